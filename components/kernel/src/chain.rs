@@ -1,0 +1,129 @@
+//! What identifies things on an EVM chain: addresses, hashes, and where a payment came from.
+//!
+//! One writing for each: lower-case hexadecimal behind `0x`. Any case is read, so that a checksummed
+//! address that somebody pastes finds its account.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A text that is not `0x` and the right number of hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a {what}: expected 0x and {digits} hexadecimal digits")]
+pub struct InvalidHex {
+    text: String,
+    what: &'static str,
+    digits: usize,
+}
+
+macro_rules! fixed_bytes {
+    ($(#[$doc:meta])* $name:ident, $len:literal, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(into = "String", try_from = "String")]
+        pub struct $name(pub [u8; $len]);
+
+        impl $name {
+            /// Takes the bytes if there are exactly as many as needed.
+            #[must_use]
+            pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+                bytes.try_into().ok().map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("0x")?;
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidHex;
+
+            fn from_str(text: &str) -> Result<Self, InvalidHex> {
+                let invalid = || InvalidHex { text: text.to_owned(), what: $what, digits: 2 * $len };
+                let digits = text.strip_prefix("0x").ok_or_else(invalid)?;
+                if digits.len() != 2 * $len || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                    return Err(invalid());
+                }
+                let mut bytes = [0; $len];
+                for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
+                    let pair = std::str::from_utf8(pair).map_err(|_| invalid())?;
+                    *byte = u8::from_str_radix(pair, 16).map_err(|_| invalid())?;
+                }
+                Ok(Self(bytes))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidHex;
+
+            fn try_from(text: String) -> Result<Self, InvalidHex> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                value.to_string()
+            }
+        }
+    };
+}
+
+fixed_bytes!(
+    /// The address of a contract or an account, 20 bytes.
+    Address,
+    20,
+    "address"
+);
+fixed_bytes!(
+    /// The hash of a block, a transaction or an event's signature, 32 bytes.
+    Hash,
+    32,
+    "hash"
+);
+
+/// The log that a payment was seen in. Chain id, block hash and log index identify it; the rest finds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainSource {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// The block that included the transaction.
+    pub block_hash: Hash,
+    /// Its height.
+    pub block_number: u64,
+    /// The transaction. One may hold many payments.
+    pub transaction_hash: Hash,
+    /// Position in the block, over all its transactions.
+    pub log_index: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checksummed_address_reads_and_writes_in_lower_case() {
+        let text = "0x4822521E6135CD2599199c83Ea35179229A172EE";
+        let address: Address = text.parse().unwrap();
+        assert_eq!(address.to_string(), text.to_lowercase());
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_its_text() {
+        for text in ["", "0x", "4822521E6135CD2599199c83Ea35179229A172EE", "0x4822", "0x+822521E6135CD2599199c83Ea35179229A172EE"] {
+            let error = text.parse::<Address>().unwrap_err();
+            assert!(error.to_string().contains("40 hexadecimal digits"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The value types of payments, and the shape that every handler has.
+//!
+//! Pure: no I/O, no clock, no randomness, no business rule. The host and the domain both speak these types;
+//! neither speaks the other's. What crosses the sandbox's border is described in `wit/`, and `guest` maps it.
+
+#![warn(missing_docs)]
+
+mod chain;
+mod decider;
+mod message;
+mod money;
+mod projector;
+mod timestamp;
+mod translator;
+
+pub use chain::{Address, ChainSource, Hash, InvalidHex};
+pub use decider::{CommandContext, Decided, Decider, Outcome, Rejection, Turn, decide_turn, evolve_state};
+#[doc(hidden)]
+pub use message::internals as message_internals;
+pub use message::{Encoded, Message, MessageType, Undecodable};
+pub use money::{Amount, Asset, Minor, MoneyError};
+pub use projector::{
+    Change, Column, ColumnRule, ColumnType, ProjectionDescriptor, Projector, RecordedEvent, Row, RowKey, Table,
+    Value,
+};
+pub use timestamp::{InvalidTimestamp, Timestamp};
+pub use translator::{Log, LogFilter, Refusal, Transaction, Translated, TranslatedCommand, Translator};

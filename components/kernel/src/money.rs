@@ -1,0 +1,159 @@
+//! Money: a whole number of an asset's smallest unit, and the scale that the asset gives it.
+//!
+//! Arithmetic is checked, amounts are never negative and never floats. 128 bits hold more than 10^20 units
+//! of an asset with 18 decimals; what a chain reports beyond that is refused where it enters.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Why an amount could not be read or computed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MoneyError {
+    /// The text is not a plain decimal number.
+    #[error("`{0}` is not an amount in minor units: expected decimal digits without sign, point or leading zeros")]
+    NotDecimal(String),
+    /// The result does not fit.
+    #[error("the amount exceeds 2^128 - 1 minor units")]
+    Overflow,
+    /// The result would be negative.
+    #[error("the amount would fall below zero")]
+    Underflow,
+}
+
+/// A whole number of an asset's smallest unit. In JSON a string of decimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Minor(u128);
+
+impl Minor {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// That many units.
+    #[must_use]
+    pub const fn new(units: u128) -> Self {
+        Self(units)
+    }
+
+    /// The number of units.
+    #[must_use]
+    pub const fn get(self) -> u128 {
+        self.0
+    }
+
+    /// The sum, if it fits.
+    pub fn plus(self, other: Self) -> Result<Self, MoneyError> {
+        self.0.checked_add(other.0).map(Self).ok_or(MoneyError::Overflow)
+    }
+
+    /// The difference, if there is as much to take away.
+    pub fn minus(self, other: Self) -> Result<Self, MoneyError> {
+        self.0.checked_sub(other.0).map(Self).ok_or(MoneyError::Underflow)
+    }
+}
+
+impl fmt::Display for Minor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for Minor {
+    type Err = MoneyError;
+
+    fn from_str(text: &str) -> Result<Self, MoneyError> {
+        let plain = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+        if !plain || (text.len() > 1 && text.starts_with('0')) {
+            return Err(MoneyError::NotDecimal(text.to_owned()));
+        }
+        // Only digits are left, so the one way to fail is size.
+        text.parse().map(Self).map_err(|_| MoneyError::Overflow)
+    }
+}
+
+impl TryFrom<String> for Minor {
+    type Error = MoneyError;
+
+    fn try_from(text: String) -> Result<Self, MoneyError> {
+        text.parse()
+    }
+}
+
+impl From<Minor> for String {
+    fn from(minor: Minor) -> String {
+        minor.to_string()
+    }
+}
+
+/// What an amount is of: the code that people know, and how many decimals its units have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Asset {
+    /// `EURe`, `GBPe`, `USDC.e`.
+    #[serde(rename = "asset")]
+    pub code: String,
+    /// Digits behind the point: one EURe is 10^18 minor units.
+    pub decimals: u8,
+}
+
+/// An amount of an asset, as it travels in commands, events and answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount {
+    /// How many of the smallest unit.
+    pub minor: Minor,
+    /// Of what.
+    #[serde(flatten)]
+    pub asset: Asset,
+}
+
+impl fmt::Display for Amount {
+    /// For people: at least two digits behind the point, more where the amount needs them, none cut off.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decimals = usize::from(self.asset.decimals);
+        // With one digit more than decimals there is always a digit before the point.
+        let digits = format!("{:0>width$}", self.minor.get(), width = decimals.saturating_add(1));
+        let (whole, fraction) = digits.split_at(digits.len().saturating_sub(decimals));
+        let shown = fraction.trim_end_matches('0').len().max(2).min(decimals);
+        match fraction.get(..shown) {
+            Some(fraction) if shown > 0 => write!(f, "{whole}.{fraction} {}", self.asset.code),
+            _ => write!(f, "{whole} {}", self.asset.code),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(minor: u128, decimals: u8) -> String {
+        Amount { minor: Minor::new(minor), asset: Asset { code: "EURe".into(), decimals } }.to_string()
+    }
+
+    #[test]
+    fn amounts_are_shown_whole() {
+        assert_eq!(shown(8_500_000_000_000_000_000, 18), "8.50 EURe");
+        assert_eq!(shown(1, 18), "0.000000000000000001 EURe");
+        assert_eq!(shown(0, 6), "0.00 EURe");
+        assert_eq!(shown(12_345_678, 6), "12.345678 EURe");
+        assert_eq!(shown(42, 0), "42 EURe");
+        assert_eq!(shown(425, 1), "42.5 EURe");
+    }
+
+    #[test]
+    fn json_carries_digits_in_a_string_and_nothing_else_is_read() {
+        let amount: Amount = serde_json::from_str(r#"{"minor":"8500","asset":"USDC.e","decimals":6}"#).unwrap();
+        assert_eq!(serde_json::to_string(&amount).unwrap(), r#"{"minor":"8500","asset":"USDC.e","decimals":6}"#);
+        for minor in ["8500", "\"\"", "\"-1\"", "\"+1\"", "\"1.0\"", "\"01\"", "\"1e3\"", "\"0x10\"", "\" 1\""] {
+            assert!(serde_json::from_str::<Minor>(minor).is_err(), "{minor}");
+        }
+    }
+
+    #[test]
+    fn arithmetic_stops_at_both_ends() {
+        let largest: Minor = u128::MAX.to_string().parse().unwrap();
+        assert_eq!(largest.plus(Minor::new(1)), Err(MoneyError::Overflow));
+        assert_eq!(Minor::ZERO.minus(Minor::new(1)), Err(MoneyError::Underflow));
+        assert_eq!("340282366920938463463374607431768211456".parse::<Minor>(), Err(MoneyError::Overflow));
+    }
+}

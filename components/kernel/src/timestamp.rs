@@ -1,0 +1,98 @@
+//! A point in time as it is written down: UTC, to the millisecond.
+//!
+//! There is no `now` here. Times come in with commands; the host's clock makes them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A text that is no RFC 3339 time, or a time before 1970 or beyond the year 9999.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a time between 1970 and 9999 in RFC 3339 form, like 2026-11-22T10:15:30.000Z")]
+pub struct InvalidTimestamp(String);
+
+/// Milliseconds since 1970-01-01T00:00:00Z. In JSON an RFC 3339 text: `2026-11-22T10:15:30.000Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// 9999-12-31T23:59:59.999Z: the last time that RFC 3339 can write.
+    const MAX_MS: u64 = 253_402_300_799_999;
+
+    /// The time that many milliseconds after the epoch, if it can be written down.
+    #[must_use]
+    pub fn from_ms(ms: u64) -> Option<Self> {
+        (ms <= Self::MAX_MS).then_some(Self(ms))
+    }
+
+    /// The time that many seconds after the epoch, if it can be written down.
+    #[must_use]
+    pub fn from_s(s: u64) -> Option<Self> {
+        s.checked_mul(1000).and_then(Self::from_ms)
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub const fn as_ms(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanoseconds = i128::from(self.0).saturating_mul(1_000_000);
+        let at = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).map_err(|_| fmt::Error)?;
+        let (hour, minute, second, millisecond) = at.time().as_hms_milli();
+        write!(f, "{}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z", at.date())
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let invalid = || InvalidTimestamp(text.to_owned());
+        let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| invalid())?;
+        let ms = at.unix_timestamp_nanos().div_euclid(1_000_000);
+        u64::try_from(ms).ok().and_then(Self::from_ms).ok_or_else(invalid)
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = InvalidTimestamp;
+
+    fn try_from(text: String) -> Result<Self, InvalidTimestamp> {
+        text.parse()
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(at: Timestamp) -> String {
+        at.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_utc_with_milliseconds() {
+        let at: Timestamp = "2026-11-22T12:15:30.1234+02:00".parse().unwrap();
+        assert_eq!(at.to_string(), "2026-11-22T10:15:30.123Z");
+        assert_eq!(Timestamp::from_s(0).unwrap().to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp::from_ms(Timestamp::MAX_MS).unwrap().to_string(), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused() {
+        assert!("1969-12-31T23:59:59Z".parse::<Timestamp>().is_err());
+        assert!("yesterday".parse::<Timestamp>().is_err());
+        assert_eq!(Timestamp::from_ms(Timestamp::MAX_MS + 1), None);
+        assert_eq!(Timestamp::from_s(u64::MAX), None);
+    }
+}
