@@ -1,0 +1,94 @@
+//! Swipes: a `Spend`, the Safe that it speaks of, and the transfer that proves it.
+
+use std::collections::BTreeSet;
+
+use clearfold_kernel::{Address, Log, Refusal, Transaction};
+
+use super::contract_set::{AssetContracts, ContractSet};
+use super::events::{self, SpendLog, Unreadable};
+use super::{Found, amount_of, refusal, source};
+use crate::authorization::{Command, RecordSwipe};
+
+/// All `Spend`s of the contract set's spenders, each a swipe or the reason why it is none.
+pub(super) fn swipes<'a>(
+    contracts: &'a ContractSet,
+    transaction: &'a Transaction,
+) -> impl Iterator<Item = Result<Found, Refusal>> + 'a {
+    let signature = events::spend_signature();
+    let mut claimed = BTreeSet::new();
+    transaction
+        .logs
+        .iter()
+        .filter(move |log| {
+            events::is_signed(log, signature) && contracts.is_spender(log.address, transaction.block_number)
+        })
+        .enumerate()
+        .map(move |(ordinal, log)| swipe(contracts, transaction, log, ordinal, &mut claimed))
+}
+
+fn swipe(
+    contracts: &ContractSet,
+    transaction: &Transaction,
+    log: &Log,
+    ordinal: usize,
+    claimed: &mut BTreeSet<u64>,
+) -> Result<Found, Refusal> {
+    let at = log.log_index;
+    let spend = events::spend(log).map_err(|error| match error {
+        Unreadable::Malformed(detail) => refusal(at, "spend_malformed", detail),
+        Unreadable::TooLarge(detail) => refusal(at, "amount_too_large", detail),
+    })?;
+    let asset = contracts.asset_at(spend.asset).ok_or_else(|| {
+        let detail = format!("the contract set knows no asset at {}; add it and translate again", spend.asset);
+        refusal(at, "spend_of_unknown_asset", detail)
+    })?;
+    let safe = safe_behind(spend.roles_module, transaction, at).ok_or_else(|| {
+        let detail = format!("no Safe in this transaction executed for the Roles module {}", spend.roles_module);
+        refusal(at, "spend_without_account", detail)
+    })?;
+    let transfer = transfer_of(&spend, asset, safe, transaction, at, claimed).ok_or_else(|| {
+        let detail = format!("no transfer of {} minor units from {safe} to {}", spend.minor, spend.receiver);
+        refusal(at, "spend_without_transfer", detail)
+    })?;
+    claimed.insert(transfer);
+    let swipe = RecordSwipe {
+        account: safe,
+        amount: amount_of(&asset.asset, spend.minor),
+        source: source(transaction, at),
+        occurred_at: transaction.block_timestamp,
+    };
+    Ok(Found { log_index: at, kind: "swipe", ordinal, account: safe, command: Command::RecordSwipe(swipe) })
+}
+
+/// The Safe that last executed for the module before the `Spend` was logged.
+fn safe_behind(roles_module: Address, transaction: &Transaction, before: u64) -> Option<Address> {
+    transaction
+        .logs
+        .iter()
+        .rev()
+        .skip_while(|log| log.log_index >= before)
+        .find(|log| events::executing_module(log) == Some(roles_module))
+        .map(|log| log.address)
+}
+
+/// The transfer that the `Spend` claims, unless another `Spend` has claimed it.
+fn transfer_of(
+    spend: &SpendLog,
+    asset: &AssetContracts,
+    safe: Address,
+    transaction: &Transaction,
+    before: u64,
+    claimed: &BTreeSet<u64>,
+) -> Option<u64> {
+    let transfers = transaction.logs.iter().rev().skip_while(|log| log.log_index >= before);
+    let matches = |log: &&Log| {
+        log.address == asset.canonical
+            && !claimed.contains(&log.log_index)
+            && events::is_signed(log, events::transfer_signature())
+            && events::transfer(log).is_ok_and(|transfer| {
+                transfer.from == safe && transfer.to == spend.receiver && transfer.minor == spend.minor
+            })
+    };
+    let found = transfers.into_iter().find(matches);
+    found.map(|log| log.log_index)
+}
