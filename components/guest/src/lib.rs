@@ -1,0 +1,7 @@
+//! Puts a kernel trait behind its WIT world, so that a component is one line.
+//!
+//! The one place that maps the kernel's types to the border's. It holds no business and decides nothing.
+
+pub mod decider;
+pub mod projector;
+pub mod translator;

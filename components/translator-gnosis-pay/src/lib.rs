@@ -1,0 +1,3 @@
+//! Gnosis Pay's logs become commands; all of it is in the domain.
+
+clearfold_guest::export_translator!(clearfold_domain::gnosis_pay::GnosisPay);
