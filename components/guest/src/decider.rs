@@ -60,10 +60,7 @@ fn decide<D: Decider>(turn: wit::Turn) -> wit::Decided {
     // A state that this very component wrote and cannot read is a fault, and a trap says so.
     #[expect(clippy::panic, reason = "a trap: the host throws the instance away and keeps the commands")]
     let decided = decide_turn::<D>(&turn).unwrap_or_else(|error| panic!("the state cannot be read: {error}"));
-    wit::Decided {
-        state: decided.state,
-        outcomes: decided.outcomes.into_iter().map(outcome).collect(),
-    }
+    wit::Decided { state: decided.state, outcomes: decided.outcomes.into_iter().map(outcome).collect() }
 }
 
 fn fold<D: Decider>(state: &[u8], events: &[Encoded]) -> Vec<u8> {
@@ -75,7 +72,12 @@ fn context(command: &wit::Command) -> CommandContext {
     #[expect(clippy::panic, reason = "a trap: the host's clock is beyond the year 9999")]
     let accepted_at = Timestamp::from_ms(command.accepted_at_ms)
         .unwrap_or_else(|| panic!("no time: {} ms", command.accepted_at_ms));
-    CommandContext { id: command.id.clone(), routing_key: command.routing_key.clone(), accepted_at }
+    CommandContext {
+        id: command.id.clone(),
+        routing_key: command.routing_key.clone(),
+        actor: command.actor.clone(),
+        accepted_at,
+    }
 }
 
 fn outcome(outcome: clearfold_kernel::Outcome) -> wit::Outcome {

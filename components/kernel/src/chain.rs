@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// A text that is not `0x` and the right number of hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a {what}: expected 0x and {digits} hexadecimal digits")]
+#[error("`{text}` is no {what}: expected 0x and {digits} hexadecimal digits")]
 pub struct InvalidHex {
     text: String,
     what: &'static str,
@@ -121,7 +121,13 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_with_its_text() {
-        for text in ["", "0x", "4822521E6135CD2599199c83Ea35179229A172EE", "0x4822", "0x+822521E6135CD2599199c83Ea35179229A172EE"] {
+        for text in [
+            "",
+            "0x",
+            "4822521E6135CD2599199c83Ea35179229A172EE",
+            "0x4822",
+            "0x+822521E6135CD2599199c83Ea35179229A172EE",
+        ] {
             let error = text.parse::<Address>().unwrap_err();
             assert!(error.to_string().contains("40 hexadecimal digits"), "{error}");
         }

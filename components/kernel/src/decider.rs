@@ -40,8 +40,15 @@ pub struct CommandContext {
     pub id: String,
     /// The account whose partition this is.
     pub routing_key: String,
+    /// Who sends it, as the host knows it.
+    pub actor: String,
     /// The host's clock when it accepted the command: the only "now" there is.
     pub accepted_at: Timestamp,
+}
+
+impl CommandContext {
+    /// The actor of what was seen on chain. Nobody else can say that something was.
+    pub const CHAIN: &'static str = "chain";
 }
 
 /// Why nothing happened.

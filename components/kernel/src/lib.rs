@@ -20,8 +20,8 @@ pub use message::internals as message_internals;
 pub use message::{Encoded, Message, MessageType, Undecodable};
 pub use money::{Amount, Asset, Minor, MoneyError};
 pub use projector::{
-    Change, Column, ColumnRule, ColumnType, ProjectionDescriptor, Projector, RecordedEvent, Row, RowKey, Table,
-    Value,
+    Change, Column, ColumnRule, ColumnType, ProjectionDescriptor, Projector, RecordedEvent, Row, RowKey,
+    Table, Value,
 };
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use translator::{Log, LogFilter, Refusal, Transaction, Translated, TranslatedCommand, Translator};

@@ -157,8 +157,9 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_says_what_would_be() {
-        let codes = [("Closed", 1, "{}"), ("Opened", 3, "{}"), ("Opened", 2, "{}")]
-            .map(|(kind, version, payload)| Event::decode(kind, version, payload.as_bytes()).unwrap_err().code());
+        let codes = [("Closed", 1, "{}"), ("Opened", 3, "{}"), ("Opened", 2, "{}")].map(
+            |(kind, version, payload)| Event::decode(kind, version, payload.as_bytes()).unwrap_err().code(),
+        );
         assert_eq!(codes, ["unknown_type", "unknown_schema_version", "malformed_payload"]);
     }
 }

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
     /// The text is not a plain decimal number.
-    #[error("`{0}` is not an amount in minor units: expected decimal digits without sign, point or leading zeros")]
+    #[error(
+        "`{0}` is not an amount in minor units: expected decimal digits without sign, point or leading zeros"
+    )]
     NotDecimal(String),
     /// The result does not fit.
     #[error("the amount exceeds 2^128 - 1 minor units")]
@@ -142,9 +144,15 @@ mod tests {
 
     #[test]
     fn json_carries_digits_in_a_string_and_nothing_else_is_read() {
-        let amount: Amount = serde_json::from_str(r#"{"minor":"8500","asset":"USDC.e","decimals":6}"#).unwrap();
-        assert_eq!(serde_json::to_string(&amount).unwrap(), r#"{"minor":"8500","asset":"USDC.e","decimals":6}"#);
-        for minor in ["8500", "\"\"", "\"-1\"", "\"+1\"", "\"1.0\"", "\"01\"", "\"1e3\"", "\"0x10\"", "\" 1\""] {
+        let amount: Amount =
+            serde_json::from_str(r#"{"minor":"8500","asset":"USDC.e","decimals":6}"#).unwrap();
+        assert_eq!(
+            serde_json::to_string(&amount).unwrap(),
+            r#"{"minor":"8500","asset":"USDC.e","decimals":6}"#
+        );
+        for minor in
+            ["8500", "\"\"", "\"-1\"", "\"+1\"", "\"1.0\"", "\"01\"", "\"1e3\"", "\"0x10\"", "\" 1\""]
+        {
             assert!(serde_json::from_str::<Minor>(minor).is_err(), "{minor}");
         }
     }

@@ -4,6 +4,7 @@
 //!
 //! | code | meaning |
 //! |---|---|
+//! | `not_from_chain` | what only the chain can say, said by somebody else |
 //! | `amount_not_positive` | an amount of zero |
 //! | `account_mismatch` | the command names another account than the one it was routed to |
 //! | `identity_conflict` | the id already belongs to something else |
@@ -37,6 +38,7 @@ fn record_swipe(
     swipe: &RecordSwipe,
     context: &CommandContext,
 ) -> Result<Vec<Event>, Rejection> {
+    from_chain(context)?;
     positive(&swipe.amount)?;
     routed_to(&swipe.account, context)?;
     match state {
@@ -57,9 +59,7 @@ fn record_swipe(
 }
 
 fn same(account: Address, amount: &Amount, transaction_hash: Hash, swipe: &RecordSwipe) -> bool {
-    account == swipe.account
-        && *amount == swipe.amount
-        && transaction_hash == swipe.source.transaction_hash
+    account == swipe.account && *amount == swipe.amount && transaction_hash == swipe.source.transaction_hash
 }
 
 fn present_clearing(
@@ -78,7 +78,10 @@ fn present_clearing(
     if clearing.amount.asset != payment.amount.asset {
         return Err(Rejection::new(
             "asset_mismatch",
-            format!("the payment is in {}, the clearing in {}", payment.amount.asset.code, clearing.amount.asset.code),
+            format!(
+                "the payment is in {}, the clearing in {}",
+                payment.amount.asset.code, clearing.amount.asset.code
+            ),
         ));
     }
     if let Some(known) = payment.clearings.get(&clearing.clearing_id) {
@@ -120,6 +123,7 @@ fn record_refund(
     refund: &RecordRefund,
     context: &CommandContext,
 ) -> Result<Vec<Event>, Rejection> {
+    from_chain(context)?;
     positive(&refund.amount)?;
     routed_to(&refund.account, context)?;
     match state {
@@ -140,9 +144,21 @@ fn record_refund(
     }
 }
 
+/// Money that moved on chain is not a matter of opinion.
+fn from_chain(context: &CommandContext) -> Result<(), Rejection> {
+    if context.actor != CommandContext::CHAIN {
+        let detail = format!("only the chain can report this; `{}` cannot", context.actor);
+        return Err(Rejection::new("not_from_chain", detail));
+    }
+    Ok(())
+}
+
 fn positive(amount: &Amount) -> Result<(), Rejection> {
     if amount.minor.get() == 0 {
-        return Err(Rejection::new("amount_not_positive", "the amount is zero; only amounts above zero move money"));
+        return Err(Rejection::new(
+            "amount_not_positive",
+            "the amount is zero; only amounts above zero move money",
+        ));
     }
     Ok(())
 }

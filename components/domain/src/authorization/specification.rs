@@ -38,12 +38,7 @@ fn swiped(amount: Amount) -> Event {
 }
 
 fn clearing(id: &str, amount: Amount, is_final: bool) -> Command {
-    Command::PresentClearing(PresentClearing {
-        clearing_id: id.into(),
-        amount,
-        is_final,
-        occurred_at: at(9),
-    })
+    Command::PresentClearing(PresentClearing { clearing_id: id.into(), amount, is_final, occurred_at: at(9) })
 }
 
 fn cleared(id: &str, amount: Amount, is_final: bool) -> Event {
@@ -58,8 +53,17 @@ fn cleared(id: &str, amount: Amount, is_final: bool) -> Event {
 
 /// A refused command is compared by its code: the sentence is for people and may be reworded.
 fn when(given: &[Event], command: &Command) -> Result<Vec<Event>, String> {
-    let context =
-        CommandContext { id: "a1".into(), routing_key: ACCOUNT.to_string(), accepted_at: at(10) };
+    let actor = if matches!(command, Command::PresentClearing(_)) { "api" } else { CommandContext::CHAIN };
+    when_sent_by(actor, given, command)
+}
+
+fn when_sent_by(actor: &str, given: &[Event], command: &Command) -> Result<Vec<Event>, String> {
+    let context = CommandContext {
+        id: "a1".into(),
+        routing_key: ACCOUNT.to_string(),
+        actor: actor.into(),
+        accepted_at: at(10),
+    };
     let state = given.iter().fold(State::default(), Authorization::evolve);
     Authorization::decide(&state, command, &context).map_err(|rejection| rejection.code)
 }
@@ -85,6 +89,12 @@ fn another_swipe_under_the_same_id_is_refused() {
         let outcome = when(&[swiped(euro(850))], &Command::RecordSwipe(other));
         assert_eq!(outcome, refused("identity_conflict"));
     }
+}
+
+#[test]
+fn only_the_chain_can_report_a_swipe() {
+    let outcome = when_sent_by("api", &[], &Command::RecordSwipe(swipe(euro(850))));
+    assert_eq!(outcome, refused("not_from_chain"));
 }
 
 #[test]
@@ -124,8 +134,7 @@ fn the_same_clearing_again_has_no_effect_even_after_the_last_one() {
 
 #[test]
 fn a_clearing_that_does_not_fit_is_refused() {
-    let dollars =
-        Amount { minor: Minor::new(1), asset: Asset { code: "USDC.e".into(), decimals: 6 } };
+    let dollars = Amount { minor: Minor::new(1), asset: Asset { code: "USDC.e".into(), decimals: 6 } };
     let huge = Amount { minor: Minor::new(u128::MAX), ..euro(0) };
     let given = [swiped(euro(850)), cleared("c1", euro(500), false)];
     assert_eq!(when(&[], &clearing("c1", euro(1), true)), refused("authorization_not_found"));
@@ -149,6 +158,6 @@ fn a_refund_stays_unlinked_and_counts_once() {
         occurred_at: at(6),
     });
     assert_eq!(when(&[], &Command::RecordRefund(refund(1))), Ok(vec![recorded.clone()]));
-    assert_eq!(when(&[recorded.clone()], &Command::RecordRefund(refund(9))), Ok(vec![]));
+    assert_eq!(when(std::slice::from_ref(&recorded), &Command::RecordRefund(refund(9))), Ok(vec![]));
     assert_eq!(when(&[recorded], &clearing("c1", euro(1), true)), refused("authorization_not_found"));
 }

@@ -74,8 +74,8 @@ pub struct Spender {
 impl ContractSet {
     /// Reads a set and checks that it can be used.
     pub fn read(json: &[u8]) -> Result<Self, InvalidContractSet> {
-        let set: Self =
-            serde_json::from_slice(json).map_err(|error| InvalidContractSet::Unreadable(error.to_string()))?;
+        let set: Self = serde_json::from_slice(json)
+            .map_err(|error| InvalidContractSet::Unreadable(error.to_string()))?;
         set.check()?;
         Ok(set)
     }
@@ -127,8 +127,7 @@ impl ContractSet {
         if let Some(asset) = self.assets.iter().find(|asset| asset.asset.decimals > 38) {
             return Err(InvalidContractSet::TooManyDecimals(asset.asset.code.clone(), asset.asset.decimals));
         }
-        let backwards =
-            |spender: &&Spender| spender.to_block.is_some_and(|last| last < spender.from_block);
+        let backwards = |spender: &&Spender| spender.to_block.is_some_and(|last| last < spender.from_block);
         if let Some(spender) = self.spenders.iter().find(backwards) {
             return Err(InvalidContractSet::EmptyRange(spender.address));
         }

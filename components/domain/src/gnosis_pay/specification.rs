@@ -95,7 +95,9 @@ fn payments(translated: &Translated) -> Vec<(&'static str, Address, Minor, u64)>
         let message = &command.message;
         let decoded = Command::decode(&message.kind, message.schema_version, &message.payload).unwrap();
         match decoded {
-            Command::RecordSwipe(swipe) => ("swipe", swipe.account, swipe.amount.minor, swipe.source.log_index),
+            Command::RecordSwipe(swipe) => {
+                ("swipe", swipe.account, swipe.amount.minor, swipe.source.log_index)
+            }
             Command::RecordRefund(refund) => {
                 ("refund", refund.account, refund.amount.minor, refund.source.log_index)
             }
@@ -138,8 +140,10 @@ fn a_spender_counts_only_in_its_blocks() {
 #[test]
 fn a_spend_that_cannot_be_understood_is_refused_with_its_reason() {
     let unknown_asset = vec![executed(SAFE, ROLES), spend(0x77, ROLES, 1)];
-    let foreign_module = vec![transfer(EURE, SAFE, SETTLEMENT, 1), executed(SAFE, 0x12), spend(EURE, ROLES, 1)];
-    let only_mirrored = vec![transfer(EURE_V1, SAFE, SETTLEMENT, 1), executed(SAFE, ROLES), spend(EURE, ROLES, 1)];
+    let foreign_module =
+        vec![transfer(EURE, SAFE, SETTLEMENT, 1), executed(SAFE, 0x12), spend(EURE, ROLES, 1)];
+    let only_mirrored =
+        vec![transfer(EURE_V1, SAFE, SETTLEMENT, 1), executed(SAFE, ROLES), spend(EURE, ROLES, 1)];
     let too_late = vec![transfer(EURE, SAFE, SETTLEMENT, 1), spend(EURE, ROLES, 1), executed(SAFE, ROLES)];
     let mut cut = swipe(1);
     cut[3].data.truncate(100);
@@ -175,9 +179,9 @@ fn an_odd_spend_does_not_harm_its_neighbour() {
 
 #[test]
 fn refunds_are_counted_once_where_they_are_canonical() {
-    let batch = [SAFE, 0x20, 0x21].iter().flat_map(|to| {
-        [transfer(EURE, SETTLEMENT, *to, 217), transfer(EURE_V1, SETTLEMENT, *to, 217)]
-    });
+    let batch = [SAFE, 0x20, 0x21]
+        .iter()
+        .flat_map(|to| [transfer(EURE, SETTLEMENT, *to, 217), transfer(EURE_V1, SETTLEMENT, *to, 217)]);
     let own = [transfer(DOLLAR, SETTLEMENT, SETTLEMENT, 5), transfer(DOLLAR, SETTLEMENT, SAFE, 6)];
     let translated = translate(10, batch.chain(own).collect());
     let expected = [
@@ -225,7 +229,10 @@ fn a_contract_set_that_cannot_work_is_refused() {
 fn filters_find_spends_by_module_and_refunds_by_sender() {
     let filters = GnosisPay::filters(contracts().as_bytes()).unwrap();
     let spends = &filters[0];
-    assert_eq!((&spends.addresses, spends.from_block, spends.to_block), (&vec![address(SPENDER)], 10, Some(20)));
+    assert_eq!(
+        (&spends.addresses, spends.from_block, spends.to_block),
+        (&vec![address(SPENDER)], 10, Some(20))
+    );
     let refunds = &filters[1];
     assert_eq!(refunds.addresses, [address(EURE), address(DOLLAR)]);
     assert_eq!(refunds.first_arguments[0].0[12..], address(SETTLEMENT).0);

@@ -39,11 +39,13 @@ fn swipe(
         Unreadable::TooLarge(detail) => refusal(at, "amount_too_large", detail),
     })?;
     let asset = contracts.asset_at(spend.asset).ok_or_else(|| {
-        let detail = format!("the contract set knows no asset at {}; add it and translate again", spend.asset);
+        let detail =
+            format!("the contract set knows no asset at {}; add it and translate again", spend.asset);
         refusal(at, "spend_of_unknown_asset", detail)
     })?;
     let safe = safe_behind(spend.roles_module, transaction, at).ok_or_else(|| {
-        let detail = format!("no Safe in this transaction executed for the Roles module {}", spend.roles_module);
+        let detail =
+            format!("no Safe in this transaction executed for the Roles module {}", spend.roles_module);
         refusal(at, "spend_without_account", detail)
     })?;
     let transfer = transfer_of(&spend, asset, safe, transaction, at, claimed).ok_or_else(|| {

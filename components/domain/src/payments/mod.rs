@@ -5,9 +5,7 @@
 mod rows;
 mod tables;
 
-use clearfold_kernel::{
-    Change, Message, ProjectionDescriptor, Projector, RecordedEvent, Row, RowKey, Value,
-};
+use clearfold_kernel::{Change, Message, ProjectionDescriptor, Projector, RecordedEvent, Row, RowKey, Value};
 
 use self::rows::{AccountAsset, Payment, Refund, Rows, Status, timeline_entry};
 use crate::authorization::{self, ClearingPosted, Event, RefundUnlinked, SwipeRecorded};
@@ -25,7 +23,10 @@ impl Projector for Payments {
         for seen in Seen::among(events) {
             let seen = seen?;
             let (account, asset) = seen.account_asset();
-            keys.push(RowKey { table: tables::ACCOUNT_ASSET.into(), key: vec![text(&account), text(&asset)] });
+            keys.push(RowKey {
+                table: tables::ACCOUNT_ASSET.into(),
+                key: vec![text(&account), text(&asset)],
+            });
             if matches!(seen.event, Event::ClearingPosted(_)) {
                 keys.push(RowKey { table: tables::PAYMENT.into(), key: vec![text(seen.id)] });
             }
@@ -37,8 +38,9 @@ impl Projector for Payments {
         let mut rows = Rows::read(rows)?;
         for seen in Seen::among(events) {
             let seen = seen?;
-            apply(&mut rows, &seen)
-                .map_err(|error| format!("event {} of {}: {error}", seen.recorded.stream_version, seen.recorded.stream))?;
+            apply(&mut rows, &seen).map_err(|error| {
+                format!("event {} of {}: {error}", seen.recorded.stream_version, seen.recorded.stream)
+            })?;
         }
         Ok(rows.into_changes())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Amount, Asset, Change, ChainSource, Minor, RecordedEvent, Row, Timestamp, Value};
+use clearfold_kernel::{Amount, Asset, ChainSource, Change, Minor, RecordedEvent, Row, Timestamp, Value};
 
 use super::tables::{ACCOUNT_ASSET, PAYMENT, PAYMENT_EVENT, REFUND};
 use crate::authorization::{RefundUnlinked, SwipeRecorded};
@@ -90,7 +90,8 @@ impl Rows {
     /// All rows that were read or made. A row that was read was asked for because an event changes it.
     pub(super) fn into_changes(self) -> Vec<Change> {
         let payments = self.payments.into_iter().map(|(id, payment)| payment.into_row(&id));
-        let accounts = self.accounts.into_iter().map(|((account, asset), total)| total.into_row(&account, &asset));
+        let accounts =
+            self.accounts.into_iter().map(|((account, asset), total)| total.into_row(&account, &asset));
         let refunds = self.refunds.into_iter().map(Refund::into_row);
         payments.chain(self.timeline).chain(refunds).chain(accounts).map(Change::Upsert).collect()
     }
@@ -282,7 +283,9 @@ impl Cells {
 
     fn timestamp(&mut self) -> Result<Timestamp, String> {
         match self.next()? {
-            Value::TimestampMs(ms) => Timestamp::from_ms(ms).ok_or_else(|| format!("`{}`: time {ms}", self.table)),
+            Value::TimestampMs(ms) => {
+                Timestamp::from_ms(ms).ok_or_else(|| format!("`{}`: time {ms}", self.table))
+            }
             other => Err(self.unexpected(&other)),
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use clearfold_kernel::{
-    Address, Amount, Asset, ChainSource, Change, Hash, Message, Minor, Projector, RecordedEvent, Row, Timestamp,
-    Value,
+    Address, Amount, Asset, ChainSource, Change, Hash, Message, Minor, Projector, RecordedEvent, Row,
+    Timestamp, Value,
 };
 
 use super::{Payments, tables};
@@ -93,7 +93,10 @@ fn history() -> Vec<RecordedEvent> {
         ("p1", 3, clearing("c2", 350, true)),
         ("p2", 2, clearing("c3", 60, false)),
     ];
-    (1..).zip(events).map(|(position, (id, version, event))| recorded(position, id, version, &event)).collect()
+    (1..)
+        .zip(events)
+        .map(|(position, (id, version, event))| recorded(position, id, version, &event))
+        .collect()
 }
 
 fn recorded(position: u64, id: &str, stream_version: u64, event: &Event) -> RecordedEvent {
