@@ -1,0 +1,160 @@
+//! A JSON-RPC connection that signs for the two people of the development chain and waits for blocks. It
+//! knows nothing of cards and payments.
+
+use std::time::Duration;
+
+use alloy::eips::BlockNumberOrTag;
+use alloy::network::{EthereumWallet, TransactionBuilder};
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::providers::{DynProvider, Provider, ProviderBuilder};
+use alloy::rpc::types::{Filter, Log, TransactionReceipt, TransactionRequest};
+use alloy::signers::SignerSync;
+use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::{SolCall, SolInterface};
+use alloy::transports::{RpcError, TransportError};
+use anyhow::{Context, Result, anyhow, bail};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+
+use crate::abi::Refusal::RefusalErrors;
+
+/// The first two keys of the mnemonic that every anvil starts with. The whole world knows them.
+const OPERATOR_KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+const RELAYER_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+
+const MINING_TIMEOUT: Duration = Duration::from_secs(60);
+const MINING_POLL: Duration = Duration::from_millis(10);
+
+/// Where a transaction stands on the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mined {
+    pub transaction_hash: B256,
+    pub block_hash: B256,
+    pub block_number: u64,
+}
+
+pub(crate) struct Client {
+    pub provider: DynProvider,
+    pub chain_id: u64,
+    /// Deploys and owns everything: the token, the Safes, the settlement.
+    pub operator: Address,
+    /// Signs and sends swipes.
+    pub relayer: PrivateKeySigner,
+    /// A nonce is read and used under this lock, so that tasks may send side by side.
+    sending: Mutex<()>,
+}
+
+impl Client {
+    /// Fails if no node answers at the address.
+    pub async fn connect(rpc_url: &str) -> Result<Self> {
+        let url = rpc_url.parse().with_context(|| format!("`{rpc_url}` is not a URL"))?;
+        let operator: PrivateKeySigner = OPERATOR_KEY.parse()?;
+        let relayer: PrivateKeySigner = RELAYER_KEY.parse()?;
+        let operator_address = operator.address();
+        let mut wallet = EthereumWallet::from(operator);
+        wallet.register_signer(relayer.clone());
+        // The nonce is asked of the node each time: a reorganization sets it back.
+        let provider =
+            ProviderBuilder::new().with_simple_nonce_management().wallet(wallet).connect_http(url).erased();
+        let chain_id = provider
+            .get_chain_id()
+            .await
+            .with_context(|| format!("no chain answers at {rpc_url}: is it running?"))?;
+        let sending = Mutex::new(());
+        Ok(Self { provider, chain_id, operator: operator_address, relayer, sending })
+    }
+
+    /// Sends a call without waiting for its block. A call that would revert is not sent.
+    pub async fn send(&self, from: Address, to: Address, input: impl Into<Bytes>) -> Result<B256> {
+        self.submit(TransactionRequest::default().with_from(from).with_to(to).with_input(input)).await
+    }
+
+    /// Creates a contract, and waits for it.
+    pub async fn create(&self, code: impl Into<Bytes>) -> Result<Address> {
+        let request = TransactionRequest::default().with_from(self.operator).with_deploy_code(code);
+        let hash = self.submit(request).await?;
+        self.mined_now(hash).await?.contract_address.context("the receipt names no contract address")
+    }
+
+    async fn submit(&self, request: TransactionRequest) -> Result<B256> {
+        let _turn = self.sending.lock().await;
+        let gas = self.provider.estimate_gas(request.clone()).await.map_err(explained)?;
+        // Other transactions may come before this one and make it a little dearer.
+        let request = request.with_gas_limit(gas + gas / 4);
+        Ok(*self.provider.send_transaction(request).await.map_err(explained)?.tx_hash())
+    }
+
+    /// Waits for the block that holds the transaction.
+    pub async fn mined(&self, hash: B256) -> Result<TransactionReceipt> {
+        let deadline = Instant::now() + MINING_TIMEOUT;
+        while Instant::now() < deadline {
+            if let Some(receipt) = self.provider.get_transaction_receipt(hash).await? {
+                if !receipt.status() {
+                    bail!("transaction {hash} was mined, but reverted");
+                }
+                return Ok(receipt);
+            }
+            sleep(MINING_POLL).await;
+        }
+        bail!("transaction {hash} was not mined within {MINING_TIMEOUT:?}")
+    }
+
+    /// The same without patience: a node that mines by the clock is asked for a block at once. Used to
+    /// deploy, where dozens of transactions each need the one before.
+    pub async fn mined_now(&self, hash: B256) -> Result<TransactionReceipt> {
+        if self.provider.get_transaction_receipt(hash).await?.is_none() {
+            let _: serde_json::Value = self.provider.raw_request("evm_mine".into(), ()).await?;
+        }
+        self.mined(hash).await
+    }
+
+    pub async fn read<C: SolCall>(&self, to: Address, call: C) -> Result<C::Return> {
+        let request = TransactionRequest::default().with_to(to).with_input(call.abi_encode());
+        let answer = self.provider.call(request).await.map_err(explained)?;
+        Ok(C::abi_decode_returns(&answer)?)
+    }
+
+    /// All logs of one kind that a contract has ever emitted, in the chain's order.
+    pub async fn logs(&self, emitter: Address, topic: B256) -> Result<Vec<Log>> {
+        let filter = Filter::new()
+            .address(emitter)
+            .event_signature(topic)
+            .from_block(BlockNumberOrTag::Earliest)
+            .to_block(BlockNumberOrTag::Latest);
+        Ok(self.provider.get_logs(&filter).await?)
+    }
+
+    /// The relayer's signature as the Spender reads it: r, s, v.
+    pub fn sign(&self, hash: B256) -> Result<[u8; 65]> {
+        Ok(self.relayer.sign_hash_sync(&hash)?.as_bytes())
+    }
+}
+
+impl TryFrom<&TransactionReceipt> for Mined {
+    type Error = anyhow::Error;
+
+    fn try_from(receipt: &TransactionReceipt) -> Result<Self> {
+        Ok(Self {
+            transaction_hash: receipt.transaction_hash,
+            block_hash: receipt.block_hash.context("the receipt names no block")?,
+            block_number: receipt.block_number.context("the receipt names no block")?,
+        })
+    }
+}
+
+/// A U256 of whole tokens with 18 decimals.
+pub(crate) fn eure(whole: u64) -> U256 {
+    U256::from(whole) * U256::from(1_000_000_000_000_000_000_u64)
+}
+
+/// Puts a contract's own reason in place of the bytes that the node returns for it.
+fn explained(error: TransportError) -> anyhow::Error {
+    let refusal = match &error {
+        RpcError::ErrorResp(payload) => payload.as_revert_data(),
+        _ => None,
+    };
+    match refusal.and_then(|data| RefusalErrors::abi_decode(&data).ok()) {
+        Some(reason) => anyhow!("the contract refused: {reason:?}"),
+        None => error.into(),
+    }
+}

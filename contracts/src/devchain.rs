@@ -1,0 +1,189 @@
+//! What people do on the development chain, and what can be read back from it: card swipes, refunds, and the
+//! truth about both. It never looks at anything but the chain.
+
+use std::path::Path;
+
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::providers::Provider;
+use alloy::rpc::types::Log;
+use alloy::sol_types::{SolCall, SolEvent};
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::abi::{Oddities, Spender, Token};
+use crate::client::{Client, Mined};
+use crate::deployment::{self, Deployment, SPENDING_ROLE, exec_batch};
+use crate::oddity::Oddity;
+
+/// A chain with the contracts on it.
+pub struct DevChain {
+    client: Client,
+    deployment: Deployment,
+}
+
+/// One `Spend` of the Spender, with the Safe that paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swipe {
+    pub transaction_hash: B256,
+    pub block_hash: B256,
+    pub block_number: u64,
+    /// Of the `Spend`, counted over the block.
+    pub log_index: u64,
+    pub safe: Address,
+    pub roles: Address,
+    pub asset: Address,
+    pub receiver: Address,
+    pub amount_minor: U256,
+}
+
+impl DevChain {
+    /// Puts the contracts of `artifacts` on the chain and opens `accounts` accounts, each with money and a
+    /// daily limit.
+    pub async fn deploy(rpc_url: &str, artifacts: &Path, accounts: usize) -> Result<Self> {
+        let client = Client::connect(rpc_url).await?;
+        let deployment = deployment::deploy(&client, artifacts, accounts).await?;
+        Ok(Self { client, deployment })
+    }
+
+    /// Takes up contracts that are there already; fails if they are not.
+    pub async fn open(rpc_url: &str, deployment: &Deployment) -> Result<Self> {
+        let client = Client::connect(rpc_url).await?;
+        deployment.check(&client).await?;
+        Ok(Self { client, deployment: deployment.clone() })
+    }
+
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// The contracts as the host's configuration names them.
+    pub fn contract_set(&self) -> Value {
+        self.deployment.contract_set()
+    }
+
+    /// One card swipe, mined.
+    pub async fn swipe(&self, account: usize, amount_minor: U256) -> Result<Swipe> {
+        self.swipe_salted(account, amount_minor, B256::random()).await
+    }
+
+    /// The same with a salt of the caller's choice. A salt is accepted once.
+    pub async fn swipe_salted(&self, account: usize, amount_minor: U256, salt: B256) -> Result<Swipe> {
+        let call = self.signed_spend(account, amount_minor, salt)?;
+        let hash = self.client.send(self.client.relayer.address(), self.deployment.spender, call).await?;
+        self.swipes_of(hash).await?.pop().context("the transaction logged no Spend")
+    }
+
+    /// Many swipes, each a transaction; all are sent before the first is waited for.
+    pub async fn swipes(&self, wanted: &[(usize, U256)]) -> Result<Vec<Swipe>> {
+        let mut sent = Vec::with_capacity(wanted.len());
+        for &(account, amount_minor) in wanted {
+            let call = self.signed_spend(account, amount_minor, B256::random())?;
+            sent.push(self.client.send(self.client.relayer.address(), self.deployment.spender, call).await?);
+        }
+        let mut swipes = Vec::with_capacity(wanted.len());
+        for hash in sent {
+            swipes.extend(self.swipes_of(hash).await?);
+        }
+        Ok(swipes)
+    }
+
+    /// Many swipes in one transaction, which then has several `Spend`s.
+    pub async fn swipes_at_once(&self, wanted: &[(usize, U256)]) -> Result<Vec<Swipe>> {
+        let mut calls = Vec::with_capacity(wanted.len());
+        for &(account, amount_minor) in wanted {
+            calls.push(self.signed_spend(account, amount_minor, B256::random())?);
+        }
+        let call = Oddities::forwardCall { to: self.deployment.spender, calls };
+        let from = self.client.relayer.address();
+        let hash = self.client.send(from, self.deployment.oddities, call.abi_encode()).await?;
+        self.swipes_of(hash).await
+    }
+
+    /// Refunds as they come on Gnosis Chain: all of them in one transaction of the settlement Safe.
+    pub async fn refund_batch(&self, refunds: &[(usize, U256)]) -> Result<Mined> {
+        let mut calls = Vec::with_capacity(refunds.len());
+        for &(account, amount) in refunds {
+            let to = self.deployment.account(account)?.safe;
+            calls.push((self.deployment.eure_v1, Token::transferCall { to, amount }.abi_encode()));
+        }
+        let from = self.client.operator;
+        let hash = self.client.send(from, self.deployment.settlement, exec_batch(calls)).await?;
+        Mined::try_from(&self.client.mined(hash).await?)
+    }
+
+    /// Logs that no honest contract would emit, from the contract `deployment().oddities`.
+    pub async fn odd(&self, oddity: Oddity) -> Result<Mined> {
+        let call = Oddities::emitLogsCall { logs: oddity.logs(&self.deployment)? };
+        let from = self.client.operator;
+        let hash = self.client.send(from, self.deployment.oddities, call.abi_encode()).await?;
+        Mined::try_from(&self.client.mined(hash).await?)
+    }
+
+    /// Every `Spend` of the Spender from the first block to the head: what payments are compared with.
+    pub async fn spends(&self) -> Result<Vec<Swipe>> {
+        let logs = self.client.logs(self.deployment.spender, Spender::Spend::SIGNATURE_HASH).await?;
+        logs.iter().map(|log| self.swipe_from(log)).collect()
+    }
+
+    /// One transaction with its block and its receipt, word for word as the node answers.
+    pub async fn record(&self, transaction_hash: B256) -> Result<Value> {
+        let transaction = self.ask("eth_getTransactionByHash", json!([transaction_hash])).await?;
+        let block_hash = &transaction["blockHash"];
+        let block_key = block_hash.as_str().context("the transaction is not mined yet: wait for it")?;
+        let block = self.ask("eth_getBlockByHash", json!([block_hash, true])).await?;
+        let receipt = self.ask("eth_getTransactionReceipt", json!([transaction_hash])).await?;
+        let transaction_key = transaction_hash.to_string();
+        Ok(json!({
+            "chainId": self.deployment.chain_id,
+            "transactions": {&transaction_key: transaction},
+            "blocks": {block_key: block},
+            "receipts": {&transaction_key: receipt},
+            "calls": [],
+        }))
+    }
+
+    async fn ask(&self, method: &'static str, params: Value) -> Result<Value> {
+        let answer: Value = self.client.provider.raw_request(method.into(), params.clone()).await?;
+        (!answer.is_null()).then_some(answer).with_context(|| format!("{method} {params} knows nothing"))
+    }
+
+    /// The Spender's call data: the arguments, then the salt and the relayer's signature over both.
+    fn signed_spend(&self, account: usize, amount: U256, salt: B256) -> Result<Bytes> {
+        let call = Spender::spendCall {
+            asset: self.deployment.eure_v1,
+            account: self.deployment.account(account)?.roles,
+            receiver: self.deployment.settlement,
+            amount,
+            roleKey: SPENDING_ROLE,
+        };
+        let mut data = call.abi_encode();
+        let hash = self.deployment.module_tx_hash(&data, salt);
+        data.extend(salt);
+        data.extend(self.client.sign(hash)?);
+        Ok(data.into())
+    }
+
+    async fn swipes_of(&self, hash: B256) -> Result<Vec<Swipe>> {
+        let receipt = self.client.mined(hash).await?;
+        let is_spend = |log: &&Log| {
+            log.address() == self.deployment.spender && log.topic0() == Some(&Spender::Spend::SIGNATURE_HASH)
+        };
+        receipt.logs().iter().filter(is_spend).map(|log| self.swipe_from(log)).collect()
+    }
+
+    fn swipe_from(&self, log: &Log) -> Result<Swipe> {
+        let spend = Spender::Spend::decode_log(&log.inner)?;
+        let account = self.deployment.accounts.iter().find(|account| account.roles == spend.account);
+        Ok(Swipe {
+            transaction_hash: log.transaction_hash.context("a Spend without a transaction")?,
+            block_hash: log.block_hash.context("a Spend without a block")?,
+            block_number: log.block_number.context("a Spend without a block")?,
+            log_index: log.log_index.context("a Spend without an index")?,
+            safe: account.context("a Spend of an account that is not in the deployment")?.safe,
+            roles: spend.account,
+            asset: spend.asset,
+            receiver: spend.receiver,
+            amount_minor: spend.amount,
+        })
+    }
+}
