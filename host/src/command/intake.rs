@@ -1,0 +1,96 @@
+//! The way in: finds the partition of a command and queues it for that partition's writer.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use super::writer::{Writer, queued};
+use super::{Answer, Command, CommandError, Deciders};
+use crate::clock::Clock;
+use crate::event_store::EventStore;
+
+/// How much may wait and how much is committed at once.
+#[derive(Debug, Clone, Copy)]
+pub struct IntakeSettings {
+    /// Commands that may wait in each partition's queue.
+    pub queue_length: usize,
+    /// Commands that are decided and committed together at the most.
+    pub batch_size: usize,
+}
+
+/// Takes commands. Cheap to clone.
+#[derive(Clone)]
+pub struct CommandIntake {
+    queues: Arc<[mpsc::Sender<queued::Queued>]>,
+    deciders: Arc<Deciders>,
+}
+
+impl CommandIntake {
+    /// Starts a writer for each partition. They end when the last clone of the intake is gone.
+    #[must_use]
+    pub fn start(
+        store: &EventStore,
+        deciders: Deciders,
+        clock: &Clock,
+        settings: IntakeSettings,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let deciders = Arc::new(deciders);
+        let queues = (0..store.partition_count()).map(|partition| {
+            let (sender, receiver) = mpsc::channel(settings.queue_length);
+            let writer = Writer::new(
+                partition,
+                store.clone(),
+                Arc::clone(&deciders),
+                clock.clone(),
+                settings.batch_size,
+            );
+            tasks.spawn(writer.run(receiver));
+            sender
+        });
+        Self { queues: queues.collect(), deciders }
+    }
+
+    /// Has a command decided, and answers when it is committed.
+    pub async fn submit(&self, command: Command) -> Result<Answer, CommandError> {
+        if !self.deciders.contains_key(&command.aggregate) {
+            let known = self.deciders.keys().cloned().collect::<Vec<_>>().join(", ");
+            return Err(CommandError::UnknownAggregate { aggregate: command.aggregate, known });
+        }
+        let queue = self.queue(&command.routing_key).ok_or(CommandError::Stopping)?;
+        let (answer, answered) = oneshot::channel();
+        queue.try_send(queued::Queued { command, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => CommandError::Stopping,
+        })?;
+        answered.await.unwrap_or(Err(CommandError::Stopping))
+    }
+
+    fn queue(&self, routing_key: &str) -> Option<&mpsc::Sender<queued::Queued>> {
+        let count = u32::try_from(self.queues.len()).ok()?;
+        self.queues.get(usize::try_from(partition_of(routing_key, count)).ok()?)
+    }
+}
+
+/// The partition of a routing key. It may never change: streams lie where it once put them.
+fn partition_of(routing_key: &str, partition_count: u32) -> u32 {
+    let digest = Sha256::digest(routing_key);
+    let mut head = [0; 8];
+    head.copy_from_slice(&digest[..8]);
+    let slot = u64::from_be_bytes(head) % u64::from(partition_count.max(1));
+    u32::try_from(slot).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::partition_of;
+
+    #[test]
+    fn a_routing_key_stays_in_its_partition() {
+        let keys = ["0xf4a1fb1689104479de1ecadfa472a9b866d08b16", "a", "b", "c"];
+        assert_eq!(keys.map(|key| partition_of(key, 8)), [1, 2, 6, 4]);
+        assert_eq!(partition_of("anything", 1), 0);
+    }
+}

@@ -1,0 +1,167 @@
+//! The databases' schemas: applied by `clearfold migrate`, checked by everything else at start.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+static WRITE: Migrator = sqlx::migrate!("../migrations/write");
+static READ: Migrator = sqlx::migrate!("../migrations/read");
+
+/// Which of the two databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    Write,
+    Read,
+}
+
+impl Store {
+    /// The variable that says where it is.
+    #[must_use]
+    pub const fn variable(self) -> &'static str {
+        match self {
+            Self::Write => "DATABASE_URL",
+            Self::Read => "READ_DATABASE_URL",
+        }
+    }
+
+    fn migrator(self) -> &'static Migrator {
+        match self {
+            Self::Write => &WRITE,
+            Self::Read => &READ,
+        }
+    }
+}
+
+/// How a database's schema compares with this program's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaState {
+    Current { version: i64 },
+    Behind { version: i64, newest: i64 },
+    Newer { version: i64, newest: i64 },
+}
+
+/// Why a database cannot be used. Each sentence ends with what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    #[error("{variable} is not a PostgreSQL URL: {why}; write it like postgres://user:password@host:5432/database", variable = .store.variable())]
+    Url { store: Store, why: String },
+    #[error("the database of {variable} ({place}) cannot be reached: {why}; start it, or correct the URL", variable = .store.variable())]
+    Unreachable { store: Store, place: String, why: String },
+    #[error("the database of {variable} has schema version {version}, and this program knows up to {newest}: it was made by a newer clearfold; run that one, or give another database", variable = .store.variable())]
+    Newer { store: Store, version: i64, newest: i64 },
+    #[error("the database of {variable} has schema version {version} and needs {newest}; run `clearfold migrate`", variable = .store.variable())]
+    Behind { store: Store, version: i64, newest: i64 },
+    #[error("the database of {variable} could not be migrated: {why}; nothing was changed by the failed step", variable = .store.variable())]
+    Migration { store: Store, why: String },
+    #[error(
+        "the log has {existing} partitions, for ever, not {wanted}; leave --partitions out, or begin with an empty database"
+    )]
+    PartitionCount { existing: u32, wanted: u32 },
+    #[error("the database of {variable} did not answer", variable = .store.variable())]
+    Database {
+        store: Store,
+        #[source]
+        cause: sqlx::Error,
+    },
+}
+
+/// What `migrate` did.
+#[derive(Debug, Clone, Copy)]
+pub struct MigrateReport {
+    pub write_version: i64,
+    pub read_version: i64,
+    pub partition_count: u32,
+}
+
+/// Connects, with an answer within seconds.
+pub async fn connect(store: Store, url: &str, connections: u32) -> Result<PgPool, SchemaError> {
+    let options: PgConnectOptions =
+        url.parse().map_err(|error: sqlx::Error| SchemaError::Url { store, why: error.to_string() })?;
+    let place = format!(
+        "{}:{}/{}",
+        options.get_host(),
+        options.get_port(),
+        options.get_database().unwrap_or_default()
+    );
+    let options = options.application_name("clearfold");
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with(options);
+    pool.await.map_err(|error| SchemaError::Unreachable { store, place, why: error.to_string() })
+}
+
+/// Refuses a database whose schema is not this program's.
+pub async fn check_schema(store: Store, pool: &PgPool) -> Result<(), SchemaError> {
+    match schema_state(store, pool).await? {
+        SchemaState::Current { .. } => Ok(()),
+        SchemaState::Behind { version, newest } => Err(SchemaError::Behind { store, version, newest }),
+        SchemaState::Newer { version, newest } => Err(SchemaError::Newer { store, version, newest }),
+    }
+}
+
+/// Brings both databases to this program's schema and lays out the log if it is new.
+pub async fn migrate(
+    write: &PgPool,
+    read: &PgPool,
+    partitions: Option<u32>,
+) -> Result<MigrateReport, SchemaError> {
+    let write_version = apply(Store::Write, write).await?;
+    let partition_count = lay_out(write, partitions).await?;
+    let read_version = apply(Store::Read, read).await?;
+    Ok(MigrateReport { write_version, read_version, partition_count })
+}
+
+async fn apply(store: Store, pool: &PgPool) -> Result<i64, SchemaError> {
+    if let SchemaState::Newer { version, newest } = schema_state(store, pool).await? {
+        return Err(SchemaError::Newer { store, version, newest });
+    }
+    let migrated = store.migrator().run(pool).await;
+    migrated.map_err(|error| SchemaError::Migration { store, why: error.to_string() })?;
+    Ok(newest(store))
+}
+
+async fn lay_out(pool: &PgPool, wanted: Option<u32>) -> Result<u32, SchemaError> {
+    const DEFAULT_PARTITIONS: u32 = 8;
+    let failed = |cause| SchemaError::Database { store: Store::Write, cause };
+    let existing = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM partitions"#);
+    let existing = u32::try_from(existing.fetch_one(pool).await.map_err(failed)?).unwrap_or(u32::MAX);
+    match wanted {
+        Some(wanted) if existing > 0 && wanted != existing => {
+            Err(SchemaError::PartitionCount { existing, wanted })
+        }
+        _ if existing > 0 => Ok(existing),
+        _ => {
+            let count = wanted.unwrap_or(DEFAULT_PARTITIONS);
+            let number = i32::try_from(count).unwrap_or(i32::MAX);
+            sqlx::query!("SELECT create_partitions($1)", number).execute(pool).await.map_err(failed)?;
+            Ok(count)
+        }
+    }
+}
+
+/// Compares a database's schema with this program's.
+async fn schema_state(store: Store, pool: &PgPool) -> Result<SchemaState, SchemaError> {
+    let failed = |cause| SchemaError::Database { store, cause };
+    // The table is sqlx's own and may not exist yet, so this one query cannot be checked at compile time.
+    let exists = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
+    let exists: bool = sqlx::query_scalar(exists).fetch_one(pool).await.map_err(failed)?;
+    let version: i64 = if exists {
+        let newest = "SELECT COALESCE(max(version), 0) FROM _sqlx_migrations WHERE success";
+        sqlx::query_scalar(newest).fetch_one(pool).await.map_err(failed)?
+    } else {
+        0
+    };
+    let newest = newest(store);
+    Ok(match version.cmp(&newest) {
+        std::cmp::Ordering::Less => SchemaState::Behind { version, newest },
+        std::cmp::Ordering::Equal => SchemaState::Current { version },
+        std::cmp::Ordering::Greater => SchemaState::Newer { version, newest },
+    })
+}
+
+fn newest(store: Store) -> i64 {
+    store.migrator().iter().map(|migration| migration.version).max().unwrap_or(0)
+}

@@ -1,0 +1,249 @@
+//! Rows of a projection's tables, fetched and changed, many in one statement.
+//!
+//! Every cell crosses as text and is cast by the database, so one statement serves every declaration.
+
+use std::collections::BTreeMap;
+
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Transaction};
+
+use super::ProjectionError;
+use super::tables::{qualified, quoted, quoted_list, sql_type};
+use crate::runtime::{Change, ColumnType, Projector, Row, RowKey, Table, Value};
+
+/// A key or a row as the database's texts.
+type Cells = Vec<Option<String>>;
+
+/// The existing rows among the keys that the component asked for, each once.
+pub(super) async fn fetch(
+    pool: &PgPool,
+    projector: &Projector,
+    keys: Vec<RowKey>,
+) -> Result<Vec<Row>, ProjectionError> {
+    let mut by_table: BTreeMap<String, Vec<Cells>> = BTreeMap::new();
+    for RowKey { table, key } in keys {
+        let declared = declared(projector, "keys", &table)?;
+        let cells = cells(projector, "keys", declared, &declared.primary_key, key)?;
+        by_table.entry(table).or_default().push(cells);
+    }
+    let mut rows = Vec::new();
+    for (name, mut keys) in by_table {
+        keys.sort();
+        keys.dedup();
+        let table = declared(projector, "keys", &name)?;
+        let statement = select(&projector.descriptor().name, table);
+        let mut query = sqlx::query(AssertSqlSafe(statement));
+        for column in transposed(table.primary_key.len(), keys) {
+            query = query.bind(column);
+        }
+        for row in query.fetch_all(pool).await? {
+            rows.push(Row { table: name.clone(), values: read_row(table, &row)? });
+        }
+    }
+    Ok(rows)
+}
+
+/// Writes a component's changes. Of several changes of one row the last one counts.
+pub(super) async fn apply(
+    transaction: &mut Transaction<'_, Postgres>,
+    projector: &Projector,
+    changes: Vec<Change>,
+) -> Result<(), ProjectionError> {
+    let mut last: BTreeMap<(String, Cells), Option<Cells>> = BTreeMap::new();
+    for change in changes {
+        let (key, row) = keyed(projector, change)?;
+        last.insert(key, row);
+    }
+    let mut upserts: BTreeMap<&str, Vec<Cells>> = BTreeMap::new();
+    let mut deletes: BTreeMap<&str, Vec<Cells>> = BTreeMap::new();
+    for ((table, key), row) in &last {
+        match row {
+            Some(row) => upserts.entry(table).or_default().push(row.clone()),
+            None => deletes.entry(table).or_default().push(key.clone()),
+        }
+    }
+    for (name, rows) in upserts {
+        let table = declared(projector, "project", name)?;
+        execute(transaction, upsert(&projector.descriptor().name, table), table.columns.len(), rows).await?;
+    }
+    for (name, keys) in deletes {
+        let table = declared(projector, "project", name)?;
+        execute(transaction, delete(&projector.descriptor().name, table), table.primary_key.len(), keys)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn execute(
+    transaction: &mut Transaction<'_, Postgres>,
+    statement: String,
+    width: usize,
+    rows: Vec<Cells>,
+) -> Result<(), sqlx::Error> {
+    let mut query = sqlx::query(AssertSqlSafe(statement));
+    for column in transposed(width, rows) {
+        query = query.bind(column);
+    }
+    query.execute(&mut **transaction).await?;
+    Ok(())
+}
+
+/// A change's key, and the whole row unless it is a deletion.
+fn keyed(projector: &Projector, change: Change) -> Result<((String, Cells), Option<Cells>), ProjectionError> {
+    match change {
+        Change::Delete(RowKey { table, key }) => {
+            let declared = declared(projector, "project", &table)?;
+            let key = cells(projector, "project", declared, &declared.primary_key, key)?;
+            Ok(((table, key), None))
+        }
+        Change::Upsert(Row { table, values }) => {
+            let declared = declared(projector, "project", &table)?;
+            let names: Vec<String> = declared.columns.iter().map(|column| column.name.clone()).collect();
+            let row = cells(projector, "project", declared, &names, values)?;
+            let of_key =
+                |name: &String| names.iter().position(|column| column == name).and_then(|i| row[i].clone());
+            let key = declared.primary_key.iter().map(of_key).collect();
+            Ok(((table, key), Some(row)))
+        }
+    }
+}
+
+fn declared<'a>(
+    projector: &'a Projector,
+    call: &'static str,
+    name: &str,
+) -> Result<&'a Table, ProjectionError> {
+    let table = projector.descriptor().tables.iter().find(|table| table.name == name);
+    table.ok_or_else(|| projector.nonsense(call, format!("it has no table `{name}`")).into())
+}
+
+/// Values as texts, each checked against its column.
+fn cells(
+    projector: &Projector,
+    call: &'static str,
+    table: &Table,
+    names: &[String],
+    values: Vec<Value>,
+) -> Result<Cells, ProjectionError> {
+    if values.len() != names.len() {
+        let why = format!("{} values for {} columns of `{}`", values.len(), names.len(), table.name);
+        return Err(projector.nonsense(call, why).into());
+    }
+    let cell = |(name, value): (&String, Value)| {
+        let column = table.columns.iter().find(|column| column.name == *name);
+        let fits = column.and_then(|column| text(column.type_, column.nullable, value));
+        fits.ok_or_else(|| {
+            projector.nonsense(call, format!("a wrong value for `{}.{name}`", table.name)).into()
+        })
+    };
+    names.iter().zip(values).map(cell).collect()
+}
+
+fn text(kind: ColumnType, nullable: bool, value: Value) -> Option<Option<String>> {
+    Some(Some(match (kind, value) {
+        (_, Value::Null) if nullable => return Some(None),
+        (ColumnType::Text, Value::Text(text)) if !text.contains('\0') => text,
+        (ColumnType::Integer, Value::Integer(number)) => number.to_string(),
+        (ColumnType::Numeric, Value::Numeric(digits)) if is_whole(&digits) => digits,
+        (ColumnType::Boolean, Value::Boolean(truth)) => truth.to_string(),
+        (ColumnType::Timestamp, Value::TimestampMs(ms)) => {
+            clearfold_kernel::Timestamp::from_ms(ms)?.to_string()
+        }
+        (ColumnType::Json, Value::Json(document)) => {
+            serde_json::from_str::<serde_json::Value>(&document).ok()?;
+            document
+        }
+        _ => return None,
+    }))
+}
+
+fn is_whole(digits: &str) -> bool {
+    let digits = digits.strip_prefix('-').unwrap_or(digits);
+    !digits.is_empty() && digits.len() <= 78 && digits.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+/// Rows as columns, in the way that UNNEST wants them.
+fn transposed(width: usize, rows: Vec<Cells>) -> Vec<Vec<Option<String>>> {
+    let mut columns = vec![Vec::with_capacity(rows.len()); width];
+    for row in rows {
+        for (column, cell) in columns.iter_mut().zip(row) {
+            column.push(cell);
+        }
+    }
+    columns
+}
+
+/// `$1::text[], $2::text[], …` and `(c1::bigint, c2::text, …)` for some columns.
+fn unnested(table: &Table, names: &[String]) -> (String, String) {
+    let arrays = (1..=names.len()).map(|number| format!("${number}::text[]")).collect::<Vec<_>>().join(", ");
+    let cast = |(number, name): (usize, &String)| {
+        let kind = table.columns.iter().find(|column| column.name == *name).map(|column| column.type_);
+        format!("c{number}::{}", sql_type(kind.unwrap_or(ColumnType::Text)))
+    };
+    let casts = (1..).zip(names).map(cast).collect::<Vec<_>>().join(", ");
+    let aliases = (1..=names.len()).map(|number| format!("c{number}")).collect::<Vec<_>>().join(", ");
+    (format!("UNNEST({arrays}) AS given({aliases})"), casts)
+}
+
+fn select(projection: &str, table: &Table) -> String {
+    // Times as milliseconds, all else as the text that it came from.
+    let read = |column: &crate::runtime::ProjectionColumn| match column.type_ {
+        ColumnType::Timestamp => {
+            format!("(extract(epoch FROM {}) * 1000)::bigint::text", quoted(&column.name))
+        }
+        _ => format!("{}::text", quoted(&column.name)),
+    };
+    let columns = table.columns.iter().map(read).collect::<Vec<_>>().join(", ");
+    let (given, casts) = unnested(table, &table.primary_key);
+    format!(
+        "SELECT {columns} FROM {} WHERE ({}) IN (SELECT {casts} FROM {given})",
+        qualified(projection, &table.name),
+        quoted_list(&table.primary_key),
+    )
+}
+
+fn upsert(projection: &str, table: &Table) -> String {
+    let names: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
+    let (given, casts) = unnested(table, &names);
+    let others = names.iter().filter(|name| !table.primary_key.contains(name));
+    let set = others.map(|name| format!("{0} = EXCLUDED.{0}", quoted(name))).collect::<Vec<_>>().join(", ");
+    let on_conflict = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {set}") };
+    format!(
+        "INSERT INTO {} ({}) SELECT {casts} FROM {given} ON CONFLICT ({}) DO {on_conflict}",
+        qualified(projection, &table.name),
+        quoted_list(&names),
+        quoted_list(&table.primary_key),
+    )
+}
+
+fn delete(projection: &str, table: &Table) -> String {
+    let (given, casts) = unnested(table, &table.primary_key);
+    format!(
+        "DELETE FROM {} WHERE ({}) IN (SELECT {casts} FROM {given})",
+        qualified(projection, &table.name),
+        quoted_list(&table.primary_key),
+    )
+}
+
+fn read_row(table: &Table, row: &PgRow) -> Result<Vec<Value>, ProjectionError> {
+    let corrupt =
+        |name: &str| sqlx::Error::ColumnDecode { index: name.to_owned(), source: "not a cell".into() };
+    let mut values = Vec::with_capacity(table.columns.len());
+    for (index, column) in table.columns.iter().enumerate() {
+        let cell: Option<String> = row.try_get(index)?;
+        let Some(cell) = cell else {
+            values.push(Value::Null);
+            continue;
+        };
+        let unreadable = || corrupt(&column.name);
+        values.push(match column.type_ {
+            ColumnType::Text => Value::Text(cell),
+            ColumnType::Integer => Value::Integer(cell.parse().map_err(|_| unreadable())?),
+            ColumnType::Numeric => Value::Numeric(cell),
+            ColumnType::Boolean => Value::Boolean(cell == "true"),
+            ColumnType::Timestamp => Value::TimestampMs(cell.parse().map_err(|_| unreadable())?),
+            ColumnType::Json => Value::Json(cell),
+        });
+    }
+    Ok(values)
+}
