@@ -1,0 +1,91 @@
+//! What can go wrong with a component: when it is loaded, and when it answers a request.
+
+use super::admission;
+use http::StatusCode;
+use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a component cannot be served. It is refused before the first request.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeLoadError {
+    #[error("the engine for edge components cannot start; lower its limits or give the host more memory")]
+    Engine { source: Source },
+    #[error("the component {component:?} is not WebAssembly that this host can compile; build it again")]
+    Unreadable { component: String, source: Source },
+    #[error(
+        "the component {component:?} imports {import}, which an edge component may not; \
+         remove it (allowed: {})",
+        admission::IMPORTS.join(", ")
+    )]
+    Import { component: String, import: String },
+    #[error(
+        "the component {component:?} does not export {}; write it with spin-sdk 7 and #[http_service]",
+        admission::EXPORT
+    )]
+    MissingExport { component: String },
+    #[error("the component {component:?} has another version of an interface; build it with spin-sdk 7")]
+    Mismatch { component: String, source: Source },
+}
+
+impl EdgeLoadError {
+    pub(super) fn engine(source: wasmtime::Error) -> Self {
+        Self::Engine { source: source.into() }
+    }
+
+    pub(super) fn unreadable(component: &str, source: wasmtime::Error) -> Self {
+        Self::Unreadable { component: component.to_owned(), source: source.into() }
+    }
+
+    pub(super) fn mismatch(component: &str, source: wasmtime::Error) -> Self {
+        Self::Mismatch { component: component.to_owned(), source: source.into() }
+    }
+}
+
+/// Why a request got no answer from its component.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeError {
+    #[error("no instance became free for a request to the component {component:?}")]
+    Busy { component: String },
+    #[error("the component {component:?} did not answer within {deadline_ms} ms")]
+    Deadline { component: String, deadline_ms: u64 },
+    #[error("the component {component:?} failed: a trap or a limit")]
+    Failed { component: String, source: Source },
+    #[error("the component {component:?} gave the error {code} in the place of a response")]
+    Refused { component: String, code: String },
+    #[error("the component {component:?} answered with more than {limit_bytes} bytes")]
+    ResponseTooLarge { component: String, limit_bytes: usize },
+    #[error("the component {component:?} broke off its answer")]
+    Incomplete { component: String, source: Source },
+}
+
+/// An error as the caller sees it: the members of RFC 9457 problem details, of the type `about:blank`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeProblem {
+    pub status: StatusCode,
+    pub title: &'static str,
+    pub detail: String,
+}
+
+impl EdgeError {
+    pub(super) fn failed(component: &str, source: wasmtime::Error) -> Self {
+        Self::Failed { component: component.to_owned(), source: source.into() }
+    }
+
+    pub(super) fn refused(component: &str, code: &ErrorCode) -> Self {
+        Self::Refused { component: component.to_owned(), code: format!("{code:?}") }
+    }
+
+    /// What the caller may know. Why a component failed is for the host's log: `source` has its backtrace.
+    pub fn problem(&self) -> EdgeProblem {
+        let (status, title) = match self {
+            Self::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+            Self::Deadline { .. } => (StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout"),
+            Self::Failed { .. }
+            | Self::Refused { .. }
+            | Self::ResponseTooLarge { .. }
+            | Self::Incomplete { .. } => (StatusCode::BAD_GATEWAY, "Bad Gateway"),
+        };
+        EdgeProblem { status, title, detail: format!("{self}; try again later") }
+    }
+}

@@ -1,0 +1,186 @@
+//! Edge components: HTTP triggers written with `spin-sdk`, served inside the host.
+//!
+//! A request gets an instance of its own, and the instance gets nothing but that request, its variables and
+//! the hosts that the manifest allows it. It never sees a file, a clock, the environment or a database. A
+//! call to the host's own API is answered in this process, without a socket.
+//!
+//! Whatever a component does (it traps, never ends, eats memory, answers without end) costs one request: the
+//! instance is thrown away, and the caller gets an [`EdgeError`] that knows its HTTP form.
+//!
+//! WASI 0.3 needs wasmtime's async engine, so this one is apart from the handlers' synchronous one.
+
+mod admission;
+mod engine;
+mod error;
+mod outbound;
+mod state;
+
+pub use error::{EdgeError, EdgeLoadError, EdgeProblem};
+pub use outbound::InProcessApi;
+
+use crate::manifest::OutboundHost;
+use axum::body::{Body, Bytes, HttpBody};
+use http::{Request, Response, Uri, header, uri};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use state::{EdgeState, Shared};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Engine, Store};
+use wasmtime_wasi_http::p3;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+
+/// What one request may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct EdgeLimits {
+    /// From the request's arrival to the end of the response, waiting for a free instance included. The
+    /// default leaves a card network's adapter half a second of the 1.5 s that a decision may take.
+    pub deadline_ms: u64,
+    pub memory_bytes: usize,
+    pub request_bytes: usize,
+    pub response_bytes: usize,
+    /// Over all components. Further requests wait for one of these to end, half of the deadline at most.
+    pub concurrent_requests: u32,
+}
+
+impl Default for EdgeLimits {
+    fn default() -> Self {
+        const MIB: usize = 1 << 20;
+        Self {
+            deadline_ms: 1_000,
+            memory_bytes: 64 * MIB,
+            request_bytes: MIB,
+            response_bytes: MIB,
+            concurrent_requests: 128,
+        }
+    }
+}
+
+/// The engine that edge components share, and the room that they have in it.
+pub struct EdgeRuntime {
+    engine: Engine,
+    linker: Linker<EdgeState>,
+    limits: EdgeLimits,
+    slots: Arc<Semaphore>,
+}
+
+impl EdgeRuntime {
+    pub fn new(limits: EdgeLimits) -> Result<Self, EdgeLoadError> {
+        let engine = engine::new(&limits).map_err(EdgeLoadError::engine)?;
+        let linker = admission::linker(&engine).map_err(EdgeLoadError::engine)?;
+        let slots = Arc::new(Semaphore::new(limits.concurrent_requests as usize));
+        Ok(Self { engine, linker, limits, slots })
+    }
+
+    /// Compiles a component and admits it, or says what it wants that it may not have, or lacks.
+    ///
+    /// Compiling takes tens of milliseconds of this thread. `id` is the component's in the manifest.
+    pub fn load(
+        &self,
+        id: &str,
+        wasm: &[u8],
+        variables: BTreeMap<String, String>,
+        allowed_outbound_hosts: Vec<OutboundHost>,
+        api: InProcessApi,
+    ) -> Result<EdgeHandler, EdgeLoadError> {
+        let component = Component::new(&self.engine, wasm).map_err(|e| EdgeLoadError::unreadable(id, e))?;
+        admission::check(id, &self.engine, &component)?;
+        let service = self.linker.instantiate_pre(&component).and_then(ServicePre::new);
+        let service = service.map_err(|error| EdgeLoadError::mismatch(id, error))?;
+        let shared = Shared { id: id.to_owned(), variables, allowed_outbound_hosts, api };
+        let slots = Arc::clone(&self.slots);
+        Ok(EdgeHandler { service, shared: Arc::new(shared), limits: self.limits, slots })
+    }
+}
+
+/// A component that is ready to answer requests. Cheap to clone.
+#[derive(Clone)]
+pub struct EdgeHandler {
+    service: ServicePre<EdgeState>,
+    shared: Arc<Shared>,
+    limits: EdgeLimits,
+    slots: Arc<Semaphore>,
+}
+
+impl EdgeHandler {
+    /// The component's answer to a request, whole. The request's URI must still be the caller's: a router
+    /// that strips prefixes has to put them back.
+    pub async fn handle(&self, request: Request<Body>) -> Result<Response<Body>, EdgeError> {
+        let arrival = Instant::now();
+        let deadline = arrival + Duration::from_millis(self.limits.deadline_ms);
+        // Whoever has waited half of the time would hardly be answered in the other half; hearing "busy"
+        // now is better, and leaves the instance to a request that can still make it.
+        let patience = arrival + Duration::from_millis(self.limits.deadline_ms / 2);
+        let component = || self.shared.id.clone();
+        let slot = timeout_at(patience, self.slots.acquire()).await;
+        let Ok(Ok(_slot)) = slot else { return Err(EdgeError::Busy { component: component() }) };
+        // A component that computes without end is seen to here as well: each tick of the epoch makes it
+        // yield, and dropping the call ends it.
+        let answer = timeout_at(deadline, self.answer(request)).await;
+        let deadline_ms = self.limits.deadline_ms;
+        answer.unwrap_or_else(|_| Err(EdgeError::Deadline { component: component(), deadline_ms }))
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, EdgeError> {
+        let failed = |source: wasmtime::Error| EdgeError::failed(&self.shared.id, source);
+        let state = EdgeState::new(Arc::clone(&self.shared), &self.limits);
+        let mut store = Store::new(self.service.engine(), state);
+        store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(self.limits.memory_bytes);
+        store.epoch_deadline_async_yield_and_update(engine::YIELD_TICKS);
+        store.set_epoch_deadline(engine::YIELD_TICKS);
+
+        let request = self.incoming(request);
+        let (request, _) = p3::Request::from_http(&mut store.data_mut().outbound, request);
+        let service = self.service.instantiate_async(&mut store).await.map_err(failed)?;
+        let answered = store.run_concurrent(async |store| {
+            let response = match service.handle(store, request).await.map_err(failed)? {
+                Ok(response) => response,
+                Err(code) => return Err(EdgeError::refused(&self.shared.id, &code)),
+            };
+            let response = store.with(|store| response.into_http(store, async { Ok(()) })).map_err(failed)?;
+            self.collect(response).await
+        });
+        answered.await.map_err(failed)?
+    }
+
+    /// The request as WASI wants it: with the authority that the caller addressed, and a limited body.
+    fn incoming(
+        &self,
+        request: Request<Body>,
+    ) -> Request<impl HttpBody<Data = Bytes, Error = wasmtime_wasi_http::Error> + Send + 'static> {
+        let limit = self.limits.request_bytes;
+        let (mut parts, body) = request.into_parts();
+        let host = parts.headers.get(header::HOST).and_then(|host| host.as_bytes().try_into().ok());
+        if parts.uri.authority().is_none() && host.is_some() {
+            let mut whole = parts.uri.clone().into_parts();
+            (whole.scheme, whole.authority) = (Some(uri::Scheme::HTTP), host);
+            parts.uri = Uri::from_parts(whole).unwrap_or(parts.uri);
+        }
+        let body = Limited::new(body, limit).map_err(move |error| match error.is::<LengthLimitError>() {
+            true => wasmtime_wasi_http::Error::HttpRequestBodySize(Some(limit as u64)),
+            false => wasmtime_wasi_http::Error::ConnectionTerminated,
+        });
+        Request::from_parts(parts, body)
+    }
+
+    /// Takes the whole body while the instance lives, so that the deadline and the limits cover it.
+    async fn collect(
+        &self,
+        response: Response<wasmtime_wasi_http::WasiBody>,
+    ) -> Result<Response<Body>, EdgeError> {
+        let component = self.shared.id.clone();
+        let limit_bytes = self.limits.response_bytes;
+        let (parts, body) = response.into_parts();
+        match Limited::new(body, limit_bytes).collect().await {
+            Ok(body) => Ok(Response::from_parts(parts, Body::from(body.to_bytes()))),
+            Err(error) if error.is::<LengthLimitError>() => {
+                Err(EdgeError::ResponseTooLarge { component, limit_bytes })
+            }
+            Err(source) => Err(EdgeError::Incomplete { component, source }),
+        }
+    }
+}

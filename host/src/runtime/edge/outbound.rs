@@ -1,0 +1,100 @@
+//! Where a component's own requests go: into the host's API, out to an allowed host, or nowhere.
+
+use super::state::Shared;
+use axum::body::Body;
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri};
+use http_body_util::BodyExt;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
+
+/// The host's own API, callable without a socket.
+#[derive(Clone)]
+pub struct InProcessApi {
+    /// Where components believe the API to be, such as the authority of `host_url`. Plain HTTP.
+    pub authorities: Vec<Authority>,
+    pub router: axum::Router,
+}
+
+impl InProcessApi {
+    fn answers(&self, uri: &Uri) -> bool {
+        let same = |ours: &Authority, theirs: &Authority| {
+            ours.host().eq_ignore_ascii_case(theirs.host())
+                && ours.port_u16().unwrap_or(80) == theirs.port_u16().unwrap_or(80)
+        };
+        uri.scheme() == Some(&Scheme::HTTP)
+            && uri.authority().is_some_and(|theirs| self.authorities.iter().any(|ours| same(ours, theirs)))
+    }
+}
+
+/// How many requests a component may send while it handles one; each holds memory of the host's.
+const REQUESTS: u32 = 64;
+
+pub struct Outbound {
+    shared: Arc<Shared>,
+    requests_left: u32,
+}
+
+impl Outbound {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, requests_left: REQUESTS }
+    }
+
+    /// User names in an address are refused: nobody needs them, and they make one host look like another.
+    fn allows(&self, uri: &Uri) -> bool {
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
+        let allowed = &self.shared.allowed_outbound_hosts;
+        !authority.as_str().contains('@')
+            && allowed.iter().any(|host| host.allows(scheme, authority.host(), authority.port_u16()))
+    }
+}
+
+/// The rest of a connection's work after the response's head.
+type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sent = Result<(Response<WasiBody>, Rest), Error>;
+
+impl WasiHttpHooks for Outbound {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _response_read: Rest,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let uri = request.uri();
+        if !self.allows(uri) {
+            let authority = uri.authority().map(Authority::as_str);
+            let component = self.shared.id.as_str();
+            tracing::warn!(component, authority, "outbound request denied; see allowed_outbound_hosts");
+            return Box::new(async { Err(Error::HttpRequestDenied) });
+        }
+        let Some(requests_left) = self.requests_left.checked_sub(1) else {
+            return Box::new(async { Err(Error::ConnectionLimitReached) });
+        };
+        self.requests_left = requests_left;
+        if self.shared.api.answers(uri) {
+            return Box::new(call_api(self.shared.api.router.clone(), request));
+        }
+        Box::new(async move {
+            let (response, rest) = default_send_request(request, options).await?;
+            Ok((response.map(BodyExt::boxed_unsync), Box::new(rest) as Rest))
+        })
+    }
+}
+
+/// As a task of its own, for it must not run inside the component's: an API that came back to an edge
+/// component would enter wasmtime twice, which panics. The set ends the task when the component's call ends.
+async fn call_api(router: axum::Router, request: Request<WasiBody>) -> Sent {
+    let mut task = JoinSet::new();
+    task.spawn(router.oneshot(request.map(Body::new)));
+    let internal = |error: String| Error::InternalError(Some(error));
+    let response = match task.join_next().await {
+        Some(Ok(Ok(response))) => response,
+        Some(Err(error)) => return Err(internal(error.to_string())),
+        Some(Ok(Err(never))) => match never {},
+        None => return Err(Error::ConnectionTerminated),
+    };
+    let response = response.map(|body| body.map_err(move |error| internal(error.to_string())).boxed_unsync());
+    Ok((response, Box::new(async { Ok(()) })))
+}

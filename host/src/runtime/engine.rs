@@ -1,0 +1,93 @@
+//! The engine that runs handlers: synchronous, without anything that differs from one run to the next.
+//!
+//! It gives every call two budgets. Fuel counts instructions and is the same everywhere, for ever; the epoch is
+//! the wall clock's say and ends what fuel would let run too long on a slow machine.
+
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+
+use super::{Limits, RuntimeError};
+
+/// How often the epoch advances.
+const EPOCH_TICK_MS: u64 = 10;
+/// Handlers that can run at the same moment.
+const MAX_INSTANCES: u32 = 256;
+
+/// The engine, and the thread that makes its time pass.
+pub struct HandlerEngine {
+    engine: Engine,
+    limits: Limits,
+    stop_ticker: Option<Sender<()>>,
+    ticker: Option<JoinHandle<()>>,
+}
+
+impl HandlerEngine {
+    /// Builds the engine and starts its epoch.
+    pub fn new(limits: Limits) -> Result<Self, RuntimeError> {
+        let engine = Engine::new(&config(limits)).map_err(|error| RuntimeError::Engine(error.into()))?;
+        let (stop_ticker, stopped) = channel();
+        let ticking = engine.clone();
+        let ticker = std::thread::Builder::new()
+            .name("epoch".into())
+            .spawn(move || {
+                let tick = Duration::from_millis(EPOCH_TICK_MS);
+                while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+                    ticking.increment_epoch();
+                }
+            })
+            .map_err(|error| RuntimeError::Engine(error.into()))?;
+        Ok(Self { engine, limits, stop_ticker: Some(stop_ticker), ticker: Some(ticker) })
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// A store for one call, with the call's whole budget.
+    pub(super) fn store(&self) -> Result<Store<super::limits::Guard>, wasmtime::Error> {
+        let mut store = Store::new(&self.engine, super::limits::Guard::new(self.limits));
+        store.limiter(|guard| guard);
+        store.set_fuel(self.limits.fuel)?;
+        // One tick more, because the next one may come at once.
+        store.set_epoch_deadline(self.limits.deadline_ms.div_ceil(EPOCH_TICK_MS).saturating_add(1));
+        Ok(store)
+    }
+}
+
+impl Drop for HandlerEngine {
+    fn drop(&mut self) {
+        drop(self.stop_ticker.take());
+        if let Some(ticker) = self.ticker.take() {
+            // The thread ends with its channel; a panic in it has nothing left to harm.
+            let _ = ticker.join();
+        }
+    }
+}
+
+fn config(limits: Limits) -> Config {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(MAX_INSTANCES)
+        .total_core_instances(MAX_INSTANCES)
+        .total_memories(MAX_INSTANCES)
+        .total_tables(MAX_INSTANCES)
+        .max_core_instances_per_component(1)
+        .max_memories_per_component(1)
+        .max_tables_per_component(1)
+        .max_memory_size(limits.memory_bytes)
+        .linear_memory_keep_resident(1 << 20)
+        .table_keep_resident(1 << 16);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .concurrency_support(false)
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(limits.stack_bytes)
+        // Bit for bit the same result on every machine.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true);
+    config
+}

@@ -1,0 +1,25 @@
+//! The sandbox: loads components, holds them to their world and their limits, and calls them.
+//!
+//! Handlers run in a synchronous engine, a fresh instance for every call; HTTP components in [`edge`]. Nothing
+//! here knows what a payload means, reads a database or decides anything. A fault of a component is an error
+//! that names it, and never more than that.
+
+mod admission;
+mod component;
+mod decider;
+pub mod edge;
+mod engine;
+mod limits;
+mod projector;
+mod translator;
+
+pub use admission::Refused;
+pub use component::{ComponentId, Digest, Fault, RuntimeError};
+pub use decider::{Command, Decided, Decider, Message, Outcome, Rejection, Turn};
+pub use engine::HandlerEngine;
+pub use limits::Limits;
+pub use projector::{
+    Change, ColumnRule, ColumnType, Event, ProjectionColumn, ProjectionDescriptor, Projector, Row, RowKey,
+    Table, Value,
+};
+pub use translator::{Log, LogFilter, Refusal, Transaction, Translated, TranslatedCommand, Translator};
