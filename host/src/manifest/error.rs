@@ -1,0 +1,46 @@
+//! What can be wrong with a manifest. Every message names the file, the entry in it, and the remedy.
+
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    #[error("{}: the manifest cannot be read; give the path of a spin.toml", path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("{}: this is not a Spin manifest; correct the place that is shown", path.display())]
+    Malformed { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("{}: {entry}: {fault}", path.display())]
+    Faulty { path: PathBuf, entry: String, fault: Fault },
+}
+
+/// What is wrong with one entry.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum Fault {
+    #[error("the version is {0}, and only version 2 is understood; write spin_manifest_version = 2")]
+    Version(i64),
+    #[error("no such kind of trigger is served here; use trigger.http or trigger.clearfold")]
+    TriggerType,
+    #[error("the kind {0:?} is unknown; use translator, decider or projector")]
+    Kind(String),
+    #[error("the key {key:?} with the {kind}'s name is missing or not text; add it")]
+    NameMissing { kind: &'static str, key: &'static str },
+    #[error("the key {0:?} is not known here; remove it or correct its spelling")]
+    UnknownKey(String),
+    #[error("there is no [component.{0}]; add it, or correct the trigger's component")]
+    ComponentMissing(String),
+    #[error("another trigger has the same route; give each its own")]
+    DuplicateRoute,
+    #[error("another trigger has the same kind and name; keep one of them")]
+    DuplicateHandler,
+    #[error("{0:?} is not a route; write a path such as /edge/payments, or /edge/... for all below /edge")]
+    Route(String),
+    #[error("it has neither a default nor required = true; add one of them")]
+    Undecided,
+    #[error("it is required and has no value; set {0} in the environment")]
+    ValueMissing(String),
+    #[error("the template {0:?} has no end; close it with }}}}")]
+    OpenTemplate(String),
+    #[error("the variable {0:?} is not declared; add it under [variables]")]
+    Undeclared(String),
+    #[error("{host:?} is not an outbound host ({reason}); write scheme://host:port, * for any")]
+    OutboundHost { host: String, reason: &'static str },
+}
