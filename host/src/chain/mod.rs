@@ -1,0 +1,24 @@
+//! The chain listener: confirmed blocks become commands, each log once.
+//!
+//! A pure planner says which range comes next; a thin executor fetches it, has it translated, sends the commands,
+//! and moves the cursor when all are answered. The cursor follows the commands: after a crash in between, the
+//! range is read again, and the inbox knows every log by its identity. Nothing here decides what a payment is.
+
+mod cursor;
+mod fetch;
+mod listener;
+mod planner;
+mod rpc;
+mod submit;
+
+pub(crate) use fetch::wire_log;
+pub use listener::{Listener, ListenerSettings};
+pub use rpc::{Rpc, RpcError};
+
+use crate::runtime::Transaction;
+
+/// The identity of a log, which is the idempotency key of what it stands for.
+#[must_use]
+pub fn log_identity(transaction: &Transaction, log_index: u64) -> String {
+    format!("chain/{}/0x{}/{log_index}", transaction.chain_id, hex::encode(&transaction.block_hash))
+}
