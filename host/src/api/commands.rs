@@ -1,0 +1,124 @@
+//! `POST /v1/commands`: sends a command to a stream.
+//!
+//! The client makes the idempotency key and sends it in the `Idempotency-Key` header. Sending the same again gets
+//! the same answer.
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{ApiState, Problem, payments};
+use crate::command::{Answer, Command, CommandError};
+use crate::event_store::StoreError;
+
+/// Who the log names as the sender.
+const ACTOR: &str = "api";
+const MAX_KEY_LENGTH: usize = 255;
+const MAX_ID_LENGTH: usize = 128;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    aggregate: String,
+    id: String,
+    /// Needed only for a stream that does not exist yet.
+    #[serde(default)]
+    account: Option<String>,
+    #[serde(rename = "type")]
+    kind: String,
+    schema_version: u32,
+    payload: Box<RawValue>,
+}
+
+pub(super) async fn submit(
+    State(state): State<ApiState>,
+    headers: HeaderMap,
+    body: Result<Json<Body>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let idempotency_key = idempotency_key(&headers)?;
+    let Json(body) = body?;
+    let id_is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if body.id.is_empty() || body.id.len() > MAX_ID_LENGTH || !body.id.bytes().all(id_is_plain) {
+        let detail = format!("an id has 1 to {MAX_ID_LENGTH} letters, digits, and - _ .");
+        return Err(invalid("invalid_id", detail));
+    }
+    let command = Command {
+        idempotency_key,
+        routing_key: routing_key(&state, &body).await?,
+        aggregate: body.aggregate,
+        id: body.id,
+        kind: body.kind,
+        schema_version: body.schema_version,
+        payload: body.payload.get().as_bytes().to_vec(),
+        actor: ACTOR.to_owned(),
+        correlation_id: None,
+    };
+    match state.intake.submit(command).await? {
+        accepted @ Answer::Accepted { .. } => Ok((StatusCode::OK, Json(accepted)).into_response()),
+        Answer::Rejected { code, detail } => {
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail))
+        }
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+    let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // The listener's keys are the identities of logs; nobody else may answer in their place.
+    if key.is_empty() || key.len() > MAX_KEY_LENGTH || key.starts_with("chain/") {
+        let detail = format!(
+            "give the header Idempotency-Key with 1 to {MAX_KEY_LENGTH} ASCII characters, not beginning with chain/; \
+             the same key means the same command"
+        );
+        return Err(invalid("invalid_idempotency_key", detail));
+    }
+    Ok(key.to_owned())
+}
+
+/// A stream that exists knows its account. A new one is put where the caller says.
+async fn routing_key(state: &ApiState, body: &Body) -> Result<String, Problem> {
+    let head = state.event_store.stream_head(&format!("{}-{}", body.aggregate, body.id)).await?;
+    let given = body.account.as_deref().map(payments::address).transpose()?;
+    match (head, given) {
+        (Some(head), Some(given)) if head.routing_key != given => {
+            let detail =
+                format!("{} {} belongs to {}, not to {given}", body.aggregate, body.id, head.routing_key);
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "account_mismatch", detail))
+        }
+        (Some(head), _) => Ok(head.routing_key),
+        (None, Some(given)) => Ok(given),
+        (None, None) => {
+            let detail =
+                format!("there is no {} {}; to open one, give its `account`", body.aggregate, body.id);
+            Err(Problem::new(StatusCode::NOT_FOUND, "stream_not_found", detail))
+        }
+    }
+}
+
+fn invalid(code: &str, detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, code, detail)
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        let (status, code) = match &error {
+            CommandError::UnknownAggregate { .. } => (StatusCode::NOT_FOUND, "unknown_aggregate"),
+            CommandError::KeyReused { .. } => (StatusCode::CONFLICT, "idempotency_key_reused"),
+            CommandError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            CommandError::Component(_) => (StatusCode::BAD_GATEWAY, "component_failed"),
+            CommandError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
+            CommandError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        };
+        let problem = Self::new(status, code, error.to_string());
+        if error.is_passing() { problem.retry_after_s(1) } else { problem }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        CommandError::from(error).into()
+    }
+}

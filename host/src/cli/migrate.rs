@@ -1,0 +1,29 @@
+//! `clearfold migrate`.
+
+use clap::Args;
+
+use crate::config::Databases;
+use crate::event_store::{self, Store};
+
+#[derive(Debug, Args)]
+pub(super) struct Migrate {
+    #[command(flatten)]
+    databases: Databases,
+    /// Partitions of a new log (default 8). They can never be changed
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    partitions: Option<u32>,
+}
+
+impl Migrate {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let write = event_store::connect(Store::Write, &self.databases.database_url, 1).await?;
+        let read = event_store::connect(Store::Read, &self.databases.read_database_url, 1).await?;
+        let report = event_store::migrate(&write, &read, self.partitions).await?;
+        println!(
+            "write store: schema version {}, {} partitions",
+            report.write_version, report.partition_count
+        );
+        println!("read store: schema version {}", report.read_version);
+        Ok(())
+    }
+}

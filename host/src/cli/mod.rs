@@ -1,0 +1,50 @@
+//! The command line: `clearfold up`, `migrate`, `stream`, `translate`, `doctor`.
+//!
+//! Every command ends with exit code 0 only if all of it was done. An error is one line that says what was wrong
+//! and what to do.
+
+mod contracts;
+mod doctor;
+mod load;
+mod migrate;
+mod stream;
+mod translate;
+mod up;
+
+use clap::{Parser, Subcommand};
+
+/// Clearfold: an event-driven processor for self-custodial card payments.
+#[derive(Debug, Parser)]
+#[command(name = "clearfold", version, about, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the host: follow the chain, decide, project, and serve the API
+    Up(Box<crate::config::Host>),
+    /// Bring both databases to this program's schema; a new log is laid out in partitions
+    Migrate(migrate::Migrate),
+    /// Look at one stream of the event log
+    #[command(subcommand)]
+    Stream(stream::Stream),
+    /// Show what a recorded transaction would become: one command a line, as JSON
+    Translate(translate::Translate),
+    /// Find what is missing or misconfigured, and say what to do about it
+    Doctor(doctor::Doctor),
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Up(host) => up::run(*host).await,
+            Command::Migrate(migrate) => migrate.run().await,
+            Command::Stream(stream) => stream.run().await,
+            Command::Translate(translate) => translate.run(),
+            Command::Doctor(doctor) => doctor.run().await,
+        }
+    }
+}
