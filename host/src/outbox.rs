@@ -16,7 +16,6 @@ const POLL_MS: u64 = 500;
 
 /// Publishes until it is told to stop.
 pub async fn run(store: EventStore, bus: Bus, stop: CancellationToken) {
-    announce_published(&store, &bus).await;
     while !stop.is_cancelled() {
         if let Err(error) = publish(&store, &bus).await {
             tracing::error!(error = %crate::telemetry::chain(&error), "publishing failed; trying again");
@@ -29,39 +28,24 @@ pub async fn run(store: EventStore, bus: Bus, stop: CancellationToken) {
     }
 }
 
-/// What an earlier process published is published for this one's consumers too.
-async fn announce_published(store: &EventStore, bus: &Bus) {
-    let noted =
-        sqlx::query!("SELECT partition, published_position FROM outbox").fetch_all(store.pool()).await;
-    match noted {
-        Ok(rows) => {
-            for row in rows {
-                bus.publish(row.partition.unsigned_abs(), row.published_position.unsigned_abs());
-            }
-        }
-        // The first round of publishing looks at the same table and reports what is wrong.
-        Err(error) => tracing::warn!(%error, "the outbox could not be read at start"),
-    }
-}
-
-/// Publishes all that is committed.
+/// Publishes all that is committed, also what another process noted as published: this one's consumers have not
+/// heard of it.
 async fn publish(store: &EventStore, bus: &Bus) -> Result<(), StoreError> {
-    let unpublished = sqlx::query!(
-        "SELECT partition, published_position, head_position
-         FROM outbox JOIN partitions USING (partition)
-         WHERE head_position > published_position"
+    let partitions = sqlx::query!(
+        "SELECT partition, published_position, head_position FROM outbox JOIN partitions USING (partition)"
     );
-    for row in unpublished.fetch_all(store.pool()).await? {
-        let (from, up_to) = (unsigned(row.published_position)?, unsigned(row.head_position)?);
-        bus.publish(row.partition.unsigned_abs(), up_to);
-        tracing::debug!(partition = row.partition, from, up_to, "published");
-        sqlx::query!(
-            "UPDATE outbox SET published_position = $2 WHERE partition = $1 AND published_position < $2",
-            row.partition,
-            signed(up_to)?
-        )
-        .execute(store.pool())
-        .await?;
+    for row in partitions.fetch_all(store.pool()).await? {
+        let (published, head) = (unsigned(row.published_position)?, unsigned(row.head_position)?);
+        bus.publish(row.partition.unsigned_abs(), head);
+        if head > published {
+            tracing::debug!(partition = row.partition, from = published, up_to = head, "published");
+            let noted = sqlx::query!(
+                "UPDATE outbox SET published_position = $2 WHERE partition = $1 AND published_position < $2",
+                row.partition,
+                signed(head)?
+            );
+            noted.execute(store.pool()).await?;
+        }
     }
     Ok(())
 }
