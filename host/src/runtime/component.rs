@@ -53,7 +53,7 @@ impl fmt::Display for ComponentId {
 pub enum RuntimeError {
     #[error("the WebAssembly engine does not start on this machine")]
     Engine(#[source] anyhow::Error),
-    #[error("component `{component}` is not a WebAssembly component; build it with `cargo xtask build`")]
+    #[error("`{component}` cannot be loaded as a WebAssembly component; build it with `cargo xtask build`")]
     NotAComponent {
         component: String,
         #[source]

@@ -15,6 +15,8 @@ use super::{Limits, RuntimeError};
 const EPOCH_TICK_MS: u64 = 10;
 /// Handlers that can run at the same moment.
 const MAX_INSTANCES: u32 = 256;
+/// Core modules and tables that one component may be made of: other languages' toolchains need several.
+const MAX_PARTS: u32 = 16;
 
 /// The engine, and the thread that makes its time pass.
 pub struct HandlerEngine {
@@ -70,12 +72,12 @@ impl Drop for HandlerEngine {
 fn config(limits: Limits) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(MAX_INSTANCES)
-        .total_core_instances(MAX_INSTANCES)
+        .total_core_instances(4 * MAX_INSTANCES)
         .total_memories(MAX_INSTANCES)
-        .total_tables(MAX_INSTANCES)
-        .max_core_instances_per_component(1)
+        .total_tables(4 * MAX_INSTANCES)
+        .max_core_instances_per_component(MAX_PARTS)
         .max_memories_per_component(1)
-        .max_tables_per_component(1)
+        .max_tables_per_component(MAX_PARTS)
         .max_memory_size(limits.memory_bytes)
         .linear_memory_keep_resident(1 << 20)
         .table_keep_resident(1 << 16);
