@@ -77,8 +77,11 @@ pub struct MigrateReport {
 
 /// Connects, with an answer within seconds.
 pub async fn connect(store: Store, url: &str, connections: u32) -> Result<PgPool, SchemaError> {
-    let options: PgConnectOptions =
-        url.parse().map_err(|error: sqlx::Error| SchemaError::Url { store, why: error.to_string() })?;
+    let invalid = |why: String| SchemaError::Url { store, why };
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(invalid("it does not begin with postgres://".to_owned()));
+    }
+    let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| invalid(error.to_string()))?;
     let place = format!(
         "{}:{}/{}",
         options.get_host(),
