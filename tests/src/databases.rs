@@ -1,0 +1,52 @@
+//! A write store and a read store of a test's own.
+
+use anyhow::{Context, Result};
+use reqwest::Url;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::Environment;
+
+/// Two databases, empty and not migrated. They stay until the throw-away server goes.
+#[derive(Debug, Clone)]
+pub struct Databases {
+    pub write_url: String,
+    pub read_url: String,
+}
+
+impl Databases {
+    /// Makes both.
+    pub async fn create(environment: &Environment) -> Result<Self> {
+        let name = format!("t{}", Uuid::now_v7().simple());
+        Ok(Self {
+            write_url: create(environment, &format!("{name}_write")).await?,
+            read_url: create(environment, &format!("{name}_read")).await?,
+        })
+    }
+
+    /// Makes both and brings them to the program's schema.
+    pub async fn migrated(environment: &Environment) -> Result<Self> {
+        let databases = Self::create(environment).await?;
+        clearfold::event_store::migrate(&databases.write().await?, &databases.read().await?, None).await?;
+        Ok(databases)
+    }
+
+    /// A pool on the write store.
+    pub async fn write(&self) -> Result<PgPool> {
+        Ok(PgPool::connect(&self.write_url).await?)
+    }
+
+    /// A pool on the read store.
+    pub async fn read(&self) -> Result<PgPool> {
+        Ok(PgPool::connect(&self.read_url).await?)
+    }
+}
+
+async fn create(environment: &Environment, name: &str) -> Result<String> {
+    let server = &environment.database_url;
+    let mut connection = PgConnection::connect(server).await.context("the test server cannot be reached")?;
+    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await?;
+    let mut url: Url = server.parse()?;
+    url.set_path(name);
+    Ok(url.to_string())
+}

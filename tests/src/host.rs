@@ -1,0 +1,181 @@
+//! The host as a process of its own: started, asked, stopped, killed.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::{Databases, Environment, eventually};
+
+/// A running host.
+pub struct Host {
+    child: Child,
+    address: String,
+    log: PathBuf,
+    client: reqwest::Client,
+}
+
+/// An HTTP answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: String,
+    pub body: Value,
+}
+
+/// What a program printed before it ended.
+#[derive(Debug)]
+pub struct Output {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Output {
+    /// Runs a program to its end.
+    pub fn of(command: &mut Command) -> Result<Self> {
+        let output = command.stdin(Stdio::null()).output()?;
+        Ok(Self {
+            status: output.status,
+            stdout: String::from_utf8(output.stdout)?,
+            stderr: String::from_utf8(output.stderr)?,
+        })
+    }
+}
+
+impl Host {
+    /// The program, configured to follow a chain and answer at a free address.
+    pub fn command(
+        environment: &Environment,
+        databases: &Databases,
+        rpc_url: &str,
+        contracts: &Path,
+    ) -> Result<(Command, String)> {
+        let address = free_address()?;
+        let mut command = Command::new(&environment.host);
+        command
+            .arg("up")
+            .env("DATABASE_URL", &databases.write_url)
+            .env("READ_DATABASE_URL", &databases.read_url)
+            .env("CHAIN_RPC_URLS", rpc_url)
+            .env("CHAIN_CONTRACTS", contracts)
+            .env("CHAIN_CONFIRMATIONS", "0")
+            .env("CHAIN_POLL_INTERVAL_MS", "50")
+            .env("LISTEN", &address)
+            .env("MANIFEST", environment.root.join("spin.toml"))
+            .env("LOG_FORMAT", "json")
+            .env("RUST_LOG", "info,clearfold=debug,sqlx=warn");
+        Ok((command, address))
+    }
+
+    /// Starts the program and waits until it answers.
+    pub async fn start(mut command: Command, address: String, log: PathBuf) -> Result<Self> {
+        let file = File::options().create(true).append(true).open(&log)?;
+        let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
+        let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
+        let mut host = Self { child, address, log, client };
+        host.ready().await?;
+        Ok(host)
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        let url = self.url("/healthz");
+        for _ in 0..600 {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the host ended with {status}:\n{}", self.log()?);
+            }
+            if self.client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("the host does not answer:\n{}", self.log()?)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Everything that it wrote, over all its lives.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+
+    /// `GET`.
+    pub async fn get(&self, path: &str) -> Result<Answer> {
+        Answer::of(self.client.get(self.url(path)).send().await?).await
+    }
+
+    /// `POST /v1/commands`.
+    pub async fn command_to(&self, idempotency_key: &str, body: &Value) -> Result<Answer> {
+        let request =
+            self.client.post(self.url("/v1/commands")).header("idempotency-key", idempotency_key).json(body);
+        Answer::of(request.send().await?).await
+    }
+
+    /// All payments, page by page.
+    pub async fn payments(&self) -> Result<Vec<Value>> {
+        let mut payments = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = self.get(&format!("/v1/payments?limit=100{cursor}")).await?;
+            let data = page.body["data"].as_array().with_context(|| format!("no page: {page:?}"))?;
+            payments.extend(data.iter().cloned());
+            match page.body["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return Ok(payments),
+            }
+        }
+    }
+
+    /// Waits until there are that many payments, and gives all of them.
+    pub async fn payments_when(&self, count: usize) -> Result<Vec<Value>> {
+        eventually(&format!("{count} payments"), async || {
+            let payments = self.payments().await?;
+            Ok((payments.len() >= count).then_some(payments))
+        })
+        .await
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn stop(mut self) -> Result<ExitStatus> {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("no process")?;
+        kill_process(pid, Signal::TERM)?;
+        Ok(self.child.wait()?)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // A test that failed must not leave a host behind; one that was stopped is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Answer {
+    async fn of(response: reqwest::Response) -> Result<Self> {
+        let status = response.status().as_u16();
+        let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        let text = response.text().await?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Ok(Self { status, content_type, body })
+    }
+}
+
+fn free_address() -> Result<String> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}

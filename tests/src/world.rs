@@ -1,0 +1,65 @@
+//! A chain with contracts, databases, and all that is needed to run a host on them.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use alloy::primitives::U256;
+use anyhow::Result;
+use clearfold_devchain::{Anvil, AnvilOptions, DevChain};
+use tempfile::TempDir;
+
+use crate::{Databases, Environment, Host};
+
+/// A test's world. It ends with the test.
+pub struct World {
+    pub environment: Environment,
+    pub databases: Databases,
+    pub chain: DevChain,
+    pub anvil: Anvil,
+    /// The contract set's file; a test may write another one.
+    pub contracts: PathBuf,
+    folder: TempDir,
+}
+
+impl World {
+    /// Three accounts on a fresh chain, and migrated databases.
+    pub async fn new() -> Result<Self> {
+        let environment = Environment::read()?;
+        let folder = TempDir::new()?;
+        let anvil = Anvil::start(&environment.anvil, &AnvilOptions::default())?;
+        let chain = DevChain::deploy(&anvil.rpc_url, &environment.artifacts, 3).await?;
+        let databases = Databases::migrated(&environment).await?;
+        let contracts = folder.path().join("contracts.json");
+        std::fs::write(&contracts, chain.contract_set().to_string())?;
+        Ok(Self { environment, databases, chain, anvil, contracts, folder })
+    }
+
+    /// A host on this world.
+    pub async fn host(&self) -> Result<Host> {
+        self.host_with(|_| {}).await
+    }
+
+    /// A host on this world that is configured a little differently.
+    pub async fn host_with(&self, configure: impl FnOnce(&mut Command)) -> Result<Host> {
+        let (mut command, address) = self.host_command()?;
+        configure(&mut command);
+        Host::start(command, address, self.file("host.log")).await
+    }
+
+    /// The program as it would be started, and where it would answer.
+    pub fn host_command(&self) -> Result<(Command, String)> {
+        Host::command(&self.environment, &self.databases, &self.anvil.rpc_url, &self.contracts)
+    }
+
+    /// A path in the test's own folder.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// Hundredths of a EURe in minor units.
+#[must_use]
+pub fn cents(cents: u64) -> U256 {
+    U256::from(cents) * U256::from(10_000_000_000_000_000_u64)
+}
