@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::event_store::{EventStore, StoreError, StoredEvent};
+use crate::event_store::{EventStore, StoreError};
+
+pub use crate::event_store::StoredEvent;
 
 /// The in-process bus. Cheap to clone.
 #[derive(Clone)]
@@ -23,6 +25,11 @@ pub struct Batch {
     pub partition: u32,
     pub events: Vec<StoredEvent>,
 }
+
+/// Why nothing could be read. Asking again is always right.
+#[derive(Debug, thiserror::Error)]
+#[error("published events could not be read")]
+pub struct BusError(#[from] StoreError);
 
 /// One consumer's ear on the bus.
 pub struct Subscription {
@@ -64,7 +71,7 @@ impl Bus {
 impl Subscription {
     /// Waits for published events behind the consumer's positions, one a partition, and reads a page of them.
     /// None: the bus is gone.
-    pub async fn next(&mut self, positions: &[u64], limit: u32) -> Result<Option<Batch>, StoreError> {
+    pub async fn next(&mut self, positions: &[u64], limit: u32) -> Result<Option<Batch>, BusError> {
         loop {
             let ahead = {
                 let published = self.published.borrow_and_update();

@@ -12,6 +12,8 @@ pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod database;
+pub mod digest;
 pub mod event_store;
 pub mod manifest;
 pub mod outbox;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
-use crate::event_store::{EventStore, StoreError, signed, unsigned};
+use crate::database::{signed, unsigned};
+use crate::event_store::{EventStore, StoreError};
 
 /// How long a commit may stay unseen if its wake-up was lost.
 const POLL_MS: u64 = 500;

@@ -22,9 +22,9 @@ fn wasm(name: &str) -> Result<Vec<u8>> {
     Ok(std::fs::read(Environment::read()?.component(name))?)
 }
 
-/// An error with its causes.
-fn said(error: RuntimeError) -> String {
-    clearfold::telemetry::chain(&error)
+/// Why a component was refused, with all causes; empty if it was let in.
+fn refusal<T>(loaded: Result<T, RuntimeError>) -> String {
+    loaded.err().map(|error| clearfold::telemetry::chain(&error)).unwrap_or_default()
 }
 
 #[test]
@@ -59,16 +59,15 @@ fn the_edge_imports_http_and_its_variables_only() -> Result<()> {
 fn a_component_of_another_world_is_refused_with_the_name_of_what_is_missing() -> Result<()> {
     let engine = engine()?;
     let projector = wasm("projector-payments")?;
-    let refused = Decider::load(&engine, "wrong", &projector).err().map(said).unwrap_or_default();
+    let refused = refusal(Decider::load(&engine, "wrong", &projector));
     assert!(
         refused.contains("`wrong`") && refused.contains("clearfold:handlers/decision@0.1.0"),
         "{refused}"
     );
-    let refused =
-        Translator::load(&engine, "wrong", &projector, Vec::new()).err().map(said).unwrap_or_default();
+    let refused = refusal(Translator::load(&engine, "wrong", &projector, Vec::new()));
     assert!(refused.contains("clearfold:handlers/translation@0.1.0"), "{refused}");
     let decider = wasm("decider-authorization")?;
-    let refused = Projector::load(&engine, "wrong", &decider).err().map(said).unwrap_or_default();
+    let refused = refusal(Projector::load(&engine, "wrong", &decider));
     assert!(refused.contains("clearfold:handlers/projection@0.1.0"), "{refused}");
     Ok(())
 }
@@ -82,8 +81,7 @@ fn a_component_with_a_part_of_its_world_is_refused_with_the_name_of_the_rest() -
         (func $describe (result u32) (canon lift (core func $i "f")))
         (instance $decision (export "describe" (func $describe)))
         (export "clearfold:handlers/decision@0.1.0" (instance $decision)))"#;
-    let refused =
-        Decider::load(&engine()?, "part", &wat::parse_str(part)?).err().map(said).unwrap_or_default();
+    let refused = refusal(Decider::load(&engine()?, "part", &wat::parse_str(part)?));
     for function in ["initial", "decide", "evolve"] {
         assert!(refused.contains(&format!("decision@0.1.0#{function}")), "{refused}");
     }
@@ -93,8 +91,7 @@ fn a_component_with_a_part_of_its_world_is_refused_with_the_name_of_the_rest() -
 #[test]
 fn a_component_that_wants_more_than_nothing_is_refused_with_the_name_of_it() -> Result<()> {
     let greedy = r#"(component (import "wasi:clocks/wall-clock@0.2.0" (instance)))"#;
-    let refused =
-        Decider::load(&engine()?, "greedy", &wat::parse_str(greedy)?).err().map(said).unwrap_or_default();
+    let refused = refusal(Decider::load(&engine()?, "greedy", &wat::parse_str(greedy)?));
     assert!(refused.contains("wasi:clocks/wall-clock@0.2.0"), "{refused}");
     Ok(())
 }
@@ -104,7 +101,7 @@ fn what_is_no_component_is_refused() -> Result<()> {
     let whole = wasm("decider-authorization")?;
     let cases: [&[u8]; 4] = [b"", b"\0asm", b"\0asm\x01\0\0\0", &whole[..whole.len() / 2]];
     for bytes in cases {
-        let refused = Decider::load(&engine()?, "none", bytes).err().map(said).unwrap_or_default();
+        let refused = refusal(Decider::load(&engine()?, "none", bytes));
         assert!(refused.contains("cannot be loaded as a WebAssembly component"), "{refused}");
     }
     Ok(())
@@ -117,7 +114,7 @@ fn a_component_that_never_answers_is_stopped_by_its_fuel_or_by_the_clock() -> Re
     let late = Limits { fuel: u64::MAX, deadline_ms: 50, ..Limits::default() };
     for (limits, reason) in [(starved, "all fuel consumed"), (late, "interrupt")] {
         let engine = Arc::new(HandlerEngine::new(limits)?);
-        let refused = Decider::load(&engine, "looping", &looping).err().map(said).unwrap_or_default();
+        let refused = refusal(Decider::load(&engine, "looping", &looping));
         assert!(
             refused.contains("component looping") && refused.contains("failed in `describe`"),
             "{refused}"
@@ -130,7 +127,7 @@ fn a_component_that_never_answers_is_stopped_by_its_fuel_or_by_the_clock() -> Re
 #[test]
 fn a_component_that_traps_is_a_named_fault() -> Result<()> {
     let trapping = broken_component(&Environment::read()?, "projector", "unreachable")?;
-    let refused = Projector::load(&engine()?, "trapping", &trapping).err().map(said).unwrap_or_default();
+    let refused = refusal(Projector::load(&engine()?, "trapping", &trapping));
     assert!(refused.contains("component trapping") && refused.contains("failed in `describe`"), "{refused}");
     Ok(())
 }

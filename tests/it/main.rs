@@ -1,5 +1,7 @@
 //! The whole, from outside.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
+
 mod bad_input;
 mod command_line;
 mod components;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use anyhow::Result;
 use clearfold::clock::Clock;
 use clearfold::command::{Answer, Command, CommandError, CommandIntake, Deciders, IntakeSettings};
+use clearfold::digest::Digest;
 use clearfold::event_store::{Append, EventStore, NewEvent, StoreError, StreamAppend};
-use clearfold::runtime::{Decider, Digest, HandlerEngine, Limits};
+use clearfold::runtime::{Decider, HandlerEngine, Limits};
 use clearfold_kernel::Timestamp;
 use clearfold_tests::{Databases, Environment};
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -45,7 +47,6 @@ fn swipe(key: &str, id: &str, minor: &str) -> Command {
         schema_version: 1,
         payload: payload.to_string().into_bytes(),
         actor: "chain".into(),
-        correlation_id: None,
     }
 }
 
@@ -97,12 +98,12 @@ async fn an_append_on_an_old_version_or_head_changes_nothing() -> Result<()> {
 async fn many_at_once_through_two_intakes_each_acts_once() -> Result<()> {
     let (environment, store) = store().await?;
     let intakes = [intake(&environment, &store)?, intake(&environment, &store)?];
-    let mut waiting = Vec::new();
+    let mut waiting = JoinSet::new();
     for number in 0..60 {
         // Every command is sent three times, through both.
         for copy in 0..3 {
             let (intake, id) = (intakes[copy % 2].clone(), format!("p{number}"));
-            waiting.push(tokio::task::spawn(async move {
+            waiting.spawn(async move {
                 let command = swipe(&format!("k{id}"), &id, "850");
                 loop {
                     match intake.submit(command.clone()).await {
@@ -110,13 +111,11 @@ async fn many_at_once_through_two_intakes_each_acts_once() -> Result<()> {
                         answer => return answer,
                     }
                 }
-            }));
+            });
         }
     }
-    for answer in waiting {
-        let Answer::Accepted { stream_version, events, .. } = answer.await?? else {
-            panic!("a swipe was refused")
-        };
+    while let Some(answer) = waiting.join_next().await {
+        let Answer::Accepted { stream_version, events, .. } = answer?? else { panic!("a swipe was refused") };
         assert_eq!((stream_version, events), (1, vec!["SwipeRecorded".to_owned()]));
     }
     let heads: i64 = sqlx::query_scalar("SELECT sum(head_position)::bigint FROM partitions")

@@ -1,9 +1,10 @@
 //! A write store and a read store of a test's own.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use anyhow::{Context, Result};
 use reqwest::Url;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
-use uuid::Uuid;
 
 use crate::Environment;
 
@@ -17,7 +18,9 @@ pub struct Databases {
 impl Databases {
     /// Makes both.
     pub async fn create(environment: &Environment) -> Result<Self> {
-        let name = format!("t{}", Uuid::now_v7().simple());
+        // The server may be shared by test programs that run at the same time.
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("t{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         Ok(Self {
             write_url: create(environment, &format!("{name}_write")).await?,
             read_url: create(environment, &format!("{name}_read")).await?,
@@ -27,7 +30,7 @@ impl Databases {
     /// Makes both and brings them to the program's schema.
     pub async fn migrated(environment: &Environment) -> Result<Self> {
         let databases = Self::create(environment).await?;
-        clearfold::event_store::migrate(&databases.write().await?, &databases.read().await?, None).await?;
+        clearfold::database::migrate(&databases.write().await?, &databases.read().await?, None).await?;
         Ok(databases)
     }
 

@@ -13,7 +13,6 @@ use serde_json::value::RawValue;
 
 use super::{ApiState, Problem, payments};
 use crate::command::{Answer, Command, CommandError};
-use crate::event_store::StoreError;
 
 /// Who the log names as the sender.
 const ACTOR: &str = "api";
@@ -46,16 +45,16 @@ pub(super) async fn submit(
         let detail = format!("an id has 1 to {MAX_ID_LENGTH} letters, digits, and - _ .");
         return Err(invalid("invalid_id", detail));
     }
+    let account = body.account.as_deref().map(payments::address).transpose()?;
     let command = Command {
         idempotency_key,
-        routing_key: routing_key(&state, &body).await?,
+        routing_key: state.intake.route(&body.aggregate, &body.id, account).await?,
         aggregate: body.aggregate,
         id: body.id,
         kind: body.kind,
         schema_version: body.schema_version,
         payload: body.payload.get().as_bytes().to_vec(),
         actor: ACTOR.to_owned(),
-        correlation_id: None,
     };
     match state.intake.submit(command).await? {
         accepted @ Answer::Accepted { .. } => Ok((StatusCode::OK, Json(accepted)).into_response()),
@@ -78,26 +77,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     Ok(key.to_owned())
 }
 
-/// A stream that exists knows its account. A new one is put where the caller says.
-async fn routing_key(state: &ApiState, body: &Body) -> Result<String, Problem> {
-    let head = state.event_store.stream_head(&format!("{}-{}", body.aggregate, body.id)).await?;
-    let given = body.account.as_deref().map(payments::address).transpose()?;
-    match (head, given) {
-        (Some(head), Some(given)) if head.routing_key != given => {
-            let detail =
-                format!("{} {} belongs to {}, not to {given}", body.aggregate, body.id, head.routing_key);
-            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "account_mismatch", detail))
-        }
-        (Some(head), _) => Ok(head.routing_key),
-        (None, Some(given)) => Ok(given),
-        (None, None) => {
-            let detail =
-                format!("there is no {} {}; to open one, give its `account`", body.aggregate, body.id);
-            Err(Problem::new(StatusCode::NOT_FOUND, "stream_not_found", detail))
-        }
-    }
-}
-
 fn invalid(code: &str, detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, code, detail)
 }
@@ -106,6 +85,8 @@ impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         let (status, code) = match &error {
             CommandError::UnknownAggregate { .. } => (StatusCode::NOT_FOUND, "unknown_aggregate"),
+            CommandError::UnknownStream { .. } => (StatusCode::NOT_FOUND, "stream_not_found"),
+            CommandError::AccountMismatch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "account_mismatch"),
             CommandError::KeyReused { .. } => (StatusCode::CONFLICT, "idempotency_key_reused"),
             CommandError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             CommandError::Component(_) => (StatusCode::BAD_GATEWAY, "component_failed"),
@@ -114,11 +95,5 @@ impl From<CommandError> for Problem {
         };
         let problem = Self::new(status, code, error.to_string());
         if error.is_passing() { problem.retry_after_s(1) } else { problem }
-    }
-}
-
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        CommandError::from(error).into()
     }
 }

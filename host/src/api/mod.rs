@@ -18,14 +18,12 @@ use axum::routing::{get, post};
 use http::StatusCode;
 
 use crate::command::CommandIntake;
-use crate::event_store::EventStore;
 use crate::query::{QueryError, ReadStore};
 
 /// What the endpoints need.
 #[derive(Clone)]
 pub struct ApiState {
     pub read_store: ReadStore,
-    pub event_store: EventStore,
     pub intake: CommandIntake,
 }
 

@@ -3,7 +3,7 @@
 use clearfold_kernel::Timestamp;
 use sqlx::PgPool;
 
-use crate::event_store::{StoreError, database_time, signed, unsigned};
+use crate::database::{DatabaseError, database_time, signed, unsigned};
 
 /// The last block that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) struct DeadLetter {
     pub detail: String,
 }
 
-pub(super) async fn load(pool: &PgPool, chain_id: u64) -> Result<Option<Cursor>, StoreError> {
+pub(super) async fn load(pool: &PgPool, chain_id: u64) -> Result<Option<Cursor>, DatabaseError> {
     let row = sqlx::query!(
         "SELECT block_number, block_hash FROM chain_cursor WHERE chain_id = $1",
         signed(chain_id)?
@@ -32,7 +32,7 @@ pub(super) async fn load(pool: &PgPool, chain_id: u64) -> Result<Option<Cursor>,
     let Some(row) = row.fetch_optional(pool).await? else { return Ok(None) };
     let block_hash = row.block_hash.as_slice().try_into();
     let block_hash =
-        block_hash.map_err(|_| StoreError::Corrupt("a cursor without a block hash".to_owned()))?;
+        block_hash.map_err(|_| DatabaseError::Corrupt("a cursor without a block hash".to_owned()))?;
     Ok(Some(Cursor { block_number: unsigned(row.block_number)?, block_hash }))
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn advance(
     cursor: &Cursor,
     dead_letters: &[DeadLetter],
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<(), DatabaseError> {
     let (chain_id, now) = (signed(chain_id)?, database_time(now)?);
     let mut transaction = pool.begin().await?;
     for letter in dead_letters {

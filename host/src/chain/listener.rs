@@ -12,7 +12,7 @@ use super::rpc::{Rpc, RpcError};
 use super::{fetch, submit};
 use crate::clock::Clock;
 use crate::command::{CommandError, CommandIntake};
-use crate::event_store::StoreError;
+use crate::database::DatabaseError;
 use crate::runtime::{Fault, LogFilter, Translator};
 use crate::telemetry::chain;
 
@@ -46,7 +46,7 @@ enum ListenError {
     #[error(transparent)]
     Rpc(#[from] RpcError),
     #[error("the cursor could not be read or moved")]
-    Store(#[from] StoreError),
+    Database(#[from] DatabaseError),
     #[error(transparent)]
     Command(#[from] CommandError),
     #[error(
@@ -143,7 +143,8 @@ impl Listener {
         let transactions: Arc<[_]> = fetched.transactions.into();
         let batch = Arc::clone(&transactions);
         let translated = tokio::task::spawn_blocking(move || submit::translate(&translator, &batch)).await;
-        let (translated, mut letters) = translated.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let (translated, mut letters) =
+            translated.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
         letters.extend(submit::submit(&self.intake, &transactions, translated).await?);
         let cursor = Cursor { block_number: to, block_hash: fetched.last.hash.0 };
         cursor::advance(&self.pool, self.chain_id, &cursor, &letters, self.clock.now()).await?;

@@ -1,12 +1,10 @@
 //! Translated transactions become submitted commands, and what cannot be used becomes dead letters.
 
 use futures::{StreamExt, stream};
-use uuid::Uuid;
 
 use super::cursor::DeadLetter;
 use super::log_identity;
 use crate::command::{Answer, Command, CommandError, CommandIntake};
-use crate::event_store::command_id;
 use crate::runtime::{Transaction, Translated, TranslatedCommand, Translator};
 use crate::telemetry::chain;
 
@@ -82,7 +80,7 @@ async fn submit_one(
     let log_index = translated.log_index;
     let command = command(transaction, translated);
     tracing::info!(
-        correlation_id = %command_id(&command.idempotency_key), kind = command.kind, stream = command.stream(),
+        correlation_id = %command.correlation_id(), kind = command.kind, stream = command.stream(),
         block = transaction.block_number, transaction = hex::encode(&transaction.transaction_hash), log_index,
         "seen on chain"
     );
@@ -95,10 +93,8 @@ async fn submit_one(
 }
 
 fn command(transaction: &Transaction, translated: TranslatedCommand) -> Command {
-    let idempotency_key = log_identity(transaction, translated.log_index);
-    let correlation_id: Uuid = command_id(&idempotency_key);
     Command {
-        idempotency_key,
+        idempotency_key: log_identity(transaction, translated.log_index),
         aggregate: translated.aggregate,
         id: translated.id,
         routing_key: translated.routing_key,
@@ -106,7 +102,6 @@ fn command(transaction: &Transaction, translated: TranslatedCommand) -> Command 
         schema_version: translated.schema_version,
         payload: translated.payload,
         actor: ACTOR.to_owned(),
-        correlation_id: Some(correlation_id),
     }
 }
 

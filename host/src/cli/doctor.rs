@@ -7,7 +7,8 @@ use tokio::net::TcpListener;
 use super::{contracts, load};
 use crate::chain::Rpc;
 use crate::config::Host;
-use crate::event_store::{self, EventStore, Store};
+use crate::database::{self, Store};
+use crate::event_store::EventStore;
 use crate::runtime::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
 use crate::telemetry::chain;
 
@@ -66,8 +67,8 @@ fn components(host: &Host) -> Finding {
 }
 
 async fn database(store: Store, url: &str) -> Finding {
-    let pool = event_store::connect(store, url, 1).await?;
-    event_store::check_schema(store, &pool).await?;
+    let pool = database::connect(store, url, 1).await?;
+    database::check_schema(store, &pool).await?;
     if store == Store::Read {
         return Ok("reachable, schema current".to_owned());
     }

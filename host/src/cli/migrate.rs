@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::config::Databases;
-use crate::event_store::{self, Store};
+use crate::database::{self, Store};
 
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
@@ -16,9 +16,9 @@ pub(super) struct Migrate {
 
 impl Migrate {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let write = event_store::connect(Store::Write, &self.databases.database_url, 1).await?;
-        let read = event_store::connect(Store::Read, &self.databases.read_database_url, 1).await?;
-        let report = event_store::migrate(&write, &read, self.partitions).await?;
+        let write = database::connect(Store::Write, &self.databases.database_url, 1).await?;
+        let read = database::connect(Store::Read, &self.databases.read_database_url, 1).await?;
+        let report = database::migrate(&write, &read, self.partitions).await?;
         println!(
             "write store: schema version {}, {} partitions",
             report.write_version, report.partition_count

@@ -4,7 +4,8 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::event_store::{self, EventStore, Store, StoredEvent};
+use crate::database::{self, Store};
+use crate::event_store::{EventStore, StoredEvent};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Stream {
@@ -34,8 +35,8 @@ impl Stream {
 
 impl Show {
     async fn run(self) -> anyhow::Result<()> {
-        let pool = event_store::connect(Store::Write, &self.database_url, 1).await?;
-        event_store::check_schema(Store::Write, &pool).await?;
+        let pool = database::connect(Store::Write, &self.database_url, 1).await?;
+        database::check_schema(Store::Write, &pool).await?;
         let store = EventStore::open(pool).await?;
         // A payment is a stream of authorizations; people copy its id from the API.
         let names = [self.id.clone(), format!("authorization-{}", self.id)];

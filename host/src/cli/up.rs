@@ -19,7 +19,8 @@ use crate::chain::{Listener, ListenerSettings, Rpc};
 use crate::clock::Clock;
 use crate::command::{CommandIntake, IntakeSettings};
 use crate::config::Host;
-use crate::event_store::{self, EventStore, Store};
+use crate::database::{self, Store};
+use crate::event_store::EventStore;
 use crate::manifest::Manifest;
 use crate::projection::{Runner, RunnerSettings};
 use crate::query::ReadStore;
@@ -79,7 +80,7 @@ pub(super) async fn run(config: Host) -> anyhow::Result<()> {
         Listener::new(chain_id, rpc, handlers.translator, intake.clone(), write_pool, clock, settings)?;
     tasks.spawn(follower.run(stop.clone()));
 
-    let api = router(ApiState { read_store, event_store: store, intake });
+    let api = router(ApiState { read_store, intake });
     let app = edges(&manifest, &config, &api)?.in_front_of(api);
     tracing::info!(address = %config.listen, chain_id, application = manifest.name, "listening");
     serve(listener, app, stop, tasks).await
@@ -88,10 +89,10 @@ pub(super) async fn run(config: Host) -> anyhow::Result<()> {
 async fn databases(config: &Host) -> anyhow::Result<(PgPool, PgPool)> {
     // A connection for each partition's writer, and some for reads.
     const CONNECTIONS: u32 = 16;
-    let write = event_store::connect(Store::Write, &config.databases.database_url, CONNECTIONS).await?;
-    event_store::check_schema(Store::Write, &write).await?;
-    let read = event_store::connect(Store::Read, &config.databases.read_database_url, CONNECTIONS).await?;
-    event_store::check_schema(Store::Read, &read).await?;
+    let write = database::connect(Store::Write, &config.databases.database_url, CONNECTIONS).await?;
+    database::check_schema(Store::Write, &write).await?;
+    let read = database::connect(Store::Read, &config.databases.read_database_url, CONNECTIONS).await?;
+    database::check_schema(Store::Read, &read).await?;
     Ok((write, read))
 }
 

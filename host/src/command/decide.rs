@@ -7,8 +7,9 @@ use clearfold_kernel::Timestamp;
 
 use super::plan::{StreamOutcome, StreamTurn};
 use super::{Command, CommandError, Deciders};
+use crate::digest::Digest;
 use crate::event_store::StoredEvent;
-use crate::runtime::{self, Decider, Digest, Fault, Message, Outcome, Turn};
+use crate::runtime::{self, Decider, Fault, Message, Outcome, Turn};
 
 /// A stream before its turn.
 struct Ready {

@@ -24,6 +24,7 @@ pub struct IntakeSettings {
 #[derive(Clone)]
 pub struct CommandIntake {
     queues: Arc<[mpsc::Sender<queued::Queued>]>,
+    store: EventStore,
     deciders: Arc<Deciders>,
 }
 
@@ -50,7 +51,7 @@ impl CommandIntake {
             tasks.spawn(writer.run(receiver));
             sender
         });
-        Self { queues: queues.collect(), deciders }
+        Self { queues: queues.collect(), store: store.clone(), deciders }
     }
 
     /// Has a command decided, and answers when it is committed.
@@ -66,6 +67,26 @@ impl CommandIntake {
             mpsc::error::TrySendError::Closed(_) => CommandError::Stopping,
         })?;
         answered.await.unwrap_or(Err(CommandError::Stopping))
+    }
+
+    /// The routing key of a stream. One that exists knows its account; a new one goes where the sender says.
+    pub async fn route(
+        &self,
+        aggregate: &str,
+        id: &str,
+        account: Option<String>,
+    ) -> Result<String, CommandError> {
+        let stream = format!("{aggregate}-{id}");
+        match (self.store.stream_head(&stream).await?, account) {
+            (Some(head), Some(given)) if head.routing_key != given => {
+                Err(CommandError::AccountMismatch { stream, owner: head.routing_key, given })
+            }
+            (Some(head), _) => Ok(head.routing_key),
+            (None, Some(given)) => Ok(given),
+            (None, None) => {
+                Err(CommandError::UnknownStream { aggregate: aggregate.to_owned(), id: id.to_owned() })
+            }
+        }
     }
 
     fn queue(&self, routing_key: &str) -> Option<&mpsc::Sender<queued::Queued>> {

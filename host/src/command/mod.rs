@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::event_store::StoreError;
+use crate::event_store::{StoreError, command_id};
 use crate::runtime::{Decider, Fault};
 
 /// The deciders, by the aggregate that each decides for.
@@ -35,8 +35,6 @@ pub struct Command {
     pub payload: Vec<u8>,
     /// Who sends it.
     pub actor: String,
-    /// What it belongs to, if that is more than the command itself.
-    pub correlation_id: Option<Uuid>,
 }
 
 impl Command {
@@ -44,6 +42,12 @@ impl Command {
     #[must_use]
     pub fn stream(&self) -> String {
         format!("{}-{}", self.aggregate, self.id)
+    }
+
+    /// The id of the command itself, which is also what everything that it brings about is found by.
+    #[must_use]
+    pub fn correlation_id(&self) -> Uuid {
+        command_id(&self.idempotency_key)
     }
 
     /// What must be the same when the key is the same. Each part is preceded by its length, so that no two
@@ -93,6 +97,10 @@ pub enum Answer {
 pub enum CommandError {
     #[error("no component decides for `{aggregate}`; known are {known}")]
     UnknownAggregate { aggregate: String, known: String },
+    #[error("there is no {aggregate} {id}; to open one, name its account")]
+    UnknownStream { aggregate: String, id: String },
+    #[error("{stream} belongs to {owner}, not to {given}")]
+    AccountMismatch { stream: String, owner: String, given: String },
     #[error("the idempotency key `{key}` was used for another command; use a new key for a new command")]
     KeyReused { key: String },
     #[error("the partition's queue is full; send the command again in a moment, with the same key")]

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use clearfold_kernel::Timestamp;
 
 use super::{Answer, Command, CommandError};
-use crate::event_store::{Answered, Append, InboxEntry, NewEvent, StreamAppend, command_id};
-use crate::runtime::{Digest, Message, Outcome};
+use crate::digest::Digest;
+use crate::event_store::{Answered, Append, InboxEntry, NewEvent, StreamAppend};
+use crate::runtime::{Message, Outcome};
 
 /// What becomes of one command before it is decided.
 #[derive(Debug, Clone)]
@@ -137,13 +138,12 @@ fn new_event(
     component_digest: Digest,
     recorded_at: Timestamp,
 ) -> NewEvent {
-    let causation_id = command_id(&command.idempotency_key);
     NewEvent {
         kind: message.type_,
         schema_version: message.schema_version,
         payload: message.payload,
-        correlation_id: command.correlation_id.unwrap_or(causation_id),
-        causation_id,
+        correlation_id: command.correlation_id(),
+        causation_id: command.correlation_id(),
         actor: command.actor.clone(),
         component_digest,
         recorded_at,
@@ -174,7 +174,6 @@ mod tests {
             schema_version: 1,
             payload: payload.into(),
             actor: "test".into(),
-            correlation_id: None,
         }
     }
 

@@ -13,7 +13,8 @@ use self::queued::Queued;
 use super::plan::{Place, Plan, settle};
 use super::{Answer, Command, CommandError, Deciders, decide};
 use crate::clock::Clock;
-use crate::event_store::{Append, EventStore, StoreError, command_id};
+use crate::database::DatabaseError;
+use crate::event_store::{Append, EventStore, StoreError};
 
 /// How often a batch is decided again because another process appended first.
 const MAX_ATTEMPTS: usize = 5;
@@ -100,7 +101,8 @@ impl Writer {
             let decided = tokio::task::spawn_blocking(move || {
                 settle(&batch, decide::decide(&deciders, &batch, turns, history, now), now)
             });
-            let (append, settled) = decided.await.map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            let (append, settled) =
+                decided.await.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
             self.commit(head, &append, now).await?;
             log(commands, &settled);
             answers = settled;
@@ -131,7 +133,7 @@ fn gather(places: &[Place], settled: &Answers) -> Vec<Result<Answer, CommandErro
 fn log(commands: &[Command], answers: &Answers) {
     for (index, answer) in answers {
         let command = &commands[*index];
-        let correlation_id = command.correlation_id.unwrap_or_else(|| command_id(&command.idempotency_key));
+        let correlation_id = command.correlation_id();
         let (stream, kind, key) = (command.stream(), &command.kind, &command.idempotency_key);
         match answer {
             Ok(Answer::Accepted { stream_version, events, .. }) => {

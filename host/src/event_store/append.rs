@@ -3,8 +3,8 @@
 use serde_json::Value;
 use sqlx::{Postgres, Transaction};
 
-use super::event::database_time;
-use super::{EventStore, NewEvent, StoreError, event_id, partition_key, signed};
+use super::{EventStore, NewEvent, StoreError, event_id};
+use crate::database::{database_time, partition_key, signed, unsigned};
 
 /// What one transaction adds to a partition.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -73,7 +73,7 @@ async fn move_head(
         i64::try_from(count).unwrap_or(i64::MAX),
     );
     match moved.fetch_optional(&mut **transaction).await? {
-        Some(head) => super::unsigned(head),
+        Some(head) => Ok(unsigned(head)?),
         None => Err(StoreError::Conflict { partition }),
     }
 }
@@ -113,11 +113,7 @@ async fn move_streams(
         &added,
     );
     let moved = moved.fetch_one(&mut **transaction).await?;
-    if super::unsigned(moved)? == streams.len() as u64 {
-        Ok(())
-    } else {
-        Err(StoreError::Conflict { partition })
-    }
+    if unsigned(moved)? == streams.len() as u64 { Ok(()) } else { Err(StoreError::Conflict { partition }) }
 }
 
 async fn insert_answers(

@@ -4,8 +4,8 @@ use clearfold_kernel::Timestamp;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{StoreError, unsigned};
-use crate::runtime::Digest;
+use crate::database::{DatabaseError, timestamp, unsigned};
+use crate::digest::Digest;
 
 /// An event that was decided and is to be appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,12 +59,12 @@ pub(super) struct EventRow {
 }
 
 impl TryFrom<EventRow> for StoredEvent {
-    type Error = StoreError;
+    type Error = DatabaseError;
 
-    fn try_from(row: EventRow) -> Result<Self, StoreError> {
+    fn try_from(row: EventRow) -> Result<Self, DatabaseError> {
         let digest = row.component_digest.as_slice().try_into();
         let digest =
-            digest.map_err(|_| StoreError::Corrupt("a component digest without 32 bytes".to_owned()))?;
+            digest.map_err(|_| DatabaseError::Corrupt("a component digest without 32 bytes".to_owned()))?;
         Ok(Self {
             partition: unsigned(row.partition.into())?.try_into().unwrap_or(u32::MAX),
             position: unsigned(row.position)?,
@@ -81,19 +81,4 @@ impl TryFrom<EventRow> for StoredEvent {
             recorded_at: timestamp(row.recorded_at)?,
         })
     }
-}
-
-/// The database's time in our own.
-pub(crate) fn timestamp(at: OffsetDateTime) -> Result<Timestamp, StoreError> {
-    let ms = at.unix_timestamp_nanos().div_euclid(1_000_000);
-    u64::try_from(ms)
-        .ok()
-        .and_then(Timestamp::from_ms)
-        .ok_or_else(|| StoreError::Corrupt(format!("the time {at}")))
-}
-
-/// Our time in the database's.
-pub(crate) fn database_time(at: Timestamp) -> Result<OffsetDateTime, StoreError> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.as_ms()).saturating_mul(1_000_000))
-        .map_err(|_| StoreError::Corrupt(format!("the time {at}")))
 }

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{EventStore, StoreError, partition_key};
+use super::{EventStore, StoreError};
+use crate::database::partition_key;
 
 /// A stored answer.
 #[derive(Debug, Clone, PartialEq)]

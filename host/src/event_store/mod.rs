@@ -8,20 +8,19 @@ mod event;
 mod identity;
 mod inbox;
 mod read;
-mod schema;
 
 pub use append::{Append, InboxEntry, StreamAppend};
 pub use event::{NewEvent, StoredEvent};
-pub(crate) use event::{database_time, timestamp};
 pub use identity::{command_id, event_id};
 pub use inbox::Answered;
 pub use read::StreamHead;
-pub use schema::{MigrateReport, SchemaError, SchemaState, Store, check_schema, connect, migrate};
 
 use std::sync::Arc;
 
 use sqlx::PgPool;
 use tokio::sync::Notify;
+
+use crate::database::DatabaseError;
 
 /// The write store.
 #[derive(Clone)]
@@ -37,12 +36,14 @@ pub enum StoreError {
     /// Another writer moved a stream or the partition's head first.
     #[error("another writer appended to partition {partition} first")]
     Conflict { partition: u32 },
-    /// The database is away or refused.
-    #[error("the database did not answer")]
-    Database(#[from] sqlx::Error),
-    /// The database holds what this code cannot have written.
-    #[error("the database holds what cannot be read: {0}")]
-    Corrupt(String),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
 }
 
 impl EventStore {
@@ -52,7 +53,10 @@ impl EventStore {
         let count = partitions.fetch_one(&pool).await?;
         let partition_count = u32::try_from(count).unwrap_or(0);
         if partition_count == 0 {
-            return Err(StoreError::Corrupt("the log has no partitions; run `clearfold migrate`".to_owned()));
+            return Err(DatabaseError::Corrupt(
+                "the log has no partitions; run `clearfold migrate`".to_owned(),
+            )
+            .into());
         }
         Ok(Self { pool, partition_count, appended: Arc::new(Notify::new()) })
     }
@@ -74,19 +78,4 @@ impl EventStore {
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
-}
-
-/// Numbers of rows, positions and versions are never negative; the database checks it.
-pub(crate) fn unsigned(number: i64) -> Result<u64, StoreError> {
-    u64::try_from(number).map_err(|_| StoreError::Corrupt(format!("{number} where no number is below zero")))
-}
-
-/// 63 bits of positions outlast every disk.
-pub(crate) fn signed(number: u64) -> Result<i64, StoreError> {
-    i64::try_from(number).map_err(|_| StoreError::Corrupt(format!("{number} does not fit a bigint")))
-}
-
-/// A partition's number as the database writes it.
-pub(crate) fn partition_key(partition: u32) -> Result<i32, StoreError> {
-    i32::try_from(partition).map_err(|_| StoreError::Corrupt(format!("partition {partition}")))
 }

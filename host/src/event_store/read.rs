@@ -1,7 +1,8 @@
 //! The log, read: by stream, and by position.
 
 use super::event::EventRow;
-use super::{EventStore, StoreError, StoredEvent, partition_key, signed, unsigned};
+use super::{EventStore, StoreError, StoredEvent};
+use crate::database::{partition_key, signed, unsigned};
 
 /// Where a stream lives and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,7 @@ impl EventStore {
             "SELECT head_position FROM partitions WHERE partition = $1",
             partition_key(partition)?
         );
-        unsigned(head.fetch_one(&self.pool).await?)
+        Ok(unsigned(head.fetch_one(&self.pool).await?)?)
     }
 
     /// A stream's place, if there is such a stream.
@@ -44,7 +45,8 @@ impl EventStore {
             partition_key(partition)?,
             streams,
         );
-        events.fetch_all(&self.pool).await?.into_iter().map(TryInto::try_into).collect()
+        let rows = events.fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(StoredEvent::try_from).collect::<Result<_, _>>()?)
     }
 
     /// The events of a partition behind `after`, up to and including `up_to`, in order, `limit` at most.
@@ -66,6 +68,7 @@ impl EventStore {
             signed(up_to)?,
             i64::from(limit),
         );
-        events.fetch_all(&self.pool).await?.into_iter().map(TryInto::try_into).collect()
+        let rows = events.fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(StoredEvent::try_from).collect::<Result<_, _>>()?)
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::{PgPool, Postgres, Transaction};
 
 use super::ProjectionError;
-use crate::event_store::{partition_key, signed, unsigned};
+use crate::database::{partition_key, signed, unsigned};
 
 /// All positions of a projection, by partition; partitions without events are at 0.
 pub(super) async fn load(

@@ -11,20 +11,27 @@ mod tables;
 
 pub use runner::{Runner, RunnerSettings};
 
-use crate::event_store::StoreError;
+use crate::bus::BusError;
+use crate::database::DatabaseError;
 use crate::runtime::Fault;
 
 /// Why a batch was not projected. Nothing of it was kept.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectionError {
-    #[error("the read store did not answer")]
-    Database(#[from] sqlx::Error),
+    #[error("the read store cannot be used")]
+    Database(#[from] DatabaseError),
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Bus(#[from] BusError),
     #[error(transparent)]
     Fault(#[from] Fault),
     #[error(
         "another process moved the checkpoint of `{projection}` in partition {partition}; one host projects at a time"
     )]
     Overtaken { projection: String, partition: u32 },
+}
+
+impl From<sqlx::Error> for ProjectionError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
+    }
 }

@@ -10,9 +10,8 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::{ProjectionError, checkpoint, rows, tables};
-use crate::bus::{Bus, Subscription};
+use crate::bus::{Bus, StoredEvent, Subscription};
 use crate::clock::Clock;
-use crate::event_store::StoredEvent;
 use crate::runtime::{Event, Projector};
 use crate::telemetry::chain;
 

@@ -7,7 +7,7 @@ use clearfold_kernel::Timestamp;
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::ProjectionError;
-use crate::event_store::database_time;
+use crate::database::database_time;
 use crate::runtime::{ColumnRule, ColumnType, ProjectionDescriptor, Table};
 
 /// Makes the tables if they are not there as declared. Returns whether they were made.

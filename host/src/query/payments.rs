@@ -8,7 +8,7 @@ use sqlx::{FromRow, Row};
 use time::OffsetDateTime;
 
 use super::{Cursor, QueryError, ReadStore};
-use crate::event_store::{database_time, timestamp};
+use crate::database::{database_time, timestamp};
 
 /// An amount, as the API writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -3,37 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
 use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::admission::{self, Refused, World};
 use super::engine::HandlerEngine;
 use super::limits::Guard;
-
-/// The SHA-256 of a component's bytes: which code it was.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest(pub [u8; 32]);
-
-impl Digest {
-    /// The digest of a component.
-    #[must_use]
-    pub fn of(wasm: &[u8]) -> Self {
-        Self(Sha256::digest(wasm).into())
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+use crate::digest::Digest;
 
 /// Which component: its id in `spin.toml`, and its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

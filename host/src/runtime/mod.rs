@@ -14,7 +14,7 @@ mod projector;
 mod translator;
 
 pub use admission::Refused;
-pub use component::{ComponentId, Digest, Fault, RuntimeError};
+pub use component::{ComponentId, Fault, RuntimeError};
 pub use decider::{Command, Decided, Decider, Message, Outcome, Rejection, Turn};
 pub use engine::HandlerEngine;
 pub use limits::Limits;

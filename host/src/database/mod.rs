@@ -1,0 +1,21 @@
+//! What everybody needs who talks to a database: connections, schemas, and numbers and times in its types.
+//!
+//! It holds no query of any table of the flow.
+
+mod convert;
+mod schema;
+
+pub use schema::{MigrateReport, SchemaError, SchemaState, Store, check_schema, connect, migrate};
+
+pub(crate) use convert::{database_time, partition_key, signed, timestamp, unsigned};
+
+/// Why a database gave no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// It is away, or refused.
+    #[error("the database did not answer")]
+    Unanswered(#[from] sqlx::Error),
+    /// It holds what this program cannot have written.
+    #[error("the database holds what cannot be read: {0}")]
+    Corrupt(String),
+}
