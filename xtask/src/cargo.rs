@@ -1,0 +1,97 @@
+//! Calls of cargo and what they answer.
+//!
+//! Every build names the same packages, the whole workspace without the components. Cargo chooses features
+//! by the packages that it is asked for, so naming others would build the large dependencies a second time.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::{place, progress};
+
+/// A crate of this workspace.
+pub struct Member {
+    pub name: String,
+    pub manifest: PathBuf,
+    /// Whether it is a component: a library that only makes sense as WebAssembly.
+    pub is_component: bool,
+    pub dependencies: Vec<String>,
+}
+
+/// A cargo that runs in the repository's root and needs no database to compile the checked queries.
+pub fn cargo() -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command.current_dir(place::root()).env("SQLX_OFFLINE", "true");
+    // What `cargo run` tells xtask of itself is not for the builds inside: build scripts that watch these
+    // names (ring's does) would compile half of the host again whenever a person calls cargo directly.
+    let ours = |name: &str| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The crates of this workspace.
+pub fn members() -> Result<Vec<Member>> {
+    let output = cargo()
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .output()
+        .context("cannot start cargo")?;
+    if !output.status.success() {
+        anyhow::bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata is not JSON")?;
+    Ok(list(&metadata["packages"]).iter().map(member).collect())
+}
+
+/// Arguments that name all packages but the components.
+pub fn native(members: &[Member]) -> Vec<String> {
+    let components = members.iter().filter(|member| member.is_component);
+    std::iter::once("--workspace".to_owned())
+        .chain(components.flat_map(|member| ["--exclude".to_owned(), member.name.clone()]))
+        .collect()
+}
+
+/// Runs a build as a step. The answer: what was made, by the target's name.
+pub fn build(label: &str, command: &mut Command) -> Result<BTreeMap<String, PathBuf>> {
+    let output = progress::run(label, command.args(["--message-format", "json-render-diagnostics"]))?;
+    let messages = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    Ok(messages
+        .filter(|message| message["reason"] == "compiler-artifact")
+        .filter_map(|message| artifact(&message))
+        .collect())
+}
+
+fn artifact(message: &Value) -> Option<(String, PathBuf)> {
+    let name = message["target"]["name"].as_str()?.to_owned();
+    // A test program is named like the program that it tests.
+    if message["profile"]["test"] == true {
+        return None;
+    }
+    let module =
+        || list(&message["filenames"]).iter().filter_map(Value::as_str).find(|file| file.ends_with(".wasm"));
+    let file = message["executable"].as_str().or_else(module)?;
+    Some((name, PathBuf::from(file)))
+}
+
+fn member(package: &Value) -> Member {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let is_cdylib = |target: &Value| list(&target["crate_types"]).iter().any(|kind| kind == "cdylib");
+    Member {
+        name: text(&package["name"]),
+        manifest: PathBuf::from(text(&package["manifest_path"])),
+        is_component: list(&package["targets"]).iter().any(is_cdylib),
+        dependencies: list(&package["dependencies"])
+            .iter()
+            .map(|dependency| text(&dependency["name"]))
+            .collect(),
+    }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}

@@ -1,0 +1,77 @@
+//! `cargo xtask ci`: every check there is. Each runs whatever became of the others.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::{cargo, contracts, place, progress, sqlx, test, tidy};
+
+/// What became of a check that did not fail.
+enum Outcome {
+    Passed,
+    Skipped(&'static str),
+}
+
+type Check = (&'static str, fn() -> Result<Outcome>);
+
+const CHECKS: [Check; 7] = [
+    ("format", || cargo_check("checking the format", &["fmt", "--all", "--", "--check"])),
+    ("tidy", || passed(tidy::run())),
+    ("clippy", || {
+        cargo_check("clippy", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
+    }),
+    ("contracts", || passed(contracts::artifacts())),
+    ("queries", || passed(sqlx::run(&sqlx::Options { check: true }))),
+    ("cargo-deny", deny),
+    ("tests", || passed(test::run(&test::Options::default()))),
+];
+
+pub fn run() -> Result<()> {
+    let mut report = Vec::new();
+    let mut failed = 0;
+    for (name, check) in CHECKS {
+        eprintln!("\n── {name}");
+        let line = match check() {
+            Ok(Outcome::Passed) => format!("passed   {name}"),
+            Ok(Outcome::Skipped(reason)) => format!("skipped  {name}: {reason}"),
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                failed += 1;
+                format!("FAILED   {name}")
+            }
+        };
+        report.push(line);
+        if crate::signals::stop_requested() {
+            bail!("interrupted");
+        }
+    }
+    eprintln!("\n{}", report.join("\n"));
+    if failed > 0 {
+        bail!("{failed} of {} checks failed; what they say is above", CHECKS.len());
+    }
+    Ok(())
+}
+
+fn passed<T>(result: Result<T>) -> Result<Outcome> {
+    result.map(|_| Outcome::Passed)
+}
+
+fn cargo_check(label: &str, arguments: &[&str]) -> Result<Outcome> {
+    passed(progress::run(label, cargo::cargo().args(arguments)))
+}
+
+/// Licences, sources and duplicates need no network; advisories need a copy of their list.
+fn deny() -> Result<Outcome> {
+    let installed =
+        Command::new("cargo-deny").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !installed {
+        return Ok(Outcome::Skipped("not installed; `cargo install --locked cargo-deny` brings it"));
+    }
+    cargo_check("cargo-deny", &["deny", "--offline", "check", "bans", "licenses", "sources"])?;
+    let mut advisories = cargo::cargo();
+    advisories.args(["deny", "--offline", "check", "advisories"]);
+    if !place::cargo_home()?.join("advisory-dbs").is_dir() {
+        return Ok(Outcome::Skipped("advisories only: no copy of their list; `cargo deny fetch` brings it"));
+    }
+    passed(progress::run("cargo-deny: advisories", &mut advisories))
+}

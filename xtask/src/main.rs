@@ -1,0 +1,73 @@
+//! `cargo xtask`: every job of this repository, from set-up to running the whole.
+//!
+//! Whatever a job lacks (a compiler target, a Postgres, a development chain) it fetches itself, once per
+//! machine. What a job never does: touch a database, a process or a file that it did not make.
+
+mod build;
+mod cargo;
+mod ci;
+mod contracts;
+mod http;
+mod place;
+mod postgres;
+mod processes;
+mod progress;
+mod signals;
+mod sqlx;
+mod test;
+mod throwaway;
+mod tidy;
+mod tools;
+mod up;
+mod wasm;
+mod watch;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Every job of this repository.")]
+struct Arguments {
+    #[command(subcommand)]
+    job: Job,
+}
+
+#[derive(Subcommand)]
+enum Job {
+    /// Build everything, start a database, a chain and card swipes, and show the payments.
+    Up(up::Options),
+    /// Build the host and the components.
+    Build(build::Options),
+    /// Run every test, starting what they need.
+    Test(test::Options),
+    /// Run every check, the tests included.
+    Ci,
+    /// Hold the rules of the house: arrows between crates and modules, lengths, headers.
+    Tidy,
+    /// Write the cache of checked queries, `host/.sqlx`, from the migrations.
+    Sqlx(sqlx::Options),
+}
+
+fn main() -> ExitCode {
+    let job = Arguments::parse().job;
+    match signals::watch().and_then(|()| run(job)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(job: Job) -> Result<()> {
+    match job {
+        Job::Up(options) => up::run(&options),
+        Job::Build(options) => build::run(&options),
+        Job::Test(options) => test::run(&options),
+        Job::Ci => ci::run(),
+        Job::Tidy => tidy::run(),
+        Job::Sqlx(options) => sqlx::run(&options),
+    }
+}

@@ -1,0 +1,79 @@
+//! `cargo xtask test`: builds what the tests use, starts a throw-away Postgres, runs them all.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::throwaway::Throwaway;
+use crate::{build, cargo, contracts, place, progress, tools};
+
+#[derive(Args, Default)]
+pub struct Options {
+    /// Run only the tests whose names contain one of these.
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+}
+
+/// Where the tests find what they use.
+struct Environment {
+    host: PathBuf,
+    anvil: PathBuf,
+    artifacts: PathBuf,
+    database_url: String,
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    let mut stages = Stages::default();
+    let result = run_stages(options, &mut stages);
+    stages.print();
+    result
+}
+
+fn run_stages(options: &Options, stages: &mut Stages) -> Result<()> {
+    stages.time("components", || build::components(None))?;
+    let anvil = stages.time("tools", tools::anvil)?;
+    let artifacts = stages.time("contracts", contracts::artifacts)?;
+    let native = cargo::native(&cargo::members()?);
+    // One build for the programs and the tests: cargo test then finds everything made.
+    let mut command = cargo::cargo();
+    command.arg("build").args(&native).args(["--lib", "--bins", "--tests"]);
+    let programs =
+        stages.time("host and tests", || cargo::build("building the host and the tests", &mut command))?;
+    let host = build::programs_of(&programs)?.host;
+    let server = stages.time("database", || Throwaway::start(&[], |_| Ok(())))?;
+    let environment = Environment { host, anvil, artifacts, database_url: server.postgres.url("postgres") };
+    stages.time("tests", || run_tests(&native, &environment, &options.filters))
+}
+
+fn run_tests(native: &[String], environment: &Environment, filters: &[String]) -> Result<()> {
+    let mut command = cargo::cargo();
+    command.arg("test").args(native).args(["--no-fail-fast", "--"]).args(filters);
+    command.env("CLEARFOLD_TEST_DATABASE_URL", &environment.database_url);
+    command.env("CLEARFOLD_BIN", &environment.host);
+    command.env("CLEARFOLD_COMPONENTS", build::components_folder());
+    command.env("CLEARFOLD_ARTIFACTS", &environment.artifacts);
+    command.env("CLEARFOLD_ROOT", place::root());
+    command.env("ANVIL_BIN", &environment.anvil);
+    progress::show("cargo test", &mut command)
+}
+
+/// How long each part took.
+#[derive(Default)]
+struct Stages(Vec<(&'static str, Duration)>);
+
+impl Stages {
+    fn time<T>(&mut self, name: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let began = Instant::now();
+        let result = work();
+        self.0.push((name, began.elapsed()));
+        result
+    }
+
+    fn print(&self) {
+        for (name, time) in &self.0 {
+            eprintln!("{name:>16}  {}", progress::seconds(*time));
+        }
+    }
+}

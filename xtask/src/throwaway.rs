@@ -1,0 +1,63 @@
+//! A Postgres for one run of tests or checks: in a temporary folder, gone at the end in all cases.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::place;
+use crate::postgres::{self, Durability, Postgres};
+use crate::processes::Processes;
+
+/// A running server; dropping it stops it and removes its folder.
+pub struct Throwaway {
+    pub postgres: Postgres,
+    // Dropped in this order: the process before its files.
+    _processes: Processes,
+    _folder: Folder,
+}
+
+struct Folder {
+    path: PathBuf,
+    server_home: PathBuf,
+}
+
+impl Throwaway {
+    /// Starts a server with these databases; `prepare` may fill them before it listens.
+    pub fn start(databases: &[&str], prepare: impl FnOnce(&Postgres) -> Result<()>) -> Result<Self> {
+        let shared = std::env::temp_dir().join(format!("clearfold-{}", rustix::process::geteuid().as_raw()));
+        place::create(&shared)?;
+        sweep(&shared);
+        let path = shared.join(format!("postgres-{}", std::process::id()));
+        let mut processes = Processes::of(&path)?;
+        let folder = Folder { server_home: postgres::home_of(&path)?, path };
+        let postgres = Postgres::open(&folder.path, databases, Durability::ThrownAway)?;
+        prepare(&postgres)?;
+        postgres.start(&mut processes)?;
+        Ok(Self { postgres, _processes: processes, _folder: folder })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        remove(&self.path, &self.server_home);
+    }
+}
+
+/// Removes what runs that were killed have left; one that still runs holds its folder's lock.
+fn sweep(shared: &Path) {
+    for entry in fs::read_dir(shared).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let (Ok(server_home), Ok(survivors)) = (postgres::home_of(&path), Processes::of(&path)) else {
+            continue;
+        };
+        drop(survivors);
+        remove(&path, &server_home);
+    }
+}
+
+fn remove(folder: &Path, server_home: &Path) {
+    // What cannot be removed is tried again by the next run's sweep.
+    fs::remove_dir_all(server_home).ok();
+    fs::remove_dir_all(folder).ok();
+}

@@ -1,0 +1,234 @@
+//! `cargo xtask up`: the whole on one machine, from the database to the card swipes, until Ctrl-C.
+//!
+//! It only starts, watches and stops. It knows the parts by their interfaces: programs, addresses, files.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::build::{self, Programs};
+use crate::postgres::{self, Durability, Postgres};
+use crate::processes::Processes;
+use crate::watch::Watch;
+use crate::{contracts, http, place, progress, signals, tools};
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9100);
+const PORTS_TRIED: u16 = 100;
+const CHAIN_PORT: u16 = 8545;
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// What `--fresh` removes of a data folder; whatever else lies there stays.
+const OURS: [&str; 6] = ["postgres", "chain.json", "deployment.json", "contracts.json", "logs", "processes"];
+
+#[derive(Args)]
+pub struct Options {
+    /// Start anew: forget the database and the chain of the data folder.
+    #[arg(long, conflicts_with = "no_demo")]
+    fresh: bool,
+    /// Only the host, against DATABASE_URL, READ_DATABASE_URL, CHAIN_RPC_URLS and CHAIN_CONTRACTS.
+    #[arg(long)]
+    no_demo: bool,
+    /// The folder for the database, the chain and the logs [default: .clearfold in the repository].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The address of the API [default: 127.0.0.1:9100, or the next port that is free].
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+/// What the host is told, and what a person would want to open.
+struct Surroundings {
+    environment: Vec<(&'static str, OsString)>,
+    addresses: Vec<(&'static str, String)>,
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    let given = if options.no_demo { Some(given_surroundings()?) } else { None };
+    let data = options.data.clone().unwrap_or_else(|| place::root().join(".clearfold"));
+    place::create(&data)?;
+    let data = fs::canonicalize(&data)?;
+    let mut processes = Processes::of(&data)?;
+    if options.fresh {
+        forget(&data)?;
+    }
+    let listen = listen_address(options.listen)?;
+    build::components(None)?;
+    let programs = build::programs(false)?;
+    let demo = given.is_none();
+    let surroundings = match given {
+        Some(surroundings) => surroundings,
+        None => demo_surroundings(&data, &mut processes, &programs)?,
+    };
+    let api = format!("http://{listen}");
+    start_host(&mut processes, &programs, &surroundings, listen)?;
+    if demo {
+        start_swipes(&mut processes, &programs, &surroundings, &data, &api)?;
+    }
+    announce(&api, &surroundings, &data);
+    let ended = watch(&mut processes, &api);
+    let step = progress::Step::begin("stopping");
+    processes.stop();
+    step.end(true);
+    ended
+}
+
+/// Postgres and the chain, with databases and contracts.
+fn demo_surroundings(data: &Path, processes: &mut Processes, programs: &Programs) -> Result<Surroundings> {
+    let anvil = tools::anvil()?;
+    let artifacts = contracts::artifacts()?;
+    let file = |name: &str| data.join(name);
+    if file("deployment.json").exists() && !file("chain.json").exists() {
+        bail!("{} has lost its chain, which its database follows; start anew with --fresh", data.display());
+    }
+    let postgres = Postgres::open(data, &["clearfold", "clearfold_read"], Durability::Kept)?;
+    postgres.start(processes)?;
+    let rpc = start_chain(processes, &anvil, &file("chain.json"))?;
+    let mut deploy = Command::new(&programs.devchain);
+    deploy.args(["deploy", "--rpc", &rpc, "--accounts", "5"]).arg("--artifacts").arg(&artifacts);
+    deploy.arg("--deployment").arg(file("deployment.json")).arg("--contract-set").arg(file("contracts.json"));
+    progress::run("deploying the contracts", &mut deploy)?;
+    let (write, read) = (postgres.url("clearfold"), postgres.url("clearfold_read"));
+    Ok(Surroundings {
+        environment: vec![
+            ("DATABASE_URL", write.clone().into()),
+            ("READ_DATABASE_URL", read.clone().into()),
+            ("CHAIN_RPC_URLS", rpc.clone().into()),
+            ("CHAIN_CONTRACTS", file("contracts.json").into()),
+            ("CHAIN_CONFIRMATIONS", unless_set("CHAIN_CONFIRMATIONS", "2")),
+            ("CHAIN_POLL_INTERVAL_MS", unless_set("CHAIN_POLL_INTERVAL_MS", "500")),
+        ],
+        addresses: vec![("chain", rpc), ("events", write), ("read store", read)],
+    })
+}
+
+/// What the operator says, for a run without the demo.
+fn given_surroundings() -> Result<Surroundings> {
+    let names = ["DATABASE_URL", "READ_DATABASE_URL", "CHAIN_RPC_URLS", "CHAIN_CONTRACTS"];
+    let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let missing: Vec<&str> = names.into_iter().filter(|name| !set(name)).collect();
+    if !missing.is_empty() {
+        bail!("--no-demo runs against your own database and chain: please set {}", missing.join(", "));
+    }
+    Ok(Surroundings { environment: Vec::new(), addresses: Vec::new() })
+}
+
+/// Our value for a demo, unless the person has set another.
+fn unless_set(name: &str, value: &str) -> OsString {
+    std::env::var_os(name).unwrap_or_else(|| value.into())
+}
+
+fn start_chain(processes: &mut Processes, anvil: &Path, state: &Path) -> Result<String> {
+    let port = postgres::free_port(Some(CHAIN_PORT))?;
+    let mut command = Command::new(anvil);
+    command.args([
+        "--port",
+        &port.to_string(),
+        "--chain-id",
+        "100",
+        "--slots-in-an-epoch",
+        "16",
+        "--block-time",
+        "1",
+    ]);
+    // Written regularly too, so that not even a power cut takes the chain from under the database.
+    command.arg("--state").arg(state).args(["--state-interval", "5"]);
+    processes.start("chain", &mut command)?;
+    let rpc = format!("http://127.0.0.1:{port}");
+    let question = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}"#;
+    processes.wait("starting the chain", READY_WITHIN, || http::post_json(&rpc, question).is_some())?;
+    Ok(rpc)
+}
+
+fn start_host(
+    processes: &mut Processes,
+    programs: &Programs,
+    surroundings: &Surroundings,
+    listen: SocketAddr,
+) -> Result<()> {
+    let host = |job: &str| {
+        let mut command = Command::new(&programs.host);
+        command.arg(job).current_dir(place::root()).envs(surroundings.environment.iter().cloned());
+        command.env("LISTEN", listen.to_string()).env("MANIFEST", place::root().join("spin.toml"));
+        command.env("LOG_FORMAT", unless_set("LOG_FORMAT", "text"));
+        command
+            .env("SPIN_VARIABLE_HOST_URL", unless_set("SPIN_VARIABLE_HOST_URL", &format!("http://{listen}")));
+        command
+    };
+    progress::run("bringing the databases up to date", &mut host("migrate"))?;
+    processes.start("host", &mut host("up"))?;
+    let health = format!("http://{listen}/healthz");
+    processes.wait("starting the host", READY_WITHIN, || http::get(&health).is_some())
+}
+
+fn start_swipes(
+    processes: &mut Processes,
+    programs: &Programs,
+    surroundings: &Surroundings,
+    data: &Path,
+    api: &str,
+) -> Result<()> {
+    let rpc =
+        surroundings.addresses.iter().find(|(name, _)| *name == "chain").context("the demo has a chain")?;
+    let mut command = Command::new(&programs.devchain);
+    command.args(["swipes", "--rpc", &rpc.1, "--api", api, "--every-ms", "2000", "--clear-after-ms", "6000"]);
+    command.arg("--deployment").arg(data.join("deployment.json"));
+    processes.start("swipes", &mut command).map(drop)
+}
+
+fn announce(api: &str, surroundings: &Surroundings, data: &Path) {
+    println!("\n  {:<12}{api}/v1/payments", "payments");
+    println!("  {:<12}{api}/edge/payments/{{id}}", "edge");
+    for (name, address) in &surroundings.addresses {
+        println!("  {name:<12}{address}");
+    }
+    println!("  {:<12}{}\n\nCtrl-C stops all of it.\n", "logs", data.join("logs").display());
+}
+
+/// Shows payments until somebody asks to stop; fails if a part stops by itself.
+fn watch(processes: &mut Processes, api: &str) -> Result<()> {
+    let mut watch = Watch::new(api);
+    while !signals::stop_requested() {
+        processes.check()?;
+        watch.print_news();
+        signals::pause(300).ok();
+    }
+    Ok(())
+}
+
+/// The address asked for, which must be free, or the first free one from the default on.
+fn listen_address(asked: Option<SocketAddr>) -> Result<SocketAddr> {
+    if let Some(address) = asked {
+        TcpListener::bind(address)
+            .with_context(|| format!("cannot listen on {address}; choose another with --listen"))?;
+        return Ok(address);
+    }
+    let ports = DEFAULT_LISTEN.port()..DEFAULT_LISTEN.port() + PORTS_TRIED;
+    let mut addresses = ports.map(|port| SocketAddr::new(DEFAULT_LISTEN.ip(), port));
+    let free = addresses.find(|address| TcpListener::bind(address).is_ok());
+    let free = free.with_context(|| {
+        format!("no port from {} on is free; name one with --listen", DEFAULT_LISTEN.port())
+    })?;
+    if free != DEFAULT_LISTEN {
+        eprintln!("{DEFAULT_LISTEN} is in use; the API listens on {free} instead.");
+    }
+    Ok(free)
+}
+
+fn forget(data: &Path) -> Result<()> {
+    let server_home = postgres::home_of(data)?;
+    for path in OURS.iter().map(|name| data.join(name)).chain([server_home]) {
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match removed {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}", path.display()));
+            }
+            _ => {}
+        }
+    }
+    place::create(&data.join("logs"))
+}

@@ -1,0 +1,110 @@
+//! A compiler for `wasm32-unknown-unknown`: the installed one, else rustup's, else Debian's.
+//!
+//! One target for all components: its standard library imports nothing, so a component imports exactly
+//! what its WIT world does.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::{cargo, place, progress};
+
+pub const TARGET: &str = "wasm32-unknown-unknown";
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std";
+const DEBIAN_PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
+
+/// A `cargo build` for the target, complete but for the packages.
+pub fn cargo_build() -> Result<Command> {
+    let mut command = cargo::cargo();
+    command.args(["build", "--target", TARGET, "--profile", "component"]);
+    // The same component from every home folder, for its digest is written into every event that it decides.
+    let remap = format!("--remap-path-prefix={}=cargo", place::cargo_home()?.display());
+    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", remap);
+    if is_installed() {
+        return Ok(command);
+    }
+    // Rustup's refusal is remembered, so that a machine without its server asks it once.
+    let refused = place::cache()?.join(format!("rustup-has-no-{TARGET}"));
+    if !refused.exists() && rustup_adds_it() && is_installed() {
+        return Ok(command);
+    }
+    if !debian_has_it() {
+        install_from_debian()?;
+    }
+    fs::write(&refused, "Delete this file to let rustup try again.\n").ok();
+    command.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
+    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker()?);
+    Ok(command)
+}
+
+fn is_installed() -> bool {
+    answer(Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]))
+        .is_some_and(|folder| Path::new(&folder).is_dir())
+}
+
+fn rustup_adds_it() -> bool {
+    let mut rustup = Command::new("rustup");
+    // Without these it tries for minutes where there is no way out.
+    rustup.args(["target", "add", TARGET]).env("RUSTUP_MAX_RETRIES", "1");
+    Command::new("rustup").arg("--version").output().is_ok()
+        && progress::attempt("asking rustup for the target wasm32-unknown-unknown", &mut rustup)
+}
+
+fn debian_has_it() -> bool {
+    Path::new(DEBIAN_RUSTC).exists() && Path::new(DEBIAN_SOURCE).exists()
+}
+
+fn install_from_debian() -> Result<()> {
+    let by_hand = format!(
+        "the components need a compiler for {TARGET}: run `rustup target add {TARGET}`, or on Debian as root \
+         `apt-get install --no-install-recommends {}`",
+        DEBIAN_PACKAGES.join(" ")
+    );
+    if !place::is_root() || Command::new("apt-get").arg("--version").output().is_err() {
+        bail!(by_hand);
+    }
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
+        command
+    };
+    let mut install = apt(&["install", "--yes", "--no-install-recommends"]);
+    install.args(DEBIAN_PACKAGES);
+    let label = "installing Debian's compiler for WebAssembly";
+    let installed = progress::attempt(label, &mut install)
+        || progress::attempt("reading Debian's package lists", &mut apt(&["update"]))
+            && progress::attempt(label, &mut install);
+    if !installed || !debian_has_it() {
+        bail!("Debian's packages could not be installed; {by_hand}");
+    }
+    Ok(())
+}
+
+/// Rustup's compiler brings a linker that understands WebAssembly; Debian calls its own by version.
+fn linker() -> Result<PathBuf> {
+    let sysroot = answer(Command::new("rustc").args(["--print", "sysroot"])).unwrap_or_default();
+    let host = answer(Command::new("rustc").args(["--print", "host-tuple"])).unwrap_or_default();
+    let bundled = Path::new(&sysroot).join("lib/rustlib").join(host).join("bin/rust-lld");
+    if bundled.exists() {
+        return Ok(bundled);
+    }
+    let folders: Vec<PathBuf> =
+        std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
+    let names = ["rust-lld", "wasm-ld", "wasm-ld-22", "wasm-ld-21", "wasm-ld-20", "wasm-ld-19"];
+    let found = names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
+        .find(|path| path.exists());
+    match found {
+        Some(path) => Ok(path),
+        None => bail!("no linker for WebAssembly: install `lld`, or Rust by rustup, which brings rust-lld"),
+    }
+}
+
+fn answer(command: &mut Command) -> Option<String> {
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
