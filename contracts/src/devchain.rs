@@ -127,11 +127,14 @@ impl DevChain {
 
     /// One transaction with its block and its receipt, word for word as the node answers.
     pub async fn record(&self, transaction_hash: B256) -> Result<Value> {
-        let transaction = self.ask("eth_getTransactionByHash", json!([transaction_hash])).await?;
-        let block_hash = &transaction["blockHash"];
-        let block_key = block_hash.as_str().context("the transaction is not mined yet: wait for it")?;
-        let block = self.ask("eth_getBlockByHash", json!([block_hash, true])).await?;
         let receipt = self.ask("eth_getTransactionReceipt", json!([transaction_hash])).await?;
+        let block_key = receipt["blockHash"].as_str().context("a receipt without a block")?;
+        let block = self.ask("eth_getBlockByHash", json!([block_key, true])).await?;
+        // Anvil may know the receipt before it stops calling the transaction pending; the block's copy is final.
+        let transactions = block["transactions"].as_array().context("a block without transactions")?;
+        let wanted = transaction_hash.to_string();
+        let transaction = transactions.iter().find(|transaction| transaction["hash"] == wanted.as_str());
+        let transaction = transaction.context("the block does not hold the transaction")?;
         let transaction_key = transaction_hash.to_string();
         Ok(json!({
             "chainId": self.deployment.chain_id,
