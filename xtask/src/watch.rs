@@ -60,8 +60,8 @@ impl Watch {
 
     /// `12:03:41  recorded    8.50 EURe  0x7a3f…c21b  5f0c…`
     fn line(&self, payment: &Value, status: &str) -> String {
-        let occurred_at = text(&payment["occurred_at"]);
-        let time = occurred_at.get(11..19).unwrap_or(&occurred_at);
+        let updated_at = text(&payment["updated_at"]);
+        let time = updated_at.get(11..19).unwrap_or(&updated_at);
         let (amount, account) = (text(&payment["amount"]["display"]), short(&text(&payment["account"])));
         let id = text(&payment["id"]);
         let (on, off) = match (self.coloured, status) {
