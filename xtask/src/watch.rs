@@ -92,7 +92,7 @@ mod tests {
     fn payment(id: &str, status: &str) -> Value {
         serde_json::json!({
             "id": id, "status": status, "account": "0x7a3f000000000000000000000000000000000c21",
-            "amount": { "display": "8.50 EURe" }, "occurred_at": "2026-11-22T12:03:41Z",
+            "amount": { "display": "8.50 EURe" }, "updated_at": "2026-11-22T12:03:41Z",
         })
     }
 
