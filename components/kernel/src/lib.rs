@@ -7,6 +7,7 @@
 
 mod chain;
 mod decider;
+mod fx;
 mod message;
 mod money;
 mod projector;
@@ -15,6 +16,7 @@ mod translator;
 
 pub use chain::{Address, ChainSource, Hash, InvalidHex};
 pub use decider::{CommandContext, Decided, Decider, Outcome, Rejection, Turn, decide_turn, evolve_state};
+pub use fx::{Conversion, FxError, Rate};
 #[doc(hidden)]
 pub use message::internals as message_internals;
 pub use message::{Encoded, Message, MessageType, Undecodable};
