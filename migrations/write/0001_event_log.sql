@@ -34,14 +34,14 @@ CREATE TABLE streams (
     version     bigint  NOT NULL CHECK (version > 0)
 );
 
--- Commands that were answered. A repeat gets the stored answer; the same key with another body is refused.
+-- Commands that were answered. A repeat gets the stored answer; the same key with another body is refused,
+-- whatever partition either belongs to.
 CREATE TABLE inbox (
+    idempotency_key text        PRIMARY KEY CHECK (idempotency_key <> ''),
     partition       integer     NOT NULL REFERENCES partitions,
-    idempotency_key text        NOT NULL CHECK (idempotency_key <> ''),
     body_digest     bytea       NOT NULL CHECK (octet_length(body_digest) = 32),
     answer          jsonb       NOT NULL,
-    answered_at     timestamptz NOT NULL,
-    PRIMARY KEY (partition, idempotency_key)
+    answered_at     timestamptz NOT NULL
 );
 
 -- What is not published yet: the positions behind `published_position`, up to the partition's head.
@@ -53,8 +53,10 @@ CREATE TABLE outbox (
 -- Lays out a new log. The number of partitions is for ever: streams are spread over it.
 CREATE FUNCTION create_partitions(partition_count integer) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    -- Whoever comes second at the same moment finds it done.
+    LOCK TABLE partitions IN EXCLUSIVE MODE;
     IF EXISTS (SELECT FROM partitions) THEN
-        RAISE EXCEPTION 'the log has its partitions already';
+        RETURN;
     END IF;
     FOR number IN 0 .. partition_count - 1 LOOP
         INSERT INTO partitions (partition) VALUES (number);
@@ -64,10 +66,19 @@ BEGIN
 END
 $$;
 
+-- A payload for people: as JSON, or as text if it is none that the database can hold.
+CREATE FUNCTION readable_payload(payload bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN convert_from(payload, 'UTF8')::jsonb;
+EXCEPTION WHEN data_exception THEN
+    RETURN to_jsonb(encode(payload, 'escape'));
+END
+$$;
+
 -- For people: the log with its payloads as JSON.
 CREATE VIEW events_readable AS
 SELECT partition, position, stream, stream_version, type, schema_version,
-       convert_from(payload, 'UTF8')::jsonb AS payload,
+       readable_payload(payload) AS payload,
        event_id, correlation_id, causation_id, actor,
        encode(component_digest, 'hex') AS component_digest, recorded_at
 FROM events;

@@ -1,6 +1,7 @@
 //! `GET /v1/accounts/{id}`.
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use http::StatusCode;
 
@@ -9,8 +10,9 @@ use crate::query::Account;
 
 pub(super) async fn show(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Account>, Problem> {
+    let Path(id) = id?;
     let id = payments::address(&id)?;
     match state.read_store.account(&id).await? {
         Some(account) => Ok(Json(account)),

@@ -45,6 +45,17 @@ pub(super) async fn submit(
         let detail = format!("an id has 1 to {MAX_ID_LENGTH} letters, digits, and - _ .");
         return Err(invalid("invalid_id", detail));
     }
+    if !is_name(&body.aggregate) || !is_name(&body.kind) {
+        let detail = format!("`aggregate` and `type` are names: 1 to {MAX_ID_LENGTH} letters and digits");
+        return Err(invalid("invalid_body", detail));
+    }
+    // The log's readers are databases, and none of them holds a zero character.
+    if body.payload.get().contains(r"\u0000") {
+        return Err(invalid(
+            "invalid_body",
+            "the payload holds the character U+0000, which cannot be stored",
+        ));
+    }
     let account = body.account.as_deref().map(payments::address).transpose()?;
     let command = Command {
         idempotency_key,
@@ -77,6 +88,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     Ok(key.to_owned())
 }
 
+fn is_name(text: &str) -> bool {
+    (1..=MAX_ID_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 fn invalid(code: &str, detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, code, detail)
 }
@@ -90,6 +105,7 @@ impl From<CommandError> for Problem {
             CommandError::KeyReused { .. } => (StatusCode::CONFLICT, "idempotency_key_reused"),
             CommandError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             CommandError::Component(_) => (StatusCode::BAD_GATEWAY, "component_failed"),
+            CommandError::Unstorable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unstorable"),
             CommandError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
             CommandError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
         };

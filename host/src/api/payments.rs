@@ -1,7 +1,7 @@
 //! `GET /v1/payments` and `GET /v1/payments/{id}`.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use clearfold_kernel::Address;
 use http::StatusCode;
@@ -59,8 +59,9 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<PaymentWithTimeline>, Problem> {
+    let Path(id) = id?;
     let is_id = id.len() == 32 && id.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     if !is_id {
         return Err(invalid("invalid_id", "a payment's id has 32 lower-case hexadecimal digits"));

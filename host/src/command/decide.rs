@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clearfold_kernel::Timestamp;
 
@@ -10,6 +11,10 @@ use super::{Command, CommandError, Deciders};
 use crate::digest::Digest;
 use crate::event_store::StoredEvent;
 use crate::runtime::{self, Decider, Fault, Message, Outcome, Turn};
+
+/// How long the commands of a failed batch may take one by one: a component that never answers must not hold its
+/// partition for as many deadlines as there are commands.
+const SINGLY_MS: u64 = 15_000;
 
 /// A stream before its turn.
 struct Ready {
@@ -104,17 +109,28 @@ fn decide_together(
             })
             .collect(),
         Err(fault) => {
-            tracing::warn!(%fault, "a batch failed; deciding its commands one by one");
-            ready.into_iter().map(|ready| decide_singly(decider, commands, ready, now)).collect()
+            tracing::warn!(fault = %crate::telemetry::chain(&fault), "a batch failed; deciding its commands one by one");
+            let until = Instant::now() + Duration::from_millis(SINGLY_MS);
+            ready.into_iter().map(|ready| decide_singly(decider, commands, ready, now, until)).collect()
         }
     }
 }
 
-fn decide_singly(decider: &Decider, commands: &[Command], ready: Ready, now: Timestamp) -> StreamOutcome {
+fn decide_singly(
+    decider: &Decider,
+    commands: &[Command],
+    ready: Ready,
+    now: Timestamp,
+    until: Instant,
+) -> StreamOutcome {
     let Ready { turn, version, mut state } = ready;
     let mut outcomes = Vec::with_capacity(turn.commands.len());
     for index in &turn.commands {
-        outcomes.push(decide_one(decider, commands, &mut state, *index, now));
+        outcomes.push(if Instant::now() < until {
+            decide_one(decider, commands, &mut state, *index, now)
+        } else {
+            Err(CommandError::Unavailable("a failing component used up the batch's time".to_owned()))
+        });
     }
     StreamOutcome { turn, version, digest: decider.id().digest, outcomes }
 }

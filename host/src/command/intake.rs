@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::task::TaskTracker;
 
 use super::writer::{Writer, queued};
 use super::{Answer, Command, CommandError, Deciders};
 use crate::clock::Clock;
 use crate::event_store::EventStore;
+use crate::parts::Parts;
 
 /// How much may wait and how much is committed at once.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ impl CommandIntake {
         deciders: Deciders,
         clock: &Clock,
         settings: IntakeSettings,
-        tasks: &TaskTracker,
+        parts: &mut Parts,
     ) -> Self {
         let deciders = Arc::new(deciders);
         let queues = (0..store.partition_count()).map(|partition| {
@@ -48,25 +48,42 @@ impl CommandIntake {
                 clock.clone(),
                 settings.batch_size,
             );
-            tasks.spawn(writer.run(receiver));
+            parts.spawn("partition writer", writer.run(receiver));
             sender
         });
         Self { queues: queues.collect(), store: store.clone(), deciders }
     }
 
-    /// Has a command decided, and answers when it is committed.
+    /// Has a command decided, and answers when it is committed. Refuses if the partition's queue is full.
     pub async fn submit(&self, command: Command) -> Result<Answer, CommandError> {
-        if !self.deciders.contains_key(&command.aggregate) {
-            let known = self.deciders.keys().cloned().collect::<Vec<_>>().join(", ");
-            return Err(CommandError::UnknownAggregate { aggregate: command.aggregate, known });
-        }
-        let queue = self.queue(&command.routing_key).ok_or(CommandError::Stopping)?;
+        let queue = self.queue_of(&command)?;
         let (answer, answered) = oneshot::channel();
         queue.try_send(queued::Queued { command, answer }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => CommandError::Stopping,
         })?;
         answered.await.unwrap_or(Err(CommandError::Stopping))
+    }
+
+    /// The same, but waits its turn for room in the queue, so that those who do not wait cannot starve it. For the
+    /// listener: the chain has happened, and cannot be asked to come again.
+    pub async fn submit_in_turn(&self, command: Command) -> Result<Answer, CommandError> {
+        let queue = self.queue_of(&command)?;
+        let (answer, answered) = oneshot::channel();
+        let queued = queued::Queued { command, answer };
+        queue.send(queued).await.map_err(|_| CommandError::Stopping)?;
+        answered.await.unwrap_or(Err(CommandError::Stopping))
+    }
+
+    fn queue_of(&self, command: &Command) -> Result<&mpsc::Sender<queued::Queued>, CommandError> {
+        if !self.deciders.contains_key(&command.aggregate) {
+            let known = self.deciders.keys().cloned().collect::<Vec<_>>().join(", ");
+            let aggregate = command.aggregate.clone();
+            return Err(CommandError::UnknownAggregate { aggregate, known });
+        }
+        let count = u32::try_from(self.queues.len()).unwrap_or(u32::MAX);
+        let slot = usize::try_from(partition_of(&command.routing_key, count)).ok();
+        slot.and_then(|slot| self.queues.get(slot)).ok_or(CommandError::Stopping)
     }
 
     /// The routing key of a stream. One that exists knows its account; a new one goes where the sender says.
@@ -87,11 +104,6 @@ impl CommandIntake {
                 Err(CommandError::UnknownStream { aggregate: aggregate.to_owned(), id: id.to_owned() })
             }
         }
-    }
-
-    fn queue(&self, routing_key: &str) -> Option<&mpsc::Sender<queued::Queued>> {
-        let count = u32::try_from(self.queues.len()).ok()?;
-        self.queues.get(usize::try_from(partition_of(routing_key, count)).ok()?)
     }
 }
 

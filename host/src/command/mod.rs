@@ -107,6 +107,8 @@ pub enum CommandError {
     Overloaded,
     #[error("{0}; the command had no effect")]
     Component(String),
+    #[error("the database cannot hold the command or what it came to ({0}); the command had no effect")]
+    Unstorable(String),
     #[error("the store is not available ({0}); send the command again with the same key")]
     Unavailable(String),
     #[error("the host is stopping; send the command again with the same key")]

@@ -6,7 +6,7 @@ use clearfold_kernel::Timestamp;
 
 use super::{Answer, Command, CommandError};
 use crate::digest::Digest;
-use crate::event_store::{Answered, Append, InboxEntry, NewEvent, StreamAppend};
+use crate::event_store::{Answered, Append, InboxEntry, NewEvent, StreamAppend, StreamHead};
 use crate::runtime::{Message, Outcome};
 
 /// What becomes of one command before it is decided.
@@ -33,6 +33,8 @@ pub(super) struct Plan {
 pub(super) struct StreamTurn {
     pub stream: String,
     pub aggregate: String,
+    /// The first command that named the stream.
+    pub first: usize,
     pub commands: Vec<usize>,
 }
 
@@ -75,10 +77,38 @@ impl Plan {
             None => self.turns.push(StreamTurn {
                 stream,
                 aggregate: command.aggregate.clone(),
+                first: index,
                 commands: vec![index],
             }),
         }
     }
+}
+
+/// Takes out the commands for streams that live elsewhere: in another partition, or under another account.
+pub(super) fn take_foreign(
+    commands: &[Command],
+    turns: &mut Vec<StreamTurn>,
+    heads: &BTreeMap<String, StreamHead>,
+    partition: u32,
+) -> BTreeMap<usize, Result<Answer, CommandError>> {
+    let mut answers = BTreeMap::new();
+    for turn in turns.iter_mut() {
+        let head = heads.get(&turn.stream);
+        turn.commands.retain(|index| {
+            let given = &commands[*index].routing_key;
+            // A new stream belongs to the account that opens it.
+            let owner = head.map_or(&commands[turn.first].routing_key, |head| &head.routing_key);
+            let at_home = owner == given && head.is_none_or(|head| head.partition == partition);
+            if !at_home {
+                let (stream, owner) = (turn.stream.clone(), owner.clone());
+                let error = CommandError::AccountMismatch { stream, owner, given: given.clone() };
+                answers.insert(*index, Err(error));
+            }
+            at_home
+        });
+    }
+    turns.retain(|turn| !turn.commands.is_empty());
+    answers
 }
 
 fn repeated(command: &Command, known: &Answered) -> Result<Answer, CommandError> {
@@ -120,7 +150,7 @@ pub(super) fn settle(
             answers.insert(*index, answer);
         }
         if !events.is_empty() {
-            let routing_key = commands[turn.commands[0]].routing_key.clone();
+            let routing_key = commands[turn.first].routing_key.clone();
             append.streams.push(StreamAppend {
                 stream: turn.stream,
                 routing_key,
@@ -232,6 +262,22 @@ mod tests {
         assert_eq!((append.streams[0].expected_version, append.streams[0].events.len()), (3, 1));
         let keys: Vec<_> = append.inbox.iter().map(|entry| entry.idempotency_key.as_str()).collect();
         assert_eq!(keys, ["1", "2"]);
+    }
+
+    #[test]
+    fn a_stream_that_lives_elsewhere_is_not_decided_here() {
+        let other = |key: &str, id: &str| Command { routing_key: "0xbb".into(), ..command(key, id, "") };
+        let commands = [command("1", "a", ""), other("2", "a"), command("3", "b", ""), other("4", "c")];
+        let head = |partition, key: &str| StreamHead { partition, routing_key: key.into(), version: 1 };
+        let heads = BTreeMap::from([
+            ("authorization-a".to_owned(), head(1, "0xaa")),
+            ("authorization-b".to_owned(), head(2, "0xaa")),
+        ]);
+        let mut turns = Plan::new(&commands, Vec::new()).turns;
+        let answers = take_foreign(&commands, &mut turns, &heads, 1);
+        assert_eq!(answers.keys().copied().collect::<Vec<_>>(), [1, 2]);
+        assert!(answers.values().all(|answer| matches!(answer, Err(CommandError::AccountMismatch { .. }))));
+        assert_eq!(turns.iter().flat_map(|turn| turn.commands.clone()).collect::<Vec<_>>(), [0, 3]);
     }
 
     #[test]

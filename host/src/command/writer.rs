@@ -10,7 +10,7 @@ use clearfold_kernel::Timestamp;
 use tokio::sync::mpsc;
 
 use self::queued::Queued;
-use super::plan::{Place, Plan, settle};
+use super::plan::{Place, Plan, settle, take_foreign};
 use super::{Answer, Command, CommandError, Deciders, decide};
 use crate::clock::Clock;
 use crate::database::DatabaseError;
@@ -69,18 +69,36 @@ impl Writer {
         }
     }
 
-    /// One answer for each command.
+    /// One answer for each command. What the database refuses to hold is sought by halves, so that it fails alone.
     async fn answer(&self, commands: &Arc<[Command]>) -> Vec<Result<Answer, CommandError>> {
+        match self.attempts(commands).await {
+            Ok(answers) => answers,
+            Err(error) if error.is_refusal() && commands.len() > 1 => {
+                let (one, other) = commands.split_at(commands.len() / 2);
+                let mut answers = Box::pin(self.answer(&one.into())).await;
+                answers.extend(Box::pin(self.answer(&other.into())).await);
+                answers
+            }
+            Err(error) => {
+                let refused = error.is_refusal();
+                let text = crate::telemetry::chain(&error);
+                tracing::error!(partition = self.partition, error = text, "commands could not be committed");
+                let error =
+                    if refused { CommandError::Unstorable(text) } else { CommandError::Unavailable(text) };
+                commands.iter().map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+
+    async fn attempts(
+        &self,
+        commands: &Arc<[Command]>,
+    ) -> Result<Vec<Result<Answer, CommandError>>, StoreError> {
         let mut attempt = 1;
         loop {
             match self.attempt(commands).await {
-                Ok(answers) => return answers,
                 Err(StoreError::Conflict { .. }) if attempt < MAX_ATTEMPTS => attempt += 1,
-                Err(error) => {
-                    let error = CommandError::from(error);
-                    tracing::error!(partition = self.partition, %error, "commands could not be committed");
-                    return commands.iter().map(|_| Err(error.clone())).collect();
-                }
+                outcome => return outcome,
             }
         }
     }
@@ -90,23 +108,25 @@ impl Writer {
         commands: &Arc<[Command]>,
     ) -> Result<Vec<Result<Answer, CommandError>>, StoreError> {
         let keys: Vec<String> = commands.iter().map(|command| command.idempotency_key.clone()).collect();
-        let Plan { places, turns } = Plan::new(commands, self.store.answered(self.partition, &keys).await?);
-        let mut answers = Answers::new();
-        if !turns.is_empty() {
-            let head = self.store.head(self.partition).await?;
-            let streams: Vec<String> = turns.iter().map(|turn| turn.stream.clone()).collect();
-            let history = self.store.streams(self.partition, &streams).await?;
-            let now = self.clock.now();
-            let (deciders, batch) = (Arc::clone(&self.deciders), Arc::clone(commands));
-            let decided = tokio::task::spawn_blocking(move || {
-                settle(&batch, decide::decide(&deciders, &batch, turns, history, now), now)
-            });
-            let (append, settled) =
-                decided.await.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
-            self.commit(head, &append, now).await?;
-            log(commands, &settled);
-            answers = settled;
+        let Plan { places, mut turns } = Plan::new(commands, self.store.answered(&keys).await?);
+        if turns.is_empty() {
+            return Ok(gather(&places, &Answers::new()));
         }
+        let head = self.store.head(self.partition).await?;
+        let streams: Vec<String> = turns.iter().map(|turn| turn.stream.clone()).collect();
+        let heads = self.store.stream_heads(&streams).await?;
+        let foreign = take_foreign(commands, &mut turns, &heads, self.partition);
+        let history = self.store.streams(self.partition, &streams).await?;
+        let now = self.clock.now();
+        let (deciders, batch) = (Arc::clone(&self.deciders), Arc::clone(commands));
+        let decided = tokio::task::spawn_blocking(move || {
+            settle(&batch, decide::decide(&deciders, &batch, turns, history, now), now)
+        });
+        let (append, mut answers) =
+            decided.await.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
+        self.commit(head, &append, now).await?;
+        answers.extend(foreign);
+        log(commands, &answers);
         Ok(gather(&places, &answers))
     }
 

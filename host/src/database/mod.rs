@@ -5,7 +5,9 @@
 mod convert;
 mod schema;
 
-pub use schema::{MigrateReport, SchemaError, SchemaState, Store, check_schema, connect, migrate};
+pub use schema::{
+    MigrateReport, SchemaError, SchemaState, Store, check_schema, connect, connect_to_migrate, migrate,
+};
 
 pub(crate) use convert::{database_time, partition_key, signed, timestamp, unsigned};
 
@@ -18,4 +20,14 @@ pub enum DatabaseError {
     /// It holds what this program cannot have written.
     #[error("the database holds what cannot be read: {0}")]
     Corrupt(String),
+}
+
+impl DatabaseError {
+    /// Whether the database refused the data (a value that it cannot hold, a constraint), so that giving it again
+    /// is of no use. SQLSTATE classes 22 and 23.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        let Self::Unanswered(sqlx::Error::Database(error)) = self else { return false };
+        error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+    }
 }

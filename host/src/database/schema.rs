@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool};
 
 static WRITE: Migrator = sqlx::migrate!("../migrations/write");
 static READ: Migrator = sqlx::migrate!("../migrations/read");
@@ -49,6 +49,8 @@ pub enum SchemaError {
     Url { store: Store, why: String },
     #[error("the database of {variable} ({place}) cannot be reached: {why}; start it, or correct the URL", variable = .store.variable())]
     Unreachable { store: Store, place: String, why: String },
+    #[error("the database of {variable} is the other store's ({other}); give each a database of its own", variable = .store.variable(), other = .other.variable())]
+    Purpose { store: Store, other: Store },
     #[error("the database of {variable} has schema version {version}, and this program knows up to {newest}: it was made by a newer clearfold; run that one, or give another database", variable = .store.variable())]
     Newer { store: Store, version: i64, newest: i64 },
     #[error("the database of {variable} has schema version {version} and needs {newest}; run `clearfold migrate`", variable = .store.variable())]
@@ -75,29 +77,68 @@ pub struct MigrateReport {
     pub partition_count: u32,
 }
 
-/// Connects, with an answer within seconds.
+/// Connects for the host's work: no statement, lock or forgotten transaction may hold up the others for long.
 pub async fn connect(store: Store, url: &str, connections: u32) -> Result<PgPool, SchemaError> {
+    let limits = [
+        ("lock_timeout", "5s"),
+        ("statement_timeout", "30s"),
+        ("idle_in_transaction_session_timeout", "10s"),
+    ];
+    pool(store, options(store, url)?.options(limits), connections).await
+}
+
+/// Connects for a change of the schema, which may take its time.
+pub async fn connect_to_migrate(store: Store, url: &str) -> Result<PgPool, SchemaError> {
+    pool(store, options(store, url)?, 1).await
+}
+
+fn options(store: Store, url: &str) -> Result<PgConnectOptions, SchemaError> {
     let invalid = |why: String| SchemaError::Url { store, why };
     if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
         return Err(invalid("it does not begin with postgres://".to_owned()));
     }
     let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| invalid(error.to_string()))?;
+    Ok(options.application_name("clearfold"))
+}
+
+async fn pool(store: Store, options: PgConnectOptions, connections: u32) -> Result<PgPool, SchemaError> {
+    const CONNECT_MS: u64 = 5_000;
     let place = format!(
         "{}:{}/{}",
         options.get_host(),
         options.get_port(),
         options.get_database().unwrap_or_default()
     );
-    let options = options.application_name("clearfold");
-    let pool = PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(5))
-        .connect_with(options);
-    pool.await.map_err(|error| SchemaError::Unreachable { store, place, why: error.to_string() })
+    // One connection by itself says why it failed; a pool only says that it waited.
+    let patience = Duration::from_millis(CONNECT_MS);
+    let first = tokio::time::timeout(patience, PgConnection::connect_with(&options)).await;
+    let why = match first {
+        Ok(Ok(connection)) => {
+            // It was only made to see whether it can be.
+            let _ = connection.close().await;
+            let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(patience);
+            return Ok(pool.connect_lazy_with(options));
+        }
+        Ok(Err(error)) => crate::telemetry::chain(&error),
+        Err(_) => format!("no answer within {CONNECT_MS} ms"),
+    };
+    Err(SchemaError::Unreachable { store, place, why })
+}
+
+/// Refuses one database for both stores, or the two the wrong way round, before anything is changed in it.
+async fn check_purpose(store: Store, pool: &PgPool) -> Result<(), SchemaError> {
+    let (other, table) = match store {
+        Store::Write => (Store::Read, "projection_checkpoints"),
+        Store::Read => (Store::Write, "chain_cursor"),
+    };
+    let failed = |cause| SchemaError::Database { store, cause };
+    let found = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(table).fetch_one(pool).await;
+    if found.map_err(failed)? { Err(SchemaError::Purpose { store, other }) } else { Ok(()) }
 }
 
 /// Refuses a database whose schema is not this program's.
 pub async fn check_schema(store: Store, pool: &PgPool) -> Result<(), SchemaError> {
+    check_purpose(store, pool).await?;
     match schema_state(store, pool).await? {
         SchemaState::Current { .. } => Ok(()),
         SchemaState::Behind { version, newest } => Err(SchemaError::Behind { store, version, newest }),
@@ -111,6 +152,15 @@ pub async fn migrate(
     read: &PgPool,
     partitions: Option<u32>,
 ) -> Result<MigrateReport, SchemaError> {
+    let place = |pool: &PgPool| {
+        let options = pool.connect_options();
+        (options.get_host().to_owned(), options.get_port(), options.get_database().map(str::to_owned))
+    };
+    if place(write) == place(read) {
+        return Err(SchemaError::Purpose { store: Store::Read, other: Store::Write });
+    }
+    check_purpose(Store::Write, write).await?;
+    check_purpose(Store::Read, read).await?;
     let write_version = apply(Store::Write, write).await?;
     let partition_count = lay_out(write, partitions).await?;
     let read_version = apply(Store::Read, read).await?;

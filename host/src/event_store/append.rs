@@ -122,6 +122,9 @@ async fn insert_answers(
     answers: &[InboxEntry],
     answered_at: clearfold_kernel::Timestamp,
 ) -> Result<(), StoreError> {
+    // In one order everywhere: two partitions that insert the same keys must not wait for each other.
+    let mut answers: Vec<&InboxEntry> = answers.iter().collect();
+    answers.sort_by(|one, other| one.idempotency_key.cmp(&other.idempotency_key));
     let keys: Vec<String> = answers.iter().map(|entry| entry.idempotency_key.clone()).collect();
     let digests: Vec<Vec<u8>> = answers.iter().map(|entry| entry.body_digest.to_vec()).collect();
     let bodies: Vec<Value> = answers.iter().map(|entry| entry.answer.clone()).collect();

@@ -46,6 +46,14 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+impl StoreError {
+    /// Whether the database refused what it was given, so that giving it again is of no use.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Database(error) if error.is_refusal())
+    }
+}
+
 impl EventStore {
     /// Opens the log that `migrate` laid out.
     pub async fn open(pool: PgPool) -> Result<Self, StoreError> {

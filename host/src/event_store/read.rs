@@ -1,5 +1,7 @@
 //! The log, read: by stream, and by position.
 
+use std::collections::BTreeMap;
+
 use super::event::EventRow;
 use super::{EventStore, StoreError, StoredEvent};
 use crate::database::{partition_key, signed, unsigned};
@@ -22,16 +24,31 @@ impl EventStore {
         Ok(unsigned(head.fetch_one(&self.pool).await?)?)
     }
 
+    /// All partitions' heads, in order.
+    pub async fn heads(&self) -> Result<Vec<u64>, StoreError> {
+        let heads = sqlx::query_scalar!("SELECT head_position FROM partitions ORDER BY partition");
+        let heads = heads.fetch_all(&self.pool).await?;
+        Ok(heads.into_iter().map(unsigned).collect::<Result<_, _>>()?)
+    }
+
     /// A stream's place, if there is such a stream.
     pub async fn stream_head(&self, stream: &str) -> Result<Option<StreamHead>, StoreError> {
-        let head =
-            sqlx::query!("SELECT partition, routing_key, version FROM streams WHERE stream = $1", stream);
-        let Some(row) = head.fetch_optional(&self.pool).await? else { return Ok(None) };
-        Ok(Some(StreamHead {
-            partition: row.partition.unsigned_abs(),
-            routing_key: row.routing_key,
-            version: unsigned(row.version)?,
-        }))
+        let mut heads = self.stream_heads(&[stream.to_owned()]).await?;
+        Ok(heads.remove(stream))
+    }
+
+    /// The places of those streams that exist, by name.
+    pub async fn stream_heads(&self, streams: &[String]) -> Result<BTreeMap<String, StreamHead>, StoreError> {
+        let heads = sqlx::query!(
+            "SELECT stream, partition, routing_key, version FROM streams WHERE stream = ANY($1)",
+            streams
+        );
+        let mut found = BTreeMap::new();
+        for row in heads.fetch_all(&self.pool).await? {
+            let (partition, version) = (row.partition.unsigned_abs(), unsigned(row.version)?);
+            found.insert(row.stream, StreamHead { partition, routing_key: row.routing_key, version });
+        }
+        Ok(found)
     }
 
     /// All events of some streams of one partition, each stream's in order.

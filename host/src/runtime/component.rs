@@ -134,3 +134,8 @@ impl Loaded {
 pub(super) fn incompatible(name: &str, cause: wasmtime::Error) -> RuntimeError {
     RuntimeError::Incompatible { component: name.to_owned(), cause: cause.into() }
 }
+
+/// Whether a text can be a name, an id or a code: 1 to 255 bytes without control characters.
+pub(super) fn is_word(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && !text.chars().any(char::is_control)
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use self::bindings::DeciderPre;
 use self::bindings::exports::clearfold::handlers::decision as wit;
 use super::admission::World;
-use super::component::{ComponentId, Fault, Loaded, RuntimeError, incompatible};
+use super::component::{ComponentId, Fault, Loaded, RuntimeError, incompatible, is_word};
 use super::engine::HandlerEngine;
 use super::limits::Guard;
 
@@ -23,6 +23,9 @@ const WORLD: World = World {
     interface: "clearfold:handlers/decision@0.1.0",
     functions: &["describe", "initial", "decide", "evolve"],
 };
+
+/// The newest schema version that there can be.
+const MAX_VERSION: u32 = i32::MAX.unsigned_abs();
 
 /// A decider that was let in.
 pub struct Decider {
@@ -87,9 +90,37 @@ impl Decider {
             .zip(decided)
             .map(|(turn, answer)| {
                 let outcomes = self.loaded.one_each("decide", turn.commands.len(), answer.outcomes)?;
+                let outcomes =
+                    outcomes.into_iter().map(|outcome| self.checked(outcome)).collect::<Result<_, _>>()?;
                 Ok(Decided { state: answer.state, outcomes })
             })
             .collect()
+    }
+
+    /// What goes into the log must be something that the log can hold.
+    fn checked(&self, outcome: Outcome) -> Result<Outcome, Fault> {
+        let nonsense =
+            |why: String| Fault::Nonsense { component: self.loaded.id.clone(), call: "decide", why };
+        match outcome {
+            Outcome::Accepted(events) => {
+                let odd = |event: &&Message| {
+                    !is_word(&event.type_) || !(1..=MAX_VERSION).contains(&event.schema_version)
+                };
+                match events.iter().find(odd) {
+                    Some(event) => {
+                        Err(nonsense(format!("an event `{}` v{}", event.type_, event.schema_version)))
+                    }
+                    None => Ok(Outcome::Accepted(events)),
+                }
+            }
+            Outcome::Rejected(Rejection { code, .. }) if !is_word(&code) => {
+                Err(nonsense(format!("a rejection with the code `{code}`")))
+            }
+            Outcome::Rejected(Rejection { code, detail }) => {
+                // What a caller sent may be quoted here, and the database holds no zero character.
+                Ok(Outcome::Rejected(Rejection { code, detail: detail.replace('\0', "\u{fffd}") }))
+            }
+        }
     }
 
     /// Folds events into a state.
