@@ -33,17 +33,29 @@ pub(super) async fn advance(
     from: u64,
     to: u64,
 ) -> Result<(), ProjectionError> {
-    let moved = sqlx::query!(
-        "INSERT INTO projection_checkpoints AS checkpoint (projection, partition, position)
-         VALUES ($1, $2, $4)
-         ON CONFLICT (projection, partition) DO UPDATE SET position = $4 WHERE checkpoint.position = $3",
-        projection,
-        partition_key(partition)?,
-        signed(from)?,
-        signed(to)?,
-    );
-    let moved = moved.execute(&mut **transaction).await?.rows_affected();
-    if moved == 1 {
+    // Only the first checkpoint may be made; a later one that is missing means that somebody began anew.
+    let moved = if from == 0 {
+        let first = sqlx::query!(
+            "INSERT INTO projection_checkpoints AS checkpoint (projection, partition, position)
+             VALUES ($1, $2, $3)
+             ON CONFLICT (projection, partition) DO UPDATE SET position = $3 WHERE checkpoint.position = 0",
+            projection,
+            partition_key(partition)?,
+            signed(to)?,
+        );
+        first.execute(&mut **transaction).await?
+    } else {
+        let next = sqlx::query!(
+            "UPDATE projection_checkpoints SET position = $4
+             WHERE projection = $1 AND partition = $2 AND position = $3",
+            projection,
+            partition_key(partition)?,
+            signed(from)?,
+            signed(to)?,
+        );
+        next.execute(&mut **transaction).await?
+    };
+    if moved.rows_affected() == 1 {
         Ok(())
     } else {
         Err(ProjectionError::Overtaken { projection: projection.to_owned(), partition })

@@ -25,6 +25,28 @@ pub enum ProjectionError {
     #[error(transparent)]
     Fault(#[from] Fault),
     #[error(
+        "the read store holds version {stored} of the projection `{projection}`, and the component is version \
+         {declared}: deploy the newer component, or drop the database schema `{projection}` and its row in `projections`"
+    )]
+    Older { projection: String, stored: i32, declared: i32 },
+    #[error(
+        "the projector `{projection}` declares other tables than before under the same version {version}; raise \
+         the version, and the tables are built again"
+    )]
+    Changed { projection: String, version: i32 },
+    #[error(
+        "the read store has a schema `{projection}` that no projection made; give READ_DATABASE_URL a database of \
+         its own, or rename the schema"
+    )]
+    ForeignSchema { projection: String },
+    #[error(
+        "the read store is ahead of the log in partition {partition} ({position} of {head}): it belongs to another \
+         log; give READ_DATABASE_URL an empty database"
+    )]
+    Ahead { partition: u32, position: u64, head: u64 },
+    #[error("another host runs a newer version of the projection `{projection}`; this one leaves it alone")]
+    Replaced { projection: String },
+    #[error(
         "another process moved the checkpoint of `{projection}` in partition {partition}; one host projects at a time"
     )]
     Overtaken { projection: String, partition: u32 },
@@ -33,5 +55,16 @@ pub enum ProjectionError {
 impl From<sqlx::Error> for ProjectionError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())
+    }
+}
+
+impl ProjectionError {
+    /// Whether fewer events could do better: one of them makes the component or the database refuse.
+    fn is_of_one_event(&self) -> bool {
+        match self {
+            Self::Fault(_) => true,
+            Self::Database(error) => error.is_refusal(),
+            _ => false,
+        }
     }
 }

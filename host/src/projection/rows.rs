@@ -150,8 +150,9 @@ fn text(kind: ColumnType, nullable: bool, value: Value) -> Option<Option<String>
             clearfold_kernel::Timestamp::from_ms(ms)?.to_string()
         }
         (ColumnType::Json, Value::Json(document)) => {
+            // jsonb holds no zero character, not even an escaped one.
             serde_json::from_str::<serde_json::Value>(&document).ok()?;
-            document
+            (!document.contains(r"\u0000")).then_some(document)?
         }
         _ => return None,
     }))
@@ -159,7 +160,7 @@ fn text(kind: ColumnType, nullable: bool, value: Value) -> Option<Option<String>
 
 fn is_whole(digits: &str) -> bool {
     let digits = digits.strip_prefix('-').unwrap_or(digits);
-    !digits.is_empty() && digits.len() <= 78 && digits.bytes().all(|digit| digit.is_ascii_digit())
+    !digits.is_empty() && digits.len() <= 77 && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 /// Rows as columns, in the way that UNNEST wants them.

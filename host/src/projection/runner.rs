@@ -9,7 +9,8 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::{ProjectionError, checkpoint, rows, tables};
+use super::tables::Declaration;
+use super::{ProjectionError, checkpoint, rows};
 use crate::bus::{Bus, StoredEvent, Subscription};
 use crate::clock::Clock;
 use crate::runtime::{Event, Projector};
@@ -27,6 +28,7 @@ pub struct RunnerSettings {
 /// A projection that is ready to run.
 pub struct Runner {
     projector: Arc<Projector>,
+    declaration: Declaration,
     pool: PgPool,
     subscription: Subscription,
     /// One a partition.
@@ -45,7 +47,8 @@ impl Runner {
         settings: RunnerSettings,
     ) -> Result<Self, ProjectionError> {
         let descriptor = projector.descriptor();
-        if tables::prepare(&pool, descriptor, clock.now()).await? {
+        let declaration = Declaration::of(descriptor);
+        if declaration.prepare(&pool, clock.now()).await? {
             tracing::info!(
                 projection = descriptor.name,
                 version = descriptor.version,
@@ -53,7 +56,17 @@ impl Runner {
             );
         }
         let positions = checkpoint::load(&pool, &descriptor.name, partitions).await?;
-        Ok(Self { projector, pool, subscription: bus.subscribe(), positions, settings })
+        Ok(Self { projector, declaration, pool, subscription: bus.subscribe(), positions, settings })
+    }
+
+    /// Refuses a read store that knows more than the log: it was built from another one.
+    pub fn check_against(&self, heads: &[u64]) -> Result<(), ProjectionError> {
+        for ((partition, position), head) in (0..).zip(&self.positions).zip(heads) {
+            if position > head {
+                return Err(ProjectionError::Ahead { partition, position: *position, head: *head });
+            }
+        }
+        Ok(())
     }
 
     /// Projects until it is told to stop.
@@ -66,6 +79,11 @@ impl Runner {
             match step {
                 Ok(true) => {}
                 Ok(false) => return,
+                Err(error @ ProjectionError::Replaced { .. }) => {
+                    tracing::error!(error = %chain(&error), "projection ended");
+                    stop.cancelled().await;
+                    return;
+                }
                 Err(error) => {
                     let projection = &self.projector.descriptor().name;
                     tracing::error!(%projection, error = %chain(&error), "projection stopped here; trying again");
@@ -98,12 +116,12 @@ impl Runner {
         loop {
             match self.project(batch.partition, &batch.events[..count]).await {
                 Ok(()) => return Ok(true),
-                Err(ProjectionError::Fault(fault)) if count > 1 => {
-                    tracing::warn!(error = %chain(&fault), events = count, "a batch failed; trying its first half");
+                Err(error) if error.is_of_one_event() && count > 1 => {
+                    tracing::warn!(error = %chain(&error), events = count, "a batch failed; trying its first half");
                     count = count.div_ceil(2);
                 }
                 Err(error) => {
-                    if let Some(event) = batch.events.first() {
+                    if let Some(event) = batch.events.first().filter(|_| error.is_of_one_event()) {
                         tracing::error!(
                             partition = event.partition,
                             position = event.position,
@@ -132,6 +150,7 @@ impl Runner {
         let changes = blocking(move || projector.project(&wire, &rows)).await??;
 
         let mut transaction = self.pool.begin().await?;
+        self.declaration.hold(&mut transaction).await?;
         checkpoint::advance(
             &mut transaction,
             &self.projector.descriptor().name,

@@ -4,45 +4,103 @@
 //! all the same.
 
 use clearfold_kernel::Timestamp;
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 
 use super::ProjectionError;
 use crate::database::database_time;
 use crate::runtime::{ColumnRule, ColumnType, ProjectionDescriptor, Table};
 
-/// Makes the tables if they are not there as declared. Returns whether they were made.
-pub(super) async fn prepare(
-    pool: &PgPool,
-    descriptor: &ProjectionDescriptor,
-    now: Timestamp,
-) -> Result<bool, ProjectionError> {
-    let ddl = ddl(descriptor);
-    let version = i32::try_from(descriptor.version).unwrap_or(i32::MAX);
-    let mut transaction = pool.begin().await?;
-    let known = sqlx::query!(
-        "SELECT version, declaration FROM projections WHERE name = $1 FOR UPDATE",
-        descriptor.name
-    );
-    let known = known.fetch_optional(&mut *transaction).await?;
-    if known.is_some_and(|known| known.version == version && known.declaration == ddl) {
-        return Ok(false);
+/// What marks a schema as ours to drop.
+const MARK: &str = "Made by clearfold from what a projector declares. Dropped and built again at will.";
+
+/// A projection's tables, as this host's component declares them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Declaration {
+    name: String,
+    version: i32,
+    ddl: String,
+}
+
+impl Declaration {
+    pub(super) fn of(descriptor: &ProjectionDescriptor) -> Self {
+        let version = i32::try_from(descriptor.version).unwrap_or(i32::MAX);
+        Self { name: descriptor.name.clone(), version, ddl: ddl(descriptor) }
     }
-    let name = quoted(&descriptor.name);
-    let rebuild = format!("DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}; {ddl}");
-    sqlx::raw_sql(AssertSqlSafe(rebuild)).execute(&mut *transaction).await?;
-    sqlx::query!("DELETE FROM projections WHERE name = $1", descriptor.name)
-        .execute(&mut *transaction)
-        .await?;
-    let inserted = sqlx::query!(
-        "INSERT INTO projections (name, version, declaration, created_at) VALUES ($1, $2, $3, $4)",
-        descriptor.name,
-        version,
-        ddl,
-        database_time(now)?,
-    );
-    inserted.execute(&mut *transaction).await?;
-    transaction.commit().await?;
-    Ok(true)
+
+    /// Makes the tables if they are not there, or are of an older version. Returns whether they were made.
+    pub(super) async fn prepare(&self, pool: &PgPool, now: Timestamp) -> Result<bool, ProjectionError> {
+        let mut transaction = pool.begin().await?;
+        // Two hosts that start together must not both make the tables.
+        let lock = "SELECT pg_advisory_xact_lock(hashtext('clearfold projections'))";
+        sqlx::query(lock).execute(&mut *transaction).await?;
+        let known = sqlx::query!("SELECT version, declaration FROM projections WHERE name = $1", self.name);
+        if let Some(known) = known.fetch_optional(&mut *transaction).await? {
+            let projection = self.name.clone();
+            if known.version > self.version {
+                return Err(ProjectionError::Older {
+                    projection,
+                    stored: known.version,
+                    declared: self.version,
+                });
+            }
+            if known.version == self.version {
+                let changed = ProjectionError::Changed { projection, version: self.version };
+                return if known.declaration == self.ddl { Ok(false) } else { Err(changed) };
+            }
+        }
+        self.make(&mut transaction, now).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn make(
+        &self,
+        transaction: &mut Transaction<'_, Postgres>,
+        now: Timestamp,
+    ) -> Result<(), ProjectionError> {
+        let mark = sqlx::query_scalar!(
+            "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = $1",
+            self.name
+        );
+        let mark = mark.fetch_optional(&mut **transaction).await?;
+        if mark.is_some_and(|mark| mark.as_deref() != Some(MARK)) {
+            return Err(ProjectionError::ForeignSchema { projection: self.name.clone() });
+        }
+        let (name, ddl) = (quoted(&self.name), &self.ddl);
+        let make = format!(
+            "DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}; COMMENT ON SCHEMA {name} IS '{MARK}'; {ddl}"
+        );
+        sqlx::raw_sql(AssertSqlSafe(make)).execute(&mut **transaction).await?;
+        sqlx::query!("DELETE FROM projections WHERE name = $1", self.name)
+            .execute(&mut **transaction)
+            .await?;
+        let inserted = sqlx::query!(
+            "INSERT INTO projections (name, version, declaration, created_at) VALUES ($1, $2, $3, $4)",
+            self.name,
+            self.version,
+            self.ddl,
+            database_time(now)?,
+        );
+        inserted.execute(&mut **transaction).await?;
+        Ok(())
+    }
+
+    /// Keeps the tables as they were declared until the transaction ends, or says that they are others now.
+    pub(super) async fn hold(
+        &self,
+        transaction: &mut Transaction<'_, Postgres>,
+    ) -> Result<(), ProjectionError> {
+        let same = sqlx::query_scalar!(
+            "SELECT name FROM projections WHERE name = $1 AND version = $2 AND declaration = $3 FOR SHARE",
+            self.name,
+            self.version,
+            self.ddl,
+        );
+        match same.fetch_optional(&mut **transaction).await? {
+            Some(_) => Ok(()),
+            None => Err(ProjectionError::Replaced { projection: self.name.clone() }),
+        }
+    }
 }
 
 /// The table's full name.
