@@ -17,6 +17,7 @@ pub mod digest;
 pub mod event_store;
 pub mod manifest;
 pub mod outbox;
+pub mod parts;
 pub mod projection;
 pub mod query;
 pub mod runtime;

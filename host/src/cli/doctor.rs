@@ -5,7 +5,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::{contracts, load};
-use crate::chain::Rpc;
+use crate::chain::{Rpc, Survey};
 use crate::config::Host;
 use crate::database::{self, Store};
 use crate::event_store::EventStore;
@@ -24,11 +24,13 @@ type Finding = anyhow::Result<String>;
 impl Doctor {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let host = &self.host;
+        let components = components(host);
+        let chain_id = components.as_ref().ok().map(|(_, chain_id)| *chain_id);
         let findings = [
-            ("manifest and components", components(host)),
+            ("manifest and components", components.map(|(found, _)| found)),
             ("write store", database(Store::Write, &host.databases.database_url).await),
             ("read store", database(Store::Read, &host.databases.read_database_url).await),
-            ("chain", follow(host).await),
+            ("chain", follow(host, chain_id).await),
             ("address", address(host).await),
         ];
         let mut wrong = 0_usize;
@@ -48,7 +50,8 @@ impl Doctor {
     }
 }
 
-fn components(host: &Host) -> Finding {
+/// What was found, and the chain that the contract set is for.
+fn components(host: &Host) -> anyhow::Result<(String, u64)> {
     let manifest = load::manifest(&host.manifest.manifest, None)?;
     let (contracts, contracts_name) = contracts::read(&host.chain.contracts)?;
     let handlers = load::handlers(&manifest, &contracts, &contracts_name)?;
@@ -58,12 +61,13 @@ fn components(host: &Host) -> Finding {
         let nowhere = InProcessApi { authorities: Vec::new(), router: axum::Router::new() };
         runtime.load(&trigger.component, &wasm, Default::default(), Vec::new(), nowhere)?;
     }
-    Ok(format!(
+    let found = format!(
         "{} handlers and {} HTTP components fit; translator {}",
         manifest.handlers.len(),
         manifest.http.len(),
         handlers.translator.id()
-    ))
+    );
+    Ok((found, handlers.selection.chain_id))
 }
 
 async fn database(store: Store, url: &str) -> Finding {
@@ -76,12 +80,15 @@ async fn database(store: Store, url: &str) -> Finding {
     Ok(format!("reachable, schema current, {partitions} partitions"))
 }
 
-async fn follow(host: &Host) -> Finding {
-    let rpc = Rpc::new(&host.chain.chain_rpc_urls);
-    let reach = "start the node, or correct CHAIN_RPC_URLS";
-    let chain_id = rpc.chain_id().await.context(reach)?;
-    let head = rpc.head().await.context(reach)?;
-    Ok(format!("chain id {chain_id}, head {head}"))
+async fn follow(host: &Host, chain_id: Option<u64>) -> Finding {
+    let chain_id =
+        chain_id.context("which chain it must be is in the contract set; mend the components first")?;
+    let Survey { head, unreachable } = Rpc::new(&host.chain.chain_rpc_urls, chain_id).survey().await?;
+    let found = format!("chain id {chain_id}, head {head}");
+    if unreachable.is_empty() {
+        return Ok(found);
+    }
+    Ok(format!("{found}; of CHAIN_RPC_URLS does not answer: {}", unreachable.join("; ")))
 }
 
 async fn address(host: &Host) -> Finding {

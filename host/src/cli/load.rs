@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
+use clearfold_kernel::Selection;
 
 use crate::command::Deciders;
 use crate::manifest::{HandlerKind, HandlerTrigger, Manifest};
@@ -12,6 +13,8 @@ use crate::runtime::{Decider, HandlerEngine, Limits, Projector, Translator};
 /// The handlers of an application.
 pub(super) struct Handlers {
     pub translator: Arc<Translator>,
+    /// What the translator wants to see, and of which chain.
+    pub selection: Selection,
     pub deciders: Deciders,
     pub projectors: Vec<Arc<Projector>>,
 }
@@ -41,8 +44,9 @@ pub(super) fn handlers(
         match trigger.kind {
             HandlerKind::Translator => {
                 let translator = Translator::load(&engine, name, &wasm, contracts.to_vec())?;
-                translator.filters().with_context(|| format!("{contracts_name} cannot be used"))?;
-                translators.push(Arc::new(translator));
+                let selection =
+                    translator.filters().with_context(|| format!("{contracts_name} cannot be used"))?;
+                translators.push((Arc::new(translator), selection));
             }
             HandlerKind::Decider => {
                 let decider = Decider::load(&engine, name, &wasm)?;
@@ -57,10 +61,10 @@ pub(super) fn handlers(
         }
     }
     ensure!(!deciders.is_empty(), "the manifest names no decider; without one no command can be decided");
-    let Some(translator) = translators.pop().filter(|_| translators.is_empty()) else {
+    let Some((translator, selection)) = translators.pop().filter(|_| translators.is_empty()) else {
         bail!("the manifest must name exactly one translator for the chain that the host follows");
     };
-    Ok(Handlers { translator, deciders, projectors })
+    Ok(Handlers { translator, selection, deciders, projectors })
 }
 
 /// The bytes of a component.

@@ -16,8 +16,8 @@ pub(super) struct Migrate {
 
 impl Migrate {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let write = database::connect(Store::Write, &self.databases.database_url, 1).await?;
-        let read = database::connect(Store::Read, &self.databases.read_database_url, 1).await?;
+        let write = database::connect_to_migrate(Store::Write, &self.databases.database_url).await?;
+        let read = database::connect_to_migrate(Store::Read, &self.databases.read_database_url).await?;
         let report = database::migrate(&write, &read, self.partitions).await?;
         println!(
             "write store: schema version {}, {} partitions",

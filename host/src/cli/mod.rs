@@ -1,4 +1,4 @@
-//! The command line: `clearfold up`, `migrate`, `stream`, `translate`, `doctor`.
+//! The command line: `clearfold up`, `migrate`, `stream`, `translate`, `spec`, `doctor`.
 //!
 //! Every command ends with exit code 0 only if all of it was done. An error is one line that says what was wrong
 //! and what to do.
@@ -7,6 +7,7 @@ mod contracts;
 mod doctor;
 mod load;
 mod migrate;
+mod spec;
 mod stream;
 mod translate;
 mod up;
@@ -32,6 +33,9 @@ enum Command {
     Stream(stream::Stream),
     /// Show what a recorded transaction would become: one command a line, as JSON
     Translate(translate::Translate),
+    /// Hold a component to its specifications
+    #[command(subcommand)]
+    Spec(spec::Spec),
     /// Find what is missing or misconfigured, and say what to do about it
     Doctor(doctor::Doctor),
 }
@@ -44,6 +48,7 @@ impl Cli {
             Command::Migrate(migrate) => migrate.run().await,
             Command::Stream(stream) => stream.run().await,
             Command::Translate(translate) => translate.run(),
+            Command::Spec(spec) => spec.run(),
             Command::Doctor(doctor) => doctor.run().await,
         }
     }

@@ -1,5 +1,7 @@
 //! `clearfold stream show`.
 
+use std::io::Write;
+
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -51,15 +53,17 @@ impl Show {
     }
 
     fn print(&self, stream: &str, account: &str, events: &[StoredEvent]) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
         if self.json {
             for event in events {
-                println!("{}", event_json(event));
+                writeln!(out, "{}", event_json(event))?;
             }
             return Ok(());
         }
-        println!("stream {stream}, account {account}, {} events", events.len());
+        writeln!(out, "stream {stream}, account {account}, {} events", events.len())?;
         for event in events {
-            println!(
+            writeln!(
+                out,
                 "\n{:>4}  {} v{}  {}\n      partition {} position {}  event {}\n      correlation {}  by {}  decided by {}",
                 event.stream_version,
                 event.kind,
@@ -71,9 +75,9 @@ impl Show {
                 event.correlation_id,
                 event.actor,
                 event.component_digest,
-            );
+            )?;
             let payload = serde_json::to_string_pretty(&payload(event))?;
-            println!("      {}", payload.replace('\n', "\n      "));
+            writeln!(out, "      {}", payload.replace('\n', "\n      "))?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! The file has the raw answers of a node: `chainId`, and `blocks` and `receipts` by hash. Nothing is sent anywhere.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -55,9 +56,10 @@ impl Translate {
         let translator = Translator::load(&engine, &name, &wasm, contracts)?;
         translator.filters().with_context(|| format!("{contracts_name} cannot be used"))?;
         let transactions = recording.transactions()?;
+        let mut out = std::io::stdout().lock();
         for (transaction, translated) in transactions.iter().zip(translator.translate(&transactions)?) {
             for command in &translated.commands {
-                println!("{}", line(command)?);
+                writeln!(out, "{}", line(command)?)?;
             }
             for refusal in &translated.refusals {
                 let hash = hex::encode(&transaction.transaction_hash);

@@ -2,15 +2,15 @@
 //!
 //! Everything that can be wrong with the configuration is found before the first part starts.
 
-use std::time::Duration;
+use std::net::SocketAddr;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
+use clearfold_kernel::Selection;
 use http::uri::Authority;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::{contracts, load};
 use crate::api::{ApiState, Edges, router};
@@ -22,68 +22,77 @@ use crate::config::Host;
 use crate::database::{self, Store};
 use crate::event_store::EventStore;
 use crate::manifest::Manifest;
+use crate::parts::Parts;
 use crate::projection::{Runner, RunnerSettings};
 use crate::query::ReadStore;
 use crate::runtime::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
 use crate::{outbox, telemetry};
 
-/// How long the parts may take to finish what they have begun.
-const SHUTDOWN_MS: u64 = 10_000;
+/// How long a projection waits before it tries again what failed.
 const RETRY_MS: u64 = 1_000;
 
 pub(super) async fn run(config: Host) -> anyhow::Result<()> {
     telemetry::start(config.logging.log_format, &config.logging.log).map_err(anyhow::Error::msg)?;
     let (contracts, contracts_name) = contracts::read(&config.chain.contracts)?;
-    let host_url = format!("http://{}", config.listen);
-    let manifest = load::manifest(&config.manifest.manifest, Some(&host_url))?;
-    let handlers = load::handlers(&manifest, &contracts, &contracts_name)?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!(
             "LISTEN (--listen) {} cannot be used; stop what listens there, or give another address",
             config.listen
         )
     })?;
+    let address = listener.local_addr()?;
+    let manifest = load::manifest(&config.manifest.manifest, Some(&format!("http://{address}")))?;
+    let handlers = load::handlers(&manifest, &contracts, &contracts_name)?;
     let (write_pool, read_pool) = databases(&config).await?;
-    let rpc = Rpc::new(&config.chain.chain_rpc_urls);
-    let chain_id = rpc
-        .chain_id()
-        .await
-        .context("the chain cannot be reached; start the node, or correct CHAIN_RPC_URLS")?;
+    let rpc = Rpc::new(&config.chain.chain_rpc_urls, handlers.selection.chain_id);
+    for unreachable in rpc.survey().await?.unreachable {
+        tracing::warn!(unreachable, "an endpoint of CHAIN_RPC_URLS does not answer; the others are used");
+    }
 
-    let (stop, tasks, clock) = (CancellationToken::new(), TaskTracker::new(), Clock::system());
+    let (mut parts, clock) = (Parts::default(), Clock::system());
     let store = EventStore::open(write_pool.clone()).await?;
     let settings = IntakeSettings {
         queue_length: config.command_queue_length as usize,
         batch_size: config.command_batch_size as usize,
     };
-    let intake = CommandIntake::start(&store, handlers.deciders, &clock, settings, &tasks);
+    let intake = CommandIntake::start(&store, handlers.deciders, &clock, settings, &mut parts);
     let bus = Bus::new(store.clone());
     for projector in handlers.projectors {
         let settings = RunnerSettings { batch_size: config.projection_batch_size, retry_ms: RETRY_MS };
         let partitions = store.partition_count();
         let runner =
             Runner::prepare(projector, read_pool.clone(), &bus, partitions, &clock, settings).await?;
-        tasks.spawn(runner.run(stop.clone()));
+        runner.check_against(&store.heads().await?)?;
+        parts.spawn("projection", runner.run(parts.stop()));
     }
     let read_store = ReadStore::new(read_pool);
     read_store.check().await.context(
         "the read store lacks what the API asks for; the manifest needs the projector `payments` of this version",
     )?;
-    tasks.spawn(outbox::run(store.clone(), bus, stop.clone()));
+    parts.spawn("outbox", outbox::run(store, bus, parts.stop()));
     let settings = ListenerSettings {
         confirmations: config.chain.chain_confirmations,
         poll_interval_ms: config.chain.chain_poll_interval_ms,
         max_range: config.chain.chain_max_range,
-        first_block: config.chain.chain_first_block,
+        first_block: config.chain.chain_first_block.unwrap_or_else(|| first_block(&handlers.selection)),
     };
+    let chain_id = rpc.chain_id();
+    let filters = &handlers.selection.filters;
     let follower =
-        Listener::new(chain_id, rpc, handlers.translator, intake.clone(), write_pool, clock, settings)?;
-    tasks.spawn(follower.run(stop.clone()));
+        Listener::new(rpc, handlers.translator, filters, intake.clone(), write_pool, clock, settings);
+    parts.spawn("chain listener", follower.run(parts.stop()));
 
     let api = router(ApiState { read_store, intake });
-    let app = edges(&manifest, &config, &api)?.in_front_of(api);
-    tracing::info!(address = %config.listen, chain_id, application = manifest.name, "listening");
-    serve(listener, app, stop, tasks).await
+    let app = edges(&manifest, address, &api)?.in_front_of(api);
+    tracing::info!(%address, chain_id, application = manifest.name, "listening");
+    // The API owns the last clones of the command intake: when it ends, the writers end.
+    parts.spawn("API", serve(listener, app, parts.stop()));
+    Ok(parts.run_until(signalled).await?)
+}
+
+/// Where the contract set begins.
+fn first_block(selection: &Selection) -> u64 {
+    selection.filters.iter().map(|filter| filter.from_block).min().unwrap_or(0)
 }
 
 async fn databases(config: &Host) -> anyhow::Result<(PgPool, PgPool)> {
@@ -97,9 +106,9 @@ async fn databases(config: &Host) -> anyhow::Result<(PgPool, PgPool)> {
 }
 
 /// The HTTP components; their calls to this host's API stay in this process.
-fn edges(manifest: &Manifest, config: &Host, api: &axum::Router) -> anyhow::Result<Edges> {
+fn edges(manifest: &Manifest, address: SocketAddr, api: &axum::Router) -> anyhow::Result<Edges> {
     let runtime = EdgeRuntime::new(EdgeLimits::default())?;
-    let own: Authority = config.listen.to_string().parse().context("the address is no authority")?;
+    let own: Authority = address.to_string().parse().context("the address is no authority")?;
     let mut handlers = Vec::new();
     for trigger in &manifest.http {
         let wasm = load::wasm(manifest, &trigger.component)?;
@@ -112,30 +121,22 @@ fn edges(manifest: &Manifest, config: &Host, api: &axum::Router) -> anyhow::Resu
     Ok(Edges::new(handlers))
 }
 
-/// Serves until a signal comes or a part ends that never should; then stops all of them.
-async fn serve(
-    listener: TcpListener,
-    app: axum::Router,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-) -> anyhow::Result<()> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let signalled = stop.clone();
-    let wait = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+async fn serve(listener: TcpListener, app: axum::Router, stop: CancellationToken) {
+    let server = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = server.await {
+        tracing::error!(error = %telemetry::chain(&error), "the API stopped serving");
+    }
+}
+
+/// Waits for the signal to stop. Where signals cannot be had, nobody can send one.
+async fn signalled() {
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
         }
-        tracing::info!("stopping");
-        signalled.cancel();
-    };
-    // The server owns the last clones of the command intake: when it ends, the writers end.
-    let served = axum::serve(listener, app).with_graceful_shutdown(wait).await;
-    stop.cancel();
-    tasks.close();
-    let finished = tokio::time::timeout(Duration::from_millis(SHUTDOWN_MS), tasks.wait()).await;
-    ensure!(finished.is_ok(), "not everything stopped within {SHUTDOWN_MS} ms; nothing committed is lost");
-    served.context("the API stopped serving")?;
-    tracing::info!("stopped");
-    Ok(())
+        _ => std::future::pending().await,
+    }
 }

@@ -1,0 +1,243 @@
+//! Components in the sandbox as subjects of a specification: the border's types for the kernel's, and back.
+
+use clearfold_kernel::{
+    Change, ColumnType, CommandContext, Decided, Encoded, RecordedEvent, Rejection, Row, RowKey, Transaction,
+    Turn, Value,
+};
+use clearfold_spec::{
+    Column, DeciderSubject, ProjectorSubject, Refusal, Rule, Table, TranslatedCommand, Translation,
+    TranslatorSubject,
+};
+
+use crate::runtime::{self, Fault};
+use crate::telemetry::chain;
+
+/// A decider in the sandbox.
+pub(super) struct SandboxedDecider(pub runtime::Decider);
+
+impl DeciderSubject for SandboxedDecider {
+    fn aggregate(&self) -> &str {
+        self.0.aggregate()
+    }
+
+    fn initial(&self) -> Result<Vec<u8>, String> {
+        Ok(self.0.initial().to_vec())
+    }
+
+    fn decide(&self, turn: &Turn) -> Result<Decided, String> {
+        let turn = runtime::Turn {
+            state: turn.state.clone(),
+            commands: turn.commands.iter().map(|(context, message)| command(context, message)).collect(),
+        };
+        let mut decided = self.0.decide(&[turn]).map_err(fault)?;
+        let decided = decided.pop().ok_or("one turn got no answer")?;
+        Ok(Decided { state: decided.state, outcomes: decided.outcomes.into_iter().map(outcome).collect() })
+    }
+
+    fn evolve(&self, state: &[u8], events: &[Encoded]) -> Result<Vec<u8>, String> {
+        let events: Vec<_> = events.iter().map(message).collect();
+        self.0.evolve(state, &events).map_err(fault)
+    }
+}
+
+/// A projector in the sandbox, and its tables.
+pub(super) struct SandboxedProjector {
+    projector: runtime::Projector,
+    tables: Vec<Table>,
+}
+
+impl SandboxedProjector {
+    pub(super) fn new(projector: runtime::Projector) -> Self {
+        let tables = projector.descriptor().tables.iter().map(table).collect();
+        Self { projector, tables }
+    }
+}
+
+impl ProjectorSubject for SandboxedProjector {
+    fn name(&self) -> &str {
+        &self.projector.descriptor().name
+    }
+
+    fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    fn keys(&self, events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {
+        let events: Vec<_> = events.iter().map(event).collect();
+        let keys = self.projector.keys(&events).map_err(fault)?;
+        Ok(keys.into_iter().map(row_key).collect())
+    }
+
+    fn project(&self, events: &[RecordedEvent], rows: Vec<Row>) -> Result<Vec<Change>, String> {
+        let events: Vec<_> = events.iter().map(event).collect();
+        let rows = rows.into_iter().map(|row| runtime::Row {
+            table: row.table,
+            values: row.values.into_iter().map(write_value).collect(),
+        });
+        let changes = self.projector.project(&events, &rows.collect::<Vec<_>>()).map_err(fault)?;
+        Ok(changes.into_iter().map(change).collect())
+    }
+}
+
+/// A translator in the sandbox, with a contract set.
+pub(super) struct SandboxedTranslator(pub runtime::Translator);
+
+impl TranslatorSubject for SandboxedTranslator {
+    fn translate(&self, transactions: &[Transaction]) -> Result<Vec<Translation>, String> {
+        let transactions: Vec<_> = transactions.iter().map(transaction).collect();
+        Ok(self.0.translate(&transactions).map_err(fault)?.into_iter().map(translation).collect())
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+fn fault(fault: Fault) -> String {
+    chain(&fault)
+}
+
+fn command(context: &CommandContext, content: &Encoded) -> runtime::Command {
+    runtime::Command {
+        id: context.id.clone(),
+        routing_key: context.routing_key.clone(),
+        actor: context.actor.clone(),
+        accepted_at_ms: context.accepted_at.as_ms(),
+        message: message(content),
+    }
+}
+
+fn message(encoded: &Encoded) -> runtime::Message {
+    runtime::Message {
+        type_: encoded.kind.clone(),
+        schema_version: encoded.schema_version,
+        payload: encoded.payload.clone(),
+    }
+}
+
+fn outcome(outcome: runtime::Outcome) -> clearfold_kernel::Outcome {
+    match outcome {
+        runtime::Outcome::Accepted(events) => Ok(events
+            .into_iter()
+            .map(|event| Encoded {
+                kind: event.type_,
+                schema_version: event.schema_version,
+                payload: event.payload,
+            })
+            .collect()),
+        runtime::Outcome::Rejected(rejection) => {
+            Err(Rejection { code: rejection.code, detail: rejection.detail })
+        }
+    }
+}
+
+fn table(table: &runtime::Table) -> Table {
+    let column = |column: &runtime::ProjectionColumn| Column {
+        name: column.name.clone(),
+        kind: match column.type_ {
+            runtime::ColumnType::Text => ColumnType::Text,
+            runtime::ColumnType::Integer => ColumnType::Integer,
+            runtime::ColumnType::Numeric => ColumnType::Numeric,
+            runtime::ColumnType::Boolean => ColumnType::Boolean,
+            runtime::ColumnType::Timestamp => ColumnType::Timestamp,
+            runtime::ColumnType::Json => ColumnType::Json,
+        },
+        nullable: column.nullable,
+        rule: column.rule.as_ref().map(|rule| match rule {
+            runtime::ColumnRule::NonNegative => Rule::NonNegative,
+            runtime::ColumnRule::Positive => Rule::Positive,
+            runtime::ColumnRule::OneOf(words) => Rule::OneOf(words.clone()),
+        }),
+    };
+    Table {
+        name: table.name.clone(),
+        columns: table.columns.iter().map(column).collect(),
+        primary_key: table.primary_key.clone(),
+    }
+}
+
+fn event(event: &RecordedEvent) -> runtime::Event {
+    runtime::Event {
+        partition: event.partition,
+        position: event.position,
+        stream: event.stream.clone(),
+        stream_version: event.stream_version,
+        event_id: event.event_id.clone(),
+        correlation_id: event.correlation_id.clone(),
+        type_: event.kind.clone(),
+        schema_version: event.schema_version,
+        recorded_at_ms: event.recorded_at.as_ms(),
+        payload: event.payload.clone(),
+    }
+}
+
+fn change(change: runtime::Change) -> Change {
+    match change {
+        runtime::Change::Upsert(row) => {
+            Change::Upsert(Row { table: row.table, values: row.values.into_iter().map(read_value).collect() })
+        }
+        runtime::Change::Delete(key) => Change::Delete(row_key(key)),
+    }
+}
+
+fn row_key(key: runtime::RowKey) -> RowKey {
+    RowKey { table: key.table, key: key.key.into_iter().map(read_value).collect() }
+}
+
+fn write_value(value: Value) -> runtime::Value {
+    match value {
+        Value::Null => runtime::Value::Null,
+        Value::Text(text) => runtime::Value::Text(text),
+        Value::Integer(number) => runtime::Value::Integer(number),
+        Value::Numeric(digits) => runtime::Value::Numeric(digits),
+        Value::Boolean(truth) => runtime::Value::Boolean(truth),
+        Value::TimestampMs(ms) => runtime::Value::TimestampMs(ms),
+        Value::Json(document) => runtime::Value::Json(document),
+    }
+}
+
+fn read_value(value: runtime::Value) -> Value {
+    match value {
+        runtime::Value::Null => Value::Null,
+        runtime::Value::Text(text) => Value::Text(text),
+        runtime::Value::Integer(number) => Value::Integer(number),
+        runtime::Value::Numeric(digits) => Value::Numeric(digits),
+        runtime::Value::Boolean(truth) => Value::Boolean(truth),
+        runtime::Value::TimestampMs(ms) => Value::TimestampMs(ms),
+        runtime::Value::Json(document) => Value::Json(document),
+    }
+}
+
+fn transaction(transaction: &Transaction) -> runtime::Transaction {
+    let logs = transaction.logs.iter().map(|log| runtime::Log {
+        log_index: log.log_index,
+        address: log.address.0.to_vec(),
+        topics: log.topics.iter().map(|topic| topic.0.to_vec()).collect(),
+        data: log.data.clone(),
+    });
+    runtime::Transaction {
+        chain_id: transaction.chain_id,
+        block_hash: transaction.block_hash.0.to_vec(),
+        block_number: transaction.block_number,
+        block_timestamp_s: transaction.block_timestamp.as_ms() / 1000,
+        transaction_hash: transaction.transaction_hash.0.to_vec(),
+        logs: logs.collect(),
+    }
+}
+
+fn translation(translated: runtime::Translated) -> Translation {
+    let commands = translated.commands.into_iter().map(|command| TranslatedCommand {
+        log_index: command.log_index,
+        aggregate: command.aggregate,
+        id: command.id,
+        account: command.routing_key,
+        message: Encoded {
+            kind: command.type_,
+            schema_version: command.schema_version,
+            payload: command.payload,
+        },
+    });
+    let refusals = translated.refusals.into_iter().map(|refusal| Refusal {
+        log_index: refusal.log_index,
+        code: refusal.code,
+        detail: refusal.detail,
+    });
+    Translation { commands: commands.collect(), refusals: refusals.collect() }
+}
