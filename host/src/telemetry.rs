@@ -17,8 +17,10 @@ pub enum LogFormat {
 
 /// Starts logging to standard error. `filter` is in the form of `RUST_LOG`.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| format!("RUST_LOG is not a filter: {error}; write it like info,clearfold=debug"))?;
+    let wrong = |error| format!("RUST_LOG is not a filter: {error}; write it like info,clearfold=debug");
+    let filter = EnvFilter::try_new(filter).map_err(wrong)?;
+    // Below `info` this library writes the nodes' URLs, and keys of providers stand in them.
+    let filter = filter.add_directive("alloy_transport_http=info".parse().map_err(wrong)?);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

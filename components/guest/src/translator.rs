@@ -31,8 +31,10 @@ macro_rules! export_translator {
 pub struct Component<T>(PhantomData<T>);
 
 impl<T: Translator + 'static> wit::Guest for Component<T> {
-    fn filters(contracts: Vec<u8>) -> Result<Vec<wit::LogFilter>, String> {
-        Ok(T::filters(&contracts)?.iter().map(filter).collect())
+    fn filters(contracts: Vec<u8>) -> Result<wit::Selection, String> {
+        let selection = T::filters(&contracts)?;
+        let filters = selection.filters.iter().map(filter).collect();
+        Ok(wit::Selection { chain_id: selection.chain_id, filters })
     }
 
     fn translate(

@@ -4,11 +4,20 @@ use crate::{Address, Encoded, Hash, Timestamp};
 
 /// Turns transactions into commands, given the operator's contract set.
 pub trait Translator {
-    /// Which logs make a transaction worth translating, or what is wrong with the contract set.
-    fn filters(contracts: &[u8]) -> Result<Vec<LogFilter>, String>;
+    /// Which chain, and which logs make a transaction worth translating, or what is wrong with the contract set.
+    fn filters(contracts: &[u8]) -> Result<Selection, String>;
 
-    /// One answer for each transaction. Fails only if the contract set cannot be read.
+    /// One answer for each transaction. Fails only if the contract set cannot be read or is of another chain.
     fn translate(contracts: &[u8], transactions: &[Transaction]) -> Result<Vec<Translated>, String>;
+}
+
+/// What a contract set asks of which chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// A log that matches any of them is wanted.
+    pub filters: Vec<LogFilter>,
 }
 
 /// Logs that match in all three ways; an empty list matches everything.

@@ -1,110 +1,161 @@
 //! Fetches the transactions of a range that the translator wants to see, each with all its logs.
 //!
 //! A swipe is only understood from several logs, so matching logs only point at transactions; what is translated
-//! are receipts. Whatever does not fit together is an error, and the range is read again.
+//! are receipts. All answers for one range come from one node. Whatever does not fit together is an error, and
+//! the range is read again: nothing is put together from several chains or several nodes.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256};
 use alloy::rpc::types::{Filter, Header};
+use clearfold_kernel::LogFilter;
+use futures::future::try_join_all;
 
-use super::rpc::{Rpc, RpcError};
-use crate::runtime::{Log, LogFilter, Transaction};
+use super::blooms;
+use super::endpoint::{Endpoint, EndpointError};
+use crate::runtime::{Log, Transaction};
+
+/// Up to this many blocks the logs are checked against the headers' blooms: near the head, where nodes are still
+/// at work on what they answer.
+const MAX_CHECKED_BLOCKS: u64 = 16;
 
 /// A range's transactions in chain order, and the header that the range ends with.
 pub(super) struct Fetched {
     pub last: Header,
     pub transactions: Vec<Transaction>,
+    /// For each transaction the logs that were asked for.
+    pub log_indexes: Vec<BTreeSet<u64>>,
+}
+
+/// The headers that were seen, by their heights.
+pub(super) type Headers = BTreeMap<u64, Header>;
+
+/// A node's answer to one filter.
+pub(super) struct Answer {
+    pub filter: Filter,
+    /// The blocks of the logs in it.
+    pub blocks: BTreeSet<u64>,
+}
+
+/// The translator's filters as a node reads them.
+pub(super) fn filters(filters: &[LogFilter]) -> Vec<Filter> {
+    let words =
+        |words: &[clearfold_kernel::Hash]| words.iter().map(|hash| B256::from(hash.0)).collect::<Vec<_>>();
+    let addresses = |filter: &LogFilter| -> Vec<Address> {
+        filter.addresses.iter().map(|address| Address::from(address.0)).collect()
+    };
+    let filter = |filter: &LogFilter| {
+        Filter::new()
+            .address(addresses(filter))
+            .event_signature(words(&filter.topics))
+            .topic1(words(&filter.first_arguments))
+            .from_block(filter.from_block)
+            .to_block(filter.to_block.unwrap_or(u64::MAX))
+    };
+    filters.iter().map(filter).collect()
 }
 
 pub(super) async fn fetch(
-    rpc: &Rpc,
+    endpoint: &Endpoint,
     chain_id: u64,
-    filters: &[LogFilter],
+    filters: &[Filter],
     from: u64,
     to: u64,
-) -> Result<Fetched, RpcError> {
-    let last = known(rpc, to).await?;
-    let mut found: BTreeSet<(u64, B256, B256)> = BTreeSet::new();
-    for filter in filters {
-        let Some(filter) = within(filter, from, to)? else { continue };
-        for log in rpc.logs(&filter).await? {
-            found.insert(place(&log)?);
+) -> Result<Fetched, EndpointError> {
+    let checked = to - from < MAX_CHECKED_BLOCKS;
+    let mut headers = linked(endpoint, if checked { from } else { to }, to).await?;
+    let mut found: BTreeMap<(u64, B256, B256), BTreeSet<u64>> = BTreeMap::new();
+    let mut answers = Vec::with_capacity(filters.len());
+    for filter in filters.iter().filter_map(|filter| within(filter, from, to)) {
+        let mut blocks = BTreeSet::new();
+        for log in endpoint.logs(&filter).await? {
+            let (number, block_hash, transaction_hash, log_index) = place(&filter, &log)?;
+            blocks.insert(number);
+            found.entry((number, block_hash, transaction_hash)).or_default().insert(log_index);
         }
+        answers.push(Answer { filter, blocks });
     }
-    let mut headers = BTreeMap::from([(last.number, last.clone())]);
+    if checked {
+        blooms::nothing_omitted(endpoint, &headers, &answers).await?;
+    }
     let mut transactions = Vec::with_capacity(found.len());
-    for (number, block_hash, hash) in found {
+    for ((number, block_hash, hash), log_indexes) in found {
         let header = match headers.entry(number) {
-            std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::btree_map::Entry::Vacant(empty) => empty.insert(known(rpc, number).await?),
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(empty) => empty.insert(known(endpoint, number).await?),
         };
         if header.hash != block_hash {
-            return Err(RpcError::Inconsistent(format!("block {number} changed while it was read")));
+            return Err(changed(number));
         }
-        transactions.push((number, transaction(rpc, chain_id, header, hash).await?));
+        let (index, transaction) = transaction(endpoint, chain_id, header, hash).await?;
+        transactions.push((number, index, transaction, log_indexes));
     }
     // The chain may have been reorganized while we read it: then the answers belong to different chains.
-    if known(rpc, to).await?.hash != last.hash {
-        return Err(RpcError::Inconsistent(format!("block {to} changed while it was read")));
+    let last = known(endpoint, to).await?;
+    if headers.get(&to).is_none_or(|header| header.hash != last.hash) {
+        return Err(changed(to));
     }
-    transactions.sort_by_key(|(number, (index, _))| (*number, *index));
-    Ok(Fetched {
-        last,
-        transactions: transactions.into_iter().map(|(_, (_, transaction))| transaction).collect(),
-    })
+    transactions.sort_by_key(|(number, index, ..)| (*number, *index));
+    let (transactions, log_indexes) =
+        transactions.into_iter().map(|(_, _, transaction, log_indexes)| (transaction, log_indexes)).unzip();
+    Ok(Fetched { last, transactions, log_indexes })
+}
+
+/// Headers that follow each other.
+async fn linked(endpoint: &Endpoint, from: u64, to: u64) -> Result<Headers, EndpointError> {
+    let headers = try_join_all((from..=to).map(|number| known(endpoint, number))).await?;
+    for (parent, child) in headers.iter().zip(headers.iter().skip(1)) {
+        if child.parent_hash != parent.hash {
+            return Err(changed(child.number));
+        }
+    }
+    Ok(headers.into_iter().map(|header| (header.number, header)).collect())
+}
+
+async fn known(endpoint: &Endpoint, number: u64) -> Result<Header, EndpointError> {
+    let header = endpoint.header(number).await?.filter(|header| header.number == number);
+    header.ok_or_else(|| inconsistent(format!("block {number} is below its head but not known")))
+}
+
+fn changed(number: u64) -> EndpointError {
+    inconsistent(format!("block {number} changed while it was read"))
+}
+
+pub(super) fn inconsistent(why: String) -> EndpointError {
+    EndpointError::Inconsistent(why)
 }
 
 /// A filter over the part of the range in which it counts.
-fn within(filter: &LogFilter, from: u64, to: u64) -> Result<Option<Filter>, RpcError> {
-    let (from, to) = (from.max(filter.from_block), filter.to_block.map_or(to, |last| to.min(last)));
-    if from > to {
-        return Ok(None);
-    }
-    let addresses: Vec<Address> =
-        filter.addresses.iter().map(|bytes| word(bytes)).collect::<Result<_, _>>()?;
-    let topics: Vec<B256> = filter.topics.iter().map(|bytes| word(bytes)).collect::<Result<_, _>>()?;
-    let first: Vec<B256> =
-        filter.first_arguments.iter().map(|bytes| word(bytes)).collect::<Result<_, _>>()?;
-    Ok(Some(
-        Filter::new().from_block(from).to_block(to).address(addresses).event_signature(topics).topic1(first),
-    ))
+fn within(filter: &Filter, from: u64, to: u64) -> Option<Filter> {
+    let from = filter.get_from_block().map_or(from, |first| from.max(first));
+    let to = filter.get_to_block().map_or(to, |last| to.min(last));
+    (from <= to).then(|| filter.clone().from_block(from).to_block(to))
 }
 
-fn word<'a, T: TryFrom<&'a [u8]>>(bytes: &'a [u8]) -> Result<T, RpcError> {
-    let wrong =
-        || RpcError::Inconsistent(format!("the translator's filter has a word of {} bytes", bytes.len()));
-    T::try_from(bytes).map_err(|_| wrong())
-}
-
-fn place(log: &alloy::rpc::types::Log) -> Result<(u64, B256, B256), RpcError> {
+/// Where a log is: block, transaction and index.
+fn place(filter: &Filter, log: &alloy::rpc::types::Log) -> Result<(u64, B256, B256, u64), EndpointError> {
     if log.removed {
-        return Err(RpcError::Inconsistent("a log of the canonical chain is marked as removed".to_owned()));
+        return Err(inconsistent("a log of the canonical chain is marked as removed".to_owned()));
     }
-    match (log.block_number, log.block_hash, log.transaction_hash) {
-        (Some(number), Some(block), Some(transaction)) => Ok((number, block, transaction)),
-        _ => Err(RpcError::Inconsistent("a log without a block in a range of blocks".to_owned())),
+    match (log.block_number, log.block_hash, log.transaction_hash, log.log_index) {
+        (Some(number), Some(block), Some(transaction), Some(index)) if filter.rpc_matches(log) => {
+            Ok((number, block, transaction, index))
+        }
+        _ => Err(inconsistent("a log that is in no block, or that nobody asked for".to_owned())),
     }
-}
-
-async fn known(rpc: &Rpc, number: u64) -> Result<Header, RpcError> {
-    let header = rpc.header(number).await?;
-    header.ok_or_else(|| RpcError::Inconsistent(format!("block {number} is below the head but not known")))
 }
 
 /// The whole transaction, and its place in the block.
 async fn transaction(
-    rpc: &Rpc,
+    endpoint: &Endpoint,
     chain_id: u64,
     header: &Header,
     hash: B256,
-) -> Result<(u64, Transaction), RpcError> {
-    let receipt = rpc.receipt(hash).await?;
+) -> Result<(u64, Transaction), EndpointError> {
+    let receipt = endpoint.receipt(hash).await?;
     let receipt = receipt.filter(|receipt| receipt.block_hash == Some(header.hash)).ok_or_else(|| {
-        RpcError::Inconsistent(format!(
-            "transaction {hash} has a log in block {} but no receipt there",
-            header.number
-        ))
+        inconsistent(format!("transaction {hash} has a log in block {} but no receipt there", header.number))
     })?;
     let logs = receipt.inner.logs().iter().map(wire_log).collect::<Result<Vec<_>, _>>()?;
     let transaction = Transaction {
@@ -119,9 +170,9 @@ async fn transaction(
 }
 
 /// A receipt's log as the translator sees it.
-pub(crate) fn wire_log(log: &alloy::rpc::types::Log) -> Result<Log, RpcError> {
+pub(crate) fn wire_log(log: &alloy::rpc::types::Log) -> Result<Log, EndpointError> {
     let log_index =
-        log.log_index.ok_or_else(|| RpcError::Inconsistent("a receipt's log without an index".to_owned()))?;
+        log.log_index.ok_or_else(|| inconsistent("a receipt's log without an index".to_owned()))?;
     Ok(Log {
         log_index,
         address: log.address().to_vec(),

@@ -1,20 +1,28 @@
-//! Follows the chain: asks the planner, does what it says, and never gives up.
+//! Follows the chain: asks the planner, does what it says on one node after the other, and never gives up.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use alloy::rpc::types::Filter;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::cursor::{self, Cursor};
+use super::endpoint::{Endpoint, EndpointError};
+use super::pace::Pace;
 use super::planner::{Step, View, plan};
-use super::rpc::{Rpc, RpcError};
+use super::rpc::Rpc;
 use super::{fetch, submit};
 use crate::clock::Clock;
 use crate::command::{CommandError, CommandIntake};
 use crate::database::DatabaseError;
-use crate::runtime::{Fault, LogFilter, Translator};
+use crate::runtime::Translator;
 use crate::telemetry::chain;
+
+/// How often an alarm that nobody has answered is repeated.
+const ALARM_INTERVAL: Duration = Duration::from_secs(60);
+/// Looks at a node that shows nothing new before another one is asked: a node that hangs also shows nothing new.
+const QUIET_LOOKS: u32 = 30;
 
 /// How the chain is read.
 #[derive(Debug, Clone, Copy)]
@@ -24,37 +32,54 @@ pub struct ListenerSettings {
     pub poll_interval_ms: u64,
     /// Blocks in one range at the most.
     pub max_range: u64,
-    /// Where a new database begins, if not where the contract set does.
-    pub first_block: Option<u64>,
+    /// Where a new database begins.
+    pub first_block: u64,
 }
 
 /// The listener of one chain.
 pub struct Listener {
-    chain_id: u64,
     rpc: Rpc,
     translator: Arc<Translator>,
-    filters: Vec<LogFilter>,
+    filters: Vec<Filter>,
     intake: CommandIntake,
     pool: PgPool,
     clock: Clock,
     settings: ListenerSettings,
+    pace: Pace,
+    /// When the last alarm was given, if there is still cause for it.
+    alarmed: Option<Instant>,
+    quiet_looks: u32,
 }
 
 /// Why a range was not finished. It is read again.
 #[derive(Debug, thiserror::Error)]
 enum ListenError {
-    #[error(transparent)]
-    Rpc(#[from] RpcError),
+    #[error("{cause}")]
+    Endpoint {
+        /// The range that was asked for, if it came to that.
+        refused: Option<u64>,
+        cause: EndpointError,
+    },
+    #[error("no endpoint of CHAIN_RPC_URLS can be used: {why}")]
+    NoEndpoint { refused: Option<u64>, why: String },
     #[error("the cursor could not be read or moved")]
     Database(#[from] DatabaseError),
+    #[error("the translation was cut short")]
+    Translation(#[from] tokio::task::JoinError),
     #[error(transparent)]
     Command(#[from] CommandError),
     #[error(
-        "the chain was reorganized below block {block}, deeper than CHAIN_CONFIRMATIONS, or this is another chain: \
-         the listener has stopped and guesses nothing. Give the endpoint of the chain that this database belongs \
-         to; if it is the right one, check the payments behind the fork by hand before you go on"
+        "block {block}, which was read, is not on the chain of {host} any more: the chain was reorganized deeper than \
+         CHAIN_CONFIRMATIONS, or this is another chain. No block is read until the chain has it again or the cursor \
+         is set back. What to check and how to go on is in docs/OPERATING.md under \"After a fork\""
     )]
-    Reorganized { block: u64 },
+    Forked { block: u64, host: String },
+}
+
+impl From<EndpointError> for ListenError {
+    fn from(cause: EndpointError) -> Self {
+        Self::Endpoint { refused: None, cause }
+    }
 }
 
 /// Whether there is more to do at once.
@@ -65,96 +90,150 @@ enum Progress {
 
 impl Listener {
     /// A listener that has not asked anything yet.
+    #[must_use]
     pub fn new(
-        chain_id: u64,
         rpc: Rpc,
         translator: Arc<Translator>,
+        filters: &[clearfold_kernel::LogFilter],
         intake: CommandIntake,
         pool: PgPool,
         clock: Clock,
         settings: ListenerSettings,
-    ) -> Result<Self, Fault> {
-        let filters = translator.filters()?;
-        Ok(Self { chain_id, rpc, translator, filters, intake, pool, clock, settings })
+    ) -> Self {
+        let pace = Pace::new(settings.max_range, settings.poll_interval_ms);
+        let filters = fetch::filters(filters);
+        Self { rpc, translator, filters, intake, pool, clock, settings, pace, alarmed: None, quiet_looks: 0 }
     }
 
     /// Follows the chain until it is told to stop.
-    pub async fn run(self, stop: CancellationToken) {
-        let pause = Duration::from_millis(self.settings.poll_interval_ms);
+    pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let step = tokio::select! {
                 step = self.step() => step,
                 () = stop.cancelled() => return,
             };
-            match step {
-                Ok(Progress::Read) => continue,
-                Ok(Progress::UpToDate) => {}
-                Err(error) => {
-                    tracing::error!(error = %chain(&error), "the chain could not be followed; trying again");
-                }
+            if self.note(step) {
+                continue;
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(Duration::from_millis(self.pace.pause_ms())) => {}
                 () = stop.cancelled() => {}
             }
         }
     }
 
+    /// Draws the conclusions of a step, and says whether there is more to do at once.
+    fn note(&mut self, step: Result<Progress, ListenError>) -> bool {
+        let progress = match step {
+            Ok(progress) => progress,
+            Err(error) => {
+                self.trouble(&error);
+                return false;
+            }
+        };
+        if self.alarmed.take().is_some() {
+            tracing::info!("the chain is followed again");
+        }
+        match progress {
+            Progress::Read => {
+                self.pace.read();
+                self.quiet_looks = 0;
+                true
+            }
+            Progress::UpToDate => {
+                self.pace.went_well();
+                self.quiet_looks = self.quiet_looks.saturating_add(1);
+                if self.quiet_looks >= QUIET_LOOKS {
+                    self.quiet_looks = 0;
+                    self.rpc.prefer_another();
+                }
+                false
+            }
+        }
+    }
+
+    fn trouble(&mut self, error: &ListenError) {
+        match error {
+            ListenError::Forked { .. } => {
+                if self.alarmed.is_none_or(|at| at.elapsed() >= ALARM_INTERVAL) {
+                    self.alarmed = Some(Instant::now());
+                    tracing::error!(error = %chain(error), "the listener has stopped reading");
+                }
+            }
+            ListenError::NoEndpoint { refused, .. } => {
+                self.pace.failed(*refused);
+                let (pause_ms, max_range) = (self.pace.pause_ms(), self.pace.range());
+                tracing::error!(error = %chain(error), pause_ms, max_range, "the chain could not be read; trying again");
+            }
+            _ => {
+                self.pace.failed(None);
+                let pause_ms = self.pace.pause_ms();
+                tracing::error!(error = %chain(error), pause_ms, "the chain could not be followed; trying again");
+            }
+        }
+    }
+
+    /// One look at the chain. It is had from one node alone, and begun again on the next one if that fails.
     async fn step(&self) -> Result<Progress, ListenError> {
-        let cursor = cursor::load(&self.pool, self.chain_id).await?;
-        let first_block = self
-            .settings
-            .first_block
-            .unwrap_or_else(|| self.filters.iter().map(|filter| filter.from_block).min().unwrap_or(0));
+        let cursor = cursor::load(&self.pool, self.rpc.chain_id()).await?;
+        let (mut reasons, mut range) = (Vec::new(), None);
+        for (place, endpoint) in self.rpc.in_turn() {
+            match self.look(endpoint, cursor.as_ref()).await {
+                Err(ListenError::Endpoint { refused, cause }) => {
+                    tracing::debug!(host = endpoint.host(), error = %cause, "an endpoint could not be used");
+                    reasons.push(format!("{}: {cause}", endpoint.host()));
+                    range = refused.or(range);
+                }
+                done => {
+                    self.rpc.prefer(place);
+                    return done;
+                }
+            }
+        }
+        Err(ListenError::NoEndpoint { refused: range, why: reasons.join("; ") })
+    }
+
+    async fn look(&self, endpoint: &Endpoint, cursor: Option<&Cursor>) -> Result<Progress, ListenError> {
+        endpoint.check_chain(self.rpc.chain_id()).await?;
         let view = View {
-            cursor: cursor.as_ref().map(|cursor| cursor.block_number),
-            first_block,
-            head: self.rpc.head().await?,
+            cursor: cursor.map(|cursor| cursor.block_number),
+            first_block: self.settings.first_block,
+            head: endpoint.head().await?,
             confirmations: self.settings.confirmations,
-            max_range: self.settings.max_range,
+            max_range: self.pace.range(),
         };
         match plan(view) {
             Step::Wait => Ok(Progress::UpToDate),
-            Step::Behind { cursor, head } => {
-                tracing::warn!(cursor, head, "the node is behind what was read before; waiting for it");
-                Ok(Progress::UpToDate)
-            }
+            Step::Behind { cursor, head } => Err(EndpointError::Behind { head, cursor }.into()),
             Step::Read { from, to } => {
-                self.still_canonical(cursor.as_ref()).await?;
-                self.read(from, to).await?;
+                still_canonical(endpoint, cursor).await?;
+                let fetched = fetch::fetch(endpoint, self.rpc.chain_id(), &self.filters, from, to).await;
+                let refused = Some((to - from).saturating_add(1));
+                self.take(fetched.map_err(|cause| ListenError::Endpoint { refused, cause })?).await?;
+                tracing::debug!(from, to, host = endpoint.host(), "blocks read");
                 Ok(Progress::Read)
             }
         }
     }
 
-    /// What we build on must still be there.
-    async fn still_canonical(&self, cursor: Option<&Cursor>) -> Result<(), ListenError> {
-        let Some(cursor) = cursor else { return Ok(()) };
-        match self.rpc.header(cursor.block_number).await? {
-            Some(header) if header.hash.0 == cursor.block_hash => Ok(()),
-            Some(_) => Err(ListenError::Reorganized { block: cursor.block_number }),
-            None => Err(RpcError::Inconsistent(format!("block {} is not known", cursor.block_number)).into()),
-        }
-    }
-
-    async fn read(&self, from: u64, to: u64) -> Result<(), ListenError> {
-        let fetched = fetch::fetch(&self.rpc, self.chain_id, &self.filters, from, to).await?;
-        let translator = Arc::clone(&self.translator);
+    /// Has what was fetched translated and decided, and moves the cursor behind it.
+    async fn take(&self, fetched: fetch::Fetched) -> Result<(), ListenError> {
         let transactions: Arc<[_]> = fetched.transactions.into();
-        let batch = Arc::clone(&transactions);
-        let translated = tokio::task::spawn_blocking(move || submit::translate(&translator, &batch)).await;
         let (translated, mut letters) =
-            translated.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
+            submit::translate(&self.translator, &transactions, &fetched.log_indexes).await?;
         letters.extend(submit::submit(&self.intake, &transactions, translated).await?);
-        let cursor = Cursor { block_number: to, block_hash: fetched.last.hash.0 };
-        cursor::advance(&self.pool, self.chain_id, &cursor, &letters, self.clock.now()).await?;
-        tracing::debug!(
-            from,
-            to,
-            transactions = transactions.len(),
-            dead_letters = letters.len(),
-            "blocks read"
-        );
+        let cursor = Cursor { block_number: fetched.last.number, block_hash: fetched.last.hash.0 };
+        cursor::advance(&self.pool, self.rpc.chain_id(), &cursor, &letters, self.clock.now()).await?;
         Ok(())
+    }
+}
+
+/// What we build on must still be there.
+async fn still_canonical(endpoint: &Endpoint, cursor: Option<&Cursor>) -> Result<(), ListenError> {
+    let Some(Cursor { block_number: block, block_hash }) = cursor else { return Ok(()) };
+    match endpoint.header(*block).await? {
+        Some(header) if header.hash.0 == *block_hash => Ok(()),
+        Some(_) => Err(ListenError::Forked { block: *block, host: endpoint.host().to_owned() }),
+        None => Err(fetch::inconsistent(format!("block {block} is below its head but not known")).into()),
     }
 }

@@ -1,19 +1,22 @@
 //! The chain listener: confirmed blocks become commands, each log once.
 //!
-//! A pure planner says which range comes next; a thin executor fetches it, has it translated, sends the commands,
-//! and moves the cursor when all are answered. The cursor follows the commands: after a crash in between, the
+//! A pure planner says which range comes next; a thin executor fetches it from one node, has it translated, sends
+//! the commands, and moves the cursor when all are answered. The cursor follows the commands: after a crash in between, the
 //! range is read again, and the inbox knows every log by its identity. Nothing here decides what a payment is.
 
+mod blooms;
 mod cursor;
+mod endpoint;
 mod fetch;
 mod listener;
+mod pace;
 mod planner;
 mod rpc;
 mod submit;
 
 pub(crate) use fetch::wire_log;
 pub use listener::{Listener, ListenerSettings};
-pub use rpc::{Rpc, RpcError};
+pub use rpc::{Rpc, RpcError, Survey};
 
 use crate::runtime::Transaction;
 

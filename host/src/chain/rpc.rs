@@ -1,90 +1,108 @@
-//! The nodes: several endpoints, asked one after the other until one answers.
-//!
-//! An answer is taken as it is; what it must agree with is checked where it is used.
+//! The nodes together: which one is asked, and whether all of them are on the right chain.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use alloy::eips::BlockNumberOrTag;
-use alloy::primitives::B256;
-use alloy::providers::{Provider, ProviderBuilder, RootProvider};
-use alloy::rpc::types::{Filter, Header, Log, TransactionReceipt};
+use futures::future::join_all;
 use url::Url;
 
-/// How long one endpoint may take for one answer.
-const TIMEOUT_MS: u64 = 10_000;
+use super::endpoint::{Endpoint, EndpointError};
 
-/// Why the chain could not be read.
+/// Why the nodes cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RpcError {
-    #[error("no endpoint of CHAIN_RPC_URLS answered: {0}")]
-    Unanswered(String),
-    #[error("the node contradicts itself: {0}")]
-    Inconsistent(String),
+    #[error("no endpoint of CHAIN_RPC_URLS can be used; start the node, or correct CHAIN_RPC_URLS: {0}")]
+    Unusable(String),
+    #[error(
+        "CHAIN_RPC_URLS names {host}, which is on chain {found}, but the contract set is for chain {expected}; give \
+         an endpoint of chain {expected}, or in CHAIN_CONTRACTS the contract set of chain {found}"
+    )]
+    WrongChain { host: String, found: u64, expected: u64 },
 }
 
-/// The endpoints.
+/// What the endpoints said when each was asked.
+#[derive(Debug)]
+pub struct Survey {
+    /// The newest block that any of them knows.
+    pub head: u64,
+    /// Those that did not answer, each with the reason.
+    pub unreachable: Vec<String>,
+}
+
+/// The endpoints of one chain.
 pub struct Rpc {
-    endpoints: Vec<(String, RootProvider)>,
-    /// The one that answered last.
+    chain_id: u64,
+    endpoints: Vec<Endpoint>,
+    /// The one that was of use last.
     preferred: AtomicUsize,
 }
 
 impl Rpc {
     /// Endpoints over HTTP. Nothing is asked yet.
     #[must_use]
-    pub fn new(urls: &[Url]) -> Self {
-        let endpoint = |url: &Url| {
-            let provider = ProviderBuilder::new().disable_recommended_fillers().connect_http(url.clone());
-            // Keys of providers stand in paths and must not stand in logs.
-            (url.host_str().unwrap_or("?").to_owned(), provider)
-        };
-        Self { endpoints: urls.iter().map(endpoint).collect(), preferred: AtomicUsize::new(0) }
+    pub fn new(urls: &[Url], chain_id: u64) -> Self {
+        Self { chain_id, endpoints: urls.iter().map(Endpoint::new).collect(), preferred: AtomicUsize::new(0) }
     }
 
-    pub async fn chain_id(&self) -> Result<u64, RpcError> {
-        self.ask(|provider| async move { provider.get_chain_id().await }).await
+    /// The chain that they must be on.
+    #[must_use]
+    pub fn chain_id(&self) -> u64 {
+        self.chain_id
     }
 
-    pub async fn head(&self) -> Result<u64, RpcError> {
-        self.ask(|provider| async move { provider.get_block_number().await }).await
-    }
-
-    /// A block's header, if the node knows the block.
-    pub async fn header(&self, number: u64) -> Result<Option<Header>, RpcError> {
-        let block = BlockNumberOrTag::Number(number);
-        let found = self.ask(|provider| async move { provider.get_block_by_number(block).await }).await?;
-        Ok(found.map(|block| block.header))
-    }
-
-    pub async fn logs(&self, filter: &Filter) -> Result<Vec<Log>, RpcError> {
-        self.ask(|provider| async move { provider.get_logs(filter).await }).await
-    }
-
-    /// A transaction's receipt, if it is in a block.
-    pub async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, RpcError> {
-        self.ask(|provider| async move { provider.get_transaction_receipt(hash).await }).await
-    }
-
-    async fn ask<T, E, F>(&self, call: impl Fn(RootProvider) -> F) -> Result<T, RpcError>
-    where
-        E: std::error::Error + 'static,
-        F: Future<Output = Result<T, E>>,
-    {
-        let count = self.endpoints.len();
-        let first = self.preferred.load(Ordering::Relaxed);
-        let mut reasons = Vec::new();
-        for index in (0..count).map(|step| first.wrapping_add(step) % count) {
-            let (host, provider) = &self.endpoints[index];
-            match tokio::time::timeout(Duration::from_millis(TIMEOUT_MS), call(provider.clone())).await {
-                Ok(Ok(answer)) => {
-                    self.preferred.store(index, Ordering::Relaxed);
-                    return Ok(answer);
+    /// Asks all of them. One that is on another chain is an error; one that does not answer is not, as long as
+    /// another does.
+    pub async fn survey(&self) -> Result<Survey, RpcError> {
+        let asked = self.endpoints.iter().map(|endpoint| async {
+            endpoint.check_chain(self.chain_id).await?;
+            endpoint.head().await
+        });
+        let (mut newest, mut unreachable) = (None, Vec::new());
+        for (endpoint, answer) in self.endpoints.iter().zip(join_all(asked).await) {
+            match answer {
+                Ok(head) => newest = newest.max(Some(head)),
+                Err(EndpointError::WrongChain { found, expected }) => {
+                    let host = endpoint.host().to_owned();
+                    return Err(RpcError::WrongChain { host, found, expected });
                 }
-                Ok(Err(error)) => reasons.push(format!("{host}: {}", crate::telemetry::chain(&error))),
-                Err(_) => reasons.push(format!("{host}: no answer within {TIMEOUT_MS} ms")),
+                Err(error) => unreachable.push(format!("{}: {error}", endpoint.host())),
             }
         }
-        Err(RpcError::Unanswered(reasons.join("; ")))
+        let head = newest.ok_or_else(|| RpcError::Unusable(unreachable.join("; ")))?;
+        Ok(Survey { head, unreachable })
+    }
+
+    /// All of them with their places, the preferred one first.
+    pub(super) fn in_turn(&self) -> impl Iterator<Item = (usize, &Endpoint)> {
+        let first = self.preferred.load(Ordering::Relaxed);
+        self.endpoints.iter().enumerate().cycle().skip(first).take(self.endpoints.len())
+    }
+
+    /// From now on the one at that place comes first.
+    pub(super) fn prefer(&self, place: usize) {
+        self.preferred.store(place % self.endpoints.len().max(1), Ordering::Relaxed);
+    }
+
+    /// From now on the next one comes first.
+    pub(super) fn prefer_another(&self) {
+        self.prefer(self.preferred.load(Ordering::Relaxed).saturating_add(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rpc;
+
+    #[test]
+    fn the_preferred_endpoint_comes_first_and_the_others_follow_in_turn() {
+        let urls = ["http://a", "http://b", "http://c"].map(|url| url.parse().unwrap());
+        let rpc = Rpc::new(&urls, 100);
+        let hosts =
+            |rpc: &Rpc| rpc.in_turn().map(|(_, endpoint)| endpoint.host().to_owned()).collect::<String>();
+        assert_eq!(hosts(&rpc), "abc");
+        rpc.prefer(1);
+        assert_eq!(hosts(&rpc), "bca");
+        rpc.prefer_another();
+        rpc.prefer_another();
+        assert_eq!(hosts(&rpc), "abc");
     }
 }

@@ -1,43 +1,85 @@
 //! Translated transactions become submitted commands, and what cannot be used becomes dead letters.
+//!
+//! A component that failed is asked again: a deadline missed or a pool that was empty passes. Only what fails again
+//! and again becomes a letter.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt, stream};
+use tokio::task::{JoinError, spawn_blocking};
 
 use super::cursor::DeadLetter;
 use super::log_identity;
 use crate::command::{Answer, Command, CommandError, CommandIntake};
-use crate::runtime::{Transaction, Translated, TranslatedCommand, Translator};
+use crate::runtime::{Fault, Transaction, Translated, TranslatedCommand, Translator};
 use crate::telemetry::chain;
 
 /// Who sends the listener's commands, as deciders know it.
 const ACTOR: &str = "chain";
-/// Commands under way at the same moment: fewer than a partition's queue holds, so that a long range never fills
-/// it by itself.
+/// Commands under way at the same moment.
 const MAX_IN_FLIGHT: usize = 256;
+/// How often a component that fails is asked.
+const ATTEMPTS: u32 = 3;
+/// The pause after the first failure; it doubles.
+const RETRY_MS: u64 = 100;
 
-/// Translates all transactions. If the batch fails, one by one, so that only the guilty one is left out.
-pub(super) fn translate(
-    translator: &Translator,
-    transactions: &[Transaction],
-) -> (Vec<Translated>, Vec<DeadLetter>) {
-    match translator.translate(transactions) {
-        Ok(translated) => (translated, Vec::new()),
-        Err(fault) if transactions.len() == 1 => {
-            tracing::error!(error = %chain(&fault), "a transaction could not be translated");
-            let letters = transactions.iter().map(|transaction| {
-                let log_index = transaction.logs.first().map_or(0, |log| log.log_index);
-                dead_letter(transaction, log_index, "component_failed", chain(&fault))
-            });
-            (vec![Translated { commands: Vec::new(), refusals: Vec::new() }], letters.collect())
-        }
+/// Translates all transactions. If the batch fails, one by one, so that only the guilty one is left out: each of its
+/// logs in `log_indexes` becomes a letter.
+pub(super) async fn translate(
+    translator: &Arc<Translator>,
+    transactions: &Arc<[Transaction]>,
+    log_indexes: &[BTreeSet<u64>],
+) -> Result<(Vec<Translated>, Vec<DeadLetter>), JoinError> {
+    let part = |range: Range<usize>| {
+        let (translator, transactions) = (Arc::clone(translator), Arc::clone(transactions));
+        spawn_blocking(move || translator.translate(transactions.get(range).unwrap_or_default()))
+    };
+    let mut letters = Vec::new();
+    if transactions.is_empty() {
+        return Ok((Vec::new(), letters));
+    }
+    match part(0..transactions.len()).await? {
+        Ok(translated) => return Ok((translated, letters)),
         Err(fault) => {
             tracing::warn!(error = %chain(&fault), "a range could not be translated at once; trying each transaction");
-            let each = transactions
-                .iter()
-                .map(|transaction| translate(translator, std::slice::from_ref(transaction)));
-            let (translated, letters): (Vec<_>, Vec<_>) = each.unzip();
-            (translated.into_iter().flatten().collect(), letters.into_iter().flatten().collect())
         }
     }
+    let mut translated = Vec::with_capacity(transactions.len());
+    for (index, (transaction, log_indexes)) in transactions.iter().zip(log_indexes).enumerate() {
+        let failed = |outcome: &Result<_, _>| matches!(outcome, Ok(Err(_)));
+        match retried(failed, || part(index..index + 1)).await? {
+            Ok(one) => translated.extend(one),
+            Err(fault) => {
+                letters.extend(untranslated(transaction, log_indexes, &fault));
+                translated.push(Translated { commands: Vec::new(), refusals: Vec::new() });
+            }
+        }
+    }
+    Ok((translated, letters))
+}
+
+/// A letter for each log that was asked for: any of them may be a payment.
+fn untranslated(transaction: &Transaction, log_indexes: &BTreeSet<u64>, fault: &Fault) -> Vec<DeadLetter> {
+    let transaction_hash = hex::encode(&transaction.transaction_hash);
+    tracing::error!(error = %chain(fault), transaction = transaction_hash, "a transaction could not be translated");
+    let detail = format!("nothing of the transaction was used: {}", chain(fault));
+    let letter = |log_index: &u64| dead_letter(transaction, *log_index, "component_failed", detail.clone());
+    log_indexes.iter().map(letter).collect()
+}
+
+/// Repeats what failed and may pass, with growing pauses, and gives what came of it last.
+async fn retried<T, F: Future<Output = T>>(passing: impl Fn(&T) -> bool, attempt: impl Fn() -> F) -> T {
+    for failures in 0..ATTEMPTS - 1 {
+        let outcome = attempt().await;
+        if !passing(&outcome) {
+            return outcome;
+        }
+        tokio::time::sleep(Duration::from_millis(RETRY_MS << failures)).await;
+    }
+    attempt().await
 }
 
 /// Sends all commands and waits for all answers. Fails only on what passes by itself: then the range is sent again,
@@ -84,7 +126,8 @@ async fn submit_one(
         block = transaction.block_number, transaction = hex::encode(&transaction.transaction_hash), log_index,
         "seen on chain"
     );
-    match intake.submit(command).await {
+    let failed = |outcome: &Result<_, _>| matches!(outcome, Err(CommandError::Component(_)));
+    match retried(failed, || intake.submit_in_turn(command.clone())).await {
         Ok(Answer::Accepted { .. }) => Ok(None),
         Ok(Answer::Rejected { code, detail }) => Ok(Some(dead_letter(transaction, log_index, &code, detail))),
         Err(error) if error.is_passing() => Err(error),
@@ -114,5 +157,30 @@ fn dead_letter(transaction: &Transaction, log_index: u64, code: &str, detail: St
         log_index,
         code: code.to_owned(),
         detail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::{ATTEMPTS, retried};
+
+    /// How often it is asked for, if that many attempts fail, and what comes of it.
+    async fn asked(failures: u32) -> (u32, Result<(), u32>) {
+        let count = Cell::new(0);
+        let attempt = || {
+            count.set(count.get() + 1);
+            std::future::ready(if count.get() > failures { Ok(()) } else { Err(count.get()) })
+        };
+        let outcome = retried(Result::is_err, attempt).await;
+        (count.get(), outcome)
+    }
+
+    #[tokio::test]
+    async fn what_passes_is_asked_again_and_what_stays_is_given_up() {
+        assert_eq!(asked(0).await, (1, Ok(())));
+        assert_eq!(asked(2).await, (3, Ok(())));
+        assert_eq!(asked(9).await, (ATTEMPTS, Err(ATTEMPTS)));
     }
 }

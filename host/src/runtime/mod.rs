@@ -22,4 +22,4 @@ pub use projector::{
     Change, ColumnRule, ColumnType, Event, ProjectionColumn, ProjectionDescriptor, Projector, Row, RowKey,
     Table, Value,
 };
-pub use translator::{Log, LogFilter, Refusal, Transaction, Translated, TranslatedCommand, Translator};
+pub use translator::{Log, Refusal, Transaction, Translated, TranslatedCommand, Translator};

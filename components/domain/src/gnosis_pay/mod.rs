@@ -18,7 +18,7 @@ mod swipe;
 pub use contract_set::{ContractSet, InvalidContractSet};
 
 use clearfold_kernel::{
-    Asset, ChainSource, Encoded, LogFilter, Message, Refusal, Transaction, Translated, TranslatedCommand,
+    Asset, ChainSource, Encoded, Message, Refusal, Selection, Transaction, Translated, TranslatedCommand,
     Translator,
 };
 use sha2::{Digest, Sha256};
@@ -29,8 +29,9 @@ use crate::authorization::{AGGREGATE, Command};
 pub struct GnosisPay;
 
 impl Translator for GnosisPay {
-    fn filters(contracts: &[u8]) -> Result<Vec<LogFilter>, String> {
-        Ok(ContractSet::read(contracts).map_err(|error| error.to_string())?.filters())
+    fn filters(contracts: &[u8]) -> Result<Selection, String> {
+        let contracts = ContractSet::read(contracts).map_err(|error| error.to_string())?;
+        Ok(Selection { chain_id: contracts.chain_id, filters: contracts.filters() })
     }
 
     fn translate(contracts: &[u8], transactions: &[Transaction]) -> Result<Vec<Translated>, String> {
