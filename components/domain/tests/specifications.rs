@@ -1,0 +1,52 @@
+//! The specifications of `specs/`, run against the functions themselves. `tests/it/spec.rs` runs the same files
+//! against the built components.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
+
+use clearfold_domain::authorization::Authorization;
+use clearfold_domain::gnosis_pay::GnosisPay;
+use clearfold_domain::payments::Payments;
+use clearfold_kernel::{Decider, Projector, Translator};
+use clearfold_spec::{NativeDecider, NativeProjector, NativeTranslator, Specification, Verdict};
+
+#[test]
+fn authorization() {
+    decider::<Authorization>(include_str!("../specs/authorization.yaml"));
+}
+
+#[test]
+fn gnosis_pay() {
+    translator::<GnosisPay>(include_str!("../specs/gnosis_pay.yaml"));
+}
+
+#[test]
+fn payments() {
+    projector::<Payments>(include_str!("../specs/payments.yaml"));
+}
+
+fn decider<D: Decider>(file: &str) {
+    let Specification::Decider(file) = Specification::read(file).unwrap() else {
+        panic!("no decider's file")
+    };
+    passed(&file.run(&NativeDecider::<D>::default()).unwrap());
+}
+
+fn projector<P: Projector>(file: &str) {
+    let Specification::Projector(file) = Specification::read(file).unwrap() else {
+        panic!("no projector's file")
+    };
+    passed(&file.run(&NativeProjector::<P>::default()).unwrap());
+}
+
+fn translator<T: Translator>(file: &str) {
+    let Specification::Translator(file) = Specification::read(file).unwrap() else {
+        panic!("no translator's file")
+    };
+    passed(&file.run(&NativeTranslator::<T>::new(file.contracts())));
+}
+
+fn passed(verdicts: &[Verdict]) {
+    let failed: Vec<String> =
+        verdicts.iter().filter(|verdict| !verdict.passed()).map(Verdict::to_string).collect();
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}

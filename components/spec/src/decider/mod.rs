@@ -1,0 +1,155 @@
+//! Deciders: given events, when commands come, then events or a rejection.
+
+mod format;
+
+use clearfold_kernel::{CommandContext, Decided, Encoded, Outcome, Turn};
+
+pub use self::format::DeciderFile;
+use self::format::{Case, Expected, Sent};
+use crate::Verdict;
+use crate::difference::readable;
+use crate::file::same_name;
+use crate::message::{Message, written_name};
+
+/// A decider under test.
+pub trait DeciderSubject {
+    /// The kind of stream that it decides for.
+    fn aggregate(&self) -> &str;
+    /// The state of a stream without events.
+    fn initial(&self) -> Result<Vec<u8>, String>;
+    /// One turn, decided.
+    fn decide(&self, turn: &Turn) -> Result<Decided, String>;
+    /// Events folded into a state.
+    fn evolve(&self, state: &[u8], events: &[Encoded]) -> Result<Vec<u8>, String>;
+}
+
+impl DeciderFile {
+    /// Runs all cases.
+    ///
+    /// After each command it is also checked that a rejection left the state byte for byte as it was, and that
+    /// `evolve` makes of the events the state that `decide` answered; after each case, that its commands
+    /// decided in one turn give the same as one by one, and its events folded at once the same as bit by bit.
+    ///
+    /// Fails if the subject decides for another aggregate.
+    pub fn run(&self, subject: &dyn DeciderSubject) -> Result<Vec<Verdict>, String> {
+        same_name(&self.decider, subject.aggregate())?;
+        let run = |case: &Case| Verdict::new(&case.name, case.row.as_deref(), self.run_case(case, subject));
+        Ok(self.cases.0.iter().map(run).collect())
+    }
+
+    fn run_case(&self, case: &Case, subject: &dyn DeciderSubject) -> Result<Vec<String>, String> {
+        let initial = subject.initial()?;
+        let mut history = case.given.iter().map(Message::encoded).collect::<Result<Vec<_>, _>>()?;
+        let given = subject.evolve(&initial, &history).map_err(|error| format!("given: {error}"))?;
+        let commands = case.steps.iter().map(|step| self.sent(&step.when)).collect::<Result<Vec<_>, _>>()?;
+
+        let mut differences = Vec::new();
+        let mut one_by_one = Decided { state: given.clone(), outcomes: Vec::new() };
+        for (number, (step, command)) in (1..).zip(case.steps.iter().zip(&commands)) {
+            let place = if case.steps.len() == 1 { String::new() } else { format!("step {number}: ") };
+            let (next, outcome) = decide_one(subject, &one_by_one.state, command, &place, &mut differences)?;
+            differences.extend(step.expected.differences(&place, &outcome));
+            history.extend(outcome.iter().flatten().cloned());
+            one_by_one.state = next;
+            one_by_one.outcomes.push(outcome);
+        }
+
+        let at_once = subject.decide(&Turn { state: given, commands })?;
+        if (&at_once.state, &at_once.outcomes) != (&one_by_one.state, &one_by_one.outcomes) {
+            differences.push(format!(
+                "decided in one turn the commands lead to {}, instead of {} as one by one",
+                ending(&at_once),
+                ending(&one_by_one)
+            ));
+        }
+        let refolded = subject.evolve(&initial, &history)?;
+        differences.extend(same_state("all events, folded at once, give", &one_by_one.state, &refolded));
+        Ok(differences)
+    }
+
+    fn sent(&self, command: &Message<Sent>) -> Result<(CommandContext, Encoded), String> {
+        let (sent, defaults) = (&command.beside, &self.defaults);
+        let or = |own: &Option<String>, default: &String| own.as_ref().unwrap_or(default).clone();
+        let context = CommandContext {
+            id: or(&sent.id, &defaults.id),
+            routing_key: or(&sent.account, &defaults.account),
+            actor: or(&sent.actor, &defaults.actor),
+            accepted_at: sent.at.unwrap_or(defaults.at),
+        };
+        Ok((context, command.encoded()?))
+    }
+}
+
+/// Decides one command and checks what must hold whatever the case expects.
+fn decide_one(
+    subject: &dyn DeciderSubject,
+    state: &[u8],
+    command: &(CommandContext, Encoded),
+    place: &str,
+    differences: &mut Vec<String>,
+) -> Result<(Vec<u8>, Outcome), String> {
+    let turn = Turn { state: state.to_vec(), commands: vec![command.clone()] };
+    let mut decided = subject.decide(&turn).map_err(|error| format!("{place}{error}"))?;
+    let (Some(outcome), true) = (decided.outcomes.pop(), decided.outcomes.is_empty()) else {
+        return Err(format!("{place}one command did not get one outcome"));
+    };
+    let difference = match &outcome {
+        Err(_) => same_state(&format!("{place}the rejected command left behind"), state, &decided.state),
+        Ok(events) => {
+            let folded = subject.evolve(state, events).map_err(|error| format!("{place}{error}"))?;
+            same_state(&format!("{place}`evolve` gives for the events"), &decided.state, &folded)
+        }
+    };
+    differences.extend(difference);
+    Ok((decided.state, outcome))
+}
+
+fn same_state(what: &str, expected: &[u8], got: &[u8]) -> Option<String> {
+    (expected != got)
+        .then(|| format!("{what} the state {}, instead of {}", readable(got), readable(expected)))
+}
+
+impl Expected {
+    fn differences(&self, place: &str, outcome: &Outcome) -> Vec<String> {
+        match (self, outcome) {
+            (Self::Rejected(expected), Err(rejection)) if *expected == rejection.code => Vec::new(),
+            (Self::Events(expected), Ok(events)) if expected.len() == events.len() => (1..)
+                .zip(expected.iter().zip(events))
+                .flat_map(|(number, (expected, got))| {
+                    expected.differences(&format!("{place}event {number}"), got)
+                })
+                .collect(),
+            _ => vec![format!("{place}expected {}, got {}", self.shown(), shown(outcome))],
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Rejected(code) => format!("rejected: {code}"),
+            Self::Events(events) => listed(events.iter().map(Message::name)),
+        }
+    }
+}
+
+fn shown(outcome: &Outcome) -> String {
+    match outcome {
+        Err(rejection) => format!("rejected: {} ({})", rejection.code, rejection.detail),
+        Ok(events) => {
+            let shown = |event: &Encoded| {
+                format!("{} {}", written_name(&event.kind, event.schema_version), readable(&event.payload))
+            };
+            listed(events.iter().map(shown))
+        }
+    }
+}
+
+/// What commands led to, in all.
+fn ending(decided: &Decided) -> String {
+    let outcomes: Vec<String> = decided.outcomes.iter().map(shown).collect();
+    format!("{}; and the state {}", outcomes.join("; "), readable(&decided.state))
+}
+
+fn listed(events: impl Iterator<Item = String>) -> String {
+    let events: Vec<String> = events.collect();
+    if events.is_empty() { "no event".to_owned() } else { events.join(", ") }
+}
