@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::{cargo, contracts, place, progress, sqlx, test, tidy};
+use crate::{cargo, contracts, place, progress, schemas, sqlx, test, tidy};
 
 /// What became of a check that did not fail.
 enum Outcome {
@@ -14,14 +14,16 @@ enum Outcome {
 
 type Check = (&'static str, fn() -> Result<Outcome>);
 
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     ("format", || cargo_check("checking the format", &["fmt", "--all", "--", "--check"])),
     ("tidy", || passed(tidy::run())),
     ("clippy", || {
-        cargo_check("clippy", &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
+        let arguments = ["clippy", "--workspace", "--all-targets", "--features", schemas::FEATURE];
+        cargo_check("clippy", &[&arguments[..], &["--", "--deny", "warnings"]].concat())
     }),
     ("contracts", || passed(contracts::artifacts())),
     ("queries", || passed(sqlx::run(&sqlx::Options { check: true }))),
+    ("schemas", || passed(schemas::run(&schemas::Options { check: true }))),
     ("cargo-deny", deny),
     ("tests", || passed(test::run(&test::Options::default()))),
 ];

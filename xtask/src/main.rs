@@ -12,6 +12,7 @@ mod place;
 mod postgres;
 mod processes;
 mod progress;
+mod schemas;
 mod signals;
 mod sqlx;
 mod test;
@@ -46,6 +47,8 @@ enum Job {
     Ci,
     /// Hold the rules of the house: arrows between crates and modules, lengths, headers.
     Tidy,
+    /// Write the schemas of all commands and events, `docs/events`, from the domain's types.
+    Schemas(schemas::Options),
     /// Write the cache of checked queries, `host/.sqlx`, from the migrations.
     Sqlx(sqlx::Options),
 }
@@ -68,6 +71,7 @@ fn run(job: Job) -> Result<()> {
         Job::Test(options) => test::run(&options),
         Job::Ci => ci::run(),
         Job::Tidy => tidy::run(),
+        Job::Schemas(options) => schemas::run(&options),
         Job::Sqlx(options) => sqlx::run(&options),
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::throwaway::Throwaway;
-use crate::{build, cargo, contracts, place, progress, tools};
+use crate::{build, cargo, contracts, place, progress, schemas, tools};
 
 #[derive(Args, Default)]
 pub struct Options {
@@ -42,6 +42,7 @@ fn run_stages(options: &Options, stages: &mut Stages) -> Result<()> {
     let programs =
         stages.time("host and tests", || cargo::build("building the host and the tests", &mut command))?;
     let host = build::programs_of(&programs)?.host;
+    stages.time("schemas", || schemas::test(&native, &options.filters))?;
     let server = stages.time("database", || Throwaway::start(&[], |_| Ok(())))?;
     let environment = Environment { host, anvil, artifacts, database_url: server.postgres.url("postgres") };
     stages.time("tests", || run_tests(&native, &environment, &options.filters))

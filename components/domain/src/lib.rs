@@ -10,3 +10,5 @@
 pub mod authorization;
 pub mod gnosis_pay;
 pub mod payments;
+#[cfg(feature = "schema")]
+pub mod schema;

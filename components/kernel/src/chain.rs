@@ -94,6 +94,7 @@ fixed_bytes!(
 
 /// The log that a payment was seen in. Chain id, block hash and log index identify it; the rest finds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChainSource {
     /// EIP-155 chain id.

@@ -11,6 +11,8 @@ mod fx;
 mod message;
 mod money;
 mod projector;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod timestamp;
 mod translator;
 
@@ -19,11 +21,13 @@ pub use decider::{CommandContext, Decided, Decider, Outcome, Rejection, Turn, de
 pub use fx::{Conversion, FxError, Rate};
 #[doc(hidden)]
 pub use message::internals as message_internals;
-pub use message::{Encoded, Message, MessageType, Undecodable};
+pub use message::{Encoded, Message, MessageType, Superseded, Undecodable};
 pub use money::{Amount, Asset, Minor, MoneyError};
 pub use projector::{
     Change, Column, ColumnRule, ColumnType, ProjectionDescriptor, Projector, RecordedEvent, Row, RowKey,
     Table, Value,
 };
 pub use timestamp::{InvalidTimestamp, Timestamp};
-pub use translator::{Log, LogFilter, Refusal, Transaction, Translated, TranslatedCommand, Translator};
+pub use translator::{
+    Log, LogFilter, Refusal, Selection, Transaction, Translated, TranslatedCommand, Translator,
+};

@@ -1,8 +1,10 @@
 //! Commands and events as data: a type, a schema version and JSON.
 //!
 //! A message's name and version are its contract with the log, so they are written down once, in the enum's
-//! definition, and checked wherever bytes come in.
+//! definition, and checked wherever bytes come in. There, too, old versions become new ones: what the log holds
+//! is never rewritten, so every version that was ever written is read for ever, but nobody sees an old one.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// A message in the form that crosses borders and is stored.
@@ -56,17 +58,33 @@ pub trait Message: Sized {
     /// All of them.
     const TYPES: &'static [MessageType];
 
-    /// Reads a message.
+    /// Reads a message of any version up to the newest.
     fn decode(kind: &str, schema_version: u32, payload: &[u8]) -> Result<Self, Undecodable>;
 
     /// Writes a message.
     fn encode(&self) -> Result<Encoded, Undecodable>;
 }
 
-/// Defines an enum of messages, each the name of its payload's type and its schema version.
+/// A version of a message that is read but no longer written.
+pub trait Superseded: DeserializeOwned {
+    /// The version after it.
+    type Next;
+
+    /// What this says, in the words of the next version. Pure: it sees no state, no other event and no clock, and
+    /// it cannot refuse, since what has happened has happened.
+    fn upcast(self) -> Self::Next;
+}
+
+/// Defines an enum of messages, each the name of its payload's type and its schema version. A message beyond
+/// version 1 also names the types of its old versions, the oldest first: `Opened = 3 from [OpenedV1, OpenedV2]`.
+///
+/// The calling crate has a feature `schema`. Behind it every type is a `JsonSchema` with an `Example`, and the set
+/// is `Described`.
 #[macro_export]
 macro_rules! messages {
-    ($(#[$doc:meta])* $vis:vis enum $set:ident { $($(#[$variant_doc:meta])* $name:ident = $version:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $vis:vis enum $set:ident {
+        $($(#[$variant_doc:meta])* $name:ident = $version:literal $(from [$($old:ty),+ $(,)?])?),+ $(,)?
+    }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq)]
         $vis enum $set { $($(#[$variant_doc])* $name($name)),+ }
@@ -78,7 +96,10 @@ macro_rules! messages {
             fn decode(kind: &str, schema_version: u32, payload: &[u8]) -> Result<Self, $crate::Undecodable> {
                 match kind {
                     $(stringify!($name) => {
-                        $crate::message_internals::read(kind, schema_version, $version, payload).map(Self::$name)
+                        const READERS: &[$crate::message_internals::Reader<$name>] =
+                            $crate::message_readers!([] $($($old,)+)? $name);
+                        const _: () = assert!(READERS.len() == $version, "each old version has a type, in order");
+                        $crate::message_internals::read(kind, schema_version, READERS, payload).map(Self::$name)
                     })+
                     _ => Err($crate::message_internals::unknown::<Self>(kind)),
                 }
@@ -92,33 +113,64 @@ macro_rules! messages {
                 }
             }
         }
+
+        #[cfg(feature = "schema")]
+        impl $crate::schema::Described for $set {
+            fn describe(role: $crate::schema::Role) -> Vec<$crate::schema::MessageSchema> {
+                let types: &[(&str, &[$crate::schema::Describe])] = &[
+                    $((stringify!($name), &[
+                        $($($crate::schema::describe::<$old>,)+)?
+                        $crate::schema::describe::<$name>,
+                    ])),+
+                ];
+                $crate::schema::describe_all::<Self>(role, types)
+            }
+        }
     };
 }
 
-/// What the macro's code calls; not for use by hand.
+/// A reader for each version of a message, the oldest first: it parses that version and upcasts it step by step.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! message_readers {
+    ([$($reader:expr),*]) => { &[$($reader),*] };
+    ([$($reader:expr),*] $version:ty $(, $later:ty)*) => {
+        $crate::message_readers!([$($reader,)* |payload| {
+            let message: $version = $crate::message_internals::from_slice(payload)?;
+            $(let message: $later = $crate::Superseded::upcast(message);)*
+            Ok(message)
+        }] $($later),*)
+    };
+}
+
+/// What the macros' code calls; not for use by hand.
 #[doc(hidden)]
 pub mod internals {
     use serde::Serialize;
-    use serde::de::DeserializeOwned;
+    pub use serde_json::from_slice;
 
     use super::{Encoded, Message, Undecodable};
+
+    /// Reads one version of a message, and gives it as the newest.
+    pub type Reader<T> = fn(&[u8]) -> serde_json::Result<T>;
 
     pub fn unknown<M: Message>(kind: &str) -> Undecodable {
         let known: Vec<&str> = M::TYPES.iter().map(|known| known.name).collect();
         Undecodable::UnknownType(kind.to_owned(), known.join(", "))
     }
 
-    pub fn read<T: DeserializeOwned>(
+    pub fn read<T>(
         kind: &str,
         version: u32,
-        newest: u32,
+        readers: &[Reader<T>],
         payload: &[u8],
     ) -> Result<T, Undecodable> {
-        if version != newest {
-            return Err(Undecodable::UnknownVersion(kind.to_owned(), version, newest));
-        }
-        serde_json::from_slice(payload)
-            .map_err(|error| Undecodable::Malformed(kind.to_owned(), version, error.to_string()))
+        let reader = version.checked_sub(1).and_then(|index| readers.get(index as usize));
+        let reader = reader.ok_or_else(|| {
+            let newest = u32::try_from(readers.len()).unwrap_or(u32::MAX);
+            Undecodable::UnknownVersion(kind.to_owned(), version, newest)
+        })?;
+        reader(payload).map_err(|error| Undecodable::Malformed(kind.to_owned(), version, error.to_string()))
     }
 
     pub fn write<T: Serialize>(kind: &str, version: u32, payload: &T) -> Result<Encoded, Undecodable> {
@@ -134,32 +186,83 @@ mod tests {
 
     use super::*;
 
+    /// For the test.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     struct Opened {
         by: String,
+        keys: u8,
+    }
+
+    #[derive(Deserialize, Serialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+    struct OpenedV2 {
+        by: String,
+    }
+
+    #[derive(Deserialize, Serialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+    struct OpenedV1 {}
+
+    impl Superseded for OpenedV1 {
+        type Next = OpenedV2;
+
+        fn upcast(self) -> OpenedV2 {
+            OpenedV2 { by: "somebody".into() }
+        }
+    }
+
+    impl Superseded for OpenedV2 {
+        type Next = Opened;
+
+        fn upcast(self) -> Opened {
+            Opened { by: self.by, keys: 1 }
+        }
     }
 
     messages! {
         /// For the test.
         enum Event {
             /// It was opened.
-            Opened = 2,
+            Opened = 3 from [OpenedV1, OpenedV2],
         }
+    }
+
+    fn opened(by: &str, keys: u8) -> Event {
+        Event::Opened(Opened { by: by.into(), keys })
     }
 
     #[test]
     fn a_message_survives_its_encoding() {
-        let event = Event::Opened(Opened { by: "me".into() });
-        let encoded = event.encode().unwrap();
-        assert_eq!((encoded.kind.as_str(), encoded.schema_version), ("Opened", 2));
-        assert_eq!(Event::decode(&encoded.kind, encoded.schema_version, &encoded.payload), Ok(event));
+        let encoded = opened("me", 2).encode().unwrap();
+        assert_eq!((encoded.kind.as_str(), encoded.schema_version), ("Opened", 3));
+        let decoded = Event::decode(&encoded.kind, encoded.schema_version, &encoded.payload);
+        assert_eq!(decoded, Ok(opened("me", 2)));
+    }
+
+    #[test]
+    fn every_version_that_was_ever_written_is_read() {
+        assert_eq!(Event::decode("Opened", 1, b"{}"), Ok(opened("somebody", 1)));
+        assert_eq!(Event::decode("Opened", 2, br#"{"by":"me"}"#), Ok(opened("me", 1)));
+        let malformed = Event::decode("Opened", 2, b"{}").unwrap_err();
+        assert!(malformed.to_string().contains("`Opened` of version 2: missing field `by`"), "{malformed}");
     }
 
     #[test]
     fn what_is_not_understood_says_what_would_be() {
-        let codes = [("Closed", 1, "{}"), ("Opened", 3, "{}"), ("Opened", 2, "{}")].map(
+        let codes = [("Closed", 1, "{}"), ("Opened", 0, "{}"), ("Opened", 4, "{}"), ("Opened", 3, "{}")].map(
             |(kind, version, payload)| Event::decode(kind, version, payload.as_bytes()).unwrap_err().code(),
         );
-        assert_eq!(codes, ["unknown_type", "unknown_schema_version", "malformed_payload"]);
+        let expected =
+            ["unknown_type", "unknown_schema_version", "unknown_schema_version", "malformed_payload"];
+        assert_eq!(codes, expected);
+    }
+
+    /// Nobody looks at these messages, but behind the feature every message has an example.
+    #[cfg(feature = "schema")]
+    impl<T: Serialize> crate::schema::Example for T {
+        fn example() -> serde_json::Value {
+            serde_json::Value::Null
+        }
     }
 }

@@ -33,6 +33,10 @@ impl Minor {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
+    /// The most that one command may move: 2^96 - 1, which is 79 billion of an asset with 18 decimals. Four billion
+    /// of them still add up in 128 bits, so no sum of them can fail.
+    pub const LARGEST_AMOUNT: Self = Self((1 << 96) - 1);
+
     /// That many units.
     #[must_use]
     pub const fn new(units: u128) -> Self {

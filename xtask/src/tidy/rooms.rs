@@ -16,15 +16,25 @@ pub const CRATES: &[Room] = &[
     room("clearfold-kernel", &[], "pure traits and value types know no business and no host"),
     room(
         "clearfold-domain",
-        &["clearfold-kernel"],
+        // Its tests run its specifications.
+        &["clearfold-kernel", "clearfold-spec"],
         "the business runs in the sandbox, in tests and in simulations alike",
+    ),
+    room(
+        "clearfold-spec",
+        &["clearfold-kernel"],
+        "what a specification says must be true of a handler in any language, whatever its business",
     ),
     room(
         "clearfold-guest",
         &["clearfold-kernel"],
         "what every component needs inside the sandbox, whatever its business",
     ),
-    room("clearfold", &["clearfold-kernel"], "payloads stay opaque to the host, so it never sees the domain"),
+    room(
+        "clearfold",
+        &["clearfold-kernel", "clearfold-spec"],
+        "payloads stay opaque to the host, so it never sees the domain",
+    ),
     room("clearfold-devchain", &[], "the development chain stands for the outside world"),
     room(
         "clearfold-tests",
@@ -41,7 +51,7 @@ pub const COMPONENT: Room = room(
 );
 
 /// Modules of the host that everybody may use. Among each other they may, too; they use nobody else.
-pub const NEUTRAL: &[&str] = &["clock", "config", "database", "digest", "manifest", "telemetry"];
+pub const NEUTRAL: &[&str] = &["clock", "config", "database", "digest", "manifest", "parts", "telemetry"];
 
 /// Modules of the host that put the others together; they may use all.
 pub const ASSEMBLY: &[&str] = &["cli", "lib", "main"];

@@ -10,16 +10,17 @@
 //! | `identity_conflict` | the id already belongs to something else |
 //! | `authorization_not_found` | a clearing for a payment that was never seen |
 //! | `asset_mismatch` | a clearing in another asset than the payment |
-//! | `duplicate_mismatch` | a known clearing id with another amount |
+//! | `duplicate_mismatch` | a known clearing id with another amount or another final flag |
 //! | `already_cleared` | a further clearing after the last one |
-//! | `amount_too_large` | the clearings' sum would not fit |
+//! | `amount_too_large` | an amount beyond what one command may move |
+//! | `invalid_clearing_id` | an id that is empty, too long, or not printable |
 
-use clearfold_kernel::{Address, Amount, CommandContext, Hash, Rejection};
+use clearfold_kernel::{Address, Amount, CommandContext, Hash, Minor, Rejection};
 
 use super::messages::{
     ClearingPosted, Command, Event, PresentClearing, RecordRefund, RecordSwipe, RefundUnlinked, SwipeRecorded,
 };
-use super::state::{Payment, State};
+use super::state::{Clearing, Payment, State};
 
 pub(super) fn decide(
     state: &State,
@@ -39,7 +40,7 @@ fn record_swipe(
     context: &CommandContext,
 ) -> Result<Vec<Event>, Rejection> {
     from_chain(context)?;
-    positive(&swipe.amount)?;
+    sound(&swipe.amount)?;
     routed_to(&swipe.account, context)?;
     match state {
         State::New => Ok(vec![Event::SwipeRecorded(SwipeRecorded {
@@ -67,7 +68,8 @@ fn present_clearing(
     clearing: &PresentClearing,
     context: &CommandContext,
 ) -> Result<Vec<Event>, Rejection> {
-    positive(&clearing.amount)?;
+    sound(&clearing.amount)?;
+    external_id(&clearing.clearing_id)?;
     let State::Payment(payment) = state else {
         return Err(Rejection::new(
             "authorization_not_found",
@@ -84,17 +86,17 @@ fn present_clearing(
             ),
         ));
     }
-    if let Some(known) = payment.clearings.get(&clearing.clearing_id) {
-        return if *known == clearing.amount.minor {
-            Ok(Vec::new())
-        } else {
-            Err(Rejection::new(
-                "duplicate_mismatch",
-                format!("clearing {} was presented before with {known} minor units", clearing.clearing_id),
-            ))
-        };
+    let presented = Clearing { claimed: clearing.amount.minor, is_final: clearing.is_final };
+    match payment.clearings.get(&clearing.clearing_id) {
+        None => post_clearing(payment, clearing),
+        Some(known) if *known == presented => Ok(Vec::new()),
+        Some(Clearing { claimed, is_final }) => {
+            let (id, last) = (&clearing.clearing_id, if *is_final { "the last" } else { "not the last" });
+            let detail =
+                format!("clearing {id} was presented before with {claimed} minor units, as {last} one");
+            Err(Rejection::new("duplicate_mismatch", detail))
+        }
     }
-    post_clearing(payment, clearing)
 }
 
 fn post_clearing(payment: &Payment, clearing: &PresentClearing) -> Result<Vec<Event>, Rejection> {
@@ -104,15 +106,16 @@ fn post_clearing(payment: &Payment, clearing: &PresentClearing) -> Result<Vec<Ev
             format!("the payment's last clearing has come; {} is one too many", clearing.clearing_id),
         ));
     }
-    // A clearing above the payment still posts: the merchant was paid. Only the arithmetic can stand in its way.
-    payment
-        .cleared
-        .plus(clearing.amount.minor)
-        .map_err(|error| Rejection::new("amount_too_large", error.to_string()))?;
+    // A clearing above the payment still posts: the merchant was paid.
+    let claimed = clearing.amount.minor;
+    payment.cleared.plus(claimed).map_err(|error| Rejection::new("amount_too_large", error.to_string()))?;
+    let held = payment.held();
     Ok(vec![Event::ClearingPosted(ClearingPosted {
         account: payment.account,
         clearing_id: clearing.clearing_id.clone(),
-        amount: clearing.amount.clone(),
+        against_hold: claimed.min(held),
+        beyond_hold: claimed.minus(held).unwrap_or(Minor::ZERO),
+        asset: clearing.amount.asset.clone(),
         is_final: clearing.is_final,
         occurred_at: clearing.occurred_at,
     })])
@@ -124,7 +127,7 @@ fn record_refund(
     context: &CommandContext,
 ) -> Result<Vec<Event>, Rejection> {
     from_chain(context)?;
-    positive(&refund.amount)?;
+    sound(&refund.amount)?;
     routed_to(&refund.account, context)?;
     match state {
         State::New => Ok(vec![Event::RefundUnlinked(RefundUnlinked {
@@ -153,7 +156,24 @@ fn from_chain(context: &CommandContext) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn positive(amount: &Amount) -> Result<(), Rejection> {
+/// An id that another system made: it ends up in tables, logs and addresses.
+fn external_id(id: &str) -> Result<(), Rejection> {
+    const MAX_LENGTH: usize = 128;
+    if (1..=MAX_LENGTH).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    let detail = format!("a clearing's id has 1 to {MAX_LENGTH} printable ASCII characters and no space");
+    Err(Rejection::new("invalid_clearing_id", detail))
+}
+
+fn sound(amount: &Amount) -> Result<(), Rejection> {
+    if amount.minor > Minor::LARGEST_AMOUNT {
+        let detail = format!(
+            "the amount exceeds {} minor units, the most that one command may move",
+            Minor::LARGEST_AMOUNT
+        );
+        return Err(Rejection::new("amount_too_large", detail));
+    }
     if amount.minor.get() == 0 {
         return Err(Rejection::new(
             "amount_not_positive",

@@ -1,7 +1,9 @@
 //! What can be asked of a payment, and what can have happened to it.
 
-use clearfold_kernel::{Address, Amount, ChainSource, Timestamp, messages};
+use clearfold_kernel::{Address, Amount, Asset, ChainSource, Minor, MoneyError, Timestamp, messages};
 use serde::{Deserialize, Serialize};
+
+use super::superseded::ClearingPostedV1;
 
 messages! {
     /// What can be asked for.
@@ -21,7 +23,7 @@ messages! {
         /// The account paid.
         SwipeRecorded = 1,
         /// The network claimed the payment or a part of it.
-        ClearingPosted = 1,
+        ClearingPosted = 2 from [ClearingPostedV1],
         /// The account got money back that names no payment.
         RefundUnlinked = 1,
     }
@@ -29,6 +31,7 @@ messages! {
 
 /// A card's spend was seen on chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordSwipe {
     /// The Safe that paid.
@@ -43,6 +46,7 @@ pub struct RecordSwipe {
 
 /// The card network presents a clearing: its claim to the payment or to a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PresentClearing {
     /// The network's id of the record. The same id is the same clearing.
@@ -58,6 +62,7 @@ pub struct PresentClearing {
 
 /// Money came back from the settlement account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordRefund {
     /// The Safe that was paid.
@@ -72,6 +77,7 @@ pub struct RecordRefund {
 
 /// The account paid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SwipeRecorded {
     /// The Safe that paid.
     pub account: Address,
@@ -85,13 +91,19 @@ pub struct SwipeRecorded {
 
 /// The network claimed the payment or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClearingPosted {
     /// The Safe that paid.
     pub account: Address,
     /// The network's id of the record.
     pub clearing_id: String,
-    /// How much was claimed.
-    pub amount: Amount,
+    /// How much of the claim the hold covers, and so uses up.
+    pub against_hold: Minor,
+    /// How much the claim exceeds what was held.
+    pub beyond_hold: Minor,
+    /// What both are of.
+    #[serde(flatten)]
+    pub asset: Asset,
     /// Whether it was the last one for this payment.
     #[serde(rename = "final")]
     pub is_final: bool,
@@ -99,8 +111,16 @@ pub struct ClearingPosted {
     pub occurred_at: Timestamp,
 }
 
+impl ClearingPosted {
+    /// How much was claimed.
+    pub fn claimed(&self) -> Result<Minor, MoneyError> {
+        self.against_hold.plus(self.beyond_hold)
+    }
+}
+
 /// The account got money back that names no payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefundUnlinked {
     /// The Safe that was paid.
     pub account: Address,

@@ -6,13 +6,16 @@
 //! unlinked refund on a stream of its own (`RecordRefund`): never guess what it belongs to.
 
 mod decide;
+#[cfg(feature = "schema")]
+mod examples;
 mod messages;
 mod state;
+mod superseded;
 
 pub use messages::{
     ClearingPosted, Command, Event, PresentClearing, RecordRefund, RecordSwipe, RefundUnlinked, SwipeRecorded,
 };
-pub use state::{Payment, State};
+pub use state::{Clearing, Payment, State};
 
 use clearfold_kernel::{CommandContext, Decider, Rejection};
 
@@ -24,7 +27,7 @@ pub struct Authorization;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
 
     type State = State;
     type Command = Command;
@@ -38,6 +41,3 @@ impl Decider for Authorization {
         state.after(event)
     }
 }
-
-#[cfg(test)]
-mod specification;

@@ -36,11 +36,28 @@ pub struct Payment {
     /// The transaction that paid it.
     pub transaction_hash: Hash,
     /// What the network has claimed, by its record's id.
-    pub clearings: BTreeMap<String, Minor>,
-    /// The sum of `clearings`.
+    pub clearings: BTreeMap<String, Clearing>,
+    /// The sum of what they claimed.
     pub cleared: Minor,
     /// Whether the last clearing has come.
     pub closed: bool,
+}
+
+/// A clearing that was posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clearing {
+    /// How much it claimed.
+    pub claimed: Minor,
+    /// Whether it was presented as the last one.
+    pub is_final: bool,
+}
+
+impl Payment {
+    /// What is still held for clearings to come: nothing once they have claimed the payment or more.
+    #[must_use]
+    pub fn held(&self) -> Minor {
+        self.amount.minor.minus(self.cleared).unwrap_or(Minor::ZERO)
+    }
 }
 
 impl State {
@@ -61,9 +78,12 @@ impl State {
             },
             (Self::Payment(mut payment), Event::ClearingPosted(clearing)) => {
                 // The decision checked that the sum fits; an event that did not come from it changes nothing.
-                if let Ok(cleared) = payment.cleared.plus(clearing.amount.minor) {
+                let sums =
+                    clearing.claimed().and_then(|claimed| Ok((claimed, payment.cleared.plus(claimed)?)));
+                if let Ok((claimed, cleared)) = sums {
                     payment.cleared = cleared;
-                    payment.clearings.insert(clearing.clearing_id.clone(), clearing.amount.minor);
+                    let posted = Clearing { claimed, is_final: clearing.is_final };
+                    payment.clearings.insert(clearing.clearing_id.clone(), posted);
                     payment.closed = clearing.is_final;
                 }
                 Self::Payment(payment)

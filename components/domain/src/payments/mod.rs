@@ -15,7 +15,7 @@ pub struct Payments;
 
 impl Projector for Payments {
     fn describe() -> ProjectionDescriptor {
-        ProjectionDescriptor { name: "payments", version: 1, tables: tables::all() }
+        ProjectionDescriptor { name: "payments", version: 2, tables: tables::all() }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {
@@ -71,12 +71,12 @@ impl<'a> Seen<'a> {
     }
 
     fn account_asset(&self) -> (String, String) {
-        let (account, amount) = match &self.event {
-            Event::SwipeRecorded(swipe) => (swipe.account, &swipe.amount),
-            Event::ClearingPosted(clearing) => (clearing.account, &clearing.amount),
-            Event::RefundUnlinked(refund) => (refund.account, &refund.amount),
+        let (account, asset) = match &self.event {
+            Event::SwipeRecorded(swipe) => (swipe.account, &swipe.amount.asset),
+            Event::ClearingPosted(clearing) => (clearing.account, &clearing.asset),
+            Event::RefundUnlinked(refund) => (refund.account, &refund.amount.asset),
         };
-        (account.to_string(), amount.asset.code.clone())
+        (account.to_string(), asset.code.clone())
     }
 }
 
@@ -90,7 +90,7 @@ fn apply(rows: &mut Rows, seen: &Seen) -> Result<(), String> {
 
 fn swiped(rows: &mut Rows, seen: &Seen, swipe: &SwipeRecorded) -> Result<(), String> {
     rows.payments.insert(seen.id.to_owned(), Payment::of(swipe, seen.recorded));
-    rows.timeline.push(timeline_entry(seen.id, seen.recorded, swipe.occurred_at)?);
+    rows.timeline.push(timeline_entry(seen, swipe.occurred_at)?);
     let total = AccountAsset::at(rows, &seen.account_asset(), swipe.amount.asset.decimals, seen.recorded);
     total.payment_count = total.payment_count.saturating_add(1);
     total.spent = total.spent.plus(swipe.amount.minor).map_err(|error| error.to_string())?;
@@ -99,12 +99,13 @@ fn swiped(rows: &mut Rows, seen: &Seen, swipe: &SwipeRecorded) -> Result<(), Str
 
 fn cleared(rows: &mut Rows, seen: &Seen, clearing: &ClearingPosted) -> Result<(), String> {
     let payment = rows.payments.get_mut(seen.id).ok_or("a clearing came before its payment")?;
-    payment.cleared = payment.cleared.plus(clearing.amount.minor).map_err(|error| error.to_string())?;
+    let claimed = clearing.claimed().map_err(|error| error.to_string())?;
+    payment.cleared = payment.cleared.plus(claimed).map_err(|error| error.to_string())?;
     payment.status = if clearing.is_final { Status::Cleared } else { Status::PartiallyCleared };
     payment.updated_at = seen.recorded.recorded_at;
-    rows.timeline.push(timeline_entry(seen.id, seen.recorded, clearing.occurred_at)?);
-    let total = AccountAsset::at(rows, &seen.account_asset(), clearing.amount.asset.decimals, seen.recorded);
-    total.cleared = total.cleared.plus(clearing.amount.minor).map_err(|error| error.to_string())?;
+    rows.timeline.push(timeline_entry(seen, clearing.occurred_at)?);
+    let total = AccountAsset::at(rows, &seen.account_asset(), clearing.asset.decimals, seen.recorded);
+    total.cleared = total.cleared.plus(claimed).map_err(|error| error.to_string())?;
     Ok(())
 }
 
@@ -119,6 +120,3 @@ fn refunded(rows: &mut Rows, seen: &Seen, refund: &RefundUnlinked) -> Result<(),
 fn text(text: &str) -> Value {
     Value::from(text)
 }
-
-#[cfg(test)]
-mod specification;

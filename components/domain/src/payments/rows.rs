@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Amount, Asset, ChainSource, Change, Minor, RecordedEvent, Row, Timestamp, Value};
+use clearfold_kernel::{
+    Amount, Asset, ChainSource, Change, Message, Minor, RecordedEvent, Row, Timestamp, Value,
+};
 
+use super::Seen;
 use super::tables::{ACCOUNT_ASSET, PAYMENT, PAYMENT_EVENT, REFUND};
 use crate::authorization::{RefundUnlinked, SwipeRecorded};
 
@@ -200,20 +203,19 @@ impl Refund {
     }
 }
 
-/// A row of a payment's timeline.
-pub(super) fn timeline_entry(
-    payment: &str,
-    recorded: &RecordedEvent,
-    occurred_at: Timestamp,
-) -> Result<Row, String> {
-    let data = String::from_utf8(recorded.payload.clone()).map_err(|error| error.to_string())?;
+/// A row of a payment's timeline. The event stands there in its newest version, whichever was recorded: who
+/// reads a timeline need not know the old ones.
+pub(super) fn timeline_entry(seen: &Seen, occurred_at: Timestamp) -> Result<Row, String> {
+    let recorded = seen.recorded;
+    let newest = seen.event.encode().map_err(|error| error.to_string())?;
+    let data = String::from_utf8(newest.payload).map_err(|error| error.to_string())?;
     let values = vec![
-        payment.into(),
+        seen.id.into(),
         integer(recorded.stream_version),
         recorded.event_id.as_str().into(),
         recorded.correlation_id.as_str().into(),
-        recorded.kind.as_str().into(),
-        integer(recorded.schema_version),
+        newest.kind.as_str().into(),
+        integer(newest.schema_version),
         occurred_at.into(),
         recorded.recorded_at.into(),
         Value::Json(data),

@@ -1,0 +1,20 @@
+//! What every message of the domain looks like: the source of `docs/events`.
+
+use clearfold_kernel::Decider;
+use clearfold_kernel::schema::{Described, MessageSchema, of_decider};
+
+use crate::authorization::Authorization;
+
+/// All versions of all messages, by aggregate. A new decider is added here.
+#[must_use]
+pub fn all() -> Vec<(&'static str, Vec<MessageSchema>)> {
+    vec![aggregate::<Authorization>()]
+}
+
+fn aggregate<D: Decider>() -> (&'static str, Vec<MessageSchema>)
+where
+    D::Command: Described,
+    D::Event: Described,
+{
+    (D::AGGREGATE, of_decider::<D>())
+}

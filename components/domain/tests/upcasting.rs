@@ -1,0 +1,93 @@
+//! Events of an old version, as the log holds them, still mean what they meant: folded, decided on, projected.
+
+#![expect(clippy::unwrap_used, reason = "a test fails loudly, in its helpers too")]
+
+use clearfold_domain::authorization::{Authorization, Event};
+use clearfold_domain::payments::Payments;
+use clearfold_kernel::{
+    Change, CommandContext, Encoded, Message, Projector, RecordedEvent, Row, Timestamp, Turn, Value,
+    decide_turn, evolve_state,
+};
+
+const ACCOUNT: &str = "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+fn encoded(kind: &str, schema_version: u32, payload: &str) -> Encoded {
+    Encoded { kind: kind.into(), schema_version, payload: payload.replace("ACCOUNT", ACCOUNT).into_bytes() }
+}
+
+/// A swipe of 850, and its clearing of 900 that version 1 recorded without saying what was held.
+fn history() -> [Encoded; 2] {
+    let hash = format!("0x{}", "01".repeat(32));
+    let swipe = r#"{"account":"ACCOUNT","amount":{"minor":"850","asset":"EURe","decimals":18},
+        "source":{"chain_id":100,"block_hash":"HASH","block_number":1,"transaction_hash":"HASH","log_index":33},
+        "occurred_at":"2026-11-22T10:00:00.000Z"}"#;
+    let clearing = r#"{"account":"ACCOUNT","clearing_id":"c1","final":false,
+        "amount":{"minor":"900","asset":"EURe","decimals":18},"occurred_at":"2026-11-23T02:00:00.000Z"}"#;
+    [encoded("SwipeRecorded", 1, &swipe.replace("HASH", &hash)), encoded("ClearingPosted", 1, clearing)]
+}
+
+fn decided(clearing_id: &str, minor: &str) -> Vec<Encoded> {
+    let state = evolve_state::<Authorization>(&[], &history()).unwrap();
+    let command = r#"{"clearing_id":"ID","amount":{"minor":"MINOR","asset":"EURe","decimals":18},
+        "final":false,"occurred_at":"2026-11-24T02:00:00.000Z"}"#;
+    let command = encoded("PresentClearing", 1, &command.replace("ID", clearing_id).replace("MINOR", minor));
+    let context = CommandContext {
+        id: "a1".into(),
+        routing_key: ACCOUNT.into(),
+        actor: "api".into(),
+        accepted_at: Timestamp::from_s(0).unwrap(),
+    };
+    let turn = Turn { state, commands: vec![(context, command)] };
+    decide_turn::<Authorization>(&turn).unwrap().outcomes.remove(0).unwrap()
+}
+
+#[test]
+fn a_clearing_of_version_1_is_known_by_its_whole_amount() {
+    assert_eq!(decided("c1", "900"), []);
+}
+
+#[test]
+fn a_clearing_of_version_1_that_exceeded_the_hold_leaves_nothing_of_it() {
+    let [event] = &decided("c2", "10")[..] else { panic!("one clearing, one event") };
+    assert_eq!(event.schema_version, 2);
+    let event = Event::decode(&event.kind, event.schema_version, &event.payload).unwrap();
+    let Event::ClearingPosted(clearing) = event else { panic!("not a clearing: {event:?}") };
+    assert_eq!((clearing.against_hold.get(), clearing.beyond_hold.get()), (0, 10));
+}
+
+#[test]
+fn a_clearing_of_version_1_is_projected_whole_and_shown_in_the_newest_version() {
+    let recorded = |(index, event): (u64, Encoded)| RecordedEvent {
+        partition: 0,
+        position: index,
+        stream: "authorization-a1".into(),
+        stream_version: index,
+        event_id: format!("event-{index}"),
+        correlation_id: "cause".into(),
+        kind: event.kind,
+        schema_version: event.schema_version,
+        recorded_at: Timestamp::from_s(index).unwrap(),
+        payload: event.payload,
+    };
+    let events: Vec<RecordedEvent> = (1..).zip(history()).map(recorded).collect();
+    let changes = Payments::project(&events, Vec::new()).unwrap();
+    let cell = |table: &str, row: usize, column: &str| {
+        let described =
+            Payments::describe().tables.into_iter().find(|described| described.name == table).unwrap();
+        let column = described.columns.iter().position(|described| described.name == column).unwrap();
+        rows(&changes, table)[row].values[column].clone()
+    };
+    assert_eq!(cell("payment", 0, "cleared_minor"), Value::Numeric("900".into()));
+    assert_eq!(cell("account_asset", 0, "cleared_minor"), Value::Numeric("900".into()));
+    assert_eq!(cell("payment_event", 1, "schema_version"), Value::Integer(2));
+    let Value::Json(shown) = cell("payment_event", 1, "data") else { panic!("a timeline shows JSON") };
+    assert!(shown.contains(r#""against_hold":"900","beyond_hold":"0""#), "{shown}");
+}
+
+fn rows<'a>(changes: &'a [Change], table: &str) -> Vec<&'a Row> {
+    let upserted = |change: &'a Change| match change {
+        Change::Upsert(row) if row.table == table => Some(row),
+        _ => None,
+    };
+    changes.iter().filter_map(upserted).collect()
+}
