@@ -97,6 +97,7 @@ async fn a_bad_request_says_what_is_wrong() -> Result<()> {
         ("/v1/accounts/0x0000000000000000000000000000000000000000", 404, "account_not_found"),
         ("/v1/accounts/somebody", 400, "invalid_account"),
         ("/v2", 404, "no_such_path"),
+        ("/v1/payments/%FF", 400, "invalid_path"),
         ("/v1/commands", 405, "method_not_allowed"),
     ] {
         let answer = host.get(path).await?;
@@ -123,6 +124,8 @@ async fn a_bad_request_says_what_is_wrong() -> Result<()> {
         ("k7", body(&|_| {}), 422, "malformed_payload"),
         ("k8", body(&|body| body["extra"] = json!(1)), 422, "invalid_body"),
         ("k9", json!([]), 422, "invalid_body"),
+        ("k10", body(&|body| body["type"] = json!("a\u{0}b")), 400, "invalid_body"),
+        ("k11", body(&|body| body["payload"] = json!({"note": "a\u{0}b"})), 400, "invalid_body"),
     ];
     for (key, body, status, code) in cases {
         let answer = host.command_to(key, &body).await?;

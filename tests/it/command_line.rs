@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 use anyhow::Result;
-use clearfold_tests::{Databases, Host, Output, World, cents};
+use clearfold_tests::{Databases, Output, World, cents};
 use serde_json::Value;
 
 /// Runs the program, which must refuse, and gives the one line that it says.
@@ -26,17 +26,26 @@ async fn a_wrong_configuration_is_refused_with_the_remedy() -> Result<()> {
     let taken = taken.local_addr()?.to_string();
     let odd_set = odd_set.display().to_string();
     for (variable, value, said) in [
-        ("DATABASE_URL", free, "the database of DATABASE_URL (127.0.0.1:1/none) cannot be reached"),
-        ("READ_DATABASE_URL", free, "the database of READ_DATABASE_URL (127.0.0.1:1/none) cannot be reached"),
+        (
+            "DATABASE_URL",
+            free,
+            "the database of DATABASE_URL (127.0.0.1:1/none) cannot be reached: error communicating with database: Connection refused",
+        ),
+        (
+            "READ_DATABASE_URL",
+            free,
+            "the database of READ_DATABASE_URL (127.0.0.1:1/none) cannot be reached: error communicating with database: Connection refused",
+        ),
         ("DATABASE_URL", "mysql://x", "DATABASE_URL is not a PostgreSQL URL"),
         ("CHAIN_RPC_URLS", "http://127.0.0.1:1", "correct CHAIN_RPC_URLS"),
         ("CHAIN_CONTRACTS", "/none.json", "CHAIN_CONTRACTS (--contracts) names /none.json"),
         ("CHAIN_CONTRACTS", &odd_set, "the contract set names no `assets`"),
+        ("READ_DATABASE_URL", &world.databases.write_url, "give each a database of its own"),
         ("LISTEN", &taken, "LISTEN (--listen)"),
         ("MANIFEST", "/none/spin.toml", "/none/spin.toml"),
         ("RUST_LOG", "a=b=c", "RUST_LOG is not a filter"),
     ] {
-        let (mut command, _) = world.host_command()?;
+        let mut command = world.host_command()?;
         let line = refusal(command.env(variable, value))?;
         assert!(line.contains(said), "{variable}={value}: {line}");
     }
@@ -50,12 +59,12 @@ async fn a_database_that_is_not_ready_is_refused_with_the_remedy() -> Result<()>
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
                  VALUES (999, 'from the future', true, '', 0)";
     sqlx::query(newer).execute(&write).await?;
-    let (mut command, _) = world.host_command()?;
+    let mut command = world.host_command()?;
     let line = refusal(&mut command)?;
     assert!(line.contains("schema version 999") && line.contains("newer clearfold"), "{line}");
 
     world.databases = Databases::create(&world.environment).await?;
-    let (mut command, _) = world.host_command()?;
+    let mut command = world.host_command()?;
     let line = refusal(&mut command)?;
     assert!(line.contains("run `clearfold migrate`"), "{line}");
     Ok(())
@@ -65,7 +74,7 @@ async fn a_database_that_is_not_ready_is_refused_with_the_remedy() -> Result<()>
 async fn a_missing_setting_is_named() -> Result<()> {
     let world = World::new().await?;
     for variable in ["DATABASE_URL", "READ_DATABASE_URL", "CHAIN_RPC_URLS"] {
-        let (mut command, _) = world.host_command()?;
+        let mut command = world.host_command()?;
         let output = Output::of(command.env_remove(variable))?;
         let option = format!("--{}", variable.to_lowercase().replace('_', "-"));
         assert!(!output.status.success() && output.stderr.contains(&option), "{output:?}");
@@ -101,7 +110,7 @@ async fn migrate_lays_out_the_log_once() -> Result<()> {
 async fn doctor_finds_what_is_wrong_and_goes_on() -> Result<()> {
     let world = World::new().await?;
     let doctor = || -> Result<Command> {
-        let (host, _) = world.host_command()?;
+        let host = world.host_command()?;
         let mut command = Command::new(host.get_program());
         command.arg("doctor");
         for (name, value) in host.get_envs() {
@@ -138,26 +147,5 @@ async fn a_stream_is_shown_by_the_payments_id() -> Result<()> {
     let decider = std::fs::read(world.environment.component("decider-authorization"))?;
     assert_eq!(event["component_digest"], clearfold::digest::Digest::of(&decider).to_string());
     assert!(refusal(&mut show("nothing"))?.contains("there is no stream `nothing`"));
-    Ok(())
-}
-
-#[tokio::test]
-async fn the_listener_stops_at_a_fork_below_its_cursor() -> Result<()> {
-    let world = World::new().await?;
-    let host = world.host().await?;
-    world.chain.swipe(0, cents(850)).await?;
-    host.payments_when(1).await?;
-    assert!(host.stop()?.success());
-    let write = world.databases.write().await?;
-    let moved =
-        "UPDATE chain_cursor SET block_hash = sha256('another chain'), block_number = block_number - 1";
-    sqlx::query(moved).execute(&write).await?;
-    let host: Host = world.host().await?;
-    clearfold_tests::eventually("the alarm", async || {
-        Ok(host.log()?.contains("deeper than CHAIN_CONFIRMATIONS").then_some(()))
-    })
-    .await?;
-    let events: i64 = sqlx::query_scalar("SELECT count(*) FROM events").fetch_one(&write).await?;
-    assert_eq!(events, 1);
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The host dies at any moment, and no payment is lost or doubled.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -62,6 +64,17 @@ async fn a_second_host_on_the_same_databases_doubles_nothing() -> Result<()> {
         assert_eq!(sorted_facts(&host.payments_when(expected.len()).await?), expected);
     }
     consistent(&world.databases.write().await?).await
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_does_not_hold_up_the_end() -> Result<()> {
+    let world = World::new().await?;
+    let host = world.host().await?;
+    let mut half_sent = TcpStream::connect(host.address())?;
+    half_sent.write_all(b"POST /v1/commands HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")?;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(host.stop()?.success());
+    Ok(())
 }
 
 /// The laws of the log: positions and versions without a gap, and every event in its stream once.

@@ -7,31 +7,33 @@ use clearfold::clock::Clock;
 use clearfold::command::{Answer, Command, CommandError, CommandIntake, Deciders, IntakeSettings};
 use clearfold::digest::Digest;
 use clearfold::event_store::{Append, EventStore, NewEvent, StoreError, StreamAppend};
+use clearfold::parts::Parts;
 use clearfold::runtime::{Decider, HandlerEngine, Limits};
 use clearfold_kernel::Timestamp;
 use clearfold_tests::{Databases, Environment};
 use tokio::task::JoinSet;
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 const ACCOUNT: &str = "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-async fn store() -> Result<(Environment, EventStore)> {
+pub async fn store() -> Result<(Environment, EventStore)> {
     let environment = Environment::read()?;
     let databases = Databases::migrated(&environment).await?;
     Ok((environment, EventStore::open(databases.write().await?).await?))
 }
 
-fn intake(environment: &Environment, store: &EventStore) -> Result<CommandIntake> {
+/// An intake, and its writers, which end when they are dropped.
+fn intake(environment: &Environment, store: &EventStore) -> Result<(CommandIntake, Parts)> {
     let engine = Arc::new(HandlerEngine::new(Limits::default())?);
     let wasm = std::fs::read(environment.component("decider-authorization"))?;
     let decider = Decider::load(&engine, "decider-authorization", &wasm)?;
     let deciders = Deciders::from([(decider.aggregate().to_owned(), Arc::new(decider))]);
     let settings = IntakeSettings { queue_length: 256, batch_size: 16 };
-    Ok(CommandIntake::start(store, deciders, &Clock::system(), settings, &TaskTracker::new()))
+    let mut parts = Parts::default();
+    Ok((CommandIntake::start(store, deciders, &Clock::system(), settings, &mut parts), parts))
 }
 
-fn swipe(key: &str, id: &str, minor: &str) -> Command {
+pub fn swipe(key: &str, id: &str, minor: &str) -> Command {
     let hash = format!("0x{}", "11".repeat(32));
     let payload = serde_json::json!({
         "account": ACCOUNT, "amount": {"minor": minor, "asset": "EURe", "decimals": 18},
@@ -102,7 +104,7 @@ async fn many_at_once_through_two_intakes_each_acts_once() -> Result<()> {
     for number in 0..60 {
         // Every command is sent three times, through both.
         for copy in 0..3 {
-            let (intake, id) = (intakes[copy % 2].clone(), format!("p{number}"));
+            let (intake, id) = (intakes[copy % 2].0.clone(), format!("p{number}"));
             waiting.spawn(async move {
                 let command = swipe(&format!("k{id}"), &id, "850");
                 loop {
@@ -129,7 +131,7 @@ async fn many_at_once_through_two_intakes_each_acts_once() -> Result<()> {
 #[tokio::test]
 async fn a_repeat_hears_what_the_first_heard_even_a_refusal() -> Result<()> {
     let (environment, store) = store().await?;
-    let intake = intake(&environment, &store)?;
+    let (intake, _parts) = intake(&environment, &store)?;
     let refused = intake.submit(swipe("k1", "p1", "0")).await?;
     assert!(matches!(&refused, Answer::Rejected { code, .. } if code == "amount_not_positive"));
     assert_eq!(intake.submit(swipe("k1", "p1", "0")).await?, refused);
@@ -151,6 +153,62 @@ async fn the_database_itself_refuses_what_no_type_allows() -> Result<()> {
     ] {
         let refused = sqlx::query(statement).execute(store.pool()).await;
         assert!(matches!(&refused, Err(sqlx::Error::Database(_))), "{statement}: {refused:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_acts_once_whatever_account_it_is_sent_for() -> Result<()> {
+    let (environment, store) = store().await?;
+    let (intake, _parts) = intake(&environment, &store)?;
+    let mut refused = 0;
+    for account in 1..=9_u8 {
+        let mut command = swipe("same", &format!("p{account}"), "850");
+        command.routing_key = format!("0x{account:040x}");
+        command.payload =
+            String::from_utf8(command.payload)?.replace(ACCOUNT, &command.routing_key).into_bytes();
+        match intake.submit(command).await {
+            Ok(Answer::Accepted { .. }) => {}
+            Err(CommandError::KeyReused { .. }) => refused += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(refused, 8);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stream_stays_with_its_account() -> Result<()> {
+    let (environment, store) = store().await?;
+    let (intake, _parts) = intake(&environment, &store)?;
+    assert!(matches!(intake.submit(swipe("k1", "p1", "850")).await?, Answer::Accepted { .. }));
+    for account in 1..=9_u8 {
+        let mut command = swipe(&format!("k1-{account}"), "p1", "850");
+        command.routing_key = format!("0x{account:040x}");
+        let refused = intake.submit(command).await;
+        assert!(matches!(refused, Err(CommandError::AccountMismatch { .. })), "{refused:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_database_cannot_hold_fails_alone() -> Result<()> {
+    let (environment, store) = store().await?;
+    let (intake, _parts) = intake(&environment, &store)?;
+    let mut waiting = JoinSet::new();
+    for number in 0..20 {
+        let intake = intake.clone();
+        let mut command = swipe(&format!("k{number}"), &format!("p{number}"), "850");
+        if number == 7 {
+            command.idempotency_key = "k\0".into();
+        }
+        waiting.spawn(async move { (number, intake.submit(command).await) });
+    }
+    while let Some(answer) = waiting.join_next().await {
+        match answer? {
+            (7, refused) => assert!(matches!(refused, Err(CommandError::Unstorable(_))), "{refused:?}"),
+            (_, answer) => assert!(matches!(answer?, Answer::Accepted { .. })),
+        }
     }
     Ok(())
 }

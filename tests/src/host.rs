@@ -1,9 +1,9 @@
 //! The host as a process of its own: started, asked, stopped, killed.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -37,9 +37,29 @@ pub struct Output {
 }
 
 impl Output {
-    /// Runs a program to its end.
+    /// Runs a program to its end, which must come within a minute.
     pub fn of(command: &mut Command) -> Result<Self> {
-        let output = command.stdin(Stdio::null()).output()?;
+        const PATIENCE_S: u64 = 60;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let pid = pid(&child)?;
+        let (ended, waiting) = mpsc::channel::<()>();
+        let watch = std::thread::spawn(move || {
+            let late =
+                waiting.recv_timeout(Duration::from_secs(PATIENCE_S)) == Err(mpsc::RecvTimeoutError::Timeout);
+            if late {
+                // It may end at this very moment, and then there is nobody to kill.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            late
+        });
+        let output = child.wait_with_output()?;
+        drop(ended);
+        if watch.join().is_ok_and(|late| late) {
+            bail!(
+                "{command:?} did not end within {PATIENCE_S} s:\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
         Ok(Self {
             status: output.status,
             stdout: String::from_utf8(output.stdout)?,
@@ -49,14 +69,13 @@ impl Output {
 }
 
 impl Host {
-    /// The program, configured to follow a chain and answer at a free address.
+    /// The program, configured to follow a chain and listen where there is room.
     pub fn command(
         environment: &Environment,
         databases: &Databases,
         rpc_url: &str,
         contracts: &Path,
-    ) -> Result<(Command, String)> {
-        let address = free_address()?;
+    ) -> Result<Command> {
         let mut command = Command::new(&environment.host);
         command
             .arg("up")
@@ -66,30 +85,36 @@ impl Host {
             .env("CHAIN_CONTRACTS", contracts)
             .env("CHAIN_CONFIRMATIONS", "0")
             .env("CHAIN_POLL_INTERVAL_MS", "50")
-            .env("LISTEN", &address)
+            .env("LISTEN", "127.0.0.1:0")
             .env("MANIFEST", environment.root.join("spin.toml"))
             .env("LOG_FORMAT", "json")
             .env("RUST_LOG", "info,clearfold=debug,sqlx=warn");
-        Ok((command, address))
+        Ok(command)
     }
 
     /// Starts the program and waits until it answers.
-    pub async fn start(mut command: Command, address: String, log: PathBuf) -> Result<Self> {
+    pub async fn start(mut command: Command, log: PathBuf) -> Result<Self> {
+        // The log may hold the addresses of earlier lives.
+        let begin = usize::try_from(std::fs::metadata(&log).map_or(0, |metadata| metadata.len()))?;
         let file = File::options().create(true).append(true).open(&log)?;
         let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
         let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
-        let mut host = Self { child, address, log, client };
-        host.ready().await?;
+        let mut host = Self { child, address: String::new(), log, client };
+        host.ready(begin).await?;
         Ok(host)
     }
 
-    async fn ready(&mut self) -> Result<()> {
-        let url = self.url("/healthz");
+    /// Waits for the line that says where the host listens.
+    async fn ready(&mut self, begin: usize) -> Result<()> {
         for _ in 0..600 {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the host ended with {status}:\n{}", self.log()?);
             }
-            if self.client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            let log = self.log()?;
+            let lines = log.get(begin..).unwrap_or_default().lines();
+            let mut lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            if let Some(line) = lines.find(|line| line["message"] == "listening") {
+                self.address = line["address"].as_str().context("it listens nowhere")?.to_owned();
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -99,6 +124,12 @@ impl Host {
 
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Everything that it wrote, over all its lives.
@@ -151,8 +182,7 @@ impl Host {
 
     /// SIGTERM, and how it ended.
     pub fn stop(mut self) -> Result<ExitStatus> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("no process")?;
-        kill_process(pid, Signal::TERM)?;
+        kill_process(pid(&self.child)?, Signal::TERM)?;
         Ok(self.child.wait()?)
     }
 }
@@ -176,6 +206,6 @@ impl Answer {
     }
 }
 
-fn free_address() -> Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+fn pid(child: &Child) -> Result<Pid> {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("no process")
 }

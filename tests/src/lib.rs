@@ -1,17 +1,19 @@
 //! The harness: a chain, databases and the host, all real, each test its own.
 //!
-//! What it needs is installed and named by `cargo xtask test`; nothing here is faked.
+//! What it needs is installed and named by `cargo xtask test`; nothing here is faked but faults.
 
 mod broken;
 mod databases;
 mod environment;
 mod host;
+mod rpc;
 mod world;
 
-pub use broken::broken_component;
+pub use broken::{broken_component, deaf_translator};
 pub use databases::Databases;
 pub use environment::Environment;
 pub use host::{Answer, Host, Output};
+pub use rpc::{Faults, FaultyRpc};
 pub use world::{World, cents};
 
 use std::future::Future;

@@ -41,13 +41,13 @@ impl World {
 
     /// A host on this world that is configured a little differently.
     pub async fn host_with(&self, configure: impl FnOnce(&mut Command)) -> Result<Host> {
-        let (mut command, address) = self.host_command()?;
+        let mut command = self.host_command()?;
         configure(&mut command);
-        Host::start(command, address, self.file("host.log")).await
+        Host::start(command, self.file("host.log")).await
     }
 
-    /// The program as it would be started, and where it would answer.
-    pub fn host_command(&self) -> Result<(Command, String)> {
+    /// The program as it would be started.
+    pub fn host_command(&self) -> Result<Command> {
         Host::command(&self.environment, &self.databases, &self.anvil.rpc_url, &self.contracts)
     }
 
