@@ -121,6 +121,12 @@ async fn doctor_finds_what_is_wrong_and_goes_on() -> Result<()> {
     let healthy = Output::of(&mut doctor()?)?;
     assert!(healthy.status.success(), "{healthy:?}");
     assert_eq!(healthy.stdout.lines().filter(|line| line.starts_with("ok")).count(), 5);
+    let mut unset = doctor()?;
+    for variable in ["DATABASE_URL", "READ_DATABASE_URL", "CHAIN_RPC_URLS"] {
+        unset.env_remove(variable);
+    }
+    let unset = Output::of(&mut unset)?;
+    assert_eq!(unset.stdout.lines().filter(|line| line.contains("is not set")).count(), 3, "{unset:?}");
     let ill = Output::of(doctor()?.env("CHAIN_RPC_URLS", "http://127.0.0.1:1"))?;
     assert!(!ill.status.success());
     let wrong: Vec<&str> = ill.stdout.lines().filter(|line| line.starts_with("wrong")).collect();

@@ -1,12 +1,15 @@
 //! `clearfold doctor`: looks at everything that `up` needs, one after the other, and goes on when something is wrong.
 
-use anyhow::{Context, bail};
+use std::net::SocketAddr;
+
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use tokio::net::TcpListener;
+use url::Url;
 
 use super::{contracts, load};
 use crate::chain::{Rpc, Survey};
-use crate::config::Host;
+use crate::config::{Contracts, ManifestFile};
 use crate::database::{self, Store};
 use crate::event_store::EventStore;
 use crate::runtime::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
@@ -14,8 +17,22 @@ use crate::telemetry::chain;
 
 #[derive(Debug, Args)]
 pub(super) struct Doctor {
+    /// The write store
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// The read store
+    #[arg(long, env = "READ_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    read_database_url: Option<String>,
+    /// The chain's JSON-RPC endpoints, separated by commas
+    #[arg(long, env = "CHAIN_RPC_URLS", hide_env_values = true, value_name = "URLS", value_delimiter = ',')]
+    chain_rpc_urls: Vec<Url>,
+    /// Where the API would listen
+    #[arg(long, env = "LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9100")]
+    listen: SocketAddr,
     #[command(flatten)]
-    host: Host,
+    contracts: Contracts,
+    #[command(flatten)]
+    manifest: ManifestFile,
 }
 
 /// What was found, or what is wrong and how to mend it.
@@ -23,15 +40,14 @@ type Finding = anyhow::Result<String>;
 
 impl Doctor {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let host = &self.host;
-        let components = components(host);
+        let components = self.components();
         let chain_id = components.as_ref().ok().map(|(_, chain_id)| *chain_id);
         let findings = [
             ("manifest and components", components.map(|(found, _)| found)),
-            ("write store", database(Store::Write, &host.databases.database_url).await),
-            ("read store", database(Store::Read, &host.databases.read_database_url).await),
-            ("chain", follow(host, chain_id).await),
-            ("address", address(host).await),
+            ("write store", database(Store::Write, self.database_url.as_deref()).await),
+            ("read store", database(Store::Read, self.read_database_url.as_deref()).await),
+            ("chain", self.follow(chain_id).await),
+            ("address", self.address().await),
         ];
         let mut wrong = 0_usize;
         for (what, finding) in findings {
@@ -48,29 +64,55 @@ impl Doctor {
         }
         Ok(())
     }
-}
 
-/// What was found, and the chain that the contract set is for.
-fn components(host: &Host) -> anyhow::Result<(String, u64)> {
-    let manifest = load::manifest(&host.manifest.manifest, None)?;
-    let (contracts, contracts_name) = contracts::read(&host.chain.contracts)?;
-    let handlers = load::handlers(&manifest, &contracts, &contracts_name)?;
-    let runtime = EdgeRuntime::new(EdgeLimits::default())?;
-    for trigger in &manifest.http {
-        let wasm = load::wasm(&manifest, &trigger.component)?;
-        let nowhere = InProcessApi { authorities: Vec::new(), router: axum::Router::new() };
-        runtime.load(&trigger.component, &wasm, Default::default(), Vec::new(), nowhere)?;
+    /// What was found, and the chain that the contract set is for.
+    fn components(&self) -> anyhow::Result<(String, u64)> {
+        let manifest = load::manifest(&self.manifest.manifest, None)?;
+        let (contracts, contracts_name) = contracts::read(&self.contracts)?;
+        let handlers = load::handlers(&manifest, &contracts, &contracts_name)?;
+        let runtime = EdgeRuntime::new(EdgeLimits::default())?;
+        for trigger in &manifest.http {
+            let wasm = load::wasm(&manifest, &trigger.component)?;
+            let nowhere = InProcessApi { authorities: Vec::new(), router: axum::Router::new() };
+            runtime.load(&trigger.component, &wasm, Default::default(), Vec::new(), nowhere)?;
+        }
+        let found = format!(
+            "{} handlers and {} HTTP components fit; translator {}",
+            manifest.handlers.len(),
+            manifest.http.len(),
+            handlers.translator.id()
+        );
+        Ok((found, handlers.selection.chain_id))
     }
-    let found = format!(
-        "{} handlers and {} HTTP components fit; translator {}",
-        manifest.handlers.len(),
-        manifest.http.len(),
-        handlers.translator.id()
-    );
-    Ok((found, handlers.selection.chain_id))
+
+    async fn follow(&self, chain_id: Option<u64>) -> Finding {
+        let chain_id =
+            chain_id.context("which chain it must be is in the contract set; mend the components first")?;
+        ensure!(
+            !self.chain_rpc_urls.is_empty(),
+            "CHAIN_RPC_URLS (--chain-rpc-urls) is not set; give the chain's endpoints"
+        );
+        let Survey { head, unreachable } = Rpc::new(&self.chain_rpc_urls, chain_id).survey().await?;
+        let found = format!("chain id {chain_id}, head {head}");
+        if unreachable.is_empty() {
+            return Ok(found);
+        }
+        Ok(format!("{found}; of CHAIN_RPC_URLS does not answer: {}", unreachable.join("; ")))
+    }
+
+    async fn address(&self) -> Finding {
+        TcpListener::bind(self.listen).await.with_context(|| {
+            format!(
+                "LISTEN (--listen) {} cannot be used; stop what listens there, or give another",
+                self.listen
+            )
+        })?;
+        Ok(format!("{} is free", self.listen))
+    }
 }
 
-async fn database(store: Store, url: &str) -> Finding {
+async fn database(store: Store, url: Option<&str>) -> Finding {
+    let url = url.with_context(|| format!("{} is not set; give the database's URL", store.variable()))?;
     let pool = database::connect(store, url, 1).await?;
     database::check_schema(store, &pool).await?;
     if store == Store::Read {
@@ -78,22 +120,4 @@ async fn database(store: Store, url: &str) -> Finding {
     }
     let partitions = EventStore::open(pool).await?.partition_count();
     Ok(format!("reachable, schema current, {partitions} partitions"))
-}
-
-async fn follow(host: &Host, chain_id: Option<u64>) -> Finding {
-    let chain_id =
-        chain_id.context("which chain it must be is in the contract set; mend the components first")?;
-    let Survey { head, unreachable } = Rpc::new(&host.chain.chain_rpc_urls, chain_id).survey().await?;
-    let found = format!("chain id {chain_id}, head {head}");
-    if unreachable.is_empty() {
-        return Ok(found);
-    }
-    Ok(format!("{found}; of CHAIN_RPC_URLS does not answer: {}", unreachable.join("; ")))
-}
-
-async fn address(host: &Host) -> Finding {
-    TcpListener::bind(host.listen).await.with_context(|| {
-        format!("LISTEN (--listen) {} cannot be used; stop what listens there, or give another", host.listen)
-    })?;
-    Ok(format!("{} is free", host.listen))
 }
