@@ -68,11 +68,11 @@ mod tests {
     #[test]
     fn a_refused_range_is_halved_down_to_one_block() {
         let mut pace = Pace::new(1_000, 100);
-        let mut asked = Vec::new();
-        while asked.last() != Some(&1) {
-            asked.push(pace.range());
-            pace.failed(Some(pace.range()));
-        }
+        let asked = [(); 10].map(|()| {
+            let range = pace.range();
+            pace.failed(Some(range));
+            range
+        });
         assert_eq!(asked, [1_000, 500, 250, 125, 62, 31, 15, 7, 3, 1]);
         assert_eq!((pace.range(), pace.pause_ms()), (1, 100));
     }
