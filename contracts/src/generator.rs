@@ -81,7 +81,7 @@ async fn clear(network: Option<CardNetwork>) {
     let mut away = Once::default();
     loop {
         ticks.tick().await;
-        away.report("nothing is cleared for now", network.clear_due().await);
+        away.report("clearings wait", network.clear_due().await);
     }
 }
 

@@ -24,7 +24,7 @@ impl Pace {
         Self { max_range, poll_interval_ms, range: max_range, reads: 0, failures: 0 }
     }
 
-    /// Blocks in one range at the most, for now.
+    /// The most blocks that the next range may have.
     pub(super) fn range(&self) -> u64 {
         self.range
     }

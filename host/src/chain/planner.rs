@@ -11,7 +11,7 @@ pub(super) struct View {
     pub head: u64,
     /// How many blocks must lie on top of one before it counts.
     pub confirmations: u64,
-    /// Blocks in one range at the most, for now.
+    /// The most blocks that the next range may have.
     pub max_range: u64,
 }
 
