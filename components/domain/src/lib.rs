@@ -8,7 +8,10 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod authorization;
+pub mod checks;
 pub mod gnosis_pay;
+pub mod network;
 pub mod payments;
+pub mod policy;
 #[cfg(feature = "schema")]
 pub mod schema;

@@ -8,6 +8,7 @@
 mod chain;
 mod decider;
 mod fx;
+mod id;
 mod message;
 mod money;
 mod projector;
@@ -19,6 +20,7 @@ mod translator;
 pub use chain::{Address, ChainSource, Hash, InvalidHex};
 pub use decider::{CommandContext, Decided, Decider, Outcome, Rejection, Turn, decide_turn, evolve_state};
 pub use fx::{Conversion, FxError, Rate};
+pub use id::{ExternalId, InvalidId};
 #[doc(hidden)]
 pub use message::internals as message_internals;
 pub use message::{Encoded, Message, MessageType, Superseded, Undecodable};

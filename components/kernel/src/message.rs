@@ -44,13 +44,21 @@ pub enum Undecodable {
 impl Undecodable {
     /// The stable code under which a caller is told.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::UnknownType(..) => "unknown_type",
             Self::UnknownVersion(..) => "unknown_schema_version",
-            Self::Malformed(..) => "malformed_payload",
+            Self::Malformed(_, _, detail) => code_of(detail),
         }
     }
+}
+
+/// The code of a payload that does not fit. A value type that knows better what is wrong puts its own code in front
+/// of its error: serde hands on nothing but the text.
+fn code_of(detail: &str) -> &'static str {
+    const OF_VALUES: [&str; 4] = ["amount_negative", "amount_too_precise", "amount_too_large", "invalid_id"];
+    let told = detail.split(':').next().unwrap_or_default();
+    OF_VALUES.into_iter().find(|code| *code == told).unwrap_or("malformed_payload")
 }
 
 /// A closed set of messages: the commands of a decider, or its events. Made by [`messages!`](crate::messages).

@@ -16,8 +16,16 @@ pub enum MoneyError {
         "`{0}` is not an amount in minor units: expected decimal digits without sign, point or leading zeros"
     )]
     NotDecimal(String),
+    /// The text has a minus sign.
+    #[error(
+        "amount_negative: `{0}` is below zero; give a positive amount, the command says which way it moves"
+    )]
+    Negative(String),
+    /// The text has digits behind a point.
+    #[error("amount_too_precise: `{0}` is finer than the asset's smallest unit; give whole minor units")]
+    TooPrecise(String),
     /// The result does not fit.
-    #[error("the amount exceeds 2^128 - 1 minor units")]
+    #[error("amount_too_large: the amount exceeds 2^128 - 1 minor units")]
     Overflow,
     /// The result would be negative.
     #[error("the amount would fall below zero")]
@@ -72,10 +80,22 @@ impl FromStr for Minor {
     fn from_str(text: &str) -> Result<Self, MoneyError> {
         let plain = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
         if !plain || (text.len() > 1 && text.starts_with('0')) {
-            return Err(MoneyError::NotDecimal(text.to_owned()));
+            return Err(not_plain(text));
         }
         // Only digits are left, so the one way to fail is size.
         text.parse().map(Self).map_err(|_| MoneyError::Overflow)
+    }
+}
+
+/// Says what is wrong with a number that is not just digits.
+fn not_plain(text: &str) -> MoneyError {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+    match (text.strip_prefix('-'), text.split_once('.')) {
+        (Some(number), _) if number.split('.').all(digits) => MoneyError::Negative(text.to_owned()),
+        (None, Some((whole, fraction))) if digits(whole) && digits(fraction) => {
+            MoneyError::TooPrecise(text.to_owned())
+        }
+        _ => MoneyError::NotDecimal(text.to_owned()),
     }
 }
 

@@ -9,7 +9,9 @@ use schemars::generate::{Contract, SchemaSettings};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use crate::{Address, Amount, Asset, Decider, Encoded, Hash, Message, Minor, Timestamp, Undecodable};
+use crate::{
+    Address, Amount, Asset, Decider, Encoded, ExternalId, Hash, Message, Minor, Rate, Timestamp, Undecodable,
+};
 
 /// One message of that type as JSON, for its readers. Written by hand, so that it also tests the type.
 pub trait Example {
@@ -153,6 +155,18 @@ value_type!(Amount, |generator| {
     schema.insert("required".into(), json!(["minor", "asset", "decimals"]));
     schema
 });
+
+value_type!(ExternalId, |_generator| json_schema!({
+    "description": "An id as its maker writes it: printable ASCII without a space.",
+    "type": "string",
+    "pattern": "^[!-~]{1,128}$",
+}));
+
+value_type!(Rate, |_generator| json_schema!({
+    "description": "A positive decimal number, exact: units of one currency for one unit of another.",
+    "type": "string",
+    "pattern": "^(0|[1-9][0-9]*)(\\.[0-9]+)?$",
+}));
 
 value_type!(Address, |generator| hexadecimal(generator, "The address of a contract or an account.", 40));
 value_type!(Hash, |generator| hexadecimal(generator, "The hash of a block or a transaction.", 64));

@@ -1,0 +1,79 @@
+//! How long a hold lives without a clearing: a table by network and merchant category.
+//!
+//! The interval is written into the authorization when it is requested, so a later change of the table moves no
+//! hold that stands. The timer that ends one is durable and lives elsewhere.
+
+use crate::network::{MerchantCategory, Network};
+
+const DAY_S: u64 = 24 * 60 * 60;
+
+/// An exception: categories from the first to the last of a range.
+struct Exception {
+    network: Network,
+    categories: [u16; 2],
+    days: u64,
+}
+
+const fn exception(network: Network, first: u16, last: u16, days: u64) -> Exception {
+    Exception { network, categories: [first, last], days }
+}
+
+/// Days for what no exception names.
+const fn usual_days(network: Network) -> u64 {
+    match network {
+        Network::Visa => 7,
+        Network::Mastercard => 7,
+    }
+}
+
+/// Where the goods or the final price come later. Source: the networks' published validity of authorizations
+/// (5 days for goods at the counter up to 31 for lodging, vehicles and cruises).
+const EXCEPTIONS: [Exception; 12] = [
+    exception(Network::Visa, 3351, 3441, 31),       // car rental companies
+    exception(Network::Visa, 3501, 3999, 31),       // hotels by name
+    exception(Network::Visa, 4411, 4411, 31),       // cruise lines
+    exception(Network::Visa, 7011, 7011, 31),       // lodging
+    exception(Network::Visa, 7512, 7512, 31),       // car rental
+    exception(Network::Visa, 5411, 5411, 5),        // grocery stores
+    exception(Network::Mastercard, 3351, 3441, 30), // car rental companies
+    exception(Network::Mastercard, 3501, 3999, 30), // hotels by name
+    exception(Network::Mastercard, 4411, 4411, 30), // cruise lines
+    exception(Network::Mastercard, 7011, 7011, 30), // lodging
+    exception(Network::Mastercard, 7512, 7512, 30), // car rental
+    exception(Network::Mastercard, 5411, 5411, 5),  // grocery stores
+];
+
+/// How long a hold for a payment in that category lives, in seconds.
+#[must_use]
+pub fn interval_s(network: Network, category: MerchantCategory) -> u64 {
+    let special = EXCEPTIONS.iter().find(|exception| {
+        let [first, last] = exception.categories;
+        exception.network == network && (first..=last).contains(&category.get())
+    });
+    special.map_or(usual_days(network), |exception| exception.days).saturating_mul(DAY_S)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn days(network: Network, category: u16) -> u64 {
+        interval_s(network, MerchantCategory::new(category).unwrap()) / DAY_S
+    }
+
+    #[test]
+    fn the_interval_depends_on_network_and_category() {
+        assert_eq!(days(Network::Visa, 5812), 7);
+        assert_eq!(days(Network::Visa, 7011), 31);
+        assert_eq!(days(Network::Visa, 3640), 31);
+        assert_eq!(days(Network::Mastercard, 7011), 30);
+        assert_eq!(days(Network::Mastercard, 5411), 5);
+    }
+
+    #[test]
+    fn every_interval_is_between_5_and_31_days() {
+        for network in [Network::Visa, Network::Mastercard] {
+            assert!((0..=9999).all(|category| (5..=31).contains(&days(network, category))));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! How far a clearing may exceed what was authorized before it is flagged: a table by merchant category.
+//!
+//! A clearing always posts, whatever its amount: the merchant was paid. The tolerance only says whether somebody
+//! should look at it.
+
+use clearfold_kernel::Minor;
+
+use crate::network::MerchantCategory;
+
+/// Categories from the first to the last of a range, and their tolerance in hundredths.
+struct Tolerance {
+    categories: [u16; 2],
+    percent: u8,
+}
+
+const fn tolerance(first: u16, last: u16, percent: u8) -> Tolerance {
+    Tolerance { categories: [first, last], percent }
+}
+
+const TOLERANCES: [Tolerance; 6] = [
+    tolerance(5812, 5814, 20), // restaurants, bars, fast food: the tip
+    tolerance(4121, 4121, 20), // taxis: the tip
+    tolerance(3501, 3999, 15), // hotels by name
+    tolerance(7011, 7011, 15), // lodging: the minibar
+    tolerance(3351, 3441, 15), // car rental companies: fuel
+    tolerance(7512, 7512, 15), // car rental
+];
+
+/// Hundredths of the authorized amount by which clearings may exceed it. Nothing where the category is unknown.
+#[must_use]
+pub fn percent(category: Option<MerchantCategory>) -> u8 {
+    let Some(category) = category else { return 0 };
+    let known = TOLERANCES.iter().find(|tolerance| {
+        let [first, last] = tolerance.categories;
+        (first..=last).contains(&category.get())
+    });
+    known.map_or(0, |tolerance| tolerance.percent)
+}
+
+/// Whether clearings may exceed an authorized amount by that much without a flag. Exact: nothing is rounded.
+#[must_use]
+pub fn tolerates(category: Option<MerchantCategory>, authorized: Minor, excess: Minor) -> bool {
+    // Amounts are below 2^128: the products fit 256 bits, here as a pair of halves.
+    let allowed = wide_product(authorized.get(), u128::from(percent(category)));
+    wide_product(excess.get(), 100) <= allowed
+}
+
+/// The product's high and low 128 bits, for a factor below 2^64.
+fn wide_product(amount: u128, factor: u128) -> (u128, u128) {
+    let mask = u128::from(u64::MAX);
+    let low = (amount & mask).saturating_mul(factor);
+    let middle = (amount >> 64).saturating_mul(factor).saturating_add(low >> 64);
+    (middle >> 64, (middle << 64) | (low & mask))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tolerates_at(category: u16, authorized: u128, excess: u128) -> bool {
+        tolerates(MerchantCategory::new(category), Minor::new(authorized), Minor::new(excess))
+    }
+
+    #[test]
+    fn a_restaurant_may_add_a_fifth_and_not_a_unit_more() {
+        assert!(tolerates_at(5812, 1000, 200));
+        assert!(!tolerates_at(5812, 1000, 201));
+        assert!(tolerates_at(7011, 1000, 150));
+        assert!(!tolerates_at(7011, 1000, 151));
+        assert!(!tolerates_at(5411, 1000, 1));
+    }
+
+    #[test]
+    fn a_tolerance_is_never_rounded_up_and_never_overflows() {
+        assert!(!tolerates_at(5812, 4, 1));
+        assert!(tolerates_at(5812, 5, 1));
+        assert!(tolerates_at(5812, u128::MAX, u128::MAX / 5));
+        assert!(!tolerates_at(5812, u128::MAX, u128::MAX / 5 + 1));
+    }
+}
