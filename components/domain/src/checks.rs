@@ -39,6 +39,12 @@ pub fn routed_to(account: Address, context: &CommandContext) -> Result<(), Rejec
     Err(Rejection::new("account_mismatch", detail))
 }
 
+/// The account that a command is for, where it does not name one itself.
+pub fn account(context: &CommandContext) -> Result<Address, Rejection> {
+    let error = |error| Rejection::new("account_mismatch", format!("the routing key is no account: {error}"));
+    context.routing_key.parse().map_err(error)
+}
+
 /// An amount that can be moved: of a known asset in its own scale, above zero, and not too large.
 pub fn sound(amount: &Amount) -> Result<KnownAsset, Rejection> {
     let asset = known(&amount.asset)?;

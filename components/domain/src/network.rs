@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use clearfold_kernel::{Amount, Asset, Conversion, ExternalId, FxError, Rate};
+use clearfold_kernel::{Amount, Asset, Conversion, ExternalId, FxError, Minor, Rate};
 use serde::{Deserialize, Serialize};
 
 use crate::policy::assets::KnownAsset;
@@ -125,6 +125,17 @@ impl Presented {
     pub fn charge(&self, asset: KnownAsset) -> Result<Conversion, FxError> {
         self.rate.convert(&self.amount, &Asset::from(asset), asset.charge_decimals)
     }
+}
+
+/// What a conversion's rounding took from the exact amount or gave to it. The rounding account settles it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Residue {
+    /// What the exact amount was more than the charge.
+    pub over: Minor,
+    /// What the exact amount was less than the charge.
+    pub under: Minor,
 }
 
 #[cfg(feature = "schema")]

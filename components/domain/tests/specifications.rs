@@ -12,6 +12,9 @@ use clearfold_spec::{NativeDecider, NativeProjector, NativeTranslator, Specifica
 #[test]
 fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_clearings.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_funding.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_disputes.yaml"));
 }
 
 #[test]

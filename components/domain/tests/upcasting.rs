@@ -48,8 +48,9 @@ fn a_clearing_of_version_1_is_known_by_its_whole_amount() {
 
 #[test]
 fn a_clearing_of_version_1_that_exceeded_the_hold_leaves_nothing_of_it() {
-    let [event] = &decided("c2", "10")[..] else { panic!("one clearing, one event") };
-    assert_eq!(event.schema_version, 2);
+    let [event, over_captured] = &decided("c2", "10")[..] else { panic!("a clearing, and its excess") };
+    assert_eq!(over_captured.kind, "OverCaptured");
+    assert_eq!(event.schema_version, 3);
     let event = Event::decode(&event.kind, event.schema_version, &event.payload).unwrap();
     let Event::ClearingPosted(clearing) = event else { panic!("not a clearing: {event:?}") };
     assert_eq!((clearing.against_hold.get(), clearing.beyond_hold.get()), (0, 10));
@@ -79,7 +80,7 @@ fn a_clearing_of_version_1_is_projected_whole_and_shown_in_the_newest_version() 
     };
     assert_eq!(cell("payment", 0, "cleared_minor"), Value::Numeric("900".into()));
     assert_eq!(cell("account_asset", 0, "cleared_minor"), Value::Numeric("900".into()));
-    assert_eq!(cell("payment_event", 1, "schema_version"), Value::Integer(2));
+    assert_eq!(cell("payment_event", 1, "schema_version"), Value::Integer(3));
     let Value::Json(shown) = cell("payment_event", 1, "data") else { panic!("a timeline shows JSON") };
     assert!(shown.contains(r#""against_hold":"900","beyond_hold":"0""#), "{shown}");
 }

@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+mod auditor;
 mod chain;
 mod decider;
 mod fx;
@@ -17,6 +18,7 @@ pub mod schema;
 mod timestamp;
 mod translator;
 
+pub use auditor::{Auditor, Invariant, Violation};
 pub use chain::{Address, ChainSource, Hash, InvalidHex};
 pub use decider::{CommandContext, Decided, Decider, Outcome, Rejection, Turn, decide_turn, evolve_state};
 pub use fx::{Conversion, FxError, Rate};

@@ -3,14 +3,22 @@
 use clearfold_kernel::schema::Example;
 use serde_json::{Value, json};
 
-use super::messages::{
-    ClearingPosted, PresentClearing, RecordRefund, RecordSwipe, RefundUnlinked, SwipeRecorded,
+use super::messages::*;
+use super::superseded::{
+    ClearingPostedV1, ClearingPostedV2, PresentClearingV1, RecordRefundV1, RefundUnlinkedV1,
 };
-use super::superseded::ClearingPostedV1;
 
 const ACCOUNT: &str = "0x7b5e3f2a9c4d1e8f60a7b3c2d5e4f1a09b8c7d6e";
-const IN_BLOCK_AT: &str = "2026-11-22T10:15:30.000Z";
+const TRANSACTION: &str = "0x9a8b7c6d5e4f30213243546576879809a1b2c3d4e5f60718293a4b5c6d7e8f90";
+const REQUESTED_AT: &str = "2026-11-22T10:15:30.000Z";
+const DECIDED_AT: &str = "2026-11-22T10:15:30.120Z";
+const EXPIRES_AT: &str = "2026-11-29T10:15:30.120Z";
 const PRESENTED_AT: &str = "2026-11-23T02:00:00.000Z";
+
+/// 8.50, 0.50, 2.17 EURe.
+const SWIPED: &str = "8500000000000000000";
+const EXCESS: &str = "500000000000000000";
+const REFUNDED: &str = "2170000000000000000";
 
 fn euro(minor: &str) -> Value {
     json!({"minor": minor, "asset": "EURe", "decimals": 18})
@@ -21,79 +29,246 @@ fn source(log_index: u64) -> Value {
         "chain_id": 100,
         "block_hash": "0x1fd2c6b0a7e94835d2c1b0a9f8e7d6c5b4a3928170f6e5d4c3b2a190f8e7d6c5",
         "block_number": 46587245,
-        "transaction_hash": "0x9a8b7c6d5e4f30213243546576879809a1b2c3d4e5f60718293a4b5c6d7e8f90",
+        "transaction_hash": TRANSACTION,
         "log_index": log_index,
     })
 }
 
+fn merchant() -> Value {
+    json!({"id": "526567002107", "name": "Caffe Sicilia", "category": "5812", "country": "IT"})
+}
+
+/// The members of both.
+fn with(mut members: Value, more: Value) -> Value {
+    if let (Value::Object(members), Value::Object(more)) = (&mut members, more) {
+        members.extend(more);
+    }
+    members
+}
+
+/// An event of a payment that the network asked for.
+fn of_payment(more: Value) -> Value {
+    with(json!({"account": ACCOUNT, "card_id": "card-1", "merchant_id": "526567002107"}), more)
+}
+
 fn seen_on_chain(minor: &str, log_index: u64) -> Value {
-    json!({
+    let source = source(log_index);
+    json!({"account": ACCOUNT, "amount": euro(minor), "source": source, "occurred_at": REQUESTED_AT})
+}
+
+fn refund() -> Value {
+    let origin = json!({"chain": source(7)});
+    json!({"account": ACCOUNT, "amount": euro(REFUNDED), "origin": origin, "occurred_at": REQUESTED_AT})
+}
+
+/// An example is an expression of JSON.
+macro_rules! examples {
+    ($($(#[$doc:meta])* $message:ident: $example:expr),+ $(,)?) => {
+        $($(#[$doc])* impl Example for $message {
+            fn example() -> Value {
+                $example
+            }
+        })+
+    };
+}
+
+examples! {
+    RecordSwipe: seen_on_chain(SWIPED, 33),
+    SwipeRecorded: seen_on_chain(SWIPED, 33),
+    /// 9.25 US dollars at the rate of that day.
+    RequestAuthorization: json!({
+        "message_id": "msg-1",
         "account": ACCOUNT,
-        "amount": euro(minor),
-        "source": source(log_index),
-        "occurred_at": IN_BLOCK_AT,
-    })
-}
-
-impl Example for RecordSwipe {
-    fn example() -> Value {
-        seen_on_chain("8500000000000000000", 33)
-    }
-}
-
-impl Example for SwipeRecorded {
-    fn example() -> Value {
-        seen_on_chain("8500000000000000000", 33)
-    }
-}
-
-impl Example for RecordRefund {
-    fn example() -> Value {
-        seen_on_chain("2170000000000000000", 7)
-    }
-}
-
-impl Example for RefundUnlinked {
-    fn example() -> Value {
-        seen_on_chain("2170000000000000000", 7)
-    }
-}
-
-impl Example for PresentClearing {
-    fn example() -> Value {
-        json!({
-            "clearing_id": "clr-1",
-            "amount": euro("9000000000000000000"),
-            "final": true,
-            "occurred_at": PRESENTED_AT,
-        })
-    }
-}
-
-/// The clearing of 9.00 EURe for the swipe of 8.50 EURe: 0.50 EURe were never held.
-impl Example for ClearingPosted {
-    fn example() -> Value {
-        json!({
-            "account": ACCOUNT,
-            "clearing_id": "clr-1",
-            "against_hold": "8500000000000000000",
-            "beyond_hold": "500000000000000000",
-            "asset": "EURe",
-            "decimals": 18,
-            "final": true,
-            "occurred_at": PRESENTED_AT,
-        })
-    }
-}
-
-impl Example for ClearingPostedV1 {
-    fn example() -> Value {
-        json!({
-            "account": ACCOUNT,
-            "clearing_id": "clr-1",
-            "amount": euro("9000000000000000000"),
-            "final": true,
-            "occurred_at": PRESENTED_AT,
-        })
-    }
+        "card_id": "card-1",
+        "amount": euro(SWIPED),
+        "presented": {"amount": {"minor": "925", "asset": "USD", "decimals": 2}, "rate": "0.91892"},
+        "merchant": merchant(),
+        "network": "visa",
+        "partial_allowed": false,
+        "occurred_at": REQUESTED_AT,
+    }),
+    AuthorizationRequested: with(
+        RequestAuthorization::example(),
+        json!({"hold_interval_s": 604800, "at": REQUESTED_AT}),
+    ),
+    ApproveAuthorization: json!({"amount": euro(SWIPED)}),
+    AuthorizationApproved: of_payment(
+        json!({"amount": euro(SWIPED), "expires_at": EXPIRES_AT, "at": DECIDED_AT}),
+    ),
+    AuthorizationPartiallyApproved: of_payment(json!({
+        "amount": euro(REFUNDED),
+        "requested": SWIPED,
+        "expires_at": EXPIRES_AT,
+        "at": DECIDED_AT,
+    })),
+    DeclineAuthorization: json!({"reason": "insufficient_funds"}),
+    AuthorizationDeclined: of_payment(
+        json!({"amount": euro(SWIPED), "reason": "insufficient_funds", "at": DECIDED_AT}),
+    ),
+    IncrementAuthorization: json!({
+        "message_id": "msg-2",
+        "amount": euro(EXCESS),
+        "occurred_at": DECIDED_AT,
+    }),
+    HoldIncreased: of_payment(with(IncrementAuthorization::example(), json!({"at": DECIDED_AT}))),
+    ReverseAuthorization: json!({
+        "message_id": "msg-3",
+        "extent": {"part": EXCESS},
+        "cause": "merchant",
+        "occurred_at": DECIDED_AT,
+    }),
+    AuthorizationReversed: of_payment(json!({
+        "message_id": "msg-3",
+        "extent": {"part": EXCESS},
+        "released": euro(EXCESS),
+        "full": false,
+        "cause": "merchant",
+        "occurred_at": DECIDED_AT,
+        "at": DECIDED_AT,
+    })),
+    ReversalRefused: of_payment(json!({
+        "message_id": "msg-4",
+        "extent": "full",
+        "cause": "merchant",
+        "reason": "nothing_held",
+        "occurred_at": DECIDED_AT,
+        "at": DECIDED_AT,
+    })),
+    ExpireAuthorization: json!({}),
+    AuthorizationExpired: of_payment(json!({"released": euro(SWIPED), "at": EXPIRES_AT})),
+    RecordAdvice: json!({
+        "message_id": "msg-5",
+        "account": ACCOUNT,
+        "card_id": "card-1",
+        "amount": euro(SWIPED),
+        "merchant": merchant(),
+        "network": "visa",
+        "occurred_at": REQUESTED_AT,
+    }),
+    AdviceRecorded: with(
+        RecordAdvice::example(),
+        json!({"expires_at": EXPIRES_AT, "at": DECIDED_AT}),
+    ),
+    PresentClearing: json!({
+        "clearing_id": "clr-1",
+        "amount": euro("9000000000000000000"),
+        "reference": "74537604221431003881865",
+        "part": "final",
+        "occurred_at": PRESENTED_AT,
+    }),
+    PresentClearingV1: json!({
+        "clearing_id": "clr-1",
+        "amount": euro("9000000000000000000"),
+        "final": true,
+        "occurred_at": PRESENTED_AT,
+    }),
+    /// The clearing of 9.00 EURe for a hold of 8.50 EURe: 0.50 EURe were never held.
+    ClearingPosted: of_payment(json!({
+        "clearing_id": "clr-1",
+        "against_hold": SWIPED,
+        "beyond_hold": EXCESS,
+        "released": "0",
+        "asset": "EURe",
+        "decimals": 18,
+        "residue": {"over": "0", "under": "0"},
+        "part": "final",
+        "final": true,
+        "reference": "74537604221431003881865",
+        "occurred_at": PRESENTED_AT,
+    })),
+    ClearingPostedV2: json!({
+        "account": ACCOUNT,
+        "clearing_id": "clr-1",
+        "against_hold": SWIPED,
+        "beyond_hold": EXCESS,
+        "asset": "EURe",
+        "decimals": 18,
+        "final": true,
+        "occurred_at": PRESENTED_AT,
+    }),
+    ClearingPostedV1: json!({
+        "account": ACCOUNT,
+        "clearing_id": "clr-1",
+        "amount": euro("9000000000000000000"),
+        "final": true,
+        "occurred_at": PRESENTED_AT,
+    }),
+    OverCaptured: of_payment(
+        json!({"clearing_id": "clr-1", "excess": euro(EXCESS), "flagged": false}),
+    ),
+    LatePresented: of_payment(json!({"clearing_id": "clr-1"})),
+    ClearingSuspended: of_payment(json!({
+        "clearing_id": "clr-2",
+        "duplicate_of": "clr-1",
+        "amount": euro("9000000000000000000"),
+        "part": "final",
+        "reference": "74537604221431003881865",
+        "occurred_at": PRESENTED_AT,
+    })),
+    ClearingRefused: of_payment(json!({
+        "clearing_id": "clr-3",
+        "amount": euro(SWIPED),
+        "part": {"sequence": {"number": 1, "count": 2}},
+        "reason": "reversed",
+        "occurred_at": PRESENTED_AT,
+    })),
+    ForcePost: json!({
+        "clearing_id": "clr-4",
+        "account": ACCOUNT,
+        "card_id": "card-1",
+        "amount": euro(SWIPED),
+        "merchant": merchant(),
+        "occurred_at": PRESENTED_AT,
+    }),
+    ForcePosted: of_payment(json!({
+        "clearing_id": "clr-4",
+        "amount": euro(SWIPED),
+        "residue": {"over": "0", "under": "0"},
+        "reason": "no_authorization",
+        "part": "final",
+        "occurred_at": PRESENTED_AT,
+    })),
+    RecordRefund: refund(),
+    RecordRefundV1: seen_on_chain(REFUNDED, 7),
+    RefundLinked: of_payment(json!({
+        "amount": euro(REFUNDED),
+        "origin": {"network": "rfd-1"},
+        "occurred_at": PRESENTED_AT,
+    })),
+    RefundUnlinked: refund(),
+    RefundUnlinkedV1: seen_on_chain(REFUNDED, 7),
+    ObserveFunding: json!({
+        "observation": {"included": {"amount": euro(SWIPED), "source": source(33)}},
+        "occurred_at": DECIDED_AT,
+    }),
+    FundingSubmitted: of_payment(json!({"transaction_hash": TRANSACTION, "occurred_at": DECIDED_AT})),
+    FundingIncluded: of_payment(
+        json!({"amount": euro(SWIPED), "source": source(33), "occurred_at": DECIDED_AT}),
+    ),
+    FundingFinalized: of_payment(
+        json!({"amount": euro(SWIPED), "source": source(33), "occurred_at": DECIDED_AT}),
+    ),
+    FundingReverted: of_payment(json!({"transaction_hash": TRANSACTION, "occurred_at": DECIDED_AT})),
+    FundingDropped: of_payment(json!({"transaction_hash": TRANSACTION, "occurred_at": DECIDED_AT})),
+    FundingReorged: of_payment(
+        json!({"amount": euro(SWIPED), "source": source(33), "occurred_at": DECIDED_AT}),
+    ),
+    FlagPayment: json!({"reason": "country_blocked"}),
+    PaymentFlagged: json!({"account": ACCOUNT, "reason": "country_blocked", "at": DECIDED_AT}),
+    OpenDispute: json!({"dispute_id": "dsp-1", "amount": euro(SWIPED), "reason": "not_received"}),
+    DisputeOpened: of_payment(with(OpenDispute::example(), json!({"at": DECIDED_AT}))),
+    AdvanceDispute: json!({"dispute_id": "dsp-1", "stage": "submitted"}),
+    DisputeAdvanced: of_payment(with(AdvanceDispute::example(), json!({"at": DECIDED_AT}))),
+    GrantProvisionalCredit: json!({"dispute_id": "dsp-1"}),
+    ProvisionalCreditGranted: of_payment(
+        json!({"dispute_id": "dsp-1", "amount": euro(SWIPED), "at": DECIDED_AT}),
+    ),
+    ResolveDispute: json!({"dispute_id": "dsp-1", "outcome": "won"}),
+    DisputeResolved: of_payment(json!({
+        "dispute_id": "dsp-1",
+        "outcome": "won",
+        "amount": euro(SWIPED),
+        "provisional_credit": true,
+        "at": PRESENTED_AT,
+    })),
 }

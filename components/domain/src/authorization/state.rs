@@ -2,94 +2,262 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Address, Amount, Hash, Minor};
+use clearfold_kernel::{Address, Amount, Asset, ExternalId, Hash, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::messages::Event;
+use super::clearing::Clearing;
+use super::dispute::Dispute;
+use super::funding::Funding;
+use super::messages::{AuthorizationRequested, Event, Parties};
+use super::reversal::Reversal;
+use super::{
+    advice, clearing, dispute, expiry, flag, force_post, funding, increment, refund, request, reversal, swipe,
+};
+use crate::network::MerchantCategory;
+use crate::policy::DeclineReason;
 
 /// The state of an authorization's stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum State {
-    /// Nothing has happened.
+pub struct State {
+    /// The host's clock at the latest decision: time does not run behind it.
+    pub latest: Option<Timestamp>,
+    /// Increments that were added, by their message: how much each added.
+    pub increments: BTreeMap<ExternalId, Minor>,
+    /// Reversals that came, by their message, whether they fitted or not.
+    pub reversals: BTreeMap<ExternalId, Reversal>,
+    /// Claims of the network, by their record, whether they posted or not.
+    pub clearings: BTreeMap<ExternalId, Clearing>,
+    /// Refunds of this payment, by what makes each the same.
+    pub refunds: BTreeMap<String, Minor>,
+    /// What the stream is about.
+    pub subject: Subject,
+}
+
+/// What the stream is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Subject {
+    /// Nothing yet, but what fitted nothing may have been kept.
     #[default]
-    New,
+    Nothing,
     /// A payment.
-    Payment(Payment),
+    Payment(Box<Payment>),
     /// An unlinked refund: complete with its first event.
     Refund {
         /// The Safe that was paid.
         account: Address,
         /// How much it got back.
         amount: Amount,
-        /// The transaction that paid it back.
-        transaction_hash: Hash,
+        /// What makes two refunds the same.
+        identity: String,
+        /// The transaction that paid it back, if it is on the chain.
+        transaction_hash: Option<Hash>,
     },
 }
 
-/// A payment that was made on chain.
+/// A payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
-    /// The Safe that paid.
-    pub account: Address,
-    /// What it paid.
-    pub amount: Amount,
-    /// The transaction that paid it.
-    pub transaction_hash: Hash,
-    /// What the network has claimed, by its record's id.
-    pub clearings: BTreeMap<String, Clearing>,
-    /// The sum of what they claimed.
-    pub cleared: Minor,
-    /// Whether the last clearing has come.
-    pub closed: bool,
+    /// Whose it is.
+    pub parties: Parties,
+    /// What it is paid in.
+    pub asset: Asset,
+    /// What the merchant sells, where it is known.
+    pub category: Option<MerchantCategory>,
+    /// How it began.
+    pub entry: Entry,
+    /// How far it has come with the network.
+    pub status: Status,
+    /// What was held, claimed and given back.
+    pub totals: Totals,
+    /// When the hold ends by itself. None where it does not, or is not placed yet.
+    pub expires_at: Option<Timestamp>,
+    /// How far the money has come on chain.
+    pub funding: Funding,
+    /// Rules that would have refused it.
+    pub flags: Vec<DeclineReason>,
+    /// Disputes, the newest last.
+    pub disputes: Vec<Dispute>,
 }
 
-/// A clearing that was posted.
+/// How a payment began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Entry {
+    /// The network asked.
+    Requested(Box<AuthorizationRequested>),
+    /// The chain showed it first.
+    Swiped {
+        /// The transaction that paid.
+        transaction_hash: Hash,
+    },
+    /// A stand-in approved it.
+    Advised {
+        /// The message.
+        message_id: ExternalId,
+        /// What was approved.
+        minor: Minor,
+    },
+    /// The network posted without asking.
+    Forced,
+}
+
+/// How far a payment has come with the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Clearing {
-    /// How much it claimed.
-    pub claimed: Minor,
-    /// Whether it was presented as the last one.
-    pub is_final: bool,
+pub enum Status {
+    /// Asked for, not decided.
+    Requested,
+    /// Refused.
+    Declined,
+    /// Open: seen on chain first.
+    Recorded,
+    /// Open: all that was asked for is held.
+    Authorized,
+    /// Open: a part of it is held.
+    PartiallyAuthorized,
+    /// Open: a stand-in approved it.
+    Advised,
+    /// Closed: given back, unclaimed.
+    Reversed,
+    /// Closed: claimed, for the last time.
+    Cleared,
+    /// Closed: the hold ended by time.
+    Expired,
+    /// Closed: claimed after the hold had ended.
+    ClearedLate,
+    /// Closed: claimed without an authorization.
+    ForcePosted,
+}
+
+impl Status {
+    /// Whether something may be held.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Recorded | Self::Authorized | Self::PartiallyAuthorized | Self::Advised)
+    }
+}
+
+/// The sums that the invariants speak of, in minor units of the payment's asset.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// A: authorized, with all increments.
+    pub authorized: Minor,
+    /// R: given back.
+    pub reversed: Minor,
+    /// E: ended by time.
+    pub expired: Minor,
+    /// K: claimed against the hold.
+    pub cleared: Minor,
+    /// X: claimed beyond it.
+    pub beyond: Minor,
+    /// F: given back by the merchant.
+    pub refunded: Minor,
+}
+
+impl Totals {
+    /// H = A − R − E − K: what is still held. No decision lets the parts exceed the whole.
+    #[must_use]
+    pub fn held(&self) -> Minor {
+        [self.reversed, self.expired, self.cleared]
+            .into_iter()
+            .fold(self.authorized, |rest, part| rest.minus(part).unwrap_or(Minor::ZERO))
+    }
+
+    /// K + X: what the merchant got.
+    #[must_use]
+    pub fn captured(&self) -> Minor {
+        sum(self.cleared, self.beyond)
+    }
+}
+
+/// A sum that a decision found to fit. A fold is total: what could not be would stay at the largest number.
+pub(super) fn sum(left: Minor, right: Minor) -> Minor {
+    left.plus(right).unwrap_or(Minor::new(u128::MAX))
 }
 
 impl Payment {
-    /// What is still held for clearings to come: nothing once they have claimed the payment or more.
+    /// A payment of which nothing is known but how it began.
+    pub(super) fn new(parties: Parties, asset: Asset, entry: Entry, status: Status) -> Self {
+        Self {
+            parties,
+            asset,
+            category: None,
+            entry,
+            status,
+            totals: Totals::default(),
+            expires_at: None,
+            funding: Funding::None,
+            flags: Vec::new(),
+            disputes: Vec::new(),
+        }
+    }
+
+    /// What is still held for clearings to come.
     #[must_use]
     pub fn held(&self) -> Minor {
-        self.amount.minor.minus(self.cleared).unwrap_or(Minor::ZERO)
+        self.totals.held()
+    }
+
+    /// An amount of the payment's asset.
+    pub(super) fn amount(&self, minor: Minor) -> Amount {
+        Amount { minor, asset: self.asset.clone() }
     }
 }
 
 impl State {
-    pub(super) fn after(self, event: &Event) -> Self {
-        match (self, event) {
-            (Self::New, Event::SwipeRecorded(swipe)) => Self::Payment(Payment {
-                account: swipe.account,
-                amount: swipe.amount.clone(),
-                transaction_hash: swipe.source.transaction_hash,
-                clearings: BTreeMap::new(),
-                cleared: Minor::ZERO,
-                closed: false,
-            }),
-            (Self::New, Event::RefundUnlinked(refund)) => Self::Refund {
-                account: refund.account,
-                amount: refund.amount.clone(),
-                transaction_hash: refund.source.transaction_hash,
-            },
-            (Self::Payment(mut payment), Event::ClearingPosted(clearing)) => {
-                // The decision checked that the sum fits; an event that did not come from it changes nothing.
-                let sums =
-                    clearing.claimed().and_then(|claimed| Ok((claimed, payment.cleared.plus(claimed)?)));
-                if let Ok((claimed, cleared)) = sums {
-                    payment.cleared = cleared;
-                    let posted = Clearing { claimed, is_final: clearing.is_final };
-                    payment.clearings.insert(clearing.clearing_id.clone(), posted);
-                    payment.closed = clearing.is_final;
-                }
-                Self::Payment(payment)
-            }
-            // No decision makes these pairs; a fold must be total all the same.
-            (state, _) => state,
+    /// The payment, if that is what the stream is about.
+    #[must_use]
+    pub fn payment(&self) -> Option<&Payment> {
+        match &self.subject {
+            Subject::Payment(payment) => Some(payment),
+            Subject::Nothing | Subject::Refund { .. } => None,
         }
+    }
+
+    pub(super) fn payment_mut(&mut self) -> Option<&mut Payment> {
+        match &mut self.subject {
+            Subject::Payment(payment) => Some(payment),
+            Subject::Nothing | Subject::Refund { .. } => None,
+        }
+    }
+
+    pub(super) fn begin(&mut self, payment: Payment) {
+        if let Subject::Nothing = self.subject {
+            self.subject = Subject::Payment(Box::new(payment));
+        }
+    }
+
+    /// The state after an event. What no decision makes changes nothing.
+    pub(super) fn after(mut self, event: &Event) -> Self {
+        match event {
+            Event::SwipeRecorded(event) => swipe::recorded(&mut self, event),
+            Event::AuthorizationRequested(event) => request::requested(&mut self, event),
+            Event::AuthorizationApproved(event) => request::approved(&mut self, event),
+            Event::AuthorizationPartiallyApproved(event) => request::partially_approved(&mut self, event),
+            Event::AuthorizationDeclined(event) => request::declined(&mut self, event),
+            Event::HoldIncreased(event) => increment::increased(&mut self, event),
+            Event::AuthorizationReversed(event) => reversal::reversed(&mut self, event),
+            Event::ReversalRefused(event) => reversal::refused(&mut self, event),
+            Event::AuthorizationExpired(event) => expiry::expired(&mut self, event),
+            Event::AdviceRecorded(event) => advice::recorded(&mut self, event),
+            Event::ClearingPosted(event) => clearing::posted(&mut self, event),
+            Event::ClearingSuspended(event) => clearing::suspended(&mut self, event),
+            Event::ClearingRefused(event) => clearing::refused(&mut self, event),
+            // What these say follows from the clearing beside them.
+            Event::OverCaptured(_) | Event::LatePresented(_) => {}
+            Event::ForcePosted(event) => force_post::posted(&mut self, event),
+            Event::RefundLinked(event) => refund::linked(&mut self, event),
+            Event::RefundUnlinked(event) => refund::unlinked(&mut self, event),
+            Event::FundingSubmitted(event) => funding::submitted(&mut self, event),
+            Event::FundingIncluded(event) => funding::included(&mut self, event),
+            Event::FundingFinalized(event) => funding::finalized(&mut self, event),
+            Event::FundingReverted(event) => funding::reverted(&mut self, event),
+            Event::FundingDropped(event) => funding::dropped(&mut self, event),
+            Event::FundingReorged(event) => funding::reorged(&mut self, event),
+            Event::PaymentFlagged(event) => flag::flagged(&mut self, event),
+            Event::DisputeOpened(event) => dispute::opened(&mut self, event),
+            Event::DisputeAdvanced(event) => dispute::advanced(&mut self, event),
+            Event::ProvisionalCreditGranted(event) => dispute::credited(&mut self, event),
+            Event::DisputeResolved(event) => dispute::resolved(&mut self, event),
+        }
+        self
     }
 }

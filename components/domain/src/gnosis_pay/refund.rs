@@ -7,7 +7,7 @@ use clearfold_kernel::{Log, Refusal, Transaction};
 use super::contract_set::{AssetContracts, ContractSet};
 use super::events::{self, TransferLog, Unreadable};
 use super::{Found, amount_of, refusal, source};
-use crate::authorization::{Command, RecordRefund};
+use crate::authorization::{Command, RecordRefund, RefundOrigin};
 
 /// All refunds of a transaction, each at its asset's canonical address, and transfers there that cannot be read.
 pub(super) fn refunds<'a>(
@@ -54,7 +54,7 @@ fn refund(
     let refund = RecordRefund {
         account: transfer.to,
         amount: amount_of(&asset.asset, transfer.minor),
-        source: source(transaction, log.log_index),
+        origin: RefundOrigin::Chain(source(transaction, log.log_index)),
         occurred_at: transaction.block_timestamp,
     };
     Found {

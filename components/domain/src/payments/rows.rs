@@ -194,10 +194,12 @@ impl AccountAsset {
 impl Refund {
     fn into_row(self) -> Row {
         let Self { id, refund } = self;
-        let mut values = vec![id.as_str().into(), refund.account.to_string().as_str().into()];
+        let mut values = vec![id.as_str().into(), refund.parties.account.to_string().as_str().into()];
         values.extend([refund.amount.minor.into(), refund.amount.asset.code.as_str().into()]);
         values.push(integer(refund.amount.asset.decimals));
-        values.extend(source_cells(&refund.source));
+        if let crate::authorization::RefundOrigin::Chain(source) = &refund.origin {
+            values.extend(source_cells(source));
+        }
         values.push(refund.occurred_at.into());
         Row { table: REFUND.into(), values }
     }

@@ -1,0 +1,250 @@
+//! The network claims a payment or a part of it. A claim always posts, for the merchant was paid, except one: what
+//! was reversed in full was given up. Whatever comes of it, the claim is kept.
+//!
+//! | the claim | what becomes of it |
+//! |---|---|
+//! | within the hold | uses it up |
+//! | above the hold | the rest posts beyond it, flagged if that is more than `policy::over_capture` tolerates |
+//! | the last one | releases what it does not claim |
+//! | after the hold expired | posts beyond it, late |
+//! | known id | no effect |
+//! | another id, the same reference and amount | waits on the suspense account |
+//! | of what was reversed in full | refused, and kept |
+//! | of what nobody authorized | [force posted](super::force_post) |
+
+use std::collections::BTreeSet;
+
+use clearfold_kernel::{Amount, CommandContext, ExternalId, Minor, Rejection};
+use serde::{Deserialize, Serialize};
+
+use super::messages::{
+    ClearingPosted, ClearingRefusal, ClearingRefused, ClearingSuspended, Event, LatePresented, OverCaptured,
+    Part, PresentClearing,
+};
+use super::state::{Payment, State, Status, Subject, sum};
+use super::{Decision, force_post};
+use crate::checks;
+use crate::network::{Presented, Residue};
+use crate::policy::assets::KnownAsset;
+use crate::policy::over_capture;
+
+/// A claim of the network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clearing {
+    /// How much it claims.
+    pub claimed: Minor,
+    /// Which part it claims.
+    pub part: Part,
+    /// The acquirer's reference.
+    pub reference: Option<ExternalId>,
+    /// What became of it.
+    pub fate: ClearingFate,
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClearingFate {
+    /// It posted.
+    Posted,
+    /// It posted without an authorization.
+    Forced,
+    /// It waits on the suspense account.
+    Suspended,
+    /// It did not post.
+    Refused,
+}
+
+pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandContext) -> Decision {
+    checks::in_time(state.latest, context)?;
+    let asset = checks::sound(&claim.amount)?;
+    let residue = residue(&claim.amount, claim.presented.as_ref(), asset)?;
+    in_sequence(claim.part)?;
+    let payment = match &state.subject {
+        Subject::Payment(payment) => payment,
+        Subject::Nothing => return force_post::unmatched(claim, residue, context),
+        Subject::Refund { .. } => return Err(checks::identity_conflict(context)),
+    };
+    checks::routed_to(payment.parties.account, context)?;
+    checks::same_asset(&payment.asset, &claim.amount.asset)?;
+    if let Some(known) = state.clearings.get(&claim.clearing_id) {
+        let known = (known.claimed, known.part, known.reference.as_ref());
+        let given = (claim.amount.minor, claim.part, claim.reference.as_ref());
+        checks::repeated(claim.clearing_id.as_str(), &known, &given)?;
+        return Ok(Vec::new());
+    }
+    checks::fits(payment.totals.captured().plus(claim.amount.minor))?;
+    if let Some(duplicate_of) = looks_like(state, claim) {
+        return Ok(vec![suspend(payment, claim, duplicate_of)]);
+    }
+    match payment.status {
+        Status::Requested | Status::Declined | Status::ForcePosted => {
+            Ok(vec![force_post::unauthorized(payment, claim, residue)])
+        }
+        Status::Reversed => Ok(vec![refuse(payment, claim, ClearingRefusal::Reversed)]),
+        _ => Ok(post(state, payment, claim, residue)),
+    }
+}
+
+/// What the conversion's rounding left over; nothing where there was no conversion. The amount is what we make of the
+/// presented one, not what we are told.
+pub(super) fn residue(
+    amount: &Amount,
+    presented: Option<&Presented>,
+    asset: KnownAsset,
+) -> Result<Residue, Rejection> {
+    let Some(presented) = presented else { return Ok(Residue::default()) };
+    let mismatch = |detail: String| Rejection::new("conversion_mismatch", detail);
+    let exact = presented.charge(asset).map_err(|error| mismatch(error.to_string()))?;
+    if exact.charged != *amount {
+        let detail = format!("{} at {} is {}, not {amount}", presented.amount, presented.rate, exact.charged);
+        return Err(mismatch(detail));
+    }
+    Ok(Residue { over: exact.over, under: exact.under })
+}
+
+fn in_sequence(part: Part) -> Result<(), Rejection> {
+    match part {
+        Part::Sequence { number, count } if number == 0 || number > count => {
+            let detail = format!("there is no part {number} of {count}; parts count from 1");
+            Err(Rejection::new("invalid_sequence", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A claim that posted under another id with the same reference and amount, and not as another part.
+fn looks_like(state: &State, claim: &PresentClearing) -> Option<ExternalId> {
+    let reference = claim.reference.as_ref()?;
+    let alike = |known: &Clearing| {
+        known.reference.as_ref() == Some(reference)
+            && known.claimed == claim.amount.minor
+            && known.fate != ClearingFate::Refused
+            && !is_another_part(known.part, claim.part)
+    };
+    state.clearings.iter().find(|(_, known)| alike(known)).map(|(id, _)| id.clone())
+}
+
+fn is_another_part(known: Part, given: Part) -> bool {
+    match (known, given) {
+        (Part::Sequence { number: known, .. }, Part::Sequence { number: given, .. }) => known != given,
+        _ => false,
+    }
+}
+
+fn suspend(payment: &Payment, claim: &PresentClearing, duplicate_of: ExternalId) -> Event {
+    Event::ClearingSuspended(ClearingSuspended {
+        parties: payment.parties.clone(),
+        clearing_id: claim.clearing_id.clone(),
+        duplicate_of,
+        amount: claim.amount.clone(),
+        part: claim.part,
+        reference: claim.reference.clone(),
+        occurred_at: claim.occurred_at,
+    })
+}
+
+fn refuse(payment: &Payment, claim: &PresentClearing, reason: ClearingRefusal) -> Event {
+    Event::ClearingRefused(ClearingRefused {
+        parties: payment.parties.clone(),
+        clearing_id: claim.clearing_id.clone(),
+        amount: claim.amount.clone(),
+        reason,
+        part: claim.part,
+        reference: claim.reference.clone(),
+        occurred_at: claim.occurred_at,
+    })
+}
+
+fn post(state: &State, payment: &Payment, claim: &PresentClearing, residue: Residue) -> Vec<Event> {
+    let (claimed, held) = (claim.amount.minor, payment.held());
+    let against_hold = claimed.min(held);
+    let beyond_hold = claimed.minus(against_hold).unwrap_or(Minor::ZERO);
+    let is_final = is_last(state, claim.part);
+    let rest = held.minus(against_hold).unwrap_or(Minor::ZERO);
+    let mut events = vec![Event::ClearingPosted(ClearingPosted {
+        parties: payment.parties.clone(),
+        clearing_id: claim.clearing_id.clone(),
+        against_hold,
+        beyond_hold,
+        released: if is_final { rest } else { Minor::ZERO },
+        asset: payment.asset.clone(),
+        residue,
+        part: claim.part,
+        is_final,
+        reference: claim.reference.clone(),
+        occurred_at: claim.occurred_at,
+    })];
+    events.extend(over_captured(payment, claim, beyond_hold));
+    if matches!(payment.status, Status::Expired | Status::ClearedLate) {
+        let (parties, clearing_id) = (payment.parties.clone(), claim.clearing_id.clone());
+        events.push(Event::LatePresented(LatePresented { parties, clearing_id }));
+    }
+    events
+}
+
+/// The last one says so, or completes its sequence, in whatever order the parts came.
+fn is_last(state: &State, part: Part) -> bool {
+    match part {
+        Part::Partial => false,
+        Part::Final => true,
+        Part::Sequence { number, count } => {
+            let mut seen: BTreeSet<u8> = [number].into();
+            seen.extend(state.clearings.values().filter_map(|known| match known.part {
+                Part::Sequence { number, count: of } if of == count => Some(number),
+                _ => None,
+            }));
+            seen.len() == usize::from(count)
+        }
+    }
+}
+
+/// What was authorized and not given back is the measure; that its hold has expired takes nothing from it.
+fn over_captured(payment: &Payment, claim: &PresentClearing, beyond_hold: Minor) -> Option<Event> {
+    if beyond_hold == Minor::ZERO {
+        return None;
+    }
+    let totals = &payment.totals;
+    let due = totals.authorized.minus(totals.reversed).unwrap_or(Minor::ZERO);
+    let excess = sum(totals.captured(), claim.amount.minor).minus(due).ok()?;
+    (excess > Minor::ZERO).then(|| {
+        Event::OverCaptured(OverCaptured {
+            parties: payment.parties.clone(),
+            clearing_id: claim.clearing_id.clone(),
+            excess: payment.amount(excess),
+            flagged: !over_capture::tolerates(payment.category, totals.authorized, excess),
+        })
+    })
+}
+
+/// How much of a claim the hold covers follows from the events before it: one that was recorded in an old version
+/// does not say. The same goes for what the last one releases.
+pub(super) fn posted(state: &mut State, event: &ClearingPosted) {
+    let claimed = sum(event.against_hold, event.beyond_hold);
+    let Some(payment) = state.payment_mut() else { return };
+    let against_hold = claimed.min(payment.held());
+    let beyond_hold = claimed.minus(against_hold).unwrap_or(Minor::ZERO);
+    payment.totals.cleared = sum(payment.totals.cleared, against_hold);
+    payment.totals.beyond = sum(payment.totals.beyond, beyond_hold);
+    let late = matches!(payment.status, Status::Expired | Status::ClearedLate);
+    if late {
+        payment.status = Status::ClearedLate;
+    } else if event.is_final {
+        payment.totals.reversed = sum(payment.totals.reversed, payment.held());
+        payment.status = Status::Cleared;
+    }
+    let (part, reference) = (event.part, event.reference.clone());
+    let clearing = Clearing { claimed, part, reference, fate: ClearingFate::Posted };
+    state.clearings.insert(event.clearing_id.clone(), clearing);
+}
+
+pub(super) fn suspended(state: &mut State, event: &ClearingSuspended) {
+    let (claimed, reference) = (event.amount.minor, event.reference.clone());
+    let clearing = Clearing { claimed, part: event.part, reference, fate: ClearingFate::Suspended };
+    state.clearings.insert(event.clearing_id.clone(), clearing);
+}
+
+pub(super) fn refused(state: &mut State, event: &ClearingRefused) {
+    let (claimed, reference) = (event.amount.minor, event.reference.clone());
+    let clearing = Clearing { claimed, part: event.part, reference, fate: ClearingFate::Refused };
+    state.clearings.insert(event.clearing_id.clone(), clearing);
+}

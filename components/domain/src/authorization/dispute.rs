@@ -1,0 +1,201 @@
+//! The customer disputes a payment: what the merchant got may come back.
+//!
+//! `New → Submitted → Representment → PreArbitration → Arbitration`, and from each stage it can be lost; it can be won
+//! once it was submitted. While it is open the customer may have the money provisionally. One is open at a time.
+
+use clearfold_kernel::{CommandContext, ExternalId, Minor, Rejection};
+use serde::{Deserialize, Serialize};
+
+use super::messages::{
+    AdvanceDispute, DisputeAdvanced, DisputeOpened, DisputeOutcome, DisputeReason, DisputeResolved,
+    DisputeStage, Event, GrantProvisionalCredit, OpenDispute, ProvisionalCreditGranted, ResolveDispute,
+};
+use super::refund::refundable;
+use super::state::{Payment, State};
+use super::{Decision, existing};
+use crate::checks;
+
+/// A dispute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dispute {
+    /// Our id of it.
+    pub id: ExternalId,
+    /// How much is disputed, in minor units of the payment's asset.
+    pub minor: Minor,
+    /// Why.
+    pub reason: DisputeReason,
+    /// How far it has come.
+    pub status: DisputeStatus,
+    /// Whether the customer has, or had, the money provisionally.
+    pub provisional_credit: bool,
+}
+
+/// How far a dispute has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DisputeStatus {
+    /// Not decided.
+    Open {
+        /// Where it is.
+        stage: DisputeStage,
+    },
+    /// Decided.
+    Closed {
+        /// For whom.
+        outcome: DisputeOutcome,
+    },
+}
+
+pub(super) fn open(state: &State, command: &OpenDispute, context: &CommandContext) -> Decision {
+    let payment = existing(state, context)?;
+    checks::sound(&command.amount)?;
+    checks::same_asset(&payment.asset, &command.amount.asset)?;
+    if let Some(known) = find(payment, &command.dispute_id) {
+        let given = (command.amount.minor, command.reason);
+        checks::repeated(known.id.as_str(), &(known.minor, known.reason), &given)?;
+        return Ok(Vec::new());
+    }
+    if let Some(other) = payment.disputes.iter().find(|dispute| stage(dispute).is_some()) {
+        let detail = format!("dispute {} is not decided yet; open another one when it is", other.id);
+        return Err(Rejection::new("dispute_open", detail));
+    }
+    let disputable = refundable(payment);
+    if command.amount.minor > disputable {
+        let detail = format!("the merchant has {} of this payment", payment.amount(disputable));
+        return Err(Rejection::new("dispute_exceeds_captured", detail));
+    }
+    Ok(vec![Event::DisputeOpened(DisputeOpened {
+        parties: payment.parties.clone(),
+        dispute_id: command.dispute_id.clone(),
+        amount: command.amount.clone(),
+        reason: command.reason,
+        at: context.accepted_at,
+    })])
+}
+
+pub(super) fn advance(state: &State, command: &AdvanceDispute, context: &CommandContext) -> Decision {
+    let payment = existing(state, context)?;
+    let dispute = known(payment, &command.dispute_id)?;
+    let current = stage(dispute).ok_or_else(|| closed(dispute))?;
+    if current == command.stage {
+        return Ok(Vec::new());
+    }
+    if next(current) != Some(command.stage) {
+        let detail = format!("after {current:?} comes {:?}, not {:?}", next(current), command.stage);
+        return Err(Rejection::new("invalid_dispute_stage", detail));
+    }
+    Ok(vec![Event::DisputeAdvanced(DisputeAdvanced {
+        parties: payment.parties.clone(),
+        dispute_id: command.dispute_id.clone(),
+        stage: command.stage,
+        at: context.accepted_at,
+    })])
+}
+
+const fn next(stage: DisputeStage) -> Option<DisputeStage> {
+    match stage {
+        DisputeStage::New => Some(DisputeStage::Submitted),
+        DisputeStage::Submitted => Some(DisputeStage::Representment),
+        DisputeStage::Representment => Some(DisputeStage::PreArbitration),
+        DisputeStage::PreArbitration => Some(DisputeStage::Arbitration),
+        DisputeStage::Arbitration => None,
+    }
+}
+
+pub(super) fn credit(state: &State, command: &GrantProvisionalCredit, context: &CommandContext) -> Decision {
+    let payment = existing(state, context)?;
+    let dispute = known(payment, &command.dispute_id)?;
+    if dispute.provisional_credit {
+        return Ok(Vec::new());
+    }
+    stage(dispute).ok_or_else(|| closed(dispute))?;
+    Ok(vec![Event::ProvisionalCreditGranted(ProvisionalCreditGranted {
+        parties: payment.parties.clone(),
+        dispute_id: command.dispute_id.clone(),
+        amount: payment.amount(dispute.minor),
+        at: context.accepted_at,
+    })])
+}
+
+pub(super) fn resolve(state: &State, command: &ResolveDispute, context: &CommandContext) -> Decision {
+    let payment = existing(state, context)?;
+    let dispute = known(payment, &command.dispute_id)?;
+    match (dispute.status, command.outcome) {
+        (DisputeStatus::Closed { outcome }, asked) if outcome == asked => return Ok(Vec::new()),
+        (DisputeStatus::Closed { .. }, _) => return Err(closed(dispute)),
+        (DisputeStatus::Open { stage: DisputeStage::New }, DisputeOutcome::Won) => {
+            let detail = "a dispute is won against somebody; submit it to the network first";
+            return Err(Rejection::new("invalid_dispute_stage", detail));
+        }
+        // The merchant may have refunded while the dispute was open: nobody gets the same money twice.
+        (_, DisputeOutcome::Won) if dispute.minor > refundable(payment) => {
+            let detail = "the merchant has refunded meanwhile; resolve the dispute as lost";
+            return Err(Rejection::new("dispute_exceeds_captured", detail));
+        }
+        _ => {}
+    }
+    Ok(vec![Event::DisputeResolved(DisputeResolved {
+        parties: payment.parties.clone(),
+        dispute_id: command.dispute_id.clone(),
+        outcome: command.outcome,
+        amount: payment.amount(dispute.minor),
+        provisional_credit: dispute.provisional_credit,
+        at: context.accepted_at,
+    })])
+}
+
+fn find<'a>(payment: &'a Payment, id: &ExternalId) -> Option<&'a Dispute> {
+    payment.disputes.iter().find(|dispute| dispute.id == *id)
+}
+
+fn known<'a>(payment: &'a Payment, id: &ExternalId) -> Result<&'a Dispute, Rejection> {
+    let missing = || Rejection::new("dispute_not_found", format!("the payment has no dispute {id}"));
+    find(payment, id).ok_or_else(missing)
+}
+
+fn stage(dispute: &Dispute) -> Option<DisputeStage> {
+    match dispute.status {
+        DisputeStatus::Open { stage } => Some(stage),
+        DisputeStatus::Closed { .. } => None,
+    }
+}
+
+fn closed(dispute: &Dispute) -> Rejection {
+    Rejection::new("dispute_closed", format!("dispute {} is decided: {:?}", dispute.id, dispute.status))
+}
+
+fn find_mut<'a>(state: &'a mut State, id: &ExternalId) -> Option<&'a mut Dispute> {
+    state.payment_mut()?.disputes.iter_mut().find(|dispute| dispute.id == *id)
+}
+
+pub(super) fn opened(state: &mut State, event: &DisputeOpened) {
+    state.latest = Some(event.at);
+    let Some(payment) = state.payment_mut() else { return };
+    payment.disputes.push(Dispute {
+        id: event.dispute_id.clone(),
+        minor: event.amount.minor,
+        reason: event.reason,
+        status: DisputeStatus::Open { stage: DisputeStage::New },
+        provisional_credit: false,
+    });
+}
+
+pub(super) fn advanced(state: &mut State, event: &DisputeAdvanced) {
+    state.latest = Some(event.at);
+    if let Some(dispute) = find_mut(state, &event.dispute_id) {
+        dispute.status = DisputeStatus::Open { stage: event.stage };
+    }
+}
+
+pub(super) fn credited(state: &mut State, event: &ProvisionalCreditGranted) {
+    state.latest = Some(event.at);
+    if let Some(dispute) = find_mut(state, &event.dispute_id) {
+        dispute.provisional_credit = true;
+    }
+}
+
+pub(super) fn resolved(state: &mut State, event: &DisputeResolved) {
+    state.latest = Some(event.at);
+    if let Some(dispute) = find_mut(state, &event.dispute_id) {
+        dispute.status = DisputeStatus::Closed { outcome: event.outcome };
+    }
+}

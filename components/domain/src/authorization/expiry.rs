@@ -1,0 +1,38 @@
+//! A hold ends by time. How long it lives, `policy::hold_expiry` says; what wakes this up is a durable timer.
+
+use clearfold_kernel::{CommandContext, Minor, Rejection};
+
+use super::increment::not_open;
+use super::messages::{AuthorizationExpired, Event};
+use super::state::{State, Status, sum};
+use super::{Decision, existing};
+
+pub(super) fn expire(state: &State, context: &CommandContext) -> Decision {
+    let payment = existing(state, context)?;
+    match payment.status {
+        Status::Expired | Status::ClearedLate => return Ok(Vec::new()),
+        status if !status.is_open() => return Err(not_open(payment)),
+        _ => {}
+    }
+    let Some(expires_at) = payment.expires_at else {
+        let detail = "the money was moved on chain before anything was held; only the network can end it";
+        return Err(Rejection::new("hold_does_not_expire", detail));
+    };
+    if context.accepted_at < expires_at {
+        let detail = format!("the hold lives until {expires_at}; send it then");
+        return Err(Rejection::new("not_yet_expired", detail));
+    }
+    Ok(vec![Event::AuthorizationExpired(AuthorizationExpired {
+        parties: payment.parties.clone(),
+        released: payment.amount(payment.held()),
+        at: context.accepted_at,
+    })])
+}
+
+/// A payment that was claimed in parts and of which nothing is left has not expired: it is cleared.
+pub(super) fn expired(state: &mut State, event: &AuthorizationExpired) {
+    state.latest = Some(event.at);
+    let Some(payment) = state.payment_mut() else { return };
+    payment.totals.expired = sum(payment.totals.expired, event.released.minor);
+    payment.status = if event.released.minor == Minor::ZERO { Status::Cleared } else { Status::Expired };
+}

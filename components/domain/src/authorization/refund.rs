@@ -1,0 +1,95 @@
+//! Money comes back. On a payment's stream it is linked to the payment, and never exceeds what the merchant got; on a
+//! stream of its own it is unlinked: nobody guesses what it belongs to.
+//!
+//! The stream has one writer, so of two refunds that come at once the second sees the first.
+
+use clearfold_kernel::{CommandContext, Minor, Rejection};
+
+use super::Decision;
+use super::dispute::DisputeStatus;
+use super::messages::Parties;
+use super::messages::{DisputeOutcome, Event, RecordRefund, RefundLinked, RefundOrigin, RefundUnlinked};
+use super::state::{Payment, State, Subject, sum};
+use crate::checks;
+
+pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandContext) -> Decision {
+    match refund.origin {
+        RefundOrigin::Chain(_) => checks::from_chain(context)?,
+        RefundOrigin::Network(_) => checks::in_time(state.latest, context)?,
+    }
+    checks::sound(&refund.amount)?;
+    checks::routed_to(refund.account, context)?;
+    match &state.subject {
+        Subject::Nothing => Ok(vec![Event::RefundUnlinked(RefundUnlinked {
+            parties: Parties::account(refund.account),
+            amount: refund.amount.clone(),
+            origin: refund.origin.clone(),
+            occurred_at: refund.occurred_at,
+        })]),
+        Subject::Payment(payment) => link(state, payment, refund, context),
+        Subject::Refund { account, amount, identity, transaction_hash } => {
+            let same = *identity == refund.origin.identity() || mined_again(*transaction_hash, refund);
+            if *account == refund.account && *amount == refund.amount && same {
+                return Ok(Vec::new());
+            }
+            Err(checks::identity_conflict(context))
+        }
+    }
+}
+
+/// The same transaction, perhaps in another block: it paid back once.
+fn mined_again(known: Option<clearfold_kernel::Hash>, refund: &RecordRefund) -> bool {
+    known.is_some() && known == refund.origin.transaction_hash()
+}
+
+fn link(state: &State, payment: &Payment, refund: &RecordRefund, context: &CommandContext) -> Decision {
+    checks::routed_to(payment.parties.account, context)?;
+    checks::same_asset(&payment.asset, &refund.amount.asset)?;
+    let identity = refund.origin.identity();
+    if let Some(known) = state.refunds.get(&identity) {
+        checks::repeated(&identity, known, &refund.amount.minor)?;
+        return Ok(Vec::new());
+    }
+    let refundable = refundable(payment);
+    if refund.amount.minor > refundable {
+        let detail = format!(
+            "of what the merchant got, {} can still come back; record the rest as a refund of its own",
+            payment.amount(refundable)
+        );
+        return Err(Rejection::new("refund_exceeds_captured", detail));
+    }
+    Ok(vec![Event::RefundLinked(RefundLinked {
+        parties: payment.parties.clone(),
+        amount: refund.amount.clone(),
+        origin: refund.origin.clone(),
+        occurred_at: refund.occurred_at,
+    })])
+}
+
+/// What the merchant still has: K + X, without what came back as refunds and what the customer won.
+pub(super) fn refundable(payment: &Payment) -> Minor {
+    let won = payment
+        .disputes
+        .iter()
+        .filter(|dispute| matches!(dispute.status, DisputeStatus::Closed { outcome: DisputeOutcome::Won }));
+    won.map(|dispute| dispute.minor)
+        .chain([payment.totals.refunded])
+        .fold(payment.totals.captured(), |rest, part| rest.minus(part).unwrap_or(Minor::ZERO))
+}
+
+pub(super) fn linked(state: &mut State, event: &RefundLinked) {
+    let Some(payment) = state.payment_mut() else { return };
+    payment.totals.refunded = sum(payment.totals.refunded, event.amount.minor);
+    state.refunds.insert(event.origin.identity(), event.amount.minor);
+}
+
+pub(super) fn unlinked(state: &mut State, event: &RefundUnlinked) {
+    if let Subject::Nothing = state.subject {
+        state.subject = Subject::Refund {
+            account: event.parties.account,
+            amount: event.amount.clone(),
+            identity: event.origin.identity(),
+            transaction_hash: event.origin.transaction_hash(),
+        };
+    }
+}

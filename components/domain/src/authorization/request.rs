@@ -1,0 +1,156 @@
+//! The network asks, and the answer: approved, approved in part, or declined with a reason.
+//!
+//! Between the two, card and account are asked; what they say comes back as a command. The first answer counts.
+
+use clearfold_kernel::{Amount, CommandContext, Rejection, Timestamp};
+
+use super::funding::Funding;
+use super::messages::{
+    ApproveAuthorization, AuthorizationApproved, AuthorizationDeclined, AuthorizationPartiallyApproved,
+    AuthorizationRequested, DeclineAuthorization, Event, Parties, RequestAuthorization,
+};
+use super::state::{Entry, Payment, State, Status, Subject};
+use super::{Decision, clearing, existing};
+use crate::checks;
+use crate::policy::hold_expiry;
+
+pub(super) fn request(state: &State, request: &RequestAuthorization, context: &CommandContext) -> Decision {
+    checks::in_time(state.latest, context)?;
+    let asset = checks::sound(&request.amount)?;
+    checks::routed_to(request.account, context)?;
+    clearing::residue(&request.amount, request.presented.as_ref(), asset)?;
+    match &state.subject {
+        Subject::Nothing => Ok(vec![Event::AuthorizationRequested(of_command(request, context.accepted_at))]),
+        Subject::Payment(payment) => match &payment.entry {
+            Entry::Requested(known) if known.message_id == request.message_id => {
+                let given = of_command(request, known.at);
+                checks::repeated(request.message_id.as_str(), known.as_ref(), &given)?;
+                Ok(Vec::new())
+            }
+            _ => Err(checks::identity_conflict(context)),
+        },
+        Subject::Refund { .. } => Err(checks::identity_conflict(context)),
+    }
+}
+
+fn of_command(request: &RequestAuthorization, at: Timestamp) -> AuthorizationRequested {
+    AuthorizationRequested {
+        message_id: request.message_id.clone(),
+        account: request.account,
+        card_id: request.card_id.clone(),
+        amount: request.amount.clone(),
+        presented: request.presented.clone(),
+        merchant: request.merchant.clone(),
+        network: request.network,
+        partial_allowed: request.partial_allowed,
+        hold_interval_s: hold_expiry::interval_s(request.network, request.merchant.category),
+        occurred_at: request.occurred_at,
+        at,
+    }
+}
+
+pub(super) fn approve(state: &State, approval: &ApproveAuthorization, context: &CommandContext) -> Decision {
+    let payment = existing(state, context)?;
+    checks::sound(&approval.amount)?;
+    checks::same_asset(&payment.asset, &approval.amount.asset)?;
+    let (Status::Requested, Entry::Requested(request)) = (payment.status, &payment.entry) else {
+        return approved_before(payment, &approval.amount);
+    };
+    let (parties, amount, at) = (payment.parties.clone(), approval.amount.clone(), context.accepted_at);
+    let expires_at = after(at, request.hold_interval_s);
+    let requested = request.amount.minor;
+    match amount.minor.cmp(&requested) {
+        std::cmp::Ordering::Equal => {
+            Ok(vec![Event::AuthorizationApproved(AuthorizationApproved { parties, amount, expires_at, at })])
+        }
+        std::cmp::Ordering::Less if request.partial_allowed => {
+            let event = AuthorizationPartiallyApproved { parties, amount, requested, expires_at, at };
+            Ok(vec![Event::AuthorizationPartiallyApproved(event)])
+        }
+        std::cmp::Ordering::Less => {
+            let detail = "the merchant takes the whole amount or nothing; approve all of it, or decline";
+            Err(Rejection::new("partial_not_allowed", detail))
+        }
+        std::cmp::Ordering::Greater => {
+            let detail = format!("only {} was asked for", request.amount);
+            Err(Rejection::new("approval_above_request", detail))
+        }
+    }
+}
+
+/// The same approval again is satisfied while it stands.
+fn approved_before(payment: &Payment, amount: &Amount) -> Decision {
+    let stands = matches!(payment.status, Status::Authorized | Status::PartiallyAuthorized);
+    if stands && payment.totals.authorized == amount.minor {
+        return Ok(Vec::new());
+    }
+    Err(already_decided(payment))
+}
+
+/// The first decision counts.
+pub(super) fn already_decided(payment: &Payment) -> Rejection {
+    let detail = format!("the payment is {:?}; the first decision counts", payment.status);
+    Rejection::new("already_decided", detail)
+}
+
+/// The hold's end. A time beyond the calendar is the calendar's end.
+pub(super) fn after(at: Timestamp, interval_s: u64) -> Timestamp {
+    let ms = at.as_ms().saturating_add(interval_s.saturating_mul(1000));
+    Timestamp::from_ms(ms).unwrap_or(at)
+}
+
+pub(super) fn decline(state: &State, decline: &DeclineAuthorization, context: &CommandContext) -> Decision {
+    let payment = existing(state, context)?;
+    let Entry::Requested(request) = &payment.entry else { return Err(already_decided(payment)) };
+    match payment.status {
+        Status::Requested => Ok(vec![Event::AuthorizationDeclined(AuthorizationDeclined {
+            parties: payment.parties.clone(),
+            amount: request.amount.clone(),
+            reason: decline.reason,
+            at: context.accepted_at,
+        })]),
+        Status::Declined if payment.flags == [decline.reason] => Ok(Vec::new()),
+        _ => Err(already_decided(payment)),
+    }
+}
+
+pub(super) fn requested(state: &mut State, event: &AuthorizationRequested) {
+    let parties = Parties {
+        account: event.account,
+        card_id: Some(event.card_id.clone()),
+        merchant_id: Some(event.merchant.id.clone()),
+    };
+    let entry = Entry::Requested(Box::new(event.clone()));
+    let mut payment = Payment::new(parties, event.amount.asset.clone(), entry, Status::Requested);
+    payment.category = Some(event.merchant.category);
+    state.begin(payment);
+    state.latest = Some(event.at);
+}
+
+pub(super) fn approved(state: &mut State, event: &AuthorizationApproved) {
+    hold(state, &event.amount, Status::Authorized, event.expires_at, event.at);
+}
+
+pub(super) fn partially_approved(state: &mut State, event: &AuthorizationPartiallyApproved) {
+    hold(state, &event.amount, Status::PartiallyAuthorized, event.expires_at, event.at);
+}
+
+fn hold(state: &mut State, amount: &Amount, status: Status, expires_at: Timestamp, at: Timestamp) {
+    state.latest = Some(at);
+    if let Some(payment) = state.payment_mut() {
+        payment.totals.authorized = amount.minor;
+        payment.status = status;
+        payment.expires_at = Some(expires_at);
+        if payment.funding == Funding::None {
+            payment.funding = Funding::Unsubmitted;
+        }
+    }
+}
+
+pub(super) fn declined(state: &mut State, event: &AuthorizationDeclined) {
+    state.latest = Some(event.at);
+    if let Some(payment) = state.payment_mut() {
+        payment.status = Status::Declined;
+        payment.flags = vec![event.reason];
+    }
+}

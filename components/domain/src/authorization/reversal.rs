@@ -1,0 +1,122 @@
+//! A hold, or a part of it, is given back. What fits nothing is kept with its reason and changes no amount.
+
+use clearfold_kernel::{CommandContext, Minor};
+use serde::{Deserialize, Serialize};
+
+use super::Decision;
+use super::messages::{
+    AuthorizationReversed, Event, Extent, Parties, ReversalRefusal, ReversalRefused, ReverseAuthorization,
+};
+use super::state::{Payment, State, Status, Subject, sum};
+use crate::checks;
+
+/// A reversal that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reversal {
+    /// What it asked for.
+    pub extent: Extent,
+    /// What became of it.
+    pub fate: ReversalFate,
+}
+
+/// What became of a reversal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReversalFate {
+    /// It fitted.
+    Done,
+    /// It fitted nothing.
+    Refused,
+}
+
+pub(super) fn reverse(state: &State, reversal: &ReverseAuthorization, context: &CommandContext) -> Decision {
+    checks::in_time(state.latest, context)?;
+    if let Extent::Part(minor) = reversal.extent {
+        checks::moves(minor)?;
+    }
+    if let Some(known) = state.reversals.get(&reversal.message_id) {
+        checks::repeated(reversal.message_id.as_str(), &known.extent, &reversal.extent)?;
+        return Ok(Vec::new());
+    }
+    match &state.subject {
+        Subject::Payment(payment) => {
+            checks::routed_to(payment.parties.account, context)?;
+            Ok(vec![match releasable(payment, reversal.extent) {
+                Ok(released) => give_back(payment, reversal, released, context),
+                Err(reason) => refuse(payment.parties.clone(), reversal, reason, context),
+            }])
+        }
+        Subject::Nothing => {
+            let parties = Parties::account(checks::account(context)?);
+            Ok(vec![refuse(parties, reversal, ReversalRefusal::Unmatched, context)])
+        }
+        Subject::Refund { .. } => Err(checks::identity_conflict(context)),
+    }
+}
+
+/// How much a reversal releases. Before the decision nothing is held yet, but the whole request can be withdrawn.
+fn releasable(payment: &Payment, extent: Extent) -> Result<Minor, ReversalRefusal> {
+    let held = payment.held();
+    match (payment.status, extent) {
+        (Status::Requested, Extent::Full) => Ok(Minor::ZERO),
+        (status, _) if !status.is_open() || held == Minor::ZERO => Err(ReversalRefusal::NothingHeld),
+        (_, Extent::Full) => Ok(held),
+        (_, Extent::Part(asked)) if asked <= held => Ok(asked),
+        (_, Extent::Part(_)) => Err(ReversalRefusal::ExceedsHold),
+    }
+}
+
+fn give_back(
+    payment: &Payment,
+    reversal: &ReverseAuthorization,
+    released: Minor,
+    context: &CommandContext,
+) -> Event {
+    Event::AuthorizationReversed(AuthorizationReversed {
+        parties: payment.parties.clone(),
+        message_id: reversal.message_id.clone(),
+        extent: reversal.extent,
+        released: payment.amount(released),
+        full: released == payment.held(),
+        cause: reversal.cause,
+        occurred_at: reversal.occurred_at,
+        at: context.accepted_at,
+    })
+}
+
+fn refuse(
+    parties: Parties,
+    reversal: &ReverseAuthorization,
+    reason: ReversalRefusal,
+    context: &CommandContext,
+) -> Event {
+    Event::ReversalRefused(ReversalRefused {
+        parties,
+        message_id: reversal.message_id.clone(),
+        extent: reversal.extent,
+        cause: reversal.cause,
+        reason,
+        occurred_at: reversal.occurred_at,
+        at: context.accepted_at,
+    })
+}
+
+/// A payment of which nothing is held any more is closed: given back if nothing was claimed, else cleared.
+pub(super) fn reversed(state: &mut State, event: &AuthorizationReversed) {
+    state.latest = Some(event.at);
+    let Some(payment) = state.payment_mut() else { return };
+    payment.totals.reversed = sum(payment.totals.reversed, event.released.minor);
+    if event.full {
+        let unclaimed = payment.totals.captured() == Minor::ZERO;
+        payment.status = if unclaimed { Status::Reversed } else { Status::Cleared };
+    }
+    remember(state, event.message_id.clone(), event.extent, ReversalFate::Done);
+}
+
+pub(super) fn refused(state: &mut State, event: &ReversalRefused) {
+    state.latest = Some(event.at);
+    remember(state, event.message_id.clone(), event.extent, ReversalFate::Refused);
+}
+
+fn remember(state: &mut State, message_id: clearfold_kernel::ExternalId, extent: Extent, fate: ReversalFate) {
+    state.reversals.insert(message_id, Reversal { extent, fate });
+}

@@ -1,0 +1,44 @@
+//! Chain first: a `Spend` that nobody asked us for. The money has moved, so it is recorded whatever the rules say.
+
+use clearfold_kernel::CommandContext;
+
+use super::Decision;
+use super::funding::Funding;
+use super::messages::{Event, Parties, RecordSwipe, SwipeRecorded};
+use super::state::{Entry, Payment, State, Status, Subject};
+use crate::checks;
+
+pub(super) fn record(state: &State, swipe: &RecordSwipe, context: &CommandContext) -> Decision {
+    checks::from_chain(context)?;
+    checks::sound(&swipe.amount)?;
+    checks::routed_to(swipe.account, context)?;
+    match &state.subject {
+        Subject::Nothing => Ok(vec![Event::SwipeRecorded(SwipeRecorded {
+            account: swipe.account,
+            amount: swipe.amount.clone(),
+            source: swipe.source.clone(),
+            occurred_at: swipe.occurred_at,
+        })]),
+        // The same transaction seen again, perhaps mined in another block: it paid once.
+        Subject::Payment(payment) if same(payment, swipe) => Ok(Vec::new()),
+        Subject::Payment(_) | Subject::Refund { .. } => Err(checks::identity_conflict(context)),
+    }
+}
+
+fn same(payment: &Payment, swipe: &RecordSwipe) -> bool {
+    let transaction_hash = swipe.source.transaction_hash;
+    payment.entry == Entry::Swiped { transaction_hash }
+        && payment.parties.account == swipe.account
+        && payment.asset == swipe.amount.asset
+        && payment.totals.authorized == swipe.amount.minor
+}
+
+/// The spend is its own authorization: the amount is held until the network claims it.
+pub(super) fn recorded(state: &mut State, event: &SwipeRecorded) {
+    let entry = Entry::Swiped { transaction_hash: event.source.transaction_hash };
+    let parties = Parties::account(event.account);
+    let mut payment = Payment::new(parties, event.amount.asset.clone(), entry, Status::Recorded);
+    payment.totals.authorized = event.amount.minor;
+    payment.funding = Funding::Included { amount: event.amount.minor, source: event.source.clone() };
+    state.begin(payment);
+}
