@@ -8,6 +8,7 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod authorization;
+pub mod card;
 pub mod checks;
 pub mod gnosis_pay;
 pub mod network;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
 
 use clearfold_domain::authorization::Authorization;
+use clearfold_domain::card::Card;
 use clearfold_domain::gnosis_pay::GnosisPay;
 use clearfold_domain::payments::Payments;
 use clearfold_kernel::{Decider, Projector, Translator};
@@ -15,6 +16,12 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_clearings.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_funding.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_disputes.yaml"));
+}
+
+#[test]
+fn card() {
+    decider::<Card>(include_str!("../specs/card.yaml"));
+    decider::<Card>(include_str!("../specs/card_usage.yaml"));
 }
 
 #[test]

@@ -1,0 +1,108 @@
+//! An example of every message, as its JSON reads.
+
+use clearfold_kernel::schema::Example;
+use serde_json::{Value, json};
+
+use super::messages::{
+    CardClosed, CardFrozen, CardIssued, CardRulesSet, CardUnfrozen, CloseCard, FreezeCard, IssueCard,
+    RecordSpend, ReleaseSpend, ReservationVoided, ReserveSpend, SetRules, SpendRecorded, SpendReleased,
+    SpendReserved, UnfreezeCard,
+};
+
+const ACCOUNT: &str = "0x7b5e3f2a9c4d1e8f60a7b3c2d5e4f1a09b8c7d6e";
+const AT: &str = "2026-11-22T10:15:30.000Z";
+const LATER: &str = "2026-11-23T02:00:00.000Z";
+
+fn euro(minor: &str) -> Value {
+    json!({"minor": minor, "asset": "EURe", "decimals": 18})
+}
+
+/// At most 250 EURe at once, 1000 EURe a day and ten payments an hour, no gambling, and only in three countries.
+fn rules() -> Value {
+    json!({
+        "limits": [
+            {"per": "transaction", "amount": euro("250000000000000000000")},
+            {"per": "day", "amount": euro("1000000000000000000000")},
+        ],
+        "velocity": [{"max_count": 10, "window_s": 3600}],
+        "categories": {"all_but": ["7995"]},
+        "countries": {"only": ["AT", "DE", "IT"]},
+    })
+}
+
+fn merchant() -> Value {
+    json!({"id": "mer-4711", "name": "Trattoria Da Enzo", "category": "5812", "country": "IT"})
+}
+
+fn reservation() -> Value {
+    json!({
+        "reservation_id": "msg-1",
+        "authorization_id": "aut-1",
+        "amount": euro("8500000000000000000"),
+        "merchant": merchant(),
+    })
+}
+
+/// A payment seen on chain: nothing there says who the merchant is.
+fn recorded() -> Value {
+    json!({
+        "reservation_id": "spend-1",
+        "authorization_id": "aut-2",
+        "amount": euro("300000000000000000000"),
+    })
+}
+
+/// What every event carries, before what it is about.
+fn event(at: &str, about: Value) -> Value {
+    let mut event = json!({"account": ACCOUNT, "at": at});
+    if let (Value::Object(event), Value::Object(about)) = (&mut event, about) {
+        event.extend(about);
+    }
+    event
+}
+
+macro_rules! examples {
+    ($($message:ident: $example:expr,)+) => {
+        $(impl Example for $message {
+            fn example() -> Value {
+                $example
+            }
+        })+
+    };
+}
+
+examples! {
+    IssueCard: json!({"account": ACCOUNT, "rules": rules()}),
+    FreezeCard: json!({"reason": "holder"}),
+    UnfreezeCard: json!({"reason": "holder"}),
+    CloseCard: json!({}),
+    SetRules: json!({"rules": rules()}),
+    ReserveSpend: reservation(),
+    ReleaseSpend: json!({
+        "reservation_id": "msg-1",
+        "release_id": "msg-2",
+        "amount": {"part": "2500000000000000000"},
+    }),
+    RecordSpend: recorded(),
+    CardIssued: event(AT, json!({"rules": rules()})),
+    CardFrozen: event(AT, json!({"reason": "holder"})),
+    CardUnfrozen: event(AT, json!({"reason": "holder", "still_frozen_for": ["exposure"]})),
+    CardClosed: event(AT, json!({})),
+    CardRulesSet: event(AT, json!({"rules": rules()})),
+    SpendReserved: event(AT, reservation()),
+    SpendReleased: event(LATER, json!({
+        "reservation_id": "msg-1",
+        "release_id": "msg-2",
+        "authorization_id": "aut-1",
+        "amount": euro("2500000000000000000"),
+        "remaining": "6000000000000000000",
+        "merchant_id": "mer-4711",
+        "reserved_at": AT,
+    })),
+    ReservationVoided: event(AT, json!({"reservation_id": "msg-1", "release_id": "msg-2"})),
+    SpendRecorded: {
+        let mut recorded = recorded();
+        recorded["flags"] = json!(["per_transaction_limit"]);
+        event(AT, recorded)
+    },
+}

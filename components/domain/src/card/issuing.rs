@@ -1,0 +1,38 @@
+//! A card comes into being with its rules, and gets others.
+
+use clearfold_kernel::{CommandContext, Rejection};
+
+use super::messages::{CardIssued, CardRulesSet, Event, IssueCard, SetRules};
+use super::state::Issued;
+use crate::checks;
+
+pub(super) fn issue(issue: &IssueCard, context: &CommandContext) -> Result<Vec<Event>, Rejection> {
+    checks::routed_to(issue.account, context)?;
+    issue.rules.check()?;
+    let IssueCard { account, rules } = issue.clone();
+    Ok(vec![Event::CardIssued(CardIssued { account, rules, at: context.accepted_at })])
+}
+
+/// A card that was issued so is satisfied, whatever has become of it since.
+pub(super) fn issue_again(
+    card: &Issued,
+    issue: &IssueCard,
+    context: &CommandContext,
+) -> Result<Vec<Event>, Rejection> {
+    checks::routed_to(issue.account, context)?;
+    if card.issued_with == issue.rules { Ok(Vec::new()) } else { Err(checks::identity_conflict(context)) }
+}
+
+pub(super) fn set_rules(
+    card: &Issued,
+    set: &SetRules,
+    context: &CommandContext,
+) -> Result<Vec<Event>, Rejection> {
+    card.frozen_for()?;
+    set.rules.check()?;
+    if set.rules == card.rules {
+        return Ok(Vec::new());
+    }
+    let (account, rules, at) = (card.account, set.rules.clone(), context.accepted_at);
+    Ok(vec![Event::CardRulesSet(CardRulesSet { account, rules, at })])
+}

@@ -1,0 +1,196 @@
+//! Random histories of a card: its totals against a plain list of what was paid, kept beside it.
+
+use std::collections::BTreeMap;
+
+use clearfold_kernel::{CommandContext, Encoded, Message, Minor, Timestamp, Turn, decide_turn, evolve_state};
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+
+const ACCOUNT: &str = "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const HOUR_MS: i64 = 60 * 60 * 1000;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+const ASSETS: [(&str, u8); 2] = [("EURe", 18), ("USDC.e", 6)];
+
+/// A step of a history: so many milliseconds after the one before it, that command.
+type Step = (i64, Command);
+
+fn command(kind: &str, payload: &serde_json::Value) -> Command {
+    Command::decode(kind, 1, payload.to_string().as_bytes()).unwrap()
+}
+
+fn asset(code: &str) -> serde_json::Value {
+    let (_, decimals) = ASSETS.into_iter().find(|(known, _)| *known == code).unwrap();
+    serde_json::json!({"asset": code, "decimals": decimals})
+}
+
+fn amount(minor: u32, code: &str) -> serde_json::Value {
+    let mut amount = asset(code);
+    amount["minor"] = minor.to_string().into();
+    amount
+}
+
+/// Limits that some of the payments break, and windows that some of the waits outlast.
+fn rules() -> impl Strategy<Value = serde_json::Value> {
+    (1u32..30, 1u32..90, 1u32..6, select(vec![60u32, 3600, 86_400, 2_678_400])).prop_map(
+        |(at_once, a_day, max_count, window_s)| {
+            serde_json::json!({
+                "limits": [
+                    {"per": "transaction", "amount": amount(at_once, "EURe")},
+                    {"per": "day", "amount": amount(a_day, "EURe")},
+                    {"per": "day", "amount": amount(a_day, "USDC.e")},
+                ],
+                "velocity": [{"max_count": max_count, "window_s": window_s}],
+                "categories": {"all_but": ["7995"]},
+                "countries": "all",
+            })
+        },
+    )
+}
+
+/// Few ids, so that repeats, increments, and releases before their reservations come up often.
+fn spend() -> impl Strategy<Value = serde_json::Value> {
+    let ids = (0u8..40, 0u8..25);
+    let what = (0u32..25, select(vec!["EURe", "USDC.e"]), select(vec!["5812", "7995"]));
+    (ids, what).prop_map(|((reservation, authorization), (minor, code, category))| {
+        serde_json::json!({
+            "reservation_id": format!("r{reservation}"),
+            "authorization_id": format!("a{authorization}"),
+            "amount": amount(minor, code),
+            "merchant": {"id": "m", "name": "M", "category": category, "country": "DE"},
+        })
+    })
+}
+
+fn release() -> impl Strategy<Value = serde_json::Value> {
+    let portion = prop_oneof![
+        Just(serde_json::json!("everything")),
+        (0u32..12).prop_map(|part| serde_json::json!({"part": part.to_string()})),
+    ];
+    (0u8..40, 0u8..4, portion).prop_map(|(reservation, release, amount)| {
+        serde_json::json!({
+            "reservation_id": format!("r{reservation}"),
+            "release_id": format!("l{release}"),
+            "amount": amount,
+        })
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let reason = select(vec!["holder", "exposure"]).prop_map(|reason| serde_json::json!({"reason": reason}));
+    let command = prop_oneof![
+        8 => spend().prop_map(|payload| command("ReserveSpend", &payload)),
+        3 => spend().prop_map(|payload| command("RecordSpend", &payload)),
+        6 => release().prop_map(|payload| command("ReleaseSpend", &payload)),
+        1 => rules().prop_map(|rules| command("SetRules", &serde_json::json!({"rules": rules}))),
+        1 => reason.clone().prop_map(|payload| command("FreezeCard", &payload)),
+        2 => reason.prop_map(|payload| command("UnfreezeCard", &payload)),
+    ];
+    let wait_ms = prop_oneof![
+        10 => 0..HOUR_MS / 2,
+        3 => 0..24 * HOUR_MS,
+        1 => 0..40 * 24 * HOUR_MS,
+        // The host's clock was set back.
+        1 => -HOUR_MS..0,
+    ];
+    (wait_ms, command)
+}
+
+fn issue(rules: &serde_json::Value) -> Step {
+    (0, command("IssueCard", &serde_json::json!({"account": ACCOUNT, "rules": rules})))
+}
+
+/// What the card should count, told by the answers alone: when each reservation was made, and what is left of it.
+#[derive(Default)]
+struct Expected {
+    reservations: BTreeMap<String, (u64, String, u128)>,
+}
+
+impl Expected {
+    /// A command was accepted and caused events. The command's own words say how much.
+    fn follow(&mut self, command: &Command, at_ms: u64) {
+        let (id, amount) = match command {
+            Command::ReserveSpend(spend) => (&spend.reservation_id, &spend.amount),
+            Command::RecordSpend(spend) => (&spend.reservation_id, &spend.amount),
+            Command::ReleaseSpend(release) => {
+                let Some((_, _, left)) = self.reservations.get_mut(release.reservation_id.as_str()) else {
+                    return;
+                };
+                *left = match release.amount {
+                    Portion::Everything => 0,
+                    Portion::Part(part) => left.checked_sub(part.get()).expect("no more than is left"),
+                };
+                return;
+            }
+            _ => return,
+        };
+        let counted = (at_ms, amount.asset.code.clone(), amount.minor.get());
+        assert!(self.reservations.insert(id.to_string(), counted).is_none(), "{id} counts twice");
+    }
+
+    fn of_day(&self, code: &str, day: u64) -> u128 {
+        let counts = |(at_ms, of, _): &&(u64, String, u128)| at_ms / DAY_MS == day && of == code;
+        self.reservations.values().filter(counts).map(|(_, _, left)| left).sum()
+    }
+}
+
+fn context(at_ms: u64) -> CommandContext {
+    CommandContext {
+        id: "c1".into(),
+        routing_key: ACCOUNT.into(),
+        actor: "api".into(),
+        accepted_at: Timestamp::from_ms(at_ms).unwrap(),
+    }
+}
+
+/// The card's total of a day, and the limit that its rules set for it.
+fn of_day(state: &[u8], code: &str, now_ms: u64) -> (Minor, Option<Minor>) {
+    let State::Issued(card) = serde_json::from_slice(state).unwrap() else { panic!("there is a card") };
+    let asset = serde_json::from_value(asset(code)).unwrap();
+    let limit = |limit: &&Limit| limit.per == Span::Day && limit.amount.asset == asset;
+    let limit = card.rules.limits.iter().find(limit).map(|limit| limit.amount.minor);
+    (card.usage.of_day(&asset, Timestamp::from_ms(now_ms).unwrap()).unwrap(), limit)
+}
+
+/// Plays a history and holds every promise after every step.
+fn play(history: Vec<Step>) {
+    let (mut state, mut log, mut now_ms) = (Vec::new(), Vec::<Encoded>::new(), 1_795_000_000_000_u64);
+    let mut expected = Expected::default();
+    for (wait_ms, command) in history {
+        now_ms = u64::checked_add_signed(now_ms, wait_ms).unwrap();
+        let turn =
+            Turn { state: state.clone(), commands: vec![(context(now_ms), command.encode().unwrap())] };
+        let mut decided = decide_turn::<Card>(&turn).unwrap();
+        match decided.outcomes.remove(0) {
+            Err(_) if state.is_empty() => panic!("a card can be issued"),
+            Err(refused) => assert_eq!(decided.state, state, "refused as {} and changed", refused.code),
+            Ok(events) if events.is_empty() => assert_eq!(decided.state, state, "no event and changed"),
+            Ok(events) => {
+                expected.follow(&command, now_ms);
+                log.extend(events);
+            }
+        }
+        state = decided.state;
+        for (code, _) in ASSETS {
+            let (total, limit) = of_day(&state, code, now_ms);
+            assert_eq!(total.get(), expected.of_day(code, now_ms / DAY_MS), "{code}");
+            let reserved = state != turn.state
+                && matches!(&command, Command::ReserveSpend(spend) if spend.amount.asset.code == code);
+            assert!(!reserved || limit.is_none_or(|limit| total <= limit), "{total} of {code} on one day");
+        }
+    }
+    assert_eq!(evolve_state::<Card>(&[], &log).unwrap(), state, "the fold is the live state");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_day_counts_what_was_reserved_on_it_and_not_released(
+        rules in rules(),
+        steps in prop::collection::vec(step(), 1..120),
+    ) {
+        play(std::iter::once(issue(&rules)).chain(steps).collect());
+    }
+}

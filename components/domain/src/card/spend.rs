@@ -1,0 +1,100 @@
+//! What a card pays counts from the moment it is reserved, and counts once for each reservation's id.
+//!
+//! Every id is remembered for ever: as what it stands for, in the form of a digest, or as a tombstone. A repeat is
+//! so told from a new payment however late it comes, and a repeat that says something else is refused.
+
+use clearfold_kernel::{Amount, CommandContext, ExternalId, Hash, Rejection};
+use sha2::{Digest, Sha256};
+
+use super::broken_rules::broken_rules;
+use super::messages::{Event, RecordSpend, ReserveSpend, SpendRecorded, SpendReserved};
+use super::state::{Issued, Known};
+use crate::checks;
+use crate::network::Merchant;
+
+/// A payment or a part of it, as a command asks for it or an event says it.
+pub(super) struct Spend<'a> {
+    pub reservation_id: &'a ExternalId,
+    pub authorization_id: &'a ExternalId,
+    pub amount: &'a Amount,
+    pub merchant: Option<&'a Merchant>,
+}
+
+pub(super) fn reserve(
+    card: &Issued,
+    reserve: &ReserveSpend,
+    context: &CommandContext,
+) -> Result<Vec<Event>, Rejection> {
+    let spend = Spend::from(reserve);
+    if card.knows(&spend)? {
+        return Ok(Vec::new());
+    }
+    if let Some(broken) = broken_rules(card, &spend, context.accepted_at).next() {
+        return Err(broken.into());
+    }
+    let ReserveSpend { reservation_id, authorization_id, amount, merchant } = reserve.clone();
+    let (account, at) = (card.account, context.accepted_at);
+    let reserved = SpendReserved { account, reservation_id, authorization_id, amount, merchant, at };
+    Ok(vec![Event::SpendReserved(reserved)])
+}
+
+pub(super) fn record(
+    card: &Issued,
+    record: &RecordSpend,
+    context: &CommandContext,
+) -> Result<Vec<Event>, Rejection> {
+    let spend = Spend::from(record);
+    if card.knows(&spend)? {
+        return Ok(Vec::new());
+    }
+    let flags = broken_rules(card, &spend, context.accepted_at).map(|broken| broken.reason).collect();
+    let RecordSpend { reservation_id, authorization_id, amount, merchant } = record.clone();
+    let (account, at) = (card.account, context.accepted_at);
+    let recorded = SpendRecorded { account, reservation_id, authorization_id, amount, merchant, flags, at };
+    Ok(vec![Event::SpendRecorded(recorded)])
+}
+
+impl Issued {
+    /// Whether a payment that makes sense has counted before, or was released before it came.
+    fn knows(&self, spend: &Spend<'_>) -> Result<bool, Rejection> {
+        checks::sound(spend.amount)?;
+        match self.known.get(spend.reservation_id) {
+            None => Ok(false),
+            Some(Known::Voided) => Ok(true),
+            Some(Known::Spend(digest)) => {
+                checks::repeated(spend.reservation_id.as_str(), digest, &spend.digest()).map(|()| true)
+            }
+        }
+    }
+}
+
+impl Spend<'_> {
+    /// All of its content in 32 bytes. Ids and codes hold no NUL, and the one free text stands last.
+    pub fn digest(&self) -> Hash {
+        let Amount { minor, asset } = self.amount;
+        let amount = format!("{}\0{minor}\0{}\0{}", self.authorization_id, asset.code, asset.decimals);
+        let merchant = self.merchant.map(|merchant| {
+            let Merchant { id, category, country, name } = merchant;
+            format!("\0{id}\0{category}\0{country}\0{name}")
+        });
+        Hash(Sha256::digest(amount + &merchant.unwrap_or_default()).into())
+    }
+}
+
+/// The same four members stand in two commands and in two events.
+macro_rules! spend_from {
+    ($message:ident, $merchant:expr) => {
+        impl<'a> From<&'a $message> for Spend<'a> {
+            fn from(message: &'a $message) -> Self {
+                let $message { reservation_id, authorization_id, amount, merchant, .. } = message;
+                let known: fn(&'a _) -> Option<&'a Merchant> = $merchant;
+                Self { reservation_id, authorization_id, amount, merchant: known(merchant) }
+            }
+        }
+    };
+}
+
+spend_from!(ReserveSpend, Some);
+spend_from!(SpendReserved, Some);
+spend_from!(RecordSpend, Option::as_ref);
+spend_from!(SpendRecorded, Option::as_ref);

@@ -1,0 +1,119 @@
+//! Whether a card pays at all: active, frozen for one reason or several, or closed for good.
+//!
+//! Each reason for a freeze is lifted by itself: a holder who finds the card again does not lift a freeze that an
+//! uncovered exposure caused. Closing is final.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use clearfold_kernel::{CommandContext, Rejection};
+use serde::{Deserialize, Serialize};
+
+use super::messages::{CardClosed, CardFrozen, CardUnfrozen, Event, FreezeCard, UnfreezeCard};
+use super::state::Issued;
+
+/// Why a card is frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FreezeReason {
+    /// Its holder wants it so.
+    Holder,
+    /// It cannot be found.
+    Lost,
+    /// Somebody else has it.
+    Stolen,
+    /// A payment of it could not be funded.
+    Exposure,
+    /// Its payments look like somebody else's.
+    Risk,
+}
+
+impl fmt::Display for FreezeReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Holder => "holder",
+            Self::Lost => "lost",
+            Self::Stolen => "stolen",
+            Self::Exposure => "exposure",
+            Self::Risk => "risk",
+        })
+    }
+}
+
+/// Whether a card pays at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It pays, unless it is frozen for something.
+    Open {
+        /// Why it is frozen; empty while it is active.
+        frozen_for: BTreeSet<FreezeReason>,
+    },
+    /// It never pays again.
+    Closed,
+}
+
+impl Status {
+    /// It pays.
+    pub const ACTIVE: Self = Self::Open { frozen_for: BTreeSet::new() };
+
+    pub(super) fn freeze(&mut self, reason: FreezeReason) {
+        if let Self::Open { frozen_for } = self {
+            frozen_for.insert(reason);
+        }
+    }
+
+    pub(super) fn unfreeze(&mut self, reason: FreezeReason) {
+        if let Self::Open { frozen_for } = self {
+            frozen_for.remove(&reason);
+        }
+    }
+}
+
+pub(super) fn freeze(
+    card: &Issued,
+    freeze: &FreezeCard,
+    context: &CommandContext,
+) -> Result<Vec<Event>, Rejection> {
+    if card.frozen_for()?.contains(&freeze.reason) {
+        return Ok(Vec::new());
+    }
+    let (account, reason, at) = (card.account, freeze.reason, context.accepted_at);
+    Ok(vec![Event::CardFrozen(CardFrozen { account, reason, at })])
+}
+
+pub(super) fn unfreeze(
+    card: &Issued,
+    unfreeze: &UnfreezeCard,
+    context: &CommandContext,
+) -> Result<Vec<Event>, Rejection> {
+    let mut still_frozen_for = card.frozen_for()?.clone();
+    if !still_frozen_for.remove(&unfreeze.reason) {
+        return Ok(Vec::new());
+    }
+    let (account, reason, at) = (card.account, unfreeze.reason, context.accepted_at);
+    Ok(vec![Event::CardUnfrozen(CardUnfrozen { account, reason, still_frozen_for, at })])
+}
+
+pub(super) fn close(card: &Issued, context: &CommandContext) -> Vec<Event> {
+    match card.status {
+        Status::Closed => Vec::new(),
+        Status::Open { .. } => {
+            vec![Event::CardClosed(CardClosed { account: card.account, at: context.accepted_at })]
+        }
+    }
+}
+
+impl Issued {
+    /// Why the card is frozen. Nothing can be asked of a card that is closed.
+    pub(super) fn frozen_for(&self) -> Result<&BTreeSet<FreezeReason>, Rejection> {
+        match &self.status {
+            Status::Open { frozen_for } => Ok(frozen_for),
+            Status::Closed => {
+                let detail = "the card was closed for good; issue another one";
+                Err(Rejection::new("card_closed", detail))
+            }
+        }
+    }
+}

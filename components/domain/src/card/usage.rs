@@ -1,0 +1,112 @@
+//! What a card has paid lately, by reservation: the one source of day totals and of velocity.
+//!
+//! There are no counters beside the reservations, so none can drift from them: a release lowers its reservation, and
+//! every total with it. A reservation is kept for 31 days, the longest window of a velocity rule. Later releases of
+//! it change nothing that still counts. It is kept that long whatever the rules say, so that a rule with a longer
+//! window, set tomorrow, counts what was paid today.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clearfold_kernel::{Amount, Asset, ExternalId, Minor, MoneyError, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::messages::SpendReleased;
+use super::rules::MAX_WINDOW_S;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// The reservations of the last 31 days.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    reservations: BTreeMap<ExternalId, Reservation>,
+}
+
+/// A payment that counts, or one part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    /// The payment.
+    pub authorization_id: ExternalId,
+    /// Who is paid, where it is known.
+    pub merchant_id: Option<ExternalId>,
+    /// How much still counts: what was reserved without what was released.
+    pub remaining: Amount,
+    /// When it was reserved.
+    pub reserved_at: Timestamp,
+    /// How much each release took, by its id.
+    pub releases: BTreeMap<ExternalId, Minor>,
+}
+
+impl Usage {
+    /// A reservation, unless it is too old to count.
+    #[must_use]
+    pub fn reservation(&self, id: &ExternalId, now: Timestamp) -> Option<&Reservation> {
+        self.reservations.get(id).filter(|reservation| reservation.is_within(MAX_WINDOW_S, now))
+    }
+
+    /// What counts on the calendar day, in UTC, of a time.
+    pub fn of_day(&self, asset: &Asset, now: Timestamp) -> Result<Minor, MoneyError> {
+        self.sum(asset, now, |reservation| day(reservation.reserved_at) == day(now))
+    }
+
+    /// What counts of one payment, increments included.
+    pub fn of_payment(
+        &self,
+        payment: &ExternalId,
+        asset: &Asset,
+        now: Timestamp,
+    ) -> Result<Minor, MoneyError> {
+        self.sum(asset, now, |reservation| reservation.authorization_id == *payment)
+    }
+
+    /// The payments of the last so many seconds. One that was released in full is none.
+    #[must_use]
+    pub fn payments_within(&self, window_s: u32, now: Timestamp) -> BTreeSet<&ExternalId> {
+        let counts = |reservation: &&Reservation| {
+            reservation.remaining.minor > Minor::ZERO && reservation.is_within(window_s, now)
+        };
+        self.reservations.values().filter(counts).map(|reservation| &reservation.authorization_id).collect()
+    }
+
+    fn sum(
+        &self,
+        asset: &Asset,
+        now: Timestamp,
+        counts: impl Fn(&Reservation) -> bool,
+    ) -> Result<Minor, MoneyError> {
+        let counts = |reservation: &&Reservation| {
+            reservation.remaining.asset == *asset
+                && reservation.is_within(MAX_WINDOW_S, now)
+                && counts(reservation)
+        };
+        let mut counting = self.reservations.values().filter(counts);
+        counting.try_fold(Minor::ZERO, |sum, reservation| sum.plus(reservation.remaining.minor))
+    }
+
+    pub(super) fn count(&mut self, id: ExternalId, reservation: Reservation) {
+        self.reservations.insert(id, reservation);
+    }
+
+    pub(super) fn release(&mut self, released: &SpendReleased) {
+        if let Some(reservation) = self.reservations.get_mut(&released.reservation_id) {
+            reservation.remaining.minor = released.remaining;
+            reservation.releases.insert(released.release_id.clone(), released.amount.minor);
+        }
+    }
+
+    /// Drops what counts no longer, for any rule there can be.
+    pub(super) fn forget_old(&mut self, now: Timestamp) {
+        self.reservations.retain(|_, reservation| reservation.is_within(MAX_WINDOW_S, now));
+    }
+}
+
+impl Reservation {
+    /// Whether it was reserved in the last so many seconds: the window's oldest moment is outside.
+    fn is_within(&self, window_s: u32, now: Timestamp) -> bool {
+        let age_ms = now.as_ms().saturating_sub(self.reserved_at.as_ms());
+        age_ms < u64::from(window_s).saturating_mul(1000)
+    }
+}
+
+fn day(at: Timestamp) -> u64 {
+    at.as_ms() / DAY_MS
+}
