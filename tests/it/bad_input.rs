@@ -118,7 +118,7 @@ async fn a_bad_request_says_what_is_wrong() -> Result<()> {
         ("k1", body(&|body| body["id"] = json!("../x")), 400, "invalid_id"),
         ("k2", body(&|body| body["account"] = Value::Null), 404, "stream_not_found"),
         ("k3", body(&|body| body["account"] = json!("0x1")), 400, "invalid_account"),
-        ("k4", body(&|body| body["aggregate"] = json!("card")), 404, "unknown_aggregate"),
+        ("k4", body(&|body| body["aggregate"] = json!("cheque")), 404, "unknown_aggregate"),
         ("k5", body(&|body| body["type"] = json!("Pay")), 422, "unknown_type"),
         ("k6", body(&|body| body["schema_version"] = json!(9)), 422, "unknown_schema_version"),
         ("k7", body(&|_| {}), 422, "malformed_payload"),
