@@ -1,12 +1,15 @@
 //! The business of card payments, as pure functions.
 //!
-//! Each module is one handler's whole logic and says so in its name: [`gnosis_pay`] reads the chain,
-//! [`authorization`] decides, [`payments`] builds the tables. Nothing here does I/O, reads a clock or draws a
-//! random number; the thin crates beside this one put each behind its WIT world.
+//! Each module is one handler's whole logic and says so in its name: [`gnosis_pay`] reads the chain;
+//! [`authorization`], [`account`] and [`card`] decide; [`payments`] builds the tables. What they share stands beside
+//! them: [`policy`] (the rules that are data), [`network`] (the card network's words), [`checks`] (what every command
+//! must be). Nothing here does I/O, reads a clock or draws a random number; the thin crates beside this one put each
+//! handler behind its WIT world.
 
 #![warn(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+pub mod account;
 pub mod authorization;
 pub mod card;
 pub mod checks;

@@ -127,7 +127,8 @@ impl Presented {
     }
 }
 
-/// What a conversion's rounding took from the exact amount or gave to it. The rounding account settles it.
+/// What a conversion's rounding took from the exact amount or gave to it: at most one of them is above zero. The
+/// rounding account settles it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

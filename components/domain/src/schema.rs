@@ -3,13 +3,14 @@
 use clearfold_kernel::Decider;
 use clearfold_kernel::schema::{Described, MessageSchema, of_decider};
 
+use crate::account::Account;
 use crate::authorization::Authorization;
 use crate::card::Card;
 
 /// All versions of all messages, by aggregate. A new decider is added here.
 #[must_use]
 pub fn all() -> Vec<(&'static str, Vec<MessageSchema>)> {
-    vec![aggregate::<Authorization>(), aggregate::<Card>()]
+    vec![aggregate::<Account>(), aggregate::<Authorization>(), aggregate::<Card>()]
 }
 
 fn aggregate<D: Decider>() -> (&'static str, Vec<MessageSchema>)

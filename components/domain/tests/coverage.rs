@@ -39,7 +39,8 @@ const REGRESSIONS: [&str; 4] = [
 /// The text of all specifications of a decider.
 fn specifications(aggregate: &str) -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("specs");
-    let texts = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let texts =
+        std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
     texts.filter(|text| text.contains(&format!("\ndecider: {aggregate}\n"))).collect()
 }
 
@@ -64,7 +65,10 @@ fn every_row_of_the_model_has_a_case() {
     let missing: Vec<&str> = REGRESSIONS.into_iter().filter(|case| !cases.contains(case)).collect();
     assert!(missing.is_empty(), "no case named {missing:?}");
     for reason in DeclineReason::ALL {
-        assert!(rows.contains(format!("decline: {reason}").as_str()), "no case for the decline reason {reason}");
+        assert!(
+            rows.contains(format!("decline: {reason}").as_str()),
+            "no case for the decline reason {reason}"
+        );
     }
 }
 
@@ -85,7 +89,8 @@ fn every_code_has_a_case_and_every_case_a_documented_code() {
         let (own, seen) = (documented(module), values(&text, "rejected:"));
         let missing: Vec<_> = own.iter().filter(|code| !seen.contains(*code)).collect();
         assert!(missing.is_empty(), "{aggregate}: no case is refused with {missing:?}");
-        let unknown: Vec<_> = seen.iter().filter(|code| !own.contains(*code) && !of_all.contains(*code)).collect();
+        let unknown: Vec<_> =
+            seen.iter().filter(|code| !own.contains(*code) && !of_all.contains(*code)).collect();
         assert!(unknown.is_empty(), "{aggregate}: {unknown:?} are not documented");
         seen_anywhere.extend(seen.into_iter().map(str::to_owned));
     }
@@ -105,7 +110,8 @@ fn said<D: Decider>() {
     for message in D::Command::TYPES.iter().chain(D::Event::TYPES) {
         let name = message.name;
         let newest = format!("{name} v{}:", message.schema_version);
-        let is_said = text.contains(&newest) || (message.schema_version == 1 && text.contains(&format!("{name}:")));
+        let is_said =
+            text.contains(&newest) || (message.schema_version == 1 && text.contains(&format!("{name}:")));
         assert!(is_said, "{}: no case speaks of {name} v{}", D::AGGREGATE, message.schema_version);
     }
 }

@@ -3,12 +3,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
 
+use clearfold_domain::account::Account;
 use clearfold_domain::authorization::Authorization;
 use clearfold_domain::card::Card;
 use clearfold_domain::gnosis_pay::GnosisPay;
 use clearfold_domain::payments::Payments;
 use clearfold_kernel::{Decider, Projector, Translator};
 use clearfold_spec::{NativeDecider, NativeProjector, NativeTranslator, Specification, Verdict};
+
+#[test]
+fn account() {
+    decider::<Account>(include_str!("../specs/account.yaml"));
+    decider::<Account>(include_str!("../specs/account_ledger.yaml"));
+}
 
 #[test]
 fn authorization() {

@@ -1,0 +1,74 @@
+//! Clearings: the card network's claim posts always, even beyond the hold and below zero. The merchant was paid.
+//!
+//! What it takes from the hold must be there: a hold that was refused cannot be captured. The customer pays what was
+//! charged, the network gets what is exact, and the rounding account has the difference.
+
+use clearfold_kernel::{Amount, Minor, Rejection, Timestamp};
+
+use super::ledger::LedgerAccount::{Customer, Rounding, Settlement};
+use super::ledger::transfers;
+use super::messages::{BookClearing, ClearingBooked, Event};
+use super::rule::Rule;
+use super::state::Books;
+use crate::checks;
+use crate::network::Residue;
+
+impl Rule for BookClearing {
+    fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
+        let claimed = checks::fits(self.against_hold.plus(self.beyond_hold))?;
+        books.sound(&Amount { minor: claimed, asset: self.asset.clone() })?;
+        let exactly = self.claimed_exactly(claimed)?;
+        Ok(Event::ClearingBooked(ClearingBooked {
+            account: books.address,
+            clearing_id: self.clearing_id.clone(),
+            hold_id: self.hold_id.clone(),
+            against_hold: self.against_hold,
+            beyond_hold: self.beyond_hold,
+            released: self.released,
+            asset: self.asset.clone(),
+            residue: self.residue,
+            transfers: transfers(&[
+                (Customer, Settlement, exactly),
+                (Customer, Rounding, self.residue.under),
+                (Rounding, Settlement, self.residue.over),
+            ]),
+            at,
+        }))
+    }
+
+    fn check(&self, books: &Books) -> Result<(), Rejection> {
+        let taken = checks::fits(self.against_hold.plus(self.released))?;
+        if taken == Minor::ZERO {
+            return Ok(());
+        }
+        let held = books.placed(&self.hold_id)?;
+        checks::same_asset(&held.asset, &self.asset)?;
+        if taken <= held.minor {
+            return Ok(());
+        }
+        let detail = format!("{} holds {held}; {taken} minor units are more", self.hold_id);
+        Err(Rejection::new("hold_too_small", detail))
+    }
+}
+
+impl BookClearing {
+    /// What of the claim the network gets: all but what rounding added to it.
+    fn claimed_exactly(&self, claimed: Minor) -> Result<Minor, Rejection> {
+        let Residue { over, under } = self.residue;
+        let is_sound = (over == Minor::ZERO || under == Minor::ZERO) && over.max(under) < claimed;
+        match claimed.minus(under) {
+            Ok(exactly) if is_sound => Ok(exactly),
+            _ => {
+                let detail = "rounding takes or gives, never both, and always less than what is charged";
+                Err(Rejection::new("invalid_residue", detail))
+            }
+        }
+    }
+}
+
+impl Books {
+    pub(super) fn clearing_booked(&mut self, event: &ClearingBooked) -> Option<()> {
+        let taken = event.against_hold.plus(event.released).ok()?;
+        if taken == Minor::ZERO { Some(()) } else { self.hold_lowered(&event.hold_id, taken) }
+    }
+}

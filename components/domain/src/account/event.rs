@@ -1,0 +1,120 @@
+//! What every event of an account can be asked: when it happened, under which ids, and what it moved.
+
+use clearfold_kernel::{Asset, Message, Timestamp, Undecodable};
+
+use super::identity::{Fingerprint, Identity, Kind, LogId};
+use super::ledger::Transfer;
+use super::messages::{DisputeStep, Event, FundingStep};
+
+macro_rules! each {
+    ($event:expr, $it:ident => $what:expr) => {
+        match $event {
+            Event::AccountOpened($it) => $what,
+            Event::DelayQueueChanged($it) => $what,
+            Event::Deposited($it) => $what,
+            Event::DepositReorged($it) => $what,
+            Event::Withdrawn($it) => $what,
+            Event::WithdrawalReorged($it) => $what,
+            Event::HoldPlaced($it) => $what,
+            Event::HoldRaised($it) => $what,
+            Event::HoldLowered($it) => $what,
+            Event::HoldVoided($it) => $what,
+            Event::ClearingBooked($it) => $what,
+            Event::ClearingSuspended($it) => $what,
+            Event::SuspenseResolved($it) => $what,
+            Event::FundingBooked($it) => $what,
+            Event::Returned($it) => $what,
+            Event::RefundBooked($it) => $what,
+            Event::DisputeBooked($it) => $what,
+            Event::ReceivableBooked($it) => $what,
+            Event::ReceivableRecovered($it) => $what,
+            Event::SettlementBooked($it) => $what,
+            Event::FeeCharged($it) => $what,
+        }
+    };
+}
+
+impl Event {
+    /// When the host accepted it.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        each!(self, event => event.at)
+    }
+
+    /// What it moved in the ledger, if it is an event that books.
+    #[must_use]
+    pub fn booked(&self) -> Option<(&Asset, &[Transfer])> {
+        match self {
+            Self::AccountOpened(_)
+            | Self::DelayQueueChanged(_)
+            | Self::HoldPlaced(_)
+            | Self::HoldRaised(_)
+            | Self::HoldLowered(_)
+            | Self::HoldVoided(_) => None,
+            Self::Deposited(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::DepositReorged(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::Withdrawn(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::WithdrawalReorged(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::ClearingBooked(event) => Some((&event.asset, &event.transfers)),
+            Self::ClearingSuspended(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::SuspenseResolved(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::FundingBooked(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::Returned(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::RefundBooked(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::DisputeBooked(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::ReceivableBooked(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::ReceivableRecovered(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::SettlementBooked(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::FeeCharged(event) => Some((&event.amount.asset, &event.transfers)),
+        }
+    }
+
+    /// The ids under which it happens once.
+    pub(super) fn identities(&self) -> Vec<Identity> {
+        let log = |source| Identity::new(Kind::Log, &LogId::of(source));
+        let reorg = |source| Identity::new(Kind::Reorg, &LogId::of(source));
+        let only = match self {
+            // The state itself knows whether these have happened.
+            Self::AccountOpened(_) | Self::HoldVoided(_) => return Vec::new(),
+            Self::RefundBooked(event) => {
+                let id = Identity::new(Kind::Refund, &event.refund_id);
+                return event.source.iter().map(log).chain([id]).collect();
+            }
+            Self::Deposited(event) => log(&event.source),
+            Self::Withdrawn(event) => log(&event.source),
+            Self::Returned(event) => log(&event.source),
+            Self::DelayQueueChanged(event) => log(&event.source),
+            Self::DepositReorged(event) => reorg(&event.source),
+            Self::WithdrawalReorged(event) => reorg(&event.source),
+            Self::FundingBooked(event) => match event.step {
+                FundingStep::Included => log(&event.source),
+                FundingStep::Finalized => Identity::new(Kind::Finality, &LogId::of(&event.source)),
+                FundingStep::Reorged => reorg(&event.source),
+            },
+            Self::HoldPlaced(event) => Identity::new(Kind::Hold, &event.hold_id),
+            Self::HoldRaised(event) => Identity::new(Kind::Change, &event.change_id),
+            Self::HoldLowered(event) => Identity::new(Kind::Change, &event.change_id),
+            Self::ClearingBooked(event) => Identity::new(Kind::Clearing, &event.clearing_id),
+            Self::ClearingSuspended(event) => Identity::new(Kind::Clearing, &event.clearing_id),
+            Self::SuspenseResolved(event) => Identity::new(Kind::Resolution, &event.clearing_id),
+            Self::DisputeBooked(event) => match event.step {
+                DisputeStep::Provisional => Identity::new(Kind::ProvisionalCredit, &event.dispute_id),
+                DisputeStep::Won | DisputeStep::Lost => {
+                    Identity::new(Kind::DisputeOutcome, &event.dispute_id)
+                }
+            },
+            Self::ReceivableBooked(event) => Identity::new(Kind::Receivable, &event.receivable_id),
+            Self::ReceivableRecovered(event) => Identity::new(Kind::Recovery, &event.recovery_id),
+            Self::SettlementBooked(event) => Identity::new(Kind::Settlement, &event.settlement_id),
+            Self::FeeCharged(event) => Identity::new(Kind::Fee, &event.fee_id),
+        };
+        vec![only]
+    }
+
+    /// What it says. A repeat comes at another time, so each is taken as if it had come at the same one.
+    pub(super) fn said(&self, at: Timestamp) -> Result<Fingerprint, Undecodable> {
+        let mut event = self.clone();
+        each!(&mut event, event => event.at = at);
+        Ok(Fingerprint::of(&event.encode()?))
+    }
+}

@@ -1,0 +1,191 @@
+//! An example of every message and of every version of it, as its JSON reads.
+
+use clearfold_kernel::schema::Example;
+use serde_json::{Value, json};
+
+use super::messages::*;
+
+/// An amount of EURe, whose smallest unit has 18 decimals.
+fn euro(minor: &str) -> Value {
+    json!({"minor": minor, "asset": "EURe", "decimals": 18})
+}
+
+fn log(log_index: u64) -> Value {
+    json!({
+        "chain_id": 100,
+        "block_hash": "0x1fd2c6b0a7e94835d2c1b0a9f8e7d6c5b4a3928170f6e5d4c3b2a190f8e7d6c5",
+        "block_number": 46587245,
+        "transaction_hash": "0x9a8b7c6d5e4f30213243546576879809a1b2c3d4e5f60718293a4b5c6d7e8f90",
+        "log_index": log_index,
+    })
+}
+
+/// An event says what the command said, whose account it is, and when.
+fn happened(mut command: Value) -> Value {
+    command["account"] = json!("0x7b5e3f2a9c4d1e8f60a7b3c2d5e4f1a09b8c7d6e");
+    command["at"] = json!("2026-11-22T10:15:31.250Z");
+    command
+}
+
+/// An event that books also says which transfers it made: debit, credit, minor units.
+fn booked(command: Value, legs: &[(&str, &str, &str)]) -> Value {
+    let transfer = |&(debit, credit, minor): &(&str, &str, &str)| -> Value {
+        json!({"debit": debit, "credit": credit, "minor": minor})
+    };
+    let mut event = happened(command);
+    event["transfers"] = legs.iter().map(transfer).collect();
+    event
+}
+
+/// What is added to the words of another message.
+fn with(mut message: Value, member: &str, value: Value) -> Value {
+    message[member] = value;
+    message
+}
+
+macro_rules! examples {
+    ($($message:ident => $example:expr;)+) => {
+        $(impl Example for $message {
+            fn example() -> Value {
+                $example
+            }
+        })+
+    };
+}
+
+// Opening, and the delay queue.
+examples! {
+    OpenAccount => json!({"assets": [{"asset": "EURe", "decimals": 18}, {"asset": "USDC.e", "decimals": 6}]});
+    AccountOpened => happened(OpenAccount::example());
+    ObserveDelayQueue => json!({"state": "waiting", "source": log(2)});
+    DelayQueueChanged => happened(ObserveDelayQueue::example());
+}
+
+// Money that moves on chain.
+examples! {
+    RecordDeposit => json!({
+        "amount": euro("100000000000000000000"),
+        "source": log(11),
+        "occurred_at": "2026-11-22T10:15:30.000Z",
+    });
+    Deposited => booked(RecordDeposit::example(), &[("safe", "customer", "100000000000000000000")]);
+    RevertDeposit => json!({"source": log(11)});
+    DepositReorged => booked(
+        with(RevertDeposit::example(), "amount", euro("100000000000000000000")),
+        &[("customer", "safe", "100000000000000000000")],
+    );
+    RecordWithdrawal => json!({
+        "amount": euro("40000000000000000000"),
+        "source": log(12),
+        "occurred_at": "2026-11-22T10:15:30.000Z",
+    });
+    Withdrawn => booked(RecordWithdrawal::example(), &[("customer", "safe", "40000000000000000000")]);
+    RevertWithdrawal => json!({"source": log(12)});
+    WithdrawalReorged => booked(
+        with(RevertWithdrawal::example(), "amount", euro("40000000000000000000")),
+        &[("safe", "customer", "40000000000000000000")],
+    );
+    BookFunding => json!({
+        "hold_id": "auth-1",
+        "step": "included",
+        "amount": euro("8500000000000000000"),
+        "source": log(33),
+    });
+    FundingBooked => booked(BookFunding::example(), &[("in_transit", "safe", "8500000000000000000")]);
+    RecordReturn => json!({"amount": euro("8500000000000000000"), "source": log(41)});
+    Returned => booked(RecordReturn::example(), &[("safe", "hold", "8500000000000000000")]);
+}
+
+// Holds.
+examples! {
+    PlaceHold => json!({"hold_id": "auth-1", "amount": euro("8500000000000000000"), "forced": false});
+    HoldPlaced => happened(PlaceHold::example());
+    RaiseHold => json!({
+        "hold_id": "auth-1",
+        "change_id": "msg-2",
+        "amount": euro("1500000000000000000"),
+        "forced": false,
+    });
+    HoldRaised => happened(RaiseHold::example());
+    LowerHold => json!({
+        "hold_id": "auth-1",
+        "change_id": "msg-3",
+        "amount": "500000000000000000",
+        "cause": "reversed",
+    });
+    HoldLowered => happened(with(LowerHold::example(), "amount", euro("500000000000000000")));
+    VoidHold => json!({"hold_id": "auth-1"});
+    HoldVoided => happened(with(VoidHold::example(), "released", euro("8500000000000000000")));
+}
+
+// Clearings. The booked one is of 9.00 EURe for a hold of 8.50; exactly it would have been 9.003 EURe.
+examples! {
+    BookClearing => json!({
+        "clearing_id": "clr-1",
+        "hold_id": "auth-1",
+        "against_hold": "8500000000000000000",
+        "beyond_hold": "500000000000000000",
+        "released": "0",
+        "asset": "EURe",
+        "decimals": 18,
+        "residue": {"over": "3000000000000000", "under": "0"},
+    });
+    ClearingBooked => booked(
+        BookClearing::example(),
+        &[("customer", "settlement", "9000000000000000000"), ("rounding", "settlement", "3000000000000000")],
+    );
+    SuspendClearing => json!({"clearing_id": "clr-2", "amount": euro("9000000000000000000")});
+    ClearingSuspended => booked(
+        SuspendClearing::example(),
+        &[("suspense", "settlement", "9000000000000000000")],
+    );
+    ResolveSuspense => json!({"clearing_id": "clr-2", "outcome": "returned"});
+    SuspenseResolved => booked(
+        with(ResolveSuspense::example(), "amount", euro("9000000000000000000")),
+        &[("settlement", "suspense", "9000000000000000000")],
+    );
+}
+
+// Refunds and disputes. A refund that did not come back on chain has no source.
+examples! {
+    BookRefund => json!({"refund_id": "rfd-1", "amount": euro("2170000000000000000"), "link": "linked"});
+    RefundBooked => booked(
+        with(BookRefund::example(), "source", log(7)),
+        &[("settlement", "customer", "2170000000000000000"), ("safe", "hold", "2170000000000000000")],
+    );
+    BookDispute => json!({
+        "dispute_id": "dsp-1",
+        "step": "provisional",
+        "amount": euro("9000000000000000000"),
+    });
+    DisputeBooked => booked(BookDispute::example(), &[("suspense", "customer", "9000000000000000000")]);
+}
+
+// Settlement, receivables and fees.
+examples! {
+    RecordSettlement => json!({
+        "settlement_id": "stl-1",
+        "direction": "paid",
+        "amount": euro("9000000000000000000"),
+    });
+    SettlementBooked => booked(
+        RecordSettlement::example(),
+        &[("settlement", "hold", "9000000000000000000")],
+    );
+    BookReceivable => json!({"receivable_id": "auth-1", "amount": euro("8500000000000000000")});
+    ReceivableBooked => booked(
+        BookReceivable::example(),
+        &[("receivable", "customer", "8500000000000000000")],
+    );
+    RecoverReceivable => json!({
+        "recovery_id": "rcv-1",
+        "receivable_id": "auth-1",
+        "amount": euro("8500000000000000000"),
+    });
+    ReceivableRecovered => booked(
+        RecoverReceivable::example(),
+        &[("customer", "receivable", "8500000000000000000")],
+    );
+    ChargeFee => json!({"fee_id": "fee-1", "amount": euro("1000000000000000000")});
+    FeeCharged => booked(ChargeFee::example(), &[("customer", "fee", "1000000000000000000")]);
+}

@@ -1,0 +1,22 @@
+//! Fees: the customer pays them from what is theirs, even below zero.
+
+use clearfold_kernel::{Rejection, Timestamp};
+
+use super::ledger::LedgerAccount::{Customer, Fee};
+use super::ledger::transfers;
+use super::messages::{ChargeFee, Event, FeeCharged};
+use super::rule::Rule;
+use super::state::Books;
+
+impl Rule for ChargeFee {
+    fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
+        books.sound(&self.amount)?;
+        Ok(Event::FeeCharged(FeeCharged {
+            account: books.address,
+            fee_id: self.fee_id.clone(),
+            amount: self.amount.clone(),
+            transfers: transfers(&[(Customer, Fee, self.amount.minor)]),
+            at,
+        }))
+    }
+}

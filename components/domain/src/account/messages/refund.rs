@@ -1,0 +1,98 @@
+//! Money that comes back to the customer: refunds and disputes.
+
+use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::account::ledger::Transfer;
+
+/// Whether a refund names its payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RefundLink {
+    /// It does.
+    Linked,
+    /// It does not, and nobody guesses.
+    Unlinked,
+}
+
+/// A merchant gives money back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BookRefund {
+    /// The refund's id.
+    pub refund_id: ExternalId,
+    /// How much.
+    pub amount: Amount,
+    /// Whether its payment is known.
+    pub link: RefundLink,
+    /// The `Transfer` log, if it came back on chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ChainSource>,
+}
+
+/// A merchant gave money back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RefundBooked {
+    /// The customer's Safe.
+    pub account: Address,
+    /// The refund's id.
+    pub refund_id: ExternalId,
+    /// How much.
+    pub amount: Amount,
+    /// Whether its payment is known.
+    pub link: RefundLink,
+    /// The `Transfer` log, if it came back on chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ChainSource>,
+    /// What it moves in the ledger.
+    pub transfers: Vec<Transfer>,
+    /// When the host accepted it.
+    pub at: Timestamp,
+}
+
+/// What a dispute does to the customer's money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeStep {
+    /// The customer is credited until it is decided.
+    Provisional,
+    /// The customer gets the money.
+    Won,
+    /// The customer does not.
+    Lost,
+}
+
+/// A dispute was credited provisionally, won or lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BookDispute {
+    /// The dispute's id.
+    pub dispute_id: ExternalId,
+    /// What became of it.
+    pub step: DisputeStep,
+    /// How much is disputed.
+    pub amount: Amount,
+}
+
+/// A dispute was credited provisionally, won or lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DisputeBooked {
+    /// The customer's Safe.
+    pub account: Address,
+    /// The dispute's id.
+    pub dispute_id: ExternalId,
+    /// What became of it.
+    pub step: DisputeStep,
+    /// How much is disputed.
+    pub amount: Amount,
+    /// What it moves in the ledger.
+    pub transfers: Vec<Transfer>,
+    /// When the host accepted it.
+    pub at: Timestamp,
+}

@@ -1,0 +1,76 @@
+//! Opening an account: whose Safe it is, and which assets it holds. That never changes.
+
+use std::collections::BTreeMap;
+
+use clearfold_kernel::{Address, CommandContext, Rejection};
+
+use super::identity::Acts;
+use super::ledger::Ledger;
+use super::messages::{AccountOpened, DelayQueue, Event, OpenAccount};
+use super::state::{Books, State};
+use crate::checks;
+
+pub(super) fn decide(
+    state: &State,
+    open: &OpenAccount,
+    context: &CommandContext,
+) -> Result<Vec<Event>, Rejection> {
+    let account = address(context)?;
+    open.assets.iter().try_for_each(|asset| checks::known(asset).map(drop))?;
+    let has_twice = open
+        .assets
+        .iter()
+        .enumerate()
+        .any(|(index, asset)| open.assets.iter().take(index).any(|before| before == asset));
+    if open.assets.is_empty() || has_twice {
+        return Err(Rejection::new(
+            "invalid_assets",
+            "name each asset of the account once, and at least one",
+        ));
+    }
+    match state {
+        State::New => Ok(vec![Event::AccountOpened(AccountOpened {
+            account,
+            assets: open.assets.clone(),
+            at: context.accepted_at,
+        })]),
+        State::Open(books) => {
+            checks::repeated(&context.id, &books.assets, &open.assets)?;
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// The stream is named after the Safe, as its address is written.
+fn address(context: &CommandContext) -> Result<Address, Rejection> {
+    match context.id.parse::<Address>() {
+        Ok(address) if address.to_string() == context.id => {
+            checks::routed_to(address, context)?;
+            Ok(address)
+        }
+        _ => {
+            let detail = format!("`{}` is no Safe's address in lower case", context.id);
+            Err(Rejection::new("account_mismatch", detail))
+        }
+    }
+}
+
+impl Books {
+    pub(super) fn new(opened: &AccountOpened) -> Self {
+        Self {
+            address: opened.account,
+            assets: opened.assets.clone(),
+            opened_at: opened.at,
+            latest_at: opened.at,
+            delay_queue: DelayQueue::Empty,
+            ledger: Ledger::default(),
+            holds: BTreeMap::new(),
+            movements: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            suspended: BTreeMap::new(),
+            disputed: BTreeMap::new(),
+            owed: BTreeMap::new(),
+            acts: Acts::default(),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Random commands. Nobody asks whether they make sense.
+
+use clearfold_kernel::{Amount, Asset, ChainSource, ExternalId, Hash, Message, Minor};
+use proptest::prelude::*;
+
+use super::super::messages::*;
+use super::{asset, time};
+use crate::network::Residue;
+
+/// Its place among the commands.
+const OPEN_ACCOUNT: usize = 0;
+
+/// A command before it has words, and what comes with it.
+#[derive(Debug, Clone)]
+pub(super) struct Draw {
+    command: usize,
+    ids: [u8; 2],
+    log: u8,
+    minors: [u16; 3],
+    asset: usize,
+    choice: u8,
+    is_forced: bool,
+    /// By how much the clock lags behind the number of the step.
+    pub(super) late_s: u64,
+}
+
+pub(super) fn draws() -> impl Strategy<Value = Vec<Draw>> {
+    let minors = [0_u16..9, 0..3, 0..3];
+    let draw = (
+        0..Command::TYPES.len(),
+        [0_u8..4, 0..4],
+        0_u8..8,
+        minors,
+        0_usize..8,
+        0_u8..3,
+        any::<bool>(),
+        0_u64..4,
+    );
+    let draw = draw.prop_map(|(command, ids, log, minors, asset, choice, is_forced, late_s)| Draw {
+        command,
+        ids,
+        log,
+        minors,
+        asset,
+        choice,
+        is_forced,
+        late_s,
+    });
+    // The second command opens the account: the first shows what comes too early.
+    prop::collection::vec(draw, 1..150).prop_map(|mut draws| {
+        draws.iter_mut().skip(1).take(1).for_each(|second| second.command = OPEN_ACCOUNT);
+        draws
+    })
+}
+
+impl Draw {
+    /// Mostly of one asset, sometimes of a second one, and at times of one that the account does not hold.
+    fn asset(&self) -> Asset {
+        match self.asset {
+            0 => asset("GBPe", 18),
+            1 | 2 => asset("USDC.e", 6),
+            _ => asset("EURe", 18),
+        }
+    }
+
+    /// Small, with zero among them and now and then as much as can be.
+    fn minor(&self, index: usize) -> Minor {
+        match self.minors[index] {
+            8 => Minor::LARGEST_AMOUNT,
+            minor => Minor::new(minor.into()),
+        }
+    }
+
+    fn amount(&self) -> Amount {
+        Amount { minor: self.minor(0), asset: self.asset() }
+    }
+
+    /// Half of the time a log that nothing but funding has, so that some legs come to their end.
+    fn leg(&self) -> ChainSource {
+        let of_its_own = ChainSource { log_index: 100, ..self.source() };
+        if self.is_forced { self.source() } else { of_its_own }
+    }
+
+    /// For what has several steps over one amount: half of the time the same, so that they fit together.
+    fn agreed_amount(&self) -> Amount {
+        let five = Amount { minor: Minor::new(5), asset: asset("EURe", 18) };
+        if self.is_forced { self.amount() } else { five }
+    }
+
+    fn id(&self, index: usize) -> ExternalId {
+        format!("id-{}", self.ids[index]).parse().unwrap()
+    }
+
+    fn source(&self) -> ChainSource {
+        let (block_hash, transaction_hash) = (Hash([0x01; 32]), Hash([0x02; 32]));
+        ChainSource {
+            chain_id: 100,
+            block_hash,
+            block_number: 1,
+            transaction_hash,
+            log_index: self.log.into(),
+        }
+    }
+
+    fn pick<T: Copy>(&self, of: [T; 3]) -> T {
+        of[usize::from(self.choice)]
+    }
+
+    pub(super) fn command(&self) -> Command {
+        let (source, amount, occurred_at) = (self.source(), self.amount(), time(0));
+        let (id, other) = (self.id(0), self.id(1));
+        match Command::TYPES[self.command].name {
+            "OpenAccount" => {
+                Command::OpenAccount(OpenAccount { assets: vec![asset("EURe", 18), asset("USDC.e", 6)] })
+            }
+            "ObserveDelayQueue" => {
+                let state = self.pick([DelayQueue::Empty, DelayQueue::Empty, DelayQueue::Waiting]);
+                Command::ObserveDelayQueue(ObserveDelayQueue { state, source })
+            }
+            "RecordDeposit" => Command::RecordDeposit(RecordDeposit { amount, source, occurred_at }),
+            "RevertDeposit" => Command::RevertDeposit(RevertDeposit { source }),
+            "RecordWithdrawal" => Command::RecordWithdrawal(RecordWithdrawal { amount, source, occurred_at }),
+            "RevertWithdrawal" => Command::RevertWithdrawal(RevertWithdrawal { source }),
+            "PlaceHold" => Command::PlaceHold(PlaceHold { hold_id: id, amount, forced: self.is_forced }),
+            "RaiseHold" => Command::RaiseHold(RaiseHold {
+                hold_id: id,
+                change_id: other,
+                amount,
+                forced: self.is_forced,
+            }),
+            "LowerHold" => {
+                let cause = self.pick([LowerCause::Reversed, LowerCause::Reversed, LowerCause::Expired]);
+                Command::LowerHold(LowerHold { hold_id: id, change_id: other, amount: self.minor(1), cause })
+            }
+            "VoidHold" => Command::VoidHold(VoidHold { hold_id: id }),
+            "BookClearing" => Command::BookClearing(BookClearing {
+                clearing_id: other,
+                hold_id: id,
+                against_hold: self.minor(1),
+                beyond_hold: self.minor(0),
+                released: self.minor(2),
+                asset: self.asset(),
+                residue: self.pick([
+                    Residue::default(),
+                    Residue { over: Minor::new(1), under: Minor::ZERO },
+                    Residue { over: Minor::ZERO, under: Minor::new(1) },
+                ]),
+            }),
+            "SuspendClearing" => Command::SuspendClearing(SuspendClearing { clearing_id: other, amount }),
+            "ResolveSuspense" => {
+                let outcome = self.pick([
+                    SuspenseOutcome::Charged,
+                    SuspenseOutcome::Returned,
+                    SuspenseOutcome::Returned,
+                ]);
+                Command::ResolveSuspense(ResolveSuspense { clearing_id: other, outcome })
+            }
+            "BookFunding" => {
+                let step = self.pick([FundingStep::Included, FundingStep::Finalized, FundingStep::Reorged]);
+                let (hold_id, amount, source) = ("id-0".parse().unwrap(), self.agreed_amount(), self.leg());
+                Command::BookFunding(BookFunding { hold_id, step, amount, source })
+            }
+            "RecordReturn" => Command::RecordReturn(RecordReturn { amount, source }),
+            "BookRefund" => {
+                let link = self.pick([RefundLink::Linked, RefundLink::Linked, RefundLink::Unlinked]);
+                let source = self.is_forced.then_some(source);
+                Command::BookRefund(BookRefund { refund_id: id, amount, link, source })
+            }
+            "BookDispute" => {
+                let step = self.pick([DisputeStep::Provisional, DisputeStep::Won, DisputeStep::Lost]);
+                Command::BookDispute(BookDispute { dispute_id: id, step, amount: self.agreed_amount() })
+            }
+            "BookReceivable" => Command::BookReceivable(BookReceivable { receivable_id: id, amount }),
+            "RecoverReceivable" => Command::RecoverReceivable(RecoverReceivable {
+                recovery_id: other,
+                receivable_id: id,
+                amount,
+            }),
+            "RecordSettlement" => {
+                use SettlementDirection::{Paid, Received};
+                let direction = self.pick([Paid, Paid, Received]);
+                Command::RecordSettlement(RecordSettlement { settlement_id: id, direction, amount })
+            }
+            "ChargeFee" => Command::ChargeFee(ChargeFee { fee_id: id, amount }),
+            new => panic!("{new} is drawn nowhere"),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What an account's events add up to, counted by other means than the state's.
+
+use std::collections::BTreeMap;
+
+use clearfold_kernel::{Asset, ExternalId, Minor};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+
+use crate::account::LedgerAccount::{self, Customer, Hold};
+use crate::account::{Event, FundingStep, SettlementDirection, State, Transfer};
+
+/// The sums.
+#[derive(Default)]
+pub(super) struct Sums {
+    ledger: BTreeMap<(String, LedgerAccount), (u128, u128)>,
+    holds: BTreeMap<String, (String, u128)>,
+    /// Finalized, less what was sent back, less what was settled, by asset.
+    pulled: BTreeMap<String, i128>,
+}
+
+impl Sums {
+    pub(super) fn add(&mut self, event: &Event) {
+        if let Some((asset, transfers)) = event.booked() {
+            for Transfer { debit, credit, minor } in transfers {
+                assert_ne!(*minor, Minor::ZERO, "{event:?}");
+                self.ledger.entry((asset.code.clone(), *debit)).or_default().0 += minor.get();
+                self.ledger.entry((asset.code.clone(), *credit)).or_default().1 += minor.get();
+            }
+        }
+        match event {
+            Event::HoldPlaced(event) => {
+                *self.hold(&event.hold_id) = (event.amount.asset.code.clone(), event.amount.minor.get());
+            }
+            Event::HoldRaised(event) => self.hold(&event.hold_id).1 += event.amount.minor.get(),
+            Event::HoldLowered(event) => self.hold(&event.hold_id).1 -= event.amount.minor.get(),
+            Event::ClearingBooked(event) => {
+                self.hold(&event.hold_id).1 -= event.against_hold.get() + event.released.get();
+            }
+            Event::HoldVoided(event) => {
+                let released = event.released.as_ref().map_or(0, |amount| amount.minor.get());
+                let before = std::mem::take(self.hold(&event.hold_id));
+                assert_eq!(before.1, released, "a void releases all that is held");
+            }
+            _ => {}
+        }
+        let pulled = match event {
+            Event::FundingBooked(event) if event.step == FundingStep::Finalized => {
+                Some((&event.amount, true))
+            }
+            Event::Returned(event) => Some((&event.amount, false)),
+            Event::RefundBooked(event) if event.source.is_some() => Some((&event.amount, false)),
+            Event::SettlementBooked(event) => {
+                Some((&event.amount, event.direction == SettlementDirection::Received))
+            }
+            _ => None,
+        };
+        if let Some((amount, is_more)) = pulled {
+            let minor = i128::try_from(amount.minor.get()).unwrap();
+            *self.pulled.entry(amount.asset.code.clone()).or_default() +=
+                if is_more { minor } else { -minor };
+        }
+    }
+
+    fn hold(&mut self, id: &ExternalId) -> &mut (String, u128) {
+        self.holds.entry(id.to_string()).or_default()
+    }
+
+    fn side(&self, asset: &Asset, account: LedgerAccount) -> (u128, u128) {
+        self.ledger.get(&(asset.code.clone(), account)).copied().unwrap_or_default()
+    }
+
+    /// Whether the state says the same, and the invariants hold.
+    pub(super) fn hold_for(&self, state: &State, asset: &Asset) -> TestCaseResult {
+        let signed = |number: u128| i128::try_from(number).unwrap();
+        let (mut debits, mut credits) = (0, 0);
+        for account in LedgerAccount::ALL {
+            let side = self.side(asset, account);
+            let balance = state.ledger().map(|ledger| ledger.balance(asset, account)).unwrap_or_default();
+            prop_assert_eq!((balance.debits.get(), balance.credits.get()), side, "{:?}", account);
+            debits += side.0;
+            credits += side.1;
+        }
+        prop_assert_eq!(debits, credits);
+
+        let held: u128 =
+            self.holds.values().filter(|(code, _)| *code == asset.code).map(|(_, held)| held).sum();
+        let (debits, credits) = self.side(asset, Customer);
+        prop_assert_eq!(state.pending(asset).get(), held);
+        prop_assert_eq!(state.posted(asset).to_string(), (signed(credits) - signed(debits)).to_string());
+        let available = signed(credits) - signed(debits) - signed(held);
+        prop_assert_eq!(state.available(asset).to_string(), available.to_string());
+
+        let (debits, credits) = self.side(asset, Hold);
+        let pulled = self.pulled.get(&asset.code).copied().unwrap_or_default();
+        prop_assert_eq!(signed(debits) - signed(credits), pulled);
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! Receivables: what the customer owes because it could not be pulled, and what is recovered of it.
+
+use clearfold_kernel::{Rejection, Timestamp};
+
+use super::ledger::LedgerAccount::{Customer, Receivable};
+use super::ledger::transfers;
+use super::messages::{BookReceivable, Event, ReceivableBooked, ReceivableRecovered, RecoverReceivable};
+use super::rule::Rule;
+use super::state::Books;
+use crate::checks;
+
+impl Rule for BookReceivable {
+    fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
+        books.sound(&self.amount)?;
+        Ok(Event::ReceivableBooked(ReceivableBooked {
+            account: books.address,
+            receivable_id: self.receivable_id.clone(),
+            amount: self.amount.clone(),
+            transfers: transfers(&[(Receivable, Customer, self.amount.minor)]),
+            at,
+        }))
+    }
+}
+
+impl Rule for RecoverReceivable {
+    fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
+        books.sound(&self.amount)?;
+        Ok(Event::ReceivableRecovered(ReceivableRecovered {
+            account: books.address,
+            recovery_id: self.recovery_id.clone(),
+            receivable_id: self.receivable_id.clone(),
+            amount: self.amount.clone(),
+            transfers: transfers(&[(Customer, Receivable, self.amount.minor)]),
+            at,
+        }))
+    }
+
+    fn check(&self, books: &Books) -> Result<(), Rejection> {
+        let Some(owed) = books.owed.get(&self.receivable_id) else {
+            let detail = format!("nothing was booked as the receivable {}", self.receivable_id);
+            return Err(Rejection::new("receivable_not_found", detail));
+        };
+        checks::same_asset(&owed.asset, &self.amount.asset)?;
+        if self.amount.minor <= owed.minor {
+            return Ok(());
+        }
+        let detail = format!("of {} {owed} are still owed; {} are more", self.receivable_id, self.amount);
+        Err(Rejection::new("recovery_above_receivable", detail))
+    }
+}
+
+impl Books {
+    pub(super) fn receivable_booked(&mut self, event: &ReceivableBooked) {
+        self.owed.insert(event.receivable_id.clone(), event.amount.clone());
+    }
+
+    pub(super) fn receivable_recovered(&mut self, event: &ReceivableRecovered) -> Option<()> {
+        let owed = self.owed.get_mut(&event.receivable_id)?;
+        owed.minor = owed.minor.minus(event.amount.minor).ok()?;
+        Some(())
+    }
+}

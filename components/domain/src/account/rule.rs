@@ -1,0 +1,91 @@
+//! How every command is judged, and in which order.
+//!
+//! All rules have one shape: an event that acts once under its ids and moves what it moves. What a rule leaves open
+//! is only what its event says and what would speak against it.
+
+use clearfold_kernel::{CommandContext, Rejection, Timestamp};
+
+use super::messages::{Command, Event};
+use super::opening;
+use super::state::{Books, State};
+use crate::checks;
+
+/// What one command means for an open account.
+pub(super) trait Rule {
+    /// Whether only the chain can say so. Such a fact bears the block's time; the host's clock does not matter to it.
+    fn is_seen_on_chain(&self) -> bool {
+        false
+    }
+
+    /// Whether nothing is left to do, whatever else the command says.
+    fn is_moot(&self, _books: &Books) -> bool {
+        false
+    }
+
+    /// What happens if nothing speaks against it. For a repeat it says the same again.
+    fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection>;
+
+    /// What speaks against it now. Nobody asks that of a repeat.
+    fn check(&self, _books: &Books) -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
+pub(super) fn decide(
+    state: &State,
+    command: &Command,
+    context: &CommandContext,
+) -> Result<Vec<Event>, Rejection> {
+    let rule: &dyn Rule = match command {
+        Command::OpenAccount(open) => return opening::decide(state, open, context),
+        Command::ObserveDelayQueue(rule) => rule,
+        Command::RecordDeposit(rule) => rule,
+        Command::RevertDeposit(rule) => rule,
+        Command::RecordWithdrawal(rule) => rule,
+        Command::RevertWithdrawal(rule) => rule,
+        Command::PlaceHold(rule) => rule,
+        Command::RaiseHold(rule) => rule,
+        Command::LowerHold(rule) => rule,
+        Command::VoidHold(rule) => rule,
+        Command::BookClearing(rule) => rule,
+        Command::SuspendClearing(rule) => rule,
+        Command::ResolveSuspense(rule) => rule,
+        Command::BookFunding(rule) => rule,
+        Command::RecordReturn(rule) => rule,
+        Command::BookRefund(rule) => rule,
+        Command::BookDispute(rule) => rule,
+        Command::BookReceivable(rule) => rule,
+        Command::RecoverReceivable(rule) => rule,
+        Command::RecordSettlement(rule) => rule,
+        Command::ChargeFee(rule) => rule,
+    };
+    match state {
+        State::New => {
+            let detail = format!("no account {} was opened", context.id);
+            Err(Rejection::new("account_not_opened", detail))
+        }
+        State::Open(books) => judge(books, rule, context),
+    }
+}
+
+fn judge(books: &Books, rule: &dyn Rule, context: &CommandContext) -> Result<Vec<Event>, Rejection> {
+    checks::routed_to(books.address, context)?;
+    if rule.is_seen_on_chain() {
+        checks::from_chain(context)?;
+    }
+    if rule.is_moot(books) {
+        return Ok(Vec::new());
+    }
+    let event = rule.event(books, context.accepted_at)?;
+    if books.acts.has_done(&event.identities(), &event.said(books.opened_at)?)? {
+        return Ok(Vec::new());
+    }
+    if !rule.is_seen_on_chain() {
+        checks::in_time(Some(books.latest_at), context)?;
+    }
+    rule.check(books)?;
+    if let Some((asset, transfers)) = event.booked() {
+        checks::fits(books.ledger.after(asset, transfers))?;
+    }
+    Ok(vec![event])
+}
