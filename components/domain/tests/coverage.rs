@@ -46,7 +46,8 @@ fn specifications(aggregate: &str) -> String {
 
 /// What stands behind a member, in all its occurrences.
 fn values<'a>(text: &'a str, member: &str) -> BTreeSet<&'a str> {
-    let lines = text.lines().map(|line| line.trim().trim_start_matches("- "));
+    let lines =
+        text.lines().map(|line| line.split(" # ").next().unwrap_or(line).trim().trim_start_matches("- "));
     lines.filter_map(|line| line.strip_prefix(member)).map(|value| value.trim().trim_matches('"')).collect()
 }
 
