@@ -7,10 +7,23 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 3] = [
+const SPECIFICATIONS: [(&str, &str); 15] = [
+    // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
     ("projector-payments", "payments.yaml"),
+    ("decider-authorization", "authorization_clearings.yaml"),
+    ("decider-authorization", "authorization_funding.yaml"),
+    ("decider-authorization", "authorization_disputes.yaml"),
+    ("decider-account", "account.yaml"),
+    ("decider-account", "account_ledger.yaml"),
+    ("decider-card", "card.yaml"),
+    ("decider-card", "card_usage.yaml"),
+    ("projector-merchants", "merchants.yaml"),
+    ("projector-disputes", "disputes.yaml"),
+    ("projector-balances", "balances.yaml"),
+    ("projector-card-usage", "card_usage_tables.yaml"),
+    ("projector-settlement", "settlement.yaml"),
 ];
 
 fn folder(environment: &Environment) -> PathBuf {
