@@ -13,7 +13,7 @@ use clearfold_domain::policy::DeclineReason;
 use clearfold_kernel::{Decider, Message};
 
 /// The rows of the model's table of edge cases.
-const EDGE_CASES: [&str; 11] = [
+const EDGE_CASES: [&str; 12] = [
     "capture above the authorization",
     "several captures",
     "late presentment",
@@ -25,10 +25,10 @@ const EDGE_CASES: [&str; 11] = [
     "money",
     "rounding",
     "clocks",
+    "hot account",
 ];
 
-/// Bugs that well-known processors have had. The table's row "hot account" is about the writer, not about deciders;
-/// what a decider has to say of it is the first of these.
+/// Bugs that well-known processors have had.
 const REGRESSIONS: [&str; 4] = [
     "two concurrent refunds never exceed what was captured",
     "holds always count against the available balance",
