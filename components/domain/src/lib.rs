@@ -1,7 +1,7 @@
 //! The business of card payments, as pure functions.
 //!
 //! Each module is one handler's whole logic and says so in its name: [`gnosis_pay`] reads the chain;
-//! [`authorization`], [`account`] and [`card`] decide; [`payments`] builds the tables. What they share stands beside
+//! [`authorization`], [`account`] and [`card`] decide; [`payments`], [`merchants`] and [`disputes`] build tables. What they share stands beside
 //! them: [`policy`] (the rules that are data), [`network`] (the card network's words), [`checks`] (what every command
 //! must be). Nothing here does I/O, reads a clock or draws a random number; the thin crates beside this one put each
 //! handler behind its WIT world.
@@ -13,9 +13,12 @@ pub mod account;
 pub mod authorization;
 pub mod card;
 pub mod checks;
+pub mod disputes;
 pub mod gnosis_pay;
+pub mod merchants;
 pub mod network;
 pub mod payments;
 pub mod policy;
+pub mod projecting;
 #[cfg(feature = "schema")]
 pub mod schema;

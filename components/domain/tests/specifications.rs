@@ -6,7 +6,9 @@
 use clearfold_domain::account::Account;
 use clearfold_domain::authorization::Authorization;
 use clearfold_domain::card::Card;
+use clearfold_domain::disputes::Disputes;
 use clearfold_domain::gnosis_pay::GnosisPay;
+use clearfold_domain::merchants::Merchants;
 use clearfold_domain::payments::Payments;
 use clearfold_kernel::{Decider, Projector, Translator};
 use clearfold_spec::{NativeDecider, NativeProjector, NativeTranslator, Specification, Verdict};
@@ -39,6 +41,16 @@ fn gnosis_pay() {
 #[test]
 fn payments() {
     projector::<Payments>(include_str!("../specs/payments.yaml"));
+}
+
+#[test]
+fn merchants() {
+    projector::<Merchants>(include_str!("../specs/merchants.yaml"));
+}
+
+#[test]
+fn disputes() {
+    projector::<Disputes>(include_str!("../specs/disputes.yaml"));
 }
 
 fn decider<D: Decider>(file: &str) {

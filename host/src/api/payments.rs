@@ -83,7 +83,20 @@ pub(super) fn address(text: &str) -> Result<String, Problem> {
 
 /// A misspelt status would look like "no payments".
 fn status(text: String) -> Result<String, Problem> {
-    const STATUSES: [&str; 3] = ["recorded", "partially_cleared", "cleared"];
+    const STATUSES: [&str; 12] = [
+        "recorded",
+        "requested",
+        "authorized",
+        "partially_authorized",
+        "declined",
+        "advised",
+        "partially_cleared",
+        "cleared",
+        "reversed",
+        "expired",
+        "cleared_late",
+        "force_posted",
+    ];
     if STATUSES.contains(&text.as_str()) {
         return Ok(text);
     }

@@ -15,7 +15,7 @@ pub struct Account {
     pub assets: Vec<AccountAsset>,
 }
 
-/// What an account did in one asset.
+/// What an account did in one asset. Spent is what left it on chain, cleared is what the network claimed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AccountAsset {
     pub asset: String,

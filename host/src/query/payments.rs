@@ -1,6 +1,6 @@
 //! Payments: one, or a page of them, newest first.
 
-use clearfold_kernel::{Amount, Asset, Minor};
+use clearfold_kernel::{Amount, Asset, Minor, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::postgres::PgRow;
@@ -21,7 +21,7 @@ pub struct MoneyView {
     pub display: String,
 }
 
-/// The log that a payment was seen in.
+/// The `Spend` that a payment began with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Source {
     pub chain_id: i64,
@@ -31,17 +31,53 @@ pub struct Source {
     pub log_index: i64,
 }
 
+/// Who is paid, as the network says it; what it does not say is null.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Merchant {
+    pub id: String,
+    pub name: Option<String>,
+    pub category: Option<String>,
+    pub country: Option<String>,
+}
+
+/// How far the money has come on chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Funding {
+    pub status: String,
+    pub transaction_hash: Option<String>,
+}
+
 /// A payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Payment {
     pub id: String,
     pub account: String,
-    /// `recorded`, `partially_cleared` or `cleared`.
+    pub card_id: Option<String>,
+    /// None for a payment that was seen on chain first.
+    pub merchant: Option<Merchant>,
+    pub network: Option<String>,
+    /// One of the words of the `payments` projection.
     pub status: String,
     pub amount: MoneyView,
+    pub requested: MoneyView,
+    pub authorized: MoneyView,
+    pub held: MoneyView,
+    pub reversed: MoneyView,
+    pub expired: MoneyView,
     pub cleared: MoneyView,
-    pub source: Source,
-    /// The block's time, RFC 3339.
+    pub beyond_hold: MoneyView,
+    pub refunded: MoneyView,
+    /// None for a payment that did not begin on chain.
+    pub source: Option<Source>,
+    pub funding: Funding,
+    pub expires_at: Option<String>,
+    pub decline_reason: Option<String>,
+    pub flags: Value,
+    pub flagged: bool,
+    pub over_captured: bool,
+    pub late: bool,
+    pub dispute: Option<String>,
+    /// The block's time, or the network's, RFC 3339.
     pub occurred_at: String,
     pub updated_at: String,
     #[serde(skip)]
@@ -71,17 +107,29 @@ pub struct PaymentFilter {
     pub after: Option<Cursor>,
 }
 
-const PAGE: &str = "
-    SELECT id, account, status, amount_minor::text AS amount_minor, cleared_minor::text AS cleared_minor,
-           asset, decimals, chain_id, block_hash, block_number, transaction_hash, log_index, occurred_at, updated_at
-    FROM payments.payment
-    WHERE ($1::text IS NULL OR account = $1) AND ($2::text IS NULL OR status = $2)
+macro_rules! select {
+    ($behind:literal) => {
+        concat!(
+            "
+    SELECT id, account, card_id, merchant_id, merchant_name, merchant_category, merchant_country, network, status,
+           amount_minor::text AS amount_minor, requested_minor::text AS requested_minor,
+           authorized_minor::text AS authorized_minor, held_minor::text AS held_minor,
+           reversed_minor::text AS reversed_minor, expired_minor::text AS expired_minor,
+           cleared_minor::text AS cleared_minor, beyond_hold_minor::text AS beyond_hold_minor,
+           refunded_minor::text AS refunded_minor, asset, decimals,
+           chain_id, block_hash, block_number, transaction_hash, log_index, funding, funding_transaction_hash,
+           expires_at, decline_reason, flags, flagged, over_captured, late, dispute, occurred_at, updated_at
+    FROM payments.payment ",
+            $behind
+        )
+    };
+}
+const PAGE: &str = select!(
+    "WHERE ($1::text IS NULL OR account = $1) AND ($2::text IS NULL OR status = $2)
       AND ($3::timestamptz IS NULL OR (occurred_at, id) < ($3, $4::text))
-    ORDER BY occurred_at DESC, id DESC LIMIT $5::bigint";
-const ONE: &str = "
-    SELECT id, account, status, amount_minor::text AS amount_minor, cleared_minor::text AS cleared_minor,
-           asset, decimals, chain_id, block_hash, block_number, transaction_hash, log_index, occurred_at, updated_at
-    FROM payments.payment WHERE id = $1";
+    ORDER BY occurred_at DESC, id DESC LIMIT $5::bigint"
+);
+const ONE: &str = select!("WHERE id = $1");
 const TIMELINE: &str = "
     SELECT stream_version, type, schema_version, event_id, correlation_id, occurred_at, recorded_at, data
     FROM payments.payment_event WHERE payment_id = $1 ORDER BY stream_version";
@@ -140,28 +188,69 @@ pub(super) fn money(row: &PgRow, column: &str) -> Result<MoneyView, sqlx::Error>
 }
 
 /// The time in a column.
-pub(super) fn time(row: &PgRow, column: &str) -> Result<clearfold_kernel::Timestamp, sqlx::Error> {
-    let at: OffsetDateTime = row.try_get(column)?;
+pub(super) fn time(row: &PgRow, column: &str) -> Result<Timestamp, sqlx::Error> {
+    at(row.try_get(column)?, column)
+}
+
+fn at(at: OffsetDateTime, column: &str) -> Result<Timestamp, sqlx::Error> {
     timestamp(at)
         .map_err(|error| sqlx::Error::ColumnDecode { index: column.to_owned(), source: error.into() })
+}
+
+fn source(row: &PgRow) -> Result<Option<Source>, sqlx::Error> {
+    let Some(chain_id) = row.try_get("chain_id")? else { return Ok(None) };
+    Ok(Some(Source {
+        chain_id,
+        block_hash: row.try_get("block_hash")?,
+        block_number: row.try_get("block_number")?,
+        transaction_hash: row.try_get("transaction_hash")?,
+        log_index: row.try_get("log_index")?,
+    }))
+}
+
+fn merchant(row: &PgRow) -> Result<Option<Merchant>, sqlx::Error> {
+    let Some(id) = row.try_get("merchant_id")? else { return Ok(None) };
+    Ok(Some(Merchant {
+        id,
+        name: row.try_get("merchant_name")?,
+        category: row.try_get("merchant_category")?,
+        country: row.try_get("merchant_country")?,
+    }))
 }
 
 impl FromRow<'_, PgRow> for Payment {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let id: String = row.try_get("id")?;
         let occurred_at = time(row, "occurred_at")?;
+        let expires_at: Option<OffsetDateTime> = row.try_get("expires_at")?;
+        let expires_at = expires_at.map(|expires_at| at(expires_at, "expires_at")).transpose()?;
         Ok(Self {
             account: row.try_get("account")?,
+            card_id: row.try_get("card_id")?,
+            merchant: merchant(row)?,
+            network: row.try_get("network")?,
             status: row.try_get("status")?,
             amount: money(row, "amount_minor")?,
+            requested: money(row, "requested_minor")?,
+            authorized: money(row, "authorized_minor")?,
+            held: money(row, "held_minor")?,
+            reversed: money(row, "reversed_minor")?,
+            expired: money(row, "expired_minor")?,
             cleared: money(row, "cleared_minor")?,
-            source: Source {
-                chain_id: row.try_get("chain_id")?,
-                block_hash: row.try_get("block_hash")?,
-                block_number: row.try_get("block_number")?,
-                transaction_hash: row.try_get("transaction_hash")?,
-                log_index: row.try_get("log_index")?,
+            beyond_hold: money(row, "beyond_hold_minor")?,
+            refunded: money(row, "refunded_minor")?,
+            source: source(row)?,
+            funding: Funding {
+                status: row.try_get("funding")?,
+                transaction_hash: row.try_get("funding_transaction_hash")?,
             },
+            expires_at: expires_at.map(|at| at.to_string()),
+            decline_reason: row.try_get("decline_reason")?,
+            flags: row.try_get("flags")?,
+            flagged: row.try_get("flagged")?,
+            over_captured: row.try_get("over_captured")?,
+            late: row.try_get("late")?,
+            dispute: row.try_get("dispute")?,
             occurred_at: occurred_at.to_string(),
             updated_at: time(row, "updated_at")?.to_string(),
             cursor: Cursor { occurred_at, id: id.clone() },

@@ -60,7 +60,11 @@ pub(super) fn recorded(state: &mut State, event: &AdviceRecorded) {
     payment.category = Some(event.merchant.category);
     payment.totals.authorized = event.amount.minor;
     payment.expires_at = Some(event.expires_at);
-    payment.funding = Funding::Unsubmitted;
+    // What was pulled before the advice came is not pulled again.
+    payment.funding = match state.payment() {
+        Some(known) if known.funding != Funding::None => known.funding.clone(),
+        _ => Funding::Unsubmitted,
+    };
     state.subject = Subject::Payment(Box::new(payment));
     state.latest = Some(event.at);
 }

@@ -1,0 +1,37 @@
+//! Disputes: one row each, and the steps that it went through.
+//!
+//! Built from the events of authorizations. A dispute's id is its payment's own matter, so both together are the key.
+
+mod course;
+mod tables;
+
+use clearfold_kernel::{Change, ProjectionDescriptor, Projector, RecordedEvent, Row, RowKey};
+
+use self::tables::{Dispute, DisputeStep};
+use crate::authorization::{AGGREGATE, Event};
+use crate::projecting::{Record, Rows, Seen, each};
+
+/// The projector.
+pub struct Disputes;
+
+impl Projector for Disputes {
+    fn describe() -> ProjectionDescriptor {
+        let tables = vec![Dispute::table(), DisputeStep::table()];
+        ProjectionDescriptor { name: "disputes", version: 1, tables }
+    }
+
+    fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {
+        let mut keys = Vec::new();
+        each(AGGREGATE, events, |seen: &Seen<'_, Event>| {
+            keys.extend(course::key(seen));
+            Ok(())
+        })?;
+        Ok(keys)
+    }
+
+    fn project(events: &[RecordedEvent], rows: Vec<Row>) -> Result<Vec<Change>, String> {
+        let mut rows = Rows::fetched(&Self::describe().tables, rows)?;
+        each(AGGREGATE, events, |seen: &Seen<'_, Event>| course::follow(&mut rows, seen))?;
+        Ok(rows.into_changes())
+    }
+}

@@ -1,0 +1,120 @@
+//! What each event adds to its merchant.
+
+use clearfold_kernel::{Asset, ExternalId, Minor, RowKey, Timestamp};
+
+use super::tables::Merchant;
+use crate::authorization::Event;
+use crate::network;
+use crate::projecting::{Misfit, Number, Rows, Seen};
+
+/// The row that an event adds to.
+pub(super) fn key(event: &Event) -> Option<RowKey> {
+    concerned(event).map(|(merchant_id, asset)| Merchant::key(merchant_id, &asset.code))
+}
+
+/// The merchant and asset of which an event changes the totals.
+fn concerned(event: &Event) -> Option<(&ExternalId, &Asset)> {
+    let (parties, asset) = match event {
+        Event::AuthorizationRequested(event) => return Some((&event.merchant.id, &event.amount.asset)),
+        Event::AdviceRecorded(event) => return Some((&event.merchant.id, &event.amount.asset)),
+        Event::AuthorizationApproved(event) => (&event.parties, &event.amount.asset),
+        Event::AuthorizationPartiallyApproved(event) => (&event.parties, &event.amount.asset),
+        Event::AuthorizationDeclined(event) => (&event.parties, &event.amount.asset),
+        Event::HoldIncreased(event) => (&event.parties, &event.amount.asset),
+        Event::ClearingPosted(event) => (&event.parties, &event.asset),
+        Event::ForcePosted(event) => (&event.parties, &event.amount.asset),
+        Event::RefundLinked(event) => (&event.parties, &event.amount.asset),
+        Event::DisputeOpened(event) => (&event.parties, &event.amount.asset),
+        _ => return None,
+    };
+    parties.merchant_id.as_ref().map(|merchant_id| (merchant_id, asset))
+}
+
+/// Adds an event to its merchant's row.
+pub(super) fn add(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misfit> {
+    let Some((merchant_id, asset)) = concerned(&seen.event) else { return Ok(()) };
+    let at = seen.recorded.recorded_at;
+    let known = rows.find(&Merchant::key(merchant_id, &asset.code))?;
+    let mut merchant = known.unwrap_or_else(|| new(merchant_id, asset, at));
+    change(&mut merchant, &seen.event, at)?;
+    merchant.last_seen_at = merchant.last_seen_at.max(at);
+    rows.put(&merchant);
+    Ok(())
+}
+
+fn new(merchant_id: &ExternalId, asset: &Asset, at: Timestamp) -> Merchant {
+    Merchant {
+        id: merchant_id.clone(),
+        asset: asset.code.clone(),
+        decimals: asset.decimals,
+        name: None,
+        category: None,
+        country: None,
+        described_at: None,
+        requested_count: Number::default(),
+        approved_count: Number::default(),
+        declined_count: Number::default(),
+        advised_count: Number::default(),
+        authorized_minor: Minor::ZERO,
+        cleared_minor: Minor::ZERO,
+        refunded_minor: Minor::ZERO,
+        disputed_minor: Minor::ZERO,
+        last_seen_at: at,
+    }
+}
+
+fn change(merchant: &mut Merchant, event: &Event, at: Timestamp) -> Result<(), Misfit> {
+    match event {
+        Event::AuthorizationRequested(event) => {
+            describe(merchant, &event.merchant, at);
+            merchant.requested_count = merchant.requested_count.next()?;
+        }
+        Event::AdviceRecorded(event) => {
+            describe(merchant, &event.merchant, at);
+            merchant.advised_count = merchant.advised_count.next()?;
+            authorize(merchant, event.amount.minor)?;
+        }
+        Event::AuthorizationApproved(event) => {
+            merchant.approved_count = merchant.approved_count.next()?;
+            authorize(merchant, event.amount.minor)?;
+        }
+        Event::AuthorizationPartiallyApproved(event) => {
+            merchant.approved_count = merchant.approved_count.next()?;
+            authorize(merchant, event.amount.minor)?;
+        }
+        Event::AuthorizationDeclined(_) => merchant.declined_count = merchant.declined_count.next()?,
+        Event::HoldIncreased(event) => authorize(merchant, event.amount.minor)?,
+        Event::ClearingPosted(event) => {
+            merchant.cleared_minor = merchant.cleared_minor.plus(event.claimed()?)?;
+        }
+        Event::ForcePosted(event) => {
+            merchant.cleared_minor = merchant.cleared_minor.plus(event.amount.minor)?;
+        }
+        Event::RefundLinked(event) => {
+            merchant.refunded_minor = merchant.refunded_minor.plus(event.amount.minor)?;
+        }
+        Event::DisputeOpened(event) => {
+            merchant.disputed_minor = merchant.disputed_minor.plus(event.amount.minor)?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn authorize(merchant: &mut Merchant, minor: Minor) -> Result<(), Misfit> {
+    merchant.authorized_minor = merchant.authorized_minor.plus(minor)?;
+    Ok(())
+}
+
+/// The latest description counts. Of two at the same time the one that sorts last does: which of them is projected
+/// first is chance, and the row must not be.
+fn describe(merchant: &mut Merchant, said: &network::Merchant, at: Timestamp) {
+    let known = (merchant.described_at, merchant.name.as_ref(), merchant.category, merchant.country);
+    let given = (Some(at), Some(&said.name), Some(said.category), Some(said.country));
+    if given > known {
+        merchant.name = Some(said.name.clone());
+        merchant.category = Some(said.category);
+        merchant.country = Some(said.country);
+        merchant.described_at = Some(at);
+    }
+}

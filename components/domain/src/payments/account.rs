@@ -1,0 +1,78 @@
+//! What an account spent, had cleared and got back, by asset.
+//!
+//! *Spent* is what left the account on chain: a swipe at once, a payment that the network asked for when its money was
+//! pulled. A reorganization takes it back until the money moves again. *Cleared* is what the network claimed,
+//! whether the money has moved or not. What lies between the two is in transit.
+
+use clearfold_kernel::{Address, Asset, Minor, RowKey};
+
+use super::tables::AccountAsset;
+use crate::authorization::Event;
+use crate::projecting::{Misfit, Number, Rows, Seen};
+
+/// The row that an event adds to.
+pub(super) fn key(event: &Event) -> Option<RowKey> {
+    concerned(event).map(|(account, asset)| AccountAsset::key(account, &asset.code))
+}
+
+/// The account and asset of which an event changes the totals.
+fn concerned(event: &Event) -> Option<(&Address, &Asset)> {
+    match event {
+        Event::SwipeRecorded(event) => Some((&event.account, &event.amount.asset)),
+        Event::AuthorizationRequested(event) => Some((&event.account, &event.amount.asset)),
+        Event::AdviceRecorded(event) => Some((&event.account, &event.amount.asset)),
+        Event::ClearingPosted(event) => Some((&event.parties.account, &event.asset)),
+        Event::ForcePosted(event) => Some((&event.parties.account, &event.amount.asset)),
+        Event::RefundLinked(event) => Some((&event.parties.account, &event.amount.asset)),
+        Event::RefundUnlinked(event) => Some((&event.parties.account, &event.amount.asset)),
+        Event::FundingIncluded(event) => Some((&event.parties.account, &event.amount.asset)),
+        Event::FundingReorged(event) => Some((&event.parties.account, &event.amount.asset)),
+        _ => None,
+    }
+}
+
+/// Adds an event to its account's row. `begins` says whether it began a payment.
+pub(super) fn add(rows: &mut Rows, seen: &Seen<'_, Event>, begins: bool) -> Result<(), Misfit> {
+    let Some((account, asset)) = concerned(&seen.event) else { return Ok(()) };
+    let at = seen.recorded.recorded_at;
+    let known = rows.find(&AccountAsset::key(account, &asset.code))?;
+    let mut total = known.unwrap_or_else(|| AccountAsset {
+        account: *account,
+        asset: asset.code.clone(),
+        decimals: asset.decimals,
+        payment_count: Number::default(),
+        spent_minor: Minor::ZERO,
+        cleared_minor: Minor::ZERO,
+        refund_count: Number::default(),
+        refunded_minor: Minor::ZERO,
+        first_seen_at: at,
+        updated_at: at,
+    });
+    if begins {
+        total.payment_count = total.payment_count.next()?;
+    }
+    change(&mut total, &seen.event)?;
+    total.updated_at = at;
+    rows.put(&total);
+    Ok(())
+}
+
+fn change(total: &mut AccountAsset, event: &Event) -> Result<(), Misfit> {
+    match event {
+        Event::SwipeRecorded(event) => total.spent_minor = total.spent_minor.plus(event.amount.minor)?,
+        Event::FundingIncluded(event) => total.spent_minor = total.spent_minor.plus(event.amount.minor)?,
+        Event::FundingReorged(event) => total.spent_minor = total.spent_minor.minus(event.amount.minor)?,
+        Event::ClearingPosted(event) => total.cleared_minor = total.cleared_minor.plus(event.claimed()?)?,
+        Event::ForcePosted(event) => total.cleared_minor = total.cleared_minor.plus(event.amount.minor)?,
+        Event::RefundLinked(event) => refund(total, event.amount.minor)?,
+        Event::RefundUnlinked(event) => refund(total, event.amount.minor)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+fn refund(total: &mut AccountAsset, minor: Minor) -> Result<(), Misfit> {
+    total.refund_count = total.refund_count.next()?;
+    total.refunded_minor = total.refunded_minor.plus(minor)?;
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! How a payment begins: seen on chain, asked for, promised by a stand-in, or claimed without either.
+
+use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Minor, Timestamp};
+
+use super::status::{Funding, Status};
+use super::tables::Payment;
+use crate::authorization::{AdviceRecorded, AuthorizationRequested, Event, ForcePosted, SwipeRecorded};
+use crate::network::{Merchant, Network};
+use crate::projecting::{Misfit, Record, Seen};
+
+/// The payment that an event is about: a new one if it begins with this event.
+pub(super) fn payment(known: Option<Payment>, seen: &Seen<'_, Event>) -> Result<Payment, Misfit> {
+    match (&seen.event, known) {
+        (Event::SwipeRecorded(event), _) => swiped(seen, event),
+        (Event::AuthorizationRequested(event), _) => Ok(requested(seen, event)),
+        (Event::AdviceRecorded(event), None) => Ok(advised(seen, event)),
+        (Event::AdviceRecorded(event), Some(known)) => Ok(promised(&known, advised(seen, event))),
+        (Event::ForcePosted(event), None) => Ok(forced(seen, event)),
+        (_, Some(payment)) => Ok(payment),
+        (_, None) => Err(Misfit::Missing(Payment::TABLE)),
+    }
+}
+
+fn swiped(seen: &Seen<'_, Event>, event: &SwipeRecorded) -> Result<Payment, Misfit> {
+    let ChainSource { chain_id, block_hash, block_number, transaction_hash, log_index } = event.source;
+    Ok(Payment {
+        authorized_minor: event.amount.minor,
+        chain_id: Some(chain_id.try_into()?),
+        block_hash: Some(block_hash),
+        block_number: Some(block_number.try_into()?),
+        transaction_hash: Some(transaction_hash),
+        log_index: Some(log_index.try_into()?),
+        funding: Funding::Included,
+        funding_transaction_hash: Some(transaction_hash),
+        ..new(seen, Status::Recorded, event.account, &event.amount, event.occurred_at)
+    })
+}
+
+fn requested(seen: &Seen<'_, Event>, event: &AuthorizationRequested) -> Payment {
+    let new = new(seen, Status::Requested, event.account, &event.amount, event.occurred_at);
+    let requested = Payment { requested_minor: event.amount.minor, ..new };
+    at_merchant(requested, &event.card_id, &event.merchant, event.network)
+}
+
+fn advised(seen: &Seen<'_, Event>, event: &AdviceRecorded) -> Payment {
+    let advised = Payment {
+        authorized_minor: event.amount.minor,
+        funding: Funding::Unsubmitted,
+        expires_at: Some(event.expires_at),
+        ..new(seen, Status::Advised, event.account, &event.amount, event.occurred_at)
+    };
+    at_merchant(advised, &event.card_id, &event.merchant, event.network)
+}
+
+/// What the stand-in promised takes the place of our own decision, in the same payment. Money that was seen on chain
+/// meanwhile stays where it is.
+fn promised(known: &Payment, advised: Payment) -> Payment {
+    let (funding, funding_transaction_hash) = match known.funding {
+        Funding::None => (advised.funding, None),
+        seen => (seen, known.funding_transaction_hash),
+    };
+    Payment {
+        requested_minor: known.requested_minor,
+        funding,
+        funding_transaction_hash,
+        occurred_at: known.occurred_at,
+        ..advised
+    }
+}
+
+fn forced(seen: &Seen<'_, Event>, event: &ForcePosted) -> Payment {
+    let parties = &event.parties;
+    Payment {
+        card_id: parties.card_id.clone(),
+        merchant_id: parties.merchant_id.clone(),
+        ..new(seen, Status::ForcePosted, parties.account, &event.amount, event.occurred_at)
+    }
+}
+
+fn at_merchant(payment: Payment, card_id: &ExternalId, merchant: &Merchant, network: Network) -> Payment {
+    Payment {
+        card_id: Some(card_id.clone()),
+        merchant_id: Some(merchant.id.clone()),
+        merchant_name: Some(merchant.name.clone()),
+        merchant_category: Some(merchant.category),
+        merchant_country: Some(merchant.country),
+        network: Some(network),
+        ..payment
+    }
+}
+
+/// A payment of which nothing is known but whose it is, how much, and when.
+fn new(
+    seen: &Seen<'_, Event>,
+    status: Status,
+    account: Address,
+    amount: &Amount,
+    occurred_at: Timestamp,
+) -> Payment {
+    Payment {
+        id: seen.id.to_owned(),
+        account,
+        card_id: None,
+        merchant_id: None,
+        merchant_name: None,
+        merchant_category: None,
+        merchant_country: None,
+        network: None,
+        status,
+        amount_minor: amount.minor,
+        requested_minor: Minor::ZERO,
+        authorized_minor: Minor::ZERO,
+        reversed_minor: Minor::ZERO,
+        expired_minor: Minor::ZERO,
+        against_hold_minor: Minor::ZERO,
+        beyond_hold_minor: Minor::ZERO,
+        refunded_minor: Minor::ZERO,
+        held_minor: Minor::ZERO,
+        cleared_minor: Minor::ZERO,
+        asset: amount.asset.code.clone(),
+        decimals: amount.asset.decimals,
+        chain_id: None,
+        block_hash: None,
+        block_number: None,
+        transaction_hash: None,
+        log_index: None,
+        funding: Funding::None,
+        funding_transaction_hash: None,
+        expires_at: None,
+        decline_reason: None,
+        flags: Vec::new(),
+        flagged: false,
+        over_captured: false,
+        late: false,
+        dispute: None,
+        occurred_at,
+        updated_at: seen.recorded.recorded_at,
+    }
+}

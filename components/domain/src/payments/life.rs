@@ -1,0 +1,89 @@
+//! What each event makes of a payment's row.
+
+use clearfold_kernel::Hash;
+
+use super::status::{Dispute, Funding, Status};
+use super::tables::Payment;
+use super::{beginning, clearing, hold};
+use crate::authorization::Event;
+use crate::projecting::{Misfit, Seen};
+
+/// The payment after an event that concerns it.
+pub(super) fn after(known: Option<Payment>, seen: &Seen<'_, Event>) -> Result<Payment, Misfit> {
+    let mut payment = beginning::payment(known, seen)?;
+    change(&mut payment, &seen.event)?;
+    derive(&mut payment)?;
+    payment.updated_at = seen.recorded.recorded_at;
+    Ok(payment)
+}
+
+fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
+    match event {
+        Event::AuthorizationApproved(event) => {
+            hold::placed(payment, Status::Authorized, event.amount.minor, event.expires_at);
+        }
+        Event::AuthorizationPartiallyApproved(event) => {
+            hold::placed(payment, Status::PartiallyAuthorized, event.amount.minor, event.expires_at);
+        }
+        Event::AuthorizationDeclined(event) => {
+            payment.status = Status::Declined;
+            payment.decline_reason = Some(event.reason);
+        }
+        Event::HoldIncreased(event) => hold::increased(payment, event)?,
+        Event::AuthorizationReversed(event) => hold::reversed(payment, event)?,
+        Event::AuthorizationExpired(event) => hold::expired(payment, event)?,
+        Event::ClearingPosted(event) => clearing::posted(payment, event)?,
+        Event::OverCaptured(event) => {
+            payment.over_captured = true;
+            payment.flagged |= event.flagged;
+        }
+        Event::LatePresented(_) => payment.late = true,
+        Event::ClearingSuspended(_) => payment.flagged = true,
+        Event::ForcePosted(event) => clearing::forced(payment, event)?,
+        Event::RefundLinked(event) => {
+            payment.refunded_minor = payment.refunded_minor.plus(event.amount.minor)?;
+        }
+        Event::FundingSubmitted(event) => moved(payment, Funding::Unconfirmed, event.transaction_hash),
+        Event::FundingIncluded(event) => moved(payment, Funding::Included, event.source.transaction_hash),
+        Event::FundingFinalized(event) => moved(payment, Funding::Finalized, event.source.transaction_hash),
+        Event::FundingReverted(event) => moved(payment, Funding::ExecReverted, event.transaction_hash),
+        Event::FundingDropped(event) => moved(payment, Funding::Dropped, event.transaction_hash),
+        // It is sent again: the transaction may be mined in another block.
+        Event::FundingReorged(event) => moved(payment, Funding::Unconfirmed, event.source.transaction_hash),
+        Event::PaymentFlagged(event) => {
+            payment.flags.push(event.reason);
+            payment.flagged = true;
+        }
+        Event::DisputeOpened(_) => payment.dispute = Some(Dispute::New),
+        Event::DisputeAdvanced(event) => payment.dispute = Some(event.stage.into()),
+        Event::DisputeResolved(event) => payment.dispute = Some(event.outcome.into()),
+        // The row began with it, or it says nothing of the row.
+        Event::SwipeRecorded(_)
+        | Event::AuthorizationRequested(_)
+        | Event::AdviceRecorded(_)
+        | Event::ReversalRefused(_)
+        | Event::ClearingRefused(_)
+        | Event::RefundUnlinked(_)
+        | Event::ProvisionalCreditGranted(_) => {}
+    }
+    Ok(())
+}
+
+fn moved(payment: &mut Payment, funding: Funding, transaction_hash: Hash) {
+    payment.funding = funding;
+    payment.funding_transaction_hash = Some(transaction_hash);
+}
+
+/// What follows from the sums. A hold below zero is none: the event that makes it so is named, and nothing is kept.
+fn derive(payment: &mut Payment) -> Result<(), Misfit> {
+    payment.cleared_minor = payment.against_hold_minor.plus(payment.beyond_hold_minor)?;
+    payment.held_minor = payment
+        .authorized_minor
+        .minus(payment.reversed_minor)?
+        .minus(payment.expired_minor)?
+        .minus(payment.against_hold_minor)?;
+    if payment.status.is_open() && clearing::is_claimed(payment) {
+        payment.status = Status::PartiallyCleared;
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Money that came back: linked to a payment, or on a stream of its own.
+
+use super::tables::{Origin, Refund};
+use crate::authorization::{Event, RefundLinked, RefundOrigin, RefundUnlinked};
+use crate::projecting::{Misfit, Seen};
+
+/// The row that an event makes, if it tells of a refund.
+pub(super) fn row(seen: &Seen<'_, Event>) -> Result<Option<Refund>, Misfit> {
+    let (parties, amount, origin, occurred_at, is_linked) = match &seen.event {
+        Event::RefundLinked(RefundLinked { parties, amount, origin, occurred_at }) => {
+            (parties, amount, origin, occurred_at, true)
+        }
+        Event::RefundUnlinked(RefundUnlinked { parties, amount, origin, occurred_at }) => {
+            (parties, amount, origin, occurred_at, false)
+        }
+        _ => return Ok(None),
+    };
+    let stream = seen.id.to_owned();
+    let mut refund = Refund {
+        id: if is_linked { format!("{stream}-{}", seen.recorded.stream_version) } else { stream.clone() },
+        payment_id: is_linked.then_some(stream),
+        account: parties.account,
+        card_id: parties.card_id.clone(),
+        merchant_id: parties.merchant_id.clone(),
+        amount_minor: amount.minor,
+        asset: amount.asset.code.clone(),
+        decimals: amount.asset.decimals,
+        origin: Origin::Network,
+        network_refund_id: None,
+        chain_id: None,
+        block_hash: None,
+        block_number: None,
+        transaction_hash: None,
+        log_index: None,
+        occurred_at: *occurred_at,
+    };
+    match origin {
+        RefundOrigin::Network(refund_id) => refund.network_refund_id = Some(refund_id.clone()),
+        RefundOrigin::Chain(source) => {
+            refund.origin = Origin::Chain;
+            refund.chain_id = Some(source.chain_id.try_into()?);
+            refund.block_hash = Some(source.block_hash);
+            refund.block_number = Some(source.block_number.try_into()?);
+            refund.transaction_hash = Some(source.transaction_hash);
+            refund.log_index = Some(source.log_index.try_into()?);
+        }
+    }
+    Ok(Some(refund))
+}

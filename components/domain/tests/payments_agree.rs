@@ -1,0 +1,259 @@
+//! Whatever an authorization's decider lets happen, the payments projection can project, and its row says what the
+//! decider's state says. The two fold the same events apart from each other, so one checks the other.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly, in its helpers too")]
+
+use std::collections::BTreeMap;
+
+use clearfold_domain::authorization::{
+    ApproveAuthorization, Authorization, Command, DeclineAuthorization, Event, ExpireAuthorization, Extent,
+    FlagPayment, ForcePost, Funding, IncrementAuthorization, Observation, ObserveFunding, Part, Payment,
+    PresentClearing, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin, RequestAuthorization,
+    ReversalCause, ReverseAuthorization, State, Status,
+};
+use clearfold_domain::network::{Merchant, MerchantCategory, Network};
+use clearfold_domain::payments::Payments;
+use clearfold_domain::policy::DeclineReason;
+use clearfold_kernel::{
+    Address, Amount, Asset, ChainSource, Change, CommandContext, Decider, ExternalId, Hash, Message, Minor,
+    Projector, RecordedEvent, Row, RowKey, Table, Timestamp, Value,
+};
+use proptest::prelude::*;
+
+const ACCOUNT: Address = Address([0xaa; 20]);
+const TRANSACTION: Hash = Hash([2; 32]);
+
+/// What one step of a history does: which command, which id it bears, how much it moves.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    command: u8,
+    id: u8,
+    minor: u16,
+}
+
+const COMMANDS: u8 = 23;
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step =
+        (0..COMMANDS, 0..4_u8, 1..1_000_u16).prop_map(|(command, id, minor)| Step { command, id, minor });
+    proptest::collection::vec(step, 1..60)
+}
+
+fn command(step: Step, at: Timestamp) -> Command {
+    let id: ExternalId = format!("i{}", step.id).parse().unwrap();
+    let asset = Asset { code: "EURe".into(), decimals: 18 };
+    let amount = Amount { minor: Minor::new(step.minor.into()), asset };
+    let source = ChainSource {
+        chain_id: 100,
+        block_hash: Hash([step.id; 32]),
+        block_number: 1,
+        transaction_hash: TRANSACTION,
+        log_index: 0,
+    };
+    let merchant = Merchant {
+        id: "m1".parse().unwrap(),
+        name: "Korn".into(),
+        category: MerchantCategory::new(5462).unwrap(),
+        country: "DE".to_owned().try_into().unwrap(),
+    };
+    let card_id: ExternalId = "card-1".parse().unwrap();
+    let observed = |observation| Command::ObserveFunding(ObserveFunding { observation, occurred_at: at });
+    let present = |part| {
+        let (clearing_id, amount) = (id.clone(), amount.clone());
+        let claim =
+            PresentClearing { clearing_id, amount, presented: None, reference: None, part, occurred_at: at };
+        Command::PresentClearing(claim)
+    };
+    let reverse = |extent| {
+        let (message_id, cause) = (id.clone(), ReversalCause::Merchant);
+        Command::ReverseAuthorization(ReverseAuthorization { message_id, extent, cause, occurred_at: at })
+    };
+    match step.command {
+        0 => Command::RecordSwipe(RecordSwipe { account: ACCOUNT, amount, source, occurred_at: at }),
+        1..=3 => Command::RequestAuthorization(RequestAuthorization {
+            message_id: id,
+            account: ACCOUNT,
+            card_id,
+            amount: Amount { minor: Minor::new(500), ..amount },
+            presented: None,
+            merchant,
+            network: Network::Visa,
+            partial_allowed: true,
+            occurred_at: at,
+        }),
+        4 => Command::ApproveAuthorization(ApproveAuthorization { amount }),
+        5 => Command::ApproveAuthorization(ApproveAuthorization {
+            amount: Amount { minor: Minor::new(500), ..amount },
+        }),
+        6 => Command::DeclineAuthorization(DeclineAuthorization { reason: DeclineReason::Velocity }),
+        7 => Command::IncrementAuthorization(IncrementAuthorization {
+            message_id: id,
+            amount,
+            occurred_at: at,
+        }),
+        8 => reverse(Extent::Full),
+        9 => reverse(Extent::Part(amount.minor)),
+        10 => Command::ExpireAuthorization(ExpireAuthorization {}),
+        11 => Command::RecordAdvice(RecordAdvice {
+            message_id: id,
+            account: ACCOUNT,
+            card_id,
+            amount,
+            merchant,
+            network: Network::Mastercard,
+            occurred_at: at,
+        }),
+        12 => present(Part::Partial),
+        13 => present(Part::Final),
+        14 => Command::ForcePost(ForcePost {
+            clearing_id: id,
+            account: ACCOUNT,
+            card_id,
+            amount,
+            presented: None,
+            merchant,
+            occurred_at: at,
+        }),
+        15 => {
+            let origin = RefundOrigin::Network(id);
+            Command::RecordRefund(RecordRefund { account: ACCOUNT, amount, origin, occurred_at: at })
+        }
+        16 => observed(Observation::Submitted { transaction_hash: TRANSACTION }),
+        17 => observed(Observation::Included { amount, source }),
+        18 => observed(Observation::Reorged { source }),
+        19 => observed(Observation::Reverted { transaction_hash: TRANSACTION }),
+        20 => observed(Observation::Dropped { transaction_hash: TRANSACTION }),
+        21 => observed(Observation::Finalized { source }),
+        _ => Command::FlagPayment(FlagPayment { reason: DeclineReason::CardFrozen }),
+    }
+}
+
+/// The read store: rows by table and key.
+#[derive(Default)]
+struct Store(BTreeMap<String, Row>);
+
+impl Store {
+    fn project(&mut self, event: &RecordedEvent) {
+        let events = std::slice::from_ref(event);
+        let keys = Payments::keys(events).unwrap();
+        let fetched = keys.iter().filter_map(|RowKey { table, key }| self.0.get(&format!("{table} {key:?}")));
+        let fetched = fetched.cloned().collect();
+        for change in Payments::project(events, fetched).unwrap() {
+            let Change::Upsert(row) = change else { panic!("nothing is deleted") };
+            let keys = table(&row.table).primary_key.len();
+            self.0.insert(format!("{} {:?}", row.table, &row.values[..keys]), row);
+        }
+    }
+
+    fn cell(&self, name: &str, column: &str) -> Option<Value> {
+        let row = self.0.values().find(|row| row.table == name)?;
+        let index = table(name).columns.iter().position(|described| described.name == column);
+        Some(row.values[index.unwrap()].clone())
+    }
+}
+
+fn table(name: &str) -> Table {
+    Payments::describe().tables.into_iter().find(|table| table.name == name).unwrap()
+}
+
+fn recorded(stream_version: u64, event: &Event) -> RecordedEvent {
+    let encoded = event.encode().unwrap();
+    RecordedEvent {
+        partition: 0,
+        position: stream_version,
+        stream: "authorization-p1".into(),
+        stream_version,
+        event_id: format!("event-{stream_version}"),
+        correlation_id: "cause".into(),
+        kind: encoded.kind,
+        schema_version: encoded.schema_version,
+        recorded_at: Timestamp::from_s(0).unwrap(),
+        payload: encoded.payload,
+    }
+}
+
+fn status(payment: &Payment) -> &'static str {
+    match payment.status {
+        status if status.is_open() && payment.totals.captured() > Minor::ZERO => "partially_cleared",
+        Status::Requested => "requested",
+        Status::Declined => "declined",
+        Status::Recorded => "recorded",
+        Status::Authorized => "authorized",
+        Status::PartiallyAuthorized => "partially_authorized",
+        Status::Advised => "advised",
+        Status::Reversed => "reversed",
+        Status::Cleared => "cleared",
+        Status::Expired => "expired",
+        Status::ClearedLate => "cleared_late",
+        Status::ForcePosted => "force_posted",
+    }
+}
+
+/// The word, and what is on chain now.
+fn funding(funding: &Funding) -> (&'static str, Minor) {
+    match funding {
+        Funding::None => ("none", Minor::ZERO),
+        Funding::Unsubmitted => ("unsubmitted", Minor::ZERO),
+        Funding::Unconfirmed { .. } => ("unconfirmed", Minor::ZERO),
+        Funding::Included { amount, .. } => ("included", *amount),
+        Funding::Finalized { amount, .. } => ("finalized", *amount),
+        Funding::ExecReverted { .. } => ("exec_reverted", Minor::ZERO),
+        Funding::Dropped { .. } => ("dropped", Minor::ZERO),
+    }
+}
+
+fn agrees(store: &Store, state: &State) {
+    let Some(payment) = state.payment() else {
+        assert_eq!(store.cell("payment", "id"), None);
+        return;
+    };
+    let totals = payment.totals;
+    let (funding, spent) = funding(&payment.funding);
+    let amounts = [
+        ("payment", "authorized_minor", totals.authorized),
+        ("payment", "reversed_minor", totals.reversed),
+        ("payment", "expired_minor", totals.expired),
+        ("payment", "against_hold_minor", totals.cleared),
+        ("payment", "beyond_hold_minor", totals.beyond),
+        ("payment", "refunded_minor", totals.refunded),
+        ("payment", "cleared_minor", totals.captured()),
+        ("payment", "held_minor", payment.held()),
+        ("account_asset", "cleared_minor", totals.captured()),
+        ("account_asset", "refunded_minor", totals.refunded),
+        ("account_asset", "spent_minor", spent),
+    ];
+    for (table, column, expected) in amounts {
+        assert_eq!(store.cell(table, column), Some(Value::from(expected)), "{table}.{column} of {payment:?}");
+    }
+    assert_eq!(store.cell("payment", "status"), Some(Value::from(status(payment))), "{payment:?}");
+    assert_eq!(store.cell("payment", "funding"), Some(Value::from(funding)), "{payment:?}");
+    assert_eq!(store.cell("account_asset", "payment_count"), Some(Value::Integer(1)));
+    let expires_at = payment.expires_at.map_or(Value::Null, Value::from);
+    assert_eq!(store.cell("payment", "expires_at"), Some(expires_at), "{payment:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_row_says_what_the_decider_knows(steps in steps()) {
+        let (mut state, mut store, mut version) = (State::default(), Store::default(), 0);
+        for (day, step) in (0_u64..).zip(steps) {
+            let at = Timestamp::from_s(day * 86_400).unwrap();
+            let is_seen_on_chain = matches!(step.command, 0 | 16..=21);
+            let context = CommandContext {
+                id: "p1".into(),
+                routing_key: ACCOUNT.to_string(),
+                actor: if is_seen_on_chain { CommandContext::CHAIN } else { "api" }.into(),
+                accepted_at: at,
+            };
+            let Ok(events) = Authorization::decide(&state, &command(step, at), &context) else { continue };
+            for event in events {
+                version += 1;
+                store.project(&recorded(version, &event));
+                state = Authorization::evolve(state, &event);
+                agrees(&store, &state);
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Builds the merchants' tables; all of it is in the domain.
+
+clearfold_guest::export_projector!(clearfold_domain::merchants::Merchants);
