@@ -18,11 +18,11 @@ const SPECIFICATIONS: [(&str, &str); 15] = [
     ("decider-account", "account.yaml"),
     ("decider-account", "account_ledger.yaml"),
     ("decider-card", "card.yaml"),
-    ("decider-card", "card_usage.yaml"),
+    ("decider-card", "card_spend.yaml"),
     ("projector-merchants", "merchants.yaml"),
     ("projector-disputes", "disputes.yaml"),
     ("projector-balances", "balances.yaml"),
-    ("projector-card-usage", "card_usage_tables.yaml"),
+    ("projector-card-usage", "card_usage.yaml"),
     ("projector-settlement", "settlement.yaml"),
 ];
 

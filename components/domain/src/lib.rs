@@ -1,9 +1,10 @@
 //! The business of card payments, as pure functions.
 //!
 //! Each module is one handler's whole logic and says so in its name: [`gnosis_pay`] reads the chain;
-//! [`authorization`], [`account`] and [`card`] decide; [`payments`], [`merchants`] and [`disputes`] build tables. What they share stands beside
-//! them: [`policy`] (the rules that are data), [`network`] (the card network's words), [`checks`] (what every command
-//! must be). Nothing here does I/O, reads a clock or draws a random number; the thin crates beside this one put each
+//! [`authorization`], [`account`] and [`card`] decide; [`payments`], [`merchants`], [`disputes`], [`balances`],
+//! [`card_usage`] and [`settlement`] build tables. What they share stands beside them: [`policy`] (the rules that are
+//! data), [`network`] (the card network's words), [`checks`] (what every command must be), [`projecting`] (rows as
+//! types). Nothing here does I/O, reads a clock or draws a random number; the thin crates beside this one put each
 //! handler behind its WIT world.
 
 #![warn(missing_docs)]
@@ -11,7 +12,9 @@
 
 pub mod account;
 pub mod authorization;
+pub mod balances;
 pub mod card;
+pub mod card_usage;
 pub mod checks;
 pub mod disputes;
 pub mod gnosis_pay;
@@ -22,3 +25,4 @@ pub mod policy;
 pub mod projecting;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod settlement;

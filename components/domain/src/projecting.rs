@@ -9,14 +9,16 @@
 //! a number that does not fit, a cell that does not belong or a row that is missing is a [`Misfit`], which names it.
 
 mod cell;
+mod net;
 mod table;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use clearfold_kernel::{Change, Message, MoneyError, RecordedEvent, Row, RowKey, Table, Undecodable, Value};
 
 pub(crate) use cell::words;
 pub use cell::{Cell, Document, Number, Word};
+pub use net::{legs, lowered, posted, raised};
 pub use table::Record;
 pub(crate) use table::{Cells, column, name, table};
 
@@ -85,7 +87,7 @@ pub fn each<E: Message>(
 /// The rows that one batch of events reads and changes.
 pub struct Rows {
     rows: BTreeMap<String, Row>,
-    changed: BTreeSet<String>,
+    changed: BTreeMap<String, RowKey>,
 }
 
 impl Rows {
@@ -99,7 +101,7 @@ impl Rows {
             Ok((place(&row.table, key), row))
         });
         let rows = placed.collect::<Result<_, Misfit>>().map_err(|misfit| misfit.to_string())?;
-        Ok(Self { rows, changed: BTreeSet::new() })
+        Ok(Self { rows, changed: BTreeMap::new() })
     }
 
     /// A row as it is now, if there is one. Its key must have been among the keys.
@@ -118,16 +120,23 @@ impl Rows {
         let mut values = key.clone();
         values.extend(record.other_values());
         let place = place(R::TABLE, &key);
-        self.changed.insert(place.clone());
+        self.changed.insert(place.clone(), RowKey { table: R::TABLE.to_owned(), key });
         self.rows.insert(place, Row { table: R::TABLE.to_owned(), values });
     }
 
-    /// The rows that were put.
+    /// A row is there no longer.
+    pub fn remove(&mut self, key: RowKey) {
+        let place = place(&key.table, &key.key);
+        self.rows.remove(&place);
+        self.changed.insert(place, key);
+    }
+
+    /// The rows that were put or removed.
     #[must_use]
     pub fn into_changes(self) -> Vec<Change> {
-        let Self { rows, changed } = self;
-        let put = rows.into_iter().filter(|(place, _)| changed.contains(place));
-        put.map(|(_, row)| Change::Upsert(row)).collect()
+        let Self { mut rows, changed } = self;
+        let change = |(place, key)| rows.remove(&place).map_or(Change::Delete(key), Change::Upsert);
+        changed.into_iter().map(change).collect()
     }
 }
 

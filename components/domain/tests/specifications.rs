@@ -5,11 +5,14 @@
 
 use clearfold_domain::account::Account;
 use clearfold_domain::authorization::Authorization;
+use clearfold_domain::balances::Balances;
 use clearfold_domain::card::Card;
+use clearfold_domain::card_usage::CardUsage;
 use clearfold_domain::disputes::Disputes;
 use clearfold_domain::gnosis_pay::GnosisPay;
 use clearfold_domain::merchants::Merchants;
 use clearfold_domain::payments::Payments;
+use clearfold_domain::settlement::Settlement;
 use clearfold_kernel::{Decider, Projector, Translator};
 use clearfold_spec::{NativeDecider, NativeProjector, NativeTranslator, Specification, Verdict};
 
@@ -30,7 +33,17 @@ fn authorization() {
 #[test]
 fn card() {
     decider::<Card>(include_str!("../specs/card.yaml"));
-    decider::<Card>(include_str!("../specs/card_usage.yaml"));
+    decider::<Card>(include_str!("../specs/card_spend.yaml"));
+}
+
+#[test]
+fn balances() {
+    projector::<Balances>(include_str!("../specs/balances.yaml"));
+}
+
+#[test]
+fn card_usage() {
+    projector::<CardUsage>(include_str!("../specs/card_usage.yaml"));
 }
 
 #[test]
@@ -51,6 +64,11 @@ fn merchants() {
 #[test]
 fn disputes() {
     projector::<Disputes>(include_str!("../specs/disputes.yaml"));
+}
+
+#[test]
+fn settlement() {
+    projector::<Settlement>(include_str!("../specs/settlement.yaml"));
 }
 
 fn decider<D: Decider>(file: &str) {

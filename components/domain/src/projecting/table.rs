@@ -39,6 +39,7 @@ macro_rules! table {
 
         impl $name {
             /// Which row.
+            #[allow(dead_code, reason = "a table whose rows are made once is never asked for one")]
             $vis fn key($($key: &$key_type),+) -> ::clearfold_kernel::RowKey {
                 let key = vec![$($crate::projecting::Cell::write($key)),+];
                 ::clearfold_kernel::RowKey { table: $table.to_owned(), key }

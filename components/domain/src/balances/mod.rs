@@ -1,0 +1,125 @@
+//! What every account has: its balances and ledger, its holds, and the statement that the customer reads.
+//!
+//! Built from the events of accounts alone. The ledger is added up from the transfers that stand in the events, so
+//! nothing here decides what a deposit or a clearing books; the tables say what the account's own books say.
+
+mod hold;
+#[cfg(test)]
+mod properties;
+mod statement;
+mod tables;
+
+use clearfold_kernel::{Asset, Change, ProjectionDescriptor, Projector, RecordedEvent, Row, RowKey};
+
+use self::hold::HoldChange;
+use self::tables::{Account, Balance, Hold, Ledger};
+use crate::account::{
+    self, AccountOpened, DelayQueue, DelayQueueChanged, Event, LedgerAccount, Net, Side, Transfer,
+};
+use crate::projecting::{self, Misfit, Rows, legs, posted};
+
+type Seen<'a> = projecting::Seen<'a, Event>;
+
+/// The projector.
+pub struct Balances;
+
+impl Projector for Balances {
+    fn describe() -> ProjectionDescriptor {
+        ProjectionDescriptor { name: "balances", version: 1, tables: tables::all() }
+    }
+
+    fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {
+        let mut keys = Vec::new();
+        projecting::each(account::AGGREGATE, events, |seen: &Seen| {
+            keys.extend(keys_of(seen)?);
+            Ok(())
+        })?;
+        Ok(keys)
+    }
+
+    fn project(events: &[RecordedEvent], rows: Vec<Row>) -> Result<Vec<Change>, String> {
+        let mut rows = Rows::fetched(&tables::all(), rows)?;
+        projecting::each(account::AGGREGATE, events, |seen: &Seen| apply(&mut rows, seen))?;
+        Ok(rows.into_changes())
+    }
+}
+
+/// The rows that an event adds to.
+fn keys_of(seen: &Seen) -> Result<Vec<RowKey>, Misfit> {
+    let account = seen.id.to_owned();
+    let mut keys = Vec::new();
+    if let Event::DelayQueueChanged(_) = seen.event {
+        keys.push(Account::key(&account));
+    }
+    if let Some((asset, transfers)) = seen.event.booked() {
+        keys.push(Balance::key(&account, &asset.code));
+        keys.extend(
+            legs(transfers).map(|(ledger_account, ..)| Ledger::key(&account, &asset.code, &ledger_account)),
+        );
+    }
+    if let Some(change) = HoldChange::of(&seen.event)? {
+        keys.push(Balance::key(&account, &change.asset.code));
+        keys.push(Hold::key(&account, change.hold_id));
+    }
+    Ok(keys)
+}
+
+fn apply(rows: &mut Rows, seen: &Seen) -> Result<(), Misfit> {
+    match &seen.event {
+        Event::AccountOpened(opened) => open(rows, seen, opened),
+        Event::DelayQueueChanged(changed) => observe(rows, seen, changed)?,
+        event => {
+            if let Some((asset, transfers)) = event.booked() {
+                book(rows, seen, asset, transfers)?;
+            }
+            if let Some(change) = HoldChange::of(event)? {
+                hold::change(rows, seen, &change)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An account begins with nothing, which is a balance as well.
+fn open(rows: &mut Rows, seen: &Seen, opened: &AccountOpened) {
+    let (account, updated_at) = (seen.id.to_owned(), seen.recorded.recorded_at);
+    for Asset { code, decimals } in &opened.assets {
+        rows.put(&Balance::none(account.clone(), code.clone(), *decimals, updated_at));
+    }
+    let (delay_queue, opened_at) = (DelayQueue::Empty, opened.at);
+    rows.put(&Account { account, delay_queue, opened_at, updated_at });
+}
+
+fn observe(rows: &mut Rows, seen: &Seen, changed: &DelayQueueChanged) -> Result<(), Misfit> {
+    let mut account: Account = rows.existing(&Account::key(&seen.id.to_owned()))?;
+    account.delay_queue = changed.state;
+    account.updated_at = seen.recorded.recorded_at;
+    rows.put(&account);
+    Ok(())
+}
+
+fn book(rows: &mut Rows, seen: &Seen, asset: &Asset, transfers: &[Transfer]) -> Result<(), Misfit> {
+    let account = seen.id.to_owned();
+    let mut balance: Balance = rows.existing(&Balance::key(&account, &asset.code))?;
+    let mut amount = Net::default();
+    for (ledger_account, side, minor) in legs(transfers) {
+        let known: Option<Ledger> = rows.find(&Ledger::key(&account, &asset.code, &ledger_account))?;
+        let mut ledger = known.unwrap_or_else(|| Ledger::none(account.clone(), asset, ledger_account));
+        match side {
+            Side::Debit => ledger.debits_minor = ledger.debits_minor.plus(minor)?,
+            Side::Credit => ledger.credits_minor = ledger.credits_minor.plus(minor)?,
+        }
+        ledger.net_minor = posted(ledger.net_minor, ledger_account, side, minor)?;
+        if ledger_account == LedgerAccount::Customer {
+            amount = posted(amount, ledger_account, side, minor)?;
+            balance.posted_minor = ledger.net_minor;
+        }
+        rows.put(&ledger);
+    }
+    balance.weigh(seen.recorded.recorded_at)?;
+    if let Some(line) = statement::line(seen, &balance, amount)? {
+        rows.put(&line);
+    }
+    rows.put(&balance);
+    Ok(())
+}

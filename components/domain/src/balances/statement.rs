@@ -1,0 +1,108 @@
+//! The statement: one line for each movement of the customer's money, with what it left.
+//!
+//! What moves between other ledger accounts (funding in transit, settlements, claims in suspense) is not the
+//! customer's to read, and a hold moves nothing.
+
+use clearfold_kernel::{ChainSource, ExternalId, Timestamp};
+
+use super::Seen;
+use super::tables::{Balance, Statement};
+use crate::account::{DisputeStep, Event, Net};
+use crate::projecting::{Misfit, Number, words};
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Deposit,
+    DepositReorged,
+    Withdrawal,
+    WithdrawalReorged,
+    Payment,
+    Refund,
+    /// Until the dispute is decided.
+    DisputeCredit,
+    DisputeWon,
+    /// The credit is taken back.
+    DisputeLost,
+    /// What the customer owes, and pays later.
+    Receivable,
+    Recovery,
+    Fee,
+}
+
+words!(Kind {
+    Deposit = "deposit",
+    DepositReorged = "deposit_reorged",
+    Withdrawal = "withdrawal",
+    WithdrawalReorged = "withdrawal_reorged",
+    Payment = "payment",
+    Refund = "refund",
+    DisputeCredit = "dispute_credit",
+    DisputeWon = "dispute_won",
+    DisputeLost = "dispute_lost",
+    Receivable = "receivable",
+    Recovery = "recovery",
+    Fee = "fee",
+});
+
+/// What the line of an event says beside its amounts.
+struct About {
+    kind: Kind,
+    reference: String,
+    payment_id: Option<ExternalId>,
+    occurred_at: Timestamp,
+}
+
+/// The line of an event that left that balance, if it moved any of the customer's money.
+pub(super) fn line(seen: &Seen, balance: &Balance, amount: Net) -> Result<Option<Statement>, Misfit> {
+    let Some(about) = about(&seen.event).filter(|_| amount != Net::default()) else { return Ok(None) };
+    Ok(Some(Statement {
+        account: balance.account.clone(),
+        stream_version: Number::try_from(seen.recorded.stream_version)?,
+        asset: balance.asset.clone(),
+        decimals: balance.decimals,
+        kind: about.kind,
+        amount_minor: amount,
+        balance_minor: balance.posted_minor,
+        payment_id: about.payment_id,
+        reference: about.reference,
+        occurred_at: about.occurred_at,
+        booked_at: seen.event.at(),
+    }))
+}
+
+fn about(event: &Event) -> Option<About> {
+    let booked_at = event.at();
+    let on_chain = |kind, source: &ChainSource, occurred_at| {
+        let reference = format!("{}/{}/{}", source.chain_id, source.block_hash, source.log_index);
+        Some(About { kind, reference, payment_id: None, occurred_at })
+    };
+    let booked = |kind, id: &ExternalId| {
+        Some(About { kind, reference: id.to_string(), payment_id: None, occurred_at: booked_at })
+    };
+    match event {
+        Event::Deposited(event) => on_chain(Kind::Deposit, &event.source, event.occurred_at),
+        Event::DepositReorged(event) => on_chain(Kind::DepositReorged, &event.source, booked_at),
+        Event::Withdrawn(event) => on_chain(Kind::Withdrawal, &event.source, event.occurred_at),
+        Event::WithdrawalReorged(event) => on_chain(Kind::WithdrawalReorged, &event.source, booked_at),
+        Event::ClearingBooked(event) => {
+            let payment_id = Some(event.hold_id.clone());
+            Some(About { payment_id, ..booked(Kind::Payment, &event.clearing_id)? })
+        }
+        // A claim that was suspended and is charged after all.
+        Event::SuspenseResolved(event) => booked(Kind::Payment, &event.clearing_id),
+        Event::RefundBooked(event) => booked(Kind::Refund, &event.refund_id),
+        Event::DisputeBooked(event) => booked(
+            match event.step {
+                DisputeStep::Provisional => Kind::DisputeCredit,
+                DisputeStep::Won => Kind::DisputeWon,
+                DisputeStep::Lost => Kind::DisputeLost,
+            },
+            &event.dispute_id,
+        ),
+        Event::ReceivableBooked(event) => booked(Kind::Receivable, &event.receivable_id),
+        Event::ReceivableRecovered(event) => booked(Kind::Recovery, &event.recovery_id),
+        Event::FeeCharged(event) => booked(Kind::Fee, &event.fee_id),
+        _ => None,
+    }
+}

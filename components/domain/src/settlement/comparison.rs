@@ -1,0 +1,165 @@
+//! Two figures of one thing: what is expected, and what was booked. A difference stands as long as they part, and
+//! since when it says.
+
+use clearfold_kernel::{MoneyError, RowKey, Timestamp};
+
+use super::tables::Difference;
+use super::told::{Side, Step, Teller, Told};
+use crate::account::Net;
+use crate::projecting::{Misfit, Rows, lowered, raised, words};
+
+/// What is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Hold,
+    Clearing,
+    SuspendedClearing,
+    Refund,
+    DisputeCredit,
+    DisputeWon,
+    DisputeLost,
+    FundingIncluded,
+    FundingFinalized,
+    FundingReorged,
+    Safe,
+    InTransit,
+    HoldAccount,
+    Suspense,
+    Receivable,
+    Settlement,
+}
+
+words!(What {
+    Hold = "hold",
+    Clearing = "clearing",
+    SuspendedClearing = "suspended_clearing",
+    Refund = "refund",
+    DisputeCredit = "dispute_credit",
+    DisputeWon = "dispute_won",
+    DisputeLost = "dispute_lost",
+    FundingIncluded = "funding_included",
+    FundingFinalized = "funding_finalized",
+    FundingReorged = "funding_reorged",
+    Safe = "safe",
+    InTransit = "in_transit",
+    HoldAccount = "hold_account",
+    Suspense = "suspense",
+    Receivable = "receivable",
+    Settlement = "settlement",
+});
+
+/// How two figures part: the second half of a difference's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    NotBooked,
+    NotAuthorized,
+    Differs,
+    Open,
+    Outstanding,
+}
+
+words!(How {
+    NotBooked = "not_booked",
+    NotAuthorized = "not_authorized",
+    Differs = "differs",
+    Open = "open",
+    Outstanding = "outstanding",
+});
+
+impl How {
+    fn of(what: What, expected: Net, booked: Net) -> Self {
+        match what {
+            What::Safe | What::InTransit | What::HoldAccount => Self::Differs,
+            What::Suspense | What::Receivable => Self::Open,
+            What::Settlement => Self::Outstanding,
+            _ if booked == Net::default() => Self::NotBooked,
+            _ if expected == Net::default() => Self::NotAuthorized,
+            _ => Self::Differs,
+        }
+    }
+}
+
+/// What is compared of what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Subject {
+    pub what: What,
+    /// Of the payment, the clearing, the leg and so on; the account, where all of it is meant.
+    pub id: String,
+    /// The payment, where the teller knows it.
+    pub payment_id: Option<String>,
+}
+
+impl Subject {
+    pub(super) fn of_account(what: What, account: &str) -> Self {
+        Self { what, id: account.to_owned(), payment_id: None }
+    }
+
+    pub(super) fn of_payment(payment_id: &str) -> Self {
+        Self { what: What::Hold, id: payment_id.to_owned(), payment_id: Some(payment_id.to_owned()) }
+    }
+}
+
+/// One teller's side becomes what it says now. Sides that agreed are forgotten: what is compared so happens once on
+/// each side, or has come back to nothing.
+pub(super) fn tell(rows: &mut Rows, told: &Told, side: &Side, at: Timestamp) -> Result<(), Misfit> {
+    let known = find(rows, told, &side.subject)?;
+    let (mut expected, mut booked) =
+        known.map_or_else(Default::default, |known| (known.expected_minor, known.booked_minor));
+    let figure = match told.teller {
+        Teller::Authorization => &mut expected,
+        Teller::Account => &mut booked,
+    };
+    *figure = side.step.applied(*figure)?;
+    compare(rows, told, &side.subject, expected, booked, at)
+}
+
+/// Keeps the difference of two figures, or forgets it.
+pub(super) fn compare(
+    rows: &mut Rows,
+    told: &Told,
+    subject: &Subject,
+    expected: Net,
+    booked: Net,
+    at: Timestamp,
+) -> Result<(), Misfit> {
+    let known = find(rows, told, subject)?;
+    if expected == booked {
+        if known.is_some() {
+            rows.remove(key(told, subject));
+        }
+        return Ok(());
+    }
+    let since = known.as_ref().map_or(at, |known| known.since);
+    let payment_id = subject.payment_id.clone().or(known.and_then(|known| known.payment_id));
+    rows.put(&Difference {
+        account: told.account.clone(),
+        asset: told.asset.code.clone(),
+        what: subject.what,
+        subject: subject.id.clone(),
+        how: How::of(subject.what, expected, booked),
+        payment_id,
+        decimals: told.asset.decimals,
+        expected_minor: expected,
+        booked_minor: booked,
+        since,
+        updated_at: at,
+    });
+    Ok(())
+}
+
+fn find(rows: &Rows, told: &Told, subject: &Subject) -> Result<Option<Difference>, Misfit> {
+    rows.find(&key(told, subject))
+}
+
+fn key(told: &Told, subject: &Subject) -> RowKey {
+    Difference::key(&told.account, &told.asset.code, &subject.what, &subject.id)
+}
+
+impl Step {
+    fn applied(self, figure: Net) -> Result<Net, MoneyError> {
+        match self {
+            Self::Up(minor) => raised(figure, minor),
+            Self::Down(minor) => lowered(figure, minor),
+        }
+    }
+}

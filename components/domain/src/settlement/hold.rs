@@ -1,0 +1,57 @@
+//! What a payment holds, as its authorization says and as its account says. The row is there as long as one of them
+//! holds anything.
+
+use clearfold_kernel::{Minor, MoneyError, Timestamp};
+
+use super::comparison::{Subject, compare};
+use super::tables::Hold;
+use super::told::{HoldStep, Step, Teller, Told};
+use crate::account::Net;
+use crate::projecting::{Misfit, Rows};
+
+pub(super) fn change(
+    rows: &mut Rows,
+    told: &Told,
+    payment_id: &str,
+    step: HoldStep,
+    at: Timestamp,
+) -> Result<(), Misfit> {
+    let payment_id = payment_id.to_owned();
+    let key = Hold::key(&told.account, &told.asset.code, &payment_id);
+    let known: Option<Hold> = rows.find(&key)?;
+    let is_known = known.is_some();
+    let mut hold = known.unwrap_or_else(|| Hold {
+        account: told.account.clone(),
+        asset: told.asset.code.clone(),
+        payment_id,
+        decimals: told.asset.decimals,
+        authorization_minor: Minor::ZERO,
+        account_minor: Minor::ZERO,
+        updated_at: at,
+    });
+    hold.updated_at = at;
+    let minor = match told.teller {
+        Teller::Authorization => &mut hold.authorization_minor,
+        Teller::Account => &mut hold.account_minor,
+    };
+    *minor = step.applied(*minor)?;
+    if hold.authorization_minor > Minor::ZERO || hold.account_minor > Minor::ZERO {
+        rows.put(&hold);
+    } else if is_known {
+        rows.remove(key);
+    }
+    let [expected, booked] =
+        [hold.authorization_minor, hold.account_minor].map(|held| Net::of(held, Minor::ZERO));
+    compare(rows, told, &Subject::of_payment(&hold.payment_id), expected, booked, at)
+}
+
+impl HoldStep {
+    fn applied(self, held: Minor) -> Result<Minor, MoneyError> {
+        match self {
+            Self::By(Step::Up(minor)) => held.plus(minor),
+            Self::By(Step::Down(minor)) => held.minus(minor),
+            Self::Claimed { is_final: true, .. } => Ok(Minor::ZERO),
+            Self::Claimed { minor, is_final: false } => held.minus(minor.min(held)),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What an account's events say was booked, and what the chain and the network did to it.
+
+use clearfold_kernel::{Asset, ExternalId, Minor, MoneyError};
+
+use super::comparison::What;
+use super::figures::Reported;
+use super::told::{HoldStep, Step, Teller, Told, leg};
+use crate::account::{DisputeStep, Event, FundingStep, LedgerAccount, SettlementDirection};
+use crate::projecting::legs;
+
+/// None of an event that moves nothing.
+pub(super) fn told(account: &str, event: &Event) -> Result<Option<Told>, MoneyError> {
+    let by = |asset: &Asset| Told::by(Teller::Account, account.to_owned(), asset);
+    if let Some((asset, transfers)) = event.booked() {
+        return booked(by(asset).moves(transfers), event).map(Some);
+    }
+    let holds = |payment_id: &ExternalId, asset: &Asset, step| {
+        Some(by(asset).holds(payment_id.as_str(), HoldStep::By(step)))
+    };
+    Ok(match event {
+        Event::HoldPlaced(event) => holds(&event.hold_id, &event.amount.asset, Step::Up(event.amount.minor)),
+        Event::HoldRaised(event) => holds(&event.hold_id, &event.amount.asset, Step::Up(event.amount.minor)),
+        Event::HoldLowered(event) => {
+            holds(&event.hold_id, &event.amount.asset, Step::Down(event.amount.minor))
+        }
+        Event::HoldVoided(event) => {
+            let released = event.released.as_ref();
+            released.and_then(|amount| holds(&event.hold_id, &amount.asset, Step::Down(amount.minor)))
+        }
+        _ => None,
+    })
+}
+
+fn booked(told: Told, event: &Event) -> Result<Told, MoneyError> {
+    Ok(match event {
+        Event::Deposited(event) => told.reports(Reported::Deposited, Step::Up(event.amount.minor)),
+        Event::DepositReorged(event) => told.reports(Reported::Deposited, Step::Down(event.amount.minor)),
+        Event::Withdrawn(event) => told.reports(Reported::Withdrawn, Step::Up(event.amount.minor)),
+        Event::WithdrawalReorged(event) => told.reports(Reported::Withdrawn, Step::Down(event.amount.minor)),
+        Event::Returned(event) => told.reports(Reported::Returned, Step::Up(event.amount.minor)),
+        Event::SettlementBooked(event) => {
+            let figure = match event.direction {
+                SettlementDirection::Paid => Reported::Paid,
+                SettlementDirection::Received => Reported::Received,
+            };
+            told.reports(figure, Step::Up(event.amount.minor))
+        }
+        Event::FundingBooked(event) => {
+            let what = match event.step {
+                FundingStep::Included => What::FundingIncluded,
+                FundingStep::Finalized => What::FundingFinalized,
+                FundingStep::Reorged => What::FundingReorged,
+            };
+            told.says(what, &leg(&event.source), Some(event.hold_id.as_str()), Step::Up(event.amount.minor))
+        }
+        Event::ClearingBooked(event) => {
+            let (payment_id, claimed) = (event.hold_id.as_str(), event.against_hold.plus(event.beyond_hold)?);
+            let told =
+                told.says(What::Clearing, event.clearing_id.as_str(), Some(payment_id), Step::Up(claimed));
+            match event.against_hold.plus(event.released)? {
+                Minor::ZERO => told,
+                taken => told.holds(payment_id, HoldStep::By(Step::Down(taken))),
+            }
+        }
+        Event::ClearingSuspended(event) => {
+            let (id, step) = (event.clearing_id.as_str(), Step::Up(event.amount.minor));
+            suspense(told, "clearing", id).says(What::SuspendedClearing, id, None, step)
+        }
+        Event::SuspenseResolved(event) => suspense(told, "clearing", event.clearing_id.as_str()),
+        Event::RefundBooked(event) => {
+            let (id, step) = (event.refund_id.as_str(), Step::Up(event.amount.minor));
+            suspense(told, "refund", id).says(What::Refund, id, None, step)
+        }
+        Event::DisputeBooked(event) => {
+            let what = match event.step {
+                DisputeStep::Provisional => What::DisputeCredit,
+                DisputeStep::Won => What::DisputeWon,
+                DisputeStep::Lost => What::DisputeLost,
+            };
+            let (id, step) = (event.dispute_id.as_str(), Step::Up(event.amount.minor));
+            suspense(told, "dispute", id).says(what, id, None, step)
+        }
+        Event::ReceivableBooked(event) => {
+            stands(told, LedgerAccount::Receivable, What::Receivable, event.receivable_id.as_str())
+        }
+        Event::ReceivableRecovered(event) => {
+            stands(told, LedgerAccount::Receivable, What::Receivable, event.receivable_id.as_str())
+        }
+        // A fee is the account's own; nobody else knows of it.
+        _ => told,
+    })
+}
+
+/// A clearing, a refund and a dispute may have one id, and each has its own part of the suspense account.
+fn suspense(told: Told, of: &str, id: &str) -> Told {
+    stands(told, LedgerAccount::Suspense, What::Suspense, &format!("{of}/{id}"))
+}
+
+/// What the event's own transfers bring to a ledger account or take from it, for one thing.
+fn stands(told: Told, ledger_account: LedgerAccount, what: What, id: &str) -> Told {
+    let transfers = told.transfers.clone();
+    let moved = legs(&transfers).filter(|(account, ..)| *account == ledger_account);
+    moved.fold(told, |told, (account, side, minor)| {
+        let step = if side == account.normal_side() { Step::Up(minor) } else { Step::Down(minor) };
+        told.says(what, id, None, step)
+    })
+}

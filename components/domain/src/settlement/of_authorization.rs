@@ -1,0 +1,120 @@
+//! What an authorization's events say is to be booked.
+
+use clearfold_kernel::{Address, Amount, ChainSource, MoneyError};
+
+use super::comparison::What;
+use super::figures::Reported;
+use super::told::{HoldStep, Step, Teller, Told, leg};
+use crate::authorization::{DisputeOutcome, Event, RefundOrigin};
+
+/// None of an event that asks nothing of the books.
+pub(super) fn told(payment_id: &str, event: &Event) -> Result<Option<Told>, MoneyError> {
+    let payment = Payment(payment_id);
+    Ok(Some(match event {
+        Event::SwipeRecorded(event) => payment
+            .holds(event.account, &event.amount)
+            .reports(Reported::PulledIncluded, Step::Up(event.amount.minor))
+            .says(What::FundingIncluded, &leg(&event.source), payment.id(), Step::Up(event.amount.minor)),
+        Event::AuthorizationApproved(event) => payment.holds(event.parties.account, &event.amount),
+        Event::AuthorizationPartiallyApproved(event) => payment.holds(event.parties.account, &event.amount),
+        Event::AdviceRecorded(event) => payment.holds(event.account, &event.amount),
+        Event::HoldIncreased(event) => payment.holds(event.parties.account, &event.amount),
+        Event::AuthorizationReversed(event) => payment.frees(event.parties.account, &event.released),
+        Event::AuthorizationExpired(event) => payment.frees(event.parties.account, &event.released),
+        Event::ClearingPosted(event) => {
+            let claimed = Amount { minor: event.claimed()?, asset: event.asset.clone() };
+            let step = HoldStep::Claimed { minor: claimed.minor, is_final: event.is_final };
+            let id = event.clearing_id.as_str();
+            payment.says(event.parties.account, What::Clearing, id, &claimed).holds(payment_id, step)
+        }
+        Event::ForcePosted(event) => {
+            payment.says(event.parties.account, What::Clearing, event.clearing_id.as_str(), &event.amount)
+        }
+        Event::ClearingSuspended(event) => {
+            let id = event.clearing_id.as_str();
+            payment.says(event.parties.account, What::SuspendedClearing, id, &event.amount)
+        }
+        Event::RefundLinked(event) => payment.refunded(event.parties.account, &event.amount, &event.origin),
+        Event::RefundUnlinked(event) => payment.refunded(event.parties.account, &event.amount, &event.origin),
+        Event::FundingIncluded(event) => {
+            let step = (What::FundingIncluded, Reported::PulledIncluded);
+            payment.pulled(event.parties.account, &event.amount, &event.source, step)
+        }
+        Event::FundingFinalized(event) => {
+            let step = (What::FundingFinalized, Reported::PulledFinalized);
+            payment.pulled(event.parties.account, &event.amount, &event.source, step)
+        }
+        Event::FundingReorged(event) => {
+            let step = (What::FundingReorged, Reported::PulledReorged);
+            payment.pulled(event.parties.account, &event.amount, &event.source, step)
+        }
+        Event::ProvisionalCreditGranted(event) => {
+            payment.says(event.parties.account, What::DisputeCredit, event.dispute_id.as_str(), &event.amount)
+        }
+        Event::DisputeResolved(event) => {
+            let what = match event.outcome {
+                DisputeOutcome::Won => What::DisputeWon,
+                DisputeOutcome::Lost => What::DisputeLost,
+            };
+            payment.says(event.parties.account, what, event.dispute_id.as_str(), &event.amount)
+        }
+        Event::AuthorizationRequested(_)
+        | Event::AuthorizationDeclined(_)
+        | Event::ReversalRefused(_)
+        | Event::OverCaptured(_)
+        | Event::LatePresented(_)
+        | Event::ClearingRefused(_)
+        | Event::FundingSubmitted(_)
+        | Event::FundingReverted(_)
+        | Event::FundingDropped(_)
+        | Event::PaymentFlagged(_)
+        | Event::DisputeOpened(_)
+        | Event::DisputeAdvanced(_) => return Ok(None),
+    }))
+}
+
+/// The payment that the stream is about, by its id.
+#[derive(Clone, Copy)]
+struct Payment<'a>(&'a str);
+
+impl<'a> Payment<'a> {
+    const fn id(self) -> Option<&'a str> {
+        Some(self.0)
+    }
+
+    fn of(account: Address, amount: &Amount) -> Told {
+        Told::by(Teller::Authorization, account.to_string(), &amount.asset)
+    }
+
+    fn holds(self, account: Address, amount: &Amount) -> Told {
+        Self::of(account, amount).holds(self.0, HoldStep::By(Step::Up(amount.minor)))
+    }
+
+    fn frees(self, account: Address, amount: &Amount) -> Told {
+        Self::of(account, amount).holds(self.0, HoldStep::By(Step::Down(amount.minor)))
+    }
+
+    fn says(self, account: Address, what: What, id: &str, amount: &Amount) -> Told {
+        Self::of(account, amount).says(what, id, self.id(), Step::Up(amount.minor))
+    }
+
+    fn pulled(
+        self,
+        account: Address,
+        amount: &Amount,
+        source: &ChainSource,
+        (what, figure): (What, Reported),
+    ) -> Told {
+        self.says(account, what, &leg(source), amount).reports(figure, Step::Up(amount.minor))
+    }
+
+    /// The account books a refund under the network's id or under its log, as the origin says.
+    fn refunded(self, account: Address, amount: &Amount, origin: &RefundOrigin) -> Told {
+        match origin {
+            RefundOrigin::Network(id) => self.says(account, What::Refund, id.as_str(), amount),
+            RefundOrigin::Chain(_) => self
+                .says(account, What::Refund, &origin.identity(), amount)
+                .reports(Reported::Refunded, Step::Up(amount.minor)),
+        }
+    }
+}

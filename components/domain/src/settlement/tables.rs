@@ -1,0 +1,154 @@
+//! What the tables hold, and what the database checks of them.
+
+use clearfold_kernel::{Minor, Table, Timestamp};
+
+use super::comparison::{How, What};
+use super::figures::{Figures, Reported};
+use crate::account::{LedgerAccount, Net};
+use crate::projecting::{Record, table};
+
+pub(super) fn all() -> Vec<Table> {
+    vec![AccountAsset::table(), AssetTotal::table(), Hold::table(), Difference::table()]
+}
+
+table! {
+    /// One row a payment that holds anything, by its authorization or by its account.
+    pub(super) struct Hold in "hold", indexes [] {
+        key {
+            account: String,
+            asset: String,
+            payment_id: String,
+        }
+        decimals: u8,
+        authorization_minor: Minor,
+        account_minor: Minor,
+        updated_at: Timestamp,
+    }
+}
+
+table! {
+    /// One row a comparison whose sides part.
+    pub(super) struct Difference in "difference", indexes [[since], [account, since], [what, how, since]] {
+        key {
+            account: String,
+            asset: String,
+            what: What,
+            /// The id of what is compared; the account, where all of it is meant.
+            subject: String,
+        }
+        how: How,
+        /// The payment, where one of the sides knows it.
+        payment_id: Option<String>,
+        decimals: u8,
+        /// What the authorizations, the chain or the network say.
+        expected_minor: Net,
+        /// What the account's books say.
+        booked_minor: Net,
+        since: Timestamp,
+        updated_at: Timestamp,
+    }
+}
+
+/// Both tables of figures have the same: what the chain and the network did, then where the books say that it stands.
+macro_rules! figures {
+    ($(#[$doc:meta])* $name:ident in $table:literal { $($key:ident),+ }) => {
+        table! {
+            $(#[$doc])*
+            pub(super) struct $name in $table, indexes [] {
+                key { $($key: String),+ }
+                decimals: u8,
+                deposited_minor: Minor,
+                withdrawn_minor: Minor,
+                pulled_included_minor: Minor,
+                pulled_finalized_minor: Minor,
+                pulled_reorged_minor: Minor,
+                returned_minor: Minor,
+                refunded_minor: Minor,
+                settled_paid_minor: Minor,
+                settled_received_minor: Minor,
+                ledger_customer_minor: Net,
+                ledger_safe_minor: Net,
+                ledger_in_transit_minor: Net,
+                ledger_hold_minor: Net,
+                ledger_settlement_minor: Net,
+                ledger_suspense_minor: Net,
+                ledger_receivable_minor: Net,
+                ledger_fee_minor: Net,
+                ledger_rounding_minor: Net,
+                updated_at: Timestamp,
+            }
+        }
+
+        impl $name {
+            pub(super) fn none($($key: String,)+ decimals: u8, updated_at: Timestamp) -> Self {
+                Self {
+                    $($key,)+
+                    decimals,
+                    deposited_minor: Minor::ZERO,
+                    withdrawn_minor: Minor::ZERO,
+                    pulled_included_minor: Minor::ZERO,
+                    pulled_finalized_minor: Minor::ZERO,
+                    pulled_reorged_minor: Minor::ZERO,
+                    returned_minor: Minor::ZERO,
+                    refunded_minor: Minor::ZERO,
+                    settled_paid_minor: Minor::ZERO,
+                    settled_received_minor: Minor::ZERO,
+                    ledger_customer_minor: Net::default(),
+                    ledger_safe_minor: Net::default(),
+                    ledger_in_transit_minor: Net::default(),
+                    ledger_hold_minor: Net::default(),
+                    ledger_settlement_minor: Net::default(),
+                    ledger_suspense_minor: Net::default(),
+                    ledger_receivable_minor: Net::default(),
+                    ledger_fee_minor: Net::default(),
+                    ledger_rounding_minor: Net::default(),
+                    updated_at,
+                }
+            }
+        }
+
+        impl Figures for $name {
+            fn reported(&mut self, figure: Reported) -> &mut Minor {
+                match figure {
+                    Reported::Deposited => &mut self.deposited_minor,
+                    Reported::Withdrawn => &mut self.withdrawn_minor,
+                    Reported::PulledIncluded => &mut self.pulled_included_minor,
+                    Reported::PulledFinalized => &mut self.pulled_finalized_minor,
+                    Reported::PulledReorged => &mut self.pulled_reorged_minor,
+                    Reported::Returned => &mut self.returned_minor,
+                    Reported::Refunded => &mut self.refunded_minor,
+                    Reported::Paid => &mut self.settled_paid_minor,
+                    Reported::Received => &mut self.settled_received_minor,
+                }
+            }
+
+            fn ledger(&mut self, account: LedgerAccount) -> &mut Net {
+                match account {
+                    LedgerAccount::Customer => &mut self.ledger_customer_minor,
+                    LedgerAccount::Safe => &mut self.ledger_safe_minor,
+                    LedgerAccount::InTransit => &mut self.ledger_in_transit_minor,
+                    LedgerAccount::Hold => &mut self.ledger_hold_minor,
+                    LedgerAccount::Settlement => &mut self.ledger_settlement_minor,
+                    LedgerAccount::Suspense => &mut self.ledger_suspense_minor,
+                    LedgerAccount::Receivable => &mut self.ledger_receivable_minor,
+                    LedgerAccount::Fee => &mut self.ledger_fee_minor,
+                    LedgerAccount::Rounding => &mut self.ledger_rounding_minor,
+                }
+            }
+
+            fn updated_at(&mut self) -> &mut Timestamp {
+                &mut self.updated_at
+            }
+        }
+    };
+}
+
+figures! {
+    /// One row an account and asset.
+    AccountAsset in "account_asset" { account, asset }
+}
+
+figures! {
+    /// One row an asset: the same over all accounts.
+    AssetTotal in "asset_total" { asset }
+}

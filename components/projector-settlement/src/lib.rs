@@ -1,0 +1,3 @@
+//! Builds the reconciliation's tables; all of it is in the domain.
+
+clearfold_guest::export_projector!(clearfold_domain::settlement::Settlement);
