@@ -91,6 +91,7 @@ impl Event {
                 FundingStep::Finalized => Identity::new(Kind::Finality, &LogId::of(&event.source)),
                 FundingStep::Reorged => reorg(&event.source),
             },
+            Self::HoldPlaced(event) if event.forced => Identity::new(Kind::ForcedHold, &event.hold_id),
             Self::HoldPlaced(event) => Identity::new(Kind::Hold, &event.hold_id),
             Self::HoldRaised(event) => Identity::new(Kind::Change, &event.change_id),
             Self::HoldLowered(event) => Identity::new(Kind::Change, &event.change_id),

@@ -7,6 +7,7 @@
 use clearfold_kernel::{Amount, Asset, ExternalId, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::identity::{Identity, Kind};
 use super::messages::{
     DelayQueue, Event, HoldLowered, HoldPlaced, HoldRaised, HoldVoided, LowerHold, PlaceHold, RaiseHold,
     VoidHold,
@@ -45,7 +46,8 @@ impl Hold {
 
 impl Rule for PlaceHold {
     fn is_moot(&self, books: &Books) -> bool {
-        matches!(books.holds.get(&self.hold_id), Some(Hold::Tombstone))
+        let is_tombstone = matches!(books.holds.get(&self.hold_id), Some(Hold::Tombstone));
+        !self.forced && (is_tombstone || books.is_forced(&self.hold_id))
     }
 
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
@@ -60,6 +62,8 @@ impl Rule for PlaceHold {
     }
 
     fn check(&self, books: &Books) -> Result<(), Rejection> {
+        // What a stand-in approved takes the place of a hold that was voided, never of one that stands.
+        checks::repeated(self.hold_id.as_str(), &false, &books.placed(&self.hold_id).is_ok())?;
         books.can_set_aside(&self.amount, self.forced)
     }
 }
@@ -85,7 +89,8 @@ impl Rule for RaiseHold {
 
 impl Rule for LowerHold {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        checks::moves(self.amount)?;
+        // A hold that was raised may be larger than what one command moves, and ends all the same.
+        checks::moves(self.amount.min(Minor::LARGEST_AMOUNT))?;
         let asset = match books.holds.get(&self.hold_id) {
             Some(Hold::Placed(Amount { asset, .. }) | Hold::Voided(asset)) => asset.clone(),
             Some(Hold::Tombstone) | None => return Err(not_found(&self.hold_id)),
@@ -112,7 +117,8 @@ impl Rule for LowerHold {
 
 impl Rule for VoidHold {
     fn is_moot(&self, books: &Books) -> bool {
-        matches!(books.holds.get(&self.hold_id), Some(Hold::Voided(_) | Hold::Tombstone))
+        let is_void = matches!(books.holds.get(&self.hold_id), Some(Hold::Voided(_) | Hold::Tombstone));
+        is_void || books.is_forced(&self.hold_id)
     }
 
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
@@ -132,6 +138,11 @@ impl Books {
             Some(Hold::Placed(amount)) => Ok(amount),
             _ => Err(not_found(hold_id)),
         }
+    }
+
+    /// What cannot be refused cannot be voided either.
+    fn is_forced(&self, hold_id: &ExternalId) -> bool {
+        self.acts.contains(&Identity::new(Kind::ForcedHold, hold_id))
     }
 
     fn can_set_aside(&self, amount: &Amount, forced: bool) -> Result<(), Rejection> {
@@ -154,9 +165,10 @@ impl Books {
 
     pub(super) fn hold_placed(&mut self, event: &HoldPlaced) -> Option<()> {
         self.pending(&event.amount.asset).plus(event.amount.minor).ok()?;
-        // There may be a tombstone: the hold that it stands for was never placed, nor is it now.
-        if self.holds.contains_key(&event.hold_id) {
-            return None;
+        match self.holds.get(&event.hold_id) {
+            None => {}
+            Some(Hold::Voided(_) | Hold::Tombstone) if event.forced => {}
+            Some(_) => return None,
         }
         self.holds.insert(event.hold_id.clone(), Hold::Placed(event.amount.clone()));
         Some(())

@@ -19,6 +19,8 @@ pub(super) enum Kind {
     /// The log's block became final.
     Finality,
     Hold,
+    /// One that cannot be refused: it may follow another of the same id that was voided.
+    ForcedHold,
     /// Of a hold, up or down.
     Change,
     /// Booked or suspended.

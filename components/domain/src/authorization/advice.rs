@@ -14,7 +14,10 @@ pub(super) fn record(state: &State, advice: &RecordAdvice, context: &CommandCont
     checks::sound(&advice.amount)?;
     checks::routed_to(advice.account, context)?;
     match &state.subject {
-        Subject::Nothing => Ok(vec![advised(advice, context)]),
+        Subject::Nothing => {
+            state.unheard(&advice.message_id)?;
+            Ok(vec![advised(advice, context)])
+        }
         Subject::Payment(payment) => {
             checks::routed_to(payment.parties.account, context)?;
             if let Entry::Advised { message_id, minor } = &payment.entry
@@ -23,6 +26,7 @@ pub(super) fn record(state: &State, advice: &RecordAdvice, context: &CommandCont
                 checks::repeated(message_id.as_str(), minor, &advice.amount.minor)?;
                 return Ok(Vec::new());
             }
+            state.unheard(&advice.message_id)?;
             checks::same_asset(&payment.asset, &advice.amount.asset)?;
             match payment.status {
                 // What the stand-in promised counts, whatever we would have said or have said.

@@ -73,6 +73,12 @@ pub(super) fn observe(state: &State, command: &ObserveFunding, context: &Command
         checks::same_asset(&payment.asset, &amount.asset)?;
     }
     match (&payment.funding, &command.observation) {
+        // A log has one effect, and its reorganization another one.
+        (_, Observation::Included { source, .. } | Observation::Reorged { source })
+            if state.reorged.contains(source) =>
+        {
+            Ok(Vec::new())
+        }
         (known, observation) if is_known(known, observation) => Ok(Vec::new()),
         (Funding::Finalized { .. }, _) => {
             Err(Rejection::new("funding_final", "the pulled money is in a final block; nothing can undo it"))
@@ -177,4 +183,5 @@ pub(super) fn dropped(state: &mut State, event: &FundingDropped) {
 
 pub(super) fn reorged(state: &mut State, event: &FundingReorged) {
     set(state, Funding::Unconfirmed { transaction_hash: event.source.transaction_hash });
+    state.reorged.push(event.source.clone());
 }

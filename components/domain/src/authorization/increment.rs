@@ -19,6 +19,7 @@ pub(super) fn increment(
         checks::repeated(increment.message_id.as_str(), known, &increment.amount.minor)?;
         return Ok(Vec::new());
     }
+    state.unheard(&increment.message_id)?;
     if !payment.status.is_open() {
         return Err(not_open(payment));
     }

@@ -20,7 +20,10 @@ pub(super) fn request(state: &State, request: &RequestAuthorization, context: &C
     checks::routed_to(request.account, context)?;
     clearing::residue(&request.amount, request.presented.as_ref(), asset)?;
     match &state.subject {
-        Subject::Nothing => Ok(vec![Event::AuthorizationRequested(of_command(request, context.accepted_at))]),
+        Subject::Nothing => {
+            state.unheard(&request.message_id)?;
+            Ok(vec![Event::AuthorizationRequested(of_command(request, context.accepted_at))])
+        }
         Subject::Payment(payment) => match &payment.entry {
             Entry::Requested(known) if known.message_id == request.message_id => {
                 let given = of_command(request, known.at);

@@ -37,6 +37,7 @@ pub(super) fn reverse(state: &State, reversal: &ReverseAuthorization, context: &
         checks::repeated(reversal.message_id.as_str(), &known.extent, &reversal.extent)?;
         return Ok(Vec::new());
     }
+    state.unheard(&reversal.message_id)?;
     match &state.subject {
         Subject::Payment(payment) => {
             checks::routed_to(payment.parties.account, context)?;

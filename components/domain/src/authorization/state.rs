@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Address, Amount, Asset, ExternalId, Hash, Minor, Timestamp};
+use clearfold_kernel::{Address, Amount, Asset, ChainSource, ExternalId, Hash, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::clearing::Clearing;
@@ -13,6 +13,7 @@ use super::reversal::Reversal;
 use super::{
     advice, clearing, dispute, expiry, flag, force_post, funding, increment, refund, request, reversal, swipe,
 };
+use crate::checks;
 use crate::network::MerchantCategory;
 use crate::policy::DeclineReason;
 
@@ -29,6 +30,8 @@ pub struct State {
     pub clearings: BTreeMap<ExternalId, Clearing>,
     /// Refunds of this payment, by what makes each the same.
     pub refunds: BTreeMap<String, Minor>,
+    /// Logs of pulled money that went with their blocks.
+    pub reorged: Vec<ChainSource>,
     /// What the stream is about.
     pub subject: Subject,
 }
@@ -210,6 +213,18 @@ impl State {
             Subject::Payment(payment) => Some(payment),
             Subject::Nothing | Subject::Refund { .. } => None,
         }
+    }
+
+    /// The id of a message is its own: what came under it before, as another kind of message, is not repeated by it.
+    pub(super) fn unheard(&self, message_id: &ExternalId) -> Result<(), Rejection> {
+        let is_first = self.payment().is_some_and(|payment| match &payment.entry {
+            Entry::Requested(request) => request.message_id == *message_id,
+            Entry::Advised { message_id: advised, .. } => advised == message_id,
+            Entry::Swiped { .. } | Entry::Forced => false,
+        });
+        let is_heard =
+            is_first || self.increments.contains_key(message_id) || self.reversals.contains_key(message_id);
+        checks::repeated(message_id.as_str(), &false, &is_heard)
     }
 
     pub(super) fn payment_mut(&mut self) -> Option<&mut Payment> {
