@@ -14,6 +14,7 @@ mod processes;
 mod progress;
 mod schemas;
 mod signals;
+mod sim;
 mod sqlx;
 mod test;
 mod throwaway;
@@ -45,6 +46,8 @@ enum Job {
     Test(test::Options),
     /// Run every check, the tests included.
     Ci,
+    /// Play random histories and hold the invariants after every step.
+    Sim(sim::Options),
     /// Hold the rules of the house: arrows between crates and modules, lengths, headers.
     Tidy,
     /// Write the schemas of all commands and events, `docs/events`, from the domain's types.
@@ -70,6 +73,7 @@ fn run(job: Job) -> Result<()> {
         Job::Build(options) => build::run(&options),
         Job::Test(options) => test::run(&options),
         Job::Ci => ci::run(),
+        Job::Sim(options) => sim::run(&options),
         Job::Tidy => tidy::run(),
         Job::Schemas(options) => schemas::run(&options),
         Job::Sqlx(options) => sqlx::run(&options),

@@ -13,11 +13,13 @@
 pub mod account;
 pub mod authorization;
 pub mod balances;
+pub mod bookings;
 pub mod card;
 pub mod card_usage;
 pub mod checks;
 pub mod disputes;
 pub mod gnosis_pay;
+pub mod invariants;
 pub mod merchants;
 pub mod network;
 pub mod payments;

@@ -1,0 +1,201 @@
+//! What an event of an authorization asks of its account.
+//!
+//! | the event | the booking |
+//! |---|---|
+//! | seen on chain, or approved by a stand-in | a hold that cannot be refused, and the funding leg that was seen |
+//! | approved, incremented | nothing: the account was asked before |
+//! | declined, reversed or claimed before it was decided | the hold is voided, for it may have been placed |
+//! | reversed, expired | the hold is lowered |
+//! | cleared, force posted | the clearing |
+//! | suspended | the suspended clearing |
+//! | refunded, funded, disputed | the same in the account's words |
+
+use clearfold_kernel::{Amount, ChainSource, ExternalId, InvalidId, Minor};
+
+use crate::account::{
+    BookClearing, BookDispute, BookFunding, BookRefund, Command, DisputeStep, FundingStep, LowerCause,
+    LowerHold, PlaceHold, RefundLink, SuspendClearing, VoidHold,
+};
+use crate::authorization::{
+    AuthorizationReversed, ClearingPosted, DisputeOutcome, DisputeResolved, Event, ForcePostReason,
+    ForcePosted, RefundOrigin,
+};
+
+/// The commands for the account, in order. Fails only if an id that is made of others does not fit one, which none
+/// that a chain can make does.
+pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Command>, InvalidId> {
+    let hold_id = authorization_id.clone();
+    Ok(match event {
+        Event::SwipeRecorded(event) => vec![
+            place(hold_id.clone(), &event.amount),
+            funding(hold_id, FundingStep::Included, &event.amount, &event.source),
+        ],
+        // The request may have a hold already, or one on its way: what the stand-in approved takes its place.
+        Event::AdviceRecorded(event) => vec![void(hold_id.clone()), place(hold_id, &event.amount)],
+        Event::AuthorizationDeclined(_) => vec![void(hold_id)],
+        Event::AuthorizationReversed(event) => reversed(hold_id, event),
+        Event::AuthorizationExpired(event) => {
+            lower(&hold_id, hold_id.clone(), event.released.minor, LowerCause::Expired)
+        }
+        Event::ClearingPosted(event) => vec![clearing(hold_id, event)],
+        Event::ForcePosted(event) => forced(hold_id, event),
+        Event::ClearingSuspended(event) => vec![Command::SuspendClearing(SuspendClearing {
+            clearing_id: event.clearing_id.clone(),
+            amount: event.amount.clone(),
+        })],
+        Event::RefundLinked(event) => vec![refund(&event.origin, &event.amount, RefundLink::Linked)?],
+        Event::RefundUnlinked(event) => vec![refund(&event.origin, &event.amount, RefundLink::Unlinked)?],
+        Event::FundingIncluded(event) => {
+            vec![funding(hold_id, FundingStep::Included, &event.amount, &event.source)]
+        }
+        Event::FundingFinalized(event) => {
+            vec![funding(hold_id, FundingStep::Finalized, &event.amount, &event.source)]
+        }
+        Event::FundingReorged(event) => {
+            vec![funding(hold_id, FundingStep::Reorged, &event.amount, &event.source)]
+        }
+        Event::ProvisionalCreditGranted(event) => {
+            vec![dispute(&event.dispute_id, DisputeStep::Provisional, &event.amount)]
+        }
+        Event::DisputeResolved(event) => vec![resolved(event)],
+        Event::AuthorizationRequested(_)
+        | Event::AuthorizationApproved(_)
+        | Event::AuthorizationPartiallyApproved(_)
+        | Event::HoldIncreased(_)
+        | Event::ReversalRefused(_)
+        | Event::OverCaptured(_)
+        | Event::LatePresented(_)
+        | Event::ClearingRefused(_)
+        | Event::FundingSubmitted(_)
+        | Event::FundingReverted(_)
+        | Event::FundingDropped(_)
+        | Event::PaymentFlagged(_)
+        | Event::DisputeOpened(_)
+        | Event::DisputeAdvanced(_) => Vec::new(),
+    })
+}
+
+/// What gives a raise back whose increment was refused after the account had raised the hold.
+pub fn raise_undone(
+    authorization_id: &ExternalId,
+    message_id: &ExternalId,
+    amount: Minor,
+) -> Result<Command, InvalidId> {
+    Ok(Command::LowerHold(LowerHold {
+        hold_id: authorization_id.clone(),
+        change_id: undone(message_id)?,
+        amount,
+        cause: LowerCause::Reversed,
+    }))
+}
+
+/// The id under which a raise is undone.
+pub(crate) fn undone(message_id: &ExternalId) -> Result<ExternalId, InvalidId> {
+    format!("undone/{message_id}").try_into()
+}
+
+/// The id of a refund: the network's, or where its log is.
+pub(crate) fn refund_id(origin: &RefundOrigin) -> Result<ExternalId, InvalidId> {
+    match origin {
+        RefundOrigin::Network(refund_id) => Ok(refund_id.clone()),
+        RefundOrigin::Chain(_) => origin.identity().try_into(),
+    }
+}
+
+/// Whether the account takes the command only as the chain's word.
+#[must_use]
+pub const fn is_seen_on_chain(command: &Command) -> bool {
+    match command {
+        Command::BookRefund(refund) => refund.source.is_some(),
+        Command::BookFunding(_)
+        | Command::ObserveDelayQueue(_)
+        | Command::RecordDeposit(_)
+        | Command::RevertDeposit(_)
+        | Command::RecordWithdrawal(_)
+        | Command::RevertWithdrawal(_)
+        | Command::RecordReturn(_) => true,
+        _ => false,
+    }
+}
+
+fn place(hold_id: ExternalId, amount: &Amount) -> Command {
+    Command::PlaceHold(PlaceHold { hold_id, amount: amount.clone(), forced: true })
+}
+
+fn void(hold_id: ExternalId) -> Command {
+    Command::VoidHold(VoidHold { hold_id })
+}
+
+fn lower(hold_id: &ExternalId, change_id: ExternalId, amount: Minor, cause: LowerCause) -> Vec<Command> {
+    if amount == Minor::ZERO {
+        return Vec::new();
+    }
+    vec![Command::LowerHold(LowerHold { hold_id: hold_id.clone(), change_id, amount, cause })]
+}
+
+/// Nothing is released of a request that was not decided: its hold may be there, or still on its way.
+fn reversed(hold_id: ExternalId, event: &AuthorizationReversed) -> Vec<Command> {
+    let released = event.released.minor;
+    if released == Minor::ZERO {
+        return vec![void(hold_id)];
+    }
+    lower(&hold_id, event.message_id.clone(), released, LowerCause::Reversed)
+}
+
+fn clearing(hold_id: ExternalId, event: &ClearingPosted) -> Command {
+    Command::BookClearing(BookClearing {
+        clearing_id: event.clearing_id.clone(),
+        hold_id,
+        against_hold: event.against_hold,
+        beyond_hold: event.beyond_hold,
+        released: event.released,
+        asset: event.asset.clone(),
+        residue: event.residue,
+    })
+}
+
+/// A claim to a request that was not decided closes it, and the hold that it may have had serves nothing any more.
+fn forced(hold_id: ExternalId, event: &ForcePosted) -> Vec<Command> {
+    let booking = Command::BookClearing(BookClearing {
+        clearing_id: event.clearing_id.clone(),
+        hold_id: hold_id.clone(),
+        against_hold: Minor::ZERO,
+        beyond_hold: event.amount.minor,
+        released: Minor::ZERO,
+        asset: event.amount.asset.clone(),
+        residue: event.residue,
+    });
+    match event.reason {
+        ForcePostReason::Undecided => vec![void(hold_id), booking],
+        ForcePostReason::NoAuthorization | ForcePostReason::Declined | ForcePostReason::Forced => {
+            vec![booking]
+        }
+    }
+}
+
+fn refund(origin: &RefundOrigin, amount: &Amount, link: RefundLink) -> Result<Command, InvalidId> {
+    let source = match origin {
+        RefundOrigin::Chain(source) => Some(source.clone()),
+        RefundOrigin::Network(_) => None,
+    };
+    let (refund_id, amount) = (refund_id(origin)?, amount.clone());
+    Ok(Command::BookRefund(BookRefund { refund_id, amount, link, source }))
+}
+
+fn funding(hold_id: ExternalId, step: FundingStep, amount: &Amount, source: &ChainSource) -> Command {
+    let (amount, source) = (amount.clone(), source.clone());
+    Command::BookFunding(BookFunding { hold_id, step, amount, source })
+}
+
+fn dispute(dispute_id: &ExternalId, step: DisputeStep, amount: &Amount) -> Command {
+    let (dispute_id, amount) = (dispute_id.clone(), amount.clone());
+    Command::BookDispute(BookDispute { dispute_id, step, amount })
+}
+
+fn resolved(event: &DisputeResolved) -> Command {
+    let step = match event.outcome {
+        DisputeOutcome::Won => DisputeStep::Won,
+        DisputeOutcome::Lost => DisputeStep::Lost,
+    };
+    dispute(&event.dispute_id, step, &event.amount)
+}

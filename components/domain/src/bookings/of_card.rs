@@ -1,0 +1,138 @@
+//! What an event of an authorization asks of the card that pays.
+//!
+//! A request and each of its increments was reserved under its message before it was approved. What a payment gives
+//! back is taken from its first reservation; the increments are released when the payment ends unclaimed. So a card
+//! counts what was paid or more, never less.
+
+use clearfold_kernel::{Amount, ExternalId, Minor};
+
+use crate::authorization::{AuthorizationReversed, Entry, Event, ForcePostReason, Payment, State};
+use crate::card::{Command, Portion, RecordSpend, ReleaseSpend};
+
+/// The commands, each with the card that it is for. `before` is the authorization's state before the event.
+#[must_use]
+pub fn of_card(authorization_id: &ExternalId, before: &State, event: &Event) -> Vec<(ExternalId, Command)> {
+    let payment = before.payment();
+    match (event, payment) {
+        (Event::AuthorizationDeclined(event), Some(payment)) => {
+            release_first(payment, authorization_id, &event.parties.card_id, Portion::Everything)
+        }
+        // Only a part of what was reserved is paid.
+        (Event::AuthorizationPartiallyApproved(event), Some(payment)) => {
+            let rest = event.requested.minus(event.amount.minor).unwrap_or(Minor::ZERO);
+            let release_id = first(payment).unwrap_or(authorization_id);
+            release_first(payment, release_id, &event.parties.card_id, Portion::Part(rest))
+        }
+        (Event::AuthorizationReversed(event), Some(payment)) => {
+            let part = event.released.minor;
+            if is_undecided(event) {
+                return release_first(
+                    payment,
+                    &event.message_id,
+                    &payment.parties.card_id,
+                    Portion::Everything,
+                );
+            }
+            given_back(before, payment, &event.message_id, part, event.full)
+        }
+        (Event::AuthorizationExpired(event), Some(payment)) => {
+            given_back(before, payment, authorization_id, event.released.minor, true)
+        }
+        (Event::AdviceRecorded(event), payment) => {
+            let spend = RecordSpend {
+                reservation_id: event.message_id.clone(),
+                authorization_id: authorization_id.clone(),
+                amount: event.amount.clone(),
+                merchant: Some(event.merchant.clone()),
+            };
+            let replaced = payment.map(|payment| {
+                release_first(payment, &event.message_id, &payment.parties.card_id, Portion::Everything)
+            });
+            let recorded = (event.card_id.clone(), Command::RecordSpend(spend));
+            replaced.unwrap_or_default().into_iter().chain([recorded]).collect()
+        }
+        (Event::ForcePosted(event), payment) => {
+            let recorded = event
+                .parties
+                .card_id
+                .clone()
+                .map(|card_id| (card_id, posted(authorization_id, &event.clearing_id, &event.amount)));
+            let replaced = match (event.reason, payment) {
+                (ForcePostReason::Undecided, Some(payment)) => {
+                    release_first(payment, &event.clearing_id, &payment.parties.card_id, Portion::Everything)
+                }
+                _ => Vec::new(),
+            };
+            replaced.into_iter().chain(recorded).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Nothing is released of a request that was not decided.
+fn is_undecided(event: &AuthorizationReversed) -> bool {
+    event.released.minor == Minor::ZERO
+}
+
+fn posted(authorization_id: &ExternalId, clearing_id: &ExternalId, amount: &Amount) -> Command {
+    Command::RecordSpend(RecordSpend {
+        reservation_id: clearing_id.clone(),
+        authorization_id: authorization_id.clone(),
+        amount: amount.clone(),
+        merchant: None,
+    })
+}
+
+/// What the payment's first message reserved. What was seen on chain first names no card and reserved nothing.
+fn first(payment: &Payment) -> Option<&ExternalId> {
+    match &payment.entry {
+        Entry::Requested(request) => Some(&request.message_id),
+        Entry::Advised { message_id, .. } => Some(message_id),
+        Entry::Swiped { .. } | Entry::Forced => None,
+    }
+}
+
+fn release_first(
+    payment: &Payment,
+    release_id: &ExternalId,
+    card_id: &Option<ExternalId>,
+    amount: Portion,
+) -> Vec<(ExternalId, Command)> {
+    let known = first(payment).zip(card_id.as_ref());
+    known.map(|(first, card_id)| (card_id.clone(), release(first, release_id, amount))).into_iter().collect()
+}
+
+fn release(reservation_id: &ExternalId, release_id: &ExternalId, amount: Portion) -> Command {
+    let (reservation_id, release_id) = (reservation_id.clone(), release_id.clone());
+    Command::ReleaseSpend(ReleaseSpend { reservation_id, release_id, amount })
+}
+
+fn given_back(
+    before: &State,
+    payment: &Payment,
+    release_id: &ExternalId,
+    released: Minor,
+    ends: bool,
+) -> Vec<(ExternalId, Command)> {
+    let card_id = &payment.parties.card_id;
+    if ends && payment.totals.captured() == Minor::ZERO {
+        let increments = before.increments.keys().zip(card_id.iter().cycle());
+        let increments = increments.map(|(reservation_id, card_id)| {
+            (card_id.clone(), release(reservation_id, release_id, Portion::Everything))
+        });
+        let first = release_first(payment, release_id, card_id, Portion::Everything);
+        return first.into_iter().chain(increments).collect();
+    }
+    match released.min(left_of_first(before, payment)) {
+        Minor::ZERO => Vec::new(),
+        part => release_first(payment, release_id, card_id, Portion::Part(part)),
+    }
+}
+
+/// What earlier reversals have left of the first reservation.
+fn left_of_first(before: &State, payment: &Payment) -> Minor {
+    let increments = before.increments.values();
+    increments
+        .chain([&payment.totals.reversed])
+        .fold(payment.totals.authorized, |rest, part| rest.minus(*part).unwrap_or(Minor::ZERO))
+}

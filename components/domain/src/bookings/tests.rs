@@ -1,0 +1,129 @@
+use clearfold_kernel::Message;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::account::Command;
+use crate::authorization::{Authorization, Event, State};
+
+const ACCOUNT: &str = "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const AT: &str = "2026-11-22T10:00:00.000Z";
+
+fn amount(minor: &str) -> Value {
+    json!({"minor": minor, "asset": "EURe", "decimals": 18})
+}
+
+fn event(kind: &str, mut payload: Value) -> Event {
+    let version = Event::TYPES.iter().find(|known| known.name == kind).unwrap().schema_version;
+    payload["account"] = json!(ACCOUNT);
+    payload["card_id"] = json!("card-1");
+    payload["at"] = json!(AT);
+    payload["occurred_at"] = json!(AT);
+    Event::decode(kind, version, payload.to_string().as_bytes()).unwrap()
+}
+
+fn request() -> Event {
+    let merchant = json!({"id": "m", "name": "M", "category": "5812", "country": "DE"});
+    event(
+        "AuthorizationRequested",
+        json!({
+            "message_id": "msg-1", "amount": amount("100"), "merchant": merchant, "network": "visa",
+            "partial_allowed": true, "hold_interval_s": 60,
+        }),
+    )
+}
+
+fn approval(minor: &str) -> Event {
+    event("AuthorizationApproved", json!({"amount": amount(minor), "expires_at": AT}))
+}
+
+fn increase() -> Event {
+    event("HoldIncreased", json!({"message_id": "msg-2", "amount": amount("20")}))
+}
+
+fn reversal(minor: &str, full: bool) -> Event {
+    event(
+        "AuthorizationReversed",
+        json!({
+            "message_id": "msg-3", "extent": "full", "released": amount(minor), "full": full, "cause": "merchant",
+        }),
+    )
+}
+
+fn after(events: &[Event]) -> State {
+    events.iter().fold(State::default(), <Authorization as clearfold_kernel::Decider>::evolve)
+}
+
+/// The commands in short: their names, and what tells them apart.
+fn account(event: &Event) -> Vec<String> {
+    let commands = of_account(&"auth-1".parse().unwrap(), event).unwrap();
+    commands
+        .iter()
+        .map(|command| match command {
+            Command::LowerHold(lower) => format!("LowerHold {} {}", lower.change_id, lower.amount),
+            command => command.encode().unwrap().kind,
+        })
+        .collect()
+}
+
+fn card(before: &[Event], event: &Event) -> Vec<String> {
+    let commands = of_card(&"auth-1".parse().unwrap(), &after(before), event);
+    commands
+        .iter()
+        .map(|(card_id, command)| {
+            let encoded = command.encode().unwrap();
+            let payload: Value = serde_json::from_slice(&encoded.payload).unwrap();
+            format!("{card_id} {} {} {}", encoded.kind, payload["reservation_id"], payload["amount"])
+        })
+        .collect()
+}
+
+#[test]
+fn what_was_asked_before_asks_nothing_again() {
+    assert!(account(&request()).is_empty() && account(&approval("100")).is_empty());
+    assert!(account(&increase()).is_empty());
+}
+
+#[test]
+fn a_reversal_lowers_the_hold_and_before_the_decision_voids_it() {
+    assert_eq!(account(&reversal("30", false)), ["LowerHold msg-3 30"]);
+    assert_eq!(account(&reversal("0", true)), ["VoidHold"]);
+}
+
+#[test]
+fn a_claim_to_what_was_not_decided_voids_its_hold() {
+    let forced = |reason: &str| {
+        event(
+            "ForcePosted",
+            json!({
+                "clearing_id": "c", "amount": amount("5"), "residue": {"over": "0", "under": "0"},
+                "reason": reason, "part": "final",
+            }),
+        )
+    };
+    assert_eq!(account(&forced("undecided")), ["VoidHold", "BookClearing"]);
+    assert_eq!(account(&forced("declined")), ["BookClearing"]);
+}
+
+#[test]
+fn what_a_stand_in_approved_takes_the_place_of_the_request() {
+    let merchant = json!({"id": "m", "name": "M", "category": "5812", "country": "DE"});
+    let advice = event(
+        "AdviceRecorded",
+        json!({
+            "message_id": "msg-9", "amount": amount("70"), "merchant": merchant, "network": "visa", "expires_at": AT,
+        }),
+    );
+    assert_eq!(account(&advice), ["VoidHold", "PlaceHold"]);
+    assert_eq!(card(&[], &advice).len(), 1);
+    assert_eq!(card(&[request()], &advice)[0], "card-1 ReleaseSpend \"msg-1\" \"everything\"");
+}
+
+#[test]
+fn a_partial_reversal_is_taken_from_the_first_reservation_and_no_more_than_it_has() {
+    let before = [request(), approval("100"), increase()];
+    assert_eq!(card(&before, &reversal("30", false)), [r#"card-1 ReleaseSpend "msg-1" {"part":"30"}"#]);
+    assert_eq!(card(&before, &reversal("110", false)), [r#"card-1 ReleaseSpend "msg-1" {"part":"100"}"#]);
+    let everything = card(&before, &reversal("120", true));
+    assert_eq!(everything.len(), 2, "{everything:?}");
+    assert!(everything.iter().all(|release| release.ends_with("\"everything\"")));
+}

@@ -1,0 +1,104 @@
+//! The audit of one account: its log from the beginning, every fold repeated and compared with the tallies.
+
+use std::collections::BTreeMap;
+
+use clearfold_kernel::{Auditor, Decider, Invariant, Message, Minor, RecordedEvent, Violation};
+
+use super::tally::{Happened, Tally};
+use crate::account::{self, Account};
+use crate::authorization::{self, Authorization};
+use crate::card;
+
+/// The model's invariants, for the host's audits.
+pub struct Invariants;
+
+impl Auditor for Invariants {
+    fn describe() -> Vec<Invariant> {
+        Tally::invariants()
+    }
+
+    /// Streams and events that are none of the payments' business are passed over.
+    fn audit(account: &str, events: &[RecordedEvent]) -> Result<Vec<Violation>, String> {
+        let mut audit = Audit::default();
+        for recorded in events {
+            audit.take(recorded).map_err(|error| {
+                format!("{} version {}: {error}", recorded.stream, recorded.stream_version)
+            })?;
+        }
+        Ok(audit.violations(account))
+    }
+}
+
+#[derive(Default)]
+struct Audit {
+    tally: Tally,
+    account: account::State,
+    authorizations: BTreeMap<String, authorization::State>,
+    broken: Vec<Violation>,
+}
+
+impl Audit {
+    fn take(&mut self, recorded: &RecordedEvent) -> Result<(), String> {
+        let aggregate = recorded.stream.split_once('-').map_or("", |(aggregate, _)| aggregate);
+        let broken = match aggregate {
+            account::AGGREGATE => {
+                let Some(event) = read::<account::Event>(recorded)? else { return Ok(()) };
+                self.account = Account::evolve(std::mem::take(&mut self.account), &event);
+                self.tally.observe(&recorded.stream, Happened::Account(&event))
+            }
+            authorization::AGGREGATE => {
+                let Some(event) = read::<authorization::Event>(recorded)? else { return Ok(()) };
+                let state = self.authorizations.entry(recorded.stream.clone()).or_default();
+                let event = restated(recorded, event, state);
+                *state = Authorization::evolve(std::mem::take(state), &event);
+                self.tally.observe(&recorded.stream, Happened::Authorization(&event))
+            }
+            card::AGGREGATE => {
+                let Some(event) = read::<card::Event>(recorded)? else { return Ok(()) };
+                self.tally.observe(&recorded.stream, Happened::Card(&event))
+            }
+            _ => return Ok(()),
+        };
+        self.broken.extend(broken);
+        Ok(())
+    }
+
+    fn violations(mut self, account: &str) -> Vec<Violation> {
+        let stream = format!("{}-{account}", account::AGGREGATE);
+        self.broken.extend(self.tally.compare_account(&stream, &self.account));
+        for (stream, state) in &self.authorizations {
+            self.broken.extend(self.tally.compare_authorization(stream, state));
+        }
+        self.broken
+    }
+}
+
+/// An event, unless it is of a type that nobody here knows.
+fn read<M: Message>(recorded: &RecordedEvent) -> Result<Option<M>, String> {
+    if !M::TYPES.iter().any(|known| known.name == recorded.kind) {
+        return Ok(None);
+    }
+    let event = M::decode(&recorded.kind, recorded.schema_version, &recorded.payload);
+    event.map(Some).map_err(|error| error.to_string())
+}
+
+/// A clearing of an old version does not say how much of it the hold covered, nor what the last one released: that
+/// follows from the events before it.
+fn restated(
+    recorded: &RecordedEvent,
+    event: authorization::Event,
+    before: &authorization::State,
+) -> authorization::Event {
+    const SAYS_ALL: u32 = 3;
+    let authorization::Event::ClearingPosted(mut clearing) = event else { return event };
+    if recorded.schema_version < SAYS_ALL
+        && let (Ok(claimed), Some(payment)) = (clearing.claimed(), before.payment())
+    {
+        let held = payment.held();
+        clearing.against_hold = claimed.min(held);
+        clearing.beyond_hold = claimed.minus(clearing.against_hold).unwrap_or(Minor::ZERO);
+        let rest = held.minus(clearing.against_hold).unwrap_or(Minor::ZERO);
+        clearing.released = if clearing.is_final { rest } else { Minor::ZERO };
+    }
+    authorization::Event::ClearingPosted(clearing)
+}

@@ -1,0 +1,139 @@
+//! 3. The available balance is what is posted without what is held, and only holds that can be refused ask for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clearfold_kernel::{Amount, Asset, ExternalId, Invariant};
+
+use super::sum::{Sum, plus};
+use super::tally::{Fact, Found, Happened, Watch};
+use crate::account::{DisputeStep, Event, State, SuspenseOutcome};
+
+const AVAILABLE: Invariant = Invariant {
+    code: "available_is_posted_minus_holds",
+    statement: "Available is what was credited to the customer without what was debited and what is held; a hold that \
+                could be refused was never more than that.",
+};
+
+/// By asset, in the words of the events alone: no transfer is read.
+#[derive(Debug, Default)]
+pub(super) struct Available {
+    balances: BTreeMap<Asset, Figures>,
+    /// Disputes for which the customer was credited before they were decided.
+    credited: BTreeSet<ExternalId>,
+}
+
+#[derive(Debug, Default)]
+struct Figures {
+    posted: Sum,
+    held: Sum,
+}
+
+impl Figures {
+    fn available(&self) -> crate::account::Net {
+        let mut all = self.posted;
+        all.take(self.held.net().magnitude());
+        all.net()
+    }
+}
+
+impl Watch for Available {
+    const INVARIANTS: &'static [Invariant] = &[AVAILABLE];
+
+    fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>) {
+        let Happened::Account(event) = fact.event else { return };
+        match event {
+            Event::HoldPlaced(event) => self.hold(&event.amount, event.forced, found),
+            Event::HoldRaised(event) => self.hold(&event.amount, event.forced, found),
+            Event::HoldLowered(event) => self.held(&event.amount.asset).take(event.amount.minor),
+            Event::HoldVoided(event) => {
+                if let Some(released) = &event.released {
+                    self.held(&released.asset).take(released.minor);
+                }
+            }
+            event => self.post(event),
+        }
+        if let Some((asset, figures)) =
+            self.balances.iter().find(|(_, figures)| figures.held.net().is_negative())
+        {
+            found.report(AVAILABLE, format!("{}: {} is held", asset.code, figures.held.net()));
+        }
+    }
+
+    fn compare_account(&self, state: &State, found: &mut Found<'_>) {
+        for (asset, figures) in &self.balances {
+            let says = (state.posted(asset), state.pending(asset), state.available(asset));
+            let is = (figures.posted.net(), figures.held.net().magnitude(), figures.available());
+            if says != is {
+                let [says, is] = [says, is].map(|(posted, held, available)| {
+                    format!("posted {posted}, held {held}, available {available}")
+                });
+                found.report(
+                    AVAILABLE,
+                    format!("{}: by the events {is}; the account says {says}", asset.code),
+                );
+            }
+        }
+    }
+}
+
+impl Available {
+    fn figures(&mut self, asset: &Asset) -> &mut Figures {
+        self.balances.entry(asset.clone()).or_default()
+    }
+
+    fn held(&mut self, asset: &Asset) -> &mut Sum {
+        &mut self.figures(asset).held
+    }
+
+    fn posted(&mut self, asset: &Asset) -> &mut Sum {
+        &mut self.figures(asset).posted
+    }
+
+    fn credit(&mut self, amount: &Amount) {
+        self.posted(&amount.asset).add(amount.minor);
+    }
+
+    fn debit(&mut self, amount: &Amount) {
+        self.posted(&amount.asset).take(amount.minor);
+    }
+
+    fn hold(&mut self, amount: &Amount, forced: bool, found: &mut Found<'_>) {
+        let figures = self.figures(&amount.asset);
+        let available = figures.available();
+        if !forced && !available.covers(amount.minor) {
+            found.report(AVAILABLE, format!("{} minor units held of {available} available", amount.minor));
+        }
+        figures.held.add(amount.minor);
+    }
+
+    fn post(&mut self, event: &Event) {
+        match event {
+            Event::Deposited(event) => self.credit(&event.amount),
+            Event::DepositReorged(event) => self.debit(&event.amount),
+            Event::Withdrawn(event) => self.debit(&event.amount),
+            Event::WithdrawalReorged(event) => self.credit(&event.amount),
+            Event::ClearingBooked(event) => {
+                let figures = self.figures(&event.asset);
+                figures.posted.take(plus(event.against_hold, event.beyond_hold));
+                figures.held.take(plus(event.against_hold, event.released));
+            }
+            Event::SuspenseResolved(event) if event.outcome == SuspenseOutcome::Charged => {
+                self.debit(&event.amount);
+            }
+            Event::RefundBooked(event) => self.credit(&event.amount),
+            Event::DisputeBooked(event) => match (event.step, self.credited.contains(&event.dispute_id)) {
+                (DisputeStep::Provisional, _) => {
+                    self.credited.insert(event.dispute_id.clone());
+                    self.credit(&event.amount);
+                }
+                (DisputeStep::Won, false) => self.credit(&event.amount),
+                (DisputeStep::Lost, true) => self.debit(&event.amount),
+                (DisputeStep::Won, true) | (DisputeStep::Lost, false) => {}
+            },
+            Event::ReceivableBooked(event) => self.credit(&event.amount),
+            Event::ReceivableRecovered(event) => self.debit(&event.amount),
+            Event::FeeCharged(event) => self.debit(&event.amount),
+            _ => {}
+        }
+    }
+}

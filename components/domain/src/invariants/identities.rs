@@ -1,0 +1,128 @@
+//! 5. What other systems identify has one effect, however often it is told: a message and a clearing record of the
+//!    network, a log of the chain.
+
+use std::collections::BTreeSet;
+
+use clearfold_kernel::{ChainSource, Invariant};
+
+use super::tally::{Fact, Found, Happened, Watch};
+use crate::account::{DisputeStep, FundingStep};
+use crate::authorization::RefundOrigin;
+use crate::{account, authorization, card};
+
+const ONE_EFFECT_PER_IDENTITY: Invariant = Invariant {
+    code: "one_effect_per_identity",
+    statement: "A network message, a clearing record and a log (chain id, block hash, log index) have one effect each \
+                on the payments of an account, and one on its books.",
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Identities(BTreeSet<(&'static str, String)>);
+
+impl Watch for Identities {
+    const INVARIANTS: &'static [Invariant] = &[ONE_EFFECT_PER_IDENTITY];
+
+    fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>) {
+        let identities = match fact.event {
+            Happened::Account(event) => of_account(event),
+            Happened::Authorization(event) => of_authorization(event),
+            Happened::Card(event) => of_card(fact.id, event),
+        };
+        for (what, id) in identities {
+            if !self.0.insert((what, id.clone())) {
+                found.report(ONE_EFFECT_PER_IDENTITY, format!("{what} {id} had an effect before"));
+            }
+        }
+    }
+}
+
+type Identity = (&'static str, String);
+
+fn log(source: &ChainSource) -> String {
+    format!("{}/{}/{}", source.chain_id, source.block_hash, source.log_index)
+}
+
+fn of_authorization(event: &authorization::Event) -> Vec<Identity> {
+    use authorization::Event;
+    let refund = |origin: &RefundOrigin| match origin {
+        RefundOrigin::Chain(source) => ("log", log(source)),
+        RefundOrigin::Network(id) => ("refund", id.to_string()),
+    };
+    vec![match event {
+        Event::AuthorizationRequested(event) => ("message", event.message_id.to_string()),
+        Event::AdviceRecorded(event) => ("message", event.message_id.to_string()),
+        Event::HoldIncreased(event) => ("message", event.message_id.to_string()),
+        Event::AuthorizationReversed(event) => ("message", event.message_id.to_string()),
+        Event::ReversalRefused(event) => ("message", event.message_id.to_string()),
+        Event::ClearingPosted(event) => ("clearing", event.clearing_id.to_string()),
+        Event::ClearingSuspended(event) => ("clearing", event.clearing_id.to_string()),
+        Event::ClearingRefused(event) => ("clearing", event.clearing_id.to_string()),
+        Event::ForcePosted(event) => ("clearing", event.clearing_id.to_string()),
+        Event::SwipeRecorded(event) => ("log", log(&event.source)),
+        Event::FundingIncluded(event) => ("log", log(&event.source)),
+        Event::FundingFinalized(event) => ("finality of log", log(&event.source)),
+        Event::FundingReorged(event) => ("reorganization of log", log(&event.source)),
+        Event::RefundLinked(event) => refund(&event.origin),
+        Event::RefundUnlinked(event) => refund(&event.origin),
+        Event::DisputeOpened(event) => ("dispute", event.dispute_id.to_string()),
+        _ => return Vec::new(),
+    }]
+}
+
+fn of_account(event: &account::Event) -> Vec<Identity> {
+    use account::Event;
+    vec![match event {
+        Event::AccountOpened(event) => ("booked account", event.account.to_string()),
+        Event::HoldPlaced(event) => match event.forced {
+            true => ("booked forced hold", event.hold_id.to_string()),
+            false => ("booked hold", event.hold_id.to_string()),
+        },
+        Event::HoldRaised(event) => ("booked message", event.change_id.to_string()),
+        Event::HoldLowered(event) => ("booked message", event.change_id.to_string()),
+        Event::HoldVoided(event) => ("booked void", event.hold_id.to_string()),
+        Event::ClearingBooked(event) => ("booked clearing", event.clearing_id.to_string()),
+        Event::ClearingSuspended(event) => ("booked clearing", event.clearing_id.to_string()),
+        Event::SuspenseResolved(event) => ("booked resolution", event.clearing_id.to_string()),
+        Event::Deposited(event) => ("booked log", log(&event.source)),
+        Event::Withdrawn(event) => ("booked log", log(&event.source)),
+        Event::Returned(event) => ("booked log", log(&event.source)),
+        Event::DelayQueueChanged(event) => ("booked log", log(&event.source)),
+        Event::DepositReorged(event) => ("booked reorganization of log", log(&event.source)),
+        Event::WithdrawalReorged(event) => ("booked reorganization of log", log(&event.source)),
+        Event::FundingBooked(event) => {
+            let what = match event.step {
+                FundingStep::Included => "booked log",
+                FundingStep::Finalized => "booked finality of log",
+                FundingStep::Reorged => "booked reorganization of log",
+            };
+            (what, log(&event.source))
+        }
+        Event::RefundBooked(event) => {
+            let refund = ("booked refund", event.refund_id.to_string());
+            return event.source.iter().map(|source| ("booked log", log(source))).chain([refund]).collect();
+        }
+        Event::DisputeBooked(event) => {
+            let what = match event.step {
+                DisputeStep::Provisional => "booked provisional credit of dispute",
+                DisputeStep::Won | DisputeStep::Lost => "booked outcome of dispute",
+            };
+            (what, event.dispute_id.to_string())
+        }
+        Event::ReceivableBooked(event) => ("booked receivable", event.receivable_id.to_string()),
+        Event::ReceivableRecovered(event) => ("booked recovery", event.recovery_id.to_string()),
+        Event::SettlementBooked(event) => ("booked settlement", event.settlement_id.to_string()),
+        Event::FeeCharged(event) => ("booked fee", event.fee_id.to_string()),
+    }]
+}
+
+fn of_card(card: &str, event: &card::Event) -> Vec<Identity> {
+    use card::Event;
+    vec![match event {
+        Event::SpendReserved(event) => ("reservation", format!("{card}/{}", event.reservation_id)),
+        Event::SpendRecorded(event) => ("reservation", format!("{card}/{}", event.reservation_id)),
+        Event::SpendReleased(event) => {
+            ("release", format!("{card}/{}/{}", event.reservation_id, event.release_id))
+        }
+        _ => return Vec::new(),
+    }]
+}

@@ -1,0 +1,59 @@
+//! 6. What comes back of a payment, as refunds and as disputes that were won, is never more than what was captured.
+
+use std::collections::BTreeMap;
+
+use clearfold_kernel::{Invariant, Minor};
+
+use super::sum::plus;
+use super::tally::{Fact, Found, Happened, Watch};
+use crate::authorization::{DisputeOutcome, Event, State};
+
+const REFUNDS_WITHIN_CAPTURED: Invariant = Invariant {
+    code: "refunds_within_captured",
+    statement: "Linked refunds and disputes that were won are together never more than what was captured.",
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Refunds(BTreeMap<String, Captured>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Captured {
+    captured: Minor,
+    refunded: Minor,
+    won: Minor,
+}
+
+impl Watch for Refunds {
+    const INVARIANTS: &'static [Invariant] = &[REFUNDS_WITHIN_CAPTURED];
+
+    fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>) {
+        let Happened::Authorization(event) = fact.event else { return };
+        let payment = self.0.entry(fact.id.to_owned()).or_default();
+        match event {
+            Event::ClearingPosted(event) => {
+                payment.captured = plus(payment.captured, plus(event.against_hold, event.beyond_hold));
+            }
+            Event::ForcePosted(event) => payment.captured = plus(payment.captured, event.amount.minor),
+            Event::RefundLinked(event) => payment.refunded = plus(payment.refunded, event.amount.minor),
+            Event::DisputeResolved(event) if event.outcome == DisputeOutcome::Won => {
+                payment.won = plus(payment.won, event.amount.minor);
+            }
+            _ => return,
+        }
+        if plus(payment.refunded, payment.won) > payment.captured {
+            let Captured { captured, refunded, won } = payment;
+            let detail = format!("captured {captured}, refunded {refunded}, won in disputes {won}");
+            found.report(REFUNDS_WITHIN_CAPTURED, detail);
+        }
+    }
+
+    fn compare_authorization(&self, id: &str, state: &State, found: &mut Found<'_>) {
+        let Captured { captured, refunded, .. } = self.0.get(id).copied().unwrap_or_default();
+        let Some(payment) = state.payment() else { return };
+        let says = (payment.totals.captured(), payment.totals.refunded);
+        if says != (captured, refunded) {
+            let detail = format!("captured {captured}, refunded {refunded}; the payment says {says:?}");
+            found.report(REFUNDS_WITHIN_CAPTURED, detail);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What happens to a card by itself: its holder, its rules, and spends that no payment here asks for.
+
+use clearfold_domain::card::{
+    Allowed, CloseCard, Command as Cards, FreezeCard, FreezeReason, IssueCard, Limit, Portion, RecordSpend,
+    ReleaseSpend, ReserveSpend, Rules, SetRules, Span, UnfreezeCard, Velocity,
+};
+use clearfold_kernel::Minor;
+
+use crate::dice::Dice;
+use crate::live::Broken;
+use crate::values::{CENT, around, euro, merchant, price};
+use crate::world::{ACCOUNT, CARDS, Command, Sent, World};
+
+fn rules(dice: &mut Dice) -> Rules {
+    let most = |cents: u128| euro(cents * CENT);
+    let mut rules =
+        Rules { limits: Vec::new(), velocity: Vec::new(), categories: Allowed::All, countries: Allowed::All };
+    if dice.one_in(3) {
+        let amount = most(1_000 + dice.below(4_000) as u128);
+        rules.limits.push(Limit { per: Span::Transaction, amount });
+    }
+    if dice.one_in(3) {
+        rules.limits.push(Limit { per: Span::Day, amount: most(3_000 + dice.below(20_000) as u128) });
+    }
+    if dice.one_in(3) {
+        rules.velocity.push(Velocity { max_count: 3, window_s: dice.pick(&[60, 3_600, 86_400]) });
+    }
+    if dice.one_in(3) {
+        rules.categories = Allowed::AllBut(["7995".to_owned().try_into().expect("a category")].into());
+    }
+    if dice.one_in(3) {
+        rules.countries = Allowed::AllBut(["KP".to_owned().try_into().expect("a country")].into());
+    }
+    if dice.one_in(32) {
+        rules.velocity.push(Velocity { max_count: 0, window_s: 60 });
+    }
+    rules
+}
+
+impl World {
+    pub fn issue(&mut self, id: &str, dice: &mut Dice) -> Result<(), Broken> {
+        let account = ACCOUNT.parse().expect("an address");
+        self.tell_card(id, Cards::IssueCard(IssueCard { account, rules: rules(dice) }))
+    }
+
+    fn tell_card(&mut self, id: &str, command: Cards) -> Result<(), Broken> {
+        self.send(&Sent::new(Command::Card(id.to_owned(), command))).map(drop)
+    }
+
+    /// Something of a card alone.
+    pub fn of_card(&mut self, dice: &mut Dice) -> Result<(), Broken> {
+        let id = dice.pick(&CARDS);
+        let reason = dice.pick(&[FreezeReason::Holder, FreezeReason::Exposure]);
+        match dice.below(40) {
+            0 => self.tell_card(id, Cards::CloseCard(CloseCard {})),
+            1..5 => self.tell_card(id, Cards::FreezeCard(FreezeCard { reason })),
+            5..17 => self.tell_card(id, Cards::UnfreezeCard(UnfreezeCard { reason })),
+            17..20 => self.issue(id, dice),
+            20..25 => self.tell_card(id, Cards::SetRules(SetRules { rules: rules(dice) })),
+            25..30 => {
+                let spend = ReserveSpend {
+                    reservation_id: self.id("spend"),
+                    authorization_id: self.id("elsewhere"),
+                    amount: price(dice),
+                    merchant: merchant(dice),
+                };
+                self.tell_card(id, Cards::ReserveSpend(spend))
+            }
+            30..32 => {
+                let spend = RecordSpend {
+                    reservation_id: self.id("spend"),
+                    authorization_id: self.id("elsewhere"),
+                    amount: price(dice),
+                    merchant: None,
+                };
+                self.tell_card(id, Cards::RecordSpend(spend))
+            }
+            _ => self.release(id, dice),
+        }
+    }
+
+    /// Of a reservation that belongs to no payment here, or that never came.
+    fn release(&mut self, id: &str, dice: &mut Dice) -> Result<(), Broken> {
+        let own: Vec<_> = self
+            .accepted
+            .iter()
+            .filter_map(|sent| match &sent.command {
+                Command::Card(card, Cards::ReserveSpend(spend))
+                    if card == id && spend.reservation_id.as_str().starts_with("spend-") =>
+                {
+                    Some((spend.reservation_id.clone(), spend.amount.clone()))
+                }
+                _ => None,
+            })
+            .collect();
+        let fresh = (self.id("spend"), price(dice));
+        let (reservation_id, amount) = dice.pick_recent(&own).cloned().unwrap_or(fresh);
+        let part = Portion::Part(around(dice, &amount).minor.max(Minor::new(1)));
+        let amount = dice.weighted(&[(1, Portion::Everything), (3, part)]);
+        let release_id = self.id("rel");
+        self.tell_card(id, Cards::ReleaseSpend(ReleaseSpend { reservation_id, release_id, amount }))
+    }
+}

@@ -1,0 +1,197 @@
+//! What histories reach. A run in which some event or some refusal never comes tests less than it says.
+
+use std::collections::BTreeMap;
+
+use clearfold_domain::{account, authorization, card};
+use clearfold_kernel::{Message, Rejection};
+
+use crate::live::Broken;
+use crate::world::Answer;
+
+/// Every code that a decider refuses with. One that is not here is a fault, and one that never comes as well.
+const CODES: [(&str, &[&str]); 3] = [
+    (
+        "account",
+        &[
+            "account_mismatch",
+            "account_not_opened",
+            "amount_not_positive",
+            "amount_too_large",
+            "amount_too_precise",
+            "asset_mismatch",
+            "asset_not_held",
+            "asset_scale_mismatch",
+            "clock_backwards",
+            "delay_queue_not_empty",
+            "dispute_closed",
+            "duplicate_mismatch",
+            "funding_final",
+            "funding_reorged",
+            "hold_not_found",
+            "hold_too_small",
+            "insufficient_funds",
+            "invalid_assets",
+            "invalid_residue",
+            "not_from_chain",
+            "receivable_not_found",
+            "recovery_above_receivable",
+            "release_above_hold",
+            "source_not_found",
+            "suspense_not_found",
+            "unknown_asset",
+        ],
+    ),
+    (
+        "authorization",
+        &[
+            "account_mismatch",
+            "already_decided",
+            "amount_not_positive",
+            "amount_too_large",
+            "amount_too_precise",
+            "approval_above_request",
+            "asset_mismatch",
+            "asset_scale_mismatch",
+            "authorization_not_found",
+            "clock_backwards",
+            "conversion_mismatch",
+            "dispute_closed",
+            "dispute_exceeds_captured",
+            "dispute_not_found",
+            "dispute_open",
+            "duplicate_mismatch",
+            "funding_final",
+            "funding_out_of_order",
+            "hold_does_not_expire",
+            "identity_conflict",
+            "invalid_dispute_stage",
+            "invalid_sequence",
+            "not_flaggable",
+            "not_from_chain",
+            "not_open",
+            "not_yet_expired",
+            "partial_not_allowed",
+            "refund_exceeds_captured",
+            "unknown_asset",
+        ],
+    ),
+    (
+        "card",
+        &[
+            "account_mismatch",
+            "amount_not_positive",
+            "amount_too_large",
+            "amount_too_precise",
+            "asset_scale_mismatch",
+            "card_closed",
+            "card_frozen",
+            "card_not_issued",
+            "clock_backwards",
+            "country_blocked",
+            "daily_limit",
+            "duplicate_mismatch",
+            "identity_conflict",
+            "invalid_rules",
+            "merchant_category_blocked",
+            "per_transaction_limit",
+            "release_above_reservation",
+            "reservation_not_found",
+            "unknown_asset",
+            "velocity",
+        ],
+    ),
+];
+
+/// What no history reaches, and why.
+const NEVER: [(&str, &str); 0] = [];
+
+/// How often each thing came.
+#[derive(Debug, Default)]
+pub struct Coverage {
+    pub accepted: u64,
+    pub without_effect: u64,
+    pub refused: BTreeMap<(&'static str, String), u64>,
+    pub events: BTreeMap<(&'static str, String), u64>,
+}
+
+impl Coverage {
+    pub fn count<E: Message>(
+        &mut self,
+        aggregate: &'static str,
+        decided: &Result<Vec<E>, Rejection>,
+    ) -> Result<Answer, Broken> {
+        match decided {
+            Ok(events) => {
+                *if events.is_empty() { &mut self.without_effect } else { &mut self.accepted } += 1;
+                for event in events {
+                    let kind = event.encode().map_err(|error| error.to_string())?.kind;
+                    *self.events.entry((aggregate, kind)).or_default() += 1;
+                }
+                Ok(Ok(events.len()))
+            }
+            Err(rejection) => {
+                if !codes(aggregate).contains(&rejection.code.as_str()) {
+                    return Err(format!("`{}` is no documented code of {aggregate}", rejection.code));
+                }
+                *self.refused.entry((aggregate, rejection.code.clone())).or_default() += 1;
+                Ok(Err(rejection.code.clone()))
+            }
+        }
+    }
+
+    pub fn add(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.without_effect += other.without_effect;
+        for (key, count) in other.refused {
+            *self.refused.entry(key).or_default() += count;
+        }
+        for (key, count) in other.events {
+            *self.events.entry(key).or_default() += count;
+        }
+    }
+
+    /// What never came and should have.
+    pub fn missing(&self) -> Vec<String> {
+        let codes =
+            CODES.iter().flat_map(|(aggregate, codes)| codes.iter().map(move |code| (*aggregate, *code)));
+        let missing_codes = codes.filter(|(aggregate, code)| {
+            let is_excepted = NEVER.iter().any(|(never, _)| *never == format!("{aggregate} {code}"));
+            !is_excepted && !self.refused.contains_key(&(*aggregate, (*code).to_owned()))
+        });
+        let events = [
+            ("account", account::Event::TYPES),
+            ("authorization", authorization::Event::TYPES),
+            ("card", card::Event::TYPES),
+        ];
+        let events = events
+            .iter()
+            .flat_map(|(aggregate, types)| types.iter().map(move |kind| (*aggregate, kind.name)));
+        let missing_events =
+            events.filter(|(aggregate, kind)| !self.events.contains_key(&(*aggregate, (*kind).to_owned())));
+        missing_codes.chain(missing_events).map(|(aggregate, what)| format!("{aggregate} {what}")).collect()
+    }
+
+    /// The distribution, for people.
+    pub fn shown(&self) -> String {
+        let refused: u64 = self.refused.values().sum();
+        let mut text = format!(
+            "{} commands accepted, {} without effect, {refused} refused.\n",
+            self.accepted, self.without_effect
+        );
+        for (title, counts) in [("events", &self.events), ("refusals", &self.refused)] {
+            for aggregate in ["account", "authorization", "card"] {
+                let of = counts.iter().filter(|((of, _), _)| *of == aggregate);
+                let list: Vec<String> = of.map(|((_, what), count)| format!("{what} {count}")).collect();
+                text += &format!("{title} of {aggregate}: {}\n", list.join(", "));
+            }
+        }
+        for (what, why) in NEVER {
+            text += &format!("never {what}: {why}\n");
+        }
+        text
+    }
+}
+
+fn codes(aggregate: &str) -> &'static [&'static str] {
+    CODES.iter().find(|(of, _)| *of == aggregate).map_or(&[], |(_, codes)| *codes)
+}

@@ -1,0 +1,64 @@
+//! Random histories of an account, its cards and its payments, each a pure function of its seed.
+//!
+//! After every step the model's invariants hold, a command without effect leaves the state byte for byte as it was, and
+//! what is stored reads back as what was written; at times on the way and at the end folds and snapshots agree with the
+//! live state, and in the end nothing is on its way for ever. The histories use the deciders, the bookings and the
+//! invariants as they are: there is no second model of payments here.
+//!
+//! `cargo xtask sim domain --seed N` repeats the history of a seed.
+
+#![allow(clippy::expect_used, reason = "a test fails loudly")]
+
+mod accounts;
+mod cards;
+mod coverage;
+mod dice;
+mod history;
+mod live;
+mod payments;
+mod play;
+mod run;
+mod saga;
+mod twist;
+mod values;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(about = "Plays random histories of payments and holds the invariants after every step.")]
+pub struct Options {
+    /// The seed of the first history; the next one has the next seed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many histories.
+    #[arg(long, default_value_t = 10_000)]
+    histories: u64,
+    /// Steps of each.
+    #[arg(long, default_value_t = 200)]
+    steps: usize,
+    /// Print every step as it is played.
+    #[arg(long)]
+    show: bool,
+    /// What `cargo test` hands on to every test: the histories run if one of these is in their name.
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+    /// Given by `cargo test`, without a meaning here.
+    #[arg(long, hide = true)]
+    nocapture: bool,
+    /// Given by `cargo test`: names only.
+    #[arg(long, hide = true)]
+    list: bool,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let is_meant = options.filters.is_empty()
+        || options.filters.iter().any(|filter| "histories".contains(filter.as_str()));
+    if options.list || !is_meant {
+        return ExitCode::SUCCESS;
+    }
+    run::run(&options)
+}

@@ -1,0 +1,400 @@
+//! How payments begin, and how they go on: what the network, the chain and the customer may say next.
+
+use clearfold_domain::authorization::{
+    AdvanceDispute, ApproveAuthorization, Command as Payments, DeclineAuthorization, DisputeOutcome,
+    DisputeReason, DisputeStage, DisputeStatus, ExpireAuthorization, Extent, FlagPayment, ForcePost, Funding,
+    GrantProvisionalCredit, IncrementAuthorization, Observation, ObserveFunding, OpenDispute, Part, Payment,
+    PresentClearing, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin, RequestAuthorization,
+    ResolveDispute, ReversalCause, ReverseAuthorization, Status,
+};
+use clearfold_domain::network::{Network, Presented};
+use clearfold_domain::policy::DeclineReason;
+use clearfold_kernel::{Address, Amount, ExternalId, Minor};
+
+use crate::dice::Dice;
+use crate::live::Broken;
+use crate::values::{around, converted, euro, merchant, price};
+use crate::world::{ACCOUNT, CARDS, Command, Sent, World};
+
+fn account() -> Address {
+    ACCOUNT.parse().expect("an address")
+}
+
+fn with_presented((amount, presented): (Amount, Presented)) -> (Amount, Option<Presented>) {
+    (amount, Some(presented))
+}
+
+impl World {
+    /// A payment, or something that belongs to none.
+    pub fn begin(&mut self, dice: &mut Dice) -> Result<(), Broken> {
+        let id = self.name("auth");
+        let sent = match dice.below(20) {
+            0..12 => self.request(dice),
+            12..15 => self.swipe(dice),
+            15 => self.advice(dice),
+            16 => self.force_post(dice),
+            17 => self.refund(dice, &euro(500)),
+            18 => self.unmatched_clearing(dice),
+            _ => self.reversal(dice, Minor::new(5)),
+        };
+        self.play(&id, sent)
+    }
+
+    fn play(&mut self, id: &str, (command, by_chain): (Payments, bool)) -> Result<(), Broken> {
+        let command = Command::Payment(id.to_owned(), command);
+        let sent = if by_chain { Sent::by_chain(command) } else { Sent::new(command) };
+        self.send(&sent).map(drop)
+    }
+
+    /// One of the payments goes on.
+    pub fn proceed(&mut self, dice: &mut Dice) -> Result<(), Broken> {
+        let Some(id) = dice.pick_recent(&self.order).cloned() else { return self.begin(dice) };
+        let Some(payment) = self.payment(&id).cloned() else { return self.of_no_payment(&id, dice) };
+        if payment.asset.code == "GBPe" {
+            // The account does not hold it, and could not book what happens.
+            return self.begin(dice);
+        }
+        if payment.status == Status::Requested && !self.queue.is_empty() && !dice.one_in(4) {
+            return self.deliver(dice, 0);
+        }
+        let sent = match payment.status {
+            Status::Requested => self.undecided(&payment, dice),
+            status if status.is_open() => return self.open(&id, &payment, dice),
+            _ => self.closed(&id, &payment, dice),
+        };
+        self.play(&id, sent)
+    }
+
+    /// Nothing is known of it, or it is a refund of its own.
+    fn of_no_payment(&mut self, id: &str, dice: &mut Dice) -> Result<(), Broken> {
+        let sent = match dice.below(8) {
+            0 => self.request(dice),
+            1 => self.swipe(dice),
+            2 => self.advice(dice),
+            3 => self.refund(dice, &euro(500)),
+            4 => self.unmatched_clearing(dice),
+            5 => self.force_post(dice),
+            6 => (Payments::ExpireAuthorization(ExpireAuthorization {}), false),
+            _ => self.reversal(dice, Minor::new(5)),
+        };
+        self.play(id, sent)
+    }
+
+    /// It is not answered yet. The saga answers; these come in between.
+    fn undecided(&mut self, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
+        let asked = euro(dice.below(50) as u128);
+        match dice.below(11) {
+            0 => self.reversal(dice, Minor::ZERO),
+            1 => self.advice(dice),
+            2 => self.clearing(dice, &asked, &[]),
+            3 => self.funding(payment, dice),
+            4 => {
+                let reasons =
+                    [DeclineReason::RiskDeclined, DeclineReason::RiskUnavailable, DeclineReason::Timeout];
+                (Payments::DeclineAuthorization(DeclineAuthorization { reason: dice.pick(&reasons) }), false)
+            }
+            5 => self.force_post(dice),
+            6 => (Payments::ExpireAuthorization(ExpireAuthorization {}), false),
+            7 => self.bad_approval(payment),
+            8 => self.increment_by_itself(dice),
+            _ => self.request(dice),
+        }
+    }
+
+    /// Of more than was asked for, or of a part where only the whole will do. Only the saga approves rightly.
+    fn bad_approval(&mut self, payment: &Payment) -> (Payments, bool) {
+        let (minor, partial_allowed) = match &payment.entry {
+            clearfold_domain::authorization::Entry::Requested(request) => {
+                (request.amount.minor.get(), request.partial_allowed)
+            }
+            _ => (1, true),
+        };
+        let minor = if partial_allowed || minor == 1 { minor.saturating_add(1) } else { minor - 1 };
+        let amount = Amount { minor: Minor::new(minor), asset: payment.asset.clone() };
+        (Payments::ApproveAuthorization(ApproveAuthorization { amount }), false)
+    }
+
+    /// Without a raise of the hold it may only come where it is refused.
+    fn increment_by_itself(&mut self, dice: &mut Dice) -> (Payments, bool) {
+        let (message_id, occurred_at) = (self.id("msg"), self.now());
+        let increment = IncrementAuthorization { message_id, amount: price(dice), occurred_at };
+        (Payments::IncrementAuthorization(increment), false)
+    }
+
+    fn open(&mut self, id: &str, payment: &Payment, dice: &mut Dice) -> Result<(), Broken> {
+        let held = Amount { minor: payment.held(), asset: payment.asset.clone() };
+        let sent = match dice.below(32) {
+            0..8 => {
+                let references = self.references(id);
+                self.clearing(dice, &held, &references)
+            }
+            8..12 => self.reversal_of(id, payment.held(), dice),
+            12..15 if self.is_hold_settled(id) => {
+                let by = Amount { minor: Minor::new(1 + held.minor.get() / 4), ..held };
+                let by = if dice.one_in(3) { price(dice) } else { by };
+                self.begin_increment(id, by, merchant(dice));
+                return Ok(());
+            }
+            12..18 => {
+                if dice.one_in(2)
+                    && let Some(expires_at) = payment.expires_at
+                {
+                    self.now_ms = self.now_ms.max(expires_at.as_ms());
+                }
+                (Payments::ExpireAuthorization(ExpireAuthorization {}), false)
+            }
+            18..25 => self.funding(payment, dice),
+            25 => self.refund(dice, &self.captured(id)),
+            26 | 27 => self.dispute(payment, dice),
+            28 => self.flag(dice),
+            29 => self.force_post(dice),
+            30 => self.advice(dice),
+            _ => self.bad_approval(payment),
+        };
+        self.play(id, sent)
+    }
+
+    fn closed(&mut self, id: &str, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
+        match dice.below(20) {
+            0..5 => self.refund(dice, &self.captured(id)),
+            5..10 => self.dispute(payment, dice),
+            10..14 => self.funding(payment, dice),
+            14 | 15 => {
+                let (references, authorized) = (self.references(id), payment.totals.authorized);
+                self.clearing(dice, &Amount { minor: authorized, asset: payment.asset.clone() }, &references)
+            }
+            16 => self.advice(dice),
+            17 => self.increment_by_itself(dice),
+            18 => self.flag(dice),
+            _ => match dice.below(4) {
+                0 => self.reversal(dice, Minor::new(1)),
+                1 => (Payments::ExpireAuthorization(ExpireAuthorization {}), false),
+                2 => self.bad_approval(payment),
+                _ => {
+                    let decline = DeclineAuthorization { reason: DeclineReason::SystemError };
+                    (Payments::DeclineAuthorization(decline), false)
+                }
+            },
+        }
+    }
+
+    fn request(&mut self, dice: &mut Dice) -> (Payments, bool) {
+        let mut amount = price(dice);
+        let mut presented = None;
+        match dice.below(30) {
+            0..4 => (amount, presented) = with_presented(converted(dice)),
+            4 => presented = Some(converted(dice).1),
+            // An asset that accounts may hold, but not this one.
+            5 => amount.asset.code = "GBPe".into(),
+            _ => {}
+        }
+        let request = RequestAuthorization {
+            message_id: self.id("msg"),
+            account: account(),
+            card_id: dice.pick(&CARDS).parse().expect("our own id"),
+            amount,
+            presented,
+            merchant: merchant(dice),
+            network: dice.pick(&[Network::Visa, Network::Mastercard]),
+            partial_allowed: dice.one_in(3),
+            occurred_at: self.now(),
+        };
+        (Payments::RequestAuthorization(request), false)
+    }
+
+    fn swipe(&mut self, dice: &mut Dice) -> (Payments, bool) {
+        let (source, occurred_at) = (self.source(), self.now());
+        (
+            Payments::RecordSwipe(RecordSwipe {
+                account: account(),
+                amount: price(dice),
+                source,
+                occurred_at,
+            }),
+            true,
+        )
+    }
+
+    fn advice(&mut self, dice: &mut Dice) -> (Payments, bool) {
+        let advice = RecordAdvice {
+            message_id: self.id("msg"),
+            account: account(),
+            card_id: dice.pick(&CARDS).parse().expect("our own id"),
+            amount: price(dice),
+            merchant: merchant(dice),
+            network: Network::Visa,
+            occurred_at: self.now(),
+        };
+        (Payments::RecordAdvice(advice), false)
+    }
+
+    fn force_post(&mut self, dice: &mut Dice) -> (Payments, bool) {
+        let (amount, presented) =
+            if dice.one_in(4) { with_presented(converted(dice)) } else { (price(dice), None) };
+        let claim = ForcePost {
+            clearing_id: self.id("clr"),
+            account: account(),
+            card_id: dice.pick(&CARDS).parse().expect("our own id"),
+            amount,
+            presented,
+            merchant: merchant(dice),
+            occurred_at: self.now(),
+        };
+        (Payments::ForcePost(claim), false)
+    }
+
+    /// References and amounts that were claimed before: a new record with the same is suspicious.
+    fn references(&self, id: &str) -> Vec<(ExternalId, Minor)> {
+        let known = self.payments.get(id).into_iter().flat_map(|live| live.state.clearings.values());
+        known.filter_map(|clearing| Some((clearing.reference.clone()?, clearing.claimed))).collect()
+    }
+
+    fn clearing(&mut self, dice: &mut Dice, of: &Amount, known: &[(ExternalId, Minor)]) -> (Payments, bool) {
+        let mut amount = around(dice, of);
+        let mut reference = dice.one_in(2).then(|| self.id("ref"));
+        if !known.is_empty() && dice.one_in(4) {
+            let (again, minor) = dice.pick(known);
+            (reference, amount.minor) = (Some(again), minor);
+        }
+        let mut presented = None;
+        if amount.asset.code == "EURe" && dice.one_in(8) {
+            let (charged, of) = converted(dice);
+            (amount, presented) = (charged, Some(of));
+        }
+        let count = 2 + u8::from(dice.one_in(2));
+        let number = u8::try_from(dice.below(8)).unwrap_or(0) % (count + 1) + u8::from(!dice.one_in(8));
+        let part =
+            dice.weighted(&[(4, Part::Partial), (4, Part::Final), (4, Part::Sequence { number, count })]);
+        let (clearing_id, occurred_at) = (self.id("clr"), self.now());
+        let claim = PresentClearing { clearing_id, amount, presented, reference, part, occurred_at };
+        (Payments::PresentClearing(claim), false)
+    }
+
+    fn unmatched_clearing(&mut self, dice: &mut Dice) -> (Payments, bool) {
+        let amount = price(dice);
+        self.clearing(dice, &amount, &[])
+    }
+
+    fn reversal(&mut self, dice: &mut Dice, held: Minor) -> (Payments, bool) {
+        let held = euro(held.get());
+        let extent = if dice.one_in(2) { Extent::Full } else { Extent::Part(around(dice, &held).minor) };
+        let cause = dice.pick(&[ReversalCause::Merchant, ReversalCause::Timeout]);
+        let (message_id, occurred_at) = (self.id("msg"), self.now());
+        (
+            Payments::ReverseAuthorization(ReverseAuthorization { message_id, extent, cause, occurred_at }),
+            false,
+        )
+    }
+
+    /// Sometimes under the id of another message, which is then refused.
+    fn reversal_of(&mut self, id: &str, held: Minor, dice: &mut Dice) -> (Payments, bool) {
+        let known = self.payments.get(id).and_then(|live| live.state.increments.keys().next().cloned());
+        let (mut command, by_chain) = self.reversal(dice, held);
+        if let (Payments::ReverseAuthorization(reversal), Some(message_id)) = (&mut command, known)
+            && dice.one_in(4)
+        {
+            reversal.message_id = message_id;
+        }
+        (command, by_chain)
+    }
+
+    fn captured(&self, id: &str) -> Amount {
+        let captured = |payment: &Payment| {
+            let rest = payment.totals.captured().minus(payment.totals.refunded).unwrap_or_default();
+            Amount { minor: rest, asset: payment.asset.clone() }
+        };
+        self.payment(id).map_or_else(|| euro(0), captured)
+    }
+
+    fn refund(&mut self, dice: &mut Dice, of: &Amount) -> (Payments, bool) {
+        let by_chain = dice.one_in(2);
+        let origin = match by_chain {
+            true => RefundOrigin::Chain(self.source()),
+            false => RefundOrigin::Network(self.id("rfd")),
+        };
+        let (amount, occurred_at) = (around(dice, of), self.now());
+        (Payments::RecordRefund(RecordRefund { account: account(), amount, origin, occurred_at }), by_chain)
+    }
+
+    /// What may be seen next of the money, and sometimes what may not.
+    fn funding(&mut self, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
+        let amount =
+            Amount { minor: payment.totals.authorized.max(Minor::new(1)), asset: payment.asset.clone() };
+        let (fresh, hash) = (self.source(), self.transaction());
+        let included = Observation::Included { amount: around(dice, &amount), source: fresh.clone() };
+        let observation = match &payment.funding {
+            _ if dice.one_in(12) => dice.pick(&[
+                Observation::Finalized { source: fresh.clone() },
+                Observation::Reorged { source: fresh },
+            ]),
+            Funding::Unconfirmed { transaction_hash } => {
+                let transaction_hash = *transaction_hash;
+                let (dropped, reverted) =
+                    (Observation::Dropped { transaction_hash }, Observation::Reverted { transaction_hash });
+                dice.weighted(&[(6, included), (1, dropped), (1, reverted)])
+            }
+            Funding::Included { source, .. } => {
+                let (finalized, reorged) = (
+                    Observation::Finalized { source: source.clone() },
+                    Observation::Reorged { source: source.clone() },
+                );
+                dice.weighted(&[(3, finalized), (2, reorged)])
+            }
+            Funding::Finalized { source, .. } => {
+                let reorged = Observation::Reorged { source: source.clone() };
+                dice.weighted(&[(1, reorged), (1, included)])
+            }
+            _ => dice.weighted(&[(3, Observation::Submitted { transaction_hash: hash }), (1, included)]),
+        };
+        (Payments::ObserveFunding(ObserveFunding { observation, occurred_at: self.now() }), true)
+    }
+
+    fn flag(&mut self, dice: &mut Dice) -> (Payments, bool) {
+        let reason = dice.pick(&DeclineReason::ALL);
+        (Payments::FlagPayment(FlagPayment { reason }), false)
+    }
+
+    fn dispute(&mut self, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
+        const STAGES: [DisputeStage; 5] = [
+            DisputeStage::New,
+            DisputeStage::Submitted,
+            DisputeStage::Representment,
+            DisputeStage::PreArbitration,
+            DisputeStage::Arbitration,
+        ];
+        let captured = Amount { minor: payment.totals.captured(), asset: payment.asset.clone() };
+        let latest = payment.disputes.last();
+        let is_open = latest.is_some_and(|dispute| matches!(dispute.status, DisputeStatus::Open { .. }));
+        let dispute_id = match latest {
+            Some(dispute) if !dice.one_in(16) => dispute.id.clone(),
+            _ => self.id("dsp"),
+        };
+        let command = match dice.below(12) {
+            _ if !is_open && !dice.one_in(3) => Payments::OpenDispute(OpenDispute {
+                dispute_id: self.id("dsp"),
+                amount: around(dice, &captured),
+                reason: dice.pick(&[DisputeReason::Fraud, DisputeReason::NotReceived]),
+            }),
+            0 => Payments::OpenDispute(OpenDispute {
+                dispute_id: self.id("dsp"),
+                amount: around(dice, &captured),
+                reason: DisputeReason::Duplicate,
+            }),
+            1..5 => {
+                let next = STAGES.into_iter().find(|stage| match latest.map(|dispute| dispute.status) {
+                    Some(DisputeStatus::Open { stage: now }) => *stage > now,
+                    _ => true,
+                });
+                let stage =
+                    if dice.one_in(6) { dice.pick(&STAGES) } else { next.unwrap_or(DisputeStage::New) };
+                Payments::AdvanceDispute(AdvanceDispute { dispute_id, stage })
+            }
+            5..8 => Payments::GrantProvisionalCredit(GrantProvisionalCredit { dispute_id }),
+            _ => {
+                let outcome = dice.pick(&[DisputeOutcome::Won, DisputeOutcome::Lost]);
+                Payments::ResolveDispute(ResolveDispute { dispute_id, outcome })
+            }
+        };
+        (command, false)
+    }
+}

@@ -1,0 +1,339 @@
+//! What is on its way: bookings that follow from events, and the steps by which a request is answered.
+//!
+//! The steps are those of the model's saga: reserve on the card, hold on the account, answer; and for an increment
+//! the same. A booking is sent until it is accepted. Both arrive when they arrive, and in between others do.
+
+use clearfold_domain::account::{self, Net, PlaceHold, RaiseHold};
+use clearfold_domain::authorization::{
+    self, ApproveAuthorization, DeclineAuthorization, Entry, Event, IncrementAuthorization, Payment,
+};
+use clearfold_domain::bookings;
+use clearfold_domain::card::{self, Portion, ReleaseSpend, ReserveSpend};
+use clearfold_domain::network::Merchant;
+use clearfold_domain::policy::DeclineReason;
+use clearfold_kernel::{Amount, ExternalId, Minor, Timestamp};
+
+use crate::dice::Dice;
+use crate::live::Broken;
+use crate::world::{Answer, Command, Sent, World};
+
+#[derive(Debug, Clone)]
+pub struct Pending {
+    pub sent: Sent,
+    then: Then,
+}
+
+/// What the answer means.
+#[derive(Debug, Clone)]
+enum Then {
+    /// It is sent again until it is accepted.
+    Booked {
+        payment: String,
+        overtakes: Overtakes,
+    },
+    /// Nothing: the saga has given up on it.
+    Forgotten,
+    Reserved {
+        payment: String,
+    },
+    Held {
+        payment: String,
+        amount: Amount,
+    },
+    Answered,
+    MoreReserved(More),
+    Raised(More),
+    Increased(More),
+}
+
+/// Whether a booking may come before others of its payment, and others before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overtakes {
+    Freely,
+    Never,
+}
+
+/// An increment on its way.
+#[derive(Debug, Clone)]
+struct More {
+    payment: String,
+    message_id: ExternalId,
+    amount: Amount,
+    card: Option<String>,
+}
+
+impl Pending {
+    pub fn account_booking(payment: &str, command: account::Command) -> Self {
+        let overtakes = match command {
+            account::Command::PlaceHold(_)
+            | account::Command::VoidHold(_)
+            | account::Command::BookDispute(_) => Overtakes::Never,
+            _ => Overtakes::Freely,
+        };
+        let by_chain = bookings::is_seen_on_chain(&command);
+        let command = Command::Account(command);
+        let sent = if by_chain { Sent::by_chain(command) } else { Sent::new(command) };
+        Self { sent, then: Then::Booked { payment: payment.to_owned(), overtakes } }
+    }
+
+    pub fn card_booking(payment: &str, card: ExternalId, command: card::Command) -> Self {
+        let sent = Sent::new(Command::Card(card.into(), command));
+        // Card and account are told independently of each other.
+        Self { sent, then: Then::Booked { payment: format!("{payment}/card"), overtakes: Overtakes::Never } }
+    }
+
+    fn of(command: Command, then: Then) -> Self {
+        Self { sent: Sent::new(command), then }
+    }
+}
+
+impl World {
+    /// A request is answered by asking card and account.
+    pub fn begin_saga(&mut self, payment: &str, event: &Event) {
+        let Event::AuthorizationRequested(request) = event else { return };
+        let reserve = ReserveSpend {
+            reservation_id: request.message_id.clone(),
+            authorization_id: payment.parse().expect("our own id"),
+            amount: request.amount.clone(),
+            merchant: request.merchant.clone(),
+        };
+        let command = Command::Card(request.card_id.to_string(), card::Command::ReserveSpend(reserve));
+        self.queue.push(Pending::of(command, Then::Reserved { payment: payment.to_owned() }));
+    }
+
+    /// An increment is asked of the card, if one is known, and then of the account.
+    pub fn begin_increment(&mut self, payment: &str, amount: Amount, merchant: Merchant) {
+        let message_id: ExternalId = self.name("msg").parse().expect("our own id");
+        let card = self
+            .payment(payment)
+            .and_then(|payment| payment.parties.card_id.as_ref())
+            .map(ToString::to_string);
+        let more = More {
+            payment: payment.to_owned(),
+            message_id: message_id.clone(),
+            amount: amount.clone(),
+            card,
+        };
+        let authorization_id: ExternalId = payment.parse().expect("our own id");
+        let Some(card) = more.card.clone() else {
+            self.raise(more);
+            return;
+        };
+        let reserve = ReserveSpend { reservation_id: message_id, authorization_id, amount, merchant };
+        let command = Command::Card(card, card::Command::ReserveSpend(reserve));
+        self.queue.push(Pending::of(command, Then::MoreReserved(more)));
+    }
+
+    /// Whether nothing is on its way that places or voids the payment's hold: only then it is raised.
+    pub fn is_hold_settled(&self, id: &str) -> bool {
+        !self.queue.iter().any(|pending| match &pending.then {
+            Then::Booked { payment, overtakes } => payment == id && *overtakes == Overtakes::Never,
+            _ => false,
+        })
+    }
+
+    fn raise(&mut self, more: More) {
+        let is_advised =
+            self.payment(&more.payment).is_some_and(|payment| matches!(payment.entry, Entry::Advised { .. }));
+        let raise = RaiseHold {
+            hold_id: more.payment.parse().expect("our own id"),
+            change_id: more.message_id.clone(),
+            amount: more.amount.clone(),
+            forced: is_advised,
+        };
+        self.queue
+            .push(Pending::of(Command::Account(account::Command::RaiseHold(raise)), Then::Raised(more)));
+    }
+
+    /// Something arrives. What belongs to one payment mostly comes in its order.
+    pub fn deliver(&mut self, dice: &mut Dice, behind_ms: u64) -> Result<(), Broken> {
+        let index = dice.below(self.queue.len());
+        let first =
+            self.queue.iter().position(|other| other.same_payment(&self.queue[index])).unwrap_or(index);
+        let may_overtake = self.queue[first..=index]
+            .iter()
+            .filter(|other| other.same_payment(&self.queue[index]))
+            .all(|other| other.overtakes() == Overtakes::Freely);
+        let index = if may_overtake && dice.one_in(4) { index } else { first };
+        self.deliver_at(index, dice, behind_ms).map(drop)
+    }
+
+    /// Delivers until nothing is on its way. What is never accepted is a fault.
+    pub fn deliver_all(&mut self, dice: &mut Dice) -> Result<(), Broken> {
+        while !self.queue.is_empty() {
+            let mut done = 0;
+            let mut index = 0;
+            while index < self.queue.len() {
+                if self.deliver_at(index, dice, 0)? {
+                    done += 1;
+                } else {
+                    index += 1;
+                }
+            }
+            // A card that is not issued even now has nothing to count.
+            self.queue.retain(|pending| match &pending.sent.command {
+                Command::Card(id, _) => self.cards.get(id).is_some_and(|card| card.state != card::State::New),
+                _ => true,
+            });
+            if done == 0 && !self.queue.is_empty() {
+                let stuck: Vec<String> =
+                    self.queue.iter().take(3).map(|pending| format!("{:?}", pending.sent.command)).collect();
+                return Err(format!("never accepted: {}", stuck.join("; ")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it has arrived for good.
+    fn deliver_at(&mut self, index: usize, dice: &mut Dice, behind_ms: u64) -> Result<bool, Broken> {
+        let mut pending = self.queue.remove(index);
+        pending.sent.behind_ms = behind_ms;
+        let answer = self.send(&pending.sent)?;
+        pending.sent.behind_ms = 0;
+        let again = match &pending.then {
+            Then::Booked { .. } => answer.is_err(),
+            _ => answer.as_ref().is_err_and(|code| code == "clock_backwards"),
+        };
+        if again {
+            self.queue.insert(index.min(self.queue.len()), pending);
+            return Ok(false);
+        }
+        match pending.then {
+            Then::Booked { .. } | Then::Forgotten | Then::Answered => {}
+            Then::Reserved { payment } => self.reserved(&payment, &answer, dice),
+            Then::Held { payment, amount } => self.held(&payment, &amount, &answer),
+            Then::MoreReserved(more) => {
+                if answer.is_ok() {
+                    self.raise(more);
+                }
+            }
+            Then::Raised(more) => self.raised(more, &answer),
+            Then::Increased(more) => self.increased(&more, &answer),
+        }
+        Ok(true)
+    }
+
+    fn reserved(&mut self, payment: &str, answer: &Answer, dice: &mut Dice) {
+        let Some((amount, _)) = self.asked(payment) else { return };
+        match answer {
+            Err(code) => self.decline(payment, code),
+            // The answer of the account does not come in time: it is declined, and the hold may come still.
+            Ok(_) if dice.one_in(10) => {
+                let hold = self.hold(payment, amount);
+                self.queue.push(Pending::of(hold, Then::Forgotten));
+                self.decline(payment, DeclineReason::Timeout.code());
+            }
+            Ok(_) => {
+                let hold = self.hold(payment, amount.clone());
+                self.queue.push(Pending::of(hold, Then::Held { payment: payment.to_owned(), amount }));
+            }
+        }
+    }
+
+    fn hold(&self, payment: &str, amount: Amount) -> Command {
+        let hold_id = payment.parse().expect("our own id");
+        Command::Account(account::Command::PlaceHold(PlaceHold { hold_id, amount, forced: false }))
+    }
+
+    fn held(&mut self, payment: &str, amount: &Amount, answer: &Answer) {
+        let Some((requested, partial_allowed)) = self.asked(payment) else { return };
+        match answer {
+            Ok(_) => {
+                let approve = ApproveAuthorization { amount: amount.clone() };
+                self.answer(payment, authorization::Command::ApproveAuthorization(approve));
+            }
+            Err(code) => {
+                let available = self.account.state.available(&amount.asset);
+                let is_first = *amount == requested;
+                if partial_allowed
+                    && is_first
+                    && code == "insufficient_funds"
+                    && available.covers(Minor::new(1))
+                {
+                    let amount = Amount { minor: Net::magnitude(available), ..requested };
+                    let hold = self.hold(payment, amount.clone());
+                    self.queue.push(Pending::of(hold, Then::Held { payment: payment.to_owned(), amount }));
+                    return;
+                }
+                self.decline(payment, code);
+            }
+        }
+    }
+
+    fn decline(&mut self, payment: &str, code: &str) {
+        let reason = DeclineReason::of_code(code).unwrap_or(DeclineReason::SystemError);
+        let decline = DeclineAuthorization { reason };
+        self.answer(payment, authorization::Command::DeclineAuthorization(decline));
+    }
+
+    fn answer(&mut self, payment: &str, command: authorization::Command) {
+        self.queue.push(Pending::of(Command::Payment(payment.to_owned(), command), Then::Answered));
+    }
+
+    fn raised(&mut self, more: More, answer: &Answer) {
+        match answer {
+            Ok(_) => {
+                let increment = IncrementAuthorization {
+                    message_id: more.message_id.clone(),
+                    amount: more.amount.clone(),
+                    occurred_at: Timestamp::from_ms(self.now_ms).expect("before the year 10000"),
+                };
+                let command = authorization::Command::IncrementAuthorization(increment);
+                let command = Command::Payment(more.payment.clone(), command);
+                self.queue.push(Pending::of(command, Then::Increased(more)));
+            }
+            Err(_) => self.release_more(&more),
+        }
+    }
+
+    /// The payment was closed meanwhile: what was raised is given back.
+    fn increased(&mut self, more: &More, answer: &Answer) {
+        if answer.is_ok() {
+            return;
+        }
+        let hold_id: ExternalId = more.payment.parse().expect("our own id");
+        let undo = bookings::raise_undone(&hold_id, &more.message_id, more.amount.minor)
+            .expect("our own ids are short");
+        self.queue.push(Pending::account_booking(&more.payment, undo));
+        self.release_more(more);
+    }
+
+    fn release_more(&mut self, more: &More) {
+        let Some(card) = &more.card else { return };
+        let release = ReleaseSpend {
+            reservation_id: more.message_id.clone(),
+            release_id: more.message_id.clone(),
+            amount: Portion::Everything,
+        };
+        let card = card.parse().expect("our own id");
+        self.queue.push(Pending::card_booking(&more.payment, card, card::Command::ReleaseSpend(release)));
+    }
+
+    pub fn payment(&self, id: &str) -> Option<&Payment> {
+        self.payments.get(id).and_then(|live| live.state.payment())
+    }
+
+    /// What was asked for, and whether a part of it would do, unless something else has taken the request's place.
+    fn asked(&self, payment: &str) -> Option<(Amount, bool)> {
+        match &self.payment(payment)?.entry {
+            Entry::Requested(request) => Some((request.amount.clone(), request.partial_allowed)),
+            _ => None,
+        }
+    }
+}
+
+impl Pending {
+    fn same_payment(&self, other: &Self) -> bool {
+        match (&self.then, &other.then) {
+            (Then::Booked { payment, .. }, Then::Booked { payment: other, .. }) => payment == other,
+            _ => std::ptr::eq(self, other),
+        }
+    }
+
+    fn overtakes(&self) -> Overtakes {
+        match self.then {
+            Then::Booked { overtakes, .. } => overtakes,
+            _ => Overtakes::Freely,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What comes twice: exactly as before, or under the same id with another content. Neither may have an effect.
+
+use clearfold_domain::authorization::{Command as Payments, Observation};
+use clearfold_domain::card::Command as Cards;
+use clearfold_kernel::Minor;
+use serde_json::{Value, json};
+
+use crate::dice::Dice;
+use crate::live::Broken;
+use crate::world::{ANOTHER_ACCOUNT, Answer, Command, Sent, World};
+
+impl World {
+    /// Something that was accepted comes again.
+    pub fn repeat(&mut self, dice: &mut Dice) -> Result<(), Broken> {
+        let Some(sent) = dice.pick_recent(&self.accepted).cloned() else { return Ok(()) };
+        match self.without_effect(&sent)? {
+            Err(code) if code == "duplicate_mismatch" => {
+                Err(format!("{:?} is not known again", sent.command))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Something that was accepted comes again with another content, to another account, or from somebody else.
+    pub fn alter(&mut self, dice: &mut Dice) -> Result<(), Broken> {
+        let Some(sent) = dice.pick_recent(&self.accepted).cloned() else { return Ok(()) };
+        let mut altered = sent;
+        match dice.below(8) {
+            0 => altered.routing_key = ANOTHER_ACCOUNT,
+            1 => altered.actor = if altered.actor == "api" { "chain" } else { "api" },
+            _ => match other_content(&altered.command, dice) {
+                Some(command) => altered.command = command,
+                None => return Ok(()),
+            },
+        }
+        self.without_effect(&altered).map(drop)
+    }
+
+    fn without_effect(&mut self, sent: &Sent) -> Result<Answer, Broken> {
+        let answer = self.send(sent)?;
+        if answer.as_ref().is_ok_and(|events| *events > 0) && has_identity(&sent.command) {
+            return Err(format!("{:?} had an effect a second time", sent.command));
+        }
+        Ok(answer)
+    }
+}
+
+/// What has no id of its own may happen again: a card is frozen today and tomorrow.
+fn has_identity(command: &Command) -> bool {
+    match command {
+        Command::Card(_, Cards::FreezeCard(_) | Cards::UnfreezeCard(_) | Cards::SetRules(_)) => false,
+        Command::Payment(_, Payments::ObserveFunding(observe)) => matches!(
+            observe.observation,
+            Observation::Included { .. } | Observation::Finalized { .. } | Observation::Reorged { .. }
+        ),
+        _ => true,
+    }
+}
+
+/// The same command with another amount, asset, account or rate.
+fn other_content(command: &Command, dice: &mut Dice) -> Option<Command> {
+    let encoded = command.encode();
+    let mut payload: Value = serde_json::from_slice(&encoded.payload).ok()?;
+    let mut places = Vec::new();
+    places_in(&payload, "", &mut places);
+    let place = places.get(dice.below(places.len()))?;
+    let value = payload.pointer_mut(place)?;
+    *value = match place.rsplit('/').next()? {
+        "asset" => json!(dice.pick(&["EURe", "USDC.e", "GBPe", "DOGE"])),
+        "decimals" => json!(dice.pick(&[2, 6, 18, 19])),
+        "account" => json!(ANOTHER_ACCOUNT),
+        "rate" => json!("1.5"),
+        "assets" => json!([]),
+        _ => {
+            let minor = value.as_str()?.parse::<u128>().ok()?;
+            let others = [0, 1, minor + 1, minor.saturating_sub(1), Minor::LARGEST_AMOUNT.get() + 1];
+            json!(dice.pick(&others).to_string())
+        }
+    };
+    command.with_payload(&encoded.kind, &serde_json::to_vec(&payload).ok()?)
+}
+
+/// Where something stands that can be said otherwise without being something else.
+fn places_in(value: &Value, at: &str, places: &mut Vec<String>) {
+    const SAID: [&str; 10] = [
+        "minor",
+        "asset",
+        "decimals",
+        "account",
+        "rate",
+        "assets",
+        "part",
+        "against_hold",
+        "beyond_hold",
+        "released",
+    ];
+    let Value::Object(members) = value else { return };
+    for (name, member) in members {
+        let place = format!("{at}/{name}");
+        if SAID.contains(&name.as_str()) && (member.is_string() || member.is_number() || member.is_array()) {
+            places.push(place);
+        } else {
+            places_in(member, &place, places);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Values as the outside world sends them: plausible mostly, and at the edges often.
+
+use clearfold_domain::network::{Merchant, Presented};
+use clearfold_domain::policy::assets;
+use clearfold_kernel::{Amount, Asset, ChainSource, ExternalId, Hash, Minor, Timestamp};
+
+use crate::dice::Dice;
+use crate::world::World;
+
+pub const CENT: u128 = 10_u128.pow(16);
+
+pub fn euro(minor: u128) -> Amount {
+    Amount { minor: Minor::new(minor), asset: Asset { code: "EURe".into(), decimals: 18 } }
+}
+
+/// An amount that a customer pays: euros mostly.
+pub fn price(dice: &mut Dice) -> Amount {
+    let cents = 1 + dice.below(4_000) as u128;
+    match dice.below(24) {
+        0 => euro(1),
+        1 => euro(Minor::LARGEST_AMOUNT.get()),
+        2..5 => {
+            Amount { minor: Minor::new(cents * 10_000), asset: Asset { code: "USDC.e".into(), decimals: 6 } }
+        }
+        _ => euro(cents * CENT),
+    }
+}
+
+/// An amount around another one: as much, a part, a little more, the smallest, and what must be refused.
+pub fn around(dice: &mut Dice, amount: &Amount) -> Amount {
+    // Around nothing there is nothing to be had; what is asked for all the same is refused.
+    let base = if amount.minor == Minor::ZERO { price(dice).minor.get() } else { amount.minor.get() };
+    let minor = match dice.below(40) {
+        0 => 0,
+        1 => Minor::LARGEST_AMOUNT.get() + 1,
+        2 => Minor::LARGEST_AMOUNT.get(),
+        3 | 4 => 1,
+        5 | 6 => base + 1,
+        7..10 => base.saturating_add(base / 5),
+        10..14 => base.saturating_sub(1),
+        14..22 => base / 2,
+        22..26 => base / 3,
+        _ => base,
+    };
+    Amount { minor: Minor::new(minor), ..amount.clone() }
+}
+
+/// A price in dollars, and what it comes to.
+pub fn converted(dice: &mut Dice) -> (Amount, Presented) {
+    let asset = Asset { code: "USD".into(), decimals: 2 };
+    let rates = ["0.9234", "1.0817", "0.87", "1"].map(|rate| rate.parse().expect("a rate"));
+    let amount = Amount { minor: Minor::new(2 + dice.below(3_000) as u128), asset };
+    let presented = Presented { amount, rate: dice.pick(&rates) };
+    let euro = assets::find("EURe").expect("a known asset");
+    let charged = presented.charge(euro).expect("a small amount").charged;
+    (charged, presented)
+}
+
+pub fn merchant(dice: &mut Dice) -> Merchant {
+    let categories = [(3, "5812"), (2, "5411"), (2, "7011"), (2, "4121"), (1, "7995")];
+    let countries = [(4, "DE"), (3, "FR"), (3, "IT"), (1, "KP")];
+    let number = dice.below(4);
+    serde_json::from_value(serde_json::json!({
+        "id": format!("merchant-{number}"),
+        "name": format!("Merchant {number}"),
+        "category": dice.weighted(&categories),
+        "country": dice.weighted(&countries),
+    }))
+    .expect("a merchant")
+}
+
+fn hash(number: u64) -> Hash {
+    let mut bytes = [0; 32];
+    bytes[24..].copy_from_slice(&number.to_be_bytes());
+    Hash(bytes)
+}
+
+impl World {
+    pub fn id(&mut self, of: &str) -> ExternalId {
+        self.name(of).parse().expect("our own id")
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_ms(self.now_ms).expect("before the year 10000")
+    }
+
+    pub fn transaction(&mut self) -> Hash {
+        hash(self.number())
+    }
+
+    /// A log that nobody has seen yet.
+    pub fn source(&mut self) -> ChainSource {
+        let number = self.number();
+        ChainSource {
+            chain_id: 100,
+            block_hash: hash(number),
+            block_number: number,
+            transaction_hash: hash(number + 1_000_000),
+            log_index: number % 7,
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! One account with its cards and payments, and everything on the way between them.
+//!
+//! Whatever is sent goes through [`World::send`], and everything that must hold is asked there.
+
+use std::collections::BTreeMap;
+
+use clearfold_domain::account::{self, Account};
+use clearfold_domain::authorization::{self, Authorization};
+use clearfold_domain::bookings;
+use clearfold_domain::card::{self, Card};
+use clearfold_domain::invariants::{Happened, Tally};
+use clearfold_kernel::{CommandContext, Encoded, Message, Timestamp, Violation};
+
+use crate::coverage::Coverage;
+use crate::live::{Broken, Live};
+use crate::saga::Pending;
+
+pub const ACCOUNT: &str = "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+pub const ANOTHER_ACCOUNT: &str = "0xbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+pub const CARDS: [&str; 3] = ["card-1", "card-2", "card-3"];
+/// 2026-11-22T10:00:00Z.
+const BEGIN_MS: u64 = 1_795_341_600_000;
+
+/// A command, and the stream that it is for.
+#[derive(Debug, Clone)]
+pub enum Command {
+    Account(account::Command),
+    Card(String, card::Command),
+    Payment(String, authorization::Command),
+}
+
+#[derive(Debug, Clone)]
+pub struct Sent {
+    pub command: Command,
+    pub actor: &'static str,
+    pub routing_key: &'static str,
+    /// How far the host's clock is behind, for this command.
+    pub behind_ms: u64,
+}
+
+/// How many events it caused, or the code of the refusal.
+pub type Answer = Result<usize, String>;
+
+#[derive(Default)]
+pub struct World {
+    pub now_ms: u64,
+    pub account: Live<Account>,
+    pub cards: BTreeMap<String, Live<Card>>,
+    pub payments: BTreeMap<String, Live<Authorization>>,
+    /// The payments' ids as they began.
+    pub order: Vec<String>,
+    pub queue: Vec<Pending>,
+    /// What was accepted and had an effect.
+    pub accepted: Vec<Sent>,
+    pub coverage: Coverage,
+    /// What happened, line by line, if somebody wants to read it.
+    pub script: Option<Vec<String>>,
+    tally: Tally,
+    names: u64,
+}
+
+impl World {
+    pub fn new(is_read: bool) -> Self {
+        Self { now_ms: BEGIN_MS, script: is_read.then(Vec::new), ..Self::default() }
+    }
+
+    /// A name that nothing has yet.
+    pub fn name(&mut self, of: &str) -> String {
+        self.names += 1;
+        format!("{of}-{}", self.names)
+    }
+
+    pub fn number(&mut self) -> u64 {
+        self.names += 1;
+        self.names
+    }
+
+    /// Sends a command and holds everything against what comes of it.
+    pub fn send(&mut self, sent: &Sent) -> Result<Answer, Broken> {
+        let answer = match &sent.command {
+            Command::Account(command) => self.send_to_account(command, sent),
+            Command::Card(id, command) => self.send_to_card(id, command, sent),
+            Command::Payment(id, command) => self.send_to_payment(id, command, sent),
+        };
+        let answer = answer.map_err(|broken| format!("{}: {broken}", self.shown(sent)))?;
+        if let Some(script) = &mut self.script {
+            let at =
+                Timestamp::from_ms(self.now_ms - sent.behind_ms).map_or(String::new(), |at| at.to_string());
+            script.push(format!("{at} {} → {answer:?}", sent.shown()));
+        }
+        if answer.as_ref().is_ok_and(|count| *count > 0) {
+            self.accepted.push(sent.clone());
+        }
+        Ok(answer)
+    }
+
+    fn shown(&mut self, sent: &Sent) -> String {
+        let shown = sent.shown();
+        if let Some(script) = &mut self.script {
+            script.push(format!("broken by {shown}"));
+        }
+        shown
+    }
+
+    fn context(&self, id: &str, sent: &Sent) -> CommandContext {
+        CommandContext {
+            id: id.to_owned(),
+            routing_key: sent.routing_key.to_owned(),
+            actor: sent.actor.to_owned(),
+            accepted_at: Timestamp::from_ms(self.now_ms - sent.behind_ms).expect("before the year 10000"),
+        }
+    }
+
+    fn send_to_account(&mut self, command: &account::Command, sent: &Sent) -> Result<Answer, Broken> {
+        let context = self.context(ACCOUNT, sent);
+        let decided = self.account.take(command, &context)?;
+        let answer = self.coverage.count("account", &decided)?;
+        let stream = format!("account-{ACCOUNT}");
+        for event in decided.iter().flatten() {
+            holds(&self.tally.observe(&stream, Happened::Account(event)))?;
+        }
+        holds(&self.tally.compare_account(&stream, &self.account.state))?;
+        Ok(answer)
+    }
+
+    fn send_to_card(&mut self, id: &str, command: &card::Command, sent: &Sent) -> Result<Answer, Broken> {
+        let context = self.context(id, sent);
+        let decided = self.cards.entry(id.to_owned()).or_default().take(command, &context)?;
+        let answer = self.coverage.count("card", &decided)?;
+        for event in decided.iter().flatten() {
+            holds(&self.tally.observe(&format!("card-{id}"), Happened::Card(event)))?;
+        }
+        Ok(answer)
+    }
+
+    fn send_to_payment(
+        &mut self,
+        id: &str,
+        command: &authorization::Command,
+        sent: &Sent,
+    ) -> Result<Answer, Broken> {
+        let context = self.context(id, sent);
+        if !self.payments.contains_key(id) {
+            self.order.push(id.to_owned());
+        }
+        let payment = self.payments.entry(id.to_owned()).or_default();
+        let mut before = payment.state.clone();
+        let decided = payment.take(command, &context)?;
+        let answer = self.coverage.count("authorization", &decided)?;
+        let (stream, hold_id) = (format!("authorization-{id}"), id.parse().expect("our own id"));
+        for event in decided.iter().flatten() {
+            holds(&self.tally.observe(&stream, Happened::Authorization(event)))?;
+            let of_account = bookings::of_account(&hold_id, event).map_err(|error| error.to_string())?;
+            let of_card = bookings::of_card(&hold_id, &before, event);
+            self.queue.extend(of_account.into_iter().map(|command| Pending::account_booking(id, command)));
+            self.queue
+                .extend(of_card.into_iter().map(|(card, command)| Pending::card_booking(id, card, command)));
+            self.begin_saga(id, event);
+            before = <Authorization as clearfold_kernel::Decider>::evolve(before, event);
+        }
+        holds(&self.tally.compare_authorization(&stream, &self.payments[id].state))?;
+        Ok(answer)
+    }
+
+    /// What must hold of every stream, whatever was sent last.
+    pub fn folds(&mut self) -> Result<(), Broken> {
+        self.account.folds()?;
+        self.cards.values().try_for_each(Live::folds)?;
+        self.payments.values().try_for_each(Live::folds)
+    }
+
+    pub fn take_snapshots(&mut self) -> Result<(), Broken> {
+        self.account.take_snapshot()?;
+        self.cards.values_mut().try_for_each(Live::take_snapshot)?;
+        self.payments.values_mut().try_for_each(Live::take_snapshot)
+    }
+
+    /// What must hold at the end, when nothing is on its way any more.
+    pub fn settled(&mut self) -> Result<(), Broken> {
+        self.account.folds_as_stored()?;
+        self.cards.values_mut().try_for_each(Live::folds_as_stored)?;
+        self.payments.values_mut().try_for_each(Live::folds_as_stored)?;
+        if self.is_open() { holds(&self.tally.settle(&format!("account-{ACCOUNT}"))) } else { Ok(()) }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.account.state != account::State::New
+    }
+}
+
+fn holds(violations: &[Violation]) -> Result<(), Broken> {
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let lines = violations.iter().map(|violation| {
+        format!("{}: {} ({})", violation.invariant, violation.detail, violation.streams.join(", "))
+    });
+    Err(lines.collect::<Vec<_>>().join("; "))
+}
+
+impl Command {
+    pub fn encode(&self) -> Encoded {
+        match self {
+            Self::Account(command) => command.encode(),
+            Self::Card(_, command) => command.encode(),
+            Self::Payment(_, command) => command.encode(),
+        }
+        .expect("a command can be written")
+    }
+
+    /// The same stream's command of that content, if it is one.
+    pub fn with_payload(&self, kind: &str, payload: &[u8]) -> Option<Self> {
+        fn read<M: Message>(kind: &str, payload: &[u8]) -> Option<M> {
+            let version = M::TYPES.iter().find(|known| known.name == kind)?.schema_version;
+            M::decode(kind, version, payload).ok()
+        }
+        Some(match self {
+            Self::Account(_) => Self::Account(read(kind, payload)?),
+            Self::Card(id, _) => Self::Card(id.clone(), read(kind, payload)?),
+            Self::Payment(id, _) => Self::Payment(id.clone(), read(kind, payload)?),
+        })
+    }
+}
+
+impl Sent {
+    pub fn new(command: Command) -> Self {
+        Self { command, actor: "api", routing_key: ACCOUNT, behind_ms: 0 }
+    }
+
+    pub fn by_chain(command: Command) -> Self {
+        Self { actor: CommandContext::CHAIN, ..Self::new(command) }
+    }
+
+    fn shown(&self) -> String {
+        let to = match &self.command {
+            Command::Account(_) => "account",
+            Command::Card(id, _) | Command::Payment(id, _) => id,
+        };
+        let Encoded { kind, payload, .. } = self.command.encode();
+        let payload = String::from_utf8_lossy(&payload);
+        let by = if self.actor == "api" { String::new() } else { format!(" by {}", self.actor) };
+        format!("{to} ← {kind}{by} {payload}")
+    }
+}
