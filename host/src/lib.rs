@@ -2,10 +2,12 @@
 //!
 //! The modules stand in the order in which a swipe passes them: [`chain`] sees it, [`command`] has it decided and
 //! [`event_store`] keeps it, [`outbox`] publishes on the [`bus`], [`projection`] builds tables, [`query`] reads
-//! them and [`api`] answers. [`runtime`] is the sandbox beside them all. Payloads are bytes throughout: what a
+//! them and [`api`] answers. [`runtime`] is the sandbox beside them all, and [`audit`]
+//! checks afterwards what they have made. Payloads are bytes throughout: what a
 //! payment is, only the components know.
 
 pub mod api;
+pub mod audit;
 pub mod bus;
 pub mod chain;
 pub mod cli;

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use clearfold::runtime::{Decider, HandlerEngine, Limits, Projector, RuntimeError, Translator};
+use clearfold::runtime::{Auditor, Decider, HandlerEngine, Limits, Projector, RuntimeError, Translator};
 use clearfold_tests::{Environment, broken_component};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-const HANDLERS: [(&str, &str); 3] = [
+const HANDLERS: [(&str, &str); 4] = [
     ("translator-gnosis-pay", "clearfold:handlers/translation@0.1.0"),
     ("decider-authorization", "clearfold:handlers/decision@0.1.0"),
     ("projector-payments", "clearfold:handlers/projection@0.1.0"),
+    ("auditor-payments", "clearfold:handlers/audit@0.1.0"),
 ];
 
 fn engine() -> Result<Arc<HandlerEngine>> {
@@ -69,6 +70,8 @@ fn a_component_of_another_world_is_refused_with_the_name_of_what_is_missing() ->
     let decider = wasm("decider-authorization")?;
     let refused = refusal(Projector::load(&engine, "wrong", &decider));
     assert!(refused.contains("clearfold:handlers/projection@0.1.0"), "{refused}");
+    let refused = refusal(Auditor::load(&engine, "wrong", &decider));
+    assert!(refused.contains("clearfold:handlers/audit@0.1.0"), "{refused}");
     Ok(())
 }
 

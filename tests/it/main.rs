@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
 
+mod audit;
 mod bad_input;
 mod command_line;
 mod components;

@@ -105,7 +105,7 @@ fn what_cannot_be_run_is_one_line_with_the_remedy() -> Result<()> {
 
 #[test]
 fn machines_get_a_line_of_json_for_each_case() -> Result<()> {
-    let file = folder(&Environment::read()?).join("authorization.yaml");
+    let file = folder(&Environment::read()?).join("authorization_clearings.yaml");
     let output = run("decider-authorization", &[Path::new("--json"), &file])?;
     let cases = output.stdout.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
     assert!(cases.iter().all(|case| case["passed"] == true && case["differences"] == serde_json::json!([])));

@@ -2,6 +2,7 @@
 //!
 //! The one place that maps the kernel's types to the border's. It holds no business and decides nothing.
 
+pub mod auditor;
 pub mod decider;
 pub mod projector;
 pub mod translator;

@@ -6,17 +6,21 @@
 mod accounts;
 mod commands;
 mod edge;
+mod invariants;
 mod payments;
 mod problem;
 
 pub use edge::Edges;
 pub use problem::Problem;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::routing::{get, post};
 use http::StatusCode;
 
+use crate::audit::Audit;
 use crate::command::CommandIntake;
 use crate::query::{QueryError, ReadStore};
 
@@ -25,6 +29,7 @@ use crate::query::{QueryError, ReadStore};
 pub struct ApiState {
     pub read_store: ReadStore,
     pub intake: CommandIntake,
+    pub audit: Arc<Audit>,
 }
 
 /// The host's own API.
@@ -35,6 +40,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/payments/{id}", get(payments::show))
         .route("/v1/accounts/{id}", get(accounts::show))
         .route("/v1/commands", post(commands::submit))
+        .route("/v1/invariants", get(invariants::check))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(state)

@@ -8,7 +8,7 @@ use clearfold_kernel::Selection;
 
 use crate::command::Deciders;
 use crate::manifest::{HandlerKind, HandlerTrigger, Manifest};
-use crate::runtime::{Decider, HandlerEngine, Limits, Projector, Translator};
+use crate::runtime::{Auditor, Decider, HandlerEngine, Limits, Projector, Translator};
 
 /// The handlers of an application.
 pub(super) struct Handlers {
@@ -16,7 +16,13 @@ pub(super) struct Handlers {
     /// What the translator wants to see, and of which chain.
     pub selection: Selection,
     pub deciders: Deciders,
+    pub watchers: Watchers,
+}
+
+/// The handlers that only look at what happened.
+pub(super) struct Watchers {
     pub projectors: Vec<Arc<Projector>>,
+    pub auditors: Vec<Arc<Auditor>>,
 }
 
 /// Reads the manifest. `host_url` is where this very host is, for components that call it.
@@ -34,37 +40,59 @@ pub(super) fn handlers(
     contracts: &[u8],
     contracts_name: &str,
 ) -> anyhow::Result<Handlers> {
-    let engine = Arc::new(HandlerEngine::new(Limits::default())?);
+    let engine = engine()?;
     let mut translators = Vec::new();
     let mut deciders = Deciders::new();
-    let mut projectors = Vec::new();
     for trigger in &manifest.handlers {
-        let wasm = wasm(manifest, &trigger.component)?;
         let name = trigger.component.as_str();
         match trigger.kind {
             HandlerKind::Translator => {
+                let wasm = wasm(manifest, name)?;
                 let translator = Translator::load(&engine, name, &wasm, contracts.to_vec())?;
                 let selection =
                     translator.filters().with_context(|| format!("{contracts_name} cannot be used"))?;
                 translators.push((Arc::new(translator), selection));
             }
             HandlerKind::Decider => {
-                let decider = Decider::load(&engine, name, &wasm)?;
+                let decider = Decider::load(&engine, name, &wasm(manifest, name)?)?;
                 agree(trigger, "aggregate", decider.aggregate())?;
                 deciders.insert(trigger.name.clone(), Arc::new(decider));
             }
-            HandlerKind::Projector => {
-                let projector = Projector::load(&engine, name, &wasm)?;
-                agree(trigger, "projection", &projector.descriptor().name)?;
-                projectors.push(Arc::new(projector));
-            }
+            HandlerKind::Projector | HandlerKind::Auditor => {}
         }
     }
     ensure!(!deciders.is_empty(), "the manifest names no decider; without one no command can be decided");
     let Some((translator, selection)) = translators.pop().filter(|_| translators.is_empty()) else {
         bail!("the manifest must name exactly one translator for the chain that the host follows");
     };
-    Ok(Handlers { translator, selection, deciders, projectors })
+    Ok(Handlers { translator, selection, deciders, watchers: watchers(manifest, &engine)? })
+}
+
+/// Loads the handlers that only look at what happened, each asked as well.
+pub(super) fn watchers(manifest: &Manifest, engine: &Arc<HandlerEngine>) -> anyhow::Result<Watchers> {
+    let mut watchers = Watchers { projectors: Vec::new(), auditors: Vec::new() };
+    for trigger in &manifest.handlers {
+        let name = trigger.component.as_str();
+        match trigger.kind {
+            HandlerKind::Projector => {
+                let projector = Projector::load(engine, name, &wasm(manifest, name)?)?;
+                agree(trigger, "projection", &projector.descriptor().name)?;
+                watchers.projectors.push(Arc::new(projector));
+            }
+            HandlerKind::Auditor => {
+                let auditor = Auditor::load(engine, name, &wasm(manifest, name)?)?;
+                agree(trigger, "name", &auditor.descriptor().name)?;
+                watchers.auditors.push(Arc::new(auditor));
+            }
+            HandlerKind::Translator | HandlerKind::Decider => {}
+        }
+    }
+    Ok(watchers)
+}
+
+/// The engine that runs handlers.
+pub(super) fn engine() -> anyhow::Result<Arc<HandlerEngine>> {
+    Ok(Arc::new(HandlerEngine::new(Limits::default())?))
 }
 
 /// The bytes of a component.

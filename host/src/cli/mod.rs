@@ -1,8 +1,9 @@
-//! The command line: `clearfold up`, `migrate`, `stream`, `translate`, `spec`, `doctor`.
+//! The command line: `clearfold up`, `migrate`, `check`, `stream`, `translate`, `spec`, `doctor`.
 //!
 //! Every command ends with exit code 0 only if all of it was done. An error is one line that says what was wrong
 //! and what to do.
 
+mod check;
 mod contracts;
 mod doctor;
 mod load;
@@ -28,6 +29,8 @@ enum Command {
     Up(Box<crate::config::Host>),
     /// Bring both databases to this program's schema; a new log is laid out in partitions
     Migrate(migrate::Migrate),
+    /// Recompute what must always hold from the log and the read store, and name what does not
+    Check(check::Check),
     /// Look at one stream of the event log
     #[command(subcommand)]
     Stream(stream::Stream),
@@ -46,6 +49,7 @@ impl Cli {
         match self.command {
             Command::Up(host) => up::run(*host).await,
             Command::Migrate(migrate) => migrate.run().await,
+            Command::Check(check) => check.run().await,
             Command::Stream(stream) => stream.run().await,
             Command::Translate(translate) => translate.run(),
             Command::Spec(spec) => spec.run(),

@@ -3,6 +3,7 @@
 //! Everything that can be wrong with the configuration is found before the first part starts.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clearfold_kernel::Selection;
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{contracts, load};
 use crate::api::{ApiState, Edges, router};
+use crate::audit::Audit;
 use crate::bus::Bus;
 use crate::chain::{Listener, ListenerSettings, Rpc};
 use crate::clock::Clock;
@@ -57,7 +59,8 @@ pub(super) async fn run(config: Host) -> anyhow::Result<()> {
     };
     let intake = CommandIntake::start(&store, handlers.deciders, &clock, settings, &mut parts);
     let bus = Bus::new(store.clone());
-    for projector in handlers.projectors {
+    let audit = audit(&config, &handlers.watchers, &clock).await?;
+    for projector in handlers.watchers.projectors {
         let settings = RunnerSettings { batch_size: config.projection_batch_size, retry_ms: RETRY_MS };
         let partitions = store.partition_count();
         let runner =
@@ -82,7 +85,7 @@ pub(super) async fn run(config: Host) -> anyhow::Result<()> {
         Listener::new(rpc, handlers.translator, filters, intake.clone(), write_pool, clock, settings);
     parts.spawn("chain listener", follower.run(parts.stop()));
 
-    let api = router(ApiState { read_store, intake });
+    let api = router(ApiState { read_store, intake, audit });
     let app = edges(&manifest, address, &api)?.in_front_of(api);
     tracing::info!(%address, chain_id, application = manifest.name, "listening");
     // The API owns the last clones of the command intake: when it ends, the writers end.
@@ -103,6 +106,15 @@ async fn databases(config: &Host) -> anyhow::Result<(PgPool, PgPool)> {
     let read = database::connect(Store::Read, &config.databases.read_database_url, CONNECTIONS).await?;
     database::check_schema(Store::Read, &read).await?;
     Ok((write, read))
+}
+
+/// The audit, on connections of its own: a check takes none from the writers.
+async fn audit(config: &Host, watchers: &load::Watchers, clock: &Clock) -> anyhow::Result<Arc<Audit>> {
+    let write = database::connect(Store::Write, &config.databases.database_url, 1).await?;
+    let read = database::connect(Store::Read, &config.databases.read_database_url, 1).await?;
+    let store = EventStore::open(write).await?;
+    let (projectors, auditors) = (watchers.projectors.clone(), watchers.auditors.clone());
+    Ok(Arc::new(Audit::new(store, read, projectors, auditors, clock.clone())?))
 }
 
 /// The HTTP components; their calls to this host's API stay in this process.

@@ -19,7 +19,7 @@ pub enum Fault {
     Version(i64),
     #[error("no such kind of trigger is served here; use trigger.http or trigger.clearfold")]
     TriggerType,
-    #[error("the kind {0:?} is unknown; use translator, decider or projector")]
+    #[error("the kind {0:?} is unknown; use translator, decider, projector or auditor")]
     Kind(String),
     #[error("the key {key:?} with the {kind}'s name is missing or not text; add it")]
     NameMissing { kind: &'static str, key: &'static str },

@@ -43,7 +43,7 @@ pub struct HttpTrigger {
 #[derive(Debug)]
 pub struct HandlerTrigger {
     pub kind: HandlerKind,
-    /// The translator's name, the decider's aggregate, or the projector's projection.
+    /// The translator's or auditor's name, the decider's aggregate, or the projector's projection.
     pub name: String,
     /// Its id among the components.
     pub component: String,
@@ -54,6 +54,7 @@ pub enum HandlerKind {
     Translator,
     Decider,
     Projector,
+    Auditor,
 }
 
 pub struct Component {
@@ -81,7 +82,7 @@ impl Manifest {
 }
 
 impl HandlerKind {
-    pub const ALL: [Self; 3] = [Self::Translator, Self::Decider, Self::Projector];
+    pub const ALL: [Self; 4] = [Self::Translator, Self::Decider, Self::Projector, Self::Auditor];
 
     /// As the manifest writes it.
     pub fn as_str(self) -> &'static str {
@@ -89,13 +90,14 @@ impl HandlerKind {
             Self::Translator => "translator",
             Self::Decider => "decider",
             Self::Projector => "projector",
+            Self::Auditor => "auditor",
         }
     }
 
     /// The key that holds the name of a handler of this kind.
     fn name_key(self) -> &'static str {
         match self {
-            Self::Translator => "name",
+            Self::Translator | Self::Auditor => "name",
             Self::Decider => "aggregate",
             Self::Projector => "projection",
         }

@@ -31,11 +31,16 @@ fn ours(environment: impl Fn(&str) -> Option<String>) -> Manifest {
 }
 
 #[test]
-fn our_own_manifest_has_the_edge_and_three_handlers() {
+fn our_own_manifest_has_the_edge_and_four_handlers() {
     let manifest = ours(|_| None);
     assert_eq!((manifest.name.as_str(), manifest.version.as_str()), ("clearfold", "0.1.0"));
     let handlers: Vec<_> = manifest.handlers.iter().map(|h| (h.kind.as_str(), h.name.as_str())).collect();
-    let expected = [("translator", "gnosis-pay"), ("decider", "authorization"), ("projector", "payments")];
+    let expected = [
+        ("translator", "gnosis-pay"),
+        ("decider", "authorization"),
+        ("projector", "payments"),
+        ("auditor", "payments"),
+    ];
     assert_eq!(handlers, expected);
     let edge = &manifest.components[&manifest.http_trigger("/edge/payments/1").expect("the edge").component];
     assert!(edge.source.is_absolute() && edge.source.ends_with("target/components/edge-payments.wasm"));

@@ -1,13 +1,13 @@
 //! How far a projection has come, one position a partition.
 
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{PgExecutor, Postgres, Transaction};
 
 use super::ProjectionError;
 use crate::database::{partition_key, signed, unsigned};
 
 /// All positions of a projection, by partition; partitions without events are at 0.
 pub(super) async fn load(
-    pool: &PgPool,
+    store: impl PgExecutor<'_>,
     projection: &str,
     partitions: u32,
 ) -> Result<Vec<u64>, ProjectionError> {
@@ -16,7 +16,7 @@ pub(super) async fn load(
         "SELECT partition, position FROM projection_checkpoints WHERE projection = $1",
         projection
     );
-    for row in rows.fetch_all(pool).await? {
+    for row in rows.fetch_all(store).await? {
         let index = usize::try_from(row.partition).unwrap_or(usize::MAX);
         if let Some(position) = positions.get_mut(index) {
             *position = unsigned(row.position)?;

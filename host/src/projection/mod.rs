@@ -3,13 +3,24 @@
 //! A batch's rows and its checkpoint commit together in the read store, so every event counts once. A projection
 //! reads events from the bus and never appends. Its tables are made from what the component declares; when the
 //! declaration changes, they are dropped and built again from the first event.
+//!
+//! Whether the rows are what the events make of them can be asked later: a [`Replay`] builds them again in memory,
+//! by the same batches, and compares them with a [`Snapshot`] of the read store. Neither writes.
 
+mod batch;
+mod cells;
 mod checkpoint;
+mod difference;
+mod replay;
 mod rows;
 mod runner;
+mod snapshot;
 mod tables;
 
+pub use difference::Difference;
+pub use replay::Replay;
 pub use runner::{Runner, RunnerSettings};
+pub use snapshot::Snapshot;
 
 use crate::bus::BusError;
 use crate::database::DatabaseError;
@@ -44,6 +55,15 @@ pub enum ProjectionError {
          log; give READ_DATABASE_URL an empty database"
     )]
     Ahead { partition: u32, position: u64, head: u64 },
+    #[error(
+        "the read store has no tables of the projection `{projection}` yet; start the host, which makes them"
+    )]
+    NotBuilt { projection: String },
+    #[error(
+        "the tables of the projection `{projection}` were made from another declaration than this component's; check \
+         with the components that the host runs"
+    )]
+    OtherTables { projection: String },
     #[error("another host runs a newer version of the projection `{projection}`; this one leaves it alone")]
     Replaced { projection: String },
     #[error(

@@ -8,11 +8,9 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Transaction};
 
 use super::ProjectionError;
+use super::cells::{Cells, cells, declared, keyed, values};
 use super::tables::{qualified, quoted, quoted_list, sql_type};
-use crate::runtime::{Change, ColumnType, Projector, Row, RowKey, Table, Value};
-
-/// A key or a row as the database's texts.
-type Cells = Vec<Option<String>>;
+use crate::runtime::{Change, ColumnType, ProjectionColumn, Projector, Row, RowKey, Table, Value};
 
 /// The existing rows among the keys that the component asked for, each once.
 pub(super) async fn fetch(
@@ -88,81 +86,6 @@ async fn execute(
     Ok(())
 }
 
-/// A change's key, and the whole row unless it is a deletion.
-fn keyed(projector: &Projector, change: Change) -> Result<((String, Cells), Option<Cells>), ProjectionError> {
-    match change {
-        Change::Delete(RowKey { table, key }) => {
-            let declared = declared(projector, "project", &table)?;
-            let key = cells(projector, "project", declared, &declared.primary_key, key)?;
-            Ok(((table, key), None))
-        }
-        Change::Upsert(Row { table, values }) => {
-            let declared = declared(projector, "project", &table)?;
-            let names: Vec<String> = declared.columns.iter().map(|column| column.name.clone()).collect();
-            let row = cells(projector, "project", declared, &names, values)?;
-            let of_key =
-                |name: &String| names.iter().position(|column| column == name).and_then(|i| row[i].clone());
-            let key = declared.primary_key.iter().map(of_key).collect();
-            Ok(((table, key), Some(row)))
-        }
-    }
-}
-
-fn declared<'a>(
-    projector: &'a Projector,
-    call: &'static str,
-    name: &str,
-) -> Result<&'a Table, ProjectionError> {
-    let table = projector.descriptor().tables.iter().find(|table| table.name == name);
-    table.ok_or_else(|| projector.nonsense(call, format!("it has no table `{name}`")).into())
-}
-
-/// Values as texts, each checked against its column.
-fn cells(
-    projector: &Projector,
-    call: &'static str,
-    table: &Table,
-    names: &[String],
-    values: Vec<Value>,
-) -> Result<Cells, ProjectionError> {
-    if values.len() != names.len() {
-        let why = format!("{} values for {} columns of `{}`", values.len(), names.len(), table.name);
-        return Err(projector.nonsense(call, why).into());
-    }
-    let cell = |(name, value): (&String, Value)| {
-        let column = table.columns.iter().find(|column| column.name == *name);
-        let fits = column.and_then(|column| text(column.type_, column.nullable, value));
-        fits.ok_or_else(|| {
-            projector.nonsense(call, format!("a wrong value for `{}.{name}`", table.name)).into()
-        })
-    };
-    names.iter().zip(values).map(cell).collect()
-}
-
-fn text(kind: ColumnType, nullable: bool, value: Value) -> Option<Option<String>> {
-    Some(Some(match (kind, value) {
-        (_, Value::Null) if nullable => return Some(None),
-        (ColumnType::Text, Value::Text(text)) if !text.contains('\0') => text,
-        (ColumnType::Integer, Value::Integer(number)) => number.to_string(),
-        (ColumnType::Numeric, Value::Numeric(digits)) if is_whole(&digits) => digits,
-        (ColumnType::Boolean, Value::Boolean(truth)) => truth.to_string(),
-        (ColumnType::Timestamp, Value::TimestampMs(ms)) => {
-            clearfold_kernel::Timestamp::from_ms(ms)?.to_string()
-        }
-        (ColumnType::Json, Value::Json(document)) => {
-            // jsonb holds no zero character, not even an escaped one.
-            serde_json::from_str::<serde_json::Value>(&document).ok()?;
-            (!document.contains(r"\u0000")).then_some(document)?
-        }
-        _ => return None,
-    }))
-}
-
-fn is_whole(digits: &str) -> bool {
-    let digits = digits.strip_prefix('-').unwrap_or(digits);
-    !digits.is_empty() && digits.len() <= 77 && digits.bytes().all(|digit| digit.is_ascii_digit())
-}
-
 /// Rows as columns, in the way that UNNEST wants them.
 fn transposed(width: usize, rows: Vec<Cells>) -> Vec<Vec<Option<String>>> {
     let mut columns = vec![Vec::with_capacity(rows.len()); width];
@@ -186,15 +109,19 @@ fn unnested(table: &Table, names: &[String]) -> (String, String) {
     (format!("UNNEST({arrays}) AS given({aliases})"), casts)
 }
 
-fn select(projection: &str, table: &Table) -> String {
-    // Times as milliseconds, all else as the text that it came from.
-    let read = |column: &crate::runtime::ProjectionColumn| match column.type_ {
+/// All columns as texts: times as milliseconds, all else as the text that it came from.
+pub(super) fn columns(table: &Table) -> String {
+    let read = |column: &ProjectionColumn| match column.type_ {
         ColumnType::Timestamp => {
             format!("(extract(epoch FROM {}) * 1000)::bigint::text", quoted(&column.name))
         }
         _ => format!("{}::text", quoted(&column.name)),
     };
-    let columns = table.columns.iter().map(read).collect::<Vec<_>>().join(", ");
+    table.columns.iter().map(read).collect::<Vec<_>>().join(", ")
+}
+
+fn select(projection: &str, table: &Table) -> String {
+    let columns = columns(table);
     let (given, casts) = unnested(table, &table.primary_key);
     format!(
         "SELECT {columns} FROM {} WHERE ({}) IN (SELECT {casts} FROM {given})",
@@ -226,25 +153,8 @@ fn delete(projection: &str, table: &Table) -> String {
     )
 }
 
-fn read_row(table: &Table, row: &PgRow) -> Result<Vec<Value>, ProjectionError> {
-    let corrupt =
-        |name: &str| sqlx::Error::ColumnDecode { index: name.to_owned(), source: "not a cell".into() };
-    let mut values = Vec::with_capacity(table.columns.len());
-    for (index, column) in table.columns.iter().enumerate() {
-        let cell: Option<String> = row.try_get(index)?;
-        let Some(cell) = cell else {
-            values.push(Value::Null);
-            continue;
-        };
-        let unreadable = || corrupt(&column.name);
-        values.push(match column.type_ {
-            ColumnType::Text => Value::Text(cell),
-            ColumnType::Integer => Value::Integer(cell.parse().map_err(|_| unreadable())?),
-            ColumnType::Numeric => Value::Numeric(cell),
-            ColumnType::Boolean => Value::Boolean(cell == "true"),
-            ColumnType::Timestamp => Value::TimestampMs(cell.parse().map_err(|_| unreadable())?),
-            ColumnType::Json => Value::Json(cell),
-        });
-    }
-    Ok(values)
+/// A row of a statement that reads [`columns`].
+pub(super) fn read_row(table: &Table, row: &PgRow) -> Result<Vec<Value>, sqlx::Error> {
+    let cells: Cells = (0..table.columns.len()).map(|index| row.try_get(index)).collect::<Result<_, _>>()?;
+    values(table, cells)
 }

@@ -10,10 +10,10 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::tables::Declaration;
-use super::{ProjectionError, checkpoint, rows};
+use super::{ProjectionError, batch, checkpoint, rows};
 use crate::bus::{Bus, StoredEvent, Subscription};
 use crate::clock::Clock;
-use crate::runtime::{Event, Projector};
+use crate::runtime::Projector;
 use crate::telemetry::chain;
 
 /// How a projection is run.
@@ -141,13 +141,8 @@ impl Runner {
         let Some(last) = events.last() else { return Ok(()) };
         let index = usize::try_from(partition).unwrap_or(usize::MAX);
         let from = self.positions.get(index).copied().unwrap_or(0);
-        let wire: Arc<[Event]> = events.iter().map(wire_event).collect();
-
-        let (projector, asked) = (Arc::clone(&self.projector), Arc::clone(&wire));
-        let keys = blocking(move || projector.keys(&asked)).await??;
-        let rows = rows::fetch(&self.pool, &self.projector, keys).await?;
-        let projector = Arc::clone(&self.projector);
-        let changes = blocking(move || projector.project(&wire, &rows)).await??;
+        let fetch = |keys| rows::fetch(&self.pool, &self.projector, keys);
+        let changes = batch::changes(&self.projector, events, fetch).await?;
 
         let mut transaction = self.pool.begin().await?;
         self.declaration.hold(&mut transaction).await?;
@@ -168,25 +163,5 @@ impl Runner {
             tracing::info!(correlation_id = %event.correlation_id, stream = event.stream, kind = event.kind, "projected");
         }
         Ok(())
-    }
-}
-
-/// Runs a component where it may be busy.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, sqlx::Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))
-}
-
-fn wire_event(event: &StoredEvent) -> Event {
-    Event {
-        partition: event.partition,
-        position: event.position,
-        stream: event.stream.clone(),
-        stream_version: event.stream_version,
-        event_id: event.event_id.to_string(),
-        correlation_id: event.correlation_id.to_string(),
-        type_: event.kind.clone(),
-        schema_version: event.schema_version,
-        recorded_at_ms: event.recorded_at.as_ms(),
-        payload: event.payload.clone(),
     }
 }

@@ -4,7 +4,7 @@
 //! all the same.
 
 use clearfold_kernel::Timestamp;
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 
 use super::ProjectionError;
 use crate::database::database_time;
@@ -83,6 +83,17 @@ impl Declaration {
         );
         inserted.execute(&mut **transaction).await?;
         Ok(())
+    }
+
+    /// Says if the tables that are there were not made from this declaration.
+    pub(super) async fn expect(&self, connection: &mut PgConnection) -> Result<(), ProjectionError> {
+        let made = sqlx::query!("SELECT version, declaration FROM projections WHERE name = $1", self.name);
+        let projection = self.name.clone();
+        match made.fetch_optional(connection).await? {
+            None => Err(ProjectionError::NotBuilt { projection }),
+            Some(made) if made.version == self.version && made.declaration == self.ddl => Ok(()),
+            Some(_) => Err(ProjectionError::OtherTables { projection }),
+        }
     }
 
     /// Keeps the tables as they were declared until the transaction ends, or says that they are others now.

@@ -1,5 +1,6 @@
 //! What every loaded handler is: a name, the digest of its bytes, and code that is ready to run.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -138,4 +139,23 @@ pub(super) fn incompatible(name: &str, cause: wasmtime::Error) -> RuntimeError {
 /// Whether a text can be a name, an id or a code: 1 to 255 bytes without control characters.
 pub(super) fn is_word(text: &str) -> bool {
     (1..=255).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// Checks a name of ours: what becomes SQL or stands in an answer may not be anything.
+pub(super) fn plain(what: &str, name: &str) -> Result<(), String> {
+    let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+    let goes_on = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if begins && goes_on && name.len() <= 63 {
+        return Ok(());
+    }
+    Err(format!("`{name}` is no name for a {what}: a-z, 0-9 and _, beginning with a letter, 63 at most"))
+}
+
+/// Checks that no name stands twice.
+pub(super) fn distinct<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    match names.into_iter().find(|name| !seen.insert(*name)) {
+        Some(name) => Err(format!("the {what} `{name}` stands twice")),
+        None => Ok(()),
+    }
 }

@@ -5,6 +5,7 @@
 //! that names it, and never more than that.
 
 mod admission;
+mod auditor;
 mod component;
 mod decider;
 pub mod edge;
@@ -14,6 +15,7 @@ mod projector;
 mod translator;
 
 pub use admission::Refused;
+pub use auditor::{AuditedEvent, Auditor, AuditorDescriptor, Invariant, Violation};
 pub use component::{ComponentId, Fault, RuntimeError};
 pub use decider::{Command, Decided, Decider, Message, Outcome, Rejection, Turn};
 pub use engine::HandlerEngine;

@@ -1,11 +1,10 @@
 //! Projectors: the `projector` world, called.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use self::bindings::ProjectorPre;
 use super::admission::World;
-use super::component::{ComponentId, Fault, Loaded, RuntimeError, incompatible};
+use super::component::{ComponentId, Fault, Loaded, RuntimeError, distinct, incompatible, plain};
 use super::engine::HandlerEngine;
 use super::limits::Guard;
 
@@ -130,22 +129,5 @@ fn check_table(table: &Table) -> Result<(), String> {
     match table.primary_key.iter().find(nullable) {
         Some(name) => Err(format!("`{}.{name}` is part of the primary key and may not be null", table.name)),
         None => distinct("key column", table.primary_key.iter()),
-    }
-}
-
-fn plain(what: &str, name: &str) -> Result<(), String> {
-    let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-    let goes_on = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if begins && goes_on && name.len() <= 63 {
-        return Ok(());
-    }
-    Err(format!("`{name}` is no name for a {what}: a-z, 0-9 and _, beginning with a letter, 63 at most"))
-}
-
-fn distinct<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<(), String> {
-    let mut seen = BTreeSet::new();
-    match names.into_iter().find(|name| !seen.insert(*name)) {
-        Some(name) => Err(format!("the {what} `{name}` stands twice")),
-        None => Ok(()),
     }
 }
