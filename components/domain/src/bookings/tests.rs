@@ -1,3 +1,5 @@
+//! What each event of a payment asks of its account and of its card.
+
 use clearfold_kernel::Message;
 use serde_json::{Value, json};
 

@@ -1,29 +1,12 @@
-//! What can have happened. `at` is the host's clock when it was decided, `occurred_at` what the network or the block
+//! What can have happened between us and the card network. `at` is the host's clock when it was decided, `occurred_at` what the network or the block
 //! says.
 
-use clearfold_kernel::{Address, Amount, Asset, ChainSource, ExternalId, Hash, Minor, MoneyError, Timestamp};
+use clearfold_kernel::{Address, Amount, Asset, ChainSource, ExternalId, Minor, MoneyError, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    DisputeOutcome, DisputeReason, DisputeStage, Extent, Part, Parties, RefundOrigin, ReversalCause,
-};
+use super::{Extent, Part, Parties, RefundOrigin, ReversalCause};
 use crate::network::{Merchant, Network, Presented, Residue};
 use crate::policy::DeclineReason;
-
-/// An event of one payment: whose it is, and what happened.
-macro_rules! event {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-        pub struct $name {
-            /// Whose payment it is.
-            #[serde(flatten)]
-            pub parties: Parties,
-            $($(#[$field_doc])* pub $field: $type),*
-        }
-    };
-}
 
 /// The account paid, on chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -370,131 +353,10 @@ event! {
 }
 
 event! {
-    /// The transaction that pulls the money was sent.
-    FundingSubmitted {
-        /// Its hash.
-        transaction_hash: Hash,
-        /// The observer's time.
-        occurred_at: Timestamp,
-    }
-}
-
-event! {
-    /// The transaction that pulls the money is in a block.
-    FundingIncluded {
-        /// What it pulled.
-        amount: Amount,
-        /// The transfer's log.
-        source: ChainSource,
-        /// The block's time.
-        occurred_at: Timestamp,
-    }
-}
-
-event! {
-    /// The block of the transaction that pulls the money is final.
-    FundingFinalized {
-        /// What it pulled.
-        amount: Amount,
-        /// The transfer's log.
-        source: ChainSource,
-        /// The observer's time.
-        occurred_at: Timestamp,
-    }
-}
-
-event! {
-    /// The transaction that pulls the money failed.
-    FundingReverted {
-        /// Its hash.
-        transaction_hash: Hash,
-        /// The block's time.
-        occurred_at: Timestamp,
-    }
-}
-
-event! {
-    /// The transaction that pulls the money was never mined.
-    FundingDropped {
-        /// Its hash.
-        transaction_hash: Hash,
-        /// The observer's time.
-        occurred_at: Timestamp,
-    }
-}
-
-event! {
-    /// The block of the transaction that pulls the money is no longer on the chain. The hold stays; the same is sent
-    /// again, with the same salt.
-    FundingReorged {
-        /// What it had pulled.
-        amount: Amount,
-        /// The transfer's log as it was.
-        source: ChainSource,
-        /// The observer's time.
-        occurred_at: Timestamp,
-    }
-}
-
-event! {
     /// A rule would have refused the payment, had anybody asked.
     PaymentFlagged {
         /// Which one.
         reason: DeclineReason,
-        /// When it was accepted.
-        at: Timestamp,
-    }
-}
-
-event! {
-    /// The customer disputes the payment, or a part of it.
-    DisputeOpened {
-        /// Our id of the dispute.
-        dispute_id: ExternalId,
-        /// How much.
-        amount: Amount,
-        /// Why.
-        reason: DisputeReason,
-        /// When it was accepted.
-        at: Timestamp,
-    }
-}
-
-event! {
-    /// The dispute went a step further.
-    DisputeAdvanced {
-        /// Our id of the dispute.
-        dispute_id: ExternalId,
-        /// The stage that it is in now.
-        stage: DisputeStage,
-        /// When it was accepted.
-        at: Timestamp,
-    }
-}
-
-event! {
-    /// The customer has the disputed money until it is decided who keeps it.
-    ProvisionalCreditGranted {
-        /// Our id of the dispute.
-        dispute_id: ExternalId,
-        /// How much.
-        amount: Amount,
-        /// When it was accepted.
-        at: Timestamp,
-    }
-}
-
-event! {
-    /// The dispute is decided.
-    DisputeResolved {
-        /// Our id of the dispute.
-        dispute_id: ExternalId,
-        /// For whom.
-        outcome: DisputeOutcome,
-        /// How much was disputed.
-        amount: Amount,
-        /// Whether the customer had the money already.
-        provisional_credit: bool,
         /// When it was accepted.
         at: Timestamp,
     }

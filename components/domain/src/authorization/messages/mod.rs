@@ -1,13 +1,32 @@
 //! What can be asked of a payment, and what can have happened to it.
 
+/// An event of one payment: whose it is, and what happened.
+macro_rules! event {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        pub struct $name {
+            /// Whose payment it is.
+            #[serde(flatten)]
+            pub parties: Parties,
+            $($(#[$field_doc])* pub $field: $type),*
+        }
+    };
+}
+
 mod commands;
+mod dispute;
 mod events;
+mod funding;
 
 use clearfold_kernel::{Address, ChainSource, ExternalId, Hash, messages};
 use serde::{Deserialize, Serialize};
 
 pub use commands::*;
+pub use dispute::*;
 pub use events::*;
+pub use funding::*;
 
 use super::superseded::{
     ClearingPostedV1, ClearingPostedV2, PresentClearingV1, RecordRefundV1, RefundUnlinkedV1,
