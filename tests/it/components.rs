@@ -8,10 +8,17 @@ use clearfold_tests::{Environment, broken_component};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-const HANDLERS: [(&str, &str); 4] = [
+const HANDLERS: [(&str, &str); 11] = [
     ("translator-gnosis-pay", "clearfold:handlers/translation@0.1.0"),
+    ("decider-account", "clearfold:handlers/decision@0.1.0"),
     ("decider-authorization", "clearfold:handlers/decision@0.1.0"),
+    ("decider-card", "clearfold:handlers/decision@0.1.0"),
     ("projector-payments", "clearfold:handlers/projection@0.1.0"),
+    ("projector-merchants", "clearfold:handlers/projection@0.1.0"),
+    ("projector-disputes", "clearfold:handlers/projection@0.1.0"),
+    ("projector-balances", "clearfold:handlers/projection@0.1.0"),
+    ("projector-card-usage", "clearfold:handlers/projection@0.1.0"),
+    ("projector-settlement", "clearfold:handlers/projection@0.1.0"),
     ("auditor-payments", "clearfold:handlers/audit@0.1.0"),
 ];
 

@@ -106,7 +106,7 @@ impl Host {
 
     /// Waits for the line that says where the host listens.
     async fn ready(&mut self, begin: usize) -> Result<()> {
-        for _ in 0..600 {
+        for _ in 0..2400 {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the host ended with {status}:\n{}", self.log()?);
             }

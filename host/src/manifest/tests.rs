@@ -31,14 +31,21 @@ fn ours(environment: impl Fn(&str) -> Option<String>) -> Manifest {
 }
 
 #[test]
-fn our_own_manifest_has_the_edge_and_four_handlers() {
+fn our_own_manifest_has_the_edge_and_every_handler() {
     let manifest = ours(|_| None);
     assert_eq!((manifest.name.as_str(), manifest.version.as_str()), ("clearfold", "0.1.0"));
     let handlers: Vec<_> = manifest.handlers.iter().map(|h| (h.kind.as_str(), h.name.as_str())).collect();
     let expected = [
         ("translator", "gnosis-pay"),
+        ("decider", "account"),
         ("decider", "authorization"),
+        ("decider", "card"),
         ("projector", "payments"),
+        ("projector", "merchants"),
+        ("projector", "disputes"),
+        ("projector", "balances"),
+        ("projector", "card_usage"),
+        ("projector", "settlement"),
         ("auditor", "payments"),
     ];
     assert_eq!(handlers, expected);

@@ -7,7 +7,9 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
+use wasmtime::{
+    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+};
 
 use super::{Limits, RuntimeError};
 
@@ -69,6 +71,13 @@ impl Drop for HandlerEngine {
     }
 }
 
+/// Where compiled components are kept between two starts, by their bytes and the engine's settings. It is safe to lose:
+/// without it a start takes seconds longer.
+fn compiled_before() -> Option<Cache> {
+    let cache = Cache::new(CacheConfig::new());
+    cache.inspect_err(|error| tracing::warn!(%error, "components are compiled at every start")).ok()
+}
+
 fn config(limits: Limits) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(MAX_INSTANCES)
@@ -88,6 +97,7 @@ fn config(limits: Limits) -> Config {
         .consume_fuel(true)
         .epoch_interruption(true)
         .max_wasm_stack(limits.stack_bytes)
+        .cache(compiled_before())
         // Bit for bit the same result on every machine.
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true);
