@@ -174,7 +174,7 @@ fn post(state: &State, payment: &Payment, claim: &PresentClearing, residue: Resi
         reference: claim.reference.clone(),
         occurred_at: claim.occurred_at,
     })];
-    events.extend(over_captured(payment, claim, beyond_hold));
+    events.extend(over_captured(state, payment, claim, beyond_hold));
     if matches!(payment.status, Status::Expired | Status::ClearedLate) {
         let (parties, clearing_id) = (payment.parties.clone(), claim.clearing_id.clone());
         events.push(Event::LatePresented(LatePresented { parties, clearing_id }));
@@ -198,20 +198,28 @@ fn is_last(state: &State, part: Part) -> bool {
     }
 }
 
-/// What was authorized and not given back is the measure; that its hold has expired takes nothing from it.
-fn over_captured(payment: &Payment, claim: &PresentClearing, beyond_hold: Minor) -> Option<Event> {
+/// What was authorized and not given back is the measure; that its hold has expired takes nothing from it. What was
+/// posted beside the authorization is not held against it.
+fn over_captured(
+    state: &State,
+    payment: &Payment,
+    claim: &PresentClearing,
+    beyond_hold: Minor,
+) -> Option<Event> {
     if beyond_hold == Minor::ZERO {
         return None;
     }
     let totals = &payment.totals;
     let due = totals.authorized.minus(totals.reversed).unwrap_or(Minor::ZERO);
-    let excess = sum(totals.captured(), claim.amount.minor).minus(due).ok()?;
+    let posted = state.clearings.values().filter(|known| known.fate == ClearingFate::Posted);
+    let claimed = posted.fold(claim.amount.minor, |claimed, known| sum(claimed, known.claimed));
+    let excess = claimed.minus(due).ok()?;
     (excess > Minor::ZERO).then(|| {
         Event::OverCaptured(OverCaptured {
             parties: payment.parties.clone(),
             clearing_id: claim.clearing_id.clone(),
             excess: payment.amount(excess),
-            flagged: !over_capture::tolerates(payment.category, totals.authorized, excess),
+            flagged: !over_capture::tolerates(payment.category, due, excess),
         })
     })
 }

@@ -53,7 +53,7 @@ fn link(state: &State, payment: &Payment, refund: &RecordRefund, context: &Comma
     let refundable = refundable(payment);
     if refund.amount.minor > refundable {
         let detail = format!(
-            "of what the merchant got, {} can still come back; record the rest as a refund of its own",
+            "of what the merchant got, {} can still come back; record it as a refund of its own",
             payment.amount(refundable)
         );
         return Err(Rejection::new("refund_exceeds_captured", detail));

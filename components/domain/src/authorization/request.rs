@@ -24,10 +24,12 @@ pub(super) fn request(state: &State, request: &RequestAuthorization, context: &C
             state.unheard(&request.message_id)?;
             Ok(vec![Event::AuthorizationRequested(of_command(request, context.accepted_at))])
         }
-        Subject::Payment(payment) => match &payment.entry {
-            Entry::Requested(known) if known.message_id == request.message_id => {
-                let given = of_command(request, known.at);
-                checks::repeated(request.message_id.as_str(), known.as_ref(), &given)?;
+        Subject::Payment(payment) => match payment.entry.request() {
+            Some(known) if known.message_id == request.message_id => {
+                // The table of intervals may have changed since; the message has not.
+                let hold_interval_s = known.hold_interval_s;
+                let given = AuthorizationRequested { hold_interval_s, ..of_command(request, known.at) };
+                checks::repeated(request.message_id.as_str(), known, &given)?;
                 Ok(Vec::new())
             }
             _ => Err(checks::identity_conflict(context)),

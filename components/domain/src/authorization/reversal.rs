@@ -107,7 +107,8 @@ pub(super) fn reversed(state: &mut State, event: &AuthorizationReversed) {
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.reversed = sum(payment.totals.reversed, event.released.minor);
     if event.full {
-        let unclaimed = payment.totals.captured() == Minor::ZERO;
+        // What was posted beside the authorization is no claim to it.
+        let unclaimed = payment.totals.cleared == Minor::ZERO;
         payment.status = if unclaimed { Status::Reversed } else { Status::Cleared };
     }
     remember(state, event.message_id.clone(), event.extent, ReversalFate::Done);

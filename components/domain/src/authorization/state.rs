@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::clearing::Clearing;
 use super::dispute::Dispute;
 use super::funding::Funding;
-use super::messages::{AuthorizationRequested, Event, Parties};
+use super::messages::{AdviceRecorded, AuthorizationRequested, Event, Parties};
 use super::reversal::Reversal;
 use super::{
     advice, clearing, dispute, expiry, flag, force_post, funding, increment, refund, request, reversal, swipe,
@@ -94,13 +94,34 @@ pub enum Entry {
     },
     /// A stand-in approved it.
     Advised {
-        /// The message.
-        message_id: ExternalId,
-        /// What was approved.
-        minor: Minor,
+        /// What it said.
+        advice: Box<AdviceRecorded>,
+        /// What the network had asked us before, if it had.
+        requested: Option<Box<AuthorizationRequested>>,
     },
     /// The network posted without asking.
     Forced,
+}
+
+impl Entry {
+    /// What the network asked us, if it did.
+    #[must_use]
+    pub fn request(&self) -> Option<&AuthorizationRequested> {
+        match self {
+            Self::Requested(request) => Some(request),
+            Self::Advised { requested, .. } => requested.as_deref(),
+            Self::Swiped { .. } | Self::Forced => None,
+        }
+    }
+
+    /// What a stand-in approved, if one did.
+    #[must_use]
+    pub fn advice(&self) -> Option<&AdviceRecorded> {
+        match self {
+            Self::Advised { advice, .. } => Some(advice),
+            Self::Requested(_) | Self::Swiped { .. } | Self::Forced => None,
+        }
+    }
 }
 
 /// How far a payment has come with the network.
@@ -217,13 +238,13 @@ impl State {
 
     /// The id of a message is its own: what came under it before, as another kind of message, is not repeated by it.
     pub(super) fn unheard(&self, message_id: &ExternalId) -> Result<(), Rejection> {
-        let is_first = self.payment().is_some_and(|payment| match &payment.entry {
-            Entry::Requested(request) => request.message_id == *message_id,
-            Entry::Advised { message_id: advised, .. } => advised == message_id,
-            Entry::Swiped { .. } | Entry::Forced => false,
-        });
-        let is_heard =
-            is_first || self.increments.contains_key(message_id) || self.reversals.contains_key(message_id);
+        let entry = self.payment().map(|payment| &payment.entry);
+        let is_request = entry.and_then(Entry::request).is_some_and(|known| known.message_id == *message_id);
+        let is_advice = entry.and_then(Entry::advice).is_some_and(|known| known.message_id == *message_id);
+        let is_heard = is_request
+            || is_advice
+            || self.increments.contains_key(message_id)
+            || self.reversals.contains_key(message_id);
         checks::repeated(message_id.as_str(), &false, &is_heard)
     }
 

@@ -87,7 +87,7 @@ fn posted(authorization_id: &ExternalId, clearing_id: &ExternalId, amount: &Amou
 fn first(payment: &Payment) -> Option<&ExternalId> {
     match &payment.entry {
         Entry::Requested(request) => Some(&request.message_id),
-        Entry::Advised { message_id, .. } => Some(message_id),
+        Entry::Advised { advice, .. } => Some(&advice.message_id),
         Entry::Swiped { .. } | Entry::Forced => None,
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn payment(known: Option<Payment>, seen: &Seen<'_, Event>) -> Result<
         (Event::SwipeRecorded(event), _) => swiped(seen, event),
         (Event::AuthorizationRequested(event), _) => Ok(requested(seen, event)),
         (Event::AdviceRecorded(event), None) => Ok(advised(seen, event)),
-        (Event::AdviceRecorded(event), Some(known)) => Ok(promised(&known, advised(seen, event))),
+        (Event::AdviceRecorded(event), Some(known)) => promised(&known, advised(seen, event)),
         (Event::ForcePosted(event), None) => Ok(forced(seen, event)),
         (_, Some(payment)) => Ok(payment),
         (_, None) => Err(Misfit::Missing(Payment::TABLE)),
@@ -54,18 +54,24 @@ fn advised(seen: &Seen<'_, Event>, event: &AdviceRecorded) -> Payment {
 
 /// What the stand-in promised takes the place of our own decision, in the same payment. Money that was seen on chain
 /// meanwhile stays where it is.
-fn promised(known: &Payment, advised: Payment) -> Payment {
+fn promised(known: &Payment, advised: Payment) -> Result<Payment, Misfit> {
     let (funding, funding_transaction_hash) = match known.funding {
         Funding::None => (advised.funding, None),
         seen => (seen, known.funding_transaction_hash),
     };
-    Payment {
+    Ok(Payment {
         requested_minor: known.requested_minor,
+        authorized_minor: known.authorized_minor.plus(advised.authorized_minor)?,
+        reversed_minor: known.reversed_minor,
+        against_hold_minor: known.against_hold_minor,
+        beyond_hold_minor: known.beyond_hold_minor,
+        cleared_minor: known.cleared_minor,
+        refunded_minor: known.refunded_minor,
         funding,
         funding_transaction_hash,
         occurred_at: known.occurred_at,
         ..advised
-    }
+    })
 }
 
 fn forced(seen: &Seen<'_, Event>, event: &ForcePosted) -> Payment {

@@ -2,7 +2,6 @@
 
 use clearfold_kernel::{Minor, Timestamp};
 
-use super::clearing::is_claimed;
 use super::status::{Funding, Status};
 use super::tables::Payment;
 use crate::authorization::{AuthorizationExpired, AuthorizationReversed, HoldIncreased};
@@ -28,7 +27,8 @@ pub(super) fn increased(payment: &mut Payment, event: &HoldIncreased) -> Result<
 pub(super) fn reversed(payment: &mut Payment, event: &AuthorizationReversed) -> Result<(), Misfit> {
     payment.reversed_minor = payment.reversed_minor.plus(event.released.minor)?;
     if event.full {
-        payment.status = if is_claimed(payment) { Status::Cleared } else { Status::Reversed };
+        let unclaimed = payment.against_hold_minor == Minor::ZERO;
+        payment.status = if unclaimed { Status::Reversed } else { Status::Cleared };
     }
     Ok(())
 }

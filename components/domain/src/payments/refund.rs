@@ -16,8 +16,10 @@ pub(super) fn row(seen: &Seen<'_, Event>) -> Result<Option<Refund>, Misfit> {
         _ => return Ok(None),
     };
     let stream = seen.id.to_owned();
+    // No stream's id has a slash.
+    let linked_id = || format!("{stream}/{}", seen.recorded.stream_version);
     let mut refund = Refund {
-        id: if is_linked { format!("{stream}-{}", seen.recorded.stream_version) } else { stream.clone() },
+        id: if is_linked { linked_id() } else { stream.clone() },
         payment_id: is_linked.then_some(stream),
         account: parties.account,
         card_id: parties.card_id.clone(),

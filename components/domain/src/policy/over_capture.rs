@@ -37,7 +37,8 @@ pub fn percent(category: Option<MerchantCategory>) -> u8 {
     known.map_or(0, |tolerance| tolerance.percent)
 }
 
-/// Whether clearings may exceed an authorized amount by that much without a flag. Exact: nothing is rounded.
+/// Whether clearings may exceed what was authorized and not given back by that much without a flag. Exact: nothing is
+/// rounded.
 #[must_use]
 pub fn tolerates(category: Option<MerchantCategory>, authorized: Minor, excess: Minor) -> bool {
     // Amounts are below 2^128: the products fit 256 bits, here as a pair of halves.
