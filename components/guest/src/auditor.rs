@@ -46,15 +46,23 @@ impl<N: Named + 'static, A: Auditor + 'static> wit::Guest for Component<N, A> {
         wit::Descriptor { name: N::NAME.to_owned(), invariants }
     }
 
-    fn audit(account: String, events: Vec<wit::Event>) -> Result<Vec<wit::Violation>, String> {
+    fn audit(
+        account: String,
+        checked_at_ms: u64,
+        events: Vec<wit::Event>,
+    ) -> Result<Vec<wit::Violation>, String> {
+        let checked_at = timestamp(checked_at_ms)?;
         let events: Vec<RecordedEvent> = events.into_iter().map(recorded).collect::<Result<_, _>>()?;
-        Ok(A::audit(&account, &events)?.into_iter().map(violation).collect())
+        Ok(A::audit(&account, checked_at, &events)?.into_iter().map(violation).collect())
     }
 }
 
+fn timestamp(ms: u64) -> Result<Timestamp, String> {
+    Timestamp::from_ms(ms).ok_or_else(|| format!("no time: {ms} ms"))
+}
+
 fn recorded(event: wit::Event) -> Result<RecordedEvent, String> {
-    let recorded_at = Timestamp::from_ms(event.recorded_at_ms)
-        .ok_or_else(|| format!("no time: {} ms", event.recorded_at_ms))?;
+    let recorded_at = timestamp(event.recorded_at_ms)?;
     Ok(RecordedEvent {
         partition: event.partition,
         position: event.position,

@@ -1,15 +1,20 @@
 //! The shape of an audit: everything that happened to one account, held against the invariants.
 
-use crate::RecordedEvent;
+use crate::{RecordedEvent, Timestamp};
 
 /// Says which invariants a log breaks. It folds the events again and trusts no figure that somebody stored.
 pub trait Auditor {
     /// The invariants that it holds a log to.
     fn describe() -> Vec<Invariant>;
 
-    /// What is broken in all that happened to one account: the events of all its streams, in the log's order. Fails if
-    /// an event cannot be read.
-    fn audit(account: &str, events: &[RecordedEvent]) -> Result<Vec<Violation>, String>;
+    /// What is broken in all that happened to one account: the events of all its streams, in the log's order. The time
+    /// is the check's, by the clock that stamps the events: it says what cannot be on its way any more. Fails if an
+    /// event cannot be read.
+    fn audit(
+        account: &str,
+        checked_at: Timestamp,
+        events: &[RecordedEvent],
+    ) -> Result<Vec<Violation>, String>;
 }
 
 /// Something that holds always.

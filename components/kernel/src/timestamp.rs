@@ -15,7 +15,7 @@ use time::format_description::well_known::Rfc3339;
 pub struct InvalidTimestamp(String);
 
 /// Milliseconds since 1970-01-01T00:00:00Z. In JSON an RFC 3339 text: `2026-11-22T10:15:30.000Z`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Timestamp(u64);
 

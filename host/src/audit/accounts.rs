@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use clearfold_kernel::Timestamp;
+
 use super::findings::Findings;
 use super::invariants::EVENT_IDS_UNIQUE;
 use super::{AuditError, OnProgress, Progress, Scope};
@@ -18,6 +20,12 @@ use crate::telemetry::chain;
 const MAX_EVENTS: u64 = 10_000;
 /// Their payloads together.
 const MAX_PAYLOAD_BYTES: usize = 8 << 20;
+
+/// Who audits, and the time of the check.
+pub(super) struct Auditing<'a> {
+    pub auditors: &'a [Arc<Auditor>],
+    pub checked_at: Timestamp,
+}
 
 /// How much was audited.
 pub(super) struct Audited {
@@ -37,7 +45,7 @@ struct Account {
 /// Audits the accounts of these partitions, each up to the partition's head.
 pub(super) async fn check(
     store: &EventStore,
-    auditors: &[Arc<Auditor>],
+    auditing: &Auditing<'_>,
     extent: &[(u32, u64)],
     scope: &Scope,
     findings: &mut Findings,
@@ -48,7 +56,7 @@ pub(super) async fn check(
     for (partition, head) in extent.iter().copied() {
         for account in in_partition(store, partition, scope).await? {
             on_progress(&Progress { at: "events of accounts", done: audited.events, total });
-            let Some(events) = audit(store, auditors, head, &account, findings).await? else { continue };
+            let Some(events) = audit(store, auditing, head, &account, findings).await? else { continue };
             audited.accounts = audited.accounts.saturating_add(1);
             audited.events = audited.events.saturating_add(events);
         }
@@ -93,7 +101,7 @@ async fn in_partition(store: &EventStore, partition: u32, scope: &Scope) -> Resu
 /// Audits an account up to its partition's head, and gives the number of its events; None: it was left out.
 async fn audit(
     store: &EventStore,
-    auditors: &[Arc<Auditor>],
+    auditing: &Auditing<'_>,
     head: u64,
     account: &Account,
     findings: &mut Findings,
@@ -118,8 +126,8 @@ async fn audit(
     }
     let wire: Arc<[AuditedEvent]> = events.iter().map(wire_event).collect();
     let mut complete = true;
-    for auditor in auditors {
-        match by(auditor, &account.id, &wire).await? {
+    for auditor in auditing.auditors {
+        match by(auditor, auditing.checked_at, &account.id, &wire).await? {
             Ok(found) => {
                 for violation in found {
                     findings.violation(&violation.invariant, violation.detail, violation.streams);
@@ -137,11 +145,12 @@ async fn audit(
 /// Calls a component where it may be busy.
 async fn by(
     auditor: &Arc<Auditor>,
+    checked_at: Timestamp,
     account: &str,
     events: &Arc<[AuditedEvent]>,
 ) -> Result<Result<Vec<crate::runtime::Violation>, Fault>, AuditError> {
     let (auditor, account, events) = (Arc::clone(auditor), account.to_owned(), Arc::clone(events));
-    Ok(tokio::task::spawn_blocking(move || auditor.audit(&account, &events)).await?)
+    Ok(tokio::task::spawn_blocking(move || auditor.audit(&account, checked_at, &events)).await?)
 }
 
 fn too_large(what: &str) -> String {
@@ -176,7 +185,6 @@ fn wire_event(event: &StoredEvent) -> AuditedEvent {
 
 #[cfg(test)]
 mod tests {
-    use clearfold_kernel::Timestamp;
     use uuid::Uuid;
 
     use super::*;

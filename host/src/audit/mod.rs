@@ -119,8 +119,9 @@ impl Audit {
         };
         let mut findings = Findings::new(scope, &self.auditors);
         log::check(&self.store, &extent, scope, &mut findings, on_progress).await?;
+        let auditing = accounts::Auditing { auditors: &self.auditors, checked_at };
         let audited =
-            accounts::check(&self.store, &self.auditors, &extent, scope, &mut findings, on_progress).await?;
+            accounts::check(&self.store, &auditing, &extent, scope, &mut findings, on_progress).await?;
         if *scope == Scope::Everything {
             for projector in &self.projectors {
                 read_store::check(&self.store, &self.read_pool, projector, &mut findings, on_progress)

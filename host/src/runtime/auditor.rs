@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use clearfold_kernel::Timestamp;
+
 use self::bindings::AuditorPre;
 use super::admission::World;
 use super::component::{ComponentId, Fault, Loaded, RuntimeError, distinct, incompatible, plain};
@@ -57,11 +59,17 @@ impl Auditor {
         &self.descriptor
     }
 
-    /// What is broken in all that happened to one account.
-    pub fn audit(&self, account: &str, events: &[AuditedEvent]) -> Result<Vec<Violation>, Fault> {
+    /// What is broken in all that happened to one account, at the time of the check.
+    pub fn audit(
+        &self,
+        account: &str,
+        checked_at: Timestamp,
+        events: &[AuditedEvent],
+    ) -> Result<Vec<Violation>, Fault> {
         let found = self.loaded.call("audit", |mut store| {
             let instance = self.pre.instantiate(&mut store)?;
-            instance.clearfold_handlers_audit().call_audit(&mut store, account, events)
+            let audit = instance.clearfold_handlers_audit();
+            audit.call_audit(&mut store, account, checked_at.as_ms(), events)
         })?;
         let found = found.map_err(|why| self.loaded.failed("audit", why))?;
         match unknown(&self.descriptor, &found) {

@@ -1,8 +1,11 @@
 //! Disputes: a provisional credit comes out of suspense, and the outcome says who pays for it.
 //!
-//! A dispute is over one amount, has at most one provisional credit and one outcome.
+//! A dispute is over one amount, has at most one provisional credit and one outcome. Its id is its payment's own
+//! matter, so what is known of it is known by the payment's id as well.
 
-use clearfold_kernel::{Rejection, Timestamp};
+use std::fmt::Display;
+
+use clearfold_kernel::{ExternalId, Rejection, Timestamp};
 
 use super::identity::{Identity, Kind};
 use super::ledger::LedgerAccount::{Customer, Settlement, Suspense};
@@ -26,6 +29,7 @@ impl Rule for BookDispute {
         };
         Ok(Event::DisputeBooked(DisputeBooked {
             account: books.address,
+            hold_id: self.hold_id.clone(),
             dispute_id: self.dispute_id.clone(),
             step: self.step,
             amount: self.amount.clone(),
@@ -35,7 +39,7 @@ impl Rule for BookDispute {
     }
 
     fn check(&self, books: &Books) -> Result<(), Rejection> {
-        if let Some(disputed) = books.disputed.get(&self.dispute_id) {
+        if let Some(disputed) = books.disputed.get(&self.key()) {
             checks::repeated(self.dispute_id.as_str(), disputed, &self.amount)?;
         }
         if self.step == DisputeStep::Provisional && self.has(books, Kind::DisputeOutcome) {
@@ -47,13 +51,29 @@ impl Rule for BookDispute {
 }
 
 impl BookDispute {
-    fn has(&self, books: &Books, kind: Kind) -> bool {
-        books.acts.contains(&Identity::new(kind, &self.dispute_id))
+    fn key(&self) -> String {
+        dispute_key(&self.hold_id, &self.dispute_id)
     }
+
+    fn has(&self, books: &Books, kind: Kind) -> bool {
+        books.acts.contains(&Identity::new(kind, &self.key()))
+    }
+}
+
+impl DisputeBooked {
+    /// What tells the dispute apart from all others of the account.
+    pub(crate) fn key(&self) -> String {
+        dispute_key(&self.hold_id, &self.dispute_id)
+    }
+}
+
+/// What tells a payment's dispute apart from all others of the account.
+pub(crate) fn dispute_key(hold_id: &(impl Display + ?Sized), dispute_id: &ExternalId) -> String {
+    format!("{hold_id}/{dispute_id}")
 }
 
 impl Books {
     pub(super) fn dispute_booked(&mut self, event: &DisputeBooked) {
-        self.disputed.insert(event.dispute_id.clone(), event.amount.clone());
+        self.disputed.insert(event.key(), event.amount.clone());
     }
 }

@@ -99,10 +99,8 @@ impl Event {
             Self::ClearingSuspended(event) => Identity::new(Kind::Clearing, &event.clearing_id),
             Self::SuspenseResolved(event) => Identity::new(Kind::Resolution, &event.clearing_id),
             Self::DisputeBooked(event) => match event.step {
-                DisputeStep::Provisional => Identity::new(Kind::ProvisionalCredit, &event.dispute_id),
-                DisputeStep::Won | DisputeStep::Lost => {
-                    Identity::new(Kind::DisputeOutcome, &event.dispute_id)
-                }
+                DisputeStep::Provisional => Identity::new(Kind::ProvisionalCredit, &event.key()),
+                DisputeStep::Won | DisputeStep::Lost => Identity::new(Kind::DisputeOutcome, &event.key()),
             },
             Self::ReceivableBooked(event) => Identity::new(Kind::Receivable, &event.receivable_id),
             Self::ReceivableRecovered(event) => Identity::new(Kind::Recovery, &event.recovery_id),

@@ -154,6 +154,7 @@ examples! {
         &[("settlement", "customer", "2170000000000000000"), ("safe", "hold", "2170000000000000000")],
     );
     BookDispute => json!({
+        "hold_id": "auth-1",
         "dispute_id": "dsp-1",
         "step": "provisional",
         "amount": euro("9000000000000000000"),

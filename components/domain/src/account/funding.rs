@@ -1,7 +1,8 @@
 //! Funding: an authorization's money on its way from the Safe to the hold account, leg by leg.
 //!
 //! A leg is a log. Until its block is final it is in transit; a leg that was reorganized away goes back to the Safe,
-//! and the payment's next attempt is a leg of its own. The hold on the balance is not touched by any of it.
+//! and the payment's next attempt is a leg of its own, unless the chain returns to the same block: then it is this leg
+//! again. The hold on the balance is not touched by any of it.
 
 use clearfold_kernel::{Amount, ExternalId, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -57,7 +58,7 @@ impl Rule for BookFunding {
                 Err(Rejection::new("funding_final", format!("the log {log} is final; nothing takes it back")))
             }
             None if books.acts.contains(&Identity::new(Kind::Reorg, &log)) => {
-                let detail = format!("the log {log} was reorganized away; a new attempt has another one");
+                let detail = format!("the log {log} was reorganized away, and has not come back");
                 Err(Rejection::new("funding_reorged", detail))
             }
             None => Err(not_found("funding", &self.source)),

@@ -1,4 +1,7 @@
 //! Everything acts once: the ids under which something happened, and what was said under them.
+//!
+//! A log whose block was reorganized away is unseen again, for the chain may return to that very block. It then says
+//! what it said before. A late duplicate cannot be told from such a return: the chain reader sends each in order, once.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +17,7 @@ use crate::checks;
 pub(super) enum Kind {
     /// A log: it is a deposit or a refund or something else, but never two of them.
     Log,
-    /// The log's block was reorganized away.
+    /// The log's block was reorganized away, and has not come back.
     Reorg,
     /// The log's block became final.
     Finality,
@@ -84,20 +87,28 @@ pub(super) struct Acts(BTreeMap<Kind, BTreeMap<String, Fingerprint>>);
 impl Acts {
     /// Whether something happened under that id.
     pub(super) fn contains(&self, identity: &Identity) -> bool {
-        self.get(identity).is_some()
+        self.get(identity).is_some() && !self.is_away(identity)
     }
 
     /// Whether this has happened. That something else has, under one of the ids, is refused.
     pub(super) fn has_done(&self, identities: &[Identity], said: &Fingerprint) -> Result<bool, Rejection> {
-        let mut known =
-            identities.iter().filter_map(|identity| Some((identity, self.get(identity)?))).peekable();
-        let is_known = known.peek().is_some();
+        let mut known = identities.iter().filter_map(|identity| Some((identity, self.get(identity)?)));
         known.try_for_each(|(identity, before)| checks::repeated(&identity.id, before, said))?;
-        Ok(is_known)
+        Ok(identities.iter().any(|identity| self.contains(identity)))
     }
 
     pub(super) fn insert(&mut self, identity: Identity, said: Fingerprint) {
+        if identity.kind == Kind::Log
+            && let Some(away) = self.0.get_mut(&Kind::Reorg)
+        {
+            away.remove(&identity.id);
+        }
         self.0.entry(identity.kind).or_default().insert(identity.id, said);
+    }
+
+    fn is_away(&self, identity: &Identity) -> bool {
+        let away = self.0.get(&Kind::Reorg);
+        identity.kind == Kind::Log && away.is_some_and(|away| away.contains_key(&identity.id))
     }
 
     fn get(&self, identity: &Identity) -> Option<&Fingerprint> {

@@ -50,6 +50,7 @@ mod settlement;
 mod state;
 mod suspense;
 
+pub(crate) use dispute::dispute_key;
 pub use ledger::{Balance, Book, Ledger, LedgerAccount, Net, Side, Transfer};
 pub use messages::*;
 pub use state::State;
@@ -64,7 +65,7 @@ pub struct Account;
 
 impl Decider for Account {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
 
     type State = State;
     type Command = Command;

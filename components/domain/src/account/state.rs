@@ -38,7 +38,8 @@ pub struct Books {
     /// Funding in transit.
     pub(super) legs: BTreeMap<LogId, Leg>,
     pub(super) suspended: BTreeMap<ExternalId, Amount>,
-    pub(super) disputed: BTreeMap<ExternalId, Amount>,
+    /// By payment and dispute.
+    pub(super) disputed: BTreeMap<String, Amount>,
     /// What is still owed of each receivable.
     pub(super) owed: BTreeMap<ExternalId, Amount>,
     pub(super) acts: Acts,

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Only the chain says what happened. A reorganization takes nothing from the hold: the same is sent again, with the
-//! same salt, so it cannot pull twice.
+//! same salt, so it cannot pull twice. The chain may also return to the very block that it left, and the log is there
+//! again. A late duplicate cannot be told from that: the chain reader sends each observation in order, once.
 
 use clearfold_kernel::{ChainSource, CommandContext, Hash, Minor, Rejection};
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,27 @@ pub enum Funding {
     },
 }
 
+/// Pulled money that went with its block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// What was pulled, in minor units.
+    pub amount: Minor,
+    /// The transfer's log.
+    pub source: ChainSource,
+    /// Its block came back.
+    pub is_back: bool,
+}
+
+impl State {
+    fn pulled_before(&self, source: &ChainSource) -> Option<&Gone> {
+        self.reorged.iter().find(|gone| gone.source == *source)
+    }
+
+    fn is_away(&self, source: &ChainSource) -> bool {
+        self.pulled_before(source).is_some_and(|gone| !gone.is_back)
+    }
+}
+
 pub(super) fn observe(state: &State, command: &ObserveFunding, context: &CommandContext) -> Decision {
     checks::from_chain(context)?;
     // What the chain says is not refused for our clock.
@@ -68,17 +90,16 @@ pub(super) fn observe(state: &State, command: &ObserveFunding, context: &Command
         ..context.clone()
     };
     let payment = existing(state, context)?;
-    if let Observation::Included { amount, .. } = &command.observation {
+    if let Observation::Included { amount, source } = &command.observation {
         checks::sound(amount)?;
         checks::same_asset(&payment.asset, &amount.asset)?;
+        // A log that comes back with its block says what it said before.
+        if let Some(gone) = state.pulled_before(source) {
+            checks::repeated(&source.transaction_hash.to_string(), &gone.amount, &amount.minor)?;
+        }
     }
     match (&payment.funding, &command.observation) {
-        // A log has one effect, and its reorganization another one.
-        (_, Observation::Included { source, .. } | Observation::Reorged { source })
-            if state.reorged.contains(source) =>
-        {
-            Ok(Vec::new())
-        }
+        (_, Observation::Reorged { source }) if state.is_away(source) => Ok(Vec::new()),
         (known, observation) if is_known(known, observation) => Ok(Vec::new()),
         (Funding::Finalized { .. }, _) => {
             Err(Rejection::new("funding_final", "the pulled money is in a final block; nothing can undo it"))
@@ -167,6 +188,8 @@ pub(super) fn submitted(state: &mut State, event: &FundingSubmitted) {
 
 pub(super) fn included(state: &mut State, event: &FundingIncluded) {
     set(state, Funding::Included { amount: event.amount.minor, source: event.source.clone() });
+    let gone = state.reorged.iter_mut().find(|gone| gone.source == event.source);
+    gone.into_iter().for_each(|gone| gone.is_back = true);
 }
 
 pub(super) fn finalized(state: &mut State, event: &FundingFinalized) {
@@ -183,5 +206,7 @@ pub(super) fn dropped(state: &mut State, event: &FundingDropped) {
 
 pub(super) fn reorged(state: &mut State, event: &FundingReorged) {
     set(state, Funding::Unconfirmed { transaction_hash: event.source.transaction_hash });
-    state.reorged.push(event.source.clone());
+    state.reorged.retain(|gone| gone.source != event.source);
+    let (amount, source) = (event.amount.minor, event.source.clone());
+    state.reorged.push(Gone { amount, source, is_back: false });
 }

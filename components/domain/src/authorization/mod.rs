@@ -48,7 +48,7 @@ mod swipe;
 
 pub use clearing::{Clearing, ClearingFate};
 pub use dispute::{Dispute, DisputeStatus};
-pub use funding::Funding;
+pub use funding::{Funding, Gone};
 pub use messages::*;
 pub use reversal::{Reversal, ReversalFate};
 pub use state::{Entry, Payment, State, Status, Subject, Totals};
@@ -66,7 +66,7 @@ type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 3;
+    const STATE_VERSION: u32 = 4;
 
     type State = State;
     type Command = Command;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Address, Amount, Asset, ChainSource, ExternalId, Hash, Minor, Rejection, Timestamp};
+use clearfold_kernel::{Address, Amount, Asset, ExternalId, Hash, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::clearing::Clearing;
 use super::dispute::Dispute;
-use super::funding::Funding;
+use super::funding::{Funding, Gone};
 use super::messages::{AdviceRecorded, AuthorizationRequested, Event, Parties};
 use super::reversal::Reversal;
 use super::{
@@ -31,7 +31,7 @@ pub struct State {
     /// Refunds of this payment, by what makes each the same.
     pub refunds: BTreeMap<String, Minor>,
     /// Logs of pulled money that went with their blocks.
-    pub reorged: Vec<ChainSource>,
+    pub reorged: Vec<Gone>,
     /// What the stream is about.
     pub subject: Subject,
 }

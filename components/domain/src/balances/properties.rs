@@ -72,7 +72,12 @@ fn commands() -> impl Strategy<Value = Command> {
                 link: RefundLink::Linked,
                 source: None,
             }),
-            9 => Command::BookDispute(BookDispute { dispute_id: change_id, step: DisputeStep::Lost, amount }),
+            9 => Command::BookDispute(BookDispute {
+                hold_id,
+                dispute_id: change_id,
+                step: DisputeStep::Lost,
+                amount,
+            }),
             _ => Command::ChargeFee(ChargeFee { fee_id: change_id, amount }),
         }
     })

@@ -92,14 +92,15 @@ fn about(event: &Event) -> Option<About> {
         // A claim that was suspended and is charged after all.
         Event::SuspenseResolved(event) => booked(Kind::Payment, &event.clearing_id),
         Event::RefundBooked(event) => booked(Kind::Refund, &event.refund_id),
-        Event::DisputeBooked(event) => booked(
-            match event.step {
+        Event::DisputeBooked(event) => {
+            let kind = match event.step {
                 DisputeStep::Provisional => Kind::DisputeCredit,
                 DisputeStep::Won => Kind::DisputeWon,
                 DisputeStep::Lost => Kind::DisputeLost,
-            },
-            &event.dispute_id,
-        ),
+            };
+            let payment_id = Some(event.hold_id.clone());
+            Some(About { payment_id, ..booked(kind, &event.dispute_id)? })
+        }
         Event::ReceivableBooked(event) => booked(Kind::Receivable, &event.receivable_id),
         Event::ReceivableRecovered(event) => booked(Kind::Recovery, &event.recovery_id),
         Event::FeeCharged(event) => booked(Kind::Fee, &event.fee_id),

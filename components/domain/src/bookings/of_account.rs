@@ -12,6 +12,7 @@
 
 use clearfold_kernel::{Amount, ChainSource, ExternalId, InvalidId, Minor};
 
+use super::ids;
 use crate::account::{
     BookClearing, BookDispute, BookFunding, BookRefund, Command, DisputeStep, FundingStep, LowerCause,
     LowerHold, PlaceHold, RefundLink, SuspendClearing, VoidHold,
@@ -35,7 +36,7 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
         Event::AuthorizationDeclined(_) => vec![void(hold_id)],
         Event::AuthorizationReversed(event) => reversed(hold_id, event),
         Event::AuthorizationExpired(event) => {
-            lower(&hold_id, hold_id.clone(), event.released.minor, LowerCause::Expired)
+            lower(&hold_id, ids::expired(&hold_id)?, event.released.minor, LowerCause::Expired)
         }
         Event::ClearingPosted(event) => vec![clearing(hold_id, event)],
         Event::ForcePosted(event) => forced(hold_id, event),
@@ -55,9 +56,9 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
             vec![funding(hold_id, FundingStep::Reorged, &event.amount, &event.source)]
         }
         Event::ProvisionalCreditGranted(event) => {
-            vec![dispute(&event.dispute_id, DisputeStep::Provisional, &event.amount)]
+            vec![dispute(hold_id, &event.dispute_id, DisputeStep::Provisional, &event.amount)]
         }
-        Event::DisputeResolved(event) => vec![resolved(event)],
+        Event::DisputeResolved(event) => vec![resolved(hold_id, event)],
         Event::AuthorizationRequested(_)
         | Event::AuthorizationApproved(_)
         | Event::AuthorizationPartiallyApproved(_)
@@ -83,15 +84,10 @@ pub fn raise_undone(
 ) -> Result<Command, InvalidId> {
     Ok(Command::LowerHold(LowerHold {
         hold_id: authorization_id.clone(),
-        change_id: undone(message_id)?,
+        change_id: ids::undone(message_id)?,
         amount,
         cause: LowerCause::Reversed,
     }))
-}
-
-/// The id under which a raise is undone.
-pub(crate) fn undone(message_id: &ExternalId) -> Result<ExternalId, InvalidId> {
-    format!("undone/{message_id}").try_into()
 }
 
 /// The id of a refund: the network's, or where its log is.
@@ -187,15 +183,15 @@ fn funding(hold_id: ExternalId, step: FundingStep, amount: &Amount, source: &Cha
     Command::BookFunding(BookFunding { hold_id, step, amount, source })
 }
 
-fn dispute(dispute_id: &ExternalId, step: DisputeStep, amount: &Amount) -> Command {
+fn dispute(hold_id: ExternalId, dispute_id: &ExternalId, step: DisputeStep, amount: &Amount) -> Command {
     let (dispute_id, amount) = (dispute_id.clone(), amount.clone());
-    Command::BookDispute(BookDispute { dispute_id, step, amount })
+    Command::BookDispute(BookDispute { hold_id, dispute_id, step, amount })
 }
 
-fn resolved(event: &DisputeResolved) -> Command {
+fn resolved(hold_id: ExternalId, event: &DisputeResolved) -> Command {
     let step = match event.outcome {
         DisputeOutcome::Won => DisputeStep::Won,
         DisputeOutcome::Lost => DisputeStep::Lost,
     };
-    dispute(&event.dispute_id, step, &event.amount)
+    dispute(hold_id, &event.dispute_id, step, &event.amount)
 }

@@ -4,39 +4,45 @@
 //! back is taken from its first reservation; the increments are released when the payment ends unclaimed. So a card
 //! counts what was paid or more, never less.
 
-use clearfold_kernel::{Amount, ExternalId, Minor};
+use clearfold_kernel::{Amount, ExternalId, InvalidId, Minor};
 
+use super::ids;
 use crate::authorization::{AuthorizationReversed, Entry, Event, ForcePostReason, Payment, State};
 use crate::card::{Command, Portion, RecordSpend, ReleaseSpend};
 
-/// The commands, each with the card that it is for. `before` is the authorization's state before the event.
-#[must_use]
-pub fn of_card(authorization_id: &ExternalId, before: &State, event: &Event) -> Vec<(ExternalId, Command)> {
+/// The commands, each with the card that it is for. `before` is the authorization's state before the event. Fails only
+/// if an id that is made of another does not fit, which none does.
+pub fn of_card(
+    authorization_id: &ExternalId,
+    before: &State,
+    event: &Event,
+) -> Result<Vec<(ExternalId, Command)>, InvalidId> {
     let payment = before.payment();
-    match (event, payment) {
+    Ok(match (event, payment) {
         (Event::AuthorizationDeclined(event), Some(payment)) => {
-            release_first(payment, authorization_id, &event.parties.card_id, Portion::Everything)
+            let release_id = ids::declined(authorization_id)?;
+            release_first(payment, &release_id, &event.parties.card_id, Portion::Everything)
         }
         // Only a part of what was reserved is paid.
         (Event::AuthorizationPartiallyApproved(event), Some(payment)) => {
             let rest = event.requested.minus(event.amount.minor).unwrap_or(Minor::ZERO);
-            let release_id = first(payment).unwrap_or(authorization_id);
-            release_first(payment, release_id, &event.parties.card_id, Portion::Part(rest))
+            let release_id = ids::approved(first(payment).unwrap_or(authorization_id))?;
+            release_first(payment, &release_id, &event.parties.card_id, Portion::Part(rest))
         }
         (Event::AuthorizationReversed(event), Some(payment)) => {
             let part = event.released.minor;
             if is_undecided(event) {
-                return release_first(
+                return Ok(release_first(
                     payment,
                     &event.message_id,
                     &payment.parties.card_id,
                     Portion::Everything,
-                );
+                ));
             }
             given_back(before, payment, &event.message_id, part, event.full)
         }
         (Event::AuthorizationExpired(event), Some(payment)) => {
-            given_back(before, payment, authorization_id, event.released.minor, true)
+            given_back(before, payment, &ids::expired(authorization_id)?, event.released.minor, true)
         }
         (Event::AdviceRecorded(event), payment) => {
             let spend = RecordSpend {
@@ -66,7 +72,7 @@ pub fn of_card(authorization_id: &ExternalId, before: &State, event: &Event) -> 
             replaced.into_iter().chain(recorded).collect()
         }
         _ => Vec::new(),
-    }
+    })
 }
 
 /// Nothing is released of a request that was not decided.

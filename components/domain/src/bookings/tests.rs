@@ -68,7 +68,7 @@ fn account(event: &Event) -> Vec<String> {
 }
 
 fn card(before: &[Event], event: &Event) -> Vec<String> {
-    let commands = of_card(&"auth-1".parse().unwrap(), &after(before), event);
+    let commands = of_card(&"auth-1".parse().unwrap(), &after(before), event).unwrap();
     commands
         .iter()
         .map(|(card_id, command)| {
@@ -128,4 +128,36 @@ fn a_partial_reversal_is_taken_from_the_first_reservation_and_no_more_than_it_ha
     let everything = card(&before, &reversal("120", true));
     assert_eq!(everything.len(), 2, "{everything:?}");
     assert!(everything.iter().all(|release| release.ends_with("\"everything\"")));
+}
+
+#[test]
+fn what_no_message_asks_for_has_an_id_that_no_message_has() {
+    let payment_id = "msg-1".parse().unwrap();
+    let partly = event(
+        "AuthorizationPartiallyApproved",
+        json!({"requested": "100", "amount": amount("60"), "expires_at": AT}),
+    );
+    let declined =
+        event("AuthorizationDeclined", json!({"reason": "insufficient_funds", "amount": amount("100")}));
+    let expired = event("AuthorizationExpired", json!({"released": amount("60")}));
+    let released = |before: &[Event], event: &Event| {
+        let commands = of_card(&payment_id, &after(before), event).unwrap();
+        let ids = commands.iter().map(|(_, command)| match command {
+            crate::card::Command::ReleaseSpend(release) => release.release_id.to_string(),
+            command => panic!("{command:?}"),
+        });
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(released(&[request()], &declined), ["declined/msg-1"]);
+    assert_eq!(released(&[request()], &partly), ["approved/msg-1"]);
+    assert_eq!(released(&[request(), partly], &expired), ["expired/msg-1"]);
+    assert_eq!(account(&expired), ["LowerHold expired/auth-1 60"]);
+}
+
+#[test]
+fn the_longest_payment_id_can_expire_as_well() {
+    let payment_id = "x".repeat(128).parse().unwrap();
+    let expired = event("AuthorizationExpired", json!({"released": amount("60")}));
+    assert_eq!(of_account(&payment_id, &expired).unwrap().len(), 1);
+    assert_eq!(of_card(&payment_id, &after(&[request(), approval("60")]), &expired).unwrap().len(), 1);
 }

@@ -2,29 +2,29 @@
 //!
 //! The two are different streams, and the account follows or goes ahead: it places a hold before the approval and
 //! raises one before the increment, and it lowers one after the reversal. So each change is matched with its other
-//! half by its id. A half that goes ahead must be one that may; when nothing is on its way any more, every change has
-//! both halves. Of an account that was never opened there is nothing to compare.
+//! half by its id. A half that goes ahead must be one that may; one that stays alone for more than an hour is on its
+//! way no more. Of an account that was never opened there is nothing to compare.
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Invariant, Minor};
+use clearfold_kernel::{Amount, Asset, ExternalId, Invariant, Minor, Timestamp};
 
 use super::sum::{Sum, plus};
-use super::tally::{Fact, Found, Happened, Watch};
+use super::tally::{Fact, Found, Happened, IsDue, Watch};
 use crate::account;
-use crate::authorization::{Event, ForcePostReason};
+use crate::authorization::{Event, ForcePostReason, HoldIncreased};
 use crate::bookings;
 
 const HOLDS_MATCH_AUTHORIZATIONS: Invariant = Invariant {
     code: "holds_match_authorizations",
     statement: "An account holds what its open authorizations hold, apart from what is on its way between them: the \
-                hold of a request that is not decided yet, and the bookings of what has just happened. Of an account \
-                that was never opened nothing is said.",
+                hold of a request that is not decided yet, and the bookings of what happened in the last hour. Of an \
+                account that was never opened nothing is said.",
 };
 
 #[derive(Debug, Default)]
 pub(super) struct AccountHolds {
-    is_open: bool,
+    opened_at: Option<Timestamp>,
     holds: BTreeMap<String, Hold>,
 }
 
@@ -33,13 +33,19 @@ pub(super) struct AccountHolds {
 struct Hold {
     asked: Asked,
     /// What the authorization holds from the start: approved, advised or seen on chain.
-    decided: Option<Minor>,
-    /// It was refused, or given up before it was decided: then its hold is voided.
-    was_refused: bool,
+    decided: Option<Said>,
+    /// When it was refused, or given up before it was decided: then its hold is voided.
+    refused_at: Option<Timestamp>,
     /// What the account placed, since the last time that it voided it.
-    placed: Option<Minor>,
-    was_voided: bool,
+    placed: Option<Said>,
     changes: BTreeMap<Change, Halves>,
+}
+
+/// An amount that one side recorded.
+#[derive(Debug, Clone)]
+struct Said {
+    amount: Amount,
+    at: Timestamp,
 }
 
 /// What was asked for, if anything was.
@@ -47,8 +53,8 @@ struct Hold {
 enum Asked {
     #[default]
     Nothing,
-    All(Minor),
-    Part(Minor),
+    All(Amount),
+    Part(Amount),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,8 +67,8 @@ enum Change {
 /// The same change as each side knows it.
 #[derive(Debug, Default)]
 struct Halves {
-    authorization: Option<Minor>,
-    account: Option<Minor>,
+    authorization: Option<Said>,
+    account: Option<Said>,
 }
 
 impl Watch for AccountHolds {
@@ -71,25 +77,25 @@ impl Watch for AccountHolds {
     fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>) {
         match fact.event {
             Happened::Authorization(event) => {
-                let is_open = self.is_open;
+                let is_open = self.opened_at.is_some();
                 let hold = self.holds.entry(fact.id.to_owned()).or_default();
-                if let Err(detail) = hold.authorized(fact.id, event)
+                if let Err(detail) = hold.authorized(fact.id, event, fact.recorded_at)
                     && is_open
                 {
                     found.report(HOLDS_MATCH_AUTHORIZATIONS, detail);
                 }
             }
-            Happened::Account(event) => self.account(event, found),
+            Happened::Account(event) => self.account(event, fact.recorded_at, found),
             Happened::Card(_) => {}
         }
     }
 
-    fn settle(&self, found: &mut Found<'_>) {
-        if !self.is_open {
+    fn settle(&self, is_due: IsDue<'_>, found: &mut Found<'_>) {
+        if !self.opened_at.is_some_and(is_due) {
             return;
         }
         for (id, hold) in &self.holds {
-            if let Err(detail) = hold.settled() {
+            if let Err(detail) = hold.settled(is_due) {
                 found.report_in(HOLDS_MATCH_AUTHORIZATIONS, detail, [format!("authorization-{id}")]);
             }
         }
@@ -110,11 +116,11 @@ impl Watch for AccountHolds {
 }
 
 impl AccountHolds {
-    fn account(&mut self, event: &account::Event, found: &mut Found<'_>) {
+    fn account(&mut self, event: &account::Event, at: Timestamp, found: &mut Found<'_>) {
         use account::Event;
         let id = match event {
             Event::AccountOpened(_) => {
-                self.is_open = true;
+                self.opened_at = Some(at);
                 return;
             }
             Event::HoldPlaced(event) => &event.hold_id,
@@ -125,139 +131,133 @@ impl AccountHolds {
             _ => return,
         };
         let hold = self.holds.entry(id.to_string()).or_default();
-        if let Err(detail) = hold.booked(event) {
+        if let Err(detail) = hold.booked(event, at) {
             found.report_in(HOLDS_MATCH_AUTHORIZATIONS, detail, [format!("authorization-{id}")]);
         }
     }
 }
 
+impl Asked {
+    fn shown(&self) -> String {
+        match self {
+            Self::Nothing => "nothing".to_owned(),
+            Self::All(amount) | Self::Part(amount) => amount.to_string(),
+        }
+    }
+}
+
 impl Hold {
-    /// The authorization's half of a change.
-    fn authorized(&mut self, id: &str, event: &Event) -> Result<(), String> {
+    /// What the authorization says of the whole hold, or its half of a change.
+    fn authorized(&mut self, id: &str, event: &Event, at: Timestamp) -> Result<(), String> {
         match event {
             Event::AuthorizationRequested(event) => {
-                let minor = event.amount.minor;
-                self.asked = if event.partial_allowed { Asked::Part(minor) } else { Asked::All(minor) };
+                let amount = event.amount.clone();
+                self.asked = if event.partial_allowed { Asked::Part(amount) } else { Asked::All(amount) };
             }
-            Event::AuthorizationApproved(event) => return self.approved(event.amount.minor),
-            Event::AuthorizationPartiallyApproved(event) => return self.approved(event.amount.minor),
+            Event::AuthorizationApproved(event) => return self.approved(&event.amount, at),
+            Event::AuthorizationPartiallyApproved(event) => return self.approved(&event.amount, at),
             // The booking of these is still to come. What a stand-in approved counts, whatever was said before.
-            Event::SwipeRecorded(event) => self.decided = Some(event.amount.minor),
+            Event::SwipeRecorded(event) => self.decided = Some(Said { amount: event.amount.clone(), at }),
             Event::AdviceRecorded(event) => {
-                self.decided = Some(event.amount.minor);
-                self.was_refused = true;
+                self.decided = Some(Said { amount: event.amount.clone(), at });
+                self.refused_at = Some(at);
             }
-            Event::AuthorizationDeclined(_) => self.was_refused = true,
-            Event::HoldIncreased(event) => {
-                let raise = Change::Raise(event.message_id.to_string());
-                let ahead = self.changes.get(&raise).and_then(|halves| halves.account);
-                if ahead != Some(event.amount.minor) {
-                    return Err(format!("an increment of {} after a raise of {ahead:?}", event.amount.minor));
-                }
-                return self.half(&raise, event.amount.minor, |halves| &mut halves.authorization);
-            }
+            Event::AuthorizationDeclined(_) => self.refused_at = Some(at),
             Event::AuthorizationReversed(event) if event.released.minor == Minor::ZERO => {
-                self.was_refused = true;
+                self.refused_at = Some(at);
             }
-            Event::AuthorizationReversed(event) => {
-                let lower = Change::Lower(event.message_id.to_string());
-                return self.half(&lower, event.released.minor, |halves| &mut halves.authorization);
+            Event::ForcePosted(event) if event.reason == ForcePostReason::Undecided => {
+                self.refused_at = Some(at);
             }
-            Event::AuthorizationExpired(event) if event.released.minor > Minor::ZERO => {
-                let lower = Change::Lower(id.to_owned());
-                return self.half(&lower, event.released.minor, |halves| &mut halves.authorization);
-            }
-            Event::ClearingPosted(event) => {
-                let clearing = Change::Clearing(event.clearing_id.to_string());
-                let taken = plus(event.against_hold, event.released);
-                return self.half(&clearing, taken, |halves| &mut halves.authorization);
-            }
-            Event::ForcePosted(event) => {
-                self.was_refused |= event.reason == ForcePostReason::Undecided;
-                let clearing = Change::Clearing(event.clearing_id.to_string());
-                return self.half(&clearing, Minor::ZERO, |halves| &mut halves.authorization);
-            }
+            Event::HoldIncreased(event) => self.raised_before(event)?,
             _ => {}
         }
-        Ok(())
+        let Some((change, amount)) = asked(id, event) else { return Ok(()) };
+        self.half(&change, Said { amount, at }, |halves| &mut halves.authorization)
     }
 
     /// The account was asked before the answer: the hold is there.
-    fn approved(&mut self, minor: Minor) -> Result<(), String> {
-        self.decided = Some(minor);
-        if self.placed == Some(minor) {
+    fn approved(&mut self, amount: &Amount, at: Timestamp) -> Result<(), String> {
+        self.decided = Some(Said { amount: amount.clone(), at });
+        if self.placed.as_ref().is_some_and(|placed| placed.amount == *amount) {
             return Ok(());
         }
-        Err(format!("{minor} minor units were approved while {:?} was held", self.placed))
+        Err(format!("{amount} was approved while {} was held", shown(self.placed.as_ref())))
     }
 
-    /// The account's half of a change.
-    fn booked(&mut self, event: &account::Event) -> Result<(), String> {
+    /// The account was asked before the increment: the hold was raised by as much.
+    fn raised_before(&self, event: &HoldIncreased) -> Result<(), String> {
+        let raise = Change::Raise(event.message_id.to_string());
+        let ahead = self.changes.get(&raise).and_then(|halves| halves.account.as_ref());
+        if ahead.is_some_and(|raised| raised.amount == event.amount) {
+            return Ok(());
+        }
+        Err(format!("an increment of {} after a raise of {}", event.amount, shown(ahead)))
+    }
+
+    /// What the account says of the whole hold, or its half of a change.
+    fn booked(&mut self, event: &account::Event, at: Timestamp) -> Result<(), String> {
         use account::Event;
         match event {
-            Event::HoldPlaced(event) => self.was_placed(event.amount.minor, event.forced),
-            Event::HoldVoided(event) => {
-                self.was_voided(event.released.as_ref().map(|released| released.minor))
-            }
-            Event::HoldRaised(event) => {
-                let raise = Change::Raise(event.change_id.to_string());
-                self.half(&raise, event.amount.minor, |halves| &mut halves.account)
-            }
+            Event::HoldPlaced(event) => return self.was_placed(&event.amount, event.forced, at),
+            Event::HoldVoided(event) => return self.was_voided(event.released.as_ref()),
             Event::HoldLowered(event) => {
                 let lower = Change::Lower(event.change_id.to_string());
-                let asked = self.changes.get(&lower).and_then(|halves| halves.authorization);
-                if asked.is_none() && !self.undoes(event.change_id.as_str(), event.amount.minor) {
+                let is_asked = self.changes.get(&lower).is_some_and(|halves| halves.authorization.is_some());
+                if !is_asked && !self.undoes(event.change_id.as_str(), &event.amount) {
                     return Err(format!("{} was lowered, but nobody asked for it", event.change_id));
                 }
-                self.half(&lower, event.amount.minor, |halves| &mut halves.account)
             }
-            Event::ClearingBooked(event) => {
-                let clearing = Change::Clearing(event.clearing_id.to_string());
-                let taken = plus(event.against_hold, event.released);
-                self.half(&clearing, taken, |halves| &mut halves.account)
-            }
-            _ => Ok(()),
+            _ => {}
         }
+        let Some((change, amount)) = booked(event) else { return Ok(()) };
+        self.half(&change, Said { amount, at }, |halves| &mut halves.account)
     }
 
-    fn was_placed(&mut self, minor: Minor, forced: bool) -> Result<(), String> {
+    fn was_placed(&mut self, amount: &Amount, forced: bool, at: Timestamp) -> Result<(), String> {
         let may = match (forced, &self.asked) {
-            (true, _) => self.decided == Some(minor),
+            (true, _) => self.decided.as_ref().is_some_and(|decided| decided.amount == *amount),
             (false, Asked::Nothing) => false,
-            (false, Asked::All(asked)) => minor == *asked,
-            (false, Asked::Part(asked)) => minor <= *asked,
+            (false, Asked::All(asked)) => amount == asked,
+            (false, Asked::Part(asked)) => amount.asset == asked.asset && amount.minor <= asked.minor,
         };
-        let before = self.placed.replace(minor);
+        let before = self.placed.replace(Said { amount: amount.clone(), at });
         if may && before.is_none() {
             return Ok(());
         }
-        Err(format!("a hold of {minor} was placed (forced: {forced}) after {:?} and {before:?}", self.asked))
+        let (asked, before) = (self.asked.shown(), shown(before.as_ref()));
+        Err(format!("a hold of {amount} was placed (forced: {forced}); asked was {asked}, placed {before}"))
     }
 
-    fn was_voided(&mut self, released: Option<Minor>) -> Result<(), String> {
+    fn was_voided(&mut self, released: Option<&Amount>) -> Result<(), String> {
         let remaining = self.remaining().net();
         let before = self.placed.take();
-        self.was_voided = true;
-        let released_all = released.unwrap_or(Minor::ZERO) == remaining.magnitude();
-        let has_changed =
-            self.changes.values().any(|halves| halves.account.is_some_and(|minor| minor > Minor::ZERO));
-        if self.was_refused && released_all && released.is_some() == before.is_some() && !has_changed {
+        let released_all = released.map_or(Minor::ZERO, |released| released.minor) == remaining.magnitude();
+        let is_same_asset =
+            released.map(|released| &released.asset) == before.as_ref().map(|before| &before.amount.asset);
+        let has_changed = self
+            .changes
+            .values()
+            .any(|halves| halves.account.as_ref().is_some_and(|booked| booked.amount.minor > Minor::ZERO));
+        if self.refused_at.is_some() && released_all && is_same_asset && !has_changed {
             return Ok(());
         }
-        Err(format!("a hold of {before:?} with {remaining} left was voided, releasing {released:?}"))
+        let (before, released) =
+            (shown(before.as_ref()), released.map_or("nothing".to_owned(), ToString::to_string));
+        Err(format!("a hold of {before} with {remaining} left was voided, releasing {released}"))
     }
 
     /// Takes one half of a change. If the other is there, it says the same.
     fn half(
         &mut self,
         change: &Change,
-        minor: Minor,
-        side: fn(&mut Halves) -> &mut Option<Minor>,
+        said: Said,
+        side: fn(&mut Halves) -> &mut Option<Said>,
     ) -> Result<(), String> {
         let halves = self.changes.entry(change.clone()).or_default();
-        *side(halves) = Some(minor);
-        match (halves.authorization, halves.account) {
-            (Some(asked), Some(booked)) if asked != booked => {
+        *side(halves) = Some(said);
+        match (&halves.authorization, &halves.account) {
+            (Some(Said { amount: asked, .. }), Some(Said { amount: booked, .. })) if asked != booked => {
                 Err(format!("{change:?} is {asked} for the authorization and {booked} for the account"))
             }
             _ => Ok(()),
@@ -265,11 +265,11 @@ impl Hold {
     }
 
     /// A raise whose increment was refused is undone, under an id of its own.
-    fn undoes(&self, change_id: &str, minor: Minor) -> bool {
+    fn undoes(&self, change_id: &str, amount: &Amount) -> bool {
         self.changes.iter().any(|(change, halves)| match change {
             Change::Raise(raised) => {
                 halves.authorization.is_none()
-                    && halves.account == Some(minor)
+                    && halves.account.as_ref().is_some_and(|raised| raised.amount == *amount)
                     && is_undone(raised, change_id)
             }
             Change::Lower(_) | Change::Clearing(_) => false,
@@ -279,10 +279,10 @@ impl Hold {
     /// What the account still holds.
     fn remaining(&self) -> Sum {
         let mut sum = Sum::default();
-        let Some(placed) = self.placed else { return sum };
-        sum.add(placed);
+        let Some(placed) = &self.placed else { return sum };
+        sum.add(placed.amount.minor);
         for (change, halves) in &self.changes {
-            let minor = halves.account.unwrap_or_default();
+            let minor = halves.account.as_ref().map_or(Minor::ZERO, |booked| booked.amount.minor);
             match change {
                 Change::Raise(_) => sum.add(minor),
                 Change::Lower(_) | Change::Clearing(_) => sum.take(minor),
@@ -291,28 +291,27 @@ impl Hold {
         sum
     }
 
-    /// Nothing is on its way: every change has both halves, and the hold stands where it should.
-    fn settled(&self) -> Result<(), String> {
-        let remaining = self.remaining().net();
-        match (self.decided, self.placed) {
-            (Some(decided), Some(placed)) if decided == placed => {}
-            (Some(decided), placed) => {
-                return Err(format!("{decided} should be held; {placed:?} was placed"));
+    /// What is due is not on its way any more: every change has both halves, and the hold stands where it should.
+    fn settled(&self, is_due: IsDue<'_>) -> Result<(), String> {
+        match (&self.decided, &self.placed) {
+            (Some(decided), Some(placed)) if decided.amount == placed.amount => {}
+            (Some(decided), placed) if is_due(decided.at) => {
+                let placed = shown(placed.as_ref());
+                return Err(format!("{} should be held; {placed} was placed", decided.amount));
             }
-            (None, Some(_)) if self.was_refused => {
-                return Err(format!("{remaining} is held of what was refused"));
+            (None, Some(placed)) if self.refused_at.is_some_and(|at| is_due(at.max(placed.at))) => {
+                return Err(format!("{} is held of what was refused", self.remaining().net()));
             }
-            (None, _) => {}
+            _ => {}
         }
         for (change, halves) in &self.changes {
-            let is_whole = match (halves.authorization, halves.account) {
-                (Some(_), Some(_)) => true,
-                (Some(minor), None) => minor == Minor::ZERO,
-                (None, Some(_)) => self.is_undone_pair(change),
-                (None, None) => true,
+            let (alone, said) = match (&halves.authorization, &halves.account) {
+                (Some(asked), None) if asked.amount.minor > Minor::ZERO => (asked, "asked for"),
+                (None, Some(booked)) if !self.is_undone_pair(change) => (booked, "booked"),
+                _ => continue,
             };
-            if !is_whole {
-                return Err(format!("{change:?} has one half: {halves:?}"));
+            if is_due(alone.at) {
+                return Err(format!("{change:?} of {} was only {said}", alone.amount));
             }
         }
         Ok(())
@@ -330,6 +329,53 @@ impl Hold {
             Change::Clearing(_) => false,
         }
     }
+}
+
+/// The id under which the account gives back what an expired payment held.
+fn expired(id: &str) -> String {
+    let expired = id.parse().ok().and_then(|id| bookings::expired(&id).ok());
+    expired.map(String::from).unwrap_or_default()
+}
+
+/// The change that an event of the authorization asks of the account. A force post takes nothing from a hold.
+fn asked(id: &str, event: &Event) -> Option<(Change, Amount)> {
+    Some(match event {
+        Event::HoldIncreased(event) => (Change::Raise(event.message_id.to_string()), event.amount.clone()),
+        Event::AuthorizationReversed(event) if event.released.minor > Minor::ZERO => {
+            (Change::Lower(event.message_id.to_string()), event.released.clone())
+        }
+        Event::AuthorizationExpired(event) if event.released.minor > Minor::ZERO => {
+            (Change::Lower(expired(id)), event.released.clone())
+        }
+        Event::ClearingPosted(event) => {
+            let taken = plus(event.against_hold, event.released);
+            clearing(&event.clearing_id, taken, &event.asset)
+        }
+        Event::ForcePosted(event) => clearing(&event.clearing_id, Minor::ZERO, &event.amount.asset),
+        _ => return None,
+    })
+}
+
+/// The change that an event of the account books.
+fn booked(event: &account::Event) -> Option<(Change, Amount)> {
+    use account::Event;
+    Some(match event {
+        Event::HoldRaised(event) => (Change::Raise(event.change_id.to_string()), event.amount.clone()),
+        Event::HoldLowered(event) => (Change::Lower(event.change_id.to_string()), event.amount.clone()),
+        Event::ClearingBooked(event) => {
+            let taken = plus(event.against_hold, event.released);
+            clearing(&event.clearing_id, taken, &event.asset)
+        }
+        _ => return None,
+    })
+}
+
+fn clearing(id: &ExternalId, taken: Minor, asset: &Asset) -> (Change, Amount) {
+    (Change::Clearing(id.to_string()), Amount { minor: taken, asset: asset.clone() })
+}
+
+fn shown(said: Option<&Said>) -> String {
+    said.map_or("nothing".to_owned(), |said| said.amount.to_string())
 }
 
 fn is_undone(raised: &str, lowered: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Auditor, Decider, Invariant, Message, Minor, RecordedEvent, Violation};
+use clearfold_kernel::{Auditor, Decider, Invariant, Message, Minor, RecordedEvent, Timestamp, Violation};
 
 use super::tally::{Happened, Tally};
 use crate::account::{self, Account};
@@ -18,14 +18,18 @@ impl Auditor for Invariants {
     }
 
     /// Streams and events that are none of the payments' business are passed over.
-    fn audit(account: &str, events: &[RecordedEvent]) -> Result<Vec<Violation>, String> {
+    fn audit(
+        account: &str,
+        checked_at: Timestamp,
+        events: &[RecordedEvent],
+    ) -> Result<Vec<Violation>, String> {
         let mut audit = Audit::default();
         for recorded in events {
             audit.take(recorded).map_err(|error| {
                 format!("{} version {}: {error}", recorded.stream, recorded.stream_version)
             })?;
         }
-        Ok(audit.violations(account))
+        Ok(audit.violations(account, checked_at))
     }
 }
 
@@ -40,22 +44,23 @@ struct Audit {
 impl Audit {
     fn take(&mut self, recorded: &RecordedEvent) -> Result<(), String> {
         let aggregate = recorded.stream.split_once('-').map_or("", |(aggregate, _)| aggregate);
+        let (at, stream) = (recorded.recorded_at, &recorded.stream);
         let broken = match aggregate {
             account::AGGREGATE => {
                 let Some(event) = read::<account::Event>(recorded)? else { return Ok(()) };
                 self.account = Account::evolve(std::mem::take(&mut self.account), &event);
-                self.tally.observe(&recorded.stream, Happened::Account(&event))
+                self.tally.observe_at(at, stream, Happened::Account(&event))
             }
             authorization::AGGREGATE => {
                 let Some(event) = read::<authorization::Event>(recorded)? else { return Ok(()) };
-                let state = self.authorizations.entry(recorded.stream.clone()).or_default();
+                let state = self.authorizations.entry(stream.clone()).or_default();
                 let event = restated(recorded, event, state);
                 *state = Authorization::evolve(std::mem::take(state), &event);
-                self.tally.observe(&recorded.stream, Happened::Authorization(&event))
+                self.tally.observe_at(at, stream, Happened::Authorization(&event))
             }
             card::AGGREGATE => {
                 let Some(event) = read::<card::Event>(recorded)? else { return Ok(()) };
-                self.tally.observe(&recorded.stream, Happened::Card(&event))
+                self.tally.observe_at(at, stream, Happened::Card(&event))
             }
             _ => return Ok(()),
         };
@@ -63,12 +68,13 @@ impl Audit {
         Ok(())
     }
 
-    fn violations(mut self, account: &str) -> Vec<Violation> {
+    fn violations(mut self, account: &str, checked_at: Timestamp) -> Vec<Violation> {
         let stream = format!("{}-{account}", account::AGGREGATE);
         self.broken.extend(self.tally.compare_account(&stream, &self.account));
         for (stream, state) in &self.authorizations {
             self.broken.extend(self.tally.compare_authorization(stream, state));
         }
+        self.broken.extend(self.tally.overdue(&stream, checked_at));
         self.broken
     }
 }

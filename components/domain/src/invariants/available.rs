@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearfold_kernel::{Amount, Asset, ExternalId, Invariant};
+use clearfold_kernel::{Amount, Asset, Invariant};
 
 use super::sum::{Sum, plus};
 use super::tally::{Fact, Found, Happened, Watch};
@@ -19,7 +19,7 @@ const AVAILABLE: Invariant = Invariant {
 pub(super) struct Available {
     balances: BTreeMap<Asset, Figures>,
     /// Disputes for which the customer was credited before they were decided.
-    credited: BTreeSet<ExternalId>,
+    credited: BTreeSet<String>,
 }
 
 #[derive(Debug, Default)]
@@ -121,9 +121,9 @@ impl Available {
                 self.debit(&event.amount);
             }
             Event::RefundBooked(event) => self.credit(&event.amount),
-            Event::DisputeBooked(event) => match (event.step, self.credited.contains(&event.dispute_id)) {
+            Event::DisputeBooked(event) => match (event.step, self.credited.contains(&event.key())) {
                 (DisputeStep::Provisional, _) => {
-                    self.credited.insert(event.dispute_id.clone());
+                    self.credited.insert(event.key());
                     self.credit(&event.amount);
                 }
                 (DisputeStep::Won, false) => self.credit(&event.amount),

@@ -2,22 +2,24 @@
 //!    booking on the account follows the event of the payment that asks for it, with the same figures.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use clearfold_kernel::{Amount, ChainSource, Invariant, Minor};
+use clearfold_kernel::{Amount, Asset, ChainSource, ExternalId, Invariant, Minor, Timestamp};
 
-use super::tally::{Fact, Found, Happened, Watch};
+use super::tally::{Fact, Found, Happened, IsDue, Watch};
 use crate::account::{self, DisputeStep, FundingStep};
 use crate::authorization::{self, DisputeOutcome};
 use crate::bookings;
 
 const DECIDED_BEFORE_ANSWERED: Invariant = Invariant {
     code: "decided_before_answered",
-    statement: "A decision follows a durable request, and what is booked of a payment follows the payment's own event \
-                and says the same.",
+    statement: "A decision follows a durable request, and what is booked of a payment follows the payment's own event, \
+                within an hour if the account is open, and says the same.",
 };
 
 #[derive(Debug, Default)]
 pub(super) struct Durable {
+    opened_at: Option<Timestamp>,
     requested: BTreeSet<String>,
     asked: BTreeMap<Booking, Asked>,
 }
@@ -28,9 +30,17 @@ type Booking = (&'static str, String);
 #[derive(Debug)]
 struct Asked {
     stream: String,
+    said: Said,
+    recorded_at: Timestamp,
+    is_booked: bool,
+}
+
+/// What is booked, as either side says it.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    asset: Asset,
     /// Against the hold and beyond it, and released; or one amount.
     figures: [Minor; 3],
-    is_booked: bool,
 }
 
 impl Watch for Durable {
@@ -40,22 +50,27 @@ impl Watch for Durable {
         match fact.event {
             Happened::Authorization(event) => {
                 self.decided(fact, event, found);
-                if let Some((booking, figures)) = asked(event) {
-                    let asked = Asked { stream: fact.stream.to_owned(), figures, is_booked: false };
-                    self.asked.insert(booking, asked);
+                if let Some((booking, said)) = asked(fact.id, event) {
+                    let (stream, recorded_at) = (fact.stream.to_owned(), fact.recorded_at);
+                    self.asked.insert(booking, Asked { stream, said, recorded_at, is_booked: false });
                 }
             }
+            Happened::Account(account::Event::AccountOpened(_)) => self.opened_at = Some(fact.recorded_at),
             Happened::Account(event) => {
-                if let Some((booking, figures)) = booked(event) {
-                    self.book(&booking, figures, found);
+                if let Some((booking, said)) = booked(event) {
+                    self.book(&booking, hold_of(event), &said, found);
                 }
             }
             Happened::Card(_) => {}
         }
     }
 
-    fn settle(&self, found: &mut Found<'_>) {
-        for ((what, id), asked) in self.asked.iter().filter(|(_, asked)| !asked.is_booked) {
+    fn settle(&self, is_due: IsDue<'_>, found: &mut Found<'_>) {
+        if !self.opened_at.is_some_and(is_due) {
+            return;
+        }
+        let is_missing = |asked: &Asked| !asked.is_booked && is_due(asked.recorded_at);
+        for ((what, id), asked) in self.asked.iter().filter(|(_, asked)| is_missing(asked)) {
             let detail = format!("the {what} {id} was never booked");
             found.report_in(DECIDED_BEFORE_ANSWERED, detail, [asked.stream.clone()]);
         }
@@ -80,7 +95,8 @@ impl Durable {
         }
     }
 
-    fn book(&mut self, booking: &Booking, figures: [Minor; 3], found: &mut Found<'_>) {
+    /// A booking names its payment only where it is about the payment's hold or its funding.
+    fn book(&mut self, booking: &Booking, hold_id: Option<&ExternalId>, said: &Said, found: &mut Found<'_>) {
         let (what, id) = booking;
         match self.asked.get_mut(booking) {
             None => {
@@ -89,9 +105,14 @@ impl Durable {
             }
             Some(asked) => {
                 asked.is_booked = true;
-                if asked.figures != figures {
-                    let detail =
-                        format!("the {what} {id} was booked as {figures:?}, not {:?}", asked.figures);
+                if asked.said != *said {
+                    let detail = format!("the {what} {id} was booked as {said}, not {}", asked.said);
+                    found.report_in(DECIDED_BEFORE_ANSWERED, detail, [asked.stream.clone()]);
+                }
+                if let Some(hold_id) = hold_id
+                    && asked.stream != format!("{}-{hold_id}", authorization::AGGREGATE)
+                {
+                    let detail = format!("the {what} {id} was booked on {hold_id}");
                     found.report_in(DECIDED_BEFORE_ANSWERED, detail, [asked.stream.clone()]);
                 }
             }
@@ -99,16 +120,41 @@ impl Durable {
     }
 }
 
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, beyond, released] = self.figures;
+        write!(f, "{first}, {beyond} and {released} {}", self.asset.code)
+    }
+}
+
 fn log(source: &ChainSource) -> String {
     format!("{}/{}/{}", source.chain_id, source.block_hash, source.log_index)
 }
 
-fn one(what: &'static str, id: &impl ToString, amount: &Amount) -> Option<(Booking, [Minor; 3])> {
-    Some(((what, id.to_string()), [amount.minor, Minor::ZERO, Minor::ZERO]))
+fn one(what: &'static str, id: &impl ToString, amount: &Amount) -> Option<(Booking, Said)> {
+    figures(what, id, &amount.asset, [amount.minor, Minor::ZERO, Minor::ZERO])
 }
 
-fn asked(event: &authorization::Event) -> Option<(Booking, [Minor; 3])> {
+fn figures(
+    what: &'static str,
+    id: &impl ToString,
+    asset: &Asset,
+    figures: [Minor; 3],
+) -> Option<(Booking, Said)> {
+    Some(((what, id.to_string()), Said { asset: asset.clone(), figures }))
+}
+
+fn hold_of(event: &account::Event) -> Option<&ExternalId> {
+    match event {
+        account::Event::FundingBooked(event) => Some(&event.hold_id),
+        account::Event::ClearingBooked(event) => Some(&event.hold_id),
+        _ => None,
+    }
+}
+
+fn asked(payment_id: &str, event: &authorization::Event) -> Option<(Booking, Said)> {
     use authorization::Event;
+    let disputed = |dispute_id| account::dispute_key(payment_id, dispute_id);
     let refund = |origin, amount| one("refund", &bookings::refund_id(origin).ok()?, amount);
     match event {
         Event::SwipeRecorded(event) => one("funding", &log(&event.source), &event.amount),
@@ -116,26 +162,28 @@ fn asked(event: &authorization::Event) -> Option<(Booking, [Minor; 3])> {
         Event::FundingFinalized(event) => one("final funding", &log(&event.source), &event.amount),
         Event::FundingReorged(event) => one("reorganized funding", &log(&event.source), &event.amount),
         Event::ClearingPosted(event) => {
-            let figures = [event.against_hold, event.beyond_hold, event.released];
-            Some((("clearing", event.clearing_id.to_string()), figures))
+            let claimed = [event.against_hold, event.beyond_hold, event.released];
+            figures("clearing", &event.clearing_id, &event.asset, claimed)
         }
         Event::ForcePosted(event) => {
-            let figures = [Minor::ZERO, event.amount.minor, Minor::ZERO];
-            Some((("clearing", event.clearing_id.to_string()), figures))
+            let claimed = [Minor::ZERO, event.amount.minor, Minor::ZERO];
+            figures("clearing", &event.clearing_id, &event.amount.asset, claimed)
         }
         Event::ClearingSuspended(event) => one("suspended clearing", &event.clearing_id, &event.amount),
         Event::RefundLinked(event) => refund(&event.origin, &event.amount),
         Event::RefundUnlinked(event) => refund(&event.origin, &event.amount),
-        Event::ProvisionalCreditGranted(event) => one("provisional credit", &event.dispute_id, &event.amount),
+        Event::ProvisionalCreditGranted(event) => {
+            one("provisional credit", &disputed(&event.dispute_id), &event.amount)
+        }
         Event::DisputeResolved(event) => match event.outcome {
-            DisputeOutcome::Won => one("won dispute", &event.dispute_id, &event.amount),
-            DisputeOutcome::Lost => one("lost dispute", &event.dispute_id, &event.amount),
+            DisputeOutcome::Won => one("won dispute", &disputed(&event.dispute_id), &event.amount),
+            DisputeOutcome::Lost => one("lost dispute", &disputed(&event.dispute_id), &event.amount),
         },
         _ => None,
     }
 }
 
-fn booked(event: &account::Event) -> Option<(Booking, [Minor; 3])> {
+fn booked(event: &account::Event) -> Option<(Booking, Said)> {
     use account::Event;
     match event {
         Event::FundingBooked(event) => {
@@ -147,8 +195,8 @@ fn booked(event: &account::Event) -> Option<(Booking, [Minor; 3])> {
             one(what, &log(&event.source), &event.amount)
         }
         Event::ClearingBooked(event) => {
-            let figures = [event.against_hold, event.beyond_hold, event.released];
-            Some((("clearing", event.clearing_id.to_string()), figures))
+            let claimed = [event.against_hold, event.beyond_hold, event.released];
+            figures("clearing", &event.clearing_id, &event.asset, claimed)
         }
         Event::ClearingSuspended(event) => one("suspended clearing", &event.clearing_id, &event.amount),
         Event::RefundBooked(event) => one("refund", &event.refund_id, &event.amount),
@@ -158,7 +206,7 @@ fn booked(event: &account::Event) -> Option<(Booking, [Minor; 3])> {
                 DisputeStep::Won => "won dispute",
                 DisputeStep::Lost => "lost dispute",
             };
-            one(what, &event.dispute_id, &event.amount)
+            one(what, &event.key(), &event.amount)
         }
         _ => None,
     }

@@ -1,5 +1,6 @@
 //! 5. What other systems identify has one effect, however often it is told: a message and a clearing record of the
-//!    network, a log of the chain.
+//!    network, a log of the chain. A log whose block was reorganized away has its effect again when the block comes
+//!    back: inclusions and reorganizations take turns.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,9 @@ const ONE_EFFECT_PER_IDENTITY: Invariant = Invariant {
                 on the payments of an account, and one on its books.",
 };
 
+const REORGANIZATION: &str = "reorganization of log";
+const BOOKED_REORGANIZATION: &str = "booked reorganization of log";
+
 #[derive(Debug, Default)]
 pub(super) struct Identities(BTreeSet<(&'static str, String)>);
 
@@ -25,11 +29,16 @@ impl Watch for Identities {
     fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>) {
         let identities = match fact.event {
             Happened::Account(event) => of_account(event),
-            Happened::Authorization(event) => of_authorization(event),
+            Happened::Authorization(event) => of_authorization(fact.id, event),
             Happened::Card(event) => of_card(fact.id, event),
         };
         for (what, id) in identities {
-            if !self.0.insert((what, id.clone())) {
+            let is_new = match what {
+                REORGANIZATION => self.0.remove(&("log", id.clone())),
+                BOOKED_REORGANIZATION => self.0.remove(&("booked log", id.clone())),
+                _ => self.0.insert((what, id.clone())),
+            };
+            if !is_new {
                 found.report(ONE_EFFECT_PER_IDENTITY, format!("{what} {id} had an effect before"));
             }
         }
@@ -42,7 +51,7 @@ fn log(source: &ChainSource) -> String {
     format!("{}/{}/{}", source.chain_id, source.block_hash, source.log_index)
 }
 
-fn of_authorization(event: &authorization::Event) -> Vec<Identity> {
+fn of_authorization(payment_id: &str, event: &authorization::Event) -> Vec<Identity> {
     use authorization::Event;
     let refund = |origin: &RefundOrigin| match origin {
         RefundOrigin::Chain(source) => ("log", log(source)),
@@ -61,10 +70,10 @@ fn of_authorization(event: &authorization::Event) -> Vec<Identity> {
         Event::SwipeRecorded(event) => ("log", log(&event.source)),
         Event::FundingIncluded(event) => ("log", log(&event.source)),
         Event::FundingFinalized(event) => ("finality of log", log(&event.source)),
-        Event::FundingReorged(event) => ("reorganization of log", log(&event.source)),
+        Event::FundingReorged(event) => (REORGANIZATION, log(&event.source)),
         Event::RefundLinked(event) => refund(&event.origin),
         Event::RefundUnlinked(event) => refund(&event.origin),
-        Event::DisputeOpened(event) => ("dispute", event.dispute_id.to_string()),
+        Event::DisputeOpened(event) => ("dispute", account::dispute_key(payment_id, &event.dispute_id)),
         _ => return Vec::new(),
     }]
 }
@@ -87,13 +96,13 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
         Event::Withdrawn(event) => ("booked log", log(&event.source)),
         Event::Returned(event) => ("booked log", log(&event.source)),
         Event::DelayQueueChanged(event) => ("booked log", log(&event.source)),
-        Event::DepositReorged(event) => ("booked reorganization of log", log(&event.source)),
-        Event::WithdrawalReorged(event) => ("booked reorganization of log", log(&event.source)),
+        Event::DepositReorged(event) => (BOOKED_REORGANIZATION, log(&event.source)),
+        Event::WithdrawalReorged(event) => (BOOKED_REORGANIZATION, log(&event.source)),
         Event::FundingBooked(event) => {
             let what = match event.step {
                 FundingStep::Included => "booked log",
                 FundingStep::Finalized => "booked finality of log",
-                FundingStep::Reorged => "booked reorganization of log",
+                FundingStep::Reorged => BOOKED_REORGANIZATION,
             };
             (what, log(&event.source))
         }
@@ -106,7 +115,7 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
                 DisputeStep::Provisional => "booked provisional credit of dispute",
                 DisputeStep::Won | DisputeStep::Lost => "booked outcome of dispute",
             };
-            (what, event.dispute_id.to_string())
+            (what, event.key())
         }
         Event::ReceivableBooked(event) => ("booked receivable", event.receivable_id.to_string()),
         Event::ReceivableRecovered(event) => ("booked recovery", event.recovery_id.to_string()),

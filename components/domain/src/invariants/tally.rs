@@ -1,12 +1,15 @@
 //! All invariants at once, one event at a time.
 
-use clearfold_kernel::{Invariant, Violation};
+use clearfold_kernel::{Invariant, Timestamp, Violation};
 
 use super::{
     account_holds::AccountHolds, amounts::Amounts, available::Available, double_entry::DoubleEntry,
     durable::Durable, holds::Holds, identities::Identities, on_chain::OnChain, refunds::Refunds,
 };
 use crate::{account, authorization, card};
+
+/// How long what follows from an event may be on its way, and a half of a change alone.
+const ON_ITS_WAY_MS: u64 = 60 * 60 * 1_000;
 
 /// An event of one of an account's streams.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +29,12 @@ pub(super) struct Fact<'a> {
     /// The stream's id without the aggregate.
     pub id: &'a str,
     pub event: Happened<'a>,
+    /// When the log took it.
+    pub recorded_at: Timestamp,
 }
+
+/// Whether what follows from what was recorded then must be there by now.
+pub(super) type IsDue<'a> = &'a dyn Fn(Timestamp) -> bool;
 
 /// What is broken.
 pub(super) struct Found<'a> {
@@ -67,8 +75,8 @@ pub(super) trait Watch {
     /// Compares with what a payment's fold says.
     fn compare_authorization(&self, _id: &str, _state: &authorization::State, _found: &mut Found<'_>) {}
 
-    /// What must hold once nothing is on its way any more.
-    fn settle(&self, _found: &mut Found<'_>) {}
+    /// What must hold of whatever cannot be on its way any more.
+    fn settle(&self, _is_due: IsDue<'_>, _found: &mut Found<'_>) {}
 }
 
 macro_rules! tally {
@@ -84,11 +92,23 @@ macro_rules! tally {
                 [$(<$type as Watch>::INVARIANTS),+].concat()
             }
 
-            /// Takes the next event of the log. The answer: what it breaks.
+            /// Takes the next event, where nobody asks when it was recorded. The answer: what it breaks.
             #[must_use]
             pub fn observe(&mut self, stream: &str, event: Happened<'_>) -> Vec<Violation> {
+                self.observe_at(Timestamp::default(), stream, event)
+            }
+
+            /// Takes the next event of the log. The answer: what it breaks.
+            #[must_use]
+            pub fn observe_at(
+                &mut self,
+                recorded_at: Timestamp,
+                stream: &str,
+                event: Happened<'_>,
+            ) -> Vec<Violation> {
                 let id = stream.split_once('-').map_or(stream, |(_, id)| id);
-                let (fact, mut found) = (Fact { stream, id, event }, Found { stream, violations: Vec::new() });
+                let fact = Fact { stream, id, event, recorded_at };
+                let mut found = Found { stream, violations: Vec::new() };
                 $(self.$watch.observe(fact, &mut found);)+
                 found.violations
             }
@@ -113,8 +133,19 @@ macro_rules! tally {
             /// What would be broken if nothing were on its way any more: bookings that the account lacks.
             #[must_use]
             pub fn settle(&self, account_stream: &str) -> Vec<Violation> {
+                self.settle_where(account_stream, &|_| true)
+            }
+
+            /// What has been on its way for longer than an hour, and does not come by itself any more.
+            #[must_use]
+            pub fn overdue(&self, account_stream: &str, checked_at: Timestamp) -> Vec<Violation> {
+                let age_ms = |at: Timestamp| checked_at.as_ms().saturating_sub(at.as_ms());
+                self.settle_where(account_stream, &|at| age_ms(at) > ON_ITS_WAY_MS)
+            }
+
+            fn settle_where(&self, account_stream: &str, is_due: IsDue<'_>) -> Vec<Violation> {
                 let mut found = Found { stream: account_stream, violations: Vec::new() };
-                $(self.$watch.settle(&mut found);)+
+                $(self.$watch.settle(is_due, &mut found);)+
                 found.violations
             }
         }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::Invariants;
 
 const ACCOUNT: &str = "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const HOUR_MS: u64 = 60 * 60 * 1_000;
 const AT: &str = "2026-11-22T10:00:00.000Z";
 
 fn recorded(stream: &str, kind: &str, schema_version: u32, mut payload: Value) -> RecordedEvent {
@@ -68,7 +69,8 @@ fn cleared(against_hold: u32, beyond_hold: u32, released: u32) -> RecordedEvent 
 }
 
 fn opened() -> RecordedEvent {
-    books("AccountOpened", json!({"assets": [{"asset": "EURe", "decimals": 18}]}))
+    let assets = ["EURe", "GBPe"].map(|code| json!({"asset": code, "decimals": 18}));
+    books("AccountOpened", json!({"assets": assets}))
 }
 
 fn transfer(debit: &str, credit: &str, minor: u32) -> Value {
@@ -101,8 +103,32 @@ fn booked(against_hold: u32, beyond_hold: u32, released: u32) -> RecordedEvent {
     )
 }
 
+/// The same of another payment, or on its hold.
+fn of_b(event: RecordedEvent) -> RecordedEvent {
+    let payload = String::from_utf8(event.payload).unwrap();
+    let payload = payload.replace("\"hold_id\":\"a\"", "\"hold_id\":\"b\"").replace("msg-1", "msg-2");
+    let stream = event.stream.replace("authorization-a", "authorization-b");
+    RecordedEvent { stream, payload: payload.into_bytes(), ..event }
+}
+
+/// The same in another asset.
+fn in_pounds(event: RecordedEvent) -> RecordedEvent {
+    let payload = String::from_utf8(event.payload).unwrap().replace("EURe", "GBPe");
+    RecordedEvent { payload: payload.into_bytes(), ..event }
+}
+
+/// The same, recorded later than all others.
+fn recorded_ms(ms: u64, event: RecordedEvent) -> RecordedEvent {
+    RecordedEvent { recorded_at: Timestamp::from_ms(ms).unwrap(), ..event }
+}
+
+fn violations_ms(checked_ms: u64, events: &[RecordedEvent]) -> Vec<Violation> {
+    Invariants::audit(ACCOUNT, Timestamp::from_ms(checked_ms).unwrap(), events).unwrap()
+}
+
+/// Checked at once.
 fn violations(events: &[RecordedEvent]) -> Vec<Violation> {
-    Invariants::audit(ACCOUNT, events).unwrap()
+    violations_ms(0, events)
 }
 
 /// The codes of what is broken, each once.
@@ -125,6 +151,7 @@ fn a_payment_from_its_request_to_its_clearing_breaks_nothing() {
         booked(50, 0, 10),
     ];
     assert_eq!(violations(&events), []);
+    assert_eq!(violations_ms(2 * HOUR_MS, &events), []);
 }
 
 #[test]
@@ -133,6 +160,36 @@ fn what_is_not_booked_yet_is_on_its_way() {
         [opened(), deposited(100, 1), requested(60), placed(60, false), approved(60), cleared(50, 0, 10)];
     assert_eq!(violations(&events), []);
     assert_eq!(violations(&[opened(), deposited(100, 1), requested(60), placed(60, false)]), []);
+}
+
+#[test]
+fn what_is_on_its_way_for_more_than_an_hour_is_found() {
+    let held = [opened(), deposited(100, 1), requested(60), placed(60, false), approved(60)];
+    assert_eq!(violations_ms(2 * HOUR_MS, &held), []);
+    let expired = recorded_ms(5, payment("AuthorizationExpired", json!({"released": amount(60)})));
+    let expired = [&held[..], &[expired]].concat();
+    assert_eq!(violations_ms(HOUR_MS + 5, &expired), []);
+    let streams = vec![format!("account-{ACCOUNT}"), "authorization-a".to_owned()];
+    let found = violations_ms(HOUR_MS + 6, &expired);
+    assert!(
+        matches!(&found[..], [only] if only.invariant == "holds_match_authorizations" && only.streams == streams),
+        "{found:?}"
+    );
+    let claimed = [&held[..], &[recorded_ms(5, cleared(0, 50, 60))]].concat();
+    assert_eq!(violations_ms(HOUR_MS + 5, &claimed), []);
+    let found = violations_ms(HOUR_MS + 6, &claimed);
+    let codes: Vec<&str> = found.iter().map(|violation| violation.invariant).collect();
+    assert_eq!(codes, ["holds_match_authorizations", "decided_before_answered"]);
+}
+
+#[test]
+fn what_an_account_must_book_it_has_an_hour_for_since_it_was_opened() {
+    let source = log(1);
+    let swiped = payment("SwipeRecorded", json!({"amount": amount(60), "source": source}));
+    assert_eq!(violations_ms(9 * HOUR_MS, std::slice::from_ref(&swiped)), []);
+    let late = [swiped, recorded_ms(HOUR_MS, opened())];
+    assert_eq!(violations_ms(2 * HOUR_MS, &late), []);
+    assert_eq!(violations_ms(2 * HOUR_MS + 1, &late).len(), 2);
 }
 
 #[test]
@@ -246,10 +303,39 @@ fn a_booking_that_says_something_else_is_found_with_both_streams() {
 }
 
 #[test]
+fn a_booking_on_the_hold_of_another_payment_is_found() {
+    let held = [requested(60), placed(60, false), approved(60)];
+    let held = held.clone().into_iter().chain(held.map(of_b));
+    let mut events: Vec<RecordedEvent> = [opened(), deposited(200, 1)].into_iter().chain(held).collect();
+    events.extend([cleared(50, 0, 10), of_b(booked(50, 0, 10))]);
+    let found = violations(&events);
+    let streams = vec![format!("account-{ACCOUNT}"), "authorization-a".to_owned()];
+    assert!(
+        matches!(&found[..], [only] if only.invariant == "decided_before_answered" && only.streams == streams),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_booking_in_another_asset_is_found() {
+    let asked = [opened(), deposited(100, 1), in_pounds(deposited(100, 2)), requested(60)];
+    let in_pounds_held = [&asked[..], &[in_pounds(placed(60, false))]].concat();
+    assert_eq!(broken(&in_pounds_held), ["holds_match_authorizations"]);
+    let approved_in_pounds = [&asked[..], &[placed(60, false), in_pounds(approved(60))]].concat();
+    assert!(broken(&approved_in_pounds).contains(&"holds_match_authorizations"));
+    let whole = [placed(60, false), approved(60), cleared(0, 50, 60), in_pounds(booked(0, 50, 60))];
+    let found = broken(&[&asked[..], &whole].concat());
+    for code in ["decided_before_answered", "holds_match_authorizations"] {
+        assert!(found.contains(&code), "{found:?}");
+    }
+}
+
+#[test]
 fn what_is_none_of_ours_is_passed_over_and_what_cannot_be_read_is_said() {
     let unknown = [recorded("meter-1", "Read", 1, json!({})), payment("SomethingNew", json!({}))];
     assert_eq!(violations(&unknown), []);
-    let unreadable = Invariants::audit(ACCOUNT, &[payment("AuthorizationApproved", json!({}))]);
+    let at = Timestamp::from_ms(0).unwrap();
+    let unreadable = Invariants::audit(ACCOUNT, at, &[payment("AuthorizationApproved", json!({}))]);
     assert!(unreadable.unwrap_err().contains("authorization-a"));
 }
 

@@ -77,8 +77,8 @@ fn booked(told: Told, event: &Event) -> Result<Told, MoneyError> {
                 DisputeStep::Won => What::DisputeWon,
                 DisputeStep::Lost => What::DisputeLost,
             };
-            let (id, step) = (event.dispute_id.as_str(), Step::Up(event.amount.minor));
-            suspense(told, "dispute", id).says(what, id, None, step)
+            let (id, step) = (event.key(), Step::Up(event.amount.minor));
+            suspense(told, "dispute", &id).says(what, &id, Some(event.hold_id.as_str()), step)
         }
         Event::ReceivableBooked(event) => {
             stands(told, LedgerAccount::Receivable, What::Receivable, event.receivable_id.as_str())

@@ -5,6 +5,7 @@ use clearfold_kernel::{Address, Amount, ChainSource, MoneyError};
 use super::comparison::What;
 use super::figures::Reported;
 use super::told::{HoldStep, Step, Teller, Told, leg};
+use crate::account::dispute_key;
 use crate::authorization::{DisputeOutcome, Event, RefundOrigin};
 
 /// None of an event that asks nothing of the books.
@@ -49,14 +50,20 @@ pub(super) fn told(payment_id: &str, event: &Event) -> Result<Option<Told>, Mone
             payment.pulled(event.parties.account, &event.amount, &event.source, step)
         }
         Event::ProvisionalCreditGranted(event) => {
-            payment.says(event.parties.account, What::DisputeCredit, event.dispute_id.as_str(), &event.amount)
+            let id = dispute_key(payment_id, &event.dispute_id);
+            payment.says(event.parties.account, What::DisputeCredit, &id, &event.amount)
         }
         Event::DisputeResolved(event) => {
             let what = match event.outcome {
                 DisputeOutcome::Won => What::DisputeWon,
                 DisputeOutcome::Lost => What::DisputeLost,
             };
-            payment.says(event.parties.account, what, event.dispute_id.as_str(), &event.amount)
+            payment.says(
+                event.parties.account,
+                what,
+                &dispute_key(payment_id, &event.dispute_id),
+                &event.amount,
+            )
         }
         Event::AuthorizationRequested(_)
         | Event::AuthorizationDeclined(_)

@@ -186,6 +186,9 @@ impl World {
                     }
                     _ => None,
                 });
+                // A leg that was reorganized away and came back is in transit: it can go on.
+                let leg = leg
+                    .filter(|leg| !self.is_overtaken(&Command::Account(Accounts::BookFunding(leg.clone()))));
                 let Some(leg) = leg else { return self.deposit(dice) };
                 let other = match leg.step {
                     FundingStep::Finalized => FundingStep::Reorged,

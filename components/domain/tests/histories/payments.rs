@@ -371,7 +371,7 @@ impl World {
         };
         let command = match dice.below(12) {
             _ if !is_open && !dice.one_in(3) => Payments::OpenDispute(OpenDispute {
-                dispute_id: self.id("dsp"),
+                dispute_id: format!("dsp-{}", payment.disputes.len()).parse().expect("our own id"),
                 amount: around(dice, &captured),
                 reason: dice.pick(&[DisputeReason::Fraud, DisputeReason::NotReceived]),
             }),

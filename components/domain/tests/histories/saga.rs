@@ -67,6 +67,7 @@ impl Pending {
         let overtakes = match command {
             account::Command::PlaceHold(_)
             | account::Command::VoidHold(_)
+            | account::Command::BookFunding(_)
             | account::Command::BookDispute(_) => Overtakes::Never,
             _ => Overtakes::Freely,
         };

@@ -1,5 +1,6 @@
 //! What comes twice: exactly as before, or under the same id with another content. Neither may have an effect.
 
+use clearfold_domain::account::{BookFunding, Command as Accounts, FundingStep};
 use clearfold_domain::authorization::{Command as Payments, Observation};
 use clearfold_domain::card::Command as Cards;
 use clearfold_kernel::Minor;
@@ -13,6 +14,9 @@ impl World {
     /// Something that was accepted comes again.
     pub fn repeat(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let Some(sent) = dice.pick_recent(&self.accepted).cloned() else { return Ok(()) };
+        if comes_and_goes(&sent.command) {
+            return if self.is_overtaken(&sent.command) { Ok(()) } else { self.send(&sent).map(drop) };
+        }
         match self.without_effect(&sent)? {
             Err(code) if code == "duplicate_mismatch" => {
                 Err(format!("{:?} is not known again", sent.command))
@@ -36,6 +40,18 @@ impl World {
         self.without_effect(&altered).map(drop)
     }
 
+    /// Whether another step of the leg was booked since. A step is sent until it is accepted, and then the next one.
+    pub fn is_overtaken(&self, command: &Command) -> bool {
+        let Command::Account(Accounts::BookFunding(BookFunding { step, source, .. })) = command else {
+            return false;
+        };
+        let latest = self.accepted.iter().rev().find_map(|sent| match &sent.command {
+            Command::Account(Accounts::BookFunding(other)) if other.source == *source => Some(other.step),
+            _ => None,
+        });
+        latest != Some(*step)
+    }
+
     fn without_effect(&mut self, sent: &Sent) -> Result<Answer, Broken> {
         let answer = self.send(sent)?;
         if answer.as_ref().is_ok_and(|events| *events > 0) && has_identity(&sent.command) {
@@ -57,6 +73,23 @@ fn has_identity(command: &Command) -> bool {
     }
 }
 
+/// What the chain takes back can come again, for the chain may return to the block that it left.
+fn comes_and_goes(command: &Command) -> bool {
+    match command {
+        Command::Account(Accounts::BookFunding(funding)) => funding.step != FundingStep::Finalized,
+        Command::Account(
+            Accounts::RecordDeposit(_)
+            | Accounts::RevertDeposit(_)
+            | Accounts::RecordWithdrawal(_)
+            | Accounts::RevertWithdrawal(_),
+        ) => true,
+        Command::Payment(_, Payments::ObserveFunding(observe)) => {
+            matches!(observe.observation, Observation::Included { .. } | Observation::Reorged { .. })
+        }
+        _ => false,
+    }
+}
+
 /// The same command with another amount, asset, account or rate.
 fn other_content(command: &Command, dice: &mut Dice) -> Option<Command> {
     let encoded = command.encode();
@@ -65,6 +98,7 @@ fn other_content(command: &Command, dice: &mut Dice) -> Option<Command> {
     places_in(&payload, "", &mut places);
     let place = places.get(dice.below(places.len()))?;
     let value = payload.pointer_mut(place)?;
+    let before = value.clone();
     *value = match place.rsplit('/').next()? {
         "asset" => json!(dice.pick(&["EURe", "USDC.e", "GBPe", "DOGE"])),
         "decimals" => json!(dice.pick(&[2, 6, 18, 19])),
@@ -77,6 +111,9 @@ fn other_content(command: &Command, dice: &mut Dice) -> Option<Command> {
             json!(dice.pick(&others).to_string())
         }
     };
+    if *value == before {
+        return None;
+    }
     command.with_payload(&encoded.kind, &serde_json::to_vec(&payload).ok()?)
 }
 

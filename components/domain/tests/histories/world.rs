@@ -151,7 +151,7 @@ impl World {
         for event in decided.iter().flatten() {
             holds(&self.tally.observe(&stream, Happened::Authorization(event)))?;
             let of_account = bookings::of_account(&hold_id, event).map_err(|error| error.to_string())?;
-            let of_card = bookings::of_card(&hold_id, &before, event);
+            let of_card = bookings::of_card(&hold_id, &before, event).map_err(|error| error.to_string())?;
             self.queue.extend(of_account.into_iter().map(|command| Pending::account_booking(id, command)));
             self.queue
                 .extend(of_card.into_iter().map(|(card, command)| Pending::card_booking(id, card, command)));

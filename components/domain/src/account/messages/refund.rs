@@ -71,7 +71,9 @@ pub enum DisputeStep {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BookDispute {
-    /// The dispute's id.
+    /// The authorization's id.
+    pub hold_id: ExternalId,
+    /// The dispute's id, which is its payment's own: another payment may have one of the same id.
     pub dispute_id: ExternalId,
     /// What became of it.
     pub step: DisputeStep,
@@ -85,7 +87,9 @@ pub struct BookDispute {
 pub struct DisputeBooked {
     /// The customer's Safe.
     pub account: Address,
-    /// The dispute's id.
+    /// The authorization's id.
+    pub hold_id: ExternalId,
+    /// The dispute's id, which is its payment's own: another payment may have one of the same id.
     pub dispute_id: ExternalId,
     /// What became of it.
     pub step: DisputeStep,

@@ -168,7 +168,12 @@ impl Draw {
             }
             "BookDispute" => {
                 let step = self.pick([DisputeStep::Provisional, DisputeStep::Won, DisputeStep::Lost]);
-                Command::BookDispute(BookDispute { dispute_id: id, step, amount: self.agreed_amount() })
+                Command::BookDispute(BookDispute {
+                    hold_id: other,
+                    dispute_id: id,
+                    step,
+                    amount: self.agreed_amount(),
+                })
             }
             "BookReceivable" => Command::BookReceivable(BookReceivable { receivable_id: id, amount }),
             "RecoverReceivable" => Command::RecoverReceivable(RecoverReceivable {
