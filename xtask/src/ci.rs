@@ -62,13 +62,15 @@ fn cargo_check(label: &str, arguments: &[&str]) -> Result<Outcome> {
     passed(progress::run(label, cargo::cargo().args(arguments)))
 }
 
-/// Licences, sources and duplicates need no network; advisories need a copy of their list.
+/// Licences, sources and duplicates need no network but for the crates; advisories need a copy of their list.
 fn deny() -> Result<Outcome> {
     let installed =
         Command::new("cargo-deny").arg("--version").output().is_ok_and(|output| output.status.success());
     if !installed {
         return Ok(Outcome::Skipped("not installed; `cargo install --locked cargo-deny` brings it"));
     }
+    // It looks at the crates of every platform, and a build fetches only those of this one.
+    cargo_check("fetching the crates of every platform", &["fetch", "--locked"])?;
     cargo_check("cargo-deny", &["deny", "--offline", "check", "bans", "licenses", "sources"])?;
     let mut advisories = cargo::cargo();
     advisories.args(["deny", "--offline", "check", "advisories"]);
