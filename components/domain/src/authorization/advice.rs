@@ -1,9 +1,16 @@
-//! A stand-in of the network approved the payment in our place: it is held, and cannot be declined.
+//! A stand-in of the network approved the payment in our place. It cannot be declined: whatever we would have said or
+//! have said, what it promised is held.
+//!
+//! | the payment | what the advice does |
+//! |---|---|
+//! | unknown, not decided, declined, withdrawn before it was decided | places its hold anew |
+//! | open, or approved and given back since | raises the hold to what was promised, if that is more |
+//! | claimed to the end, or expired | nothing: the claim posts in any case |
 
-use clearfold_kernel::{CommandContext, Timestamp};
+use clearfold_kernel::{CommandContext, Minor, Timestamp};
 
-use super::messages::{AdviceRecorded, Event, Parties, RecordAdvice};
-use super::request::{after, already_decided};
+use super::messages::{AdviceHold, AdviceRecorded, Event, Parties, RecordAdvice};
+use super::request::after;
 use super::state::{Entry, Payment, State, Status, Subject, sum};
 use super::{Decision, Funding};
 use crate::checks;
@@ -13,44 +20,62 @@ pub(super) fn record(state: &State, advice: &RecordAdvice, context: &CommandCont
     checks::in_time(state.latest, context)?;
     checks::sound(&advice.amount)?;
     checks::routed_to(advice.account, context)?;
-    match &state.subject {
-        Subject::Nothing => {
-            state.unheard(&advice.message_id)?;
-            Ok(vec![advised(advice, context)])
-        }
+    let hold = match &state.subject {
+        Subject::Nothing => AdviceHold::Placed,
         Subject::Payment(payment) => {
             checks::routed_to(payment.parties.account, context)?;
-            if let Some(known) = payment.entry.advice()
-                && known.message_id == advice.message_id
-            {
-                let given = of_command(advice, known.expires_at, known.at);
+            if let Some(known) = state.advices.get(&advice.message_id) {
+                let given = of_command(advice, known.hold, known.expires_at, known.at);
                 checks::repeated(advice.message_id.as_str(), known, &given)?;
                 return Ok(Vec::new());
             }
-            state.unheard(&advice.message_id)?;
             checks::same_asset(&payment.asset, &advice.amount.asset)?;
-            match payment.status {
-                // What the stand-in promised counts, whatever we would have said or have said.
-                Status::Requested | Status::Declined => Ok(vec![advised(advice, context)]),
-                _ => Err(already_decided(payment)),
-            }
+            hold(payment, advice.amount.minor)
         }
-        Subject::Refund { .. } => Err(checks::identity_conflict(context)),
+        Subject::Refund { .. } => return Err(checks::identity_conflict(context)),
+    };
+    state.unheard(&advice.message_id)?;
+    if let (AdviceHold::Raised(by), Some(payment)) = (hold, state.payment()) {
+        checks::fits(payment.totals.authorized.plus(by))?;
+    }
+    let at = context.accepted_at;
+    let interval_s = hold_expiry::interval_s(advice.network, advice.merchant.category);
+    Ok(vec![Event::AdviceRecorded(of_command(advice, hold, after(at, interval_s), at))])
+}
+
+/// What was authorized and not given back is what the promise is measured by: a part that was claimed is not held again.
+fn hold(payment: &Payment, promised: Minor) -> AdviceHold {
+    let totals = &payment.totals;
+    let stands = totals.authorized.minus(totals.reversed).unwrap_or(Minor::ZERO);
+    match payment.status {
+        Status::Requested | Status::Declined => AdviceHold::Placed,
+        Status::Reversed if totals.authorized == Minor::ZERO => AdviceHold::Placed,
+        Status::Cleared | Status::Expired | Status::ClearedLate | Status::ForcePosted => {
+            AdviceHold::Unchanged
+        }
+        Status::Recorded
+        | Status::Authorized
+        | Status::PartiallyAuthorized
+        | Status::Advised
+        | Status::Reversed => match promised.minus(stands) {
+            Ok(more) if more > Minor::ZERO => AdviceHold::Raised(more),
+            _ => AdviceHold::Unchanged,
+        },
     }
 }
 
-fn advised(advice: &RecordAdvice, context: &CommandContext) -> Event {
-    let interval_s = hold_expiry::interval_s(advice.network, advice.merchant.category);
-    let at = context.accepted_at;
-    Event::AdviceRecorded(of_command(advice, after(at, interval_s), at))
-}
-
-fn of_command(advice: &RecordAdvice, expires_at: Timestamp, at: Timestamp) -> AdviceRecorded {
+fn of_command(
+    advice: &RecordAdvice,
+    hold: AdviceHold,
+    expires_at: Timestamp,
+    at: Timestamp,
+) -> AdviceRecorded {
     AdviceRecorded {
         message_id: advice.message_id.clone(),
         account: advice.account,
         card_id: advice.card_id.clone(),
         amount: advice.amount.clone(),
+        hold,
         merchant: advice.merchant.clone(),
         network: advice.network,
         expires_at,
@@ -59,8 +84,18 @@ fn of_command(advice: &RecordAdvice, expires_at: Timestamp, at: Timestamp) -> Ad
     }
 }
 
-/// The promise begins the payment anew; what has happened to it before stays true.
 pub(super) fn recorded(state: &mut State, event: &AdviceRecorded) {
+    match event.hold {
+        AdviceHold::Placed => begun_anew(state, event),
+        AdviceHold::Raised(by) => raised(state, event, by),
+        AdviceHold::Unchanged => {}
+    }
+    state.advices.insert(event.message_id.clone(), event.clone());
+    state.latest = Some(event.at);
+}
+
+/// The promise begins the payment anew; what has happened to it before stays true.
+fn begun_anew(state: &mut State, event: &AdviceRecorded) {
     let parties = Parties {
         account: event.account,
         card_id: Some(event.card_id.clone()),
@@ -68,7 +103,7 @@ pub(super) fn recorded(state: &mut State, event: &AdviceRecorded) {
     };
     let before = state.payment();
     let requested = before.and_then(|before| before.entry.request()).cloned().map(Box::new);
-    let entry = Entry::Advised { advice: Box::new(event.clone()), requested };
+    let entry = Entry::Advised { message_id: event.message_id.clone(), requested };
     let mut payment = Payment::new(parties, event.amount.asset.clone(), entry, Status::Advised);
     if let Some(before) = before {
         payment.totals = before.totals;
@@ -83,5 +118,18 @@ pub(super) fn recorded(state: &mut State, event: &AdviceRecorded) {
         payment.funding = Funding::Unsubmitted;
     }
     state.subject = Subject::Payment(Box::new(payment));
-    state.latest = Some(event.at);
+}
+
+/// A payment that was given back is open again. What the chain showed first learns its card and its merchant.
+fn raised(state: &mut State, event: &AdviceRecorded, by: Minor) {
+    let Some(payment) = state.payment_mut() else { return };
+    payment.totals.authorized = sum(payment.totals.authorized, by);
+    if !payment.status.is_open() {
+        payment.status = Status::Advised;
+    }
+    payment.parties.card_id.get_or_insert_with(|| event.card_id.clone());
+    payment.parties.merchant_id.get_or_insert_with(|| event.merchant.id.clone());
+    payment.category.get_or_insert(event.merchant.category);
+    // What has no end by time, since the chain has the money, gets none.
+    payment.expires_at = payment.expires_at.map(|known| known.max(event.expires_at));
 }

@@ -147,7 +147,7 @@ examples! {
     }),
     AdviceRecorded: with(
         RecordAdvice::example(),
-        json!({"expires_at": EXPIRES_AT, "at": DECIDED_AT}),
+        json!({"hold": "placed", "expires_at": EXPIRES_AT, "at": DECIDED_AT}),
     ),
     PresentClearing: json!({
         "clearing_id": "clr-1",

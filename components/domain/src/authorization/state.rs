@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::clearing::Clearing;
 use super::dispute::Dispute;
 use super::funding::{Funding, Gone};
-use super::messages::{AdviceRecorded, AuthorizationRequested, Event, Parties};
+use super::messages::{AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Parties};
 use super::reversal::Reversal;
 use super::{
     advice, clearing, dispute, expiry, flag, force_post, funding, increment, refund, request, reversal, swipe,
@@ -22,6 +22,8 @@ use crate::policy::DeclineReason;
 pub struct State {
     /// The host's clock at the latest decision: time does not run behind it.
     pub latest: Option<Timestamp>,
+    /// What stand-ins approved in our place, by their message.
+    pub advices: BTreeMap<ExternalId, AdviceRecorded>,
     /// Increments that were added, by their message: how much each added.
     pub increments: BTreeMap<ExternalId, Minor>,
     /// Reversals that came, by their message, whether they fitted or not.
@@ -94,8 +96,8 @@ pub enum Entry {
     },
     /// A stand-in approved it.
     Advised {
-        /// What it said.
-        advice: Box<AdviceRecorded>,
+        /// Its message.
+        message_id: ExternalId,
         /// What the network had asked us before, if it had.
         requested: Option<Box<AuthorizationRequested>>,
     },
@@ -111,15 +113,6 @@ impl Entry {
             Self::Requested(request) => Some(request),
             Self::Advised { requested, .. } => requested.as_deref(),
             Self::Swiped { .. } | Self::Forced => None,
-        }
-    }
-
-    /// What a stand-in approved, if one did.
-    #[must_use]
-    pub fn advice(&self) -> Option<&AdviceRecorded> {
-        match self {
-            Self::Advised { advice, .. } => Some(advice),
-            Self::Requested(_) | Self::Swiped { .. } | Self::Forced => None,
         }
     }
 }
@@ -240,12 +233,21 @@ impl State {
     pub(super) fn unheard(&self, message_id: &ExternalId) -> Result<(), Rejection> {
         let entry = self.payment().map(|payment| &payment.entry);
         let is_request = entry.and_then(Entry::request).is_some_and(|known| known.message_id == *message_id);
-        let is_advice = entry.and_then(Entry::advice).is_some_and(|known| known.message_id == *message_id);
         let is_heard = is_request
-            || is_advice
+            || self.advices.contains_key(message_id)
             || self.increments.contains_key(message_id)
             || self.reversals.contains_key(message_id);
         checks::repeated(message_id.as_str(), &false, &is_heard)
+    }
+
+    /// What was added to the payment after it had begun, by the message: increments, and what stand-ins approved beyond
+    /// what was held.
+    pub fn added(&self) -> impl Iterator<Item = (&ExternalId, Minor)> {
+        let advices = self.advices.iter().filter_map(|(message_id, advice)| match advice.hold {
+            AdviceHold::Raised(by) => Some((message_id, by)),
+            AdviceHold::Placed | AdviceHold::Unchanged => None,
+        });
+        self.increments.iter().map(|(message_id, by)| (message_id, *by)).chain(advices)
     }
 
     pub(super) fn payment_mut(&mut self) -> Option<&mut Payment> {

@@ -2,7 +2,8 @@
 //!
 //! | the event | the booking |
 //! |---|---|
-//! | seen on chain, or approved by a stand-in | a hold that cannot be refused, and the funding leg that was seen |
+//! | seen on chain | a hold that cannot be refused, and the funding leg that was seen |
+//! | approved by a stand-in | a hold that cannot be refused, or a raise of the one that is there |
 //! | approved, incremented | nothing: the account was asked before |
 //! | declined, reversed or claimed before it was decided | the hold is voided, for it may have been placed |
 //! | reversed, expired | the hold is lowered |
@@ -15,11 +16,11 @@ use clearfold_kernel::{Amount, ChainSource, ExternalId, InvalidId, Minor};
 use super::ids;
 use crate::account::{
     BookClearing, BookDispute, BookFunding, BookRefund, Command, DisputeStep, FundingStep, LowerCause,
-    LowerHold, PlaceHold, RefundLink, SuspendClearing, VoidHold,
+    LowerHold, PlaceHold, RaiseHold, RefundLink, SuspendClearing, VoidHold,
 };
 use crate::authorization::{
-    AuthorizationReversed, ClearingPosted, DisputeOutcome, DisputeResolved, Event, ForcePostReason,
-    ForcePosted, RefundOrigin,
+    AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingPosted, DisputeOutcome, DisputeResolved,
+    Event, ForcePostReason, ForcePosted, RefundOrigin,
 };
 
 /// The commands for the account, in order. Fails only if an id that is made of others does not fit one, which none
@@ -31,8 +32,7 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
             place(hold_id.clone(), &event.amount),
             funding(hold_id, FundingStep::Included, &event.amount, &event.source),
         ],
-        // The request may have a hold already, or one on its way: what the stand-in approved takes its place.
-        Event::AdviceRecorded(event) => vec![void(hold_id.clone()), place(hold_id, &event.amount)],
+        Event::AdviceRecorded(event) => advised(hold_id, event),
         Event::AuthorizationDeclined(_) => vec![void(hold_id)],
         Event::AuthorizationReversed(event) => reversed(hold_id, event),
         Event::AuthorizationExpired(event) => {
@@ -111,6 +111,22 @@ pub const fn is_seen_on_chain(command: &Command) -> bool {
         | Command::RevertWithdrawal(_)
         | Command::RecordReturn(_) => true,
         _ => false,
+    }
+}
+
+/// A request that was not approved may have a hold already, or one on its way: what the stand-in approved takes its
+/// place. A hold that was approved is raised, for what else is on its way may change it as well.
+fn advised(hold_id: ExternalId, event: &AdviceRecorded) -> Vec<Command> {
+    let asset = event.amount.asset.clone();
+    match event.hold {
+        AdviceHold::Placed => vec![void(hold_id.clone()), place(hold_id, &event.amount)],
+        AdviceHold::Raised(minor) => vec![Command::RaiseHold(RaiseHold {
+            hold_id,
+            change_id: event.message_id.clone(),
+            amount: Amount { minor, asset },
+            forced: true,
+        })],
+        AdviceHold::Unchanged => Vec::new(),
     }
 }
 

@@ -7,7 +7,9 @@
 use clearfold_kernel::{Amount, ExternalId, InvalidId, Minor};
 
 use super::ids;
-use crate::authorization::{AuthorizationReversed, Entry, Event, ForcePostReason, Payment, State};
+use crate::authorization::{
+    AdviceHold, AdviceRecorded, AuthorizationReversed, Entry, Event, ForcePostReason, Payment, State,
+};
 use crate::card::{Command, Portion, RecordSpend, ReleaseSpend};
 
 /// The commands, each with the card that it is for. `before` is the authorization's state before the event. Fails only
@@ -44,19 +46,8 @@ pub fn of_card(
         (Event::AuthorizationExpired(event), Some(payment)) => {
             given_back(before, payment, &ids::expired(authorization_id)?, event.released.minor, true)
         }
-        (Event::AdviceRecorded(event), payment) => {
-            let spend = RecordSpend {
-                reservation_id: event.message_id.clone(),
-                authorization_id: authorization_id.clone(),
-                amount: event.amount.clone(),
-                merchant: Some(event.merchant.clone()),
-            };
-            let replaced = payment.map(|payment| {
-                release_first(payment, &event.message_id, &payment.parties.card_id, Portion::Everything)
-            });
-            let recorded = (event.card_id.clone(), Command::RecordSpend(spend));
-            replaced.unwrap_or_default().into_iter().chain([recorded]).collect()
-        }
+        (Event::AdviceRecorded(event), _) if event.hold == AdviceHold::Unchanged => Vec::new(),
+        (Event::AdviceRecorded(event), payment) => advised(authorization_id, payment, event),
         (Event::ForcePosted(event), payment) => {
             let recorded = event
                 .parties
@@ -73,6 +64,33 @@ pub fn of_card(
         }
         _ => Vec::new(),
     })
+}
+
+/// What was reserved for a request is released: what the stand-in approved takes its place. What it approved beyond a
+/// hold that was there is counted besides.
+fn advised(
+    authorization_id: &ExternalId,
+    payment: Option<&Payment>,
+    event: &AdviceRecorded,
+) -> Vec<(ExternalId, Command)> {
+    let known_card = payment.and_then(|payment| payment.parties.card_id.clone());
+    let replaced = match (event.hold, payment) {
+        (AdviceHold::Placed, Some(payment)) => {
+            release_first(payment, &event.message_id, &payment.parties.card_id, Portion::Everything)
+        }
+        _ => Vec::new(),
+    };
+    let card_id = match event.hold {
+        AdviceHold::Placed => event.card_id.clone(),
+        AdviceHold::Raised(_) | AdviceHold::Unchanged => known_card.unwrap_or_else(|| event.card_id.clone()),
+    };
+    let spend = RecordSpend {
+        reservation_id: event.message_id.clone(),
+        authorization_id: authorization_id.clone(),
+        amount: Amount { minor: event.held(), asset: event.amount.asset.clone() },
+        merchant: Some(event.merchant.clone()),
+    };
+    replaced.into_iter().chain([(card_id, Command::RecordSpend(spend))]).collect()
 }
 
 /// Nothing is released of a request that was not decided.
@@ -93,7 +111,7 @@ fn posted(authorization_id: &ExternalId, clearing_id: &ExternalId, amount: &Amou
 fn first(payment: &Payment) -> Option<&ExternalId> {
     match &payment.entry {
         Entry::Requested(request) => Some(&request.message_id),
-        Entry::Advised { advice, .. } => Some(&advice.message_id),
+        Entry::Advised { message_id, .. } => Some(message_id),
         Entry::Swiped { .. } | Entry::Forced => None,
     }
 }
@@ -122,12 +140,12 @@ fn given_back(
 ) -> Vec<(ExternalId, Command)> {
     let card_id = &payment.parties.card_id;
     if ends && payment.totals.captured() == Minor::ZERO {
-        let increments = before.increments.keys().zip(card_id.iter().cycle());
-        let increments = increments.map(|(reservation_id, card_id)| {
+        let added = before.added().map(|(message_id, _)| message_id).zip(card_id.iter().cycle());
+        let added = added.map(|(reservation_id, card_id)| {
             (card_id.clone(), release(reservation_id, release_id, Portion::Everything))
         });
         let first = release_first(payment, release_id, card_id, Portion::Everything);
-        return first.into_iter().chain(increments).collect();
+        return first.into_iter().chain(added).collect();
     }
     match released.min(left_of_first(before, payment)) {
         Minor::ZERO => Vec::new(),
@@ -137,8 +155,8 @@ fn given_back(
 
 /// What earlier reversals have left of the first reservation.
 fn left_of_first(before: &State, payment: &Payment) -> Minor {
-    let increments = before.increments.values();
-    increments
-        .chain([&payment.totals.reversed])
-        .fold(payment.totals.authorized, |rest, part| rest.minus(*part).unwrap_or(Minor::ZERO))
+    let added = before.added().map(|(_, by)| by);
+    added
+        .chain([payment.totals.reversed])
+        .fold(payment.totals.authorized, |rest, part| rest.minus(part).unwrap_or(Minor::ZERO))
 }

@@ -51,6 +51,17 @@ fn reversal(minor: &str, full: bool) -> Event {
     )
 }
 
+fn advice(hold: &serde_json::Value) -> Event {
+    let merchant = json!({"id": "m", "name": "M", "category": "5812", "country": "DE"});
+    event(
+        "AdviceRecorded",
+        json!({
+            "message_id": "msg-9", "amount": amount("70"), "hold": hold, "merchant": merchant, "network": "visa",
+            "expires_at": AT,
+        }),
+    )
+}
+
 fn after(events: &[Event]) -> State {
     events.iter().fold(State::default(), <Authorization as clearfold_kernel::Decider>::evolve)
 }
@@ -62,6 +73,7 @@ fn account(event: &Event) -> Vec<String> {
         .iter()
         .map(|command| match command {
             Command::LowerHold(lower) => format!("LowerHold {} {}", lower.change_id, lower.amount),
+            Command::RaiseHold(raise) => format!("RaiseHold {} {}", raise.change_id, raise.amount.minor),
             command => command.encode().unwrap().kind,
         })
         .collect()
@@ -108,16 +120,25 @@ fn a_claim_to_what_was_not_decided_voids_its_hold() {
 
 #[test]
 fn what_a_stand_in_approved_takes_the_place_of_the_request() {
-    let merchant = json!({"id": "m", "name": "M", "category": "5812", "country": "DE"});
-    let advice = event(
-        "AdviceRecorded",
-        json!({
-            "message_id": "msg-9", "amount": amount("70"), "merchant": merchant, "network": "visa", "expires_at": AT,
-        }),
-    );
+    let advice = advice(&json!("placed"));
     assert_eq!(account(&advice), ["VoidHold", "PlaceHold"]);
     assert_eq!(card(&[], &advice).len(), 1);
     assert_eq!(card(&[request()], &advice)[0], "card-1 ReleaseSpend \"msg-1\" \"everything\"");
+}
+
+/// A void would take what else is on its way to the hold with it.
+#[test]
+fn what_a_stand_in_approved_beyond_our_hold_raises_it() {
+    let raised = advice(&json!({"raised": "30"}));
+    let before = [request(), approval("40")];
+    assert_eq!(account(&raised), ["RaiseHold msg-9 30"]);
+    let counted = card(&before, &raised);
+    assert!(counted[0].starts_with("card-1 RecordSpend \"msg-9\"") && counted.len() == 1, "{counted:?}");
+    assert!(counted[0].contains("\"30\""), "{counted:?}");
+    let released = card(&[&before[..], &[raised]].concat(), &reversal("70", true));
+    assert_eq!(released.len(), 2, "{released:?}");
+    assert!(account(&advice(&json!("unchanged"))).is_empty());
+    assert!(card(&before, &advice(&json!("unchanged"))).is_empty());
 }
 
 #[test]

@@ -12,7 +12,7 @@ use clearfold_kernel::{Amount, Asset, ExternalId, Invariant, Minor, Timestamp};
 use super::sum::{Sum, plus};
 use super::tally::{Fact, Found, Happened, IsDue, Watch};
 use crate::account;
-use crate::authorization::{Event, ForcePostReason, HoldIncreased};
+use crate::authorization::{AdviceHold, Event, ForcePostReason, HoldIncreased};
 use crate::bookings;
 
 const HOLDS_MATCH_AUTHORIZATIONS: Invariant = Invariant {
@@ -158,7 +158,7 @@ impl Hold {
             Event::AuthorizationPartiallyApproved(event) => return self.approved(&event.amount, at),
             // The booking of these is still to come. What a stand-in approved counts, whatever was said before.
             Event::SwipeRecorded(event) => self.decided = Some(Said { amount: event.amount.clone(), at }),
-            Event::AdviceRecorded(event) => {
+            Event::AdviceRecorded(event) if event.hold == AdviceHold::Placed => {
                 self.decided = Some(Said { amount: event.amount.clone(), at });
                 self.refused_at = Some(at);
             }
@@ -341,6 +341,10 @@ fn expired(id: &str) -> String {
 fn asked(id: &str, event: &Event) -> Option<(Change, Amount)> {
     Some(match event {
         Event::HoldIncreased(event) => (Change::Raise(event.message_id.to_string()), event.amount.clone()),
+        Event::AdviceRecorded(event) if matches!(event.hold, AdviceHold::Raised(_)) => {
+            let amount = Amount { minor: event.held(), asset: event.amount.asset.clone() };
+            (Change::Raise(event.message_id.to_string()), amount)
+        }
         Event::AuthorizationReversed(event) if event.released.minor > Minor::ZERO => {
             (Change::Lower(event.message_id.to_string()), event.released.clone())
         }

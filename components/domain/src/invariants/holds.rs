@@ -7,7 +7,7 @@ use clearfold_kernel::{Invariant, Minor};
 
 use super::sum::Sum;
 use super::tally::{Fact, Found, Happened, Watch};
-use crate::authorization::{Event, State};
+use crate::authorization::{AdviceHold, Event, State};
 
 const HOLD_NEVER_NEGATIVE: Invariant = Invariant {
     code: "hold_never_negative",
@@ -64,7 +64,8 @@ impl Held {
     fn take(&mut self, event: &Event) {
         match event {
             Event::SwipeRecorded(event) => self.open(event.amount.minor),
-            Event::AdviceRecorded(event) => self.open(event.amount.minor),
+            Event::AdviceRecorded(event) if event.hold == AdviceHold::Unchanged => {}
+            Event::AdviceRecorded(event) => self.open(event.held()),
             Event::AuthorizationApproved(event) => self.open(event.amount.minor),
             Event::AuthorizationPartiallyApproved(event) => self.open(event.amount.minor),
             Event::HoldIncreased(event) => self.sum.add(event.amount.minor),

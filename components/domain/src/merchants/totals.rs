@@ -72,7 +72,7 @@ fn change(merchant: &mut Merchant, event: &Event, at: Timestamp) -> Result<(), M
         Event::AdviceRecorded(event) => {
             describe(merchant, &event.merchant, at);
             merchant.advised_count = merchant.advised_count.next()?;
-            authorize(merchant, event.amount.minor)?;
+            authorize(merchant, event.held())?;
         }
         Event::AuthorizationApproved(event) => {
             merchant.approved_count = merchant.approved_count.next()?;

@@ -4,7 +4,9 @@ use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Minor, Timestam
 
 use super::status::{Funding, Status};
 use super::tables::Payment;
-use crate::authorization::{AdviceRecorded, AuthorizationRequested, Event, ForcePosted, SwipeRecorded};
+use crate::authorization::{
+    AdviceHold, AdviceRecorded, AuthorizationRequested, Event, ForcePosted, SwipeRecorded,
+};
 use crate::network::{Merchant, Network};
 use crate::projecting::{Misfit, Record, Seen};
 
@@ -14,7 +16,11 @@ pub(super) fn payment(known: Option<Payment>, seen: &Seen<'_, Event>) -> Result<
         (Event::SwipeRecorded(event), _) => swiped(seen, event),
         (Event::AuthorizationRequested(event), _) => Ok(requested(seen, event)),
         (Event::AdviceRecorded(event), None) => Ok(advised(seen, event)),
-        (Event::AdviceRecorded(event), Some(known)) => promised(&known, advised(seen, event)),
+        (Event::AdviceRecorded(event), Some(known)) => match event.hold {
+            AdviceHold::Placed => promised(&known, advised(seen, event)),
+            AdviceHold::Raised(by) => raised(known, event, by),
+            AdviceHold::Unchanged => Ok(known),
+        },
         (Event::ForcePosted(event), None) => Ok(forced(seen, event)),
         (_, Some(payment)) => Ok(payment),
         (_, None) => Err(Misfit::Missing(Payment::TABLE)),
@@ -72,6 +78,21 @@ fn promised(known: &Payment, advised: Payment) -> Result<Payment, Misfit> {
         occurred_at: known.occurred_at,
         ..advised
     })
+}
+
+/// More is held of the payment that is there. One that was given back is open again; one that the chain showed first
+/// learns its card and its merchant.
+fn raised(known: Payment, event: &AdviceRecorded, by: Minor) -> Result<Payment, Misfit> {
+    let payment = Payment {
+        status: if known.status.is_open() { known.status } else { Status::Advised },
+        authorized_minor: known.authorized_minor.plus(by)?,
+        expires_at: known.expires_at.map(|expires_at| expires_at.max(event.expires_at)),
+        ..known
+    };
+    match payment.card_id {
+        Some(_) => Ok(payment),
+        None => Ok(at_merchant(payment, &event.card_id, &event.merchant, event.network)),
+    }
 }
 
 fn forced(seen: &Seen<'_, Event>, event: &ForcePosted) -> Payment {

@@ -1,6 +1,6 @@
 //! What an authorization's events say is to be booked.
 
-use clearfold_kernel::{Address, Amount, ChainSource, MoneyError};
+use clearfold_kernel::{Address, Amount, ChainSource, Minor, MoneyError};
 
 use super::comparison::What;
 use super::figures::Reported;
@@ -18,7 +18,11 @@ pub(super) fn told(payment_id: &str, event: &Event) -> Result<Option<Told>, Mone
             .says(What::FundingIncluded, &leg(&event.source), payment.id(), Step::Up(event.amount.minor)),
         Event::AuthorizationApproved(event) => payment.holds(event.parties.account, &event.amount),
         Event::AuthorizationPartiallyApproved(event) => payment.holds(event.parties.account, &event.amount),
-        Event::AdviceRecorded(event) => payment.holds(event.account, &event.amount),
+        Event::AdviceRecorded(event) if event.held() == Minor::ZERO => return Ok(None),
+        Event::AdviceRecorded(event) => {
+            let held = Amount { minor: event.held(), asset: event.amount.asset.clone() };
+            payment.holds(event.account, &held)
+        }
         Event::HoldIncreased(event) => payment.holds(event.parties.account, &event.amount),
         Event::AuthorizationReversed(event) => payment.frees(event.parties.account, &event.released),
         Event::AuthorizationExpired(event) => payment.frees(event.parties.account, &event.released),

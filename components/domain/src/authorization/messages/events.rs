@@ -176,6 +176,9 @@ pub struct AdviceRecorded {
     pub card_id: ExternalId,
     /// What was approved.
     pub amount: Amount,
+    /// What it means for the hold.
+    #[serde(default)]
+    pub hold: AdviceHold,
     /// Who is paid.
     pub merchant: Merchant,
     /// Through which network.
@@ -186,6 +189,32 @@ pub struct AdviceRecorded {
     pub occurred_at: Timestamp,
     /// When it was accepted.
     pub at: Timestamp,
+}
+
+impl AdviceRecorded {
+    /// How much is held by it that was not held before.
+    #[must_use]
+    pub const fn held(&self) -> Minor {
+        match self.hold {
+            AdviceHold::Placed => self.amount.minor,
+            AdviceHold::Raised(by) => by,
+            AdviceHold::Unchanged => Minor::ZERO,
+        }
+    }
+}
+
+/// What the approval of a stand-in means for the hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AdviceHold {
+    /// It is placed anew, with the whole amount.
+    #[default]
+    Placed,
+    /// It is raised by that many minor units: what is held of the payment was less.
+    Raised(Minor),
+    /// Nothing: as much is held, or was claimed, or can be claimed without it.
+    Unchanged,
 }
 
 event! {
