@@ -1,4 +1,4 @@
-//! The card network's words: who was paid, through which network, and in which currency.
+//! The card network's words: who was paid, through which network, in which currency, and who pays in the end.
 
 use std::fmt;
 
@@ -6,6 +6,28 @@ use clearfold_kernel::{Amount, Asset, Conversion, ExternalId, FxError, Minor, Ra
 use serde::{Deserialize, Serialize};
 
 use crate::policy::assets::KnownAsset;
+
+/// What a suspended clearing turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SuspenseOutcome {
+    /// A payment of its own: the customer pays.
+    Charged,
+    /// A duplicate: the network takes it back.
+    Returned,
+}
+
+/// Who turned out to pay for an unlinked refund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RefundOutcome {
+    /// The network does.
+    Paid,
+    /// Nobody: the customer was credited in error.
+    TakenBack,
+}
 
 /// A card network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,9 +9,9 @@ use clearfold_domain::authorization::{
     ApproveAuthorization, Authorization, Command, DeclineAuthorization, Event, ExpireAuthorization, Extent,
     FlagPayment, ForcePost, Funding, IncrementAuthorization, Observation, ObserveFunding, Part, Payment,
     PresentClearing, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin, RequestAuthorization,
-    ReversalCause, ReverseAuthorization, State, Status,
+    ResolveClearing, ResolveRefund, ReversalCause, ReverseAuthorization, State, Status,
 };
-use clearfold_domain::network::{Merchant, MerchantCategory, Network};
+use clearfold_domain::network::{Merchant, MerchantCategory, Network, RefundOutcome, SuspenseOutcome};
 use clearfold_domain::payments::Payments;
 use clearfold_domain::policy::DeclineReason;
 use clearfold_kernel::{
@@ -31,7 +31,7 @@ struct Step {
     minor: u16,
 }
 
-const COMMANDS: u8 = 23;
+const COMMANDS: u8 = 27;
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step =
@@ -124,8 +124,28 @@ fn command(step: Step, at: Timestamp) -> Command {
         19 => observed(Observation::Reverted { transaction_hash: TRANSACTION }),
         20 => observed(Observation::Dropped { transaction_hash: TRANSACTION }),
         21 => observed(Observation::Finalized { source }),
+        22 => suspicious(&id, amount, at),
+        23 | 24 => {
+            let outcome =
+                if step.command == 23 { SuspenseOutcome::Charged } else { SuspenseOutcome::Returned };
+            let clearing_id = format!("again-{id}").parse().unwrap();
+            Command::ResolveClearing(ResolveClearing { clearing_id, outcome })
+        }
+        25 => Command::ResolveRefund(ResolveRefund { outcome: RefundOutcome::TakenBack, payment_id: None }),
         _ => Command::FlagPayment(FlagPayment { reason: DeclineReason::CardFrozen }),
     }
+}
+
+/// A claim that looks like every other one of these.
+fn suspicious(id: &ExternalId, amount: Amount, at: Timestamp) -> Command {
+    Command::PresentClearing(PresentClearing {
+        clearing_id: format!("again-{id}").parse().unwrap(),
+        amount: Amount { minor: Minor::new(100), ..amount },
+        presented: None,
+        reference: Some("r1".parse().unwrap()),
+        part: Part::Partial,
+        occurred_at: at,
+    })
 }
 
 /// The read store: rows by table and key.

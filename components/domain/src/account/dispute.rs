@@ -1,11 +1,12 @@
-//! Disputes: a provisional credit comes out of suspense, and the outcome says who pays for it.
+//! Disputes: a provisional credit comes out of suspense, and the outcome says who pays for it. What is won may be a
+//! part: then the network pays that, and the customer gives back the rest of the credit.
 //!
 //! A dispute is over one amount, has at most one provisional credit and one outcome. Its id is its payment's own
 //! matter, so what is known of it is known by the payment's id as well.
 
 use std::fmt::Display;
 
-use clearfold_kernel::{ExternalId, Rejection, Timestamp};
+use clearfold_kernel::{ExternalId, Minor, Rejection, Timestamp};
 
 use super::identity::{Identity, Kind};
 use super::ledger::LedgerAccount::{Customer, Settlement, Suspense};
@@ -19,11 +20,14 @@ impl Rule for BookDispute {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
         books.sound(&self.amount)?;
         let minor = self.amount.minor;
+        let (awarded, rest) = self.shares()?;
         let is_credited = self.has(books, Kind::ProvisionalCredit);
         let transfers = match (self.step, is_credited) {
             (DisputeStep::Provisional, _) => transfers(&[(Suspense, Customer, minor)]),
-            (DisputeStep::Won, true) => transfers(&[(Settlement, Suspense, minor)]),
-            (DisputeStep::Won, false) => transfers(&[(Settlement, Customer, minor)]),
+            (DisputeStep::Won, true) => {
+                transfers(&[(Settlement, Suspense, awarded), (Customer, Suspense, rest)])
+            }
+            (DisputeStep::Won, false) => transfers(&[(Settlement, Customer, awarded)]),
             (DisputeStep::Lost, true) => transfers(&[(Customer, Suspense, minor)]),
             (DisputeStep::Lost, false) => Vec::new(),
         };
@@ -33,6 +37,7 @@ impl Rule for BookDispute {
             dispute_id: self.dispute_id.clone(),
             step: self.step,
             amount: self.amount.clone(),
+            awarded: self.awarded,
             transfers,
             at,
         }))
@@ -51,6 +56,20 @@ impl Rule for BookDispute {
 }
 
 impl BookDispute {
+    /// What of the disputed amount the network pays, and what it does not.
+    fn shares(&self) -> Result<(Minor, Minor), Rejection> {
+        let disputed = self.amount.minor;
+        let Some(awarded) = self.awarded else { return Ok((disputed, Minor::ZERO)) };
+        checks::moves(awarded)?;
+        match (self.step, disputed.minus(awarded)) {
+            (DisputeStep::Won, Ok(rest)) => Ok((awarded, rest)),
+            _ => {
+                let detail = format!("{awarded} minor units of {} cannot be awarded", self.amount);
+                Err(Rejection::new("award_exceeds_dispute", detail))
+            }
+        }
+    }
+
     fn key(&self) -> String {
         dispute_key(&self.hold_id, &self.dispute_id)
     }
@@ -61,6 +80,12 @@ impl BookDispute {
 }
 
 impl DisputeBooked {
+    /// How much of a dispute that was won the customer gets.
+    #[must_use]
+    pub fn awarded(&self) -> Minor {
+        self.awarded.unwrap_or(self.amount.minor)
+    }
+
     /// What tells the dispute apart from all others of the account.
     pub(crate) fn key(&self) -> String {
         dispute_key(&self.hold_id, &self.dispute_id)

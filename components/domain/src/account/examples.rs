@@ -153,6 +153,11 @@ examples! {
         with(BookRefund::example(), "source", log(7)),
         &[("settlement", "customer", "2170000000000000000"), ("safe", "hold", "2170000000000000000")],
     );
+    ResolveRefund => json!({"refund_id": "rfd-2", "outcome": "paid"});
+    RefundResolved => booked(
+        with(ResolveRefund::example(), "amount", euro("2170000000000000000")),
+        &[("settlement", "suspense", "2170000000000000000")],
+    );
     BookDispute => json!({
         "hold_id": "auth-1",
         "dispute_id": "dsp-1",

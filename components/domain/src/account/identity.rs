@@ -26,10 +26,12 @@ pub(super) enum Kind {
     ForcedHold,
     /// Of a hold, up or down.
     Change,
-    /// Booked or suspended.
     Clearing,
+    /// Of a clearing, which may be booked as well: before it, meanwhile or after it.
+    Suspension,
     Resolution,
     Refund,
+    RefundResolution,
     ProvisionalCredit,
     DisputeOutcome,
     Receivable,

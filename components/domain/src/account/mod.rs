@@ -18,11 +18,12 @@
 //! | `hold_too_small` | a clearing that uses or releases more than is held |
 //! | `release_above_hold` | a reversal or an expiry of more than is held |
 //! | `invalid_residue` | rounding that took and gave at once, or as much as was charged |
-//! | `suspense_not_found` | a clearing that was never suspended |
+//! | `suspense_not_found` | a clearing that was never suspended, or a refund that was never unlinked |
 //! | `source_not_found` | a reorganization or finality of a log that was never booked |
 //! | `funding_final` | a reorganization of funding that is final |
 //! | `funding_reorged` | finality of funding that was reorganized away |
 //! | `dispute_closed` | a provisional credit after the dispute's outcome |
+//! | `award_exceeds_dispute` | more is awarded than is disputed, or something of a dispute that is not won |
 //! | `receivable_not_found` | a recovery of what nobody owes |
 //! | `recovery_above_receivable` | a recovery of more than is still owed |
 
@@ -65,7 +66,7 @@ pub struct Account;
 
 impl Decider for Account {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 2;
+    const STATE_VERSION: u32 = 3;
 
     type State = State;
     type Command = Command;

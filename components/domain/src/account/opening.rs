@@ -68,6 +68,7 @@ impl Books {
             movements: BTreeMap::new(),
             legs: BTreeMap::new(),
             suspended: BTreeMap::new(),
+            unlinked: BTreeMap::new(),
             disputed: BTreeMap::new(),
             owed: BTreeMap::new(),
             acts: Acts::default(),

@@ -1,4 +1,5 @@
-//! Refunds: the customer is credited at once. Who pays is the network if the payment is known, and suspense if not.
+//! Refunds: the customer is credited at once. Who pays is the network if the payment is known, and suspense if not,
+//! until somebody finds out ([`suspense`](super::suspense)).
 //!
 //! Whether a linked refund exceeds what its payment captured is the authorization's to decide: it knows the captures.
 
@@ -32,5 +33,13 @@ impl Rule for BookRefund {
             transfers: transfers(&[(payer, Customer, minor), (Safe, Hold, on_chain)]),
             at,
         }))
+    }
+}
+
+impl Books {
+    pub(super) fn refund_booked(&mut self, event: &RefundBooked) {
+        if event.link == RefundLink::Unlinked {
+            self.unlinked.insert(event.refund_id.clone(), event.amount.clone());
+        }
     }
 }

@@ -53,6 +53,7 @@ pub(super) fn decide(
         Command::BookFunding(rule) => rule,
         Command::RecordReturn(rule) => rule,
         Command::BookRefund(rule) => rule,
+        Command::ResolveRefund(rule) => rule,
         Command::BookDispute(rule) => rule,
         Command::BookReceivable(rule) => rule,
         Command::RecoverReceivable(rule) => rule,

@@ -37,7 +37,10 @@ pub struct Books {
     pub(super) movements: BTreeMap<LogId, Movement>,
     /// Funding in transit.
     pub(super) legs: BTreeMap<LogId, Leg>,
+    /// Clearings that are or were in suspense.
     pub(super) suspended: BTreeMap<ExternalId, Amount>,
+    /// Refunds that are or were in suspense.
+    pub(super) unlinked: BTreeMap<ExternalId, Amount>,
     /// By payment and dispute.
     pub(super) disputed: BTreeMap<String, Amount>,
     /// What is still owed of each receivable.
@@ -157,6 +160,7 @@ impl Books {
             Event::ClearingBooked(event) => self.clearing_booked(event)?,
             Event::ClearingSuspended(event) => self.clearing_suspended(event),
             Event::FundingBooked(event) => self.funding_booked(event)?,
+            Event::RefundBooked(event) => self.refund_booked(event),
             Event::DisputeBooked(event) => self.dispute_booked(event),
             Event::ReceivableBooked(event) => self.receivable_booked(event),
             Event::ReceivableRecovered(event) => self.receivable_recovered(event)?,
@@ -164,7 +168,7 @@ impl Books {
             | Event::WithdrawalReorged(_)
             | Event::SuspenseResolved(_)
             | Event::Returned(_)
-            | Event::RefundBooked(_)
+            | Event::RefundResolved(_)
             | Event::SettlementBooked(_)
             | Event::FeeCharged(_) => {}
         }

@@ -1,11 +1,16 @@
-//! Suspense: a clearing that has probably been claimed before is owed, but by nobody yet, until somebody finds out.
+//! Suspense: a clearing that has probably been claimed before is owed, but by nobody yet, until somebody finds out. So
+//! is a refund that names no payment.
+//!
+//! A clearing's way out undoes its way in, whatever it turned out to be: one that is charged is booked as a clearing of
+//! its own, with its rounding and by what is held then. The two bookings may come in any order.
 
-use clearfold_kernel::{Rejection, Timestamp};
+use clearfold_kernel::{Amount, ExternalId, Rejection, Timestamp};
 
 use super::ledger::LedgerAccount::{Customer, Settlement, Suspense};
 use super::ledger::transfers;
 use super::messages::{
-    ClearingSuspended, Event, ResolveSuspense, SuspendClearing, SuspenseOutcome, SuspenseResolved,
+    ClearingSuspended, Event, RefundOutcome, RefundResolved, ResolveRefund, ResolveSuspense, SuspendClearing,
+    SuspenseResolved,
 };
 use super::rule::Rule;
 use super::state::Books;
@@ -25,23 +30,39 @@ impl Rule for SuspendClearing {
 
 impl Rule for ResolveSuspense {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        let Some(amount) = books.suspended.get(&self.clearing_id) else {
-            let detail = format!("the clearing {} was never suspended", self.clearing_id);
-            return Err(Rejection::new("suspense_not_found", detail));
-        };
-        let payer = match self.outcome {
-            SuspenseOutcome::Charged => Customer,
-            SuspenseOutcome::Returned => Settlement,
-        };
+        let amount = found("clearing", &self.clearing_id, books.suspended.get(&self.clearing_id))?;
         Ok(Event::SuspenseResolved(SuspenseResolved {
             account: books.address,
             clearing_id: self.clearing_id.clone(),
+            outcome: self.outcome,
+            amount: amount.clone(),
+            transfers: transfers(&[(Settlement, Suspense, amount.minor)]),
+            at,
+        }))
+    }
+}
+
+impl Rule for ResolveRefund {
+    fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
+        let amount = found("refund", &self.refund_id, books.unlinked.get(&self.refund_id))?;
+        let payer = match self.outcome {
+            RefundOutcome::Paid => Settlement,
+            RefundOutcome::TakenBack => Customer,
+        };
+        Ok(Event::RefundResolved(RefundResolved {
+            account: books.address,
+            refund_id: self.refund_id.clone(),
             outcome: self.outcome,
             amount: amount.clone(),
             transfers: transfers(&[(payer, Suspense, amount.minor)]),
             at,
         }))
     }
+}
+
+fn found<'a>(what: &str, id: &ExternalId, amount: Option<&'a Amount>) -> Result<&'a Amount, Rejection> {
+    let detail = || format!("the {what} {id} was never in suspense");
+    amount.ok_or_else(|| Rejection::new("suspense_not_found", detail()))
 }
 
 impl Books {

@@ -8,7 +8,7 @@
 //! | the last one | releases what it does not claim |
 //! | after the hold expired | posts beyond it, late |
 //! | known id | no effect |
-//! | another id, the same reference and amount | waits on the suspense account |
+//! | another id, the same reference and amount | waits on the [suspense](super::suspense) account |
 //! | of what was reversed in full | refused, and kept |
 //! | of what nobody authorized | [force posted](super::force_post) |
 
@@ -22,6 +22,7 @@ use super::messages::{
     Part, PresentClearing,
 };
 use super::state::{Payment, State, Status, Subject, sum};
+use super::suspense::Suspended;
 use super::{Decision, force_post};
 use crate::checks;
 use crate::network::{Presented, Residue};
@@ -48,7 +49,7 @@ pub enum ClearingFate {
     Posted,
     /// It posted without an authorization.
     Forced,
-    /// It waits on the suspense account.
+    /// It came to the suspense account; a charge posts it.
     Suspended,
     /// It did not post.
     Refused,
@@ -74,7 +75,7 @@ pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandC
     }
     checks::fits(payment.totals.captured().plus(claim.amount.minor))?;
     if let Some(duplicate_of) = looks_like(state, claim) {
-        return Ok(vec![suspend(payment, claim, duplicate_of)]);
+        return Ok(vec![suspend(payment, claim, residue, duplicate_of)]);
     }
     match payment.status {
         Status::Requested | Status::Declined | Status::ForcePosted => {
@@ -131,12 +132,13 @@ fn is_another_part(known: Part, given: Part) -> bool {
     }
 }
 
-fn suspend(payment: &Payment, claim: &PresentClearing, duplicate_of: ExternalId) -> Event {
+fn suspend(payment: &Payment, claim: &PresentClearing, residue: Residue, duplicate_of: ExternalId) -> Event {
     Event::ClearingSuspended(ClearingSuspended {
         parties: payment.parties.clone(),
         clearing_id: claim.clearing_id.clone(),
         duplicate_of,
         amount: claim.amount.clone(),
+        residue,
         part: claim.part,
         reference: claim.reference.clone(),
         occurred_at: claim.occurred_at,
@@ -155,7 +157,12 @@ fn refuse(payment: &Payment, claim: &PresentClearing, reason: ClearingRefusal) -
     })
 }
 
-fn post(state: &State, payment: &Payment, claim: &PresentClearing, residue: Residue) -> Vec<Event> {
+pub(super) fn post(
+    state: &State,
+    payment: &Payment,
+    claim: &PresentClearing,
+    residue: Residue,
+) -> Vec<Event> {
     let (claimed, held) = (claim.amount.minor, payment.held());
     let against_hold = claimed.min(held);
     let beyond_hold = claimed.minus(against_hold).unwrap_or(Minor::ZERO);
@@ -249,6 +256,8 @@ pub(super) fn suspended(state: &mut State, event: &ClearingSuspended) {
     let (claimed, reference) = (event.amount.minor, event.reference.clone());
     let clearing = Clearing { claimed, part: event.part, reference, fate: ClearingFate::Suspended };
     state.clearings.insert(event.clearing_id.clone(), clearing);
+    let (residue, occurred_at) = (event.residue, event.occurred_at);
+    state.suspended.insert(event.clearing_id.clone(), Suspended::Waiting { residue, occurred_at });
 }
 
 pub(super) fn refused(state: &mut State, event: &ClearingRefused) {

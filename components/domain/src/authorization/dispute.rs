@@ -1,7 +1,8 @@
 //! The customer disputes a payment: what the merchant got may come back.
 //!
 //! `New → Submitted → Representment → PreArbitration → Arbitration`, and from each stage it can be lost; it can be won
-//! once it was submitted. While it is open the customer may have the money provisionally. One is open at a time.
+//! once it was submitted, whole or in part. While it is open the customer may have the money provisionally. One is open
+//! at a time.
 
 use clearfold_kernel::{CommandContext, ExternalId, Minor, Rejection};
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,8 @@ pub enum DisputeStatus {
     Closed {
         /// For whom.
         outcome: DisputeOutcome,
+        /// How much the customer got of it, in minor units of the payment's asset.
+        awarded: Minor,
     },
 }
 
@@ -119,16 +122,20 @@ pub(super) fn credit(state: &State, command: &GrantProvisionalCredit, context: &
 pub(super) fn resolve(state: &State, command: &ResolveDispute, context: &CommandContext) -> Decision {
     let payment = existing(state, context)?;
     let dispute = known(payment, &command.dispute_id)?;
+    let minor = awarded(payment, dispute, command)?;
     match (dispute.status, command.outcome) {
-        (DisputeStatus::Closed { outcome }, asked) if outcome == asked => return Ok(Vec::new()),
+        (DisputeStatus::Closed { outcome, awarded }, asked) if (outcome, awarded) == (asked, minor) => {
+            return Ok(Vec::new());
+        }
         (DisputeStatus::Closed { .. }, _) => return Err(closed(dispute)),
         (DisputeStatus::Open { stage: DisputeStage::New }, DisputeOutcome::Won) => {
             let detail = "a dispute is won against somebody; submit it to the network first";
             return Err(Rejection::new("invalid_dispute_stage", detail));
         }
         // The merchant may have refunded while the dispute was open: nobody gets the same money twice.
-        (_, DisputeOutcome::Won) if dispute.minor > refundable(payment) => {
-            let detail = "the merchant has refunded meanwhile; resolve the dispute as lost";
+        (_, DisputeOutcome::Won) if minor > refundable(payment) => {
+            let left = payment.amount(refundable(payment));
+            let detail = format!("the merchant has refunded meanwhile, and has {left}: no more can be won");
             return Err(Rejection::new("dispute_exceeds_captured", detail));
         }
         _ => {}
@@ -138,9 +145,28 @@ pub(super) fn resolve(state: &State, command: &ResolveDispute, context: &Command
         dispute_id: command.dispute_id.clone(),
         outcome: command.outcome,
         amount: payment.amount(dispute.minor),
+        // All of it is said by saying nothing, so that the same award reads the same.
+        awarded: command.awarded.clone().filter(|awarded| awarded.minor != dispute.minor),
         provisional_credit: dispute.provisional_credit,
         at: context.accepted_at,
     })])
+}
+
+/// What the customer gets: all that is disputed, or the part that is said.
+fn awarded(payment: &Payment, dispute: &Dispute, command: &ResolveDispute) -> Result<Minor, Rejection> {
+    let most = match command.outcome {
+        DisputeOutcome::Won => dispute.minor,
+        DisputeOutcome::Lost => Minor::ZERO,
+    };
+    let Some(awarded) = &command.awarded else { return Ok(most) };
+    checks::sound(awarded)?;
+    checks::same_asset(&payment.asset, &awarded.asset)?;
+    if awarded.minor <= most {
+        return Ok(awarded.minor);
+    }
+    let detail =
+        format!("{awarded} cannot be awarded; of this outcome it is {} at most", payment.amount(most));
+    Err(Rejection::new("award_exceeds_dispute", detail))
 }
 
 fn find<'a>(payment: &'a Payment, id: &ExternalId) -> Option<&'a Dispute> {
@@ -196,6 +222,6 @@ pub(super) fn credited(state: &mut State, event: &ProvisionalCreditGranted) {
 pub(super) fn resolved(state: &mut State, event: &DisputeResolved) {
     state.latest = Some(event.at);
     if let Some(dispute) = find_mut(state, &event.dispute_id) {
-        dispute.status = DisputeStatus::Closed { outcome: event.outcome };
+        dispute.status = DisputeStatus::Closed { outcome: event.outcome, awarded: event.awarded() };
     }
 }

@@ -201,9 +201,17 @@ examples! {
         "clearing_id": "clr-2",
         "duplicate_of": "clr-1",
         "amount": euro("9000000000000000000"),
+        "residue": {"over": "0", "under": "0"},
         "part": "final",
         "reference": "74537604221431003881865",
         "occurred_at": PRESENTED_AT,
+    })),
+    ResolveClearing: json!({"clearing_id": "clr-2", "outcome": "returned"}),
+    ClearingResolved: of_payment(json!({
+        "clearing_id": "clr-2",
+        "outcome": "returned",
+        "amount": euro("9000000000000000000"),
+        "at": PRESENTED_AT,
     })),
     ClearingRefused: of_payment(json!({
         "clearing_id": "clr-3",
@@ -237,6 +245,15 @@ examples! {
     })),
     RefundUnlinked: refund(),
     RefundUnlinkedV1: seen_on_chain(REFUNDED, 7),
+    ResolveRefund: json!({"outcome": "paid", "payment_id": "a-1"}),
+    RefundResolved: json!({
+        "account": ACCOUNT,
+        "outcome": "paid",
+        "amount": euro(REFUNDED),
+        "origin": {"chain": source(7)},
+        "payment_id": "a-1",
+        "at": PRESENTED_AT,
+    }),
     ObserveFunding: json!({
         "observation": {"included": {"amount": euro(SWIPED), "source": source(33)}},
         "occurred_at": DECIDED_AT,
@@ -263,11 +280,12 @@ examples! {
     ProvisionalCreditGranted: of_payment(
         json!({"dispute_id": "dsp-1", "amount": euro(SWIPED), "at": DECIDED_AT}),
     ),
-    ResolveDispute: json!({"dispute_id": "dsp-1", "outcome": "won"}),
+    ResolveDispute: json!({"dispute_id": "dsp-1", "outcome": "won", "awarded": euro(REFUNDED)}),
     DisputeResolved: of_payment(json!({
         "dispute_id": "dsp-1",
         "outcome": "won",
         "amount": euro(SWIPED),
+        "awarded": euro(REFUNDED),
         "provisional_credit": true,
         "at": PRESENTED_AT,
     })),

@@ -47,7 +47,7 @@ pub(super) fn post(state: &State, claim: &ForcePost, context: &CommandContext) -
     })])
 }
 
-/// A clearing of a payment that was not approved.
+/// A clearing of a payment that was not approved, or one that is owed of what was given up.
 pub(super) fn unauthorized(payment: &Payment, claim: &PresentClearing, residue: Residue) -> Event {
     presented(payment.parties.clone(), claim, residue, reason(payment))
 }

@@ -18,11 +18,14 @@
 //! | `hold_does_not_expire` | the money has moved on chain already |
 //! | `conversion_mismatch` | the amount is not what the rate makes of the presented one |
 //! | `invalid_sequence` | no such part of that many |
+//! | `suspense_not_found` | the clearing was never suspended, or there is no unlinked refund |
+//! | `refund_on_chain` | the refund is in the customer's Safe; nobody takes it back |
 //! | `refund_exceeds_captured` | linked refunds would exceed what the merchant got |
 //! | `funding_out_of_order` | what was seen does not follow from what was seen before |
 //! | `funding_final` | the money is there for good |
 //! | `not_flaggable` | the payment was decided by the rules; there is nothing to flag |
 //! | `dispute_exceeds_captured` | more is disputed than the merchant has |
+//! | `award_exceeds_dispute` | more is awarded than is disputed, or something of a dispute that is lost |
 //! | `dispute_open` | another dispute of the payment is not decided yet |
 //! | `dispute_not_found` | the payment has no such dispute |
 //! | `dispute_closed` | the dispute is decided |
@@ -44,14 +47,17 @@ mod request;
 mod reversal;
 mod state;
 mod superseded;
+mod suspense;
 mod swipe;
 
 pub use clearing::{Clearing, ClearingFate};
 pub use dispute::{Dispute, DisputeStatus};
 pub use funding::{Funding, Gone};
 pub use messages::*;
+pub use refund::{Resolution, UnlinkedRefund};
 pub use reversal::{Reversal, ReversalFate};
 pub use state::{Entry, Payment, State, Status, Subject, Totals};
+pub use suspense::Suspended;
 
 use clearfold_kernel::{CommandContext, Decider, Rejection};
 
@@ -85,6 +91,8 @@ impl Decider for Authorization {
             Command::PresentClearing(command) => clearing::present(state, command, context),
             Command::ForcePost(command) => force_post::post(state, command, context),
             Command::RecordRefund(command) => refund::record(state, command, context),
+            Command::ResolveClearing(command) => suspense::resolve_clearing(state, command, context),
+            Command::ResolveRefund(command) => suspense::resolve_refund(state, command, context),
             Command::ObserveFunding(command) => funding::observe(state, command, context),
             Command::FlagPayment(command) => flag::flag(state, command, context),
             Command::OpenDispute(command) => dispute::open(state, command, context),

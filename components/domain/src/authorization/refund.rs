@@ -3,14 +3,43 @@
 //!
 //! The stream has one writer, so of two refunds that come at once the second sees the first.
 
-use clearfold_kernel::{CommandContext, Minor, Rejection};
+use clearfold_kernel::{Address, Amount, CommandContext, ExternalId, Minor, Rejection};
+use serde::{Deserialize, Serialize};
 
 use super::Decision;
 use super::dispute::DisputeStatus;
 use super::messages::Parties;
-use super::messages::{DisputeOutcome, Event, RecordRefund, RefundLinked, RefundOrigin, RefundUnlinked};
+use super::messages::{Event, RecordRefund, RefundLinked, RefundOrigin, RefundUnlinked};
 use super::state::{Payment, State, Subject, sum};
 use crate::checks;
+use crate::network::RefundOutcome;
+
+/// A refund that names no payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnlinkedRefund {
+    /// The Safe that was paid.
+    pub account: Address,
+    /// How much it got back.
+    pub amount: Amount,
+    /// By whose word.
+    pub origin: RefundOrigin,
+    /// Whether somebody has found out who pays.
+    pub resolution: Resolution,
+}
+
+/// Whether somebody has found out who pays for a refund that names no payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Resolution {
+    /// It is in suspense.
+    Open,
+    /// Somebody has.
+    Resolved {
+        /// Who pays.
+        outcome: RefundOutcome,
+        /// The payment that it turned out to belong to.
+        payment_id: Option<ExternalId>,
+    },
+}
 
 pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandContext) -> Decision {
     match refund.origin {
@@ -27,9 +56,10 @@ pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandCont
             occurred_at: refund.occurred_at,
         })]),
         Subject::Payment(payment) => link(state, payment, refund, context),
-        Subject::Refund { account, amount, identity, transaction_hash } => {
-            let same = *identity == refund.origin.identity() || mined_again(*transaction_hash, refund);
-            if *account == refund.account && *amount == refund.amount && same {
+        Subject::Refund(known) => {
+            let same =
+                known.origin.identity() == refund.origin.identity() || mined_again(&known.origin, refund);
+            if known.account == refund.account && known.amount == refund.amount && same {
                 return Ok(Vec::new());
             }
             Err(checks::identity_conflict(context))
@@ -38,7 +68,8 @@ pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandCont
 }
 
 /// The same transaction, perhaps in another block: it paid back once.
-fn mined_again(known: Option<clearfold_kernel::Hash>, refund: &RecordRefund) -> bool {
+fn mined_again(known: &RefundOrigin, refund: &RecordRefund) -> bool {
+    let known = known.transaction_hash();
     known.is_some() && known == refund.origin.transaction_hash()
 }
 
@@ -68,11 +99,11 @@ fn link(state: &State, payment: &Payment, refund: &RecordRefund, context: &Comma
 
 /// What the merchant still has: K + X, without what came back as refunds and what the customer won.
 pub(super) fn refundable(payment: &Payment) -> Minor {
-    let won = payment
-        .disputes
-        .iter()
-        .filter(|dispute| matches!(dispute.status, DisputeStatus::Closed { outcome: DisputeOutcome::Won }));
-    won.map(|dispute| dispute.minor)
+    let awarded = payment.disputes.iter().map(|dispute| match dispute.status {
+        DisputeStatus::Open { .. } => Minor::ZERO,
+        DisputeStatus::Closed { awarded, .. } => awarded,
+    });
+    awarded
         .chain([payment.totals.refunded])
         .fold(payment.totals.captured(), |rest, part| rest.minus(part).unwrap_or(Minor::ZERO))
 }
@@ -85,11 +116,11 @@ pub(super) fn linked(state: &mut State, event: &RefundLinked) {
 
 pub(super) fn unlinked(state: &mut State, event: &RefundUnlinked) {
     if let Subject::Nothing = state.subject {
-        state.subject = Subject::Refund {
+        state.subject = Subject::Refund(Box::new(UnlinkedRefund {
             account: event.parties.account,
             amount: event.amount.clone(),
-            identity: event.origin.identity(),
-            transaction_hash: event.origin.transaction_hash(),
-        };
+            origin: event.origin.clone(),
+            resolution: Resolution::Open,
+        }));
     }
 }

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Address, Amount, Asset, ExternalId, Hash, Minor, Rejection, Timestamp};
+use clearfold_kernel::{Amount, Asset, ExternalId, Hash, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::clearing::Clearing;
 use super::dispute::Dispute;
 use super::funding::{Funding, Gone};
 use super::messages::{AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Parties};
+use super::refund::UnlinkedRefund;
 use super::reversal::Reversal;
+use super::suspense::Suspended;
 use super::{
-    advice, clearing, dispute, expiry, flag, force_post, funding, increment, refund, request, reversal, swipe,
+    advice, clearing, dispute, expiry, flag, force_post, funding, increment, refund, request, reversal,
+    suspense, swipe,
 };
 use crate::checks;
 use crate::network::MerchantCategory;
@@ -30,6 +33,8 @@ pub struct State {
     pub reversals: BTreeMap<ExternalId, Reversal>,
     /// Claims of the network, by their record, whether they posted or not.
     pub clearings: BTreeMap<ExternalId, Clearing>,
+    /// Claims that came to the suspense account, by their record.
+    pub suspended: BTreeMap<ExternalId, Suspended>,
     /// Refunds of this payment, by what makes each the same.
     pub refunds: BTreeMap<String, Minor>,
     /// Logs of pulled money that went with their blocks.
@@ -46,17 +51,8 @@ pub enum Subject {
     Nothing,
     /// A payment.
     Payment(Box<Payment>),
-    /// An unlinked refund: complete with its first event.
-    Refund {
-        /// The Safe that was paid.
-        account: Address,
-        /// How much it got back.
-        amount: Amount,
-        /// What makes two refunds the same.
-        identity: String,
-        /// The transaction that paid it back, if it is on the chain.
-        transaction_hash: Option<Hash>,
-    },
+    /// An unlinked refund.
+    Refund(Box<UnlinkedRefund>),
 }
 
 /// A payment.
@@ -225,7 +221,7 @@ impl State {
     pub fn payment(&self) -> Option<&Payment> {
         match &self.subject {
             Subject::Payment(payment) => Some(payment),
-            Subject::Nothing | Subject::Refund { .. } => None,
+            Subject::Nothing | Subject::Refund(_) => None,
         }
     }
 
@@ -253,7 +249,7 @@ impl State {
     pub(super) fn payment_mut(&mut self) -> Option<&mut Payment> {
         match &mut self.subject {
             Subject::Payment(payment) => Some(payment),
-            Subject::Nothing | Subject::Refund { .. } => None,
+            Subject::Nothing | Subject::Refund(_) => None,
         }
     }
 
@@ -278,12 +274,14 @@ impl State {
             Event::AdviceRecorded(event) => advice::recorded(&mut self, event),
             Event::ClearingPosted(event) => clearing::posted(&mut self, event),
             Event::ClearingSuspended(event) => clearing::suspended(&mut self, event),
+            Event::ClearingResolved(event) => suspense::clearing_resolved(&mut self, event),
             Event::ClearingRefused(event) => clearing::refused(&mut self, event),
             // What these say follows from the clearing beside them.
             Event::OverCaptured(_) | Event::LatePresented(_) => {}
             Event::ForcePosted(event) => force_post::posted(&mut self, event),
             Event::RefundLinked(event) => refund::linked(&mut self, event),
             Event::RefundUnlinked(event) => refund::unlinked(&mut self, event),
+            Event::RefundResolved(event) => suspense::refund_resolved(&mut self, event),
             Event::FundingSubmitted(event) => funding::submitted(&mut self, event),
             Event::FundingIncluded(event) => funding::included(&mut self, event),
             Event::FundingFinalized(event) => funding::finalized(&mut self, event),

@@ -25,7 +25,7 @@ pub struct Balances;
 
 impl Projector for Balances {
     fn describe() -> ProjectionDescriptor {
-        ProjectionDescriptor { name: "balances", version: 1, tables: tables::all() }
+        ProjectionDescriptor { name: "balances", version: 2, tables: tables::all() }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {

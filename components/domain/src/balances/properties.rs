@@ -77,6 +77,7 @@ fn commands() -> impl Strategy<Value = Command> {
                 dispute_id: change_id,
                 step: DisputeStep::Lost,
                 amount,
+                awarded: None,
             }),
             _ => Command::ChargeFee(ChargeFee { fee_id: change_id, amount }),
         }

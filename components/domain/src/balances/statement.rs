@@ -19,8 +19,11 @@ pub(super) enum Kind {
     WithdrawalReorged,
     Payment,
     Refund,
+    /// A refund that was credited in error.
+    RefundTakenBack,
     /// Until the dispute is decided.
     DisputeCredit,
+    /// After a credit: less what was not awarded of it.
     DisputeWon,
     /// The credit is taken back.
     DisputeLost,
@@ -37,6 +40,7 @@ words!(Kind {
     WithdrawalReorged = "withdrawal_reorged",
     Payment = "payment",
     Refund = "refund",
+    RefundTakenBack = "refund_taken_back",
     DisputeCredit = "dispute_credit",
     DisputeWon = "dispute_won",
     DisputeLost = "dispute_lost",
@@ -89,9 +93,10 @@ fn about(event: &Event) -> Option<About> {
             let payment_id = Some(event.hold_id.clone());
             Some(About { payment_id, ..booked(Kind::Payment, &event.clearing_id)? })
         }
-        // A claim that was suspended and is charged after all.
+        // A claim that was suspended and charged: of old, the customer paid it here.
         Event::SuspenseResolved(event) => booked(Kind::Payment, &event.clearing_id),
         Event::RefundBooked(event) => booked(Kind::Refund, &event.refund_id),
+        Event::RefundResolved(event) => booked(Kind::RefundTakenBack, &event.refund_id),
         Event::DisputeBooked(event) => {
             let kind = match event.step {
                 DisputeStep::Provisional => Kind::DisputeCredit,

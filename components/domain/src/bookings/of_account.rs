@@ -8,7 +8,7 @@
 //! | declined, reversed or claimed before it was decided | the hold is voided, for it may have been placed |
 //! | reversed, expired | the hold is lowered |
 //! | cleared, force posted | the clearing |
-//! | suspended | the suspended clearing |
+//! | suspended; charged or returned | the suspended clearing; its way out, besides what a charge posts |
 //! | refunded, funded, disputed | the same in the account's words |
 
 use clearfold_kernel::{Amount, ChainSource, ExternalId, InvalidId, Minor};
@@ -16,7 +16,7 @@ use clearfold_kernel::{Amount, ChainSource, ExternalId, InvalidId, Minor};
 use super::ids;
 use crate::account::{
     BookClearing, BookDispute, BookFunding, BookRefund, Command, DisputeStep, FundingStep, LowerCause,
-    LowerHold, PlaceHold, RaiseHold, RefundLink, SuspendClearing, VoidHold,
+    LowerHold, PlaceHold, RaiseHold, RefundLink, ResolveRefund, ResolveSuspense, SuspendClearing, VoidHold,
 };
 use crate::authorization::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingPosted, DisputeOutcome, DisputeResolved,
@@ -44,8 +44,16 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
             clearing_id: event.clearing_id.clone(),
             amount: event.amount.clone(),
         })],
+        Event::ClearingResolved(event) => vec![Command::ResolveSuspense(ResolveSuspense {
+            clearing_id: event.clearing_id.clone(),
+            outcome: event.outcome,
+        })],
         Event::RefundLinked(event) => vec![refund(&event.origin, &event.amount, RefundLink::Linked)?],
         Event::RefundUnlinked(event) => vec![refund(&event.origin, &event.amount, RefundLink::Unlinked)?],
+        Event::RefundResolved(event) => vec![Command::ResolveRefund(ResolveRefund {
+            refund_id: refund_id(&event.origin)?,
+            outcome: event.outcome,
+        })],
         Event::FundingIncluded(event) => {
             vec![funding(hold_id, FundingStep::Included, &event.amount, &event.source)]
         }
@@ -56,7 +64,7 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
             vec![funding(hold_id, FundingStep::Reorged, &event.amount, &event.source)]
         }
         Event::ProvisionalCreditGranted(event) => {
-            vec![dispute(hold_id, &event.dispute_id, DisputeStep::Provisional, &event.amount)]
+            vec![dispute(hold_id, &event.dispute_id, DisputeStep::Provisional, &event.amount, None)]
         }
         Event::DisputeResolved(event) => vec![resolved(hold_id, event)],
         Event::AuthorizationRequested(_)
@@ -199,9 +207,15 @@ fn funding(hold_id: ExternalId, step: FundingStep, amount: &Amount, source: &Cha
     Command::BookFunding(BookFunding { hold_id, step, amount, source })
 }
 
-fn dispute(hold_id: ExternalId, dispute_id: &ExternalId, step: DisputeStep, amount: &Amount) -> Command {
+fn dispute(
+    hold_id: ExternalId,
+    dispute_id: &ExternalId,
+    step: DisputeStep,
+    amount: &Amount,
+    awarded: Option<Minor>,
+) -> Command {
     let (dispute_id, amount) = (dispute_id.clone(), amount.clone());
-    Command::BookDispute(BookDispute { hold_id, dispute_id, step, amount })
+    Command::BookDispute(BookDispute { hold_id, dispute_id, step, amount, awarded })
 }
 
 fn resolved(hold_id: ExternalId, event: &DisputeResolved) -> Command {
@@ -209,5 +223,6 @@ fn resolved(hold_id: ExternalId, event: &DisputeResolved) -> Command {
         DisputeOutcome::Won => DisputeStep::Won,
         DisputeOutcome::Lost => DisputeStep::Lost,
     };
-    dispute(hold_id, &event.dispute_id, step, &event.amount)
+    let awarded = event.awarded.as_ref().map(|awarded| awarded.minor);
+    dispute(hold_id, &event.dispute_id, step, &event.amount, awarded)
 }

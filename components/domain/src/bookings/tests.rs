@@ -119,6 +119,19 @@ fn a_claim_to_what_was_not_decided_voids_its_hold() {
 }
 
 #[test]
+fn what_leaves_suspense_is_booked_by_its_own_id() {
+    let clearing =
+        event("ClearingResolved", json!({"clearing_id": "c", "outcome": "charged", "amount": amount("5")}));
+    assert_eq!(account(&clearing), ["ResolveSuspense"]);
+    let origin = json!({"network": "r"});
+    let refund = event("RefundResolved", json!({"outcome": "paid", "amount": amount("5"), "origin": origin}));
+    let Command::ResolveRefund(resolve) = &of_account(&"auth-1".parse().unwrap(), &refund).unwrap()[0] else {
+        panic!("{refund:?}")
+    };
+    assert_eq!(resolve.refund_id.as_str(), "r");
+}
+
+#[test]
 fn what_a_stand_in_approved_takes_the_place_of_the_request() {
     let advice = advice(&json!("placed"));
     assert_eq!(account(&advice), ["VoidHold", "PlaceHold"]);

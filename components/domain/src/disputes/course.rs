@@ -31,7 +31,8 @@ pub(super) fn follow(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misf
             (Step::ProvisionalCredit, Dispute { provisional_credit_minor, updated_at, ..existing()? })
         }
         Event::DisputeResolved(event) => {
-            let dispute = Dispute { outcome: Some(event.outcome), updated_at: event.at, ..existing()? };
+            let (outcome, awarded_minor) = (Some(event.outcome), event.awarded());
+            let dispute = Dispute { outcome, awarded_minor, updated_at: event.at, ..existing()? };
             (decided(event.outcome), dispute)
         }
         _ => return Ok(()),
@@ -54,6 +55,7 @@ fn opened(payment_id: &str, event: &DisputeOpened) -> Dispute {
         reason: event.reason,
         stage: DisputeStage::New,
         outcome: None,
+        awarded_minor: Minor::ZERO,
         provisional_credit_minor: Minor::ZERO,
         opened_at: event.at,
         updated_at: event.at,

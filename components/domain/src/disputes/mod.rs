@@ -17,7 +17,7 @@ pub struct Disputes;
 impl Projector for Disputes {
     fn describe() -> ProjectionDescriptor {
         let tables = vec![Dispute::table(), DisputeStep::table()];
-        ProjectionDescriptor { name: "disputes", version: 1, tables }
+        ProjectionDescriptor { name: "disputes", version: 2, tables }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {

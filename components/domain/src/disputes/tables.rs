@@ -43,7 +43,9 @@ table! {
         stage: DisputeStage,
         /// For whom it was decided. Empty while it is open.
         outcome: Option<DisputeOutcome>,
-        /// What the customer was given until the decision. If it is lost, that is taken back.
+        /// What the customer got by it: nothing while it is open, or if it is lost.
+        awarded_minor: Minor,
+        /// What the customer was given until the decision. What exceeds the award is taken back.
         provisional_credit_minor: Minor,
         opened_at: Timestamp,
         updated_at: Timestamp,

@@ -6,7 +6,7 @@ use clearfold_kernel::{Amount, Asset, Invariant};
 
 use super::sum::{Sum, plus};
 use super::tally::{Fact, Found, Happened, Watch};
-use crate::account::{DisputeStep, Event, State, SuspenseOutcome};
+use crate::account::{DisputeStep, Event, LedgerAccount, RefundOutcome, State};
 
 const AVAILABLE: Invariant = Invariant {
     code: "available_is_posted_minus_holds",
@@ -117,7 +117,14 @@ impl Available {
                 figures.posted.take(plus(event.against_hold, event.beyond_hold));
                 figures.held.take(plus(event.against_hold, event.released));
             }
-            Event::SuspenseResolved(event) if event.outcome == SuspenseOutcome::Charged => {
+            // A charge is booked as a clearing of its own. Of old its resolution debited the customer instead, which
+            // only its transfers say.
+            Event::SuspenseResolved(event)
+                if event.transfers.iter().any(|transfer| transfer.debit == LedgerAccount::Customer) =>
+            {
+                self.debit(&event.amount);
+            }
+            Event::RefundResolved(event) if event.outcome == RefundOutcome::TakenBack => {
                 self.debit(&event.amount);
             }
             Event::RefundBooked(event) => self.credit(&event.amount),
@@ -126,9 +133,15 @@ impl Available {
                     self.credited.insert(event.key());
                     self.credit(&event.amount);
                 }
-                (DisputeStep::Won, false) => self.credit(&event.amount),
+                (DisputeStep::Won, false) => self.posted(&event.amount.asset).add(event.awarded()),
+                // What was credited is the customer's now, but for what was not awarded.
+                (DisputeStep::Won, true) => {
+                    let posted = self.posted(&event.amount.asset);
+                    posted.add(event.awarded());
+                    posted.take(event.amount.minor);
+                }
                 (DisputeStep::Lost, true) => self.debit(&event.amount),
-                (DisputeStep::Won, true) | (DisputeStep::Lost, false) => {}
+                (DisputeStep::Lost, false) => {}
             },
             Event::ReceivableBooked(event) => self.credit(&event.amount),
             Event::ReceivableRecovered(event) => self.debit(&event.amount),

@@ -10,6 +10,7 @@ use super::tally::{Fact, Found, Happened, IsDue, Watch};
 use crate::account::{self, DisputeStep, FundingStep};
 use crate::authorization::{self, DisputeOutcome};
 use crate::bookings;
+use crate::network::{RefundOutcome, SuspenseOutcome};
 
 const DECIDED_BEFORE_ANSWERED: Invariant = Invariant {
     code: "decided_before_answered",
@@ -39,7 +40,7 @@ struct Asked {
 #[derive(Debug, PartialEq, Eq)]
 struct Said {
     asset: Asset,
-    /// Against the hold and beyond it, and released; or one amount.
+    /// Against the hold and beyond it, and released; or disputed, and awarded; or one amount.
     figures: [Minor; 3],
 }
 
@@ -152,10 +153,24 @@ fn hold_of(event: &account::Event) -> Option<&ExternalId> {
     }
 }
 
+const fn resolution(outcome: SuspenseOutcome) -> &'static str {
+    match outcome {
+        SuspenseOutcome::Charged => "charge of the suspended clearing",
+        SuspenseOutcome::Returned => "return of the suspended clearing",
+    }
+}
+
+const fn payer(outcome: RefundOutcome) -> &'static str {
+    match outcome {
+        RefundOutcome::Paid => "payment of the unlinked refund",
+        RefundOutcome::TakenBack => "taking back of the unlinked refund",
+    }
+}
+
 fn asked(payment_id: &str, event: &authorization::Event) -> Option<(Booking, Said)> {
     use authorization::Event;
     let disputed = |dispute_id| account::dispute_key(payment_id, dispute_id);
-    let refund = |origin, amount| one("refund", &bookings::refund_id(origin).ok()?, amount);
+    let refund = |what, origin, amount| one(what, &bookings::refund_id(origin).ok()?, amount);
     match event {
         Event::SwipeRecorded(event) => one("funding", &log(&event.source), &event.amount),
         Event::FundingIncluded(event) => one("funding", &log(&event.source), &event.amount),
@@ -170,13 +185,18 @@ fn asked(payment_id: &str, event: &authorization::Event) -> Option<(Booking, Sai
             figures("clearing", &event.clearing_id, &event.amount.asset, claimed)
         }
         Event::ClearingSuspended(event) => one("suspended clearing", &event.clearing_id, &event.amount),
-        Event::RefundLinked(event) => refund(&event.origin, &event.amount),
-        Event::RefundUnlinked(event) => refund(&event.origin, &event.amount),
+        Event::ClearingResolved(event) => one(resolution(event.outcome), &event.clearing_id, &event.amount),
+        Event::RefundLinked(event) => refund("refund", &event.origin, &event.amount),
+        Event::RefundUnlinked(event) => refund("refund", &event.origin, &event.amount),
+        Event::RefundResolved(event) => refund(payer(event.outcome), &event.origin, &event.amount),
         Event::ProvisionalCreditGranted(event) => {
             one("provisional credit", &disputed(&event.dispute_id), &event.amount)
         }
         Event::DisputeResolved(event) => match event.outcome {
-            DisputeOutcome::Won => one("won dispute", &disputed(&event.dispute_id), &event.amount),
+            DisputeOutcome::Won => {
+                let won = [event.amount.minor, event.awarded(), Minor::ZERO];
+                figures("won dispute", &disputed(&event.dispute_id), &event.amount.asset, won)
+            }
             DisputeOutcome::Lost => one("lost dispute", &disputed(&event.dispute_id), &event.amount),
         },
         _ => None,
@@ -199,15 +219,17 @@ fn booked(event: &account::Event) -> Option<(Booking, Said)> {
             figures("clearing", &event.clearing_id, &event.asset, claimed)
         }
         Event::ClearingSuspended(event) => one("suspended clearing", &event.clearing_id, &event.amount),
+        Event::SuspenseResolved(event) => one(resolution(event.outcome), &event.clearing_id, &event.amount),
+        Event::RefundResolved(event) => one(payer(event.outcome), &event.refund_id, &event.amount),
         Event::RefundBooked(event) => one("refund", &event.refund_id, &event.amount),
-        Event::DisputeBooked(event) => {
-            let what = match event.step {
-                DisputeStep::Provisional => "provisional credit",
-                DisputeStep::Won => "won dispute",
-                DisputeStep::Lost => "lost dispute",
-            };
-            one(what, &event.key(), &event.amount)
-        }
+        Event::DisputeBooked(event) => match event.step {
+            DisputeStep::Provisional => one("provisional credit", &event.key(), &event.amount),
+            DisputeStep::Won => {
+                let won = [event.amount.minor, event.awarded(), Minor::ZERO];
+                figures("won dispute", &event.key(), &event.amount.asset, won)
+            }
+            DisputeStep::Lost => one("lost dispute", &event.key(), &event.amount),
+        },
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! 5. What other systems identify has one effect, however often it is told: a message and a clearing record of the
 //!    network, a log of the chain. A log whose block was reorganized away has its effect again when the block comes
-//!    back: inclusions and reorganizations take turns.
+//!    back: inclusions and reorganizations take turns. A suspended clearing posts once, when it is charged.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +9,7 @@ use clearfold_kernel::{ChainSource, Invariant};
 use super::tally::{Fact, Found, Happened, Watch};
 use crate::account::{DisputeStep, FundingStep};
 use crate::authorization::RefundOrigin;
+use crate::network::SuspenseOutcome;
 use crate::{account, authorization, card};
 
 const ONE_EFFECT_PER_IDENTITY: Invariant = Invariant {
@@ -19,6 +20,7 @@ const ONE_EFFECT_PER_IDENTITY: Invariant = Invariant {
 
 const REORGANIZATION: &str = "reorganization of log";
 const BOOKED_REORGANIZATION: &str = "booked reorganization of log";
+const CHARGE: &str = "charge of suspended clearing";
 
 #[derive(Debug, Default)]
 pub(super) struct Identities(BTreeSet<(&'static str, String)>);
@@ -36,6 +38,7 @@ impl Watch for Identities {
             let is_new = match what {
                 REORGANIZATION => self.0.remove(&("log", id.clone())),
                 BOOKED_REORGANIZATION => self.0.remove(&("booked log", id.clone())),
+                CHARGE => self.0.remove(&("clearing", id.clone())),
                 _ => self.0.insert((what, id.clone())),
             };
             if !is_new {
@@ -65,6 +68,11 @@ fn of_authorization(payment_id: &str, event: &authorization::Event) -> Vec<Ident
         Event::ReversalRefused(event) => ("message", event.message_id.to_string()),
         Event::ClearingPosted(event) => ("clearing", event.clearing_id.to_string()),
         Event::ClearingSuspended(event) => ("clearing", event.clearing_id.to_string()),
+        Event::ClearingResolved(event) => {
+            let id = event.clearing_id.to_string();
+            let charge = (event.outcome == SuspenseOutcome::Charged).then(|| (CHARGE, id.clone()));
+            return [("resolution", id)].into_iter().chain(charge).collect();
+        }
         Event::ClearingRefused(event) => ("clearing", event.clearing_id.to_string()),
         Event::ForcePosted(event) => ("clearing", event.clearing_id.to_string()),
         Event::SwipeRecorded(event) => ("log", log(&event.source)),
@@ -73,6 +81,7 @@ fn of_authorization(payment_id: &str, event: &authorization::Event) -> Vec<Ident
         Event::FundingReorged(event) => (REORGANIZATION, log(&event.source)),
         Event::RefundLinked(event) => refund(&event.origin),
         Event::RefundUnlinked(event) => refund(&event.origin),
+        Event::RefundResolved(event) => ("refund resolution", event.origin.identity()),
         Event::DisputeOpened(event) => ("dispute", account::dispute_key(payment_id, &event.dispute_id)),
         _ => return Vec::new(),
     }]
@@ -90,7 +99,8 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
         Event::HoldLowered(event) => ("booked message", event.change_id.to_string()),
         Event::HoldVoided(event) => ("booked void", event.hold_id.to_string()),
         Event::ClearingBooked(event) => ("booked clearing", event.clearing_id.to_string()),
-        Event::ClearingSuspended(event) => ("booked clearing", event.clearing_id.to_string()),
+        // A claim that is charged is booked besides, perhaps before its suspension is.
+        Event::ClearingSuspended(event) => ("booked suspension", event.clearing_id.to_string()),
         Event::SuspenseResolved(event) => ("booked resolution", event.clearing_id.to_string()),
         Event::Deposited(event) => ("booked log", log(&event.source)),
         Event::Withdrawn(event) => ("booked log", log(&event.source)),
@@ -110,6 +120,7 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
             let refund = ("booked refund", event.refund_id.to_string());
             return event.source.iter().map(|source| ("booked log", log(source))).chain([refund]).collect();
         }
+        Event::RefundResolved(event) => ("booked refund resolution", event.refund_id.to_string()),
         Event::DisputeBooked(event) => {
             let what = match event.step {
                 DisputeStep::Provisional => "booked provisional credit of dispute",

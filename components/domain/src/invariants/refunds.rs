@@ -6,7 +6,7 @@ use clearfold_kernel::{Invariant, Minor};
 
 use super::sum::plus;
 use super::tally::{Fact, Found, Happened, Watch};
-use crate::authorization::{DisputeOutcome, Event, State};
+use crate::authorization::{Event, State};
 
 const REFUNDS_WITHIN_CAPTURED: Invariant = Invariant {
     code: "refunds_within_captured",
@@ -35,9 +35,7 @@ impl Watch for Refunds {
             }
             Event::ForcePosted(event) => payment.captured = plus(payment.captured, event.amount.minor),
             Event::RefundLinked(event) => payment.refunded = plus(payment.refunded, event.amount.minor),
-            Event::DisputeResolved(event) if event.outcome == DisputeOutcome::Won => {
-                payment.won = plus(payment.won, event.amount.minor);
-            }
+            Event::DisputeResolved(event) => payment.won = plus(payment.won, event.awarded()),
             _ => return,
         }
         if plus(payment.refunded, payment.won) > payment.captured {

@@ -266,6 +266,36 @@ fn a_refund_above_what_was_captured_is_found() {
 }
 
 #[test]
+fn only_what_was_awarded_of_a_dispute_counts_as_won() {
+    let won = |awarded| {
+        let dispute = json!({
+            "dispute_id": "d", "outcome": "won", "amount": amount(50), "awarded": amount(awarded),
+            "provisional_credit": false,
+        });
+        payment("DisputeResolved", dispute)
+    };
+    let refund = || payment("RefundLinked", json!({"amount": amount(30), "origin": {"network": "r"}}));
+    assert!(broken(&[requested(60), approved(60), cleared(50, 0, 10), refund(), won(20)]).is_empty());
+    let found = broken(&[requested(60), approved(60), cleared(50, 0, 10), refund(), won(21)]);
+    assert_eq!(found, ["refunds_within_captured"]);
+}
+
+#[test]
+fn a_suspended_clearing_that_posts_without_a_charge_or_twice_is_found() {
+    let claim =
+        json!({"clearing_id": "clr-1", "duplicate_of": "clr-0", "amount": amount(50), "part": "final"});
+    let suspended = || payment("ClearingSuspended", claim.clone());
+    let charged = json!({"clearing_id": "clr-1", "outcome": "charged", "amount": amount(50)});
+    let charged = || payment("ClearingResolved", charged.clone());
+    let after = |events: Vec<RecordedEvent>| broken(&[vec![requested(60), approved(60)], events].concat());
+    assert!(after(vec![suspended(), charged(), cleared(50, 0, 10)]).is_empty());
+    assert_eq!(after(vec![suspended(), cleared(50, 0, 10)]), ["one_effect_per_identity"]);
+    assert_eq!(after(vec![charged(), cleared(50, 0, 10)]), ["one_effect_per_identity"]);
+    let twice = after(vec![suspended(), charged(), cleared(50, 0, 10), charged(), cleared(0, 50, 0)]);
+    assert!(twice.contains(&"one_effect_per_identity"));
+}
+
+#[test]
 fn an_amount_of_zero_is_found() {
     assert!(broken(&[requested(0)]).contains(&"amounts_positive"));
 }

@@ -8,6 +8,7 @@ use clearfold_kernel::{Address, Asset, Minor, RowKey};
 
 use super::tables::AccountAsset;
 use crate::authorization::Event;
+use crate::network::RefundOutcome;
 use crate::projecting::{Misfit, Number, Rows, Seen};
 
 /// The row that an event adds to.
@@ -25,6 +26,7 @@ fn concerned(event: &Event) -> Option<(&Address, &Asset)> {
         Event::ForcePosted(event) => Some((&event.parties.account, &event.amount.asset)),
         Event::RefundLinked(event) => Some((&event.parties.account, &event.amount.asset)),
         Event::RefundUnlinked(event) => Some((&event.parties.account, &event.amount.asset)),
+        Event::RefundResolved(event) => Some((&event.parties.account, &event.amount.asset)),
         Event::FundingIncluded(event) => Some((&event.parties.account, &event.amount.asset)),
         Event::FundingReorged(event) => Some((&event.parties.account, &event.amount.asset)),
         _ => None,
@@ -66,6 +68,9 @@ fn change(total: &mut AccountAsset, event: &Event) -> Result<(), Misfit> {
         Event::ForcePosted(event) => total.cleared_minor = total.cleared_minor.plus(event.amount.minor)?,
         Event::RefundLinked(event) => refund(total, event.amount.minor)?,
         Event::RefundUnlinked(event) => refund(total, event.amount.minor)?,
+        Event::RefundResolved(event) if event.outcome == RefundOutcome::TakenBack => {
+            total.refunded_minor = total.refunded_minor.minus(event.amount.minor)?;
+        }
         _ => {}
     }
     Ok(())

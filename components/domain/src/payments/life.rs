@@ -57,11 +57,13 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         Event::DisputeOpened(_) => payment.dispute = Some(Dispute::New),
         Event::DisputeAdvanced(event) => payment.dispute = Some(event.stage.into()),
         Event::DisputeResolved(event) => payment.dispute = Some(event.outcome.into()),
-        // The row began with it, or it says nothing of the row.
+        // The row began with it, it says nothing of the row, or what it says stands in the event after it.
         Event::SwipeRecorded(_)
         | Event::AuthorizationRequested(_)
         | Event::AdviceRecorded(_)
         | Event::ReversalRefused(_)
+        | Event::ClearingResolved(_)
+        | Event::RefundResolved(_)
         | Event::ClearingRefused(_)
         | Event::RefundUnlinked(_)
         | Event::ProvisionalCreditGranted(_) => {}

@@ -25,7 +25,7 @@ pub struct Payments;
 impl Projector for Payments {
     fn describe() -> ProjectionDescriptor {
         let tables = vec![Payment::table(), PaymentEvent::table(), Refund::table(), AccountAsset::table()];
-        ProjectionDescriptor { name: "payments", version: 3, tables }
+        ProjectionDescriptor { name: "payments", version: 4, tables }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {
@@ -34,6 +34,7 @@ impl Projector for Payments {
             if concerns_payment(&seen.event) && !is_first(&seen.event) {
                 keys.push(Payment::key(&seen.id.to_owned()));
             }
+            keys.extend(refund::key(seen));
             keys.extend(account::key(&seen.event));
             Ok(())
         })?;
@@ -49,7 +50,13 @@ impl Projector for Payments {
 
 /// Whether the event says something of a payment's row. What fitted nothing stands in the timeline alone.
 fn concerns_payment(event: &Event) -> bool {
-    !matches!(event, Event::RefundUnlinked(_) | Event::ReversalRefused(_) | Event::ClearingRefused(_))
+    !matches!(
+        event,
+        Event::RefundUnlinked(_)
+            | Event::RefundResolved(_)
+            | Event::ReversalRefused(_)
+            | Event::ClearingRefused(_)
+    )
 }
 
 /// Whether no event of a payment can stand before this one: then there is no row to read.
@@ -59,9 +66,7 @@ fn is_first(event: &Event) -> bool {
 
 fn apply(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misfit> {
     rows.put(&timeline::entry(seen)?);
-    if let Some(refund) = refund::row(seen)? {
-        rows.put(&refund);
-    }
+    refund::follow(rows, seen)?;
     let mut begins = false;
     if concerns_payment(&seen.event) {
         let known = rows.find(&Payment::key(&seen.id.to_owned()))?;

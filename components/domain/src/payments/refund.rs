@@ -1,11 +1,30 @@
 //! Money that came back: linked to a payment, or on a stream of its own.
 
+use clearfold_kernel::RowKey;
+
 use super::tables::{Origin, Refund};
 use crate::authorization::{Event, RefundLinked, RefundOrigin, RefundUnlinked};
-use crate::projecting::{Misfit, Seen};
+use crate::projecting::{Misfit, Rows, Seen};
+
+/// The row that an event adds to.
+pub(super) fn key(seen: &Seen<'_, Event>) -> Option<RowKey> {
+    matches!(seen.event, Event::RefundResolved(_)).then(|| Refund::key(&seen.id.to_owned()))
+}
+
+/// Takes an event into the row of its refund.
+pub(super) fn follow(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misfit> {
+    if let Event::RefundResolved(event) = &seen.event {
+        let known: Refund = rows.existing(&Refund::key(&seen.id.to_owned()))?;
+        let payment_id = event.payment_id.as_ref().map(ToString::to_string);
+        rows.put(&Refund { payment_id, outcome: Some(event.outcome), ..known });
+    } else if let Some(refund) = row(seen)? {
+        rows.put(&refund);
+    }
+    Ok(())
+}
 
 /// The row that an event makes, if it tells of a refund.
-pub(super) fn row(seen: &Seen<'_, Event>) -> Result<Option<Refund>, Misfit> {
+fn row(seen: &Seen<'_, Event>) -> Result<Option<Refund>, Misfit> {
     let (parties, amount, origin, occurred_at, is_linked) = match &seen.event {
         Event::RefundLinked(RefundLinked { parties, amount, origin, occurred_at }) => {
             (parties, amount, origin, occurred_at, true)
@@ -21,6 +40,7 @@ pub(super) fn row(seen: &Seen<'_, Event>) -> Result<Option<Refund>, Misfit> {
     let mut refund = Refund {
         id: if is_linked { linked_id() } else { stream.clone() },
         payment_id: is_linked.then_some(stream),
+        outcome: None,
         account: parties.account,
         card_id: parties.card_id.clone(),
         merchant_id: parties.merchant_id.clone(),

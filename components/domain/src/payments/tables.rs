@@ -3,7 +3,7 @@
 use clearfold_kernel::{Address, ExternalId, Hash, Minor, Timestamp};
 
 use super::status::{Dispute, Funding, Status};
-use crate::network::{Country, MerchantCategory, Network};
+use crate::network::{Country, MerchantCategory, Network, RefundOutcome};
 use crate::policy::DeclineReason;
 use crate::projecting::{Document, Number, table, words};
 
@@ -102,6 +102,8 @@ pub(super) enum Origin {
 
 words!(Origin { Chain = "chain", Network = "network" });
 
+words!(RefundOutcome { Paid = "paid", TakenBack = "taken_back" });
+
 table! {
     /// One row a refund.
     pub(super) struct Refund in "refund", indexes [[account, occurred_at, id], [payment_id, occurred_at, id]] {
@@ -109,8 +111,10 @@ table! {
             /// The stream's id; on a payment's stream, with the event's version behind it.
             id: String,
         }
-        /// The payment that it is linked to. Empty if it names none.
+        /// The payment that it is linked to, or turned out to belong to. Empty if nobody knows.
         payment_id: Option<String>,
+        /// Who turned out to pay for one that named no payment. Empty until somebody found out.
+        outcome: Option<RefundOutcome>,
         account: Address,
         card_id: Option<ExternalId>,
         merchant_id: Option<ExternalId>,
@@ -142,7 +146,7 @@ table! {
         /// What the network claimed, within holds or beyond them.
         cleared_minor: Minor,
         refund_count: Number,
-        /// What came back, linked to a payment or not.
+        /// What came back, linked to a payment or not, without what was taken back.
         refunded_minor: Minor,
         first_seen_at: Timestamp,
         updated_at: Timestamp,

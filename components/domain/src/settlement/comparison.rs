@@ -6,6 +6,7 @@ use clearfold_kernel::{MoneyError, RowKey, Timestamp};
 use super::tables::Difference;
 use super::told::{Side, Step, Teller, Told};
 use crate::account::Net;
+use crate::network::{RefundOutcome, SuspenseOutcome};
 use crate::projecting::{Misfit, Rows, lowered, raised, words};
 
 /// What is compared.
@@ -14,7 +15,11 @@ pub(super) enum What {
     Hold,
     Clearing,
     SuspendedClearing,
+    ClearingCharged,
+    ClearingReturned,
     Refund,
+    RefundPaid,
+    RefundTakenBack,
     DisputeCredit,
     DisputeWon,
     DisputeLost,
@@ -33,7 +38,11 @@ words!(What {
     Hold = "hold",
     Clearing = "clearing",
     SuspendedClearing = "suspended_clearing",
+    ClearingCharged = "clearing_charged",
+    ClearingReturned = "clearing_returned",
     Refund = "refund",
+    RefundPaid = "refund_paid",
+    RefundTakenBack = "refund_taken_back",
     DisputeCredit = "dispute_credit",
     DisputeWon = "dispute_won",
     DisputeLost = "dispute_lost",
@@ -47,6 +56,24 @@ words!(What {
     Receivable = "receivable",
     Settlement = "settlement",
 });
+
+impl From<SuspenseOutcome> for What {
+    fn from(outcome: SuspenseOutcome) -> Self {
+        match outcome {
+            SuspenseOutcome::Charged => Self::ClearingCharged,
+            SuspenseOutcome::Returned => Self::ClearingReturned,
+        }
+    }
+}
+
+impl From<RefundOutcome> for What {
+    fn from(outcome: RefundOutcome) -> Self {
+        match outcome {
+            RefundOutcome::Paid => Self::RefundPaid,
+            RefundOutcome::TakenBack => Self::RefundTakenBack,
+        }
+    }
+}
 
 /// How two figures part: the second half of a difference's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

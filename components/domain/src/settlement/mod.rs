@@ -10,8 +10,10 @@
 //! |---|---|---|
 //! | `hold` | what a payment still holds | what is left of its hold |
 //! | `clearing`, `suspended_clearing` | what a record of the network claims | what was booked for it |
-//! | `refund` | what came back | the same |
-//! | `dispute_credit`, `dispute_won`, `dispute_lost` | how much is disputed | the same |
+//! | `clearing_charged`, `clearing_returned` | what was suspended | the same |
+//! | `refund`, `refund_paid`, `refund_taken_back` | what came back | the same |
+//! | `dispute_credit`, `dispute_lost` | how much is disputed | the same |
+//! | `dispute_won` | how much was awarded | the same |
 //! | `funding_included`, `funding_finalized`, `funding_reorged` | what a leg pulled | the same |
 //! | `safe` | deposited − withdrawn − pulled + what came back | the ledger account |
 //! | `in_transit` | pulled, and not final | the ledger account |
@@ -44,7 +46,7 @@ pub struct Settlement;
 
 impl Projector for Settlement {
     fn describe() -> ProjectionDescriptor {
-        ProjectionDescriptor { name: "settlement", version: 1, tables: tables::all() }
+        ProjectionDescriptor { name: "settlement", version: 2, tables: tables::all() }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {

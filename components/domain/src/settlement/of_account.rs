@@ -66,19 +66,26 @@ fn booked(told: Told, event: &Event) -> Result<Told, MoneyError> {
             let (id, step) = (event.clearing_id.as_str(), Step::Up(event.amount.minor));
             suspense(told, "clearing", id).says(What::SuspendedClearing, id, None, step)
         }
-        Event::SuspenseResolved(event) => suspense(told, "clearing", event.clearing_id.as_str()),
+        Event::SuspenseResolved(event) => {
+            let (id, step) = (event.clearing_id.as_str(), Step::Up(event.amount.minor));
+            suspense(told, "clearing", id).says(event.outcome.into(), id, None, step)
+        }
         Event::RefundBooked(event) => {
             let (id, step) = (event.refund_id.as_str(), Step::Up(event.amount.minor));
             suspense(told, "refund", id).says(What::Refund, id, None, step)
         }
+        Event::RefundResolved(event) => {
+            let (id, step) = (event.refund_id.as_str(), Step::Up(event.amount.minor));
+            suspense(told, "refund", id).says(event.outcome.into(), id, None, step)
+        }
         Event::DisputeBooked(event) => {
-            let what = match event.step {
-                DisputeStep::Provisional => What::DisputeCredit,
-                DisputeStep::Won => What::DisputeWon,
-                DisputeStep::Lost => What::DisputeLost,
+            let (what, minor) = match event.step {
+                DisputeStep::Provisional => (What::DisputeCredit, event.amount.minor),
+                DisputeStep::Won => (What::DisputeWon, event.awarded()),
+                DisputeStep::Lost => (What::DisputeLost, event.amount.minor),
             };
-            let (id, step) = (event.key(), Step::Up(event.amount.minor));
-            suspense(told, "dispute", &id).says(what, &id, Some(event.hold_id.as_str()), step)
+            let (id, payment_id) = (event.key(), Some(event.hold_id.as_str()));
+            suspense(told, "dispute", &id).says(what, &id, payment_id, Step::Up(minor))
         }
         Event::ReceivableBooked(event) => {
             stands(told, LedgerAccount::Receivable, What::Receivable, event.receivable_id.as_str())

@@ -39,8 +39,16 @@ pub(super) fn told(payment_id: &str, event: &Event) -> Result<Option<Told>, Mone
             let id = event.clearing_id.as_str();
             payment.says(event.parties.account, What::SuspendedClearing, id, &event.amount)
         }
+        Event::ClearingResolved(event) => {
+            let id = event.clearing_id.as_str();
+            payment.says(event.parties.account, event.outcome.into(), id, &event.amount)
+        }
         Event::RefundLinked(event) => payment.refunded(event.parties.account, &event.amount, &event.origin),
         Event::RefundUnlinked(event) => payment.refunded(event.parties.account, &event.amount, &event.origin),
+        Event::RefundResolved(event) => {
+            let (account, what) = (event.parties.account, event.outcome.into());
+            payment.says(account, what, &refund(&event.origin), &event.amount)
+        }
         Event::FundingIncluded(event) => {
             let step = (What::FundingIncluded, Reported::PulledIncluded);
             payment.pulled(event.parties.account, &event.amount, &event.source, step)
@@ -58,16 +66,12 @@ pub(super) fn told(payment_id: &str, event: &Event) -> Result<Option<Told>, Mone
             payment.says(event.parties.account, What::DisputeCredit, &id, &event.amount)
         }
         Event::DisputeResolved(event) => {
-            let what = match event.outcome {
-                DisputeOutcome::Won => What::DisputeWon,
-                DisputeOutcome::Lost => What::DisputeLost,
+            let asset = event.amount.asset.clone();
+            let (what, amount) = match event.outcome {
+                DisputeOutcome::Won => (What::DisputeWon, Amount { minor: event.awarded(), asset }),
+                DisputeOutcome::Lost => (What::DisputeLost, event.amount.clone()),
             };
-            payment.says(
-                event.parties.account,
-                what,
-                &dispute_key(payment_id, &event.dispute_id),
-                &event.amount,
-            )
+            payment.says(event.parties.account, what, &dispute_key(payment_id, &event.dispute_id), &amount)
         }
         Event::AuthorizationRequested(_)
         | Event::AuthorizationDeclined(_)
@@ -119,13 +123,19 @@ impl<'a> Payment<'a> {
         self.says(account, what, &leg(source), amount).reports(figure, Step::Up(amount.minor))
     }
 
-    /// The account books a refund under the network's id or under its log, as the origin says.
     fn refunded(self, account: Address, amount: &Amount, origin: &RefundOrigin) -> Told {
+        let told = self.says(account, What::Refund, &refund(origin), amount);
         match origin {
-            RefundOrigin::Network(id) => self.says(account, What::Refund, id.as_str(), amount),
-            RefundOrigin::Chain(_) => self
-                .says(account, What::Refund, &origin.identity(), amount)
-                .reports(Reported::Refunded, Step::Up(amount.minor)),
+            RefundOrigin::Network(_) => told,
+            RefundOrigin::Chain(_) => told.reports(Reported::Refunded, Step::Up(amount.minor)),
         }
+    }
+}
+
+/// The account books a refund under the network's id or under its log, as the origin says.
+fn refund(origin: &RefundOrigin) -> String {
+    match origin {
+        RefundOrigin::Network(id) => id.to_string(),
+        RefundOrigin::Chain(_) => origin.identity(),
     }
 }

@@ -3,8 +3,8 @@
 use clearfold_domain::account::{
     BookClearing, BookDispute, BookFunding, BookReceivable, ChargeFee, Command as Accounts, DelayQueue,
     DisputeStep, FundingStep, LowerCause, LowerHold, ObserveDelayQueue, OpenAccount, RaiseHold,
-    RecordDeposit, RecordReturn, RecordSettlement, RecordWithdrawal, RecoverReceivable, ResolveSuspense,
-    RevertDeposit, RevertWithdrawal, SettlementDirection, SuspenseOutcome,
+    RecordDeposit, RecordReturn, RecordSettlement, RecordWithdrawal, RecoverReceivable, RefundOutcome,
+    ResolveRefund, ResolveSuspense, RevertDeposit, RevertWithdrawal, SettlementDirection, SuspenseOutcome,
 };
 use clearfold_domain::network::Residue;
 use clearfold_kernel::{Amount, Asset, ChainSource, ExternalId, Minor};
@@ -82,14 +82,13 @@ impl World {
                 let source = self.source();
                 self.tell_by_chain(Accounts::ObserveDelayQueue(ObserveDelayQueue { state, source }))
             }
-            13..15 => {
-                let clearing_id = self.known(dice, |command| match command {
-                    Accounts::SuspendClearing(suspend) => Some(suspend.clearing_id.clone()),
-                    _ => None,
-                });
-                let clearing_id = clearing_id.unwrap_or_else(|| self.id("clr"));
-                let outcome = dice.pick(&[SuspenseOutcome::Charged, SuspenseOutcome::Returned]);
+            13 => {
+                let (clearing_id, outcome) = (self.id("clr"), SuspenseOutcome::Charged);
                 self.tell(Accounts::ResolveSuspense(ResolveSuspense { clearing_id, outcome }))
+            }
+            14 => {
+                let (refund_id, outcome) = (self.id("rfd"), RefundOutcome::Paid);
+                self.tell(Accounts::ResolveRefund(ResolveRefund { refund_id, outcome }))
             }
             15 => {
                 let (amount, source) = (price(dice), self.source());
@@ -162,7 +161,12 @@ impl World {
         let hold_id = hold_id.unwrap_or_else(|| self.id("auth"));
         let held = self.account.state.holds().get(&hold_id).map_or(nothing(), |held| held.minor);
         let above = held.plus(Minor::new(1)).expect("far below 2^128");
-        match dice.below(9) {
+        match dice.below(10) {
+            9 => {
+                let (dispute_id, step, amount) = (self.id("dsp"), DisputeStep::Won, price(dice));
+                let awarded = amount.minor.plus(Minor::new(1)).ok();
+                self.tell(Accounts::BookDispute(BookDispute { hold_id, dispute_id, step, amount, awarded }))
+            }
             0 => {
                 let (change_id, amount) = (self.id("msg"), above);
                 let cause = LowerCause::Reversed;
@@ -204,7 +208,8 @@ impl World {
                     _ => None,
                 });
                 let Some(decided) = decided else { return self.deposit(dice) };
-                self.tell(Accounts::BookDispute(BookDispute { step: DisputeStep::Provisional, ..decided }))
+                let (step, awarded) = (DisputeStep::Provisional, None);
+                self.tell(Accounts::BookDispute(BookDispute { step, awarded, ..decided }))
             }
         }
     }

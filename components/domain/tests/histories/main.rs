@@ -12,6 +12,7 @@
 mod accounts;
 mod cards;
 mod coverage;
+mod decisions;
 mod dice;
 mod history;
 mod live;

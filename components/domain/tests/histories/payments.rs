@@ -1,11 +1,10 @@
 //! How payments begin, and how they go on: what the network, the chain and the customer may say next.
 
 use clearfold_domain::authorization::{
-    AdvanceDispute, ApproveAuthorization, Command as Payments, DeclineAuthorization, DisputeOutcome,
-    DisputeReason, DisputeStage, DisputeStatus, ExpireAuthorization, Extent, FlagPayment, ForcePost, Funding,
-    GrantProvisionalCredit, IncrementAuthorization, Observation, ObserveFunding, OpenDispute, Part, Payment,
+    ApproveAuthorization, Command as Payments, DeclineAuthorization, ExpireAuthorization, Extent,
+    FlagPayment, ForcePost, Funding, IncrementAuthorization, Observation, ObserveFunding, Part, Payment,
     PresentClearing, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin, RequestAuthorization,
-    ResolveDispute, ReversalCause, ReverseAuthorization, Status,
+    ReversalCause, ReverseAuthorization, Status,
 };
 use clearfold_domain::network::{Network, Presented};
 use clearfold_domain::policy::DeclineReason;
@@ -50,6 +49,10 @@ impl World {
     pub fn proceed(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let Some(id) = dice.pick_recent(&self.order).cloned() else { return self.begin(dice) };
         let Some(payment) = self.payment(&id).cloned() else { return self.of_no_payment(&id, dice) };
+        if self.has_suspended(&id) && dice.one_in(6) {
+            let sent = self.resolve_clearing(&id, dice);
+            return self.play(&id, sent);
+        }
         if payment.asset.code == "GBPe" {
             // The account does not hold it, and could not book what happens.
             return self.begin(dice);
@@ -67,7 +70,8 @@ impl World {
 
     /// Nothing is known of it, or it is a refund of its own.
     fn of_no_payment(&mut self, id: &str, dice: &mut Dice) -> Result<(), Broken> {
-        let sent = match dice.below(8) {
+        let sent = match dice.below(10) {
+            8 | 9 => self.resolve_refund(dice),
             0 => self.request(dice),
             1 => self.swipe(dice),
             2 => self.advice(dice),
@@ -166,7 +170,9 @@ impl World {
             16 => self.advice(dice),
             17 => self.increment_by_itself(dice),
             18 => self.flag(dice),
-            _ => match dice.below(4) {
+            _ => match dice.below(6) {
+                4 => self.resolve_clearing(id, dice),
+                5 => self.resolve_refund(dice),
                 0 => self.reversal(dice, Minor::new(1)),
                 1 => (Payments::ExpireAuthorization(ExpireAuthorization {}), false),
                 2 => self.bad_approval(payment),
@@ -352,49 +358,5 @@ impl World {
     fn flag(&mut self, dice: &mut Dice) -> (Payments, bool) {
         let reason = dice.pick(&DeclineReason::ALL);
         (Payments::FlagPayment(FlagPayment { reason }), false)
-    }
-
-    fn dispute(&mut self, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
-        const STAGES: [DisputeStage; 5] = [
-            DisputeStage::New,
-            DisputeStage::Submitted,
-            DisputeStage::Representment,
-            DisputeStage::PreArbitration,
-            DisputeStage::Arbitration,
-        ];
-        let captured = Amount { minor: payment.totals.captured(), asset: payment.asset.clone() };
-        let latest = payment.disputes.last();
-        let is_open = latest.is_some_and(|dispute| matches!(dispute.status, DisputeStatus::Open { .. }));
-        let dispute_id = match latest {
-            Some(dispute) if !dice.one_in(16) => dispute.id.clone(),
-            _ => self.id("dsp"),
-        };
-        let command = match dice.below(12) {
-            _ if !is_open && !dice.one_in(3) => Payments::OpenDispute(OpenDispute {
-                dispute_id: format!("dsp-{}", payment.disputes.len()).parse().expect("our own id"),
-                amount: around(dice, &captured),
-                reason: dice.pick(&[DisputeReason::Fraud, DisputeReason::NotReceived]),
-            }),
-            0 => Payments::OpenDispute(OpenDispute {
-                dispute_id: self.id("dsp"),
-                amount: around(dice, &captured),
-                reason: DisputeReason::Duplicate,
-            }),
-            1..5 => {
-                let next = STAGES.into_iter().find(|stage| match latest.map(|dispute| dispute.status) {
-                    Some(DisputeStatus::Open { stage: now }) => *stage > now,
-                    _ => true,
-                });
-                let stage =
-                    if dice.one_in(6) { dice.pick(&STAGES) } else { next.unwrap_or(DisputeStage::New) };
-                Payments::AdvanceDispute(AdvanceDispute { dispute_id, stage })
-            }
-            5..8 => Payments::GrantProvisionalCredit(GrantProvisionalCredit { dispute_id }),
-            _ => {
-                let outcome = dice.pick(&[DisputeOutcome::Won, DisputeOutcome::Lost]);
-                Payments::ResolveDispute(ResolveDispute { dispute_id, outcome })
-            }
-        };
-        (command, false)
     }
 }

@@ -119,11 +119,12 @@ fn other_content(command: &Command, dice: &mut Dice) -> Option<Command> {
 
 /// Where something stands that can be said otherwise without being something else.
 fn places_in(value: &Value, at: &str, places: &mut Vec<String>) {
-    const SAID: [&str; 10] = [
+    const SAID: [&str; 11] = [
         "minor",
         "asset",
         "decimals",
         "account",
+        "awarded",
         "rate",
         "assets",
         "part",

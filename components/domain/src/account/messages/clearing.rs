@@ -4,7 +4,7 @@ use clearfold_kernel::{Address, Amount, Asset, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::account::ledger::Transfer;
-use crate::network::Residue;
+use crate::network::{Residue, SuspenseOutcome};
 
 /// The card network claims a payment or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,18 +39,7 @@ pub struct SuspendClearing {
     pub amount: Amount,
 }
 
-/// What a suspended clearing turned out to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum SuspenseOutcome {
-    /// A payment of its own: the customer pays.
-    Charged,
-    /// A duplicate: the network takes it back.
-    Returned,
-}
-
-/// Somebody found out what a suspended clearing is.
+/// Somebody found out what a suspended clearing is. One that is charged is booked besides, as a clearing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -104,7 +93,7 @@ pub struct ClearingSuspended {
     pub at: Timestamp,
 }
 
-/// A suspended clearing was charged or returned.
+/// A suspended clearing was charged or returned: in both cases it is no longer in suspense.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SuspenseResolved {

@@ -10,8 +10,7 @@ mod settlement;
 use clearfold_kernel::messages;
 
 pub use clearing::{
-    BookClearing, ClearingBooked, ClearingSuspended, ResolveSuspense, SuspendClearing, SuspenseOutcome,
-    SuspenseResolved,
+    BookClearing, ClearingBooked, ClearingSuspended, ResolveSuspense, SuspendClearing, SuspenseResolved,
 };
 pub use hold::{
     HoldLowered, HoldPlaced, HoldRaised, HoldVoided, LowerCause, LowerHold, PlaceHold, RaiseHold, VoidHold,
@@ -21,11 +20,16 @@ pub use movement::{
     RecordWithdrawal, Returned, RevertDeposit, RevertWithdrawal, WithdrawalReorged, Withdrawn,
 };
 pub use opening::{AccountOpened, DelayQueue, DelayQueueChanged, ObserveDelayQueue, OpenAccount};
-pub use refund::{BookDispute, BookRefund, DisputeBooked, DisputeStep, RefundBooked, RefundLink};
+pub use refund::{
+    BookDispute, BookRefund, DisputeBooked, DisputeStep, RefundBooked, RefundLink, RefundResolved,
+    ResolveRefund,
+};
 pub use settlement::{
     BookReceivable, ChargeFee, FeeCharged, ReceivableBooked, ReceivableRecovered, RecordSettlement,
     RecoverReceivable, SettlementBooked, SettlementDirection,
 };
+
+pub use crate::network::{RefundOutcome, SuspenseOutcome};
 
 messages! {
     /// What can be asked for.
@@ -62,6 +66,8 @@ messages! {
         RecordReturn = 1,
         /// A merchant gives money back.
         BookRefund = 1,
+        /// An unlinked refund is paid or taken back.
+        ResolveRefund = 1,
         /// A dispute goes a step further.
         BookDispute = 1,
         /// The customer owes what could not be pulled.
@@ -110,6 +116,8 @@ messages! {
         Returned = 1,
         /// A merchant gave money back.
         RefundBooked = 1,
+        /// An unlinked refund was paid or taken back.
+        RefundResolved = 1,
         /// A dispute went a step further.
         DisputeBooked = 1,
         /// The customer owes what could not be pulled.

@@ -1,9 +1,10 @@
 //! Money that comes back to the customer: refunds and disputes.
 
-use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Timestamp};
+use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::account::ledger::Transfer;
+use crate::network::RefundOutcome;
 
 /// Whether a refund names its payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,35 @@ pub struct RefundBooked {
     pub at: Timestamp,
 }
 
+/// Somebody found out who pays for an unlinked refund.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ResolveRefund {
+    /// The refund's id.
+    pub refund_id: ExternalId,
+    /// Who it is.
+    pub outcome: RefundOutcome,
+}
+
+/// An unlinked refund was paid or taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RefundResolved {
+    /// The customer's Safe.
+    pub account: Address,
+    /// The refund's id.
+    pub refund_id: ExternalId,
+    /// Who turned out to pay.
+    pub outcome: RefundOutcome,
+    /// How much was in suspense.
+    pub amount: Amount,
+    /// What it moves in the ledger.
+    pub transfers: Vec<Transfer>,
+    /// When the host accepted it.
+    pub at: Timestamp,
+}
+
 /// What a dispute does to the customer's money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -79,6 +109,9 @@ pub struct BookDispute {
     pub step: DisputeStep,
     /// How much is disputed.
     pub amount: Amount,
+    /// How much of that the customer gets, in minor units of the same asset. If it is not said: all that was won.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awarded: Option<Minor>,
 }
 
 /// A dispute was credited provisionally, won or lost.
@@ -95,6 +128,9 @@ pub struct DisputeBooked {
     pub step: DisputeStep,
     /// How much is disputed.
     pub amount: Amount,
+    /// How much of that the customer gets, in minor units of the same asset. If it is not said: all that was won.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awarded: Option<Minor>,
     /// What it moves in the ledger.
     pub transfers: Vec<Transfer>,
     /// When the host accepted it.

@@ -166,6 +166,10 @@ impl Draw {
                 let source = self.is_forced.then_some(source);
                 Command::BookRefund(BookRefund { refund_id: id, amount, link, source })
             }
+            "ResolveRefund" => {
+                let outcome = self.pick([RefundOutcome::Paid, RefundOutcome::Paid, RefundOutcome::TakenBack]);
+                Command::ResolveRefund(ResolveRefund { refund_id: id, outcome })
+            }
             "BookDispute" => {
                 let step = self.pick([DisputeStep::Provisional, DisputeStep::Won, DisputeStep::Lost]);
                 Command::BookDispute(BookDispute {
@@ -173,6 +177,7 @@ impl Draw {
                     dispute_id: id,
                     step,
                     amount: self.agreed_amount(),
+                    awarded: self.pick([None, None, Some(self.minor(1))]),
                 })
             }
             "BookReceivable" => Command::BookReceivable(BookReceivable { receivable_id: id, amount }),

@@ -4,7 +4,7 @@ use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Hash, Timestamp
 use serde::{Deserialize, Serialize};
 
 use super::{DisputeOutcome, DisputeReason, DisputeStage, Extent, Part, RefundOrigin, ReversalCause};
-use crate::network::{Merchant, Network, Presented};
+use crate::network::{Merchant, Network, Presented, RefundOutcome, SuspenseOutcome};
 use crate::policy::DeclineReason;
 
 /// A command's payload: what does not belong is refused, not passed over.
@@ -180,6 +180,28 @@ command! {
 }
 
 command! {
+    /// Somebody found out what a suspended clearing is.
+    ResolveClearing {
+        /// The network's id of the record.
+        clearing_id: ExternalId,
+        /// What it is.
+        outcome: SuspenseOutcome,
+    }
+}
+
+command! {
+    /// Somebody found out who pays for an unlinked refund.
+    ResolveRefund {
+        /// Who it is.
+        outcome: RefundOutcome,
+        /// The payment that it turned out to belong to, if somebody knows. It is recorded, and changes nothing of that
+        /// payment.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payment_id: Option<ExternalId>,
+    }
+}
+
+command! {
     /// Something was seen of the transaction that pulls the money. Only the chain can say so.
     ObserveFunding {
         /// What was seen.
@@ -273,5 +295,8 @@ command! {
         dispute_id: ExternalId,
         /// For whom.
         outcome: DisputeOutcome,
+        /// How much of what is disputed the customer gets. If it is not said: all that was won.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        awarded: Option<Amount>,
     }
 }

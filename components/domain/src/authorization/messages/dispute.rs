@@ -1,6 +1,6 @@
 //! What can have happened in a dispute. `at` is the host's clock when it was accepted.
 
-use clearfold_kernel::{Amount, ExternalId, Timestamp};
+use clearfold_kernel::{Amount, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{DisputeOutcome, DisputeReason, DisputeStage, Parties};
@@ -52,9 +52,23 @@ event! {
         outcome: DisputeOutcome,
         /// How much was disputed.
         amount: Amount,
+        /// How much of that was won, where it is a part.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        awarded: Option<Amount>,
         /// Whether the customer had the money already.
         provisional_credit: bool,
         /// When it was accepted.
         at: Timestamp,
+    }
+}
+
+impl DisputeResolved {
+    /// What the customer gets, in minor units of what was disputed.
+    #[must_use]
+    pub fn awarded(&self) -> Minor {
+        match self.outcome {
+            DisputeOutcome::Won => self.awarded.as_ref().unwrap_or(&self.amount).minor,
+            DisputeOutcome::Lost => Minor::ZERO,
+        }
     }
 }

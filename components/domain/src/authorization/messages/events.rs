@@ -283,6 +283,9 @@ event! {
         duplicate_of: ExternalId,
         /// How much it claims.
         amount: Amount,
+        /// What a conversion's rounding left over. Was not said of old.
+        #[serde(default)]
+        residue: Residue,
         /// Which part it was presented as.
         part: Part,
         /// The acquirer's reference of the transaction.

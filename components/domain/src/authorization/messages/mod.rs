@@ -19,6 +19,7 @@ mod commands;
 mod dispute;
 mod events;
 mod funding;
+mod suspense;
 
 use clearfold_kernel::{Address, ChainSource, ExternalId, Hash, messages};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,7 @@ pub use commands::*;
 pub use dispute::*;
 pub use events::*;
 pub use funding::*;
+pub use suspense::*;
 
 use super::superseded::{
     ClearingPostedV1, ClearingPostedV2, PresentClearingV1, RecordRefundV1, RefundUnlinkedV1,
@@ -57,6 +59,10 @@ messages! {
         ForcePost = 1,
         /// Money came back.
         RecordRefund = 2 from [RecordRefundV1],
+        /// Somebody found out what a suspended clearing is.
+        ResolveClearing = 1,
+        /// Somebody found out who pays for an unlinked refund.
+        ResolveRefund = 1,
         /// Something was seen of the transaction that pulls the money.
         ObserveFunding = 1,
         /// A rule would have refused what could not be refused.
@@ -103,6 +109,8 @@ messages! {
         LatePresented = 1,
         /// A clearing that looks like another one again; kept apart until somebody decides.
         ClearingSuspended = 1,
+        /// A suspended clearing is charged or returned.
+        ClearingResolved = 1,
         /// A clearing of what was reversed; kept with its reason.
         ClearingRefused = 1,
         /// The network claimed what nobody authorized.
@@ -111,6 +119,8 @@ messages! {
         RefundLinked = 1,
         /// The account got money back that names no payment.
         RefundUnlinked = 2 from [RefundUnlinkedV1],
+        /// An unlinked refund is paid or taken back.
+        RefundResolved = 1,
         /// The transaction that pulls the money was sent.
         FundingSubmitted = 1,
         /// It is in a block.

@@ -1,0 +1,147 @@
+//! What stands on the suspense account leaves it: somebody has found out what a suspended clearing is, or who pays for
+//! an unlinked refund.
+//!
+//! | what was found out | what becomes of it |
+//! |---|---|
+//! | the clearing is charged | it posts as any claim does, by what is held now |
+//! | … of what nobody authorized, or of what was reversed in full | it posts beyond the hold, as a [force post](super::force_post) |
+//! | the clearing is returned | it moves nothing of the payment |
+//! | the refund is paid | the network pays it |
+//! | the refund is taken back | it was credited in error; what is on chain is nobody's error |
+//!
+//! A charged clearing is never refused: a claim of what was reversed is, because the merchant gave it up, but of this
+//! one somebody decided that it is owed. The payment stays reversed, and the next claim is refused as before.
+//! Which payment a refund belongs to is recorded if somebody knows, and changes nothing of that payment.
+
+use clearfold_kernel::{CommandContext, ExternalId, Rejection, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::messages::{
+    ClearingResolved, Event, Parties, PresentClearing, RefundOrigin, RefundResolved, ResolveClearing,
+    ResolveRefund,
+};
+use super::refund::Resolution;
+use super::state::{Payment, State, Status, Subject};
+use super::{Decision, clearing, existing, force_post};
+use crate::checks;
+use crate::network::{RefundOutcome, Residue, SuspenseOutcome};
+
+/// A claim that came to the suspense account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Suspended {
+    /// It waits, with what it takes to post it.
+    Waiting {
+        /// What a conversion's rounding left over.
+        residue: Residue,
+        /// When the network says that it was presented.
+        occurred_at: Timestamp,
+    },
+    /// Somebody found out what it is.
+    Resolved(SuspenseOutcome),
+}
+
+pub(super) fn resolve_clearing(
+    state: &State,
+    command: &ResolveClearing,
+    context: &CommandContext,
+) -> Decision {
+    let payment = existing(state, context)?;
+    let ResolveClearing { clearing_id, outcome } = command;
+    let claim = match state.suspended.get(clearing_id) {
+        Some(Suspended::Resolved(known)) => {
+            checks::repeated(clearing_id.as_str(), known, outcome)?;
+            return Ok(Vec::new());
+        }
+        Some(Suspended::Waiting { residue, occurred_at }) => {
+            claim(state, payment, clearing_id, *occurred_at).map(|claim| (claim, *residue))
+        }
+        None => None,
+    };
+    let Some((claim, residue)) = claim else {
+        return Err(not_found(format!("the clearing {clearing_id} was never suspended")));
+    };
+    let resolved = Event::ClearingResolved(ClearingResolved {
+        parties: payment.parties.clone(),
+        clearing_id: clearing_id.clone(),
+        outcome: *outcome,
+        amount: claim.amount.clone(),
+        at: context.accepted_at,
+    });
+    let charged = match outcome {
+        SuspenseOutcome::Charged => charge(state, payment, &claim, residue)?,
+        SuspenseOutcome::Returned => Vec::new(),
+    };
+    Ok([vec![resolved], charged].concat())
+}
+
+/// The claim as it was presented. Its conversion is behind it: the residue is known.
+fn claim(
+    state: &State,
+    payment: &Payment,
+    clearing_id: &ExternalId,
+    occurred_at: Timestamp,
+) -> Option<PresentClearing> {
+    state.clearings.get(clearing_id).map(|known| PresentClearing {
+        clearing_id: clearing_id.clone(),
+        amount: payment.amount(known.claimed),
+        presented: None,
+        reference: known.reference.clone(),
+        part: known.part,
+        occurred_at,
+    })
+}
+
+fn charge(state: &State, payment: &Payment, claim: &PresentClearing, residue: Residue) -> Decision {
+    checks::fits(payment.totals.captured().plus(claim.amount.minor))?;
+    Ok(match payment.status {
+        Status::Requested | Status::Declined | Status::ForcePosted | Status::Reversed => {
+            vec![force_post::unauthorized(payment, claim, residue)]
+        }
+        _ => clearing::post(state, payment, claim, residue),
+    })
+}
+
+pub(super) fn resolve_refund(state: &State, command: &ResolveRefund, context: &CommandContext) -> Decision {
+    checks::in_time(state.latest, context)?;
+    let Subject::Refund(refund) = &state.subject else {
+        return Err(not_found(format!("{} is no unlinked refund", context.id)));
+    };
+    checks::routed_to(refund.account, context)?;
+    let ResolveRefund { outcome, payment_id } = command;
+    if let Resolution::Resolved { outcome: known, payment_id: known_id } = &refund.resolution {
+        checks::repeated(&context.id, &(known, known_id), &(outcome, payment_id))?;
+        return Ok(Vec::new());
+    }
+    if let (RefundOutcome::TakenBack, RefundOrigin::Chain(_)) = (outcome, &refund.origin) {
+        let detail = "the money is in the customer's Safe; who paid it is all that can be found out";
+        return Err(Rejection::new("refund_on_chain", detail));
+    }
+    Ok(vec![Event::RefundResolved(RefundResolved {
+        parties: Parties::account(refund.account),
+        outcome: *outcome,
+        amount: refund.amount.clone(),
+        origin: refund.origin.clone(),
+        payment_id: payment_id.clone(),
+        at: context.accepted_at,
+    })])
+}
+
+fn not_found(detail: String) -> Rejection {
+    Rejection::new("suspense_not_found", detail)
+}
+
+/// What a charge posts, the event after this one says.
+pub(super) fn clearing_resolved(state: &mut State, event: &ClearingResolved) {
+    state.latest = Some(event.at);
+    if let Some(suspended) = state.suspended.get_mut(&event.clearing_id) {
+        *suspended = Suspended::Resolved(event.outcome);
+    }
+}
+
+pub(super) fn refund_resolved(state: &mut State, event: &RefundResolved) {
+    state.latest = Some(event.at);
+    if let Subject::Refund(refund) = &mut state.subject {
+        refund.resolution =
+            Resolution::Resolved { outcome: event.outcome, payment_id: event.payment_id.clone() };
+    }
+}

@@ -1,0 +1,92 @@
+//! What somebody decides after the payment: disputes, and what the things in suspense turned out to be.
+
+use clearfold_domain::authorization::{
+    AdvanceDispute, Command as Payments, DisputeOutcome, DisputeReason, DisputeStage, DisputeStatus,
+    GrantProvisionalCredit, OpenDispute, Payment, ResolveClearing, ResolveDispute, ResolveRefund, Suspended,
+};
+use clearfold_domain::network::{RefundOutcome, SuspenseOutcome};
+use clearfold_kernel::{Amount, ExternalId};
+
+use crate::dice::Dice;
+use crate::values::around;
+use crate::world::World;
+
+impl World {
+    /// Whether a claim to the payment waits in suspense.
+    pub fn has_suspended(&self, id: &str) -> bool {
+        let mut suspended = self.payments.get(id).into_iter().flat_map(|live| live.state.suspended.values());
+        suspended.any(|claim| matches!(claim, Suspended::Waiting { .. }))
+    }
+
+    /// Mostly of a claim that was suspended, resolved or not; else of one that never was.
+    pub fn resolve_clearing(&mut self, id: &str, dice: &mut Dice) -> (Payments, bool) {
+        let state = self.payments.get(id).map(|live| &live.state);
+        let suspended: Vec<ExternalId> =
+            state.into_iter().flat_map(|state| state.suspended.keys().cloned()).collect();
+        let posted = state.and_then(|state| state.clearings.keys().next().cloned());
+        let known = if dice.one_in(8) { posted } else { dice.pick_recent(&suspended).cloned() };
+        let clearing_id = known.unwrap_or_else(|| self.id("clr"));
+        let outcome = dice.weighted(&[(2, SuspenseOutcome::Charged), (1, SuspenseOutcome::Returned)]);
+        (Payments::ResolveClearing(ResolveClearing { clearing_id, outcome }), false)
+    }
+
+    pub fn resolve_refund(&mut self, dice: &mut Dice) -> (Payments, bool) {
+        let outcome = dice.pick(&[RefundOutcome::Paid, RefundOutcome::TakenBack]);
+        let payment_id = match self.order.first() {
+            Some(first) if dice.one_in(3) => Some(first.parse().expect("our own id")),
+            _ => None,
+        };
+        (Payments::ResolveRefund(ResolveRefund { outcome, payment_id }), false)
+    }
+
+    pub fn dispute(&mut self, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
+        const STAGES: [DisputeStage; 5] = [
+            DisputeStage::New,
+            DisputeStage::Submitted,
+            DisputeStage::Representment,
+            DisputeStage::PreArbitration,
+            DisputeStage::Arbitration,
+        ];
+        let captured = Amount { minor: payment.totals.captured(), asset: payment.asset.clone() };
+        let latest = payment.disputes.last();
+        let is_open = latest.is_some_and(|dispute| matches!(dispute.status, DisputeStatus::Open { .. }));
+        let dispute_id = match latest {
+            Some(dispute) if !dice.one_in(16) => dispute.id.clone(),
+            _ => self.id("dsp"),
+        };
+        let command = match dice.below(12) {
+            _ if !is_open && !dice.one_in(3) => Payments::OpenDispute(OpenDispute {
+                dispute_id: format!("dsp-{}", payment.disputes.len()).parse().expect("our own id"),
+                amount: around(dice, &captured),
+                reason: dice.pick(&[DisputeReason::Fraud, DisputeReason::NotReceived]),
+            }),
+            0 => Payments::OpenDispute(OpenDispute {
+                dispute_id: self.id("dsp"),
+                amount: around(dice, &captured),
+                reason: DisputeReason::Duplicate,
+            }),
+            1..5 => {
+                let next = STAGES.into_iter().find(|stage| match latest.map(|dispute| dispute.status) {
+                    Some(DisputeStatus::Open { stage: now }) => *stage > now,
+                    _ => true,
+                });
+                let stage =
+                    if dice.one_in(6) { dice.pick(&STAGES) } else { next.unwrap_or(DisputeStage::New) };
+                Payments::AdvanceDispute(AdvanceDispute { dispute_id, stage })
+            }
+            5..8 => Payments::GrantProvisionalCredit(GrantProvisionalCredit { dispute_id }),
+            _ => {
+                let outcome = dice.weighted(&[(3, DisputeOutcome::Won), (1, DisputeOutcome::Lost)]);
+                let disputed = latest.map_or(captured.minor, |dispute| dispute.minor);
+                // What the merchant still has, after a refund that came while it was open.
+                let left = captured.minor.minus(payment.totals.refunded).unwrap_or_default();
+                let awarded = dice.one_in(2).then(|| {
+                    let minor = disputed.min(left);
+                    around(dice, &Amount { minor, ..captured })
+                });
+                Payments::ResolveDispute(ResolveDispute { dispute_id, outcome, awarded })
+            }
+        };
+        (command, false)
+    }
+}
