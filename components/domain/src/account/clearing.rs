@@ -16,7 +16,7 @@ use crate::network::Residue;
 impl Rule for BookClearing {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
         let claimed = checks::fits(self.against_hold.plus(self.beyond_hold))?;
-        books.sound(&Amount { minor: claimed, asset: self.asset.clone() })?;
+        checks::sound(&Amount { minor: claimed, asset: self.asset.clone() })?;
         let exactly = self.claimed_exactly(claimed)?;
         Ok(Event::ClearingBooked(ClearingBooked {
             account: books.address,

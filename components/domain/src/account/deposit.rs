@@ -12,6 +12,7 @@ use super::messages::{
 };
 use super::rule::Rule;
 use super::state::Books;
+use crate::checks;
 
 /// What a log moved between the Safe and the rest of the world.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +27,7 @@ impl Rule for RecordDeposit {
     }
 
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        books.sound(&self.amount)?;
+        checks::sound(&self.amount)?;
         Ok(Event::Deposited(Deposited {
             account: books.address,
             amount: self.amount.clone(),
@@ -44,7 +45,7 @@ impl Rule for RecordWithdrawal {
     }
 
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        books.sound(&self.amount)?;
+        checks::sound(&self.amount)?;
         Ok(Event::Withdrawn(Withdrawn {
             account: books.address,
             amount: self.amount.clone(),

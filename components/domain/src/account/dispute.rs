@@ -18,7 +18,7 @@ use crate::checks;
 
 impl Rule for BookDispute {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        books.sound(&self.amount)?;
+        checks::sound(&self.amount)?;
         let minor = self.amount.minor;
         let (awarded, rest) = self.shares()?;
         let is_credited = self.has(books, Kind::ProvisionalCredit);

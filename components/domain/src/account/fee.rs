@@ -7,10 +7,11 @@ use super::ledger::transfers;
 use super::messages::{ChargeFee, Event, FeeCharged};
 use super::rule::Rule;
 use super::state::Books;
+use crate::checks;
 
 impl Rule for ChargeFee {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        books.sound(&self.amount)?;
+        checks::sound(&self.amount)?;
         Ok(Event::FeeCharged(FeeCharged {
             account: books.address,
             fee_id: self.fee_id.clone(),

@@ -29,7 +29,7 @@ impl Rule for BookFunding {
     }
 
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        books.sound(&self.amount)?;
+        checks::sound(&self.amount)?;
         let (debit, credit) = match self.step {
             FundingStep::Included => (InTransit, Safe),
             FundingStep::Finalized => (Hold, InTransit),

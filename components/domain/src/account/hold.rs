@@ -1,8 +1,9 @@
 //! Holds: what is set aside for an authorization always counts against the available balance, until it is cleared,
 //! reversed, expired or voided.
 //!
-//! Only a hold that is not forced can be refused: first while the delay queue is not empty, then for funds. A void
-//! that overtakes its hold leaves a tombstone, and the hold that comes later does nothing.
+//! Only a hold that is not forced can be refused: first in an asset that the account did not name at opening, then
+//! while the delay queue is not empty, then for funds. A void that overtakes its hold leaves a tombstone, and the hold
+//! that comes later does nothing.
 
 use clearfold_kernel::{Amount, Asset, ExternalId, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -51,7 +52,7 @@ impl Rule for PlaceHold {
     }
 
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        books.sound(&self.amount)?;
+        checks::sound(&self.amount)?;
         Ok(Event::HoldPlaced(HoldPlaced {
             account: books.address,
             hold_id: self.hold_id.clone(),
@@ -70,7 +71,7 @@ impl Rule for PlaceHold {
 
 impl Rule for RaiseHold {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        books.sound(&self.amount)?;
+        checks::sound(&self.amount)?;
         Ok(Event::HoldRaised(HoldRaised {
             account: books.address,
             hold_id: self.hold_id.clone(),
@@ -150,6 +151,10 @@ impl Books {
         checks::fits(self.pending(asset).plus(amount.minor))?;
         if forced {
             return Ok(());
+        }
+        if !self.assets.contains(asset) {
+            let detail = format!("the account {} was not opened for {}", self.address, asset.code);
+            return Err(Rejection::new("asset_not_held", detail));
         }
         if self.delay_queue == DelayQueue::Waiting {
             let detail = "transactions wait in the delay module; what is there now may be gone soon";

@@ -2,8 +2,8 @@
 //!
 //! Stream, routing key and account are one address: the Safe's. The chain says what the Safe holds, and the ledger
 //! mirrors it; nothing here moves money on chain. What has happened already (deposits, clearings, refunds, spends
-//! seen on chain) is never refused for funds: only a hold that still can be is. Each rule is in the file that has
-//! its name; the order in which a command is judged is in `rule`.
+//! seen on chain) is never refused for funds, nor for its asset: only a hold that still can be is. Each rule is in the
+//! file that has its name; the order in which a command is judged is in `rule`.
 //!
 //! Refusals, beside those of [`checks`](crate::checks):
 //!
@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `account_not_opened` | anything before `OpenAccount` |
 //! | `invalid_assets` | an account of no asset, or of the same one twice |
-//! | `asset_not_held` | an asset that accounts hold, but not this one |
+//! | `asset_not_held` | a hold that can be refused, in an asset that the account did not name at opening |
 //! | `insufficient_funds` | a hold above the available balance |
 //! | `delay_queue_not_empty` | a hold while transactions wait in the delay module |
 //! | `hold_not_found` | a hold that was never placed, was refused or was voided |

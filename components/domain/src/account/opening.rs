@@ -1,4 +1,5 @@
-//! Opening an account: whose Safe it is, and which assets it holds. That never changes.
+//! Opening an account: whose Safe it is, and in which assets its cards pay. That never changes. What happens in another
+//! asset is booked all the same.
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use crate::checks;
 
 impl Rule for BookReceivable {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        books.sound(&self.amount)?;
+        checks::sound(&self.amount)?;
         Ok(Event::ReceivableBooked(ReceivableBooked {
             account: books.address,
             receivable_id: self.receivable_id.clone(),
@@ -24,7 +24,7 @@ impl Rule for BookReceivable {
 
 impl Rule for RecoverReceivable {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        books.sound(&self.amount)?;
+        checks::sound(&self.amount)?;
         Ok(Event::ReceivableRecovered(ReceivableRecovered {
             account: books.address,
             recovery_id: self.recovery_id.clone(),

@@ -10,6 +10,7 @@ use super::ledger::transfers;
 use super::messages::{BookRefund, Event, RefundBooked, RefundLink};
 use super::rule::Rule;
 use super::state::Books;
+use crate::checks;
 
 impl Rule for BookRefund {
     fn is_seen_on_chain(&self) -> bool {
@@ -17,7 +18,7 @@ impl Rule for BookRefund {
     }
 
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        books.sound(&self.amount)?;
+        checks::sound(&self.amount)?;
         let minor = self.amount.minor;
         let payer = match self.link {
             RefundLink::Linked => Settlement,

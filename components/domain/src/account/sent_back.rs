@@ -7,6 +7,7 @@ use super::ledger::transfers;
 use super::messages::{Event, RecordReturn, Returned};
 use super::rule::Rule;
 use super::state::Books;
+use crate::checks;
 
 impl Rule for RecordReturn {
     fn is_seen_on_chain(&self) -> bool {
@@ -14,7 +15,7 @@ impl Rule for RecordReturn {
     }
 
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        books.sound(&self.amount)?;
+        checks::sound(&self.amount)?;
         Ok(Event::Returned(Returned {
             account: books.address,
             amount: self.amount.clone(),

@@ -7,10 +7,11 @@ use super::ledger::transfers;
 use super::messages::{Event, RecordSettlement, SettlementBooked, SettlementDirection};
 use super::rule::Rule;
 use super::state::Books;
+use crate::checks;
 
 impl Rule for RecordSettlement {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        books.sound(&self.amount)?;
+        checks::sound(&self.amount)?;
         let (debit, credit) = match self.direction {
             SettlementDirection::Paid => (Settlement, Hold),
             SettlementDirection::Received => (Hold, Settlement),

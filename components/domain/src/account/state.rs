@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Address, Amount, Asset, ExternalId, Minor, Rejection, Timestamp};
+use clearfold_kernel::{Address, Amount, Asset, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::deposit::Movement;
@@ -11,7 +11,6 @@ use super::hold::Hold;
 use super::identity::{Acts, LogId};
 use super::ledger::{Ledger, LedgerAccount, Net};
 use super::messages::{DelayQueue, Event};
-use crate::checks;
 
 /// The state of an account's stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,16 +113,6 @@ impl Books {
 
     pub(super) fn available(&self, asset: &Asset) -> Net {
         self.posted(asset).less(self.pending(asset))
-    }
-
-    /// An amount that can be moved, of an asset that this account holds.
-    pub(super) fn sound(&self, amount: &Amount) -> Result<(), Rejection> {
-        checks::sound(amount)?;
-        if self.assets.contains(&amount.asset) {
-            return Ok(());
-        }
-        let detail = format!("the account {} holds no {}", self.address, amount.asset.code);
-        Err(Rejection::new("asset_not_held", detail))
     }
 
     /// All of the event or, if no decision makes it on these books, nothing of it.

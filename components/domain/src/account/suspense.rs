@@ -14,10 +14,11 @@ use super::messages::{
 };
 use super::rule::Rule;
 use super::state::Books;
+use crate::checks;
 
 impl Rule for SuspendClearing {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        books.sound(&self.amount)?;
+        checks::sound(&self.amount)?;
         Ok(Event::ClearingSuspended(ClearingSuspended {
             account: books.address,
             clearing_id: self.clearing_id.clone(),

@@ -9,10 +9,10 @@
 
 use clearfold_kernel::{CommandContext, Minor, Timestamp};
 
+use super::Decision;
 use super::messages::{AdviceHold, AdviceRecorded, Event, Parties, RecordAdvice};
 use super::request::after;
 use super::state::{Entry, Payment, State, Status, Subject, sum};
-use super::{Decision, Funding};
 use crate::checks;
 use crate::policy::hold_expiry;
 
@@ -103,7 +103,8 @@ fn begun_anew(state: &mut State, event: &AdviceRecorded) {
     };
     let before = state.payment();
     let requested = before.and_then(|before| before.entry.request()).cloned().map(Box::new);
-    let entry = Entry::Advised { message_id: event.message_id.clone(), requested };
+    let (message_id, merchant) = (event.message_id.clone(), Box::new(event.merchant.clone()));
+    let entry = Entry::Advised { message_id, merchant, requested };
     let mut payment = Payment::new(parties, event.amount.asset.clone(), entry, Status::Advised);
     if let Some(before) = before {
         payment.totals = before.totals;
@@ -114,9 +115,7 @@ fn begun_anew(state: &mut State, event: &AdviceRecorded) {
     payment.totals.authorized = sum(payment.totals.authorized, event.amount.minor);
     payment.expires_at = Some(event.expires_at);
     // What was pulled before the advice came is not pulled again.
-    if payment.funding == Funding::None {
-        payment.funding = Funding::Unsubmitted;
-    }
+    payment.begin_funding();
     state.subject = Subject::Payment(Box::new(payment));
 }
 

@@ -7,14 +7,14 @@
 //! | above the hold | the rest posts beyond it, flagged if that is more than `policy::over_capture` tolerates |
 //! | the last one | releases what it does not claim |
 //! | after the hold expired | posts beyond it, late |
-//! | known id | no effect |
+//! | known id | no effect; refused if it says something else |
 //! | another id, the same reference and amount | waits on the [suspense](super::suspense) account |
 //! | of what was reversed in full | refused, and kept |
 //! | of what nobody authorized | [force posted](super::force_post) |
 
 use std::collections::BTreeSet;
 
-use clearfold_kernel::{Amount, CommandContext, ExternalId, Minor, Rejection};
+use clearfold_kernel::{Amount, CommandContext, ExternalId, Hash, Minor, Rejection};
 use serde::{Deserialize, Serialize};
 
 use super::messages::{
@@ -34,10 +34,14 @@ use crate::policy::over_capture;
 pub struct Clearing {
     /// How much it claims.
     pub claimed: Minor,
+    /// What a conversion's rounding left over.
+    pub residue: Residue,
     /// Which part it claims.
     pub part: Part,
     /// The acquirer's reference.
     pub reference: Option<ExternalId>,
+    /// The card and the merchant that a force post names, in 32 bytes.
+    pub named: Option<Hash>,
     /// What became of it.
     pub fate: ClearingFate,
 }
@@ -68,9 +72,7 @@ pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandC
     checks::routed_to(payment.parties.account, context)?;
     checks::same_asset(&payment.asset, &claim.amount.asset)?;
     if let Some(known) = state.clearings.get(&claim.clearing_id) {
-        let known = (known.claimed, known.part, known.reference.as_ref());
-        let given = (claim.amount.minor, claim.part, claim.reference.as_ref());
-        checks::repeated(claim.clearing_id.as_str(), &known, &given)?;
+        checks::repeated(claim.clearing_id.as_str(), known, &as_known(claim, residue, known))?;
         return Ok(Vec::new());
     }
     checks::fits(payment.totals.captured().plus(claim.amount.minor))?;
@@ -81,8 +83,20 @@ pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandC
         Status::Requested | Status::Declined | Status::ForcePosted => {
             Ok(vec![force_post::unauthorized(payment, claim, residue)])
         }
-        Status::Reversed => Ok(vec![refuse(payment, claim, ClearingRefusal::Reversed)]),
+        Status::Reversed => Ok(vec![refuse(payment, claim, residue, ClearingRefusal::Reversed)]),
         _ => Ok(post(state, payment, claim, residue)),
+    }
+}
+
+/// The claim as the state would know it. What became of it, and what only a force post names, it does not say. A record
+/// that is presented again at a later time is the same.
+fn as_known(claim: &PresentClearing, residue: Residue, known: &Clearing) -> Clearing {
+    Clearing {
+        claimed: claim.amount.minor,
+        residue,
+        part: claim.part,
+        reference: claim.reference.clone(),
+        ..known.clone()
     }
 }
 
@@ -145,11 +159,12 @@ fn suspend(payment: &Payment, claim: &PresentClearing, residue: Residue, duplica
     })
 }
 
-fn refuse(payment: &Payment, claim: &PresentClearing, reason: ClearingRefusal) -> Event {
+fn refuse(payment: &Payment, claim: &PresentClearing, residue: Residue, reason: ClearingRefusal) -> Event {
     Event::ClearingRefused(ClearingRefused {
         parties: payment.parties.clone(),
         clearing_id: claim.clearing_id.clone(),
         amount: claim.amount.clone(),
+        residue,
         reason,
         part: claim.part,
         reference: claim.reference.clone(),
@@ -247,21 +262,42 @@ pub(super) fn posted(state: &mut State, event: &ClearingPosted) {
         payment.totals.reversed = sum(payment.totals.reversed, payment.held());
         payment.status = Status::Cleared;
     }
-    let (part, reference) = (event.part, event.reference.clone());
-    let clearing = Clearing { claimed, part, reference, fate: ClearingFate::Posted };
+    let reference = event.reference.clone();
+    let clearing = Clearing {
+        claimed,
+        residue: event.residue,
+        part: event.part,
+        reference,
+        named: None,
+        fate: ClearingFate::Posted,
+    };
     state.clearings.insert(event.clearing_id.clone(), clearing);
 }
 
 pub(super) fn suspended(state: &mut State, event: &ClearingSuspended) {
     let (claimed, reference) = (event.amount.minor, event.reference.clone());
-    let clearing = Clearing { claimed, part: event.part, reference, fate: ClearingFate::Suspended };
+    let clearing = Clearing {
+        claimed,
+        residue: event.residue,
+        part: event.part,
+        reference,
+        named: None,
+        fate: ClearingFate::Suspended,
+    };
     state.clearings.insert(event.clearing_id.clone(), clearing);
-    let (residue, occurred_at) = (event.residue, event.occurred_at);
-    state.suspended.insert(event.clearing_id.clone(), Suspended::Waiting { residue, occurred_at });
+    let occurred_at = event.occurred_at;
+    state.suspended.insert(event.clearing_id.clone(), Suspended::Waiting { occurred_at });
 }
 
 pub(super) fn refused(state: &mut State, event: &ClearingRefused) {
     let (claimed, reference) = (event.amount.minor, event.reference.clone());
-    let clearing = Clearing { claimed, part: event.part, reference, fate: ClearingFate::Refused };
+    let clearing = Clearing {
+        claimed,
+        residue: event.residue,
+        part: event.part,
+        reference,
+        named: None,
+        fate: ClearingFate::Refused,
+    };
     state.clearings.insert(event.clearing_id.clone(), clearing);
 }

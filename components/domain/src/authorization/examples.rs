@@ -216,6 +216,7 @@ examples! {
     ClearingRefused: of_payment(json!({
         "clearing_id": "clr-3",
         "amount": euro(SWIPED),
+        "residue": {"over": "0", "under": "0"},
         "part": {"sequence": {"number": 1, "count": 2}},
         "reason": "reversed",
         "occurred_at": PRESENTED_AT,
@@ -231,6 +232,7 @@ examples! {
     ForcePosted: of_payment(json!({
         "clearing_id": "clr-4",
         "amount": euro(SWIPED),
+        "merchant": merchant(),
         "residue": {"over": "0", "under": "0"},
         "reason": "no_authorization",
         "part": "final",

@@ -1,14 +1,16 @@
 //! The network claims what nobody authorized: nothing was asked, the answer was no, or it posts beside an
-//! authorization. The merchant was paid, so it posts; none of it uses up a hold.
+//! authorization. The merchant was paid, so it posts; none of it uses up a hold, and all of it is to be pulled, unless
+//! something was pulled before.
 
-use clearfold_kernel::{CommandContext, ExternalId};
+use clearfold_kernel::{CommandContext, Hash};
+use sha2::{Digest, Sha256};
 
 use super::Decision;
 use super::clearing::{self, Clearing, ClearingFate};
 use super::messages::{Event, ForcePost, ForcePostReason, ForcePosted, Part, Parties, PresentClearing};
 use super::state::{Entry, Payment, State, Status, Subject, sum};
 use crate::checks;
-use crate::network::Residue;
+use crate::network::{Merchant, Residue};
 
 pub(super) fn post(state: &State, claim: &ForcePost, context: &CommandContext) -> Decision {
     checks::in_time(state.latest, context)?;
@@ -25,44 +27,60 @@ pub(super) fn post(state: &State, claim: &ForcePost, context: &CommandContext) -
         }
         Subject::Refund { .. } => return Err(checks::identity_conflict(context)),
     };
+    let posted = forced(claim, residue, reason);
     if let Some(known) = state.clearings.get(&claim.clearing_id) {
-        let same = (known.claimed, known.fate) == (claim.amount.minor, ClearingFate::Forced);
-        checks::repeated(claim.clearing_id.as_str(), &same, &true)?;
+        // What was recorded before events named the merchant is compared without it.
+        let named = named(&posted).filter(|_| known.named.is_some());
+        let given = Clearing { named, ..Clearing::from(&posted) };
+        checks::repeated(claim.clearing_id.as_str(), known, &given)?;
         return Ok(Vec::new());
     }
+    Ok(vec![Event::ForcePosted(posted)])
+}
+
+fn forced(claim: &ForcePost, residue: Residue, reason: ForcePostReason) -> ForcePosted {
     let parties = Parties {
         account: claim.account,
         card_id: Some(claim.card_id.clone()),
         merchant_id: Some(claim.merchant.id.clone()),
     };
-    Ok(vec![Event::ForcePosted(ForcePosted {
+    ForcePosted {
         parties,
         clearing_id: claim.clearing_id.clone(),
         amount: claim.amount.clone(),
+        merchant: Some(claim.merchant.clone()),
         residue,
         reason,
         part: Part::Final,
         reference: None,
         occurred_at: claim.occurred_at,
-    })])
+    }
 }
 
 /// A clearing of a payment that was not approved, or one that is owed of what was given up.
 pub(super) fn unauthorized(payment: &Payment, claim: &PresentClearing, residue: Residue) -> Event {
-    presented(payment.parties.clone(), claim, residue, reason(payment))
+    let merchant = payment.entry.merchant().cloned();
+    presented(payment.parties.clone(), merchant, claim, residue, reason(payment))
 }
 
 /// A clearing of a payment that nobody has heard of.
 pub(super) fn unmatched(claim: &PresentClearing, residue: Residue, context: &CommandContext) -> Decision {
     let parties = Parties::account(checks::account(context)?);
-    Ok(vec![presented(parties, claim, residue, ForcePostReason::NoAuthorization)])
+    Ok(vec![presented(parties, None, claim, residue, ForcePostReason::NoAuthorization)])
 }
 
-fn presented(parties: Parties, claim: &PresentClearing, residue: Residue, reason: ForcePostReason) -> Event {
+fn presented(
+    parties: Parties,
+    merchant: Option<Merchant>,
+    claim: &PresentClearing,
+    residue: Residue,
+    reason: ForcePostReason,
+) -> Event {
     Event::ForcePosted(ForcePosted {
         parties,
         clearing_id: claim.clearing_id.clone(),
         amount: claim.amount.clone(),
+        merchant,
         residue,
         reason,
         part: claim.part,
@@ -75,30 +93,46 @@ fn reason(payment: &Payment) -> ForcePostReason {
     match (payment.status, &payment.entry) {
         (Status::Requested, _) => ForcePostReason::Undecided,
         (Status::Declined, _) => ForcePostReason::Declined,
-        (Status::ForcePosted, Entry::Forced) => ForcePostReason::NoAuthorization,
+        (Status::ForcePosted, Entry::Forced { .. }) => ForcePostReason::NoAuthorization,
         (Status::ForcePosted, _) => ForcePostReason::Declined,
         _ => ForcePostReason::Forced,
     }
 }
 
 pub(super) fn posted(state: &mut State, event: &ForcePosted) {
-    state.begin(Payment::new(
-        event.parties.clone(),
-        event.amount.asset.clone(),
-        Entry::Forced,
-        Status::ForcePosted,
-    ));
+    let entry = Entry::Forced { merchant: event.merchant.clone().map(Box::new) };
+    let (parties, asset) = (event.parties.clone(), event.amount.asset.clone());
+    state.begin(Payment {
+        category: event.merchant.as_ref().map(|merchant| merchant.category),
+        ..Payment::new(parties, asset, entry, Status::ForcePosted)
+    });
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.beyond = sum(payment.totals.beyond, event.amount.minor);
+    payment.begin_funding();
     // Beside an authorization the claim changes nothing of it.
     if matches!(payment.status, Status::Requested | Status::Declined) {
         payment.status = Status::ForcePosted;
     }
-    remember(state, &event.clearing_id, event);
+    state.clearings.insert(event.clearing_id.clone(), Clearing::from(event));
 }
 
-fn remember(state: &mut State, clearing_id: &ExternalId, event: &ForcePosted) {
-    let (claimed, part, reference) = (event.amount.minor, event.part, event.reference.clone());
-    let clearing = Clearing { claimed, part, reference, fate: ClearingFate::Forced };
-    state.clearings.insert(clearing_id.clone(), clearing);
+impl From<&ForcePosted> for Clearing {
+    fn from(event: &ForcePosted) -> Self {
+        Self {
+            claimed: event.amount.minor,
+            residue: event.residue,
+            part: event.part,
+            reference: event.reference.clone(),
+            named: named(event),
+            fate: ClearingFate::Forced,
+        }
+    }
+}
+
+/// Card and merchant in 32 bytes. Ids and codes hold no NUL, and the one free text stands last.
+fn named(event: &ForcePosted) -> Option<Hash> {
+    let card_id = event.parties.card_id.as_ref()?;
+    let Merchant { id, category, country, name } = event.merchant.as_ref()?;
+    let text = format!("{card_id}\0{id}\0{category}\0{country}\0{name}");
+    Some(Hash(Sha256::digest(text).into()))
 }

@@ -72,7 +72,7 @@ type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 5;
+    const STATE_VERSION: u32 = 6;
 
     type State = State;
     type Command = Command;

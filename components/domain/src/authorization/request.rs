@@ -4,7 +4,6 @@
 
 use clearfold_kernel::{Amount, CommandContext, Rejection, Timestamp};
 
-use super::funding::Funding;
 use super::messages::{
     ApproveAuthorization, AuthorizationApproved, AuthorizationDeclined, AuthorizationPartiallyApproved,
     AuthorizationRequested, DeclineAuthorization, Event, Parties, RequestAuthorization,
@@ -146,9 +145,7 @@ fn hold(state: &mut State, amount: &Amount, status: Status, expires_at: Timestam
         payment.totals.authorized = amount.minor;
         payment.status = status;
         payment.expires_at = Some(expires_at);
-        if payment.funding == Funding::None {
-            payment.funding = Funding::Unsubmitted;
-        }
+        payment.begin_funding();
     }
 }
 

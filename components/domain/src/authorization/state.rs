@@ -17,7 +17,7 @@ use super::{
     suspense, swipe,
 };
 use crate::checks;
-use crate::network::MerchantCategory;
+use crate::network::{Merchant, MerchantCategory};
 use crate::policy::DeclineReason;
 
 /// The state of an authorization's stream.
@@ -94,11 +94,16 @@ pub enum Entry {
     Advised {
         /// Its message.
         message_id: ExternalId,
+        /// Who is paid.
+        merchant: Box<Merchant>,
         /// What the network had asked us before, if it had.
         requested: Option<Box<AuthorizationRequested>>,
     },
     /// The network posted without asking.
-    Forced,
+    Forced {
+        /// Who is paid, where the first claim said it.
+        merchant: Option<Box<Merchant>>,
+    },
 }
 
 impl Entry {
@@ -108,7 +113,18 @@ impl Entry {
         match self {
             Self::Requested(request) => Some(request),
             Self::Advised { requested, .. } => requested.as_deref(),
-            Self::Swiped { .. } | Self::Forced => None,
+            Self::Swiped { .. } | Self::Forced { .. } => None,
+        }
+    }
+
+    /// Who is paid, where the network has said it.
+    #[must_use]
+    pub fn merchant(&self) -> Option<&Merchant> {
+        match self {
+            Self::Requested(request) => Some(&request.merchant),
+            Self::Advised { merchant, .. } => Some(merchant),
+            Self::Forced { merchant } => merchant.as_deref(),
+            Self::Swiped { .. } => None,
         }
     }
 }
@@ -207,6 +223,13 @@ impl Payment {
     #[must_use]
     pub fn held(&self) -> Minor {
         self.totals.held()
+    }
+
+    /// The money is to be pulled, unless something was seen of it on chain before.
+    pub(super) fn begin_funding(&mut self) {
+        if self.funding == Funding::None {
+            self.funding = Funding::Unsubmitted;
+        }
     }
 
     /// An amount of the payment's asset.

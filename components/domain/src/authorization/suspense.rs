@@ -29,10 +29,8 @@ use crate::network::{RefundOutcome, Residue, SuspenseOutcome};
 /// A claim that came to the suspense account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Suspended {
-    /// It waits, with what it takes to post it.
+    /// It waits.
     Waiting {
-        /// What a conversion's rounding left over.
-        residue: Residue,
         /// When the network says that it was presented.
         occurred_at: Timestamp,
     },
@@ -52,9 +50,7 @@ pub(super) fn resolve_clearing(
             checks::repeated(clearing_id.as_str(), known, outcome)?;
             return Ok(Vec::new());
         }
-        Some(Suspended::Waiting { residue, occurred_at }) => {
-            claim(state, payment, clearing_id, *occurred_at).map(|claim| (claim, *residue))
-        }
+        Some(Suspended::Waiting { occurred_at }) => claim(state, payment, clearing_id, *occurred_at),
         None => None,
     };
     let Some((claim, residue)) = claim else {
@@ -80,15 +76,17 @@ fn claim(
     payment: &Payment,
     clearing_id: &ExternalId,
     occurred_at: Timestamp,
-) -> Option<PresentClearing> {
-    state.clearings.get(clearing_id).map(|known| PresentClearing {
+) -> Option<(PresentClearing, Residue)> {
+    let known = state.clearings.get(clearing_id)?;
+    let claim = PresentClearing {
         clearing_id: clearing_id.clone(),
         amount: payment.amount(known.claimed),
         presented: None,
         reference: known.reference.clone(),
         part: known.part,
         occurred_at,
-    })
+    };
+    Some((claim, known.residue))
 }
 
 fn charge(state: &State, payment: &Payment, claim: &PresentClearing, residue: Residue) -> Decision {

@@ -2,8 +2,8 @@
 
 use clearfold_kernel::{Amount, Asset, ExternalId, Minor, MoneyError, Timestamp};
 
-use super::Seen;
-use super::tables::{Balance, Hold};
+use super::tables::Hold;
+use super::{Seen, balance};
 use crate::account::{Event, LowerCause};
 use crate::projecting::{Misfit, Rows, words};
 
@@ -79,7 +79,7 @@ impl<'a> HoldChange<'a> {
 
 pub(super) fn change(rows: &mut Rows, seen: &Seen, change: &HoldChange) -> Result<(), Misfit> {
     let (account, updated_at) = (seen.id.to_owned(), seen.recorded.recorded_at);
-    let mut balance: Balance = rows.existing(&Balance::key(&account, &change.asset.code))?;
+    let mut balance = balance(rows, seen, change.asset)?;
     let key = Hold::key(&account, change.hold_id);
     let mut hold = match change.step {
         Step::Placed { at } => Hold::placed(account, change, at),

@@ -46,11 +46,11 @@ impl Projector for Balances {
 
 /// The rows that an event adds to.
 fn keys_of(seen: &Seen) -> Result<Vec<RowKey>, Misfit> {
-    let account = seen.id.to_owned();
-    let mut keys = Vec::new();
-    if let Event::DelayQueueChanged(_) = seen.event {
-        keys.push(Account::key(&account));
+    if let Event::AccountOpened(_) = seen.event {
+        return Ok(Vec::new());
     }
+    let account = seen.id.to_owned();
+    let mut keys = vec![Account::key(&account)];
     if let Some((asset, transfers)) = seen.event.booked() {
         keys.push(Balance::key(&account, &asset.code));
         keys.extend(
@@ -65,17 +65,19 @@ fn keys_of(seen: &Seen) -> Result<Vec<RowKey>, Misfit> {
 }
 
 fn apply(rows: &mut Rows, seen: &Seen) -> Result<(), Misfit> {
-    match &seen.event {
-        Event::AccountOpened(opened) => open(rows, seen, opened),
-        Event::DelayQueueChanged(changed) => observe(rows, seen, changed)?,
-        event => {
-            if let Some((asset, transfers)) = event.booked() {
-                book(rows, seen, asset, transfers)?;
-            }
-            if let Some(change) = HoldChange::of(event)? {
-                hold::change(rows, seen, &change)?;
-            }
-        }
+    if let Event::AccountOpened(opened) = &seen.event {
+        open(rows, seen, opened);
+        return Ok(());
+    }
+    let account: Account = rows.existing(&Account::key(&seen.id.to_owned()))?;
+    if let Event::DelayQueueChanged(changed) = &seen.event {
+        observe(rows, seen, account, changed);
+    }
+    if let Some((asset, transfers)) = seen.event.booked() {
+        book(rows, seen, asset, transfers)?;
+    }
+    if let Some(change) = HoldChange::of(&seen.event)? {
+        hold::change(rows, seen, &change)?;
     }
     Ok(())
 }
@@ -90,17 +92,22 @@ fn open(rows: &mut Rows, seen: &Seen, opened: &AccountOpened) {
     rows.put(&Account { account, delay_queue, opened_at, updated_at });
 }
 
-fn observe(rows: &mut Rows, seen: &Seen, changed: &DelayQueueChanged) -> Result<(), Misfit> {
-    let mut account: Account = rows.existing(&Account::key(&seen.id.to_owned()))?;
+fn observe(rows: &mut Rows, seen: &Seen, mut account: Account, changed: &DelayQueueChanged) {
     account.delay_queue = changed.state;
     account.updated_at = seen.recorded.recorded_at;
     rows.put(&account);
-    Ok(())
+}
+
+/// What the account has of an asset; of one that it did not name at opening, nothing before this event.
+fn balance(rows: &Rows, seen: &Seen, asset: &Asset) -> Result<Balance, Misfit> {
+    let (account, at) = (seen.id.to_owned(), seen.recorded.recorded_at);
+    let known = rows.find(&Balance::key(&account, &asset.code))?;
+    Ok(known.unwrap_or_else(|| Balance::none(account, asset.code.clone(), asset.decimals, at)))
 }
 
 fn book(rows: &mut Rows, seen: &Seen, asset: &Asset, transfers: &[Transfer]) -> Result<(), Misfit> {
     let account = seen.id.to_owned();
-    let mut balance: Balance = rows.existing(&Balance::key(&account, &asset.code))?;
+    let mut balance = balance(rows, seen, asset)?;
     let mut amount = Net::default();
     for (ledger_account, side, minor) in legs(transfers) {
         let known: Option<Ledger> = rows.find(&Ledger::key(&account, &asset.code, &ledger_account))?;

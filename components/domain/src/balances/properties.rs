@@ -23,6 +23,10 @@ fn eure() -> Asset {
     Asset { code: "EURe".into(), decimals: 18 }
 }
 
+fn gbpe() -> Asset {
+    Asset { code: "GBPe".into(), decimals: 18 }
+}
+
 /// One of few ids, so that commands meet each other's holds and are repeated.
 fn id(number: u8) -> ExternalId {
     format!("{number}").parse().unwrap()
@@ -43,7 +47,8 @@ fn log(number: u8) -> clearfold_kernel::ChainSource {
 fn commands() -> impl Strategy<Value = Command> {
     (0_u8..11, 0_u8..6, 0_u8..4, 1_u128..100).prop_map(|(kind, one, other, units)| {
         let (hold_id, change_id, minor) = (id(other), id(one), Minor::new(units));
-        let amount = Amount { minor, asset: eure() };
+        // The account was not opened for pounds.
+        let amount = Amount { minor, asset: if units < 20 { gbpe() } else { eure() } };
         let zero = Minor::ZERO;
         match kind {
             0 => Command::RecordDeposit(RecordDeposit { amount, source: log(one), occurred_at: at(0) }),
@@ -152,18 +157,23 @@ proptest! {
         let (state, events) = decided(commands);
         let rows = projected(&events, size);
 
-        let balances = all::<Balance>(&rows);
-        prop_assert_eq!(balances.len(), 1);
-        let balance = &balances[0];
-        prop_assert_eq!(balance.posted_minor, state.posted(&eure()));
-        prop_assert_eq!(balance.pending_minor, state.pending(&eure()));
-        prop_assert_eq!(balance.available_minor, state.available(&eure()));
-
+        let balances: BTreeMap<String, Balance> =
+            all::<Balance>(&rows).into_iter().map(|balance| (balance.asset.clone(), balance)).collect();
+        let is_in_pounds = events.iter().any(|event| String::from_utf8_lossy(&event.payload).contains("GBPe"));
+        prop_assert!(balances.contains_key("EURe"));
+        prop_assert_eq!(balances.contains_key("GBPe"), is_in_pounds);
         let books = state.ledger().unwrap();
-        for ledger in all::<Ledger>(&rows) {
-            let known = books.balance(&eure(), ledger.ledger_account);
-            prop_assert_eq!((ledger.debits_minor, ledger.credits_minor), (known.debits, known.credits));
-            prop_assert_eq!(ledger.net_minor, books.net(&eure(), ledger.ledger_account));
+        for asset in [eure(), gbpe()] {
+            let none = Balance::none(String::new(), String::new(), 18, at(0));
+            let balance = balances.get(&asset.code).unwrap_or(&none);
+            prop_assert_eq!(balance.posted_minor, state.posted(&asset));
+            prop_assert_eq!(balance.pending_minor, state.pending(&asset));
+            prop_assert_eq!(balance.available_minor, state.available(&asset));
+            for ledger in all::<Ledger>(&rows).iter().filter(|ledger| ledger.asset == asset.code) {
+                let known = books.balance(&asset, ledger.ledger_account);
+                prop_assert_eq!((ledger.debits_minor, ledger.credits_minor), (known.debits, known.credits));
+                prop_assert_eq!(ledger.net_minor, books.net(&asset, ledger.ledger_account));
+            }
         }
 
         let remaining = all::<Hold>(&rows).into_iter().filter(|hold| hold.remaining_minor > Minor::ZERO);
@@ -176,7 +186,10 @@ proptest! {
             Value::Integer(version) => version,
             _ => 0,
         });
-        let left = lines.last().map_or(Net::default(), |line| line.balance_minor);
-        prop_assert_eq!(left, state.posted(&eure()));
+        for asset in [eure(), gbpe()] {
+            let latest = lines.iter().rfind(|line| line.asset == asset.code);
+            let left = latest.map_or(Net::default(), |line| line.balance_minor);
+            prop_assert_eq!(left, state.posted(&asset));
+        }
     }
 }

@@ -24,7 +24,8 @@ table! {
 }
 
 table! {
-    /// One row an account and asset: available = posted − pending.
+    /// One row an account and asset, be it named at opening or one in which something happened all the same:
+    /// available = posted − pending.
     pub(super) struct Balance in "balance", indexes [] {
         key {
             account: String,

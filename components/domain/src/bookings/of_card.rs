@@ -1,16 +1,18 @@
 //! What an event of an authorization asks of the card that pays.
 //!
-//! A request and each of its increments was reserved under its message before it was approved. What a payment gives
-//! back is taken from its first reservation; the increments are released when the payment ends unclaimed. So a card
-//! counts what was paid or more, never less.
+//! A request and each of its increments was reserved under its message before it was approved. What posts beyond the
+//! hold nobody reserved: it is recorded under its clearing. What a payment gives back is taken from its first
+//! reservation; the increments are released when the payment ends unclaimed. So a card counts what was paid or more,
+//! never less.
 
 use clearfold_kernel::{Amount, ExternalId, InvalidId, Minor};
 
 use super::ids;
 use crate::authorization::{
-    AdviceHold, AdviceRecorded, AuthorizationReversed, Entry, Event, ForcePostReason, Payment, State,
+    AdviceHold, AdviceRecorded, AuthorizationReversed, Entry, Event, ForcePostReason, Parties, Payment, State,
 };
 use crate::card::{Command, Portion, RecordSpend, ReleaseSpend};
+use crate::network::Merchant;
 
 /// The commands, each with the card that it is for. `before` is the authorization's state before the event. Fails only
 /// if an id that is made of another does not fit, which none does.
@@ -48,12 +50,15 @@ pub fn of_card(
         }
         (Event::AdviceRecorded(event), _) if event.hold == AdviceHold::Unchanged => Vec::new(),
         (Event::AdviceRecorded(event), payment) => advised(authorization_id, payment, event),
+        (Event::ClearingPosted(event), Some(payment)) if event.beyond_hold > Minor::ZERO => {
+            let amount = Amount { minor: event.beyond_hold, asset: event.asset.clone() };
+            let merchant = payment.entry.merchant().cloned();
+            let recorded = posted(authorization_id, &event.parties, &event.clearing_id, amount, merchant);
+            recorded.into_iter().collect()
+        }
         (Event::ForcePosted(event), payment) => {
-            let recorded = event
-                .parties
-                .card_id
-                .clone()
-                .map(|card_id| (card_id, posted(authorization_id, &event.clearing_id, &event.amount)));
+            let (amount, merchant) = (event.amount.clone(), event.merchant.clone());
+            let recorded = posted(authorization_id, &event.parties, &event.clearing_id, amount, merchant);
             let replaced = match (event.reason, payment) {
                 (ForcePostReason::Undecided, Some(payment)) => {
                     release_first(payment, &event.clearing_id, &payment.parties.card_id, Portion::Everything)
@@ -98,13 +103,17 @@ fn is_undecided(event: &AuthorizationReversed) -> bool {
     event.released.minor == Minor::ZERO
 }
 
-fn posted(authorization_id: &ExternalId, clearing_id: &ExternalId, amount: &Amount) -> Command {
-    Command::RecordSpend(RecordSpend {
-        reservation_id: clearing_id.clone(),
-        authorization_id: authorization_id.clone(),
-        amount: amount.clone(),
-        merchant: None,
-    })
+/// What the card is told of a claim beyond the hold, where the card is known.
+fn posted(
+    authorization_id: &ExternalId,
+    parties: &Parties,
+    clearing_id: &ExternalId,
+    amount: Amount,
+    merchant: Option<Merchant>,
+) -> Option<(ExternalId, Command)> {
+    let (reservation_id, authorization_id) = (clearing_id.clone(), authorization_id.clone());
+    let spend = RecordSpend { reservation_id, authorization_id, amount, merchant };
+    parties.card_id.clone().map(|card_id| (card_id, Command::RecordSpend(spend)))
 }
 
 /// What the payment's first message reserved. What was seen on chain first names no card and reserved nothing.
@@ -112,7 +121,7 @@ fn first(payment: &Payment) -> Option<&ExternalId> {
     match &payment.entry {
         Entry::Requested(request) => Some(&request.message_id),
         Entry::Advised { message_id, .. } => Some(message_id),
-        Entry::Swiped { .. } | Entry::Forced => None,
+        Entry::Swiped { .. } | Entry::Forced { .. } => None,
     }
 }
 

@@ -118,6 +118,51 @@ fn a_claim_to_what_was_not_decided_voids_its_hold() {
     assert_eq!(account(&forced("declined")), ["BookClearing"]);
 }
 
+fn clearing(against_hold: &str, beyond_hold: &str) -> Event {
+    event(
+        "ClearingPosted",
+        json!({
+            "clearing_id": "c", "against_hold": against_hold, "beyond_hold": beyond_hold, "released": "0",
+            "asset": "EURe", "decimals": 18, "residue": {"over": "0", "under": "0"}, "part": "final", "final": true,
+        }),
+    )
+}
+
+#[test]
+fn a_claim_beyond_the_hold_counts_on_the_card_with_its_merchant() {
+    let before = [request(), approval("100")];
+    assert!(card(&before, &clearing("100", "0")).is_empty());
+    let expected = [format!("card-1 RecordSpend \"c\" {}", amount("20"))];
+    assert_eq!(card(&before, &clearing("100", "20")), expected);
+    let forced = event(
+        "ForcePosted",
+        json!({
+            "clearing_id": "c", "amount": amount("20"), "residue": {"over": "0", "under": "0"}, "part": "final",
+            "reason": "forced", "merchant": {"id": "n", "name": "N", "category": "5812", "country": "DE"},
+        }),
+    );
+    assert_eq!(card(&before, &forced), expected);
+    for (event, paid) in [(clearing("100", "20"), "m"), (forced, "n")] {
+        let commands = of_card(&"auth-1".parse().unwrap(), &after(&before), &event).unwrap();
+        let crate::card::Command::RecordSpend(spend) = &commands[0].1 else { panic!("{commands:?}") };
+        assert_eq!(spend.merchant.as_ref().unwrap().id.as_str(), paid);
+    }
+}
+
+#[test]
+fn a_claim_beyond_what_was_seen_on_chain_names_no_card() {
+    let source = json!({
+        "chain_id": 100, "block_hash": format!("0x{}", "01".repeat(32)), "block_number": 1,
+        "transaction_hash": format!("0x{}", "02".repeat(32)), "log_index": 1,
+    });
+    let swipe = event("SwipeRecorded", json!({"amount": amount("100"), "source": source}));
+    let mut claim = clearing("100", "20");
+    if let Event::ClearingPosted(claim) = &mut claim {
+        claim.parties.card_id = None;
+    }
+    assert!(card(&[swipe], &claim).is_empty());
+}
+
 #[test]
 fn what_leaves_suspense_is_booked_by_its_own_id() {
     let clearing =

@@ -88,6 +88,9 @@ fn change(merchant: &mut Merchant, event: &Event, at: Timestamp) -> Result<(), M
             merchant.cleared_minor = merchant.cleared_minor.plus(event.claimed()?)?;
         }
         Event::ForcePosted(event) => {
+            if let Some(said) = &event.merchant {
+                describe(merchant, said, at);
+            }
             merchant.cleared_minor = merchant.cleared_minor.plus(event.amount.minor)?;
         }
         Event::RefundLinked(event) => {

@@ -45,7 +45,7 @@ fn swiped(seen: &Seen<'_, Event>, event: &SwipeRecorded) -> Result<Payment, Misf
 fn requested(seen: &Seen<'_, Event>, event: &AuthorizationRequested) -> Payment {
     let new = new(seen, Status::Requested, event.account, &event.amount, event.occurred_at);
     let requested = Payment { requested_minor: event.amount.minor, ..new };
-    at_merchant(requested, &event.card_id, &event.merchant, event.network)
+    by_card(requested, &event.card_id, &event.merchant, event.network)
 }
 
 fn advised(seen: &Seen<'_, Event>, event: &AdviceRecorded) -> Payment {
@@ -55,7 +55,7 @@ fn advised(seen: &Seen<'_, Event>, event: &AdviceRecorded) -> Payment {
         expires_at: Some(event.expires_at),
         ..new(seen, Status::Advised, event.account, &event.amount, event.occurred_at)
     };
-    at_merchant(advised, &event.card_id, &event.merchant, event.network)
+    by_card(advised, &event.card_id, &event.merchant, event.network)
 }
 
 /// What the stand-in promised takes the place of our own decision, in the same payment. Money that was seen on chain
@@ -91,27 +91,34 @@ fn raised(known: Payment, event: &AdviceRecorded, by: Minor) -> Result<Payment, 
     };
     match payment.card_id {
         Some(_) => Ok(payment),
-        None => Ok(at_merchant(payment, &event.card_id, &event.merchant, event.network)),
+        None => Ok(by_card(payment, &event.card_id, &event.merchant, event.network)),
     }
 }
 
 fn forced(seen: &Seen<'_, Event>, event: &ForcePosted) -> Payment {
     let parties = &event.parties;
-    Payment {
+    let forced = Payment {
         card_id: parties.card_id.clone(),
         merchant_id: parties.merchant_id.clone(),
         ..new(seen, Status::ForcePosted, parties.account, &event.amount, event.occurred_at)
+    };
+    match &event.merchant {
+        Some(merchant) => at_merchant(forced, merchant),
+        None => forced,
     }
 }
 
-fn at_merchant(payment: Payment, card_id: &ExternalId, merchant: &Merchant, network: Network) -> Payment {
+fn by_card(payment: Payment, card_id: &ExternalId, merchant: &Merchant, network: Network) -> Payment {
+    let (card_id, network) = (Some(card_id.clone()), Some(network));
+    Payment { card_id, network, ..at_merchant(payment, merchant) }
+}
+
+fn at_merchant(payment: Payment, merchant: &Merchant) -> Payment {
     Payment {
-        card_id: Some(card_id.clone()),
         merchant_id: Some(merchant.id.clone()),
         merchant_name: Some(merchant.name.clone()),
         merchant_category: Some(merchant.category),
         merchant_country: Some(merchant.country),
-        network: Some(network),
         ..payment
     }
 }

@@ -2,6 +2,7 @@
 
 use clearfold_kernel::Minor;
 
+use super::hold;
 use super::status::Status;
 use super::tables::Payment;
 use crate::authorization::{ClearingPosted, ForcePosted};
@@ -32,6 +33,7 @@ pub(super) fn posted(payment: &mut Payment, event: &ClearingPosted) -> Result<()
 /// Beside an authorization the claim leaves the state as it is.
 pub(super) fn forced(payment: &mut Payment, event: &ForcePosted) -> Result<(), Misfit> {
     payment.beyond_hold_minor = payment.beyond_hold_minor.plus(event.amount.minor)?;
+    hold::begin_funding(payment);
     if matches!(payment.status, Status::Requested | Status::Declined) {
         payment.status = Status::ForcePosted;
     }

@@ -11,7 +11,11 @@ pub(super) fn placed(payment: &mut Payment, status: Status, minor: Minor, expire
     payment.status = status;
     payment.authorized_minor = minor;
     payment.expires_at = Some(expires_at);
-    // The money may have been seen on chain before the decision.
+    begin_funding(payment);
+}
+
+/// The money is to be pulled, unless it was seen on chain before.
+pub(super) fn begin_funding(payment: &mut Payment) {
     if payment.funding == Funding::None {
         payment.funding = Funding::Unsubmitted;
     }

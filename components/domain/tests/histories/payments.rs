@@ -53,10 +53,6 @@ impl World {
             let sent = self.resolve_clearing(&id, dice);
             return self.play(&id, sent);
         }
-        if payment.asset.code == "GBPe" {
-            // The account does not hold it, and could not book what happens.
-            return self.begin(dice);
-        }
         if payment.status == Status::Requested && !self.queue.is_empty() && !dice.one_in(4) {
             return self.deliver(dice, 0);
         }
@@ -190,8 +186,6 @@ impl World {
         match dice.below(30) {
             0..4 => (amount, presented) = with_presented(converted(dice)),
             4 => presented = Some(converted(dice).1),
-            // An asset that accounts may hold, but not this one.
-            5 => amount.asset.code = "GBPe".into(),
             _ => {}
         }
         let request = RequestAuthorization {

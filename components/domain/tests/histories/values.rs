@@ -13,7 +13,7 @@ pub fn euro(minor: u128) -> Amount {
     Amount { minor: Minor::new(minor), asset: Asset { code: "EURe".into(), decimals: 18 } }
 }
 
-/// An amount that a customer pays: euros mostly.
+/// An amount that a customer pays: euros mostly, and pounds at times, which no account names at opening.
 pub fn price(dice: &mut Dice) -> Amount {
     let cents = 1 + dice.below(4_000) as u128;
     match dice.below(24) {
@@ -22,6 +22,7 @@ pub fn price(dice: &mut Dice) -> Amount {
         2..5 => {
             Amount { minor: Minor::new(cents * 10_000), asset: Asset { code: "USDC.e".into(), decimals: 6 } }
         }
+        5 => Amount { minor: Minor::new(cents * CENT), asset: Asset { code: "GBPe".into(), decimals: 18 } },
         _ => euro(cents * CENT),
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OpenAccount {
-    /// What it holds.
+    /// What its cards pay in. What happens in another asset is booked all the same.
     pub assets: Vec<Asset>,
 }
 
@@ -18,7 +18,7 @@ pub struct OpenAccount {
 pub struct AccountOpened {
     /// The customer's Safe.
     pub account: Address,
-    /// What it holds.
+    /// What its cards pay in.
     pub assets: Vec<Asset>,
     /// When the host accepted it.
     pub at: Timestamp,

@@ -54,7 +54,7 @@ pub(super) fn draws() -> impl Strategy<Value = Vec<Draw>> {
 }
 
 impl Draw {
-    /// Mostly of one asset, sometimes of a second one, and at times of one that the account does not hold.
+    /// Mostly of one asset, sometimes of a second one, and at times of one that the account did not name.
     fn asset(&self) -> Asset {
         match self.asset {
             0 => asset("GBPe", 18),

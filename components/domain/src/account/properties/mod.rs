@@ -78,7 +78,7 @@ fn history(draws: &[Draw], seen: &RefCell<BTreeSet<String>>) -> TestCaseResult {
         }
         bytes = after;
         let state: State = serde_json::from_slice(&bytes).unwrap();
-        for asset in [asset("EURe", 18), asset("USDC.e", 6)] {
+        for asset in [asset("EURe", 18), asset("USDC.e", 6), asset("GBPe", 18)] {
             sums.hold_for(&state, &asset)?;
         }
         for asset in checked {

@@ -303,6 +303,9 @@ event! {
         clearing_id: ExternalId,
         /// How much it claims.
         amount: Amount,
+        /// What a conversion's rounding left over. Was not said of old.
+        #[serde(default)]
+        residue: Residue,
         /// Why it does not post.
         reason: ClearingRefusal,
         /// Which part it was presented as.
@@ -331,6 +334,9 @@ event! {
         clearing_id: ExternalId,
         /// How much was claimed.
         amount: Amount,
+        /// Who is paid, where the claim says it or the payment knows it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        merchant: Option<Merchant>,
         /// What a conversion's rounding left over.
         residue: Residue,
         /// How it came to that.
