@@ -40,11 +40,7 @@ pub(super) async fn submit(
 ) -> Result<Response, Problem> {
     let idempotency_key = idempotency_key(&headers)?;
     let Json(body) = body?;
-    let id_is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if body.id.is_empty() || body.id.len() > MAX_ID_LENGTH || !body.id.bytes().all(id_is_plain) {
-        let detail = format!("an id has 1 to {MAX_ID_LENGTH} letters, digits, and - _ .");
-        return Err(invalid("invalid_id", detail));
-    }
+    check_id(&body.id)?;
     if !is_name(&body.aggregate) || !is_name(&body.kind) {
         let detail = format!("`aggregate` and `type` are names: 1 to {MAX_ID_LENGTH} letters and digits");
         return Err(invalid("invalid_body", detail));
@@ -86,6 +82,15 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
         return Err(invalid("invalid_idempotency_key", detail));
     }
     Ok(key.to_owned())
+}
+
+/// What a stream's id may be, in a command as in a path.
+pub(super) fn check_id(id: &str) -> Result<(), Problem> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if !id.is_empty() && id.len() <= MAX_ID_LENGTH && id.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(invalid("invalid_id", format!("an id has 1 to {MAX_ID_LENGTH} letters, digits, and - _ .")))
 }
 
 fn is_name(text: &str) -> bool {

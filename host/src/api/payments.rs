@@ -7,6 +7,7 @@ use clearfold_kernel::Address;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use super::commands::check_id;
 use super::{ApiState, Problem};
 use crate::query::{Payment, PaymentFilter, TimelineEvent};
 
@@ -62,10 +63,7 @@ pub(super) async fn show(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<PaymentWithTimeline>, Problem> {
     let Path(id) = id?;
-    let is_id = id.len() == 32 && id.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-    if !is_id {
-        return Err(invalid("invalid_id", "a payment's id has 32 lower-case hexadecimal digits"));
-    }
+    check_id(&id)?;
     match state.read_store.payment(&id).await? {
         Some((payment, timeline)) => Ok(Json(PaymentWithTimeline { payment, timeline })),
         None => {
