@@ -4,7 +4,7 @@ use crate::reply::Reply;
 use spin_sdk::http::{Method, StatusCode};
 
 const PAYMENTS: &str = "/edge/payments/";
-const ID_LENGTH: usize = 32;
+const MAX_ID_LENGTH: usize = 128;
 
 /// The payment's id out of `/edge/payments/{id}`.
 ///
@@ -18,8 +18,11 @@ pub fn payment_id<'a>(method: &Method, path: &'a str) -> Result<&'a str, Reply> 
         let detail = format!("A payment can only be read: use GET, not {method}.");
         return Err(Reply { allow: Some("GET"), ..Reply::problem(StatusCode::METHOD_NOT_ALLOWED, detail) });
     }
-    if id.len() != ID_LENGTH || !id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-        let detail = "There is no such payment: its id has 32 hexadecimal digits in lower case.";
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    // Of dots alone an address would be made of something else.
+    let is_id = (1..=MAX_ID_LENGTH).contains(&id.len()) && id.bytes().all(is_plain) && id.contains(|at| at != '.');
+    if !is_id {
+        let detail = "There is no such payment: an id has 1 to 128 letters, digits, and - _ .";
         return Err(Reply::problem(StatusCode::NOT_FOUND, detail));
     }
     Ok(id)
@@ -37,12 +40,15 @@ mod tests {
 
     #[test]
     fn a_well_formed_id_passes() {
-        assert_eq!(payment_id(&Method::GET, &format!("/edge/payments/{ID}")), Ok(ID));
+        for id in [ID, "auth-1", "A_b.c"] {
+            assert_eq!(payment_id(&Method::GET, &format!("/edge/payments/{id}")), Ok(id));
+        }
     }
 
     #[test]
     fn anything_else_in_the_place_of_an_id_is_no_payment() {
-        for id in ["", "00", "00112233445566778899AABBCCDDEEFF", "00112233445566778899aabbccddeef%2e"] {
+        let long = "a".repeat(MAX_ID_LENGTH + 1);
+        for id in ["", "..", ".", "a b", "é", "00112233445566778899aabbccddeef%2e", &long] {
             assert_eq!(refused(&Method::GET, &format!("/edge/payments/{id}")).status, StatusCode::NOT_FOUND);
         }
     }
