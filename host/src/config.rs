@@ -21,6 +21,14 @@ pub struct Databases {
     pub read_database_url: String,
 }
 
+/// The write store alone.
+#[derive(Debug, Clone, Args)]
+pub struct WriteStore {
+    /// The write store: the event log
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: String,
+}
+
 /// The contracts that the listener follows.
 #[derive(Debug, Clone, Args)]
 pub struct Contracts {
@@ -97,6 +105,19 @@ pub struct Host {
     /// Commands that are decided and committed together, at the most
     #[arg(long, env = "COMMAND_BATCH_SIZE", value_name = "COMMANDS", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub command_batch_size: u32,
+    /// How long this host may write a partition without renewing its lease. After a crash the partition stands still
+    /// for as long
+    #[arg(long, env = "PARTITION_LEASE_MS", value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(500..=60_000))]
+    pub partition_lease_ms: u64,
+    /// Memory for the states of streams, over all partitions
+    #[arg(long, env = "STATE_CACHE_MIB", value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(8..=65_536))]
+    pub state_cache_mib: u64,
+    /// A stream's state is kept in the database after so many events
+    #[arg(long, env = "SNAPSHOT_EVERY", value_name = "EVENTS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub snapshot_every: u64,
+    /// Days for which a repeated idempotency key gets its first answer
+    #[arg(long, env = "INBOX_RETENTION_DAYS", value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3_650))]
+    pub inbox_retention_days: u16,
     /// Events that are projected and committed together, at the most
     #[arg(long, env = "PROJECTION_BATCH_SIZE", value_name = "EVENTS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub projection_batch_size: u32,

@@ -2,9 +2,9 @@
 //!
 //! The modules stand in the order in which a swipe passes them: [`chain`] sees it, [`command`] has it decided and
 //! [`event_store`] keeps it, [`outbox`] publishes on the [`bus`], [`projection`] builds tables, [`query`] reads
-//! them and [`api`] answers. [`runtime`] is the sandbox beside them all, and [`audit`]
-//! checks afterwards what they have made. Payloads are bytes throughout: what a
-//! payment is, only the components know.
+//! them and [`api`] answers. [`runtime`] is the sandbox beside them all; [`audit`] checks
+//! afterwards what they have made, and [`integrity`] that it is still what they made. Payloads are bytes throughout:
+//! what a payment is, only the components know.
 
 pub mod api;
 pub mod audit;
@@ -17,6 +17,8 @@ pub mod config;
 pub mod database;
 pub mod digest;
 pub mod event_store;
+mod inbox_keeper;
+pub mod integrity;
 pub mod manifest;
 pub mod outbox;
 pub mod parts;

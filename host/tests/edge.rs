@@ -104,7 +104,7 @@ async fn requests_that_are_no_read_of_a_payment_never_reach_the_api() {
         (posted.status(), posted.headers()["allow"].as_bytes()),
         (StatusCode::METHOD_NOT_ALLOWED, &b"GET"[..])
     );
-    for path in ["/edge/cards/1", "/edge/payments/not-an-id", "/edge?a=/edge/payments/1"] {
+    for path in ["/edge/cards/1", "/edge/payments/not%20an%20id", "/edge?a=/edge/payments/1"] {
         let (status, content_type, body) = parts(call(&edge, "GET", path).await).await;
         assert_eq!((status, content_type.as_str()), (StatusCode::NOT_FOUND, PROBLEM), "{body}");
     }

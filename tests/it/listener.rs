@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use alloy::primitives::keccak256;
 use anyhow::{Context, Result};
 use clearfold::clock::Clock;
-use clearfold::command::{Answer, CommandError, CommandIntake, Deciders, IntakeSettings};
+use clearfold::command::{Answer, CommandError, CommandIntake, Deciders, IntakeSettings, WriterSettings};
 use clearfold::parts::Parts;
 use clearfold::runtime::{Decider, HandlerEngine, Limits};
 use clearfold_tests::{Faults, FaultyRpc, Host, Output, World, cents, deaf_translator, eventually};
@@ -286,9 +286,10 @@ async fn callers_that_do_not_wait_cannot_starve_the_listener() -> Result<()> {
     let wasm = std::fs::read(environment.component("decider-authorization"))?;
     let decider = Decider::load(&engine, "decider-authorization", &wasm)?;
     let deciders = Deciders::from([(decider.aggregate().to_owned(), Arc::new(decider))]);
-    let settings = IntakeSettings { queue_length: 1, batch_size: 1 };
+    let writer = WriterSettings { batch_size: 1, ..store::writing("one") };
+    let settings = IntakeSettings { queue_length: 1, writer };
     let mut parts = Parts::default();
-    let intake = CommandIntake::start(&store, deciders, &Clock::system(), settings, &mut parts);
+    let intake = CommandIntake::start(&store, deciders, &Clock::system(), &settings, &mut parts);
     let (stop, refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let mut api = JoinSet::new();
     for caller in 0..4 {

@@ -1,12 +1,17 @@
 //! The write path against a real database: who may append, and what a repeat hears.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clearfold::clock::Clock;
-use clearfold::command::{Answer, Command, CommandError, CommandIntake, Deciders, IntakeSettings};
+use clearfold::command::{
+    Answer, Command, CommandError, CommandIntake, Deciders, IntakeSettings, WriterSettings,
+};
 use clearfold::digest::Digest;
-use clearfold::event_store::{Append, EventStore, NewEvent, StoreError, StreamAppend};
+use clearfold::event_store::{
+    Append, EventHash, EventStore, Head, Lease, StoreError, StoredEvent, StreamMove, Taken, event_id,
+};
 use clearfold::parts::Parts;
 use clearfold::runtime::{Decider, HandlerEngine, Limits};
 use clearfold_kernel::Timestamp;
@@ -22,15 +27,37 @@ pub async fn store() -> Result<(Environment, EventStore)> {
     Ok((environment, EventStore::open(databases.write().await?).await?))
 }
 
-/// An intake, and its writers, which end when they are dropped.
-fn intake(environment: &Environment, store: &EventStore) -> Result<(CommandIntake, Parts)> {
+/// An intake under a name of its own, and its writers, which end when they are dropped.
+pub fn intake(environment: &Environment, store: &EventStore, owner: &str) -> Result<(CommandIntake, Parts)> {
+    let mut parts = Parts::default();
+    let intake = intake_with(environment, store, &writing(owner), &mut parts)?;
+    Ok((intake, parts))
+}
+
+/// The same, with settings.
+pub fn intake_with(
+    environment: &Environment,
+    store: &EventStore,
+    writer: &WriterSettings,
+    parts: &mut Parts,
+) -> Result<CommandIntake> {
     let engine = Arc::new(HandlerEngine::new(Limits::default())?);
     let wasm = std::fs::read(environment.component("decider-authorization"))?;
     let decider = Decider::load(&engine, "decider-authorization", &wasm)?;
     let deciders = Deciders::from([(decider.aggregate().to_owned(), Arc::new(decider))]);
-    let settings = IntakeSettings { queue_length: 256, batch_size: 16 };
-    let mut parts = Parts::default();
-    Ok((CommandIntake::start(store, deciders, &Clock::system(), settings, &mut parts), parts))
+    let settings = IntakeSettings { queue_length: 256, writer: writer.clone() };
+    Ok(CommandIntake::start(store, deciders, &Clock::system(), &settings, parts))
+}
+
+/// Small batches and a short lease.
+pub fn writing(owner: &str) -> WriterSettings {
+    WriterSettings {
+        owner: owner.into(),
+        lease: Duration::from_millis(2_000),
+        batch_size: 16,
+        state_cache_bytes: 1 << 20,
+        snapshot_every: 5,
+    }
 }
 
 pub fn swipe(key: &str, id: &str, minor: &str) -> Command {
@@ -52,54 +79,124 @@ pub fn swipe(key: &str, id: &str, minor: &str) -> Command {
     }
 }
 
-fn one_event(stream: &str, expected_version: u64) -> Append {
-    let event = NewEvent {
+const EMPTY: Head = Head { position: 0, hash: EventHash::BEFORE_ALL, sequence: 0 };
+
+/// One event, and where the partition ends after it.
+fn one_event(lease: &Lease, head: &Head, stream: &str, from: u64) -> (Append, Head) {
+    let mut event = StoredEvent {
+        partition: lease.partition,
+        position: head.position + 1,
+        stream: stream.into(),
+        stream_version: from + 1,
         kind: "Happened".into(),
         schema_version: 1,
         payload: b"{}".to_vec(),
+        event_id: event_id(stream, from + 1),
         correlation_id: Uuid::nil(),
         causation_id: Uuid::nil(),
         actor: "test".into(),
         component_digest: Digest([1; 32]),
         recorded_at: Timestamp::from_s(1).unwrap(),
+        hash: EventHash::BEFORE_ALL,
     };
-    let streams = vec![StreamAppend {
-        stream: stream.into(),
-        routing_key: ACCOUNT.into(),
-        expected_version,
-        events: vec![event],
-    }];
-    Append { streams, inbox: Vec::new() }
+    event.hash = head.hash.link(&event);
+    let after = Head { position: event.position, hash: event.hash, sequence: head.sequence };
+    let (stream, routing_key) = (stream.to_owned(), ACCOUNT.to_owned());
+    let streams = vec![StreamMove { stream, routing_key, from, to: from + 1 }];
+    (Append { streams, events: vec![event], ..Append::default() }, after)
+}
+
+pub async fn held(store: &EventStore, partition: u32, owner: &str, ms: u64) -> Result<(Lease, Head)> {
+    match store.take_lease(partition, &owner.into(), Duration::from_millis(ms)).await? {
+        Taken::Held(lease, head) => Ok((lease, head)),
+        Taken::ByAnother { owner } => bail!("it is held by {owner}"),
+    }
+}
+
+async fn append(store: &EventStore, lease: &Lease, head: &Head, append: &Append) -> Result<(), StoreError> {
+    let mut connection = store.pool().acquire().await?;
+    store.append(&mut connection, lease, head, append, Timestamp::from_s(1).unwrap()).await
 }
 
 #[tokio::test]
 async fn an_append_on_an_old_version_or_head_changes_nothing() -> Result<()> {
     let (_, store) = store().await?;
-    let now = Timestamp::from_s(1).unwrap();
-    assert_eq!(store.append(0, 0, &one_event("s-1", 0), now).await?, 1);
+    let (lease, head) = held(&store, 0, "one", 60_000).await?;
+    let (other, _) = held(&store, 1, "one", 60_000).await?;
+    let (first, after) = one_event(&lease, &head, "s-1", 0);
+    append(&store, &lease, &head, &first).await?;
+    let forged = Head { hash: EventHash([9; 32]), ..after };
     let cases = [
-        (0, 0, one_event("s-2", 0)),
-        (0, 1, one_event("s-1", 0)),
-        (0, 1, one_event("s-1", 2)),
-        (1, 0, one_event("s-1", 0)),
+        ("an old head", &lease, head, one_event(&lease, &head, "s-2", 0).0),
+        ("another chain", &lease, forged, one_event(&lease, &forged, "s-2", 0).0),
+        ("an old version", &lease, after, one_event(&lease, &after, "s-1", 0).0),
+        ("a version ahead", &lease, after, one_event(&lease, &after, "s-1", 2).0),
+        ("another partition's stream", &other, EMPTY, one_event(&other, &EMPTY, "s-1", 0).0),
     ];
-    for (partition, head, append) in cases {
-        let refused = store.append(partition, head, &append, now).await;
-        assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+    for (what, lease, head, wrong) in cases {
+        let refused = append(&store, lease, &head, &wrong).await;
+        assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{what}: {refused:?}");
     }
-    assert_eq!((store.head(0).await?, store.head(1).await?), (1, 0));
-    assert_eq!(store.append(0, 1, &one_event("s-1", 1), now).await?, 2);
+    assert_eq!((store.end(0).await?, store.end(1).await?), (after, EMPTY));
+    let (second, _) = one_event(&lease, &after, "s-1", 1);
+    append(&store, &lease, &after, &second).await?;
     let stored = store.page(0, 0, 10, 10).await?;
-    let places: Vec<_> = stored.iter().map(|event| (event.position, event.stream_version)).collect();
-    assert_eq!(places, [(1, 1), (2, 2)]);
-    assert_ne!(stored[0].event_id, stored[1].event_id);
+    assert_eq!(stored, [first.events, second.events].concat());
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_has_lost_the_lease_cannot_append() -> Result<()> {
+    let (_, store) = store().await?;
+    let (first, head) = held(&store, 0, "one", 300).await?;
+    let two: Arc<str> = "two".into();
+    let by_two = || store.take_lease(0, &two, Duration::from_millis(60_000));
+    assert_eq!(by_two().await?, Taken::ByAnother { owner: "one".into() });
+    let (one, _) = one_event(&first, &head, "s-1", 0);
+
+    // It was paused for longer than its lease, and nobody else has come.
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let refused = append(&store, &first, &head, &one).await;
+    assert!(matches!(refused, Err(StoreError::LeaseLost { .. })), "{refused:?}");
+    assert!(!store.renew_lease(&first).await?);
+
+    // Another has come; and then it comes again itself, in an epoch of its own.
+    let Taken::Held(second, _) = by_two().await? else { bail!("it has run out") };
+    assert!(second.epoch > first.epoch);
+    let refused = append(&store, &first, &head, &one).await;
+    assert!(matches!(refused, Err(StoreError::LeaseLost { .. })), "{refused:?}");
+    append(&store, &second, &head, &one).await?;
+
+    // Given back, it need not run out.
+    store.release_lease(&second).await?;
+    let (third, found) = held(&store, 0, "one", 60_000).await?;
+    assert_eq!((found.position, third.epoch), (1, second.epoch + 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_database_computes_the_same_chain() -> Result<()> {
+    let (environment, store) = store().await?;
+    let (intake, _parts) = intake(&environment, &store, "one")?;
+    for number in 0..20 {
+        intake.submit(swipe(&format!("k{number}"), &format!("p{number}"), "850")).await?;
+    }
+    let differing: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM events LEFT JOIN events AS before
+             ON before.partition = events.partition AND before.position = events.position - 1
+         WHERE events.hash <> event_hash(COALESCE(before.hash, decode(repeat('00', 32), 'hex')), events)",
+    )
+    .fetch_one(store.pool())
+    .await?;
+    let events: i64 = sqlx::query_scalar("SELECT count(*) FROM events").fetch_one(store.pool()).await?;
+    assert_eq!((differing, events), (0, 20));
     Ok(())
 }
 
 #[tokio::test]
 async fn many_at_once_through_two_intakes_each_acts_once() -> Result<()> {
     let (environment, store) = store().await?;
-    let intakes = [intake(&environment, &store)?, intake(&environment, &store)?];
+    let intakes = [intake(&environment, &store, "one")?, intake(&environment, &store, "two")?];
     let mut waiting = JoinSet::new();
     for number in 0..60 {
         // Every command is sent three times, through both.
@@ -109,7 +206,9 @@ async fn many_at_once_through_two_intakes_each_acts_once() -> Result<()> {
                 let command = swipe(&format!("k{id}"), &id, "850");
                 loop {
                     match intake.submit(command.clone()).await {
-                        Err(error) if error.is_passing() => tokio::task::yield_now().await,
+                        Err(error) if error.is_passing() => {
+                            tokio::time::sleep(Duration::from_millis(5)).await
+                        }
                         answer => return answer,
                     }
                 }
@@ -131,7 +230,7 @@ async fn many_at_once_through_two_intakes_each_acts_once() -> Result<()> {
 #[tokio::test]
 async fn a_repeat_hears_what_the_first_heard_even_a_refusal() -> Result<()> {
     let (environment, store) = store().await?;
-    let (intake, _parts) = intake(&environment, &store)?;
+    let (intake, _parts) = intake(&environment, &store, "one")?;
     let refused = intake.submit(swipe("k1", "p1", "0")).await?;
     assert!(matches!(&refused, Answer::Rejected { code, .. } if code == "amount_not_positive"));
     assert_eq!(intake.submit(swipe("k1", "p1", "0")).await?, refused);
@@ -160,7 +259,7 @@ async fn the_database_itself_refuses_what_no_type_allows() -> Result<()> {
 #[tokio::test]
 async fn a_key_acts_once_whatever_account_it_is_sent_for() -> Result<()> {
     let (environment, store) = store().await?;
-    let (intake, _parts) = intake(&environment, &store)?;
+    let (intake, _parts) = intake(&environment, &store, "one")?;
     let mut refused = 0;
     for account in 1..=9_u8 {
         let mut command = swipe("same", &format!("p{account}"), "850");
@@ -180,7 +279,7 @@ async fn a_key_acts_once_whatever_account_it_is_sent_for() -> Result<()> {
 #[tokio::test]
 async fn a_stream_stays_with_its_account() -> Result<()> {
     let (environment, store) = store().await?;
-    let (intake, _parts) = intake(&environment, &store)?;
+    let (intake, _parts) = intake(&environment, &store, "one")?;
     assert!(matches!(intake.submit(swipe("k1", "p1", "850")).await?, Answer::Accepted { .. }));
     for account in 1..=9_u8 {
         let mut command = swipe(&format!("k1-{account}"), "p1", "850");
@@ -194,7 +293,7 @@ async fn a_stream_stays_with_its_account() -> Result<()> {
 #[tokio::test]
 async fn what_the_database_cannot_hold_fails_alone() -> Result<()> {
     let (environment, store) = store().await?;
-    let (intake, _parts) = intake(&environment, &store)?;
+    let (intake, _parts) = intake(&environment, &store, "one")?;
     let mut waiting = JoinSet::new();
     for number in 0..20 {
         let intake = intake.clone();

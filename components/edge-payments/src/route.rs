@@ -20,7 +20,8 @@ pub fn payment_id<'a>(method: &Method, path: &'a str) -> Result<&'a str, Reply> 
     }
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     // Of dots alone an address would be made of something else.
-    let is_id = (1..=MAX_ID_LENGTH).contains(&id.len()) && id.bytes().all(is_plain) && id.contains(|at| at != '.');
+    let is_id =
+        (1..=MAX_ID_LENGTH).contains(&id.len()) && id.bytes().all(is_plain) && id.contains(|at| at != '.');
     if !is_id {
         let detail = "There is no such payment: an id has 1 to 128 letters, digits, and - _ .";
         return Err(Reply::problem(StatusCode::NOT_FOUND, detail));

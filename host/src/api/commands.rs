@@ -109,6 +109,7 @@ impl From<CommandError> for Problem {
             CommandError::AccountMismatch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "account_mismatch"),
             CommandError::KeyReused { .. } => (StatusCode::CONFLICT, "idempotency_key_reused"),
             CommandError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            CommandError::NotTheWriter { .. } => (StatusCode::SERVICE_UNAVAILABLE, "not_the_writer"),
             CommandError::Component(_) => (StatusCode::BAD_GATEWAY, "component_failed"),
             CommandError::Unstorable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unstorable"),
             CommandError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),

@@ -189,6 +189,7 @@ mod tests {
 
     use super::*;
     use crate::digest::Digest;
+    use crate::event_store::EventHash;
 
     #[test]
     fn an_id_that_is_not_of_its_place_is_named() {
@@ -206,6 +207,7 @@ mod tests {
             actor: "test".into(),
             component_digest: Digest([0; 32]),
             recorded_at: Timestamp::from_s(1).unwrap(),
+            hash: EventHash::BEFORE_ALL,
         };
         assert_eq!(wrong_id(&event), None);
         event.event_id = event_id("s-1", 4);

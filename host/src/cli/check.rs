@@ -2,15 +2,14 @@
 //!
 //! It writes nothing and can run beside a host. What is violated stands below its line, with the streams concerned.
 
-use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::io::Write;
 
 use anyhow::bail;
 use clap::Args;
 use clearfold_kernel::Address;
 
 use super::load;
+use super::progress::ProgressLine;
 use crate::audit::{Audit, InvariantReport, Progress, Report, Scope};
 use crate::clock::Clock;
 use crate::config::{Databases, ManifestFile};
@@ -44,7 +43,11 @@ impl Check {
 
         let scope = self.account.map_or(Scope::Everything, |account| Scope::Account(account.to_string()));
         let line = ProgressLine::new();
-        let checked = audit.check(&scope, &|progress| line.show(progress)).await;
+        let checked = audit
+            .check(&scope, &|progress: &Progress<'_>| {
+                line.show(format_args!("{} of {} {}", progress.done, progress.total, progress.at));
+            })
+            .await;
         line.clear();
         let report = checked?;
         let mut out = std::io::stdout().lock();
@@ -128,35 +131,6 @@ fn remedy(code: &str) -> &'static str {
     }
     "`clearfold stream show STREAM` shows the events; if they were changed, restore the log from a backup, and if they \
      were not, a component decided wrongly: its digest is with each event. OPERATING.md, \"When a check fails\""
-}
-
-/// How far a check has come: one line on a terminal, nothing elsewhere.
-struct ProgressLine {
-    is_terminal: bool,
-    shown: Mutex<Option<Instant>>,
-}
-
-impl ProgressLine {
-    fn new() -> Self {
-        Self { is_terminal: std::io::stderr().is_terminal(), shown: Mutex::new(None) }
-    }
-
-    fn show(&self, progress: &Progress<'_>) {
-        const EVERY: Duration = Duration::from_millis(100);
-        let Ok(mut shown) = self.shown.lock() else { return };
-        if self.is_terminal && shown.is_none_or(|at| at.elapsed() >= EVERY) {
-            *shown = Some(Instant::now());
-            // A frame that cannot be written is no loss.
-            let _ =
-                write!(std::io::stderr(), "\r\x1b[K{} of {} {}", progress.done, progress.total, progress.at);
-        }
-    }
-
-    fn clear(&self) {
-        if self.is_terminal {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub(super) struct Handlers {
     /// What the translator wants to see, and of which chain.
     pub selection: Selection,
     pub deciders: Deciders,
+    /// The bytes of each decider, by its name.
+    pub decider_wasm: Vec<(String, Vec<u8>)>,
     pub watchers: Watchers,
 }
 
@@ -42,7 +44,7 @@ pub(super) fn handlers(
 ) -> anyhow::Result<Handlers> {
     let engine = engine()?;
     let mut translators = Vec::new();
-    let mut deciders = Deciders::new();
+    let (mut deciders, mut decider_wasm) = (Deciders::new(), Vec::new());
     for trigger in &manifest.handlers {
         let name = trigger.component.as_str();
         match trigger.kind {
@@ -54,9 +56,11 @@ pub(super) fn handlers(
                 translators.push((Arc::new(translator), selection));
             }
             HandlerKind::Decider => {
-                let decider = Decider::load(&engine, name, &wasm(manifest, name)?)?;
+                let wasm = wasm(manifest, name)?;
+                let decider = Decider::load(&engine, name, &wasm)?;
                 agree(trigger, "aggregate", decider.aggregate())?;
                 deciders.insert(trigger.name.clone(), Arc::new(decider));
+                decider_wasm.push((name.to_owned(), wasm));
             }
             HandlerKind::Projector | HandlerKind::Auditor => {}
         }
@@ -65,7 +69,8 @@ pub(super) fn handlers(
     let Some((translator, selection)) = translators.pop().filter(|_| translators.is_empty()) else {
         bail!("the manifest must name exactly one translator for the chain that the host follows");
     };
-    Ok(Handlers { translator, selection, deciders, watchers: watchers(manifest, &engine)? })
+    let watchers = watchers(manifest, &engine)?;
+    Ok(Handlers { translator, selection, deciders, decider_wasm, watchers })
 }
 
 /// Loads the handlers that only look at what happened, each asked as well.

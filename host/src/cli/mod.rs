@@ -1,4 +1,4 @@
-//! The command line: `clearfold up`, `migrate`, `check`, `stream`, `translate`, `spec`, `doctor`.
+//! The command line: `clearfold up`, `migrate`, `check`, `verify`, `replay`, `stream`, `translate`, `spec`, `doctor`.
 //!
 //! Every command ends with exit code 0 only if all of it was done. An error is one line that says what was wrong
 //! and what to do.
@@ -8,10 +8,13 @@ mod contracts;
 mod doctor;
 mod load;
 mod migrate;
+mod progress;
+mod replay;
 mod spec;
 mod stream;
 mod translate;
 mod up;
+mod verify;
 
 use clap::{Parser, Subcommand};
 
@@ -31,6 +34,10 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Recompute what must always hold from the log and the read store, and name what does not
     Check(check::Check),
+    /// Walk the log's chain of hashes, and say where it was changed
+    Verify(verify::Verify),
+    /// Decide every recorded command again, and compare what comes of it bit for bit
+    Replay(replay::ReplayArgs),
     /// Look at one stream of the event log
     #[command(subcommand)]
     Stream(stream::Stream),
@@ -50,6 +57,8 @@ impl Cli {
             Command::Up(host) => up::run(*host).await,
             Command::Migrate(migrate) => migrate.run().await,
             Command::Check(check) => check.run().await,
+            Command::Verify(verify) => verify.run().await,
+            Command::Replay(replay) => replay.run().await,
             Command::Stream(stream) => stream.run().await,
             Command::Translate(translate) => translate.run(),
             Command::Spec(spec) => spec.run(),

@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use crate::config::WriteStore;
 use crate::database::{self, Store};
 use crate::event_store::{EventStore, StoredEvent};
 
@@ -22,9 +23,8 @@ pub(super) struct Show {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
-    /// The write store
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    database_url: String,
+    #[command(flatten)]
+    database: WriteStore,
 }
 
 impl Stream {
@@ -37,7 +37,7 @@ impl Stream {
 
 impl Show {
     async fn run(self) -> anyhow::Result<()> {
-        let pool = database::connect(Store::Write, &self.database_url, 1).await?;
+        let pool = database::connect(Store::Write, &self.database.database_url, 1).await?;
         database::check_schema(Store::Write, &pool).await?;
         let store = EventStore::open(pool).await?;
         // A payment is a stream of authorizations; people copy its id from the API.

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clearfold_kernel::Selection;
@@ -19,16 +20,17 @@ use crate::audit::Audit;
 use crate::bus::Bus;
 use crate::chain::{Listener, ListenerSettings, Rpc};
 use crate::clock::Clock;
-use crate::command::{CommandIntake, IntakeSettings};
+use crate::command::{CommandIntake, IntakeSettings, WriterSettings};
 use crate::config::Host;
 use crate::database::{self, Store};
-use crate::event_store::EventStore;
+use crate::digest::Digest;
+use crate::event_store::{EventStore, Retention};
 use crate::manifest::Manifest;
 use crate::parts::Parts;
 use crate::projection::{Runner, RunnerSettings};
 use crate::query::ReadStore;
 use crate::runtime::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
-use crate::{outbox, telemetry};
+use crate::{inbox_keeper, outbox, telemetry};
 
 /// How long a projection waits before it tries again what failed.
 const RETRY_MS: u64 = 1_000;
@@ -53,11 +55,14 @@ pub(super) async fn run(config: Host) -> anyhow::Result<()> {
 
     let (mut parts, clock) = (Parts::default(), Clock::system());
     let store = EventStore::open(write_pool.clone()).await?;
-    let settings = IntakeSettings {
-        queue_length: config.command_queue_length as usize,
-        batch_size: config.command_batch_size as usize,
-    };
-    let intake = CommandIntake::start(&store, handlers.deciders, &clock, settings, &mut parts);
+    for (name, wasm) in &handlers.decider_wasm {
+        store.keep_component(Digest::of(wasm), name, wasm).await?;
+    }
+    let retention = Retention { days: config.inbox_retention_days };
+    store.keep_inbox(clock.now(), retention).await?;
+    parts.spawn("inbox keeper", inbox_keeper::run(store.clone(), clock.clone(), retention, parts.stop()));
+    let settings = intake_settings(&config, store.partition_count(), &clock);
+    let intake = CommandIntake::start(&store, handlers.deciders, &clock, &settings, &mut parts);
     let bus = Bus::new(store.clone());
     let audit = audit(&config, &handlers.watchers, &clock).await?;
     for projector in handlers.watchers.projectors {
@@ -91,6 +96,19 @@ pub(super) async fn run(config: Host) -> anyhow::Result<()> {
     // The API owns the last clones of the command intake: when it ends, the writers end.
     parts.spawn("API", serve(listener, app, parts.stop()));
     Ok(parts.run_until(signalled).await?)
+}
+
+fn intake_settings(config: &Host, partitions: u32, clock: &Clock) -> IntakeSettings {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let owner = format!("{host}/{}/{}", std::process::id(), clock.now().as_ms());
+    let writer = WriterSettings {
+        owner: owner.into(),
+        lease: Duration::from_millis(config.partition_lease_ms),
+        batch_size: config.command_batch_size as usize,
+        state_cache_bytes: (config.state_cache_mib << 20) / u64::from(partitions.max(1)),
+        snapshot_every: config.snapshot_every,
+    };
+    IntakeSettings { queue_length: config.command_queue_length as usize, writer }
 }
 
 /// Where the contract set begins.

@@ -6,106 +6,68 @@ use std::time::{Duration, Instant};
 
 use clearfold_kernel::Timestamp;
 
-use super::plan::{StreamOutcome, StreamTurn};
+use super::plan::StreamTurn;
+use super::state::StreamState;
 use super::{Command, CommandError, Deciders};
-use crate::digest::Digest;
-use crate::event_store::StoredEvent;
-use crate::runtime::{self, Decider, Fault, Message, Outcome, Turn};
+use crate::runtime::{self, Decider, Message, Outcome, Turn};
 
 /// How long the commands of a failed batch may take one by one: a component that never answers must not hold its
 /// partition for as many deadlines as there are commands.
 const SINGLY_MS: u64 = 15_000;
 
 /// A stream before its turn.
-struct Ready {
-    turn: StreamTurn,
-    version: u64,
-    state: Vec<u8>,
+pub(super) struct Ready {
+    pub turn: StreamTurn,
+    pub state: StreamState,
+}
+
+/// What a stream's commands came to.
+pub(super) struct StreamOutcome {
+    pub turn: StreamTurn,
+    /// Before the turn, but for the state, which is the one after it.
+    pub state: StreamState,
+    pub state_version: u32,
+    /// One for each command of the turn.
+    pub outcomes: Vec<Result<Outcome, CommandError>>,
 }
 
 /// Decides all turns. Runs components, so it belongs on a thread that may be busy.
 pub(super) fn decide(
     deciders: &Deciders,
-    commands: &[Command],
-    turns: Vec<StreamTurn>,
-    history: Vec<StoredEvent>,
+    commands: &[Arc<Command>],
+    ready: Vec<Ready>,
     now: Timestamp,
 ) -> Vec<StreamOutcome> {
-    let mut histories: BTreeMap<String, Vec<StoredEvent>> = BTreeMap::new();
-    for event in history {
-        histories.entry(event.stream.clone()).or_default().push(event);
-    }
-    let mut by_aggregate: BTreeMap<String, Vec<StreamTurn>> = BTreeMap::new();
-    for turn in turns {
-        by_aggregate.entry(turn.aggregate.clone()).or_default().push(turn);
+    let mut by_aggregate: BTreeMap<String, Vec<Ready>> = BTreeMap::new();
+    for ready in ready {
+        by_aggregate.entry(ready.turn.aggregate.clone()).or_default().push(ready);
     }
     let mut outcomes = Vec::new();
-    for (aggregate, turns) in by_aggregate {
-        match deciders.get(&aggregate) {
-            Some(decider) => outcomes.extend(decide_all(decider, commands, turns, &mut histories, now)),
-            None => outcomes.extend(turns.into_iter().map(|turn| {
-                let error =
-                    CommandError::UnknownAggregate { aggregate: aggregate.clone(), known: String::new() };
-                failed(turn, 0, Digest([0; 32]), &error)
-            })),
+    for (aggregate, ready) in by_aggregate {
+        // The intake has let in no command that nobody decides.
+        if let Some(decider) = deciders.get(&aggregate) {
+            outcomes.extend(decide_together(decider, commands, ready, now));
         }
     }
     outcomes
-}
-
-fn decide_all(
-    decider: &Arc<Decider>,
-    commands: &[Command],
-    turns: Vec<StreamTurn>,
-    histories: &mut BTreeMap<String, Vec<StoredEvent>>,
-    now: Timestamp,
-) -> Vec<StreamOutcome> {
-    let digest = decider.id().digest;
-    let mut outcomes = Vec::with_capacity(turns.len());
-    let mut ready = Vec::with_capacity(turns.len());
-    for turn in turns {
-        let history = histories.remove(&turn.stream).unwrap_or_default();
-        let version = history.last().map_or(0, |event| event.stream_version);
-        match fold(decider, history) {
-            Ok(state) => ready.push(Ready { turn, version, state }),
-            Err(fault) => outcomes.push(failed(turn, version, digest, &fault.into())),
-        }
-    }
-    outcomes.extend(decide_together(decider, commands, ready, now));
-    outcomes
-}
-
-fn fold(decider: &Decider, history: Vec<StoredEvent>) -> Result<Vec<u8>, Fault> {
-    if history.is_empty() {
-        return Ok(decider.initial().to_vec());
-    }
-    let message = |event: StoredEvent| Message {
-        type_: event.kind,
-        schema_version: event.schema_version,
-        payload: event.payload,
-    };
-    decider.evolve(decider.initial(), &history.into_iter().map(message).collect::<Vec<_>>())
 }
 
 /// One call for all streams. If it fails, one call a command finds the one that made it fail.
 fn decide_together(
     decider: &Decider,
-    commands: &[Command],
+    commands: &[Arc<Command>],
     ready: Vec<Ready>,
     now: Timestamp,
 ) -> Vec<StreamOutcome> {
-    let digest = decider.id().digest;
-    let wire: Vec<Turn> =
-        ready.iter().map(|ready| wire_turn(commands, &ready.state, &ready.turn.commands, now)).collect();
+    let turn = |ready: &Ready| wire_turn(commands, &ready.state.state, &ready.turn.commands, now);
+    let wire: Vec<Turn> = ready.iter().map(turn).collect();
     match decider.decide(&wire) {
         Ok(decided) => ready
             .into_iter()
             .zip(decided)
-            .map(|(Ready { turn, version, .. }, decided)| StreamOutcome {
-                turn,
-                version,
-                digest,
-                outcomes: decided.outcomes.into_iter().map(Ok).collect(),
+            .map(|(Ready { turn, state }, decided)| {
+                let outcomes = decided.outcomes.into_iter().map(Ok).collect();
+                outcome(decider, turn, state, decided.state, outcomes)
             })
             .collect(),
         Err(fault) => {
@@ -118,26 +80,37 @@ fn decide_together(
 
 fn decide_singly(
     decider: &Decider,
-    commands: &[Command],
-    ready: Ready,
+    commands: &[Arc<Command>],
+    Ready { turn, state }: Ready,
     now: Timestamp,
     until: Instant,
 ) -> StreamOutcome {
-    let Ready { turn, version, mut state } = ready;
+    let mut after = state.state.clone();
     let mut outcomes = Vec::with_capacity(turn.commands.len());
     for index in &turn.commands {
         outcomes.push(if Instant::now() < until {
-            decide_one(decider, commands, &mut state, *index, now)
+            decide_one(decider, commands, &mut after, *index, now)
         } else {
             Err(CommandError::Unavailable("a failing component used up the batch's time".to_owned()))
         });
     }
-    StreamOutcome { turn, version, digest: decider.id().digest, outcomes }
+    outcome(decider, turn, state, after, outcomes)
+}
+
+fn outcome(
+    decider: &Decider,
+    turn: StreamTurn,
+    before: StreamState,
+    state: Vec<u8>,
+    outcomes: Vec<Result<Outcome, CommandError>>,
+) -> StreamOutcome {
+    let state = StreamState { state, digest: decider.id().digest, ..before };
+    StreamOutcome { turn, state, state_version: decider.state_version(), outcomes }
 }
 
 fn decide_one(
     decider: &Decider,
-    commands: &[Command],
+    commands: &[Arc<Command>],
     state: &mut Vec<u8>,
     index: usize,
     now: Timestamp,
@@ -149,7 +122,7 @@ fn decide_one(
     decided.outcomes.into_iter().next().ok_or(CommandError::Stopping)
 }
 
-fn wire_turn(commands: &[Command], state: &[u8], indexes: &[usize], now: Timestamp) -> Turn {
+fn wire_turn(commands: &[Arc<Command>], state: &[u8], indexes: &[usize], now: Timestamp) -> Turn {
     let wire = |index: &usize| {
         let command = &commands[*index];
         runtime::Command {
@@ -165,9 +138,4 @@ fn wire_turn(commands: &[Command], state: &[u8], indexes: &[usize], now: Timesta
         }
     };
     Turn { state: state.to_vec(), commands: indexes.iter().map(wire).collect() }
-}
-
-fn failed(turn: StreamTurn, version: u64, digest: Digest, error: &CommandError) -> StreamOutcome {
-    let outcomes = turn.commands.iter().map(|_| Err(error.clone())).collect();
-    StreamOutcome { turn, version, digest, outcomes }
 }

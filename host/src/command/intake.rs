@@ -5,25 +5,25 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
-use super::writer::{Writer, queued};
+use super::queued::Queued;
+use super::writer::{Writer, WriterSettings};
 use super::{Answer, Command, CommandError, Deciders};
 use crate::clock::Clock;
 use crate::event_store::EventStore;
 use crate::parts::Parts;
 
-/// How much may wait and how much is committed at once.
-#[derive(Debug, Clone, Copy)]
+/// How much may wait, and how it is written.
+#[derive(Debug, Clone)]
 pub struct IntakeSettings {
     /// Commands that may wait in each partition's queue.
     pub queue_length: usize,
-    /// Commands that are decided and committed together at the most.
-    pub batch_size: usize,
+    pub writer: WriterSettings,
 }
 
 /// Takes commands. Cheap to clone.
 #[derive(Clone)]
 pub struct CommandIntake {
-    queues: Arc<[mpsc::Sender<queued::Queued>]>,
+    queues: Arc<[mpsc::Sender<Queued>]>,
     store: EventStore,
     deciders: Arc<Deciders>,
 }
@@ -35,19 +35,19 @@ impl CommandIntake {
         store: &EventStore,
         deciders: Deciders,
         clock: &Clock,
-        settings: IntakeSettings,
+        settings: &IntakeSettings,
         parts: &mut Parts,
     ) -> Self {
         let deciders = Arc::new(deciders);
         let queues = (0..store.partition_count()).map(|partition| {
             let (sender, receiver) = mpsc::channel(settings.queue_length);
-            let writer = Writer::new(
+            let writer = Writer {
                 partition,
-                store.clone(),
-                Arc::clone(&deciders),
-                clock.clone(),
-                settings.batch_size,
-            );
+                store: store.clone(),
+                deciders: Arc::clone(&deciders),
+                clock: clock.clone(),
+                settings: settings.writer.clone(),
+            };
             parts.spawn("partition writer", writer.run(receiver));
             sender
         });
@@ -58,7 +58,7 @@ impl CommandIntake {
     pub async fn submit(&self, command: Command) -> Result<Answer, CommandError> {
         let queue = self.queue_of(&command)?;
         let (answer, answered) = oneshot::channel();
-        queue.try_send(queued::Queued { command, answer }).map_err(|error| match error {
+        queue.try_send(Queued::new(command, answer)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => CommandError::Stopping,
         })?;
@@ -70,12 +70,11 @@ impl CommandIntake {
     pub async fn submit_in_turn(&self, command: Command) -> Result<Answer, CommandError> {
         let queue = self.queue_of(&command)?;
         let (answer, answered) = oneshot::channel();
-        let queued = queued::Queued { command, answer };
-        queue.send(queued).await.map_err(|_| CommandError::Stopping)?;
+        queue.send(Queued::new(command, answer)).await.map_err(|_| CommandError::Stopping)?;
         answered.await.unwrap_or(Err(CommandError::Stopping))
     }
 
-    fn queue_of(&self, command: &Command) -> Result<&mpsc::Sender<queued::Queued>, CommandError> {
+    fn queue_of(&self, command: &Command) -> Result<&mpsc::Sender<Queued>, CommandError> {
         if !self.deciders.contains_key(&command.aggregate) {
             let known = self.deciders.keys().cloned().collect::<Vec<_>>().join(", ");
             let aggregate = command.aggregate.clone();

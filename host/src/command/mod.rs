@@ -1,14 +1,21 @@
 //! Commands in, answers out: routed to the account's partition, decided by a component, committed, answered.
 //!
-//! An answer is given only after the commit. A repeat of an idempotency key gets the stored answer without being
-//! decided again. Nothing here knows what a command means.
+//! One writer a partition, under a lease: while one batch is being committed the next is decided on the state that it
+//! will leave. An answer is given only after the commit. A repeat of an idempotency key gets the stored answer without
+//! being decided again. Nothing here knows what a command means.
 
+mod batch;
 mod decide;
 mod intake;
+mod leader;
+mod load;
 mod plan;
+mod queued;
+mod state;
 mod writer;
 
 pub use intake::{CommandIntake, IntakeSettings};
+pub use writer::WriterSettings;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -105,6 +112,10 @@ pub enum CommandError {
     KeyReused { key: String },
     #[error("the partition's queue is full; send the command again in a moment, with the same key")]
     Overloaded,
+    #[error(
+        "partition {partition} is written by {owner}; send the command there, or again in a moment with the same key"
+    )]
+    NotTheWriter { partition: u32, owner: String },
     #[error("{0}; the command had no effect")]
     Component(String),
     #[error("the database cannot hold the command or what it came to ({0}); the command had no effect")]
@@ -119,7 +130,7 @@ impl CommandError {
     /// Whether the same command can succeed later without anybody mending anything.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Overloaded | Self::Unavailable(_) | Self::Stopping)
+        matches!(self, Self::Overloaded | Self::NotTheWriter { .. } | Self::Unavailable(_) | Self::Stopping)
     }
 }
 

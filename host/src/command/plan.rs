@@ -1,117 +1,87 @@
-//! Plans a batch, purely: which commands are repeats, which are to be decided, and what to append for them.
+//! Sorts out commands that came together, purely: which were answered before, which live elsewhere, and which are to
+//! be decided, stream by stream.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use clearfold_kernel::Timestamp;
-
+use super::queued::Queued;
 use super::{Answer, Command, CommandError};
-use crate::digest::Digest;
-use crate::event_store::{Answered, Append, InboxEntry, NewEvent, StreamAppend, StreamHead};
-use crate::runtime::{Message, Outcome};
+use crate::event_store::{Answered, StreamHead};
 
-/// What becomes of one command before it is decided.
-#[derive(Debug, Clone)]
-pub(super) enum Place {
-    /// Answered now.
-    Answered(Result<Answer, CommandError>),
-    /// The same as an earlier command of the batch, and answered like it.
-    Like(usize),
-    /// To be decided.
-    Decide,
-}
+/// The answer of a command, by its index.
+pub(super) type Known = (usize, Result<Answer, CommandError>);
 
-/// A batch of commands, sorted out.
-pub(super) struct Plan {
-    /// One for each command.
-    pub places: Vec<Place>,
-    /// The commands to be decided, by stream; the streams in the order in which they came.
-    pub turns: Vec<StreamTurn>,
-}
-
-/// The commands of one stream, as indexes into the batch.
+/// The commands of one stream, as indexes into the chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StreamTurn {
     pub stream: String,
     pub aggregate: String,
-    /// The first command that named the stream.
-    pub first: usize,
+    /// The account of the first of them.
+    pub routing_key: String,
+    /// At least one, in the order in which they came.
     pub commands: Vec<usize>,
 }
 
-/// What a stream's commands came to.
-pub(super) struct StreamOutcome {
-    pub turn: StreamTurn,
-    pub version: u64,
-    pub digest: Digest,
-    /// One for each command of the turn.
-    pub outcomes: Vec<Result<Outcome, CommandError>>,
+/// Takes out the commands whose key is on its way already: they hear what comes of it when it is committed.
+pub(super) fn take_repeats(chunk: &mut Vec<Queued>, is_on_its_way: impl Fn(&str) -> bool) -> Vec<Queued> {
+    let mut seen = BTreeSet::new();
+    let repeats = chunk.extract_if(.., |queued| {
+        let key = &queued.command.idempotency_key;
+        is_on_its_way(key) || !seen.insert(key.clone())
+    });
+    repeats.collect()
 }
 
-impl Plan {
-    pub(super) fn new(commands: &[Command], answered: Vec<Answered>) -> Self {
-        let answered: BTreeMap<String, Answered> =
-            answered.into_iter().map(|entry| (entry.idempotency_key.clone(), entry)).collect();
-        let mut first_with_key: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut plan = Self { places: Vec::with_capacity(commands.len()), turns: Vec::new() };
-        for (index, command) in commands.iter().enumerate() {
-            let first = *first_with_key.entry(&command.idempotency_key).or_insert(index);
-            let place = if let Some(known) = answered.get(&command.idempotency_key) {
-                Place::Answered(repeated(command, known))
-            } else if first == index {
-                plan.add(index, command);
-                Place::Decide
-            } else if commands[first].body_digest() == command.body_digest() {
-                Place::Like(first)
-            } else {
-                Place::Answered(Err(CommandError::KeyReused { key: command.idempotency_key.clone() }))
-            };
-            plan.places.push(place);
+/// The answers that are known, and the turns of the other commands; the streams in the order in which they came. Each
+/// key stands once.
+pub(super) fn sort_out(commands: &[Arc<Command>], answered: Vec<Answered>) -> (Vec<Known>, Vec<StreamTurn>) {
+    let answered: BTreeMap<String, Answered> =
+        answered.into_iter().map(|entry| (entry.idempotency_key.clone(), entry)).collect();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut known, mut turns) = (Vec::new(), Vec::<StreamTurn>::new());
+    for (index, command) in commands.iter().enumerate() {
+        if let Some(answered) = answered.get(&command.idempotency_key) {
+            known.push((index, repeated(command, answered)));
+            continue;
         }
-        plan
-    }
-
-    fn add(&mut self, index: usize, command: &Command) {
         let stream = command.stream();
-        match self.turns.iter_mut().find(|turn| turn.stream == stream) {
-            Some(turn) => turn.commands.push(index),
-            None => self.turns.push(StreamTurn {
-                stream,
-                aggregate: command.aggregate.clone(),
-                first: index,
-                commands: vec![index],
-            }),
+        let place = *places.entry(stream.clone()).or_insert(turns.len());
+        if place == turns.len() {
+            let (aggregate, routing_key) = (command.aggregate.clone(), command.routing_key.clone());
+            turns.push(StreamTurn { stream, aggregate, routing_key, commands: Vec::new() });
         }
+        turns[place].commands.push(index);
     }
+    (known, turns)
 }
 
-/// Takes out the commands for streams that live elsewhere: in another partition, or under another account.
+/// Takes out the commands for streams that live elsewhere: in another partition, or under another account. A new
+/// stream belongs to the account that opens it.
 pub(super) fn take_foreign(
-    commands: &[Command],
+    commands: &[Arc<Command>],
     turns: &mut Vec<StreamTurn>,
     heads: &BTreeMap<String, StreamHead>,
     partition: u32,
-) -> BTreeMap<usize, Result<Answer, CommandError>> {
-    let mut answers = BTreeMap::new();
+) -> Vec<Known> {
+    let mut known = Vec::new();
     for turn in turns.iter_mut() {
         let head = heads.get(&turn.stream);
-        turn.commands.retain(|index| {
-            let given = &commands[*index].routing_key;
-            // A new stream belongs to the account that opens it.
-            let owner = head.map_or(&commands[turn.first].routing_key, |head| &head.routing_key);
-            let at_home = owner == given && head.is_none_or(|head| head.partition == partition);
-            if !at_home {
-                let (stream, owner) = (turn.stream.clone(), owner.clone());
-                let error = CommandError::AccountMismatch { stream, owner, given: given.clone() };
-                answers.insert(*index, Err(error));
-            }
-            at_home
-        });
+        let owner = head.map_or(&turn.routing_key, |head| &head.routing_key);
+        let is_here = head.is_none_or(|head| head.partition == partition);
+        let foreign =
+            turn.commands.extract_if(.., |index| !is_here || commands[*index].routing_key != *owner);
+        known.extend(foreign.map(|index| {
+            let (stream, owner, given) =
+                (turn.stream.clone(), owner.clone(), commands[index].routing_key.clone());
+            (index, Err(CommandError::AccountMismatch { stream, owner, given }))
+        }));
     }
     turns.retain(|turn| !turn.commands.is_empty());
-    answers
+    known
 }
 
-fn repeated(command: &Command, known: &Answered) -> Result<Answer, CommandError> {
+/// What a command hears that was answered before.
+pub(super) fn repeated(command: &Command, known: &Answered) -> Result<Answer, CommandError> {
     if known.body_digest != command.body_digest() {
         return Err(CommandError::KeyReused { key: command.idempotency_key.clone() });
     }
@@ -119,87 +89,22 @@ fn repeated(command: &Command, known: &Answered) -> Result<Answer, CommandError>
         .map_err(|error| CommandError::Unavailable(format!("the stored answer cannot be read: {error}")))
 }
 
-/// What to append for the outcomes, and the answers that will be true once it is. A command that was not decided
-/// because a component failed leaves nothing behind, so it can be sent again when the component is mended.
-pub(super) fn settle(
-    commands: &[Command],
-    outcomes: Vec<StreamOutcome>,
-    now: Timestamp,
-) -> (Append, BTreeMap<usize, Result<Answer, CommandError>>) {
-    let mut append = Append::default();
-    let mut answers = BTreeMap::new();
-    for StreamOutcome { turn, version, digest, outcomes } in outcomes {
-        let mut events: Vec<NewEvent> = Vec::new();
-        for (index, outcome) in turn.commands.iter().zip(outcomes) {
-            let command = &commands[*index];
-            let answer = outcome.map(|outcome| match outcome {
-                Outcome::Accepted(messages) => {
-                    let kinds = messages.iter().map(|message| message.type_.clone()).collect();
-                    events
-                        .extend(messages.into_iter().map(|message| new_event(command, message, digest, now)));
-                    let stream_version = version.saturating_add(events.len() as u64);
-                    Answer::Accepted { stream: turn.stream.clone(), stream_version, events: kinds }
-                }
-                Outcome::Rejected(rejection) => {
-                    Answer::Rejected { code: rejection.code, detail: rejection.detail }
-                }
-            });
-            if let Ok(answer) = &answer {
-                append.inbox.push(inbox_entry(command, answer));
-            }
-            answers.insert(*index, answer);
-        }
-        if !events.is_empty() {
-            let routing_key = commands[turn.first].routing_key.clone();
-            append.streams.push(StreamAppend {
-                stream: turn.stream,
-                routing_key,
-                expected_version: version,
-                events,
-            });
-        }
-    }
-    (append, answers)
-}
-
-fn new_event(
-    command: &Command,
-    message: Message,
-    component_digest: Digest,
-    recorded_at: Timestamp,
-) -> NewEvent {
-    NewEvent {
-        kind: message.type_,
-        schema_version: message.schema_version,
-        payload: message.payload,
-        correlation_id: command.correlation_id(),
-        causation_id: command.correlation_id(),
-        actor: command.actor.clone(),
-        component_digest,
-        recorded_at,
-    }
-}
-
-fn inbox_entry(command: &Command, answer: &Answer) -> InboxEntry {
-    InboxEntry {
-        idempotency_key: command.idempotency_key.clone(),
-        body_digest: command.body_digest(),
-        // An enum of strings and numbers always has a JSON form.
-        answer: serde_json::to_value(answer).unwrap_or_default(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::runtime::Rejection;
+    use tokio::sync::oneshot;
 
-    fn command(key: &str, id: &str, payload: &str) -> Command {
+    use super::*;
+
+    fn command(key: &str, id: &str, payload: &str) -> Arc<Command> {
+        Arc::new(of_account("0xaa", key, id, payload))
+    }
+
+    fn of_account(account: &str, key: &str, id: &str, payload: &str) -> Command {
         Command {
             idempotency_key: key.into(),
             aggregate: "authorization".into(),
             id: id.into(),
-            routing_key: "0xaa".into(),
+            routing_key: account.into(),
             kind: "RecordSwipe".into(),
             schema_version: 1,
             payload: payload.into(),
@@ -207,82 +112,68 @@ mod tests {
         }
     }
 
-    fn accepted(kind: &str) -> Result<Outcome, CommandError> {
-        Ok(Outcome::Accepted(vec![Message { type_: kind.into(), schema_version: 1, payload: vec![] }]))
-    }
-
-    fn outcome(plan: &Plan, outcomes: Vec<Result<Outcome, CommandError>>) -> StreamOutcome {
-        StreamOutcome { turn: plan.turns[0].clone(), version: 3, digest: Digest([7; 32]), outcomes }
-    }
-
     #[test]
     fn commands_of_a_stream_share_a_turn_in_their_order() {
         let commands = [command("1", "a", ""), command("2", "b", ""), command("3", "a", "")];
-        let plan = Plan::new(&commands, Vec::new());
-        let turns: Vec<_> = plan.turns.iter().map(|turn| (turn.stream.as_str(), &turn.commands)).collect();
+        let (known, turns) = sort_out(&commands, Vec::new());
+        let turns: Vec<_> = turns.iter().map(|turn| (turn.stream.as_str(), &turn.commands)).collect();
+        assert!(known.is_empty());
         assert_eq!(turns, [("authorization-a", &vec![0, 2]), ("authorization-b", &vec![1])]);
     }
 
     #[test]
     fn a_repeat_gets_the_stored_answer_and_is_not_decided() {
-        let sent = command("1", "a", "x");
         let answer = Answer::Rejected { code: "no".into(), detail: "never".into() };
-        let InboxEntry { idempotency_key, body_digest, answer: stored } = inbox_entry(&sent, &answer);
-        let stored = Answered { idempotency_key, body_digest: body_digest.to_vec(), answer: stored };
-        let plan = Plan::new(&[sent, command("1", "a", "y")], vec![stored]);
-        assert!(matches!(&plan.places[0], Place::Answered(Ok(repeat)) if *repeat == answer));
-        assert!(matches!(&plan.places[1], Place::Answered(Err(CommandError::KeyReused { .. }))));
-        assert_eq!(plan.turns, []);
+        let sent = command("1", "a", "x");
+        let stored = Answered {
+            idempotency_key: "1".into(),
+            body_digest: sent.body_digest().to_vec(),
+            answer: serde_json::to_value(&answer).unwrap(),
+        };
+        let (known, turns) = sort_out(&[sent], vec![stored.clone()]);
+        assert!(matches!(&known[..], [(0, Ok(repeat))] if *repeat == answer));
+        let (known, _) = sort_out(&[command("1", "a", "y")], vec![stored]);
+        assert!(matches!(&known[..], [(0, Err(CommandError::KeyReused { .. }))]));
+        assert_eq!(turns, []);
     }
 
     #[test]
-    fn a_repeat_within_the_batch_follows_the_first() {
-        let commands = [command("1", "a", "x"), command("1", "a", "x"), command("1", "a", "y")];
-        let plan = Plan::new(&commands, Vec::new());
-        assert!(matches!(plan.places[0], Place::Decide));
-        assert!(matches!(plan.places[1], Place::Like(0)));
-        assert!(matches!(plan.places[2], Place::Answered(Err(CommandError::KeyReused { .. }))));
-    }
-
-    #[test]
-    fn versions_count_on_from_the_stream_and_only_answers_are_kept() {
-        let commands = [command("1", "a", ""), command("2", "a", ""), command("3", "a", "")];
-        let plan = Plan::new(&commands, Vec::new());
-        let rejection = Rejection { code: "no".into(), detail: "never".into() };
-        let outcomes = vec![
-            accepted("One"),
-            Ok(Outcome::Rejected(rejection)),
-            Err(CommandError::Component("trap".into())),
-        ];
-        let now = Timestamp::from_s(1).unwrap();
-        let (append, answers) = settle(&commands, vec![outcome(&plan, outcomes)], now);
-        assert!(matches!(answers[&0], Ok(Answer::Accepted { stream_version: 4, .. })));
-        assert!(matches!(answers[&1], Ok(Answer::Rejected { .. })));
-        assert!(matches!(answers[&2], Err(CommandError::Component(_))));
-        assert_eq!((append.streams[0].expected_version, append.streams[0].events.len()), (3, 1));
-        let keys: Vec<_> = append.inbox.iter().map(|entry| entry.idempotency_key.as_str()).collect();
-        assert_eq!(keys, ["1", "2"]);
+    fn a_key_that_is_on_its_way_waits_for_what_comes_of_it() {
+        let queued = |key: &str| {
+            let (sender, _receiver) = oneshot::channel();
+            Queued::new(of_account("0xaa", key, "a", ""), sender)
+        };
+        let mut chunk = vec![queued("1"), queued("2"), queued("1"), queued("3")];
+        let repeats = take_repeats(&mut chunk, |key| key == "3");
+        let keys = |queued: &[Queued]| -> Vec<String> {
+            queued.iter().map(|queued| queued.command.idempotency_key.clone()).collect()
+        };
+        assert_eq!(
+            (keys(&chunk), keys(&repeats)),
+            (vec!["1".into(), "2".into()], vec!["1".into(), "3".into()])
+        );
     }
 
     #[test]
     fn a_stream_that_lives_elsewhere_is_not_decided_here() {
-        let other = |key: &str, id: &str| Command { routing_key: "0xbb".into(), ..command(key, id, "") };
+        let other = |key: &str, id: &str| Arc::new(of_account("0xbb", key, id, ""));
         let commands = [command("1", "a", ""), other("2", "a"), command("3", "b", ""), other("4", "c")];
         let head = |partition, key: &str| StreamHead { partition, routing_key: key.into(), version: 1 };
         let heads = BTreeMap::from([
             ("authorization-a".to_owned(), head(1, "0xaa")),
             ("authorization-b".to_owned(), head(2, "0xaa")),
         ]);
-        let mut turns = Plan::new(&commands, Vec::new()).turns;
-        let answers = take_foreign(&commands, &mut turns, &heads, 1);
-        assert_eq!(answers.keys().copied().collect::<Vec<_>>(), [1, 2]);
-        assert!(answers.values().all(|answer| matches!(answer, Err(CommandError::AccountMismatch { .. }))));
+        let (_, mut turns) = sort_out(&commands, Vec::new());
+        let known = take_foreign(&commands, &mut turns, &heads, 1);
+        let indexes: Vec<usize> = known.iter().map(|(index, _)| *index).collect();
+        assert_eq!(indexes, [1, 2]);
+        assert!(known.iter().all(|(_, answer)| matches!(answer, Err(CommandError::AccountMismatch { .. }))));
         assert_eq!(turns.iter().flat_map(|turn| turn.commands.clone()).collect::<Vec<_>>(), [0, 3]);
     }
 
     #[test]
     fn different_commands_never_have_the_same_digest() {
-        let shifted = Command { id: "ax".into(), payload: vec![], ..command("1", "a", "x") };
+        let shifted = Command { id: "ax".into(), payload: vec![], ..of_account("0xaa", "1", "a", "x") };
         assert_ne!(shifted.body_digest(), command("1", "a", "x").body_digest());
     }
 }

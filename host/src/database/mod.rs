@@ -6,7 +6,8 @@ mod convert;
 mod schema;
 
 pub use schema::{
-    MigrateReport, SchemaError, SchemaState, Store, check_schema, connect, connect_to_migrate, migrate,
+    MigrateReport, SchemaError, SchemaState, Store, check_schema, connect, connect_to_migrate,
+    connect_to_read_all, migrate,
 };
 
 pub(crate) use convert::{database_time, partition_key, signed, timestamp, unsigned};

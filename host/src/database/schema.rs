@@ -92,6 +92,11 @@ pub async fn connect_to_migrate(store: Store, url: &str) -> Result<PgPool, Schem
     pool(store, options(store, url)?, 1).await
 }
 
+/// Connects for reading a whole store, which may take its time.
+pub async fn connect_to_read_all(store: Store, url: &str, connections: u32) -> Result<PgPool, SchemaError> {
+    pool(store, options(store, url)?, connections).await
+}
+
 fn options(store: Store, url: &str) -> Result<PgConnectOptions, SchemaError> {
     let invalid = |why: String| SchemaError::Url { store, why };
     if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {

@@ -1,228 +1,268 @@
-//! The one append path: events, streams' versions, inbox and head in one transaction, or nothing.
+//! The one append path: events, streams' versions, commands and answers in one statement, or nothing.
 
+use clearfold_kernel::Timestamp;
 use serde_json::Value;
-use sqlx::{Postgres, Transaction};
+use sqlx::PgConnection;
 
-use super::{EventStore, NewEvent, StoreError, event_id};
-use crate::database::{database_time, partition_key, signed, unsigned};
+use super::lease::interval;
+use super::{EventStore, Head, Lease, StoreError, StoredEvent};
+use crate::database::{database_time, partition_key, signed};
+use crate::digest::Digest;
 
 /// What one transaction adds to a partition.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Append {
     /// Each stream once.
-    pub streams: Vec<StreamAppend>,
-    pub inbox: Vec<InboxEntry>,
+    pub streams: Vec<StreamMove>,
+    /// In order, with their places in the partition.
+    pub events: Vec<StoredEvent>,
+    /// In the order in which they were decided.
+    pub commands: Vec<RecordedCommand>,
+    pub snapshots: Vec<Snapshot>,
 }
 
-/// What is added to one stream.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StreamAppend {
+/// A stream from one version to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamMove {
     pub stream: String,
     pub routing_key: String,
-    /// The version that the decision was made on; 0 for a new stream.
-    pub expected_version: u64,
-    /// At least one.
-    pub events: Vec<NewEvent>,
+    /// The version that was decided on; 0 for a new stream.
+    pub from: u64,
+    pub to: u64,
 }
 
-/// A command's answer, kept for its repeats.
+/// A command that was decided, its answer for its repeats, and what it takes to decide it again.
 #[derive(Debug, Clone, PartialEq)]
-pub struct InboxEntry {
+pub struct RecordedCommand {
     pub idempotency_key: String,
     pub body_digest: [u8; 32],
     pub answer: Value,
+    pub stream: String,
+    pub routing_key: String,
+    pub kind: String,
+    pub schema_version: u32,
+    pub payload: Vec<u8>,
+    pub actor: String,
+    pub component_digest: Digest,
+    /// The stream's version before it.
+    pub expected_version: u64,
+    pub came_of_it: CameOfIt,
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CameOfIt {
+    /// So many events.
+    Events(u32),
+    /// Nothing, and why.
+    Rejection { code: String, detail: String },
+}
+
+/// A stream's state, so that it need not be folded again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    pub stream: String,
+    pub version: u64,
+    /// Which code made it, and in which form.
+    pub component_digest: Digest,
+    pub state_version: u32,
+    pub state: Vec<u8>,
 }
 
 impl EventStore {
-    /// Appends to a partition whose head is at `expected_head`, and returns the new head.
+    /// Appends to a partition that ends at `head`, under a lease. Renews the lease.
     pub async fn append(
         &self,
-        partition: u32,
-        expected_head: u64,
+        connection: &mut PgConnection,
+        lease: &Lease,
+        head: &Head,
         append: &Append,
-        answered_at: clearfold_kernel::Timestamp,
-    ) -> Result<u64, StoreError> {
-        let columns = Columns::of(expected_head, append)?;
-        let mut transaction = self.pool.begin().await?;
-        let head = move_head(&mut transaction, partition, expected_head, columns.positions.len()).await?;
-        if !append.streams.is_empty() {
-            move_streams(&mut transaction, partition, &append.streams).await?;
-            columns.insert(&mut transaction, partition).await?;
-        }
-        insert_answers(&mut transaction, partition, &append.inbox, answered_at).await?;
-        transaction.commit().await?;
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let streams = Streams::of(&append.streams)?;
+        let events = Events::of(&append.events)?;
+        let commands = Commands::of(&append.commands)?;
+        let snapshots = Snapshots::of(&append.snapshots)?;
+        let appended = sqlx::query!(
+            "SELECT append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+                                 $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36,
+                                 $37, $38, $39, $40, $41, $42)",
+            partition_key(lease.partition)?,
+            &*lease.owner,
+            signed(lease.epoch)?,
+            interval(lease.duration),
+            signed(head.position)?,
+            &head.hash.0[..],
+            signed(head.sequence)?,
+            database_time(now)?,
+            &streams.names,
+            &streams.keys,
+            &streams.from,
+            &streams.to,
+            &events.streams,
+            &events.versions,
+            &events.kinds,
+            &events.schema_versions,
+            &events.payloads,
+            &events.ids,
+            &events.correlation_ids,
+            &events.causation_ids,
+            &events.actors,
+            &events.digests,
+            &events.hashes,
+            &commands.keys,
+            &commands.bodies,
+            &commands.answers,
+            &commands.streams,
+            &commands.routing_keys,
+            &commands.kinds,
+            &commands.schema_versions,
+            &commands.payloads,
+            &commands.actors,
+            &commands.digests,
+            &commands.versions,
+            &commands.event_counts,
+            &commands.rejections as &[Option<String>],
+            &commands.details as &[Option<String>],
+            &snapshots.streams,
+            &snapshots.versions,
+            &snapshots.digests,
+            &snapshots.state_versions,
+            &snapshots.states,
+        );
+        appended.execute(connection).await.map_err(|error| StoreError::of_append(lease.partition, error))?;
         self.appended.notify_one();
-        Ok(head)
+        Ok(())
     }
 }
 
-/// Moves the head from where the writer believes it to be. This also keeps every other writer out until the
-/// commit.
-async fn move_head(
-    transaction: &mut Transaction<'_, Postgres>,
-    partition: u32,
-    expected_head: u64,
-    count: usize,
-) -> Result<u64, StoreError> {
-    let moved = sqlx::query_scalar!(
-        "UPDATE partitions SET head_position = head_position + $3
-         WHERE partition = $1 AND head_position = $2
-         RETURNING head_position",
-        partition_key(partition)?,
-        signed(expected_head)?,
-        i64::try_from(count).unwrap_or(i64::MAX),
-    );
-    match moved.fetch_optional(&mut **transaction).await? {
-        Some(head) => Ok(unsigned(head)?),
-        None => Err(StoreError::Conflict { partition }),
-    }
-}
-
-/// Moves every stream from its expected version, opening the new ones.
-async fn move_streams(
-    transaction: &mut Transaction<'_, Postgres>,
-    partition: u32,
-    streams: &[StreamAppend],
-) -> Result<(), StoreError> {
-    let names: Vec<String> = streams.iter().map(|stream| stream.stream.clone()).collect();
-    let keys: Vec<String> = streams.iter().map(|stream| stream.routing_key.clone()).collect();
-    let expected: Vec<i64> =
-        streams.iter().map(|stream| signed(stream.expected_version)).collect::<Result<_, _>>()?;
-    let added: Vec<i64> =
-        streams.iter().map(|stream| i64::try_from(stream.events.len()).unwrap_or(i64::MAX)).collect();
-    let moved = sqlx::query_scalar!(
-        r#"WITH change AS (
-               SELECT * FROM UNNEST($2::text[], $3::text[], $4::bigint[], $5::bigint[])
-                          AS change(stream, routing_key, expected_version, added)
-           ), opened AS (
-               INSERT INTO streams (stream, partition, routing_key, version)
-               SELECT stream, $1, routing_key, added FROM change WHERE expected_version = 0
-               ON CONFLICT DO NOTHING
-               RETURNING 1
-           ), moved AS (
-               UPDATE streams SET version = expected_version + added FROM change
-               WHERE streams.stream = change.stream AND streams.partition = $1
-                 AND expected_version > 0 AND streams.version = expected_version
-               RETURNING 1
-           )
-           SELECT (SELECT count(*) FROM opened) + (SELECT count(*) FROM moved) AS "count!""#,
-        partition_key(partition)?,
-        &names,
-        &keys,
-        &expected,
-        &added,
-    );
-    let moved = moved.fetch_one(&mut **transaction).await?;
-    if unsigned(moved)? == streams.len() as u64 { Ok(()) } else { Err(StoreError::Conflict { partition }) }
-}
-
-async fn insert_answers(
-    transaction: &mut Transaction<'_, Postgres>,
-    partition: u32,
-    answers: &[InboxEntry],
-    answered_at: clearfold_kernel::Timestamp,
-) -> Result<(), StoreError> {
-    // In one order everywhere: two partitions that insert the same keys must not wait for each other.
-    let mut answers: Vec<&InboxEntry> = answers.iter().collect();
-    answers.sort_by(|one, other| one.idempotency_key.cmp(&other.idempotency_key));
-    let keys: Vec<String> = answers.iter().map(|entry| entry.idempotency_key.clone()).collect();
-    let digests: Vec<Vec<u8>> = answers.iter().map(|entry| entry.body_digest.to_vec()).collect();
-    let bodies: Vec<Value> = answers.iter().map(|entry| entry.answer.clone()).collect();
-    let inserted = sqlx::query!(
-        "INSERT INTO inbox (partition, idempotency_key, body_digest, answer, answered_at)
-         SELECT $1, key, digest, answer, $5
-         FROM UNNEST($2::text[], $3::bytea[], $4::jsonb[]) AS entry(key, digest, answer)
-         ON CONFLICT DO NOTHING",
-        partition_key(partition)?,
-        &keys,
-        &digests,
-        &bodies,
-        database_time(answered_at)?,
-    );
-    let inserted = inserted.execute(&mut **transaction).await?.rows_affected();
-    if inserted == answers.len() as u64 { Ok(()) } else { Err(StoreError::Conflict { partition }) }
-}
-
-/// The events of an append as arrays, one a column.
+/// The rows of an append as arrays, one a column.
 #[derive(Default)]
-struct Columns {
-    positions: Vec<i64>,
+struct Streams {
+    names: Vec<String>,
+    keys: Vec<String>,
+    from: Vec<i64>,
+    to: Vec<i64>,
+}
+
+impl Streams {
+    fn of(moves: &[StreamMove]) -> Result<Self, StoreError> {
+        let mut columns = Self::default();
+        for stream in moves {
+            columns.names.push(stream.stream.clone());
+            columns.keys.push(stream.routing_key.clone());
+            columns.from.push(signed(stream.from)?);
+            columns.to.push(signed(stream.to)?);
+        }
+        Ok(columns)
+    }
+}
+
+#[derive(Default)]
+struct Events {
     streams: Vec<String>,
     versions: Vec<i64>,
     kinds: Vec<String>,
     schema_versions: Vec<i32>,
     payloads: Vec<Vec<u8>>,
-    event_ids: Vec<uuid::Uuid>,
+    ids: Vec<uuid::Uuid>,
     correlation_ids: Vec<uuid::Uuid>,
     causation_ids: Vec<uuid::Uuid>,
     actors: Vec<String>,
     digests: Vec<Vec<u8>>,
-    recorded: Vec<time::OffsetDateTime>,
+    hashes: Vec<Vec<u8>>,
 }
 
-impl Columns {
-    fn of(expected_head: u64, append: &Append) -> Result<Self, StoreError> {
+impl Events {
+    fn of(events: &[StoredEvent]) -> Result<Self, StoreError> {
         let mut columns = Self::default();
-        let mut position = expected_head;
-        for stream in &append.streams {
-            let mut version = stream.expected_version;
-            for event in &stream.events {
-                position = position.saturating_add(1);
-                version = version.saturating_add(1);
-                columns.push(position, &stream.stream, version, event)?;
-            }
+        for event in events {
+            columns.streams.push(event.stream.clone());
+            columns.versions.push(signed(event.stream_version)?);
+            columns.kinds.push(event.kind.clone());
+            columns.schema_versions.push(schema_version(event.schema_version));
+            columns.payloads.push(event.payload.clone());
+            columns.ids.push(event.event_id);
+            columns.correlation_ids.push(event.correlation_id);
+            columns.causation_ids.push(event.causation_id);
+            columns.actors.push(event.actor.clone());
+            columns.digests.push(event.component_digest.0.to_vec());
+            columns.hashes.push(event.hash.0.to_vec());
         }
         Ok(columns)
     }
+}
 
-    fn push(
-        &mut self,
-        position: u64,
-        stream: &str,
-        version: u64,
-        event: &NewEvent,
-    ) -> Result<(), StoreError> {
-        self.positions.push(signed(position)?);
-        self.streams.push(stream.to_owned());
-        self.versions.push(signed(version)?);
-        self.kinds.push(event.kind.clone());
-        self.schema_versions.push(i32::try_from(event.schema_version).unwrap_or(i32::MAX));
-        self.payloads.push(event.payload.clone());
-        self.event_ids.push(event_id(stream, version));
-        self.correlation_ids.push(event.correlation_id);
-        self.causation_ids.push(event.causation_id);
-        self.actors.push(event.actor.clone());
-        self.digests.push(event.component_digest.0.to_vec());
-        self.recorded.push(database_time(event.recorded_at)?);
-        Ok(())
-    }
+#[derive(Default)]
+struct Commands {
+    keys: Vec<String>,
+    bodies: Vec<Vec<u8>>,
+    answers: Vec<Value>,
+    streams: Vec<String>,
+    routing_keys: Vec<String>,
+    kinds: Vec<String>,
+    schema_versions: Vec<i32>,
+    payloads: Vec<Vec<u8>>,
+    actors: Vec<String>,
+    digests: Vec<Vec<u8>>,
+    versions: Vec<i64>,
+    event_counts: Vec<i32>,
+    rejections: Vec<Option<String>>,
+    details: Vec<Option<String>>,
+}
 
-    async fn insert(
-        &self,
-        transaction: &mut Transaction<'_, Postgres>,
-        partition: u32,
-    ) -> Result<(), StoreError> {
-        let inserted = sqlx::query!(
-            "INSERT INTO events (partition, position, stream, stream_version, type, schema_version, payload,
-                                 event_id, correlation_id, causation_id, actor, component_digest, recorded_at)
-             SELECT $1, * FROM UNNEST($2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::integer[], $7::bytea[],
-                                      $8::uuid[], $9::uuid[], $10::uuid[], $11::text[], $12::bytea[],
-                                      $13::timestamptz[])",
-            partition_key(partition)?,
-            &self.positions,
-            &self.streams,
-            &self.versions,
-            &self.kinds,
-            &self.schema_versions,
-            &self.payloads,
-            &self.event_ids,
-            &self.correlation_ids,
-            &self.causation_ids,
-            &self.actors,
-            &self.digests,
-            &self.recorded,
-        );
-        inserted.execute(&mut **transaction).await?;
-        Ok(())
+impl Commands {
+    fn of(commands: &[RecordedCommand]) -> Result<Self, StoreError> {
+        let mut columns = Self::default();
+        for command in commands {
+            columns.keys.push(command.idempotency_key.clone());
+            columns.bodies.push(command.body_digest.to_vec());
+            columns.answers.push(command.answer.clone());
+            columns.streams.push(command.stream.clone());
+            columns.routing_keys.push(command.routing_key.clone());
+            columns.kinds.push(command.kind.clone());
+            columns.schema_versions.push(schema_version(command.schema_version));
+            columns.payloads.push(command.payload.clone());
+            columns.actors.push(command.actor.clone());
+            columns.digests.push(command.component_digest.0.to_vec());
+            columns.versions.push(signed(command.expected_version)?);
+            let (count, rejection) = match &command.came_of_it {
+                CameOfIt::Events(count) => (*count, None),
+                CameOfIt::Rejection { code, detail } => (0, Some((code.clone(), detail.clone()))),
+            };
+            columns.event_counts.push(i32::try_from(count).unwrap_or(i32::MAX));
+            let (code, detail) = rejection.unzip();
+            columns.rejections.push(code);
+            columns.details.push(detail);
+        }
+        Ok(columns)
     }
+}
+
+#[derive(Default)]
+struct Snapshots {
+    streams: Vec<String>,
+    versions: Vec<i64>,
+    digests: Vec<Vec<u8>>,
+    state_versions: Vec<i32>,
+    states: Vec<Vec<u8>>,
+}
+
+impl Snapshots {
+    fn of(snapshots: &[Snapshot]) -> Result<Self, StoreError> {
+        let mut columns = Self::default();
+        for snapshot in snapshots {
+            columns.streams.push(snapshot.stream.clone());
+            columns.versions.push(signed(snapshot.version)?);
+            columns.digests.push(snapshot.component_digest.0.to_vec());
+            columns.state_versions.push(schema_version(snapshot.state_version));
+            columns.states.push(snapshot.state.clone());
+        }
+        Ok(columns)
+    }
+}
+
+/// The runtime lets in none that does not fit.
+fn schema_version(version: u32) -> i32 {
+    i32::try_from(version).unwrap_or(i32::MAX)
 }

@@ -1,29 +1,14 @@
-//! Events, before and after they are in the log.
+//! Events as they stand in the log.
 
 use clearfold_kernel::Timestamp;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::EventHash;
 use crate::database::{DatabaseError, timestamp, unsigned};
 use crate::digest::Digest;
 
-/// An event that was decided and is to be appended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewEvent {
-    pub kind: String,
-    pub schema_version: u32,
-    pub payload: Vec<u8>,
-    pub correlation_id: Uuid,
-    /// The command that caused it.
-    pub causation_id: Uuid,
-    /// Who sent the command.
-    pub actor: String,
-    /// Which code decided.
-    pub component_digest: Digest,
-    pub recorded_at: Timestamp,
-}
-
-/// An event in the log.
+/// An event in the log, or on its way there with its place decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
     pub partition: u32,
@@ -35,10 +20,15 @@ pub struct StoredEvent {
     pub payload: Vec<u8>,
     pub event_id: Uuid,
     pub correlation_id: Uuid,
+    /// The command that caused it.
     pub causation_id: Uuid,
+    /// Who sent the command.
     pub actor: String,
+    /// Which code decided.
     pub component_digest: Digest,
     pub recorded_at: Timestamp,
+    /// Covers this event and all before it in its partition.
+    pub hash: EventHash,
 }
 
 /// A row of `events`.
@@ -56,17 +46,15 @@ pub(super) struct EventRow {
     pub actor: String,
     pub component_digest: Vec<u8>,
     pub recorded_at: OffsetDateTime,
+    pub hash: Vec<u8>,
 }
 
 impl TryFrom<EventRow> for StoredEvent {
     type Error = DatabaseError;
 
     fn try_from(row: EventRow) -> Result<Self, DatabaseError> {
-        let digest = row.component_digest.as_slice().try_into();
-        let digest =
-            digest.map_err(|_| DatabaseError::Corrupt("a component digest without 32 bytes".to_owned()))?;
         Ok(Self {
-            partition: unsigned(row.partition.into())?.try_into().unwrap_or(u32::MAX),
+            partition: row.partition.unsigned_abs(),
             position: unsigned(row.position)?,
             stream: row.stream,
             stream_version: unsigned(row.stream_version)?,
@@ -77,8 +65,14 @@ impl TryFrom<EventRow> for StoredEvent {
             correlation_id: row.correlation_id,
             causation_id: row.causation_id,
             actor: row.actor,
-            component_digest: Digest(digest),
+            component_digest: Digest(hash_of("component digest", &row.component_digest)?),
             recorded_at: timestamp(row.recorded_at)?,
+            hash: EventHash(hash_of("hash", &row.hash)?),
         })
     }
+}
+
+/// The 32 bytes of a hash.
+pub(super) fn hash_of(what: &str, bytes: &[u8]) -> Result<[u8; 32], DatabaseError> {
+    bytes.try_into().map_err(|_| DatabaseError::Corrupt(format!("a {what} without 32 bytes")))
 }

@@ -1,8 +1,9 @@
-//! The inbox, read: what was answered before.
+//! The inbox: what was answered before, and for how long that is kept.
 
 use serde_json::Value;
 
 use super::{EventStore, StoreError};
+use crate::database::database_time;
 
 /// A stored answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +11,19 @@ pub struct Answered {
     pub idempotency_key: String,
     pub body_digest: Vec<u8>,
     pub answer: Value,
+}
+
+/// How long answers are kept for repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    pub days: u16,
+}
+
+impl Retention {
+    /// Answers go in whole periods, a few to each retention: every key is looked up in all of them.
+    fn period_days(self) -> u16 {
+        self.days.div_ceil(4).max(1)
+    }
 }
 
 impl EventStore {
@@ -21,5 +35,17 @@ impl EventStore {
             keys,
         );
         Ok(answered.fetch_all(&self.pool).await?)
+    }
+
+    /// Drops the periods that are over, and begins the next one when it is time.
+    pub async fn keep_inbox(
+        &self,
+        now: clearfold_kernel::Timestamp,
+        retention: Retention,
+    ) -> Result<(), StoreError> {
+        let today = database_time(now)?.date();
+        let (days, period) = (i32::from(retention.days), i32::from(retention.period_days()));
+        sqlx::query!("SELECT keep_inbox($1, $2, $3)", today, days, period).execute(&self.pool).await?;
+        Ok(())
     }
 }

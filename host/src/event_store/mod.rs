@@ -1,19 +1,26 @@
-//! The log: appends with an expected version, reads in order, and the inbox that is written with it.
+//! The log: appends under a lease and with an expected version, reads in order, and what is written with it: the
+//! commands, their answers for repeats, and states.
 //!
-//! There is one append path, and it checks every version that it builds on. Payloads are bytes here. This
-//! module never decides anything and never calls a component.
+//! There is one append path, and it checks the lease and every version that it builds on. Payloads are bytes here.
+//! This module never decides anything and never calls a component.
 
 mod append;
+mod chain;
 mod event;
 mod identity;
 mod inbox;
+mod lease;
 mod read;
+mod recorded;
 
-pub use append::{Append, InboxEntry, StreamAppend};
-pub use event::{NewEvent, StoredEvent};
+pub use append::{Append, CameOfIt, RecordedCommand, Snapshot, StreamMove};
+pub use chain::EventHash;
+pub use event::StoredEvent;
 pub use identity::{command_id, event_id};
-pub use inbox::Answered;
+pub use inbox::{Answered, Retention};
+pub use lease::{Head, Lease, Taken};
 pub use read::StreamHead;
+pub use recorded::{DecidedBefore, KeptComponent};
 
 use std::sync::Arc;
 
@@ -33,9 +40,12 @@ pub struct EventStore {
 /// Why the store did not do what was asked. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another writer moved a stream or the partition's head first.
-    #[error("another writer appended to partition {partition} first")]
-    Conflict { partition: u32 },
+    /// The partition, a stream or a key of the inbox is not as the writer believes it to be.
+    #[error("partition {partition} is not where its writer believed it to be ({why})")]
+    Conflict { partition: u32, why: String },
+    /// The writer may not append any more.
+    #[error("the lease of partition {partition} is lost ({why})")]
+    LeaseLost { partition: u32, why: String },
     #[error(transparent)]
     Database(#[from] DatabaseError),
 }
@@ -47,6 +57,17 @@ impl From<sqlx::Error> for StoreError {
 }
 
 impl StoreError {
+    /// What an append was answered. The codes are those of `append_batch`; what is there already is a conflict.
+    fn of_append(partition: u32, error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        let why = || error.as_database_error().map(|error| error.message().to_owned()).unwrap_or_default();
+        match code.as_deref() {
+            Some("CF001") => Self::LeaseLost { partition, why: why() },
+            Some("CF002" | "23505") => Self::Conflict { partition, why: why() },
+            _ => error.into(),
+        }
+    }
+
     /// Whether the database refused what it was given, so that giving it again is of no use.
     #[must_use]
     pub fn is_refusal(&self) -> bool {

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::event::EventRow;
-use super::{EventStore, StoreError, StoredEvent};
+use futures::{Stream, StreamExt};
+
+use super::event::{EventRow, hash_of};
+use super::{EventHash, EventStore, Head, Snapshot, StoreError, StoredEvent};
 use crate::database::{partition_key, signed, unsigned};
+use crate::digest::Digest;
 
 /// Where a stream lives and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +25,20 @@ impl EventStore {
             partition_key(partition)?
         );
         Ok(unsigned(head.fetch_one(&self.pool).await?)?)
+    }
+
+    /// Where a partition ends.
+    pub async fn end(&self, partition: u32) -> Result<Head, StoreError> {
+        let row = sqlx::query!(
+            "SELECT head_position, head_hash, head_sequence FROM partitions WHERE partition = $1",
+            partition_key(partition)?
+        );
+        let row = row.fetch_one(&self.pool).await?;
+        Ok(Head {
+            position: unsigned(row.head_position)?,
+            hash: EventHash(hash_of("head's hash", &row.head_hash)?),
+            sequence: unsigned(row.head_sequence)?,
+        })
     }
 
     /// All partitions' heads, in order.
@@ -53,17 +70,55 @@ impl EventStore {
 
     /// All events of some streams of one partition, each stream's in order.
     pub async fn streams(&self, partition: u32, streams: &[String]) -> Result<Vec<StoredEvent>, StoreError> {
+        let from_the_beginning: Vec<(String, u64)> =
+            streams.iter().map(|stream| (stream.clone(), 0)).collect();
+        self.tails(partition, &from_the_beginning, u32::MAX).await
+    }
+
+    /// The events of some streams of one partition, each stream's behind a version and in order, `limit` at most.
+    pub async fn tails(
+        &self,
+        partition: u32,
+        streams: &[(String, u64)],
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let names: Vec<String> = streams.iter().map(|(stream, _)| stream.clone()).collect();
+        let behind: Vec<i64> =
+            streams.iter().map(|(_, version)| signed(*version)).collect::<Result<_, _>>()?;
         let events = sqlx::query_as!(
             EventRow,
-            r#"SELECT partition, position, stream, stream_version, type AS kind, schema_version, payload, event_id,
-                      correlation_id, causation_id, actor, component_digest, recorded_at
-               FROM events WHERE partition = $1 AND stream = ANY($2)
-               ORDER BY stream, stream_version"#,
+            r#"SELECT partition, position, events.stream, stream_version, type AS kind, schema_version, payload,
+                      event_id, correlation_id, causation_id, actor, component_digest, recorded_at, hash
+               FROM UNNEST($2::text[], $3::bigint[]) AS wanted(stream, behind)
+               JOIN events ON events.stream = wanted.stream AND stream_version > behind
+               WHERE partition = $1
+               ORDER BY events.stream, stream_version LIMIT $4"#,
             partition_key(partition)?,
-            streams,
+            &names,
+            &behind,
+            i64::from(limit),
         );
         let rows = events.fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(StoredEvent::try_from).collect::<Result<_, _>>()?)
+    }
+
+    /// The newest states of some streams that were kept.
+    pub async fn snapshots(&self, streams: &[String]) -> Result<Vec<Snapshot>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT stream, version, component_digest, state_version, state FROM snapshots WHERE stream = ANY($1)",
+            streams
+        );
+        let mut snapshots = Vec::new();
+        for row in rows.fetch_all(&self.pool).await? {
+            snapshots.push(Snapshot {
+                stream: row.stream,
+                version: unsigned(row.version)?,
+                component_digest: Digest(hash_of("component digest", &row.component_digest)?),
+                state_version: row.state_version.unsigned_abs(),
+                state: row.state,
+            });
+        }
+        Ok(snapshots)
     }
 
     /// The events of a partition behind `after`, up to and including `up_to`, in order, `limit` at most.
@@ -77,7 +132,7 @@ impl EventStore {
         let events = sqlx::query_as!(
             EventRow,
             r#"SELECT partition, position, stream, stream_version, type AS kind, schema_version, payload, event_id,
-                      correlation_id, causation_id, actor, component_digest, recorded_at
+                      correlation_id, causation_id, actor, component_digest, recorded_at, hash
                FROM events WHERE partition = $1 AND position > $2 AND position <= $3
                ORDER BY position LIMIT $4"#,
             partition_key(partition)?,
@@ -87,5 +142,16 @@ impl EventStore {
         );
         let rows = events.fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(StoredEvent::try_from).collect::<Result<_, _>>()?)
+    }
+    /// All events of a partition, stream by stream, the streams in the order of their bytes.
+    pub fn events_by_stream(&self, partition: u32) -> impl Stream<Item = Result<StoredEvent, StoreError>> {
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"SELECT partition, position, stream, stream_version, type AS kind, schema_version, payload, event_id,
+                      correlation_id, causation_id, actor, component_digest, recorded_at, hash
+               FROM events WHERE partition = $1 ORDER BY stream COLLATE "C", stream_version"#,
+            i32::try_from(partition).unwrap_or(i32::MAX),
+        );
+        rows.fetch(&self.pool).map(|row| Ok(StoredEvent::try_from(row?)?))
     }
 }

@@ -72,6 +72,12 @@ impl Decider {
         &self.descriptor.aggregate
     }
 
+    /// The version of its states' bytes.
+    #[must_use]
+    pub fn state_version(&self) -> u32 {
+        self.descriptor.state_version
+    }
+
     /// The state before the first event.
     #[must_use]
     pub fn initial(&self) -> &[u8] {

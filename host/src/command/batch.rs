@@ -1,0 +1,187 @@
+//! What is decided and not committed yet: one transaction's worth, with the answers that will be true after it.
+//!
+//! Pure: places, versions and hashes follow from where the partition ends. Commands may join until it is committed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use clearfold_kernel::Timestamp;
+
+use super::decide::StreamOutcome;
+use super::queued::Queued;
+use super::state::{States, StreamState};
+use super::{Answer, Command};
+use crate::event_store::{
+    Append, CameOfIt, Head, RecordedCommand, Snapshot, StoredEvent, StreamMove, event_id,
+};
+use crate::runtime::{Message, Outcome};
+
+/// A batch, which begins where the one before it ends.
+pub(super) struct Batch {
+    partition: u32,
+    /// Where the partition ends before it and after it.
+    pub before: Head,
+    pub after: Head,
+    /// When all of it is decided.
+    pub now: Timestamp,
+    pub append: Append,
+    /// The streams' states after it.
+    pub states: States,
+    /// The commands of `append`, with their answers.
+    pub waiting: Vec<(Queued, Answer)>,
+    keys: BTreeSet<String>,
+    moved: BTreeMap<String, usize>,
+}
+
+impl Batch {
+    pub(super) fn new(partition: u32, before: Head, now: Timestamp) -> Self {
+        Self {
+            partition,
+            before,
+            after: before,
+            now,
+            append: Append::default(),
+            states: States::new(),
+            waiting: Vec::new(),
+            keys: BTreeSet::new(),
+            moved: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(super) fn has_key(&self, key: &str) -> bool {
+        self.keys.contains(key)
+    }
+
+    /// Adds what came of a stream's turn. A command that was not decided because a component failed leaves nothing
+    /// behind, so that it can be sent again when the component is mended: it is answered now.
+    pub(super) fn add(
+        &mut self,
+        chunk: &mut BTreeMap<usize, Queued>,
+        outcome: StreamOutcome,
+        snapshot_every: u64,
+    ) {
+        let StreamOutcome { turn, mut state, state_version, outcomes } = outcome;
+        let from = state.version;
+        for (index, outcome) in turn.commands.iter().zip(outcomes) {
+            let Some(queued) = chunk.remove(index) else { continue };
+            match outcome {
+                Err(error) => queued.answer(Err(error)),
+                Ok(outcome) => self.decided(queued, &turn.stream, &mut state, outcome),
+            }
+        }
+        if state.version > from {
+            self.move_stream(&turn.stream, &state, from);
+            if state.version.saturating_sub(state.snapshot_version) >= snapshot_every {
+                self.take_snapshot(&turn.stream, &mut state, state_version);
+            }
+        }
+        self.states.insert(turn.stream, state);
+    }
+
+    fn decided(&mut self, queued: Queued, stream: &str, state: &mut StreamState, outcome: Outcome) {
+        let command = Arc::clone(&queued.command);
+        let expected_version = state.version;
+        let (answer, came_of_it) = match outcome {
+            Outcome::Accepted(messages) => {
+                let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+                let events = messages.iter().map(|message| message.type_.clone()).collect();
+                messages.into_iter().for_each(|message| self.append_event(&command, stream, state, message));
+                let stream_version = state.version;
+                let answer = Answer::Accepted { stream: stream.to_owned(), stream_version, events };
+                (answer, CameOfIt::Events(count))
+            }
+            Outcome::Rejected(rejection) => {
+                let (code, detail) = (rejection.code, rejection.detail);
+                let came_of_it = CameOfIt::Rejection { code: code.clone(), detail: detail.clone() };
+                (Answer::Rejected { code, detail }, came_of_it)
+            }
+        };
+        self.append.commands.push(recorded(&command, &answer, state, expected_version, came_of_it));
+        self.after.sequence = self.after.sequence.saturating_add(1);
+        self.keys.insert(command.idempotency_key.clone());
+        self.waiting.push((queued, answer));
+    }
+
+    fn append_event(&mut self, command: &Command, stream: &str, state: &mut StreamState, message: Message) {
+        state.version = state.version.saturating_add(1);
+        let mut event = StoredEvent {
+            partition: self.partition,
+            position: self.after.position.saturating_add(1),
+            stream: stream.to_owned(),
+            stream_version: state.version,
+            kind: message.type_,
+            schema_version: message.schema_version,
+            payload: message.payload,
+            event_id: event_id(stream, state.version),
+            correlation_id: command.correlation_id(),
+            causation_id: command.correlation_id(),
+            actor: command.actor.clone(),
+            component_digest: state.digest,
+            recorded_at: self.now,
+            hash: self.after.hash,
+        };
+        event.hash = self.after.hash.link(&event);
+        (self.after.position, self.after.hash) = (event.position, event.hash);
+        self.append.events.push(event);
+    }
+
+    /// Each stream moves once, however many turns of it the batch has.
+    fn move_stream(&mut self, stream: &str, state: &StreamState, from: u64) {
+        match self.moved.get(stream) {
+            Some(place) => self.append.streams[*place].to = state.version,
+            None => {
+                self.moved.insert(stream.to_owned(), self.append.streams.len());
+                self.append.streams.push(StreamMove {
+                    stream: stream.to_owned(),
+                    routing_key: state.routing_key.clone(),
+                    from,
+                    to: state.version,
+                });
+            }
+        }
+    }
+
+    fn take_snapshot(&mut self, stream: &str, state: &mut StreamState, state_version: u32) {
+        state.snapshot_version = state.version;
+        self.append.snapshots.retain(|older| older.stream != stream);
+        self.append.snapshots.push(Snapshot {
+            stream: stream.to_owned(),
+            version: state.version,
+            component_digest: state.digest,
+            state_version,
+            state: state.state.clone(),
+        });
+    }
+}
+
+fn recorded(
+    command: &Command,
+    answer: &Answer,
+    state: &StreamState,
+    expected_version: u64,
+    came_of_it: CameOfIt,
+) -> RecordedCommand {
+    RecordedCommand {
+        idempotency_key: command.idempotency_key.clone(),
+        body_digest: command.body_digest(),
+        // An enum of strings and numbers always has a JSON form.
+        answer: serde_json::to_value(answer).unwrap_or_default(),
+        stream: command.stream(),
+        routing_key: command.routing_key.clone(),
+        kind: command.kind.clone(),
+        schema_version: command.schema_version,
+        payload: command.payload.clone(),
+        actor: command.actor.clone(),
+        component_digest: state.digest,
+        expected_version,
+        came_of_it,
+    }
+}

@@ -1,0 +1,376 @@
+//! The writer of a partition while it holds the lease: decides what waits, and commits it, batch after batch.
+//!
+//! One batch is in flight to the database; meanwhile the next is decided on the state that it will leave, and grows
+//! until the flight lands. So a command that comes alone is committed at once, and many that come together share one
+//! flush. If a flight fails, all that was built on it is thrown away, and nobody was told that it had happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
+use std::sync::Arc;
+
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::batch::Batch;
+use super::decide::{self, Ready};
+use super::load::load;
+use super::plan::{Known, StreamTurn, sort_out, take_foreign, take_repeats};
+use super::queued::Queued;
+use super::state::{StateCache, States, StreamState};
+use super::writer::Writer;
+use super::{Command, CommandError};
+use crate::database::DatabaseError;
+use crate::event_store::{EventStore, Head, Lease, StoreError, StreamHead};
+
+/// How often a command's batch may fail before its sender is told.
+const MAX_FAILURES: u32 = 5;
+
+/// How the leading ended.
+pub(super) enum End {
+    /// Nothing will come any more, and the lease is given back.
+    Stopped,
+    /// What was not committed is to be decided again by whoever leads then.
+    Lost { error: StoreError, again: Vec<Queued> },
+}
+
+pub(super) struct Leader<'a> {
+    writer: &'a Writer,
+    lease: Lease,
+    renewed_at: Instant,
+    cache: StateCache,
+    /// Kept between two flights.
+    connection: Option<PoolConnection<Postgres>>,
+    flight: Option<Flight>,
+    next: Batch,
+    /// What cannot be decided now: repeats of what is on its way, and what goes alone.
+    parked: Vec<Queued>,
+}
+
+/// A batch on its way to the database.
+struct Flight {
+    /// The one task that commits it.
+    landing: JoinSet<Landed>,
+    states: States,
+    keys: BTreeSet<String>,
+}
+
+enum Landed {
+    /// It is committed, and its commands are answered.
+    Committed(PoolConnection<Postgres>),
+    /// It is not, or nobody knows.
+    Failed { error: StoreError, queued: Vec<Queued> },
+}
+
+impl<'a> Leader<'a> {
+    pub(super) fn new(writer: &'a Writer, lease: Lease, head: Head, again: Vec<Queued>) -> Self {
+        let next = Batch::new(lease.partition, head, writer.clock.now());
+        Self {
+            writer,
+            lease,
+            renewed_at: Instant::now(),
+            cache: StateCache::new(writer.settings.state_cache_bytes),
+            connection: None,
+            flight: None,
+            next,
+            parked: again,
+        }
+    }
+
+    /// Works until the queue is closed and empty, or the lease or the store is lost.
+    pub(super) async fn lead(mut self, queue: &mut mpsc::Receiver<Queued>) -> End {
+        match self.work(queue).await {
+            Ok(()) => {
+                // Who cannot give it back lets it run out.
+                if let Err(error) = self.writer.store.release_lease(&self.lease).await {
+                    tracing::debug!(%error, partition = self.lease.partition, "the lease runs out by itself");
+                }
+                End::Stopped
+            }
+            Err(error) => {
+                let again = self.abandon().await;
+                End::Lost { error, again }
+            }
+        }
+    }
+
+    async fn work(&mut self, queue: &mut mpsc::Receiver<Queued>) -> Result<(), StoreError> {
+        let mut chunk = Vec::new();
+        let mut is_closed = false;
+        loop {
+            while let Some(ready) = self.unpark() {
+                self.take(ready).await?;
+            }
+            self.launch();
+            if is_closed && self.flight.is_none() {
+                return Ok(());
+            }
+            let room = if is_closed { 0 } else { self.room() };
+            let is_flying = self.flight.is_some();
+            tokio::select! {
+                biased;
+                landed = landing(&mut self.flight), if is_flying => self.land(landed)?,
+                count = queue.recv_many(&mut chunk, room), if room > 0 => {
+                    is_closed = count == 0;
+                    self.take(mem::take(&mut chunk)).await?;
+                }
+                () = tokio::time::sleep_until(self.renewed_at + self.lease.duration / 3), if !is_flying => {
+                    self.renew().await?;
+                }
+            }
+        }
+    }
+
+    /// How many commands may join the next batch.
+    fn room(&self) -> usize {
+        if self.parked.iter().any(|queued| queued.alone) {
+            return 0;
+        }
+        self.writer.settings.batch_size.saturating_sub(self.next.len())
+    }
+
+    fn is_idle(&self) -> bool {
+        self.flight.is_none() && self.next.is_empty()
+    }
+
+    fn is_on_its_way(&self, key: &str) -> bool {
+        self.next.has_key(key) || self.flight.as_ref().is_some_and(|flight| flight.keys.contains(key))
+    }
+
+    /// What waited and need not wait any more.
+    fn unpark(&mut self) -> Option<Vec<Queued>> {
+        if let Some(place) = self.parked.iter().position(|queued| queued.alone) {
+            return self.is_idle().then(|| vec![self.parked.remove(place)]);
+        }
+        let mut parked = mem::take(&mut self.parked);
+        let mut room = self.room();
+        let ready: Vec<Queued> = parked
+            .extract_if(.., |queued| {
+                let is_ready = room > 0 && !self.is_on_its_way(&queued.command.idempotency_key);
+                room = room.saturating_sub(usize::from(is_ready));
+                is_ready
+            })
+            .collect();
+        self.parked = parked;
+        (!ready.is_empty()).then_some(ready)
+    }
+
+    /// Decides commands, and adds them to the next batch.
+    async fn take(&mut self, mut chunk: Vec<Queued>) -> Result<(), StoreError> {
+        let repeats = take_repeats(&mut chunk, |key| self.is_on_its_way(key));
+        self.parked.extend(repeats);
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        let commands: Vec<Arc<Command>> = chunk.iter().map(|queued| Arc::clone(&queued.command)).collect();
+        let prepared = self.prepare(&commands).await;
+        let (known, ready) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.parked.splice(0..0, after_failure(&error, chunk));
+                return Err(error);
+            }
+        };
+        let mut chunk: BTreeMap<usize, Queued> = chunk.into_iter().enumerate().collect();
+        for (index, answer) in known {
+            if let Some(queued) = chunk.remove(&index) {
+                queued.answer(answer);
+            }
+        }
+        if self.next.is_empty() {
+            self.next.now = self.writer.clock.now();
+        }
+        let (deciders, now) = (Arc::clone(&self.writer.deciders), self.next.now);
+        let decided =
+            tokio::task::spawn_blocking(move || decide::decide(&deciders, &commands, ready, now)).await;
+        let outcomes = match decided {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                self.parked.extend(chunk.into_values());
+                return Err(DatabaseError::Corrupt(error.to_string()).into());
+            }
+        };
+        for outcome in outcomes {
+            self.next.add(&mut chunk, outcome, self.writer.settings.snapshot_every);
+        }
+        Ok(())
+    }
+
+    /// Answers what is known, and finds the states of the streams that are to be decided on.
+    async fn prepare(&self, commands: &[Arc<Command>]) -> Result<(Vec<Known>, Vec<Ready>), StoreError> {
+        let store = &self.writer.store;
+        let keys: Vec<String> = commands.iter().map(|command| command.idempotency_key.clone()).collect();
+        let mut unknown: Vec<String> = commands.iter().map(|command| command.stream()).collect();
+        unknown.retain(|stream| self.state(stream).is_none());
+        let (answered, mut heads) =
+            futures::future::try_join(store.answered(&keys), stream_heads(store, &unknown)).await?;
+        let (mut known, mut turns) = sort_out(commands, answered);
+        let stored: BTreeSet<String> = heads.keys().cloned().collect();
+        for turn in &turns {
+            if let Some(state) = self.state(&turn.stream) {
+                let (partition, routing_key) = (self.lease.partition, state.routing_key.clone());
+                let head = StreamHead { partition, routing_key, version: state.version };
+                heads.insert(turn.stream.clone(), head);
+            }
+        }
+        known.extend(take_foreign(commands, &mut turns, &heads, self.lease.partition));
+        let missing = turns.iter().filter(|turn| stored.contains(&turn.stream)).filter_map(|turn| {
+            Some((turn.stream.clone(), (turn.aggregate.clone(), heads.remove(&turn.stream)?)))
+        });
+        let missing: BTreeMap<_, _> = missing.collect();
+        let mut loaded = load(store, &self.writer.deciders, self.lease.partition, missing).await?;
+        let mut ready = Vec::with_capacity(turns.len());
+        for turn in turns {
+            if let Some(error) = loaded.faults.remove(&turn.stream) {
+                known.extend(turn.commands.iter().map(|index| (*index, Err(error.clone()))));
+            } else {
+                let state = loaded.states.remove(&turn.stream);
+                ready.extend(self.ready(turn, state));
+            }
+        }
+        Ok((known, ready))
+    }
+
+    fn ready(&self, turn: StreamTurn, loaded: Option<StreamState>) -> Option<Ready> {
+        let decider = self.writer.deciders.get(&turn.aggregate)?;
+        let state = loaded.or_else(|| self.state(&turn.stream).cloned()).unwrap_or_else(|| StreamState {
+            routing_key: turn.routing_key.clone(),
+            version: 0,
+            state: decider.initial().to_vec(),
+            digest: decider.id().digest,
+            snapshot_version: 0,
+        });
+        Some(Ready { turn, state })
+    }
+
+    /// The newest state of a stream that is in memory, as it will be when all that is on its way is committed.
+    fn state(&self, stream: &str) -> Option<&StreamState> {
+        let in_flight = self.flight.as_ref().and_then(|flight| flight.states.get(stream));
+        self.next.states.get(stream).or(in_flight).or_else(|| self.cache.get(stream))
+    }
+
+    /// Sends the next batch off if there is one and nothing is in flight.
+    fn launch(&mut self) {
+        if self.flight.is_some() || self.next.is_empty() {
+            return;
+        }
+        let next = Batch::new(self.lease.partition, self.next.after, self.next.now);
+        let mut batch = mem::replace(&mut self.next, next);
+        let states = mem::take(&mut batch.states);
+        let keys = batch.waiting.iter().map(|(queued, _)| queued.command.idempotency_key.clone()).collect();
+        let (store, lease, connection) =
+            (self.writer.store.clone(), self.lease.clone(), self.connection.take());
+        let mut landing = JoinSet::new();
+        landing.spawn(async move { fly(&store, connection, &lease, batch).await });
+        self.flight = Some(Flight { landing, states, keys });
+    }
+
+    fn land(&mut self, landed: Landed) -> Result<(), StoreError> {
+        let flight = self.flight.take();
+        match landed {
+            Landed::Committed(connection) => {
+                self.connection = Some(connection);
+                self.renewed_at = Instant::now();
+                self.cache.keep(flight.map(|flight| flight.states).unwrap_or_default());
+                Ok(())
+            }
+            Landed::Failed { error, queued } => {
+                self.parked.splice(0..0, after_failure(&error, queued));
+                Err(error)
+            }
+        }
+    }
+
+    async fn renew(&mut self) -> Result<(), StoreError> {
+        if !self.writer.store.renew_lease(&self.lease).await? {
+            let (partition, why) = (self.lease.partition, "another host may have taken it".to_owned());
+            return Err(StoreError::LeaseLost { partition, why });
+        }
+        self.renewed_at = Instant::now();
+        Ok(())
+    }
+
+    /// Everything that was not committed.
+    async fn abandon(mut self) -> Vec<Queued> {
+        let mut again = Vec::new();
+        if self.flight.is_some()
+            && let Landed::Failed { error, queued } = landing(&mut self.flight).await
+        {
+            again.extend(after_failure(&error, queued));
+        }
+        // What failed in the flight that ended the leading was parked in front.
+        again.append(&mut self.parked);
+        again.extend(self.next.waiting.into_iter().map(|(queued, _)| queued));
+        again
+    }
+}
+
+async fn stream_heads(
+    store: &EventStore,
+    streams: &[String],
+) -> Result<BTreeMap<String, StreamHead>, StoreError> {
+    if streams.is_empty() { Ok(BTreeMap::new()) } else { store.stream_heads(streams).await }
+}
+
+/// The end of the flight, which there must be.
+async fn landing(flight: &mut Option<Flight>) -> Landed {
+    let Some(flight) = flight else { return std::future::pending().await };
+    match flight.landing.join_next().await {
+        Some(Ok(landed)) => landed,
+        Some(Err(error)) => lost(error.to_string()),
+        None => lost("a flight landed twice".to_owned()),
+    }
+}
+
+/// The task is gone and took its commands with it: their senders hear that there is no answer.
+fn lost(why: String) -> Landed {
+    Landed::Failed { error: DatabaseError::Corrupt(why).into(), queued: Vec::new() }
+}
+
+/// Commits a batch and answers its commands. It goes on to its end whatever becomes of the leader.
+async fn fly(
+    store: &EventStore,
+    connection: Option<PoolConnection<Postgres>>,
+    lease: &Lease,
+    batch: Batch,
+) -> Landed {
+    let committed = async {
+        let mut connection = match connection {
+            Some(connection) => connection,
+            None => store.pool().acquire().await?,
+        };
+        store.append(&mut connection, lease, &batch.before, &batch.append, batch.now).await?;
+        Ok::<_, StoreError>(connection)
+    };
+    match committed.await {
+        Ok(connection) => {
+            batch.waiting.into_iter().for_each(|(queued, answer)| queued.answer(Ok(answer)));
+            Landed::Committed(connection)
+        }
+        Err(error) => {
+            let queued = batch.waiting.into_iter().map(|(queued, _)| queued).collect();
+            Landed::Failed { error, queued }
+        }
+    }
+}
+
+/// What is worth another attempt. What the database refuses is sought one by one, so that it fails alone.
+fn after_failure(error: &StoreError, queued: Vec<Queued>) -> Vec<Queued> {
+    let text = crate::telemetry::chain(error);
+    let is_only_one = queued.len() == 1;
+    let mut again = Vec::with_capacity(queued.len());
+    for mut queued in queued {
+        queued.failures = queued.failures.saturating_add(1);
+        if error.is_refusal() && is_only_one {
+            queued.answer(Err(CommandError::Unstorable(text.clone())));
+        } else if queued.failures > MAX_FAILURES {
+            queued.answer(Err(CommandError::Unavailable(text.clone())));
+        } else {
+            queued.alone = error.is_refusal();
+            again.push(queued);
+        }
+    }
+    again
+}

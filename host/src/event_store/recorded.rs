@@ -1,0 +1,116 @@
+//! The commands of the past, and the code that decided them.
+
+use clearfold_kernel::Timestamp;
+use futures::{Stream, StreamExt};
+use time::OffsetDateTime;
+
+use super::event::hash_of;
+use super::{CameOfIt, EventStore, StoreError};
+use crate::database::{DatabaseError, timestamp, unsigned};
+use crate::digest::Digest;
+
+/// A command with what it was decided on and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedBefore {
+    pub partition: u32,
+    /// Gapless within the partition, from 1.
+    pub sequence: u64,
+    pub stream: String,
+    pub routing_key: String,
+    pub kind: String,
+    pub schema_version: u32,
+    pub payload: Vec<u8>,
+    pub actor: String,
+    pub accepted_at: Timestamp,
+    pub component_digest: Digest,
+    pub expected_version: u64,
+    pub came_of_it: CameOfIt,
+}
+
+/// A row of `commands`.
+struct CommandRow {
+    partition: i32,
+    sequence: i64,
+    stream: String,
+    routing_key: String,
+    kind: String,
+    schema_version: i32,
+    payload: Vec<u8>,
+    actor: String,
+    accepted_at: OffsetDateTime,
+    component_digest: Vec<u8>,
+    expected_version: i64,
+    event_count: i32,
+    rejection_code: Option<String>,
+    rejection_detail: Option<String>,
+}
+
+impl TryFrom<CommandRow> for DecidedBefore {
+    type Error = DatabaseError;
+
+    fn try_from(row: CommandRow) -> Result<Self, DatabaseError> {
+        let came_of_it = match (row.rejection_code, row.rejection_detail) {
+            (Some(code), Some(detail)) => CameOfIt::Rejection { code, detail },
+            _ => CameOfIt::Events(row.event_count.unsigned_abs()),
+        };
+        Ok(Self {
+            partition: row.partition.unsigned_abs(),
+            sequence: unsigned(row.sequence)?,
+            stream: row.stream,
+            routing_key: row.routing_key,
+            kind: row.kind,
+            schema_version: row.schema_version.unsigned_abs(),
+            payload: row.payload,
+            actor: row.actor,
+            accepted_at: timestamp(row.accepted_at)?,
+            component_digest: Digest(hash_of("component digest", &row.component_digest)?),
+            expected_version: unsigned(row.expected_version)?,
+            came_of_it,
+        })
+    }
+}
+
+/// A component that was kept because it decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptComponent {
+    pub name: String,
+    pub wasm: Vec<u8>,
+}
+
+impl EventStore {
+    /// All commands of a partition, stream by stream, the streams in the order of their bytes.
+    pub fn commands_by_stream(
+        &self,
+        partition: u32,
+    ) -> impl Stream<Item = Result<DecidedBefore, StoreError>> {
+        let rows = sqlx::query_as!(
+            CommandRow,
+            r#"SELECT partition, sequence, stream, routing_key, type AS kind, schema_version, payload, actor, accepted_at,
+                      component_digest, expected_version, event_count, rejection_code, rejection_detail
+               FROM commands WHERE partition = $1 ORDER BY stream COLLATE "C", sequence"#,
+            i32::try_from(partition).unwrap_or(i32::MAX),
+        );
+        rows.fetch(&self.pool).map(|row| Ok(DecidedBefore::try_from(row?)?))
+    }
+
+    /// Keeps the code of a component, so that what it decides can be decided again.
+    pub async fn keep_component(&self, digest: Digest, name: &str, wasm: &[u8]) -> Result<(), StoreError> {
+        let kept = sqlx::query!(
+            "INSERT INTO components (digest, name, wasm) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            &digest.0[..],
+            name,
+            wasm,
+        );
+        kept.execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// The components that decided a command.
+    pub async fn components_of_commands(&self) -> Result<Vec<KeptComponent>, StoreError> {
+        let kept = sqlx::query_as!(
+            KeptComponent,
+            "SELECT name, wasm FROM components WHERE digest IN (SELECT component_digest FROM commands)"
+        );
+        Ok(kept.fetch_all(&self.pool).await?)
+    }
+}
