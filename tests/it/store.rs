@@ -207,7 +207,7 @@ async fn many_at_once_through_two_intakes_each_acts_once() -> Result<()> {
                 loop {
                     match intake.submit(command.clone()).await {
                         Err(error) if error.is_passing() => {
-                            tokio::time::sleep(Duration::from_millis(5)).await
+                            tokio::time::sleep(Duration::from_millis(5)).await;
                         }
                         answer => return answer,
                     }
