@@ -3,6 +3,7 @@
 //! Whatever a job lacks (a compiler target, a Postgres, a development chain) it fetches itself, once per
 //! machine. What a job never does: touch a database, a process or a file that it did not make.
 
+mod bench;
 mod build;
 mod cargo;
 mod ci;
@@ -44,6 +45,8 @@ enum Job {
     Build(build::Options),
     /// Run every test, starting what they need.
     Test(test::Options),
+    /// Measure, and show each figure beside what bounds it.
+    Bench(bench::Options),
     /// Run every check, the tests included.
     Ci,
     /// Play random histories and hold the invariants after every step.
@@ -72,6 +75,7 @@ fn run(job: Job) -> Result<()> {
         Job::Up(options) => up::run(&options),
         Job::Build(options) => build::run(&options),
         Job::Test(options) => test::run(&options),
+        Job::Bench(options) => bench::run(&options),
         Job::Ci => ci::run(),
         Job::Sim(options) => sim::run(&options),
         Job::Tidy => tidy::run(),

@@ -14,7 +14,7 @@ pub struct Throwaway {
     pub postgres: Postgres,
     // Dropped in this order: the process before its files.
     _processes: Processes,
-    _folder: Folder,
+    folder: Folder,
 }
 
 struct Folder {
@@ -25,16 +25,32 @@ struct Folder {
 impl Throwaway {
     /// Starts a server with these databases; `prepare` may fill them before it listens.
     pub fn start(databases: &[&str], prepare: impl FnOnce(&Postgres) -> Result<()>) -> Result<Self> {
+        Self::start_with(Durability::ThrownAway, databases, prepare)
+    }
+
+    /// The same, with a say in what a crash of the machine may cost: a benchmark wants to pay for that.
+    pub fn start_with(
+        durability: Durability,
+        databases: &[&str],
+        prepare: impl FnOnce(&Postgres) -> Result<()>,
+    ) -> Result<Self> {
         let shared = std::env::temp_dir().join(format!("clearfold-{}", rustix::process::geteuid().as_raw()));
         place::create(&shared)?;
         sweep(&shared);
         let path = shared.join(format!("postgres-{}", std::process::id()));
         let mut processes = Processes::of(&path)?;
         let folder = Folder { server_home: postgres::home_of(&path)?, path };
-        let postgres = Postgres::open(&folder.path, databases, Durability::ThrownAway)?;
+        let postgres = Postgres::open(&folder.path, databases, durability)?;
         prepare(&postgres)?;
         postgres.start(&mut processes)?;
-        Ok(Self { postgres, _processes: processes, _folder: folder })
+        Ok(Self { postgres, _processes: processes, folder })
+    }
+}
+
+impl Throwaway {
+    /// A folder on the disk of the server's files, for whoever wants to know that disk.
+    pub fn folder(&self) -> &Path {
+        &self.folder.path
     }
 }
 

@@ -99,11 +99,13 @@ pub fn decide_turn<D: Decider>(turn: &Turn) -> Result<Decided, serde_json::Error
     let mut state: D::State = read_state::<D>(&turn.state)?;
     let mut outcomes = Vec::with_capacity(turn.commands.len());
     for (context, command) in &turn.commands {
-        let decided = decide_one::<D>(&state, context, command);
-        outcomes.push(decided.map(|(next, events)| {
-            state = next;
-            events
-        }));
+        outcomes.push(match decide_one::<D>(&state, context, command) {
+            Ok((events, encoded)) => {
+                state = events.iter().fold(state, D::evolve);
+                Ok(encoded)
+            }
+            Err(rejection) => Err(rejection),
+        });
     }
     Ok(Decided { state: serde_json::to_vec(&state)?, outcomes })
 }
@@ -124,14 +126,14 @@ fn read_state<D: Decider>(state: &[u8]) -> Result<D::State, serde_json::Error> {
     if state.is_empty() { Ok(D::State::default()) } else { serde_json::from_slice(state) }
 }
 
+/// The events of a command, also as they are stored.
 fn decide_one<D: Decider>(
     state: &D::State,
     context: &CommandContext,
     command: &Encoded,
-) -> Result<(D::State, Vec<Encoded>), Rejection> {
+) -> Result<(Vec<D::Event>, Vec<Encoded>), Rejection> {
     let command = D::Command::decode(&command.kind, command.schema_version, &command.payload)?;
     let events = D::decide(state, &command, context)?;
     let encoded = events.iter().map(Message::encode).collect::<Result<_, _>>()?;
-    let next = events.iter().fold(state.clone(), D::evolve);
-    Ok((next, encoded))
+    Ok((events, encoded))
 }

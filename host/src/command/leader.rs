@@ -117,18 +117,19 @@ impl<'a> Leader<'a> {
                     self.take(mem::take(&mut chunk)).await?;
                 }
                 () = tokio::time::sleep_until(self.renewed_at + self.lease.duration / 3), if !is_flying => {
-                    self.renew().await?;
+                    renew(&self.writer.store, &self.lease).await?;
+                    self.renewed_at = Instant::now();
                 }
             }
         }
     }
 
-    /// How many commands may join the next batch.
+    /// How many commands may come. What is parked counts, so that repeats cannot pile up.
     fn room(&self) -> usize {
         if self.parked.iter().any(|queued| queued.alone) {
             return 0;
         }
-        self.writer.settings.batch_size.saturating_sub(self.next.len())
+        self.writer.settings.batch_size.saturating_sub(self.next.len()).saturating_sub(self.parked.len())
     }
 
     fn is_idle(&self) -> bool {
@@ -165,13 +166,20 @@ impl<'a> Leader<'a> {
             return Ok(());
         }
         let commands: Vec<Arc<Command>> = chunk.iter().map(|queued| Arc::clone(&queued.command)).collect();
-        let prepared = self.prepare(&commands).await;
+        let prepared = self.holding(self.prepare(&commands)).await.flatten();
         let (known, ready) = match prepared {
             Ok(prepared) => prepared,
-            Err(error) => {
-                self.parked.splice(0..0, after_failure(&error, chunk));
-                return Err(error);
-            }
+            Err(error) => return Err(self.failed(error, chunk)),
+        };
+        if self.next.is_empty() {
+            self.next.now = self.writer.clock.now();
+        }
+        let (deciders, now) = (Arc::clone(&self.writer.deciders), self.next.now);
+        let decided = tokio::task::spawn_blocking(move || decide::decide(&deciders, &commands, ready, now));
+        let outcomes = match self.holding(decided).await {
+            Ok(Ok(outcomes)) => outcomes,
+            Ok(Err(error)) => return Err(self.failed(DatabaseError::Corrupt(error.to_string()).into(), chunk)),
+            Err(error) => return Err(self.failed(error, chunk)),
         };
         let mut chunk: BTreeMap<usize, Queued> = chunk.into_iter().enumerate().collect();
         for (index, answer) in known {
@@ -179,23 +187,33 @@ impl<'a> Leader<'a> {
                 queued.answer(answer);
             }
         }
-        if self.next.is_empty() {
-            self.next.now = self.writer.clock.now();
-        }
-        let (deciders, now) = (Arc::clone(&self.writer.deciders), self.next.now);
-        let decided =
-            tokio::task::spawn_blocking(move || decide::decide(&deciders, &commands, ready, now)).await;
-        let outcomes = match decided {
-            Ok(outcomes) => outcomes,
-            Err(error) => {
-                self.parked.extend(chunk.into_values());
-                return Err(DatabaseError::Corrupt(error.to_string()).into());
-            }
-        };
         for outcome in outcomes {
             self.next.add(&mut chunk, outcome, self.writer.settings.snapshot_every);
         }
         Ok(())
+    }
+
+    /// Does something that may take longer than the lease is good for.
+    async fn holding<T>(&self, work: impl Future<Output = T>) -> Result<T, StoreError> {
+        let renewing = async {
+            loop {
+                tokio::time::sleep(self.lease.duration / 3).await;
+                if let Err(error) = renew(&self.writer.store, &self.lease).await {
+                    return error;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            error = renewing => Err(error),
+        }
+    }
+
+    /// Keeps what is worth another attempt.
+    fn failed(&mut self, error: StoreError, commands: Vec<Queued>) -> StoreError {
+        self.parked.splice(0..0, after_failure(&error, commands));
+        error
     }
 
     /// Answers what is known, and finds the states of the streams that are to be decided on.
@@ -276,20 +294,8 @@ impl<'a> Leader<'a> {
                 self.cache.keep(flight.map(|flight| flight.states).unwrap_or_default());
                 Ok(())
             }
-            Landed::Failed { error, queued } => {
-                self.parked.splice(0..0, after_failure(&error, queued));
-                Err(error)
-            }
+            Landed::Failed { error, queued } => Err(self.failed(error, queued)),
         }
-    }
-
-    async fn renew(&mut self) -> Result<(), StoreError> {
-        if !self.writer.store.renew_lease(&self.lease).await? {
-            let (partition, why) = (self.lease.partition, "another host may have taken it".to_owned());
-            return Err(StoreError::LeaseLost { partition, why });
-        }
-        self.renewed_at = Instant::now();
-        Ok(())
     }
 
     /// Everything that was not committed.
@@ -305,6 +311,14 @@ impl<'a> Leader<'a> {
         again.extend(self.next.waiting.into_iter().map(|(queued, _)| queued));
         again
     }
+}
+
+async fn renew(store: &EventStore, lease: &Lease) -> Result<(), StoreError> {
+    if store.renew_lease(lease).await? {
+        return Ok(());
+    }
+    let (partition, why) = (lease.partition, "another host may have taken it".to_owned());
+    Err(StoreError::LeaseLost { partition, why })
 }
 
 async fn stream_heads(

@@ -41,6 +41,11 @@ pub const CRATES: &[Room] = &[
         &["clearfold", "clearfold-devchain", "clearfold-domain", "clearfold-kernel"],
         "the tests look at everything",
     ),
+    room(
+        "clearfold-bench",
+        &["clearfold", "clearfold-domain", "clearfold-kernel"],
+        "a benchmark drives the host's own write path, and its peer is the domain without the sandbox",
+    ),
     room("xtask", &[], "it must compile when nothing else does"),
 ];
 

@@ -1,0 +1,91 @@
+//! Benchmarks: each prints its figures beside the limit that binds them, measured in the same run on the same server.
+//!
+//! `cargo xtask bench` starts this with a durable Postgres and built components. A figure is never a test: machines
+//! differ and disks drift, so what counts is the ratio to what the same machine could do in the same minute.
+
+#![allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "figures, not money")]
+
+mod commands;
+mod disk;
+mod growth;
+mod latency;
+mod limit;
+mod load;
+mod place;
+mod plot;
+mod replay;
+mod report;
+mod sandbox;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+use self::place::Place;
+use self::report::Report;
+
+#[derive(Parser)]
+#[command(about = "Figures beside what bounds them.")]
+struct Arguments {
+    /// What to measure
+    bench: Bench,
+    /// How long each part is measured
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Where the figures go as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Where the plots go as SVG
+    #[arg(long, value_name = "FOLDER")]
+    plots: Option<PathBuf>,
+    /// The sizes that `growth` fills the log to, in events
+    #[arg(long, value_delimiter = ',', default_value = "0,1000000,5000000")]
+    log_sizes: Vec<u64>,
+    /// The lengths of the streams that `growth` measures, in events
+    #[arg(long, value_delimiter = ',', default_value = "10,1000,100000")]
+    stream_lengths: Vec<u64>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Bench {
+    /// Raw SQL that writes the same rows and bytes, without a host
+    Limit,
+    /// Durable commands a second through the whole path
+    Commands,
+    /// How long a command takes that arrives when it will, beside a flush of the same disk
+    Latency,
+    /// Events folded from the store, natively and in the sandbox
+    Replay,
+    /// The same decisions natively and in the sandbox
+    Wasm,
+    /// Commands a second as the log and the streams grow
+    Growth,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let place = Place::read()?;
+    let time = Duration::from_secs(arguments.seconds);
+    let mut report = Report::begin(&place, arguments.seconds).await?;
+    match arguments.bench {
+        Bench::Limit => limit::run(&place, time, &mut report).await?,
+        Bench::Commands => commands::run(&place, time, &mut report).await?,
+        Bench::Latency => latency::run(&place, time, &mut report).await?,
+        Bench::Replay => replay::run(&place, time, &mut report).await?,
+        Bench::Wasm => sandbox::run(&place, time, &mut report)?,
+        Bench::Growth => {
+            growth::run(&place, time, &arguments.log_sizes, &arguments.stream_lengths, &mut report).await?;
+        }
+    }
+    report.print();
+    if let Some(file) = &arguments.json {
+        report.write(file)?;
+    }
+    if let Some(folder) = &arguments.plots {
+        plot::draw(folder, &report)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! What is measured: a server for databases, built components, and a host's write path in this process.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clearfold::clock::Clock;
+use clearfold::command::{CommandIntake, Deciders, IntakeSettings, WriterSettings};
+use clearfold::database::{self, Store};
+use clearfold::event_store::EventStore;
+use clearfold::parts::Parts;
+use clearfold::runtime::{Decider, HandlerEngine, Limits};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use url::Url;
+
+/// The deciders of the real domain.
+const DECIDERS: [&str; 3] = ["decider-account", "decider-authorization", "decider-card"];
+
+/// The settings that a host has if nobody says otherwise.
+pub const BATCH_SIZE: usize = 256;
+pub const QUEUE_LENGTH: usize = 1024;
+
+pub struct Place {
+    pub components: PathBuf,
+    pub server: String,
+    /// A folder on the disk of the server's files.
+    pub disk: PathBuf,
+}
+
+/// A database with a log in it.
+pub struct Log {
+    pub pool: PgPool,
+    pub store: EventStore,
+}
+
+/// A running write path. Its writers end when it is dropped.
+pub struct Writing {
+    pub intake: CommandIntake,
+    _parts: Parts,
+}
+
+impl Place {
+    pub fn read() -> Result<Self> {
+        let variable = |name: &str| {
+            std::env::var(name).with_context(|| format!("{name} is not set; run `cargo xtask bench`"))
+        };
+        Ok(Self {
+            components: variable("CLEARFOLD_COMPONENTS")?.into(),
+            server: variable("CLEARFOLD_BENCH_DATABASE_URL")?,
+            disk: variable("CLEARFOLD_BENCH_DISK")?.into(),
+        })
+    }
+
+    pub fn deciders(&self) -> Result<Deciders> {
+        let engine = Arc::new(HandlerEngine::new(Limits::default())?);
+        let mut deciders = Deciders::new();
+        for name in DECIDERS {
+            let wasm = std::fs::read(self.components.join(format!("{name}.wasm")))?;
+            let decider = Decider::load(&engine, name, &wasm)?;
+            deciders.insert(decider.aggregate().to_owned(), Arc::new(decider));
+        }
+        Ok(deciders)
+    }
+
+    /// A new log.
+    pub async fn log(&self, connections: u32) -> Result<Log> {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let name = format!("bench_{}", MADE.fetch_add(1, Ordering::Relaxed));
+        let write = self.database(&format!("{name}_write")).await?;
+        let read = self.database(&format!("{name}_read")).await?;
+        let (to_write, to_read) = (PgPool::connect(&write).await?, PgPool::connect(&read).await?);
+        database::migrate(&to_write, &to_read, None).await?;
+        to_write.close().await;
+        to_read.close().await;
+        let pool = database::connect(Store::Write, &write, connections).await?;
+        let store = EventStore::open(pool.clone()).await?;
+        Ok(Log { pool, store })
+    }
+
+    async fn database(&self, name: &str) -> Result<String> {
+        let mut connection = PgConnection::connect(&self.server).await?;
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await?;
+        let mut url: Url = self.server.parse()?;
+        url.set_path(name);
+        Ok(url.to_string())
+    }
+
+    /// The write path as a host has it.
+    pub fn writing(&self, log: &Log) -> Result<Writing> {
+        let writer = WriterSettings {
+            owner: "bench".into(),
+            lease: Duration::from_secs(5),
+            batch_size: BATCH_SIZE,
+            state_cache_bytes: 8 << 20,
+            snapshot_every: 100,
+        };
+        let settings = IntakeSettings { queue_length: QUEUE_LENGTH, writer };
+        let mut parts = Parts::default();
+        let intake =
+            CommandIntake::start(&log.store, self.deciders()?, &Clock::system(), &settings, &mut parts);
+        Ok(Writing { intake, _parts: parts })
+    }
+}

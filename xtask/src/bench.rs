@@ -1,0 +1,47 @@
+//! `cargo xtask bench`: figures beside what bounds them, on a durable Postgres of their own.
+//!
+//! The benchmarks are a program of their own (`tests/bench`), built for release; this gives it what it measures.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::postgres::Durability;
+use crate::throwaway::Throwaway;
+use crate::{build, cargo, progress};
+
+#[derive(Args)]
+pub struct Options {
+    /// What to measure: limit, commands, latency, replay, wasm, growth
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// How long each part is measured
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Where the figures go as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// What the benchmark itself takes besides; `-- --help` shows it
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    build::components(None)?;
+    let mut command = cargo::cargo();
+    command.args(["build", "--release", "--package", "clearfold-bench"]);
+    let made = cargo::build("building the benchmarks", &mut command)?;
+    let program = made.get("clearfold-bench").cloned().unwrap_or_default();
+    let server = Throwaway::start_with(Durability::Kept, &[], |_| Ok(()))?;
+    let mut command = std::process::Command::new(program);
+    command.arg(&options.name).args(["--seconds", &options.seconds.to_string()]).args(&options.rest);
+    if let Some(file) = &options.json {
+        command.arg("--json").arg(file);
+    }
+    command.env("CLEARFOLD_BENCH_DATABASE_URL", server.postgres.url("postgres"));
+    command.env("CLEARFOLD_BENCH_DISK", server.folder());
+    command.env("CLEARFOLD_COMPONENTS", build::components_folder());
+    command.env("RUST_LOG", "warn");
+    progress::show("the benchmark", &mut command)
+}
