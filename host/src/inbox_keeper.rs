@@ -13,12 +13,12 @@ const EVERY_MS: u64 = 60 * 60 * 1000;
 /// Looks after the inbox until it is told to stop. What fails is tried again the next time.
 pub async fn run(store: EventStore, clock: Clock, retention: Retention, stop: CancellationToken) {
     loop {
+        if let Err(error) = store.keep_inbox(clock.now(), retention).await {
+            tracing::warn!(error = %crate::telemetry::chain(&error), "the inbox was not tidied; trying again later");
+        }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(EVERY_MS)) => {}
             () = stop.cancelled() => return,
-        }
-        if let Err(error) = store.keep_inbox(clock.now(), retention).await {
-            tracing::warn!(error = %crate::telemetry::chain(&error), "the inbox was not tidied; trying again later");
         }
     }
 }

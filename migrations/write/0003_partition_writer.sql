@@ -106,7 +106,7 @@ ALTER TABLE inbox RENAME TO inbox_before;
 ALTER TABLE inbox_before RENAME CONSTRAINT inbox_pkey TO inbox_before_pkey;
 
 CREATE TABLE inbox (
-    period          date        NOT NULL REFERENCES inbox_periods,
+    period          date        NOT NULL,
     idempotency_key text        NOT NULL CHECK (idempotency_key <> ''),
     partition       integer     NOT NULL,
     body_digest     bytea       NOT NULL CHECK (octet_length(body_digest) = 32),
@@ -137,7 +137,7 @@ BEGIN
         SELECT starts_on FROM (
             SELECT starts_on, lead(starts_on) OVER (ORDER BY starts_on) AS ended_on FROM inbox_periods
         ) AS periods
-        WHERE ended_on <= today - retention_days
+        WHERE ended_on < today - retention_days
     LOOP
         EXECUTE format('DROP TABLE inbox_%s', to_char(ended, 'YYYYMMDD'));
         DELETE FROM inbox_periods WHERE starts_on = ended;
@@ -200,8 +200,8 @@ CREATE FUNCTION append_batch(
     snapshot_states bytea[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
+    opened    bigint;
     moved     bigint;
-    added     bigint;
     in_period date;
 BEGIN
     UPDATE partitions SET
@@ -227,14 +227,16 @@ BEGIN
         SELECT name, to_partition, routing_key, version
         FROM UNNEST(stream_names, stream_keys, stream_from, stream_to) AS new(name, routing_key, old, version)
         WHERE old = 0
+        -- In one order everywhere: two partitions that open the same streams must not wait for each other.
+        ORDER BY name
         ON CONFLICT DO NOTHING;
-        GET DIAGNOSTICS moved = ROW_COUNT;
+        GET DIAGNOSTICS opened = ROW_COUNT;
         UPDATE streams SET version = change.version
         FROM UNNEST(stream_names, stream_from, stream_to) AS change(name, old, version)
         WHERE streams.stream = change.name AND streams.partition = to_partition
           AND change.old > 0 AND streams.version = change.old;
-        GET DIAGNOSTICS added = ROW_COUNT;
-        IF moved + added <> cardinality(stream_names) THEN
+        GET DIAGNOSTICS moved = ROW_COUNT;
+        IF opened + moved <> cardinality(stream_names) THEN
             RAISE EXCEPTION 'a stream of partition % is not at its version', to_partition USING ERRCODE = 'CF002';
         END IF;
         INSERT INTO events (partition, position, stream, stream_version, type, schema_version, payload, event_id,

@@ -7,6 +7,7 @@ mod bad_input;
 mod command_line;
 mod components;
 mod crash;
+mod integrity;
 mod listener;
 mod projection;
 mod spec;

@@ -111,6 +111,7 @@ impl From<CommandError> for Problem {
             CommandError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
             CommandError::NotTheWriter { .. } => (StatusCode::SERVICE_UNAVAILABLE, "not_the_writer"),
             CommandError::Component(_) => (StatusCode::BAD_GATEWAY, "component_failed"),
+            CommandError::Damaged { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "stream_damaged"),
             CommandError::Unstorable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unstorable"),
             CommandError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
             CommandError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),

@@ -97,6 +97,12 @@ fn text(report: &ReplayReport) -> String {
             "NOT AT HAND  {count} commands were decided by the component {digest}; give its file with --component\n"
         ));
     }
+    if report.unexplained > 0 {
+        text.push_str(&format!("UNEXPLAINED  {} events came of no recorded command\n", report.unexplained));
+    }
+    if report.missing > 0 {
+        text.push_str(&format!("MISSING  {} commands were recorded and are not there\n", report.missing));
+    }
     text
 }
 

@@ -59,7 +59,6 @@ pub(super) async fn run(config: Host) -> anyhow::Result<()> {
         store.keep_component(Digest::of(wasm), name, wasm).await?;
     }
     let retention = Retention { days: config.inbox_retention_days };
-    store.keep_inbox(clock.now(), retention).await?;
     parts.spawn("inbox keeper", inbox_keeper::run(store.clone(), clock.clone(), retention, parts.stop()));
     let settings = intake_settings(&config, store.partition_count(), &clock);
     let intake = CommandIntake::start(&store, handlers.deciders, &clock, &settings, &mut parts);
@@ -117,10 +116,14 @@ fn first_block(selection: &Selection) -> u64 {
 }
 
 async fn databases(config: &Host) -> anyhow::Result<(PgPool, PgPool)> {
-    // A connection for each partition's writer, and some for reads.
+    // For queries, and what else is not a writer's.
     const CONNECTIONS: u32 = 16;
-    let write = database::connect(Store::Write, &config.databases.database_url, CONNECTIONS).await?;
-    database::check_schema(Store::Write, &write).await?;
+    let url = &config.databases.database_url;
+    let first = database::connect(Store::Write, url, 1).await?;
+    database::check_schema(Store::Write, &first).await?;
+    let partitions = EventStore::open(first).await?.partition_count();
+    // Each writer keeps one, and reads on two more while that one flushes; not all do at the same moment.
+    let write = database::connect(Store::Write, url, CONNECTIONS.saturating_add(partitions)).await?;
     let read = database::connect(Store::Read, &config.databases.read_database_url, CONNECTIONS).await?;
     database::check_schema(Store::Read, &read).await?;
     Ok((write, read))

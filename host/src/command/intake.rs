@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::queued::Queued;
 use super::writer::{Writer, WriterSettings};
@@ -11,6 +11,9 @@ use super::{Answer, Command, CommandError, Deciders};
 use crate::clock::Clock;
 use crate::event_store::EventStore;
 use crate::parts::Parts;
+
+/// What all commands that wait may take together: a queue that is bounded by number alone is not bounded.
+const MAX_BYTES: usize = 32 << 20;
 
 /// How much may wait, and how it is written.
 #[derive(Debug, Clone)]
@@ -24,6 +27,8 @@ pub struct IntakeSettings {
 #[derive(Clone)]
 pub struct CommandIntake {
     queues: Arc<[mpsc::Sender<Queued>]>,
+    /// Bytes of commands that may still come.
+    room: Arc<Semaphore>,
     store: EventStore,
     deciders: Arc<Deciders>,
 }
@@ -51,14 +56,21 @@ impl CommandIntake {
             parts.spawn("partition writer", writer.run(receiver));
             sender
         });
-        Self { queues: queues.collect(), store: store.clone(), deciders }
+        Self {
+            queues: queues.collect(),
+            room: Arc::new(Semaphore::new(MAX_BYTES)),
+            store: store.clone(),
+            deciders,
+        }
     }
 
     /// Has a command decided, and answers when it is committed. Refuses if the partition's queue is full.
     pub async fn submit(&self, command: Command) -> Result<Answer, CommandError> {
         let queue = self.queue_of(&command)?;
+        let room = Arc::clone(&self.room).try_acquire_many_owned(size_of(&command));
+        let room = room.map_err(|_| CommandError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
-        queue.try_send(Queued::new(command, answer)).map_err(|error| match error {
+        queue.try_send(Queued::new(command, answer, room)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => CommandError::Stopping,
         })?;
@@ -69,8 +81,10 @@ impl CommandIntake {
     /// listener: the chain has happened, and cannot be asked to come again.
     pub async fn submit_in_turn(&self, command: Command) -> Result<Answer, CommandError> {
         let queue = self.queue_of(&command)?;
+        let room = Arc::clone(&self.room).acquire_many_owned(size_of(&command)).await;
+        let room = room.map_err(|_| CommandError::Stopping)?;
         let (answer, answered) = oneshot::channel();
-        queue.send(Queued::new(command, answer)).await.map_err(|_| CommandError::Stopping)?;
+        queue.send(Queued::new(command, answer, room)).await.map_err(|_| CommandError::Stopping)?;
         answered.await.unwrap_or(Err(CommandError::Stopping))
     }
 
@@ -104,6 +118,14 @@ impl CommandIntake {
             }
         }
     }
+}
+
+/// What a command takes while it waits. One that is larger than everything that may wait would wait for ever.
+fn size_of(command: &Command) -> u32 {
+    /// Beside what was sent.
+    const OVERHEAD: usize = 512;
+    let bytes = command.payload.len().saturating_add(command.idempotency_key.len()).saturating_add(OVERHEAD);
+    u32::try_from(bytes.min(MAX_BYTES)).unwrap_or(u32::MAX)
 }
 
 /// The partition of a routing key. It may never change: streams lie where it once put them.

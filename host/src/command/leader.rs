@@ -4,10 +4,12 @@
 //! until the flight lands. So a command that comes alone is committed at once, and many that come together share one
 //! flush. If a flight fails, all that was built on it is thrown away, and nobody was told that it had happened.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
+use clearfold_kernel::Timestamp;
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use tokio::sync::mpsc;
@@ -27,6 +29,8 @@ use crate::event_store::{EventStore, Head, Lease, StoreError, StreamHead};
 
 /// How often a command's batch may fail before its sender is told.
 const MAX_FAILURES: u32 = 5;
+/// How long the database may be silent. What waits for a lock or runs too long it ends earlier by itself.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How the leading ended.
 pub(super) enum End {
@@ -45,8 +49,13 @@ pub(super) struct Leader<'a> {
     connection: Option<PoolConnection<Postgres>>,
     flight: Option<Flight>,
     next: Batch,
-    /// What cannot be decided now: repeats of what is on its way, and what goes alone.
-    parked: Vec<Queued>,
+    /// What comes before anything of the queue: it came earlier, and was not committed.
+    backlog: VecDeque<Queued>,
+    /// Repeats of what is on its way: they hear what comes of it.
+    repeats: Vec<Queued>,
+    /// What was being done when the leading ended: the batch that did not land, and the commands in hand.
+    fallen: Vec<Queued>,
+    in_hand: Vec<Queued>,
 }
 
 /// A batch on its way to the database.
@@ -65,8 +74,15 @@ enum Landed {
 }
 
 impl<'a> Leader<'a> {
-    pub(super) fn new(writer: &'a Writer, lease: Lease, head: Head, again: Vec<Queued>) -> Self {
-        let next = Batch::new(lease.partition, head, writer.clock.now());
+    /// `latest` is the time of the partition's last command: time does not run backwards from one host to another.
+    pub(super) fn new(
+        writer: &'a Writer,
+        lease: Lease,
+        head: Head,
+        latest: Timestamp,
+        again: Vec<Queued>,
+    ) -> Self {
+        let next = Batch::new(lease.partition, head, latest);
         Self {
             writer,
             lease,
@@ -75,7 +91,10 @@ impl<'a> Leader<'a> {
             connection: None,
             flight: None,
             next,
-            parked: again,
+            backlog: again.into(),
+            repeats: Vec::new(),
+            fallen: Vec::new(),
+            in_hand: Vec::new(),
         }
     }
 
@@ -100,8 +119,8 @@ impl<'a> Leader<'a> {
         let mut chunk = Vec::new();
         let mut is_closed = false;
         loop {
-            while let Some(ready) = self.unpark() {
-                self.take(ready).await?;
+            while let Some(chunk) = self.earlier() {
+                self.take(chunk).await?;
             }
             self.launch();
             if is_closed && self.flight.is_none() {
@@ -112,24 +131,26 @@ impl<'a> Leader<'a> {
             tokio::select! {
                 biased;
                 landed = landing(&mut self.flight), if is_flying => self.land(landed)?,
-                count = queue.recv_many(&mut chunk, room), if room > 0 => {
-                    is_closed = count == 0;
-                    self.take(mem::take(&mut chunk)).await?;
-                }
                 () = tokio::time::sleep_until(self.renewed_at + self.lease.duration / 3), if !is_flying => {
                     renew(&self.writer.store, &self.lease).await?;
                     self.renewed_at = Instant::now();
+                }
+                count = queue.recv_many(&mut chunk, room), if room > 0 => {
+                    is_closed = count == 0;
+                    self.take(mem::take(&mut chunk)).await?;
                 }
             }
         }
     }
 
-    /// How many commands may come. What is parked counts, so that repeats cannot pile up.
+    /// How many commands may come from the queue: none while there are earlier ones, and repeats may not pile up.
     fn room(&self) -> usize {
-        if self.parked.iter().any(|queued| queued.alone) {
-            return 0;
-        }
-        self.writer.settings.batch_size.saturating_sub(self.next.len()).saturating_sub(self.parked.len())
+        if self.backlog.is_empty() { self.free().saturating_sub(self.repeats.len()) } else { 0 }
+    }
+
+    /// How many commands may still join the next batch.
+    fn free(&self) -> usize {
+        self.writer.settings.batch_size.saturating_sub(self.next.len())
     }
 
     fn is_idle(&self) -> bool {
@@ -140,28 +161,33 @@ impl<'a> Leader<'a> {
         self.next.has_key(key) || self.flight.as_ref().is_some_and(|flight| flight.keys.contains(key))
     }
 
-    /// What waited and need not wait any more.
-    fn unpark(&mut self) -> Option<Vec<Queued>> {
-        if let Some(place) = self.parked.iter().position(|queued| queued.alone) {
-            return self.is_idle().then(|| vec![self.parked.remove(place)]);
+    /// What comes before the queue, as far as it can be decided now: repeats of what has landed, and the backlog. A
+    /// command that goes alone waits until nothing else is on its way.
+    fn earlier(&mut self) -> Option<Vec<Queued>> {
+        let mut free = self.free();
+        let mut repeats = mem::take(&mut self.repeats);
+        let landed = repeats.extract_if(.., |queued| {
+            let is_ready = free > 0 && !self.is_on_its_way(&queued.command.idempotency_key);
+            free = free.saturating_sub(usize::from(is_ready));
+            is_ready
+        });
+        let mut chunk: Vec<Queued> = landed.collect();
+        self.repeats = repeats;
+        if chunk.is_empty() && self.backlog.front().is_some_and(|queued| queued.alone) {
+            return if self.is_idle() { self.backlog.pop_front().map(|alone| vec![alone]) } else { None };
         }
-        let mut parked = mem::take(&mut self.parked);
-        let mut room = self.room();
-        let ready: Vec<Queued> = parked
-            .extract_if(.., |queued| {
-                let is_ready = room > 0 && !self.is_on_its_way(&queued.command.idempotency_key);
-                room = room.saturating_sub(usize::from(is_ready));
-                is_ready
-            })
-            .collect();
-        self.parked = parked;
-        (!ready.is_empty()).then_some(ready)
+        while chunk.len() < free
+            && let Some(queued) = self.backlog.pop_front_if(|queued| !queued.alone)
+        {
+            chunk.push(queued);
+        }
+        (!chunk.is_empty()).then_some(chunk)
     }
 
     /// Decides commands, and adds them to the next batch.
     async fn take(&mut self, mut chunk: Vec<Queued>) -> Result<(), StoreError> {
         let repeats = take_repeats(&mut chunk, |key| self.is_on_its_way(key));
-        self.parked.extend(repeats);
+        self.repeats.extend(repeats);
         if chunk.is_empty() {
             return Ok(());
         }
@@ -172,13 +198,15 @@ impl<'a> Leader<'a> {
             Err(error) => return Err(self.failed(error, chunk)),
         };
         if self.next.is_empty() {
-            self.next.now = self.writer.clock.now();
+            self.next.now = self.next.now.max(self.writer.clock.now());
         }
         let (deciders, now) = (Arc::clone(&self.writer.deciders), self.next.now);
         let decided = tokio::task::spawn_blocking(move || decide::decide(&deciders, &commands, ready, now));
         let outcomes = match self.holding(decided).await {
             Ok(Ok(outcomes)) => outcomes,
-            Ok(Err(error)) => return Err(self.failed(DatabaseError::Corrupt(error.to_string()).into(), chunk)),
+            Ok(Err(error)) => {
+                return Err(self.failed(DatabaseError::Corrupt(error.to_string()).into(), chunk));
+            }
             Err(error) => return Err(self.failed(error, chunk)),
         };
         let mut chunk: BTreeMap<usize, Queued> = chunk.into_iter().enumerate().collect();
@@ -210,9 +238,9 @@ impl<'a> Leader<'a> {
         }
     }
 
-    /// Keeps what is worth another attempt.
+    /// Keeps the commands in hand that are worth another attempt.
     fn failed(&mut self, error: StoreError, commands: Vec<Queued>) -> StoreError {
-        self.parked.splice(0..0, after_failure(&error, commands));
+        self.in_hand = after_failure(&error, commands);
         error
     }
 
@@ -223,7 +251,7 @@ impl<'a> Leader<'a> {
         let mut unknown: Vec<String> = commands.iter().map(|command| command.stream()).collect();
         unknown.retain(|stream| self.state(stream).is_none());
         let (answered, mut heads) =
-            futures::future::try_join(store.answered(&keys), stream_heads(store, &unknown)).await?;
+            within(futures::future::try_join(store.answered(&keys), stream_heads(store, &unknown))).await?;
         let (mut known, mut turns) = sort_out(commands, answered);
         let stored: BTreeSet<String> = heads.keys().cloned().collect();
         for turn in &turns {
@@ -294,27 +322,29 @@ impl<'a> Leader<'a> {
                 self.cache.keep(flight.map(|flight| flight.states).unwrap_or_default());
                 Ok(())
             }
-            Landed::Failed { error, queued } => Err(self.failed(error, queued)),
+            Landed::Failed { error, queued } => {
+                self.fallen = after_failure(&error, queued);
+                Err(error)
+            }
         }
     }
 
-    /// Everything that was not committed.
+    /// Everything that was not committed, in the order in which it came.
     async fn abandon(mut self) -> Vec<Queued> {
-        let mut again = Vec::new();
+        let mut again = mem::take(&mut self.fallen);
         if self.flight.is_some()
             && let Landed::Failed { error, queued } = landing(&mut self.flight).await
         {
             again.extend(after_failure(&error, queued));
         }
-        // What failed in the flight that ended the leading was parked in front.
-        again.append(&mut self.parked);
         again.extend(self.next.waiting.into_iter().map(|(queued, _)| queued));
+        again.extend(self.in_hand.into_iter().chain(self.backlog).chain(self.repeats));
         again
     }
 }
 
 async fn renew(store: &EventStore, lease: &Lease) -> Result<(), StoreError> {
-    if store.renew_lease(lease).await? {
+    if within(store.renew_lease(lease)).await? {
         return Ok(());
     }
     let (partition, why) = (lease.partition, "another host may have taken it".to_owned());
@@ -343,31 +373,43 @@ fn lost(why: String) -> Landed {
     Landed::Failed { error: DatabaseError::Corrupt(why).into(), queued: Vec::new() }
 }
 
-/// Commits a batch and answers its commands. It goes on to its end whatever becomes of the leader.
+/// Commits a batch and answers its commands.
 async fn fly(
     store: &EventStore,
     connection: Option<PoolConnection<Postgres>>,
     lease: &Lease,
     batch: Batch,
 ) -> Landed {
-    let committed = async {
-        let mut connection = match connection {
-            Some(connection) => connection,
-            None => store.pool().acquire().await?,
-        };
-        store.append(&mut connection, lease, &batch.before, &batch.append, batch.now).await?;
-        Ok::<_, StoreError>(connection)
+    let failed = |batch: Batch, error| {
+        let queued = batch.waiting.into_iter().map(|(queued, _)| queued).collect();
+        Landed::Failed { error, queued }
     };
-    match committed.await {
-        Ok(connection) => {
+    let acquired = match connection {
+        Some(connection) => Ok(connection),
+        None => store.pool().acquire().await,
+    };
+    let mut connection = match acquired {
+        Ok(connection) => connection,
+        Err(error) => return failed(batch, error.into()),
+    };
+    let appended = store.append(&mut connection, lease, &batch.before, &batch.append, batch.now);
+    match within(appended).await {
+        Ok(()) => {
             batch.waiting.into_iter().for_each(|(queued, answer)| queued.answer(Ok(answer)));
             Landed::Committed(connection)
         }
         Err(error) => {
-            let queued = batch.waiting.into_iter().map(|(queued, _)| queued).collect();
-            Landed::Failed { error, queued }
+            // Whatever state it is in, nobody waits for it: it is cut.
+            drop(connection.detach());
+            failed(batch, error)
         }
     }
+}
+
+/// A network that says nothing any more is a store that does not answer.
+pub(super) async fn within<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let silence = || DatabaseError::Silent { seconds: PATIENCE.as_secs() }.into();
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(silence()))
 }
 
 /// What is worth another attempt. What the database refuses is sought one by one, so that it fails alone.

@@ -55,8 +55,8 @@ pub(super) async fn load(
     while let Some(wanted) = wanted(&mut folding, &mut loaded) {
         let events = store.tails(partition, &wanted, PAGE).await?;
         if events.is_empty() {
-            let streams = wanted.into_iter().map(|(stream, _)| stream).collect::<Vec<_>>().join(", ");
-            return Err(DatabaseError::Corrupt(format!("events of {streams} are missing")).into());
+            loaded.faults.extend(wanted.into_iter().map(|(stream, _)| (stream.clone(), damaged(stream))));
+            break;
         }
         let folded = tokio::task::spawn_blocking(move || fold(folding, events));
         let (rest, faults) = folded.await.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
@@ -86,13 +86,22 @@ fn fold(
     }
     let mut faults = BTreeMap::new();
     for (stream, events) in by_stream {
-        let folded = folding.get_mut(&stream).map(|folding| folding.fold(events));
-        if let Some(Err(fault)) = folded {
+        let Some(of_stream) = folding.get_mut(&stream) else { continue };
+        let error = match of_stream.is_followed_by(&events) {
+            true => of_stream.fold(events).err().map(CommandError::from),
+            false => Some(damaged(stream.clone())),
+        };
+        if let Some(error) = error {
             folding.remove(&stream);
-            faults.insert(stream, fault.into());
+            faults.insert(stream, error);
         }
     }
     (folding, faults)
+}
+
+/// The others of the chunk are not harmed by it.
+fn damaged(stream: String) -> CommandError {
+    CommandError::Damaged { stream }
 }
 
 impl Folding {
@@ -110,6 +119,14 @@ impl Folding {
         let routing_key = head.routing_key;
         let state = StreamState { routing_key, version, state, digest, snapshot_version: version };
         Self { decider: Arc::clone(decider), state, target: head.version }
+    }
+
+    /// Whether no event is missing.
+    fn is_followed_by(&self, events: &[StoredEvent]) -> bool {
+        events
+            .iter()
+            .zip(self.state.version.saturating_add(1)..)
+            .all(|(event, next)| event.stream_version == next)
     }
 
     fn fold(&mut self, events: Vec<StoredEvent>) -> Result<(), Fault> {

@@ -118,6 +118,10 @@ pub enum CommandError {
     NotTheWriter { partition: u32, owner: String },
     #[error("{0}; the command had no effect")]
     Component(String),
+    #[error(
+        "events of {stream} are missing from the log, so that nothing can be decided on it; run `clearfold verify`"
+    )]
+    Damaged { stream: String },
     #[error("the database cannot hold the command or what it came to ({0}); the command had no effect")]
     Unstorable(String),
     #[error("the store is not available ({0}); send the command again with the same key")]

@@ -91,7 +91,7 @@ pub(super) fn repeated(command: &Command, known: &Answered) -> Result<Answer, Co
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::oneshot;
+    use tokio::sync::{Semaphore, oneshot};
 
     use super::*;
 
@@ -141,7 +141,8 @@ mod tests {
     fn a_key_that_is_on_its_way_waits_for_what_comes_of_it() {
         let queued = |key: &str| {
             let (sender, _receiver) = oneshot::channel();
-            Queued::new(of_account("0xaa", key, "a", ""), sender)
+            let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+            Queued::new(of_account("0xaa", key, "a", ""), sender, room)
         };
         let mut chunk = vec![queued("1"), queued("2"), queued("1"), queued("3")];
         let repeats = take_repeats(&mut chunk, |key| key == "3");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{Answer, Command, CommandError};
 
@@ -14,11 +14,17 @@ pub(super) struct Queued {
     pub failures: u32,
     /// Its batch was refused by the database because of one of its commands: it is tried without the others.
     pub alone: bool,
+    /// Its part of what may wait, given back when it is answered.
+    pub _room: OwnedSemaphorePermit,
 }
 
 impl Queued {
-    pub(super) fn new(command: Command, answer: oneshot::Sender<Result<Answer, CommandError>>) -> Self {
-        Self { command: Arc::new(command), answer, failures: 0, alone: false }
+    pub(super) fn new(
+        command: Command,
+        answer: oneshot::Sender<Result<Answer, CommandError>>,
+        room: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { command: Arc::new(command), answer, failures: 0, alone: false, _room: room }
     }
 
     /// Answers. Who does not wait any more finds the answer in the inbox.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::leader::{End, Leader};
+use super::leader::{End, Leader, within};
 use super::plan::repeated;
 use super::queued::Queued;
 use super::{CommandError, Deciders};
@@ -52,12 +52,15 @@ impl Writer {
         const PAUSE_MS: u64 = 20;
         let mut again = Vec::new();
         loop {
-            let taken =
-                self.store.take_lease(self.partition, &self.settings.owner, self.settings.lease).await;
+            let (owner, lease) = (&self.settings.owner, self.settings.lease);
+            let taken = within(self.store.take_lease(self.partition, owner, lease)).await;
             let instead = match taken {
                 Ok(Taken::Held(lease, head)) => {
                     tracing::debug!(partition = self.partition, epoch = lease.epoch, "writes the partition");
-                    match Leader::new(&self, lease, head, std::mem::take(&mut again)).lead(&mut queue).await {
+                    let latest = self.store.latest(self.partition, &head).await.ok().flatten();
+                    let latest = latest.unwrap_or_else(|| self.clock.now());
+                    let leader = Leader::new(&self, lease, head, latest, std::mem::take(&mut again));
+                    match leader.lead(&mut queue).await {
                         End::Stopped => return,
                         End::Lost { error, again: rest } => {
                             let error = crate::telemetry::chain(&error);

@@ -18,6 +18,9 @@ pub enum DatabaseError {
     /// It is away, or refused.
     #[error("the database did not answer")]
     Unanswered(#[from] sqlx::Error),
+    /// It is cut off, or so slow that nobody should wait.
+    #[error("the database has said nothing for {seconds} s")]
+    Silent { seconds: u64 },
     /// It holds what this program cannot have written.
     #[error("the database holds what cannot be read: {0}")]
     Corrupt(String),
@@ -25,10 +28,10 @@ pub enum DatabaseError {
 
 impl DatabaseError {
     /// Whether the database refused the data (a value that it cannot hold, a constraint), so that giving it again
-    /// is of no use. SQLSTATE classes 22 and 23.
+    /// is of no use. SQLSTATE classes 22, 23 and 54.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         let Self::Unanswered(sqlx::Error::Database(error)) = self else { return false };
-        error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+        error.code().is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
     }
 }

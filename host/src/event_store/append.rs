@@ -58,6 +58,17 @@ pub enum CameOfIt {
     Rejection { code: String, detail: String },
 }
 
+impl CameOfIt {
+    /// How many events.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        match self {
+            Self::Events(count) => u64::from(*count),
+            Self::Rejection { .. } => 0,
+        }
+    }
+}
+
 /// A stream's state, so that it need not be folded again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {

@@ -45,7 +45,10 @@ impl EventStore {
     ) -> Result<(), StoreError> {
         let today = database_time(now)?.date();
         let (days, period) = (i32::from(retention.days), i32::from(retention.period_days()));
-        sqlx::query!("SELECT keep_inbox($1, $2, $3)", today, days, period).execute(&self.pool).await?;
-        Ok(())
+        let mut transaction = self.pool.begin().await?;
+        // Appends queue behind whoever waits to drop a period: so nobody waits long, and tries again later.
+        sqlx::query("SET LOCAL lock_timeout = '200ms'").execute(&mut *transaction).await?;
+        sqlx::query!("SELECT keep_inbox($1, $2, $3)", today, days, period).execute(&mut *transaction).await?;
+        Ok(transaction.commit().await?)
     }
 }

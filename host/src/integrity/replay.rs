@@ -39,6 +39,13 @@ pub struct ReplayReport {
     pub differences: Vec<Difference>,
     /// Commands whose component is not at hand, by its digest.
     pub undecidable: BTreeMap<String, u64>,
+    /// Events that came of no recorded command.
+    pub unexplained: u64,
+    /// Commands that were recorded and are not there.
+    pub missing: u64,
+    /// Commands that were read, and the events that they say came of them.
+    pub(crate) found_commands: u64,
+    pub(crate) explained: u64,
 }
 
 /// A command that came to something else.
@@ -77,11 +84,14 @@ impl Replay {
         report: &mut ReplayReport,
         on_progress: OnProgress<'_>,
     ) -> Result<(), StoreError> {
+        let end = self.store.end(partition).await?;
+        let (commands_before, events_before) = (report.found_commands, report.explained);
         let mut commands = std::pin::pin!(self.store.commands_by_stream(partition).peekable());
         let mut events = std::pin::pin!(self.store.events_by_stream(partition).peekable());
         let mut waiting = Vec::new();
         let mut count = 0;
         while let Some(story) = next_story(commands.as_mut(), events.as_mut()).await? {
+            report.found(&story);
             let passages = passages(story);
             count += passages.iter().map(|passage| passage.commands.len()).sum::<usize>();
             waiting.extend(passages);
@@ -93,6 +103,9 @@ impl Replay {
         }
         self.compare(waiting, report).await?;
         on_progress(count as u64);
+        // What was appended meanwhile only adds to what is found.
+        report.missing += end.sequence.saturating_sub(report.found_commands - commands_before);
+        report.unexplained += end.position.saturating_sub(report.explained - events_before);
         Ok(())
     }
 
@@ -119,7 +132,12 @@ impl ReplayReport {
     /// Whether every command came to the same again.
     #[must_use]
     pub fn is_same(&self) -> bool {
-        self.different == 0 && self.undecidable.is_empty()
+        self.different == 0 && self.undecidable.is_empty() && self.unexplained == 0 && self.missing == 0
+    }
+
+    fn found(&mut self, story: &Story) {
+        self.found_commands += story.commands.len() as u64;
+        self.explained += story.commands.iter().map(|command| command.came_of_it.events()).sum::<u64>();
     }
 
     fn add(&mut self, other: Self) {

@@ -91,9 +91,17 @@ pub async fn verify(
         }
     }
     if walked.broken.is_none() {
-        walked.broken = ends_at(&walked, &head);
+        walked.broken = ends_at(&walked, &head).or(behind_the_head(store, partition).await?);
     }
     Ok(walked)
+}
+
+/// Rows that no head names: somebody moved the head back. An event is visible together with the head that names it,
+/// so a head that is read later names it too.
+async fn behind_the_head(store: &EventStore, partition: u32) -> Result<Option<Broken>, StoreError> {
+    let position = store.last_position(partition).await?;
+    let head = store.end(partition).await?.position;
+    Ok((position > head).then_some(Broken::Head { position, head }))
 }
 
 fn ends_at(walked: &PartitionReport, head: &Head) -> Option<Broken> {

@@ -87,6 +87,12 @@ pub const MODULES: &[Room] = &[
         &["event_store", "projection", "runtime"],
         "an audit reads both stores and writes to neither",
     ),
+    room(
+        "integrity",
+        &["event_store", "runtime"],
+        "it holds the log against itself and against the components that decided; projections prove nothing",
+    ),
+    room("inbox_keeper", &["event_store"], "it knows when periods end, and nothing of what lies in them"),
     room("saga", &["bus", "command", "runtime"], "the one back edge: a step may command"),
     room("notification", &["bus", "runtime"], "a notification never changes a payment"),
     room("query", &[], "queries read the read store, which projections fill"),
