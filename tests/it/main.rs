@@ -14,3 +14,4 @@ mod spec;
 mod store;
 mod swipe;
 mod translate;
+mod writer;
