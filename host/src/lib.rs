@@ -17,6 +17,7 @@ pub mod config;
 pub mod database;
 pub mod digest;
 pub mod event_store;
+pub mod faults;
 mod inbox_keeper;
 pub mod integrity;
 pub mod manifest;

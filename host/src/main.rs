@@ -11,6 +11,7 @@ use clearfold::telemetry::chain;
 const LINGER_MS: u64 = 500;
 
 fn main() -> ExitCode {
+    clearfold::faults::begin();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

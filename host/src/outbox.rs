@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::Bus;
 use crate::database::unsigned;
 use crate::event_store::{EventStore, StoreError};
+use crate::faults;
 
 /// How long a commit may stay unseen if its wake-up was lost.
 const POLL_MS: u64 = 500;
@@ -47,6 +48,7 @@ async fn publish(store: &EventStore, bus: &Bus) -> Result<bool, StoreError> {
         let (published, head) = (unsigned(row.published_position)?, unsigned(row.head_position)?);
         bus.publish(row.partition.unsigned_abs(), head);
         if head > published {
+            faults::point("published");
             tracing::debug!(partition = row.partition, from = published, up_to = head, "published");
             ahead.push(row.partition);
             heads.push(row.head_position);
@@ -54,6 +56,7 @@ async fn publish(store: &EventStore, bus: &Bus) -> Result<bool, StoreError> {
     }
     if !ahead.is_empty() {
         note(store, &ahead, &heads).await?;
+        faults::point("noted");
     }
     Ok(!ahead.is_empty())
 }

@@ -78,7 +78,7 @@ async fn a_request_that_never_ends_does_not_hold_up_the_end() -> Result<()> {
 }
 
 /// The laws of the log: positions and versions without a gap, and every event in its stream once.
-async fn consistent(write: &PgPool) -> Result<()> {
+pub async fn consistent(write: &PgPool) -> Result<()> {
     let partitions = sqlx::query(
         "SELECT head_position, count(events.position), COALESCE(min(position), 1), COALESCE(max(position), 0)
          FROM partitions LEFT JOIN events USING (partition) GROUP BY partition, head_position",

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
 
+mod aborts;
 mod audit;
 mod bad_input;
 mod command_line;
@@ -9,7 +10,10 @@ mod components;
 mod crash;
 mod integrity;
 mod listener;
+mod outages;
 mod projection;
+mod proof;
+mod rivals;
 mod spec;
 mod store;
 mod swipe;

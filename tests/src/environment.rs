@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 pub struct Environment {
     /// The `clearfold` program.
     pub host: PathBuf,
+    /// The `xtask` program, which starts a database server for a test that kills it.
+    pub xtask: PathBuf,
     /// The folder of built components.
     pub components: PathBuf,
     pub anvil: PathBuf,
@@ -26,6 +28,7 @@ impl Environment {
         let path = |name| variable(name).map(PathBuf::from);
         Ok(Self {
             host: path("CLEARFOLD_BIN")?,
+            xtask: path("CLEARFOLD_XTASK")?,
             components: path("CLEARFOLD_COMPONENTS")?,
             anvil: path("ANVIL_BIN")?,
             artifacts: path("CLEARFOLD_ARTIFACTS")?,

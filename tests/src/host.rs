@@ -17,6 +17,8 @@ pub struct Host {
     child: Child,
     address: String,
     log: PathBuf,
+    /// The log may hold the addresses of earlier lives; this one's begins here.
+    begin: usize,
     client: reqwest::Client,
 }
 
@@ -93,25 +95,29 @@ impl Host {
     }
 
     /// Starts the program and waits until it answers.
-    pub async fn start(mut command: Command, log: PathBuf) -> Result<Self> {
-        // The log may hold the addresses of earlier lives.
+    pub async fn start(command: Command, log: PathBuf) -> Result<Self> {
+        let mut host = Self::spawn(command, log)?;
+        host.ready().await?;
+        Ok(host)
+    }
+
+    /// Starts the program, and does not wait.
+    pub fn spawn(mut command: Command, log: PathBuf) -> Result<Self> {
         let begin = usize::try_from(std::fs::metadata(&log).map_or(0, |metadata| metadata.len()))?;
         let file = File::options().create(true).append(true).open(&log)?;
         let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
         let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
-        let mut host = Self { child, address: String::new(), log, client };
-        host.ready(begin).await?;
-        Ok(host)
+        Ok(Self { child, address: String::new(), log, begin, client })
     }
 
     /// Waits for the line that says where the host listens.
-    async fn ready(&mut self, begin: usize) -> Result<()> {
+    pub async fn ready(&mut self) -> Result<()> {
         for _ in 0..2400 {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the host ended with {status}:\n{}", self.log()?);
             }
             let log = self.log()?;
-            let lines = log.get(begin..).unwrap_or_default().lines();
+            let lines = log.get(self.begin..).unwrap_or_default().lines();
             let mut lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
             if let Some(line) = lines.find(|line| line["message"] == "listening") {
                 self.address = line["address"].as_str().context("it listens nowhere")?.to_owned();
@@ -173,6 +179,16 @@ impl Host {
         .await
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill_process(pid(&self.child)?, signal)?)
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) -> Result<()> {
         self.child.kill()?;
@@ -182,7 +198,7 @@ impl Host {
 
     /// SIGTERM, and how it ended.
     pub fn stop(mut self) -> Result<ExitStatus> {
-        kill_process(pid(&self.child)?, Signal::TERM)?;
+        self.signal(Signal::TERM)?;
         Ok(self.child.wait()?)
     }
 }
@@ -196,7 +212,7 @@ impl Drop for Host {
 }
 
 impl Answer {
-    async fn of(response: reqwest::Response) -> Result<Self> {
+    pub(crate) async fn of(response: reqwest::Response) -> Result<Self> {
         let status = response.status().as_u16();
         let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or_default().to_owned();

@@ -6,14 +6,20 @@ mod broken;
 mod databases;
 mod environment;
 mod host;
+mod load;
+mod proxy;
 mod rpc;
+mod server;
 mod world;
 
 pub use broken::{broken_component, deaf_translator};
 pub use databases::Databases;
 pub use environment::Environment;
 pub use host::{Answer, Host, Output};
+pub use load::{Heard, Load};
+pub use proxy::{Cut, Proxy};
 pub use rpc::{Faults, FaultyRpc};
+pub use server::Server;
 pub use world::{World, cents};
 
 use std::future::Future;

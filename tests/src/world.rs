@@ -24,7 +24,11 @@ pub struct World {
 impl World {
     /// Three accounts on a fresh chain, and migrated databases.
     pub async fn new() -> Result<Self> {
-        let environment = Environment::read()?;
+        Self::of(Environment::read()?).await
+    }
+
+    /// The same with what this environment names.
+    pub async fn of(environment: Environment) -> Result<Self> {
         let folder = TempDir::new()?;
         let anvil = Anvil::start(&environment.anvil, &AnvilOptions::default())?;
         let chain = DevChain::deploy(&anvil.rpc_url, &environment.artifacts, 3).await?;

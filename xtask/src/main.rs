@@ -57,6 +57,9 @@ enum Job {
     Schemas(schemas::Options),
     /// Write the cache of checked queries, `host/.sqlx`, from the migrations.
     Sqlx(sqlx::Options),
+    /// For tests: a Postgres that may be killed, until its input ends.
+    #[command(hide = true)]
+    KillablePostgres,
 }
 
 fn main() -> ExitCode {
@@ -81,5 +84,6 @@ fn run(job: Job) -> Result<()> {
         Job::Tidy => tidy::run(),
         Job::Schemas(options) => schemas::run(&options),
         Job::Sqlx(options) => sqlx::run(&options),
+        Job::KillablePostgres => throwaway::killable(),
     }
 }

@@ -90,12 +90,18 @@ impl Postgres {
             command.args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]);
         }
         let pid = processes.start("postgres", &mut command)?.to_string();
-        let status = self.data().join("postmaster.pid");
+        let status = self.status();
         processes.wait("starting Postgres", Duration::from_secs(60), || {
             let text = fs::read_to_string(&status).unwrap_or_default();
             let lines: Vec<&str> = text.lines().map(str::trim).collect();
             lines.first() == Some(&pid.as_str()) && lines.get(7) == Some(&"ready")
         })
+    }
+
+    /// The number of the running server's process.
+    pub fn pid(&self) -> Result<u32> {
+        let text = String::from_utf8(place::read(&self.status())?)?;
+        text.lines().next().and_then(|pid| pid.trim().parse().ok()).context("the server does not run")
     }
 
     /// Runs SQL while the server is down. One failing statement fails it all.
@@ -153,6 +159,11 @@ impl Postgres {
 
     fn data(&self) -> PathBuf {
         self.home.join("data")
+    }
+
+    /// Written by the server: its process, where it listens, and whether it is ready.
+    fn status(&self) -> PathBuf {
+        self.data().join("postmaster.pid")
     }
 
     fn program(&self, name: &str) -> Command {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::throwaway::Throwaway;
@@ -19,6 +19,7 @@ pub struct Options {
 /// Where the tests find what they use.
 struct Environment {
     host: PathBuf,
+    xtask: PathBuf,
     anvil: PathBuf,
     artifacts: PathBuf,
     database_url: String,
@@ -42,9 +43,11 @@ fn run_stages(options: &Options, stages: &mut Stages) -> Result<()> {
     let programs =
         stages.time("host and tests", || cargo::build("building the host and the tests", &mut command))?;
     let host = build::programs_of(&programs)?.host;
+    let xtask = programs.get("xtask").cloned().context("the build made no program xtask")?;
     stages.time("schemas", || schemas::test(&native, &options.filters))?;
     let server = stages.time("database", || Throwaway::start(&[], |_| Ok(())))?;
-    let environment = Environment { host, anvil, artifacts, database_url: server.postgres.url("postgres") };
+    let environment =
+        Environment { host, xtask, anvil, artifacts, database_url: server.postgres.url("postgres") };
     stages.time("tests", || run_tests(&native, &environment, &options.filters))
 }
 
@@ -53,6 +56,7 @@ fn run_tests(native: &[String], environment: &Environment, filters: &[String]) -
     command.arg("test").args(native).args(["--no-fail-fast", "--"]).args(filters);
     command.env("CLEARFOLD_TEST_DATABASE_URL", &environment.database_url);
     command.env("CLEARFOLD_BIN", &environment.host);
+    command.env("CLEARFOLD_XTASK", &environment.xtask);
     command.env("CLEARFOLD_COMPONENTS", build::components_folder());
     command.env("CLEARFOLD_ARTIFACTS", &environment.artifacts);
     command.env("CLEARFOLD_ROOT", place::root());

@@ -1,19 +1,21 @@
-//! A Postgres for one run of tests or checks: in a temporary folder, gone at the end in all cases.
+//! A Postgres for one run of tests or checks: in a temporary folder, gone at the end in all cases. A test that kills
+//! its server has one of its own, which keeps what it has committed.
 
 use std::fs;
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::place;
 use crate::postgres::{self, Durability, Postgres};
 use crate::processes::Processes;
+use crate::{place, signals};
 
 /// A running server; dropping it stops it and removes its folder.
 pub struct Throwaway {
     pub postgres: Postgres,
     // Dropped in this order: the process before its files.
-    _processes: Processes,
+    processes: Processes,
     folder: Folder,
 }
 
@@ -43,14 +45,45 @@ impl Throwaway {
         let postgres = Postgres::open(&folder.path, databases, durability)?;
         prepare(&postgres)?;
         postgres.start(&mut processes)?;
-        Ok(Self { postgres, _processes: processes, folder })
+        Ok(Self { postgres, processes, folder })
     }
-}
 
-impl Throwaway {
     /// A folder on the disk of the server's files, for whoever wants to know that disk.
     pub fn folder(&self) -> &Path {
         &self.folder.path
+    }
+
+    /// Starts it again after it was killed.
+    fn restart(&mut self) -> Result<()> {
+        const ATTEMPTS: u32 = 50;
+        self.processes.stop();
+        let mut attempt = 1;
+        // What is left of the killed server keeps the new one out, for a moment.
+        while let Err(error) = self.postgres.start(&mut self.processes) {
+            if attempt == ATTEMPTS {
+                return Err(error);
+            }
+            attempt += 1;
+            self.processes.stop();
+            signals::pause(100)?;
+        }
+        Ok(())
+    }
+}
+
+/// `cargo xtask killable-postgres`: says the number of its process and where it listens, and again after each line that
+/// it reads, by which it is started anew. It ends with its input.
+pub fn killable() -> Result<()> {
+    let mut server = Throwaway::start_with(Durability::Kept, &[], |_| Ok(()))?;
+    let mut lines = std::io::stdin().lock().lines();
+    loop {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{} {}", server.postgres.pid()?, server.postgres.url("postgres"))?;
+        out.flush()?;
+        if lines.next().transpose()?.is_none() {
+            return Ok(());
+        }
+        server.restart()?;
     }
 }
 

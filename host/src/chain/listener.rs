@@ -16,6 +16,7 @@ use super::{fetch, submit};
 use crate::clock::Clock;
 use crate::command::{CommandError, CommandIntake};
 use crate::database::DatabaseError;
+use crate::faults;
 use crate::runtime::Translator;
 use crate::telemetry::chain;
 
@@ -222,6 +223,7 @@ impl Listener {
         let (translated, mut letters) =
             submit::translate(&self.translator, &transactions, &fetched.log_indexes).await?;
         letters.extend(submit::submit(&self.intake, &transactions, translated).await?);
+        faults::point("range_submitted");
         let cursor = Cursor { block_number: fetched.last.number, block_hash: fetched.last.hash.0 };
         cursor::advance(&self.pool, self.rpc.chain_id(), &cursor, &letters, self.clock.now()).await?;
         Ok(())

@@ -10,6 +10,7 @@ use super::writer::{Writer, WriterSettings};
 use super::{Answer, Command, CommandError, Deciders};
 use crate::clock::Clock;
 use crate::event_store::EventStore;
+use crate::faults;
 use crate::parts::Parts;
 
 /// What all commands that wait may take together: a queue that is bounded by number alone is not bounded.
@@ -74,6 +75,7 @@ impl CommandIntake {
             mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => CommandError::Stopping,
         })?;
+        faults::point("queued");
         answered.await.unwrap_or(Err(CommandError::Stopping))
     }
 

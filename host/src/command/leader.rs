@@ -26,6 +26,7 @@ use super::writer::Writer;
 use super::{Command, CommandError};
 use crate::database::DatabaseError;
 use crate::event_store::{EventStore, Head, Lease, StoreError, StreamHead};
+use crate::faults;
 
 /// How often a command's batch may fail before its sender is told.
 const MAX_FAILURES: u32 = 5;
@@ -106,6 +107,7 @@ impl<'a> Leader<'a> {
                 if let Err(error) = self.writer.store.release_lease(&self.lease).await {
                     tracing::debug!(%error, partition = self.lease.partition, "the lease runs out by itself");
                 }
+                faults::point("lease_given_back");
                 End::Stopped
             }
             Err(error) => {
@@ -197,6 +199,7 @@ impl<'a> Leader<'a> {
             Ok(prepared) => prepared,
             Err(error) => return Err(self.failed(error, chunk)),
         };
+        faults::point("prepared");
         if self.next.is_empty() {
             self.next.now = self.next.now.max(self.writer.clock.now());
         }
@@ -218,6 +221,7 @@ impl<'a> Leader<'a> {
         for outcome in outcomes {
             self.next.add(&mut chunk, outcome, self.writer.settings.snapshot_every);
         }
+        faults::point("decided");
         Ok(())
     }
 
@@ -320,6 +324,7 @@ impl<'a> Leader<'a> {
                 self.connection = Some(connection);
                 self.renewed_at = Instant::now();
                 self.cache.keep(flight.map(|flight| flight.states).unwrap_or_default());
+                faults::point("states_kept");
                 Ok(())
             }
             Landed::Failed { error, queued } => {
@@ -345,6 +350,7 @@ impl<'a> Leader<'a> {
 
 async fn renew(store: &EventStore, lease: &Lease) -> Result<(), StoreError> {
     if within(store.renew_lease(lease)).await? {
+        faults::point("lease_renewed");
         return Ok(());
     }
     let (partition, why) = (lease.partition, "another host may have taken it".to_owned());
@@ -392,10 +398,15 @@ async fn fly(
         Ok(connection) => connection,
         Err(error) => return failed(batch, error.into()),
     };
+    faults::point("before_append");
     let appended = store.append(&mut connection, lease, &batch.before, &batch.append, batch.now);
     match within(appended).await {
         Ok(()) => {
-            batch.waiting.into_iter().for_each(|(queued, answer)| queued.answer(Ok(answer)));
+            faults::point("committed");
+            for (queued, answer) in batch.waiting {
+                queued.answer(Ok(answer));
+                faults::point("answered");
+            }
             Landed::Committed(connection)
         }
         Err(error) => {

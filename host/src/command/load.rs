@@ -8,6 +8,7 @@ use super::state::{States, StreamState};
 use super::{CommandError, Deciders};
 use crate::database::DatabaseError;
 use crate::event_store::{EventStore, Snapshot, StoreError, StoredEvent, StreamHead};
+use crate::faults;
 use crate::runtime::{Decider, Fault, Message};
 
 /// Events that are read and folded at once.
@@ -63,6 +64,7 @@ pub(super) async fn load(
         folding = rest;
         loaded.faults.extend(faults);
     }
+    faults::point("states_loaded");
     Ok(loaded)
 }
 

@@ -15,6 +15,7 @@ use super::queued::Queued;
 use super::{CommandError, Deciders};
 use crate::clock::Clock;
 use crate::event_store::{EventStore, StoreError, Taken};
+use crate::faults;
 
 /// How partitions are written.
 #[derive(Debug, Clone)]
@@ -57,6 +58,7 @@ impl Writer {
             let instead = match taken {
                 Ok(Taken::Held(lease, head)) => {
                     tracing::debug!(partition = self.partition, epoch = lease.epoch, "writes the partition");
+                    faults::point("lease_taken");
                     let latest = self.store.latest(self.partition, &head).await.ok().flatten();
                     let latest = latest.unwrap_or_else(|| self.clock.now());
                     let leader = Leader::new(&self, lease, head, latest, std::mem::take(&mut again));

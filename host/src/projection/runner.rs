@@ -13,6 +13,7 @@ use super::tables::Declaration;
 use super::{ProjectionError, batch, checkpoint, rows};
 use crate::bus::{Bus, StoredEvent, Subscription};
 use crate::clock::Clock;
+use crate::faults;
 use crate::runtime::Projector;
 use crate::telemetry::chain;
 
@@ -155,7 +156,9 @@ impl Runner {
         )
         .await?;
         rows::apply(&mut transaction, &self.projector, changes).await?;
+        faults::point("before_projection");
         transaction.commit().await?;
+        faults::point("projected");
         if let Some(position) = self.positions.get_mut(index) {
             *position = last.position;
         }

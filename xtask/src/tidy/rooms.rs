@@ -56,7 +56,8 @@ pub const COMPONENT: Room = room(
 );
 
 /// Modules of the host that everybody may use. Among each other they may, too; they use nobody else.
-pub const NEUTRAL: &[&str] = &["clock", "config", "database", "digest", "manifest", "parts", "telemetry"];
+pub const NEUTRAL: &[&str] =
+    &["clock", "config", "database", "digest", "faults", "manifest", "parts", "telemetry"];
 
 /// Modules of the host that put the others together; they may use all.
 pub const ASSEMBLY: &[&str] = &["cli", "lib", "main"];
