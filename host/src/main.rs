@@ -7,6 +7,10 @@ use clap::Parser;
 use clearfold::cli::Cli;
 use clearfold::telemetry::chain;
 
+/// A command is many small pieces of text that come and go, on two threads at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long a component that is still running may hold up the end of the program.
 const LINGER_MS: u64 = 500;
 

@@ -83,8 +83,15 @@ pub async fn connect(store: Store, url: &str, connections: u32) -> Result<PgPool
         ("lock_timeout", "5s"),
         ("statement_timeout", "30s"),
         ("idle_in_transaction_session_timeout", "10s"),
+        // Statements are small: compiling one costs more than running it.
+        ("jit", "off"),
     ];
-    pool(store, options(store, url)?.options(limits), connections).await
+    // The write path has few statements, and each finds its rows by an index. Planning one anew costs more than running
+    // it, and a plan that was made while a table was empty must be as good when it is full.
+    let write_path = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
+    let options = options(store, url)?.options(limits);
+    let options = if store == Store::Write { options.options(write_path) } else { options };
+    pool(store, options, connections).await
 }
 
 /// Connects for a change of the schema, which may take its time.

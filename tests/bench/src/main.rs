@@ -26,6 +26,10 @@ use clap::{Parser, ValueEnum};
 use self::place::Place;
 use self::report::Report;
 
+/// As the host has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(about = "Figures beside what bounds them.")]
 struct Arguments {
