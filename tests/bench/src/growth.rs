@@ -109,7 +109,7 @@ fn set_rules(number: u64) -> Command {
 
 fn rules(minor: u64) -> serde_json::Value {
     let amount = json!({"minor": minor.to_string(), "asset": "EURe", "decimals": 18});
-    json!({"categories": {"all_but": []}, "countries": {"all_but": []}, "velocity": [],
+    json!({"categories": "all", "countries": "all", "velocity": [],
            "limits": [{"amount": amount, "per": "transaction"}]})
 }
 
