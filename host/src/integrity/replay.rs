@@ -1,8 +1,8 @@
 //! Decides recorded commands again, through the components that decided them, and compares what comes of it with what
 //! was recorded, bit for bit.
 //!
-//! The commands come stream by stream. A stream's state is folded from its events, so that each difference stands
-//! where it arose and is not carried on.
+//! The commands come stream by stream. Each turn begins on a state that is folded from the recorded events; within a
+//! turn a difference is carried on to the commands that follow it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
