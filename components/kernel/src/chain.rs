@@ -34,8 +34,7 @@ macro_rules! fixed_bytes {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("0x")?;
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(&String::from(*self))
             }
         }
 
@@ -51,14 +50,8 @@ macro_rules! fixed_bytes {
             fn from_str(text: &str) -> Result<Self, InvalidHex> {
                 let invalid = || InvalidHex { text: text.to_owned(), what: $what, digits: 2 * $len };
                 let digits = text.strip_prefix("0x").ok_or_else(invalid)?;
-                if digits.len() != 2 * $len || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-                    return Err(invalid());
-                }
                 let mut bytes = [0; $len];
-                for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
-                    let pair = std::str::from_utf8(pair).map_err(|_| invalid())?;
-                    *byte = u8::from_str_radix(pair, 16).map_err(|_| invalid())?;
-                }
+                hex::decode_to_slice(digits, &mut bytes).map_err(|_| invalid())?;
                 Ok(Self(bytes))
             }
         }
@@ -72,8 +65,9 @@ macro_rules! fixed_bytes {
         }
 
         impl From<$name> for String {
+            // Every message and every state writes many of these: the formatter would be a third of a decision.
             fn from(value: $name) -> String {
-                value.to_string()
+                ["0x", &hex::encode(value.0)].concat()
             }
         }
     };

@@ -12,7 +12,7 @@ pub struct InvalidId;
 
 /// An id as its maker writes it: 1 to 128 printable ASCII characters. It ends up in tables, logs and addresses.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[serde(try_from = "String")]
 pub struct ExternalId(String);
 
 impl ExternalId {

@@ -109,7 +109,7 @@ impl TryFrom<String> for Minor {
 
 impl From<Minor> for String {
     fn from(minor: Minor) -> String {
-        minor.to_string()
+        minor.0.to_string()
     }
 }
 

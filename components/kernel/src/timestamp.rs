@@ -47,7 +47,21 @@ impl fmt::Display for Timestamp {
         let nanoseconds = i128::from(self.0).saturating_mul(1_000_000);
         let at = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).map_err(|_| fmt::Error)?;
         let (hour, minute, second, millisecond) = at.time().as_hms_milli();
-        write!(f, "{}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z", at.date())
+        let (year, month, day) = (at.year().unsigned_abs(), u8::from(at.month()), at.day());
+        // Every event writes one of these: digits by hand, since the formatter pads each number on its own.
+        let mut text = String::with_capacity(24);
+        let mut write = |number: u32, digits: u32, behind: char| {
+            let digit = |place: u32| char::from_digit(number / 10_u32.pow(place) % 10, 10);
+            text.extend((0..digits).rev().filter_map(digit).chain([behind]));
+        };
+        write(year, 4, '-');
+        write(month.into(), 2, '-');
+        write(day.into(), 2, 'T');
+        write(hour.into(), 2, ':');
+        write(minute.into(), 2, ':');
+        write(second.into(), 2, '.');
+        write(millisecond.into(), 3, 'Z');
+        f.write_str(&text)
     }
 }
 
