@@ -5,8 +5,7 @@
 use clearfold_domain::authorization::{Authorization, Event};
 use clearfold_domain::payments::Payments;
 use clearfold_kernel::{
-    Change, CommandContext, Encoded, Message, Projector, RecordedEvent, Row, Timestamp, Turn, Value,
-    decide_turn, evolve_state,
+    Change, CommandContext, Encoded, Message, Projector, RecordedEvent, Row, StoredState, Timestamp, Value,
 };
 
 const ACCOUNT: &str = "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -27,7 +26,8 @@ fn history() -> [Encoded; 2] {
 }
 
 fn decided(clearing_id: &str, minor: &str) -> Vec<Encoded> {
-    let state = evolve_state::<Authorization>(&[], &history()).unwrap();
+    let mut state = StoredState::default();
+    state.evolve::<Authorization>(&history()).unwrap();
     let command = r#"{"clearing_id":"ID","amount":{"minor":"MINOR","asset":"EURe","decimals":18},
         "final":false,"occurred_at":"2026-11-24T02:00:00.000Z"}"#;
     let command = encoded("PresentClearing", 1, &command.replace("ID", clearing_id).replace("MINOR", minor));
@@ -37,8 +37,7 @@ fn decided(clearing_id: &str, minor: &str) -> Vec<Encoded> {
         actor: "api".into(),
         accepted_at: Timestamp::from_s(0).unwrap(),
     };
-    let turn = Turn { state, commands: vec![(context, command)] };
-    decide_turn::<Authorization>(&turn).unwrap().outcomes.remove(0).unwrap()
+    state.decide::<Authorization>(vec![(context, command)]).unwrap().remove(0).unwrap()
 }
 
 #[test]

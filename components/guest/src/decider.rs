@@ -3,7 +3,8 @@
 use std::marker::PhantomData;
 
 use clearfold_kernel::{
-    CommandContext, Decider, Encoded, Message, MessageType, Timestamp, Turn, decide_turn, evolve_state,
+    CommandContext, Decider, Encoded, Entry, Folded, Message, MessageType, Timestamp, Turn, decide_turn,
+    evolve_state, message_keys,
 };
 
 use self::bindings::exports::clearfold::handlers::decision as wit;
@@ -37,35 +38,48 @@ impl<D: Decider + 'static> wit::Guest for Component<D> {
             commands: types(D::Command::TYPES),
             events: types(D::Event::TYPES),
             state_version: D::STATE_VERSION,
+            has_entries: D::HAS_ENTRIES,
         }
     }
 
     fn initial() -> Vec<u8> {
-        fold::<D>(&[], &[])
+        #[expect(clippy::panic, reason = "a trap: the initial state of a component cannot be written")]
+        evolve_state::<D>(&[], &[], &[]).unwrap_or_else(|error| panic!("{error}")).state
+    }
+
+    fn keys(messages: Vec<wit::Message>) -> Vec<Vec<String>> {
+        messages.into_iter().map(|message| message_keys::<D>(&encoded(message))).collect()
     }
 
     fn decide(turns: Vec<wit::Turn>) -> Vec<wit::Decided> {
         turns.into_iter().map(decide::<D>).collect()
     }
 
-    fn evolve(state: Vec<u8>, events: Vec<wit::Message>) -> Result<Vec<u8>, String> {
+    fn evolve(
+        state: Vec<u8>,
+        entries: Vec<wit::Entry>,
+        events: Vec<wit::Message>,
+    ) -> Result<wit::Folded, String> {
+        let entries: Vec<Entry> = entries.into_iter().map(read_entry).collect();
         let events: Vec<Encoded> = events.into_iter().map(encoded).collect();
-        evolve_state::<D>(&state, &events)
+        let Folded { state, entries } = evolve_state::<D>(&state, &entries, &events)?;
+        Ok(wit::Folded { state, entries: entries.into_iter().map(write_entry).collect() })
     }
 }
 
 fn decide<D: Decider>(turn: wit::Turn) -> wit::Decided {
     let commands = turn.commands.into_iter().map(|command| (context(&command), encoded(command.message)));
-    let turn = Turn { state: turn.state, commands: commands.collect() };
-    // A state that this very component wrote and cannot read is a fault, and a trap says so.
+    let entries = turn.entries.into_iter().map(read_entry);
+    let turn = Turn { state: turn.state, entries: entries.collect(), commands: commands.collect() };
+    // A state that this very component wrote and cannot read, or an entry that it did not name, is a fault, and a trap
+    // says so.
     #[expect(clippy::panic, reason = "a trap: the host throws the instance away and keeps the commands")]
-    let decided = decide_turn::<D>(&turn).unwrap_or_else(|error| panic!("the state cannot be read: {error}"));
-    wit::Decided { state: decided.state, outcomes: decided.outcomes.into_iter().map(outcome).collect() }
-}
-
-fn fold<D: Decider>(state: &[u8], events: &[Encoded]) -> Vec<u8> {
-    #[expect(clippy::panic, reason = "a trap: the initial state of a component cannot be written")]
-    evolve_state::<D>(state, events).unwrap_or_else(|error| panic!("{error}"))
+    let decided = decide_turn::<D>(&turn).unwrap_or_else(|fault| panic!("{fault}"));
+    wit::Decided {
+        state: decided.state,
+        entries: decided.entries.into_iter().map(write_entry).collect(),
+        outcomes: decided.outcomes.into_iter().map(outcome).collect(),
+    }
 }
 
 fn context(command: &wit::Command) -> CommandContext {
@@ -103,4 +117,12 @@ fn encoded(message: wit::Message) -> Encoded {
 
 fn message(encoded: Encoded) -> wit::Message {
     wit::Message { type_: encoded.kind, schema_version: encoded.schema_version, payload: encoded.payload }
+}
+
+fn read_entry(entry: wit::Entry) -> Entry {
+    Entry { key: entry.key, value: entry.value }
+}
+
+fn write_entry(entry: Entry) -> wit::Entry {
+    wit::Entry { key: entry.key, value: entry.value }
 }

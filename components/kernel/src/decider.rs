@@ -6,14 +6,17 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Encoded, Message, Timestamp, Undecodable};
+use crate::{Encoded, Entries, Entry, Message, StateFault, Timestamp, Undecodable};
 
 /// One kind of stream: which commands it takes, which events they cause, and what state remains.
 pub trait Decider {
     /// The kind's name, which begins its streams' ids.
     const AGGREGATE: &'static str;
-    /// The version of the state's form. Raise it when `State` changes: snapshots of another version are refolded.
+    /// The version of the state's form. Raise it when `State` or an entry changes: snapshots of another version are
+    /// refolded.
     const STATE_VERSION: u32;
+    /// Whether a state has entries. Then the functions about them are its own.
+    const HAS_ENTRIES: bool = false;
 
     /// What the events add up to.
     type State: Clone + Default + Serialize + DeserializeOwned;
@@ -31,6 +34,21 @@ pub trait Decider {
 
     /// The state after an event. Total: what was decided has happened.
     fn evolve(state: Self::State, event: &Self::Event) -> Self::State;
+
+    /// The keys of all entries that deciding a command may need, and folding the events that it may cause.
+    fn command_keys(_command: &Self::Command) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The keys of all entries that folding an event may need.
+    fn event_keys(_event: &Self::Event) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The state's entries. They are no part of its bytes.
+    fn entries(_state: &mut Self::State) -> Option<&mut Entries> {
+        None
+    }
 }
 
 /// What comes with a command beside its content.
@@ -81,6 +99,8 @@ pub type Outcome = Result<Vec<Encoded>, Rejection>;
 pub struct Turn {
     /// As [`decide_turn`] or [`evolve_state`] gave it; empty for a stream without events.
     pub state: Vec<u8>,
+    /// Those that [`message_keys`] named for the commands, each once.
+    pub entries: Vec<Entry>,
     /// Each is decided on the state that the ones before it leave behind.
     pub commands: Vec<(CommandContext, Encoded)>,
 }
@@ -90,13 +110,44 @@ pub struct Turn {
 pub struct Decided {
     /// The state after all accepted commands.
     pub state: Vec<u8>,
+    /// The entries that the events of all accepted commands changed, each once.
+    pub entries: Vec<Entry>,
     /// One for each command, in order.
     pub outcomes: Vec<Outcome>,
 }
 
-/// Decides a turn in the form that crosses the sandbox's border. Fails only if the state cannot be read.
-pub fn decide_turn<D: Decider>(turn: &Turn) -> Result<Decided, serde_json::Error> {
-    let mut state: D::State = read_state::<D>(&turn.state)?;
+/// A state that events were folded into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folded {
+    /// The state after all events.
+    pub state: Vec<u8>,
+    /// The entries that changed, each once.
+    pub entries: Vec<Entry>,
+}
+
+/// The keys of the entries that a command needs to be decided, or an event to be folded, each once. None if it cannot
+/// be read.
+#[must_use]
+pub fn message_keys<D: Decider>(message: &Encoded) -> Vec<String> {
+    let Encoded { kind, schema_version, payload } = message;
+    if !D::HAS_ENTRIES {
+        return Vec::new();
+    }
+    let named = if D::Command::TYPES.iter().any(|known| known.name == kind) {
+        D::Command::decode(kind, *schema_version, payload).map(|command| D::command_keys(&command))
+    } else {
+        D::Event::decode(kind, *schema_version, payload).map(|event| D::event_keys(&event))
+    };
+    let mut keys = named.unwrap_or_default();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// Decides a turn in the form that crosses the sandbox's border. Fails only if the state or its entries cannot be read,
+/// or an entry was needed that was not named.
+pub fn decide_turn<D: Decider>(turn: &Turn) -> Result<Decided, StateFault> {
+    let mut state = read_state::<D>(&turn.state, &turn.entries)?;
     let mut outcomes = Vec::with_capacity(turn.commands.len());
     for (context, command) in &turn.commands {
         outcomes.push(match decide_one::<D>(&state, context, command) {
@@ -107,23 +158,40 @@ pub fn decide_turn<D: Decider>(turn: &Turn) -> Result<Decided, serde_json::Error
             Err(rejection) => Err(rejection),
         });
     }
-    Ok(Decided { state: serde_json::to_vec(&state)?, outcomes })
+    let Folded { state, entries } = write_state::<D>(state)?;
+    Ok(Decided { state, entries, outcomes })
 }
 
-/// Folds stored events into a state. The error says which event could not be read.
-pub fn evolve_state<D: Decider>(state: &[u8], events: &[Encoded]) -> Result<Vec<u8>, String> {
-    let unreadable = |error: serde_json::Error| format!("the state cannot be read or written: {error}");
-    let mut folded: D::State = read_state::<D>(state).map_err(unreadable)?;
+/// Folds stored events into a state. The error says which event could not be read, or what else is wrong.
+pub fn evolve_state<D: Decider>(
+    state: &[u8],
+    entries: &[Entry],
+    events: &[Encoded],
+) -> Result<Folded, String> {
+    let mut folded = read_state::<D>(state, entries).map_err(|fault| fault.to_string())?;
     for (index, event) in events.iter().enumerate() {
         let event = D::Event::decode(&event.kind, event.schema_version, &event.payload)
             .map_err(|error| format!("event {index} of the batch: {error}"))?;
         folded = D::evolve(folded, &event);
     }
-    serde_json::to_vec(&folded).map_err(unreadable)
+    write_state::<D>(folded).map_err(|fault| fault.to_string())
 }
 
-fn read_state<D: Decider>(state: &[u8]) -> Result<D::State, serde_json::Error> {
-    if state.is_empty() { Ok(D::State::default()) } else { serde_json::from_slice(state) }
+fn read_state<D: Decider>(state: &[u8], named: &[Entry]) -> Result<D::State, StateFault> {
+    let mut state = match state {
+        [] => D::State::default(),
+        bytes => serde_json::from_slice(bytes).map_err(|error| StateFault::unreadable(&error))?,
+    };
+    if let Some(entries) = D::entries(&mut state) {
+        *entries = Entries::part(named.iter().cloned());
+    }
+    Ok(state)
+}
+
+fn write_state<D: Decider>(mut state: D::State) -> Result<Folded, StateFault> {
+    let entries = D::entries(&mut state).map(std::mem::take).unwrap_or_default().changes()?;
+    let state = serde_json::to_vec(&state).map_err(|error| StateFault::unreadable(&error))?;
+    Ok(Folded { state, entries })
 }
 
 /// The events of a command, also as they are stored.

@@ -8,6 +8,7 @@
 mod auditor;
 mod chain;
 mod decider;
+mod entries;
 mod fx;
 mod id;
 mod message;
@@ -15,12 +16,17 @@ mod money;
 mod projector;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod stored;
 mod timestamp;
 mod translator;
 
 pub use auditor::{Auditor, Invariant, Violation};
 pub use chain::{Address, ChainSource, Hash, InvalidHex};
-pub use decider::{CommandContext, Decided, Decider, Outcome, Rejection, Turn, decide_turn, evolve_state};
+pub use decider::{
+    CommandContext, Decided, Decider, Folded, Outcome, Rejection, Turn, decide_turn, evolve_state,
+    message_keys,
+};
+pub use entries::{Entries, Entry, StateFault};
 pub use fx::{Conversion, FxError, Rate};
 pub use id::{ExternalId, InvalidId};
 #[doc(hidden)]
@@ -31,6 +37,7 @@ pub use projector::{
     Change, Column, ColumnRule, ColumnType, ProjectionDescriptor, Projector, RecordedEvent, Row, RowKey,
     Table, Value,
 };
+pub use stored::StoredState;
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use translator::{
     Log, LogFilter, Refusal, Selection, Transaction, Translated, TranslatedCommand, Translator,

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use clearfold_kernel::{
-    Change, ColumnRule, Decided, Decider, Encoded, Projector, RecordedEvent, Row, RowKey, Transaction,
-    Translated, Translator, Turn, decide_turn, evolve_state,
+    Change, ColumnRule, Decided, Decider, Encoded, Entry, Folded, Projector, RecordedEvent, Row, RowKey,
+    Transaction, Translated, Translator, Turn, decide_turn, evolve_state, message_keys,
 };
 
 use crate::{
@@ -27,15 +27,19 @@ impl<D: Decider> DeciderSubject for NativeDecider<D> {
     }
 
     fn initial(&self) -> Result<Vec<u8>, String> {
-        evolve_state::<D>(&[], &[])
+        evolve_state::<D>(&[], &[], &[]).map(|folded| folded.state)
+    }
+
+    fn keys(&self, messages: &[Encoded]) -> Result<Vec<Vec<String>>, String> {
+        Ok(messages.iter().map(message_keys::<D>).collect())
     }
 
     fn decide(&self, turn: &Turn) -> Result<Decided, String> {
-        decide_turn::<D>(turn).map_err(|error| format!("the state cannot be read: {error}"))
+        decide_turn::<D>(turn).map_err(|fault| fault.to_string())
     }
 
-    fn evolve(&self, state: &[u8], events: &[Encoded]) -> Result<Vec<u8>, String> {
-        evolve_state::<D>(state, events)
+    fn evolve(&self, state: &[u8], entries: &[Entry], events: &[Encoded]) -> Result<Folded, String> {
+        evolve_state::<D>(state, entries, events)
     }
 }
 

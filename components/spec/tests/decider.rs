@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
 #![expect(unexpected_cfgs, reason = "`messages!` asks for a feature that only the domain has")]
 
-use clearfold_kernel::{CommandContext, Decided, Decider, Encoded, Outcome, Rejection, Turn, messages};
+use clearfold_kernel::{
+    CommandContext, Decided, Decider, Encoded, Entry, Folded, Outcome, Rejection, Turn, messages,
+};
 use clearfold_spec::{DeciderSubject, NativeDecider, Specification, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -225,8 +227,12 @@ impl DeciderSubject for Faulty {
         Ok((self.fault)(turn, self.purse.decide(turn)?))
     }
 
-    fn evolve(&self, state: &[u8], events: &[Encoded]) -> Result<Vec<u8>, String> {
-        self.purse.evolve(state, events)
+    fn keys(&self, messages: &[Encoded]) -> Result<Vec<Vec<String>>, String> {
+        self.purse.keys(messages)
+    }
+
+    fn evolve(&self, state: &[u8], entries: &[Entry], events: &[Encoded]) -> Result<Folded, String> {
+        self.purse.evolve(state, entries, events)
     }
 }
 
@@ -270,5 +276,52 @@ fn what_must_always_hold_is_checked_unasked() {
     for (fault, expected) in faults {
         let verdicts = run(case, &Faulty { purse: NativeDecider::default(), fault });
         assert!(verdicts[0].differences[0].starts_with(expected), "{verdicts:?}");
+    }
+}
+
+/// A purse that names entries and changes some, when it decides and never when it folds.
+struct Keyed {
+    purse: NativeDecider<Purse>,
+    named: &'static [&'static str],
+    changed: &'static [&'static str],
+}
+
+impl DeciderSubject for Keyed {
+    fn aggregate(&self) -> &str {
+        self.purse.aggregate()
+    }
+
+    fn initial(&self) -> Result<Vec<u8>, String> {
+        self.purse.initial()
+    }
+
+    fn keys(&self, messages: &[Encoded]) -> Result<Vec<Vec<String>>, String> {
+        Ok(messages.iter().map(|_| self.named.iter().map(ToString::to_string).collect()).collect())
+    }
+
+    fn decide(&self, turn: &Turn) -> Result<Decided, String> {
+        let entry = |key: &&str| Entry { key: (*key).to_owned(), value: Some(b"1".to_vec()) };
+        Ok(Decided { entries: self.changed.iter().map(entry).collect(), ..self.purse.decide(turn)? })
+    }
+
+    fn evolve(&self, state: &[u8], entries: &[Entry], events: &[Encoded]) -> Result<Folded, String> {
+        self.purse.evolve(state, entries, events)
+    }
+}
+
+#[test]
+fn entries_are_held_to_their_keys_and_compared() {
+    let cases: [(&'static [&str], &'static [&str], &str); 5] = [
+        (&["a", "b"], &[], ""),
+        (&["a\n"], &[], "given: `a\n` is no key: it has 1 to 512 bytes, without control characters"),
+        (&["a"], &["b"], "the entry `b` changed, but `keys` did not name it"),
+        (&["a"], &["a", "a"], "the entry `a` changed twice"),
+        (&["a"], &["a"], "`evolve` gives for the events the state 6, instead of 6 with the entries a: 1"),
+    ];
+    for (named, changed, expected) in cases {
+        let subject = Keyed { purse: NativeDecider::default(), named, changed };
+        let case = "  - { case: x, given: [*three], when: { Put: { coins: 3 } }, then: [*three] }";
+        let said = run(case, &subject).remove(0).differences;
+        assert_eq!(said.first().map_or("", String::as_str), expected, "{said:?}");
     }
 }

@@ -122,8 +122,9 @@ async fn databases(config: &Host) -> anyhow::Result<(PgPool, PgPool)> {
     let first = database::connect(Store::Write, url, 1).await?;
     database::check_schema(Store::Write, &first).await?;
     let partitions = EventStore::open(first).await?.partition_count();
-    // Each writer keeps one, and reads on two more while that one flushes; not all do at the same moment.
-    let write = database::connect(Store::Write, url, CONNECTIONS.saturating_add(partitions)).await?;
+    // Each writer keeps two while it is busy: one that flushes, and one on which it asks meanwhile.
+    let writers = partitions.saturating_mul(2);
+    let write = database::connect(Store::Write, url, CONNECTIONS.saturating_add(writers)).await?;
     let read = database::connect(Store::Read, &config.databases.read_database_url, CONNECTIONS).await?;
     database::check_schema(Store::Read, &read).await?;
     Ok((write, read))

@@ -62,13 +62,8 @@ impl Batch {
 
     /// Adds what came of a stream's turn. A command that was not decided because a component failed leaves nothing
     /// behind, so that it can be sent again when the component is mended: it is answered now.
-    pub(super) fn add(
-        &mut self,
-        chunk: &mut BTreeMap<usize, Queued>,
-        outcome: StreamOutcome,
-        snapshot_every: u64,
-    ) {
-        let StreamOutcome { turn, mut state, state_version, outcomes } = outcome;
+    pub(super) fn add(&mut self, chunk: &mut BTreeMap<usize, Queued>, outcome: StreamOutcome) {
+        let StreamOutcome { turn, mut state, outcomes } = outcome;
         let from = state.version;
         for (index, outcome) in turn.commands.iter().zip(outcomes) {
             let Some(queued) = chunk.remove(index) else { continue };
@@ -79,9 +74,6 @@ impl Batch {
         }
         if state.version > from {
             self.move_stream(&turn.stream, &state, from);
-            if state.version.saturating_sub(state.snapshot_version) >= snapshot_every {
-                self.take_snapshot(&turn.stream, &mut state, state_version);
-            }
         }
         self.states.insert(turn.stream, state);
     }
@@ -149,16 +141,25 @@ impl Batch {
         }
     }
 
-    fn take_snapshot(&mut self, stream: &str, state: &mut StreamState, state_version: u32) {
-        state.snapshot_version = state.version;
-        self.append.snapshots.retain(|older| older.stream != stream);
-        self.append.snapshots.push(Snapshot {
-            stream: stream.to_owned(),
-            version: state.version,
-            component_digest: state.digest,
-            state_version,
-            state: state.state.clone(),
-        });
+    /// Takes the snapshots that are due: of streams that moved, each once, as the batch leaves them. Nothing may join
+    /// any more.
+    pub(super) fn take_snapshots(&mut self, every: u64) {
+        for moved in &self.append.streams {
+            let Some(state) = self.states.get_mut(&moved.stream) else { continue };
+            if state.version.saturating_sub(state.snapshot_version) < every {
+                continue;
+            }
+            self.append.snapshots.push(Snapshot {
+                stream: moved.stream.clone(),
+                version: state.version,
+                component_digest: state.digest,
+                state_version: state.state_version,
+                state: state.state.clone(),
+                base: state.snapshot_version,
+                entries: state.entries.behind(state.snapshot_version),
+            });
+            state.snapshot_version = state.version;
+        }
     }
 }
 

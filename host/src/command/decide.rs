@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use clearfold_kernel::Timestamp;
 
+use super::entries::Values;
 use super::plan::StreamTurn;
 use super::state::StreamState;
 use super::{Command, CommandError, Deciders};
@@ -19,22 +20,58 @@ const SINGLY_MS: u64 = 15_000;
 pub(super) struct Ready {
     pub turn: StreamTurn,
     pub state: StreamState,
+    /// The entries that its commands name, as the database has them.
+    pub stored: Values,
 }
 
 /// What a stream's commands came to.
 pub(super) struct StreamOutcome {
     pub turn: StreamTurn,
-    /// Before the turn, but for the state, which is the one after it.
+    /// Before the turn, but for the state and its entries, which are those after it.
     pub state: StreamState,
-    pub state_version: u32,
     /// One for each command of the turn.
     pub outcomes: Vec<Result<Outcome, CommandError>>,
+}
+
+/// A batch's commands, and the keys of the entries that each names.
+#[derive(Clone)]
+pub(super) struct Named {
+    pub commands: Vec<Arc<Command>>,
+    pub keys: Vec<Vec<String>>,
+}
+
+/// Asks which entries the commands name. What a component cannot answer for fails alone.
+pub(super) fn keys(deciders: &Deciders, commands: &[Arc<Command>]) -> Vec<Result<Vec<String>, CommandError>> {
+    let mut keys: Vec<_> = commands.iter().map(|_| Ok(Vec::new())).collect();
+    for decider in deciders.values().filter(|decider| decider.has_entries()) {
+        let is_its = |index: &usize| commands[*index].aggregate == decider.aggregate();
+        let its: Vec<usize> = (0..commands.len()).filter(is_its).collect();
+        let messages: Vec<Message> = its.iter().map(|index| message(&commands[*index])).collect();
+        let answers: Vec<Result<_, CommandError>> = match decider.keys(&messages) {
+            Ok(keys) => keys.into_iter().map(Ok).collect(),
+            Err(_) => {
+                let until = Instant::now() + Duration::from_millis(SINGLY_MS);
+                messages.into_iter().map(|message| keys_of_one(decider, message, until)).collect()
+            }
+        };
+        for (index, answer) in its.into_iter().zip(answers) {
+            keys[index] = answer;
+        }
+    }
+    keys
+}
+
+fn keys_of_one(decider: &Decider, message: Message, until: Instant) -> Result<Vec<String>, CommandError> {
+    if Instant::now() >= until {
+        return Err(used_up());
+    }
+    Ok(decider.keys(&[message])?.pop().unwrap_or_default())
 }
 
 /// Decides all turns. Runs components, so it belongs on a thread that may be busy.
 pub(super) fn decide(
     deciders: &Deciders,
-    commands: &[Arc<Command>],
+    named: &Named,
     ready: Vec<Ready>,
     now: Timestamp,
 ) -> Vec<StreamOutcome> {
@@ -46,7 +83,7 @@ pub(super) fn decide(
     for (aggregate, ready) in by_aggregate {
         // The intake has let in no command that nobody decides.
         if let Some(decider) = deciders.get(&aggregate) {
-            outcomes.extend(decide_together(decider, commands, ready, now));
+            outcomes.extend(decide_together(decider, named, ready, now));
         }
     }
     outcomes
@@ -55,87 +92,107 @@ pub(super) fn decide(
 /// One call for all streams. If it fails, one call a command finds the one that made it fail.
 fn decide_together(
     decider: &Decider,
-    commands: &[Arc<Command>],
+    named: &Named,
     ready: Vec<Ready>,
     now: Timestamp,
 ) -> Vec<StreamOutcome> {
-    let turn = |ready: &Ready| wire_turn(commands, &ready.state.state, &ready.turn.commands, now);
+    let turn = |ready: &Ready| wire_turn(named, &ready.state, &ready.stored, &ready.turn.commands, now);
     let wire: Vec<Turn> = ready.iter().map(turn).collect();
     match decider.decide(&wire) {
         Ok(decided) => ready
             .into_iter()
             .zip(decided)
-            .map(|(Ready { turn, state }, decided)| {
+            .map(|(Ready { turn, mut state, .. }, decided)| {
+                let version = state.version.saturating_add(events_in(&decided.outcomes));
+                state.entries.change(version, decided.entries);
                 let outcomes = decided.outcomes.into_iter().map(Ok).collect();
-                outcome(decider, turn, state, decided.state, outcomes)
+                outcome(decider, turn, StreamState { state: decided.state, ..state }, outcomes)
             })
             .collect(),
         Err(fault) => {
             tracing::warn!(fault = %crate::telemetry::chain(&fault), "a batch failed; deciding its commands one by one");
             let until = Instant::now() + Duration::from_millis(SINGLY_MS);
-            ready.into_iter().map(|ready| decide_singly(decider, commands, ready, now, until)).collect()
+            ready.into_iter().map(|ready| decide_singly(decider, named, ready, now, until)).collect()
         }
     }
 }
 
 fn decide_singly(
     decider: &Decider,
-    commands: &[Arc<Command>],
-    Ready { turn, state }: Ready,
+    named: &Named,
+    Ready { turn, mut state, stored }: Ready,
     now: Timestamp,
     until: Instant,
 ) -> StreamOutcome {
-    let mut after = state.state.clone();
+    let mut version = state.version;
     let mut outcomes = Vec::with_capacity(turn.commands.len());
     for index in &turn.commands {
-        outcomes.push(if Instant::now() < until {
-            decide_one(decider, commands, &mut after, *index, now)
-        } else {
-            Err(CommandError::Unavailable("a failing component used up the batch's time".to_owned()))
+        if Instant::now() >= until {
+            outcomes.push(Err(used_up()));
+            continue;
+        }
+        let wire = wire_turn(named, &state, &stored, &[*index], now);
+        // The runtime has checked that there is one answer with one outcome.
+        let decided = decider.decide(&[wire]).map(|mut decided| decided.pop());
+        outcomes.push(match decided {
+            Ok(Some(mut decided)) => {
+                version = version.saturating_add(events_in(&decided.outcomes));
+                state.state = decided.state;
+                state.entries.change(version, decided.entries);
+                decided.outcomes.pop().ok_or(CommandError::Stopping)
+            }
+            Ok(None) => Err(CommandError::Stopping),
+            Err(fault) => Err(fault.into()),
         });
     }
-    outcome(decider, turn, state, after, outcomes)
+    outcome(decider, turn, state, outcomes)
+}
+
+fn used_up() -> CommandError {
+    CommandError::Unavailable("a failing component used up the batch's time".to_owned())
+}
+
+fn events_in(outcomes: &[Outcome]) -> u64 {
+    let events = |outcome: &Outcome| match outcome {
+        Outcome::Accepted(events) => events.len() as u64,
+        Outcome::Rejected(_) => 0,
+    };
+    outcomes.iter().map(events).sum()
 }
 
 fn outcome(
     decider: &Decider,
     turn: StreamTurn,
-    before: StreamState,
-    state: Vec<u8>,
+    state: StreamState,
     outcomes: Vec<Result<Outcome, CommandError>>,
 ) -> StreamOutcome {
-    let state = StreamState { state, digest: decider.id().digest, ..before };
-    StreamOutcome { turn, state, state_version: decider.state_version(), outcomes }
+    let state = StreamState { digest: decider.id().digest, state_version: decider.state_version(), ..state };
+    StreamOutcome { turn, state, outcomes }
 }
 
-fn decide_one(
-    decider: &Decider,
-    commands: &[Arc<Command>],
-    state: &mut Vec<u8>,
-    index: usize,
-    now: Timestamp,
-) -> Result<Outcome, CommandError> {
-    let mut decided = decider.decide(&[wire_turn(commands, state, &[index], now)])?;
-    // The runtime has checked that there is one answer with one outcome.
-    let decided = decided.pop().ok_or(CommandError::Stopping)?;
-    *state = decided.state;
-    decided.outcomes.into_iter().next().ok_or(CommandError::Stopping)
-}
-
-fn wire_turn(commands: &[Arc<Command>], state: &[u8], indexes: &[usize], now: Timestamp) -> Turn {
+fn wire_turn(named: &Named, state: &StreamState, stored: &Values, indexes: &[usize], now: Timestamp) -> Turn {
     let wire = |index: &usize| {
-        let command = &commands[*index];
+        let command = &named.commands[*index];
         runtime::Command {
             id: command.id.clone(),
             routing_key: command.routing_key.clone(),
             actor: command.actor.clone(),
             accepted_at_ms: now.as_ms(),
-            message: Message {
-                type_: command.kind.clone(),
-                schema_version: command.schema_version,
-                payload: command.payload.clone(),
-            },
+            message: message(command),
         }
     };
-    Turn { state: state.to_vec(), commands: indexes.iter().map(wire).collect() }
+    let keys = indexes.iter().flat_map(|index| &named.keys[*index]).collect();
+    Turn {
+        state: state.state.clone(),
+        entries: state.entries.named(keys, stored),
+        commands: indexes.iter().map(wire).collect(),
+    }
+}
+
+fn message(command: &Command) -> Message {
+    Message {
+        type_: command.kind.clone(),
+        schema_version: command.schema_version,
+        payload: command.payload.clone(),
+    }
 }

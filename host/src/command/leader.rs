@@ -17,15 +17,15 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::batch::Batch;
-use super::decide::{self, Ready};
-use super::load::load;
-use super::plan::{Known, StreamTurn, sort_out, take_foreign, take_repeats};
+use super::decide;
+use super::plan::take_repeats;
+use super::prepare::{Prepared, prepare};
 use super::queued::Queued;
 use super::state::{StateCache, States, StreamState};
 use super::writer::Writer;
 use super::{Command, CommandError};
 use crate::database::DatabaseError;
-use crate::event_store::{EventStore, Head, Lease, StoreError, StreamHead};
+use crate::event_store::{EventStore, Head, Lease, StoreError};
 use crate::faults;
 
 /// How often a command's batch may fail before its sender is told.
@@ -46,8 +46,8 @@ pub(super) struct Leader<'a> {
     lease: Lease,
     renewed_at: Instant,
     cache: StateCache,
-    /// Kept between two flights.
-    connection: Option<PoolConnection<Postgres>>,
+    /// Kept from one use to the next: one for the flight, and one for what is asked meanwhile.
+    connections: Vec<PoolConnection<Postgres>>,
     flight: Option<Flight>,
     next: Batch,
     /// What comes before anything of the queue: it came earlier, and was not committed.
@@ -89,7 +89,7 @@ impl<'a> Leader<'a> {
             lease,
             renewed_at: Instant::now(),
             cache: StateCache::new(writer.settings.state_cache_bytes),
-            connection: None,
+            connections: Vec::new(),
             flight: None,
             next,
             backlog: again.into(),
@@ -136,6 +136,8 @@ impl<'a> Leader<'a> {
                 () = tokio::time::sleep_until(self.renewed_at + self.lease.duration / 3), if !is_flying => {
                     renew(&self.writer.store, &self.lease).await?;
                     self.renewed_at = Instant::now();
+                    // There is little to do, and one is enough for it.
+                    self.connections.truncate(1);
                 }
                 count = queue.recv_many(&mut chunk, room), if room > 0 => {
                     is_closed = count == 0;
@@ -194,8 +196,7 @@ impl<'a> Leader<'a> {
             return Ok(());
         }
         let commands: Vec<Arc<Command>> = chunk.iter().map(|queued| Arc::clone(&queued.command)).collect();
-        let prepared = self.holding(self.prepare(&commands)).await.flatten();
-        let (known, ready) = match prepared {
+        let Prepared { known, named, ready } = match self.prepare(commands).await {
             Ok(prepared) => prepared,
             Err(error) => return Err(self.failed(error, chunk)),
         };
@@ -204,7 +205,7 @@ impl<'a> Leader<'a> {
             self.next.now = self.next.now.max(self.writer.clock.now());
         }
         let (deciders, now) = (Arc::clone(&self.writer.deciders), self.next.now);
-        let decided = tokio::task::spawn_blocking(move || decide::decide(&deciders, &commands, ready, now));
+        let decided = tokio::task::spawn_blocking(move || decide::decide(&deciders, &named, ready, now));
         let outcomes = match self.holding(decided).await {
             Ok(Ok(outcomes)) => outcomes,
             Ok(Err(error)) => {
@@ -219,7 +220,7 @@ impl<'a> Leader<'a> {
             }
         }
         for outcome in outcomes {
-            self.next.add(&mut chunk, outcome, self.writer.settings.snapshot_every);
+            self.next.add(&mut chunk, outcome);
         }
         faults::point("decided");
         Ok(())
@@ -248,51 +249,18 @@ impl<'a> Leader<'a> {
         error
     }
 
-    /// Answers what is known, and finds the states of the streams that are to be decided on.
-    async fn prepare(&self, commands: &[Arc<Command>]) -> Result<(Vec<Known>, Vec<Ready>), StoreError> {
-        let store = &self.writer.store;
-        let keys: Vec<String> = commands.iter().map(|command| command.idempotency_key.clone()).collect();
-        let mut unknown: Vec<String> = commands.iter().map(|command| command.stream()).collect();
-        unknown.retain(|stream| self.state(stream).is_none());
-        let (answered, mut heads) =
-            within(futures::future::try_join(store.answered(&keys), stream_heads(store, &unknown))).await?;
-        let (mut known, mut turns) = sort_out(commands, answered);
-        let stored: BTreeSet<String> = heads.keys().cloned().collect();
-        for turn in &turns {
-            if let Some(state) = self.state(&turn.stream) {
-                let (partition, routing_key) = (self.lease.partition, state.routing_key.clone());
-                let head = StreamHead { partition, routing_key, version: state.version };
-                heads.insert(turn.stream.clone(), head);
-            }
+    /// Finds out what must be known before commands are decided.
+    async fn prepare(&mut self, commands: Vec<Arc<Command>>) -> Result<Prepared, StoreError> {
+        let kept = self.connections.pop();
+        let mut connection = self.holding(connection(&self.writer.store, kept)).await.flatten()?;
+        let state = |stream: &str| self.state(stream);
+        let prepared = self.holding(prepare(self.writer, &mut connection, commands, state)).await.flatten();
+        match prepared {
+            Ok(_) => self.connections.push(connection),
+            // Whatever state it is in, nobody waits for it: it is cut.
+            Err(_) => drop(connection.detach()),
         }
-        known.extend(take_foreign(commands, &mut turns, &heads, self.lease.partition));
-        let missing = turns.iter().filter(|turn| stored.contains(&turn.stream)).filter_map(|turn| {
-            Some((turn.stream.clone(), (turn.aggregate.clone(), heads.remove(&turn.stream)?)))
-        });
-        let missing: BTreeMap<_, _> = missing.collect();
-        let mut loaded = load(store, &self.writer.deciders, self.lease.partition, missing).await?;
-        let mut ready = Vec::with_capacity(turns.len());
-        for turn in turns {
-            if let Some(error) = loaded.faults.remove(&turn.stream) {
-                known.extend(turn.commands.iter().map(|index| (*index, Err(error.clone()))));
-            } else {
-                let state = loaded.states.remove(&turn.stream);
-                ready.extend(self.ready(turn, state));
-            }
-        }
-        Ok((known, ready))
-    }
-
-    fn ready(&self, turn: StreamTurn, loaded: Option<StreamState>) -> Option<Ready> {
-        let decider = self.writer.deciders.get(&turn.aggregate)?;
-        let state = loaded.or_else(|| self.state(&turn.stream).cloned()).unwrap_or_else(|| StreamState {
-            routing_key: turn.routing_key.clone(),
-            version: 0,
-            state: decider.initial().to_vec(),
-            digest: decider.id().digest,
-            snapshot_version: 0,
-        });
-        Some(Ready { turn, state })
+        prepared
     }
 
     /// The newest state of a stream that is in memory, as it will be when all that is on its way is committed.
@@ -308,12 +276,12 @@ impl<'a> Leader<'a> {
         }
         let next = Batch::new(self.lease.partition, self.next.after, self.next.now);
         let mut batch = mem::replace(&mut self.next, next);
+        batch.take_snapshots(self.writer.settings.snapshot_every);
         let states = mem::take(&mut batch.states);
         let keys = batch.waiting.iter().map(|(queued, _)| queued.command.idempotency_key.clone()).collect();
-        let (store, lease, connection) =
-            (self.writer.store.clone(), self.lease.clone(), self.connection.take());
+        let (store, lease, kept) = (self.writer.store.clone(), self.lease.clone(), self.connections.pop());
         let mut landing = JoinSet::new();
-        landing.spawn(async move { fly(&store, connection, &lease, batch).await });
+        landing.spawn(async move { fly(&store, kept, &lease, batch).await });
         self.flight = Some(Flight { landing, states, keys });
     }
 
@@ -321,7 +289,7 @@ impl<'a> Leader<'a> {
         let flight = self.flight.take();
         match landed {
             Landed::Committed(connection) => {
-                self.connection = Some(connection);
+                self.connections.push(connection);
                 self.renewed_at = Instant::now();
                 self.cache.keep(flight.map(|flight| flight.states).unwrap_or_default());
                 faults::point("states_kept");
@@ -357,11 +325,15 @@ async fn renew(store: &EventStore, lease: &Lease) -> Result<(), StoreError> {
     Err(StoreError::LeaseLost { partition, why })
 }
 
-async fn stream_heads(
+/// The connection that was kept, or another.
+async fn connection(
     store: &EventStore,
-    streams: &[String],
-) -> Result<BTreeMap<String, StreamHead>, StoreError> {
-    if streams.is_empty() { Ok(BTreeMap::new()) } else { store.stream_heads(streams).await }
+    kept: Option<PoolConnection<Postgres>>,
+) -> Result<PoolConnection<Postgres>, StoreError> {
+    match kept {
+        Some(connection) => Ok(connection),
+        None => Ok(store.pool().acquire().await?),
+    }
 }
 
 /// The end of the flight, which there must be.
@@ -382,7 +354,7 @@ fn lost(why: String) -> Landed {
 /// Commits a batch and answers its commands.
 async fn fly(
     store: &EventStore,
-    connection: Option<PoolConnection<Postgres>>,
+    kept: Option<PoolConnection<Postgres>>,
     lease: &Lease,
     batch: Batch,
 ) -> Landed {
@@ -390,13 +362,9 @@ async fn fly(
         let queued = batch.waiting.into_iter().map(|(queued, _)| queued).collect();
         Landed::Failed { error, queued }
     };
-    let acquired = match connection {
-        Some(connection) => Ok(connection),
-        None => store.pool().acquire().await,
-    };
-    let mut connection = match acquired {
+    let mut connection = match connection(store, kept).await {
         Ok(connection) => connection,
-        Err(error) => return failed(batch, error.into()),
+        Err(error) => return failed(batch, error),
     };
     faults::point("before_append");
     let appended = store.append(&mut connection, lease, &batch.before, &batch.append, batch.now);

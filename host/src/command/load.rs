@@ -1,13 +1,18 @@
 //! The states of streams that are not in memory: the newest snapshot of this very code, and the events behind it.
 //! Whatever else a snapshot is of, the stream is folded from its beginning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use sqlx::PgConnection;
+
+use super::CommandError;
+use super::entries::{Entries, Values};
+use super::leader::within;
 use super::state::{States, StreamState};
-use super::{CommandError, Deciders};
+use super::writer::Writer;
 use crate::database::DatabaseError;
-use crate::event_store::{EventStore, Snapshot, StoreError, StoredEvent, StreamHead};
+use crate::event_store::{EntryKey, FoundEntries, Lookup, Snapshot, StoreError, StoredEvent, StreamHead};
 use crate::faults;
 use crate::runtime::{Decider, Fault, Message};
 
@@ -18,7 +23,7 @@ const PAGE: u32 = 2_000;
 #[derive(Default)]
 pub(super) struct LoadedStates {
     pub states: States,
-    pub faults: BTreeMap<String, CommandError>,
+    pub faults: Faults,
 }
 
 /// A stream on its way to its newest state.
@@ -26,50 +31,64 @@ struct Folding {
     decider: Arc<Decider>,
     state: StreamState,
     target: u64,
+    /// The events that come next, the entries that they name, and these as the database has them.
+    next: Vec<Message>,
+    keys: BTreeSet<String>,
+    stored: Values,
 }
 
-/// Loads streams of one partition that exist, by the aggregate of each.
+/// Streams, each with what is wrong with it.
+type Faults = BTreeMap<String, CommandError>;
+
+/// Streams by name.
+type AllFolding = BTreeMap<String, Folding>;
+
+/// Loads streams of a writer's partition that exist, by the aggregate of each.
 pub(super) async fn load(
-    store: &EventStore,
-    deciders: &Deciders,
-    partition: u32,
+    writer: &Writer,
+    connection: &mut PgConnection,
     streams: BTreeMap<String, (String, StreamHead)>,
 ) -> Result<LoadedStates, StoreError> {
     let mut loaded = LoadedStates::default();
     if streams.is_empty() {
         return Ok(loaded);
     }
+    let store = &writer.store;
     let names: Vec<String> = streams.keys().cloned().collect();
-    let mut snapshots: BTreeMap<String, Snapshot> = store
-        .snapshots(&names)
-        .await?
-        .into_iter()
-        .map(|snapshot| (snapshot.stream.clone(), snapshot))
-        .collect();
-    let mut folding: BTreeMap<String, Folding> = BTreeMap::new();
+    let snapshots = within(store.snapshots(&names)).await?;
+    let mut snapshots: BTreeMap<String, Snapshot> =
+        snapshots.into_iter().map(|snapshot| (snapshot.stream.clone(), snapshot)).collect();
+    let mut folding = AllFolding::new();
     for (stream, (aggregate, head)) in streams {
-        if let Some(decider) = deciders.get(&aggregate) {
+        if let Some(decider) = writer.deciders.get(&aggregate) {
             let snapshot = snapshots.remove(&stream);
             folding.insert(stream, Folding::begin(decider, snapshot, head));
         }
     }
     while let Some(wanted) = wanted(&mut folding, &mut loaded) {
-        let events = store.tails(partition, &wanted, PAGE).await?;
+        let events = within(store.tails(writer.partition, &wanted, PAGE)).await?;
         if events.is_empty() {
             loaded.faults.extend(wanted.into_iter().map(|(stream, _)| (stream.clone(), damaged(stream))));
             break;
         }
-        let folded = tokio::task::spawn_blocking(move || fold(folding, events));
-        let (rest, faults) = folded.await.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
-        folding = rest;
-        loaded.faults.extend(faults);
+        loaded.faults.extend(hand_out(&mut folding, events));
+        loaded.faults.extend(each(&mut folding, Folding::name).await?);
+        let lookup = lookup(&folding);
+        if !lookup.entries.is_empty() {
+            let mut found = within(store.look_up(connection, &lookup)).await?.entries;
+            for (stream, of_stream) in &mut folding {
+                let found = found.remove(stream).unwrap_or_default();
+                of_stream.stored = stored(writer.partition, stream, &of_stream.state, found)?;
+            }
+        }
+        loaded.faults.extend(each(&mut folding, Folding::fold).await?);
     }
     faults::point("states_loaded");
     Ok(loaded)
 }
 
 /// Takes out what is folded to its end, and says which events the others need.
-fn wanted(folding: &mut BTreeMap<String, Folding>, loaded: &mut LoadedStates) -> Option<Vec<(String, u64)>> {
+fn wanted(folding: &mut AllFolding, loaded: &mut LoadedStates) -> Option<Vec<(String, u64)>> {
     let done = folding.extract_if(.., |_, folding| folding.state.version >= folding.target);
     loaded.states.extend(done.map(|(stream, folding)| (stream, folding.state)));
     let wanted: Vec<_> =
@@ -77,28 +96,73 @@ fn wanted(folding: &mut BTreeMap<String, Folding>, loaded: &mut LoadedStates) ->
     (!wanted.is_empty()).then_some(wanted)
 }
 
-/// Folds a page of events, which may end in the middle of a stream. What cannot be folded is taken out.
-fn fold(
-    mut folding: BTreeMap<String, Folding>,
-    events: Vec<StoredEvent>,
-) -> (BTreeMap<String, Folding>, BTreeMap<String, CommandError>) {
-    let mut by_stream: BTreeMap<String, Vec<StoredEvent>> = BTreeMap::new();
+/// Gives each stream its part of a page, which may end in the middle of one. What is not whole is taken out.
+fn hand_out(folding: &mut AllFolding, events: Vec<StoredEvent>) -> Faults {
+    let mut faults = Faults::new();
     for event in events {
-        by_stream.entry(event.stream.clone()).or_default().push(event);
-    }
-    let mut faults = BTreeMap::new();
-    for (stream, events) in by_stream {
-        let Some(of_stream) = folding.get_mut(&stream) else { continue };
-        let error = match of_stream.is_followed_by(&events) {
-            true => of_stream.fold(events).err().map(CommandError::from),
-            false => Some(damaged(stream.clone())),
-        };
-        if let Some(error) = error {
-            folding.remove(&stream);
-            faults.insert(stream, error);
+        let Some(of_stream) = folding.get_mut(&event.stream) else { continue };
+        let next = of_stream.next.len() as u64 + 1;
+        if event.stream_version == of_stream.state.version.saturating_add(next) {
+            of_stream.next.push(Message {
+                type_: event.kind,
+                schema_version: event.schema_version,
+                payload: event.payload,
+            });
+        } else {
+            folding.remove(&event.stream);
+            faults.insert(event.stream.clone(), damaged(event.stream));
         }
     }
-    (folding, faults)
+    faults
+}
+
+/// Takes a step with each stream, on a thread that may be busy. What the component fails on is taken out.
+async fn each(
+    folding: &mut AllFolding,
+    step: fn(&mut Folding) -> Result<(), Fault>,
+) -> Result<Faults, StoreError> {
+    let mut streams = std::mem::take(folding);
+    let stepped = tokio::task::spawn_blocking(move || {
+        let mut faults = Faults::new();
+        streams.retain(|stream, of_stream| match step(of_stream) {
+            Ok(()) => true,
+            Err(fault) => {
+                faults.insert(stream.clone(), fault.into());
+                false
+            }
+        });
+        (streams, faults)
+    });
+    let faults;
+    (*folding, faults) = stepped.await.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
+    Ok(faults)
+}
+
+/// What is not in memory of the entries that the events name.
+fn lookup(folding: &AllFolding) -> Lookup {
+    let mut lookup = Lookup::default();
+    for (stream, of_stream) in folding {
+        let component_digest = of_stream.state.digest;
+        let unknown = of_stream.keys.iter().filter(|key| !of_stream.state.entries.know(key));
+        let entry = |key: &String| EntryKey { stream: stream.clone(), key: key.clone(), component_digest };
+        lookup.entries.extend(unknown.map(entry));
+    }
+    lookup
+}
+
+/// What the database has of the entries that a state does not know. That a snapshot is gone is no answer: its entries
+/// would read as if they had never been. Whoever leads next folds the stream from its beginning.
+pub(super) fn stored(
+    partition: u32,
+    stream: &str,
+    state: &StreamState,
+    found: FoundEntries,
+) -> Result<Values, StoreError> {
+    if !found.values.is_empty() && found.snapshot_version < state.entries.snapshot_version() {
+        return Err(StoreError::Conflict { partition, why: format!("the snapshot of {stream} is gone") });
+    }
+    // Of a stream that was folded from its beginning, what is in memory is all that there is.
+    Ok(if state.entries.snapshot_version() > 0 { found.values } else { Values::new() })
 }
 
 /// The others of the chunk are not harmed by it.
@@ -114,33 +178,38 @@ impl Folding {
                 && snapshot.state_version == decider.state_version()
                 && snapshot.version <= head.version
         });
-        let (version, state) = match usable {
-            Some(snapshot) => (snapshot.version, snapshot.state),
-            None => (0, decider.initial().to_vec()),
-        };
-        let routing_key = head.routing_key;
-        let state = StreamState { routing_key, version, state, digest, snapshot_version: version };
-        Self { decider: Arc::clone(decider), state, target: head.version }
+        let mut state = StreamState::initial(decider, head.routing_key);
+        if let Some(snapshot) = usable {
+            (state.version, state.snapshot_version) = (snapshot.version, snapshot.version);
+            state.state = snapshot.state;
+            state.entries = Entries::behind_snapshot(snapshot.version);
+        }
+        Self {
+            decider: Arc::clone(decider),
+            state,
+            target: head.version,
+            next: Vec::new(),
+            keys: BTreeSet::new(),
+            stored: Values::new(),
+        }
     }
 
-    /// Whether no event is missing.
-    fn is_followed_by(&self, events: &[StoredEvent]) -> bool {
-        events
-            .iter()
-            .zip(self.state.version.saturating_add(1)..)
-            .all(|(event, next)| event.stream_version == next)
+    fn name(&mut self) -> Result<(), Fault> {
+        self.keys = self.decider.keys(&self.next)?.into_iter().flatten().collect();
+        Ok(())
     }
 
-    fn fold(&mut self, events: Vec<StoredEvent>) -> Result<(), Fault> {
-        let version = events.last().map_or(self.state.version, |event| event.stream_version);
-        let message = |event: StoredEvent| Message {
-            type_: event.kind,
-            schema_version: event.schema_version,
-            payload: event.payload,
-        };
-        let messages: Vec<Message> = events.into_iter().map(message).collect();
-        self.state.state = self.decider.evolve(&self.state.state, &messages)?;
-        self.state.version = version;
+    fn fold(&mut self) -> Result<(), Fault> {
+        if self.next.is_empty() {
+            return Ok(());
+        }
+        let state = &mut self.state;
+        let entries = state.entries.named(self.keys.iter().collect(), &self.stored);
+        let folded = self.decider.evolve(&state.state, &entries, &self.next)?;
+        state.version = state.version.saturating_add(self.next.len() as u64);
+        state.state = folded.state;
+        state.entries.change(state.version, folded.entries);
+        self.next.clear();
         Ok(())
     }
 }

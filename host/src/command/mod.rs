@@ -6,10 +6,12 @@
 
 mod batch;
 mod decide;
+mod entries;
 mod intake;
 mod leader;
 mod load;
 mod plan;
+mod prepare;
 mod queued;
 mod state;
 mod writer;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 
+use super::entries::Entries;
 use crate::digest::Digest;
+use crate::runtime::Decider;
 
 /// A stream at one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +18,26 @@ pub(super) struct StreamState {
     /// As the component with this digest folded it.
     pub state: Vec<u8>,
     pub digest: Digest,
+    pub state_version: u32,
     /// The version of its newest snapshot; 0 if it has none.
     pub snapshot_version: u64,
+    /// What changed in its keyed part since then.
+    pub entries: Entries,
+}
+
+impl StreamState {
+    /// Before the first event.
+    pub(super) fn initial(decider: &Decider, routing_key: String) -> Self {
+        Self {
+            routing_key,
+            version: 0,
+            state: decider.initial().to_vec(),
+            digest: decider.id().digest,
+            state_version: decider.state_version(),
+            snapshot_version: 0,
+            entries: Entries::default(),
+        }
+    }
 }
 
 /// States that the streams will have when a batch is committed.
@@ -33,7 +53,8 @@ impl Weighter<String, StreamState> for Bytes {
     fn weight(&self, stream: &String, state: &StreamState) -> u64 {
         /// What an entry takes beside its texts and bytes.
         const OVERHEAD: usize = 256;
-        (stream.len() + state.routing_key.len() + state.state.len() + OVERHEAD) as u64
+        let texts = stream.len() + state.routing_key.len();
+        (texts + state.state.len() + state.entries.bytes() + OVERHEAD) as u64
     }
 }
 
@@ -49,8 +70,10 @@ impl StateCache {
         self.0.get(stream)
     }
 
+    /// Keeps what is committed, so that the database has what their snapshots hold.
     pub(super) fn keep(&mut self, states: States) {
-        for (stream, state) in states {
+        for (stream, mut state) in states {
+            state.entries.forget(state.snapshot_version);
             self.0.insert(stream, state);
         }
     }

@@ -10,6 +10,7 @@ mod event;
 mod identity;
 mod inbox;
 mod lease;
+mod lookup;
 mod read;
 mod recorded;
 
@@ -19,6 +20,7 @@ pub use event::StoredEvent;
 pub use identity::{command_id, event_id};
 pub use inbox::{Answered, Retention};
 pub use lease::{Head, Lease, Taken};
+pub use lookup::{EntryKey, Found, FoundEntries, Lookup};
 pub use read::StreamHead;
 pub use recorded::{DecidedBefore, KeptComponent};
 

@@ -126,7 +126,7 @@ impl EventStore {
         Ok(rows.into_iter().map(StoredEvent::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// The newest states of some streams that were kept.
+    /// The newest states of some streams that were kept, without their entries.
     pub async fn snapshots(&self, streams: &[String]) -> Result<Vec<Snapshot>, StoreError> {
         let rows = sqlx::query!(
             "SELECT stream, version, component_digest, state_version, state FROM snapshots WHERE stream = ANY($1)",
@@ -140,6 +140,8 @@ impl EventStore {
                 component_digest: Digest(hash_of("component digest", &row.component_digest)?),
                 state_version: row.state_version.unsigned_abs(),
                 state: row.state,
+                base: 0,
+                entries: BTreeMap::new(),
             });
         }
         Ok(snapshots)

@@ -13,7 +13,7 @@ use super::OnProgress;
 use crate::database::DatabaseError;
 use crate::digest::Digest;
 use crate::event_store::{CameOfIt, DecidedBefore, EventStore, StoreError, StoredEvent};
-use crate::runtime::{Command, Decider, Fault, Message, Outcome, Turn};
+use crate::runtime::{Command, Decider, Fault, Message, Outcome, Turn, WholeState};
 
 /// Commands that are decided in one go, and that one turn has at the most.
 const BATCH: usize = 1_000;
@@ -225,9 +225,12 @@ fn recorded(command: &DecidedBefore, events: &[Message]) -> Outcome {
 
 fn compare(decider: &Decider, passages: &[Passage]) -> ReplayReport {
     let mut report = ReplayReport::default();
-    let mut state = decider.initial().to_vec();
-    for chunk in passages.chunks(BATCH) {
-        let replayed = turns(decider, chunk, &mut state).and_then(|turns| decider.decide(&turns));
+    let mut past = WholeState::initial(decider);
+    let mut rest = passages;
+    while !rest.is_empty() {
+        let chunk;
+        (chunk, rest) = rest.split_at(count_of_one_go(rest));
+        let replayed = turns(decider, chunk, &mut past).and_then(|turns| decider.decide(&turns));
         match replayed {
             Ok(replayed) => {
                 for (passage, decided) in chunk.iter().zip(replayed) {
@@ -246,18 +249,28 @@ fn compare(decider: &Decider, passages: &[Passage]) -> ReplayReport {
     report
 }
 
-/// The turns of passages; `state` is the one before the passage before.
-fn turns(decider: &Decider, passages: &[Passage], state: &mut Vec<u8>) -> Result<Vec<Turn>, Fault> {
+/// How many passages go together: at least one, and no more commands than a batch if there are several.
+fn count_of_one_go(passages: &[Passage]) -> usize {
+    let mut commands = 0;
+    let fits = |passage: &&Passage| {
+        commands += passage.commands.len();
+        commands <= BATCH
+    };
+    passages.iter().take_while(fits).count().max(1)
+}
+
+/// The turns of passages; `past` is the state before the passage before.
+fn turns(decider: &Decider, passages: &[Passage], past: &mut WholeState) -> Result<Vec<Turn>, Fault> {
     let mut turns = Vec::with_capacity(passages.len());
     for passage in passages {
         if !passage.continues {
-            *state = decider.initial().to_vec();
+            *past = WholeState::initial(decider);
         }
         if !passage.before.is_empty() {
-            *state = decider.evolve(state, &passage.before)?;
+            past.evolve(decider, &passage.before)?;
         }
         let commands = passage.commands.iter().map(|command| wire(decider, command)).collect();
-        turns.push(Turn { state: state.clone(), commands });
+        turns.push(past.turn(decider, commands)?);
     }
     Ok(turns)
 }

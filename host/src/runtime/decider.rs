@@ -1,5 +1,6 @@
 //! Deciders: the `decider` world, called.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::bindings::DeciderPre;
@@ -10,7 +11,7 @@ use super::engine::HandlerEngine;
 use super::limits::Guard;
 
 pub use self::bindings::exports::clearfold::handlers::decision::{
-    Command, Decided, Message, Outcome, Rejection, Turn,
+    Command, Decided, Entry, Folded, Message, Outcome, Rejection, Turn,
 };
 
 mod bindings {
@@ -21,11 +22,13 @@ mod bindings {
 const WORLD: World = World {
     name: "decider",
     interface: "clearfold:handlers/decision@0.1.0",
-    functions: &["describe", "initial", "decide", "evolve"],
+    functions: &["describe", "initial", "keys", "decide", "evolve"],
 };
 
 /// The newest schema version that there can be.
 const MAX_VERSION: u32 = i32::MAX.unsigned_abs();
+/// The longest key of an entry, in bytes.
+const MAX_KEY: usize = 512;
 
 /// A decider that was let in.
 pub struct Decider {
@@ -78,10 +81,32 @@ impl Decider {
         self.descriptor.state_version
     }
 
-    /// The state before the first event.
+    /// Whether its states have entries, which `keys` names.
+    #[must_use]
+    pub fn has_entries(&self) -> bool {
+        self.descriptor.has_entries
+    }
+
+    /// The state before the first event. It has no entries.
     #[must_use]
     pub fn initial(&self) -> &[u8] {
         &self.initial
+    }
+
+    /// The keys of the entries that commands need to be decided, or events to be folded: a list for each.
+    pub fn keys(&self, messages: &[Message]) -> Result<Vec<Vec<String>>, Fault> {
+        if !self.has_entries() || messages.is_empty() {
+            return Ok(vec![Vec::new(); messages.len()]);
+        }
+        let keys = self.loaded.call("keys", |mut store| {
+            let instance = self.pre.instantiate(&mut store)?;
+            instance.clearfold_handlers_decision().call_keys(&mut store, messages)
+        })?;
+        let odd = |key: &&String| !(1..=MAX_KEY).contains(&key.len()) || key.chars().any(char::is_control);
+        if let Some(key) = keys.iter().flatten().find(odd) {
+            return Err(self.nonsense("keys", format!("the key `{key}`")));
+        }
+        self.loaded.one_each("keys", messages.len(), keys)
     }
 
     /// Decides turns of different streams. One answer for each turn, with one outcome for each of its commands.
@@ -95,18 +120,18 @@ impl Decider {
             .iter()
             .zip(decided)
             .map(|(turn, answer)| {
+                self.only_named("decide", &turn.entries, &answer.entries)?;
                 let outcomes = self.loaded.one_each("decide", turn.commands.len(), answer.outcomes)?;
                 let outcomes =
                     outcomes.into_iter().map(|outcome| self.checked(outcome)).collect::<Result<_, _>>()?;
-                Ok(Decided { state: answer.state, outcomes })
+                Ok(Decided { outcomes, ..answer })
             })
             .collect()
     }
 
     /// What goes into the log must be something that the log can hold.
     fn checked(&self, outcome: Outcome) -> Result<Outcome, Fault> {
-        let nonsense =
-            |why: String| Fault::Nonsense { component: self.loaded.id.clone(), call: "decide", why };
+        let nonsense = |why: String| self.nonsense("decide", why);
         match outcome {
             Outcome::Accepted(events) => {
                 let odd = |event: &&Message| {
@@ -129,12 +154,63 @@ impl Decider {
         }
     }
 
-    /// Folds events into a state.
-    pub fn evolve(&self, state: &[u8], events: &[Message]) -> Result<Vec<u8>, Fault> {
+    /// Folds events into a state, with the entries that `keys` named for them.
+    pub fn evolve(&self, state: &[u8], entries: &[Entry], events: &[Message]) -> Result<Folded, Fault> {
         let folded = self.loaded.call("evolve", |mut store| {
             let instance = self.pre.instantiate(&mut store)?;
-            instance.clearfold_handlers_decision().call_evolve(&mut store, state, events)
+            instance.clearfold_handlers_decision().call_evolve(&mut store, state, entries, events)
         })?;
-        folded.map_err(|why| self.loaded.failed("evolve", why))
+        let folded = folded.map_err(|why| self.loaded.failed("evolve", why))?;
+        self.only_named("evolve", entries, &folded.entries)?;
+        Ok(folded)
+    }
+
+    /// What was not named was not seen, and cannot have changed.
+    fn only_named(&self, call: &'static str, named: &[Entry], changed: &[Entry]) -> Result<(), Fault> {
+        let named: BTreeSet<&str> = named.iter().map(|entry| entry.key.as_str()).collect();
+        match changed.iter().find(|entry| !named.contains(entry.key.as_str())) {
+            Some(entry) => {
+                Err(self.nonsense(call, format!("a change of `{}`, which it did not name", entry.key)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn nonsense(&self, call: &'static str, why: String) -> Fault {
+        Fault::Nonsense { component: self.loaded.id.clone(), call, why }
+    }
+}
+
+/// A stream's state with all its entries, for those who fold it from its beginning.
+pub struct WholeState {
+    state: Vec<u8>,
+    entries: BTreeMap<String, Option<Vec<u8>>>,
+}
+
+impl WholeState {
+    /// Before the first event.
+    #[must_use]
+    pub fn initial(decider: &Decider) -> Self {
+        Self { state: decider.initial().to_vec(), entries: BTreeMap::new() }
+    }
+
+    /// Folds events.
+    pub fn evolve(&mut self, decider: &Decider, events: &[Message]) -> Result<(), Fault> {
+        let folded = decider.evolve(&self.state, &self.named(decider, events)?, events)?;
+        self.state = folded.state;
+        self.entries.extend(folded.entries.into_iter().map(|entry| (entry.key, entry.value)));
+        Ok(())
+    }
+
+    /// A turn of commands on it.
+    pub fn turn(&self, decider: &Decider, commands: Vec<Command>) -> Result<Turn, Fault> {
+        let messages: Vec<Message> = commands.iter().map(|command| command.message.clone()).collect();
+        Ok(Turn { state: self.state.clone(), entries: self.named(decider, &messages)?, commands })
+    }
+
+    fn named(&self, decider: &Decider, messages: &[Message]) -> Result<Vec<Entry>, Fault> {
+        let keys: BTreeSet<String> = decider.keys(messages)?.into_iter().flatten().collect();
+        let entry = |key: String| Entry { value: self.entries.get(&key).cloned().flatten(), key };
+        Ok(keys.into_iter().map(entry).collect())
     }
 }

@@ -17,7 +17,7 @@ mod translator;
 pub use admission::Refused;
 pub use auditor::{AuditedEvent, Auditor, AuditorDescriptor, Invariant, Violation};
 pub use component::{ComponentId, Fault, RuntimeError};
-pub use decider::{Command, Decided, Decider, Message, Outcome, Rejection, Turn};
+pub use decider::{Command, Decided, Decider, Entry, Folded, Message, Outcome, Rejection, Turn, WholeState};
 pub use engine::HandlerEngine;
 pub use limits::Limits;
 pub use projector::{

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::limit;
 use crate::load::{Payers, closed_loop, request};
-use crate::place::{BATCH_SIZE, Place};
+use crate::place::{BATCH_SIZE, CONNECTIONS, Place};
 use crate::report::{Report, resident_mib};
 
 /// As many as one partition's queue and batches hold, so that nobody is sent away when all go to one.
@@ -16,7 +16,7 @@ const CLIENTS: usize = 1_024;
 pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
     let mut rates = Vec::new();
     for (name, payers) in [("uniform", Payers::Uniform), ("one card", Payers::OneCard)] {
-        let log = place.log(16).await?;
+        let log = place.log(CONNECTIONS).await?;
         let writing = place.writing(&log)?;
         let warm =
             closed_loop(&writing.intake, CLIENTS, time / 5, 0, move |number| request(number, payers)).await?;

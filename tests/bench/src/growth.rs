@@ -10,7 +10,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use crate::load::{Payers, account, closed_loop, request};
-use crate::place::Place;
+use crate::place::{CONNECTIONS, Place};
 use crate::report::{Report, Series};
 
 const CLIENTS: usize = 512;
@@ -25,7 +25,7 @@ pub async fn run(
     report: &mut Report,
 ) -> Result<()> {
     let (mut rates, mut filled) = (Vec::new(), 0);
-    let log = place.log(16).await?;
+    let log = place.log(CONNECTIONS).await?;
     for size in log_sizes {
         fill(&log.pool, filled, *size).await?;
         filled = *size;
@@ -81,7 +81,7 @@ async fn streams(place: &Place, time: Duration, lengths: &[u64], report: &mut Re
 }
 
 async fn cost(place: &Place, time: Duration, length: u64, growing: &Growing) -> Result<f64> {
-    let log = place.log(16).await?;
+    let log = place.log(CONNECTIONS).await?;
     let writing = place.writing(&log)?;
     let answer = writing.intake.submit((growing.begin)()).await?;
     anyhow::ensure!(matches!(answer, Answer::Accepted { .. }), "the stream does not begin: {answer:?}");

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::disk;
 use crate::load::{Payers, histogram, request};
-use crate::place::{Place, Writing};
+use crate::place::{CONNECTIONS, Place, Writing};
 use crate::report::{Report, Series};
 
 const RATES: [u32; 3] = [50, 500, 2_000];
@@ -21,7 +21,7 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
     let flush_ms = |percentile| flushes.value_at_percentile(percentile) as f64 / 1000.0;
     report.figure("flush, p50", flush_ms(50.0), "ms");
     report.figure("flush, p99", flush_ms(99.0), "ms");
-    let log = place.log(16).await?;
+    let log = place.log(CONNECTIONS).await?;
     let writing = place.writing(&log)?;
     let mut points = Vec::new();
     for (index, rate) in RATES.into_iter().enumerate() {

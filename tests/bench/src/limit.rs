@@ -158,7 +158,7 @@ fn event_payload() -> Result<Vec<u8>> {
         accepted_at: Timestamp::from_s(1_795_341_600).context("a time")?,
     };
     let encoded = Encoded { kind: command.kind, schema_version: 1, payload: command.payload };
-    let turn = Turn { state: Vec::new(), commands: vec![(context, encoded)] };
+    let turn = Turn { state: Vec::new(), entries: Vec::new(), commands: vec![(context, encoded)] };
     let mut decided = decide_turn::<Authorization>(&turn)?;
     let outcome = decided.outcomes.pop().context("an outcome")?;
     let events = outcome.map_err(|rejection| anyhow::anyhow!("{}: {}", rejection.code, rejection.detail))?;

@@ -21,6 +21,8 @@ const DECIDERS: [&str; 3] = ["decider-account", "decider-authorization", "decide
 /// The settings that a host has if nobody says otherwise.
 pub const BATCH_SIZE: usize = 256;
 pub const QUEUE_LENGTH: usize = 1024;
+/// Two for each of the eight writers, and as many for others.
+pub const CONNECTIONS: u32 = 32;
 
 pub struct Place {
     pub components: PathBuf,

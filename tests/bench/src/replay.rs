@@ -12,7 +12,7 @@ use clearfold_kernel::{Decider as _, Message as _};
 use tokio::task::JoinSet;
 
 use crate::load::{Payers, closed_loop, request};
-use crate::place::Place;
+use crate::place::{CONNECTIONS, Place};
 use crate::report::Report;
 
 const PAGE: u32 = 10_000;
@@ -25,7 +25,7 @@ enum Fold {
 }
 
 pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
-    let log = place.log(16).await?;
+    let log = place.log(CONNECTIONS).await?;
     let writing = place.writing(&log)?;
     closed_loop(&writing.intake, 1_024, time * 2, 0, |number| request(number, Payers::Uniform)).await?;
     let decider = place.deciders()?.remove("authorization").context("the authorization decider")?;
@@ -87,7 +87,7 @@ fn sandboxed(decider: &Decider, events: Vec<StoredEvent>) -> Result<()> {
         by_stream.entry(event.stream).or_default().push(message);
     }
     for events in by_stream.values() {
-        decider.evolve(decider.initial(), events)?;
+        decider.evolve(decider.initial(), &[], events)?;
     }
     Ok(())
 }

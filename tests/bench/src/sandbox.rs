@@ -95,7 +95,11 @@ fn native_turn(command: &Command) -> Result<Turn> {
         accepted_at: Timestamp::from_s(NOW_S).context("a time")?,
     };
     let (kind, payload) = (command.kind.clone(), command.payload.clone());
-    Ok(Turn { state: Vec::new(), commands: vec![(context, Encoded { kind, schema_version: 1, payload })] })
+    Ok(Turn {
+        state: Vec::new(),
+        entries: Vec::new(),
+        commands: vec![(context, Encoded { kind, schema_version: 1, payload })],
+    })
 }
 
 fn wire_turn(initial: &[u8], command: &Command) -> runtime::Turn {
@@ -110,5 +114,5 @@ fn wire_turn(initial: &[u8], command: &Command) -> runtime::Turn {
             payload: command.payload.clone(),
         },
     };
-    runtime::Turn { state: initial.to_vec(), commands: vec![command] }
+    runtime::Turn { state: initial.to_vec(), entries: Vec::new(), commands: vec![command] }
 }

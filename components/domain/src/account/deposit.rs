@@ -1,9 +1,8 @@
 //! Deposits and withdrawals: the ledger mirrors what the chain says, and takes it back with its block.
 
-use clearfold_kernel::{Amount, ChainSource, Rejection, Timestamp};
-use serde::{Deserialize, Serialize};
+use clearfold_kernel::{ChainSource, Rejection, Timestamp};
 
-use super::identity::LogId;
+use super::identity::{Fact, Identity, LogId};
 use super::ledger::LedgerAccount::{Customer, Safe};
 use super::ledger::transfers;
 use super::messages::{
@@ -13,13 +12,6 @@ use super::messages::{
 use super::rule::Rule;
 use super::state::Books;
 use crate::checks;
-
-/// What a log moved between the Safe and the rest of the world.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Movement {
-    In(Amount),
-    Out(Amount),
-}
 
 impl Rule for RecordDeposit {
     fn is_seen_on_chain(&self) -> bool {
@@ -63,14 +55,14 @@ impl Rule for RevertDeposit {
     }
 
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        let Some(Movement::In(amount)) = books.movements.get(&LogId::of(&self.source)) else {
+        let Some(Fact::Deposited(amount)) = books.fact(&Identity::log(&self.source)) else {
             return Err(not_found("deposit", &self.source));
         };
         Ok(Event::DepositReorged(DepositReorged {
             account: books.address,
-            amount: amount.clone(),
             source: self.source.clone(),
             transfers: transfers(&[(Customer, Safe, amount.minor)]),
+            amount,
             at,
         }))
     }
@@ -82,26 +74,16 @@ impl Rule for RevertWithdrawal {
     }
 
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        let Some(Movement::Out(amount)) = books.movements.get(&LogId::of(&self.source)) else {
+        let Some(Fact::Withdrawn(amount)) = books.fact(&Identity::log(&self.source)) else {
             return Err(not_found("withdrawal", &self.source));
         };
         Ok(Event::WithdrawalReorged(WithdrawalReorged {
             account: books.address,
-            amount: amount.clone(),
             source: self.source.clone(),
             transfers: transfers(&[(Safe, Customer, amount.minor)]),
+            amount,
             at,
         }))
-    }
-}
-
-impl Books {
-    pub(super) fn deposited(&mut self, event: &Deposited) {
-        self.movements.insert(LogId::of(&event.source), Movement::In(event.amount.clone()));
-    }
-
-    pub(super) fn withdrawn(&mut self, event: &Withdrawn) {
-        self.movements.insert(LogId::of(&event.source), Movement::Out(event.amount.clone()));
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt::Display;
 
 use clearfold_kernel::{ExternalId, Minor, Rejection, Timestamp};
 
-use super::identity::{Identity, Kind};
+use super::identity::{Fact, Identity, Kind};
 use super::ledger::LedgerAccount::{Customer, Settlement, Suspense};
 use super::ledger::transfers;
 use super::messages::{BookDispute, DisputeBooked, DisputeStep, Event};
@@ -21,7 +21,7 @@ impl Rule for BookDispute {
         checks::sound(&self.amount)?;
         let minor = self.amount.minor;
         let (awarded, rest) = self.shares()?;
-        let is_credited = self.has(books, Kind::ProvisionalCredit);
+        let is_credited = books.has(&self.identity(Kind::ProvisionalCredit));
         let transfers = match (self.step, is_credited) {
             (DisputeStep::Provisional, _) => transfers(&[(Suspense, Customer, minor)]),
             (DisputeStep::Won, true) => {
@@ -44,10 +44,12 @@ impl Rule for BookDispute {
     }
 
     fn check(&self, books: &Books) -> Result<(), Rejection> {
-        if let Some(disputed) = books.disputed.get(&self.key()) {
-            checks::repeated(self.dispute_id.as_str(), disputed, &self.amount)?;
+        for kind in [Kind::ProvisionalCredit, Kind::DisputeOutcome] {
+            if let Some(Fact::Disputed(disputed)) = books.fact(&self.identity(kind)) {
+                checks::repeated(self.dispute_id.as_str(), &disputed, &self.amount)?;
+            }
         }
-        if self.step == DisputeStep::Provisional && self.has(books, Kind::DisputeOutcome) {
+        if self.step == DisputeStep::Provisional && books.has(&self.identity(Kind::DisputeOutcome)) {
             let detail = format!("the dispute {} has been won or lost", self.dispute_id);
             return Err(Rejection::new("dispute_closed", detail));
         }
@@ -70,12 +72,8 @@ impl BookDispute {
         }
     }
 
-    fn key(&self) -> String {
-        dispute_key(&self.hold_id, &self.dispute_id)
-    }
-
-    fn has(&self, books: &Books, kind: Kind) -> bool {
-        books.acts.contains(&Identity::new(kind, &self.key()))
+    pub(super) fn identity(&self, kind: Kind) -> Identity {
+        Identity::new(kind, &dispute_key(&self.hold_id, &self.dispute_id))
     }
 }
 
@@ -95,10 +93,4 @@ impl DisputeBooked {
 /// What tells a payment's dispute apart from all others of the account.
 pub(crate) fn dispute_key(hold_id: &(impl Display + ?Sized), dispute_id: &ExternalId) -> String {
     format!("{hold_id}/{dispute_id}")
-}
-
-impl Books {
-    pub(super) fn dispute_booked(&mut self, event: &DisputeBooked) {
-        self.disputed.insert(event.key(), event.amount.clone());
-    }
 }

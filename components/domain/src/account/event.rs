@@ -2,9 +2,10 @@
 
 use clearfold_kernel::{Asset, Message, Timestamp, Undecodable};
 
-use super::identity::{Fingerprint, Identity, Kind, LogId};
+use super::funding::Leg;
+use super::identity::{Fact, Fingerprint, Identity, Kind, LogId};
 use super::ledger::Transfer;
-use super::messages::{DisputeStep, Event, FundingStep};
+use super::messages::{DisputeStep, Event, FundingStep, RefundLink};
 
 macro_rules! each {
     ($event:expr, $it:ident => $what:expr) => {
@@ -73,7 +74,7 @@ impl Event {
 
     /// The ids under which it happens once.
     pub(super) fn identities(&self) -> Vec<Identity> {
-        let log = |source| Identity::new(Kind::Log, &LogId::of(source));
+        let log = Identity::log;
         let reorg = |source| Identity::new(Kind::Reorg, &LogId::of(source));
         let only = match self {
             // The state itself knows whether these have happened.
@@ -90,7 +91,7 @@ impl Event {
             Self::WithdrawalReorged(event) => reorg(&event.source),
             Self::FundingBooked(event) => match event.step {
                 FundingStep::Included => log(&event.source),
-                FundingStep::Finalized => Identity::new(Kind::Finality, &LogId::of(&event.source)),
+                FundingStep::Finalized => Identity::finality(&event.source),
                 FundingStep::Reorged => reorg(&event.source),
             },
             Self::HoldPlaced(event) if event.forced => Identity::new(Kind::ForcedHold, &event.hold_id),
@@ -111,6 +112,24 @@ impl Event {
             Self::FeeCharged(event) => Identity::new(Kind::Fee, &event.fee_id),
         };
         vec![only]
+    }
+
+    /// What is remembered of it under these ids.
+    pub(super) fn fact(&self) -> Option<Fact> {
+        match self {
+            Self::Deposited(event) => Some(Fact::Deposited(event.amount.clone())),
+            Self::Withdrawn(event) => Some(Fact::Withdrawn(event.amount.clone())),
+            Self::FundingBooked(event) if event.step == FundingStep::Included => {
+                let (hold_id, amount) = (event.hold_id.clone(), event.amount.clone());
+                Some(Fact::Included(Leg { hold_id, amount }))
+            }
+            Self::ClearingSuspended(event) => Some(Fact::Suspended(event.amount.clone())),
+            Self::RefundBooked(event) if event.link == RefundLink::Unlinked => {
+                Some(Fact::Unlinked(event.amount.clone()))
+            }
+            Self::DisputeBooked(event) => Some(Fact::Disputed(event.amount.clone())),
+            _ => None,
+        }
     }
 
     /// What it says. A repeat comes at another time, so each is taken as if it had come at the same one.

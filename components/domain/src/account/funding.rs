@@ -4,11 +4,11 @@
 //! and the payment's next attempt is a leg of its own, unless the chain returns to the same block: then it is this leg
 //! again. The hold on the balance is not touched by any of it.
 
-use clearfold_kernel::{Amount, ExternalId, Rejection, Timestamp};
+use clearfold_kernel::{Amount, ChainSource, ExternalId, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::deposit::not_found;
-use super::identity::{Identity, Kind, LogId};
+use super::identity::{Fact, Identity, Kind, LogId};
 use super::ledger::LedgerAccount::{Hold, InTransit, Safe};
 use super::ledger::transfers;
 use super::messages::{BookFunding, Event, FundingBooked, FundingStep};
@@ -16,11 +16,11 @@ use super::rule::Rule;
 use super::state::Books;
 use crate::checks;
 
-/// A leg that is in transit.
+/// A leg: whose it is, and how much of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Leg {
-    hold_id: ExternalId,
-    amount: Amount,
+    pub hold_id: ExternalId,
+    pub amount: Amount,
 }
 
 impl Rule for BookFunding {
@@ -52,12 +52,12 @@ impl Rule for BookFunding {
         }
         let log = LogId::of(&self.source);
         let said = Leg { hold_id: self.hold_id.clone(), amount: self.amount.clone() };
-        match books.legs.get(&log) {
-            Some(leg) => checks::repeated(&log.to_string(), leg, &said),
-            None if books.acts.contains(&Identity::new(Kind::Finality, &log)) => {
+        match books.in_transit(&self.source) {
+            Some(leg) => checks::repeated(&log.to_string(), &leg, &said),
+            None if books.has(&Identity::finality(&self.source)) => {
                 Err(Rejection::new("funding_final", format!("the log {log} is final; nothing takes it back")))
             }
-            None if books.acts.contains(&Identity::new(Kind::Reorg, &log)) => {
+            None if books.has(&Identity::new(Kind::Reorg, &log)) => {
                 let detail = format!("the log {log} was reorganized away, and has not come back");
                 Err(Rejection::new("funding_reorged", detail))
             }
@@ -67,17 +67,21 @@ impl Rule for BookFunding {
 }
 
 impl Books {
-    pub(super) fn funding_booked(&mut self, event: &FundingBooked) -> Option<()> {
-        let log = LogId::of(&event.source);
-        match event.step {
-            FundingStep::Included => {
-                let leg = Leg { hold_id: event.hold_id.clone(), amount: event.amount.clone() };
-                self.legs.insert(log, leg);
+    /// The leg of a log that is in its block, and not final.
+    fn in_transit(&self, source: &ChainSource) -> Option<Leg> {
+        let log = Identity::log(source);
+        match self.fact(&log) {
+            Some(Fact::Included(leg)) if self.has(&log) && !self.has(&Identity::finality(source)) => {
+                Some(leg)
             }
-            FundingStep::Finalized | FundingStep::Reorged => {
-                self.legs.remove(&log)?;
-            }
+            _ => None,
         }
-        Some(())
+    }
+
+    pub(super) fn funding_booked(&self, event: &FundingBooked) -> Option<()> {
+        match event.step {
+            FundingStep::Included => Some(()),
+            FundingStep::Finalized | FundingStep::Reorged => self.in_transit(&event.source).map(drop),
+        }
     }
 }

@@ -17,6 +17,9 @@ use super::rule::Rule;
 use super::state::Books;
 use crate::checks;
 
+/// What the keys of holds begin with.
+pub(super) const HELD: &str = "held/";
+
 /// What has become of a hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Hold {
@@ -30,16 +33,9 @@ pub(super) enum Hold {
 
 impl Hold {
     /// What it still holds, if anything.
-    pub(super) fn remaining(&self) -> Option<Amount> {
+    pub(super) fn remaining(&self) -> Option<&Amount> {
         match self {
-            Self::Placed(amount) if amount.minor > Minor::ZERO => Some(amount.clone()),
-            _ => None,
-        }
-    }
-
-    pub(super) fn held_of(&self, asset: &Asset) -> Option<Minor> {
-        match self {
-            Self::Placed(amount) if amount.asset == *asset => Some(amount.minor),
+            Self::Placed(amount) if amount.minor > Minor::ZERO => Some(amount),
             _ => None,
         }
     }
@@ -47,7 +43,7 @@ impl Hold {
 
 impl Rule for PlaceHold {
     fn is_moot(&self, books: &Books) -> bool {
-        let is_tombstone = matches!(books.holds.get(&self.hold_id), Some(Hold::Tombstone));
+        let is_tombstone = matches!(books.hold(&self.hold_id), Some(Hold::Tombstone));
         !self.forced && (is_tombstone || books.is_forced(&self.hold_id))
     }
 
@@ -92,8 +88,8 @@ impl Rule for LowerHold {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
         // A hold that was raised may be larger than what one command moves, and ends all the same.
         checks::moves(self.amount.min(Minor::LARGEST_AMOUNT))?;
-        let asset = match books.holds.get(&self.hold_id) {
-            Some(Hold::Placed(Amount { asset, .. }) | Hold::Voided(asset)) => asset.clone(),
+        let asset = match books.hold(&self.hold_id) {
+            Some(Hold::Placed(Amount { asset, .. }) | Hold::Voided(asset)) => asset,
             Some(Hold::Tombstone) | None => return Err(not_found(&self.hold_id)),
         };
         Ok(Event::HoldLowered(HoldLowered {
@@ -118,7 +114,7 @@ impl Rule for LowerHold {
 
 impl Rule for VoidHold {
     fn is_moot(&self, books: &Books) -> bool {
-        let is_void = matches!(books.holds.get(&self.hold_id), Some(Hold::Voided(_) | Hold::Tombstone));
+        let is_void = matches!(books.hold(&self.hold_id), Some(Hold::Voided(_) | Hold::Tombstone));
         is_void || books.is_forced(&self.hold_id)
     }
 
@@ -126,7 +122,7 @@ impl Rule for VoidHold {
         Ok(Event::HoldVoided(HoldVoided {
             account: books.address,
             hold_id: self.hold_id.clone(),
-            released: books.placed(&self.hold_id).ok().cloned(),
+            released: books.placed(&self.hold_id).ok(),
             at,
         }))
     }
@@ -134,8 +130,8 @@ impl Rule for VoidHold {
 
 impl Books {
     /// What a hold still holds, if it can be used at all.
-    pub(super) fn placed(&self, hold_id: &ExternalId) -> Result<&Amount, Rejection> {
-        match self.holds.get(hold_id) {
+    pub(super) fn placed(&self, hold_id: &ExternalId) -> Result<Amount, Rejection> {
+        match self.hold(hold_id) {
             Some(Hold::Placed(amount)) => Ok(amount),
             _ => Err(not_found(hold_id)),
         }
@@ -143,7 +139,7 @@ impl Books {
 
     /// What cannot be refused cannot be voided either.
     fn is_forced(&self, hold_id: &ExternalId) -> bool {
-        self.acts.contains(&Identity::new(Kind::ForcedHold, hold_id))
+        self.has(&Identity::new(Kind::ForcedHold, hold_id))
     }
 
     fn can_set_aside(&self, amount: &Amount, forced: bool) -> Result<(), Rejection> {
@@ -169,42 +165,58 @@ impl Books {
     }
 
     pub(super) fn hold_placed(&mut self, event: &HoldPlaced) -> Option<()> {
-        self.pending(&event.amount.asset).plus(event.amount.minor).ok()?;
-        match self.holds.get(&event.hold_id) {
+        match self.hold(&event.hold_id) {
             None => {}
             Some(Hold::Voided(_) | Hold::Tombstone) if event.forced => {}
             Some(_) => return None,
         }
-        self.holds.insert(event.hold_id.clone(), Hold::Placed(event.amount.clone()));
+        let pending = self.pending(&event.amount.asset).plus(event.amount.minor).ok()?;
+        self.become_hold(&event.hold_id, &Hold::Placed(event.amount.clone()), &event.amount.asset, pending);
         Some(())
     }
 
     pub(super) fn hold_raised(&mut self, event: &HoldRaised) -> Option<()> {
-        self.pending(&event.amount.asset).plus(event.amount.minor).ok()?;
-        match self.holds.get_mut(&event.hold_id) {
-            Some(Hold::Placed(held)) if held.asset == event.amount.asset => {
-                held.minor = held.minor.plus(event.amount.minor).ok()?;
-                Some(())
-            }
-            _ => None,
-        }
+        let mut held = self.placed(&event.hold_id).ok().filter(|held| held.asset == event.amount.asset)?;
+        let pending = self.pending(&held.asset).plus(event.amount.minor).ok()?;
+        held.minor = held.minor.plus(event.amount.minor).ok()?;
+        self.become_hold(&event.hold_id, &Hold::Placed(held), &event.amount.asset, pending);
+        Some(())
     }
 
     pub(super) fn hold_lowered(&mut self, hold_id: &ExternalId, by: Minor) -> Option<()> {
-        let Some(Hold::Placed(held)) = self.holds.get_mut(hold_id) else { return None };
-        held.minor = held.minor.minus(by).ok()?;
+        let held = self.placed(hold_id).ok()?;
+        let (asset, minor) = (held.asset, held.minor.minus(by).ok()?);
+        let pending = self.pending(&asset).minus(by).ok()?;
+        self.become_hold(hold_id, &Hold::Placed(Amount { minor, asset: asset.clone() }), &asset, pending);
         Some(())
     }
 
     pub(super) fn hold_voided(&mut self, event: &HoldVoided) -> Option<()> {
-        let voided = match self.holds.get(&event.hold_id) {
-            None => Hold::Tombstone,
-            Some(Hold::Placed(held)) => Hold::Voided(held.asset.clone()),
+        match self.hold(&event.hold_id) {
+            None => self.entries.set(&held_key(&event.hold_id), &Hold::Tombstone),
+            Some(Hold::Placed(Amount { minor, asset })) => {
+                let pending = self.pending(&asset).minus(minor).ok()?;
+                self.become_hold(&event.hold_id, &Hold::Voided(asset.clone()), &asset, pending);
+            }
             Some(Hold::Voided(_) | Hold::Tombstone) => return None,
-        };
-        self.holds.insert(event.hold_id.clone(), voided);
+        }
         Some(())
     }
+
+    fn hold(&self, hold_id: &ExternalId) -> Option<Hold> {
+        self.entries.get(&held_key(hold_id))
+    }
+
+    /// A hold and the sum of all change together, or the sum would soon be none.
+    fn become_hold(&mut self, hold_id: &ExternalId, hold: &Hold, asset: &Asset, pending: Minor) {
+        self.entries.set(&held_key(hold_id), hold);
+        self.pending.insert(asset.code.clone(), pending);
+    }
+}
+
+/// The key of what has become of a hold.
+pub(super) fn held_key(hold_id: &ExternalId) -> String {
+    format!("{HELD}{hold_id}")
 }
 
 fn not_found(hold_id: &ExternalId) -> Rejection {

@@ -3,17 +3,16 @@
 //! A log whose block was reorganized away is unseen again, for the chain may return to that very block. It then says
 //! what it said before. A late duplicate cannot be told from such a return: the chain reader sends each in order, once.
 
-use std::collections::BTreeMap;
-
-use clearfold_kernel::{ChainSource, Encoded, Rejection};
+use clearfold_kernel::{Amount, ChainSource, Encoded, Rejection};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::funding::Leg;
+use super::state::Books;
 use crate::checks;
 
 /// What an id is of. Two ids of different kinds never meet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A log: it is a deposit or a refund or something else, but never two of them.
     Log,
@@ -40,6 +39,30 @@ pub(super) enum Kind {
     Fee,
 }
 
+impl Kind {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Reorg => "reorg",
+            Self::Finality => "finality",
+            Self::Hold => "hold",
+            Self::ForcedHold => "forced_hold",
+            Self::Change => "change",
+            Self::Clearing => "clearing",
+            Self::Suspension => "suspension",
+            Self::Resolution => "resolution",
+            Self::Refund => "refund",
+            Self::RefundResolution => "refund_resolution",
+            Self::ProvisionalCredit => "provisional_credit",
+            Self::DisputeOutcome => "dispute_outcome",
+            Self::Receivable => "receivable",
+            Self::Recovery => "recovery",
+            Self::Settlement => "settlement",
+            Self::Fee => "fee",
+        }
+    }
+}
+
 /// An id under which something happens once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -51,11 +74,29 @@ impl Identity {
     pub(super) fn new(kind: Kind, id: &impl ToString) -> Self {
         Self { kind, id: id.to_string() }
     }
+
+    pub(super) fn log(source: &ChainSource) -> Self {
+        Self::new(Kind::Log, &LogId::of(source))
+    }
+
+    /// Of the log's block.
+    pub(super) fn finality(source: &ChainSource) -> Self {
+        Self::new(Kind::Finality, &LogId::of(source))
+    }
+
+    /// The key of its entry. The longest id is a dispute's, of two ids: 257 bytes.
+    pub(super) fn key(&self) -> String {
+        format!("{}/{}", self.kind.word(), self.id)
+    }
+
+    /// Under which a log is known to be away.
+    pub(super) fn reorg(&self) -> Option<Self> {
+        (self.kind == Kind::Log).then(|| Self { kind: Kind::Reorg, id: self.id.clone() })
+    }
 }
 
 /// What identifies a log: its chain, its block and its place in it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LogId(String);
 
 impl LogId {
@@ -70,7 +111,7 @@ impl std::fmt::Display for LogId {
     }
 }
 
-/// What was said under an id, in 16 bytes: ids are kept for ever, and their contents would be most of the state.
+/// What was said under an id, in 16 bytes: ids are kept for ever, and their contents would be most of what is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Fingerprint(String);
@@ -82,38 +123,61 @@ impl Fingerprint {
     }
 }
 
-/// All that has happened, by id.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Acts(BTreeMap<Kind, BTreeMap<String, Fingerprint>>);
+/// What is remembered of something that has happened.
+#[derive(Debug, Serialize, Deserialize)]
+struct Act {
+    said: Fingerprint,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fact: Option<Fact>,
+}
 
-impl Acts {
+/// What later commands must know of what happened, beside that it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Fact {
+    /// For the reorganization that may come.
+    Deposited(Amount),
+    /// For the reorganization that may come.
+    Withdrawn(Amount),
+    /// Funding, until its block is final.
+    Included(Leg),
+    /// A clearing that is or was in suspense.
+    Suspended(Amount),
+    /// A refund that is or was in suspense.
+    Unlinked(Amount),
+    /// What a dispute is over.
+    Disputed(Amount),
+}
+
+impl Books {
     /// Whether something happened under that id.
-    pub(super) fn contains(&self, identity: &Identity) -> bool {
-        self.get(identity).is_some() && !self.is_away(identity)
+    pub(super) fn has(&self, identity: &Identity) -> bool {
+        self.entries.contains(&identity.key()) && !self.is_away(identity)
+    }
+
+    /// What is known of that id, also if its log's block was reorganized away.
+    pub(super) fn fact(&self, identity: &Identity) -> Option<Fact> {
+        self.entries.get::<Act>(&identity.key())?.fact
     }
 
     /// Whether this has happened. That something else has, under one of the ids, is refused.
     pub(super) fn has_done(&self, identities: &[Identity], said: &Fingerprint) -> Result<bool, Rejection> {
-        let mut known = identities.iter().filter_map(|identity| Some((identity, self.get(identity)?)));
-        known.try_for_each(|(identity, before)| checks::repeated(&identity.id, before, said))?;
-        Ok(identities.iter().any(|identity| self.contains(identity)))
+        for identity in identities {
+            if let Some(before) = self.entries.get::<Act>(&identity.key()) {
+                checks::repeated(&identity.id, &before.said, said)?;
+            }
+        }
+        Ok(identities.iter().any(|identity| self.has(identity)))
     }
 
-    pub(super) fn insert(&mut self, identity: Identity, said: Fingerprint) {
-        if identity.kind == Kind::Log
-            && let Some(away) = self.0.get_mut(&Kind::Reorg)
-        {
-            away.remove(&identity.id);
+    pub(super) fn did(&mut self, identity: &Identity, said: &Fingerprint, fact: Option<&Fact>) {
+        if let Some(reorg) = identity.reorg() {
+            self.entries.remove(&reorg.key());
         }
-        self.0.entry(identity.kind).or_default().insert(identity.id, said);
+        self.entries.set(&identity.key(), &Act { said: said.clone(), fact: fact.cloned() });
     }
 
     fn is_away(&self, identity: &Identity) -> bool {
-        let away = self.0.get(&Kind::Reorg);
-        identity.kind == Kind::Log && away.is_some_and(|away| away.contains_key(&identity.id))
-    }
-
-    fn get(&self, identity: &Identity) -> Option<&Fingerprint> {
-        self.0.get(&identity.kind)?.get(&identity.id)
+        identity.reorg().is_some_and(|reorg| self.entries.contains(&reorg.key()))
     }
 }

@@ -38,6 +38,7 @@ mod fee;
 mod funding;
 mod hold;
 mod identity;
+mod keys;
 mod ledger;
 mod messages;
 mod opening;
@@ -56,7 +57,7 @@ pub use ledger::{Balance, Book, Ledger, LedgerAccount, Net, Side, Transfer};
 pub use messages::*;
 pub use state::State;
 
-use clearfold_kernel::{CommandContext, Decider, Rejection};
+use clearfold_kernel::{CommandContext, Decider, Entries, Rejection};
 
 /// The kind of stream, as it stands at the beginning of its id.
 pub const AGGREGATE: &str = "account";
@@ -66,7 +67,8 @@ pub struct Account;
 
 impl Decider for Account {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 3;
+    const STATE_VERSION: u32 = 4;
+    const HAS_ENTRIES: bool = true;
 
     type State = State;
     type Command = Command;
@@ -78,5 +80,17 @@ impl Decider for Account {
 
     fn evolve(state: State, event: &Event) -> State {
         state.after(event)
+    }
+
+    fn command_keys(command: &Command) -> Vec<String> {
+        keys::of_command(command)
+    }
+
+    fn event_keys(event: &Event) -> Vec<String> {
+        keys::of_event(event)
+    }
+
+    fn entries(state: &mut State) -> Option<&mut Entries> {
+        Some(state.entries())
     }
 }

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Address, CommandContext, Rejection};
+use clearfold_kernel::{Address, CommandContext, Entries, Rejection};
 
-use super::identity::Acts;
 use super::ledger::Ledger;
 use super::messages::{AccountOpened, DelayQueue, Event, OpenAccount};
 use super::state::{Books, State};
@@ -30,7 +29,7 @@ pub(super) fn decide(
         ));
     }
     match state {
-        State::New => Ok(vec![Event::AccountOpened(AccountOpened {
+        State::New(_) => Ok(vec![Event::AccountOpened(AccountOpened {
             account,
             assets: open.assets.clone(),
             at: context.accepted_at,
@@ -57,7 +56,7 @@ fn address(context: &CommandContext) -> Result<Address, Rejection> {
 }
 
 impl Books {
-    pub(super) fn new(opened: &AccountOpened) -> Self {
+    pub(super) fn new(opened: &AccountOpened, entries: Entries) -> Self {
         Self {
             address: opened.account,
             assets: opened.assets.clone(),
@@ -65,14 +64,8 @@ impl Books {
             latest_at: opened.at,
             delay_queue: DelayQueue::Empty,
             ledger: Ledger::default(),
-            holds: BTreeMap::new(),
-            movements: BTreeMap::new(),
-            legs: BTreeMap::new(),
-            suspended: BTreeMap::new(),
-            unlinked: BTreeMap::new(),
-            disputed: BTreeMap::new(),
-            owed: BTreeMap::new(),
-            acts: Acts::default(),
+            pending: BTreeMap::new(),
+            entries,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Receivables: what the customer owes because it could not be pulled, and what is recovered of it.
 
-use clearfold_kernel::{Rejection, Timestamp};
+use clearfold_kernel::{Amount, ExternalId, Rejection, Timestamp};
 
 use super::ledger::LedgerAccount::{Customer, Receivable};
 use super::ledger::transfers;
@@ -36,7 +36,7 @@ impl Rule for RecoverReceivable {
     }
 
     fn check(&self, books: &Books) -> Result<(), Rejection> {
-        let Some(owed) = books.owed.get(&self.receivable_id) else {
+        let Some(owed) = books.owed(&self.receivable_id) else {
             let detail = format!("nothing was booked as the receivable {}", self.receivable_id);
             return Err(Rejection::new("receivable_not_found", detail));
         };
@@ -51,12 +51,23 @@ impl Rule for RecoverReceivable {
 
 impl Books {
     pub(super) fn receivable_booked(&mut self, event: &ReceivableBooked) {
-        self.owed.insert(event.receivable_id.clone(), event.amount.clone());
+        self.entries.set(&owed_key(&event.receivable_id), &event.amount);
     }
 
     pub(super) fn receivable_recovered(&mut self, event: &ReceivableRecovered) -> Option<()> {
-        let owed = self.owed.get_mut(&event.receivable_id)?;
+        let mut owed = self.owed(&event.receivable_id)?;
         owed.minor = owed.minor.minus(event.amount.minor).ok()?;
+        self.entries.set(&owed_key(&event.receivable_id), &owed);
         Some(())
     }
+
+    /// What is still owed of a receivable.
+    fn owed(&self, receivable_id: &ExternalId) -> Option<Amount> {
+        self.entries.get(&owed_key(receivable_id))
+    }
+}
+
+/// The key of what is still owed.
+pub(super) fn owed_key(receivable_id: &ExternalId) -> String {
+    format!("owed/{receivable_id}")
 }

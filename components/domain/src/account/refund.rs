@@ -36,11 +36,3 @@ impl Rule for BookRefund {
         }))
     }
 }
-
-impl Books {
-    pub(super) fn refund_booked(&mut self, event: &RefundBooked) {
-        if event.link == RefundLink::Unlinked {
-            self.unlinked.insert(event.refund_id.clone(), event.amount.clone());
-        }
-    }
-}

@@ -61,7 +61,7 @@ pub(super) fn decide(
         Command::ChargeFee(rule) => rule,
     };
     match state {
-        State::New => {
+        State::New(_) => {
             let detail = format!("no account {} was opened", context.id);
             Err(Rejection::new("account_not_opened", detail))
         }
@@ -78,7 +78,7 @@ fn judge(books: &Books, rule: &dyn Rule, context: &CommandContext) -> Result<Vec
         return Ok(Vec::new());
     }
     let event = rule.event(books, context.accepted_at)?;
-    if books.acts.has_done(&event.identities(), &event.said(books.opened_at)?)? {
+    if books.has_done(&event.identities(), &event.said(books.opened_at)?)? {
         return Ok(Vec::new());
     }
     if !rule.is_seen_on_chain() {

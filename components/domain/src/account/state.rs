@@ -2,27 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Address, Amount, Asset, ExternalId, Minor, Timestamp};
+use clearfold_kernel::{Address, Amount, Asset, Entries, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::deposit::Movement;
-use super::funding::Leg;
-use super::hold::Hold;
-use super::identity::{Acts, LogId};
+use super::hold::{HELD, Hold};
 use super::ledger::{Ledger, LedgerAccount, Net};
 use super::messages::{DelayQueue, Event};
 
 /// The state of an account's stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
-    /// Nothing has happened.
-    #[default]
-    New,
+    /// Nothing has happened. Its entries are those of the account that may open in the same turn.
+    New(#[serde(skip)] Entries),
     /// An account.
     Open(Box<Books>),
 }
 
-/// All that is known of an open account.
+/// All that is known of an open account. What grows with its history is in the entries, by id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Books {
     pub(super) address: Address,
@@ -31,20 +27,16 @@ pub struct Books {
     pub(super) latest_at: Timestamp,
     pub(super) delay_queue: DelayQueue,
     pub(super) ledger: Ledger,
-    pub(super) holds: BTreeMap<ExternalId, Hold>,
-    /// Deposits and withdrawals, for the reorganization that may come.
-    pub(super) movements: BTreeMap<LogId, Movement>,
-    /// Funding in transit.
-    pub(super) legs: BTreeMap<LogId, Leg>,
-    /// Clearings that are or were in suspense.
-    pub(super) suspended: BTreeMap<ExternalId, Amount>,
-    /// Refunds that are or were in suspense.
-    pub(super) unlinked: BTreeMap<ExternalId, Amount>,
-    /// By payment and dispute.
-    pub(super) disputed: BTreeMap<String, Amount>,
-    /// What is still owed of each receivable.
-    pub(super) owed: BTreeMap<ExternalId, Amount>,
-    pub(super) acts: Acts,
+    /// The sum of the holds by the asset's code.
+    pub(super) pending: BTreeMap<String, Minor>,
+    #[serde(skip)]
+    pub(super) entries: Entries,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::New(Entries::default())
+    }
 }
 
 impl State {
@@ -72,16 +64,32 @@ impl State {
         self.books().map(|books| &books.ledger)
     }
 
-    /// What is still held, by the authorization's id. Holds that hold nothing any more are not among them.
+    /// What is still held, by the authorization's id. Holds that hold nothing any more are not among them. Only of a
+    /// state with all of its entries.
     #[must_use]
-    pub fn holds(&self) -> BTreeMap<&ExternalId, Amount> {
-        let held = |(id, hold)| Hold::remaining(hold).map(|amount| (id, amount));
-        self.books().into_iter().flat_map(|books| &books.holds).filter_map(held).collect()
+    pub fn holds(&self) -> BTreeMap<String, Amount> {
+        let all = self.books().map(|books| books.entries.all::<Hold>(HELD)).unwrap_or_default();
+        all.into_iter().filter_map(|(id, hold)| Some((id, hold.remaining()?.clone()))).collect()
+    }
+
+    /// Whether there is an account.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.books().is_some()
+    }
+
+    pub(super) fn entries(&mut self) -> &mut Entries {
+        match self {
+            Self::New(entries) => entries,
+            Self::Open(books) => &mut books.entries,
+        }
     }
 
     pub(super) fn after(self, event: &Event) -> Self {
         match (self, event) {
-            (Self::New, Event::AccountOpened(opened)) => Self::Open(Box::new(Books::new(opened))),
+            (Self::New(entries), Event::AccountOpened(opened)) => {
+                Self::Open(Box::new(Books::new(opened, entries)))
+            }
             (Self::Open(mut books), event) => {
                 // What no decision makes is left out as a whole; a fold must be total all the same.
                 let _applied = books.apply(event);
@@ -93,7 +101,7 @@ impl State {
 
     fn books(&self) -> Option<&Books> {
         match self {
-            Self::New => None,
+            Self::New(_) => None,
             Self::Open(books) => Some(books),
         }
     }
@@ -104,11 +112,8 @@ impl Books {
         self.ledger.net(asset, LedgerAccount::Customer)
     }
 
-    /// Counted from the holds each time: a sum kept beside them could differ from them.
     pub(super) fn pending(&self, asset: &Asset) -> Minor {
-        let held = self.holds.values().filter_map(|hold| hold.held_of(asset));
-        // A hold that would make the sum too large is refused, so that it always fits.
-        held.fold(Minor::ZERO, |sum, held| sum.plus(held).unwrap_or(Minor::new(u128::MAX)))
+        self.pending.get(&asset.code).copied().unwrap_or_default()
     }
 
     pub(super) fn available(&self, asset: &Asset) -> Net {
@@ -118,7 +123,7 @@ impl Books {
     /// All of the event or, if no decision makes it on these books, nothing of it.
     fn apply(&mut self, event: &Event) -> Option<()> {
         let identities = event.identities();
-        if identities.iter().any(|identity| self.acts.contains(identity)) {
+        if identities.iter().any(|identity| self.has(identity)) {
             return None;
         }
         let said = event.said(self.opened_at).ok()?;
@@ -130,34 +135,36 @@ impl Books {
         if let Some((asset, book)) = booked {
             self.ledger.set(asset, book);
         }
-        identities.into_iter().for_each(|identity| self.acts.insert(identity, said.clone()));
+        let fact = event.fact();
+        identities.iter().for_each(|identity| self.did(identity, &said, fact.as_ref()));
         self.latest_at = self.latest_at.max(event.at());
         Some(())
     }
 
-    /// What later commands must know beside ids and balances. Each rule's file says what that is.
+    /// What later commands must know beside balances, ids, and the facts under these. Each rule's file says what that
+    /// is.
     fn remember(&mut self, event: &Event) -> Option<()> {
         match event {
             Event::AccountOpened(_) => return None,
             Event::DelayQueueChanged(event) => self.delay_queue = event.state,
-            Event::Deposited(event) => self.deposited(event),
-            Event::Withdrawn(event) => self.withdrawn(event),
             Event::HoldPlaced(event) => self.hold_placed(event)?,
             Event::HoldRaised(event) => self.hold_raised(event)?,
             Event::HoldLowered(event) => self.hold_lowered(&event.hold_id, event.amount.minor)?,
             Event::HoldVoided(event) => self.hold_voided(event)?,
             Event::ClearingBooked(event) => self.clearing_booked(event)?,
-            Event::ClearingSuspended(event) => self.clearing_suspended(event),
             Event::FundingBooked(event) => self.funding_booked(event)?,
-            Event::RefundBooked(event) => self.refund_booked(event),
-            Event::DisputeBooked(event) => self.dispute_booked(event),
             Event::ReceivableBooked(event) => self.receivable_booked(event),
             Event::ReceivableRecovered(event) => self.receivable_recovered(event)?,
-            Event::DepositReorged(_)
+            Event::Deposited(_)
+            | Event::DepositReorged(_)
+            | Event::Withdrawn(_)
             | Event::WithdrawalReorged(_)
+            | Event::ClearingSuspended(_)
             | Event::SuspenseResolved(_)
             | Event::Returned(_)
+            | Event::RefundBooked(_)
             | Event::RefundResolved(_)
+            | Event::DisputeBooked(_)
             | Event::SettlementBooked(_)
             | Event::FeeCharged(_) => {}
         }

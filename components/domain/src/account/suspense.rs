@@ -4,8 +4,9 @@
 //! A clearing's way out undoes its way in, whatever it turned out to be: one that is charged is booked as a clearing of
 //! its own, with its rounding and by what is held then. The two bookings may come in any order.
 
-use clearfold_kernel::{Amount, ExternalId, Rejection, Timestamp};
+use clearfold_kernel::{ExternalId, Rejection, Timestamp};
 
+use super::identity::{Fact, Identity, Kind};
 use super::ledger::LedgerAccount::{Customer, Settlement, Suspense};
 use super::ledger::transfers;
 use super::messages::{
@@ -31,13 +32,16 @@ impl Rule for SuspendClearing {
 
 impl Rule for ResolveSuspense {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        let amount = found("clearing", &self.clearing_id, books.suspended.get(&self.clearing_id))?;
+        let suspension = Identity::new(Kind::Suspension, &self.clearing_id);
+        let Some(Fact::Suspended(amount)) = books.fact(&suspension) else {
+            return Err(not_found("clearing", &self.clearing_id));
+        };
         Ok(Event::SuspenseResolved(SuspenseResolved {
             account: books.address,
             clearing_id: self.clearing_id.clone(),
             outcome: self.outcome,
-            amount: amount.clone(),
             transfers: transfers(&[(Settlement, Suspense, amount.minor)]),
+            amount,
             at,
         }))
     }
@@ -45,7 +49,9 @@ impl Rule for ResolveSuspense {
 
 impl Rule for ResolveRefund {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        let amount = found("refund", &self.refund_id, books.unlinked.get(&self.refund_id))?;
+        let Some(Fact::Unlinked(amount)) = books.fact(&Identity::new(Kind::Refund, &self.refund_id)) else {
+            return Err(not_found("refund", &self.refund_id));
+        };
         let payer = match self.outcome {
             RefundOutcome::Paid => Settlement,
             RefundOutcome::TakenBack => Customer,
@@ -54,20 +60,13 @@ impl Rule for ResolveRefund {
             account: books.address,
             refund_id: self.refund_id.clone(),
             outcome: self.outcome,
-            amount: amount.clone(),
             transfers: transfers(&[(payer, Suspense, amount.minor)]),
+            amount,
             at,
         }))
     }
 }
 
-fn found<'a>(what: &str, id: &ExternalId, amount: Option<&'a Amount>) -> Result<&'a Amount, Rejection> {
-    let detail = || format!("the {what} {id} was never in suspense");
-    amount.ok_or_else(|| Rejection::new("suspense_not_found", detail()))
-}
-
-impl Books {
-    pub(super) fn clearing_suspended(&mut self, event: &ClearingSuspended) {
-        self.suspended.insert(event.clearing_id.clone(), event.amount.clone());
-    }
+fn not_found(what: &str, id: &ExternalId) -> Rejection {
+    Rejection::new("suspense_not_found", format!("the {what} {id} was never in suspense"))
 }

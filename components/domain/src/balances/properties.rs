@@ -177,8 +177,9 @@ proptest! {
         }
 
         let remaining = all::<Hold>(&rows).into_iter().filter(|hold| hold.remaining_minor > Minor::ZERO);
-        let remaining: BTreeMap<_, _> = remaining.map(|hold| (hold.hold_id, hold.remaining_minor)).collect();
-        let held = state.holds().into_iter().map(|(id, held)| (id.clone(), held.minor)).collect();
+        let remaining: BTreeMap<_, _> =
+            remaining.map(|hold| (hold.hold_id.to_string(), hold.remaining_minor)).collect();
+        let held = state.holds().into_iter().map(|(id, held)| (id, held.minor)).collect();
         prop_assert_eq!(remaining, held);
 
         let mut lines = all::<Statement>(&rows);

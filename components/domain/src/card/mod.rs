@@ -49,8 +49,9 @@ pub use state::{Issued, Known, State};
 pub use status::{FreezeReason, Status};
 pub use usage::{Reservation, Usage};
 
-use clearfold_kernel::{CommandContext, Decider, Rejection};
+use clearfold_kernel::{CommandContext, Decider, Entries, Rejection};
 
+use self::state::reservation_key;
 use crate::checks;
 
 /// The kind of stream, as it stands at the beginning of its id.
@@ -61,7 +62,8 @@ pub struct Card;
 
 impl Decider for Card {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
+    const HAS_ENTRIES: bool = true;
 
     type State = State;
     type Command = Command;
@@ -69,8 +71,8 @@ impl Decider for Card {
 
     fn decide(state: &State, command: &Command, context: &CommandContext) -> Result<Vec<Event>, Rejection> {
         match (state, command) {
-            (State::New, Command::IssueCard(issue)) => issuing::issue(issue, context),
-            (State::New, _) => {
+            (State::New(_), Command::IssueCard(issue)) => issuing::issue(issue, context),
+            (State::New(_), _) => {
                 let detail = format!("no card {} has been issued", context.id);
                 Err(Rejection::new("card_not_issued", detail))
             }
@@ -80,6 +82,30 @@ impl Decider for Card {
 
     fn evolve(state: State, event: &Event) -> State {
         state.after(event)
+    }
+
+    fn command_keys(command: &Command) -> Vec<String> {
+        let reservation = match command {
+            Command::ReserveSpend(command) => &command.reservation_id,
+            Command::RecordSpend(command) => &command.reservation_id,
+            Command::ReleaseSpend(command) => &command.reservation_id,
+            _ => return Vec::new(),
+        };
+        vec![reservation_key(reservation)]
+    }
+
+    fn event_keys(event: &Event) -> Vec<String> {
+        let reservation = match event {
+            Event::SpendReserved(event) => &event.reservation_id,
+            Event::SpendRecorded(event) => &event.reservation_id,
+            Event::ReservationVoided(event) => &event.reservation_id,
+            _ => return Vec::new(),
+        };
+        vec![reservation_key(reservation)]
+    }
+
+    fn entries(state: &mut State) -> Option<&mut Entries> {
+        Some(state.entries())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{CommandContext, Encoded, Message, Minor, Timestamp, Turn, decide_turn, evolve_state};
+use clearfold_kernel::{CommandContext, Encoded, Message, Minor, StoredState, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -145,8 +145,8 @@ fn context(at_ms: u64) -> CommandContext {
 }
 
 /// The card's total of a day, and the limit that its rules set for it.
-fn of_day(state: &[u8], code: &str, now_ms: u64) -> (Minor, Option<Minor>) {
-    let State::Issued(card) = serde_json::from_slice(state).unwrap() else { panic!("there is a card") };
+fn of_day(state: &StoredState, code: &str, now_ms: u64) -> (Minor, Option<Minor>) {
+    let State::Issued(card) = state.read::<Card>().unwrap() else { panic!("there is a card") };
     let asset = serde_json::from_value(asset(code)).unwrap();
     let limit = |limit: &&Limit| limit.per == Span::Day && limit.amount.asset == asset;
     let limit = card.rules.limits.iter().find(limit).map(|limit| limit.amount.minor);
@@ -155,32 +155,33 @@ fn of_day(state: &[u8], code: &str, now_ms: u64) -> (Minor, Option<Minor>) {
 
 /// Plays a history and holds every promise after every step.
 fn play(history: Vec<Step>) {
-    let (mut state, mut log, mut now_ms) = (Vec::new(), Vec::<Encoded>::new(), 1_795_000_000_000_u64);
+    let (mut state, mut log) = (StoredState::default(), Vec::<Encoded>::new());
+    let mut now_ms = 1_795_000_000_000_u64;
     let mut expected = Expected::default();
     for (wait_ms, command) in history {
         now_ms = u64::checked_add_signed(now_ms, wait_ms).unwrap();
-        let turn =
-            Turn { state: state.clone(), commands: vec![(context(now_ms), command.encode().unwrap())] };
-        let mut decided = decide_turn::<Card>(&turn).unwrap();
-        match decided.outcomes.remove(0) {
-            Err(_) if state.is_empty() => panic!("a card can be issued"),
-            Err(refused) => assert_eq!(decided.state, state, "refused as {} and changed", refused.code),
-            Ok(events) if events.is_empty() => assert_eq!(decided.state, state, "no event and changed"),
+        let before = state.clone();
+        let sent = vec![(context(now_ms), command.encode().unwrap())];
+        match state.decide::<Card>(sent).unwrap().remove(0) {
+            Err(_) if before.state.is_empty() => panic!("a card can be issued"),
+            Err(refused) => assert_eq!(state, before, "refused as {} and changed", refused.code),
+            Ok(events) if events.is_empty() => assert_eq!(state, before, "no event and changed"),
             Ok(events) => {
                 expected.follow(&command, now_ms);
                 log.extend(events);
             }
         }
-        state = decided.state;
         for (code, _) in ASSETS {
             let (total, limit) = of_day(&state, code, now_ms);
             assert_eq!(total.get(), expected.of_day(code, now_ms / DAY_MS), "{code}");
-            let reserved = state != turn.state
+            let reserved = state != before
                 && matches!(&command, Command::ReserveSpend(spend) if spend.amount.asset.code == code);
             assert!(!reserved || limit.is_none_or(|limit| total <= limit), "{total} of {code} on one day");
         }
     }
-    assert_eq!(evolve_state::<Card>(&[], &log).unwrap(), state, "the fold is the live state");
+    let mut folded = StoredState::default();
+    folded.evolve::<Card>(&log).unwrap();
+    assert_eq!(folded, state, "the fold is the live state");
 }
 
 proptest! {

@@ -23,7 +23,7 @@ pub(super) fn release(
     let counting = card.usage.reservation(id, context.accepted_at);
     match (counting, release.amount) {
         (Some(reservation), _) => of_reservation(card, reservation, release, context),
-        (None, _) if card.known.contains_key(id) => Ok(Vec::new()),
+        (None, _) if card.known(id).is_some() => Ok(Vec::new()),
         (None, Portion::Everything) => Ok(vec![Event::ReservationVoided(ReservationVoided {
             account: card.account,
             reservation_id: id.clone(),

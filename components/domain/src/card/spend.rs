@@ -58,11 +58,11 @@ impl Issued {
     /// Whether a payment that makes sense has counted before, or was released before it came.
     fn knows(&self, spend: &Spend<'_>) -> Result<bool, Rejection> {
         checks::sound(spend.amount)?;
-        match self.known.get(spend.reservation_id) {
+        match self.known(spend.reservation_id) {
             None => Ok(false),
             Some(Known::Voided) => Ok(true),
             Some(Known::Spend(digest)) => {
-                checks::repeated(spend.reservation_id.as_str(), digest, &spend.digest()).map(|()| true)
+                checks::repeated(spend.reservation_id.as_str(), &digest, &spend.digest()).map(|()| true)
             }
         }
     }

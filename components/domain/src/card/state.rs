@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Address, ExternalId, Hash, Timestamp};
+use clearfold_kernel::{Address, Entries, ExternalId, Hash, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::messages::{CardIssued, Event};
@@ -12,11 +12,10 @@ use super::status::Status;
 use super::usage::{Reservation, Usage};
 
 /// The state of a card's stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
-    /// Nothing has happened.
-    #[default]
-    New,
+    /// Nothing has happened. Its entries are those of the card that may be issued in the same turn.
+    New(#[serde(skip)] Entries),
     /// There is a card.
     Issued(Box<Issued>),
 }
@@ -34,10 +33,17 @@ pub struct Issued {
     pub status: Status,
     /// What it has paid lately.
     pub usage: Usage,
-    /// Every reservation's id that ever came.
-    pub known: BTreeMap<ExternalId, Known>,
     /// When something last happened.
     pub latest: Timestamp,
+    /// What every reservation's id that ever came stands for.
+    #[serde(skip)]
+    pub(super) entries: Entries,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::New(Entries::default())
+    }
 }
 
 /// What a reservation's id stands for.
@@ -50,30 +56,50 @@ pub enum Known {
     Voided,
 }
 
+/// The key of what a reservation's id stands for.
+pub(super) fn reservation_key(reservation_id: &ExternalId) -> String {
+    format!("reservation/{reservation_id}")
+}
+
 impl State {
+    /// Whether there is a card.
+    #[must_use]
+    pub fn is_issued(&self) -> bool {
+        matches!(self, Self::Issued(_))
+    }
+
+    pub(super) fn entries(&mut self) -> &mut Entries {
+        match self {
+            Self::New(entries) => entries,
+            Self::Issued(card) => &mut card.entries,
+        }
+    }
+
     pub(super) fn after(self, event: &Event) -> Self {
         match (self, event) {
-            (Self::New, Event::CardIssued(issued)) => Self::Issued(Box::new(Issued::with(issued))),
+            (Self::New(entries), Event::CardIssued(issued)) => {
+                Self::Issued(Box::new(Issued::with(issued, entries)))
+            }
             (Self::Issued(mut card), event) => {
                 card.apply(event);
                 Self::Issued(card)
             }
             // No decision makes these pairs; a fold must be total all the same.
-            (Self::New, _) => Self::New,
+            (state @ Self::New(_), _) => state,
         }
     }
 }
 
 impl Issued {
-    fn with(issued: &CardIssued) -> Self {
+    fn with(issued: &CardIssued, entries: Entries) -> Self {
         Self {
             account: issued.account,
             issued_with: issued.rules.clone(),
             rules: issued.rules.clone(),
             status: Status::ACTIVE,
             usage: Usage::default(),
-            known: BTreeMap::new(),
             latest: issued.at,
+            entries,
         }
     }
 
@@ -104,7 +130,9 @@ impl Issued {
                 released.at
             }
             Event::ReservationVoided(voided) => {
-                self.known.entry(voided.reservation_id.clone()).or_insert(Known::Voided);
+                if self.known(&voided.reservation_id).is_none() {
+                    self.entries.set(&reservation_key(&voided.reservation_id), &Known::Voided);
+                }
                 voided.at
             }
         };
@@ -114,7 +142,7 @@ impl Issued {
 
     fn count(&mut self, spend: &Spend<'_>, reserved_at: Timestamp) -> Timestamp {
         // No decision counts an id twice.
-        if self.known.contains_key(spend.reservation_id) {
+        if self.known(spend.reservation_id).is_some() {
             return reserved_at;
         }
         let reservation = Reservation {
@@ -125,7 +153,12 @@ impl Issued {
             releases: BTreeMap::new(),
         };
         self.usage.count(spend.reservation_id.clone(), reservation);
-        self.known.insert(spend.reservation_id.clone(), Known::Spend(spend.digest()));
+        self.entries.set(&reservation_key(spend.reservation_id), &Known::Spend(spend.digest()));
         reserved_at
+    }
+
+    /// What a reservation's id stands for, if it ever came.
+    pub(super) fn known(&self, reservation_id: &ExternalId) -> Option<Known> {
+        self.entries.get(&reservation_key(reservation_id))
     }
 }

@@ -104,8 +104,7 @@ impl Watch for AccountHolds {
     fn compare_account(&self, state: &account::State, found: &mut Found<'_>) {
         let says = state.holds();
         for (id, hold) in &self.holds {
-            let says =
-                says.iter().find(|(held, _)| held.as_str() == id).map_or(Minor::ZERO, |(_, held)| held.minor);
+            let says = says.get(id).map_or(Minor::ZERO, |held| held.minor);
             let remaining = hold.remaining().net();
             if remaining.is_negative() || remaining.magnitude() != says {
                 let detail = format!("of {id} {remaining} is left by the events; the account says {says}");

@@ -159,7 +159,7 @@ impl World {
             _ => None,
         });
         let hold_id = hold_id.unwrap_or_else(|| self.id("auth"));
-        let held = self.account.state.holds().get(&hold_id).map_or(nothing(), |held| held.minor);
+        let held = self.account.state.holds().get(hold_id.as_str()).map_or(nothing(), |held| held.minor);
         let above = held.plus(Minor::new(1)).expect("far below 2^128");
         match dice.below(10) {
             9 => {

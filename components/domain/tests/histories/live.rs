@@ -3,20 +3,21 @@
 use std::fmt::Debug;
 
 use clearfold_kernel::{
-    CommandContext, Decider, Encoded, Message, Rejection, Turn, decide_turn, evolve_state,
+    CommandContext, Decider, Encoded, Entries, Message, Rejection, StoredState, Turn, decide_turn,
 };
 
 /// What is not as it must be.
 pub type Broken = String;
 
 pub struct Live<D: Decider> {
+    /// With all of its entries.
     pub state: D::State,
     pub events: Vec<D::Event>,
     encoded: Vec<Encoded>,
     /// The state as bytes; empty when it has changed since.
     bytes: Vec<u8>,
     /// A state on the way, and how many events led to it.
-    snapshot: (usize, Vec<u8>),
+    snapshot: (usize, StoredState),
 }
 
 impl<D: Decider> Default for Live<D> {
@@ -31,18 +32,40 @@ where
     D::State: PartialEq + Debug,
     D::Event: PartialEq + Debug + Clone,
 {
-    /// Decides one command and applies what it causes. The answer holds the new events.
+    /// Decides one command and applies what it causes, with no entry at hand that was not named. The answer holds the
+    /// new events.
     pub fn take(
         &mut self,
         command: &D::Command,
         context: &CommandContext,
     ) -> Result<Result<Vec<D::Event>, Rejection>, Broken> {
-        let decided = D::decide(&self.state, command, context);
-        match &decided {
-            Ok(events) if !events.is_empty() => events.iter().try_for_each(|event| self.apply(event))?,
-            without_effect => self.unchanged(command, context, without_effect)?,
+        let keys = D::command_keys(command);
+        let decided = self.with(&keys, |live| D::decide(&live.state, command, context))?;
+        for event in decided.iter().flatten() {
+            let of_event = D::event_keys(event);
+            if let Some(key) = of_event.iter().find(|key| !keys.contains(key)) {
+                return Err(format!("{event:?} needs the entry `{key}`, which its command does not name"));
+            }
+            self.with(&of_event, |live| live.apply(event))??;
+        }
+        if decided.as_ref().map_or(true, Vec::is_empty) {
+            self.unchanged(command, context, &decided)?;
         }
         Ok(decided)
+    }
+
+    /// Does something to a state that has these entries and no others, as in the sandbox.
+    fn with<T>(&mut self, keys: &[String], act: impl FnOnce(&mut Self) -> T) -> Result<T, Broken> {
+        let Some(entries) = D::entries(&mut self.state) else { return Ok(act(self)) };
+        let part = Entries::part(entries.named(keys.iter().cloned()));
+        let mut whole = std::mem::replace(entries, part);
+        let done = act(self);
+        if let Some(part) = D::entries(&mut self.state) {
+            let changed = std::mem::take(part).changes().map_err(|fault| fault.to_string())?;
+            whole.keep(changed);
+            *part = whole;
+        }
+        Ok(done)
     }
 
     fn apply(&mut self, event: &D::Event) -> Result<(), Broken> {
@@ -65,6 +88,13 @@ where
         Ok(&self.bytes)
     }
 
+    /// The state as a host keeps it.
+    fn stored(&mut self) -> Result<StoredState, Broken> {
+        let state = self.bytes()?.clone();
+        let entries = D::entries(&mut self.state).cloned().unwrap_or_default();
+        Ok(StoredState { state, entries })
+    }
+
     /// A command without effect leaves the state byte for byte as it was, also where it crosses the sandbox's border.
     fn unchanged(
         &mut self,
@@ -72,11 +102,13 @@ where
         context: &CommandContext,
         decided: &Result<Vec<D::Event>, Rejection>,
     ) -> Result<(), Broken> {
-        let before = self.bytes()?.clone();
+        let state = self.bytes()?.clone();
+        let keys = D::command_keys(command);
+        let entries = D::entries(&mut self.state).map(|entries| entries.named(keys)).unwrap_or_default();
         let encoded = command.encode().map_err(|error| error.to_string())?;
-        let turn = Turn { state: before, commands: vec![(context.clone(), encoded)] };
-        let across = decide_turn::<D>(&turn).map_err(|error| error.to_string())?;
-        if across.state != turn.state {
+        let turn = Turn { state, entries, commands: vec![(context.clone(), encoded)] };
+        let across = decide_turn::<D>(&turn).map_err(|fault| fault.to_string())?;
+        if across.state != turn.state || !across.entries.is_empty() {
             return Err(format!("it had no effect ({decided:?}), and the state changed"));
         }
         let said = across.outcomes.first().map(|outcome| outcome.as_ref().map(Vec::len));
@@ -93,30 +125,29 @@ where
             return Err("folding from zero gives another state".to_owned());
         }
         let (count, snapshot) = &self.snapshot;
-        if !snapshot.is_empty() {
-            let state = serde_json::from_slice(snapshot).map_err(|error| format!("a snapshot: {error}"))?;
-            if fold(state, *count) != self.state {
-                return Err(format!("a snapshot after {count} events gives another state"));
-            }
+        let state = snapshot.read::<D>().map_err(|error| format!("a snapshot: {error}"))?;
+        if fold(state, *count) != self.state {
+            return Err(format!("a snapshot after {count} events gives another state"));
         }
         Ok(())
     }
 
-    /// The same over the stored form of events and states.
+    /// The same over the stored form of events and states, with no entry at hand that the events do not name.
     pub fn folds_as_stored(&mut self) -> Result<(), Broken> {
         self.folds()?;
-        let (count, snapshot) = self.snapshot.clone();
-        let live = self.bytes()?.clone();
-        let from_zero = evolve_state::<D>(&[], &self.encoded)?;
-        let from_snapshot = evolve_state::<D>(&snapshot, &self.encoded[count..])?;
+        let live = self.stored()?;
+        let (count, mut from_snapshot) = self.snapshot.clone();
+        let mut from_zero = StoredState::default();
+        from_zero.evolve::<D>(&self.encoded)?;
+        from_snapshot.evolve::<D>(&self.encoded[count..])?;
         if self.encoded.is_empty() || (from_zero == live && from_snapshot == live) {
             return Ok(());
         }
-        Err("folding the stored events gives other bytes than the live state has".to_owned())
+        Err("folding the stored events gives other bytes or entries than the live state has".to_owned())
     }
 
     pub fn take_snapshot(&mut self) -> Result<(), Broken> {
-        self.snapshot = (self.events.len(), self.bytes()?.clone());
+        self.snapshot = (self.events.len(), self.stored()?);
         Ok(())
     }
 }

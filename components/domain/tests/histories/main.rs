@@ -1,9 +1,9 @@
 //! Random histories of an account, its cards and its payments, each a pure function of its seed.
 //!
-//! After every step the model's invariants hold, a command without effect leaves the state byte for byte as it was, and
-//! what is stored reads back as what was written; at times on the way and at the end folds and snapshots agree with the
-//! live state, and in the end nothing is on its way for ever. The histories use the deciders, the bookings and the
-//! invariants as they are: there is no second model of payments here.
+//! After every step the model's invariants hold, a command without effect leaves the state byte for byte as it was,
+//! what is stored reads back as what was written, and nothing needs an entry that it does not name; at times on the way
+//! and at the end folds and snapshots agree with the live state, and in the end nothing is on its way for ever. The
+//! histories use the deciders, the bookings and the invariants as they are: there is no second model of payments here.
 //!
 //! `cargo xtask sim domain --seed N` repeats the history of a seed.
 

@@ -173,7 +173,7 @@ impl World {
             }
             // A card that is not issued even now has nothing to count.
             self.queue.retain(|pending| match &pending.sent.command {
-                Command::Card(id, _) => self.cards.get(id).is_some_and(|card| card.state != card::State::New),
+                Command::Card(id, _) => self.cards.get(id).is_some_and(|card| card.state.is_issued()),
                 _ => true,
             });
             if done == 0 && !self.queue.is_empty() {

@@ -184,7 +184,7 @@ impl World {
     }
 
     pub fn is_open(&self) -> bool {
-        self.account.state != account::State::New
+        self.account.state.is_open()
     }
 }
 

@@ -1,11 +1,13 @@
 //! Deciders: given events, when commands come, then events or a rejection.
 
 mod format;
+mod stream;
 
-use clearfold_kernel::{CommandContext, Decided, Encoded, Outcome, Turn};
+use clearfold_kernel::{CommandContext, Decided, Encoded, Entry, Folded, Outcome, Turn};
 
 pub use self::format::DeciderFile;
 use self::format::{Case, Expected, Sent};
+use self::stream::Stream;
 use crate::Verdict;
 use crate::difference::readable;
 use crate::file::same_name;
@@ -17,18 +19,21 @@ pub trait DeciderSubject {
     fn aggregate(&self) -> &str;
     /// The state of a stream without events.
     fn initial(&self) -> Result<Vec<u8>, String>;
+    /// The keys of the entries that each message needs, in their order.
+    fn keys(&self, messages: &[Encoded]) -> Result<Vec<Vec<String>>, String>;
     /// One turn, decided.
     fn decide(&self, turn: &Turn) -> Result<Decided, String>;
     /// Events folded into a state.
-    fn evolve(&self, state: &[u8], events: &[Encoded]) -> Result<Vec<u8>, String>;
+    fn evolve(&self, state: &[u8], entries: &[Entry], events: &[Encoded]) -> Result<Folded, String>;
 }
 
 impl DeciderFile {
     /// Runs all cases.
     ///
-    /// After each command it is also checked that a rejection left the state byte for byte as it was, and that
-    /// `evolve` makes of the events the state that `decide` answered; after each case, that its commands
-    /// decided in one turn give the same as one by one, and its events folded at once the same as bit by bit.
+    /// After each command it is also checked that a rejection left the state byte for byte as it was, with its
+    /// entries, and that `evolve` makes of the events the state that `decide` answered; after each case, that its
+    /// commands decided in one turn give the same as one by one, and its events folded at once the same as bit by
+    /// bit. No entry is handed over that `keys` did not name.
     ///
     /// Fails if the subject decides for another aggregate.
     pub fn run(&self, subject: &dyn DeciderSubject) -> Result<Vec<Verdict>, String> {
@@ -38,32 +43,33 @@ impl DeciderFile {
     }
 
     fn run_case(&self, case: &Case, subject: &dyn DeciderSubject) -> Result<Vec<String>, String> {
-        let initial = subject.initial()?;
         let mut history = case.given.iter().map(Message::encoded).collect::<Result<Vec<_>, _>>()?;
-        let given = subject.evolve(&initial, &history).map_err(|error| format!("given: {error}"))?;
+        let mut given = Stream::new(subject)?;
+        given.evolve(&history).map_err(|error| format!("given: {error}"))?;
         let commands = case.steps.iter().map(|step| self.sent(&step.when)).collect::<Result<Vec<_>, _>>()?;
 
         let mut differences = Vec::new();
-        let mut one_by_one = Decided { state: given.clone(), outcomes: Vec::new() };
+        let (mut one_by_one, mut outcomes) = (given.clone(), Vec::new());
         for (number, (step, command)) in (1..).zip(case.steps.iter().zip(&commands)) {
             let place = if case.steps.len() == 1 { String::new() } else { format!("step {number}: ") };
-            let (next, outcome) = decide_one(subject, &one_by_one.state, command, &place, &mut differences)?;
+            let outcome = decide_one(&mut one_by_one, command, &place, &mut differences)?;
             differences.extend(step.expected.differences(&place, &outcome));
             history.extend(outcome.iter().flatten().cloned());
-            one_by_one.state = next;
-            one_by_one.outcomes.push(outcome);
+            outcomes.push(outcome);
         }
 
-        let at_once = subject.decide(&Turn { state: given, commands })?;
-        if (&at_once.state, &at_once.outcomes) != (&one_by_one.state, &one_by_one.outcomes) {
+        let mut at_once = given;
+        let outcomes_at_once = at_once.decide(commands)?;
+        if (&at_once.stored, &outcomes_at_once) != (&one_by_one.stored, &outcomes) {
             differences.push(format!(
                 "decided in one turn the commands lead to {}, instead of {} as one by one",
-                ending(&at_once),
-                ending(&one_by_one)
+                ending(&outcomes_at_once, &at_once),
+                ending(&outcomes, &one_by_one)
             ));
         }
-        let refolded = subject.evolve(&initial, &history)?;
-        differences.extend(same_state("all events, folded at once, give", &one_by_one.state, &refolded));
+        let mut refolded = Stream::new(subject)?;
+        refolded.evolve(&history)?;
+        differences.extend(same_state("all events, folded at once, give", &one_by_one, &refolded));
         Ok(differences)
     }
 
@@ -82,31 +88,30 @@ impl DeciderFile {
 
 /// Decides one command and checks what must hold whatever the case expects.
 fn decide_one(
-    subject: &dyn DeciderSubject,
-    state: &[u8],
+    stream: &mut Stream<'_>,
     command: &(CommandContext, Encoded),
     place: &str,
     differences: &mut Vec<String>,
-) -> Result<(Vec<u8>, Outcome), String> {
-    let turn = Turn { state: state.to_vec(), commands: vec![command.clone()] };
-    let mut decided = subject.decide(&turn).map_err(|error| format!("{place}{error}"))?;
-    let (Some(outcome), true) = (decided.outcomes.pop(), decided.outcomes.is_empty()) else {
+) -> Result<Outcome, String> {
+    let mut folded = stream.clone();
+    let outcomes = stream.decide(vec![command.clone()]).map_err(|error| format!("{place}{error}"))?;
+    let Ok([outcome]) = <[Outcome; 1]>::try_from(outcomes) else {
         return Err(format!("{place}one command did not get one outcome"));
     };
     let difference = match &outcome {
-        Err(_) => same_state(&format!("{place}the rejected command left behind"), state, &decided.state),
+        Err(_) => same_state(&format!("{place}the rejected command left behind"), &folded, stream),
         Ok(events) => {
-            let folded = subject.evolve(state, events).map_err(|error| format!("{place}{error}"))?;
-            same_state(&format!("{place}`evolve` gives for the events"), &decided.state, &folded)
+            folded.evolve(events).map_err(|error| format!("{place}{error}"))?;
+            same_state(&format!("{place}`evolve` gives for the events"), stream, &folded)
         }
     };
     differences.extend(difference);
-    Ok((decided.state, outcome))
+    Ok(outcome)
 }
 
-fn same_state(what: &str, expected: &[u8], got: &[u8]) -> Option<String> {
-    (expected != got)
-        .then(|| format!("{what} the state {}, instead of {}", readable(got), readable(expected)))
+fn same_state(what: &str, expected: &Stream<'_>, got: &Stream<'_>) -> Option<String> {
+    (expected.stored != got.stored)
+        .then(|| format!("{what} the state {}, instead of {}", got.shown(), expected.shown()))
 }
 
 impl Expected {
@@ -144,9 +149,9 @@ fn shown(outcome: &Outcome) -> String {
 }
 
 /// What commands led to, in all.
-fn ending(decided: &Decided) -> String {
-    let outcomes: Vec<String> = decided.outcomes.iter().map(shown).collect();
-    format!("{}; and the state {}", outcomes.join("; "), readable(&decided.state))
+fn ending(outcomes: &[Outcome], stream: &Stream<'_>) -> String {
+    let outcomes: Vec<String> = outcomes.iter().map(shown).collect();
+    format!("{}; and the state {}", outcomes.join("; "), stream.shown())
 }
 
 fn listed(events: impl Iterator<Item = String>) -> String {

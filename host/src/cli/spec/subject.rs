@@ -1,8 +1,8 @@
 //! Components in the sandbox as subjects of a specification: the border's types for the kernel's, and back.
 
 use clearfold_kernel::{
-    Change, ColumnType, CommandContext, Decided, Encoded, RecordedEvent, Rejection, Row, RowKey, Transaction,
-    Turn, Value,
+    Change, ColumnType, CommandContext, Decided, Encoded, Entry, Folded, RecordedEvent, Rejection, Row,
+    RowKey, Transaction, Turn, Value,
 };
 use clearfold_spec::{
     Column, DeciderSubject, ProjectorSubject, Refusal, Rule, Table, TranslatedCommand, Translation,
@@ -24,19 +24,31 @@ impl DeciderSubject for SandboxedDecider {
         Ok(self.0.initial().to_vec())
     }
 
+    fn keys(&self, messages: &[Encoded]) -> Result<Vec<Vec<String>>, String> {
+        let messages: Vec<_> = messages.iter().map(message).collect();
+        self.0.keys(&messages).map_err(fault)
+    }
+
     fn decide(&self, turn: &Turn) -> Result<Decided, String> {
         let turn = runtime::Turn {
             state: turn.state.clone(),
+            entries: turn.entries.iter().map(write_entry).collect(),
             commands: turn.commands.iter().map(|(context, message)| command(context, message)).collect(),
         };
         let mut decided = self.0.decide(&[turn]).map_err(fault)?;
         let decided = decided.pop().ok_or("one turn got no answer")?;
-        Ok(Decided { state: decided.state, outcomes: decided.outcomes.into_iter().map(outcome).collect() })
+        Ok(Decided {
+            state: decided.state,
+            entries: decided.entries.into_iter().map(read_entry).collect(),
+            outcomes: decided.outcomes.into_iter().map(outcome).collect(),
+        })
     }
 
-    fn evolve(&self, state: &[u8], events: &[Encoded]) -> Result<Vec<u8>, String> {
+    fn evolve(&self, state: &[u8], entries: &[Entry], events: &[Encoded]) -> Result<Folded, String> {
         let events: Vec<_> = events.iter().map(message).collect();
-        self.0.evolve(state, &events).map_err(fault)
+        let entries: Vec<_> = entries.iter().map(write_entry).collect();
+        let folded = self.0.evolve(state, &entries, &events).map_err(fault)?;
+        Ok(Folded { state: folded.state, entries: folded.entries.into_iter().map(read_entry).collect() })
     }
 }
 
@@ -110,6 +122,14 @@ fn message(encoded: &Encoded) -> runtime::Message {
         schema_version: encoded.schema_version,
         payload: encoded.payload.clone(),
     }
+}
+
+fn write_entry(entry: &Entry) -> runtime::Entry {
+    runtime::Entry { key: entry.key.clone(), value: entry.value.clone() }
+}
+
+fn read_entry(entry: runtime::Entry) -> Entry {
+    Entry { key: entry.key, value: entry.value }
 }
 
 fn outcome(outcome: runtime::Outcome) -> clearfold_kernel::Outcome {

@@ -1,0 +1,96 @@
+//! Which entries a command needs, and which an event: the ids that it names, each as what it is asked for.
+//!
+//! A rule that asks for another id must name it here. One that forgets to decides nothing at all: its turn fails.
+
+use clearfold_kernel::{ChainSource, ExternalId};
+
+use super::hold::held_key;
+use super::identity::{Identity, Kind};
+use super::messages::{Command, Event};
+use super::receivable::owed_key;
+
+/// What deciding a command asks for, and folding what it causes.
+pub(super) fn of_command(command: &Command) -> Vec<String> {
+    match command {
+        Command::OpenAccount(_) => Vec::new(),
+        Command::ObserveDelayQueue(command) => of_log(&command.source),
+        Command::RecordDeposit(command) => of_log(&command.source),
+        Command::RevertDeposit(command) => of_log(&command.source),
+        Command::RecordWithdrawal(command) => of_log(&command.source),
+        Command::RevertWithdrawal(command) => of_log(&command.source),
+        Command::RecordReturn(command) => of_log(&command.source),
+        Command::PlaceHold(command) => of_hold(&command.hold_id, &[Kind::Hold, Kind::ForcedHold]),
+        Command::VoidHold(command) => of_hold(&command.hold_id, &[Kind::ForcedHold]),
+        Command::RaiseHold(command) => on_hold(&command.hold_id, Kind::Change, &command.change_id),
+        Command::LowerHold(command) => on_hold(&command.hold_id, Kind::Change, &command.change_id),
+        Command::BookClearing(command) => on_hold(&command.hold_id, Kind::Clearing, &command.clearing_id),
+        Command::SuspendClearing(command) => of_id(&command.clearing_id, &[Kind::Suspension]),
+        Command::ResolveSuspense(command) => {
+            of_id(&command.clearing_id, &[Kind::Suspension, Kind::Resolution])
+        }
+        Command::BookFunding(command) => of_leg(&command.source),
+        Command::BookRefund(command) => {
+            let log = command.source.iter().flat_map(of_log);
+            log.chain(of_id(&command.refund_id, &[Kind::Refund])).collect()
+        }
+        Command::ResolveRefund(command) => of_id(&command.refund_id, &[Kind::Refund, Kind::RefundResolution]),
+        Command::BookDispute(command) => {
+            [Kind::ProvisionalCredit, Kind::DisputeOutcome].map(|kind| command.identity(kind).key()).into()
+        }
+        Command::BookReceivable(command) => {
+            let id = &command.receivable_id;
+            [of_id(id, &[Kind::Receivable]), vec![owed_key(id)]].concat()
+        }
+        Command::RecoverReceivable(command) => {
+            [of_id(&command.recovery_id, &[Kind::Recovery]), vec![owed_key(&command.receivable_id)]].concat()
+        }
+        Command::RecordSettlement(command) => of_id(&command.settlement_id, &[Kind::Settlement]),
+        Command::ChargeFee(command) => of_id(&command.fee_id, &[Kind::Fee]),
+    }
+}
+
+/// What folding an event asks for: its ids, and what else it changes.
+pub(super) fn of_event(event: &Event) -> Vec<String> {
+    let besides = match event {
+        Event::HoldPlaced(event) => vec![held_key(&event.hold_id)],
+        Event::HoldRaised(event) => vec![held_key(&event.hold_id)],
+        Event::HoldLowered(event) => vec![held_key(&event.hold_id)],
+        Event::HoldVoided(event) => vec![held_key(&event.hold_id)],
+        Event::ClearingBooked(event) => vec![held_key(&event.hold_id)],
+        Event::FundingBooked(event) => of_leg(&event.source),
+        Event::ReceivableBooked(event) => vec![owed_key(&event.receivable_id)],
+        Event::ReceivableRecovered(event) => vec![owed_key(&event.receivable_id)],
+        _ => Vec::new(),
+    };
+    let ids = event.identities();
+    let logs = ids.iter().filter_map(Identity::reorg).collect::<Vec<_>>();
+    ids.iter().chain(&logs).map(Identity::key).chain(besides).collect()
+}
+
+/// A log, and whether it is away.
+fn of_log(source: &ChainSource) -> Vec<String> {
+    let log = Identity::log(source);
+    log.reorg().iter().chain([&log]).map(Identity::key).collect()
+}
+
+/// A log, and what has become of it.
+fn of_leg(source: &ChainSource) -> Vec<String> {
+    let mut keys = of_log(source);
+    keys.push(Identity::finality(source).key());
+    keys
+}
+
+fn of_id(id: &ExternalId, kinds: &[Kind]) -> Vec<String> {
+    kinds.iter().map(|kind| Identity::new(*kind, id).key()).collect()
+}
+
+fn of_hold(hold_id: &ExternalId, kinds: &[Kind]) -> Vec<String> {
+    let mut keys = of_id(hold_id, kinds);
+    keys.push(held_key(hold_id));
+    keys
+}
+
+/// What changes a hold under an id of its own.
+fn on_hold(hold_id: &ExternalId, kind: Kind, id: &ExternalId) -> Vec<String> {
+    [of_id(id, &[kind]), vec![held_key(hold_id)]].concat()
+}
