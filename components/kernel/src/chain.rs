@@ -67,7 +67,7 @@ macro_rules! fixed_bytes {
         impl From<$name> for String {
             // Every message and every state writes many of these: the formatter would be a third of a decision.
             fn from(value: $name) -> String {
-                ["0x", &hex::encode(value.0)].concat()
+                hex::encode_prefixed(value.0)
             }
         }
     };

@@ -119,7 +119,7 @@ pub(super) struct Fingerprint(String);
 impl Fingerprint {
     pub(super) fn of(message: &Encoded) -> Self {
         let digest = Sha256::new().chain_update(&message.kind).chain_update(&message.payload).finalize();
-        Self(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        Self(hex::encode(&digest[..16]))
     }
 }
 

@@ -32,6 +32,6 @@ fn derived(what: &str, id: &ExternalId) -> Result<ExternalId, InvalidId> {
     if plain.len() <= ExternalId::MAX_LENGTH {
         return plain.try_into();
     }
-    let digest: String = Sha256::digest(id.as_str()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex::encode(Sha256::digest(id.as_str()));
     format!("{what}/{digest}").try_into()
 }
