@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clearfold_domain::authorization::Authorization;
 use clearfold_kernel::{CommandContext, Encoded, Timestamp, Turn, decide_turn};
 use serde_json::{Value, json};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -86,23 +86,7 @@ async fn write(pool: &PgPool, partition: i32, batch: usize, time: Duration, payl
     let warm_up = Instant::now() + time / 10;
     let mut began = None;
     while began.is_none_or(|began: Instant| began.elapsed() < time) {
-        let rows = Rows::make(&mut number, batch, payload);
-        let digest = [7_u8; 32];
-        sqlx::query(WRITE)
-            .bind(partition)
-            .bind(i64::try_from(batch)?)
-            .bind(i64::try_from(number)?)
-            .bind(&rows.streams)
-            .bind(&rows.routing_keys)
-            .bind(&rows.commands)
-            .bind(&rows.events)
-            .bind(&rows.ids)
-            .bind(&rows.causes)
-            .bind(&digest[..])
-            .bind(&rows.keys)
-            .bind(&rows.answers)
-            .execute(&mut *connection)
-            .await?;
+        write_batch(&mut connection, partition, &mut number, batch, payload).await?;
         if began.is_some() {
             written += batch;
         } else if Instant::now() >= warm_up {
@@ -111,6 +95,34 @@ async fn write(pool: &PgPool, partition: i32, batch: usize, time: Duration, payl
     }
     let elapsed = began.context("nothing was measured")?.elapsed();
     Ok(written as f64 / elapsed.as_secs_f64())
+}
+
+/// Writes commands that follow a number.
+pub async fn write_batch(
+    connection: &mut PgConnection,
+    partition: i32,
+    number: &mut u64,
+    batch: usize,
+    payload: &[u8],
+) -> Result<()> {
+    let rows = Rows::make(number, batch, payload);
+    let digest = [7_u8; 32];
+    sqlx::query(WRITE)
+        .bind(partition)
+        .bind(i64::try_from(batch)?)
+        .bind(i64::try_from(*number)?)
+        .bind(&rows.streams)
+        .bind(&rows.routing_keys)
+        .bind(&rows.commands)
+        .bind(&rows.events)
+        .bind(&rows.ids)
+        .bind(&rows.causes)
+        .bind(&digest[..])
+        .bind(&rows.keys)
+        .bind(&rows.answers)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// The same columns that the host fills.
@@ -149,7 +161,7 @@ impl Rows {
 }
 
 /// The event that the decider makes of such a command.
-fn event_payload() -> Result<Vec<u8>> {
+pub fn event_payload() -> Result<Vec<u8>> {
     let command = request(1, Payers::Uniform);
     let context = CommandContext {
         id: command.id,
