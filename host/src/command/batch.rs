@@ -141,16 +141,15 @@ impl Batch {
         }
     }
 
-    /// Takes the snapshots that are due: of streams that moved, each once, as the batch leaves them. Nothing may join
-    /// any more.
+    /// Takes the snapshots that are due, each as the batch leaves its stream; also of a stream that did not move, since
+    /// whoever needs it next would fold it again. Nothing may join any more.
     pub(super) fn take_snapshots(&mut self, every: u64) {
-        for moved in &self.append.streams {
-            let Some(state) = self.states.get_mut(&moved.stream) else { continue };
-            if state.version.saturating_sub(state.snapshot_version) < every {
+        for (stream, state) in &mut self.states {
+            if state.version.saturating_sub(state.snapshot_version) < every.max(1) {
                 continue;
             }
             self.append.snapshots.push(Snapshot {
-                stream: moved.stream.clone(),
+                stream: stream.clone(),
                 version: state.version,
                 component_digest: state.digest,
                 state_version: state.state_version,

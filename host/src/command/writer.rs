@@ -65,8 +65,9 @@ impl Writer {
                     match leader.lead(&mut queue).await {
                         End::Stopped => return,
                         End::Lost { error, again: rest } => {
-                            let error = crate::telemetry::chain(&error);
-                            tracing::warn!(partition = self.partition, error, "a batch was not committed");
+                            let (error, commands) = (crate::telemetry::chain(&error), rest.len());
+                            let partition = self.partition;
+                            tracing::warn!(partition, error, commands, "the partition was lost or not reached");
                             again = rest;
                             tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await;
                             continue;
