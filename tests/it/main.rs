@@ -8,6 +8,8 @@ mod bad_input;
 mod command_line;
 mod components;
 mod crash;
+mod entries;
+mod inbox;
 mod integrity;
 mod listener;
 mod outages;

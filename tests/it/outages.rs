@@ -1,12 +1,17 @@
-//! The database dies, or the wire to it breaks, while commands are being committed.
+//! The database dies, or the wire to it breaks or falls silent, while commands are being committed.
 
 use std::time::Duration;
 
 use anyhow::Result;
-use clearfold_tests::{Cut, Databases, Environment, Load, Proxy, Server, World, eventually};
+use clearfold::clock::Clock;
+use clearfold::command::{Answer, WriterSettings};
+use clearfold::event_store::EventStore;
+use clearfold_tests::{Cut, Databases, Environment, Load, Proxy, Server, Silence, World, eventually};
 use rustix::process::Signal;
+use sqlx::PgPool;
 
 use crate::proof::prove;
+use crate::store::{AUTHORIZATION, intake_of, swipe, writing};
 
 /// How long the clients work between two faults.
 const BETWEEN: Duration = Duration::from_millis(400);
@@ -54,6 +59,40 @@ async fn a_wire_that_breaks_around_an_append_loses_and_doubles_nothing() -> Resu
     }
     let heard = load.finish().await?;
     prove(&world, &host, &heard).await
+}
+
+#[tokio::test]
+async fn a_wire_that_falls_silent_is_given_up_and_the_command_is_answered_when_it_speaks() -> Result<()> {
+    // Side by side, for each takes as long as the writer is patient.
+    let places = [Silence::AtTheLookup, Silence::AtTheAppend, Silence::AtTheAnswer];
+    futures::future::try_join_all(places.map(answered_after)).await?;
+    Ok(())
+}
+
+/// Has one command answered whose statement nobody hears until the writer hangs up.
+async fn answered_after(silence: Silence) -> Result<()> {
+    let environment = Environment::read()?;
+    let databases = Databases::migrated(&environment).await?;
+    let proxy = Proxy::start(&databases.write_url).await?;
+    let store = EventStore::open(PgPool::connect(&proxy.url).await?).await?;
+    // Nothing else may end the silence: no lease is to be renewed meanwhile.
+    let writer = WriterSettings { lease: Duration::from_secs(240), ..writing("one") };
+    let (intake, _parts) = intake_of(&environment, &store, AUTHORIZATION, writer, &Clock::system())?;
+    intake.submit(swipe("first", "first", "850")).await?;
+    proxy.fall_silent(silence);
+    let network = async {
+        let given_up = async || Ok((proxy.given_up() == 1).then_some(()));
+        eventually(&format!("{silence:?}: the silent connection is given up"), given_up).await?;
+        proxy.speak();
+        anyhow::Ok(())
+    };
+    let command = async { anyhow::Ok(intake.submit(swipe("k", "p", "850")).await?) };
+    let (answer, ()) = tokio::try_join!(command, network)?;
+    assert!(matches!(answer, Answer::Accepted { stream_version: 1, .. }), "{silence:?}: {answer:?}");
+    let stands = "SELECT count(*) FROM events WHERE stream = 'authorization-p'";
+    let stands: i64 = sqlx::query_scalar(stands).fetch_one(&databases.write().await?).await?;
+    assert_eq!(stands, 1, "{silence:?}");
+    Ok(())
 }
 
 /// Waits until commands are committed again.

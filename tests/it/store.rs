@@ -19,7 +19,8 @@ use clearfold_tests::{Databases, Environment};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-const ACCOUNT: &str = "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+pub const ACCOUNT: &str = "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+pub const AUTHORIZATION: &str = "decider-authorization";
 
 pub async fn store() -> Result<(Environment, EventStore)> {
     let environment = Environment::read()?;
@@ -29,24 +30,28 @@ pub async fn store() -> Result<(Environment, EventStore)> {
 
 /// An intake under a name of its own, and its writers, which end when they are dropped.
 pub fn intake(environment: &Environment, store: &EventStore, owner: &str) -> Result<(CommandIntake, Parts)> {
-    let mut parts = Parts::default();
-    let intake = intake_with(environment, store, &writing(owner), &mut parts)?;
-    Ok((intake, parts))
+    intake_of(environment, store, AUTHORIZATION, writing(owner), &Clock::system())
 }
 
-/// The same, with settings.
-pub fn intake_with(
+/// The same with a decider, settings and a clock.
+pub fn intake_of(
     environment: &Environment,
     store: &EventStore,
-    writer: &WriterSettings,
-    parts: &mut Parts,
-) -> Result<CommandIntake> {
+    component: &str,
+    writer: WriterSettings,
+    clock: &Clock,
+) -> Result<(CommandIntake, Parts)> {
+    let mut parts = Parts::default();
+    let decider = Arc::new(decider(environment, component)?);
+    let deciders = Deciders::from([(decider.aggregate().to_owned(), decider)]);
+    let settings = IntakeSettings { queue_length: 256, writer };
+    Ok((CommandIntake::start(store, deciders, clock, &settings, &mut parts), parts))
+}
+
+/// A decider as it was built.
+pub fn decider(environment: &Environment, component: &str) -> Result<Decider> {
     let engine = Arc::new(HandlerEngine::new(Limits::default())?);
-    let wasm = std::fs::read(environment.component("decider-authorization"))?;
-    let decider = Decider::load(&engine, "decider-authorization", &wasm)?;
-    let deciders = Deciders::from([(decider.aggregate().to_owned(), Arc::new(decider))]);
-    let settings = IntakeSettings { queue_length: 256, writer: writer.clone() };
-    Ok(CommandIntake::start(store, deciders, &Clock::system(), &settings, parts))
+    Ok(Decider::load(&engine, component, &std::fs::read(environment.component(component))?)?)
 }
 
 /// Small batches and a short lease.

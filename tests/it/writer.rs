@@ -1,21 +1,20 @@
 //! The writer of a partition where it breaks: failed flights, floods of repeats, clocks that differ.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clearfold::clock::Clock;
-use clearfold::command::{
-    Answer, Command, CommandError, CommandIntake, Deciders, IntakeSettings, WriterSettings,
-};
+use clearfold::command::{Answer, Command, CommandError, CommandIntake, WriterSettings};
 use clearfold::event_store::EventStore;
 use clearfold::parts::Parts;
-use clearfold::runtime::{Decider, HandlerEngine, Limits};
 use clearfold_kernel::Timestamp;
-use clearfold_tests::Environment;
+use clearfold_tests::{Environment, eventually};
+use futures::FutureExt;
+use futures::future::join_all;
+use sqlx::{Postgres, Transaction, query_scalar, raw_sql};
 use tokio::task::JoinSet;
 
-use crate::store::{store, swipe, writing};
+use crate::store::{ACCOUNT, AUTHORIZATION, intake_of, store, swipe, writing};
 
 fn intake(
     environment: &Environment,
@@ -23,45 +22,84 @@ fn intake(
     writer: WriterSettings,
     clock: &Clock,
 ) -> Result<(CommandIntake, Parts)> {
-    let engine = Arc::new(HandlerEngine::new(Limits::default())?);
-    let wasm = std::fs::read(environment.component("decider-authorization"))?;
-    let decider = Decider::load(&engine, "decider-authorization", &wasm)?;
-    let deciders = Deciders::from([(decider.aggregate().to_owned(), Arc::new(decider))]);
-    let mut parts = Parts::default();
-    let settings = IntakeSettings { queue_length: 256, writer };
-    Ok((CommandIntake::start(store, deciders, clock, &settings, &mut parts), parts))
+    intake_of(environment, store, AUTHORIZATION, writer, clock)
 }
 
 fn with_lease(ms: u64) -> WriterSettings {
     WriterSettings { lease: Duration::from_millis(ms), ..writing("one") }
 }
 
+/// What every append moves, held by somebody else. While it is held writers decide and commit nothing.
+pub struct Hold<'a> {
+    store: &'a EventStore,
+    lock: Transaction<'static, Postgres>,
+}
+
+impl<'a> Hold<'a> {
+    pub async fn of(store: &'a EventStore) -> Result<Self> {
+        let mut lock = store.pool().begin().await?;
+        sqlx::query("SELECT FROM partitions FOR UPDATE").execute(&mut *lock).await?;
+        Ok(Self { store, lock })
+    }
+
+    /// Waits until a batch is in flight, and can go no further.
+    pub async fn flight(&self) -> Result<()> {
+        self.waiting("SELECT append_batch(%").await
+    }
+
+    /// Waits until a writer wants its lease.
+    async fn taker(&self) -> Result<()> {
+        self.waiting("UPDATE partitions%lease_epoch = lease_epoch + 1%").await
+    }
+
+    async fn waiting(&self, statement: &str) -> Result<()> {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE wait_event_type = 'Lock' AND datname = current_database() AND query LIKE $1";
+        eventually("a writer waits", async || {
+            let waiting: i64 = query_scalar(waiting).bind(statement).fetch_one(self.store.pool()).await?;
+            Ok((waiting > 0).then_some(()))
+        })
+        .await
+    }
+
+    /// Lets go.
+    pub async fn end(self) -> Result<()> {
+        Ok(self.lock.rollback().await?)
+    }
+}
+
+/// A writer that has written, so that nothing is left but to write on.
+async fn at_work() -> Result<(EventStore, CommandIntake, Parts)> {
+    let (environment, store) = store().await?;
+    let (intake, parts) = intake(&environment, &store, with_lease(20_000), &Clock::system())?;
+    intake.submit(swipe("first", "first", "850")).await?;
+    Ok((store, intake, parts))
+}
+
 #[tokio::test]
 async fn after_a_failed_flight_commands_are_decided_in_the_order_in_which_they_came() -> Result<()> {
-    let (environment, store) = store().await?;
-    let (intake, _parts) = intake(&environment, &store, with_lease(20_000), &Clock::system())?;
-    intake.submit(swipe("first", "first", "850")).await?;
-    let mut lock = store.pool().begin().await?;
-    sqlx::query("SELECT FROM partitions FOR UPDATE").execute(&mut *lock).await?;
+    let (store, intake, _parts) = at_work().await?;
+    let hold = Hold::of(&store).await?;
     let mut waiting = JoinSet::new();
     for number in 0..200 {
         let intake = intake.clone();
         let command = swipe(&format!("k{number:03}"), &format!("p{number:03}"), "850");
         waiting.spawn(async move { intake.submit_in_turn(command).await });
     }
-    // One batch is in flight and waits for the lock, the next is decided, and the others wait in the queue.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    hold.flight().await?;
+    // Behind the batch in flight the next is decided, which nobody sees, and the others wait in the queue.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let cut = sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE wait_event_type = 'Lock' AND datname = current_database()",
     );
     assert!(cut.execute(store.pool()).await?.rows_affected() > 0, "no flight was under way");
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    lock.rollback().await?;
+    hold.taker().await?;
+    hold.end().await?;
     while let Some(answer) = waiting.join_next().await {
         assert!(matches!(answer??, Answer::Accepted { .. }));
     }
-    let order = sqlx::query_scalar("SELECT stream FROM events WHERE position > 1 ORDER BY position");
+    let order = query_scalar("SELECT stream FROM events WHERE position > 1 ORDER BY position");
     let order: Vec<String> = order.fetch_all(store.pool()).await?;
     assert_eq!(order.len(), 200);
     assert!(order.is_sorted(), "{order:?}");
@@ -70,11 +108,8 @@ async fn after_a_failed_flight_commands_are_decided_in_the_order_in_which_they_c
 
 #[tokio::test(flavor = "multi_thread")]
 async fn repeats_of_what_is_in_flight_do_not_pile_up() -> Result<()> {
-    let (environment, store) = store().await?;
-    let (intake, _parts) = intake(&environment, &store, with_lease(20_000), &Clock::system())?;
-    intake.submit(swipe("first", "first", "850")).await?;
-    let mut lock = store.pool().begin().await?;
-    sqlx::query("SELECT FROM partitions FOR UPDATE").execute(&mut *lock).await?;
+    let (store, intake, _parts) = at_work().await?;
+    let hold = Hold::of(&store).await?;
     let mut waiting = JoinSet::new();
     for number in 0..2_000 {
         let intake = intake.clone();
@@ -83,8 +118,10 @@ async fn repeats_of_what_is_in_flight_do_not_pile_up() -> Result<()> {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
+    hold.flight().await?;
+    // The last of them are taken or sent away, which nobody sees before they are answered.
     tokio::time::sleep(Duration::from_millis(200)).await;
-    lock.rollback().await?;
+    hold.end().await?;
     let (mut taken, mut sent_away) = (0, 0);
     while let Some(answer) = waiting.join_next().await {
         match answer? {
@@ -98,12 +135,114 @@ async fn repeats_of_what_is_in_flight_do_not_pile_up() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn what_waits_is_bounded_in_bytes_until_it_is_answered() -> Result<()> {
+    /// Of 32 MiB there is room for seven; beside the eighth there would be none for what goes with each.
+    const LARGE: usize = 4 << 20;
+    let (store, intake, _parts) = at_work().await?;
+    let large = |number: u32| {
+        let mut command = swipe(&format!("k{number}"), &format!("p{number}"), "850");
+        // As JSON it says no more than without.
+        command.payload.resize(LARGE, b' ');
+        command
+    };
+    let hold = Hold::of(&store).await?;
+    let (mut waiting, mut sent_away) = (Vec::new(), Vec::new());
+    for number in 0..12 {
+        let mut submitted = Box::pin(intake.submit(large(number)));
+        match (&mut submitted).now_or_never() {
+            None => waiting.push(submitted),
+            Some(Err(CommandError::Overloaded)) => sent_away.push(number),
+            Some(answer) => panic!("{answer:?}"),
+        }
+    }
+    assert_eq!((waiting.len(), sent_away.len()), (7, 5));
+    // Once they are decided and on their way they still take their room, and a small one finds some.
+    hold.flight().await?;
+    let answer = intake.submit(large(12)).now_or_never();
+    assert!(matches!(answer, Some(Err(CommandError::Overloaded))), "{answer:?}");
+    waiting.push(Box::pin(intake.submit(swipe("small", "small", "850"))));
+    assert!((&mut waiting[7]).now_or_never().is_none());
+    hold.end().await?;
+    for answer in join_all(waiting).await {
+        assert!(matches!(answer, Ok(Answer::Accepted { .. })), "{answer:?}");
+    }
+    let again = sent_away.into_iter().chain([12, 13]).map(|number| intake.submit(large(number)));
+    for answer in join_all(again).await {
+        assert!(matches!(answer, Ok(Answer::Accepted { .. })), "{answer:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stream_whose_events_are_missing_harms_no_other() -> Result<()> {
+    /// What is deleted of which stream: all of it, its beginning, its end.
+    const DAMAGE: [(&str, &str); 3] =
+        [("card-2", "true"), ("card-4", "stream_version = 1"), ("card-6", "stream_version = 2")];
+    let (environment, store) = store().await?;
+    let cards = || intake_of(&environment, &store, "decider-card", with_lease(20_000), &Clock::system());
+    let (intake, parts) = cards()?;
+    for kind in ["IssueCard", "FreezeCard"] {
+        for answer in join_all((0..10).map(|id| intake.submit(to_card(id, kind)))).await {
+            assert!(matches!(answer, Ok(Answer::Accepted { .. })), "{answer:?}");
+        }
+    }
+    drop((intake, parts));
+    raw_sql("CREATE TABLE kept AS SELECT * FROM events").execute(store.pool()).await?;
+    for (stream, events) in DAMAGE {
+        let delete = format!("DELETE FROM events WHERE stream = '{stream}' AND {events}");
+        let deleted = sqlx::query(sqlx::AssertSqlSafe(delete)).execute(store.pool()).await?;
+        assert!(deleted.rows_affected() > 0, "{stream}");
+    }
+
+    // All wait before the writer has its lease, and so it takes all of them at once.
+    let (intake, _parts) = cards()?;
+    let unfreeze = || join_all((0..10).map(|id| intake.submit(to_card(id, "UnfreezeCard"))));
+    let is_damaged = |id: usize| DAMAGE.iter().any(|(stream, _)| *stream == format!("card-{id}"));
+    for (id, answer) in unfreeze().await.into_iter().enumerate() {
+        match answer {
+            Ok(Answer::Accepted { stream_version: 3, .. }) => assert!(!is_damaged(id), "{id}"),
+            Err(CommandError::Damaged { stream }) if stream == format!("card-{id}") => {
+                assert!(is_damaged(id), "{id}");
+            }
+            answer => panic!("{id}: {answer:?}"),
+        }
+    }
+    let commits = "SELECT count(DISTINCT xmin::text) FROM commands WHERE type = 'UnfreezeCard'";
+    assert_eq!(query_scalar::<_, i64>(commits).fetch_one(store.pool()).await?, 1, "they came one by one");
+
+    // Whoever brings the events back need not start anything again.
+    raw_sql("INSERT INTO events SELECT * FROM kept ON CONFLICT DO NOTHING").execute(store.pool()).await?;
+    for (id, answer) in unfreeze().await.into_iter().enumerate() {
+        assert!(matches!(answer, Ok(Answer::Accepted { stream_version: 3, .. })), "{id}: {answer:?}");
+    }
+    Ok(())
+}
+
+fn to_card(id: usize, kind: &str) -> Command {
+    let payload = if kind == "IssueCard" {
+        let rules =
+            serde_json::json!({"categories": "all", "countries": "all", "limits": [], "velocity": []});
+        serde_json::json!({"account": ACCOUNT, "rules": rules})
+    } else {
+        serde_json::json!({"reason": "holder"})
+    };
+    Command {
+        aggregate: "card".into(),
+        id: id.to_string(),
+        kind: kind.into(),
+        actor: "api".into(),
+        payload: payload.to_string().into(),
+        ..swipe(&format!("{kind}/{id}"), "", "1")
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_repeats_does_not_cost_the_lease() -> Result<()> {
     let (environment, store) = store().await?;
     let (intake, _parts) = intake(&environment, &store, with_lease(600), &Clock::system())?;
     intake.submit(swipe("k", "p", "850")).await?;
-    let epoch = || sqlx::query_scalar::<_, i64>("SELECT lease_epoch FROM partitions WHERE head_position > 0");
+    let epoch = || query_scalar::<_, i64>("SELECT lease_epoch FROM partitions WHERE head_position > 0");
     let before = epoch().fetch_one(store.pool()).await?;
     let end = Instant::now() + Duration::from_secs(3);
     let mut repeating = JoinSet::new();

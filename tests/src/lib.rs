@@ -17,7 +17,7 @@ pub use databases::Databases;
 pub use environment::Environment;
 pub use host::{Answer, Host, Output};
 pub use load::{Heard, Load};
-pub use proxy::{Cut, Proxy};
+pub use proxy::{Cut, Proxy, Silence};
 pub use rpc::{Faults, FaultyRpc};
 pub use server::Server;
 pub use world::{World, cents};
