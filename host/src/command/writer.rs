@@ -67,7 +67,12 @@ impl Writer {
                         End::Lost { error, again: rest } => {
                             let (error, commands) = (crate::telemetry::chain(&error), rest.len());
                             let partition = self.partition;
-                            tracing::warn!(partition, error, commands, "the partition was lost or not reached");
+                            tracing::warn!(
+                                partition,
+                                error,
+                                commands,
+                                "the partition was lost or not reached"
+                            );
                             again = rest;
                             tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await;
                             continue;
