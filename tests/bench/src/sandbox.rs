@@ -40,6 +40,14 @@ pub fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
         report.figure(format!("sandbox, batches of {batch}"), sandboxed, "µs a decision");
         if batch == 256 {
             report.at_most("sandbox / native, batches of 256", sandboxed / native, 2.0);
+            let unread = unread(&wire);
+            let crossing = || {
+                decider.decide(&unread)?;
+                Ok(())
+            };
+            let border = each_us(time / 4, batch, crossing)?;
+            report.figure("of it the border: the same turns, refused unread", border, "µs a decision");
+            report.figure("without the border: sandbox / native", (sandboxed - border) / native, "");
         }
         native_line.push((batch as f64, native));
         sandboxed_line.push((batch as f64, sandboxed));
@@ -85,6 +93,15 @@ fn each_us(time: Duration, batch: u64, mut call: impl FnMut() -> Result<()>) -> 
         calls += 1;
     }
     Ok(began.elapsed().as_secs_f64() * 1_000_000.0 / (calls * batch) as f64)
+}
+
+/// The same bytes in commands of a type that nobody knows, so that nothing of them is read.
+fn unread(turns: &[runtime::Turn]) -> Vec<runtime::Turn> {
+    let mut turns = turns.to_vec();
+    for command in turns.iter_mut().flat_map(|turn| &mut turn.commands) {
+        command.message.type_ = "Unknown".to_owned();
+    }
+    turns
 }
 
 fn native_turn(command: &Command) -> Result<Turn> {
