@@ -50,6 +50,10 @@ macro_rules! fixed_bytes {
             fn from_str(text: &str) -> Result<Self, InvalidHex> {
                 let invalid = || InvalidHex { text: text.to_owned(), what: $what, digits: 2 * $len };
                 let digits = text.strip_prefix("0x").ok_or_else(invalid)?;
+                // A second `0x` would be read over.
+                if digits.len() != 2 * $len {
+                    return Err(invalid());
+                }
                 let mut bytes = [0; $len];
                 hex::decode_to_slice(digits, &mut bytes).map_err(|_| invalid())?;
                 Ok(Self(bytes))
@@ -122,6 +126,8 @@ mod tests {
             "4822521E6135CD2599199c83Ea35179229A172EE",
             "0x4822",
             "0x+822521E6135CD2599199c83Ea35179229A172EE",
+            "0x0x22521E6135CD2599199c83Ea35179229A172EE",
+            "0x0x4822521E6135CD2599199c83Ea35179229A172EE",
         ] {
             let error = text.parse::<Address>().unwrap_err();
             assert!(error.to_string().contains("40 hexadecimal digits"), "{error}");
