@@ -12,6 +12,8 @@ use anyhow::{Result, bail};
 use crate::{cargo, place, progress};
 
 pub const TARGET: &str = "wasm32-unknown-unknown";
+/// A component's stack in its memory. It lies before everything else, so what does not fit is a trap.
+const STACK_BYTES: u32 = 256 << 10;
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std";
 const DEBIAN_PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
@@ -22,7 +24,9 @@ pub fn cargo_build() -> Result<Command> {
     command.args(["build", "--target", TARGET, "--profile", "component"]);
     // The same component from every home folder, for its digest is written into every event that it decides.
     let remap = format!("--remap-path-prefix={}=cargo", place::cargo_home()?.display());
-    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", remap);
+    // The stack lies first in an instance's memory, and all that is used is wiped before the next one: little of it.
+    let stack = format!("-Clink-arg=-zstack-size={STACK_BYTES}");
+    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("{remap} {stack}"));
     if is_installed() {
         return Ok(command);
     }

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use wasmtime::{
-    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
 };
 
 use super::{Limits, RuntimeError};
@@ -19,8 +19,9 @@ const EPOCH_TICK_MS: u64 = 10;
 const MAX_INSTANCES: u32 = 256;
 /// Core modules and tables that one component may be made of: other languages' toolchains need several.
 const MAX_PARTS: u32 = 16;
-/// Memory that stays with an instance's place for the next one: what a batch of hundreds uses.
-const KEPT_BYTES: usize = 4 << 20;
+/// Memory that stays with an instance's place for the next one, wiped: the stack, the data, and about what one decision
+/// uses besides.
+const KEPT_BYTES: usize = 512 << 10;
 /// Places that keep their memory while nobody uses them.
 const MAX_WARM: u32 = 16;
 
@@ -92,11 +93,10 @@ fn config(limits: Limits) -> Config {
         .max_memories_per_component(1)
         .max_tables_per_component(MAX_PARTS)
         .max_memory_size(limits.memory_bytes)
-        // What a batch has used is wiped page by page, where the kernel can say which pages that were: a fresh instance
-        // then costs a fifth of what it costs with pages that come and go.
+        // Beyond it, pages come and go. `pagemap_scan` would be quicker, and is not for us: a page that is swapped out or
+        // being moved at that very moment would keep what the call before wrote.
         .linear_memory_keep_resident(KEPT_BYTES)
         .table_keep_resident(1 << 16)
-        .pagemap_scan(Enabled::Auto)
         .max_unused_warm_slots(MAX_WARM);
     let mut config = Config::new();
     config
