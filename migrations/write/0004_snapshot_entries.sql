@@ -132,8 +132,9 @@ BEGIN
         SELECT new.stream, new.version, digest, new.state_version, new.state
         FROM UNNEST(snapshot_streams, snapshot_bases, snapshot_versions, snapshot_digests, snapshot_state_versions,
                     snapshot_states) AS new(stream, base, version, digest, state_version, state)
+        -- OFFSET 0: by the index, one by one, never by a table of all snapshots.
         WHERE base = 0 OR EXISTS (SELECT FROM snapshots AS older WHERE older.stream = new.stream
-                                  AND older.version = base AND older.component_digest = digest)
+                                  AND older.version = base AND older.component_digest = digest OFFSET 0)
         ON CONFLICT (stream) DO UPDATE SET
             version = excluded.version, component_digest = excluded.component_digest,
             state_version = excluded.state_version, state = excluded.state;

@@ -16,6 +16,10 @@ use crate::event_store::{
 };
 use crate::runtime::{Message, Outcome};
 
+/// Entries that the snapshots of one batch hold together, unless one alone has more. The others stay due: after another
+/// component was deployed, streams have all of theirs in their next snapshot, and an append must not take seconds.
+const MAX_ENTRIES: usize = 10_000;
+
 /// A batch, which begins where the one before it ends.
 pub(super) struct Batch {
     partition: u32,
@@ -65,6 +69,7 @@ impl Batch {
     pub(super) fn add(&mut self, chunk: &mut BTreeMap<usize, Queued>, outcome: StreamOutcome) {
         let StreamOutcome { turn, mut state, outcomes } = outcome;
         let from = state.version;
+        let is_decided = outcomes.iter().any(Result::is_ok);
         for (index, outcome) in turn.commands.iter().zip(outcomes) {
             let Some(queued) = chunk.remove(index) else { continue };
             match outcome {
@@ -75,7 +80,10 @@ impl Batch {
         if state.version > from {
             self.move_stream(&turn.stream, &state, from);
         }
-        self.states.insert(turn.stream, state);
+        // What a component fails on must not pile up here: there may never be a flight that takes it along.
+        if is_decided {
+            self.states.insert(turn.stream, state);
+        }
     }
 
     fn decided(&mut self, queued: Queued, stream: &str, state: &mut StreamState, outcome: Outcome) {
@@ -142,12 +150,20 @@ impl Batch {
     }
 
     /// Takes the snapshots that are due, each as the batch leaves its stream; also of a stream that did not move, since
-    /// whoever needs it next would fold it again. Nothing may join any more.
+    /// whoever needs it next would fold it again. Nothing may join any more, and what was in flight has landed.
     pub(super) fn take_snapshots(&mut self, every: u64) {
+        let mut room = MAX_ENTRIES;
         for (stream, state) in &mut self.states {
+            // A stream that is in every batch never comes from the cache, which forgets as well.
+            state.entries.forget(state.snapshot_version);
             if state.version.saturating_sub(state.snapshot_version) < every.max(1) {
                 continue;
             }
+            let entries = state.entries.behind(state.snapshot_version);
+            if entries.len() > room && room < MAX_ENTRIES {
+                continue;
+            }
+            room = room.saturating_sub(entries.len());
             self.append.snapshots.push(Snapshot {
                 stream: stream.clone(),
                 version: state.version,
@@ -155,7 +171,7 @@ impl Batch {
                 state_version: state.state_version,
                 state: state.state.clone(),
                 base: state.snapshot_version,
-                entries: state.entries.behind(state.snapshot_version),
+                entries,
             });
             state.snapshot_version = state.version;
         }
@@ -183,5 +199,59 @@ fn recorded(
         component_digest: state.digest,
         expected_version,
         came_of_it,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::entries::Entries;
+    use crate::digest::Digest;
+    use crate::event_store::EventHash;
+    use crate::runtime::Entry;
+
+    /// A batch that leaves a stream at a version, with so many entries changed on the way to each.
+    fn batch(streams: &[(&str, u64, u64, usize)]) -> Batch {
+        let head = Head { position: 0, hash: EventHash([0; 32]), sequence: 0 };
+        let mut batch = Batch::new(0, head, Timestamp::from_s(0).unwrap());
+        for (name, snapshot_version, version, count) in streams {
+            let mut entries = Entries::default();
+            for version in 1..=*version {
+                let entry = |number| Entry { key: format!("{version}/{number}"), value: Some(vec![1]) };
+                entries.change(version, (0..*count).map(entry).collect());
+            }
+            let state = StreamState {
+                routing_key: "0xaa".into(),
+                version: *version,
+                state: Vec::new(),
+                digest: Digest::of(b""),
+                state_version: 1,
+                snapshot_version: *snapshot_version,
+                entries,
+            };
+            batch.states.insert((*name).to_owned(), state);
+        }
+        batch
+    }
+
+    #[test]
+    fn what_a_committed_snapshot_holds_is_forgotten_also_by_a_stream_that_is_never_idle() {
+        let mut batch = batch(&[("a", 5, 7, 2), ("b", 5, 15, 2)]);
+        batch.take_snapshots(10);
+        assert_eq!(batch.states["a"].entries.behind(0).len(), 4, "what changed at 6 and 7");
+        let [of_b] = &batch.append.snapshots[..] else { panic!("{:?}", batch.append.snapshots) };
+        assert_eq!((of_b.stream.as_str(), of_b.base, of_b.version, of_b.entries.len()), ("b", 5, 15, 20));
+        assert!(batch.states["b"].entries.know("6/0"), "until that snapshot is committed");
+    }
+
+    #[test]
+    fn large_snapshots_wait_for_another_batch_and_one_goes_always() {
+        let mut batch = batch(&[("a", 0, 1, 6_000), ("b", 0, 1, 6_000), ("c", 0, 1, 3_000)]);
+        batch.take_snapshots(1);
+        let taken: Vec<_> = batch.append.snapshots.iter().map(|snapshot| snapshot.stream.as_str()).collect();
+        assert_eq!((taken, batch.states["b"].snapshot_version), (vec!["a", "c"], 0));
+        let mut batch = self::batch(&[("a", 0, 1, 20_000), ("b", 0, 1, 1)]);
+        batch.take_snapshots(1);
+        assert_eq!(batch.append.snapshots.len(), 1);
     }
 }

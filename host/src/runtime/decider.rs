@@ -194,11 +194,14 @@ impl WholeState {
         Self { state: decider.initial().to_vec(), entries: BTreeMap::new() }
     }
 
-    /// Folds events.
+    /// Folds events, as many at once as a sandbox holds.
     pub fn evolve(&mut self, decider: &Decider, events: &[Message]) -> Result<(), Fault> {
-        let folded = decider.evolve(&self.state, &self.named(decider, events)?, events)?;
-        self.state = folded.state;
-        self.entries.extend(folded.entries.into_iter().map(|entry| (entry.key, entry.value)));
+        const PAGE: usize = 2_000;
+        for events in events.chunks(PAGE) {
+            let folded = decider.evolve(&self.state, &self.named(decider, events)?, events)?;
+            self.state = folded.state;
+            self.entries.extend(folded.entries.into_iter().map(|entry| (entry.key, entry.value)));
+        }
         Ok(())
     }
 
