@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use url::Url;
 
+use crate::signature::Signer;
 use crate::telemetry::LogFormat;
 
 /// The databases.
@@ -99,6 +100,12 @@ pub struct Host {
     pub manifest: ManifestFile,
     #[command(flatten)]
     pub logging: Logging,
+    /// What the admin API asks for, as Authorization: Bearer. Without it there is no admin API
+    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub admin_token: Option<String>,
+    /// Ed25519 keys, separated by commas, of which one must have signed each component. Without them nobody need
+    #[arg(long, env = "COMPONENT_SIGNERS", value_name = "KEYS", value_delimiter = ',')]
+    pub component_signers: Vec<Signer>,
     /// Commands that may wait in each partition's queue; more are refused as overloaded
     #[arg(long, env = "COMMAND_QUEUE_LENGTH", value_name = "COMMANDS", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(256..))]
     pub command_queue_length: u32,

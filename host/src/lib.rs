@@ -25,5 +25,7 @@ pub mod outbox;
 pub mod parts;
 pub mod projection;
 pub mod query;
+pub mod registry;
 pub mod runtime;
+pub mod signature;
 pub mod telemetry;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold::audit::{Audit, AuditError, Scope};
 use clearfold::clock::Clock;
 use clearfold::event_store::EventStore;
-use clearfold::runtime::{Auditor, HandlerEngine, Limits, Projector};
+use clearfold::runtime::{Auditor, HandlerEngine, Limits, Projector, Watchers};
 use clearfold_tests::{Databases, Environment, Host, Output, World, cents, eventually};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -215,7 +215,8 @@ async fn audit(world: &World) -> Result<Audit> {
     let auditor = Auditor::load(&engine, "auditor-payments", &wasm("auditor-payments")?)?;
     let store = EventStore::open(world.databases.write().await?).await?;
     let read = world.databases.read().await?;
-    Ok(Audit::new(store, read, vec![Arc::new(projector)], vec![Arc::new(auditor)], Clock::system())?)
+    let watchers = Watchers { projectors: vec![Arc::new(projector)], auditors: vec![Arc::new(auditor)] };
+    Ok(Audit::new(store, read, watchers.always(), Clock::system())?)
 }
 
 /// Tampers with the log, checks, takes it back.
@@ -329,8 +330,8 @@ async fn two_auditors_with_one_code_are_refused() -> Result<()> {
     let wasm = std::fs::read(environment.component("auditor-payments"))?;
     let auditor = Arc::new(Auditor::load(&engine, "auditor-payments", &wasm)?);
     let store = EventStore::open(databases.write().await?).await?;
-    let twice = vec![Arc::clone(&auditor), auditor];
-    let refused = Audit::new(store, databases.read().await?, Vec::new(), twice, Clock::system()).err();
+    let twice = Watchers { projectors: Vec::new(), auditors: vec![Arc::clone(&auditor), auditor] };
+    let refused = Audit::new(store, databases.read().await?, twice.always(), Clock::system()).err();
     assert!(matches!(refused, Some(AuditError::CodeTwice(_))), "{refused:?}");
     Ok(())
 }

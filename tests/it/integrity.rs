@@ -318,8 +318,9 @@ async fn commands_that_are_gone_and_events_that_nobody_asked_for_are_counted() -
 #[tokio::test]
 async fn a_component_that_is_not_at_hand_is_said_and_can_be_given() -> Result<()> {
     let (world, write) = log().await?;
-    let deleted = sqlx::query("DELETE FROM components WHERE name = 'decider-card'").execute(&write).await?;
-    assert_eq!(deleted.rows_affected(), 1);
+    // As a database has it that was restored without its large columns.
+    change(&write, "ALTER TABLE activations DROP CONSTRAINT activations_component_digest_fkey").await?;
+    change(&write, "DELETE FROM components WHERE name = 'decider-card'").await?;
     let file = |name: &str| world.environment.component(name).display().to_string();
     let (card, other) = (file("decider-card"), file("decider-account"));
     let digest = Digest::of(&std::fs::read(&card)?);

@@ -285,7 +285,7 @@ async fn callers_that_do_not_wait_cannot_starve_the_listener() -> Result<()> {
     let engine = Arc::new(HandlerEngine::new(Limits::default())?);
     let wasm = std::fs::read(environment.component("decider-authorization"))?;
     let decider = Decider::load(&engine, "decider-authorization", &wasm)?;
-    let deciders = Deciders::from([(decider.aggregate().to_owned(), Arc::new(decider))]);
+    let deciders = Deciders::always([Arc::new(decider)]);
     let writer = WriterSettings { batch_size: 1, ..store::writing("one") };
     let settings = IntakeSettings { queue_length: 1, writer };
     let mut parts = Parts::default();

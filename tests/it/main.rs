@@ -9,6 +9,7 @@ mod command_line;
 mod components;
 mod crash;
 mod entries;
+mod hot_swap;
 mod inbox;
 mod integrity;
 mod listener;

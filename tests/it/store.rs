@@ -43,7 +43,7 @@ pub fn intake_of(
 ) -> Result<(CommandIntake, Parts)> {
     let mut parts = Parts::default();
     let decider = Arc::new(decider(environment, component)?);
-    let deciders = Deciders::from([(decider.aggregate().to_owned(), decider)]);
+    let deciders = Deciders::always([decider]);
     let settings = IntakeSettings { queue_length: 256, writer };
     Ok((CommandIntake::start(store, deciders, clock, &settings, &mut parts), parts))
 }

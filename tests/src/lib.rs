@@ -10,6 +10,7 @@ mod load;
 mod proxy;
 mod rpc;
 mod server;
+mod variants;
 mod world;
 
 pub use broken::{broken_component, deaf_translator};
@@ -20,6 +21,7 @@ pub use load::{Heard, Load};
 pub use proxy::{Cut, Proxy, Silence};
 pub use rpc::{Faults, FaultyRpc};
 pub use server::Server;
+pub use variants::{reworded, variant};
 pub use world::{World, cents};
 
 use std::future::Future;

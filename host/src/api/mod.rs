@@ -4,6 +4,7 @@
 //! here knows a business rule.
 
 mod accounts;
+pub mod admin;
 mod commands;
 mod edge;
 mod invariants;

@@ -19,21 +19,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sqlx::PgPool;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use self::findings::Findings;
 use crate::clock::Clock;
 use crate::database::DatabaseError;
 use crate::event_store::{EventStore, StoreError};
 use crate::projection::ProjectionError;
-use crate::runtime::{Auditor, Projector};
+use crate::runtime::Watchers;
 
 /// Checks what must always hold; one check at a time.
 pub struct Audit {
     store: EventStore,
     read_pool: PgPool,
-    projectors: Vec<Arc<Projector>>,
-    auditors: Vec<Arc<Auditor>>,
+    watchers: watch::Receiver<Arc<Watchers>>,
     clock: Clock,
     one_at_a_time: Mutex<()>,
 }
@@ -90,24 +89,19 @@ impl Audit {
     pub fn new(
         store: EventStore,
         read_pool: PgPool,
-        projectors: Vec<Arc<Projector>>,
-        auditors: Vec<Arc<Auditor>>,
+        watchers: watch::Receiver<Arc<Watchers>>,
         clock: Clock,
     ) -> Result<Self, AuditError> {
-        let mut codes: BTreeSet<&str> = invariants::OWN.iter().map(|invariant| invariant.code).collect();
-        let described = auditors.iter().flat_map(|auditor| &auditor.descriptor().invariants);
-        for invariant in described {
-            if !codes.insert(&invariant.code) {
-                return Err(AuditError::CodeTwice(invariant.code.clone()));
-            }
-        }
-        Ok(Self { store, read_pool, projectors, auditors, clock, one_at_a_time: Mutex::new(()) })
+        distinct_codes(&watchers.borrow())?;
+        Ok(Self { store, read_pool, watchers, clock, one_at_a_time: Mutex::new(()) })
     }
 
     /// Checks everything, or one account. Fails if another check is running.
     pub async fn check(&self, scope: &Scope, on_progress: OnProgress<'_>) -> Result<Report, AuditError> {
         let Ok(_only) = self.one_at_a_time.try_lock() else { return Err(AuditError::Running) };
         let checked_at = self.clock.now();
+        let watchers = Arc::clone(&self.watchers.borrow());
+        distinct_codes(&watchers)?;
         let heads = self.store.heads().await?;
         let all = (0..).zip(heads.iter().copied());
         let extent: Vec<(u32, u64)> = match scope {
@@ -117,17 +111,28 @@ impl Audit {
                 all.filter(|(partition, _)| partitions.contains(partition)).collect()
             }
         };
-        let mut findings = Findings::new(scope, &self.auditors);
+        let mut findings = Findings::new(scope, &watchers.auditors);
         log::check(&self.store, &extent, scope, &mut findings, on_progress).await?;
-        let auditing = accounts::Auditing { auditors: &self.auditors, checked_at };
+        let auditing = accounts::Auditing { auditors: &watchers.auditors, checked_at };
         let audited =
             accounts::check(&self.store, &auditing, &extent, scope, &mut findings, on_progress).await?;
         if *scope == Scope::Everything {
-            for projector in &self.projectors {
+            for projector in &watchers.projectors {
                 read_store::check(&self.store, &self.read_pool, projector, &mut findings, on_progress)
                     .await?;
             }
         }
         Ok(findings.into_report(checked_at, scope, &heads, &audited))
     }
+}
+
+fn distinct_codes(watchers: &Watchers) -> Result<(), AuditError> {
+    let mut codes: BTreeSet<&str> = invariants::OWN.iter().map(|invariant| invariant.code).collect();
+    let described = watchers.auditors.iter().flat_map(|auditor| &auditor.descriptor().invariants);
+    for invariant in described {
+        if !codes.insert(&invariant.code) {
+            return Err(AuditError::CodeTwice(invariant.code.clone()));
+        }
+    }
+    Ok(())
 }

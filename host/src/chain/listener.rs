@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use alloy::rpc::types::Filter;
 use sqlx::PgPool;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::cursor::{self, Cursor};
@@ -40,6 +41,9 @@ pub struct ListenerSettings {
 /// The listener of one chain.
 pub struct Listener {
     rpc: Rpc,
+    /// The translator that shall translate, with the activation that put it there; and the one that does, with what it
+    /// wants to see.
+    live: watch::Receiver<(u64, Arc<Translator>)>,
     translator: Arc<Translator>,
     filters: Vec<Filter>,
     intake: CommandIntake,
@@ -94,7 +98,7 @@ impl Listener {
     #[must_use]
     pub fn new(
         rpc: Rpc,
-        translator: Arc<Translator>,
+        mut live: watch::Receiver<(u64, Arc<Translator>)>,
         filters: &[clearfold_kernel::LogFilter],
         intake: CommandIntake,
         pool: PgPool,
@@ -103,12 +107,26 @@ impl Listener {
     ) -> Self {
         let pace = Pace::new(settings.max_range, settings.poll_interval_ms);
         let filters = fetch::filters(filters);
-        Self { rpc, translator, filters, intake, pool, clock, settings, pace, alarmed: None, quiet_looks: 0 }
+        let translator = Arc::clone(&live.borrow_and_update().1);
+        Self {
+            rpc,
+            live,
+            translator,
+            filters,
+            intake,
+            pool,
+            clock,
+            settings,
+            pace,
+            alarmed: None,
+            quiet_looks: 0,
+        }
     }
 
     /// Follows the chain until it is told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         while !stop.is_cancelled() {
+            self.take_over().await;
             let step = tokio::select! {
                 step = self.step() => step,
                 () = stop.cancelled() => return,
@@ -120,6 +138,35 @@ impl Listener {
                 () = tokio::time::sleep(Duration::from_millis(self.pace.pause_ms())) => {}
                 () = stop.cancelled() => {}
             }
+        }
+    }
+
+    /// Lets another translator translate from the next range on, if it can read the contract set of this chain.
+    async fn take_over(&mut self) {
+        if !self.live.has_changed().unwrap_or(false) {
+            return;
+        }
+        let (activation, newest) = self.live.borrow_and_update().clone();
+        let asked = Arc::clone(&newest);
+        match tokio::task::spawn_blocking(move || asked.filters()).await {
+            Ok(Ok(selection)) if selection.chain_id == self.rpc.chain_id() => {
+                self.filters = fetch::filters(&selection.filters);
+                self.translator = newest;
+                tracing::info!(activation, "another translator translates from the next range on");
+            }
+            Ok(Ok(selection)) => {
+                let (chain_id, of_component) = (self.rpc.chain_id(), selection.chain_id);
+                tracing::error!(
+                    activation,
+                    chain_id,
+                    of_component,
+                    "the translator is of another chain; going on with the one before"
+                );
+            }
+            Ok(Err(fault)) => {
+                tracing::error!(activation, error = %chain(&fault), "the translator cannot be used; going on with the one before");
+            }
+            Err(error) => tracing::error!(activation, %error, "the translator was not asked"),
         }
     }
 

@@ -1,6 +1,6 @@
 //! `clearfold check`: what must always hold, recomputed from the log and the read store, one line an invariant.
 //!
-//! It writes nothing and can run beside a host. What is violated stands below its line, with the streams concerned.
+//! By the components in force. It writes nothing and can run beside a host. What is violated stands below its line, with the streams concerned.
 
 use std::io::Write;
 
@@ -12,9 +12,11 @@ use super::load;
 use super::progress::ProgressLine;
 use crate::audit::{Audit, InvariantReport, Progress, Report, Scope};
 use crate::clock::Clock;
-use crate::config::{Databases, ManifestFile};
+use crate::config::Databases;
 use crate::database::{self, Store};
 use crate::event_store::EventStore;
+use crate::registry::{Registry, Shelf};
+use crate::signature::Signers;
 
 #[derive(Debug, Args)]
 pub(super) struct Check {
@@ -26,20 +28,19 @@ pub(super) struct Check {
     json: bool,
     #[command(flatten)]
     databases: Databases,
-    #[command(flatten)]
-    manifest: ManifestFile,
 }
 
 impl Check {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let manifest = load::manifest(&self.manifest.manifest, None)?;
-        let watchers = load::watchers(&manifest, &load::engine()?)?;
         let write = database::connect(Store::Write, &self.databases.database_url, 1).await?;
         database::check_schema(Store::Write, &write).await?;
         let read = database::connect(Store::Read, &self.databases.read_database_url, 1).await?;
         database::check_schema(Store::Read, &read).await?;
+        let registry = Registry::new(write.clone());
+        let mut shelf = Shelf::new(registry.clone(), load::engine()?, Signers::default(), Vec::new());
+        let watchers = load::watchers(&registry, &mut shelf).await?;
         let store = EventStore::open(write).await?;
-        let audit = Audit::new(store, read, watchers.projectors, watchers.auditors, Clock::system())?;
+        let audit = Audit::new(store, read, watchers.always(), Clock::system())?;
 
         let scope = self.account.map_or(Scope::Everything, |account| Scope::Account(account.to_string()));
         let line = ProgressLine::new();

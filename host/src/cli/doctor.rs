@@ -13,6 +13,7 @@ use crate::config::{Contracts, ManifestFile};
 use crate::database::{self, Store};
 use crate::event_store::EventStore;
 use crate::runtime::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
+use crate::runtime::{Kind, Translator};
 use crate::telemetry::chain;
 
 #[derive(Debug, Args)]
@@ -69,20 +70,32 @@ impl Doctor {
     fn components(&self) -> anyhow::Result<(String, u64)> {
         let manifest = load::manifest(&self.manifest.manifest, None)?;
         let (contracts, contracts_name) = contracts::read(&self.contracts)?;
-        let handlers = load::handlers(&manifest, &contracts, &contracts_name)?;
+        let engine = load::engine()?;
+        let mut selection = None;
+        for named in load::named(&manifest)? {
+            named.check(&engine)?;
+            if named.handler.kind == Kind::Translator {
+                let translator = Translator::load(&engine, &named.component, &named.wasm, contracts.clone())?;
+                let found =
+                    translator.filters().with_context(|| format!("{contracts_name} cannot be used"))?;
+                selection = Some((translator.id().to_string(), found.chain_id));
+            }
+        }
+        let (translator, chain_id) = selection.context("the manifest was checked to name a translator")?;
         let runtime = EdgeRuntime::new(EdgeLimits::default())?;
         for trigger in &manifest.http {
-            let wasm = load::wasm(&manifest, &trigger.component)?;
+            let component =
+                manifest.components.get(&trigger.component).context("the manifest was checked")?;
+            let wasm = load::read_wasm(&component.source)?;
             let nowhere = InProcessApi { authorities: Vec::new(), router: axum::Router::new() };
             runtime.load(&trigger.component, &wasm, Default::default(), Vec::new(), nowhere)?;
         }
         let found = format!(
-            "{} handlers and {} HTTP components fit; translator {}",
+            "{} handlers and {} HTTP components fit; translator {translator}",
             manifest.handlers.len(),
             manifest.http.len(),
-            handlers.translator.id()
         );
-        Ok((found, handlers.selection.chain_id))
+        Ok((found, chain_id))
     }
 
     async fn follow(&self, chain_id: Option<u64>) -> Finding {

@@ -1,31 +1,13 @@
-//! Loads what the manifest names: handlers into the sandbox, each checked before anything runs.
+//! Reads what the manifest names, and finds what is in force of it.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail, ensure};
-use clearfold_kernel::Selection;
+use anyhow::{Context, ensure};
 
-use crate::command::Deciders;
-use crate::manifest::{HandlerKind, HandlerTrigger, Manifest};
-use crate::runtime::{Auditor, Decider, HandlerEngine, Limits, Projector, Translator};
-
-/// The handlers of an application.
-pub(super) struct Handlers {
-    pub translator: Arc<Translator>,
-    /// What the translator wants to see, and of which chain.
-    pub selection: Selection,
-    pub deciders: Deciders,
-    /// The bytes of each decider, by its name.
-    pub decider_wasm: Vec<(String, Vec<u8>)>,
-    pub watchers: Watchers,
-}
-
-/// The handlers that only look at what happened.
-pub(super) struct Watchers {
-    pub projectors: Vec<Arc<Projector>>,
-    pub auditors: Vec<Arc<Auditor>>,
-}
+use crate::manifest::{HandlerKind, Manifest};
+use crate::registry::{Handler, Named, Registry, Shelf, fold};
+use crate::runtime::{HandlerEngine, Kind, Limits, Watchers};
 
 /// Reads the manifest. `host_url` is where this very host is, for components that call it.
 pub(super) fn manifest(path: &Path, host_url: Option<&str>) -> anyhow::Result<Manifest> {
@@ -36,60 +18,48 @@ pub(super) fn manifest(path: &Path, host_url: Option<&str>) -> anyhow::Result<Ma
     Ok(Manifest::read(path, environment)?)
 }
 
-/// Loads all handlers, and asks each whether it is what the manifest says.
-pub(super) fn handlers(
-    manifest: &Manifest,
-    contracts: &[u8],
-    contracts_name: &str,
-) -> anyhow::Result<Handlers> {
-    let engine = engine()?;
-    let mut translators = Vec::new();
-    let (mut deciders, mut decider_wasm) = (Deciders::new(), Vec::new());
-    for trigger in &manifest.handlers {
-        let name = trigger.component.as_str();
-        match trigger.kind {
-            HandlerKind::Translator => {
-                let wasm = wasm(manifest, name)?;
-                let translator = Translator::load(&engine, name, &wasm, contracts.to_vec())?;
-                let selection =
-                    translator.filters().with_context(|| format!("{contracts_name} cannot be used"))?;
-                translators.push((Arc::new(translator), selection));
-            }
-            HandlerKind::Decider => {
-                let wasm = wasm(manifest, name)?;
-                let decider = Decider::load(&engine, name, &wasm)?;
-                agree(trigger, "aggregate", decider.aggregate())?;
-                deciders.insert(trigger.name.clone(), Arc::new(decider));
-                decider_wasm.push((name.to_owned(), wasm));
-            }
-            HandlerKind::Projector | HandlerKind::Auditor => {}
-        }
-    }
-    ensure!(!deciders.is_empty(), "the manifest names no decider; without one no command can be decided");
-    let Some((translator, selection)) = translators.pop().filter(|_| translators.is_empty()) else {
-        bail!("the manifest must name exactly one translator for the chain that the host follows");
-    };
-    let watchers = watchers(manifest, &engine)?;
-    Ok(Handlers { translator, selection, deciders, decider_wasm, watchers })
+/// The components that the manifest names, of handlers and of HTTP triggers, with the signatures that lie beside them.
+pub(super) fn named(manifest: &Manifest) -> anyhow::Result<Vec<Named>> {
+    let count = |kind| manifest.handlers.iter().filter(|trigger| trigger.kind == kind).count();
+    ensure!(
+        count(HandlerKind::Decider) > 0,
+        "the manifest names no decider; without one no command can be decided"
+    );
+    ensure!(
+        count(HandlerKind::Translator) == 1,
+        "the manifest must name exactly one translator for the chain that the host follows"
+    );
+    let handlers = manifest.handlers.iter().map(|trigger| {
+        let kind = match trigger.kind {
+            HandlerKind::Translator => Kind::Translator,
+            HandlerKind::Decider => Kind::Decider,
+            HandlerKind::Projector => Kind::Projector,
+            HandlerKind::Auditor => Kind::Auditor,
+        };
+        (Handler { kind, name: trigger.name.clone() }, &trigger.component)
+    });
+    let http = manifest
+        .http
+        .iter()
+        .map(|trigger| (Handler { kind: Kind::Http, name: trigger.component.clone() }, &trigger.component));
+    handlers
+        .chain(http)
+        .map(|(handler, component)| {
+            let source = source(manifest, component)?;
+            let (wasm, signature) = (read_wasm(source)?, signature_beside(source)?);
+            Ok(Named { handler, component: component.clone(), wasm, signature })
+        })
+        .collect()
 }
 
-/// Loads the handlers that only look at what happened, each asked as well.
-pub(super) fn watchers(manifest: &Manifest, engine: &Arc<HandlerEngine>) -> anyhow::Result<Watchers> {
-    let mut watchers = Watchers { projectors: Vec::new(), auditors: Vec::new() };
-    for trigger in &manifest.handlers {
-        let name = trigger.component.as_str();
-        match trigger.kind {
-            HandlerKind::Projector => {
-                let projector = Projector::load(engine, name, &wasm(manifest, name)?)?;
-                agree(trigger, "projection", &projector.descriptor().name)?;
-                watchers.projectors.push(Arc::new(projector));
-            }
-            HandlerKind::Auditor => {
-                let auditor = Auditor::load(engine, name, &wasm(manifest, name)?)?;
-                agree(trigger, "name", &auditor.descriptor().name)?;
-                watchers.auditors.push(Arc::new(auditor));
-            }
-            HandlerKind::Translator | HandlerKind::Decider => {}
+/// What is in force of the handlers that only look at what happened.
+pub(super) async fn watchers(registry: &Registry, shelf: &mut Shelf) -> anyhow::Result<Watchers> {
+    let mut watchers = Watchers::default();
+    for (handler, in_force) in fold(&registry.activations(0).await?) {
+        match handler.kind {
+            Kind::Projector => watchers.projectors.push(shelf.projector(in_force.digest).await?),
+            Kind::Auditor => watchers.auditors.push(shelf.auditor(in_force.digest).await?),
+            Kind::Translator | Kind::Decider | Kind::Http => {}
         }
     }
     Ok(watchers)
@@ -100,25 +70,23 @@ pub(super) fn engine() -> anyhow::Result<Arc<HandlerEngine>> {
     Ok(Arc::new(HandlerEngine::new(Limits::default())?))
 }
 
-/// The bytes of a component.
-pub(super) fn wasm(manifest: &Manifest, id: &str) -> anyhow::Result<Vec<u8>> {
-    let component =
-        manifest.components.get(id).with_context(|| format!("the manifest has no component `{id}`"))?;
-    read_wasm(&component.source)
+fn source<'a>(manifest: &'a Manifest, id: &str) -> anyhow::Result<&'a Path> {
+    let component = manifest.components.get(id);
+    Ok(&component.with_context(|| format!("the manifest has no component `{id}`"))?.source)
+}
+
+/// The signature of a component, the file `FILE.sig` beside it.
+pub(super) fn signature_beside(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let beside = path.with_added_extension("sig");
+    match std::fs::read(&beside) {
+        Ok(signature) => Ok(Some(signature)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", beside.display())),
+    }
 }
 
 pub(super) fn read_wasm(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| {
         format!("the component {} cannot be read; build it with `cargo xtask build`", path.display())
     })
-}
-
-fn agree(trigger: &HandlerTrigger, key: &str, said: &str) -> anyhow::Result<()> {
-    ensure!(
-        trigger.name == said,
-        "the manifest gives {} the {key} `{}`, but the component says that it is `{said}`; correct the manifest",
-        trigger.component,
-        trigger.name
-    );
-    Ok(())
 }

@@ -1,10 +1,12 @@
-//! The command line: `clearfold up`, `migrate`, `check`, `verify`, `replay`, `stream`, `translate`, `spec`, `doctor`.
+//! The command line: `clearfold up`, `migrate`, `component`, `deploy`, `check`, `verify`, `replay`, `stream`, `translate`, `spec`, `doctor`.
 //!
 //! Every command ends with exit code 0 only if all of it was done. An error is one line that says what was wrong
 //! and what to do.
 
 mod check;
+mod component;
 mod contracts;
+mod deploy;
 mod doctor;
 mod load;
 mod migrate;
@@ -32,6 +34,11 @@ enum Command {
     Up(Box<crate::config::Host>),
     /// Bring both databases to this program's schema; a new log is laid out in partitions
     Migrate(migrate::Migrate),
+    /// What runs, and what shall run: deploy, verify, activate, try, roll back
+    #[command(subcommand)]
+    Component(component::Component),
+    /// Bring a running system to what the manifest says, without a restart
+    Deploy(deploy::Deploy),
     /// Recompute what must always hold from the log and the read store, and name what does not
     Check(check::Check),
     /// Walk the log's chain of hashes, and say where it was changed
@@ -56,6 +63,8 @@ impl Cli {
         match self.command {
             Command::Up(host) => up::run(*host).await,
             Command::Migrate(migrate) => migrate.run().await,
+            Command::Component(component) => component.run().await,
+            Command::Deploy(deploy) => deploy.run().await,
             Command::Check(check) => check.run().await,
             Command::Verify(verify) => verify.run().await,
             Command::Replay(replay) => replay.run().await,

@@ -2,6 +2,7 @@
 //!
 //! Everything that can be wrong with the configuration is found before the first part starts.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +13,11 @@ use http::uri::Authority;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{contracts, load};
+use crate::api::admin::{self, AdminState};
 use crate::api::{ApiState, Edges, router};
 use crate::audit::Audit;
 use crate::bus::Bus;
@@ -29,7 +32,10 @@ use crate::manifest::Manifest;
 use crate::parts::Parts;
 use crate::projection::{Runner, RunnerSettings};
 use crate::query::ReadStore;
+use crate::registry::{Follower, InForceNow, Named, Operations, Registry, Shelf, Starting, watch_canaries};
+use crate::runtime::Watchers;
 use crate::runtime::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
+use crate::signature::Signers;
 use crate::{inbox_keeper, outbox, telemetry};
 
 /// How long a projection waits before it tries again what failed.
@@ -46,25 +52,30 @@ pub(super) async fn run(config: Host) -> anyhow::Result<()> {
     })?;
     let address = listener.local_addr()?;
     let manifest = load::manifest(&config.manifest.manifest, Some(&format!("http://{address}")))?;
-    let handlers = load::handlers(&manifest, &contracts, &contracts_name)?;
+    let named = load::named(&manifest)?;
     let (write_pool, read_pool) = databases(&config).await?;
-    let rpc = Rpc::new(&config.chain.chain_rpc_urls, handlers.selection.chain_id);
+    let registry = Registry::new(write_pool.clone());
+    let follower = follower(&config, &registry, &named, contracts).await?;
+    let live = follower.live().context("the manifest was checked to name a translator")?;
+    let translator = Arc::clone(&live.translator.borrow().1);
+    let selection = translator.filters().with_context(|| format!("{contracts_name} cannot be used"))?;
+    let rpc = Rpc::new(&config.chain.chain_rpc_urls, selection.chain_id);
     for unreachable in rpc.survey().await?.unreachable {
         tracing::warn!(unreachable, "an endpoint of CHAIN_RPC_URLS does not answer; the others are used");
     }
 
     let (mut parts, clock) = (Parts::default(), Clock::system());
     let store = EventStore::open(write_pool.clone()).await?;
-    for (name, wasm) in &handlers.decider_wasm {
-        store.keep_component(Digest::of(wasm), name, wasm).await?;
-    }
     let retention = Retention { days: config.inbox_retention_days };
     parts.spawn("inbox keeper", inbox_keeper::run(store.clone(), clock.clone(), retention, parts.stop()));
     let settings = intake_settings(&config, store.partition_count(), &clock);
-    let intake = CommandIntake::start(&store, handlers.deciders, &clock, &settings, &mut parts);
+    let intake = CommandIntake::start(&store, live.deciders.clone(), &clock, &settings, &mut parts);
     let bus = Bus::new(store.clone());
-    let audit = audit(&config, &handlers.watchers, &clock).await?;
-    for projector in handlers.watchers.projectors {
+    let canaries = watch_canaries(registry.clone(), store.clone(), live.deciders.clone(), parts.stop());
+    parts.spawn("canary watch", canaries);
+    let audit = audit(&config, live.watchers.clone(), &clock).await?;
+    for projector in live.projectors.values() {
+        let projector = Arc::clone(&projector.borrow().1);
         let settings = RunnerSettings { batch_size: config.projection_batch_size, retry_ms: RETRY_MS };
         let partitions = store.partition_count();
         let runner =
@@ -76,25 +87,42 @@ pub(super) async fn run(config: Host) -> anyhow::Result<()> {
     read_store.check().await.context(
         "the read store lacks what the API asks for; the manifest needs the projector `payments` of this version",
     )?;
-    parts.spawn("outbox", outbox::run(store, bus, parts.stop()));
+    parts.spawn("outbox", outbox::run(store.clone(), bus, parts.stop()));
     let settings = ListenerSettings {
         confirmations: config.chain.chain_confirmations,
         poll_interval_ms: config.chain.chain_poll_interval_ms,
         max_range: config.chain.chain_max_range,
-        first_block: config.chain.chain_first_block.unwrap_or_else(|| first_block(&handlers.selection)),
+        first_block: config.chain.chain_first_block.unwrap_or_else(|| first_block(&selection)),
     };
     let chain_id = rpc.chain_id();
-    let filters = &handlers.selection.filters;
-    let follower =
-        Listener::new(rpc, handlers.translator, filters, intake.clone(), write_pool, clock, settings);
-    parts.spawn("chain listener", follower.run(parts.stop()));
+    let filters = &selection.filters;
+    let listening = Listener::new(rpc, live.translator, filters, intake.clone(), write_pool, clock, settings);
+    parts.spawn("chain listener", listening.run(parts.stop()));
+    parts.spawn("registry", follower.run(parts.stop()));
 
-    let api = router(ApiState { read_store, intake, audit });
-    let app = edges(&manifest, address, &api)?.in_front_of(api);
+    let admin = admin(&config, &registry, &store)?;
+    let api = router(ApiState { read_store, intake, audit }).merge(admin::router(admin));
+    let app = edges(&manifest, address, &api, &registry, &live.http).await?.in_front_of(api);
     tracing::info!(%address, chain_id, application = manifest.name, "listening");
     // The API owns the last clones of the command intake: when it ends, the writers end.
     parts.spawn("API", serve(listener, app, parts.stop()));
     Ok(parts.run_until(signalled).await?)
+}
+
+/// Takes the manifest's components into the registry, and loads what is in force.
+async fn follower(
+    config: &Host,
+    registry: &Registry,
+    named: &[Named],
+    contracts: Vec<u8>,
+) -> anyhow::Result<Follower> {
+    let (engine, signers) = (load::engine()?, Signers(config.component_signers.clone()));
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let starting = Starting { by: format!("host {host}"), signers: signers.clone(), source_revision: None };
+    registry.start(&engine, named, &starting).await?;
+    let shelf = Shelf::new(registry.clone(), engine, signers, contracts);
+    let handlers = named.iter().map(|named| named.handler.clone()).collect();
+    Ok(Follower::begin(registry.clone(), shelf, handlers).await?)
 }
 
 fn intake_settings(config: &Host, partitions: u32, clock: &Clock) -> IntakeSettings {
@@ -130,22 +158,43 @@ async fn databases(config: &Host) -> anyhow::Result<(PgPool, PgPool)> {
     Ok((write, read))
 }
 
+/// The operations of the admin, with an engine of their own: a shadow run takes no place from the writers.
+fn admin(config: &Host, registry: &Registry, store: &EventStore) -> anyhow::Result<AdminState> {
+    let operations = Operations {
+        registry: registry.clone(),
+        store: store.clone(),
+        engine: load::engine()?,
+        signers: Signers(config.component_signers.clone()),
+    };
+    Ok(AdminState { operations: Arc::new(operations), token: config.admin_token.clone().map(Into::into) })
+}
+
 /// The audit, on connections of its own: a check takes none from the writers.
-async fn audit(config: &Host, watchers: &load::Watchers, clock: &Clock) -> anyhow::Result<Arc<Audit>> {
+async fn audit(
+    config: &Host,
+    watchers: watch::Receiver<Arc<Watchers>>,
+    clock: &Clock,
+) -> anyhow::Result<Arc<Audit>> {
     let write = database::connect(Store::Write, &config.databases.database_url, 1).await?;
     let read = database::connect(Store::Read, &config.databases.read_database_url, 1).await?;
     let store = EventStore::open(write).await?;
-    let (projectors, auditors) = (watchers.projectors.clone(), watchers.auditors.clone());
-    Ok(Arc::new(Audit::new(store, read, projectors, auditors, clock.clone())?))
+    Ok(Arc::new(Audit::new(store, read, watchers, clock.clone())?))
 }
 
 /// The HTTP components; their calls to this host's API stay in this process.
-fn edges(manifest: &Manifest, address: SocketAddr, api: &axum::Router) -> anyhow::Result<Edges> {
+async fn edges(
+    manifest: &Manifest,
+    address: SocketAddr,
+    api: &axum::Router,
+    registry: &Registry,
+    in_force: &BTreeMap<String, InForceNow<Digest>>,
+) -> anyhow::Result<Edges> {
     let runtime = EdgeRuntime::new(EdgeLimits::default())?;
     let own: Authority = address.to_string().parse().context("the address is no authority")?;
     let mut handlers = Vec::new();
     for trigger in &manifest.http {
-        let wasm = load::wasm(manifest, &trigger.component)?;
+        let digest = in_force.get(&trigger.component).context("the registry knows the manifest")?.borrow().1;
+        let (_, wasm, _) = registry.wasm(digest).await?;
         let component = manifest.components.get(&trigger.component).context("the manifest was checked")?;
         let in_process = InProcessApi { authorities: vec![own.clone()], router: api.clone() };
         let (variables, hosts) = (component.variables.clone(), component.allowed_outbound_hosts.clone());

@@ -11,6 +11,7 @@ use super::decide::StreamOutcome;
 use super::queued::Queued;
 use super::state::{States, StreamState};
 use super::{Answer, Command};
+use crate::digest::Digest;
 use crate::event_store::{
     Append, CameOfIt, Head, RecordedCommand, Snapshot, StoredEvent, StreamMove, event_id,
 };
@@ -67,14 +68,14 @@ impl Batch {
     /// Adds what came of a stream's turn. A command that was not decided because a component failed leaves nothing
     /// behind, so that it can be sent again when the component is mended: it is answered now.
     pub(super) fn add(&mut self, chunk: &mut BTreeMap<usize, Queued>, outcome: StreamOutcome) {
-        let StreamOutcome { turn, mut state, outcomes } = outcome;
+        let StreamOutcome { turn, decided_by, mut state, outcomes } = outcome;
         let from = state.version;
         let is_decided = outcomes.iter().any(Result::is_ok);
         for (index, outcome) in turn.commands.iter().zip(outcomes) {
             let Some(queued) = chunk.remove(index) else { continue };
             match outcome {
                 Err(error) => queued.answer(Err(error)),
-                Ok(outcome) => self.decided(queued, &turn.stream, &mut state, outcome),
+                Ok(outcome) => self.decided(queued, &turn.stream, &mut state, outcome, decided_by),
             }
         }
         if state.version > from {
@@ -86,14 +87,23 @@ impl Batch {
         }
     }
 
-    fn decided(&mut self, queued: Queued, stream: &str, state: &mut StreamState, outcome: Outcome) {
+    fn decided(
+        &mut self,
+        queued: Queued,
+        stream: &str,
+        state: &mut StreamState,
+        outcome: Outcome,
+        decided_by: Digest,
+    ) {
         let command = Arc::clone(&queued.command);
         let expected_version = state.version;
         let (answer, came_of_it) = match outcome {
             Outcome::Accepted(messages) => {
                 let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
                 let events = messages.iter().map(|message| message.type_.clone()).collect();
-                messages.into_iter().for_each(|message| self.append_event(&command, stream, state, message));
+                for message in messages {
+                    self.append_event(&command, stream, state, message, decided_by);
+                }
                 let stream_version = state.version;
                 let answer = Answer::Accepted { stream: stream.to_owned(), stream_version, events };
                 (answer, CameOfIt::Events(count))
@@ -104,13 +114,20 @@ impl Batch {
                 (Answer::Rejected { code, detail }, came_of_it)
             }
         };
-        self.append.commands.push(recorded(&command, &answer, state, expected_version, came_of_it));
+        self.append.commands.push(recorded(&command, &answer, decided_by, expected_version, came_of_it));
         self.after.sequence = self.after.sequence.saturating_add(1);
         self.keys.insert(command.idempotency_key.clone());
         self.waiting.push((queued, answer));
     }
 
-    fn append_event(&mut self, command: &Command, stream: &str, state: &mut StreamState, message: Message) {
+    fn append_event(
+        &mut self,
+        command: &Command,
+        stream: &str,
+        state: &mut StreamState,
+        message: Message,
+        decided_by: Digest,
+    ) {
         state.version = state.version.saturating_add(1);
         let mut event = StoredEvent {
             partition: self.partition,
@@ -124,7 +141,7 @@ impl Batch {
             correlation_id: command.correlation_id(),
             causation_id: command.correlation_id(),
             actor: command.actor.clone(),
-            component_digest: state.digest,
+            component_digest: decided_by,
             recorded_at: self.now,
             hash: self.after.hash,
         };
@@ -167,7 +184,7 @@ impl Batch {
             self.append.snapshots.push(Snapshot {
                 stream: stream.clone(),
                 version: state.version,
-                component_digest: state.digest,
+                family: state.family,
                 state_version: state.state_version,
                 state: state.state.clone(),
                 base: state.snapshot_version,
@@ -181,7 +198,7 @@ impl Batch {
 fn recorded(
     command: &Command,
     answer: &Answer,
-    state: &StreamState,
+    decided_by: Digest,
     expected_version: u64,
     came_of_it: CameOfIt,
 ) -> RecordedCommand {
@@ -196,7 +213,7 @@ fn recorded(
         schema_version: command.schema_version,
         payload: command.payload.clone(),
         actor: command.actor.clone(),
-        component_digest: state.digest,
+        component_digest: decided_by,
         expected_version,
         came_of_it,
     }
@@ -206,7 +223,6 @@ fn recorded(
 mod tests {
     use super::*;
     use crate::command::entries::Entries;
-    use crate::digest::Digest;
     use crate::event_store::EventHash;
     use crate::runtime::Entry;
 
@@ -224,7 +240,7 @@ mod tests {
                 routing_key: "0xaa".into(),
                 version: *version,
                 state: Vec::new(),
-                digest: Digest::of(b""),
+                family: Digest::of(b""),
                 state_version: 1,
                 snapshot_version: *snapshot_version,
                 entries,

@@ -9,8 +9,9 @@ use clearfold_kernel::Timestamp;
 use super::entries::Values;
 use super::plan::StreamTurn;
 use super::state::StreamState;
-use super::{Command, CommandError, Deciders};
-use crate::runtime::{self, Decider, Message, Outcome, Turn};
+use super::{Command, CommandError, Deciders, Running};
+use crate::digest::Digest;
+use crate::runtime::{self, Message, Outcome, Turn};
 
 /// How long the commands of a failed batch may take one by one: a component that never answers must not hold its
 /// partition for as many deadlines as there are commands.
@@ -19,6 +20,7 @@ const SINGLY_MS: u64 = 15_000;
 /// A stream before its turn.
 pub(super) struct Ready {
     pub turn: StreamTurn,
+    pub running: Arc<Running>,
     pub state: StreamState,
     /// The entries that its commands name, as the database has them.
     pub stored: Values,
@@ -27,6 +29,7 @@ pub(super) struct Ready {
 /// What a stream's commands came to.
 pub(super) struct StreamOutcome {
     pub turn: StreamTurn,
+    pub decided_by: Digest,
     /// Before the turn, but for the state and its entries, which are those after it.
     pub state: StreamState,
     /// One for each command of the turn.
@@ -43,15 +46,20 @@ pub(super) struct Named {
 /// Asks which entries the commands name. What a component cannot answer for fails alone.
 pub(super) fn keys(deciders: &Deciders, commands: &[Arc<Command>]) -> Vec<Result<Vec<String>, CommandError>> {
     let mut keys: Vec<_> = commands.iter().map(|_| Ok(Vec::new())).collect();
-    for decider in deciders.values().filter(|decider| decider.has_entries()) {
-        let is_its = |index: &usize| commands[*index].aggregate == decider.aggregate();
-        let its: Vec<usize> = (0..commands.len()).filter(is_its).collect();
+    let mut work: BTreeMap<Digest, (&Arc<Running>, Vec<usize>)> = BTreeMap::new();
+    for (index, command) in commands.iter().enumerate() {
+        let running = deciders.of(&command.aggregate, &command.routing_key);
+        if let Some(running) = running.filter(|running| running.decider.has_entries()) {
+            work.entry(running.digest()).or_insert((running, Vec::new())).1.push(index);
+        }
+    }
+    for (running, its) in work.into_values() {
         let messages: Vec<Message> = its.iter().map(|index| message(&commands[*index])).collect();
-        let answers: Vec<Result<_, CommandError>> = match decider.keys(&messages) {
+        let answers: Vec<Result<_, CommandError>> = match running.decider.keys(&messages) {
             Ok(keys) => keys.into_iter().map(Ok).collect(),
             Err(_) => {
                 let until = Instant::now() + Duration::from_millis(SINGLY_MS);
-                messages.into_iter().map(|message| keys_of_one(decider, message, until)).collect()
+                messages.into_iter().map(|message| keys_of_one(running, message, until)).collect()
             }
         };
         for (index, answer) in its.into_iter().zip(answers) {
@@ -61,44 +69,35 @@ pub(super) fn keys(deciders: &Deciders, commands: &[Arc<Command>]) -> Vec<Result
     keys
 }
 
-fn keys_of_one(decider: &Decider, message: Message, until: Instant) -> Result<Vec<String>, CommandError> {
+fn keys_of_one(running: &Running, message: Message, until: Instant) -> Result<Vec<String>, CommandError> {
     if Instant::now() >= until {
         return Err(used_up());
     }
-    Ok(decider.keys(&[message])?.pop().unwrap_or_default())
+    let keys = running.decider.keys(&[message]).inspect_err(|_| running.count_fault())?;
+    Ok(keys.into_iter().next().unwrap_or_default())
 }
 
 /// Decides all turns. Runs components, so it belongs on a thread that may be busy.
-pub(super) fn decide(
-    deciders: &Deciders,
-    named: &Named,
-    ready: Vec<Ready>,
-    now: Timestamp,
-) -> Vec<StreamOutcome> {
-    let mut by_aggregate: BTreeMap<String, Vec<Ready>> = BTreeMap::new();
+pub(super) fn decide(named: &Named, ready: Vec<Ready>, now: Timestamp) -> Vec<StreamOutcome> {
+    let mut by_decider: BTreeMap<Digest, (Arc<Running>, Vec<Ready>)> = BTreeMap::new();
     for ready in ready {
-        by_aggregate.entry(ready.turn.aggregate.clone()).or_default().push(ready);
+        let its = by_decider.entry(ready.running.digest());
+        its.or_insert_with(|| (Arc::clone(&ready.running), Vec::new())).1.push(ready);
     }
-    let mut outcomes = Vec::new();
-    for (aggregate, ready) in by_aggregate {
-        // The intake has let in no command that nobody decides.
-        if let Some(decider) = deciders.get(&aggregate) {
-            outcomes.extend(decide_together(decider, named, ready, now));
-        }
-    }
-    outcomes
+    let decided = by_decider.into_values();
+    decided.flat_map(|(running, ready)| decide_together(&running, named, ready, now)).collect()
 }
 
 /// One call for all streams. If it fails, one call a command finds the one that made it fail.
 fn decide_together(
-    decider: &Decider,
+    running: &Running,
     named: &Named,
     ready: Vec<Ready>,
     now: Timestamp,
 ) -> Vec<StreamOutcome> {
     let turn = |ready: &Ready| wire_turn(named, &ready.state, &ready.stored, &ready.turn.commands, now);
     let wire: Vec<Turn> = ready.iter().map(turn).collect();
-    match decider.decide(&wire) {
+    match running.decider.decide(&wire) {
         Ok(decided) => ready
             .into_iter()
             .zip(decided)
@@ -106,21 +105,21 @@ fn decide_together(
                 let version = state.version.saturating_add(events_in(&decided.outcomes));
                 state.entries.change(version, decided.entries);
                 let outcomes = decided.outcomes.into_iter().map(Ok).collect();
-                outcome(decider, turn, StreamState { state: decided.state, ..state }, outcomes)
+                outcome(running, turn, StreamState { state: decided.state, ..state }, outcomes)
             })
             .collect(),
         Err(fault) => {
             tracing::warn!(fault = %crate::telemetry::chain(&fault), "a batch failed; deciding its commands one by one");
             let until = Instant::now() + Duration::from_millis(SINGLY_MS);
-            ready.into_iter().map(|ready| decide_singly(decider, named, ready, now, until)).collect()
+            ready.into_iter().map(|ready| decide_singly(running, named, ready, now, until)).collect()
         }
     }
 }
 
 fn decide_singly(
-    decider: &Decider,
+    running: &Running,
     named: &Named,
-    Ready { turn, mut state, stored }: Ready,
+    Ready { turn, mut state, stored, .. }: Ready,
     now: Timestamp,
     until: Instant,
 ) -> StreamOutcome {
@@ -133,7 +132,7 @@ fn decide_singly(
         }
         let wire = wire_turn(named, &state, &stored, &[*index], now);
         // The runtime has checked that there is one answer with one outcome.
-        let decided = decider.decide(&[wire]).map(|mut decided| decided.pop());
+        let decided = running.decider.decide(&[wire]).map(|mut decided| decided.pop());
         outcomes.push(match decided {
             Ok(Some(mut decided)) => {
                 version = version.saturating_add(events_in(&decided.outcomes));
@@ -142,10 +141,13 @@ fn decide_singly(
                 decided.outcomes.pop().ok_or(CommandError::Stopping)
             }
             Ok(None) => Err(CommandError::Stopping),
-            Err(fault) => Err(fault.into()),
+            Err(fault) => {
+                running.count_fault();
+                Err(fault.into())
+            }
         });
     }
-    outcome(decider, turn, state, outcomes)
+    outcome(running, turn, state, outcomes)
 }
 
 fn used_up() -> CommandError {
@@ -161,13 +163,14 @@ fn events_in(outcomes: &[Outcome]) -> u64 {
 }
 
 fn outcome(
-    decider: &Decider,
+    running: &Running,
     turn: StreamTurn,
     state: StreamState,
     outcomes: Vec<Result<Outcome, CommandError>>,
 ) -> StreamOutcome {
-    let state = StreamState { digest: decider.id().digest, state_version: decider.state_version(), ..state };
-    StreamOutcome { turn, state, outcomes }
+    let state =
+        StreamState { family: running.family, state_version: running.decider.state_version(), ..state };
+    StreamOutcome { turn, decided_by: running.digest(), state, outcomes }
 }
 
 fn wire_turn(named: &Named, state: &StreamState, stored: &Values, indexes: &[usize], now: Timestamp) -> Turn {

@@ -7,7 +7,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::queued::Queued;
 use super::writer::{Writer, WriterSettings};
-use super::{Answer, Command, CommandError, Deciders};
+use super::{Answer, Command, CommandError, LiveDeciders};
 use crate::clock::Clock;
 use crate::event_store::EventStore;
 use crate::faults;
@@ -31,7 +31,7 @@ pub struct CommandIntake {
     /// Bytes of commands that may still come.
     room: Arc<Semaphore>,
     store: EventStore,
-    deciders: Arc<Deciders>,
+    deciders: LiveDeciders,
 }
 
 impl CommandIntake {
@@ -39,18 +39,17 @@ impl CommandIntake {
     #[must_use]
     pub fn start(
         store: &EventStore,
-        deciders: Deciders,
+        deciders: LiveDeciders,
         clock: &Clock,
         settings: &IntakeSettings,
         parts: &mut Parts,
     ) -> Self {
-        let deciders = Arc::new(deciders);
         let queues = (0..store.partition_count()).map(|partition| {
             let (sender, receiver) = mpsc::channel(settings.queue_length);
             let writer = Writer {
                 partition,
                 store: store.clone(),
-                deciders: Arc::clone(&deciders),
+                deciders: deciders.clone(),
                 clock: clock.clone(),
                 settings: settings.writer.clone(),
             };
@@ -91,9 +90,9 @@ impl CommandIntake {
     }
 
     fn queue_of(&self, command: &Command) -> Result<&mpsc::Sender<Queued>, CommandError> {
-        if !self.deciders.contains_key(&command.aggregate) {
-            let known = self.deciders.keys().cloned().collect::<Vec<_>>().join(", ");
-            let aggregate = command.aggregate.clone();
+        let deciders = self.deciders.borrow();
+        if !deciders.know(&command.aggregate) {
+            let (aggregate, known) = (command.aggregate.clone(), deciders.aggregates());
             return Err(CommandError::UnknownAggregate { aggregate, known });
         }
         let count = u32::try_from(self.queues.len()).unwrap_or(u32::MAX);

@@ -23,7 +23,7 @@ use super::prepare::{Prepared, prepare};
 use super::queued::Queued;
 use super::state::{StateCache, States, StreamState};
 use super::writer::Writer;
-use super::{Command, CommandError};
+use super::{Command, CommandError, Deciders, LiveDeciders};
 use crate::database::DatabaseError;
 use crate::event_store::{EventStore, Head, Lease, StoreError};
 use crate::faults;
@@ -44,6 +44,9 @@ pub(super) enum End {
 pub(super) struct Leader<'a> {
     writer: &'a Writer,
     lease: Lease,
+    /// Who shall decide, and who does here; nobody until that is recorded.
+    live: LiveDeciders,
+    deciders: Option<Arc<Deciders>>,
     renewed_at: Instant,
     cache: StateCache,
     /// Kept from one use to the next: one for the flight, and one for what is asked meanwhile.
@@ -87,6 +90,8 @@ impl<'a> Leader<'a> {
         Self {
             writer,
             lease,
+            live: writer.deciders.clone(),
+            deciders: None,
             renewed_at: Instant::now(),
             cache: StateCache::new(writer.settings.state_cache_bytes),
             connections: Vec::new(),
@@ -121,14 +126,19 @@ impl<'a> Leader<'a> {
         let mut chunk = Vec::new();
         let mut is_closed = false;
         loop {
-            while let Some(chunk) = self.earlier() {
+            let is_due = self.is_takeover_due();
+            if is_due && self.is_idle() {
+                self.take_over().await?;
+                continue;
+            }
+            while !is_due && let Some(chunk) = self.earlier() {
                 self.take(chunk).await?;
             }
             self.launch();
             if is_closed && self.flight.is_none() {
                 return Ok(());
             }
-            let room = if is_closed { 0 } else { self.room() };
+            let room = if is_closed || is_due { 0 } else { self.room() };
             let is_flying = self.flight.is_some();
             tokio::select! {
                 biased;
@@ -139,12 +149,32 @@ impl<'a> Leader<'a> {
                     // There is little to do, and one is enough for it.
                     self.connections.truncate(1);
                 }
+                // Whoever could send another set may be gone; then there is none.
+                Ok(()) = self.live.changed(), if !is_due => {}
                 count = queue.recv_many(&mut chunk, room), if room > 0 => {
                     is_closed = count == 0;
                     self.take(mem::take(&mut chunk)).await?;
                 }
             }
         }
+    }
+
+    /// Whether others shall decide from the next batch on.
+    fn is_takeover_due(&self) -> bool {
+        self.deciders.as_ref().is_none_or(|deciders| !Arc::ptr_eq(deciders, &self.live.borrow()))
+    }
+
+    /// Lets those decide who shall, and records from which command on. Nothing is on its way, so this lies between two
+    /// batches.
+    async fn take_over(&mut self) -> Result<(), StoreError> {
+        let newest = Arc::clone(&self.live.borrow_and_update());
+        if newest.through > 0 {
+            let begun = self.writer.store.begin_activations(&self.lease, newest.through);
+            self.holding(within(begun)).await.flatten()?;
+        }
+        faults::point("taken_over");
+        self.deciders = Some(newest);
+        Ok(())
     }
 
     /// How many commands may come from the queue: none while there are earlier ones, and repeats may not pile up.
@@ -204,8 +234,8 @@ impl<'a> Leader<'a> {
         if self.next.is_empty() {
             self.next.now = self.next.now.max(self.writer.clock.now());
         }
-        let (deciders, now) = (Arc::clone(&self.writer.deciders), self.next.now);
-        let decided = tokio::task::spawn_blocking(move || decide::decide(&deciders, &named, ready, now));
+        let now = self.next.now;
+        let decided = tokio::task::spawn_blocking(move || decide::decide(&named, ready, now));
         let outcomes = match self.holding(decided).await {
             Ok(Ok(outcomes)) => outcomes,
             Ok(Err(error)) => {
@@ -253,8 +283,10 @@ impl<'a> Leader<'a> {
     async fn prepare(&mut self, commands: Vec<Arc<Command>>) -> Result<Prepared, StoreError> {
         let kept = self.connections.pop();
         let mut connection = self.holding(connection(&self.writer.store, kept)).await.flatten()?;
-        let state = |stream: &str| self.state(stream);
-        let prepared = self.holding(prepare(self.writer, &mut connection, commands, state)).await.flatten();
+        let deciders = self.deciders.clone().unwrap_or_default();
+        let state = |stream: &str| self.state(stream).filter(|state| is_of_family(&deciders, stream, state));
+        let prepared = prepare(self.writer, &deciders, &mut connection, commands, state);
+        let prepared = self.holding(prepared).await.flatten();
         match prepared {
             Ok(_) => self.connections.push(connection),
             // Whatever state it is in, nobody waits for it: it is cut.
@@ -314,6 +346,13 @@ impl<'a> Leader<'a> {
         again.extend(self.in_hand.into_iter().chain(self.backlog).chain(self.repeats));
         again
     }
+}
+
+/// Whether who decides on a stream makes states like this one.
+fn is_of_family(deciders: &Deciders, stream: &str, state: &StreamState) -> bool {
+    let aggregate = stream.split_once('-').map_or(stream, |(aggregate, _)| aggregate);
+    let running = deciders.of(aggregate, &state.routing_key);
+    running.is_some_and(|running| running.family == state.family)
 }
 
 async fn renew(store: &EventStore, lease: &Lease) -> Result<(), StoreError> {

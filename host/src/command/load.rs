@@ -1,20 +1,20 @@
-//! The states of streams that are not in memory: the newest snapshot of this very code, and the events behind it.
-//! Whatever else a snapshot is of, the stream is folded from its beginning.
+//! The states of streams that are not in memory: the newest snapshot of the same family, and the events behind it.
+//! Of another family's snapshot nothing is used: the stream is folded from its beginning.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sqlx::PgConnection;
 
-use super::CommandError;
 use super::entries::{Entries, Values};
 use super::leader::within;
 use super::state::{States, StreamState};
 use super::writer::Writer;
+use super::{CommandError, Running};
 use crate::database::DatabaseError;
 use crate::event_store::{EntryKey, FoundEntries, Lookup, Snapshot, StoreError, StoredEvent, StreamHead};
 use crate::faults;
-use crate::runtime::{Decider, Fault, Message};
+use crate::runtime::{Fault, Message};
 
 /// Events that are read and folded at once.
 const PAGE: u32 = 2_000;
@@ -28,7 +28,7 @@ pub(super) struct LoadedStates {
 
 /// A stream on its way to its newest state.
 struct Folding {
-    decider: Arc<Decider>,
+    running: Arc<Running>,
     state: StreamState,
     target: u64,
     /// The events that come next, the entries that they name, and these as the database has them.
@@ -43,11 +43,11 @@ type Faults = BTreeMap<String, CommandError>;
 /// Streams by name.
 type AllFolding = BTreeMap<String, Folding>;
 
-/// Loads streams of a writer's partition that exist, by the aggregate of each.
+/// Loads streams of a writer's partition that exist, each for who decides on it.
 pub(super) async fn load(
     writer: &Writer,
     connection: &mut PgConnection,
-    streams: BTreeMap<String, (String, StreamHead)>,
+    streams: BTreeMap<String, (Arc<Running>, StreamHead)>,
 ) -> Result<LoadedStates, StoreError> {
     let mut loaded = LoadedStates::default();
     if streams.is_empty() {
@@ -59,11 +59,9 @@ pub(super) async fn load(
     let mut snapshots: BTreeMap<String, Snapshot> =
         snapshots.into_iter().map(|snapshot| (snapshot.stream.clone(), snapshot)).collect();
     let mut folding = AllFolding::new();
-    for (stream, (aggregate, head)) in streams {
-        if let Some(decider) = writer.deciders.get(&aggregate) {
-            let snapshot = snapshots.remove(&stream);
-            folding.insert(stream, Folding::begin(decider, snapshot, head));
-        }
+    for (stream, (running, head)) in streams {
+        let snapshot = snapshots.remove(&stream);
+        folding.insert(stream, Folding::begin(running, snapshot, head));
     }
     while let Some(wanted) = wanted(&mut folding, &mut loaded) {
         let events = within(store.tails(writer.partition, &wanted, PAGE)).await?;
@@ -77,7 +75,8 @@ pub(super) async fn load(
         if !lookup.entries.is_empty() {
             let mut found = within(store.look_up(connection, &lookup)).await?.entries;
             for (stream, of_stream) in &mut folding {
-                let found = found.remove(stream).unwrap_or_default();
+                let of_family = (stream.clone(), of_stream.state.family);
+                let found = found.remove(&of_family).unwrap_or_default();
                 of_stream.stored = stored(writer.partition, stream, &of_stream.state, found)?;
             }
         }
@@ -142,9 +141,9 @@ async fn each(
 fn lookup(folding: &AllFolding) -> Lookup {
     let mut lookup = Lookup::default();
     for (stream, of_stream) in folding {
-        let component_digest = of_stream.state.digest;
+        let family = of_stream.state.family;
         let unknown = of_stream.keys.iter().filter(|key| !of_stream.state.entries.know(key));
-        let entry = |key: &String| EntryKey { stream: stream.clone(), key: key.clone(), component_digest };
+        let entry = |key: &String| EntryKey { stream: stream.clone(), key: key.clone(), family };
         lookup.entries.extend(unknown.map(entry));
     }
     lookup
@@ -171,21 +170,20 @@ fn damaged(stream: String) -> CommandError {
 }
 
 impl Folding {
-    fn begin(decider: &Arc<Decider>, snapshot: Option<Snapshot>, head: StreamHead) -> Self {
-        let digest = decider.id().digest;
+    fn begin(running: Arc<Running>, snapshot: Option<Snapshot>, head: StreamHead) -> Self {
         let usable = snapshot.filter(|snapshot| {
-            snapshot.component_digest == digest
-                && snapshot.state_version == decider.state_version()
+            snapshot.family == running.family
+                && snapshot.state_version == running.decider.state_version()
                 && snapshot.version <= head.version
         });
-        let mut state = StreamState::initial(decider, head.routing_key);
+        let mut state = StreamState::initial(&running, head.routing_key);
         if let Some(snapshot) = usable {
             (state.version, state.snapshot_version) = (snapshot.version, snapshot.version);
             state.state = snapshot.state;
             state.entries = Entries::behind_snapshot(snapshot.version);
         }
         Self {
-            decider: Arc::clone(decider),
+            running,
             state,
             target: head.version,
             next: Vec::new(),
@@ -195,7 +193,7 @@ impl Folding {
     }
 
     fn name(&mut self) -> Result<(), Fault> {
-        self.keys = self.decider.keys(&self.next)?.into_iter().flatten().collect();
+        self.keys = self.running.decider.keys(&self.next)?.into_iter().flatten().collect();
         Ok(())
     }
 
@@ -205,7 +203,7 @@ impl Folding {
         }
         let state = &mut self.state;
         let entries = state.entries.named(self.keys.iter().collect(), &self.stored);
-        let folded = self.decider.evolve(&state.state, &entries, &self.next)?;
+        let folded = self.running.decider.evolve(&state.state, &entries, &self.next)?;
         state.version = state.version.saturating_add(self.next.len() as u64);
         state.state = folded.state;
         state.entries.change(state.version, folded.entries);

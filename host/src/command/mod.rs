@@ -1,11 +1,12 @@
 //! Commands in, answers out: routed to the account's partition, decided by a component, committed, answered.
 //!
 //! One writer a partition, under a lease: while one batch is being committed the next is decided on the state that it
-//! will leave. An answer is given only after the commit. A repeat of an idempotency key gets the stored answer without
+//! will leave. Other deciders take over between two batches. An answer is given only after the commit. A repeat of an idempotency key gets the stored answer without
 //! being decided again. Nothing here knows what a command means.
 
 mod batch;
 mod decide;
+mod deciders;
 mod entries;
 mod intake;
 mod leader;
@@ -16,6 +17,7 @@ mod queued;
 mod state;
 mod writer;
 
+pub use deciders::{Canary, Deciders, InForce, LiveDeciders, Running, Trial};
 pub use intake::{CommandIntake, IntakeSettings};
 pub use writer::WriterSettings;
 
@@ -24,10 +26,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::event_store::{StoreError, command_id};
-use crate::runtime::{Decider, Fault};
-
-/// The deciders, by the aggregate that each decides for.
-pub type Deciders = std::collections::BTreeMap<String, std::sync::Arc<Decider>>;
+use crate::runtime::Fault;
 
 /// A command on its way to be decided.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use super::load::{load, stored};
 use super::plan::{Known, StreamTurn, sort_out, take_foreign};
 use super::state::StreamState;
 use super::writer::Writer;
-use super::{Command, CommandError};
+use super::{Command, CommandError, Deciders};
 use crate::database::DatabaseError;
 use crate::event_store::{EntryKey, Found, Lookup, StoreError, StreamHead};
 
@@ -25,15 +25,17 @@ pub(super) struct Prepared {
     pub ready: Vec<Ready>,
 }
 
-/// Prepares commands, each with a key of its own. `state` is the newest state of a stream, if it is in memory.
+/// Prepares commands, each with a key of its own. `state` is the newest state of a stream, if it is in
+/// memory and of the family of who decides.
 pub(super) async fn prepare<'a>(
     writer: &Writer,
+    deciders: &Arc<Deciders>,
     connection: &mut PgConnection,
     commands: Vec<Arc<Command>>,
     state: impl Fn(&str) -> Option<&'a StreamState>,
 ) -> Result<Prepared, StoreError> {
-    let (named, unnamed) = name(writer, commands).await?;
-    let lookup = lookup(writer, &named, &state);
+    let (named, unnamed) = name(deciders, commands).await?;
+    let lookup = lookup(deciders, &named, &state);
     let Found { answered, mut heads, mut entries } =
         within(writer.store.look_up(connection, &lookup)).await?;
     let (mut known, mut turns) = sort_out(&named.commands, answered);
@@ -47,22 +49,26 @@ pub(super) async fn prepare<'a>(
     }
     known.extend(take_foreign(&named.commands, &mut turns, &heads, writer.partition));
     let missing = turns.iter().filter(|turn| in_the_database.contains(&turn.stream)).filter_map(|turn| {
-        Some((turn.stream.clone(), (turn.aggregate.clone(), heads.remove(&turn.stream)?)))
+        let head = heads.remove(&turn.stream)?;
+        let running = Arc::clone(deciders.of(&turn.aggregate, &head.routing_key)?);
+        Some((turn.stream.clone(), (running, head)))
     });
     let missing: BTreeMap<_, _> = missing.collect();
     let mut loaded = load(writer, connection, missing).await?;
     let mut ready = Vec::with_capacity(turns.len());
     for turn in turns {
-        let Some(decider) = writer.deciders.get(&turn.aggregate) else { continue };
         if let Some(error) = loaded.faults.remove(&turn.stream) {
             known.extend(turn.commands.iter().map(|index| (*index, Err(error.clone()))));
             continue;
         }
         let newest = loaded.states.remove(&turn.stream).or_else(|| state(&turn.stream).cloned());
-        let state = newest.unwrap_or_else(|| StreamState::initial(decider, turn.routing_key.clone()));
-        let found = entries.remove(&turn.stream).unwrap_or_default();
+        // The intake has let in no command that nobody decides.
+        let routing_key = newest.as_ref().map_or(&turn.routing_key, |state| &state.routing_key);
+        let Some(running) = deciders.of(&turn.aggregate, routing_key).cloned() else { continue };
+        let state = newest.unwrap_or_else(|| StreamState::initial(&running, turn.routing_key.clone()));
+        let found = entries.remove(&(turn.stream.clone(), running.family)).unwrap_or_default();
         let stored = stored(writer.partition, &turn.stream, &state, found)?;
-        ready.push(Ready { turn, state, stored });
+        ready.push(Ready { turn, running, state, stored });
     }
     Ok(Prepared { known, named, ready })
 }
@@ -71,15 +77,16 @@ pub(super) async fn prepare<'a>(
 type Unnamed = BTreeMap<usize, CommandError>;
 
 /// Asks the components, on a thread that may be busy, if one of them has entries.
-async fn name(writer: &Writer, commands: Vec<Arc<Command>>) -> Result<(Named, Unnamed), StoreError> {
+async fn name(deciders: &Arc<Deciders>, commands: Vec<Arc<Command>>) -> Result<(Named, Unnamed), StoreError> {
     let has_entries = |command: &Arc<Command>| {
-        writer.deciders.get(&command.aggregate).is_some_and(|decider| decider.has_entries())
+        let running = deciders.of(&command.aggregate, &command.routing_key);
+        running.is_some_and(|running| running.decider.has_entries())
     };
     if !commands.iter().any(has_entries) {
         let keys = vec![Vec::new(); commands.len()];
         return Ok((Named { commands, keys }, Unnamed::new()));
     }
-    let (deciders, asked) = (Arc::clone(&writer.deciders), commands.clone());
+    let (deciders, asked) = (Arc::clone(deciders), commands.clone());
     let answers = tokio::task::spawn_blocking(move || decide::keys(&deciders, &asked)).await;
     let answers = answers.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
     let mut unnamed = Unnamed::new();
@@ -92,23 +99,19 @@ async fn name(writer: &Writer, commands: Vec<Arc<Command>>) -> Result<(Named, Un
     Ok((Named { keys: keys.collect(), commands }, unnamed))
 }
 
-fn lookup<'a>(writer: &Writer, named: &Named, state: impl Fn(&str) -> Option<&'a StreamState>) -> Lookup {
+fn lookup<'a>(deciders: &Deciders, named: &Named, state: impl Fn(&str) -> Option<&'a StreamState>) -> Lookup {
     let mut lookup = Lookup::default();
     let mut seen = BTreeSet::new();
     for (command, keys) in named.commands.iter().zip(&named.keys) {
         lookup.idempotency_keys.push(command.idempotency_key.clone());
         let stream = command.stream();
         let state = state(&stream);
-        if let Some(decider) = writer.deciders.get(&command.aggregate) {
-            let component_digest = decider.id().digest;
+        if let Some(running) = deciders.of(&command.aggregate, &command.routing_key) {
+            let family = running.family;
             for key in keys {
                 let is_in_memory = state.is_some_and(|state| state.entries.know(key));
-                if !is_in_memory && seen.insert((stream.clone(), key.clone())) {
-                    lookup.entries.push(EntryKey {
-                        stream: stream.clone(),
-                        key: key.clone(),
-                        component_digest,
-                    });
+                if !is_in_memory && seen.insert((stream.clone(), key.clone(), family)) {
+                    lookup.entries.push(EntryKey { stream: stream.clone(), key: key.clone(), family });
                 }
             }
         }

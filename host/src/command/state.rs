@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache;
 
+use super::Running;
 use super::entries::Entries;
 use crate::digest::Digest;
-use crate::runtime::Decider;
 
 /// A stream at one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub(super) struct StreamState {
     /// The account that it belongs to.
     pub routing_key: String,
     pub version: u64,
-    /// As the component with this digest folded it.
     pub state: Vec<u8>,
-    pub digest: Digest,
+    /// Whose states are like this one.
+    pub family: Digest,
     pub state_version: u32,
     /// The version of its newest snapshot; 0 if it has none.
     pub snapshot_version: u64,
@@ -27,13 +27,13 @@ pub(super) struct StreamState {
 
 impl StreamState {
     /// Before the first event.
-    pub(super) fn initial(decider: &Decider, routing_key: String) -> Self {
+    pub(super) fn initial(running: &Running, routing_key: String) -> Self {
         Self {
             routing_key,
             version: 0,
-            state: decider.initial().to_vec(),
-            digest: decider.id().digest,
-            state_version: decider.state_version(),
+            state: running.decider.initial().to_vec(),
+            family: running.family,
+            state_version: running.decider.state_version(),
             snapshot_version: 0,
             entries: Entries::default(),
         }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::leader::{End, Leader, within};
 use super::plan::repeated;
 use super::queued::Queued;
-use super::{CommandError, Deciders};
+use super::{CommandError, LiveDeciders};
 use crate::clock::Clock;
 use crate::event_store::{EventStore, StoreError, Taken};
 use crate::faults;
@@ -35,7 +35,7 @@ pub struct WriterSettings {
 pub(super) struct Writer {
     pub(super) partition: u32,
     pub(super) store: EventStore,
-    pub(super) deciders: Arc<Deciders>,
+    pub(super) deciders: LiveDeciders,
     pub(super) clock: Clock,
     pub(super) settings: WriterSettings,
 }

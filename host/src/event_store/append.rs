@@ -78,7 +78,7 @@ pub struct Snapshot {
     pub stream: String,
     pub version: u64,
     /// Which code made it, and in which form.
-    pub component_digest: Digest,
+    pub family: Digest,
     pub state_version: u32,
     pub state: Vec<u8>,
     /// The version of the snapshot on which `entries` build; 0 if they are all that there are.
@@ -280,7 +280,7 @@ impl<'a> Snapshots<'a> {
             columns.streams.push(&snapshot.stream);
             columns.bases.push(signed(snapshot.base)?);
             columns.versions.push(signed(snapshot.version)?);
-            columns.digests.push(&snapshot.component_digest.0);
+            columns.digests.push(&snapshot.family.0);
             columns.state_versions.push(schema_version(snapshot.state_version));
             columns.states.push(&snapshot.state);
         }
@@ -303,7 +303,7 @@ impl<'a> Entries<'a> {
             for (key, value) in &snapshot.entries {
                 columns.streams.push(&snapshot.stream);
                 columns.keys.push(key);
-                columns.digests.push(&snapshot.component_digest.0);
+                columns.digests.push(&snapshot.family.0);
                 columns.values.push(value.as_deref());
             }
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use super::event::hash_of;
 use super::{Answered, EventStore, StoreError, StreamHead};
 use crate::database::{DatabaseError, unsigned};
 use crate::digest::Digest;
@@ -18,12 +19,12 @@ pub struct Lookup {
     pub entries: Vec<EntryKey>,
 }
 
-/// An entry of a stream's state, as the newest snapshot of a component knows it.
+/// An entry of a stream's state, as the newest snapshot of a family knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryKey {
     pub stream: String,
     pub key: String,
-    pub component_digest: Digest,
+    pub family: Digest,
 }
 
 /// The answers. What is not known of keys and streams is left out.
@@ -31,14 +32,14 @@ pub struct EntryKey {
 pub struct Found {
     pub answered: Vec<Answered>,
     pub heads: BTreeMap<String, StreamHead>,
-    /// By stream, each that was asked for.
-    pub entries: BTreeMap<String, FoundEntries>,
+    /// By stream and family, each that was asked for.
+    pub entries: BTreeMap<(String, Digest), FoundEntries>,
 }
 
 /// What a snapshot says of the entries that were asked for.
 #[derive(Debug, Clone, Default)]
 pub struct FoundEntries {
-    /// The snapshot's version; 0 if that component has none of the stream.
+    /// The snapshot's version; 0 if that family has none of the stream.
     pub snapshot_version: u64,
     /// By key; none if there is no such entry.
     pub values: BTreeMap<String, Option<Vec<u8>>>,
@@ -49,6 +50,7 @@ struct Row {
     name: String,
     key: Option<String>,
     bytes: Option<Vec<u8>>,
+    family: Option<Vec<u8>>,
     answer: Option<Value>,
     partition: Option<i32>,
     version: Option<i64>,
@@ -61,17 +63,17 @@ impl EventStore {
         for entry in &lookup.entries {
             streams.push(entry.stream.clone());
             keys.push(entry.key.clone());
-            digests.push(entry.component_digest.0.to_vec());
+            digests.push(entry.family.0.to_vec());
         }
         let rows = sqlx::query_as!(
             Row,
-            r#"SELECT idempotency_key AS "name!", NULL::text AS key, body_digest AS bytes, answer AS "answer: Value",
-                      NULL::integer AS partition, NULL::bigint AS version
+            r#"SELECT idempotency_key AS "name!", NULL::text AS key, body_digest AS bytes, NULL::bytea AS family,
+                      answer AS "answer: Value", NULL::integer AS partition, NULL::bigint AS version
                FROM inbox WHERE idempotency_key = ANY($1)
                UNION ALL
-               SELECT stream, routing_key, NULL, NULL, partition, version FROM streams WHERE stream = ANY($2)
+               SELECT stream, routing_key, NULL, NULL, NULL, partition, version FROM streams WHERE stream = ANY($2)
                UNION ALL
-               SELECT wanted.stream, wanted.key, entries.value, NULL, NULL, COALESCE(snapshots.version, 0)
+               SELECT wanted.stream, wanted.key, entries.value, wanted.digest, NULL, NULL, COALESCE(snapshots.version, 0)
                FROM UNNEST($3::text[], $4::text[], $5::bytea[]) AS wanted(stream, key, digest)
                -- One place of each index, whatever the planner thinks of joins.
                LEFT JOIN LATERAL (
@@ -109,8 +111,9 @@ impl Found {
                 let (partition, version) = (partition.unsigned_abs(), unsigned(version)?);
                 self.heads.insert(name, StreamHead { partition, routing_key, version });
             }
-            Row { name, key: Some(key), bytes, version: Some(version), .. } => {
-                let of_stream = self.entries.entry(name).or_default();
+            Row { name, key: Some(key), bytes, family: Some(family), version: Some(version), .. } => {
+                let family = Digest(hash_of("family", &family)?);
+                let of_stream = self.entries.entry((name, family)).or_default();
                 of_stream.snapshot_version = unsigned(version)?;
                 of_stream.values.insert(key, bytes);
             }

@@ -4,6 +4,7 @@
 //! There is one append path, and it checks the lease and every version that it builds on. Payloads are bytes here.
 //! This module never decides anything and never calls a component.
 
+mod activation;
 mod append;
 mod chain;
 mod event;
@@ -65,7 +66,7 @@ impl StoreError {
         let why = || error.as_database_error().map(|error| error.message().to_owned()).unwrap_or_default();
         match code.as_deref() {
             Some("CF001") => Self::LeaseLost { partition, why: why() },
-            Some("CF002" | "23505") => Self::Conflict { partition, why: why() },
+            Some("CF002" | "CF003" | "23505") => Self::Conflict { partition, why: why() },
             _ => error.into(),
         }
     }

@@ -137,7 +137,7 @@ impl EventStore {
             snapshots.push(Snapshot {
                 stream: row.stream,
                 version: unsigned(row.version)?,
-                component_digest: Digest(hash_of("component digest", &row.component_digest)?),
+                family: Digest(hash_of("family", &row.component_digest)?),
                 state_version: row.state_version.unsigned_abs(),
                 state: row.state,
                 base: 0,
@@ -169,14 +169,42 @@ impl EventStore {
         let rows = events.fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(StoredEvent::try_from).collect::<Result<_, _>>()?)
     }
-    /// All events of a partition, stream by stream, the streams in the order of their bytes.
-    pub fn events_by_stream(&self, partition: u32) -> impl Stream<Item = Result<StoredEvent, StoreError>> {
+
+    /// A partition's events of streams whose names begin so, stream by stream, the streams in the order of their bytes.
+    pub fn events_by_stream(
+        &self,
+        partition: u32,
+        prefix: &str,
+    ) -> impl Stream<Item = Result<StoredEvent, StoreError>> {
         let rows = sqlx::query_as!(
             EventRow,
             r#"SELECT partition, position, stream, stream_version, type AS kind, schema_version, payload, event_id,
                       correlation_id, causation_id, actor, component_digest, recorded_at, hash
-               FROM events WHERE partition = $1 ORDER BY stream COLLATE "C", stream_version"#,
+               FROM events WHERE partition = $1 AND starts_with(stream, $2)
+               ORDER BY stream COLLATE "C", stream_version"#,
             i32::try_from(partition).unwrap_or(i32::MAX),
+            prefix,
+        );
+        rows.fetch(&self.pool).map(|row| Ok(StoredEvent::try_from(row?)?))
+    }
+
+    /// The same of those streams only that had a command behind one of the partition's.
+    pub fn events_of_streams_with_commands(
+        &self,
+        partition: u32,
+        prefix: &str,
+        after: u64,
+    ) -> impl Stream<Item = Result<StoredEvent, StoreError>> {
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"SELECT partition, position, stream, stream_version, type AS kind, schema_version, payload, event_id,
+                      correlation_id, causation_id, actor, component_digest, recorded_at, hash
+               FROM events WHERE partition = $1 AND stream IN (
+                   SELECT stream FROM commands WHERE partition = $1 AND sequence > $3 AND starts_with(stream, $2)
+               ) ORDER BY stream COLLATE "C", stream_version"#,
+            i32::try_from(partition).unwrap_or(i32::MAX),
+            prefix,
+            i64::try_from(after).unwrap_or(i64::MAX),
         );
         rows.fetch(&self.pool).map(|row| Ok(StoredEvent::try_from(row?)?))
     }

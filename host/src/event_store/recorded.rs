@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::event::hash_of;
 use super::{CameOfIt, EventStore, StoreError};
-use crate::database::{DatabaseError, timestamp, unsigned};
+use crate::database::{DatabaseError, partition_key, signed, timestamp, unsigned};
 use crate::digest::Digest;
 
 /// A command with what it was decided on and what came of it.
@@ -78,31 +78,46 @@ pub struct KeptComponent {
 }
 
 impl EventStore {
-    /// All commands of a partition, stream by stream, the streams in the order of their bytes.
+    /// A partition's commands behind one of them and up to another, to streams whose names begin so: stream by stream, the streams in the
+    /// order of their bytes.
     pub fn commands_by_stream(
         &self,
         partition: u32,
+        prefix: &str,
+        after: u64,
+        up_to: u64,
     ) -> impl Stream<Item = Result<DecidedBefore, StoreError>> {
         let rows = sqlx::query_as!(
             CommandRow,
             r#"SELECT partition, sequence, stream, routing_key, type AS kind, schema_version, payload, actor, accepted_at,
                       component_digest, expected_version, event_count, rejection_code, rejection_detail
-               FROM commands WHERE partition = $1 ORDER BY stream COLLATE "C", sequence"#,
+               FROM commands WHERE partition = $1 AND sequence > $2 AND sequence <= $4 AND starts_with(stream, $3)
+               ORDER BY stream COLLATE "C", sequence"#,
             i32::try_from(partition).unwrap_or(i32::MAX),
+            i64::try_from(after).unwrap_or(i64::MAX),
+            prefix,
+            i64::try_from(up_to).unwrap_or(i64::MAX),
         );
         rows.fetch(&self.pool).map(|row| Ok(DecidedBefore::try_from(row?)?))
     }
 
-    /// Keeps the code of a component, so that what it decides can be decided again.
-    pub async fn keep_component(&self, digest: Digest, name: &str, wasm: &[u8]) -> Result<(), StoreError> {
-        let kept = sqlx::query!(
-            "INSERT INTO components (digest, name, wasm) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            &digest.0[..],
-            name,
-            wasm,
-        );
-        kept.execute(&self.pool).await?;
-        Ok(())
+    /// The first command of a partition that was accepted at a time or later; what would come next if there is none.
+    pub async fn sequence_since(&self, partition: u32, since: Timestamp) -> Result<u64, StoreError> {
+        // Later ones were accepted later, so halving finds it without reading them.
+        let (mut from, mut to) = (1, self.end(partition).await?.sequence.saturating_add(1));
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let at = sqlx::query_scalar!(
+                "SELECT accepted_at FROM commands WHERE partition = $1 AND sequence = $2",
+                partition_key(partition)?,
+                signed(middle)?,
+            );
+            match at.fetch_optional(&self.pool).await?.map(timestamp).transpose()? {
+                Some(at) if at < since => from = middle.saturating_add(1),
+                _ => to = middle,
+            }
+        }
+        Ok(from)
     }
 
     /// The components that decided a command.

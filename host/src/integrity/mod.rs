@@ -1,12 +1,17 @@
-//! Whether the log is what it was: `verify` walks the chain of hashes, `replay` decides everything again.
+//! Whether the log is what it was: `verify` walks the chain of hashes, `replay` decides everything again. And what would
+//! have been: `shadow` lets another component decide what was decided.
 //!
-//! Both only read, hold little in memory however long the log is, and run beside a host. Neither trusts a figure that
+//! All only read, hold little in memory however long the log is, and run beside a host. Neither trusts a figure that
 //! it can compute.
 
+mod again;
 mod replay;
+mod shadow;
+mod story;
 mod verify;
 
 pub use replay::{Difference, Replay, ReplayReport};
+pub use shadow::{Divergence, Shadow, ShadowReport};
 pub use verify::{Broken, PartitionReport, verify};
 
 /// How far a check has come: events or commands.

@@ -7,16 +7,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::StreamExt;
 
 use super::OnProgress;
+use super::again::{decide_again, is_same, shown};
+use super::story::{BATCH, Passage, Story, next_story, passages};
 use crate::database::DatabaseError;
 use crate::digest::Digest;
-use crate::event_store::{CameOfIt, DecidedBefore, EventStore, StoreError, StoredEvent};
-use crate::runtime::{Command, Decider, Fault, Message, Outcome, Turn, WholeState};
+use crate::event_store::{DecidedBefore, EventStore, StoreError};
+use crate::runtime::{Decider, Outcome};
 
-/// Commands that are decided in one go, and that one turn has at the most.
-const BATCH: usize = 1_000;
 /// Differences that are shown; all are counted.
 const SHOWN: usize = 20;
 
@@ -59,23 +59,6 @@ pub struct Difference {
     pub replayed: String,
 }
 
-/// One stream's commands and events, in order.
-#[derive(Default)]
-struct Story {
-    commands: Vec<DecidedBefore>,
-    events: Vec<StoredEvent>,
-}
-
-/// Commands of one stream that one component decided in a row, and what the log says of each.
-struct Passage {
-    digest: Digest,
-    /// The events before it: all of them, or those since the passage before it, if it continues that.
-    before: Vec<Message>,
-    continues: bool,
-    commands: Vec<DecidedBefore>,
-    recorded: Vec<Outcome>,
-}
-
 impl Replay {
     /// Decides all commands of a partition again.
     pub async fn partition(
@@ -86,8 +69,9 @@ impl Replay {
     ) -> Result<(), StoreError> {
         let end = self.store.end(partition).await?;
         let (commands_before, events_before) = (report.found_commands, report.explained);
-        let mut commands = std::pin::pin!(self.store.commands_by_stream(partition).peekable());
-        let mut events = std::pin::pin!(self.store.events_by_stream(partition).peekable());
+        let mut commands =
+            std::pin::pin!(self.store.commands_by_stream(partition, "", 0, end.sequence).peekable());
+        let mut events = std::pin::pin!(self.store.events_by_stream(partition, "").peekable());
         let mut waiting = Vec::new();
         let mut count = 0;
         while let Some(story) = next_story(commands.as_mut(), events.as_mut()).await? {
@@ -149,201 +133,36 @@ impl ReplayReport {
     }
 }
 
-type Peekable<S> = futures::stream::Peekable<S>;
-
-/// The next stream's commands, with its events; none when there are no commands any more.
-async fn next_story(
-    mut commands: std::pin::Pin<&mut Peekable<impl Stream<Item = Result<DecidedBefore, StoreError>>>>,
-    mut events: std::pin::Pin<&mut Peekable<impl Stream<Item = Result<StoredEvent, StoreError>>>>,
-) -> Result<Option<Story>, StoreError> {
-    let mut story = Story::default();
-    let Some(first) = commands.try_next().await? else { return Ok(None) };
-    let stream = first.stream.clone();
-    story.commands.push(first);
-    let of_stream = |command: &Result<DecidedBefore, _>| {
-        command.as_ref().map_or(true, |command| command.stream == stream)
-    };
-    while let Some(command) = commands.as_mut().next_if(of_stream).await {
-        story.commands.push(command?);
-    }
-    // Streams whose events are older than the recorded commands are passed over.
-    let up_to = |event: &Result<StoredEvent, _>| event.as_ref().map_or(true, |event| event.stream <= stream);
-    while let Some(event) = events.as_mut().next_if(up_to).await {
-        let event = event?;
-        if event.stream == stream {
-            story.events.push(event);
-        }
-    }
-    Ok(Some(story))
-}
-
-/// Cuts a story where another component takes over, and where a turn becomes too long.
-fn passages(story: Story) -> Vec<Passage> {
-    let mut passages: Vec<Passage> = Vec::new();
-    let messages: Vec<Message> = story.events.into_iter().map(message).collect();
-    let mut folded = 0;
-    for command in story.commands {
-        let place = usize::try_from(command.expected_version).unwrap_or(usize::MAX).min(messages.len());
-        let recorded = recorded(&command, messages.get(place..).unwrap_or_default());
-        match passages.last_mut() {
-            Some(last) if last.digest == command.component_digest && last.commands.len() < BATCH => {
-                last.commands.push(command);
-                last.recorded.push(recorded);
-            }
-            last => {
-                let continues = last.is_some_and(|last| last.digest == command.component_digest);
-                let before = if continues { folded } else { 0 };
-                passages.push(Passage {
-                    digest: command.component_digest,
-                    before: messages.get(before..place).unwrap_or_default().to_vec(),
-                    continues,
-                    commands: vec![command],
-                    recorded: vec![recorded],
-                });
-                folded = place;
-            }
-        }
-    }
-    passages
-}
-
-fn message(event: StoredEvent) -> Message {
-    Message { type_: event.kind, schema_version: event.schema_version, payload: event.payload }
-}
-
-fn recorded(command: &DecidedBefore, events: &[Message]) -> Outcome {
-    match &command.came_of_it {
-        CameOfIt::Events(count) => {
-            let count = usize::try_from(*count).unwrap_or(usize::MAX);
-            Outcome::Accepted(events.get(..count.min(events.len())).unwrap_or_default().to_vec())
-        }
-        CameOfIt::Rejection { code, detail } => {
-            Outcome::Rejected(crate::runtime::Rejection { code: code.clone(), detail: detail.clone() })
-        }
-    }
-}
-
+/// What one component's passages come to this time.
 fn compare(decider: &Decider, passages: &[Passage]) -> ReplayReport {
     let mut report = ReplayReport::default();
-    let mut past = WholeState::initial(decider);
-    let mut rest = passages;
-    while !rest.is_empty() {
-        let chunk;
-        (chunk, rest) = rest.split_at(count_of_one_go(rest));
-        let replayed = turns(decider, chunk, &mut past).and_then(|turns| decider.decide(&turns));
-        match replayed {
-            Ok(replayed) => {
-                for (passage, decided) in chunk.iter().zip(replayed) {
-                    report.hold_against(passage, decided.outcomes.iter().map(Ok));
-                }
-            }
-            Err(fault) => {
-                // What fails fails with all that came with it: each is shown with the reason.
-                let why = crate::telemetry::chain(&fault);
-                for passage in chunk {
-                    report.hold_against(passage, passage.commands.iter().map(|_| Err(why.as_str())));
-                }
-            }
+    for (passage, again) in passages.iter().zip(decide_again(decider, passages)) {
+        for ((command, recorded), again) in passage.commands.iter().zip(&passage.recorded).zip(again) {
+            report.hold_against(command, recorded, again);
         }
     }
     report
 }
 
-/// How many passages go together: at least one, and no more commands than a batch if there are several.
-fn count_of_one_go(passages: &[Passage]) -> usize {
-    let mut commands = 0;
-    let fits = |passage: &&Passage| {
-        commands += passage.commands.len();
-        commands <= BATCH
-    };
-    passages.iter().take_while(fits).count().max(1)
-}
-
-/// The turns of passages; `past` is the state before the passage before.
-fn turns(decider: &Decider, passages: &[Passage], past: &mut WholeState) -> Result<Vec<Turn>, Fault> {
-    let mut turns = Vec::with_capacity(passages.len());
-    for passage in passages {
-        if !passage.continues {
-            *past = WholeState::initial(decider);
-        }
-        if !passage.before.is_empty() {
-            past.evolve(decider, &passage.before)?;
-        }
-        let commands = passage.commands.iter().map(|command| wire(decider, command)).collect();
-        turns.push(past.turn(decider, commands)?);
-    }
-    Ok(turns)
-}
-
-fn wire(decider: &Decider, command: &DecidedBefore) -> Command {
-    let prefix = decider.aggregate().len().saturating_add(1);
-    Command {
-        id: command.stream.get(prefix..).unwrap_or_default().to_owned(),
-        routing_key: command.routing_key.clone(),
-        actor: command.actor.clone(),
-        accepted_at_ms: command.accepted_at.as_ms(),
-        message: Message {
-            type_: command.kind.clone(),
-            schema_version: command.schema_version,
-            payload: command.payload.clone(),
-        },
-    }
-}
-
 impl ReplayReport {
-    fn hold_against<'a>(
-        &mut self,
-        passage: &Passage,
-        replayed: impl Iterator<Item = Result<&'a Outcome, &'a str>>,
-    ) {
-        for ((command, recorded), replayed) in passage.commands.iter().zip(&passage.recorded).zip(replayed) {
-            self.commands += 1;
-            if let Outcome::Accepted(events) = recorded {
-                self.events += events.len() as u64;
-            }
-            if replayed.is_ok_and(|replayed| is_same(recorded, replayed)) {
-                continue;
-            }
-            self.different += 1;
-            if self.differences.len() < SHOWN {
-                self.differences.push(Difference {
-                    partition: command.partition,
-                    sequence: command.sequence,
-                    stream: command.stream.clone(),
-                    kind: command.kind.clone(),
-                    recorded: shown(recorded),
-                    replayed: replayed.map_or_else(str::to_owned, shown),
-                });
-            }
+    fn hold_against(&mut self, command: &DecidedBefore, recorded: &Outcome, again: Result<Outcome, String>) {
+        self.commands += 1;
+        if let Outcome::Accepted(events) = recorded {
+            self.events += events.len() as u64;
         }
-    }
-}
-
-fn is_same(one: &Outcome, other: &Outcome) -> bool {
-    let same_message = |(one, other): (&Message, &Message)| {
-        one.type_ == other.type_ && one.schema_version == other.schema_version && one.payload == other.payload
-    };
-    match (one, other) {
-        (Outcome::Accepted(one), Outcome::Accepted(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(same_message)
+        if again.as_ref().is_ok_and(|again| is_same(recorded, again)) {
+            return;
         }
-        (Outcome::Rejected(one), Outcome::Rejected(other)) => {
-            one.code == other.code && one.detail == other.detail
+        self.different += 1;
+        if self.differences.len() < SHOWN {
+            self.differences.push(Difference {
+                partition: command.partition,
+                sequence: command.sequence,
+                stream: command.stream.clone(),
+                kind: command.kind.clone(),
+                recorded: shown(recorded),
+                replayed: again.map_or_else(|why| why, |again| shown(&again)),
+            });
         }
-        _ => false,
-    }
-}
-
-fn shown(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Accepted(events) if events.is_empty() => "nothing, for it held already".to_owned(),
-        Outcome::Accepted(events) => {
-            let event = |event: &Message| {
-                let payload = String::from_utf8_lossy(&event.payload);
-                format!("{} v{} {payload}", event.type_, event.schema_version)
-            };
-            events.iter().map(event).collect::<Vec<_>>().join("; ")
-        }
-        Outcome::Rejected(rejection) => format!("rejected: {}: {}", rejection.code, rejection.detail),
     }
 }

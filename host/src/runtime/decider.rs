@@ -182,9 +182,10 @@ impl Decider {
 }
 
 /// A stream's state with all its entries, for those who fold it from its beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WholeState {
     state: Vec<u8>,
-    entries: BTreeMap<String, Option<Vec<u8>>>,
+    entries: BTreeMap<String, Vec<u8>>,
 }
 
 impl WholeState {
@@ -200,7 +201,13 @@ impl WholeState {
         for events in events.chunks(PAGE) {
             let folded = decider.evolve(&self.state, &self.named(decider, events)?, events)?;
             self.state = folded.state;
-            self.entries.extend(folded.entries.into_iter().map(|entry| (entry.key, entry.value)));
+            for entry in folded.entries {
+                // What was removed is as what never was.
+                match entry.value {
+                    Some(value) => self.entries.insert(entry.key, value),
+                    None => self.entries.remove(&entry.key),
+                };
+            }
         }
         Ok(())
     }
@@ -213,7 +220,7 @@ impl WholeState {
 
     fn named(&self, decider: &Decider, messages: &[Message]) -> Result<Vec<Entry>, Fault> {
         let keys: BTreeSet<String> = decider.keys(messages)?.into_iter().flatten().collect();
-        let entry = |key: String| Entry { value: self.entries.get(&key).cloned().flatten(), key };
+        let entry = |key: String| Entry { value: self.entries.get(&key).cloned(), key };
         Ok(keys.into_iter().map(entry).collect())
     }
 }

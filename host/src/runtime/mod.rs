@@ -10,18 +10,24 @@ mod component;
 mod decider;
 pub mod edge;
 mod engine;
+mod inspection;
+mod kind;
 mod limits;
 mod projector;
 mod translator;
+mod watchers;
 
 pub use admission::Refused;
 pub use auditor::{AuditedEvent, Auditor, AuditorDescriptor, Invariant, Violation};
 pub use component::{ComponentId, Fault, RuntimeError};
 pub use decider::{Command, Decided, Decider, Entry, Folded, Message, Outcome, Rejection, Turn, WholeState};
 pub use engine::HandlerEngine;
+pub use inspection::{Inspection, inspect};
+pub use kind::{Kind, UnknownKind};
 pub use limits::Limits;
 pub use projector::{
     Change, ColumnRule, ColumnType, Event, ProjectionColumn, ProjectionDescriptor, Projector, Row, RowKey,
     Table, Value,
 };
 pub use translator::{Log, Refusal, Transaction, Translated, TranslatedCommand, Translator};
+pub use watchers::Watchers;

@@ -1,5 +1,6 @@
 //! What is measured: a server for databases, built components, and a host's write path in this process.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -55,9 +56,9 @@ impl Place {
         })
     }
 
-    pub fn deciders(&self) -> Result<Deciders> {
+    pub fn deciders(&self) -> Result<BTreeMap<String, Arc<Decider>>> {
         let engine = Arc::new(HandlerEngine::new(Limits::default())?);
-        let mut deciders = Deciders::new();
+        let mut deciders = BTreeMap::new();
         for name in DECIDERS {
             let wasm = std::fs::read(self.components.join(format!("{name}.wasm")))?;
             let decider = Decider::load(&engine, name, &wasm)?;
@@ -100,8 +101,8 @@ impl Place {
         };
         let settings = IntakeSettings { queue_length: QUEUE_LENGTH, writer };
         let mut parts = Parts::default();
-        let intake =
-            CommandIntake::start(&log.store, self.deciders()?, &Clock::system(), &settings, &mut parts);
+        let deciders = Deciders::always(self.deciders()?.into_values());
+        let intake = CommandIntake::start(&log.store, deciders, &Clock::system(), &settings, &mut parts);
         Ok(Writing { intake, _parts: parts })
     }
 }

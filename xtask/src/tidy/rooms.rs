@@ -57,7 +57,7 @@ pub const COMPONENT: Room = room(
 
 /// Modules of the host that everybody may use. Among each other they may, too; they use nobody else.
 pub const NEUTRAL: &[&str] =
-    &["clock", "config", "database", "digest", "faults", "manifest", "parts", "telemetry"];
+    &["clock", "config", "database", "digest", "faults", "manifest", "parts", "signature", "telemetry"];
 
 /// Modules of the host that put the others together; they may use all.
 pub const ASSEMBLY: &[&str] = &["cli", "lib", "main"];
@@ -71,7 +71,7 @@ pub const MODULES: &[Room] = &[
     ),
     room(
         "api",
-        &["audit", "command", "query", "runtime"],
+        &["audit", "command", "query", "registry", "runtime"],
         "an endpoint extracts, makes one call and converts",
     ),
     room("command", &["event_store", "runtime"], "the one writer decides in the sandbox and appends"),
@@ -92,6 +92,11 @@ pub const MODULES: &[Room] = &[
         "integrity",
         &["event_store", "runtime"],
         "it holds the log against itself and against the components that decided; projections prove nothing",
+    ),
+    room(
+        "registry",
+        &["command", "event_store", "integrity", "runtime"],
+        "it hands over what is in force and tries what shall be; what a component decides is not its business",
     ),
     room("inbox_keeper", &["event_store"], "it knows when periods end, and nothing of what lies in them"),
     room("saga", &["bus", "command", "runtime"], "the one back edge: a step may command"),

@@ -1,0 +1,244 @@
+//! Has a component decide what was decided, and names what it would have decided otherwise: the shadow run before it goes
+//! live, and the check of one that is tried on some accounts.
+//!
+//! What counts is what the component in force decides. What it decided itself is in the log; what an older one decided it
+//! decides again, so that a change that was accepted once is not reported for ever. Nothing is written.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt};
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use super::OnProgress;
+use super::again::{decide_again, is_same, shown};
+use super::story::{BATCH, Passage, Story, message, next_story, passages};
+use crate::database::DatabaseError;
+use crate::digest::Digest;
+use crate::event_store::{DecidedBefore, EventStore, StoreError, StoredEvent};
+use crate::runtime::{Decider, Fault, Message, Outcome, WholeState};
+
+/// Divergences that are shown; all are counted.
+const SHOWN: usize = 10;
+
+/// A decider beside the one in force.
+pub struct Shadow {
+    pub store: EventStore,
+    pub in_force: Arc<Decider>,
+    pub candidate: Arc<Decider>,
+    /// Only commands that this component decided; else all.
+    pub decided_by: Option<Digest>,
+    /// Whether to compare the states that both make of the events.
+    pub with_states: bool,
+    /// Batches that are decided side by side.
+    pub threads: usize,
+}
+
+/// What a shadow run found.
+#[derive(Debug, Default, Clone, Serialize)]
+pub struct ShadowReport {
+    /// Commands that were decided again.
+    pub commands: u64,
+    pub different: u64,
+    /// Of these, the ones on which the candidate failed.
+    pub faults: u64,
+    /// The first of them.
+    pub divergences: Vec<Divergence>,
+    /// Streams whose states were compared.
+    pub states: u64,
+    /// The first stream of which the candidate makes another state.
+    pub other_state: Option<String>,
+}
+
+/// A command that the candidate decides otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Divergence {
+    pub partition: u32,
+    pub sequence: u64,
+    pub stream: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its payload.
+    pub command: String,
+    pub in_force: String,
+    pub candidate: String,
+}
+
+/// Work for one thread.
+#[derive(Default)]
+struct Portion {
+    passages: Vec<Passage>,
+    /// The events of each stream, if states are compared.
+    streams: Vec<(String, Vec<Message>)>,
+    commands: usize,
+}
+
+impl Shadow {
+    /// Decides a partition's commands again, behind one of them and up to another.
+    pub async fn partition(
+        &self,
+        partition: u32,
+        after: u64,
+        up_to: u64,
+        report: &mut ShadowReport,
+        on_progress: OnProgress<'_>,
+    ) -> Result<(), StoreError> {
+        let prefix = format!("{}-", self.in_force.aggregate());
+        let commands = self.store.commands_by_stream(partition, &prefix, after, up_to);
+        if after == 0 {
+            let events = self.store.events_by_stream(partition, &prefix);
+            return self.compare_all(commands, events, report, on_progress).await;
+        }
+        let events = self.store.events_of_streams_with_commands(partition, &prefix, after);
+        self.compare_all(commands, events, report, on_progress).await
+    }
+
+    /// Reads on while what was read is decided.
+    async fn compare_all(
+        &self,
+        commands: impl Stream<Item = Result<DecidedBefore, StoreError>>,
+        events: impl Stream<Item = Result<StoredEvent, StoreError>>,
+        report: &mut ShadowReport,
+        on_progress: OnProgress<'_>,
+    ) -> Result<(), StoreError> {
+        let mut commands = std::pin::pin!(commands.peekable());
+        let mut events = std::pin::pin!(events.peekable());
+        let mut running = JoinSet::new();
+        let mut portion = Portion::default();
+        loop {
+            let story = next_story(commands.as_mut(), events.as_mut()).await?;
+            let is_end = story.is_none();
+            if let Some(story) = story {
+                portion.add(story, self);
+            }
+            if portion.commands >= BATCH || is_end {
+                let (in_force, candidate) = (Arc::clone(&self.in_force), Arc::clone(&self.candidate));
+                let portion = std::mem::take(&mut portion);
+                running.spawn_blocking(move || portion.compare(&in_force, &candidate));
+            }
+            while running.len() >= self.threads.max(1) || (is_end && !running.is_empty()) {
+                let Some(compared) = running.join_next().await else { break };
+                let compared = compared.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
+                on_progress(compared.commands);
+                report.add(compared);
+            }
+            if is_end {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Portion {
+    fn add(&mut self, story: Story, shadow: &Shadow) {
+        if let Some(first) = story.commands.first().filter(|_| shadow.with_states) {
+            let events = story.events.iter().cloned().map(message).collect();
+            self.streams.push((first.stream.clone(), events));
+        }
+        let only = shadow.decided_by;
+        let passages = passages(story).into_iter();
+        // One that continues another was decided by the same component, so none loses what was before it.
+        for passage in passages.filter(|passage| only.is_none_or(|only| only == passage.digest)) {
+            self.commands += passage.commands.len();
+            self.passages.push(passage);
+        }
+    }
+
+    fn compare(mut self, in_force: &Decider, candidate: &Decider) -> ShadowReport {
+        let mut report = ShadowReport::default();
+        for (stream, events) in &self.streams {
+            report.states += 1;
+            if report.other_state.is_none() && !are_states_same(in_force, candidate, events) {
+                report.other_state = Some(stream.clone());
+            }
+        }
+        let its_own = |passage: &mut Passage| passage.digest == in_force.id().digest;
+        let recorded: Vec<Passage> = self.passages.extract_if(.., its_own).collect();
+        for (passage, again) in recorded.iter().zip(decide_again(candidate, &recorded)) {
+            let expected = passage.recorded.iter().cloned().map(Ok);
+            report.hold_against(passage, expected, again);
+        }
+        let others = decide_again(in_force, &self.passages);
+        for ((passage, expected), again) in
+            self.passages.iter().zip(others).zip(decide_again(candidate, &self.passages))
+        {
+            report.hold_against(passage, expected.into_iter(), again);
+        }
+        report
+    }
+}
+
+fn are_states_same(in_force: &Decider, candidate: &Decider, events: &[Message]) -> bool {
+    let folded = |decider: &Decider| -> Result<WholeState, Fault> {
+        let mut state = WholeState::initial(decider);
+        state.evolve(decider, events)?;
+        Ok(state)
+    };
+    matches!((folded(in_force), folded(candidate)), (Ok(one), Ok(other)) if one == other)
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { partition, sequence, stream, kind, command, in_force, candidate } = self;
+        write!(
+            f,
+            "{kind} on {stream} (command {sequence} of partition {partition}), {command}: in force: {in_force}; \
+             the component: {candidate}"
+        )
+    }
+}
+
+impl ShadowReport {
+    /// Whether the candidate decides as the one in force does.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.different == 0
+    }
+
+    /// Whether states were compared, and all were the same.
+    #[must_use]
+    pub fn has_same_states(&self) -> bool {
+        self.states > 0 && self.other_state.is_none()
+    }
+
+    fn hold_against(
+        &mut self,
+        passage: &Passage,
+        expected: impl Iterator<Item = Result<Outcome, String>>,
+        again: Vec<Result<Outcome, String>>,
+    ) {
+        for ((command, expected), again) in passage.commands.iter().zip(expected).zip(again) {
+            self.commands += 1;
+            if matches!((&expected, &again), (Ok(expected), Ok(again)) if is_same(expected, again)) {
+                continue;
+            }
+            self.different += 1;
+            self.faults += u64::from(again.is_err());
+            if self.divergences.len() < SHOWN {
+                let said = |outcome: Result<Outcome, String>| {
+                    outcome.map_or_else(|why| why, |outcome| shown(&outcome))
+                };
+                self.divergences.push(Divergence {
+                    partition: command.partition,
+                    sequence: command.sequence,
+                    stream: command.stream.clone(),
+                    kind: command.kind.clone(),
+                    command: String::from_utf8_lossy(&command.payload).into_owned(),
+                    in_force: said(expected),
+                    candidate: said(again),
+                });
+            }
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.commands += other.commands;
+        self.different += other.different;
+        self.faults += other.faults;
+        let room = SHOWN.saturating_sub(self.divergences.len());
+        self.divergences.extend(other.divergences.into_iter().take(room));
+        self.states += other.states;
+        self.other_state = self.other_state.take().or(other.other_state);
+    }
+}

@@ -1,0 +1,209 @@
+//! Makes a running host do what was recorded: looks for new activations, loads what they name, and hands it to those who
+//! use it. When each begins to use it is their affair, and theirs to record.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Activation, Handler, InForce, Registry, RegistryError, Shelf, fold};
+use crate::command::{self, Canary, Deciders, LiveDeciders, Running};
+use crate::digest::Digest;
+use crate::runtime::{Kind, Projector, Translator, Watchers};
+use crate::telemetry::chain;
+
+/// How long an activation may go unnoticed by a host.
+const LOOK_MS: u64 = 200;
+
+/// A component in force, and the activation that put it there.
+pub type InForceNow<T> = watch::Receiver<(u64, T)>;
+
+/// What is in force, for those who use it.
+pub struct Live {
+    pub deciders: LiveDeciders,
+    pub translator: InForceNow<Arc<Translator>>,
+    pub projectors: BTreeMap<String, InForceNow<Arc<Projector>>>,
+    pub watchers: watch::Receiver<Arc<Watchers>>,
+    /// By component.
+    pub http: BTreeMap<String, InForceNow<Digest>>,
+}
+
+/// Follows the registry.
+pub struct Follower {
+    registry: Registry,
+    shelf: Shelf,
+    /// What the manifest names; what else is activated is another host's.
+    handlers: BTreeSet<Handler>,
+    known: Vec<Activation>,
+    /// By component and family.
+    running: BTreeMap<(Digest, Digest), Arc<Running>>,
+    deciders: watch::Sender<Arc<Deciders>>,
+    translators: BTreeMap<String, watch::Sender<(u64, Arc<Translator>)>>,
+    projectors: BTreeMap<String, watch::Sender<(u64, Arc<Projector>)>>,
+    watchers: watch::Sender<Arc<Watchers>>,
+    http: BTreeMap<String, watch::Sender<(u64, Digest)>>,
+}
+
+impl Follower {
+    /// Loads all that is in force for these handlers.
+    pub async fn begin(
+        registry: Registry,
+        shelf: Shelf,
+        handlers: BTreeSet<Handler>,
+    ) -> Result<Self, RegistryError> {
+        let mut follower = Self {
+            known: registry.activations(0).await?,
+            registry,
+            shelf,
+            handlers,
+            running: BTreeMap::new(),
+            deciders: watch::Sender::default(),
+            translators: BTreeMap::new(),
+            projectors: BTreeMap::new(),
+            watchers: watch::Sender::default(),
+            http: BTreeMap::new(),
+        };
+        follower.publish().await?;
+        Ok(follower)
+    }
+
+    /// What is in force, now and later. None: there is no translator.
+    #[must_use]
+    pub fn live(&self) -> Option<Live> {
+        Some(Live {
+            deciders: self.deciders.subscribe(),
+            translator: self.translators.values().next()?.subscribe(),
+            projectors: receivers(&self.projectors),
+            watchers: self.watchers.subscribe(),
+            http: receivers(&self.http),
+        })
+    }
+
+    /// Follows until it is told to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        // What cannot be followed is said once, not at every look.
+        let mut said = String::new();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(LOOK_MS)) => {}
+                () = stop.cancelled() => return,
+            }
+            match self.look().await {
+                Ok(()) => said.clear(),
+                Err(error) => {
+                    let error = chain(&error);
+                    if error != said {
+                        tracing::error!(
+                            error,
+                            "an activation cannot be followed; going on with what is in force here"
+                        );
+                        said = error;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), RegistryError> {
+        let newest = self.known.last().map_or(0, |activation| activation.activation);
+        let new = self.registry.activations(newest).await?;
+        if new.is_empty() {
+            return Ok(());
+        }
+        let before = self.known.len();
+        self.known.extend(new);
+        if let Err(error) = self.publish().await {
+            self.known.truncate(before);
+            return Err(error);
+        }
+        for activation in &self.known[before..] {
+            let (handler, digest, cause) =
+                (&activation.handler, &activation.digest, activation.cause.as_str());
+            tracing::info!(activation.activation, %handler, %digest, cause, "activated");
+        }
+        Ok(())
+    }
+
+    /// Loads what is not loaded, then tells everybody; so nobody is told if something cannot be loaded.
+    async fn publish(&mut self) -> Result<(), RegistryError> {
+        let mut deciders = BTreeMap::new();
+        let (mut translators, mut projectors, mut http) = (Vec::new(), Vec::new(), Vec::new());
+        let mut watchers = Watchers::default();
+        for (handler, in_force) in fold(&self.known) {
+            if !self.handlers.contains(&handler) {
+                continue;
+            }
+            let (digest, since, name) = (in_force.digest, in_force.since, handler.name);
+            match handler.kind {
+                Kind::Decider => {
+                    deciders.insert(name, self.in_force(&in_force).await?);
+                }
+                Kind::Translator => translators.push((name, since, self.shelf.translator(digest).await?)),
+                Kind::Projector => {
+                    let projector = self.shelf.projector(digest).await?;
+                    watchers.projectors.push(Arc::clone(&projector));
+                    projectors.push((name, since, projector));
+                }
+                Kind::Auditor => watchers.auditors.push(self.shelf.auditor(digest).await?),
+                Kind::Http => http.push((name, since, digest)),
+            }
+        }
+        tell(&mut self.translators, translators);
+        tell(&mut self.projectors, projectors);
+        self.watchers.send_replace(Arc::new(watchers));
+        tell(&mut self.http, http);
+        let of_deciders = self.known.iter().filter(|activation| activation.handler.kind == Kind::Decider);
+        let through = of_deciders.map(|activation| activation.activation).max().unwrap_or(0);
+        if self.deciders.borrow().through < through {
+            self.deciders.send_replace(Arc::new(Deciders::new(through, deciders)));
+        }
+        Ok(())
+    }
+
+    async fn in_force(&mut self, in_force: &InForce) -> Result<command::InForce, RegistryError> {
+        let stable = self.running(in_force.digest, in_force.family).await?;
+        let canary = match &in_force.canary {
+            None => None,
+            Some(tried) => {
+                let running = self.running(tried.digest, tried.family).await?;
+                Some(Canary { since: tried.since, trial: tried.trial, running })
+            }
+        };
+        Ok(command::InForce { stable, canary })
+    }
+
+    /// The same one for the same component and family, so that its faults are counted together.
+    async fn running(
+        &mut self,
+        digest: Digest,
+        family: Option<Digest>,
+    ) -> Result<Arc<Running>, RegistryError> {
+        let family = family.unwrap_or(digest);
+        let decider = self.shelf.decider(digest).await?;
+        let running = self.running.entry((digest, family));
+        Ok(Arc::clone(running.or_insert_with(|| Arc::new(Running::new(decider, family)))))
+    }
+}
+
+fn receivers<T: Clone>(
+    senders: &BTreeMap<String, watch::Sender<(u64, T)>>,
+) -> BTreeMap<String, InForceNow<T>> {
+    senders.iter().map(|(name, sender)| (name.clone(), sender.subscribe())).collect()
+}
+
+/// Tells those whose component is another one now.
+fn tell<T>(senders: &mut BTreeMap<String, watch::Sender<(u64, T)>>, in_force: Vec<(String, u64, T)>) {
+    for (name, since, component) in in_force {
+        match senders.get(&name) {
+            None => {
+                senders.insert(name, watch::Sender::new((since, component)));
+            }
+            Some(sender) if sender.borrow().0 != since => {
+                sender.send_replace((since, component));
+            }
+            Some(_) => {}
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! What people and programs may do with components: the command line and the admin API both call these, and nothing else.
+//!
+//! Nothing is put in force unseen: what would decide runs first over what was decided. Only a rollback does not, since what
+//! it goes back to was in force before, and it must take a moment.
+
+use std::sync::Arc;
+
+use clearfold_kernel::Timestamp;
+use serde::Serialize;
+
+use super::{
+    Cause, ComponentRecord, Deployment, Handler, InForce, NewActivation, Registry, RegistryError, fold,
+};
+use crate::command::Trial;
+use crate::digest::Digest;
+use crate::event_store::EventStore;
+use crate::integrity::{OnProgress, Shadow, ShadowReport};
+use crate::runtime::{Decider, HandlerEngine, Kind, inspect};
+use crate::signature::Signers;
+
+/// The registry, with what its operations need.
+pub struct Operations {
+    pub registry: Registry,
+    pub store: EventStore,
+    pub engine: Arc<HandlerEngine>,
+    pub signers: Signers,
+}
+
+/// A component that is to be deployed.
+#[derive(Debug, Clone)]
+pub struct Deploying {
+    /// Its file's name.
+    pub name: String,
+    /// The handler's name, for kinds that do not say it themselves.
+    pub handler: Option<String>,
+    pub source_revision: Option<String>,
+    pub by: String,
+    pub signature: Option<Vec<u8>>,
+}
+
+/// A component that is in the registry now.
+#[derive(Debug, Clone)]
+pub struct Deployed {
+    pub digest: Digest,
+    pub handler: Handler,
+    /// What is in force for its handler, and what it imports that this does not.
+    pub in_force: Option<Digest>,
+    pub newly_imports: Vec<String>,
+}
+
+/// How much of the past a shadow run goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    All,
+    /// The newest commands, so many over all partitions.
+    Last(u64),
+    /// The commands since then.
+    Since(Timestamp),
+}
+
+/// How something is put in force.
+#[derive(Debug, Clone)]
+pub struct Activating {
+    pub by: String,
+    pub window: Window,
+    /// Why it is right that it decides otherwise.
+    pub expect_divergence: Option<String>,
+}
+
+/// What was found before a component is put in force.
+#[derive(Debug, Clone, Serialize)]
+pub struct Verified {
+    #[serde(skip)]
+    pub record: ComponentRecord,
+    #[serde(skip)]
+    pub now: InForce,
+    /// None of a kind that decides nothing.
+    pub shadow: Option<ShadowReport>,
+}
+
+impl Operations {
+    /// Takes a component in. What it is, it says itself.
+    pub async fn deploy(&self, wasm: &[u8], deploying: &Deploying) -> Result<Deployed, RegistryError> {
+        let signed = self.signers.check(&deploying.name, wasm, deploying.signature.as_deref())?;
+        let (engine, name, bytes) = (Arc::clone(&self.engine), deploying.name.clone(), wasm.to_vec());
+        let found = busy(move || inspect(&engine, &name, &bytes)).await??;
+        let is_named_outside = matches!(found.kind, Kind::Translator | Kind::Http);
+        let name = if is_named_outside {
+            deploying.handler.clone().unwrap_or_else(|| deploying.name.clone())
+        } else {
+            found.handler
+        };
+        let handler = Handler { kind: found.kind, name };
+        let deployment = Deployment {
+            name: deploying.name.clone(),
+            handler: handler.clone(),
+            wit_version: Some(found.wit_version),
+            imports: found.imports.clone(),
+            source_revision: deploying.source_revision.clone(),
+            deployed_by: deploying.by.clone(),
+            signed,
+        };
+        let digest = self.registry.keep(wasm, &deployment).await?;
+        let in_force = self.now(&handler).await.ok().map(|now| now.digest);
+        let imported = match in_force {
+            Some(in_force) => self.registry.find(&in_force.to_string()).await?.imports,
+            None => Vec::new(),
+        };
+        let newly_imports = found.imports.into_iter().filter(|import| !imported.contains(import)).collect();
+        Ok(Deployed { digest, handler, in_force, newly_imports })
+    }
+
+    /// Finds out whether a component could be put in force, and what it would decide otherwise.
+    pub async fn verify(
+        &self,
+        digest: &str,
+        window: Window,
+        on_progress: OnProgress<'_>,
+    ) -> Result<Verified, RegistryError> {
+        let record = self.registry.find(digest).await?;
+        let handler = record.handler.clone().ok_or_else(|| RegistryError::Unknown(digest.to_owned()))?;
+        let now = self.now(&handler).await?;
+        let shadow = match handler.kind {
+            Kind::Decider => Some(self.shadow(now.digest, record.digest, window, on_progress).await?),
+            // What does not decide is admitted by its world: a projector is built beside before it is read.
+            Kind::Translator | Kind::Projector | Kind::Auditor | Kind::Http => None,
+        };
+        Ok(Verified { record, now, shadow })
+    }
+
+    /// Puts a component in force for all accounts.
+    pub async fn activate(
+        &self,
+        digest: &str,
+        activating: &Activating,
+        on_progress: OnProgress<'_>,
+    ) -> Result<(u64, Verified), RegistryError> {
+        self.put(digest, Cause::Activate, None, activating, on_progress).await
+    }
+
+    /// Tries a decider on some accounts.
+    pub async fn canary(
+        &self,
+        digest: &str,
+        trial: Trial,
+        activating: &Activating,
+        on_progress: OnProgress<'_>,
+    ) -> Result<(u64, Verified), RegistryError> {
+        self.put(digest, Cause::Canary, Some(trial), activating, on_progress).await
+    }
+
+    async fn put(
+        &self,
+        digest: &str,
+        cause: Cause,
+        trial: Option<Trial>,
+        activating: &Activating,
+        on_progress: OnProgress<'_>,
+    ) -> Result<(u64, Verified), RegistryError> {
+        let verified = self.verify(digest, activating.window, on_progress).await?;
+        let (record, now) = (&verified.record, &verified.now);
+        let handler = record.handler.clone().ok_or_else(|| RegistryError::Unknown(digest.to_owned()))?;
+        if trial.is_some() && handler.kind != Kind::Decider {
+            return Err(RegistryError::OnlyDeciders(handler));
+        }
+        if now.digest == record.digest {
+            return Err(RegistryError::InForceAlready { handler, digest: record.digest });
+        }
+        let diverges = verified.shadow.as_ref().filter(|shadow| !shadow.is_same());
+        if let Some(shadow) = diverges.filter(|_| activating.expect_divergence.is_none()) {
+            return Err(RegistryError::Diverges { handler, shadow: Box::new(shadow.clone()) });
+        }
+        let has_same_states = verified.shadow.as_ref().is_some_and(ShadowReport::has_same_states);
+        let family = if has_same_states { now.family } else { Some(record.digest) };
+        let new = NewActivation {
+            family: family.filter(|_| handler.kind == Kind::Decider),
+            handler,
+            newest: now.newest,
+            digest: record.digest,
+            cause,
+            why: activating.expect_divergence.clone(),
+            by: activating.by.clone(),
+            trial,
+            shadow: verified.shadow.as_ref().and_then(|shadow| serde_json::to_value(shadow).ok()),
+        };
+        let activation = self.registry.activate(&new).await?;
+        Ok((activation, verified))
+    }
+
+    /// Goes back: to what was in force before, or to a component that once was.
+    pub async fn rollback(
+        &self,
+        handler: &Handler,
+        to: Option<&str>,
+        why: Option<String>,
+        by: String,
+    ) -> Result<(u64, Digest), RegistryError> {
+        let now = self.now(handler).await?;
+        let nothing = || RegistryError::NothingBefore(handler.clone());
+        let (digest, family) = match to {
+            None => *now.before.last().ok_or_else(nothing)?,
+            Some(prefix) => {
+                let wanted = self.registry.find(prefix).await?.digest;
+                let before = now.before.iter().rev().find(|(digest, _)| *digest == wanted);
+                *before.ok_or_else(nothing)?
+            }
+        };
+        self.record(handler, &now, digest, family, Cause::Rollback, why, by).await
+    }
+
+    /// Ends a trial, without a verdict.
+    pub async fn end_canary(
+        &self,
+        handler: &Handler,
+        why: Option<String>,
+        by: String,
+    ) -> Result<(u64, Digest), RegistryError> {
+        let now = self.now(handler).await?;
+        if now.canary.is_none() {
+            return Err(RegistryError::NoCanary(handler.clone()));
+        }
+        self.record(handler, &now, now.digest, now.family, Cause::CanaryEnd, why, by).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one row")]
+    async fn record(
+        &self,
+        handler: &Handler,
+        now: &InForce,
+        digest: Digest,
+        family: Option<Digest>,
+        cause: Cause,
+        why: Option<String>,
+        by: String,
+    ) -> Result<(u64, Digest), RegistryError> {
+        let (handler, newest) = (handler.clone(), now.newest);
+        let new =
+            NewActivation { handler, newest, digest, cause, why, by, family, trial: None, shadow: None };
+        Ok((self.registry.activate(&new).await?, digest))
+    }
+
+    /// What is in force for a handler.
+    pub async fn now(&self, handler: &Handler) -> Result<InForce, RegistryError> {
+        let activations = self.registry.activations(0).await?;
+        fold(&activations).remove(handler).ok_or_else(|| RegistryError::NoSuchHandler(handler.clone()))
+    }
+
+    async fn shadow(
+        &self,
+        in_force: Digest,
+        candidate: Digest,
+        window: Window,
+        on_progress: OnProgress<'_>,
+    ) -> Result<ShadowReport, RegistryError> {
+        let (in_force, candidate) = (self.decider(in_force).await?, self.decider(candidate).await?);
+        let with_states = in_force.state_version() == candidate.state_version()
+            && in_force.has_entries() == candidate.has_entries();
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let shadow =
+            Shadow { store: self.store.clone(), in_force, candidate, decided_by: None, with_states, threads };
+        let mut report = ShadowReport::default();
+        let partitions = self.store.partition_count();
+        for partition in 0..partitions {
+            let end = self.store.end(partition).await?.sequence;
+            let after = match window {
+                Window::All => 0,
+                Window::Last(count) => end.saturating_sub(count.div_ceil(u64::from(partitions))),
+                Window::Since(since) => self.store.sequence_since(partition, since).await?.saturating_sub(1),
+            };
+            shadow.partition(partition, after, end, &mut report, on_progress).await?;
+        }
+        Ok(report)
+    }
+
+    async fn decider(&self, digest: Digest) -> Result<Arc<Decider>, RegistryError> {
+        let (name, wasm, _) = self.registry.wasm(digest).await?;
+        let engine = Arc::clone(&self.engine);
+        Ok(Arc::new(busy(move || Decider::load(&engine, &name, &wasm)).await??))
+    }
+}
+
+/// Does what takes long on a thread that may be busy.
+async fn busy<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RegistryError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| crate::database::DatabaseError::Corrupt(error.to_string()).into())
+}

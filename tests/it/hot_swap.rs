@@ -1,0 +1,179 @@
+//! Components that are replaced while payments flow: nothing fails, nothing happens twice, and what decided what stays
+//! known. What would decide otherwise is found before it decides.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clearfold_tests::{Host, Load, Output, World, eventually, reworded, variant};
+use serde_json::{Value, json};
+use sqlx::{PgPool, query_as, query_scalar};
+
+const PARTITIONS: i64 = 8;
+
+/// `clearfold` with the write store's address.
+fn clearfold(world: &World, arguments: &[&str]) -> Result<Output> {
+    let mut command = Command::new(&world.environment.host);
+    Output::of(command.args(arguments).env("DATABASE_URL", &world.databases.write_url).env("USER", "tester"))
+}
+
+/// What a command says as JSON; it must have succeeded.
+fn done(world: &World, arguments: &[&str]) -> Result<Value> {
+    let output = clearfold(world, &[arguments, &["--json"]].concat())?;
+    anyhow::ensure!(output.status.success(), "{arguments:?}: {output:?}");
+    Ok(serde_json::from_str(output.stdout.lines().last().unwrap_or_default())?)
+}
+
+fn wasm(world: &World, name: &str) -> Result<Vec<u8>> {
+    Ok(std::fs::read(world.environment.component(name))?)
+}
+
+fn written(world: &World, name: &str, wasm: &[u8]) -> Result<PathBuf> {
+    let file = world.file(name);
+    std::fs::write(&file, wasm)?;
+    Ok(file)
+}
+
+/// Deploys a file and puts it in force; the activation's number.
+fn activated(world: &World, file: &std::path::Path, more: &[&str]) -> Result<i64> {
+    let file = file.display().to_string();
+    let deploy = ["component", "deploy", &file, "--activate"];
+    let made = done(world, &[&deploy[..], more].concat())?;
+    made["activation"].as_i64().context("no activation")
+}
+
+/// Waits until an activation is in force everywhere.
+async fn in_force(write: &PgPool, activation: i64) -> Result<()> {
+    eventually(&format!("activation {activation} everywhere"), async || {
+        let count: i64 = query_scalar("SELECT count(*) FROM activation_points WHERE activation = $1")
+            .bind(activation)
+            .fetch_one(write)
+            .await?;
+        Ok((count == PARTITIONS).then_some(()))
+    })
+    .await
+}
+
+fn to_card(card: &str, kind: &str, payload: &Value) -> Value {
+    let account = "0x7b5e3f2a9c4d1e8f60a7b3c2d5e4f1a09b8c7d6e";
+    json!({"aggregate": "card", "id": card, "account": account, "type": kind, "schema_version": 1, "payload": payload})
+}
+
+/// The code with which a freeze of a card that does not exist is refused.
+async fn refusal(host: &Host, key: &str) -> Result<Value> {
+    let answer = host.command_to(key, &to_card(key, "FreezeCard", &json!({"reason": "holder"}))).await?;
+    assert_eq!(answer.status, 422, "{answer:?}");
+    Ok(answer.body["code"].clone())
+}
+
+#[tokio::test]
+async fn ten_swaps_under_load_fail_nothing_double_nothing_and_can_be_replayed_bit_for_bit() -> Result<()> {
+    let world = World::new().await?;
+    let host = world.host().await?;
+    let write = world.databases.write().await?;
+    let load = Load::start(&[host.address()])?;
+    for swap in 1..=10 {
+        let name = if swap % 2 == 0 { "decider-account" } else { "decider-authorization" };
+        let file = written(&world, "swapped.wasm", &variant(&wasm(&world, name)?, &format!("swap {swap}")))?;
+        let activation = if swap % 5 == 0 {
+            let aggregate = name.trim_start_matches("decider-");
+            let made = done(&world, &["component", "rollback", "decider", aggregate])?;
+            made["activation"].as_i64().context("no activation")?
+        } else {
+            activated(&world, &file, &[])?
+        };
+        in_force(&write, activation).await?;
+    }
+    let heard = load.finish().await?;
+    assert!(host.stop()?.success());
+
+    let commands: i64 = query_scalar("SELECT count(*) FROM commands").fetch_one(&write).await?;
+    assert_eq!(commands, i64::try_from(heard.len())?, "each key once");
+    let events: i64 = query_scalar("SELECT count(*) FROM events").fetch_one(&write).await?;
+    let caused: usize =
+        heard.iter().filter_map(|heard| heard.answer.body["events"].as_array()).map(Vec::len).sum();
+    assert_eq!(events, i64::try_from(caused)?, "as many events as the answers name");
+
+    // Who decided a command is whose activation had begun in its partition.
+    let foreign: i64 = query_scalar(
+        "SELECT count(*) FROM commands WHERE component_digest <> (
+             SELECT activations.component_digest FROM activations JOIN activation_points USING (activation)
+             WHERE activations.handler = split_part(stream, '-', 1) AND activations.kind = 'decider'
+               AND activation_points.partition = commands.partition AND after_sequence < sequence
+             ORDER BY activation DESC LIMIT 1)",
+    )
+    .fetch_one(&write)
+    .await?;
+    assert_eq!(foreign, 0);
+    let deciders: Vec<(String, i64)> = query_as(
+        "SELECT split_part(stream, '-', 1), count(DISTINCT component_digest) FROM commands GROUP BY 1 ORDER BY 1",
+    )
+    .fetch_all(&write)
+    .await?;
+    assert!(deciders.iter().all(|(_, digests)| *digests >= 3), "{deciders:?}");
+    // The states of components that make the same ones go on being used.
+    let families: i64 =
+        query_scalar("SELECT count(DISTINCT state_family) FROM activations WHERE cause = 'activate'")
+            .fetch_one(&write)
+            .await?;
+    assert_eq!(families, 2);
+    let replayed = clearfold(&world, &["replay", "--verify"])?;
+    assert!(replayed.status.success(), "{replayed:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_decides_otherwise_is_found_before_it_is_in_force_and_can_be_taken_back() -> Result<()> {
+    let world = World::new().await?;
+    let host = world.host().await?;
+    let write = world.databases.write().await?;
+    assert_eq!(refusal(&host, "c1").await?, "card_not_issued");
+    let other = reworded(&wasm(&world, "decider-card")?, "card_not_issued", "card_never_seen")?;
+    let file = written(&world, "decider-card.wasm", &other)?.display().to_string();
+
+    let deployed = done(&world, &["component", "deploy", &file])?;
+    assert_eq!((&deployed["kind"], &deployed["handler"]), (&json!("decider"), &json!("card")));
+    let digest = deployed["digest"].as_str().context("no digest")?.to_owned();
+    let short = &digest[..10];
+    let verified = clearfold(&world, &["component", "verify", short])?;
+    assert!(!verified.status.success(), "{verified:?}");
+    for said in [
+        "0 of 1 commands come to the same",
+        "DIFFERENT  card-c1 FreezeCard, command 1 of partition",
+        r#"command:   {"reason":"holder"}"#,
+        "in force:  rejected: card_not_issued: ",
+        "component: rejected: card_never_seen: ",
+    ] {
+        assert!(verified.stdout.contains(said), "{said}: {verified:?}");
+    }
+    let refused = clearfold(&world, &["component", "activate", short])?;
+    assert!(!refused.status.success() && refused.stdout.is_empty(), "{refused:?}");
+    for said in
+        ["on 1 of 1 commands. The first: FreezeCard on card-c1", "card_never_seen", "--expect-divergence"]
+    {
+        assert!(refused.stderr.contains(said), "{said}: {refused:?}");
+    }
+    assert_eq!(refusal(&host, "c2").await?, "card_not_issued");
+
+    let meant = ["component", "activate", short, "--expect-divergence", "a better word"];
+    in_force(&write, done(&world, &meant)?["activation"].as_i64().context("no activation")?).await?;
+    assert_eq!(refusal(&host, "c3").await?, "card_never_seen");
+    let again = clearfold(&world, &["component", "activate", short])?;
+    assert!(again.stderr.contains("is the decider card already"), "{again:?}");
+    let back = done(&world, &["component", "rollback", "decider", "card", "--why", "it was better before"])?;
+    in_force(&write, back["activation"].as_i64().context("no activation")?).await?;
+    assert_eq!(refusal(&host, "c4").await?, "card_not_issued");
+
+    let history = clearfold(&world, &["component", "history", "decider", "card"])?.stdout;
+    for said in
+        ["activate by tester", "why: a better word", "rollback by tester", "why: it was better before"]
+    {
+        assert!(history.contains(said), "{said}: {history}");
+    }
+    let listed = clearfold(&world, &["component", "list"])?.stdout;
+    assert!(listed.contains(&format!("decider card                 {short}")), "{listed}");
+    assert!(host.stop()?.success());
+    let replayed = clearfold(&world, &["replay", "--verify"])?;
+    assert!(replayed.stdout.starts_with("4 of 4 commands"), "{replayed:?}");
+    Ok(())
+}
