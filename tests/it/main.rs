@@ -16,6 +16,7 @@ mod listener;
 mod outages;
 mod projection;
 mod proof;
+mod registry;
 mod rivals;
 mod spec;
 mod store;

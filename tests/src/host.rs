@@ -212,7 +212,7 @@ impl Drop for Host {
 }
 
 impl Answer {
-    pub(crate) async fn of(response: reqwest::Response) -> Result<Self> {
+    pub async fn of(response: reqwest::Response) -> Result<Self> {
         let status = response.status().as_u16();
         let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or_default().to_owned();
