@@ -92,7 +92,7 @@ async fn plain_sql(place: &Place, time: Duration) -> Result<hdrhistogram::Histog
 }
 
 /// Sends what is due, whatever became of that before it, and says how long each took.
-async fn at_rate<F>(
+pub async fn at_rate<F>(
     rate: u32,
     time: Duration,
     first: u64,

@@ -16,6 +16,8 @@ mod plot;
 mod replay;
 mod report;
 mod sandbox;
+mod shadow;
+mod swap;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,6 +49,9 @@ struct Arguments {
     /// The sizes that `growth` fills the log to, in events
     #[arg(long, value_delimiter = ',', default_value = "0,1000000,5000000")]
     log_sizes: Vec<u64>,
+    /// The commands that `shadow` records first
+    #[arg(long, default_value_t = 1_000_000)]
+    shadow_commands: u64,
     /// The lengths of the streams that `growth` measures, in events
     #[arg(long, value_delimiter = ',', default_value = "10,1000,100000")]
     stream_lengths: Vec<u64>,
@@ -66,6 +71,10 @@ enum Bench {
     Wasm,
     /// Commands a second as the log and the streams grow
     Growth,
+    /// Recorded commands decided again by another component
+    Shadow,
+    /// Commands while their decider is replaced every second
+    Swap,
 }
 
 #[tokio::main]
@@ -79,6 +88,8 @@ async fn main() -> Result<()> {
         Bench::Commands => commands::run(&place, time, &mut report).await?,
         Bench::Latency => latency::run(&place, time, &mut report).await?,
         Bench::Replay => replay::run(&place, time, &mut report).await?,
+        Bench::Shadow => shadow::run(&place, arguments.shadow_commands, &mut report).await?,
+        Bench::Swap => swap::run(&place, time, &mut report).await?,
         Bench::Wasm => sandbox::run(&place, time, &mut report)?,
         Bench::Growth => {
             growth::run(&place, time, &arguments.log_sizes, &arguments.stream_lengths, &mut report).await?;

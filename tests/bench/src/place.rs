@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clearfold::clock::Clock;
-use clearfold::command::{CommandIntake, Deciders, IntakeSettings, WriterSettings};
+use clearfold::command::{CommandIntake, Deciders, IntakeSettings, LiveDeciders, WriterSettings};
 use clearfold::database::{self, Store};
 use clearfold::event_store::EventStore;
 use clearfold::parts::Parts;
@@ -92,6 +92,14 @@ impl Place {
 
     /// The write path as a host has it.
     pub fn writing(&self, log: &Log) -> Result<Writing> {
+        let mut parts = Parts::default();
+        let deciders = Deciders::always(self.deciders()?.into_values());
+        let intake = self.intake(log, deciders, &mut parts);
+        Ok(Writing { intake, _parts: parts })
+    }
+
+    /// The same, where these decide.
+    pub fn intake(&self, log: &Log, deciders: LiveDeciders, parts: &mut Parts) -> CommandIntake {
         let writer = WriterSettings {
             owner: "bench".into(),
             lease: Duration::from_secs(5),
@@ -100,9 +108,6 @@ impl Place {
             snapshot_every: 100,
         };
         let settings = IntakeSettings { queue_length: QUEUE_LENGTH, writer };
-        let mut parts = Parts::default();
-        let deciders = Deciders::always(self.deciders()?.into_values());
-        let intake = CommandIntake::start(&log.store, deciders, &Clock::system(), &settings, &mut parts);
-        Ok(Writing { intake, _parts: parts })
+        CommandIntake::start(&log.store, deciders, &Clock::system(), &settings, parts)
     }
 }
