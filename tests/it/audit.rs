@@ -7,10 +7,11 @@ use anyhow::Result;
 use clearfold::audit::{Audit, AuditError, Scope};
 use clearfold::clock::Clock;
 use clearfold::event_store::EventStore;
-use clearfold::runtime::{Auditor, HandlerEngine, Limits, Projector, Watchers};
+use clearfold::runtime::{Auditor, HandlerEngine, Limits, Projector};
 use clearfold_tests::{Databases, Environment, Host, Output, World, cents, eventually};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio::sync::watch;
 
 /// The host's own invariants; the others are the domain's.
 const OWN: [&str; 6] = [
@@ -215,8 +216,9 @@ async fn audit(world: &World) -> Result<Audit> {
     let auditor = Auditor::load(&engine, "auditor-payments", &wasm("auditor-payments")?)?;
     let store = EventStore::open(world.databases.write().await?).await?;
     let read = world.databases.read().await?;
-    let watchers = Watchers { projectors: vec![Arc::new(projector)], auditors: vec![Arc::new(auditor)] };
-    Ok(Audit::new(store, read, watchers.always(), Clock::system())?)
+    let projectors = vec![watch::Sender::new(Arc::new(projector)).subscribe()];
+    let auditors = watch::Sender::new(vec![Arc::new(auditor)]).subscribe();
+    Ok(Audit::new(store, read, projectors, auditors, Clock::system())?)
 }
 
 /// Tampers with the log, checks, takes it back.
@@ -330,8 +332,8 @@ async fn two_auditors_with_one_code_are_refused() -> Result<()> {
     let wasm = std::fs::read(environment.component("auditor-payments"))?;
     let auditor = Arc::new(Auditor::load(&engine, "auditor-payments", &wasm)?);
     let store = EventStore::open(databases.write().await?).await?;
-    let twice = Watchers { projectors: Vec::new(), auditors: vec![Arc::clone(&auditor), auditor] };
-    let refused = Audit::new(store, databases.read().await?, twice.always(), Clock::system()).err();
+    let twice = watch::Sender::new(vec![Arc::clone(&auditor), auditor]).subscribe();
+    let refused = Audit::new(store, databases.read().await?, Vec::new(), twice, Clock::system()).err();
     assert!(matches!(refused, Some(AuditError::CodeTwice(_))), "{refused:?}");
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clearfold_tests::{Host, Load, Output, World, eventually, reworded, variant};
@@ -70,6 +71,18 @@ async fn used(write: &PgPool, activation: i64) -> Result<()> {
     .await
 }
 
+/// Commands that were decided by another component than the one whose activation had begun in their partition.
+async fn decided_by_others(write: &PgPool) -> Result<i64> {
+    let count = query_scalar(
+        "SELECT count(*) FROM commands WHERE component_digest <> (
+             SELECT activations.component_digest FROM activations JOIN activation_points USING (activation)
+             WHERE activations.handler = split_part(stream, '-', 1) AND activations.kind = 'decider'
+               AND activation_points.partition = commands.partition AND after_sequence < sequence
+             ORDER BY activation DESC LIMIT 1)",
+    );
+    Ok(count.fetch_one(write).await?)
+}
+
 fn to_card(card: &str, kind: &str, payload: &Value) -> Value {
     let account = "0x7b5e3f2a9c4d1e8f60a7b3c2d5e4f1a09b8c7d6e";
     json!({"aggregate": "card", "id": card, "account": account, "type": kind, "schema_version": 1, "payload": payload})
@@ -111,17 +124,7 @@ async fn ten_swaps_under_load_fail_nothing_double_nothing_and_can_be_replayed_bi
         heard.iter().filter_map(|heard| heard.answer.body["events"].as_array()).map(Vec::len).sum();
     assert_eq!(events, i64::try_from(caused)?, "as many events as the answers name");
 
-    // Who decided a command is whose activation had begun in its partition.
-    let foreign: i64 = query_scalar(
-        "SELECT count(*) FROM commands WHERE component_digest <> (
-             SELECT activations.component_digest FROM activations JOIN activation_points USING (activation)
-             WHERE activations.handler = split_part(stream, '-', 1) AND activations.kind = 'decider'
-               AND activation_points.partition = commands.partition AND after_sequence < sequence
-             ORDER BY activation DESC LIMIT 1)",
-    )
-    .fetch_one(&write)
-    .await?;
-    assert_eq!(foreign, 0);
+    assert_eq!(decided_by_others(&write).await?, 0);
     let deciders: Vec<(String, i64)> = query_as(
         "SELECT split_part(stream, '-', 1), count(DISTINCT component_digest) FROM commands GROUP BY 1 ORDER BY 1",
     )
@@ -137,6 +140,44 @@ async fn ten_swaps_under_load_fail_nothing_double_nothing_and_can_be_replayed_bi
     assert_eq!(families, 2);
     let replayed = clearfold(&world, &["replay", "--verify"])?;
     assert!(replayed.status.success(), "{replayed:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_host_that_dies_between_taking_over_and_the_next_command_goes_on_with_what_it_took_over()
+-> Result<()> {
+    let world = World::new().await?;
+    let write = world.databases.write().await?;
+    // Its eight partitions take over once at the start; the ninth time is the swap.
+    let mut host = world
+        .host_with(|command| {
+            command.env("FAILPOINTS", "taken_over=8*off->return");
+        })
+        .await?;
+    let load = Load::start(&[host.address()])?;
+    eventually("commands", async || {
+        let count: i64 = query_scalar("SELECT count(*) FROM commands").fetch_one(&write).await?;
+        Ok((count > 20).then_some(()))
+    })
+    .await?;
+    let file = written(&world, "swapped.wasm", &variant(&wasm(&world, "decider-account")?, "crash"))?;
+    let activation = activated(&world, &file, &[])?;
+    while host.ended()?.is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let begun: i64 = query_scalar("SELECT count(*) FROM activation_points WHERE activation = $1")
+        .bind(activation)
+        .fetch_one(&write)
+        .await?;
+    assert!((1..PARTITIONS).contains(&begun), "{begun} partitions had taken it over");
+    drop(host);
+    let host = world.host().await?;
+    load.send_to(&[host.address()]);
+    in_force(&write, activation).await?;
+    used(&write, activation).await?;
+    let heard = load.finish().await?;
+    crate::proof::prove(&world, &host, &heard).await?;
+    assert_eq!(decided_by_others(&write).await?, 0);
     Ok(())
 }
 

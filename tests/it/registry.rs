@@ -1,13 +1,20 @@
 //! The registry from outside: what a start puts in force, what is tried on some accounts, who may vouch, and the admin API.
 
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use clearfold::digest::Digest;
-use clearfold_tests::{Answer, Host, Load, Output, World, eventually, reworded, variant};
+use clearfold::event_store::{EventStore, Lease, StoreError, Taken};
+use clearfold::registry::{Cause, Deployment, Handler, NewActivation, Registry, RegistryError};
+use clearfold::runtime::Kind;
+use clearfold_tests::{
+    Answer, Databases, Environment, Host, Load, Output, World, eventually, reworded, variant,
+};
 use serde_json::{Value, json};
-use sqlx::{PgPool, query_as, query_scalar};
+use sqlx::{PgPool, query, query_as, query_scalar};
 
 fn clearfold(world: &World, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new(&world.environment.host);
@@ -165,6 +172,88 @@ async fn where_signatures_are_asked_for_nothing_runs_without_one() -> Result<()>
     let inspected = clearfold(&world, &["component", "inspect", &digest[..8], "--json"])?;
     let inspected: Value = serde_json::from_str(&inspected.stdout)?;
     assert_eq!(inspected["signer"], json!(signer));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deploy_brings_what_differs_from_the_manifest_and_nothing_else() -> Result<()> {
+    let world = World::new().await?;
+    let write = world.databases.write().await?;
+    let one = wasm(&world, "decider-card")?;
+    let host = host_with_card(&world, &one).await?;
+    let folder = world.file("application");
+    std::fs::write(folder.join("card.wasm"), variant(&one, "deployed"))?;
+    let manifest = folder.join("spin.toml").display().to_string();
+    let deploy = ["deploy", "--manifest", &manifest, "--revision", "r1"];
+    let deployed = clearfold(&world, &deploy)?;
+    assert!(deployed.status.success(), "{deployed:?}");
+    assert!(deployed.stdout.ends_with("components were not in force, and are now\n"), "{deployed:?}");
+    assert!(
+        deployed.stdout.contains("\n1 of ") && deployed.stdout.starts_with("decider-card: "),
+        "{deployed:?}"
+    );
+    assert_eq!(card_in_force(&write).await?.1, "activate");
+    let again = clearfold(&world, &deploy)?;
+    assert!(again.stdout.starts_with("0 of "), "{again:?}");
+    assert!(host.stop()?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn activations_come_one_at_a_time_and_stay_and_nobody_goes_back_behind_them() -> Result<()> {
+    let environment = Environment::read()?;
+    let databases = Databases::migrated(&environment).await?;
+    let write = databases.write().await?;
+    let (registry, store) = (Registry::new(write.clone()), EventStore::open(write.clone()).await?);
+    let handler = Handler { kind: Kind::Decider, name: "card".to_owned() };
+    let deployment = Deployment {
+        name: "card".to_owned(),
+        handler: handler.clone(),
+        wit_version: None,
+        imports: Vec::new(),
+        source_revision: None,
+        deployed_by: "test".to_owned(),
+        signed: None,
+    };
+    let digest = registry.keep(b"some bytes", &deployment).await?;
+    let new = |newest| NewActivation {
+        handler: handler.clone(),
+        newest,
+        digest,
+        cause: Cause::Activate,
+        why: None,
+        by: "test".to_owned(),
+        family: Some(digest),
+        trial: None,
+        shadow: None,
+    };
+    assert_eq!((registry.activate(&new(0)).await?, registry.activate(&new(1)).await?), (1, 2));
+    let late = registry.activate(&new(1)).await;
+    assert!(matches!(late, Err(RegistryError::ChangedMeanwhile { .. })), "{late:?}");
+
+    let owner: Arc<str> = "test".into();
+    let Taken::Held(lease, _) = store.take_lease(0, &owner, Duration::from_secs(60)).await? else {
+        anyhow::bail!("nobody else wants it")
+    };
+    store.begin_activations(&lease, 2).await?;
+    store.begin_activations(&lease, 2).await?;
+    let behind = store.begin_activations(&lease, 1).await.err();
+    assert!(
+        behind.as_ref().is_some_and(|error| error.to_string().contains("activation 2 is in force")),
+        "{behind:?}"
+    );
+    let older = Lease { epoch: lease.epoch - 1, ..lease };
+    let lost = store.begin_activations(&older, 2).await;
+    assert!(matches!(lost, Err(StoreError::LeaseLost { .. })), "{lost:?}");
+    assert_eq!(registry.points().await?.len(), 2);
+    for change in [
+        "DELETE FROM activations",
+        "UPDATE activations SET cause = 'rollback'",
+        "TRUNCATE activation_points",
+        "DELETE FROM components",
+    ] {
+        assert!(query(change).execute(&write).await.is_err(), "{change}");
+    }
     Ok(())
 }
 

@@ -26,13 +26,14 @@ use crate::clock::Clock;
 use crate::database::DatabaseError;
 use crate::event_store::{EventStore, StoreError};
 use crate::projection::ProjectionError;
-use crate::runtime::Watchers;
+use crate::runtime::{Auditor, Projector};
 
 /// Checks what must always hold; one check at a time.
 pub struct Audit {
     store: EventStore,
     read_pool: PgPool,
-    watchers: watch::Receiver<Arc<Watchers>>,
+    projectors: Vec<watch::Receiver<Arc<Projector>>>,
+    auditors: watch::Receiver<Vec<Arc<Auditor>>>,
     clock: Clock,
     one_at_a_time: Mutex<()>,
 }
@@ -85,23 +86,24 @@ impl From<DatabaseError> for AuditError {
 }
 
 impl Audit {
-    /// An audit by these components. The pools should be its own, so that it takes no connection from others.
+    /// An audit by these components, as each is in force when it is made. The pools should be its own, so that it takes no connection from others.
     pub fn new(
         store: EventStore,
         read_pool: PgPool,
-        watchers: watch::Receiver<Arc<Watchers>>,
+        projectors: Vec<watch::Receiver<Arc<Projector>>>,
+        auditors: watch::Receiver<Vec<Arc<Auditor>>>,
         clock: Clock,
     ) -> Result<Self, AuditError> {
-        distinct_codes(&watchers.borrow())?;
-        Ok(Self { store, read_pool, watchers, clock, one_at_a_time: Mutex::new(()) })
+        distinct_codes(&auditors.borrow())?;
+        Ok(Self { store, read_pool, projectors, auditors, clock, one_at_a_time: Mutex::new(()) })
     }
 
     /// Checks everything, or one account. Fails if another check is running.
     pub async fn check(&self, scope: &Scope, on_progress: OnProgress<'_>) -> Result<Report, AuditError> {
         let Ok(_only) = self.one_at_a_time.try_lock() else { return Err(AuditError::Running) };
         let checked_at = self.clock.now();
-        let watchers = Arc::clone(&self.watchers.borrow());
-        distinct_codes(&watchers)?;
+        let auditors = self.auditors.borrow().clone();
+        distinct_codes(&auditors)?;
         let heads = self.store.heads().await?;
         let all = (0..).zip(heads.iter().copied());
         let extent: Vec<(u32, u64)> = match scope {
@@ -111,14 +113,15 @@ impl Audit {
                 all.filter(|(partition, _)| partitions.contains(partition)).collect()
             }
         };
-        let mut findings = Findings::new(scope, &watchers.auditors);
+        let mut findings = Findings::new(scope, &auditors);
         log::check(&self.store, &extent, scope, &mut findings, on_progress).await?;
-        let auditing = accounts::Auditing { auditors: &watchers.auditors, checked_at };
+        let auditing = accounts::Auditing { auditors: &auditors, checked_at };
         let audited =
             accounts::check(&self.store, &auditing, &extent, scope, &mut findings, on_progress).await?;
         if *scope == Scope::Everything {
-            for projector in &watchers.projectors {
-                read_store::check(&self.store, &self.read_pool, projector, &mut findings, on_progress)
+            for projector in &self.projectors {
+                let projector = Arc::clone(&projector.borrow());
+                read_store::check(&self.store, &self.read_pool, &projector, &mut findings, on_progress)
                     .await?;
             }
         }
@@ -126,9 +129,9 @@ impl Audit {
     }
 }
 
-fn distinct_codes(watchers: &Watchers) -> Result<(), AuditError> {
+fn distinct_codes(auditors: &[Arc<Auditor>]) -> Result<(), AuditError> {
     let mut codes: BTreeSet<&str> = invariants::OWN.iter().map(|invariant| invariant.code).collect();
-    let described = watchers.auditors.iter().flat_map(|auditor| &auditor.descriptor().invariants);
+    let described = auditors.iter().flat_map(|auditor| &auditor.descriptor().invariants);
     for invariant in described {
         if !codes.insert(&invariant.code) {
             return Err(AuditError::CodeTwice(invariant.code.clone()));

@@ -38,9 +38,9 @@ impl Check {
         database::check_schema(Store::Read, &read).await?;
         let registry = Registry::new(write.clone());
         let mut shelf = Shelf::new(registry.clone(), load::engine()?, Signers::default(), Vec::new());
-        let watchers = load::watchers(&registry, &mut shelf).await?;
+        let (projectors, auditors) = load::watchers(&registry, &mut shelf).await?;
         let store = EventStore::open(write).await?;
-        let audit = Audit::new(store, read, watchers.always(), Clock::system())?;
+        let audit = Audit::new(store, read, projectors, auditors, Clock::system())?;
 
         let scope = self.account.map_or(Scope::Everything, |account| Scope::Account(account.to_string()));
         let line = ProgressLine::new();

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
+use tokio::sync::watch;
 
 use crate::manifest::{HandlerKind, Manifest};
 use crate::registry::{Handler, Named, Registry, Shelf, fold};
-use crate::runtime::{HandlerEngine, Kind, Limits, Watchers};
+use crate::runtime::{Auditor, HandlerEngine, Kind, Limits, Projector};
 
 /// Reads the manifest. `host_url` is where this very host is, for components that call it.
 pub(super) fn manifest(path: &Path, host_url: Option<&str>) -> anyhow::Result<Manifest> {
@@ -53,16 +54,22 @@ pub(super) fn named(manifest: &Manifest) -> anyhow::Result<Vec<Named>> {
 }
 
 /// What is in force of the handlers that only look at what happened.
-pub(super) async fn watchers(registry: &Registry, shelf: &mut Shelf) -> anyhow::Result<Watchers> {
-    let mut watchers = Watchers::default();
+pub(super) async fn watchers(
+    registry: &Registry,
+    shelf: &mut Shelf,
+) -> anyhow::Result<(Vec<watch::Receiver<Arc<Projector>>>, watch::Receiver<Vec<Arc<Auditor>>>)> {
+    let (mut projectors, mut auditors) = (Vec::new(), Vec::new());
     for (handler, in_force) in fold(&registry.activations(0).await?) {
         match handler.kind {
-            Kind::Projector => watchers.projectors.push(shelf.projector(in_force.digest).await?),
-            Kind::Auditor => watchers.auditors.push(shelf.auditor(in_force.digest).await?),
+            Kind::Projector => {
+                let projector = shelf.projector(in_force.digest).await?;
+                projectors.push(watch::Sender::new(projector).subscribe());
+            }
+            Kind::Auditor => auditors.push(shelf.auditor(in_force.digest).await?),
             Kind::Translator | Kind::Decider | Kind::Http => {}
         }
     }
-    Ok(watchers)
+    Ok((projectors, watch::Sender::new(auditors).subscribe()))
 }
 
 /// The engine that runs handlers.

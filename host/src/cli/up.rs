@@ -33,8 +33,8 @@ use crate::parts::Parts;
 use crate::projection::{Runner, RunnerSettings};
 use crate::query::ReadStore;
 use crate::registry::{Follower, InForceNow, Named, Operations, Registry, Shelf, Starting, watch_canaries};
-use crate::runtime::Watchers;
 use crate::runtime::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
+use crate::runtime::{Auditor, Projector};
 use crate::signature::Signers;
 use crate::{inbox_keeper, outbox, telemetry};
 
@@ -73,9 +73,10 @@ pub(super) async fn run(config: Host) -> anyhow::Result<()> {
     let bus = Bus::new(store.clone());
     let canaries = watch_canaries(registry.clone(), store.clone(), live.deciders.clone(), parts.stop());
     parts.spawn("canary watch", canaries);
-    let audit = audit(&config, live.watchers.clone(), &clock).await?;
+    let projectors = live.projectors.values().cloned().collect();
+    let audit = audit(&config, projectors, live.auditors.clone(), &clock).await?;
     for projector in live.projectors.values() {
-        let projector = Arc::clone(&projector.borrow().1);
+        let projector = Arc::clone(&projector.borrow());
         let settings = RunnerSettings { batch_size: config.projection_batch_size, retry_ms: RETRY_MS };
         let partitions = store.partition_count();
         let runner =
@@ -172,13 +173,14 @@ fn admin(config: &Host, registry: &Registry, store: &EventStore) -> anyhow::Resu
 /// The audit, on connections of its own: a check takes none from the writers.
 async fn audit(
     config: &Host,
-    watchers: watch::Receiver<Arc<Watchers>>,
+    projectors: Vec<watch::Receiver<Arc<Projector>>>,
+    auditors: watch::Receiver<Vec<Arc<Auditor>>>,
     clock: &Clock,
 ) -> anyhow::Result<Arc<Audit>> {
     let write = database::connect(Store::Write, &config.databases.database_url, 1).await?;
     let read = database::connect(Store::Read, &config.databases.read_database_url, 1).await?;
     let store = EventStore::open(write).await?;
-    Ok(Arc::new(Audit::new(store, read, watchers, clock.clone())?))
+    Ok(Arc::new(Audit::new(store, read, projectors, auditors, clock.clone())?))
 }
 
 /// The HTTP components; their calls to this host's API stay in this process.

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Activation, Handler, InForce, Registry, RegistryError, Shelf, fold};
 use crate::command::{self, Canary, Deciders, LiveDeciders, Running};
 use crate::digest::Digest;
-use crate::runtime::{Kind, Projector, Translator, Watchers};
+use crate::runtime::{Auditor, Kind, Projector, Translator};
 use crate::telemetry::chain;
 
 /// How long an activation may go unnoticed by a host.
@@ -24,8 +24,8 @@ pub type InForceNow<T> = watch::Receiver<(u64, T)>;
 pub struct Live {
     pub deciders: LiveDeciders,
     pub translator: InForceNow<Arc<Translator>>,
-    pub projectors: BTreeMap<String, InForceNow<Arc<Projector>>>,
-    pub watchers: watch::Receiver<Arc<Watchers>>,
+    pub projectors: BTreeMap<String, watch::Receiver<Arc<Projector>>>,
+    pub auditors: watch::Receiver<Vec<Arc<Auditor>>>,
     /// By component.
     pub http: BTreeMap<String, InForceNow<Digest>>,
 }
@@ -41,8 +41,8 @@ pub struct Follower {
     running: BTreeMap<(Digest, Digest), Arc<Running>>,
     deciders: watch::Sender<Arc<Deciders>>,
     translators: BTreeMap<String, watch::Sender<(u64, Arc<Translator>)>>,
-    projectors: BTreeMap<String, watch::Sender<(u64, Arc<Projector>)>>,
-    watchers: watch::Sender<Arc<Watchers>>,
+    projectors: BTreeMap<String, watch::Sender<Arc<Projector>>>,
+    auditors: watch::Sender<Vec<Arc<Auditor>>>,
     http: BTreeMap<String, watch::Sender<(u64, Digest)>>,
 }
 
@@ -62,7 +62,7 @@ impl Follower {
             deciders: watch::Sender::default(),
             translators: BTreeMap::new(),
             projectors: BTreeMap::new(),
-            watchers: watch::Sender::default(),
+            auditors: watch::Sender::default(),
             http: BTreeMap::new(),
         };
         follower.publish().await?;
@@ -76,7 +76,7 @@ impl Follower {
             deciders: self.deciders.subscribe(),
             translator: self.translators.values().next()?.subscribe(),
             projectors: receivers(&self.projectors),
-            watchers: self.watchers.subscribe(),
+            auditors: self.auditors.subscribe(),
             http: receivers(&self.http),
         })
     }
@@ -130,30 +130,28 @@ impl Follower {
     async fn publish(&mut self) -> Result<(), RegistryError> {
         let mut deciders = BTreeMap::new();
         let (mut translators, mut projectors, mut http) = (Vec::new(), Vec::new(), Vec::new());
-        let mut watchers = Watchers::default();
-        for (handler, in_force) in fold(&self.known) {
-            if !self.handlers.contains(&handler) {
-                continue;
-            }
-            let (digest, since, name) = (in_force.digest, in_force.since, handler.name);
+        let mut auditors = Vec::new();
+        let mut handlers = fold(&self.known);
+        handlers.retain(|handler, _| self.handlers.contains(handler));
+        for (handler, in_force) in &handlers {
+            let (digest, since, name) = (in_force.digest, in_force.since, handler.name.clone());
             match handler.kind {
                 Kind::Decider => {
-                    deciders.insert(name, self.in_force(&in_force).await?);
+                    deciders.insert(name, self.in_force(in_force).await?);
                 }
-                Kind::Translator => translators.push((name, since, self.shelf.translator(digest).await?)),
-                Kind::Projector => {
-                    let projector = self.shelf.projector(digest).await?;
-                    watchers.projectors.push(Arc::clone(&projector));
-                    projectors.push((name, since, projector));
-                }
-                Kind::Auditor => watchers.auditors.push(self.shelf.auditor(digest).await?),
-                Kind::Http => http.push((name, since, digest)),
+                Kind::Translator => translators.push((name, (since, self.shelf.translator(digest).await?))),
+                Kind::Projector => projectors.push((name, self.shelf.projector(digest).await?)),
+                Kind::Auditor => auditors.push(self.shelf.auditor(digest).await?),
+                Kind::Http => http.push((name, (since, digest))),
             }
         }
-        tell(&mut self.translators, translators);
-        tell(&mut self.projectors, projectors);
-        self.watchers.send_replace(Arc::new(watchers));
-        tell(&mut self.http, http);
+        let kept = in_use(&handlers);
+        self.running.retain(|(digest, _), _| kept.contains(digest));
+        self.shelf.keep_only(&kept);
+        tell(&mut self.translators, translators, |one, other| one.0 == other.0);
+        tell(&mut self.projectors, projectors, |one, other| one.id().digest == other.id().digest);
+        tell(&mut self.http, http, |one, other| one.0 == other.0);
+        self.auditors.send_replace(auditors);
         let of_deciders = self.known.iter().filter(|activation| activation.handler.kind == Kind::Decider);
         let through = of_deciders.map(|activation| activation.activation).max().unwrap_or(0);
         if self.deciders.borrow().through < through {
@@ -187,21 +185,32 @@ impl Follower {
     }
 }
 
-fn receivers<T: Clone>(
-    senders: &BTreeMap<String, watch::Sender<(u64, T)>>,
-) -> BTreeMap<String, InForceNow<T>> {
+fn receivers<T>(senders: &BTreeMap<String, watch::Sender<T>>) -> BTreeMap<String, watch::Receiver<T>> {
     senders.iter().map(|(name, sender)| (name.clone(), sender.subscribe())).collect()
 }
 
+/// What may be needed at any moment; what else was loaded is loaded again if it comes back.
+fn in_use(handlers: &BTreeMap<Handler, InForce>) -> BTreeSet<Digest> {
+    let digests = handlers.values().flat_map(|in_force| {
+        let canary = in_force.canary.as_ref().map(|tried| tried.digest);
+        [Some(in_force.digest), canary]
+    });
+    digests.flatten().collect()
+}
+
 /// Tells those whose component is another one now.
-fn tell<T>(senders: &mut BTreeMap<String, watch::Sender<(u64, T)>>, in_force: Vec<(String, u64, T)>) {
-    for (name, since, component) in in_force {
+fn tell<T>(
+    senders: &mut BTreeMap<String, watch::Sender<T>>,
+    in_force: Vec<(String, T)>,
+    is_same: fn(&T, &T) -> bool,
+) {
+    for (name, component) in in_force {
         match senders.get(&name) {
             None => {
-                senders.insert(name, watch::Sender::new((since, component)));
+                senders.insert(name, watch::Sender::new(component));
             }
-            Some(sender) if sender.borrow().0 != since => {
-                sender.send_replace((since, component));
+            Some(sender) if !is_same(&sender.borrow(), &component) => {
+                sender.send_replace(component);
             }
             Some(_) => {}
         }

@@ -1,6 +1,6 @@
 //! Components that are loaded, by digest: each once, whatever it is needed for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Registry, RegistryError};
@@ -41,6 +41,14 @@ impl Shelf {
     #[must_use]
     pub fn engine(&self) -> &Arc<HandlerEngine> {
         &self.engine
+    }
+
+    /// Lets go of all others.
+    pub fn keep_only(&mut self, digests: &BTreeSet<Digest>) {
+        self.deciders.retain(|digest, _| digests.contains(digest));
+        self.projectors.retain(|digest, _| digests.contains(digest));
+        self.auditors.retain(|digest, _| digests.contains(digest));
+        self.translators.retain(|digest, _| digests.contains(digest));
     }
 
     pub async fn decider(&mut self, digest: Digest) -> Result<Arc<Decider>, RegistryError> {

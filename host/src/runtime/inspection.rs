@@ -1,7 +1,9 @@
-//! (temporary; the helper's takes its place)
+//! What a component is, asked of the component itself: it is tried as every kind.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
 use super::{Auditor, Decider, HandlerEngine, Kind, Projector, RuntimeError, Translator};
 use crate::digest::Digest;
 
@@ -32,5 +34,14 @@ pub fn inspect(engine: &Arc<HandlerEngine>, name: &str, wasm: &[u8]) -> Result<I
     if Translator::load(engine, name, wasm, Vec::new()).is_ok() {
         return Ok(made(Kind::Translator, name));
     }
-    Decider::load(engine, name, wasm).map(|decider| made(Kind::Decider, decider.aggregate()))
+    if let Ok(decider) = Decider::load(engine, name, wasm) {
+        return Ok(made(Kind::Decider, decider.aggregate()));
+    }
+    let nowhere = InProcessApi { authorities: Vec::new(), router: axum::Router::new() };
+    let edge = EdgeRuntime::new(EdgeLimits::default())
+        .and_then(|edge| edge.load(name, wasm, BTreeMap::new(), Vec::new(), nowhere));
+    match edge {
+        Ok(_) => Ok(made(Kind::Http, name)),
+        Err(_) => Decider::load(engine, name, wasm).map(|decider| made(Kind::Decider, decider.aggregate())),
+    }
 }

@@ -15,7 +15,6 @@ mod kind;
 mod limits;
 mod projector;
 mod translator;
-mod watchers;
 
 pub use admission::Refused;
 pub use auditor::{AuditedEvent, Auditor, AuditorDescriptor, Invariant, Violation};
@@ -30,4 +29,3 @@ pub use projector::{
     Table, Value,
 };
 pub use translator::{Log, Refusal, Transaction, Translated, TranslatedCommand, Translator};
-pub use watchers::Watchers;
