@@ -324,6 +324,14 @@ async fn the_admin_api_does_what_the_command_line_does() -> Result<()> {
     assert_eq!((&card["canary"]["digest"], &card["canary"]["share_permille"]), (&json!(digest), &json!(100)));
     let ended = admin.ask("POST", "/handlers/decider/card/end-canary", None).await?;
     assert_eq!(ended.status, 200, "{ended:?}");
+    // To go back while something is tried takes out what is tried, and nothing else.
+    let in_force = ended.body["digest"].clone();
+    let tried = admin
+        .ask("POST", &format!("/components/{digest}/canary"), Some(json!({"share_permille": 1})))
+        .await?;
+    assert_eq!(tried.status, 200, "{tried:?}");
+    let back = admin.ask("POST", "/handlers/decider/card/rollback", Some(json!({}))).await?;
+    assert_eq!((back.status, &back.body["digest"]), (200, &in_force), "{back:?}");
     for (method, path, body, code) in [
         ("GET", "/components/0123456789", None, "component_not_found"),
         ("GET", "/components/xyz", None, "invalid_digest"),

@@ -193,7 +193,8 @@ impl Folding {
     }
 
     fn name(&mut self) -> Result<(), Fault> {
-        self.keys = self.running.decider.keys(&self.next)?.into_iter().flatten().collect();
+        let keys = self.running.decider.keys(&self.next).inspect_err(|_| self.running.count_fault())?;
+        self.keys = keys.into_iter().flatten().collect();
         Ok(())
     }
 
@@ -203,7 +204,8 @@ impl Folding {
         }
         let state = &mut self.state;
         let entries = state.entries.named(self.keys.iter().collect(), &self.stored);
-        let folded = self.running.decider.evolve(&state.state, &entries, &self.next)?;
+        let folded = self.running.decider.evolve(&state.state, &entries, &self.next);
+        let folded = folded.inspect_err(|_| self.running.count_fault())?;
         state.version = state.version.saturating_add(self.next.len() as u64);
         state.state = folded.state;
         state.entries.change(state.version, folded.entries);

@@ -187,7 +187,7 @@ impl Operations {
         Ok((activation, verified))
     }
 
-    /// Goes back: to what was in force before, or to a component that once was.
+    /// Goes back: to what was in force before, or to a component that once was. What is tried goes first.
     pub async fn rollback(
         &self,
         handler: &Handler,
@@ -196,6 +196,9 @@ impl Operations {
         by: String,
     ) -> Result<(u64, Digest), RegistryError> {
         let now = self.now(handler).await?;
+        if now.canary.is_some() && to.is_none() {
+            return self.record(handler, &now, now.digest, now.family, Cause::CanaryEnd, why, by).await;
+        }
         let nothing = || RegistryError::NothingBefore(handler.clone());
         let (digest, family) = match to {
             None => *now.before.last().ok_or_else(nothing)?,
