@@ -47,6 +47,12 @@ impl Bus {
         Self { store, published: Arc::new(watch::Sender::new(vec![0; partitions])) }
     }
 
+    /// How many partitions there are.
+    #[must_use]
+    pub fn partition_count(&self) -> u32 {
+        self.store.partition_count()
+    }
+
     /// Publishes a partition's events up to and including a position. Doing it again changes nothing.
     pub fn publish(&self, partition: u32, up_to: u64) {
         self.published.send_if_modified(|published| {
@@ -87,6 +93,23 @@ impl Subscription {
                 return Ok(None);
             }
         }
+    }
+
+    /// Where the log ends, partition by partition, whether that is published yet or not.
+    pub async fn heads(&self) -> Result<Vec<u64>, BusError> {
+        Ok(self.store.heads().await?)
+    }
+
+    /// A page of a partition's events behind a position, without waiting for more. For a consumer that knows from the
+    /// heads that there are some.
+    pub async fn page(
+        &self,
+        partition: u32,
+        after: u64,
+        up_to: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, BusError> {
+        Ok(self.store.page(partition, after, up_to, limit).await?)
     }
 }
 

@@ -81,7 +81,8 @@ fn host(world: &World, faults: &str) -> Result<Host> {
     Host::spawn(command, world.file("host.log"))
 }
 
-async fn ended(host: &mut Host, place: &str) -> Result<ExitStatus> {
+/// Waits until the host has died at a place.
+pub async fn ended(host: &mut Host, place: &str) -> Result<ExitStatus> {
     const PATIENCE_MS: u64 = 15_000;
     const PAUSE_MS: u64 = 20;
     for _ in 0..PATIENCE_MS / PAUSE_MS {

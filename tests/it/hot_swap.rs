@@ -6,7 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clearfold_tests::{Host, Load, Output, World, eventually, reworded, variant};
+use clearfold::digest::Digest;
+use clearfold_tests::{Host, Load, Output, World, cents, eventually, reworded, variant};
 use serde_json::{Value, json};
 use sqlx::{PgPool, query_as, query_scalar};
 
@@ -103,7 +104,7 @@ async fn ten_swaps_under_load_fail_nothing_double_nothing_and_can_be_replayed_bi
     let load = Load::start(&[host.address()])?;
     for swap in 1..=10 {
         let name = if swap % 2 == 0 { "decider-account" } else { "decider-authorization" };
-        let file = written(&world, "swapped.wasm", &variant(&wasm(&world, name)?, &format!("swap {swap}")))?;
+        let file = written(&world, "swapped.wasm", &variant(&wasm(&world, name)?, &format!("swap {swap}"))?)?;
         let activation = if swap % 5 == 0 {
             let aggregate = name.trim_start_matches("decider-");
             let made = done(&world, &["component", "rollback", "decider", aggregate])?;
@@ -160,7 +161,7 @@ async fn a_host_that_dies_between_taking_over_and_the_next_command_goes_on_with_
         Ok((count > 20).then_some(()))
     })
     .await?;
-    let file = written(&world, "swapped.wasm", &variant(&wasm(&world, "decider-account")?, "crash"))?;
+    let file = written(&world, "swapped.wasm", &variant(&wasm(&world, "decider-account")?, "crash")?)?;
     let activation = activated(&world, &file, &[])?;
     while host.ended()?.is_none() {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -178,6 +179,29 @@ async fn a_host_that_dies_between_taking_over_and_the_next_command_goes_on_with_
     let heard = load.finish().await?;
     crate::proof::prove(&world, &host, &heard).await?;
     assert_eq!(decided_by_others(&write).await?, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_projector_that_is_activated_is_built_beside_what_is_read_and_then_read() -> Result<()> {
+    let world = World::new().await?;
+    let host = world.host().await?;
+    let write = world.databases.write().await?;
+    world.chain.swipes(&[(0, cents(1_000)), (1, cents(300))]).await?;
+    let before = host.payments_when(2).await?;
+    let other = variant(&wasm(&world, "projector-payments")?, "beside")?;
+    let file = written(&world, "projector-payments.wasm", &other)?;
+    let activation = activated(&world, &file, &[])?;
+    in_force(&write, activation).await?;
+    let made_by: Vec<u8> = query_scalar("SELECT digest FROM projections WHERE name = 'payments'")
+        .fetch_one(&world.databases.read().await?)
+        .await?;
+    assert_eq!(made_by, Digest::of(&other).0);
+    assert_eq!(host.payments().await?, before);
+    world.chain.swipes(&[(2, cents(700))]).await?;
+    assert_eq!(host.payments_when(3).await?.len(), 3);
+    assert!(host.get("/v1/invariants").await?.body["holds"].as_bool().context("no verdict")?);
+    assert!(host.stop()?.success());
     Ok(())
 }
 

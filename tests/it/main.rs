@@ -17,9 +17,13 @@ mod outages;
 mod projection;
 mod proof;
 mod registry;
+
+mod rebuild;
 mod rivals;
 mod spec;
 mod store;
+mod supervised;
 mod swipe;
+mod switch;
 mod translate;
 mod writer;

@@ -34,7 +34,7 @@ async fn a_host_leaves_tables_of_another_declaration_alone() -> Result<()> {
     sqlx::raw_sql(replaced).execute(&read).await?;
     world.chain.swipe(0, cents(300)).await?;
     eventually("the host's farewell", async || {
-        Ok(host.log()?.contains("runs a newer version").then_some(()))
+        Ok(host.log()?.contains("are another component's now").then_some(()))
     })
     .await?;
     let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM payments.payment").fetch_one(&read).await?;

@@ -58,7 +58,7 @@ async fn a_start_with_a_new_file_is_a_deploy_and_no_start_undoes_a_rollback() ->
     let world = World::new().await?;
     let write = world.databases.write().await?;
     let one = wasm(&world, "decider-card")?;
-    let other = variant(&one, "newer");
+    let other = variant(&one, "newer")?;
     let digest = |wasm: &[u8]| Digest::of(wasm).0.to_vec();
     assert!(host_with_card(&world, &one).await?.stop()?.success());
     assert_eq!(card_in_force(&write).await?, (digest(&one), "start".to_owned()));
@@ -157,7 +157,7 @@ async fn where_signatures_are_asked_for_nothing_runs_without_one() -> Result<()>
 
     // A host that asks for no signatures has run; now one is asked for.
     assert!(world.host().await?.stop()?.success());
-    let bytes = variant(&wasm(&world, "decider-card")?, "signed");
+    let bytes = variant(&wasm(&world, "decider-card")?, "signed")?;
     let file = world.file("signed.wasm");
     std::fs::write(&file, &bytes)?;
     let file = file.display().to_string();
@@ -182,7 +182,7 @@ async fn a_deploy_brings_what_differs_from_the_manifest_and_nothing_else() -> Re
     let one = wasm(&world, "decider-card")?;
     let host = host_with_card(&world, &one).await?;
     let folder = world.file("application");
-    std::fs::write(folder.join("card.wasm"), variant(&one, "deployed"))?;
+    std::fs::write(folder.join("card.wasm"), variant(&one, "deployed")?)?;
     let manifest = folder.join("spin.toml").display().to_string();
     let deploy = ["deploy", "--manifest", &manifest, "--revision", "r1"];
     let deployed = clearfold(&world, &deploy)?;
@@ -294,7 +294,7 @@ async fn the_admin_api_does_what_the_command_line_does() -> Result<()> {
     let stranger = host.get("/admin/v1/components").await?;
     assert_eq!((stranger.status, &stranger.body["code"]), (401, &json!("not_the_admin")));
 
-    let bytes = variant(&wasm(&world, "decider-card")?, "by the api");
+    let bytes = variant(&wasm(&world, "decider-card")?, "by the api")?;
     let (digest, size) = (Digest::of(&bytes).to_string(), bytes.len());
     let deploy = admin.request("POST", "/components?name=card&revision=abc")?.bearer_auth("secret");
     let deployed = Answer::of(deploy.body(bytes).send().await?).await?;

@@ -54,14 +54,14 @@ pub fn deaf_translator(
     encode(&resolve, world, &text)
 }
 
-fn resolve(environment: &Environment, world: &str) -> Result<(Resolve, WorldId)> {
+pub(crate) fn resolve(environment: &Environment, world: &str) -> Result<(Resolve, WorldId)> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(environment.root.join("wit"))?;
     let world = resolve.select_world(&[package], Some(world))?;
     Ok((resolve, world))
 }
 
-fn encode(resolve: &Resolve, world: WorldId, text: &str) -> Result<Vec<u8>> {
+pub(crate) fn encode(resolve: &Resolve, world: WorldId, text: &str) -> Result<Vec<u8>> {
     let mut module = wat::parse_str(text)?;
     embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8, false)?;
     ComponentEncoder::default().validate(true).module(&module)?.encode()

@@ -21,7 +21,7 @@ pub use load::{Heard, Load};
 pub use proxy::{Cut, Proxy, Silence};
 pub use rpc::{Faults, FaultyRpc};
 pub use server::Server;
-pub use variants::{reworded, variant};
+pub use variants::{Noting, reworded, variant};
 pub use world::{World, cents};
 
 use std::future::Future;

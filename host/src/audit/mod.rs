@@ -25,14 +25,14 @@ use self::findings::Findings;
 use crate::clock::Clock;
 use crate::database::DatabaseError;
 use crate::event_store::{EventStore, StoreError};
-use crate::projection::ProjectionError;
-use crate::runtime::{Auditor, Projector};
+use crate::projection::{Live, ProjectionError};
+use crate::runtime::Auditor;
 
 /// Checks what must always hold; one check at a time.
 pub struct Audit {
     store: EventStore,
     read_pool: PgPool,
-    projectors: Vec<watch::Receiver<Arc<Projector>>>,
+    projectors: Vec<Live>,
     auditors: watch::Receiver<Vec<Arc<Auditor>>>,
     clock: Clock,
     one_at_a_time: Mutex<()>,
@@ -86,11 +86,12 @@ impl From<DatabaseError> for AuditError {
 }
 
 impl Audit {
-    /// An audit by these components, as each is in force when it is made. The pools should be its own, so that it takes no connection from others.
+    /// An audit by these components; of each projection by the one that is live at the time of the check. The pools
+    /// should be its own, so that it takes no connection from others.
     pub fn new(
         store: EventStore,
         read_pool: PgPool,
-        projectors: Vec<watch::Receiver<Arc<Projector>>>,
+        projectors: Vec<Live>,
         auditors: watch::Receiver<Vec<Arc<Auditor>>>,
         clock: Clock,
     ) -> Result<Self, AuditError> {
@@ -120,8 +121,7 @@ impl Audit {
             accounts::check(&self.store, &auditing, &extent, scope, &mut findings, on_progress).await?;
         if *scope == Scope::Everything {
             for projector in &self.projectors {
-                let projector = Arc::clone(&projector.borrow());
-                read_store::check(&self.store, &self.read_pool, &projector, &mut findings, on_progress)
+                read_store::check(&self.store, &self.read_pool, projector, &mut findings, on_progress)
                     .await?;
             }
         }

@@ -4,6 +4,7 @@
 //! log is replayed once more to find the streams that made the rows in question.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::PgPool;
 
@@ -11,21 +12,34 @@ use super::findings::{Findings, LISTED};
 use super::invariants::READ_STORE_FOLLOWS_LOG;
 use super::{AuditError, OnProgress, Progress};
 use crate::event_store::EventStore;
-use crate::projection::{Difference, ProjectionError, Replay, Snapshot};
+use crate::projection::{Difference, Live, ProjectionError, Replay, Snapshot};
 use crate::runtime::Projector;
 use crate::telemetry::chain;
 
 /// Events that are projected together.
 const BATCH: u32 = 500;
+/// How soon it is heard that another component is live.
+const HEARD_MS: u64 = 1_000;
 
 pub(super) async fn check(
     store: &EventStore,
     pool: &PgPool,
-    projector: &Arc<Projector>,
+    live: &Live,
     findings: &mut Findings,
     on_progress: OnProgress<'_>,
 ) -> Result<(), AuditError> {
-    let compared = compare(store, pool, projector, findings, on_progress).await;
+    let mut live = live.clone();
+    let mut projector = Arc::clone(&live.borrow_and_update());
+    let compared = loop {
+        let compared = compare(store, pool, &projector, findings, on_progress).await;
+        let is_others = matches!(compared, Err(AuditError::ReadStore(ProjectionError::OtherTables { .. })));
+        // It may have been replaced while the check began, and then nothing was compared yet. That is heard right away.
+        let moment = Duration::from_millis(HEARD_MS);
+        if !is_others || !matches!(tokio::time::timeout(moment, live.changed()).await, Ok(Ok(()))) {
+            break compared;
+        }
+        projector = Arc::clone(&live.borrow_and_update());
+    };
     let subject = || format!("projection {}", projector.descriptor().name);
     match compared {
         Err(AuditError::ReadStore(error)) if is_of_the_component(&error) => {

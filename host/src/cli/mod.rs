@@ -11,6 +11,7 @@ mod doctor;
 mod load;
 mod migrate;
 mod progress;
+mod projections;
 mod replay;
 mod spec;
 mod stream;

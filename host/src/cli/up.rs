@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{contracts, load};
+use super::{contracts, load, projections};
 use crate::api::admin::{self, AdminState};
 use crate::api::{ApiState, Edges, router};
 use crate::audit::Audit;
@@ -30,11 +30,11 @@ use crate::digest::Digest;
 use crate::event_store::{EventStore, Retention};
 use crate::manifest::Manifest;
 use crate::parts::Parts;
-use crate::projection::{Runner, RunnerSettings};
+use crate::projection::{Ground, Live, Readers, RunnerSettings};
 use crate::query::ReadStore;
 use crate::registry::{Follower, InForceNow, Named, Operations, Registry, Shelf, Starting, watch_canaries};
+use crate::runtime::Auditor;
 use crate::runtime::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
-use crate::runtime::{Auditor, Projector};
 use crate::signature::Signers;
 use crate::{inbox_keeper, outbox, telemetry};
 
@@ -55,7 +55,7 @@ pub(super) async fn run(config: Host) -> anyhow::Result<()> {
     let named = load::named(&manifest)?;
     let (write_pool, read_pool) = databases(&config).await?;
     let registry = Registry::new(write_pool.clone());
-    let follower = follower(&config, &registry, &named, contracts).await?;
+    let mut follower = follower(&config, &registry, &named, contracts).await?;
     let live = follower.live().context("the manifest was checked to name a translator")?;
     let translator = Arc::clone(&live.translator.borrow().1);
     let selection = translator.filters().with_context(|| format!("{contracts_name} cannot be used"))?;
@@ -73,17 +73,17 @@ pub(super) async fn run(config: Host) -> anyhow::Result<()> {
     let bus = Bus::new(store.clone());
     let canaries = watch_canaries(registry.clone(), store.clone(), live.deciders.clone(), parts.stop());
     parts.spawn("canary watch", canaries);
-    let projectors = live.projectors.values().cloned().collect();
+    let settings = RunnerSettings { batch_size: config.projection_batch_size, retry_ms: RETRY_MS };
+    let ground = Ground {
+        pool: read_pool.clone(),
+        bus: bus.clone(),
+        clock: clock.clone(),
+        settings,
+        readers: Readers::default(),
+    };
+    let projectors =
+        projections::start(&mut follower, &registry, &live.projectors, &ground, &mut parts).await?;
     let audit = audit(&config, projectors, live.auditors.clone(), &clock).await?;
-    for projector in live.projectors.values() {
-        let projector = Arc::clone(&projector.borrow());
-        let settings = RunnerSettings { batch_size: config.projection_batch_size, retry_ms: RETRY_MS };
-        let partitions = store.partition_count();
-        let runner =
-            Runner::prepare(projector, read_pool.clone(), &bus, partitions, &clock, settings).await?;
-        runner.check_against(&store.heads().await?)?;
-        parts.spawn("projection", runner.run(parts.stop()));
-    }
     let read_store = ReadStore::new(read_pool);
     read_store.check().await.context(
         "the read store lacks what the API asks for; the manifest needs the projector `payments` of this version",
@@ -173,7 +173,7 @@ fn admin(config: &Host, registry: &Registry, store: &EventStore) -> anyhow::Resu
 /// The audit, on connections of its own: a check takes none from the writers.
 async fn audit(
     config: &Host,
-    projectors: Vec<watch::Receiver<Arc<Projector>>>,
+    projectors: Vec<Live>,
     auditors: watch::Receiver<Vec<Arc<Auditor>>>,
     clock: &Clock,
 ) -> anyhow::Result<Arc<Audit>> {

@@ -8,21 +8,27 @@ use super::ProjectionError;
 use crate::bus::StoredEvent;
 use crate::runtime::{Change, Event, Projector, Row, RowKey};
 
-/// The changes that events of one partition make. `fetch` finds the existing rows among those asked for.
-pub(super) async fn changes<F>(
-    projector: &Arc<Projector>,
-    events: &[StoredEvent],
-    fetch: impl FnOnce(Vec<RowKey>) -> F,
-) -> Result<Vec<Change>, ProjectionError>
-where
-    F: Future<Output = Result<Vec<Row>, ProjectionError>>,
-{
-    let wire: Arc<[Event]> = events.iter().map(wire_event).collect();
-    let (asked, component) = (Arc::clone(&wire), Arc::clone(projector));
-    let keys = blocking(move || component.keys(&asked)).await??;
-    let rows = fetch(keys).await?;
-    let component = Arc::clone(projector);
-    Ok(blocking(move || component.project(&wire, &rows)).await??)
+/// Events of one partition on their way through a projector.
+pub(super) struct Batch {
+    projector: Arc<Projector>,
+    events: Arc<[Event]>,
+}
+
+impl Batch {
+    pub fn new(projector: &Arc<Projector>, events: &[StoredEvent]) -> Self {
+        Self { projector: Arc::clone(projector), events: events.iter().map(wire_event).collect() }
+    }
+
+    /// The rows that the component asks for.
+    pub async fn keys(&self) -> Result<Vec<RowKey>, ProjectionError> {
+        let (component, asked) = (Arc::clone(&self.projector), Arc::clone(&self.events));
+        Ok(blocking(move || component.keys(&asked)).await??)
+    }
+
+    /// The changes that the events make, given those of the rows that exist.
+    pub async fn changes(self, rows: Vec<Row>) -> Result<Vec<Change>, ProjectionError> {
+        Ok(blocking(move || self.projector.project(&self.events, &rows)).await??)
+    }
 }
 
 /// Runs a component where it may be busy.

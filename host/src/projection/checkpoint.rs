@@ -1,11 +1,11 @@
 //! How far a projection has come, one position a partition.
 
-use sqlx::{PgExecutor, Postgres, Transaction};
+use sqlx::{PgConnection, PgExecutor};
 
 use super::ProjectionError;
 use crate::database::{partition_key, signed, unsigned};
 
-/// All positions of a projection, by partition; partitions without events are at 0.
+/// All positions of the tables of that name in the book, by partition; partitions without events are at 0.
 pub(super) async fn load(
     store: impl PgExecutor<'_>,
     projection: &str,
@@ -27,7 +27,7 @@ pub(super) async fn load(
 
 /// Moves the checkpoint from where it was believed to be, or fails: then another process has moved it.
 pub(super) async fn advance(
-    transaction: &mut Transaction<'_, Postgres>,
+    transaction: &mut PgConnection,
     projection: &str,
     partition: u32,
     from: u64,
@@ -43,7 +43,7 @@ pub(super) async fn advance(
             partition_key(partition)?,
             signed(to)?,
         );
-        first.execute(&mut **transaction).await?
+        first.execute(&mut *transaction).await?
     } else {
         let next = sqlx::query!(
             "UPDATE projection_checkpoints SET position = $4
@@ -53,11 +53,21 @@ pub(super) async fn advance(
             signed(from)?,
             signed(to)?,
         );
-        next.execute(&mut **transaction).await?
+        next.execute(&mut *transaction).await?
     };
     if moved.rows_affected() == 1 {
         Ok(())
     } else {
         Err(ProjectionError::Overtaken { projection: projection.to_owned(), partition })
     }
+}
+
+/// Refuses a read store that knows more than the log: it was built from another one.
+pub(super) fn check_against(positions: &[u64], heads: &[u64]) -> Result<(), ProjectionError> {
+    for ((partition, position), head) in (0..).zip(positions).zip(heads) {
+        if position > head {
+            return Err(ProjectionError::Ahead { partition, position: *position, head: *head });
+        }
+    }
+    Ok(())
 }

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::batch::Batch;
 use super::cells::{Cells, Rows, canonical, cells, declared, keyed};
-use super::{Difference, ProjectionError, Snapshot, batch, difference};
+use super::{Difference, ProjectionError, Snapshot, difference};
 use crate::bus::StoredEvent;
 use crate::runtime::{Change, Projector, Row, RowKey, Value};
 
@@ -77,8 +78,9 @@ impl Replay {
         &self,
         events: &[StoredEvent],
     ) -> Result<Vec<(RowId, Option<Vec<Value>>)>, ProjectionError> {
-        let fetch = |keys| std::future::ready(self.fetch(keys));
-        let changes = batch::changes(&self.projector, events, fetch).await?;
+        let batch = Batch::new(&self.projector, events);
+        let rows = self.fetch(batch.keys().await?)?;
+        let changes = batch.changes(rows).await?;
         changes.into_iter().map(|change| self.checked(change)).collect()
     }
 

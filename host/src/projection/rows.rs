@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use super::ProjectionError;
 use super::cells::{Cells, cells, declared, keyed, values};
@@ -14,7 +14,8 @@ use crate::runtime::{Change, ColumnType, ProjectionColumn, Projector, Row, RowKe
 
 /// The existing rows among the keys that the component asked for, each once.
 pub(super) async fn fetch(
-    pool: &PgPool,
+    connection: &mut PgConnection,
+    schema: &str,
     projector: &Projector,
     keys: Vec<RowKey>,
 ) -> Result<Vec<Row>, ProjectionError> {
@@ -29,12 +30,12 @@ pub(super) async fn fetch(
         keys.sort();
         keys.dedup();
         let table = declared(projector, "keys", &name)?;
-        let statement = select(&projector.descriptor().name, table);
+        let statement = select(schema, table);
         let mut query = sqlx::query(AssertSqlSafe(statement));
         for column in transposed(table.primary_key.len(), keys) {
             query = query.bind(column);
         }
-        for row in query.fetch_all(pool).await? {
+        for row in query.fetch_all(&mut *connection).await? {
             rows.push(Row { table: name.clone(), values: read_row(table, &row)? });
         }
     }
@@ -43,7 +44,8 @@ pub(super) async fn fetch(
 
 /// Writes a component's changes. Of several changes of one row the last one counts.
 pub(super) async fn apply(
-    transaction: &mut Transaction<'_, Postgres>,
+    transaction: &mut PgConnection,
+    schema: &str,
     projector: &Projector,
     changes: Vec<Change>,
 ) -> Result<(), ProjectionError> {
@@ -62,18 +64,17 @@ pub(super) async fn apply(
     }
     for (name, rows) in upserts {
         let table = declared(projector, "project", name)?;
-        execute(transaction, upsert(&projector.descriptor().name, table), table.columns.len(), rows).await?;
+        execute(transaction, upsert(schema, table), table.columns.len(), rows).await?;
     }
     for (name, keys) in deletes {
         let table = declared(projector, "project", name)?;
-        execute(transaction, delete(&projector.descriptor().name, table), table.primary_key.len(), keys)
-            .await?;
+        execute(transaction, delete(schema, table), table.primary_key.len(), keys).await?;
     }
     Ok(())
 }
 
 async fn execute(
-    transaction: &mut Transaction<'_, Postgres>,
+    transaction: &mut PgConnection,
     statement: String,
     width: usize,
     rows: Vec<Cells>,
@@ -82,7 +83,7 @@ async fn execute(
     for column in transposed(width, rows) {
         query = query.bind(column);
     }
-    query.execute(&mut **transaction).await?;
+    query.execute(transaction).await?;
     Ok(())
 }
 
@@ -120,17 +121,17 @@ pub(super) fn columns(table: &Table) -> String {
     table.columns.iter().map(read).collect::<Vec<_>>().join(", ")
 }
 
-fn select(projection: &str, table: &Table) -> String {
+fn select(schema: &str, table: &Table) -> String {
     let columns = columns(table);
     let (given, casts) = unnested(table, &table.primary_key);
     format!(
         "SELECT {columns} FROM {} WHERE ({}) IN (SELECT {casts} FROM {given})",
-        qualified(projection, &table.name),
+        qualified(schema, &table.name),
         quoted_list(&table.primary_key),
     )
 }
 
-fn upsert(projection: &str, table: &Table) -> String {
+fn upsert(schema: &str, table: &Table) -> String {
     let names: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
     let (given, casts) = unnested(table, &names);
     let others = names.iter().filter(|name| !table.primary_key.contains(name));
@@ -138,17 +139,17 @@ fn upsert(projection: &str, table: &Table) -> String {
     let on_conflict = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {set}") };
     format!(
         "INSERT INTO {} ({}) SELECT {casts} FROM {given} ON CONFLICT ({}) DO {on_conflict}",
-        qualified(projection, &table.name),
+        qualified(schema, &table.name),
         quoted_list(&names),
         quoted_list(&table.primary_key),
     )
 }
 
-fn delete(projection: &str, table: &Table) -> String {
+fn delete(schema: &str, table: &Table) -> String {
     let (given, casts) = unnested(table, &table.primary_key);
     format!(
         "DELETE FROM {} WHERE ({}) IN (SELECT {casts} FROM {given})",
-        qualified(projection, &table.name),
+        qualified(schema, &table.name),
         quoted_list(&table.primary_key),
     )
 }

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use super::cells::{Cells, Rows, canonical, stored_key};
 use super::tables::{Declaration, qualified};
-use super::{ProjectionError, checkpoint, rows};
+use super::{ProjectionError, book, checkpoint, rows};
 use crate::database::DatabaseError;
 use crate::runtime::{Projector, Table, Value};
 
@@ -30,41 +30,64 @@ impl Snapshot {
         projector: &Projector,
         partitions: u32,
     ) -> Result<Self, ProjectionError> {
+        const TRIES: u32 = 10;
+        for _ in 0..TRIES {
+            if let Some(snapshot) = Self::try_take(pool, projector, partitions).await? {
+                return Ok(snapshot);
+            }
+        }
+        Err(ProjectionError::OtherTables { projection: projector.descriptor().name.clone() })
+    }
+
+    /// None if other tables took their place between the beginning of the transaction and the look at the last of them.
+    async fn try_take(
+        pool: &PgPool,
+        projector: &Projector,
+        partitions: u32,
+    ) -> Result<Option<Self>, ProjectionError> {
         let descriptor = projector.descriptor();
         let mut transaction = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-        Declaration::of(descriptor).expect(&mut transaction).await?;
+        book::expect(&mut transaction, &Declaration::live(projector)).await?;
         let positions = checkpoint::load(&mut *transaction, &descriptor.name, partitions).await?;
+        for (number, table) in descriptor.tables.iter().enumerate() {
+            let (columns, name) = (rows::columns(table), qualified(&descriptor.name, &table.name));
+            let declare =
+                format!("DECLARE stored_{number} NO SCROLL CURSOR FOR SELECT {columns} FROM {name}");
+            sqlx::raw_sql(AssertSqlSafe(declare)).execute(&mut *transaction).await?;
+        }
+        // A transaction sees the rows of its beginning, but a name means what bears it now. From here on the cursors
+        // keep their tables.
+        let same = "SELECT oid = to_regnamespace(quote_ident($1)) FROM pg_namespace WHERE nspname = $1";
+        let same: Option<Option<bool>> =
+            sqlx::query_scalar(same).bind(&descriptor.name).fetch_optional(&mut *transaction).await?;
+        if same.flatten() != Some(true) {
+            return Ok(None);
+        }
         let mut rows = Rows::new();
-        for table in &descriptor.tables {
-            let read = read(&mut transaction, &descriptor.name, table).await?;
-            rows.insert(table.name.clone(), read);
+        for (number, table) in descriptor.tables.iter().enumerate() {
+            rows.insert(table.name.clone(), read(&mut transaction, number, table).await?);
         }
         transaction.rollback().await?;
-        Ok(Self { positions, rows })
+        Ok(Some(Self { positions, rows }))
     }
 }
 
 async fn read(
     connection: &mut PgConnection,
-    projection: &str,
+    number: usize,
     table: &Table,
 ) -> Result<BTreeMap<Cells, Vec<Value>>, ProjectionError> {
-    let (columns, name) = (rows::columns(table), qualified(projection, &table.name));
-    let declare = format!("DECLARE stored NO SCROLL CURSOR FOR SELECT {columns} FROM {name}");
-    sqlx::raw_sql(AssertSqlSafe(declare)).execute(&mut *connection).await?;
-    let fetch = format!("FETCH FORWARD {PAGE} FROM stored");
+    let fetch = format!("FETCH FORWARD {PAGE} FROM stored_{number}");
     let mut read = BTreeMap::new();
     loop {
         let page = sqlx::raw_sql(AssertSqlSafe(fetch.clone())).fetch_all(&mut *connection).await?;
         for row in &page {
             let values: Vec<Value> = rows::read_row(table, row)?.into_iter().map(canonical).collect();
-            let unreadable = || DatabaseError::Corrupt(format!("a key of {name}"));
+            let unreadable = || DatabaseError::Corrupt(format!("a key of {}", table.name));
             read.insert(stored_key(table, &values).ok_or_else(unreadable)?, values);
         }
         if page.len() < PAGE {
-            break;
+            return Ok(read);
         }
     }
-    sqlx::raw_sql("CLOSE stored").execute(&mut *connection).await?;
-    Ok(read)
 }

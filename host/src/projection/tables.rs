@@ -1,122 +1,61 @@
 //! A projection's tables: from the component's declaration to SQL.
 //!
 //! Names were checked when the component was loaded: lower-case letters, digits and underscores. They are quoted
-//! all the same.
-
-use clearfold_kernel::Timestamp;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
+//! all the same. No statement is run here.
 
 use super::ProjectionError;
-use crate::database::database_time;
-use crate::runtime::{ColumnRule, ColumnType, ProjectionDescriptor, Table};
+use crate::digest::Digest;
+use crate::runtime::{ColumnRule, ColumnType, ProjectionDescriptor, Projector, Table};
 
-/// What marks a schema as ours to drop.
-const MARK: &str = "Made by clearfold from what a projector declares. Dropped and built again at will.";
+/// Digits of a digest that name the schema of a build: no other component has them.
+const DIGITS: usize = 32;
 
-/// A projection's tables, as this host's component declares them.
+/// A projection's tables as one component declares them, and the schema in which they lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Declaration {
-    name: String,
-    version: i32,
-    ddl: String,
+    /// Also the name under which they stand in the book, with their checkpoints.
+    pub schema: String,
+    pub projection: String,
+    pub digest: Digest,
+    pub version: i32,
+    /// The tables as they are declared for the place where they are read, wherever they lie now.
+    pub declared: String,
+    /// What makes them where they lie.
+    pub ddl: String,
 }
 
 impl Declaration {
-    pub(super) fn of(descriptor: &ProjectionDescriptor) -> Self {
-        let version = i32::try_from(descriptor.version).unwrap_or(i32::MAX);
-        Self { name: descriptor.name.clone(), version, ddl: ddl(descriptor) }
+    /// The tables that are read.
+    pub fn live(projector: &Projector) -> Self {
+        Self::new(projector, projector.descriptor().name.clone())
     }
 
-    /// Makes the tables if they are not there, or are of an older version. Returns whether they were made.
-    pub(super) async fn prepare(&self, pool: &PgPool, now: Timestamp) -> Result<bool, ProjectionError> {
-        let mut transaction = pool.begin().await?;
-        // Two hosts that start together must not both make the tables.
-        let lock = "SELECT pg_advisory_xact_lock(hashtext('clearfold projections'))";
-        sqlx::query(lock).execute(&mut *transaction).await?;
-        let known = sqlx::query!("SELECT version, declaration FROM projections WHERE name = $1", self.name);
-        if let Some(known) = known.fetch_optional(&mut *transaction).await? {
-            let projection = self.name.clone();
-            if known.version > self.version {
-                return Err(ProjectionError::Older {
-                    projection,
-                    stored: known.version,
-                    declared: self.version,
-                });
-            }
-            if known.version == self.version {
-                let changed = ProjectionError::Changed { projection, version: self.version };
-                return if known.declaration == self.ddl { Ok(false) } else { Err(changed) };
-            }
-        }
-        self.make(&mut transaction, now).await?;
-        transaction.commit().await?;
-        Ok(true)
+    /// The tables that are built beside those.
+    pub fn beside(projector: &Projector) -> Self {
+        let digits: String = projector.id().digest.to_string().chars().take(DIGITS).collect();
+        Self::new(projector, format!("next {digits}"))
     }
 
-    async fn make(
-        &self,
-        transaction: &mut Transaction<'_, Postgres>,
-        now: Timestamp,
-    ) -> Result<(), ProjectionError> {
-        let mark = sqlx::query_scalar!(
-            "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = $1",
-            self.name
-        );
-        let mark = mark.fetch_optional(&mut **transaction).await?;
-        if mark.is_some_and(|mark| mark.as_deref() != Some(MARK)) {
-            return Err(ProjectionError::ForeignSchema { projection: self.name.clone() });
-        }
-        let (name, ddl) = (quoted(&self.name), &self.ddl);
-        let make = format!(
-            "DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}; COMMENT ON SCHEMA {name} IS '{MARK}'; {ddl}"
-        );
-        sqlx::raw_sql(AssertSqlSafe(make)).execute(&mut **transaction).await?;
-        sqlx::query!("DELETE FROM projections WHERE name = $1", self.name)
-            .execute(&mut **transaction)
-            .await?;
-        let inserted = sqlx::query!(
-            "INSERT INTO projections (name, version, declaration, created_at) VALUES ($1, $2, $3, $4)",
-            self.name,
-            self.version,
-            self.ddl,
-            database_time(now)?,
-        );
-        inserted.execute(&mut **transaction).await?;
-        Ok(())
-    }
-
-    /// Says if the tables that are there were not made from this declaration.
-    pub(super) async fn expect(&self, connection: &mut PgConnection) -> Result<(), ProjectionError> {
-        let made = sqlx::query!("SELECT version, declaration FROM projections WHERE name = $1", self.name);
-        let projection = self.name.clone();
-        match made.fetch_optional(connection).await? {
-            None => Err(ProjectionError::NotBuilt { projection }),
-            Some(made) if made.version == self.version && made.declaration == self.ddl => Ok(()),
-            Some(_) => Err(ProjectionError::OtherTables { projection }),
+    fn new(projector: &Projector, schema: String) -> Self {
+        let descriptor = projector.descriptor();
+        Self {
+            ddl: ddl(descriptor, &schema),
+            declared: ddl(descriptor, &descriptor.name),
+            schema,
+            projection: descriptor.name.clone(),
+            digest: projector.id().digest,
+            version: i32::try_from(descriptor.version).unwrap_or(i32::MAX),
         }
     }
 
-    /// Keeps the tables as they were declared until the transaction ends, or says that they are others now.
-    pub(super) async fn hold(
-        &self,
-        transaction: &mut Transaction<'_, Postgres>,
-    ) -> Result<(), ProjectionError> {
-        let same = sqlx::query_scalar!(
-            "SELECT name FROM projections WHERE name = $1 AND version = $2 AND declaration = $3 FOR SHARE",
-            self.name,
-            self.version,
-            self.ddl,
-        );
-        match same.fetch_optional(&mut **transaction).await? {
-            Some(_) => Ok(()),
-            None => Err(ProjectionError::Replaced { projection: self.name.clone() }),
-        }
+    pub fn replaced(&self) -> ProjectionError {
+        ProjectionError::Replaced { projection: self.projection.clone() }
     }
 }
 
 /// The table's full name.
-pub(super) fn qualified(projection: &str, table: &str) -> String {
-    format!("{}.{}", quoted(projection), quoted(table))
+pub(super) fn qualified(schema: &str, table: &str) -> String {
+    format!("{}.{}", quoted(schema), quoted(table))
 }
 
 pub(super) fn quoted(name: &str) -> String {
@@ -138,12 +77,12 @@ pub(super) const fn sql_type(kind: ColumnType) -> &'static str {
     }
 }
 
-fn ddl(descriptor: &ProjectionDescriptor) -> String {
-    descriptor.tables.iter().map(|table| table_ddl(&descriptor.name, table)).collect()
+fn ddl(descriptor: &ProjectionDescriptor, schema: &str) -> String {
+    descriptor.tables.iter().map(|table| table_ddl(schema, table)).collect()
 }
 
-fn table_ddl(projection: &str, table: &Table) -> String {
-    let full_name = qualified(projection, &table.name);
+fn table_ddl(schema: &str, table: &Table) -> String {
+    let full_name = qualified(schema, &table.name);
     let columns = table.columns.iter().map(|column| {
         let name = quoted(&column.name);
         let null = if column.nullable { "" } else { " NOT NULL" };

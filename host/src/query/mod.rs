@@ -26,6 +26,15 @@ pub enum QueryError {
     Database(#[from] sqlx::Error),
 }
 
+/// What is asked of a projection's tables: a component that is to make them must keep it.
+#[must_use]
+pub fn asked_of(projection: &str) -> &'static [&'static [&'static str]] {
+    match projection {
+        "payments" => &[payments::STATEMENTS, accounts::STATEMENTS],
+        _ => &[],
+    }
+}
+
 impl ReadStore {
     /// A store on a pool.
     #[must_use]

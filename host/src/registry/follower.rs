@@ -81,6 +81,14 @@ impl Follower {
         })
     }
 
+    /// A projector that was in force once, if the registry has it.
+    pub async fn projector(&mut self, digest: Digest) -> Result<Option<Arc<Projector>>, RegistryError> {
+        match self.shelf.projector(digest).await {
+            Err(RegistryError::Unknown(_)) => Ok(None),
+            projector => projector.map(Some),
+        }
+    }
+
     /// Follows until it is told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         // What cannot be followed is said once, not at every look.

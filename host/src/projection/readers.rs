@@ -1,0 +1,77 @@
+//! What others ask of a projection's tables, held against the tables before they are read.
+//!
+//! The statements are prepared where the tables lie, never run.
+
+use sqlx::postgres::PgColumn;
+use sqlx::{AssertSqlSafe, Column, Connection, Executor, PgConnection, SqlSafeStr, Statement, TypeInfo};
+
+use super::ProjectionError;
+
+/// Statements that must find what they ask for in a projection's tables.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Readers(pub &'static [&'static [&'static str]]);
+
+/// The columns that each statement gives: their names and types.
+pub(super) type Shape = Vec<Vec<(String, String)>>;
+
+impl Readers {
+    /// What the statements give on the tables that bear the projection's name in this transaction, which goes on as it
+    /// was. `when` sets a question apart from those that this connection has asked before and remembers.
+    pub(super) async fn shape(
+        self,
+        transaction: &mut PgConnection,
+        when: &str,
+    ) -> Result<Shape, ProjectionError> {
+        let mut savepoint = transaction.begin().await?;
+        let mut shape = Shape::new();
+        let statements: Vec<&'static str> = self.0.concat();
+        for statement in statements {
+            shape.push(columns(&mut savepoint, format!("/* {when} */ {statement}")).await?);
+        }
+        savepoint.rollback().await?;
+        Ok(shape)
+    }
+}
+
+async fn columns(
+    connection: &mut PgConnection,
+    statement: String,
+) -> Result<Vec<(String, String)>, ProjectionError> {
+    let prepared = connection.prepare(AssertSqlSafe(statement).into_sql_str()).await;
+    let prepared = prepared.map_err(|error| match error {
+        sqlx::Error::Database(error) => ProjectionError::Unreadable { why: error.to_string() },
+        other => other.into(),
+    })?;
+    let column = |column: &PgColumn| (column.name().to_owned(), column.type_info().name().to_owned());
+    Ok(prepared.columns().iter().map(column).collect())
+}
+
+/// Whether what is read now can be read in the same way afterwards: a column of another type would be misread, and a
+/// statement that a connection keeps prepared would fail on it.
+pub(super) fn agree(before: &Shape, after: &Shape) -> Result<(), ProjectionError> {
+    let mut both = before.iter().flatten().zip(after.iter().flatten());
+    match both.find(|(was, is)| was != is) {
+        None => Ok(()),
+        Some((was, is)) => {
+            let why = format!("`{}` is {} now, and `{}` would be {}", was.0, was.1, is.0, is.1);
+            Err(ProjectionError::Unreadable { why })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(columns: &[(&str, &str)]) -> Shape {
+        vec![columns.iter().map(|(name, kind)| ((*name).to_owned(), (*kind).to_owned())).collect()]
+    }
+
+    #[test]
+    fn a_column_of_another_type_is_named() {
+        let before = shape(&[("id", "TEXT"), ("count", "INT8")]);
+        assert!(agree(&before, &before).is_ok());
+        let error = agree(&before, &shape(&[("id", "TEXT"), ("count", "TEXT")])).unwrap_err();
+        assert!(error.to_string().contains("`count` is INT8 now, and `count` would be TEXT"), "{error}");
+    }
+}

@@ -1,0 +1,200 @@
+//! Projections under supervision in this process, on a log that the real writer writes.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use clearfold::bus::Bus;
+use clearfold::clock::Clock;
+use clearfold::command::CommandIntake;
+use clearfold::event_store::EventStore;
+use clearfold::outbox;
+use clearfold::parts::Parts;
+use clearfold::projection::{Ground, Live, Readers, RunnerSettings, State, Status, Supervisor, Switched};
+use clearfold::runtime::{HandlerEngine, Limits, Projector};
+use clearfold_tests::{Databases, Environment, Noting, eventually};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Row};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{ACCOUNT, intake, swipe};
+
+/// A log that is written to by the real writer, and what it takes to project it.
+pub struct Scene {
+    pub environment: Environment,
+    pub databases: Databases,
+    pub store: EventStore,
+    pub engine: Arc<HandlerEngine>,
+    pub bus: Bus,
+    intake: CommandIntake,
+    sent: AtomicU64,
+    parts: Parts,
+}
+
+/// A projection under supervision. It ends with this.
+pub struct Projection {
+    pub wanted: watch::Sender<Arc<Projector>>,
+    pub status: watch::Receiver<Status>,
+    pub live: Live,
+    switched: Arc<Mutex<Vec<Switched>>>,
+    stop: CancellationToken,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl Scene {
+    pub async fn new() -> Result<Self> {
+        let environment = Environment::read()?;
+        let databases = Databases::migrated(&environment).await?;
+        let store = EventStore::open(databases.write().await?).await?;
+        let (intake, mut parts) = intake(&environment, &store, "one")?;
+        let bus = Bus::new(store.clone());
+        parts.spawn("outbox", outbox::run(store.clone(), bus.clone(), parts.stop()));
+        let engine = Arc::new(HandlerEngine::new(Limits::default())?);
+        Ok(Self { environment, databases, store, engine, bus, intake, sent: AtomicU64::new(0), parts })
+    }
+
+    /// So many payments more, of several accounts; each is an event.
+    pub async fn swipes(&self, count: u64) -> Result<()> {
+        for _ in 0..count {
+            let number = self.sent.fetch_add(1, Ordering::Relaxed);
+            let account = format!("0x{:040x}", number % 7);
+            let mut command = swipe(&format!("k{number}"), &format!("p{number}"), "850");
+            command.payload = String::from_utf8(command.payload)?.replace(ACCOUNT, &account).into_bytes();
+            command.routing_key = account;
+            self.intake.submit(command).await?;
+        }
+        Ok(())
+    }
+
+    pub fn projector(&self, name: &str, wasm: &[u8]) -> Result<Arc<Projector>> {
+        Ok(Arc::new(Projector::load(&self.engine, name, wasm)?))
+    }
+
+    pub fn noting(&self, noting: Noting<'_>) -> Result<Arc<Projector>> {
+        self.projector("noting", &noting.component(&self.environment)?)
+    }
+
+    /// A pool on a read store on which nobody waits long for a lock.
+    pub async fn pool(&self, url: &str) -> Result<PgPool> {
+        let options: PgConnectOptions = url.parse()?;
+        let options = options.options([("lock_timeout", "200ms")]);
+        Ok(PgPoolOptions::new().max_connections(8).connect_with(options).await?)
+    }
+
+    pub async fn read(&self) -> Result<PgPool> {
+        self.pool(&self.databases.read_url).await
+    }
+
+    pub fn ground(&self, pool: &PgPool, readers: Readers) -> Ground {
+        let settings = RunnerSettings { batch_size: 20, retry_ms: 20 };
+        Ground { pool: pool.clone(), bus: self.bus.clone(), clock: Clock::system(), settings, readers }
+    }
+
+    pub async fn supervise(
+        &self,
+        pool: &PgPool,
+        first: Arc<Projector>,
+        old: Option<Arc<Projector>>,
+    ) -> Result<Projection> {
+        Projection::start(first, old, self.ground(pool, Readers::default())).await
+    }
+
+    /// All events of the log as (partition, position), which is how they are noted.
+    async fn events(&self) -> Result<Vec<(i64, i64)>> {
+        let events = "SELECT partition::bigint, position FROM events ORDER BY 1, 2";
+        Ok(sqlx::query_as(events).fetch_all(self.store.pool()).await?)
+    }
+
+    /// Waits until every event of the log is noted once, with this mark alone and nothing else there.
+    pub async fn noted(&self, read: &PgPool, mark: &str) -> Result<()> {
+        let events = self.events().await?;
+        let rows = eventually("all events", async || {
+            let rows = sqlx::query("SELECT partition, position, mark FROM noting.event ORDER BY 1, 2");
+            let rows = rows.fetch_all(read).await?;
+            Ok((rows.len() >= events.len()).then_some(rows))
+        })
+        .await?;
+        let noted: Vec<(i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        assert_eq!(noted, events);
+        assert!(rows.iter().all(|row| row.get::<&str, _>(2) == mark), "there are other marks than {mark}");
+        Ok(())
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.parts.stop().cancel();
+    }
+}
+
+impl Projection {
+    pub async fn start(first: Arc<Projector>, old: Option<Arc<Projector>>, ground: Ground) -> Result<Self> {
+        let (wanted, wishes) = watch::channel(first);
+        let switched: Arc<Mutex<Vec<Switched>>> = Arc::default();
+        let told = Arc::clone(&switched);
+        let supervisor = Supervisor::prepare(wishes, old, ground).await?.on_switch(move |switch| {
+            told.lock().unwrap_or_else(PoisonError::into_inner).push(switch.clone());
+        });
+        let (status, live, stop) = (supervisor.status(), supervisor.live(), CancellationToken::new());
+        let running = supervisor.run(stop.clone());
+        #[expect(clippy::disallowed_methods, reason = "it is awaited or cut off with the projection")]
+        let running = tokio::spawn(running);
+        Ok(Self { wanted, status, live, switched, stop, running })
+    }
+
+    /// Waits for a state.
+    pub async fn when(&self, what: impl Fn(&Status) -> bool) -> Result<Status> {
+        let mut status = self.status.clone();
+        let patience = std::time::Duration::from_secs(30);
+        let found = tokio::time::timeout(patience, status.wait_for(|status| what(status))).await;
+        let found = found.with_context(|| format!("it stays {:?}", *self.status.borrow()))??.clone();
+        Ok(found)
+    }
+
+    pub async fn is_live(&self, projector: &Projector) -> Result<Status> {
+        let digest = Some(projector.id().digest);
+        self.when(|status| {
+            status.state == State::Live && status.live.as_ref().and_then(|live| live.digest) == digest
+        })
+        .await
+    }
+
+    /// Why a component was given up.
+    pub async fn failed(&self) -> Result<String> {
+        match self.when(|status| matches!(status.state, State::Failed { .. })).await?.state {
+            State::Failed { why, .. } => Ok(why),
+            other => anyhow::bail!("{other:?}"),
+        }
+    }
+
+    pub fn switches(&self) -> Vec<Switched> {
+        self.switched.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub async fn stop(self) -> Result<()> {
+        self.stop.cancel();
+        Ok(self.running.await?)
+    }
+
+    /// Ends it where it stands, as a crash would.
+    pub fn cut_off(self) {
+        self.running.abort();
+    }
+}
+
+/// The schemas and rows of the book that one projection should leave: one of each.
+pub async fn tidy(read: &PgPool, projection: &str) -> Result<()> {
+    let schemas = eventually("one schema", async || {
+        let ours = "SELECT nspname::text FROM pg_namespace WHERE obj_description(oid, 'pg_namespace') LIKE 'Made by clearfold%'";
+        let schemas: Vec<String> = sqlx::query_scalar(ours).fetch_all(read).await?;
+        Ok((schemas.len() == 1).then_some(schemas))
+    })
+    .await?;
+    let book: Vec<String> = sqlx::query_scalar("SELECT name FROM projections").fetch_all(read).await?;
+    assert_eq!((schemas, book), (vec![projection.to_owned()], vec![projection.to_owned()]));
+    let of: Vec<String> =
+        sqlx::query_scalar("SELECT DISTINCT projection FROM projection_checkpoints").fetch_all(read).await?;
+    assert_eq!(of, [projection]);
+    Ok(())
+}
