@@ -102,6 +102,15 @@ async fn ten_swaps_under_load_fail_nothing_double_nothing_and_can_be_replayed_bi
     let host = world.host().await?;
     let write = world.databases.write().await?;
     let load = Load::start(&[host.address()])?;
+    for aggregate in ["account", "authorization"] {
+        let first = format!("a command to an {aggregate}");
+        eventually(&first, async || {
+            let commands = query_scalar("SELECT count(*) FROM commands WHERE starts_with(stream, $1)");
+            let count: i64 = commands.bind(aggregate).fetch_one(&write).await?;
+            Ok((count > 0).then_some(()))
+        })
+        .await?;
+    }
     for swap in 1..=10 {
         let name = if swap % 2 == 0 { "decider-account" } else { "decider-authorization" };
         let file = written(&world, "swapped.wasm", &variant(&wasm(&world, name)?, &format!("swap {swap}"))?)?;
