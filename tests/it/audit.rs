@@ -220,7 +220,7 @@ const RESTORE: &str = "DELETE FROM events; INSERT INTO events SELECT * FROM kept
 
 /// The audit in this process, where the components are compiled once for many checks.
 async fn audit(world: &World) -> Result<Audit> {
-    let engine = Arc::new(HandlerEngine::new(Limits::default())?);
+    let engine = Arc::new(HandlerEngine::new(Limits::of)?);
     let wasm = |name: &str| std::fs::read(world.environment.component(name));
     let projector = Projector::load(&engine, "projector-payments", &wasm("projector-payments")?)?;
     let auditor = Auditor::load(&engine, "auditor-payments", &wasm("auditor-payments")?)?;
@@ -338,7 +338,7 @@ async fn what_cannot_be_audited_is_named_and_no_success() -> Result<()> {
 async fn two_auditors_with_one_code_are_refused() -> Result<()> {
     let environment = Environment::read()?;
     let databases = Databases::migrated(&environment).await?;
-    let engine = Arc::new(HandlerEngine::new(Limits::default())?);
+    let engine = Arc::new(HandlerEngine::new(Limits::of)?);
     let wasm = std::fs::read(environment.component("auditor-payments"))?;
     let auditor = Arc::new(Auditor::load(&engine, "auditor-payments", &wasm)?);
     let store = EventStore::open(databases.write().await?).await?;

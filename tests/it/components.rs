@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use clearfold::runtime::{Auditor, Decider, HandlerEngine, Limits, Projector, RuntimeError, Translator};
-use clearfold_tests::{Environment, broken_component};
+use clearfold::digest::Digest;
+use clearfold::runtime::{
+    Auditor, Decider, HandlerEngine, Kind, Limits, Projector, RuntimeError, Translator, inspect,
+};
+use clearfold_tests::{Environment, Handler, broken_component};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
@@ -23,7 +26,7 @@ const HANDLERS: [(&str, &str); 11] = [
 ];
 
 fn engine() -> Result<Arc<HandlerEngine>> {
-    Ok(Arc::new(HandlerEngine::new(Limits::default())?))
+    Ok(Arc::new(HandlerEngine::new(Limits::of)?))
 }
 
 fn wasm(name: &str) -> Result<Vec<u8>> {
@@ -44,6 +47,64 @@ fn the_domain_components_import_nothing_and_export_their_world() -> Result<()> {
         let imports: Vec<&str> = world.imports(&engine).map(|(name, _)| name).collect();
         let exports: Vec<&str> = world.exports(&engine).map(|(name, _)| name).collect();
         assert_eq!((imports, exports), (vec![], vec![interface]), "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_inspection_says_of_every_component_what_it_is() -> Result<()> {
+    let engine = engine()?;
+    for (name, interface) in HANDLERS {
+        let wasm = wasm(name)?;
+        let found = inspect(&engine, name, &wasm)?;
+        let (kind, own_name) = name.split_once('-').unwrap();
+        assert_eq!(found.kind, kind.parse::<Kind>()?);
+        assert_eq!((found.world.as_str(), found.wit_version.as_str()), (kind, "0.1.0"));
+        assert_eq!((found.digest, found.size_bytes), (Digest::of(&wasm), wasm.len()));
+        assert_eq!((found.imports, found.exports), (vec![], vec![interface.to_owned()]));
+        let own_name = own_name.replace('-', "_");
+        assert_eq!(found.name, (found.kind != Kind::Translator).then_some(own_name), "{name}");
+        assert!(!found.about.is_empty());
+    }
+    let edge = inspect(&engine, "edge-payments", &wasm("edge-payments")?)?;
+    assert_eq!((edge.kind, edge.wit_version.as_str(), edge.name.as_ref()), (Kind::Http, "0.3.0", None));
+    assert!(edge.imports.iter().any(|import| import.starts_with("wasi:http/types@")), "{:?}", edge.imports);
+    let decider = inspect(&engine, "decider-card", &wasm("decider-card")?)?;
+    assert!(edge.since(&decider).contains(&format!("newly imports `{}`", edge.imports[0])));
+    Ok(())
+}
+
+#[test]
+fn a_component_of_another_version_of_its_world_is_refused_with_both_versions() -> Result<()> {
+    let engine = engine()?;
+    // Both versions have the same length, so the names can be changed where they stand.
+    let mut newer = wasm("decider-card")?;
+    let places: Vec<usize> =
+        (0..newer.len() - 6).filter(|place| newer[*place..].starts_with(b"@0.1.0")).collect();
+    for place in places {
+        newer[place + 3] = b'2';
+    }
+    let refused = refusal(inspect(&engine, "newer", &newer));
+    assert!(refused.contains("built against clearfold:handlers@0.2.0, this host runs 0.1.0"), "{refused}");
+    let refused = refusal(Decider::load(&engine, "newer", &newer));
+    assert!(refused.contains("built against clearfold:handlers/decision@0.2.0"), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn an_inspection_refuses_what_no_world_admits() -> Result<()> {
+    let engine = engine()?;
+    let core = refusal(inspect(&engine, "core", &wat::parse_str("(module)")?));
+    assert!(core.contains("`core`") && core.contains("core module"), "{core}");
+    let empty = refusal(inspect(&engine, "empty", &wat::parse_str("(component)")?));
+    assert!(empty.contains("it exports nothing, which is no world of this host"), "{empty}");
+    let greedy = r#"(component (import "wasi:sockets/tcp@0.2.0" (instance $i))
+        (export "wasi:http/handler@0.3.0" (instance $i)))"#;
+    let greedy = refusal(inspect(&engine, "greedy", &wat::parse_str(greedy)?));
+    assert!(greedy.contains("wasi:sockets/tcp@0.2.0, which an edge component may not"), "{greedy}");
+    for bytes in [&b""[..], b"\0asm", &wasm("decider-card")?[..1000]] {
+        let refused = refusal(inspect(&engine, "cut", bytes));
+        assert!(refused.contains("cannot be loaded as a WebAssembly component"), "{refused}");
     }
     Ok(())
 }
@@ -120,9 +181,10 @@ fn what_is_no_component_is_refused() -> Result<()> {
 #[test]
 fn a_component_that_never_answers_is_stopped_by_its_fuel_or_by_the_clock() -> Result<()> {
     let looping = broken_component(&Environment::read()?, "decider", "(loop br 0) unreachable")?;
-    let starved = Limits { fuel: 1_000_000, ..Limits::default() };
-    let late = Limits { fuel: u64::MAX, deadline_ms: 50, ..Limits::default() };
-    for (limits, reason) in [(starved, "all fuel consumed"), (late, "interrupt")] {
+    let starved: fn(Kind) -> Limits = |kind| Limits { fuel: 1_000_000, ..Limits::of(kind) };
+    let late: fn(Kind) -> Limits = |kind| Limits { fuel: u64::MAX, deadline_ms: 50, ..Limits::of(kind) };
+    let reasons = ["it used up its fuel of 1,000,000 units", "it did not answer within 50 ms"];
+    for (limits, reason) in [starved, late].into_iter().zip(reasons) {
         let engine = Arc::new(HandlerEngine::new(limits)?);
         let refused = refusal(Decider::load(&engine, "looping", &looping));
         assert!(
@@ -139,5 +201,15 @@ fn a_component_that_traps_is_a_named_fault() -> Result<()> {
     let trapping = broken_component(&Environment::read()?, "projector", "unreachable")?;
     let refused = refusal(Projector::load(&engine()?, "trapping", &trapping));
     assert!(refused.contains("component trapping") && refused.contains("failed in `describe`"), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn a_component_as_large_as_other_languages_make_them_fits() -> Result<()> {
+    let mut large = Handler::good("decider").with(&"(table 60000 funcref)".repeat(8));
+    large.memory_pages = 1_600;
+    let wasm = large.build(&Environment::read()?)?;
+    let decider = Decider::load(&engine()?, "large", &wasm)?;
+    assert_eq!(decider.decide(&[])?.len(), 0);
     Ok(())
 }

@@ -282,7 +282,7 @@ async fn a_transaction_that_cannot_be_translated_leaves_a_letter_for_each_log_th
 #[tokio::test]
 async fn callers_that_do_not_wait_cannot_starve_the_listener() -> Result<()> {
     let (environment, store) = store::store().await?;
-    let engine = Arc::new(HandlerEngine::new(Limits::default())?);
+    let engine = Arc::new(HandlerEngine::new(Limits::of)?);
     let wasm = std::fs::read(environment.component("decider-authorization"))?;
     let decider = Decider::load(&engine, "decider-authorization", &wasm)?;
     let deciders = Deciders::always([Arc::new(decider)]);

@@ -50,7 +50,7 @@ pub fn intake_of(
 
 /// A decider as it was built.
 pub fn decider(environment: &Environment, component: &str) -> Result<Decider> {
-    let engine = Arc::new(HandlerEngine::new(Limits::default())?);
+    let engine = Arc::new(HandlerEngine::new(Limits::of)?);
     Ok(Decider::load(&engine, component, &std::fs::read(environment.component(component))?)?)
 }
 

@@ -50,7 +50,7 @@ impl Scene {
         let (intake, mut parts) = intake(&environment, &store, "one")?;
         let bus = Bus::new(store.clone());
         parts.spawn("outbox", outbox::run(store.clone(), bus.clone(), parts.stop()));
-        let engine = Arc::new(HandlerEngine::new(Limits::default())?);
+        let engine = Arc::new(HandlerEngine::new(Limits::of)?);
         Ok(Self { environment, databases, store, engine, bus, intake, sent: AtomicU64::new(0), parts })
     }
 

@@ -5,6 +5,7 @@
 mod broken;
 mod databases;
 mod environment;
+mod handler;
 mod host;
 mod load;
 mod proxy;
@@ -16,6 +17,7 @@ mod world;
 pub use broken::{broken_component, deaf_translator};
 pub use databases::Databases;
 pub use environment::Environment;
+pub use handler::{Described, Handler};
 pub use host::{Answer, Host, Output};
 pub use load::{Heard, Load};
 pub use proxy::{Cut, Proxy, Silence};

@@ -13,7 +13,7 @@ use crate::{cargo, place, progress};
 
 pub const TARGET: &str = "wasm32-unknown-unknown";
 /// A component's stack in its memory. It lies before everything else, so what does not fit is a trap.
-const STACK_BYTES: u32 = 256 << 10;
+const STACK_BYTES: u32 = 48 << 10;
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std";
 const DEBIAN_PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
@@ -24,7 +24,8 @@ pub fn cargo_build() -> Result<Command> {
     command.args(["build", "--target", TARGET, "--profile", "component"]);
     // The same component from every home folder, for its digest is written into every event that it decides.
     let remap = format!("--remap-path-prefix={}=cargo", place::cargo_home()?.display());
-    // The stack lies first in an instance's memory, and all that is used is wiped before the next one: little of it.
+    // All that an instance begins with is wiped before the next one: little of it. What is left of the last page of 64 KiB
+    // is its first heap, and enough for a decision.
     let stack = format!("-Clink-arg=-zstack-size={STACK_BYTES}");
     command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("{remap} {stack}"));
     if is_installed() {

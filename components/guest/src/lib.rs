@@ -2,6 +2,8 @@
 //!
 //! The one place that maps the kernel's types to the border's. It holds no business and decides nothing.
 
+#[cfg(any(test, target_arch = "wasm32"))]
+mod arena;
 pub mod auditor;
 pub mod decider;
 pub mod projector;

@@ -190,7 +190,7 @@ fn read_state<D: Decider>(state: &[u8], named: &[Entry]) -> Result<D::State, Sta
 
 fn write_state<D: Decider>(mut state: D::State) -> Result<Folded, StateFault> {
     let entries = D::entries(&mut state).map(std::mem::take).unwrap_or_default().changes()?;
-    let state = serde_json::to_vec(&state).map_err(|error| StateFault::unreadable(&error))?;
+    let state = crate::json::to_vec(&state).map_err(|error| StateFault::unreadable(&error))?;
     Ok(Folded { state, entries })
 }
 

@@ -63,7 +63,7 @@ impl Entries {
 
     /// Puts a value under a key, in the place of the one before it.
     pub fn set<T: Serialize>(&mut self, key: &str, value: &T) {
-        match serde_json::to_vec(value) {
+        match crate::json::to_vec(value) {
             Ok(bytes) => self.put(key, Some(bytes)),
             Err(error) => self.fail(|| format!("the entry `{key}` cannot be written: {error}")),
         }

@@ -11,6 +11,7 @@ mod decider;
 mod entries;
 mod fx;
 mod id;
+mod json;
 mod message;
 mod money;
 mod projector;

@@ -182,7 +182,7 @@ pub mod internals {
     }
 
     pub fn write<T: Serialize>(kind: &str, version: u32, payload: &T) -> Result<Encoded, Undecodable> {
-        let payload = serde_json::to_vec(payload)
+        let payload = crate::json::to_vec(payload)
             .map_err(|error| Undecodable::Malformed(kind.to_owned(), version, error.to_string()))?;
         Ok(Encoded { kind: kind.to_owned(), schema_version: version, payload })
     }

@@ -70,7 +70,10 @@ impl Minor {
 
 impl fmt::Display for Minor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        match u64::try_from(self.0) {
+            Ok(number) => fmt::Display::fmt(&number, f),
+            Err(_) => fmt::Display::fmt(&self.0, f),
+        }
     }
 }
 
@@ -81,6 +84,10 @@ impl FromStr for Minor {
         let plain = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
         if !plain || (text.len() > 1 && text.starts_with('0')) {
             return Err(not_plain(text));
+        }
+        // WebAssembly has no division of 128 bits, and few amounts need them.
+        if let Ok(number) = text.parse::<u64>() {
+            return Ok(Self(number.into()));
         }
         // Only digits are left, so the one way to fail is size.
         text.parse().map(Self).map_err(|_| MoneyError::Overflow)
@@ -109,7 +116,7 @@ impl TryFrom<String> for Minor {
 
 impl From<Minor> for String {
     fn from(minor: Minor) -> String {
-        minor.0.to_string()
+        u64::try_from(minor.0).map_or_else(|_| minor.0.to_string(), |number| number.to_string())
     }
 }
 

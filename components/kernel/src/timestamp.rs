@@ -40,28 +40,38 @@ impl Timestamp {
     pub const fn as_ms(self) -> u64 {
         self.0
     }
+
+    /// As it is written down, in 24 characters.
+    fn text(self) -> String {
+        // In seconds and milliseconds: nanoseconds would need 128 bits, which WebAssembly divides by hand.
+        let seconds = i64::try_from(self.0 / 1000).unwrap_or_default();
+        let millisecond = u32::try_from(self.0 % 1000).unwrap_or_default();
+        // What the type holds can be written, so there is no error to speak of.
+        let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (hour, minute, second) = at.time().as_hms();
+        let (year, month, day) = (at.year().unsigned_abs(), u8::from(at.month()), at.day());
+        // Every event writes one of these: digits by hand, since the formatter pads each number on its own.
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let mut write = |mut number: u32, places: std::ops::Range<usize>| {
+            for digit in text[places].iter_mut().rev() {
+                *digit += u8::try_from(number % 10).unwrap_or_default();
+                number /= 10;
+            }
+        };
+        write(year, 0..4);
+        write(month.into(), 5..7);
+        write(day.into(), 8..10);
+        write(hour.into(), 11..13);
+        write(minute.into(), 14..16);
+        write(second.into(), 17..19);
+        write(millisecond, 20..23);
+        std::str::from_utf8(&text).unwrap_or_default().to_owned()
+    }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanoseconds = i128::from(self.0).saturating_mul(1_000_000);
-        let at = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).map_err(|_| fmt::Error)?;
-        let (hour, minute, second, millisecond) = at.time().as_hms_milli();
-        let (year, month, day) = (at.year().unsigned_abs(), u8::from(at.month()), at.day());
-        // Every event writes one of these: digits by hand, since the formatter pads each number on its own.
-        let mut text = String::with_capacity(24);
-        let mut write = |number: u32, digits: u32, behind: char| {
-            let digit = |place: u32| char::from_digit(number / 10_u32.pow(place) % 10, 10);
-            text.extend((0..digits).rev().filter_map(digit).chain([behind]));
-        };
-        write(year, 4, '-');
-        write(month.into(), 2, '-');
-        write(day.into(), 2, 'T');
-        write(hour.into(), 2, ':');
-        write(minute.into(), 2, ':');
-        write(second.into(), 2, '.');
-        write(millisecond.into(), 3, 'Z');
-        f.write_str(&text)
+        f.write_str(&self.text())
     }
 }
 
@@ -71,8 +81,9 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
         let invalid = || InvalidTimestamp(text.to_owned());
         let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| invalid())?;
-        let ms = at.unix_timestamp_nanos().div_euclid(1_000_000);
-        u64::try_from(ms).ok().and_then(Self::from_ms).ok_or_else(invalid)
+        let whole = u64::try_from(at.unix_timestamp()).ok().and_then(|seconds| seconds.checked_mul(1000));
+        let ms = whole.and_then(|ms| ms.checked_add(at.millisecond().into()));
+        ms.and_then(Self::from_ms).ok_or_else(invalid)
     }
 }
 
@@ -86,7 +97,7 @@ impl TryFrom<String> for Timestamp {
 
 impl From<Timestamp> for String {
     fn from(at: Timestamp) -> String {
-        at.to_string()
+        at.text()
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) async fn watchers(
 
 /// The engine that runs handlers.
 pub(super) fn engine() -> anyhow::Result<Arc<HandlerEngine>> {
-    Ok(Arc::new(HandlerEngine::new(Limits::default())?))
+    Ok(Arc::new(HandlerEngine::new(Limits::of)?))
 }
 
 fn source<'a>(manifest: &'a Manifest, id: &str) -> anyhow::Result<&'a Path> {

@@ -52,7 +52,7 @@ impl Translate {
         })?;
 
         let name = self.component.display().to_string();
-        let engine = Arc::new(HandlerEngine::new(Limits::default())?);
+        let engine = Arc::new(HandlerEngine::new(Limits::of)?);
         let translator = Translator::load(&engine, &name, &wasm, contracts)?;
         translator.filters().with_context(|| format!("{contracts_name} cannot be used"))?;
         let transactions = recording.transactions()?;

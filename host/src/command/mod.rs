@@ -147,6 +147,6 @@ impl From<StoreError> for CommandError {
 
 impl From<Fault> for CommandError {
     fn from(fault: Fault) -> Self {
-        Self::Component(crate::telemetry::chain(&fault))
+        Self::Component(format!("{}: {fault}", fault.cause.code()))
     }
 }

@@ -84,12 +84,8 @@ impl Operations {
         let signed = self.signers.check(&deploying.name, wasm, deploying.signature.as_deref())?;
         let (engine, name, bytes) = (Arc::clone(&self.engine), deploying.name.clone(), wasm.to_vec());
         let found = busy(move || inspect(&engine, &name, &bytes)).await??;
-        let is_named_outside = matches!(found.kind, Kind::Translator | Kind::Http);
-        let name = if is_named_outside {
-            deploying.handler.clone().unwrap_or_else(|| deploying.name.clone())
-        } else {
-            found.handler
-        };
+        let named_outside = || deploying.handler.clone().unwrap_or_else(|| deploying.name.clone());
+        let name = found.name.unwrap_or_else(named_outside);
         let handler = Handler { kind: found.kind, name };
         let deployment = Deployment {
             name: deploying.name.clone(),

@@ -18,14 +18,11 @@ pub struct Named {
 }
 
 impl Named {
-    /// Whether it is what the manifest says; what an HTTP component is, its own runtime says.
-    pub fn check(&self, engine: &Arc<HandlerEngine>) -> Result<Option<Inspection>, RuntimeError> {
-        if self.handler.kind == Kind::Http {
-            return Ok(None);
-        }
+    /// What it is, if that is what the manifest says.
+    pub fn check(&self, engine: &Arc<HandlerEngine>) -> Result<Inspection, RuntimeError> {
         let found = inspect(engine, &self.component, &self.wasm)?;
         agree(self, &found)?;
-        Ok(Some(found))
+        Ok(found)
     }
 }
 
@@ -108,27 +105,23 @@ fn deployment(
     starting: &Starting,
 ) -> Result<Deployment, RegistryError> {
     let signed = starting.signers.check(&named.component, &named.wasm, named.signature.as_deref())?;
-    let mut deployment = Deployment {
+    let found = named.check(engine)?;
+    Ok(Deployment {
         name: named.component.clone(),
         handler: named.handler.clone(),
-        wit_version: None,
-        imports: Vec::new(),
+        wit_version: Some(found.wit_version),
+        imports: found.imports,
         source_revision: starting.source_revision.clone(),
         deployed_by: starting.by.clone(),
         signed,
-    };
-    if let Some(found) = named.check(engine)? {
-        deployment.wit_version = Some(found.wit_version);
-        deployment.imports = found.imports;
-    }
-    Ok(deployment)
+    })
 }
 
 fn agree(named: &Named, found: &Inspection) -> Result<(), RuntimeError> {
-    let says = Handler { kind: found.kind, name: found.handler.clone() };
     // A translator has no name but the manifest's.
-    let is_same = found.kind == named.handler.kind
-        && (found.kind == Kind::Translator || found.handler == named.handler.name);
+    let name = found.name.clone().unwrap_or_else(|| named.handler.name.clone());
+    let says = Handler { kind: found.kind, name };
+    let is_same = says == named.handler;
     if is_same {
         return Ok(());
     }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use clearfold_kernel::Timestamp;
 
 use self::bindings::AuditorPre;
+use super::Kind;
 use super::admission::World;
-use super::component::{ComponentId, Fault, Loaded, RuntimeError, distinct, incompatible, plain};
+use super::component::{ComponentId, Loaded, RuntimeError, distinct, incompatible, plain};
 use super::engine::HandlerEngine;
-use super::limits::Guard;
+use super::fault::Fault;
+use super::limits::{Guard, Output, count};
 
 pub use self::bindings::exports::clearfold::handlers::audit::{
     Descriptor as AuditorDescriptor, Event as AuditedEvent, Invariant, Violation,
@@ -24,8 +26,23 @@ mod bindings {
     });
 }
 
-const WORLD: World =
-    World { name: "auditor", interface: "clearfold:handlers/audit@0.1.0", functions: &["describe", "audit"] };
+const WORLD: World = World {
+    kind: Kind::Auditor,
+    interface: "clearfold:handlers/audit@0.1.0",
+    functions: &["describe", "audit"],
+};
+
+impl Output for AuditorDescriptor {
+    fn items(&self) -> usize {
+        self.invariants.len()
+    }
+}
+
+impl Output for Vec<Violation> {
+    fn items(&self) -> usize {
+        count(self, |violation| violation.streams.len())
+    }
+}
 
 /// An auditor that was let in.
 pub struct Auditor {
@@ -39,9 +56,9 @@ impl Auditor {
     pub fn load(engine: &Arc<HandlerEngine>, name: &str, wasm: &[u8]) -> Result<Self, RuntimeError> {
         let loaded = Loaded::new(engine, name, wasm, &WORLD)?;
         let pre = AuditorPre::new(loaded.pre.clone()).map_err(|cause| incompatible(name, cause))?;
-        let descriptor = loaded.call("describe", |mut store| {
-            let instance = pre.instantiate(&mut store)?;
-            instance.clearfold_handlers_audit().call_describe(&mut store)
+        let descriptor = loaded.call("describe", |store| {
+            let instance = pre.instantiate(&mut *store)?;
+            instance.clearfold_handlers_audit().call_describe(store)
         })?;
         check(&descriptor).map_err(|why| loaded.descriptor_error(why))?;
         Ok(Self { loaded, pre, descriptor })
@@ -51,6 +68,12 @@ impl Auditor {
     #[must_use]
     pub fn id(&self) -> &ComponentId {
         &self.loaded.id
+    }
+
+    /// What it calls itself, and what it says of itself.
+    pub(super) fn about(&self) -> (Option<String>, String) {
+        let AuditorDescriptor { name, invariants } = &self.descriptor;
+        (Some(name.clone()), format!("knows {} invariants as `{name}`", invariants.len()))
     }
 
     /// Name and invariants.
@@ -66,17 +89,17 @@ impl Auditor {
         checked_at: Timestamp,
         events: &[AuditedEvent],
     ) -> Result<Vec<Violation>, Fault> {
-        let found = self.loaded.call("audit", |mut store| {
-            let instance = self.pre.instantiate(&mut store)?;
+        let found = self.loaded.call("audit", |store| {
+            let instance = self.pre.instantiate(&mut *store)?;
             let audit = instance.clearfold_handlers_audit();
-            audit.call_audit(&mut store, account, checked_at.as_ms(), events)
+            audit.call_audit(store, account, checked_at.as_ms(), events)
         })?;
         let found = found.map_err(|why| self.loaded.failed("audit", why))?;
         match unknown(&self.descriptor, &found) {
             None => Ok(found),
             Some(code) => {
                 let why = format!("a violation of `{code}`, an invariant that it does not describe");
-                Err(Fault::Nonsense { component: self.loaded.id.clone(), call: "audit", why })
+                Err(self.loaded.nonsense("audit", why))
             }
         }
     }

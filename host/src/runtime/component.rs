@@ -8,8 +8,10 @@ use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::admission::{self, Refused, World};
+use super::edge::EdgeLoadError;
 use super::engine::HandlerEngine;
-use super::limits::Guard;
+use super::fault::{Cause, Excess, Fault, Size};
+use super::limits::{Guard, Limits, MAX_COMPONENT_BYTES, Output};
 use crate::digest::Digest;
 
 /// Which component: its id in `spin.toml`, and its bytes.
@@ -30,7 +32,15 @@ impl fmt::Display for ComponentId {
 pub enum RuntimeError {
     #[error("the WebAssembly engine does not start on this machine")]
     Engine(#[source] anyhow::Error),
-    #[error("`{component}` cannot be loaded as a WebAssembly component; build it with `cargo xtask build`")]
+    #[error(
+        "`{component}` is {size_bytes} bytes large, a component may have {}; leave out what it does not need",
+        Size(MAX_COMPONENT_BYTES)
+    )]
+    TooLarge { component: String, size_bytes: usize },
+    #[error(
+        "`{component}` cannot be loaded as a WebAssembly component; build it for a world of wit/, within the limits of \
+         docs/RUNTIME.md"
+    )]
     NotAComponent {
         component: String,
         #[source]
@@ -54,28 +64,15 @@ pub enum RuntimeError {
     Descriptor { component: String, why: String },
     #[error(transparent)]
     Fault(#[from] Fault),
-}
-
-/// A call that a component did not live through, or answered with nonsense. What it was called with is unharmed.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    #[error("component {component} failed in `{call}`")]
-    Trapped {
-        component: ComponentId,
-        call: &'static str,
-        #[source]
-        cause: anyhow::Error,
-    },
-    #[error("component {component} answered nonsense in `{call}`: {why}")]
-    Nonsense { component: ComponentId, call: &'static str, why: String },
-    #[error("component {component} could not do `{call}`: {why}")]
-    Failed { component: ComponentId, call: &'static str, why: String },
+    #[error(transparent)]
+    Http(#[from] EdgeLoadError),
 }
 
 /// A component that was let in.
 pub(super) struct Loaded {
     pub id: ComponentId,
     pub pre: InstancePre<Guard>,
+    limits: Limits,
     engine: Arc<HandlerEngine>,
 }
 
@@ -86,27 +83,64 @@ impl Loaded {
         wasm: &[u8],
         world: &World,
     ) -> Result<Self, RuntimeError> {
-        let component = Component::new(engine.engine(), wasm).map_err(|cause| {
-            RuntimeError::NotAComponent { component: name.to_owned(), cause: cause.into() }
-        })?;
+        let component = compile(engine, name, wasm)?;
         admission::admit(engine.engine(), &component, world)
             .map_err(|cause| RuntimeError::Refused { component: name.to_owned(), cause })?;
         let pre = Linker::new(engine.engine())
             .instantiate_pre(&component)
             .map_err(|cause| incompatible(name, cause))?;
         let id = ComponentId { name: name.into(), digest: Digest::of(wasm) };
-        Ok(Self { id, pre, engine: Arc::clone(engine) })
+        Ok(Self { id, pre, limits: engine.limits(world.kind), engine: Arc::clone(engine) })
     }
 
-    /// Runs one call in a fresh instance with its own budget.
-    pub(super) fn call<T>(
+    /// Runs one call in a fresh instance with its own budget, and gives its answer if that is not too large.
+    pub(super) fn call<T: Output>(
         &self,
         call: &'static str,
-        run: impl FnOnce(Store<Guard>) -> wasmtime::Result<T>,
+        run: impl FnOnce(&mut Store<Guard>) -> wasmtime::Result<T>,
     ) -> Result<T, Fault> {
-        let trapped =
-            |cause: wasmtime::Error| Fault::Trapped { component: self.id.clone(), call, cause: cause.into() };
-        run(self.engine.store().map_err(trapped)?).map_err(trapped)
+        self.counted(call, run).map(|(answer, _)| answer)
+    }
+
+    /// The same, with the fuel that it took.
+    pub(super) fn counted<T: Output>(
+        &self,
+        call: &'static str,
+        run: impl FnOnce(&mut Store<Guard>) -> wasmtime::Result<T>,
+    ) -> Result<(T, u64), Fault> {
+        let failed = |error: wasmtime::Error| self.fault(call, Cause::of(&error, &self.limits));
+        let mut store = self.engine.store(&self.limits).map_err(failed)?;
+        let answer = run(&mut store).map_err(failed)?;
+        let (items, limit) = (answer.items(), self.limits.output_items);
+        if items > limit {
+            return Err(self.fault(call, Cause::OutputTooLarge(Excess::Items { items, limit })));
+        }
+        let left = store.get_fuel().map_err(failed)?;
+        Ok((answer, self.limits.fuel.saturating_sub(left)))
+    }
+
+    /// An instance for more than one call, with the store that it lives in.
+    pub(super) fn kept<I>(
+        &self,
+        call: &'static str,
+        make: impl FnOnce(&mut Store<Guard>) -> wasmtime::Result<I>,
+    ) -> Result<(Store<Guard>, I), Fault> {
+        let failed = |error: wasmtime::Error| self.fault(call, Cause::of(&error, &self.limits));
+        let mut store = self.engine.store(&self.limits).map_err(failed)?;
+        let instance = make(&mut store).map_err(failed)?;
+        Ok((store, instance))
+    }
+
+    /// One more call in an instance that lives on, with its own budget.
+    pub(super) fn refuelled<T>(
+        &self,
+        call: &'static str,
+        store: &mut Store<Guard>,
+        run: impl FnOnce(&mut Store<Guard>) -> wasmtime::Result<T>,
+    ) -> Result<T, Fault> {
+        HandlerEngine::refuel(store, &self.limits)
+            .and_then(|()| run(store))
+            .map_err(|error| self.fault(call, Cause::of(&error, &self.limits)))
     }
 
     /// Checks that a list has as many entries as were asked for.
@@ -119,17 +153,42 @@ impl Loaded {
         if answers.len() == asked {
             return Ok(answers);
         }
-        let why = format!("{} answers to {asked} questions", answers.len());
-        Err(Fault::Nonsense { component: self.id.clone(), call, why })
+        Err(self.nonsense(call, format!("{} answers to {asked} questions", answers.len())))
     }
 
     pub(super) fn failed(&self, call: &'static str, why: String) -> Fault {
-        Fault::Failed { component: self.id.clone(), call, why }
+        self.fault(call, Cause::Failed { why })
+    }
+
+    pub(super) fn nonsense(&self, call: &'static str, why: impl Into<String>) -> Fault {
+        self.fault(call, Cause::Nonsense { why: why.into() })
+    }
+
+    fn fault(&self, call: &'static str, cause: Cause) -> Fault {
+        Fault { component: self.id.clone(), call, cause }
     }
 
     pub(super) fn descriptor_error(&self, why: impl Into<String>) -> RuntimeError {
         RuntimeError::Descriptor { component: self.id.name.to_string(), why: why.into() }
     }
+}
+
+/// Refuses what is too large to be looked at.
+pub(super) fn fits(name: &str, wasm: &[u8]) -> Result<(), RuntimeError> {
+    match wasm.len() {
+        size_bytes if size_bytes > MAX_COMPONENT_BYTES => {
+            Err(RuntimeError::TooLarge { component: name.to_owned(), size_bytes })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Compiles what is not too large to be looked at.
+fn compile(engine: &HandlerEngine, name: &str, wasm: &[u8]) -> Result<Component, RuntimeError> {
+    fits(name, wasm)?;
+    engine
+        .component(wasm)
+        .map_err(|cause| RuntimeError::NotAComponent { component: name.to_owned(), cause: cause.into() })
 }
 
 pub(super) fn incompatible(name: &str, cause: wasmtime::Error) -> RuntimeError {

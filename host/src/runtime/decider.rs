@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use self::bindings::DeciderPre;
 use self::bindings::exports::clearfold::handlers::decision as wit;
+use super::Kind;
 use super::admission::World;
-use super::component::{ComponentId, Fault, Loaded, RuntimeError, incompatible, is_word};
+use super::component::{ComponentId, Loaded, RuntimeError, distinct, incompatible, is_word};
 use super::engine::HandlerEngine;
-use super::limits::Guard;
+use super::fault::Fault;
+use super::limits::{Guard, Output, count};
 
 pub use self::bindings::exports::clearfold::handlers::decision::{
     Command, Decided, Entry, Folded, Message, Outcome, Rejection, Turn,
@@ -20,7 +22,7 @@ mod bindings {
 }
 
 const WORLD: World = World {
-    name: "decider",
+    kind: Kind::Decider,
     interface: "clearfold:handlers/decision@0.1.0",
     functions: &["describe", "initial", "keys", "decide", "evolve"],
 };
@@ -29,6 +31,34 @@ const WORLD: World = World {
 const MAX_VERSION: u32 = i32::MAX.unsigned_abs();
 /// The longest key of an entry, in bytes.
 const MAX_KEY: usize = 512;
+
+impl Output for wit::Descriptor {
+    fn items(&self) -> usize {
+        self.commands.len().saturating_add(self.events.len())
+    }
+}
+
+impl Output for Vec<Vec<String>> {
+    fn items(&self) -> usize {
+        count(self, Vec::len)
+    }
+}
+
+impl Output for Vec<Decided> {
+    fn items(&self) -> usize {
+        let events = |outcome: &Outcome| match outcome {
+            Outcome::Accepted(events) => events.len(),
+            Outcome::Rejected(_) => 0,
+        };
+        count(self, |decided| count(&decided.outcomes, events).saturating_add(decided.entries.len()))
+    }
+}
+
+impl Output for Folded {
+    fn items(&self) -> usize {
+        self.entries.len()
+    }
+}
 
 /// A decider that was let in.
 pub struct Decider {
@@ -43,23 +73,15 @@ impl Decider {
     pub fn load(engine: &Arc<HandlerEngine>, name: &str, wasm: &[u8]) -> Result<Self, RuntimeError> {
         let loaded = Loaded::new(engine, name, wasm, &WORLD)?;
         let pre = DeciderPre::new(loaded.pre.clone()).map_err(|cause| incompatible(name, cause))?;
-        let descriptor = loaded.call("describe", |mut store| {
-            let instance = pre.instantiate(&mut store)?;
-            instance.clearfold_handlers_decision().call_describe(&mut store)
+        let descriptor = loaded.call("describe", |store| {
+            let instance = pre.instantiate(&mut *store)?;
+            instance.clearfold_handlers_decision().call_describe(store)
         })?;
-        let initial = loaded.call("initial", |mut store| {
-            let instance = pre.instantiate(&mut store)?;
-            instance.clearfold_handlers_decision().call_initial(&mut store)
+        check(&descriptor).map_err(|why| loaded.descriptor_error(why))?;
+        let initial = loaded.call("initial", |store| {
+            let instance = pre.instantiate(&mut *store)?;
+            instance.clearfold_handlers_decision().call_initial(store)
         })?;
-        let named = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase());
-        if !named(&descriptor.aggregate) {
-            let why =
-                format!("`{}` is no name of an aggregate: lower-case letters only", descriptor.aggregate);
-            return Err(loaded.descriptor_error(why));
-        }
-        if descriptor.commands.is_empty() {
-            return Err(loaded.descriptor_error("it takes no commands"));
-        }
         Ok(Self { loaded, pre, descriptor, initial })
     }
 
@@ -67,6 +89,17 @@ impl Decider {
     #[must_use]
     pub fn id(&self) -> &ComponentId {
         &self.loaded.id
+    }
+
+    /// What it calls itself, and what it says of itself.
+    pub(super) fn about(&self) -> (Option<String>, String) {
+        let wit::Descriptor { aggregate, commands, events, state_version, has_entries } = &self.descriptor;
+        let entries = if *has_entries { "with" } else { "without" };
+        let (commands, events) = (commands.len(), events.len());
+        let about = format!(
+            "decides for `{aggregate}`: {commands} commands, {events} events, states of version {state_version} {entries} entries"
+        );
+        (Some(aggregate.clone()), about)
     }
 
     /// The kind of stream it decides for.
@@ -98,40 +131,53 @@ impl Decider {
         if !self.has_entries() || messages.is_empty() {
             return Ok(vec![Vec::new(); messages.len()]);
         }
-        let keys = self.loaded.call("keys", |mut store| {
-            let instance = self.pre.instantiate(&mut store)?;
-            instance.clearfold_handlers_decision().call_keys(&mut store, messages)
+        let keys = self.loaded.call("keys", |store| {
+            let instance = self.pre.instantiate(&mut *store)?;
+            instance.clearfold_handlers_decision().call_keys(store, messages)
         })?;
         let odd = |key: &&String| !(1..=MAX_KEY).contains(&key.len()) || key.chars().any(char::is_control);
         if let Some(key) = keys.iter().flatten().find(odd) {
-            return Err(self.nonsense("keys", format!("the key `{key}`")));
+            return Err(self.loaded.nonsense("keys", format!("the key `{key}`")));
         }
         self.loaded.one_each("keys", messages.len(), keys)
     }
 
     /// Decides turns of different streams. One answer for each turn, with one outcome for each of its commands.
     pub fn decide(&self, turns: &[Turn]) -> Result<Vec<Decided>, Fault> {
-        let decided = self.loaded.call("decide", |mut store| {
-            let instance = self.pre.instantiate(&mut store)?;
-            instance.clearfold_handlers_decision().call_decide(&mut store, turns)
+        Ok(self.decide_counted(turns)?.0)
+    }
+
+    /// The same, with the fuel that it took: the same on every machine.
+    pub fn decide_counted(&self, turns: &[Turn]) -> Result<(Vec<Decided>, u64), Fault> {
+        let (decided, fuel) = self.loaded.counted("decide", |store| {
+            let instance = self.pre.instantiate(&mut *store)?;
+            instance.clearfold_handlers_decision().call_decide(store, turns)
         })?;
         let decided = self.loaded.one_each("decide", turns.len(), decided)?;
-        turns
-            .iter()
-            .zip(decided)
-            .map(|(turn, answer)| {
-                self.only_named("decide", &turn.entries, &answer.entries)?;
-                let outcomes = self.loaded.one_each("decide", turn.commands.len(), answer.outcomes)?;
-                let outcomes =
-                    outcomes.into_iter().map(|outcome| self.checked(outcome)).collect::<Result<_, _>>()?;
-                Ok(Decided { outcomes, ..answer })
+        let decided = turns.iter().zip(decided).map(|(turn, answer)| {
+            self.only_named("decide", &turn.entries, &answer.entries)?;
+            let outcomes = self.loaded.one_each("decide", turn.commands.len(), answer.outcomes)?;
+            let outcomes =
+                outcomes.into_iter().map(|outcome| self.checked(outcome)).collect::<Result<_, _>>()?;
+            Ok(Decided { outcomes, ..answer })
+        });
+        Ok((decided.collect::<Result<_, _>>()?, fuel))
+    }
+
+    /// An instance that answers again and again, to measure what a fresh one costs beside it. Nothing in the host keeps
+    /// one: what a call leaves behind would be there for the next.
+    pub fn kept(&self) -> Result<impl FnMut(&[Turn]) -> Result<Vec<Decided>, Fault>, Fault> {
+        let (mut store, instance) = self.loaded.kept("decide", |store| self.pre.instantiate(store))?;
+        Ok(move |turns: &[Turn]| {
+            self.loaded.refuelled("decide", &mut store, |store| {
+                instance.clearfold_handlers_decision().call_decide(store, turns)
             })
-            .collect()
+        })
     }
 
     /// What goes into the log must be something that the log can hold.
     fn checked(&self, outcome: Outcome) -> Result<Outcome, Fault> {
-        let nonsense = |why: String| self.nonsense("decide", why);
+        let nonsense = |why: String| self.loaded.nonsense("decide", why);
         match outcome {
             Outcome::Accepted(events) => {
                 let odd = |event: &&Message| {
@@ -156,9 +202,9 @@ impl Decider {
 
     /// Folds events into a state, with the entries that `keys` named for them.
     pub fn evolve(&self, state: &[u8], entries: &[Entry], events: &[Message]) -> Result<Folded, Fault> {
-        let folded = self.loaded.call("evolve", |mut store| {
-            let instance = self.pre.instantiate(&mut store)?;
-            instance.clearfold_handlers_decision().call_evolve(&mut store, state, entries, events)
+        let folded = self.loaded.call("evolve", |store| {
+            let instance = self.pre.instantiate(&mut *store)?;
+            instance.clearfold_handlers_decision().call_evolve(store, state, entries, events)
         })?;
         let folded = folded.map_err(|why| self.loaded.failed("evolve", why))?;
         self.only_named("evolve", entries, &folded.entries)?;
@@ -170,15 +216,35 @@ impl Decider {
         let named: BTreeSet<&str> = named.iter().map(|entry| entry.key.as_str()).collect();
         match changed.iter().find(|entry| !named.contains(entry.key.as_str())) {
             Some(entry) => {
-                Err(self.nonsense(call, format!("a change of `{}`, which it did not name", entry.key)))
+                Err(self.loaded.nonsense(call, format!("a change of `{}`, which it did not name", entry.key)))
             }
             None => Ok(()),
         }
     }
+}
 
-    fn nonsense(&self, call: &'static str, why: String) -> Fault {
-        Fault::Nonsense { component: self.loaded.id.clone(), call, why }
+fn check(descriptor: &wit::Descriptor) -> Result<(), String> {
+    let wit::Descriptor { aggregate, commands, events, state_version, .. } = descriptor;
+    if aggregate.is_empty() || !aggregate.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return Err(format!("`{aggregate}` is no name of an aggregate: lower-case letters only"));
     }
+    if commands.is_empty() {
+        return Err("it takes no commands".to_owned());
+    }
+    if !(1..=MAX_VERSION).contains(state_version) {
+        return Err(format!("its states' version is {state_version}; versions begin with 1"));
+    }
+    for message in commands.iter().chain(events) {
+        let wit::MessageType { name, schema_version } = message;
+        if !is_word(name) {
+            return Err(format!("a message with {name:?} for a name"));
+        }
+        if !(1..=MAX_VERSION).contains(schema_version) {
+            return Err(format!("a {name} of schema version {schema_version}; versions begin with 1"));
+        }
+    }
+    distinct("command", commands.iter().map(|command| &command.name))?;
+    distinct("event", events.iter().map(|event| &event.name))
 }
 
 /// A stream's state with all its entries, for those who fold it from its beginning.

@@ -6,11 +6,13 @@
 
 mod admission;
 mod auditor;
+mod compiled;
 mod component;
 mod decider;
 pub mod edge;
 mod engine;
-mod inspection;
+mod fault;
+mod inspect;
 mod kind;
 mod limits;
 mod projector;
@@ -18,12 +20,13 @@ mod translator;
 
 pub use admission::Refused;
 pub use auditor::{AuditedEvent, Auditor, AuditorDescriptor, Invariant, Violation};
-pub use component::{ComponentId, Fault, RuntimeError};
+pub use component::{ComponentId, RuntimeError};
 pub use decider::{Command, Decided, Decider, Entry, Folded, Message, Outcome, Rejection, Turn, WholeState};
 pub use engine::HandlerEngine;
-pub use inspection::{Inspection, inspect};
+pub use fault::{Cause, Excess, Fault};
+pub use inspect::{HANDLERS, Inspection, WIT_VERSION, inspect};
 pub use kind::{Kind, UnknownKind};
-pub use limits::Limits;
+pub use limits::{Limits, MAX_COMPONENT_BYTES};
 pub use projector::{
     Change, ColumnRule, ColumnType, Event, ProjectionColumn, ProjectionDescriptor, Projector, Row, RowKey,
     Table, Value,

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use self::bindings::ProjectorPre;
+use super::Kind;
 use super::admission::World;
-use super::component::{ComponentId, Fault, Loaded, RuntimeError, distinct, incompatible, plain};
+use super::component::{ComponentId, Loaded, RuntimeError, distinct, incompatible, plain};
 use super::engine::HandlerEngine;
-use super::limits::Guard;
+use super::fault::Fault;
+use super::limits::{Guard, Output, count};
 
 pub use self::bindings::exports::clearfold::handlers::projection::{
     Change, Column as ProjectionColumn, ColumnRule, ColumnType, Descriptor as ProjectionDescriptor, Event,
@@ -23,10 +25,38 @@ mod bindings {
 }
 
 const WORLD: World = World {
-    name: "projector",
+    kind: Kind::Projector,
     interface: "clearfold:handlers/projection@0.1.0",
     functions: &["describe", "keys", "project"],
 };
+
+impl Output for ProjectionDescriptor {
+    fn items(&self) -> usize {
+        let inside = |table: &Table| {
+            let columns = count(&table.columns, |column| match &column.rule {
+                Some(ColumnRule::OneOf(words)) => words.len(),
+                _ => 0,
+            });
+            columns.saturating_add(table.primary_key.len()).saturating_add(count(&table.indexes, Vec::len))
+        };
+        count(&self.tables, inside)
+    }
+}
+
+impl Output for Vec<RowKey> {
+    fn items(&self) -> usize {
+        count(self, |row| row.key.len())
+    }
+}
+
+impl Output for Vec<Change> {
+    fn items(&self) -> usize {
+        count(self, |change| match change {
+            Change::Upsert(row) => row.values.len(),
+            Change::Delete(row) => row.key.len(),
+        })
+    }
+}
 
 /// A projector that was let in.
 pub struct Projector {
@@ -40,9 +70,9 @@ impl Projector {
     pub fn load(engine: &Arc<HandlerEngine>, name: &str, wasm: &[u8]) -> Result<Self, RuntimeError> {
         let loaded = Loaded::new(engine, name, wasm, &WORLD)?;
         let pre = ProjectorPre::new(loaded.pre.clone()).map_err(|cause| incompatible(name, cause))?;
-        let descriptor = loaded.call("describe", |mut store| {
-            let instance = pre.instantiate(&mut store)?;
-            instance.clearfold_handlers_projection().call_describe(&mut store)
+        let descriptor = loaded.call("describe", |store| {
+            let instance = pre.instantiate(&mut *store)?;
+            instance.clearfold_handlers_projection().call_describe(store)
         })?;
         check(&descriptor).map_err(|why| loaded.descriptor_error(why))?;
         Ok(Self { loaded, pre, descriptor })
@@ -54,6 +84,13 @@ impl Projector {
         &self.loaded.id
     }
 
+    /// What it calls itself, and what it says of itself.
+    pub(super) fn about(&self) -> (Option<String>, String) {
+        let ProjectionDescriptor { name, version, tables } = &self.descriptor;
+        let tables: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+        (Some(name.clone()), format!("builds `{name}` version {version}: {}", tables.join(", ")))
+    }
+
     /// Name, version and tables.
     #[must_use]
     pub fn descriptor(&self) -> &ProjectionDescriptor {
@@ -62,25 +99,25 @@ impl Projector {
 
     /// The rows that these events need to see.
     pub fn keys(&self, events: &[Event]) -> Result<Vec<RowKey>, Fault> {
-        let keys = self.loaded.call("keys", |mut store| {
-            let instance = self.pre.instantiate(&mut store)?;
-            instance.clearfold_handlers_projection().call_keys(&mut store, events)
+        let keys = self.loaded.call("keys", |store| {
+            let instance = self.pre.instantiate(&mut *store)?;
+            instance.clearfold_handlers_projection().call_keys(store, events)
         })?;
         keys.map_err(|why| self.loaded.failed("keys", why))
     }
 
     /// The changes that these events make to those rows.
     pub fn project(&self, events: &[Event], rows: &[Row]) -> Result<Vec<Change>, Fault> {
-        let changes = self.loaded.call("project", |mut store| {
-            let instance = self.pre.instantiate(&mut store)?;
-            instance.clearfold_handlers_projection().call_project(&mut store, events, rows)
+        let changes = self.loaded.call("project", |store| {
+            let instance = self.pre.instantiate(&mut *store)?;
+            instance.clearfold_handlers_projection().call_project(store, events, rows)
         })?;
         changes.map_err(|why| self.loaded.failed("project", why))
     }
 
     /// A fault of this projector: an answer that its own tables do not allow.
     pub fn nonsense(&self, call: &'static str, why: impl Into<String>) -> Fault {
-        Fault::Nonsense { component: self.loaded.id.clone(), call, why: why.into() }
+        self.loaded.nonsense(call, why)
     }
 }
 

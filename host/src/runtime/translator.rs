@@ -7,10 +7,12 @@ use clearfold_kernel::{Address, Hash, LogFilter, Selection};
 
 use self::bindings::TranslatorPre;
 use self::bindings::exports::clearfold::handlers::translation as wit;
+use super::Kind;
 use super::admission::World;
-use super::component::{ComponentId, Fault, Loaded, RuntimeError, incompatible, is_word};
+use super::component::{ComponentId, Loaded, RuntimeError, incompatible, is_word};
 use super::engine::HandlerEngine;
-use super::limits::Guard;
+use super::fault::Fault;
+use super::limits::{Guard, Output, count};
 
 pub use self::bindings::exports::clearfold::handlers::translation::{
     Command as TranslatedCommand, Log, Refusal, Transaction, Translated,
@@ -26,13 +28,28 @@ mod bindings {
 }
 
 const WORLD: World = World {
-    name: "translator",
+    kind: Kind::Translator,
     interface: "clearfold:handlers/translation@0.1.0",
     functions: &["filters", "translate"],
 };
 
 /// The newest schema version that there can be.
 const MAX_VERSION: u32 = i32::MAX.unsigned_abs();
+
+impl Output for wit::Selection {
+    fn items(&self) -> usize {
+        count(&self.filters, |filter| {
+            let logs = filter.addresses.len().saturating_add(filter.topics.len());
+            logs.saturating_add(filter.first_arguments.len())
+        })
+    }
+}
+
+impl Output for Vec<Translated> {
+    fn items(&self) -> usize {
+        count(self, |answer| answer.commands.len().saturating_add(answer.refusals.len()))
+    }
+}
 
 /// A translator that was let in, with the contract set that it translates by.
 pub struct Translator {
@@ -60,33 +77,34 @@ impl Translator {
         &self.loaded.id
     }
 
+    /// It has no name, and says of itself only what follows from a contract set.
+    pub(super) fn about(&self) -> (Option<String>, String) {
+        (None, "translates by the contract set that it is given".to_owned())
+    }
+
     /// The chain and the logs that it wants to see, or what is wrong with the contract set.
     pub fn filters(&self) -> Result<Selection, Fault> {
-        let answer = self.loaded.call("filters", |mut store| {
-            let instance = self.pre.instantiate(&mut store)?;
-            instance.clearfold_handlers_translation().call_filters(&mut store, &self.contracts)
+        let answer = self.loaded.call("filters", |store| {
+            let instance = self.pre.instantiate(&mut *store)?;
+            instance.clearfold_handlers_translation().call_filters(store, &self.contracts)
         })?;
         let wit::Selection { chain_id, filters } =
             answer.map_err(|why| self.loaded.failed("filters", why))?;
         let filters = filters.iter().map(filter).collect::<Result<_, _>>();
-        Ok(Selection { chain_id, filters: filters.map_err(|why| self.nonsense("filters", why))? })
+        Ok(Selection { chain_id, filters: filters.map_err(|why| self.loaded.nonsense("filters", why))? })
     }
 
     /// Translates transactions; one answer for each.
     pub fn translate(&self, transactions: &[Transaction]) -> Result<Vec<Translated>, Fault> {
-        let translated = self.loaded.call("translate", |mut store| {
-            let instance = self.pre.instantiate(&mut store)?;
+        let translated = self.loaded.call("translate", |store| {
+            let instance = self.pre.instantiate(&mut *store)?;
             let translation = instance.clearfold_handlers_translation();
-            translation.call_translate(&mut store, &self.contracts, transactions)
+            translation.call_translate(store, &self.contracts, transactions)
         })?;
         let translated = translated.map_err(|why| self.loaded.failed("translate", why))?;
         let translated = self.loaded.one_each("translate", transactions.len(), translated)?;
         let checked = transactions.iter().zip(translated).map(|(asked, answer)| checked(asked, answer));
-        checked.collect::<Result<_, _>>().map_err(|why| self.nonsense("translate", why))
-    }
-
-    fn nonsense(&self, call: &'static str, why: String) -> Fault {
-        Fault::Nonsense { component: self.loaded.id.clone(), call, why }
+        checked.collect::<Result<_, _>>().map_err(|why| self.loaded.nonsense("translate", why))
     }
 }
 

@@ -57,7 +57,7 @@ impl Place {
     }
 
     pub fn deciders(&self) -> Result<BTreeMap<String, Arc<Decider>>> {
-        let engine = Arc::new(HandlerEngine::new(Limits::default())?);
+        let engine = Arc::new(HandlerEngine::new(Limits::of)?);
         let mut deciders = BTreeMap::new();
         for name in DECIDERS {
             let wasm = std::fs::read(self.components.join(format!("{name}.wasm")))?;

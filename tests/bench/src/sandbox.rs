@@ -1,10 +1,14 @@
-//! The same decisions natively and in the sandbox, at the batch sizes of load; and what an instance costs.
+//! The same decisions natively and in the sandbox: one in a fresh instance, batches of load, on one thread and on two.
+//!
+//! Calls of both kinds take turns of a few milliseconds, so that what else the machine does falls on both; of the turns
+//! the median counts. It measures, and asserts nothing.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clearfold::command::Command;
-use clearfold::runtime;
+use clearfold::runtime::{self, Decider, HandlerEngine, Limits};
 use clearfold_domain::authorization::Authorization;
 use clearfold_kernel::{CommandContext, Encoded, Timestamp, Turn, decide_turn};
 
@@ -14,85 +18,183 @@ use crate::report::{Report, Series};
 
 const BATCHES: [u64; 4] = [1, 16, 64, 256];
 const NOW_S: u64 = 1_795_341_600;
+/// Turns that each way of deciding gets.
+const TURNS: u32 = 40;
+
+/// So many commands for streams that nobody has heard of, for both sides of the border.
+struct Work {
+    size: u64,
+    native: Vec<Turn>,
+    wire: Vec<runtime::Turn>,
+}
 
 pub fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
     let deciders = place.deciders()?;
     let decider = deciders.get("authorization").context("the authorization decider")?;
     let time = time / 4;
-    let (mut native_line, mut sandboxed_line) = (Vec::new(), Vec::new());
-    for batch in BATCHES {
-        let commands: Vec<Command> = (0..batch).map(|number| request(number, Payers::Uniform)).collect();
-        let turns: Vec<Turn> = commands.iter().map(native_turn).collect::<Result<_>>()?;
-        let wire: Vec<runtime::Turn> =
-            commands.iter().map(|command| wire_turn(decider.initial(), command)).collect();
-        let natively = || {
-            for turn in &turns {
-                decide_turn::<Authorization>(turn)?;
+    loading(place, report)?;
+    instances(decider, time, report)?;
+    threads(decider, time, report)?;
+    let (mut native_line, mut fresh_line, mut kept_line) = (Vec::new(), Vec::new(), Vec::new());
+    for size in BATCHES {
+        let work = Work::new(decider, size)?;
+        let [native, fresh, kept] = three_ways(decider, &work, time)?;
+        report.figure(format!("native, batches of {size}"), native, "µs a decision");
+        report.figure(format!("fresh instance, batches of {size}"), fresh, "µs a decision");
+        report.figure(format!("kept instance, batches of {size}"), kept, "µs a decision");
+        let (_, fuel) = decider.decide_counted(&work.wire)?;
+        report.figure(format!("fuel, batches of {size}"), fuel as f64 / size as f64, "units a decision");
+        match size {
+            1 => report.at_most("fresh instance and one decision, µs", fresh, 15.0),
+            256 => {
+                report.at_most("fresh instance / native, batches of 256", fresh / native, 2.0);
+                border(decider, &work, [native, fresh], time, report)?;
             }
-            Ok(())
-        };
-        let in_the_sandbox = || {
-            decider.decide(&wire)?;
-            Ok(())
-        };
-        let [native, sandboxed] = side_by_side(time, batch, natively, in_the_sandbox)?;
-        report.figure(format!("native, batches of {batch}"), native, "µs a decision");
-        report.figure(format!("sandbox, batches of {batch}"), sandboxed, "µs a decision");
-        if batch == 256 {
-            report.at_most("sandbox / native, batches of 256", sandboxed / native, 2.0);
-            let unread = unread(&wire);
-            let crossing = || {
-                decider.decide(&unread)?;
-                Ok(())
-            };
-            let border = each_us(time / 4, batch, crossing)?;
-            report.figure("of it the border: the same turns, refused unread", border, "µs a decision");
-            report.figure("without the border: sandbox / native", (sandboxed - border) / native, "");
+            _ => {}
         }
-        native_line.push((batch as f64, native));
-        sandboxed_line.push((batch as f64, sandboxed));
+        native_line.push((size as f64, native));
+        fresh_line.push((size as f64, fresh));
+        kept_line.push((size as f64, kept));
     }
-    let empty = || {
-        decider.decide(&[])?;
-        Ok(())
-    };
-    let empty_us = each_us(time, 1, empty)?;
-    report.figure("instances", 1_000_000.0 / empty_us, "/s");
-    report.figure("a fresh instance and an empty call", empty_us, "µs");
-    for (name, points) in [("native", native_line), ("sandbox", sandboxed_line)] {
+    for (name, points) in [("native", native_line), ("sandbox", fresh_line), ("kept instance", kept_line)] {
         let (x, y) = ("decisions a call", "µs a decision");
         report.series.push(Series { plot: "wasm", name: name.to_owned(), x, y, points });
     }
     Ok(())
 }
 
-/// Both, in short turns, so that what else the machine does falls on both. Of the turns the median counts.
-fn side_by_side(
-    time: Duration,
-    batch: u64,
-    mut one: impl FnMut() -> Result<()>,
-    mut other: impl FnMut() -> Result<()>,
-) -> Result<[f64; 2]> {
-    const TURNS: u32 = 40;
-    let (mut ones, mut others) = (Vec::new(), Vec::new());
-    for _ in 0..TURNS {
-        ones.push(each_us(time / TURNS / 2, batch, &mut one)?);
-        others.push(each_us(time / TURNS / 2, batch, &mut other)?);
+impl Work {
+    fn new(decider: &Decider, size: u64) -> Result<Self> {
+        let commands: Vec<Command> = (0..size).map(|number| request(number, Payers::Uniform)).collect();
+        let native = commands.iter().map(native_turn).collect::<Result<_>>()?;
+        let wire = commands.iter().map(|command| wire_turn(decider.initial(), command)).collect();
+        Ok(Self { size, native, wire })
     }
-    Ok([ones, others].map(|mut turns| {
-        turns.sort_by(f64::total_cmp);
-        turns[turns.len() / 2]
-    }))
+
+    fn natively(&self) -> Result<()> {
+        for turn in &self.native {
+            std::hint::black_box(decide_turn::<Authorization>(turn)?);
+        }
+        Ok(())
+    }
 }
 
-/// Microseconds for each of `batch` that one call does.
-fn each_us(time: Duration, batch: u64, mut call: impl FnMut() -> Result<()>) -> Result<f64> {
-    let (began, mut calls) = (Instant::now(), 0_u64);
-    while began.elapsed() < time {
-        call()?;
-        calls += 1;
+/// A component from its bytes to its first answer, compiled before.
+fn loading(place: &Place, report: &mut Report) -> Result<()> {
+    let wasm = std::fs::read(place.components.join("decider-authorization.wasm"))?;
+    let engine = Arc::new(HandlerEngine::new(Limits::of)?);
+    Decider::load(&engine, "decider-authorization", &wasm)?;
+    let mut load = || Decider::load(&engine, "decider-authorization", &wasm).map(drop).map_err(Into::into);
+    report.figure("load from the cache", median_us(TURNS, &mut load)? / 1000.0, "ms");
+    Ok(())
+}
+
+fn instances(decider: &Decider, time: Duration, report: &mut Report) -> Result<()> {
+    let mut empty = || decider.decide(&[]).map(drop).map_err(Into::into);
+    let [empty_us] = in_turns(time, 1, [&mut empty])?;
+    report.figure("instances", 1_000_000.0 / empty_us, "/s");
+    report.figure("a fresh instance, an empty call, and its end", empty_us, "µs");
+    Ok(())
+}
+
+/// Decisions a second in fresh instances, one a call: on one thread, and on two at once.
+fn threads(decider: &Decider, time: Duration, report: &mut Report) -> Result<()> {
+    let work = Work::new(decider, 1)?;
+    let part = time / TURNS;
+    let count = || {
+        let (began, mut calls) = (Instant::now(), 0_u64);
+        while began.elapsed() < part {
+            decider.decide(&work.wire)?;
+            calls += 1;
+        }
+        anyhow::Ok(calls as f64 / began.elapsed().as_secs_f64())
+    };
+    let (mut on_one, mut on_two) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        on_one.push(count()?);
+        let both = std::thread::scope(|scope| {
+            let other = scope.spawn(count);
+            let this = count()?;
+            let other = other.join().map_err(|_| anyhow::anyhow!("a thread of the benchmark panicked"))??;
+            anyhow::Ok(this + other)
+        })?;
+        on_two.push(both);
     }
-    Ok(began.elapsed().as_secs_f64() * 1_000_000.0 / (calls * batch) as f64)
+    let (on_one, on_two) = (median(on_one), median(on_two));
+    report.figure("one decision a fresh instance, one thread", on_one, "/s");
+    report.figure("one decision a fresh instance, two threads", on_two, "/s");
+    report.at_least("two threads / one thread", on_two / on_one, 1.6);
+    Ok(())
+}
+
+/// Natively, in a fresh instance, and in one that is kept.
+fn three_ways(decider: &Decider, work: &Work, time: Duration) -> Result<[f64; 3]> {
+    let mut natively = || work.natively();
+    let mut freshly = || decider.decide(&work.wire).map(drop).map_err(Into::into);
+    let mut instance = decider.kept()?;
+    let mut calls = 0_u32;
+    let mut kept = || {
+        // What a call leaves behind is in the memory for good, so an instance is not kept for ever.
+        calls += 1;
+        if calls.is_multiple_of(1_000) {
+            instance = decider.kept()?;
+        }
+        instance(&work.wire).map(drop).map_err(Into::into)
+    };
+    in_turns(time, work.size, [&mut natively, &mut freshly, &mut kept])
+}
+
+/// What carrying the bytes in and out costs.
+fn border(
+    decider: &Decider,
+    work: &Work,
+    [native, fresh]: [f64; 2],
+    time: Duration,
+    report: &mut Report,
+) -> Result<()> {
+    let unread = unread(&work.wire);
+    let mut crossing = || decider.decide(&unread).map(drop).map_err(Into::into);
+    let [border] = in_turns(time / 4, work.size, [&mut crossing])?;
+    report.figure("of it the border: the same turns, refused unread", border, "µs a decision");
+    report.figure("without the border: fresh instance / native", (fresh - border) / native, "");
+    Ok(())
+}
+
+/// Microseconds for each of `batch` that one call does, for each way of doing it.
+fn in_turns<const N: usize>(
+    time: Duration,
+    batch: u64,
+    mut ways: [&mut dyn FnMut() -> Result<()>; N],
+) -> Result<[f64; N]> {
+    let mut turns = [const { Vec::new() }; N];
+    for _ in 0..TURNS {
+        for (way, turns) in ways.iter_mut().zip(&mut turns) {
+            let part = time / TURNS / N as u32;
+            let (began, mut calls) = (Instant::now(), Vec::new());
+            while began.elapsed() < part || calls.is_empty() {
+                let call = Instant::now();
+                way()?;
+                calls.push(call.elapsed().as_secs_f64() * 1_000_000.0 / batch as f64);
+            }
+            turns.push(median(calls));
+        }
+    }
+    Ok(turns.map(median))
+}
+
+fn median_us(times: u32, call: &mut dyn FnMut() -> Result<()>) -> Result<f64> {
+    let mut calls = Vec::new();
+    for _ in 0..times {
+        let began = Instant::now();
+        call()?;
+        calls.push(began.elapsed().as_secs_f64() * 1_000_000.0);
+    }
+    Ok(median(calls))
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
 
 /// The same bytes in commands of a type that nobody knows, so that nothing of them is read.

@@ -84,7 +84,7 @@ async fn fill(place: &Place, log: &Log, commands: u64) -> Result<()> {
 fn components(place: &Place) -> Result<(Arc<Decider>, Arc<Decider>)> {
     let in_force = place.deciders()?.remove("authorization").context("the authorization decider")?;
     let wasm = std::fs::read(place.components.join("decider-authorization.wasm"))?;
-    let engine = Arc::new(HandlerEngine::new(Limits::default())?);
+    let engine = Arc::new(HandlerEngine::new(Limits::of)?);
     let candidate = Decider::load(&engine, "candidate", &noted(&wasm, "shadow"))?;
     Ok((in_force, Arc::new(candidate)))
 }

@@ -71,7 +71,7 @@ struct Measured {
 }
 
 async fn measure(place: &Place, log: &Log, time: Duration, window: Option<Window>) -> Result<Measured> {
-    let engine = Arc::new(HandlerEngine::new(Limits::default())?);
+    let engine = Arc::new(HandlerEngine::new(Limits::of)?);
     let registry = Registry::new(log.pool.clone());
     let named = named(place)?;
     let starting = Starting { by: "bench".to_owned(), signers: Signers::default(), source_revision: None };

@@ -6,6 +6,8 @@ use super::code::Code;
 const LONGEST_FILE: usize = 500;
 /// Crates that count money: a float there is a bug waiting for a large amount.
 const EXACT: [&str; 2] = ["components/domain/", "components/kernel/"];
+/// Hands what serde's trait names on to `serde_json`, and counts nothing.
+const HANDS_ON: &str = "components/kernel/src/json.rs";
 const BUILT: [&str; 9] = ["a", "cwasm", "dll", "dylib", "exe", "o", "rlib", "so", "wasm"];
 
 /// Words that no file may hold, in two halves so that this file does not. With each: why, and the remedy.
@@ -74,7 +76,7 @@ fn length(file: &str, text: &str) -> Option<Violation> {
 }
 
 fn floats(file: &str, text: &str) -> Vec<Violation> {
-    if !EXACT.iter().any(|folder| file.starts_with(folder)) {
+    if file == HANDS_ON || !EXACT.iter().any(|folder| file.starts_with(folder)) {
         return Vec::new();
     }
     let code = Code::new(text);

@@ -18,9 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::Problem;
 use crate::registry::{Operations, RegistryError};
-
-/// The largest component that is taken.
-const MAX_COMPONENT_BYTES: usize = 64 << 20;
+use crate::runtime::MAX_COMPONENT_BYTES;
 
 /// What the admin's endpoints need.
 #[derive(Clone)]

@@ -185,8 +185,9 @@ impl Inspect {
             let path = PathBuf::from(&self.component);
             let found = inspect(&load::engine()?, &stem(&path), &load::read_wasm(&path)?)?;
             let found = json!({
-                "digest": found.digest.to_string(), "kind": found.kind.as_str(), "handler": found.handler,
-                "wit_version": found.wit_version, "imports": found.imports,
+                "digest": found.digest.to_string(), "kind": found.kind.as_str(), "handler": found.name,
+                "about": found.about, "world": found.world, "wit_version": found.wit_version,
+                "imports": found.imports, "exports": found.exports, "size_bytes": found.size_bytes,
             });
             return self.place.show(&found, || text::fields(&found));
         }

@@ -49,7 +49,7 @@ impl Run {
         let wasm = load::read_wasm(&self.component)?;
         let files =
             self.files.iter().map(|file| Ok((file, read(file)?))).collect::<anyhow::Result<Vec<_>>>()?;
-        let engine = Arc::new(HandlerEngine::new(Limits::default())?);
+        let engine = Arc::new(HandlerEngine::new(Limits::of)?);
         let mut out = std::io::stdout().lock();
         let (mut passed, mut failed) = (0_usize, 0_usize);
         for (file, specification) in files {

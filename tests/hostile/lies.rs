@@ -1,0 +1,87 @@
+//! Components that say of themselves, or answer, what cannot be.
+
+use anyhow::Result;
+use clearfold::runtime::Entry;
+use clearfold_tests::{Described, Handler};
+
+use crate::contained::{Loaded, contained, turn};
+
+#[test]
+fn a_good_handler_of_each_world_is_let_in() -> Result<()> {
+    contained(|room| {
+        for world in ["translator", "decider", "projector", "auditor"] {
+            let wasm = Handler::good(world).build(&room.environment)?;
+            assert_eq!(room.refusal(world, &wasm), "");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_lie_in_the_descriptor_is_refused_with_what_is_wrong() -> Result<()> {
+    /// The world, what is said of the lie, and the lie.
+    type Lie = (&'static str, &'static str, fn(&mut Described));
+    let lies: [Lie; 16] = [
+        ("decider", "no name of an aggregate", |described| described.name = "Not A Name"),
+        ("decider", "no name of an aggregate", |described| described.name = ""),
+        ("decider", "no name of an aggregate", |described| described.name = "a-b"),
+        ("decider", "takes no commands", |described| described.parts = vec![]),
+        ("decider", "stands twice", |described| described.parts = vec!["Do", "Do"]),
+        ("decider", "for a name", |described| described.parts = vec![""]),
+        ("decider", "schema version 0", |described| described.schema_version = 0),
+        ("decider", "schema version 4294967295", |described| described.schema_version = u32::MAX),
+        ("decider", "states' version is 0", |described| described.version = 0),
+        ("projector", "no name for a projection", |described| described.name = "x; DROP TABLE events"),
+        ("projector", "is reserved", |described| described.name = "pg_catalog"),
+        ("projector", "versions begin with 1", |described| described.version = 0),
+        ("projector", "owns no table", |described| described.parts = vec![]),
+        ("projector", "stands twice", |described| described.parts = vec!["t", "t"]),
+        ("auditor", "knows no invariant", |described| described.parts = vec![]),
+        ("auditor", "no name for a code", |described| described.parts = vec!["A \"code\""]),
+    ];
+    contained(|room| {
+        for (world, said, lie) in lies {
+            let mut handler = Handler::good(world);
+            lie(&mut handler.described);
+            let refused = room.refusal(world, &handler.build(&room.environment)?);
+            assert!(refused.contains("`hostile`") && refused.contains(said), "{world}, {said}: {refused}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn an_entry_that_was_not_named_cannot_have_changed() -> Result<()> {
+    // One answer: no state, one changed entry called `other`, one accepted command without events.
+    let answer = r#"(data (i32.const 2048)
+        "\10\08\00\00\01\00\00\00\00\00\00\00\00\00\00\00"
+        "\00\00\00\00\00\00\00\00\30\08\00\00\01\00\00\00\50\08\00\00\01\00\00\00\00\00\00\00\00\00\00\00"
+        "\70\08\00\00\05\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00"
+        "\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00"
+        "other")"#;
+    contained(|room| {
+        let handler = Handler::good("decider").with(answer).doing("decide", "(i32.const 2048)");
+        let Loaded::Decider(decider) = room.load("decider", &handler.build(&room.environment)?)? else {
+            panic!("a decider");
+        };
+        let mut asked = turn(b"{}");
+        let fault = decider.decide(std::slice::from_ref(&asked)).unwrap_err();
+        assert_eq!(fault.cause.code(), "nonsense");
+        assert!(fault.to_string().contains("`other`, which it did not name"), "{fault}");
+        // The same answer is a good one where the entry was named.
+        asked.entries.push(Entry { key: "other".into(), value: Some(vec![1]) });
+        assert_eq!(decider.decide(&[asked])?.len(), 1);
+        Ok(())
+    })
+}
+
+#[test]
+fn an_answer_of_the_wrong_length_is_nonsense() -> Result<()> {
+    contained(|room| {
+        for (world, function) in [("decider", "decide"), ("decider", "keys")] {
+            let cause = room.cause(&Handler::good(world), function)?;
+            assert_eq!((cause.code(), cause.to_string().as_str()), ("nonsense", "0 answers to 1 questions"));
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,177 @@
+//! Handlers written in WebAssembly text, each of whose functions can be made to do what no honest one does.
+//!
+//! What is not told otherwise gives the smallest good answer. Nothing here is a mock: the bytes are a component like any
+//! other, and the host cannot tell.
+
+use anyhow::Result;
+
+use super::broken::{encode, resolve};
+use crate::Environment;
+
+/// A handler of a world in `wit/`.
+pub struct Handler {
+    pub world: &'static str,
+    /// What a function does in WebAssembly text, by its name: `("decide", "unreachable")`.
+    pub bodies: Vec<(&'static str, String)>,
+    /// What else the module has: globals, tables, functions, a start.
+    pub fields: String,
+    pub memory_pages: u32,
+    /// What `describe` answers.
+    pub described: Described,
+}
+
+/// What a handler says of itself.
+#[derive(Clone)]
+pub struct Described {
+    /// The aggregate, or the projection's or auditor's name.
+    pub name: &'static str,
+    /// The version of a decider's states, or a projection's.
+    pub version: u32,
+    /// Commands, tables or invariants, by name.
+    pub parts: Vec<&'static str>,
+    /// The version of each command.
+    pub schema_version: u32,
+}
+
+/// Where the answer of `describe` lies in memory. Before it there are zeros: an empty list, and a success without any.
+const DESCRIBED_AT: u32 = 1024;
+const ZEROS_AT: u32 = 512;
+
+/// The functions of a world as its module exports them, with what they take.
+fn functions(world: &str) -> (&'static str, &'static [(&'static str, &'static str)]) {
+    match world {
+        "decider" => (
+            "decision",
+            &[
+                ("describe", ""),
+                ("initial", ""),
+                ("keys", "i32 i32"),
+                ("decide", "i32 i32"),
+                ("evolve", "i32 i32 i32 i32 i32 i32"),
+            ],
+        ),
+        "projector" => {
+            ("projection", &[("describe", ""), ("keys", "i32 i32"), ("project", "i32 i32 i32 i32")])
+        }
+        "auditor" => ("audit", &[("describe", ""), ("audit", "i32 i32 i64 i32 i32")]),
+        _ => ("translation", &[("filters", "i32 i32"), ("translate", "i32 i32 i32 i32")]),
+    }
+}
+
+impl Handler {
+    /// One that keeps all promises, and does nothing.
+    #[must_use]
+    pub fn good(world: &'static str) -> Self {
+        let described = Described { name: "quiet", version: 1, parts: vec!["do_nothing"], schema_version: 1 };
+        Self { world, bodies: Vec::new(), fields: String::new(), memory_pages: 1, described }
+    }
+
+    /// The same with another body for a function.
+    #[must_use]
+    pub fn doing(mut self, function: &'static str, body: impl Into<String>) -> Self {
+        self.bodies.push((function, body.into()));
+        self
+    }
+
+    /// The same with more in its module.
+    #[must_use]
+    pub fn with(mut self, fields: &str) -> Self {
+        self.fields.push_str(fields);
+        self
+    }
+
+    /// The names of its functions.
+    #[must_use]
+    pub fn functions(world: &str) -> Vec<&'static str> {
+        functions(world).1.iter().map(|(name, _)| *name).collect()
+    }
+
+    /// The component.
+    pub fn build(&self, environment: &Environment) -> Result<Vec<u8>> {
+        let (interface, functions) = functions(self.world);
+        let mut text = format!(
+            r#"(module (memory (export "memory") {}) (global $free (mut i32) (i32.const 8192))
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                global.get $free
+                (global.set $free (i32.and (i32.add (i32.add (global.get $free) (local.get 3)) (i32.const 15)) (i32.const -16))))
+            "#,
+            self.memory_pages
+        );
+        for (name, parameters) in functions {
+            let good = if *name == "describe" { DESCRIBED_AT } else { ZEROS_AT };
+            let good = format!("(i32.const {good})");
+            let body =
+                self.bodies.iter().find(|(function, _)| function == name).map_or(&good, |(_, body)| body);
+            text.push_str(&format!(
+                r#"(func (export "clearfold:handlers/{interface}@0.1.0#{name}") (param {parameters}) (result i32) {body})"#
+            ));
+        }
+        let data: String = self.descriptor().iter().map(|byte| format!("\\{byte:02x}")).collect();
+        text.push_str(&format!(r#"(data (i32.const {DESCRIBED_AT}) "{data}") {})"#, self.fields));
+        let (resolve, world) = resolve(environment, self.world)?;
+        encode(&resolve, world, &text)
+    }
+
+    /// The answer of `describe` as it lies in memory.
+    fn descriptor(&self) -> Vec<u8> {
+        let Described { name, version, parts, schema_version } = &self.described;
+        // The longest record first, then what it points to.
+        let mut tail = Tail { at: DESCRIBED_AT + 64, bytes: Vec::new() };
+        let name = tail.put(name.as_bytes());
+        let head: Vec<u8> = match self.world {
+            "decider" => {
+                let parts: Vec<_> = parts.iter().map(|part| tail.put(part.as_bytes())).collect();
+                let types: Vec<u8> = parts
+                    .iter()
+                    .flat_map(|part| [&part[..], &schema_version.to_le_bytes()].concat())
+                    .collect();
+                let types = tail.list(&types, parts.len());
+                [&name[..], &types, &types, &version.to_le_bytes(), &[1, 0, 0, 0]].concat()
+            }
+            "projector" => {
+                let key = tail.put(b"id");
+                // Text, not null, no rule.
+                let column = tail.list(&[&key[..], &[0; 20]].concat(), 1);
+                let primary_key = tail.list(&key, 1);
+                let tables: Vec<u8> = parts
+                    .iter()
+                    .flat_map(|part| {
+                        [&tail.put(part.as_bytes())[..], &column, &primary_key, &[0; 8]].concat()
+                    })
+                    .collect();
+                let tables = tail.list(&tables, parts.len());
+                [&name[..], &version.to_le_bytes(), &tables].concat()
+            }
+            _ => {
+                let texts: Vec<u8> =
+                    parts.iter().flat_map(|part| tail.put(part.as_bytes()).repeat(2)).collect();
+                [name, tail.list(&texts, parts.len())].concat()
+            }
+        };
+        let padding = vec![0; 64 - head.len()];
+        [head, padding, tail.bytes].concat()
+    }
+}
+
+/// What records point to.
+struct Tail {
+    at: u32,
+    bytes: Vec<u8>,
+}
+
+impl Tail {
+    /// Bytes; their place and their length.
+    fn put(&mut self, bytes: &[u8]) -> [u8; 8] {
+        self.list(bytes, bytes.len())
+    }
+
+    /// So many elements; their place and their number.
+    fn list(&mut self, bytes: &[u8], elements: usize) -> [u8; 8] {
+        let place = self.at + u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        let elements = u32::try_from(elements).unwrap_or(u32::MAX);
+        self.bytes.extend_from_slice(bytes);
+        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
+        let (place, elements) = (place.to_le_bytes(), elements.to_le_bytes());
+        [place[0], place[1], place[2], place[3], elements[0], elements[1], elements[2], elements[3]]
+    }
+}
