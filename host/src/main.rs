@@ -1,10 +1,10 @@
-//! The `clearfold` program.
+//! The `clearfold` program, which is `trigger-clearfold` as well when Spin starts it.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use clearfold::cli::Cli;
+use clearfold::cli::{Cli, Trigger};
 use clearfold::telemetry::chain;
 
 /// A command is many small pieces of text that come and go, on two threads at once.
@@ -14,14 +14,29 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// How long a component that is still running may hold up the end of the program.
 const LINGER_MS: u64 = 500;
 
+/// What this program was started as.
+enum Program {
+    Trigger(Trigger),
+    CommandLine(Cli),
+}
+
 fn main() -> ExitCode {
     clearfold::faults::begin();
-    let cli = Cli::parse();
+    // Spin's way of starting us comes first: what it gives is no command.
+    let program = match Trigger::asked_for(std::env::args_os()) {
+        Some(trigger) => Program::Trigger(trigger),
+        None => Program::CommandLine(Cli::parse()),
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.to_string()),
     };
-    let outcome = runtime.block_on(cli.run());
+    let outcome = runtime.block_on(async {
+        match program {
+            Program::Trigger(trigger) => trigger.run().await,
+            Program::CommandLine(cli) => cli.run().await,
+        }
+    });
     runtime.shutdown_timeout(Duration::from_millis(LINGER_MS));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

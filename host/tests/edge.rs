@@ -1,13 +1,17 @@
-//! The real edge component in the real edge runtime; only the host's API is a stand-in that each test shapes.
+//! Real edge components in the real edge runtime; only the host's API is a stand-in that each test shapes.
 
 #![expect(clippy::expect_used, reason = "a test fails loudly, in its helpers too")]
+
+#[path = "edge/network.rs"]
+mod network;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{Request, Response, StatusCode, header};
 use axum::routing::get;
-use clearfold::manifest::OutboundHost;
+use clearfold::api::Edges;
+use clearfold::manifest::{OutboundHost, Route};
 use clearfold::runtime::edge::{
     EdgeError, EdgeHandler, EdgeLimits, EdgeLoadError, EdgeRuntime, InProcessApi,
 };
@@ -16,24 +20,27 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tower::ServiceExt;
 
 const API: &str = "http://127.0.0.1:9100";
 const ID: &str = "00112233445566778899aabbccddeeff";
 const PROBLEM: &str = "application/problem+json";
 
-fn component() -> Vec<u8> {
+fn component(name: &str) -> Vec<u8> {
     let folder = std::env::var("CLEARFOLD_COMPONENTS").expect("CLEARFOLD_COMPONENTS: run `cargo xtask test`");
-    std::fs::read(std::path::Path::new(&folder).join("edge-payments.wasm")).expect("run `cargo xtask test`")
+    std::fs::read(std::path::Path::new(&folder).join(format!("{name}.wasm"))).expect("run `cargo xtask test`")
 }
 
 /// The edge component with `host_url`, allowed to call `allowed`; the API at [`API`] is `router`.
 fn edge(limits: EdgeLimits, host_url: &str, allowed: &[&str], router: Router) -> EdgeHandler {
-    let variables = BTreeMap::from([("host_url".to_owned(), host_url.to_owned())]);
+    let variables = [("host_url", host_url), ("customer_secret", "")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let allowed = allowed.iter().map(|host| OutboundHost::parse(host).expect("a host")).collect();
     let api = InProcessApi { authorities: vec!["127.0.0.1:9100".parse().expect("an authority")], router };
     let runtime = EdgeRuntime::new(limits).expect("a runtime");
-    runtime.load("edge-payments", &component(), variables, allowed, api).expect("a component")
+    runtime.load("edge-payments", &component("edge-payments"), variables, allowed, api).expect("a component")
 }
 
 fn with_api(limits: EdgeLimits, router: Router) -> EdgeHandler {
@@ -60,8 +67,19 @@ fn silence() -> Router {
 }
 
 async fn call(edge: &EdgeHandler, method: &str, path: &str) -> Result<Response<Body>, EdgeError> {
+    call_with(edge, method, path, &[], String::new()).await
+}
+
+async fn call_with(
+    edge: &EdgeHandler,
+    method: &str,
+    path: &str,
+    headers: &[(&str, String)],
+    body: String,
+) -> Result<Response<Body>, EdgeError> {
     let request = Request::builder().method(method).uri(path).header(header::HOST, "shop.example:9100");
-    edge.handle(request.body(Body::empty()).expect("a request")).await
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+    edge.handle(request.body(Body::from(body)).expect("a request")).await
 }
 
 async fn read(edge: &EdgeHandler, id: &str) -> Result<Response<Body>, EdgeError> {
@@ -88,12 +106,13 @@ async fn a_payment_is_reduced_to_the_customers_view() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_apis_not_found_is_passed_on() {
-    let problem = json!({"type": "about:blank", "title": "Not Found", "status": 404, "detail": "no payment"});
-    let content = problem.to_string();
-    let not_found = async || (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, PROBLEM)], content);
+async fn the_apis_not_found_is_told_in_the_edges_words() {
+    let problem = json!({"status": 404, "code": "payment_not_found", "detail": "internal words"}).to_string();
+    let not_found = async || (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, PROBLEM)], problem);
     let edge = with_api(EdgeLimits::default(), Router::new().fallback(not_found));
-    assert_eq!(parts(read(&edge, ID).await).await, (StatusCode::NOT_FOUND, PROBLEM.to_owned(), problem));
+    let (status, content_type, body) = parts(read(&edge, ID).await).await;
+    assert_eq!((status, content_type.as_str()), (StatusCode::NOT_FOUND, PROBLEM));
+    assert!(!body.to_string().contains("internal words"), "{body}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -208,6 +227,40 @@ async fn an_api_that_comes_back_to_the_edge_is_contained() {
     let answer = read(&edge, ID).await;
     let status = answer.map_or_else(|error| error.problem().status, |response| response.status());
     assert!(status.is_server_error(), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_is_replaced_ends_what_it_began_and_gets_nothing_new() {
+    let (begun, go_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (began, gate) = (Arc::clone(&begun), Arc::clone(&go_on));
+    let slow = async move |Path(id): Path<String>| {
+        began.add_permits(1);
+        gate.acquire().await.expect("open").forget();
+        axum::Json(payment(&id))
+    };
+    let patient = EdgeLimits { deadline_ms: 60_000, ..EdgeLimits::default() };
+    let old = with_api(patient, Router::new().route("/v1/payments/{id}", get(slow)));
+    let quick = async |Path(id): Path<String>| {
+        let mut payment = payment(&id);
+        payment["status"] = json!("recorded");
+        axum::Json(payment)
+    };
+    let new = with_api(EdgeLimits::default(), Router::new().route("/v1/payments/{id}", get(quick)));
+    let edges = Edges::new(vec![(Route::parse("/edge/...").expect("a route"), old)]);
+    let app = edges.clone().in_front_of(Router::new().fallback(async || StatusCode::NOT_FOUND));
+    let status = async || {
+        let request = Request::get(format!("/edge/payments/{ID}")).header(header::HOST, "shop.example");
+        let answer = app.clone().oneshot(request.body(Body::empty()).expect("a request")).await;
+        parts(answer.map_err(|never| match never {})).await.2["status"].clone()
+    };
+    let replaced = async {
+        begun.acquire().await.expect("open").forget();
+        assert_eq!((edges.replace("nobody", &new), edges.replace("edge-payments", &new)), (0, 1));
+        let after = status().await;
+        go_on.add_permits(1);
+        after
+    };
+    assert_eq!(tokio::join!(status(), replaced), (json!("cleared"), json!("recorded")));
 }
 
 /// A component in the binary format: its preamble, and sections.

@@ -110,16 +110,19 @@ fn an_inspection_refuses_what_no_world_admits() -> Result<()> {
 }
 
 #[test]
-fn the_edge_imports_http_and_its_variables_only() -> Result<()> {
+fn the_edge_imports_http_its_variables_and_the_time_only() -> Result<()> {
+    const ALLOWED: [&str; 3] = ["wasi:http/", "spin:variables/", "wasi:clocks/"];
     let mut config = wasmtime::Config::new();
     config.wasm_component_model_async(true);
     let engine = Engine::new(&config)?;
-    let component = Component::new(&engine, wasm("edge-payments")?)?;
-    let world = component.component_type();
-    let imports: Vec<&str> = world.imports(&engine).map(|(name, _)| name).collect();
-    assert!(!imports.is_empty());
-    for import in imports {
-        assert!(import.starts_with("wasi:http/") || import.starts_with("spin:variables/"), "{import}");
+    for name in ["edge-network", "edge-payments", "edge-provider"] {
+        let component = Component::new(&engine, wasm(name)?)?;
+        let world = component.component_type();
+        let imports: Vec<&str> = world.imports(&engine).map(|(name, _)| name).collect();
+        assert!(!imports.is_empty());
+        for import in imports {
+            assert!(ALLOWED.iter().any(|allowed| import.starts_with(allowed)), "{name}: {import}");
+        }
     }
     Ok(())
 }

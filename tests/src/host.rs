@@ -212,6 +212,7 @@ impl Drop for Host {
 }
 
 impl Answer {
+    /// Reads an answer to its end.
     pub async fn of(response: reqwest::Response) -> Result<Self> {
         let status = response.status().as_u16();
         let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());

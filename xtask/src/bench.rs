@@ -13,7 +13,7 @@ use crate::{build, cargo, progress};
 
 #[derive(Args)]
 pub struct Options {
-    /// What to measure: limit, commands, latency, replay, wasm, growth, shadow, swap
+    /// What to measure: limit, commands, latency, replay, wasm, growth, shadow, swap, http
     #[arg(value_name = "NAME")]
     name: String,
     /// How long each part is measured

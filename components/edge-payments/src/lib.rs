@@ -1,58 +1,61 @@
-//! The customer's read of a payment: `GET /edge/payments/{id}`.
+//! What a customer reads: one payment, all payments, and what the account has and spent.
 //!
-//! A Spin HTTP component. It asks the host's API, whose address is the variable `host_url`, and shows the
-//! part of a payment that is the customer's business. It never holds a database connection, and it never
-//! shows where a payment comes from or its timeline. This file does the talking; what to ask for and what
-//! to answer is decided in `route` and `view`, which do no I/O.
+//! A Spin HTTP component. It asks the host's API, whose address is the variable `host_url`, and shows the part that is
+//! the customer's business. It never holds a database connection, it never shows where a payment comes from or its
+//! timeline, and with `customer_secret` set nobody reads another account's payments. This file does the talking; what
+//! to ask for and what to answer is decided in `route` and `view`, which do no I/O.
 
-mod reply;
 mod route;
 mod view;
 
-use reply::Reply;
-use spin_sdk::http::body::IncomingBodyExt;
-use spin_sdk::http::{self, HeaderValue, Request, Response, StatusCode};
-use spin_sdk::{http_service, variables};
+use clearfold_edge_kit::host::{self, Host};
+use clearfold_edge_kit::{Reply, Secrets, account_of};
+use route::Wanted;
+use spin_sdk::http::{Request, Response};
+use spin_sdk::http_service;
 
 #[http_service]
 async fn handle(request: Request) -> Response<String> {
-    let reply = match route::payment_id(request.method(), request.uri().path()) {
-        Ok(id) => fetch(id).await.unwrap_or_else(|problem| problem),
-        Err(refusal) => refusal,
-    };
-    response(reply)
+    host::response(answer(request).await.unwrap_or_else(|problem| problem))
 }
 
-/// Asks the host for a payment. Both sides are answers for the customer; the error is one without the host.
-async fn fetch(id: &str) -> Result<Reply, Reply> {
-    let host_url = variables::get("host_url").await.map_err(|error| {
-        let detail = format!("The variable host_url cannot be read ({error}); set it in spin.toml.");
-        Reply::problem(StatusCode::INTERNAL_SERVER_ERROR, detail)
-    })?;
-    let url = format!("{}/v1/payments/{id}", host_url.trim_end_matches('/'));
-    let answer = http::get(url).await.map_err(|error| unreachable_host(&error))?;
-
-    let status = answer.status();
-    let content_type = answer.headers().get("content-type").cloned();
-    let content_type = content_type.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let body = answer.into_body().bytes().await.map_err(|error| unreachable_host(&error))?;
-    Ok(view::reply(id, status, content_type, &body))
-}
-
-/// The code is named because it is all that an operator gets: a refused connection is another remedy than
-/// a host that is missing from `allowed_outbound_hosts`.
-fn unreachable_host(error: &impl std::fmt::Debug) -> Reply {
-    let detail = format!("The payment service cannot be reached ({error:?}). Try again later.");
-    Reply::problem(StatusCode::BAD_GATEWAY, detail)
-}
-
-fn response(reply: Reply) -> Response<String> {
-    let mut response = Response::new(reply.body);
-    *response.status_mut() = reply.status;
-    let headers = response.headers_mut();
-    headers.insert("content-type", HeaderValue::from_static(reply.content_type));
-    if let Some(methods) = reply.allow {
-        headers.insert("allow", HeaderValue::from_static(methods));
+/// Both sides are answers for the customer.
+async fn answer(request: Request) -> Result<Reply, Reply> {
+    let wanted = route::wanted(request.method(), request.uri().path(), request.uri().query())?;
+    let account = reader(&request, &wanted).await?;
+    let host = Host::found().await?;
+    let account = account.as_deref();
+    match (wanted, account) {
+        (Wanted::Payment(id), account) => {
+            let said = host.get(&format!("/v1/payments/{id}")).await?;
+            Ok(view::payment(&id, account, &said))
+        }
+        (Wanted::Payments(query), Some(account)) => {
+            let said = host.get(&format!("/v1/payments?account={account}{query}")).await?;
+            Ok(view::payments(account, &said))
+        }
+        (Wanted::Account, Some(account)) => {
+            let said = host.get(&format!("/v1/accounts/{account}")).await?;
+            let balances = host.get(&format!("/v1/accounts/{account}/balances")).await?;
+            Ok(view::account(account, &said, &balances))
+        }
+        // `reader` lets nobody else here.
+        (Wanted::Payments(_) | Wanted::Account, None) => Err(Reply::unauthenticated("Nobody is signed in.")),
     }
-    response
+}
+
+/// Whose payments may be read. Without a secret there are no tokens: then, as in development, whoever knows a payment's
+/// id may read that one, and nothing that is asked for by account is served.
+async fn reader(request: &Request, wanted: &Wanted) -> Result<Option<String>, Reply> {
+    const SECRET: &str = "customer_secret";
+    let value = host::variable(SECRET).await?;
+    if value.is_empty() && matches!(wanted, Wanted::Payment(_)) {
+        return Ok(None);
+    }
+    let secrets = Secrets::parse(SECRET, &value).map_err(|error| Reply::problem(503, error.to_string()))?;
+    let token = host::text(request.headers(), "authorization");
+    let account = account_of(token, &secrets, host::now_s());
+    let account = account
+        .map_err(|error| Reply::unauthenticated(error.to_string()).with("www-authenticate", "Bearer"))?;
+    Ok(Some(account.to_owned()))
 }

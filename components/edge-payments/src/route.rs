@@ -1,32 +1,79 @@
-//! Which payment a request is for, or why it is for none.
+//! What a request is for, or why it is for nothing.
 
-use crate::reply::Reply;
-use spin_sdk::http::{Method, StatusCode};
+use clearfold_edge_kit::Reply;
+use spin_sdk::http::Method;
 
-const PAYMENTS: &str = "/edge/payments/";
+const PAYMENTS: &str = "/edge/payments";
+const ACCOUNT: &str = "/edge/account";
 const MAX_ID_LENGTH: usize = 128;
 
-/// The payment's id out of `/edge/payments/{id}`.
+/// What a customer can read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// The payment of that id.
+    Payment(String),
+    /// The account's payments; more of the query for the host, beginning with `&`.
+    Payments(String),
+    /// What the account spent and got back.
+    Account,
+}
+
+/// What a request is for.
 ///
-/// Only a well-formed id passes: it becomes part of the address that the host is asked at.
-pub fn payment_id<'a>(method: &Method, path: &'a str) -> Result<&'a str, Reply> {
-    let Some(id) = path.strip_prefix(PAYMENTS).filter(|id| !id.contains('/')) else {
-        let detail = "There is nothing here. A payment is read at /edge/payments/{id}.";
-        return Err(Reply::problem(StatusCode::NOT_FOUND, detail));
+/// Only what is well formed passes: it becomes part of the address that the host is asked at.
+pub fn wanted(method: &Method, path: &str, query: Option<&str>) -> Result<Wanted, Reply> {
+    let wanted = match path.strip_prefix(PAYMENTS) {
+        Some("") => Wanted::Payments(list_query(query.unwrap_or_default())?),
+        Some(below) if below.starts_with('/') && !below[1..].contains('/') => {
+            Wanted::Payment(below[1..].to_owned())
+        }
+        _ if path == ACCOUNT => Wanted::Account,
+        _ => {
+            let detail = "There is nothing here. Read /edge/payments, /edge/payments/{id} or /edge/account.";
+            return Err(Reply::problem(404, detail));
+        }
     };
     if method != Method::GET {
-        let detail = format!("A payment can only be read: use GET, not {method}.");
-        return Err(Reply { allow: Some("GET"), ..Reply::problem(StatusCode::METHOD_NOT_ALLOWED, detail) });
+        return Err(Reply::wrong_method("GET"));
     }
+    match &wanted {
+        Wanted::Payment(id) if !is_id(id) => Err(no_payment()),
+        _ => Ok(wanted),
+    }
+}
+
+/// The same for a payment that is not there and for one of another account.
+pub fn no_payment() -> Reply {
+    Reply::problem(404, "There is no such payment of yours; a payment appears when its block is confirmed.")
+}
+
+fn is_id(id: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     // Of dots alone an address would be made of something else.
-    let is_id =
-        (1..=MAX_ID_LENGTH).contains(&id.len()) && id.bytes().all(is_plain) && id.contains(|at| at != '.');
-    if !is_id {
-        let detail = "There is no such payment: an id has 1 to 128 letters, digits, and - _ .";
-        return Err(Reply::problem(StatusCode::NOT_FOUND, detail));
+    (1..=MAX_ID_LENGTH).contains(&id.len()) && id.bytes().all(is_plain) && id.contains(|at| at != '.')
+}
+
+/// `limit`, `cursor` and `status` go to the host, which knows what they may be. Whose payments are listed, the token says
+/// and never the query.
+fn list_query(query: &str) -> Result<String, Reply> {
+    let mut passed = String::new();
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        let plain = |value: &str| {
+            value
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'='))
+        };
+        match part.split_once('=') {
+            Some((name @ ("limit" | "cursor" | "status"), value)) if plain(value) => {
+                passed.push_str(&format!("&{name}={value}"));
+            }
+            _ => {
+                let detail = "The list takes limit, cursor and status, each of letters, digits, and - _ .";
+                return Err(Reply::problem(400, detail));
+            }
+        }
     }
-    Ok(id)
+    Ok(passed)
 }
 
 #[cfg(test)]
@@ -36,13 +83,24 @@ mod tests {
     const ID: &str = "00112233445566778899aabbccddeeff";
 
     fn refused(method: &Method, path: &str) -> Reply {
-        payment_id(method, path).expect_err("a refusal")
+        wanted(method, path, None).expect_err("a refusal")
     }
 
     #[test]
     fn a_well_formed_id_passes() {
         for id in [ID, "auth-1", "A_b.c"] {
-            assert_eq!(payment_id(&Method::GET, &format!("/edge/payments/{id}")), Ok(id));
+            let found = wanted(&Method::GET, &format!("/edge/payments/{id}"), Some("limit=1"));
+            assert_eq!(found, Ok(Wanted::Payment(id.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_list_takes_no_account_from_the_query() {
+        let list = |query: &str| wanted(&Method::GET, "/edge/payments", Some(query));
+        assert_eq!(list("limit=3&cursor=a_b-c="), Ok(Wanted::Payments("&limit=3&cursor=a_b-c=".to_owned())));
+        assert_eq!(list(""), Ok(Wanted::Payments(String::new())));
+        for query in ["account=0x1", "limit", "limit=1%26account=2", "status=a#b"] {
+            assert_eq!(list(query).expect_err(query).status, 400);
         }
     }
 
@@ -50,21 +108,22 @@ mod tests {
     fn anything_else_in_the_place_of_an_id_is_no_payment() {
         let long = "a".repeat(MAX_ID_LENGTH + 1);
         for id in ["", "..", ".", "a b", "é", "00112233445566778899aabbccddeef%2e", &long] {
-            assert_eq!(refused(&Method::GET, &format!("/edge/payments/{id}")).status, StatusCode::NOT_FOUND);
+            assert_eq!(refused(&Method::GET, &format!("/edge/payments/{id}")).status, 404);
         }
     }
 
     #[test]
     fn other_paths_are_not_found_whatever_the_method() {
-        for path in ["/", "/edge/payments", "/edge/cards/1", &format!("/edge/payments/{ID}/timeline")] {
-            assert_eq!(refused(&Method::POST, path).status, StatusCode::NOT_FOUND, "{path}");
+        for path in
+            ["/", "/edge", "/edge/paymentsx", "/edge/cards/1", &format!("/edge/payments/{ID}/timeline")]
+        {
+            assert_eq!(refused(&Method::POST, path).status, 404, "{path}");
         }
     }
 
     #[test]
     fn other_methods_are_told_the_right_one() {
         let reply = refused(&Method::DELETE, &format!("/edge/payments/{ID}"));
-        assert_eq!((reply.status, reply.allow), (StatusCode::METHOD_NOT_ALLOWED, Some("GET")));
-        assert!(reply.body.contains("DELETE"), "{}", reply.body);
+        assert_eq!((reply.status, reply.header), (405, Some(("allow", "GET"))));
     }
 }

@@ -1,14 +1,19 @@
-//! What the host says of a payment becomes what the customer sees of it.
+//! What the host says becomes what the customer sees of it.
+//!
+//! Fields that the host sends beside those named here are dropped by not being named, so a field that the host adds
+//! tomorrow is not shown by accident. Any other answer than the one asked for is the host's fault, not the customer's.
 
-use crate::reply::{PROBLEM, Reply};
+use crate::route::no_payment;
+use clearfold_edge_kit::{Reply, Said};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use spin_sdk::http::StatusCode;
 
-/// The customer's view. Fields that the host sends beside these are dropped by not being named here, so a
-/// field that the host adds tomorrow is not shown by accident.
 #[derive(Deserialize, Serialize)]
 struct Payment {
     id: String,
+    /// Whose it is: compared, and not shown.
+    #[serde(skip_serializing)]
+    account: String,
     status: String,
     amount: Amount,
     occurred_at: String,
@@ -24,90 +29,176 @@ struct Amount {
     display: String,
 }
 
-/// The reply that follows from the host's answer to "payment `id`".
-///
-/// The host's own "not found" is passed on as it is. Any other answer than the payment asked for is the
-/// host's fault, not the customer's.
-pub fn reply(id: &str, status: StatusCode, content_type: &str, body: &[u8]) -> Reply {
-    match status {
-        StatusCode::OK => match serde_json::from_slice::<Payment>(body) {
-            Ok(payment) if payment.id == id => Reply::json(StatusCode::OK, &payment),
-            Ok(_) => unexpected("another payment"),
-            Err(error) => unexpected(&format!("a payment that cannot be read: {error}")),
+#[derive(Deserialize, Serialize)]
+struct Page {
+    data: Vec<Payment>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Account {
+    id: String,
+    balances: Vec<Balance>,
+    assets: Vec<Asset>,
+}
+
+#[derive(Deserialize)]
+struct Spent {
+    id: String,
+    assets: Vec<Asset>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Asset {
+    asset: String,
+    payment_count: u64,
+    spent: Amount,
+    cleared: Amount,
+    refund_count: u64,
+    refunded: Amount,
+}
+
+#[derive(Deserialize)]
+struct Balances {
+    id: String,
+    balances: Vec<Balance>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Balance {
+    asset: String,
+    posted: Amount,
+    pending: Amount,
+    available: Amount,
+}
+
+/// One payment, if it is the reader's. Without a reader, whosever it is.
+pub fn payment(id: &str, reader: Option<&str>, said: &Said) -> Reply {
+    match said.status {
+        200 => match read::<Payment>(said) {
+            Ok(payment) if payment.id != id => unexpected("another payment"),
+            Ok(payment) if reader.is_some_and(|reader| reader != payment.account) => no_payment(),
+            Ok(payment) => Reply::json(&payment),
+            Err(reply) => reply,
         },
-        StatusCode::NOT_FOUND if is_problem(content_type) => match std::str::from_utf8(body) {
-            Ok(body) => Reply { status, content_type: PROBLEM, allow: None, body: body.to_owned() },
-            Err(_) => unexpected("text that is not UTF-8"),
-        },
+        404 if said.code().as_deref() == Some("payment_not_found") => no_payment(),
         other => unexpected(&format!("status {other}")),
     }
 }
 
-fn unexpected(what: &str) -> Reply {
-    let detail = format!("The payment service answered with {what}. Try again later.");
-    Reply::problem(StatusCode::BAD_GATEWAY, detail)
+/// A page of the reader's payments. A wrong limit, cursor or status is the customer's to correct.
+pub fn payments(reader: &str, said: &Said) -> Reply {
+    match (said.status, said.code()) {
+        (200, _) => match read::<Page>(said) {
+            Ok(page) if page.data.iter().any(|payment| payment.account != reader) => {
+                unexpected("another account's payments")
+            }
+            Ok(page) => Reply::json(&page),
+            Err(reply) => reply,
+        },
+        (400, Some(code)) => Reply::problem(400, format!("The list cannot be had like that: {code}.")),
+        (other, _) => unexpected(&format!("status {other}")),
+    }
 }
 
-fn is_problem(content_type: &str) -> bool {
-    content_type.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(PROBLEM))
+/// What the reader's account has and did. One that never paid has no assets yet, and one whose books have not begun no
+/// balances.
+pub fn account(reader: &str, spent: &Said, balances: &Said) -> Reply {
+    let spent = match (spent.status, spent.code().as_deref()) {
+        (200, _) => read::<Spent>(spent),
+        (404, Some("account_not_found")) => Ok(Spent { id: reader.to_owned(), assets: Vec::new() }),
+        (other, _) => Err(unexpected(&format!("status {other}"))),
+    };
+    let balances = match (balances.status, balances.code().as_deref()) {
+        (200, _) => read::<Balances>(balances),
+        (404, Some("balances_not_kept")) => Ok(Balances { id: reader.to_owned(), balances: Vec::new() }),
+        (other, _) => Err(unexpected(&format!("status {other}"))),
+    };
+    match (spent, balances) {
+        (Ok(spent), Ok(balances)) if spent.id == reader && balances.id == reader => {
+            let (balances, assets) = (balances.balances, spent.assets);
+            Reply::json(&Account { id: reader.to_owned(), balances, assets })
+        }
+        (Ok(_), Ok(_)) => unexpected("another account"),
+        (Err(reply), _) | (_, Err(reply)) => reply,
+    }
+}
+
+fn read<T: DeserializeOwned>(said: &Said) -> Result<T, Reply> {
+    serde_json::from_slice(&said.body).map_err(|error| unexpected(&format!("what cannot be read: {error}")))
+}
+
+fn unexpected(what: &str) -> Reply {
+    Reply::problem(502, format!("The payment service answered with {what}. Try again later."))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reply::JSON;
+    use clearfold_edge_kit::{JSON, PROBLEM};
     use serde_json::{Value, json};
 
     const ID: &str = "00112233445566778899aabbccddeeff";
+    const ACCOUNT: &str = "0x1111111111111111111111111111111111111111";
 
-    fn payment() -> Value {
+    fn stored() -> Value {
         json!({
-            "id": ID, "account": "0x1111111111111111111111111111111111111111", "status": "cleared",
+            "id": ID, "account": ACCOUNT, "status": "cleared",
             "amount": {"minor": "8500000000000000000", "decimals": 18, "asset": "EURe", "display": "8.50 EURe"},
             "source": {"chain_id": 100}, "timeline": [{"type": "SwipeRecorded"}],
             "occurred_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:04:15Z",
         })
     }
 
-    fn read(reply: &Reply) -> Value {
+    fn said(status: u16, content_type: &str, body: &Value) -> Said {
+        Said { status, content_type: content_type.to_owned(), body: body.to_string().into_bytes() }
+    }
+
+    fn shown(reply: &Reply) -> Value {
         serde_json::from_str(&reply.body).expect("JSON")
     }
 
     #[test]
     fn a_payment_loses_its_account_source_and_timeline() {
-        let reply = reply(ID, StatusCode::OK, JSON, payment().to_string().as_bytes());
-        let mut expected = payment();
+        let mut expected = stored();
         for field in ["account", "source", "timeline"] {
             expected.as_object_mut().expect("an object").remove(field);
         }
-        assert_eq!((reply.status, reply.content_type, read(&reply)), (StatusCode::OK, JSON, expected));
+        for reader in [None, Some(ACCOUNT)] {
+            let reply = payment(ID, reader, &said(200, JSON, &stored()));
+            assert_eq!((reply.status, shown(&reply)), (200, expected.clone()));
+        }
+        let page = json!({"data": [stored()], "next_cursor": null, "total": 1});
+        let reply = payments(ACCOUNT, &said(200, JSON, &page));
+        assert_eq!((reply.status, shown(&reply)), (200, json!({"data": [expected], "next_cursor": null})));
     }
 
     #[test]
-    fn the_hosts_not_found_is_passed_on_byte_for_byte() {
-        let body = r#"{ "type":"about:blank", "status":404, "instance":"/v1/payments/x" }"#;
-        let content_type = "application/problem+json; charset=utf-8";
-        let reply = reply(ID, StatusCode::NOT_FOUND, content_type, body.as_bytes());
-        assert_eq!((reply.status, reply.body.as_str()), (StatusCode::NOT_FOUND, body));
+    fn another_accounts_payment_looks_like_one_that_is_not_there() {
+        let not_found = said(404, PROBLEM, &json!({"code": "payment_not_found"}));
+        let other = payment(ID, Some("0x22"), &said(200, JSON, &stored()));
+        assert_eq!((other.status, &other), (404, &payment(ID, Some("0x22"), &not_found)));
+        let listed = payments("0x22", &said(200, JSON, &json!({"data": [stored()], "next_cursor": null})));
+        assert_eq!(listed.status, 502);
     }
 
     #[test]
     fn any_other_answer_is_the_hosts_fault() {
-        let mut number = payment();
+        let mut number = stored();
         number["amount"]["minor"] = json!(8500);
-        let mut other = payment();
+        let mut other = stored();
         other["id"] = json!("ffffffffffffffffffffffffffffffff");
         for (status, content_type, body) in [
-            (StatusCode::OK, JSON, number.to_string()),
-            (StatusCode::OK, JSON, other.to_string()),
-            (StatusCode::OK, "text/html", "<html>".to_owned()),
-            (StatusCode::NOT_FOUND, "text/html", "<html>".to_owned()),
-            (StatusCode::INTERNAL_SERVER_ERROR, PROBLEM, "{}".to_owned()),
-            (StatusCode::FOUND, "", String::new()),
+            (200, JSON, number),
+            (200, JSON, other),
+            (200, "text/html", json!("<html>")),
+            (404, "text/html", json!("<html>")),
+            (404, PROBLEM, json!({"code": "no_such_path"})),
+            (500, PROBLEM, json!({})),
+            (302, "", json!("")),
         ] {
-            let reply = reply(ID, status, content_type, body.as_bytes());
-            assert_eq!((reply.status, reply.content_type), (StatusCode::BAD_GATEWAY, PROBLEM), "{body}");
-            assert_eq!(read(&reply)["title"], "Bad Gateway");
+            let reply = payment(ID, None, &said(status, content_type, &body));
+            assert_eq!((reply.status, &shown(&reply)["title"]), (502, &json!("Bad Gateway")), "{body}");
         }
     }
 }

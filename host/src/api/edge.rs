@@ -1,6 +1,6 @@
 //! The edge: requests for the routes of HTTP components, before the host's own API.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -11,16 +11,35 @@ use super::Problem;
 use crate::manifest::Route;
 use crate::runtime::edge::EdgeHandler;
 
-/// The HTTP components by route, the most specific first.
+/// The HTTP components by route. A component can be replaced while requests come: each request has the one that
+/// answered when it came, to its end.
 #[derive(Clone, Default)]
-pub struct Edges(Arc<Vec<(Route, EdgeHandler)>>);
+pub struct Edges(Arc<RwLock<Served>>);
+
+/// The most specific route first. Never changed: another list takes its place, so a reader waits for nobody.
+type Served = Arc<Vec<(Route, EdgeHandler)>>;
 
 impl Edges {
     /// Components and the routes that they answer.
     #[must_use]
     pub fn new(mut handlers: Vec<(Route, EdgeHandler)>) -> Self {
         handlers.sort_by_key(|(route, _)| std::cmp::Reverse(route.precedence()));
-        Self(Arc::new(handlers))
+        Self(Arc::new(RwLock::new(Arc::new(handlers))))
+    }
+
+    /// Lets `handler` answer from now on wherever the component of that id did, and says at how many routes that is.
+    #[must_use]
+    pub fn replace(&self, component: &str, handler: &EdgeHandler) -> usize {
+        // Nothing that can panic is done under the lock, so a poisoned one holds a whole list all the same.
+        let mut served = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut handlers = Served::unwrap_or_clone(Arc::clone(&served));
+        let mut replaced = 0;
+        for (_, old) in handlers.iter_mut().filter(|(_, old)| old.component() == component) {
+            *old = handler.clone();
+            replaced += 1;
+        }
+        *served = Arc::new(handlers);
+        replaced
     }
 
     /// What the outside sees: the edges in front of the host's own API.
@@ -37,7 +56,8 @@ impl Edges {
     }
 
     fn find(&self, path: &str) -> Option<EdgeHandler> {
-        self.0.iter().find(|(route, _)| route.matches(path)).map(|(_, handler)| handler.clone())
+        let served = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        served.iter().find(|(route, _)| route.matches(path)).map(|(_, handler)| handler.clone())
     }
 }
 

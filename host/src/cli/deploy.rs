@@ -3,6 +3,8 @@
 //! `SPIN_DEPLOY_PLUGIN=clearfold spin deploy` runs this too. Each component that is not in force is taken in, verified
 //! and activated; the first that is refused ends it, and what was activated before stays.
 
+use std::path::PathBuf;
+
 use anyhow::Context;
 use clap::Args;
 
@@ -15,6 +17,9 @@ pub(super) struct Deploy {
     /// What the components were built from, like a commit
     #[arg(long, env = "SOURCE_REVISION", value_name = "REVISION")]
     revision: Option<String>,
+    /// The description of what runs, as Spin names it
+    #[arg(short = 'f', long, value_name = "FILE")]
+    from: Option<PathBuf>,
     #[command(flatten)]
     manifest: ManifestFile,
     #[command(flatten)]
@@ -25,7 +30,8 @@ pub(super) struct Deploy {
 
 impl Deploy {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let manifest = load::manifest(&self.manifest.manifest, None)?;
+        let file = self.from.as_ref().unwrap_or(&self.manifest.manifest);
+        let manifest = load::manifest(file, None)?;
         let operations = self.place.operations().await?;
         let mut activated = 0_usize;
         let named = load::named(&manifest)?;

@@ -1,4 +1,5 @@
-//! The command line: `clearfold up`, `migrate`, `component`, `deploy`, `check`, `verify`, `replay`, `stream`, `translate`, `spec`, `doctor`.
+//! The command line: `clearfold up`, `migrate`, `component`, `deploy`, `check`, `verify`, `replay`, `stream`, `translate`,
+//! `spec`, `doctor`, `spin`.
 //!
 //! Every command ends with exit code 0 only if all of it was done. An error is one line that says what was wrong
 //! and what to do.
@@ -8,16 +9,20 @@ mod component;
 mod contracts;
 mod deploy;
 mod doctor;
+mod edges;
 mod load;
 mod migrate;
 mod progress;
 mod projections;
 mod replay;
 mod spec;
+mod spin;
 mod stream;
 mod translate;
 mod up;
 mod verify;
+
+pub use spin::Trigger;
 
 use clap::{Parser, Subcommand};
 
@@ -56,6 +61,9 @@ enum Command {
     Spec(spec::Spec),
     /// Find what is missing or misconfigured, and say what to do about it
     Doctor(doctor::Doctor),
+    /// Work with Spin
+    #[command(subcommand)]
+    Spin(spin::Spin),
 }
 
 impl Cli {
@@ -73,6 +81,7 @@ impl Cli {
             Command::Translate(translate) => translate.run(),
             Command::Spec(spec) => spec.run(),
             Command::Doctor(doctor) => doctor.run().await,
+            Command::Spin(spin) => spin.run(),
         }
     }
 }

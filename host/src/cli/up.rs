@@ -2,23 +2,21 @@
 //!
 //! Everything that can be wrong with the configuration is found before the first part starts.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
 use clearfold_kernel::Selection;
-use http::uri::Authority;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{contracts, load, projections};
+use super::{contracts, edges, load, projections};
 use crate::api::admin::{self, AdminState};
-use crate::api::{ApiState, Edges, router};
+use crate::api::{ApiState, router};
 use crate::audit::Audit;
 use crate::bus::Bus;
 use crate::chain::{Listener, ListenerSettings, Rpc};
@@ -26,22 +24,32 @@ use crate::clock::Clock;
 use crate::command::{CommandIntake, IntakeSettings, WriterSettings};
 use crate::config::Host;
 use crate::database::{self, Store};
-use crate::digest::Digest;
 use crate::event_store::{EventStore, Retention};
 use crate::manifest::Manifest;
 use crate::parts::Parts;
 use crate::projection::{Ground, Live, Readers, RunnerSettings};
 use crate::query::ReadStore;
-use crate::registry::{Follower, InForceNow, Named, Operations, Registry, Shelf, Starting, watch_canaries};
+use crate::registry::{Follower, Named, Operations, Registry, Shelf, Starting, watch_canaries};
 use crate::runtime::Auditor;
-use crate::runtime::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
 use crate::signature::Signers;
 use crate::{inbox_keeper, outbox, telemetry};
 
 /// How long a projection waits before it tries again what failed.
 const RETRY_MS: u64 = 1_000;
 
+/// For how long after a signal to stop another one is taken for the same wish.
+const SAME_WISH_MS: u64 = 1_000;
+
 pub(super) async fn run(config: Host) -> anyhow::Result<()> {
+    let path = config.manifest.manifest.clone();
+    run_with(config, |host_url| load::manifest(&path, Some(host_url))).await
+}
+
+/// The same with another source of what runs, which is told where this very host is.
+pub(super) async fn run_with(
+    config: Host,
+    manifest: impl FnOnce(&str) -> anyhow::Result<Manifest>,
+) -> anyhow::Result<()> {
     telemetry::start(config.logging.log_format, &config.logging.log).map_err(anyhow::Error::msg)?;
     let (contracts, contracts_name) = contracts::read(&config.chain.contracts)?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
@@ -51,7 +59,7 @@ pub(super) async fn run(config: Host) -> anyhow::Result<()> {
         )
     })?;
     let address = listener.local_addr()?;
-    let manifest = load::manifest(&config.manifest.manifest, Some(&format!("http://{address}")))?;
+    let manifest = Arc::new(manifest(&format!("http://{address}"))?);
     let named = load::named(&manifest)?;
     let (write_pool, read_pool) = databases(&config).await?;
     let registry = Registry::new(write_pool.clone());
@@ -103,11 +111,15 @@ pub(super) async fn run(config: Host) -> anyhow::Result<()> {
 
     let admin = admin(&config, &registry, &store)?;
     let api = router(ApiState { read_store, intake, audit }).merge(admin::router(admin));
-    let app = edges(&manifest, address, &api, &registry, &live.http).await?.in_front_of(api);
+    let loader = edges::Loader::new(registry.clone(), Arc::clone(&manifest), address, api.clone())?;
+    let edges = loader.edges(&live.http).await?;
+    parts.spawn("edge", loader.follow(edges.clone(), live.http, parts.stop()));
+    let app = edges.in_front_of(api);
     tracing::info!(%address, chain_id, application = manifest.name, "listening");
     // The API owns the last clones of the command intake: when it ends, the writers end.
     parts.spawn("API", serve(listener, app, parts.stop()));
-    Ok(parts.run_until(signalled).await?)
+    let told_before = AtomicBool::new(false);
+    Ok(parts.run_until(|| signalled(told_before.swap(true, Ordering::Relaxed))).await?)
 }
 
 /// Takes the manifest's components into the registry, and loads what is in force.
@@ -183,29 +195,6 @@ async fn audit(
     Ok(Arc::new(Audit::new(store, read, projectors, auditors, clock.clone())?))
 }
 
-/// The HTTP components; their calls to this host's API stay in this process.
-async fn edges(
-    manifest: &Manifest,
-    address: SocketAddr,
-    api: &axum::Router,
-    registry: &Registry,
-    in_force: &BTreeMap<String, InForceNow<Digest>>,
-) -> anyhow::Result<Edges> {
-    let runtime = EdgeRuntime::new(EdgeLimits::default())?;
-    let own: Authority = address.to_string().parse().context("the address is no authority")?;
-    let mut handlers = Vec::new();
-    for trigger in &manifest.http {
-        let digest = in_force.get(&trigger.component).context("the registry knows the manifest")?.borrow().1;
-        let (_, wasm, _) = registry.wasm(digest).await?;
-        let component = manifest.components.get(&trigger.component).context("the manifest was checked")?;
-        let in_process = InProcessApi { authorities: vec![own.clone()], router: api.clone() };
-        let (variables, hosts) = (component.variables.clone(), component.allowed_outbound_hosts.clone());
-        let handler = runtime.load(&trigger.component, &wasm, variables, hosts, in_process)?;
-        handlers.push((trigger.route.clone(), handler));
-    }
-    Ok(Edges::new(handlers))
-}
-
 async fn serve(listener: TcpListener, app: axum::Router, stop: CancellationToken) {
     let server = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = server.await {
@@ -214,7 +203,13 @@ async fn serve(listener: TcpListener, app: axum::Router, stop: CancellationToken
 }
 
 /// Waits for the signal to stop. Where signals cannot be had, nobody can send one.
-async fn signalled() {
+///
+/// One wish to stop may come as two signals: a terminal sends one to Spin and to this program, and Spin sends its
+/// own. So for a moment after the first, another one says nothing new.
+async fn signalled(again: bool) {
+    if again {
+        tokio::time::sleep(Duration::from_millis(SAME_WISH_MS)).await;
+    }
     match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
         (Ok(mut interrupt), Ok(mut terminate)) => {
             tokio::select! {

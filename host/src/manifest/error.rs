@@ -1,5 +1,6 @@
 //! What can be wrong with a manifest. Every message names the file, the entry in it, and the remedy.
 
+use super::LOCKED_URL;
 use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
@@ -8,6 +9,19 @@ pub enum ManifestError {
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("{}: this is not a Spin manifest; correct the place that is shown", path.display())]
     Malformed { path: PathBuf, source: Box<toml::de::Error> },
+    #[error(
+        "{LOCKED_URL} is not set; Spin sets it when it starts this program as the trigger of `spin up`, \
+         alone it is `clearfold up`"
+    )]
+    NotLocked,
+    #[error(
+        "{LOCKED_URL} is {url:?}, which is no file URL; it must be as Spin writes it, file:///…/spin.lock"
+    )]
+    LockedUrl { url: String },
+    #[error("{}: the application that {LOCKED_URL} names cannot be read; start it with `spin up`", path.display())]
+    LockedUnreadable { path: PathBuf, source: std::io::Error },
+    #[error("{}: {LOCKED_URL} names no locked application; start it with `spin up`", path.display())]
+    LockedMalformed { path: PathBuf, source: serde_json::Error },
     #[error("{}: {entry}: {fault}", path.display())]
     Faulty { path: PathBuf, entry: String, fault: Fault },
 }
@@ -17,6 +31,20 @@ pub enum ManifestError {
 pub enum Fault {
     #[error("the version is {0}, and only version 2 is understood; write spin_manifest_version = 2")]
     Version(i64),
+    #[error(
+        "the version is {0}, and only 0 and 1 are understood; use a Spin that writes one of them, as 4.1 does"
+    )]
+    LockVersion(i64),
+    #[error(
+        "this host does not know it, and the application cannot do without; take out of spin.toml what needs it"
+    )]
+    NotUnderstood,
+    #[error("it is not as Spin writes it ({0}); correct it in spin.toml")]
+    Shape(String),
+    #[error("it has no file; a handler needs one: build it, and give its path as the source in spin.toml")]
+    NoFile,
+    #[error("{0:?} is no address to listen at; write IP:PORT, like 127.0.0.1:9100")]
+    Address(String),
     #[error("no such kind of trigger is served here; use trigger.http or trigger.clearfold")]
     TriggerType,
     #[error("the kind {0:?} is unknown; use translator, decider, projector or auditor")]

@@ -2,10 +2,11 @@
 //!
 //! Reading it is pure but for the file itself: the environment is an argument, and components are not
 //! opened. What comes out is complete and consistent (every trigger has its component, every variable a
-//! value), so nobody after this has to check again. The form that Spin hands to a trigger program, already
-//! resolved, can become a second way to make a [`Manifest`].
+//! value), so nobody after this has to check again. [`Manifest::read`] reads the file as a person writes it;
+//! [`Locked::read`] reads the form that Spin hands to a trigger program.
 
 mod error;
+mod locked;
 mod outbound;
 mod raw;
 mod resolve;
@@ -15,6 +16,7 @@ mod tests;
 mod variables;
 
 pub use error::{Fault, ManifestError};
+pub use locked::{LOCKED_URL, Locked};
 pub use outbound::OutboundHost;
 pub use route::Route;
 

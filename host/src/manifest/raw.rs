@@ -35,7 +35,7 @@ pub struct Triggers {
     #[serde(default)]
     pub clearfold: Vec<Handler>,
     #[serde(flatten)]
-    pub others: BTreeMap<String, toml::Value>,
+    pub others: BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -52,7 +52,7 @@ pub struct Handler {
     #[serde(rename = "id")]
     pub _id: Option<String>,
     #[serde(flatten)]
-    pub keys: BTreeMap<String, toml::Value>,
+    pub keys: BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A fault, and the entry that has it.
-type Faulty = (String, Fault);
+pub(super) type Faulty = (String, Fault);
 
 /// `path` is absolute: the components' sources are relative to its folder.
 pub fn manifest(
@@ -30,7 +30,7 @@ pub fn manifest(
 }
 
 fn resolve(
-    raw: raw::Manifest,
+    mut raw: raw::Manifest,
     folder: &Path,
     environment: &impl Fn(&str) -> Option<String>,
 ) -> Result<Manifest, Faulty> {
@@ -38,13 +38,23 @@ fn resolve(
         return Err((format!("trigger.{other}"), Fault::TriggerType));
     }
     let mut values = BTreeMap::new();
-    for (name, declared) in raw.variables {
+    for (name, declared) in std::mem::take(&mut raw.variables) {
         let value = variables::value(&name, &declared, environment);
         values.insert(name.clone(), value.map_err(|fault| (format!("variable {name:?}"), fault))?);
     }
+    let value_of = |name: &str| values.get(name).cloned().ok_or_else(|| Fault::Undeclared(name.to_owned()));
+    assemble(raw, folder, &value_of)
+}
+
+/// Everything but the values of the variables, which `value_of` knows.
+pub(super) fn assemble(
+    raw: raw::Manifest,
+    folder: &Path,
+    value_of: &dyn Fn(&str) -> Result<String, Fault>,
+) -> Result<Manifest, Faulty> {
     let mut components = BTreeMap::new();
     for (id, raw) in raw.component {
-        let component = component(raw, folder, &values);
+        let component = component(raw, folder, value_of);
         components.insert(id.clone(), component.map_err(|fault| (format!("component.{id}"), fault))?);
     }
     let (mut http, mut handlers) = (Vec::new(), Vec::new());
@@ -62,14 +72,14 @@ fn resolve(
 fn component(
     raw: raw::Component,
     folder: &Path,
-    values: &BTreeMap<String, String>,
+    value_of: &dyn Fn(&str) -> Result<String, Fault>,
 ) -> Result<Component, Fault> {
     let mut variables = BTreeMap::new();
     for (name, template) in raw.variables {
-        variables.insert(name, variables::expand(&template, values)?);
+        variables.insert(name, variables::expand(&template, value_of)?);
     }
     let hosts = raw.allowed_outbound_hosts.iter();
-    let hosts = hosts.map(|host| OutboundHost::parse(&variables::expand(host, values)?));
+    let hosts = hosts.map(|host| OutboundHost::parse(&variables::expand(host, value_of)?));
     let allowed_outbound_hosts = hosts.collect::<Result<_, _>>()?;
     Ok(Component { source: folder.join(raw.source), variables, allowed_outbound_hosts })
 }
@@ -94,7 +104,7 @@ fn handler_trigger(
     let kind = HandlerKind::ALL.into_iter().find(|kind| kind.as_str() == raw.kind);
     let kind = kind.ok_or(Fault::Kind(raw.kind))?;
     let name = match raw.keys.remove(kind.name_key()) {
-        Some(toml::Value::String(name)) if !name.is_empty() => name,
+        Some(serde_json::Value::String(name)) if !name.is_empty() => name,
         _ => return Err(Fault::NameMissing { kind: kind.as_str(), key: kind.name_key() }),
     };
     if let Some(key) = raw.keys.into_keys().next() {

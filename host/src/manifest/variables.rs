@@ -1,7 +1,6 @@
 //! Application variables: their values, and the `{{ name }}` templates that use them.
 
 use super::{Fault, raw};
-use std::collections::BTreeMap;
 
 /// The environment's prefix, as Spin has it.
 const PREFIX: &str = "SPIN_VARIABLE_";
@@ -19,15 +18,14 @@ pub fn value(
     environment(&key).or_else(|| declared.default.clone()).ok_or(Fault::ValueMissing(key))
 }
 
-/// The text with the variables' values in the place of its templates.
-pub fn expand(template: &str, values: &BTreeMap<String, String>) -> Result<String, Fault> {
+/// The text with the variables' values in the place of its templates. `value_of` knows the values.
+pub fn expand(template: &str, value_of: &dyn Fn(&str) -> Result<String, Fault>) -> Result<String, Fault> {
     let mut text = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
         let (name, after) = after.split_once("}}").ok_or_else(|| Fault::OpenTemplate(template.to_owned()))?;
-        let value = values.get(name.trim()).ok_or_else(|| Fault::Undeclared(name.trim().to_owned()))?;
         text.push_str(before);
-        text.push_str(value);
+        text.push_str(&value_of(name.trim())?);
         rest = after;
     }
     text.push_str(rest);

@@ -1,13 +1,15 @@
-//! The read store, asked: payments, their timelines, accounts.
+//! The read store, asked: payments, their timelines, accounts, balances.
 //!
 //! The tables belong to the projector component that declares them; what is asked of them is checked once at
 //! start ([`check`]). Nothing here writes.
 
 mod accounts;
+mod balances;
 mod page;
 mod payments;
 
 pub use accounts::{Account, AccountAsset};
+pub use balances::Balance;
 pub use page::{Cursor, InvalidCursor};
 pub use payments::{MoneyView, Payment, PaymentFilter, Source, TimelineEvent};
 

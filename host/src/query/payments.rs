@@ -172,10 +172,14 @@ impl ReadStore {
 
 /// The amount in a numeric column that was read as text.
 pub(super) fn money(row: &PgRow, column: &str) -> Result<MoneyView, sqlx::Error> {
+    amount(row, column, &row.try_get::<String, _>(column)?)
+}
+
+/// The amount of that many minor units of the row's asset; `column` is what an error names.
+pub(super) fn amount(row: &PgRow, column: &str, minor: &str) -> Result<MoneyView, sqlx::Error> {
     let invalid =
         |error: String| sqlx::Error::ColumnDecode { index: column.to_owned(), source: error.into() };
-    let minor: Minor =
-        row.try_get::<String, _>(column)?.parse().map_err(|error| invalid(format!("{error}")))?;
+    let minor: Minor = minor.parse().map_err(|error| invalid(format!("{error}")))?;
     let decimals: i64 = row.try_get("decimals")?;
     let decimals = u8::try_from(decimals).map_err(|error| invalid(error.to_string()))?;
     let amount = Amount { minor, asset: Asset { code: row.try_get("asset")?, decimals } };

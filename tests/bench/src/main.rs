@@ -8,6 +8,7 @@
 mod commands;
 mod disk;
 mod growth;
+mod http;
 mod latency;
 mod limit;
 mod load;
@@ -75,6 +76,8 @@ enum Bench {
     Shadow,
     /// Commands while their decider is replaced every second
     Swap,
+    /// An HTTP trigger beside the same handler written natively
+    Http,
 }
 
 #[tokio::main]
@@ -94,6 +97,7 @@ async fn main() -> Result<()> {
         Bench::Growth => {
             growth::run(&place, time, &arguments.log_sizes, &arguments.stream_lengths, &mut report).await?;
         }
+        Bench::Http => http::run(&place, time, &mut report).await?,
     }
     report.print();
     if let Some(file) = &arguments.json {

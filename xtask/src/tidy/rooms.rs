@@ -31,14 +31,20 @@ pub const CRATES: &[Room] = &[
         "what every component needs inside the sandbox, whatever its business",
     ),
     room(
+        "clearfold-edge-kit",
+        &[],
+        "signatures, tokens and replies are the same whatever an edge component is for",
+    ),
+    room(
         "clearfold",
-        &["clearfold-kernel", "clearfold-spec"],
+        // Its tests sign what they send to the edge.
+        &["clearfold-edge-kit", "clearfold-kernel", "clearfold-spec"],
         "payloads stay opaque to the host, so it never sees the domain",
     ),
     room("clearfold-devchain", &[], "the development chain stands for the outside world"),
     room(
         "clearfold-tests",
-        &["clearfold", "clearfold-devchain", "clearfold-domain", "clearfold-kernel"],
+        &["clearfold", "clearfold-devchain", "clearfold-domain", "clearfold-edge-kit", "clearfold-kernel"],
         "the tests look at everything",
     ),
     room(
@@ -51,7 +57,7 @@ pub const CRATES: &[Room] = &[
 
 pub const COMPONENT: Room = room(
     "a component",
-    &["clearfold-domain", "clearfold-guest", "clearfold-kernel"],
+    &["clearfold-domain", "clearfold-edge-kit", "clearfold-guest", "clearfold-kernel"],
     "a component is business behind a WIT world, nothing else",
 );
 

@@ -3,16 +3,28 @@
 
 use super::EdgeLoadError;
 use super::state::{EdgeState, HasVariables};
+use super::time;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Engine, Result};
 
 /// Without versions: whether a version fits is for the linker to say.
-pub const IMPORTS: [&str; 3] = ["wasi:http/types", "wasi:http/client", "spin:variables/variables"];
+///
+/// The clocks are here because a signature's age is measured by them: a time that came with the request would be the
+/// sender's word. A handler never gets them; what an edge component makes of the time, no event depends on.
+pub const IMPORTS: [&str; 6] = [
+    "wasi:http/types",
+    "wasi:http/client",
+    "wasi:clocks/types",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/system-clock",
+    "spin:variables/variables",
+];
 pub const EXPORT: &str = "wasi:http/handler@0.3.0";
 
 pub fn linker(engine: &Engine) -> Result<Linker<EdgeState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    time::add_to_linker(&mut linker)?;
     HasVariables::add_to_linker(&mut linker)?;
     Ok(linker)
 }

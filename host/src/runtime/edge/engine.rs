@@ -2,7 +2,9 @@
 
 use super::EdgeLimits;
 use std::time::Duration;
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
+use wasmtime::{
+    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result,
+};
 
 /// The clock of the engine's epochs: a component that computes is stopped at most this much too late.
 const TICK: Duration = Duration::from_millis(10);
@@ -29,20 +31,28 @@ pub fn new(limits: &EdgeLimits) -> Result<Engine> {
         .max_memories_per_component(1)
         .max_tables_per_component(TABLES)
         .max_memory_size(limits.memory_bytes)
-        // Measured on the handlers' engine: a second thread makes the pool slower without these two. The
-        // third that helps there, decommitting in batches, would keep instances from the pool that have
-        // ended: it then runs dry below the number that is admitted.
+        // What an instance used is wiped as a whole, and a little memory kept: a second thread makes the pool slower
+        // without. `pagemap_scan` would wipe less, and passes over a page that is swapped out or being moved at that
+        // very moment: the next request would find what this one wrote. Decommitting in batches would keep instances
+        // from the pool that have ended: it then runs dry below the number that is admitted.
         .linear_memory_keep_resident(1 << 20)
-        .pagemap_scan(Enabled::Auto);
+        .table_keep_resident(1 << 16);
 
     let mut config = Config::new();
     config
         .wasm_component_model_async(true)
         .epoch_interruption(true)
+        .cache(compiled_before())
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     let engine = Engine::new(&config)?;
     start_clock(&engine)?;
     Ok(engine)
+}
+
+/// Where compiled components are kept between two starts, as those of handlers are. It is safe to lose.
+fn compiled_before() -> Option<Cache> {
+    let cache = Cache::new(CacheConfig::new());
+    cache.inspect_err(|error| tracing::warn!(%error, "edge components are compiled at every start")).ok()
 }
 
 /// A thread, not a task: it must tick while every worker of the async runtime is inside a component. It

@@ -1,7 +1,7 @@
 //! Edge components: HTTP triggers written with `spin-sdk`, served inside the host.
 //!
-//! A request gets an instance of its own, and the instance gets nothing but that request, its variables and
-//! the hosts that the manifest allows it. It never sees a file, a clock, the environment or a database. A
+//! A request gets an instance of its own, and the instance gets nothing but that request, its variables,
+//! the hosts that the manifest allows it, and the time. It never sees a file, the environment or a database. A
 //! call to the host's own API is answered in this process, without a socket.
 //!
 //! Whatever a component does (it traps, never ends, eats memory, answers without end) costs one request: the
@@ -14,10 +14,12 @@ mod engine;
 mod error;
 mod outbound;
 mod state;
+mod time;
 
 pub use error::{EdgeError, EdgeLoadError, EdgeProblem};
 pub use outbound::InProcessApi;
 
+use crate::clock::Clock;
 use crate::manifest::OutboundHost;
 use axum::body::{Body, Bytes, HttpBody};
 use http::{Request, Response, Uri, header, uri};
@@ -65,14 +67,20 @@ pub struct EdgeRuntime {
     linker: Linker<EdgeState>,
     limits: EdgeLimits,
     slots: Arc<Semaphore>,
+    clock: Clock,
 }
 
 impl EdgeRuntime {
     pub fn new(limits: EdgeLimits) -> Result<Self, EdgeLoadError> {
+        Self::with_clock(limits, Clock::system())
+    }
+
+    /// With another clock than the machine's.
+    pub fn with_clock(limits: EdgeLimits, clock: Clock) -> Result<Self, EdgeLoadError> {
         let engine = engine::new(&limits).map_err(EdgeLoadError::engine)?;
         let linker = admission::linker(&engine).map_err(EdgeLoadError::engine)?;
         let slots = Arc::new(Semaphore::new(limits.concurrent_requests as usize));
-        Ok(Self { engine, linker, limits, slots })
+        Ok(Self { engine, linker, limits, slots, clock })
     }
 
     /// Compiles a component and admits it, or says what it wants that it may not have, or lacks.
@@ -90,7 +98,8 @@ impl EdgeRuntime {
         admission::check(id, &self.engine, &component)?;
         let service = self.linker.instantiate_pre(&component).and_then(ServicePre::new);
         let service = service.map_err(|error| EdgeLoadError::mismatch(id, error))?;
-        let shared = Shared { id: id.to_owned(), variables, allowed_outbound_hosts, api };
+        let clock = self.clock.clone();
+        let shared = Shared { id: id.to_owned(), variables, allowed_outbound_hosts, api, clock };
         let slots = Arc::clone(&self.slots);
         Ok(EdgeHandler { service, shared: Arc::new(shared), limits: self.limits, slots })
     }
@@ -106,6 +115,12 @@ pub struct EdgeHandler {
 }
 
 impl EdgeHandler {
+    /// The component's id in the manifest.
+    #[must_use]
+    pub fn component(&self) -> &str {
+        &self.shared.id
+    }
+
     /// The component's answer to a request, whole. The request's URI must still be the caller's: a router
     /// that strips prefixes has to put them back.
     pub async fn handle(&self, request: Request<Body>) -> Result<Response<Body>, EdgeError> {

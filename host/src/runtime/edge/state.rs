@@ -2,11 +2,13 @@
 
 use super::outbound::{InProcessApi, Outbound};
 use super::{EdgeLimits, OutboundHost};
+use crate::clock::Clock;
 use spin::variables::variables::{Error, Host, HostWithStore};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::component::{Accessor, HasData, Linker, ResourceTable};
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::clocks::{WasiClocksCtx, WasiClocksCtxView, WasiClocksView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 // The one interface of Spin's that is linked, as `spin-sdk` 7 has it.
@@ -41,12 +43,14 @@ pub struct Shared {
     pub variables: BTreeMap<String, String>,
     pub allowed_outbound_hosts: Vec<OutboundHost>,
     pub api: InProcessApi,
+    pub clock: Clock,
 }
 
 pub struct EdgeState {
     pub limits: StoreLimits,
     pub outbound: Outbound,
     shared: Arc<Shared>,
+    clocks: WasiClocksCtx,
     http: WasiHttpCtx,
     table: ResourceTable,
 }
@@ -58,13 +62,24 @@ impl EdgeState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
         let outbound = Outbound::new(Arc::clone(&shared));
-        Self { limits: limits.build(), outbound, shared, http: WasiHttpCtx::new(), table }
+        let (clocks, http) = (WasiClocksCtx::default(), WasiHttpCtx::new());
+        Self { limits: limits.build(), outbound, shared, clocks, http, table }
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.shared.clock
     }
 }
 
 impl WasiHttpView for EdgeState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { hooks: &mut self.outbound, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+impl WasiClocksView for EdgeState {
+    fn clocks(&mut self) -> WasiClocksCtxView<'_> {
+        WasiClocksCtxView { ctx: &mut self.clocks, table: &mut self.table }
     }
 }
 

@@ -1,0 +1,162 @@
+//! The way out of the sandbox: variables, the time, and calls to the host's API.
+//!
+//! The time is the runtime's own clock (`wasi:clocks`), never a header: whoever can set a header can replay. This is
+//! the only part of the kit that does I/O, and it asks nobody but the host that `host_url` names.
+
+use std::pin::pin;
+
+use futures::future::{Either, select};
+use spin_sdk::http::body::IncomingBodyExt;
+use spin_sdk::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, send};
+use spin_sdk::variables;
+use spin_sdk::wasip3::clocks::{monotonic_clock, system_clock};
+
+use crate::{Reply, SIGNATURE, Said, Secrets, Signed, TIMESTAMP};
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// A variable of the component, or the reply of one that is wrongly configured.
+pub async fn variable(name: &str) -> Result<String, Reply> {
+    variables::get(name).await.map_err(|error| {
+        let detail = format!("The variable {name} cannot be read ({error}); set it in spin.toml.");
+        Reply::problem(500, detail)
+    })
+}
+
+/// A variable that is a whole number within `range`.
+pub async fn number(name: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, Reply> {
+    let value = variable(name).await?;
+    value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+        let (start, end) = (range.start(), range.end());
+        let detail = format!("The variable {name} is {value:?}; give a whole number from {start} to {end}.");
+        Reply::problem(500, detail)
+    })
+}
+
+/// A variable that holds secrets. Without one nothing is served: 503, since it is the operator's to mend.
+pub async fn secrets(name: &str) -> Result<Secrets, Reply> {
+    Secrets::parse(name, &variable(name).await?).map_err(|error| Reply::problem(503, error.to_string()))
+}
+
+/// Seconds since 1970.
+#[must_use]
+pub fn now_s() -> u64 {
+    now_ms() / 1_000
+}
+
+/// Milliseconds since 1970.
+#[must_use]
+pub fn now_ms() -> u64 {
+    let now = system_clock::now();
+    let s = u64::try_from(now.seconds).unwrap_or_default();
+    s.saturating_mul(1_000).saturating_add(u64::from(now.nanoseconds) / NS_PER_MS)
+}
+
+/// A moment that comes. Only the runtime's clock says how far it is.
+#[derive(Clone, Copy)]
+pub struct Deadline(u64);
+
+impl Deadline {
+    #[must_use]
+    pub fn in_ms(ms: u64) -> Self {
+        Self(monotonic_clock::now().saturating_add(ms.saturating_mul(NS_PER_MS)))
+    }
+
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        monotonic_clock::now() >= self.0
+    }
+
+    /// What comes of `work`, or nothing if that takes longer.
+    pub async fn limit<T>(self, work: impl Future<Output = T>) -> Option<T> {
+        match select(pin!(work), pin!(monotonic_clock::wait_until(self.0))).await {
+            Either::Left((done, _)) => Some(done),
+            Either::Right(_) => None,
+        }
+    }
+}
+
+/// Waits.
+pub async fn pause_ms(ms: u64) {
+    monotonic_clock::wait_for(ms.saturating_mul(NS_PER_MS)).await;
+}
+
+/// A request's body, once it is clear that somebody who knows a secret sent it a moment ago.
+pub async fn signed_body(request: Request, secrets: &Secrets, window_s: u64) -> Result<Vec<u8>, Reply> {
+    let (head, body) = request.into_parts();
+    let body = body.bytes().await.map_err(|error| {
+        Reply::problem(400, format!("The body cannot be read ({error:?}); send at most 1 MiB."))
+    })?;
+    let signed = Signed {
+        timestamp: text(&head.headers, TIMESTAMP),
+        signature: text(&head.headers, SIGNATURE),
+        path: head.uri.path(),
+        body: &body,
+    };
+    let checked = signed.check(secrets, now_s(), window_s);
+    checked.map_err(|refused| Reply::unauthenticated(refused.to_string()))?;
+    Ok(body.to_vec())
+}
+
+/// A header's value, if it is text.
+#[must_use]
+pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The host's API.
+pub struct Host {
+    url: String,
+}
+
+impl Host {
+    /// Where the variable `host_url` says.
+    pub async fn found() -> Result<Self, Reply> {
+        let url = variable("host_url").await?;
+        Ok(Self { url: url.trim_end_matches('/').to_owned() })
+    }
+
+    pub async fn get(&self, path: &str) -> Result<Said, Reply> {
+        self.call(http::Request::get(format!("{}{path}", self.url)).body(String::new())).await
+    }
+
+    /// Sends a command. The same key is the same command, however often it is sent.
+    pub async fn command(&self, idempotency_key: &str, body: String) -> Result<Said, Reply> {
+        let request = http::Request::post(format!("{}/v1/commands", self.url))
+            .header("content-type", crate::JSON)
+            .header("idempotency-key", idempotency_key)
+            .body(body);
+        self.call(request).await
+    }
+
+    async fn call<E: std::fmt::Display>(
+        &self,
+        request: Result<http::Request<String>, E>,
+    ) -> Result<Said, Reply> {
+        let request = request.map_err(|error| unreachable(&format!("the request is none: {error}")))?;
+        let answer = send(request).await.map_err(|error| unreachable(&format!("{error:?}")))?;
+        let status = answer.status().as_u16();
+        let content_type = text(answer.headers(), "content-type").unwrap_or_default().to_owned();
+        let body = answer.into_body().bytes().await.map_err(|error| unreachable(&format!("{error:?}")))?;
+        Ok(Said { status, content_type, body: body.to_vec() })
+    }
+}
+
+/// The cause is named because it is all that an operator gets: a refused connection is another remedy than a host
+/// that is missing from `allowed_outbound_hosts`.
+fn unreachable(why: &str) -> Reply {
+    Reply::problem(502, format!("The payment service cannot be reached ({why}). Try again later."))
+}
+
+/// A reply as Spin sends it.
+#[must_use]
+pub fn response(reply: Reply) -> Response<String> {
+    let mut response = Response::new(reply.body);
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert("content-type", HeaderValue::from_static(reply.content_type));
+    if let Some((name, value)) = reply.header {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

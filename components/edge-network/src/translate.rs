@@ -1,0 +1,142 @@
+//! A message of the network becomes a command of the domain.
+//!
+//! Currencies become the assets that accounts hold, exactly: what does not fit an asset's decimals is refused, never
+//! rounded. Nothing is decided here.
+
+use clearfold_domain::authorization::{
+    Command, DeclineAuthorization, Extent, Part, PresentClearing, RecordAdvice, RequestAuthorization,
+    ReversalCause, ReverseAuthorization,
+};
+use clearfold_domain::network;
+use clearfold_domain::policy::{DeclineReason, assets};
+use clearfold_kernel::{Amount, Asset, Message as _, Minor};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::message::{Cause, Kind, Message, Money};
+
+/// Which asset stands for a currency.
+const CURRENCIES: [(&str, &str); 3] = [("EUR", "EURe"), ("GBP", "GBPe"), ("USD", "USDC.e")];
+
+/// What the host's API takes.
+#[derive(Serialize)]
+struct Body<'a> {
+    aggregate: &'static str,
+    id: &'a str,
+    account: String,
+    #[serde(rename = "type")]
+    kind: String,
+    schema_version: u32,
+    payload: Box<RawValue>,
+}
+
+/// The command that a message becomes, or what is wrong with the message.
+pub fn command(kind: Kind, message: &Message) -> Result<String, String> {
+    let needs = |field: &str| format!("{field} is missing; a message of this kind has one");
+    let amount = || message.amount.as_ref().ok_or_else(|| needs("amount")).and_then(asset_amount);
+    let card_id = || message.card.clone().ok_or_else(|| needs("card"));
+    let merchant = || message.merchant.clone().ok_or_else(|| needs("merchant"));
+    let message_id = message.message_id.clone();
+    let (account, network, occurred_at) = (message.account, message.network, message.transmitted_at);
+    let command = match kind {
+        Kind::Authorization => Command::RequestAuthorization(RequestAuthorization {
+            message_id,
+            account,
+            card_id: card_id()?,
+            amount: amount()?,
+            presented: presented(message),
+            merchant: merchant()?,
+            network,
+            partial_allowed: message.partial_allowed,
+            occurred_at,
+        }),
+        Kind::Advice => Command::RecordAdvice(RecordAdvice {
+            message_id,
+            account,
+            card_id: card_id()?,
+            amount: amount()?,
+            merchant: merchant()?,
+            network,
+            occurred_at,
+        }),
+        Kind::Reversal => Command::ReverseAuthorization(ReverseAuthorization {
+            message_id,
+            // Without an amount it is all that is left.
+            extent: match &message.amount {
+                Some(money) => Extent::Part(asset_amount(money)?.minor),
+                None => Extent::Full,
+            },
+            cause: match message.cause.ok_or_else(|| needs("cause"))? {
+                Cause::Merchant => ReversalCause::Merchant,
+                Cause::Timeout => ReversalCause::Timeout,
+            },
+            occurred_at,
+        }),
+        Kind::Clearing => Command::PresentClearing(PresentClearing {
+            clearing_id: message_id,
+            amount: amount()?,
+            presented: presented(message),
+            reference: message.reference.clone(),
+            part: match message.sequence {
+                Some(sequence) => Part::Sequence { number: sequence.number, count: sequence.count },
+                None => Part::Final,
+            },
+            occurred_at,
+        }),
+    };
+    body(message, &command)
+}
+
+/// The command that ends a question which was not decided in time. The first decision counts, so where there is one
+/// this changes nothing.
+pub fn too_late(message: &Message) -> Result<String, String> {
+    body(message, &Command::DeclineAuthorization(DeclineAuthorization { reason: DeclineReason::Timeout }))
+}
+
+fn body(message: &Message, command: &Command) -> Result<String, String> {
+    let encoded = command.encode().map_err(|error| error.to_string())?;
+    let payload = String::from_utf8(encoded.payload).map_err(|error| error.to_string())?;
+    let body = Body {
+        aggregate: clearfold_domain::authorization::AGGREGATE,
+        id: &message.payment_id(),
+        account: message.account.to_string(),
+        kind: encoded.kind,
+        schema_version: encoded.schema_version,
+        payload: RawValue::from_string(payload).map_err(|error| error.to_string())?,
+    };
+    serde_json::to_string(&body).map_err(|error| error.to_string())
+}
+
+fn presented(message: &Message) -> Option<network::Presented> {
+    let presented = message.presented.as_ref()?;
+    let asset = Asset { code: presented.currency.clone(), decimals: presented.exponent };
+    Some(network::Presented { amount: Amount { minor: presented.minor, asset }, rate: presented.rate })
+}
+
+/// The customer's currency as the asset that the account holds.
+fn asset_amount(money: &Money) -> Result<Amount, String> {
+    let known = CURRENCIES.iter().find(|(currency, _)| *currency == money.currency);
+    let asset = known.and_then(|(_, code)| assets::find(code)).ok_or_else(|| {
+        let all = CURRENCIES.map(|(currency, _)| currency).join(", ");
+        format!("no account is charged in {:?}; amount is in {all}", money.currency)
+    })?;
+    let scale = asset
+        .decimals
+        .checked_sub(money.exponent)
+        .ok_or_else(|| format!("the exponent {} is more than {} has decimals", money.exponent, asset.code))?;
+    let factor = 10_u128.checked_pow(u32::from(scale));
+    let minor = factor.and_then(|factor| money.minor.get().checked_mul(factor));
+    let minor = minor.ok_or_else(|| format!("the amount {} is too large", money.minor))?;
+    Ok(Amount { minor: Minor::new(minor), asset: asset.into() })
+}
+
+/// The asset's minor units as the network writes money. Less than its smallest unit is not shown, and never held.
+pub fn network_money(minor: Minor, money: &Money) -> Money {
+    let known = CURRENCIES.iter().find(|(currency, _)| *currency == money.currency);
+    let scale = known
+        .and_then(|(_, code)| assets::find(code))
+        .and_then(|asset| asset.decimals.checked_sub(money.exponent));
+    let factor = scale.and_then(|scale| 10_u128.checked_pow(u32::from(scale))).unwrap_or(1);
+    let minor = Minor::new(minor.get().checked_div(factor).unwrap_or_default());
+    Money { minor, currency: money.currency.clone(), exponent: money.exponent }
+}

@@ -1,0 +1,92 @@
+//! The provider's events, and the command that each becomes.
+
+use clearfold_domain::authorization::{self, AdvanceDispute, DisputeOutcome, DisputeStage, ResolveDispute};
+use clearfold_domain::card::{self, FreezeCard, FreezeReason, UnfreezeCard};
+use clearfold_kernel::{Amount, Encoded, ExternalId, Message, Undecodable};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// An event as it is delivered.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// The provider's id of the event; a repeat has the same.
+    pub id: ExternalId,
+    #[serde(rename = "type")]
+    kind: String,
+    data: Value,
+}
+
+/// `card.frozen`, `card.unfrozen`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfCard {
+    card_id: String,
+    reason: FreezeReason,
+}
+
+/// `dispute.advanced`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advanced {
+    payment_id: String,
+    dispute_id: ExternalId,
+    stage: DisputeStage,
+}
+
+/// `dispute.resolved`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Resolved {
+    payment_id: String,
+    dispute_id: ExternalId,
+    outcome: DisputeOutcome,
+    awarded: Option<Amount>,
+}
+
+impl Event {
+    /// Reads an event, or says what is wrong with it.
+    pub fn read(body: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(body).map_err(|error| error.to_string())
+    }
+
+    /// The command for the host, or nothing for an event that is none of our business.
+    pub fn command(&self) -> Result<Option<String>, String> {
+        let (aggregate, id, encoded) = match self.kind.as_str() {
+            "card.frozen" => {
+                let OfCard { card_id, reason } = self.data()?;
+                (card::AGGREGATE, card_id, card::Command::FreezeCard(FreezeCard { reason }).encode())
+            }
+            "card.unfrozen" => {
+                let OfCard { card_id, reason } = self.data()?;
+                (card::AGGREGATE, card_id, card::Command::UnfreezeCard(UnfreezeCard { reason }).encode())
+            }
+            "dispute.advanced" => {
+                let Advanced { payment_id, dispute_id, stage } = self.data()?;
+                let command = authorization::Command::AdvanceDispute(AdvanceDispute { dispute_id, stage });
+                (authorization::AGGREGATE, payment_id, command.encode())
+            }
+            "dispute.resolved" => {
+                let Resolved { payment_id, dispute_id, outcome, awarded } = self.data()?;
+                let command = ResolveDispute { dispute_id, outcome, awarded };
+                let command = authorization::Command::ResolveDispute(command);
+                (authorization::AGGREGATE, payment_id, command.encode())
+            }
+            _ => return Ok(None),
+        };
+        body(aggregate, &id, encoded).map(Some)
+    }
+
+    fn data<T: serde::de::DeserializeOwned>(&self) -> Result<T, String> {
+        T::deserialize(&self.data).map_err(|error| format!("data: {error}"))
+    }
+}
+
+/// What the host's API takes. The stream exists, so its account is known.
+fn body(aggregate: &str, id: &str, encoded: Result<Encoded, Undecodable>) -> Result<String, String> {
+    let encoded = encoded.map_err(|error| error.to_string())?;
+    let payload: Value = serde_json::from_slice(&encoded.payload).map_err(|error| error.to_string())?;
+    let (kind, schema_version) = (encoded.kind, encoded.schema_version);
+    let body = json!({"aggregate": aggregate, "id": id, "type": kind, "schema_version": schema_version, "payload": payload});
+    Ok(body.to_string())
+}

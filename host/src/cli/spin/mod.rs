@@ -1,0 +1,25 @@
+//! Spin: this program as its trigger `trigger-clearfold`, and `clearfold spin install`, which makes Spin find it.
+//!
+//! No crate of Spin's is linked: a trigger is a program that Spin starts, and all that the two say to each other is
+//! environment, arguments, one JSON file and signals.
+
+mod install;
+mod trigger;
+
+pub use trigger::Trigger;
+
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Spin {
+    /// Make Spin find this program: as the trigger `clearfold` of `spin up`, and as the plugin of `spin deploy`
+    Install(install::Install),
+}
+
+impl Spin {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Install(install) => install.run(),
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! The application as Spin hands it to a trigger program: resolved, in one JSON file that `SPIN_LOCKED_URL` names.
+//!
+//! Only the handlers are taken. HTTP triggers and their components are Spin's to serve and to check, and so are the
+//! variables that nothing but them needs: this never opens or refuses any of it.
+
+use super::resolve::{Faulty, assemble};
+use super::{Fault, Manifest, ManifestError, raw, variables};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use url::Url;
+
+/// The variable of the environment in which Spin says where the file is.
+pub const LOCKED_URL: &str = "SPIN_LOCKED_URL";
+
+/// The type of the triggers that are ours.
+const TRIGGER: &str = "clearfold";
+
+/// The versions of the file that are understood. 1 is 0 with `must_understand`.
+const VERSIONS: [i64; 2] = [0, 1];
+
+/// What an application may ask its host to understand. Requirements of the host are about HTTP components (calls
+/// between them), which are not served here.
+const UNDERSTOOD: [&str; 1] = ["host_requirements"];
+
+/// An application that Spin has resolved.
+pub struct Locked {
+    /// Without HTTP triggers: Spin serves them.
+    pub manifest: Manifest,
+    /// Where the API shall listen: `admin` of `[application.trigger.clearfold]`.
+    pub admin: Option<SocketAddr>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    must_understand: Vec<String>,
+    metadata: Metadata,
+    #[serde(default)]
+    variables: BTreeMap<String, Variable>,
+    triggers: Vec<Trigger>,
+    components: Vec<Component>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    spin_lock_version: i64,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    version: String,
+    #[serde(default)]
+    triggers: BTreeMap<String, Value>,
+}
+
+/// What `[application.trigger.clearfold]` says.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    admin: Option<String>,
+}
+
+/// Without a default it is required.
+#[derive(Deserialize)]
+struct Variable {
+    default: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Trigger {
+    id: String,
+    trigger_type: String,
+    trigger_config: Value,
+}
+
+#[derive(Deserialize)]
+struct Component {
+    id: String,
+    #[serde(default)]
+    metadata: ComponentMetadata,
+    source: Source,
+    #[serde(default)]
+    config: BTreeMap<String, String>,
+}
+
+#[derive(Default, Deserialize)]
+struct ComponentMetadata {
+    #[serde(default)]
+    allowed_outbound_hosts: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Source {
+    source: Option<String>,
+}
+
+impl Locked {
+    /// Reads the application that the environment names. `environment` answers what a variable of it holds, as for
+    /// [`Manifest::read`].
+    pub fn read(environment: impl Fn(&str) -> Option<String>) -> Result<Self, ManifestError> {
+        let url = environment(LOCKED_URL).filter(|url| !url.is_empty()).ok_or(ManifestError::NotLocked)?;
+        let path = file_of(&url).ok_or(ManifestError::LockedUrl { url })?;
+        let text = std::fs::read(&path)
+            .map_err(|source| ManifestError::LockedUnreadable { path: path.clone(), source })?;
+        parse(&path, &text, environment)
+    }
+}
+
+fn parse(
+    path: &Path,
+    text: &[u8],
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Locked, ManifestError> {
+    let malformed = |source| ManifestError::LockedMalformed { path: path.to_owned(), source };
+    let faulty = |(entry, fault)| ManifestError::Faulty { path: path.to_owned(), entry, fault };
+    // The version comes first: a file of another one need not have the shape of this one.
+    let Version { spin_lock_version: version } = serde_json::from_slice(text).map_err(malformed)?;
+    if !VERSIONS.contains(&version) {
+        return Err(faulty(("spin_lock_version".to_owned(), Fault::LockVersion(version))));
+    }
+    let file = serde_json::from_slice(text).map_err(malformed)?;
+    locked(file, path, &environment).map_err(faulty)
+}
+
+fn locked(
+    mut file: File,
+    path: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Locked, Faulty> {
+    if let Some(other) = file.must_understand.iter().find(|field| !UNDERSTOOD.contains(&field.as_str())) {
+        return Err((format!("must_understand {other:?}"), Fault::NotUnderstood));
+    }
+    let settings = file.metadata.triggers.remove(TRIGGER);
+    let admin = admin(settings).map_err(|fault| ("application.trigger.clearfold".to_owned(), fault))?;
+    let (handlers, component) = ours(file.triggers, file.components)?;
+    let raw = raw::Manifest {
+        application: raw::Application { name: file.metadata.name, version: file.metadata.version },
+        variables: BTreeMap::new(),
+        trigger: raw::Triggers { clearfold: handlers, ..raw::Triggers::default() },
+        component,
+    };
+    let declared = file.variables;
+    let value_of = |name: &str| {
+        let variable = declared.get(name).ok_or_else(|| Fault::Undeclared(name.to_owned()))?;
+        let required = variable.default.is_none();
+        variables::value(name, &raw::Variable { default: variable.default.clone(), required }, environment)
+    };
+    let manifest = assemble(raw, path.parent().unwrap_or(path), &value_of)?;
+    Ok(Locked { manifest, admin })
+}
+
+fn admin(settings: Option<Value>) -> Result<Option<SocketAddr>, Fault> {
+    let Some(settings) = settings else { return Ok(None) };
+    let settings: Settings =
+        serde_json::from_value(settings).map_err(|error| Fault::Shape(error.to_string()))?;
+    let address = settings.admin.map(|admin| admin.parse().map_err(|_| Fault::Address(admin)));
+    address.transpose()
+}
+
+/// The handlers, and the components that they name.
+fn ours(
+    triggers: Vec<Trigger>,
+    components: Vec<Component>,
+) -> Result<(Vec<raw::Handler>, BTreeMap<String, raw::Component>), Faulty> {
+    let mut handlers = Vec::new();
+    for trigger in triggers.into_iter().filter(|trigger| trigger.trigger_type == TRIGGER) {
+        let handler = serde_json::from_value::<raw::Handler>(trigger.trigger_config);
+        let shape = |error: serde_json::Error| {
+            (format!("trigger.clearfold with the id {:?}", trigger.id), Fault::Shape(error.to_string()))
+        };
+        handlers.push(handler.map_err(shape)?);
+    }
+    let mut named = BTreeMap::new();
+    for component in components {
+        if !handlers.iter().any(|handler| handler.component == component.id) {
+            continue;
+        }
+        let source = component.source.source.as_deref().and_then(file_of);
+        let Some(source) = source.and_then(|path| path.into_os_string().into_string().ok()) else {
+            return Err((format!("component.{}", component.id), Fault::NoFile));
+        };
+        let raw = raw::Component {
+            source,
+            variables: component.config,
+            allowed_outbound_hosts: component.metadata.allowed_outbound_hosts,
+        };
+        named.insert(component.id, raw);
+    }
+    Ok((handlers, named))
+}
+
+/// The path that a file URL names.
+fn file_of(url: &str) -> Option<PathBuf> {
+    Url::parse(url).ok().filter(|url| url.scheme() == "file")?.to_file_path().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::HandlerKind;
+    use serde_json::json;
+
+    /// As Spin writes it, with what is ours and what is not.
+    fn file() -> Value {
+        json!({
+            "spin_lock_version": 0,
+            "metadata": {"name": "clearfold", "version": "0.1.0", "origin": "file:///app/spin.toml",
+                         "triggers": {"clearfold": {"admin": "127.0.0.1:9200"}, "http": {"base": "/"}}},
+            "variables": {"host_url": {"default": "http://127.0.0.1:9100"}, "token": {"secret": true}, "mine": {}},
+            "triggers": [
+                {"id": "edge", "trigger_type": "http", "trigger_config": {"component": "edge", "route": "/e/:id"}},
+                {"id": "card", "trigger_type": "clearfold",
+                 "trigger_config": {"component": "decider-card", "kind": "decider", "aggregate": "card"}},
+            ],
+            "components": [
+                {"id": "edge", "source": {"content_type": "application/wasm", "digest": "sha256:00"},
+                 "metadata": {"allowed_outbound_hosts": ["http://self"]}, "config": {"token": "{{ token }}"}},
+                {"id": "decider-card",
+                 "source": {"content_type": "application/wasm", "source": "file:///app/a%20b.wasm"},
+                 "config": {"url": "{{ host_url }}/x"}},
+            ],
+        })
+    }
+
+    fn read(change: impl Fn(&mut Value), environment: &[(&str, &str)]) -> Result<Locked, ManifestError> {
+        let mut file = file();
+        change(&mut file);
+        let value =
+            |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned());
+        parse(Path::new("/run/spin.lock"), file.to_string().as_bytes(), value)
+    }
+
+    fn message(change: impl Fn(&mut Value)) -> String {
+        read(change, &[]).err().expect("a fault").to_string()
+    }
+
+    #[test]
+    fn handlers_are_taken_and_what_spin_serves_is_left() {
+        let locked = read(|_| {}, &[]).expect("an application");
+        let manifest = locked.manifest;
+        assert_eq!((manifest.name.as_str(), manifest.version.as_str()), ("clearfold", "0.1.0"));
+        assert_eq!(locked.admin, Some(([127, 0, 0, 1], 9200).into()));
+        assert!(manifest.http.is_empty());
+        let handler = &manifest.handlers[0];
+        assert_eq!((handler.kind, handler.name.as_str()), (HandlerKind::Decider, "card"));
+        assert_eq!(manifest.components.len(), 1);
+        let component = &manifest.components["decider-card"];
+        assert_eq!(component.source, Path::new("/app/a b.wasm"));
+        assert_eq!(component.variables["url"], "http://127.0.0.1:9100/x");
+    }
+
+    #[test]
+    fn a_variable_comes_from_the_environment_and_only_what_is_used_is_needed() {
+        let locked = read(|_| {}, &[("SPIN_VARIABLE_HOST_URL", "http://h")]).expect("an application");
+        assert_eq!(locked.manifest.components["decider-card"].variables["url"], "http://h/x");
+        let used = |file: &mut Value| file["components"][1]["config"]["url"] = json!("{{ mine }}");
+        let expected = "/run/spin.lock: component.decider-card: it is required and has no value; \
+                        set SPIN_VARIABLE_MINE in the environment";
+        assert_eq!(message(used), expected);
+        assert!(read(used, &[("SPIN_VARIABLE_MINE", "1")]).is_ok());
+    }
+
+    #[test]
+    fn each_fault_names_its_entry_and_its_remedy() {
+        type Change = fn(&mut Value);
+        let cases: [(Change, &str); 10] = [
+            (
+                |file| file["spin_lock_version"] = json!(2),
+                "spin_lock_version: the version is 2, and only 0 and 1",
+            ),
+            (
+                |file| file["must_understand"] = json!(["tea"]),
+                "must_understand \"tea\": this host does not know",
+            ),
+            (
+                |file| file["metadata"]["triggers"]["clearfold"]["admin"] = json!("home"),
+                "application.trigger.clearfold: \"home\" is no address",
+            ),
+            (
+                |file| file["metadata"]["triggers"]["clearfold"]["adnim"] = json!("x"),
+                "application.trigger.clearfold: it is not as Spin writes it (unknown field `adnim`",
+            ),
+            (
+                |file| file["components"][1]["source"] = json!({"content_type": "application/wasm"}),
+                "component.decider-card: it has no file",
+            ),
+            (
+                |file| file["components"][1]["source"]["source"] = json!("https://x/y.wasm"),
+                "component.decider-card: it has no file",
+            ),
+            (|file| file["components"] = json!([]), "there is no [component.decider-card]"),
+            (
+                |file| file["triggers"][1]["trigger_config"] = json!({"kind": "decider"}),
+                "trigger.clearfold with the id \"card\": it is not as Spin writes it (missing field `component`",
+            ),
+            (
+                |file| file["triggers"][1]["trigger_config"]["kind"] = json!("saga"),
+                "the kind \"saga\" is unknown",
+            ),
+            (|file| file["triggers"][1]["trigger_config"]["x"] = json!(1), "the key \"x\" is not known"),
+        ];
+        for (change, expected) in cases {
+            let message = message(change);
+            assert!(message.starts_with("/run/spin.lock: ") && message.contains(expected), "{message}");
+        }
+        let understood = |file: &mut Value| file["must_understand"] = json!(["host_requirements"]);
+        assert!(read(understood, &[]).is_ok());
+    }
+
+    #[test]
+    fn where_the_file_is_must_be_said_as_spin_says_it() {
+        let from = |url: Option<&str>| {
+            let url = url.map(str::to_owned);
+            Locked::read(|name| (name == LOCKED_URL).then(|| url.clone()).flatten()).err().expect("a fault")
+        };
+        assert!(from(None).to_string().starts_with("SPIN_LOCKED_URL is not set"));
+        for url in ["http://host/spin.lock", "/tmp/spin.lock", "file://host/spin.lock"] {
+            let message = from(Some(url)).to_string();
+            assert!(message.contains(url) && message.contains("is no file URL"), "{message}");
+        }
+        let message = from(Some("file:///nowhere/spin.lock")).to_string();
+        assert!(
+            message.starts_with("/nowhere/spin.lock: the application that SPIN_LOCKED_URL names"),
+            "{message}"
+        );
+        let error = parse(Path::new("/l"), b"{\"spin_lock", |_| None).err().expect("a fault");
+        assert!(matches!(error, ManifestError::LockedMalformed { .. }), "{error}");
+    }
+}

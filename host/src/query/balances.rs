@@ -1,0 +1,60 @@
+//! Balances: what each account has, by asset, as its ledger says.
+
+use serde::Serialize;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Row};
+
+use super::payments::{amount, time};
+use super::{MoneyView, QueryError, ReadStore};
+
+/// What an account has in one asset: available = posted − pending. Both ends may be below zero.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Balance {
+    pub asset: String,
+    pub posted: MoneyView,
+    pub pending: MoneyView,
+    pub available: MoneyView,
+    pub updated_at: String,
+}
+
+const BALANCES: &str = "
+    SELECT asset, decimals, posted_minor::text AS posted_minor, pending_minor::text AS pending_minor,
+           available_minor::text AS available_minor, updated_at
+    FROM balances.balance WHERE account = $1 ORDER BY asset";
+
+impl ReadStore {
+    /// An account's balances; none of an account whose books have not begun. Nothing at all if no projector keeps any:
+    /// the host runs without them.
+    pub async fn balances(&self, account: &str) -> Result<Option<Vec<Balance>>, QueryError> {
+        const UNDEFINED_TABLE: &str = "42P01";
+        match sqlx::query_as::<_, Balance>(BALANCES).bind(account).fetch_all(&self.pool).await {
+            Ok(balances) => Ok(Some(balances)),
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl FromRow<'_, PgRow> for Balance {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            asset: row.try_get("asset")?,
+            posted: net(row, "posted_minor")?,
+            pending: net(row, "pending_minor")?,
+            available: net(row, "available_minor")?,
+            updated_at: time(row, "updated_at")?.to_string(),
+        })
+    }
+}
+
+/// The amount in a column that may be below zero.
+fn net(row: &PgRow, column: &str) -> Result<MoneyView, sqlx::Error> {
+    let text: String = row.try_get(column)?;
+    match text.strip_prefix('-') {
+        None => amount(row, column, &text),
+        Some(magnitude) => {
+            let view = amount(row, column, magnitude)?;
+            Ok(MoneyView { minor: text, display: format!("-{}", view.display), ..view })
+        }
+    }
+}

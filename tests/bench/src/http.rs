@@ -1,0 +1,195 @@
+//! An HTTP trigger beside the same handler written natively: requests a second and how long they take, through one
+//! server, over the same connections, in turns.
+//!
+//! The handler is the customer's read of a payment: it asks the host's API, in the same process, and shows a part of the
+//! answer. Natively that is an axum handler; as a trigger it is the component `edge-payments`, a fresh instance for each
+//! request.
+
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, State};
+use axum::http::{Request, StatusCode, header};
+use axum::routing::get;
+use clearfold::api::Edges;
+use clearfold::manifest::{OutboundHost, Route};
+use clearfold::runtime::edge::{EdgeHandler, EdgeLimits, EdgeRuntime, InProcessApi};
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+use crate::load::histogram;
+use crate::place::Place;
+use crate::report::Report;
+
+const ID: &str = "00112233445566778899aabbccddeeff";
+/// Where the component believes the host's API to be.
+const API: &str = "http://127.0.0.1:9100";
+const CONNECTIONS: usize = 16;
+/// Both take turns, so that what else the machine does falls on both.
+const TURNS: u32 = 10;
+/// How much of the native handler's rate a sandbox for each request should leave.
+const SHARE: f64 = 0.4;
+
+pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
+    let edge = edge(place)?;
+    alone(&edge, time / 4, report).await?;
+    let route = Route::parse("/edge/...").context("a route")?;
+    let native = Router::new().route("/native/payments/{id}", get(natively)).with_state(api());
+    let app = Edges::new(vec![(route, edge)]).in_front_of(native);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let mut server = JoinSet::new();
+    server.spawn(axum::serve(listener, app).into_future());
+
+    let (mut native, mut trigger) = (Measured::begin()?, Measured::begin()?);
+    // The first requests grow pools and fill caches.
+    for path in ["native", "edge"] {
+        Measured::begin()?.add(address, path, time / 10).await?;
+    }
+    for _ in 0..TURNS {
+        native.add(address, "native", time / TURNS).await?;
+        trigger.add(address, "edge", time / TURNS).await?;
+    }
+    for (name, measured) in [("natively", &native), ("through the trigger", &trigger)] {
+        report.figure(format!("{name}, {CONNECTIONS} connections"), measured.rate(), "requests/s");
+        for percentile in [50.0, 99.0] {
+            let ms = measured.latencies.value_at_percentile(percentile) as f64 / 1000.0;
+            report.figure(format!("{name}, p{percentile}"), ms, "ms");
+        }
+    }
+    report.at_least("trigger / native, requests a second", trigger.rate() / native.rate(), SHARE);
+    Ok(())
+}
+
+/// What the sandbox takes without a socket: one request after the other, on one thread.
+async fn alone(edge: &EdgeHandler, time: Duration, report: &mut Report) -> Result<()> {
+    let (began, mut requests) = (Instant::now(), 0_u64);
+    while began.elapsed() < time {
+        let request = Request::get(format!("/edge/payments/{ID}")).header(header::HOST, "127.0.0.1:9100");
+        let answer = edge.handle(request.body(Body::empty())?).await?;
+        ensure!(answer.status() == StatusCode::OK, "the component answers {}", answer.status());
+        requests += 1;
+    }
+    let each_us = began.elapsed().as_secs_f64() * 1_000_000.0 / requests as f64;
+    report.figure("a request without a socket, a fresh instance each", each_us, "µs");
+    Ok(())
+}
+
+/// The component as the host serves it.
+fn edge(place: &Place) -> Result<EdgeHandler> {
+    let wasm = std::fs::read(place.components.join("edge-payments.wasm"))?;
+    let variables = [("host_url", API), ("customer_secret", "")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let api = InProcessApi { authorities: vec!["127.0.0.1:9100".parse()?], router: api() };
+    let runtime = EdgeRuntime::new(EdgeLimits::default())?;
+    Ok(runtime.load("edge-payments", &wasm, variables, vec![OutboundHost::parse(API)?], api)?)
+}
+
+/// The host's API, which has one payment.
+fn api() -> Router {
+    let payment = json!({
+        "id": ID, "account": "0x1111111111111111111111111111111111111111", "status": "cleared",
+        "amount": {"minor": "8500000000000000000", "decimals": 18, "asset": "EURe", "display": "8.50 EURe"},
+        "source": {"chain_id": 100, "log_index": 8}, "timeline": [{"type": "SwipeRecorded"}],
+        "occurred_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:04:15Z",
+    });
+    Router::new().route("/v1/payments/{id}", get(async move || axum::Json(payment)))
+}
+
+#[derive(Deserialize, Serialize)]
+struct Payment {
+    id: String,
+    status: String,
+    amount: Amount,
+    occurred_at: String,
+    updated_at: String,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Amount {
+    minor: String,
+    decimals: u8,
+    asset: String,
+    display: String,
+}
+
+/// What the component does, without a sandbox.
+async fn natively(
+    State(api): State<Router>,
+    Path(id): Path<String>,
+) -> Result<axum::Json<Payment>, StatusCode> {
+    const BAD: StatusCode = StatusCode::BAD_GATEWAY;
+    let request = Request::get(format!("/v1/payments/{id}")).body(Body::empty()).map_err(|_| BAD)?;
+    let answer = api.oneshot(request).await.map_err(|_| BAD)?;
+    let body = to_bytes(answer.into_body(), 1 << 20).await.map_err(|_| BAD)?;
+    let payment: Payment = serde_json::from_slice(&body).map_err(|_| BAD)?;
+    if payment.id == id { Ok(axum::Json(payment)) } else { Err(BAD) }
+}
+
+/// Requests over several turns.
+struct Measured {
+    latencies: Histogram<u64>,
+    time: Duration,
+}
+
+impl Measured {
+    fn begin() -> Result<Self> {
+        Ok(Self { latencies: histogram()?, time: Duration::ZERO })
+    }
+
+    fn rate(&self) -> f64 {
+        self.latencies.len() as f64 / self.time.as_secs_f64()
+    }
+
+    /// As many requests as get through in that time.
+    async fn add(&mut self, address: SocketAddr, path: &str, time: Duration) -> Result<()> {
+        let began = Instant::now();
+        let mut connections = JoinSet::new();
+        for _ in 0..CONNECTIONS {
+            connections.spawn(ask(address, format!("/{path}/payments/{ID}"), began + time));
+        }
+        while let Some(latencies) = connections.join_next().await {
+            self.latencies.add(&latencies??)?;
+        }
+        self.time += began.elapsed();
+        Ok(())
+    }
+}
+
+/// One connection, one request after the other.
+async fn ask(address: SocketAddr, path: String, until: Instant) -> Result<Histogram<u64>> {
+    let mut connection = TcpStream::connect(address).await?;
+    connection.set_nodelay(true)?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    let (mut latencies, mut buffer) = (histogram()?, Vec::with_capacity(1 << 12));
+    while Instant::now() < until {
+        let began = Instant::now();
+        connection.write_all(request.as_bytes()).await?;
+        buffer.clear();
+        while !is_whole(&buffer)? {
+            ensure!(connection.read_buf(&mut buffer).await? > 0, "the server hung up");
+        }
+        latencies.record(u64::try_from(began.elapsed().as_micros())?)?;
+    }
+    Ok(latencies)
+}
+
+/// Whether an answer has come to its end; it must be a good one.
+fn is_whole(buffer: &[u8]) -> Result<bool> {
+    const END: &[u8] = b"\r\n\r\n";
+    let Some(head) = buffer.windows(END.len()).position(|at| at == END) else { return Ok(false) };
+    let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
+    ensure!(text.starts_with("http/1.1 200"), "the answer is {text}");
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let length: usize = length.context("an answer without a length")?.parse()?;
+    Ok(buffer.len() >= head + END.len() + length)
+}
