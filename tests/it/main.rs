@@ -4,6 +4,7 @@
 
 mod aborts;
 mod audit;
+mod authoring;
 mod bad_input;
 mod command_line;
 mod components;

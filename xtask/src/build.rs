@@ -86,7 +86,13 @@ pub fn components(only: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
 }
 
 fn component(name: &str) -> Result<PathBuf> {
-    let made = cargo::build(&format!("building {name}"), wasm::cargo_build()?.args(["--package", name]))?;
+    let mut command = wasm::cargo_build(wasm::PROFILE)?;
+    let made = cargo::build(&format!("building {name}"), command.args(["--package", name]))?;
+    finish(name, &made, &components_folder())
+}
+
+/// Makes a component of the module that a build has made, `NAME.wasm` in the folder.
+pub fn finish(name: &str, made: &BTreeMap<String, PathBuf>, folder: &Path) -> Result<PathBuf> {
     // A library is named with underscores where its package may have hyphens.
     let module = made.get(&name.replace('-', "_")).or_else(|| made.get(name));
     let module = module.with_context(|| format!("the build of {name} made no module"))?;
@@ -96,7 +102,7 @@ fn component(name: &str) -> Result<PathBuf> {
              use wasm-bindgen (clocks of chrono, uuid's or getrandom's `js`) do so"
         )
     })?;
-    let path = components_folder().join(format!("{name}.wasm"));
+    let path = folder.join(format!("{name}.wasm"));
     place::write_if_changed(&path, &bytes)?;
     Ok(path)
 }

@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use crate::{place, progress};
 
+/// Has a build say what it made, and complain to people as usual.
+pub const MESSAGES: [&str; 2] = ["--message-format", "json-render-diagnostics"];
+
 /// A crate of this workspace.
 pub struct Member {
     pub name: String,
@@ -19,6 +22,8 @@ pub struct Member {
     /// Whether it is a component: a library that only makes sense as WebAssembly.
     pub is_component: bool,
     pub dependencies: Vec<String>,
+    /// What its manifest says to this project: `[package.metadata.clearfold]`.
+    pub metadata: Value,
 }
 
 /// A cargo that runs in the repository's root and needs no database to compile the checked queries.
@@ -58,12 +63,16 @@ pub fn native(members: &[Member]) -> Vec<String> {
 
 /// Runs a build as a step. The answer: what was made, by the target's name.
 pub fn build(label: &str, command: &mut Command) -> Result<BTreeMap<String, PathBuf>> {
-    let output = progress::run(label, command.args(["--message-format", "json-render-diagnostics"]))?;
+    Ok(made(&progress::run(label, command.args(MESSAGES))?))
+}
+
+/// What a build made, out of its messages.
+pub fn made(output: &str) -> BTreeMap<String, PathBuf> {
     let messages = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    Ok(messages
+    messages
         .filter(|message| message["reason"] == "compiler-artifact")
         .filter_map(|message| artifact(&message))
-        .collect())
+        .collect()
 }
 
 fn artifact(message: &Value) -> Option<(String, PathBuf)> {
@@ -89,6 +98,7 @@ fn member(package: &Value) -> Member {
             .iter()
             .map(|dependency| text(&dependency["name"]))
             .collect(),
+        metadata: package["metadata"]["clearfold"].clone(),
     }
 }
 

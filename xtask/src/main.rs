@@ -8,6 +8,8 @@ mod build;
 mod cargo;
 mod ci;
 mod contracts;
+mod dev;
+mod examples;
 mod http;
 mod place;
 mod postgres;
@@ -41,8 +43,12 @@ struct Arguments {
 enum Job {
     /// Build everything, start a database, a chain and card swipes, and show the payments.
     Up(up::Options),
+    /// The same, and after each change of a component: build it, hold it to its specifications, put it in force.
+    Dev(up::Options),
     /// Build the host and the components.
     Build(build::Options),
+    /// Build the examples of components in other languages.
+    Example(examples::Options),
     /// Run every test, starting what they need.
     Test(test::Options),
     /// Measure, and show each figure beside what bounds it.
@@ -76,7 +82,9 @@ fn main() -> ExitCode {
 fn run(job: Job) -> Result<()> {
     match job {
         Job::Up(options) => up::run(&options),
+        Job::Dev(options) => dev::run(&options),
         Job::Build(options) => build::run(&options),
+        Job::Example(options) => examples::run(&options),
         Job::Test(options) => test::run(&options),
         Job::Bench(options) => bench::run(&options),
         Job::Ci => ci::run(),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::throwaway::Throwaway;
-use crate::{build, cargo, contracts, place, progress, schemas, tools};
+use crate::{build, cargo, contracts, examples, place, progress, schemas, tools, wasm};
 
 #[derive(Args, Default)]
 pub struct Options {
@@ -34,6 +34,7 @@ pub fn run(options: &Options) -> Result<()> {
 
 fn run_stages(options: &Options, stages: &mut Stages) -> Result<()> {
     stages.time("components", || build::components(None))?;
+    stages.time("examples", examples::all)?;
     let anvil = stages.time("tools", tools::anvil)?;
     let artifacts = stages.time("contracts", contracts::artifacts)?;
     let native = cargo::native(&cargo::members()?);
@@ -61,6 +62,14 @@ fn run_tests(native: &[String], environment: &Environment, filters: &[String]) -
     command.env("CLEARFOLD_ARTIFACTS", &environment.artifacts);
     command.env("CLEARFOLD_ROOT", place::root());
     command.env("ANVIL_BIN", &environment.anvil);
+    // For components that tests make outside of this workspace: how they are compiled, and where what they share lies.
+    let mut authoring = wasm::environment()?;
+    authoring.insert("CARGO_TARGET_DIR".into(), place::cache()?.join("authoring").display().to_string());
+    // How quick they are, nobody asks.
+    for (setting, value) in [("LTO", "off"), ("CODEGEN_UNITS", "16"), ("OPT_LEVEL", "1")] {
+        authoring.insert(format!("CARGO_PROFILE_RELEASE_{setting}"), value.into());
+    }
+    command.env("CLEARFOLD_AUTHORING", serde_json::to_string(&authoring)?);
     progress::show("cargo test", &mut command)
 }
 

@@ -47,7 +47,26 @@ struct Surroundings {
     addresses: Vec<(&'static str, String)>,
 }
 
+/// What a person does beside it needs to know.
+pub struct Running<'a> {
+    pub host: &'a Path,
+    pub environment: &'a [(&'static str, OsString)],
+}
+
 pub fn run(options: &Options) -> Result<()> {
+    let mut payments = None;
+    run_while(options, |_, api| {
+        payments.get_or_insert_with(|| Watch::new(api)).print_news();
+        Ok(())
+    })
+}
+
+/// Starts all of it and calls `meanwhile` a few times a second, until somebody asks to stop; fails if a part stops by
+/// itself.
+pub fn run_while(
+    options: &Options,
+    mut meanwhile: impl FnMut(&Running<'_>, &str) -> Result<()>,
+) -> Result<()> {
     let given = if options.no_demo { Some(given_surroundings()?) } else { None };
     let data = options.data.clone().unwrap_or_else(|| place::root().join(".clearfold"));
     place::create(&data)?;
@@ -70,7 +89,8 @@ pub fn run(options: &Options) -> Result<()> {
         start_swipes(&mut processes, &programs, &surroundings, &data, &api)?;
     }
     announce(&api, &surroundings, &data);
-    let ended = watch(&mut processes, &api);
+    let running = Running { host: &programs.host, environment: &surroundings.environment };
+    let ended = watch(&mut processes, || meanwhile(&running, &api));
     let step = progress::Step::begin("stopping");
     processes.stop();
     step.end(true);
@@ -189,12 +209,10 @@ fn announce(api: &str, surroundings: &Surroundings, data: &Path) {
     println!("  {:<12}{}\n\nCtrl-C stops all of it.\n", "logs", data.join("logs").display());
 }
 
-/// Shows payments until somebody asks to stop; fails if a part stops by itself.
-fn watch(processes: &mut Processes, api: &str) -> Result<()> {
-    let mut watch = Watch::new(api);
+fn watch(processes: &mut Processes, mut meanwhile: impl FnMut() -> Result<()>) -> Result<()> {
     while !signals::stop_requested() {
         processes.check()?;
-        watch.print_news();
+        meanwhile()?;
         signals::pause(300).ok();
     }
     Ok(())

@@ -3,6 +3,8 @@
 //! One target for all components: its standard library imports nothing, so a component imports exactly
 //! what its WIT world does.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,10 +20,15 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std";
 const DEBIAN_PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 
+/// What runs for good.
+pub const PROFILE: &str = "component";
+/// What an author changes every few minutes.
+pub const DEV_PROFILE: &str = "component-dev";
+
 /// A `cargo build` for the target, complete but for the packages.
-pub fn cargo_build() -> Result<Command> {
+pub fn cargo_build(profile: &str) -> Result<Command> {
     let mut command = cargo::cargo();
-    command.args(["build", "--target", TARGET, "--profile", "component"]);
+    command.args(["build", "--target", TARGET, "--profile", profile]);
     // The same component from every home folder, for its digest is written into every event that it decides.
     let remap = format!("--remap-path-prefix={}=cargo", place::cargo_home()?.display());
     // All that an instance begins with is wiped before the next one: little of it. What is left of the last page of 64 KiB
@@ -43,6 +50,20 @@ pub fn cargo_build() -> Result<Command> {
     command.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
     command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker()?);
     Ok(command)
+}
+
+/// What another cargo needs in its environment to compile for the target on this machine.
+pub fn environment() -> Result<BTreeMap<String, String>> {
+    let command = cargo_build(PROFILE)?;
+    let text = |text: &OsStr| text.to_string_lossy().into_owned();
+    let set = command.get_envs().filter_map(|(name, value)| Some((text(name), text(value?))));
+    let wanted = |name: &str| name.starts_with("RUSTC") || name.ends_with("_LINKER");
+    let mut environment: BTreeMap<String, String> = set.filter(|(name, _)| wanted(name)).collect();
+    let standard_library =
+        command.get_args().find_map(|argument| argument.to_str()?.strip_prefix("-Zbuild-std="));
+    environment
+        .extend(standard_library.map(|parts| ("CARGO_UNSTABLE_BUILD_STD".to_owned(), parts.to_owned())));
+    Ok(environment)
 }
 
 fn is_installed() -> bool {

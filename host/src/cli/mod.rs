@@ -1,9 +1,10 @@
 //! The command line: `clearfold up`, `migrate`, `component`, `deploy`, `check`, `verify`, `replay`, `stream`, `translate`,
-//! `spec`, `doctor`, `spin`.
+//! `new`, `build`, `spec`, `doctor`, `spin`.
 //!
 //! Every command ends with exit code 0 only if all of it was done. An error is one line that says what was wrong
 //! and what to do.
 
+mod build;
 mod check;
 mod component;
 mod contracts;
@@ -12,6 +13,7 @@ mod doctor;
 mod edges;
 mod load;
 mod migrate;
+mod new;
 mod progress;
 mod projections;
 mod replay;
@@ -56,6 +58,10 @@ enum Command {
     Stream(stream::Stream),
     /// Show what a recorded transaction would become: one command a line, as JSON
     Translate(translate::Translate),
+    /// Make a folder with a component that builds and keeps its specifications at once
+    New(new::New),
+    /// Build the component of a folder
+    Build(build::Build),
     /// Hold a component to its specifications
     #[command(subcommand)]
     Spec(spec::Spec),
@@ -79,6 +85,8 @@ impl Cli {
             Command::Replay(replay) => replay.run().await,
             Command::Stream(stream) => stream.run().await,
             Command::Translate(translate) => translate.run(),
+            Command::New(new) => new.run(),
+            Command::Build(build) => build.run(),
             Command::Spec(spec) => spec.run(),
             Command::Doctor(doctor) => doctor.run().await,
             Command::Spin(spin) => spin.run(),

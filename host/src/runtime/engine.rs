@@ -116,10 +116,11 @@ fn config(limits: fn(Kind) -> Limits) -> Config {
         .total_core_instances(MAX_PARTS * MAX_INSTANCES)
         .max_core_instance_size(MAX_INSTANCE_BYTES)
         .max_component_instance_size(MAX_INSTANCE_BYTES)
-        .total_memories(MAX_INSTANCES)
+        .total_memories(4 * MAX_INSTANCES)
         .total_tables(4 * MAX_INSTANCES)
         .max_core_instances_per_component(MAX_PARTS)
-        .max_memories_per_component(1)
+        // QuickJS as a component has three, two of them empty.
+        .max_memories_per_component(4)
         .max_tables_per_component(MAX_PARTS)
         .max_tables_per_module(MAX_TABLES_OF_A_MODULE)
         .table_elements(table_elements)

@@ -131,6 +131,7 @@ mod tests {
             manifest: place::root().join("none/Cargo.toml"),
             is_component,
             dependencies,
+            metadata: serde_json::Value::Null,
         }
     }
 

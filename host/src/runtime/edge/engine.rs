@@ -2,9 +2,7 @@
 
 use super::EdgeLimits;
 use std::time::Duration;
-use wasmtime::{
-    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result,
-};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
 
 /// The clock of the engine's epochs: a component that computes is stopped at most this much too late.
 const TICK: Duration = Duration::from_millis(10);
@@ -42,17 +40,10 @@ pub fn new(limits: &EdgeLimits) -> Result<Engine> {
     config
         .wasm_component_model_async(true)
         .epoch_interruption(true)
-        .cache(compiled_before())
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     let engine = Engine::new(&config)?;
     start_clock(&engine)?;
     Ok(engine)
-}
-
-/// Where compiled components are kept between two starts, as those of handlers are. It is safe to lose.
-fn compiled_before() -> Option<Cache> {
-    let cache = Cache::new(CacheConfig::new());
-    cache.inspect_err(|error| tracing::warn!(%error, "edge components are compiled at every start")).ok()
 }
 
 /// A thread, not a task: it must tick while every worker of the async runtime is inside a component. It

@@ -19,6 +19,7 @@ mod time;
 pub use error::{EdgeError, EdgeLoadError, EdgeProblem};
 pub use outbound::InProcessApi;
 
+use super::compiled::Compiled;
 use crate::clock::Clock;
 use crate::manifest::OutboundHost;
 use axum::body::{Body, Bytes, HttpBody};
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Linker;
 use wasmtime::{Engine, Store};
 use wasmtime_wasi_http::p3;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
@@ -64,6 +65,7 @@ impl Default for EdgeLimits {
 /// The engine that edge components share, and the room that they have in it.
 pub struct EdgeRuntime {
     engine: Engine,
+    compiled: Compiled,
     linker: Linker<EdgeState>,
     limits: EdgeLimits,
     slots: Arc<Semaphore>,
@@ -80,7 +82,8 @@ impl EdgeRuntime {
         let engine = engine::new(&limits).map_err(EdgeLoadError::engine)?;
         let linker = admission::linker(&engine).map_err(EdgeLoadError::engine)?;
         let slots = Arc::new(Semaphore::new(limits.concurrent_requests as usize));
-        Ok(Self { engine, linker, limits, slots, clock })
+        let compiled = Compiled::of_user(&engine);
+        Ok(Self { engine, compiled, linker, limits, slots, clock })
     }
 
     /// Compiles a component and admits it, or says what it wants that it may not have, or lacks.
@@ -94,7 +97,8 @@ impl EdgeRuntime {
         allowed_outbound_hosts: Vec<OutboundHost>,
         api: InProcessApi,
     ) -> Result<EdgeHandler, EdgeLoadError> {
-        let component = Component::new(&self.engine, wasm).map_err(|e| EdgeLoadError::unreadable(id, e))?;
+        let component = self.compiled.component(&self.engine, wasm);
+        let component = component.map_err(|error| EdgeLoadError::unreadable(id, error))?;
         admission::check(id, &self.engine, &component)?;
         let service = self.linker.instantiate_pre(&component).and_then(ServicePre::new);
         let service = service.map_err(|error| EdgeLoadError::mismatch(id, error))?;

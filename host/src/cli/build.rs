@@ -1,0 +1,105 @@
+//! `clearfold build`: a folder of Rust becomes a component. For authors who have this program and Rust, and nothing else.
+//!
+//! Cargo compiles, this encodes what comes of it as a component, `target/NAME.wasm`. It never runs what it made; and this
+//! repository's own components are built by `cargo xtask build`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::Value;
+use wit_component::{ComponentEncoder, DecodedWasm};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Cargo's own name for the flags of that target.
+const FLAGS: &str = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS";
+/// A small stack: it lies first in an instance's memory, and all that is used is wiped before the next one.
+const STACK: &str = "-Clink-arg=-zstack-size=262144";
+/// Cargo's own name for having it compile the standard library itself, where no target is installed.
+const BUILD_STD: &str = "CARGO_UNSTABLE_BUILD_STD";
+
+#[derive(Debug, Args)]
+pub(super) struct Build {
+    /// The folder with the component's Cargo.toml
+    #[arg(default_value = ".")]
+    folder: PathBuf,
+}
+
+impl Build {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let manifest = self.folder.join("Cargo.toml");
+        let manifest = manifest.canonicalize().with_context(|| {
+            format!("there is no {}; go to the component's folder, or name it", manifest.display())
+        })?;
+        check_target()?;
+        let module = compile(&manifest)?;
+        let bytes = encode(&module)?;
+        let name = module.file_stem().unwrap_or_default().to_string_lossy().replace('_', "-");
+        let out = self.folder.join("target").join(format!("{name}.wasm"));
+        std::fs::create_dir_all(out.parent().unwrap_or(&self.folder))
+            .and_then(|()| std::fs::write(&out, bytes))
+            .with_context(|| format!("{} cannot be written", out.display()))?;
+        println!("{}", out.strip_prefix(".").unwrap_or(&out).display());
+        Ok(())
+    }
+}
+
+fn check_target() -> anyhow::Result<()> {
+    if std::env::var_os(BUILD_STD).is_some() {
+        return Ok(());
+    }
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let answer = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output();
+    let answer = answer.context("rustc does not start; install Rust by rustup")?;
+    if !Path::new(String::from_utf8_lossy(&answer.stdout).trim()).is_dir() {
+        bail!("this Rust compiles no WebAssembly yet; run `rustup target add {TARGET}`");
+    }
+    Ok(())
+}
+
+/// Runs cargo, whose messages the person sees. The answer: the module that it made.
+fn compile(manifest: &Path) -> anyhow::Result<PathBuf> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics"]);
+    cargo.arg("--manifest-path").arg(manifest);
+    if std::env::var_os(FLAGS).is_none() {
+        cargo.env(FLAGS, STACK);
+    }
+    let output =
+        cargo.stderr(Stdio::inherit()).output().context("cargo does not start; install Rust by rustup")?;
+    if !output.status.success() {
+        bail!("cargo could not build {}; it says why above", manifest.display());
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let messages = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let ours = |message: &Value| {
+        message["reason"] == "compiler-artifact"
+            && message["manifest_path"] == manifest.display().to_string().as_str()
+    };
+    let files = messages
+        .filter(ours)
+        .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default());
+    let mut modules = files.filter_map(|file| file.as_str().map(PathBuf::from));
+    modules.find(|file| file.extension().is_some_and(|ending| ending == "wasm")).with_context(|| {
+        format!("{} makes no WebAssembly; it needs crate-type = [\"cdylib\"] under [lib]", manifest.display())
+    })
+}
+
+fn encode(module: &Path) -> anyhow::Result<Vec<u8>> {
+    let bytes = std::fs::read(module).with_context(|| format!("{} cannot be read", module.display()))?;
+    let mut encoder = ComponentEncoder::default();
+    let encoded = encoder.validate(true).module(&bytes).and_then(ComponentEncoder::encode).with_context(|| {
+        "what was built is no component: a crate in it imports what its world has not (clocks of chrono, `js` of uuid or \
+         getrandom), or nothing in it is made of wit/"
+    })?;
+    // A world whose functions nobody wrote is no mistake to a compiler.
+    if let DecodedWasm::Component(resolve, world) = wit_component::decode(&encoded)?
+        && resolve.worlds[world].exports.is_empty()
+    {
+        bail!(
+            "what was built exports nothing; `clearfold_guest::export_decider!(…)` or its like is missing in src/lib.rs"
+        );
+    }
+    Ok(encoded)
+}

@@ -1,0 +1,71 @@
+//! What a component is made with, written into its folder: the contract and two crates of this repository, word for word.
+//!
+//! They are part of this program, so that it is all that an author needs beside Rust. Nothing here is changed on the way.
+
+use super::Files;
+
+/// Files of this repository with their texts.
+macro_rules! repository {
+    ($($file:literal),* $(,)?) => {
+        &[$(($file, include_str!(concat!("../../../../", $file)))),*]
+    };
+}
+
+const FILES: &[(&str, &str)] = repository![
+    "wit/auditor.wit",
+    "wit/decider.wit",
+    "wit/projector.wit",
+    "wit/translator.wit",
+    "components/guest/Cargo.toml",
+    "components/guest/src/arena.rs",
+    "components/guest/src/auditor.rs",
+    "components/guest/src/decider.rs",
+    "components/guest/src/lib.rs",
+    "components/guest/src/projector.rs",
+    "components/guest/src/translator.rs",
+    "components/kernel/Cargo.toml",
+    "components/kernel/src/auditor.rs",
+    "components/kernel/src/chain.rs",
+    "components/kernel/src/decider.rs",
+    "components/kernel/src/entries.rs",
+    "components/kernel/src/fx.rs",
+    "components/kernel/src/id.rs",
+    "components/kernel/src/json.rs",
+    "components/kernel/src/lib.rs",
+    "components/kernel/src/message.rs",
+    "components/kernel/src/money.rs",
+    "components/kernel/src/projector.rs",
+    "components/kernel/src/schema.rs",
+    "components/kernel/src/stored.rs",
+    "components/kernel/src/timestamp.rs",
+    "components/kernel/src/translator.rs",
+];
+
+/// Both as deep as they are here, since a crate finds `wit/` two folders above its own.
+pub(super) fn files() -> Files {
+    let place = |file: &str| file.replacen("components/", "clearfold/", 1);
+    FILES.iter().map(|(file, text)| (place(file), (*text).to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::FILES;
+
+    #[test]
+    fn no_file_of_these_folders_is_left_out() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let there: BTreeSet<String> = ["wit", "components/guest/src", "components/kernel/src"]
+            .iter()
+            .flat_map(|folder| {
+                std::fs::read_dir(root.join(folder)).unwrap().map(move |entry| (folder, entry))
+            })
+            .map(|(folder, entry)| format!("{folder}/{}", entry.unwrap().file_name().display()))
+            .collect();
+        let named = FILES.iter().map(|(file, _)| (*file).to_owned());
+        let named: BTreeSet<String> = named.filter(|file| !file.ends_with("Cargo.toml")).collect();
+        assert_eq!(named, there);
+    }
+}

@@ -1,0 +1,208 @@
+//! What an author of components does: the examples in other languages, and what `clearfold new` makes.
+//!
+//! Everything goes through the programs that the author has. Nothing here looks inside a component.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clearfold_tests::{Environment, Host, Output, World};
+use serde_json::{Value, json};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+const BUDGET: &str = "example-budget";
+const ACCOUNT: &str = "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+#[test]
+fn a_decider_in_typescript_imports_nothing_and_keeps_its_specification() -> Result<()> {
+    let environment = Environment::read()?;
+    let engine = Engine::default();
+    let component = Component::new(&engine, std::fs::read(environment.component(BUDGET))?)?;
+    assert_eq!(component.component_type().imports(&engine).count(), 0);
+
+    let mut command = Command::new(&environment.host);
+    command.args(["spec", "run"]).arg(environment.component(BUDGET));
+    let output = Output::of(command.arg(environment.root.join("examples/budget/specs/budget.yaml")))?;
+    assert!(output.status.success() && output.stdout.ends_with("13 passed, 0 failed\n"), "{output:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_decider_in_typescript_decides_beside_those_in_rust() -> Result<()> {
+    let world = World::new().await?;
+    let manifest = world.file("spin.toml");
+    std::fs::write(&manifest, manifest_with_the_budget(&world.environment)?)?;
+    let host = world.host_with(|command| _ = command.env("MANIFEST", &manifest)).await?;
+
+    let opening = json!({"assets": [{"asset": "EURe", "decimals": 18}]});
+    let opened = send(&host, "account", ACCOUNT, "OpenAccount", &opening).await?;
+    assert_eq!(opened["events"], json!(["AccountOpened"]), "{opened}");
+    let euros = |minor: &str| json!({"minor": minor, "asset": "EURe", "decimals": 18});
+    let set = json!({"category": "5812", "monthly": euros("100")});
+    assert_eq!(send(&host, "budget", "b1", "SetBudget", &set).await?["events"], json!(["BudgetSet"]));
+    for (payment, minor, events) in
+        [("p1", "60", json!(["SpendingCounted"])), ("p2", "41", json!(["SpendingCounted", "BudgetExceeded"]))]
+    {
+        let payload = json!({"payment_id": payment, "category": "5812", "amount": euros(minor)});
+        let counted = send(&host, "budget", "b1", "CountSpending", &payload).await?;
+        assert_eq!(counted["events"], events, "{counted}");
+    }
+    let again = json!({"payment_id": "p1", "category": "5812", "amount": euros("61")});
+    let refused = send(&host, "budget", "b1", "CountSpending", &again).await?;
+    assert_eq!(refused["code"], "duplicate_mismatch", "{refused}");
+    assert!(host.stop()?.success());
+
+    // The log says which code decided what, and deciding again comes to the same.
+    for (arguments, said) in [
+        (["verify"].as_slice(), "events are as they were written"),
+        (&["replay", "--verify"], "the same again"),
+    ] {
+        let mut command = Command::new(&world.environment.host);
+        command.args(arguments).env("DATABASE_URL", &world.databases.write_url);
+        let output = Output::of(&mut command)?;
+        assert!(output.status.success() && output.stdout.contains(said), "{arguments:?}: {output:?}");
+    }
+    Ok(())
+}
+
+/// Every kind, as an author would: made, built, and held to its specification. The first build on a machine compiles the
+/// standard library; what they share is kept for the next.
+#[test]
+fn what_clearfold_new_makes_builds_and_keeps_its_specification_at_once() -> Result<()> {
+    let environment = Environment::read()?;
+    // The same folder every time, one test at a time: cargo knows again what it compiled there.
+    let shared = compiling()?.remove("CARGO_TARGET_DIR").map(PathBuf::from).context("no CARGO_TARGET_DIR")?;
+    std::fs::create_dir_all(&shared)?;
+    let lock = File::create(shared.join("lock"))?;
+    lock.lock()?;
+    let scratch = shared.join("made");
+    if scratch.exists() {
+        std::fs::remove_dir_all(&scratch)?;
+    }
+    std::fs::create_dir(&scratch)?;
+    for (kind, cases) in [
+        ("decider", Some(4)),
+        ("projector", Some(2)),
+        ("translator", Some(3)),
+        ("auditor", None),
+        ("http", None),
+    ] {
+        let made = author(&environment, &scratch, &["new", kind, "loyalty"])?;
+        assert!(made.status.success() && made.stdout.contains("\nclearfold build\n"), "{made:?}");
+        let folder = scratch.join(format!("{kind}-loyalty"));
+        // The versions that are on this machine already.
+        std::fs::copy(environment.root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
+        let built = author(&environment, &folder, &["build"])?;
+        let wasm = format!("target/{kind}-loyalty.wasm");
+        assert!(built.status.success() && built.stdout == format!("{wasm}\n"), "{built:?}");
+        match cases {
+            Some(cases) => {
+                let held = author(&environment, &folder, &["spec", "run", &wasm, "specs/loyalty.yaml"])?;
+                assert!(held.stdout.ends_with(&format!("{cases} passed, 0 failed\n")), "{held:?}");
+            }
+            None => exports(
+                &folder.join(&wasm),
+                if kind == "http" { "wasi:http/" } else { "clearfold:handlers/audit" },
+            )?,
+        }
+        let lines = std::fs::read_to_string(folder.join("spin.toml"))?;
+        assert!(lines.contains(&format!("source = \"{kind}-loyalty/{wasm}\"\n")), "{lines}");
+    }
+    Ok(())
+}
+
+#[test]
+fn clearfold_new_overwrites_nothing_and_explains_a_bad_name() -> Result<()> {
+    let environment = Environment::read()?;
+    let scratch = tempfile::tempdir()?;
+    std::fs::write(scratch.path().join("auditor-taken"), "mine")?;
+    for (arguments, said) in [
+        (["new", "auditor", "taken"], "auditor-taken is there already, and nothing is overwritten"),
+        (["new", "decider", "my-thing"], "the letters a to z only"),
+        (["new", "http", "../away"], "is no name for a http"),
+        (["new", "sage", "x"], "possible values: decider, projector, translator, auditor, http"),
+    ] {
+        let refused = author(&environment, scratch.path(), &arguments)?;
+        assert!(refused.stderr.contains(said) || refused.stdout.contains(said), "{arguments:?}: {refused:?}");
+    }
+    assert_eq!(std::fs::read_to_string(scratch.path().join("auditor-taken"))?, "mine");
+    assert_eq!(std::fs::read_dir(scratch.path())?.count(), 1);
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_built_says_what_to_do() -> Result<()> {
+    let environment = Environment::read()?;
+    let scratch = tempfile::tempdir()?;
+    let nowhere = author(&environment, scratch.path(), &["build"])?;
+    assert!(nowhere.stderr.contains("go to the component's folder, or name it"), "{nowhere:?}");
+
+    std::fs::create_dir(scratch.path().join("src"))?;
+    std::fs::write(scratch.path().join("src/lib.rs"), "#[unsafe(no_mangle)] pub extern \"C\" fn f() {}")?;
+    let manifest = scratch.path().join("Cargo.toml");
+    let package = "[package]\nname = \"bare\"\nedition = \"2024\"\n";
+    std::fs::write(&manifest, format!("{package}[workspace]\n"))?;
+    let library = author(&environment, scratch.path(), &["build"])?;
+    assert!(library.stderr.contains("it needs crate-type = [\"cdylib\"] under [lib]"), "{library:?}");
+
+    std::fs::write(&manifest, format!("{package}[lib]\ncrate-type = [\"cdylib\"]\n[workspace]\n"))?;
+    let module = author(&environment, scratch.path(), &["build"])?;
+    assert!(!module.status.success(), "{module:?}");
+    assert!(module.stderr.contains("what was built "), "{module:?}");
+
+    std::fs::write(scratch.path().join("src/lib.rs"), "pub fn f() -> u8 { \"one\" }")?;
+    let mistaken = author(&environment, scratch.path(), &["build"])?;
+    assert!(
+        mistaken.stderr.contains("mismatched types") && mistaken.stderr.contains("says why above"),
+        "{mistaken:?}"
+    );
+    Ok(())
+}
+
+/// Runs the host's program in a folder, where Rust can compile WebAssembly.
+fn author(environment: &Environment, folder: &Path, arguments: &[&str]) -> Result<Output> {
+    let mut command = Command::new(&environment.host);
+    // Not within a minute, as other programs: it may compile the standard library.
+    let ended = command.args(arguments).current_dir(folder).envs(compiling()?).output()?;
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes);
+    Ok(Output { status: ended.status, stdout: text(ended.stdout)?, stderr: text(ended.stderr)? })
+}
+
+/// What an author's cargo finds in its environment.
+fn compiling() -> Result<BTreeMap<String, String>> {
+    let said = std::env::var("CLEARFOLD_AUTHORING");
+    Ok(serde_json::from_str(&said.context("CLEARFOLD_AUTHORING is not set; run `cargo xtask test`")?)?)
+}
+
+/// Checks that a component exports what begins like this.
+fn exports(file: &Path, beginning: &str) -> Result<()> {
+    let mut config = wasmtime::Config::new();
+    config.wasm_component_model_async(true);
+    let engine = Engine::new(&config)?;
+    let component = Component::new(&engine, std::fs::read(file)?)?;
+    let found = component.component_type().exports(&engine).any(|(name, _)| name.starts_with(beginning));
+    assert!(found, "{} does not export {beginning}", file.display());
+    Ok(())
+}
+
+/// The project's manifest, with the lines that the example asks to add.
+fn manifest_with_the_budget(environment: &Environment) -> Result<String> {
+    let read = |file: &str| {
+        std::fs::read_to_string(environment.root.join(file)).with_context(|| format!("{file} is missing"))
+    };
+    let both = format!("{}\n{}", read("spin.toml")?, read("examples/budget/spin.toml")?);
+    let components = format!("source = \"{}/", environment.components.display());
+    Ok(both.replace("source = \"target/components/", &components))
+}
+
+/// Sends a command under a key of its own, and gives the answer's body.
+async fn send(host: &Host, aggregate: &str, id: &str, kind: &str, payload: &Value) -> Result<Value> {
+    let body = json!({
+        "aggregate": aggregate, "id": id, "account": ACCOUNT, "type": kind, "schema_version": 1, "payload": payload,
+    });
+    let key = format!("{aggregate}/{id}/{kind}/{payload}");
+    Ok(host.command_to(&key, &body).await?.body)
+}

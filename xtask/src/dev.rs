@@ -1,0 +1,321 @@
+//! `cargo xtask dev`: what `cargo xtask up` runs, and an edit of a component is live in it seconds later.
+//!
+//! It watches `components/` and `wit/`. What a change may concern is built, held to its specifications, and put in force
+//! in the running host, each step only if the one before succeeded: a mistake is shown, and what runs goes on running. The
+//! components of `target/components` are never touched; these are built in parts, for speed, and lie beside them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use notify::{EventKind, RecursiveMode, Watcher};
+
+use crate::cargo::Member;
+use crate::up::Running;
+use crate::{build, cargo, place, up, wasm};
+
+/// An editor that saves writes several times; this long nothing more may come.
+const QUIET: Duration = Duration::from_millis(100);
+/// What the record says of why these were put in force.
+const WHY: &str = "edited under cargo xtask dev";
+/// The crate whose code is made of `wit/`.
+const GUEST: &str = "clearfold-guest";
+
+pub fn run(options: &up::Options) -> Result<()> {
+    let mut bench = None;
+    up::run_while(options, |running, _| match &mut bench {
+        None => {
+            bench = Some(Bench::new()?);
+            println!("Edit a component: a change is built, held to its specifications, and goes live.\n");
+            Ok(())
+        }
+        Some(bench) => bench.look(running),
+    })
+}
+
+/// Where components are worked on.
+struct Bench {
+    components: Vec<Component>,
+    /// The folder of each crate that a component is made of.
+    crates: BTreeMap<String, PathBuf>,
+    /// Where the built ones lie.
+    folder: PathBuf,
+    changes: Receiver<PathBuf>,
+    /// It watches as long as it lives.
+    _watcher: notify::RecommendedWatcher,
+}
+
+struct Component {
+    name: String,
+    /// The crates of this workspace that it is made of, itself among them.
+    crates: BTreeSet<String>,
+    /// Where its business stands: a change there is first of all its own.
+    sources: Vec<PathBuf>,
+    specs: Vec<PathBuf>,
+    /// The handler's name, where a component does not say it itself.
+    handler: Option<String>,
+    /// What was built last and is live, or as good as live.
+    bytes: Vec<u8>,
+}
+
+impl Bench {
+    fn new() -> Result<Self> {
+        let members = cargo::members()?;
+        let crates = members.iter().filter_map(|member| Some((member.name.clone(), folder_of(member)?)));
+        let crates: BTreeMap<String, PathBuf> = crates.collect();
+        let components = members.iter().filter(|member| member.is_component);
+        let components = components.map(|member| Component::of(member, &members)).collect();
+        let folder = place::root().join("target/components-dev");
+        place::create(&folder)?;
+        let (changed, changes) = channel();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let Ok(event) = event else { return };
+            if matches!(event.kind, EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_)) {
+                // Nobody listens any more only when all of this ends.
+                event.paths.into_iter().for_each(|path| _ = changed.send(path));
+            }
+        })?;
+        for watched in ["components", "wit"] {
+            watcher.watch(&place::root().join(watched), RecursiveMode::Recursive)?;
+        }
+        let mut bench = Self { components, crates, folder, changes, _watcher: watcher };
+        bench.warm_up()?;
+        Ok(bench)
+    }
+
+    /// Builds all once, so that the first change is as quick as the others.
+    fn warm_up(&mut self) -> Result<()> {
+        for component in &mut self.components {
+            let mut command = wasm::cargo_build(wasm::DEV_PROFILE)?;
+            command.args(["--package", &component.name]);
+            let made = cargo::build(&format!("building {} for changes", component.name), &mut command)?;
+            component.bytes = place::read(&build::finish(&component.name, &made, &self.folder)?)?;
+        }
+        Ok(())
+    }
+
+    /// Looks whether something was changed, and makes it live.
+    fn look(&mut self, running: &Running<'_>) -> Result<()> {
+        let mut changed = BTreeSet::new();
+        while let Ok(path) =
+            self.changes.recv_timeout(if changed.is_empty() { Duration::ZERO } else { QUIET })
+        {
+            if is_source(&path) {
+                changed.insert(path);
+            }
+        }
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        println!("edited {}", list(&changed));
+        let mut live = 0_usize;
+        for index in self.concerned(&changed) {
+            let component = &mut self.components[index];
+            match component.renew(&self.folder, running) {
+                Ok(None) => {}
+                Ok(Some(line)) => {
+                    live += 1;
+                    println!("  {:<24} {line}", component.name);
+                }
+                Err(error) => {
+                    // What is wrong with one is most often wrong with all that share the code.
+                    println!("  {:<24} {error:#}\n  what runs is left as it is", component.name);
+                    return Ok(());
+                }
+            }
+        }
+        let what = if live == 0 { "nothing that runs is changed by it" } else { "done" };
+        println!("  {what}, {} after the edit", seconds(began));
+        Ok(())
+    }
+
+    /// The components that a change may concern, those first whose own business it is.
+    fn concerned(&self, changed: &BTreeSet<PathBuf>) -> Vec<usize> {
+        let touched: BTreeSet<&str> = changed.iter().filter_map(|path| self.crate_of(path)).collect();
+        let is_own = |component: &Component| {
+            let own = self
+                .crates
+                .get(&component.name)
+                .into_iter()
+                .chain(&component.sources)
+                .chain(&component.specs);
+            own.into_iter().any(|own| changed.iter().any(|path| path.starts_with(own)))
+        };
+        let is_made_of = |component: &Component| touched.iter().any(|name| component.crates.contains(*name));
+        let (mut own, mut others) = (Vec::new(), Vec::new());
+        for (index, component) in self.components.iter().enumerate() {
+            if is_own(component) {
+                own.push(index);
+            } else if is_made_of(component) {
+                others.push(index);
+            }
+        }
+        own.append(&mut others);
+        own
+    }
+
+    /// The crate whose code a file is.
+    fn crate_of(&self, path: &Path) -> Option<&str> {
+        if path.starts_with(place::root().join("wit")) {
+            return Some(GUEST);
+        }
+        let inside = self.crates.iter().filter(|(_, folder)| path.starts_with(folder));
+        inside.max_by_key(|(_, folder)| folder.components().count()).map(|(name, _)| name.as_str())
+    }
+}
+
+impl Component {
+    fn of(member: &Member, members: &[Member]) -> Self {
+        let folder = folder_of(member).unwrap_or_default();
+        let paths = |key: &str| {
+            let listed = member.metadata[key].as_array().into_iter().flatten();
+            // Without the dots, as the watcher names what has changed.
+            listed.filter_map(|path| fs::canonicalize(folder.join(path.as_str()?)).ok()).collect()
+        };
+        Self {
+            name: member.name.clone(),
+            crates: crates_of(member, members),
+            sources: paths("sources"),
+            specs: paths("specs"),
+            handler: member.metadata["handler"].as_str().map(str::to_owned),
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Builds it, holds it to its specifications and puts it in force. The answer: what was done, if the change was one
+    /// of this component at all.
+    fn renew(&mut self, folder: &Path, running: &Running<'_>) -> Result<Option<String>> {
+        let began = Instant::now();
+        let mut command = wasm::cargo_build(wasm::DEV_PROFILE)?;
+        let output = quietly(command.args(["--package", &self.name]).args(cargo::MESSAGES))?;
+        if !output.status.success() {
+            bail!("does not build:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
+        }
+        let made = cargo::made(&String::from_utf8_lossy(&output.stdout));
+        let file = build::finish(&self.name, &made, folder)?;
+        let bytes = place::read(&file)?;
+        if bytes == self.bytes {
+            return Ok(None);
+        }
+        let mut line = format!("built {}", seconds(began));
+        if !self.specs.is_empty() {
+            line += &format!(" → {}", self.keeps_its_specifications(&file, running)?);
+        }
+        line += &format!(" → live {}", self.put_in_force(&file, running)?);
+        self.bytes = bytes;
+        Ok(Some(line))
+    }
+
+    fn keeps_its_specifications(&self, file: &Path, running: &Running<'_>) -> Result<String> {
+        let began = Instant::now();
+        let output = quietly(Command::new(running.host).args(["spec", "run"]).arg(file).args(&self.specs))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            let failed: Vec<&str> = text.lines().filter(|line| !line.starts_with("  ok ")).collect();
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("does not keep its specifications:\n{}\n{}", failed.join("\n"), said.trim_end());
+        }
+        let passed = text.lines().filter(|line| line.starts_with("  ok ")).count();
+        Ok(format!("{passed} cases passed {}", seconds(began)))
+    }
+
+    /// The one place that knows how a component comes into a running host.
+    fn put_in_force(&self, file: &Path, running: &Running<'_>) -> Result<String> {
+        let began = Instant::now();
+        let mut command = Command::new(running.host);
+        command.args(["component", "deploy"]).arg(file).args([
+            "--activate",
+            "--by",
+            "dev",
+            "--expect-divergence",
+            WHY,
+        ]);
+        if let Some(handler) = &self.handler {
+            command.args(["--handler", handler]);
+        }
+        let output = quietly(command.envs(running.environment.iter().cloned()))?;
+        if !output.status.success() {
+            bail!("is not taken in by the host:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
+        }
+        Ok(seconds(began))
+    }
+}
+
+/// A component's crate and all of this workspace that it depends on.
+fn crates_of(member: &Member, members: &[Member]) -> BTreeSet<String> {
+    let mut found = BTreeSet::from([member.name.clone()]);
+    let mut left = vec![member];
+    while let Some(member) = left.pop() {
+        let depended_on = members.iter().filter(|other| member.dependencies.contains(&other.name));
+        left.extend(depended_on.filter(|other| found.insert(other.name.clone())));
+    }
+    found
+}
+
+fn folder_of(member: &Member) -> Option<PathBuf> {
+    member.manifest.parent().map(Path::to_path_buf)
+}
+
+/// Whether a file is one that components are made of or held to, and not an editor's own.
+fn is_source(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or(".");
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    !name.starts_with('.') && ["rs", "toml", "wit", "yaml", "json"].contains(&ending)
+}
+
+fn quietly(command: &mut Command) -> Result<Output> {
+    let output = command.stdin(Stdio::null()).output();
+    output.with_context(|| format!("cannot start {}", command.get_program().display()))
+}
+
+fn list(changed: &BTreeSet<PathBuf>) -> String {
+    let root = place::root();
+    let names = changed.iter().map(|path| path.strip_prefix(&root).unwrap_or(path).display().to_string());
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// `1.9 s`
+fn seconds(since: Instant) -> String {
+    crate::progress::seconds(since.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_editor_leaves_beside_a_file_is_no_change() {
+        for name in ["rules.rs", "Cargo.toml", "card.yaml", "decider.wit"] {
+            assert!(is_source(&Path::new("components/domain/src").join(name)), "{name}");
+        }
+        for name in [".rules.rs.swp", "rules.rs~", ".#rules.rs", "4913", ".rs"] {
+            assert!(!is_source(&Path::new("components/domain/src").join(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_component_says_what_it_is_held_to() {
+        let members = cargo::members().unwrap();
+        for member in members.iter().filter(|member| member.is_component) {
+            let component = Component::of(member, &members);
+            for (key, found) in [("specs", component.specs.len()), ("sources", component.sources.len())] {
+                let listed = member.metadata[key].as_array().map_or(0, Vec::len);
+                assert_eq!(found, listed, "{}: one of its {key} is not there", member.name);
+            }
+            assert!(component.crates.contains(&member.name) && !component.crates.contains("clearfold"));
+        }
+        let specs = |name: &str| {
+            let member = members.iter().find(|member| member.name == name).unwrap();
+            Component::of(member, &members).specs.len()
+        };
+        assert_eq!(
+            (specs("decider-card"), specs("decider-authorization"), specs("auditor-payments")),
+            (2, 5, 0)
+        );
+    }
+}
