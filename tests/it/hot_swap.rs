@@ -10,6 +10,7 @@ use clearfold::digest::Digest;
 use clearfold_tests::{Host, Load, Output, World, cents, eventually, reworded, variant};
 use serde_json::{Value, json};
 use sqlx::{PgPool, query_as, query_scalar};
+use tokio_util::sync::CancellationToken;
 
 const PARTITIONS: i64 = 8;
 
@@ -210,6 +211,47 @@ async fn a_projector_that_is_activated_is_built_beside_what_is_read_and_then_rea
     world.chain.swipes(&[(2, cents(700))]).await?;
     assert_eq!(host.payments_when(3).await?.len(), 3);
     assert!(host.get("/v1/invariants").await?.body["holds"].as_bool().context("no verdict")?);
+    assert!(host.stop()?.success());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_answers_http_is_replaced_while_it_answers() -> Result<()> {
+    let world = World::new().await?;
+    let host = world.host().await?;
+    world.chain.swipes(&[(0, cents(1_000))]).await?;
+    let id = host.payments_when(1).await?.remove(0)["id"].clone();
+    let path = format!("/edge/payments/{}", id.as_str().context("no id")?);
+    let expected = host.get(&path).await?;
+    assert_eq!(expected.status, 200, "{expected:?}");
+    let stop = CancellationToken::new();
+    let ask = async {
+        let mut answers = 0_u64;
+        while !stop.is_cancelled() {
+            assert_eq!(host.get(&path).await?, expected);
+            answers += 1;
+        }
+        anyhow::Ok(answers)
+    };
+    let swap = async {
+        for swap in 0..5 {
+            let other = variant(&wasm(&world, "edge-payments")?, &format!("swap {swap}"))?;
+            let file = written(&world, "edge-payments.wasm", &other)?;
+            let digest = Digest::of(&other).to_string();
+            let log = world.file("host.log");
+            tokio::task::block_in_place(|| activated(&world, &file, &[]))?;
+            eventually("the other one answers", async || {
+                let log = std::fs::read_to_string(&log)?;
+                let mut lines = log.lines().filter(|line| line.contains("answers from now on"));
+                Ok(lines.any(|line| line.contains(&digest)).then_some(()))
+            })
+            .await?;
+        }
+        stop.cancel();
+        anyhow::Ok(())
+    };
+    let (answers, ()) = tokio::try_join!(ask, swap)?;
+    assert!(answers > 5, "{answers} answers");
     assert!(host.stop()?.success());
     Ok(())
 }

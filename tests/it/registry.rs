@@ -242,6 +242,7 @@ async fn activations_come_one_at_a_time_and_stay_and_nobody_goes_back_behind_the
         behind.as_ref().is_some_and(|error| error.to_string().contains("activation 2 is in force")),
         "{behind:?}"
     );
+    assert!(matches!(behind, Some(StoreError::Behind { .. })));
     let older = Lease { epoch: lease.epoch - 1, ..lease };
     let lost = store.begin_activations(&older, 2).await;
     assert!(matches!(lost, Err(StoreError::LeaseLost { .. })), "{lost:?}");

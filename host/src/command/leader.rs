@@ -116,6 +116,11 @@ impl<'a> Leader<'a> {
                 End::Stopped
             }
             Err(error) => {
+                if matches!(error, StoreError::Behind { .. }) {
+                    // Another host may know what decides here; this one looks again later.
+                    let released = self.writer.store.release_lease(&self.lease).await;
+                    released.unwrap_or_else(|error| tracing::debug!(%error, "the lease runs out by itself"));
+                }
                 let again = self.abandon().await;
                 End::Lost { error, again }
             }

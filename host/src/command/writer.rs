@@ -53,8 +53,8 @@ impl Writer {
         const PAUSE_MS: u64 = 20;
         let mut again = Vec::new();
         loop {
-            let (owner, lease) = (&self.settings.owner, self.settings.lease);
-            let taken = within(self.store.take_lease(self.partition, owner, lease)).await;
+            let (owner, lease_time) = (&self.settings.owner, self.settings.lease);
+            let taken = within(self.store.take_lease(self.partition, owner, lease_time)).await;
             let instead = match taken {
                 Ok(Taken::Held(lease, head)) => {
                     tracing::debug!(partition = self.partition, epoch = lease.epoch, "writes the partition");
@@ -65,6 +65,9 @@ impl Writer {
                     match leader.lead(&mut queue).await {
                         End::Stopped => return,
                         End::Lost { error, again: rest } => {
+                            let is_behind = matches!(error, StoreError::Behind { .. });
+                            let pause =
+                                if is_behind { lease_time / 10 } else { Duration::from_millis(PAUSE_MS) };
                             let (error, commands) = (crate::telemetry::chain(&error), rest.len());
                             let partition = self.partition;
                             tracing::warn!(
@@ -74,7 +77,7 @@ impl Writer {
                                 "the partition was lost or not reached"
                             );
                             again = rest;
-                            tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await;
+                            tokio::time::sleep(pause).await;
                             continue;
                         }
                     }

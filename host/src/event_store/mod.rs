@@ -46,6 +46,9 @@ pub enum StoreError {
     /// The partition, a stream or a key of the inbox is not as the writer believes it to be.
     #[error("partition {partition} is not where its writer believed it to be ({why})")]
     Conflict { partition: u32, why: String },
+    /// The partition is decided by newer components than the writer knows.
+    #[error("partition {partition} is further than this host ({why})")]
+    Behind { partition: u32, why: String },
     /// The writer may not append any more.
     #[error("the lease of partition {partition} is lost ({why})")]
     LeaseLost { partition: u32, why: String },
@@ -66,7 +69,8 @@ impl StoreError {
         let why = || error.as_database_error().map(|error| error.message().to_owned()).unwrap_or_default();
         match code.as_deref() {
             Some("CF001") => Self::LeaseLost { partition, why: why() },
-            Some("CF002" | "CF003" | "23505") => Self::Conflict { partition, why: why() },
+            Some("CF003") => Self::Behind { partition, why: why() },
+            Some("CF002" | "23505") => Self::Conflict { partition, why: why() },
             _ => error.into(),
         }
     }

@@ -29,6 +29,7 @@ use tower::ServiceExt;
 use crate::load::histogram;
 use crate::place::Place;
 use crate::report::Report;
+use crate::shadow::noted;
 
 const ID: &str = "00112233445566778899aabbccddeeff";
 /// Where the component believes the host's API to be.
@@ -40,7 +41,7 @@ const TURNS: u32 = 10;
 const SHARE: f64 = 0.4;
 
 pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
-    let edge = edge(place)?;
+    let edge = load(&EdgeRuntime::new(EdgeLimits::default())?, &wasm(place)?)?;
     alone(&edge, time / 4, report).await?;
     let route = Route::parse("/edge/...").context("a route")?;
     let native = Router::new().route("/native/payments/{id}", get(natively)).with_state(api());
@@ -70,6 +71,42 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
     Ok(())
 }
 
+/// Requests while the component that answers them is replaced every second, beside the same without.
+pub async fn swaps(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
+    let (runtime, wasm) = (EdgeRuntime::new(EdgeLimits::default())?, wasm(place)?);
+    let route = Route::parse("/edge/...").context("a route")?;
+    let edges = Edges::new(vec![(route, load(&runtime, &wasm)?)]);
+    let app = edges.clone().in_front_of(Router::new());
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let mut server = JoinSet::new();
+    server.spawn(axum::serve(listener, app).into_future());
+    Measured::begin()?.add(address, "edge", time / 10).await?;
+    let mut without = Measured::begin()?;
+    without.add(address, "edge", time).await?;
+    let mut with = Measured::begin()?;
+    let swapping = async {
+        let mut swaps = 0_u64;
+        for _ in 1..time.as_secs() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let other = noted(&wasm, &format!("swap {swaps}"));
+            let handler = tokio::task::block_in_place(|| load(&runtime, &other))?;
+            ensure!(edges.replace("edge-payments", &handler) == 1, "nobody was replaced");
+            swaps += 1;
+        }
+        Ok(swaps)
+    };
+    // An answer that is not a good one ends the benchmark.
+    let ((), swaps) = tokio::try_join!(with.add(address, "edge", time), swapping)?;
+    let p99 = |measured: &Measured| measured.latencies.value_at_percentile(99.0) as f64 / 1000.0;
+    report.figure("HTTP without swaps: p99", p99(&without), "ms");
+    report.figure("HTTP, a swap a second: p99", p99(&with), "ms");
+    report.figure("HTTP: swaps", swaps as f64, "");
+    report.figure("HTTP: requests meanwhile, all answered", with.latencies.len() as f64, "");
+    report.at_most("HTTP, a swap a second: p99 / p99 without", p99(&with) / p99(&without), 2.0);
+    Ok(())
+}
+
 /// What the sandbox takes without a socket: one request after the other, on one thread.
 async fn alone(edge: &EdgeHandler, time: Duration, report: &mut Report) -> Result<()> {
     let (began, mut requests) = (Instant::now(), 0_u64);
@@ -84,14 +121,16 @@ async fn alone(edge: &EdgeHandler, time: Duration, report: &mut Report) -> Resul
     Ok(())
 }
 
+fn wasm(place: &Place) -> Result<Vec<u8>> {
+    Ok(std::fs::read(place.components.join("edge-payments.wasm"))?)
+}
+
 /// The component as the host serves it.
-fn edge(place: &Place) -> Result<EdgeHandler> {
-    let wasm = std::fs::read(place.components.join("edge-payments.wasm"))?;
+fn load(runtime: &EdgeRuntime, wasm: &[u8]) -> Result<EdgeHandler> {
     let variables = [("host_url", API), ("customer_secret", "")];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let api = InProcessApi { authorities: vec!["127.0.0.1:9100".parse()?], router: api() };
-    let runtime = EdgeRuntime::new(EdgeLimits::default())?;
-    Ok(runtime.load("edge-payments", &wasm, variables, vec![OutboundHost::parse(API)?], api)?)
+    Ok(runtime.load("edge-payments", wasm, variables, vec![OutboundHost::parse(API)?], api)?)
 }
 
 /// The host's API, which has one payment.

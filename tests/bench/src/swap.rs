@@ -1,5 +1,5 @@
 //! Commands at a fixed rate while their decider is replaced every second, beside the same without: how long they take, and
-//! how many fail.
+//! how many fail. And HTTP requests while the component that answers them is.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use clearfold::runtime::{HandlerEngine, Kind, Limits};
 use clearfold::signature::Signers;
 use tokio::task::JoinSet;
 
+use crate::http;
 use crate::latency::at_rate;
 use crate::load::{Payers, request};
 use crate::place::{CONNECTIONS, Log, Place};
@@ -31,6 +32,7 @@ const COMPONENTS: [(&str, Kind, &str); 4] = [
 ];
 
 pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
+    http::swaps(place, time, report).await?;
     let mut p99_without = 0.0;
     for (name, window) in [
         ("without swaps", None),
