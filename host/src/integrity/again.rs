@@ -5,12 +5,15 @@ use crate::runtime::{Command, Decider, Fault, Message, Outcome, Turn, WholeState
 
 use super::story::{BATCH, Passage};
 
+const NOT_TRIED: &str = "not tried, for the component failed too often before";
+
 /// What commands came to this time, or how the component failed: one for each command of each passage.
 pub(super) type Again = Vec<Vec<Result<Outcome, String>>>;
 
 /// Decides passages again, each on what was recorded before it. Within a turn a difference is carried on to the commands
-/// that follow it. What makes the component fail is found: what came with it is decided without it.
-pub(super) fn decide_again(decider: &Decider, passages: &[Passage]) -> Again {
+/// that follow it. What makes the component fail is found: what came with it is decided without it. Each failure may take
+/// as long as a call may, so after `patience` of them the rest is not tried.
+pub(super) fn decide_again(decider: &Decider, passages: &[Passage], mut patience: usize) -> Again {
     let mut past = WholeState::initial(decider);
     let mut again = Again::with_capacity(passages.len());
     let mut rest = passages;
@@ -25,7 +28,9 @@ pub(super) fn decide_again(decider: &Decider, passages: &[Passage]) -> Again {
             }
             Err(_) => {
                 past = before;
-                again.extend(chunk.iter().map(|passage| one_by_one(decider, passage, &mut past)));
+                again.extend(
+                    chunk.iter().map(|passage| one_by_one(decider, passage, &mut past, &mut patience)),
+                );
             }
         }
     }
@@ -33,26 +38,44 @@ pub(super) fn decide_again(decider: &Decider, passages: &[Passage]) -> Again {
 }
 
 /// Decides a passage's commands each by itself, on what was recorded before it.
-fn one_by_one(decider: &Decider, passage: &Passage, past: &mut WholeState) -> Vec<Result<Outcome, String>> {
+fn one_by_one(
+    decider: &Decider,
+    passage: &Passage,
+    past: &mut WholeState,
+    patience: &mut usize,
+) -> Vec<Result<Outcome, String>> {
     if !passage.continues {
         *past = WholeState::initial(decider);
     }
-    let said = |fault: Fault| crate::telemetry::chain(&fault);
-    if let Err(fault) = past.evolve(decider, &passage.before) {
-        let why = said(fault);
-        return passage.commands.iter().map(|_| Err(why.clone())).collect();
-    }
+    let mut known = match *patience {
+        0 => Err(NOT_TRIED.to_owned()),
+        _ => past.evolve(decider, passage.before()).map_err(|fault| said(&fault)),
+    };
     let mut folded = past.clone();
     let commands = passage.commands.iter().zip(&passage.recorded).map(|(command, recorded)| {
-        let turn = folded.turn(decider, vec![wire(decider, command)]);
-        let decided = turn.and_then(|turn| decider.decide(&[turn])).map_err(said);
+        known.clone()?;
+        let mut decided = by_itself(decider, command, &folded);
         if let Outcome::Accepted(events) = recorded {
-            folded.evolve(decider, events).map_err(said)?;
+            known = folded.evolve(decider, events).map_err(|fault| said(&fault));
+            decided = known.clone().and(decided);
         }
-        let outcome = decided?.pop().and_then(|mut decided| decided.outcomes.pop());
-        outcome.ok_or_else(|| "no outcome".to_owned())
+        *patience = patience.saturating_sub(usize::from(decided.is_err()));
+        if *patience == 0 {
+            known = Err(NOT_TRIED.to_owned());
+        }
+        decided
     });
     commands.collect()
+}
+
+fn by_itself(decider: &Decider, command: &DecidedBefore, folded: &WholeState) -> Result<Outcome, String> {
+    let turn = folded.turn(decider, vec![wire(decider, command)]).map_err(|fault| said(&fault))?;
+    let decided = decider.decide(&[turn]).map_err(|fault| said(&fault))?.pop();
+    decided.and_then(|mut decided| decided.outcomes.pop()).ok_or_else(|| "no outcome".to_owned())
+}
+
+fn said(fault: &Fault) -> String {
+    crate::telemetry::chain(fault)
 }
 
 /// How many passages go together: at least one, and no more commands than a batch if there are several.
@@ -72,8 +95,8 @@ fn turns(decider: &Decider, passages: &[Passage], past: &mut WholeState) -> Resu
         if !passage.continues {
             *past = WholeState::initial(decider);
         }
-        if !passage.before.is_empty() {
-            past.evolve(decider, &passage.before)?;
+        if !passage.before().is_empty() {
+            past.evolve(decider, passage.before())?;
         }
         let commands = passage.commands.iter().map(|command| wire(decider, command)).collect();
         turns.push(past.turn(decider, commands)?);

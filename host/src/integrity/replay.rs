@@ -136,7 +136,7 @@ impl ReplayReport {
 /// What one component's passages come to this time.
 fn compare(decider: &Decider, passages: &[Passage]) -> ReplayReport {
     let mut report = ReplayReport::default();
-    for (passage, again) in passages.iter().zip(decide_again(decider, passages)) {
+    for (passage, again) in passages.iter().zip(decide_again(decider, passages, usize::MAX)) {
         for ((command, recorded), again) in passage.commands.iter().zip(&passage.recorded).zip(again) {
             report.hold_against(command, recorded, again);
         }

@@ -13,12 +13,20 @@ use tokio::task::JoinSet;
 
 use super::OnProgress;
 use super::again::{decide_again, is_same, shown};
-use super::story::{BATCH, Passage, Story, message, next_story, passages};
+use super::story::{BATCH, Passage, Story, next_story, passages};
+use crate::background;
 use crate::database::DatabaseError;
 use crate::digest::Digest;
 use crate::event_store::{DecidedBefore, EventStore, StoreError, StoredEvent};
 use crate::runtime::{Decider, Fault, Message, Outcome, WholeState};
 
+/// Streams of a partition whose states are compared. A state costs two calls where a command costs one, and a change of
+/// what states are shows in the first few.
+const STATES: usize = 10_000;
+/// Events that are held for a thread, if no single stream has more.
+const EVENTS: usize = 20_000;
+/// Failures of the candidate after which the rest is not tried: each may take as long as a call may.
+const PATIENCE: usize = 20;
 /// Divergences that are shown; all are counted.
 const SHOWN: usize = 10;
 
@@ -69,9 +77,10 @@ pub struct Divergence {
 #[derive(Default)]
 struct Portion {
     passages: Vec<Passage>,
-    /// The events of each stream, if states are compared.
-    streams: Vec<(String, Vec<Message>)>,
+    /// The streams whose states are compared, and their events.
+    streams: Vec<(String, Arc<[Message]>)>,
     commands: usize,
+    events: usize,
 }
 
 impl Shadow {
@@ -106,22 +115,27 @@ impl Shadow {
         let mut events = std::pin::pin!(events.peekable());
         let mut running = JoinSet::new();
         let mut portion = Portion::default();
+        let mut states = if self.with_states { STATES } else { 0 };
         loop {
             let story = next_story(commands.as_mut(), events.as_mut()).await?;
             let is_end = story.is_none();
             if let Some(story) = story {
-                portion.add(story, self);
+                states -= portion.add(story, self, states > 0);
             }
-            if portion.commands >= BATCH || is_end {
+            if portion.commands >= BATCH || portion.events >= EVENTS || is_end {
                 let (in_force, candidate) = (Arc::clone(&self.in_force), Arc::clone(&self.candidate));
                 let portion = std::mem::take(&mut portion);
-                running.spawn_blocking(move || portion.compare(&in_force, &candidate));
+                running.spawn(background::run(move || portion.compare(&in_force, &candidate)));
             }
             while running.len() >= self.threads.max(1) || (is_end && !running.is_empty()) {
                 let Some(compared) = running.join_next().await else { break };
                 let compared = compared.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
+                let compared = compared.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
                 on_progress(compared.commands);
                 report.add(compared);
+                if report.faults >= PATIENCE as u64 {
+                    return Ok(());
+                }
             }
             if is_end {
                 return Ok(());
@@ -131,18 +145,21 @@ impl Shadow {
 }
 
 impl Portion {
-    fn add(&mut self, story: Story, shadow: &Shadow) {
-        if let Some(first) = story.commands.first().filter(|_| shadow.with_states) {
-            let events = story.events.iter().cloned().map(message).collect();
-            self.streams.push((first.stream.clone(), events));
-        }
-        let only = shadow.decided_by;
-        let passages = passages(story).into_iter();
+    /// Says how many streams' states will be compared for it.
+    fn add(&mut self, story: Story, shadow: &Shadow, with_state: bool) -> usize {
+        self.events += story.events.len();
+        let (only, compared_before) = (shadow.decided_by, self.streams.len());
+        let passages = passages(story);
+        let first = passages.first().filter(|_| with_state);
+        let named = first.and_then(|first| Some((first.commands.first()?.stream.clone(), &first.events)));
+        self.streams.extend(named.map(|(stream, events)| (stream, Arc::clone(events))));
+        let passages = passages.into_iter();
         // One that continues another was decided by the same component, so none loses what was before it.
         for passage in passages.filter(|passage| only.is_none_or(|only| only == passage.digest)) {
             self.commands += passage.commands.len();
             self.passages.push(passage);
         }
+        self.streams.len() - compared_before
     }
 
     fn compare(mut self, in_force: &Decider, candidate: &Decider) -> ShadowReport {
@@ -155,13 +172,13 @@ impl Portion {
         }
         let its_own = |passage: &mut Passage| passage.digest == in_force.id().digest;
         let recorded: Vec<Passage> = self.passages.extract_if(.., its_own).collect();
-        for (passage, again) in recorded.iter().zip(decide_again(candidate, &recorded)) {
+        for (passage, again) in recorded.iter().zip(decide_again(candidate, &recorded, PATIENCE)) {
             let expected = passage.recorded.iter().cloned().map(Ok);
             report.hold_against(passage, expected, again);
         }
-        let others = decide_again(in_force, &self.passages);
+        let others = decide_again(in_force, &self.passages, usize::MAX);
         for ((passage, expected), again) in
-            self.passages.iter().zip(others).zip(decide_again(candidate, &self.passages))
+            self.passages.iter().zip(others).zip(decide_again(candidate, &self.passages, PATIENCE))
         {
             report.hold_against(passage, expected.into_iter(), again);
         }

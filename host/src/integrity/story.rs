@@ -1,7 +1,9 @@
 //! What a partition's log tells stream by stream: the commands, and what the events say came of each. It decides
 //! nothing.
 
+use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use futures::{Stream, TryStreamExt};
 
@@ -22,11 +24,19 @@ pub(super) struct Story {
 /// Commands of one stream that one component decided in a row, and what the log says of each.
 pub(super) struct Passage {
     pub digest: Digest,
-    /// The events before it: all of them, or those since the passage before it, if it continues that.
-    pub before: Vec<Message>,
+    /// All of the stream's events; its passages share them.
+    pub events: Arc<[Message]>,
+    before: Range<usize>,
     pub continues: bool,
     pub commands: Vec<DecidedBefore>,
     pub recorded: Vec<Outcome>,
+}
+
+impl Passage {
+    /// The events before it: all of them, or those since the passage before it, if it continues that.
+    pub fn before(&self) -> &[Message] {
+        self.events.get(self.before.clone()).unwrap_or_default()
+    }
 }
 
 pub(super) type Peekable<S> = futures::stream::Peekable<S>;
@@ -60,7 +70,7 @@ pub(super) async fn next_story(
 /// Cuts a story where another component takes over, and where a turn becomes too long.
 pub(super) fn passages(story: Story) -> Vec<Passage> {
     let mut passages: Vec<Passage> = Vec::new();
-    let messages: Vec<Message> = story.events.into_iter().map(message).collect();
+    let messages: Arc<[Message]> = story.events.into_iter().map(message).collect();
     let mut folded = 0;
     for command in story.commands {
         let place = usize::try_from(command.expected_version).unwrap_or(usize::MAX).min(messages.len());
@@ -75,7 +85,8 @@ pub(super) fn passages(story: Story) -> Vec<Passage> {
                 let before = if continues { folded } else { 0 };
                 passages.push(Passage {
                     digest: command.component_digest,
-                    before: messages.get(before..place).unwrap_or_default().to_vec(),
+                    events: Arc::clone(&messages),
+                    before: before..place,
                     continues,
                     commands: vec![command],
                     recorded: vec![recorded],
@@ -87,7 +98,7 @@ pub(super) fn passages(story: Story) -> Vec<Passage> {
     passages
 }
 
-pub(super) fn message(event: StoredEvent) -> Message {
+fn message(event: StoredEvent) -> Message {
     Message { type_: event.kind, schema_version: event.schema_version, payload: event.payload }
 }
 

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::background;
 use crate::digest::Digest;
 
 /// Files that are kept. Each version of each component has one, so a developer's folder would grow for ever.
@@ -44,13 +45,13 @@ impl Compiled {
 
     /// A component, compiled now or before.
     pub(super) fn component(&self, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Component> {
-        let Some(folder) = &self.folder else { return Component::new(engine, wasm) };
+        let Some(folder) = &self.folder else { return background::install(|| Component::new(engine, wasm)) };
         let name = format!("{}-{}", Digest::of(wasm), self.settings);
         let path = folder.join(&name);
         if let Some(component) = kept(engine, &path, &name) {
             return Ok(component);
         }
-        let code = engine.precompile_component(wasm)?;
+        let code = background::install(|| engine.precompile_component(wasm))?;
         if let Err(error) = keep(folder, &name, &code) {
             tracing::warn!(%error, folder = %folder.display(), "a compiled component could not be kept");
         }

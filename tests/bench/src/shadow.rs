@@ -89,9 +89,11 @@ fn components(place: &Place) -> Result<(Arc<Decider>, Arc<Decider>)> {
     Ok((in_force, Arc::new(candidate)))
 }
 
-/// The same code with a note in it, a custom section, so that it is another component.
+/// The same code with a note in it, a custom section, so that it is another component, and none that was compiled in an
+/// earlier run.
 pub fn noted(wasm: &[u8], note: &str) -> Vec<u8> {
     // Its id, its length, the length of its name, its name, and what nobody reads. All are short.
+    let note = format!("{note} {}", clearfold::clock::Clock::system().now());
     let content = [&[4], b"note".as_slice(), note.as_bytes()].concat();
     let length = u8::try_from(content.len()).unwrap_or(0x7f);
     [wasm, &[0, length], &content].concat()

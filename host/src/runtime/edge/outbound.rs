@@ -6,7 +6,6 @@ use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
 use http_body_util::BodyExt;
 use std::sync::Arc;
-use tokio::task::JoinSet;
 use tower::ServiceExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
@@ -83,18 +82,11 @@ impl WasiHttpHooks for Outbound {
     }
 }
 
-/// As a task of its own, for it must not run inside the component's: an API that came back to an edge
-/// component would enter wasmtime twice, which panics. The set ends the task when the component's call ends.
+/// Within the component's own task: another one would cost two wake-ups of a thread for each request. So what the router
+/// does must never enter an edge component, for wasmtime panics when it is entered twice.
 async fn call_api(router: axum::Router, request: Request<WasiBody>) -> Sent {
-    let mut task = JoinSet::new();
-    task.spawn(router.oneshot(request.map(Body::new)));
-    let internal = |error: String| Error::InternalError(Some(error));
-    let response = match task.join_next().await {
-        Some(Ok(Ok(response))) => response,
-        Some(Err(error)) => return Err(internal(error.to_string())),
-        Some(Ok(Err(never))) => match never {},
-        None => return Err(Error::ConnectionTerminated),
-    };
-    let response = response.map(|body| body.map_err(move |error| internal(error.to_string())).boxed_unsync());
+    let Ok(response) = router.oneshot(request.map(Body::new)).await;
+    let internal = |error: axum::Error| Error::InternalError(Some(error.to_string()));
+    let response = response.map(|body| body.map_err(internal).boxed_unsync());
     Ok((response, Box::new(async { Ok(()) })))
 }
