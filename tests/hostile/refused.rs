@@ -54,6 +54,21 @@ fn a_huge_file_is_refused_before_it_is_looked_at() -> Result<()> {
 }
 
 #[test]
+fn code_that_is_made_to_take_long_is_refused_before_it_is_compiled() -> Result<()> {
+    contained(|room| {
+        let component = |functions: &str| wat::parse_str(format!("(component (core module {functions}))"));
+        let refused = room.refusal("decider", &component(&"(func)".repeat(20_001))?);
+        assert!(refused.contains("20,001 functions, which takes too long to compile"), "{refused}");
+        let refused = room.refusal("decider", &component(&format!("(func {})", "nop ".repeat(128 << 10)))?);
+        assert!(refused.contains("a function of") && refused.contains("128 KiB"), "{refused}");
+        // In the bounds it is compiled, and refused for what it is.
+        let refused = room.refusal("decider", &component(&"(func)".repeat(1_000))?);
+        assert!(refused.contains("does not export"), "{refused}");
+        Ok(())
+    })
+}
+
+#[test]
 fn a_component_of_another_world_is_refused_by_every_world() -> Result<()> {
     contained(|room| {
         for is in WORLDS {

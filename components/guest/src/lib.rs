@@ -2,9 +2,11 @@
 //!
 //! The one place that maps the kernel's types to the border's. It holds no business and decides nothing.
 
-#[cfg(any(test, target_arch = "wasm32"))]
-mod arena;
 pub mod auditor;
 pub mod decider;
 pub mod projector;
 pub mod translator;
+
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ARENA: clearfold_arena::LinearArena = clearfold_arena::LinearArena::new();

@@ -73,7 +73,7 @@ fn keys_of_one(running: &Running, message: Message, until: Instant) -> Result<Ve
     if Instant::now() >= until {
         return Err(used_up());
     }
-    let keys = running.decider.keys(&[message]).inspect_err(|_| running.count_fault())?;
+    let keys = running.decider.keys(&[message]).inspect_err(|fault| running.count(fault))?;
     Ok(keys.into_iter().next().unwrap_or_default())
 }
 
@@ -142,7 +142,7 @@ fn decide_singly(
             }
             Ok(None) => Err(CommandError::Stopping),
             Err(fault) => {
-                running.count_fault();
+                running.count(&fault);
                 Err(fault.into())
             }
         });

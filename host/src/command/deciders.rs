@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use crate::digest::Digest;
-use crate::runtime::Decider;
+use crate::runtime::{Cause, Decider, Fault};
 
 /// The deciders that shall decide now.
 pub type LiveDeciders = watch::Receiver<Arc<Deciders>>;
@@ -73,8 +73,11 @@ impl Running {
         self.faults.load(Ordering::Relaxed)
     }
 
-    pub(super) fn count_fault(&self) {
-        self.faults.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count(&self, fault: &Fault) {
+        // What the host lacks is not held against it.
+        if fault.cause != Cause::NoInstance {
+            self.faults.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 

@@ -193,7 +193,7 @@ impl Folding {
     }
 
     fn name(&mut self) -> Result<(), Fault> {
-        let keys = self.running.decider.keys(&self.next).inspect_err(|_| self.running.count_fault())?;
+        let keys = self.running.decider.keys(&self.next).inspect_err(|fault| self.running.count(fault))?;
         self.keys = keys.into_iter().flatten().collect();
         Ok(())
     }
@@ -205,7 +205,7 @@ impl Folding {
         let state = &mut self.state;
         let entries = state.entries.named(self.keys.iter().collect(), &self.stored);
         let folded = self.running.decider.evolve(&state.state, &entries, &self.next);
-        let folded = folded.inspect_err(|_| self.running.count_fault())?;
+        let folded = folded.inspect_err(|fault| self.running.count(fault))?;
         state.version = state.version.saturating_add(self.next.len() as u64);
         state.state = folded.state;
         state.entries.change(state.version, folded.entries);

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::hash::{Hash, Hasher};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -34,7 +35,8 @@ impl Compiled {
         if folder.is_none() {
             tracing::warn!("components are compiled at every start; set HOME or XDG_CACHE_HOME to keep them");
         }
-        Self::new(engine, folder.map(|folder| folder.join("clearfold/compiled")))
+        let folder = folder.map(|folder| folder.join("clearfold/compiled"));
+        Self::new(engine, folder.filter(|folder| is_ours(folder)))
     }
 
     fn new(engine: &Engine, folder: Option<PathBuf>) -> Self {
@@ -56,6 +58,30 @@ impl Compiled {
             tracing::warn!(%error, folder = %folder.display(), "a compiled component could not be kept");
         }
         load(engine, &code)
+    }
+}
+
+/// Whether nobody else writes there: what lies there is run.
+fn is_ours(folder: &Path) -> bool {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    let found = made.and_then(|()| fs::metadata(folder));
+    let others_may_write = |found: &fs::Metadata| found.mode() & 0o022 != 0;
+    let user = rustix::process::geteuid().as_raw();
+    match found {
+        Ok(found) if found.uid() == user && !others_may_write(&found) => true,
+        Ok(_) => {
+            let folder = folder.display();
+            tracing::warn!(
+                %folder,
+                "components are compiled at every start, for the folder that keeps them is not this user's alone; make \
+                 it his (chown), and writable for nobody else (chmod go-w)"
+            );
+            false
+        }
+        Err(error) => {
+            tracing::warn!(%error, folder = %folder.display(), "compiled components cannot be kept");
+            false
+        }
     }
 }
 
@@ -113,6 +139,8 @@ impl Hasher for Sha256Hasher {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     const ADDING: &str = r#"(component
@@ -170,6 +198,18 @@ mod tests {
         fs::rename(name(&of_one), name(&of_other)).unwrap();
         assert!(kept(&other, &name(&of_other), "another name").is_none());
         of_other.component(&other, &wasm).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = folder.path().join("clearfold/compiled");
+        assert!(is_ours(&made));
+        let allow = |mode| fs::set_permissions(&made, fs::Permissions::from_mode(mode)).unwrap();
+        for (mode, ours) in [(0o755, true), (0o775, false), (0o702, false), (0o700, true)] {
+            allow(mode);
+            assert_eq!(is_ours(&made), ours, "{mode:o}");
+        }
     }
 
     #[test]

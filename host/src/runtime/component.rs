@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use wasmparser::{Parser, Payload};
 use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::admission::{self, Refused, World};
 use super::edge::EdgeLoadError;
 use super::engine::HandlerEngine;
-use super::fault::{Cause, Excess, Fault, Size};
-use super::limits::{Guard, Limits, MAX_COMPONENT_BYTES, Output};
+use super::fault::{Cause, Excess, Fault, Size, grouped};
+use super::limits::{Guard, Limits, MAX_COMPONENT_BYTES, MAX_FUNCTION_BYTES, MAX_FUNCTIONS, Output};
 use crate::digest::Digest;
 
 /// Which component: its id in `spin.toml`, and its bytes.
@@ -37,6 +38,12 @@ pub enum RuntimeError {
         Size(MAX_COMPONENT_BYTES)
     )]
     TooLarge { component: String, size_bytes: usize },
+    #[error(
+        "`{component}` has {what}, which takes too long to compile; a component may have {} functions of {} each",
+        grouped(MAX_FUNCTIONS as u64),
+        Size(MAX_FUNCTION_BYTES)
+    )]
+    TooMuchCode { component: String, what: String },
     #[error(
         "`{component}` cannot be loaded as a WebAssembly component; build it for a world of wit/, within the limits of \
          docs/RUNTIME.md"
@@ -175,12 +182,26 @@ impl Loaded {
 
 /// Refuses what is too large to be looked at.
 pub(super) fn fits(name: &str, wasm: &[u8]) -> Result<(), RuntimeError> {
-    match wasm.len() {
-        size_bytes if size_bytes > MAX_COMPONENT_BYTES => {
-            Err(RuntimeError::TooLarge { component: name.to_owned(), size_bytes })
-        }
-        _ => Ok(()),
+    let component = || name.to_owned();
+    if wasm.len() > MAX_COMPONENT_BYTES {
+        return Err(RuntimeError::TooLarge { component: component(), size_bytes: wasm.len() });
     }
+    let mut functions = 0_usize;
+    // What is no WebAssembly is refused by the compiler, with the place.
+    for payload in Parser::new(0).parse_all(wasm).map_while(Result::ok) {
+        let Payload::CodeSectionEntry(body) = payload else { continue };
+        functions = functions.saturating_add(1);
+        let bytes = body.range().len();
+        if bytes > MAX_FUNCTION_BYTES {
+            let what = format!("a function of {}", Size(bytes));
+            return Err(RuntimeError::TooMuchCode { component: component(), what });
+        }
+    }
+    if functions > MAX_FUNCTIONS {
+        let what = format!("{} functions", grouped(functions as u64));
+        return Err(RuntimeError::TooMuchCode { component: component(), what });
+    }
+    Ok(())
 }
 
 /// Compiles what is not too large to be looked at.

@@ -48,6 +48,8 @@ pub enum Cause {
     Nonsense {
         why: String,
     },
+    /// No instance was free: the host's trouble, not the component's.
+    NoInstance,
     /// It says itself that it cannot.
     Failed {
         why: String,
@@ -79,12 +81,16 @@ impl Cause {
             Self::OutputTooLarge(_) => "output_too_large",
             Self::Trapped { .. } => "trapped",
             Self::Nonsense { .. } => "nonsense",
+            Self::NoInstance => "no_instance",
             Self::Failed { .. } => "failed",
         }
     }
 
     /// What an error of wasmtime means for a call under these limits.
     pub(super) fn of(error: &wasmtime::Error, limits: &Limits) -> Self {
+        if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+            return Self::NoInstance;
+        }
         match error.downcast_ref::<Outgrown>() {
             Some(&Outgrown::Memory { wanted_bytes }) => {
                 return Self::MemoryExhausted { wanted_bytes, limit_bytes: limits.memory_bytes };
@@ -163,6 +169,7 @@ impl fmt::Display for Cause {
             }
             Self::Trapped { reason, within } if within.is_empty() => f.write_str(reason),
             Self::Trapped { reason, within } => write!(f, "{reason}, in {}", within.join(" < ")),
+            Self::NoInstance => f.write_str("no instance was free; try again"),
             Self::Nonsense { why } | Self::Failed { why } => f.write_str(why),
         }
     }
@@ -201,7 +208,7 @@ mod tests {
     use super::*;
     use crate::digest::Digest;
 
-    fn causes() -> [Cause; 10] {
+    fn causes() -> [Cause; 11] {
         let why = "it says so".to_owned();
         [
             Cause::FuelExhausted { limit: 10_000_000_000 },
@@ -214,6 +221,7 @@ mod tests {
             Cause::Trapped { reason: "out of bounds".into(), within: vec!["inner".into(), "outer".into()] },
             Cause::Nonsense { why: why.clone() },
             Cause::Failed { why },
+            Cause::NoInstance,
         ]
     }
 
@@ -236,6 +244,10 @@ mod tests {
         assert_eq!(said[..8], others.map(|other| format!("{failed}{other}")));
         assert_eq!(said[8], "component quiet (abababababab) answered nonsense in `decide`: it says so");
         assert_eq!(said[9], "component quiet (abababababab) could not do `decide`: it says so");
+        assert_eq!(
+            said[10],
+            "component quiet (abababababab) failed in `decide`: no instance was free; try again"
+        );
     }
 
     #[test]

@@ -9,6 +9,10 @@ use super::Kind;
 
 /// The largest component that is looked at.
 pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
+/// Functions of all modules of a component, and the bytes of one: what compiling costs grows with the one, and faster
+/// than in proportion with the other.
+pub const MAX_FUNCTIONS: usize = 20_000;
+pub const MAX_FUNCTION_BYTES: usize = 128 << 10;
 /// Stack inside the sandbox, the same for every kind: the engine has one.
 pub(super) const STACK_BYTES: usize = 512 << 10;
 
@@ -21,9 +25,9 @@ pub struct Limits {
     pub fuel: u64,
     /// Wall-clock time.
     pub deadline_ms: u64,
-    /// Linear memory.
+    /// Linear memory, all of them together.
     pub memory_bytes: usize,
-    /// Entries of one table of functions.
+    /// Entries of its tables of functions, all of them together.
     pub table_elements: usize,
     /// The answer, as the host holds it.
     pub output_bytes: usize,
@@ -94,41 +98,65 @@ pub(super) enum Outgrown {
     Table { wanted_elements: usize },
 }
 
-/// Holds a store to its limits.
+/// Holds a store to its limits: what may still be added. Memories and tables only grow, and end with their store.
 pub(super) struct Guard {
-    memory_bytes: usize,
-    table_elements: usize,
+    memory_bytes: Budget,
+    table_elements: Budget,
+}
+
+#[derive(Clone, Copy)]
+struct Budget {
+    left: usize,
+    limit: usize,
+}
+
+impl Budget {
+    const fn of(limit: usize) -> Self {
+        Self { left: limit, limit }
+    }
+
+    /// How much there would be of all together, if that is too much.
+    fn take(&mut self, more: usize) -> Result<(), usize> {
+        match self.left.checked_sub(more) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err((self.limit - self.left).saturating_add(more)),
+        }
+    }
 }
 
 impl Guard {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { memory_bytes: limits.memory_bytes, table_elements: limits.table_elements }
+        Self {
+            memory_bytes: Budget::of(limits.memory_bytes),
+            table_elements: Budget::of(limits.table_elements),
+        }
     }
 }
 
 impl ResourceLimiter for Guard {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        match desired <= self.memory_bytes {
-            true => Ok(true),
-            false => Err(wasmtime::Error::new(Outgrown::Memory { wanted_bytes: desired })),
-        }
+        let taken = self.memory_bytes.take(desired.saturating_sub(current));
+        taken.map_err(|wanted_bytes| wasmtime::Error::new(Outgrown::Memory { wanted_bytes }))?;
+        Ok(true)
     }
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        match desired <= self.table_elements {
-            true => Ok(true),
-            false => Err(wasmtime::Error::new(Outgrown::Table { wanted_elements: desired })),
-        }
+        let taken = self.table_elements.take(desired.saturating_sub(current));
+        taken.map_err(|wanted_elements| wasmtime::Error::new(Outgrown::Table { wanted_elements }))?;
+        Ok(true)
     }
 }
 
@@ -158,10 +186,28 @@ mod tests {
     }
 
     #[test]
+    fn several_memories_share_one_limit() {
+        let limits = Limits { memory_bytes: 100, table_elements: 10, ..Limits::of(Kind::Decider) };
+        let mut guard = Guard::new(&limits);
+        let wanted = |grown: wasmtime::Result<bool>| grown.map_err(|error| *error.downcast_ref().unwrap());
+        assert_eq!(wanted(guard.memory_growing(0, 40, None)), Ok(true));
+        assert_eq!(wanted(guard.memory_growing(0, 50, None)), Ok(true), "another memory");
+        let refused = Outgrown::Memory { wanted_bytes: 101 };
+        assert_eq!(wanted(guard.memory_growing(40, 51, None)), Err(refused));
+        assert_eq!(wanted(guard.memory_growing(40, 50, None)), Ok(true), "as much as there is");
+        assert_eq!(wanted(guard.table_growing(0, 10, None)), Ok(true));
+        let refused = Outgrown::Table { wanted_elements: 11 };
+        assert_eq!(wanted(guard.table_growing(0, 1, None)), Err(refused));
+    }
+
+    #[test]
     fn the_documents_have_these_limits() {
         let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/RUNTIME.md");
         let document = std::fs::read_to_string(document).unwrap();
         assert!(document.contains(&rows()), "docs/RUNTIME.md must have this table of limits:\n{}", rows());
         assert!(document.contains(&format!("at most {} large", Size(MAX_COMPONENT_BYTES))));
+        let functions = grouped(MAX_FUNCTIONS as u64);
+        let code = format!("at most {functions} functions of at most {}", Size(MAX_FUNCTION_BYTES));
+        assert!(document.contains(&code), "docs/RUNTIME.md must say: {code}");
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn cargo(name: &Name) -> String {
     text += &format!("\n[workspace.package]\n{}", section("workspace.package"));
     text += "\n[workspace.dependencies]\n";
     if is_handler {
-        text += "clearfold-guest = { path = \"clearfold/guest\" }\nclearfold-kernel = { path = \"clearfold/kernel\" }\n";
+        text += "clearfold-arena = { path = \"clearfold/arena\" }\nclearfold-guest = { path = \"clearfold/guest\" }\nclearfold-kernel = { path = \"clearfold/kernel\" }\n";
     }
     let inherited: &[&str] = if is_handler { &HANDLERS_USE } else { &HTTP_USES };
     text.extend(inherited.iter().filter_map(|name| dependency(name)));

@@ -131,7 +131,7 @@ fn readme(name: &Name) -> String {
     let (kind, plain) = (name.kind().as_str(), name.plain());
     let vendored = match name.kind() {
         Kind::Http => String::new(),
-        _ => "`wit/` is the contract with the host, and `clearfold/` the two crates that put this program behind it. \
+        _ => "`wit/` is the contract with the host, and `clearfold/` the crates that put this program behind it. \
               They belong to one version of the host: take them from a newer `clearfold new` when it changes, and edit \
               neither.\n"
             .to_owned(),

@@ -1,4 +1,4 @@
-//! What a component is made with, written into its folder: the contract and two crates of this repository, word for word.
+//! What a component is made with, written into its folder: the contract and three crates of this repository, word for word.
 //!
 //! They are part of this program, so that it is all that an author needs beside Rust. Nothing here is changed on the way.
 
@@ -16,8 +16,9 @@ const FILES: &[(&str, &str)] = repository![
     "wit/decider.wit",
     "wit/projector.wit",
     "wit/translator.wit",
+    "components/arena/Cargo.toml",
+    "components/arena/src/lib.rs",
     "components/guest/Cargo.toml",
-    "components/guest/src/arena.rs",
     "components/guest/src/auditor.rs",
     "components/guest/src/decider.rs",
     "components/guest/src/lib.rs",
@@ -41,7 +42,7 @@ const FILES: &[(&str, &str)] = repository![
     "components/kernel/src/translator.rs",
 ];
 
-/// Both as deep as they are here, since a crate finds `wit/` two folders above its own.
+/// All as deep as they are here, since a crate finds `wit/` two folders above its own.
 pub(super) fn files() -> Files {
     let place = |file: &str| file.replacen("components/", "clearfold/", 1);
     FILES.iter().map(|(file, text)| (place(file), (*text).to_owned())).collect()
@@ -57,13 +58,14 @@ mod tests {
     #[test]
     fn no_file_of_these_folders_is_left_out() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let there: BTreeSet<String> = ["wit", "components/guest/src", "components/kernel/src"]
-            .iter()
-            .flat_map(|folder| {
-                std::fs::read_dir(root.join(folder)).unwrap().map(move |entry| (folder, entry))
-            })
-            .map(|(folder, entry)| format!("{folder}/{}", entry.unwrap().file_name().display()))
-            .collect();
+        let there: BTreeSet<String> =
+            ["wit", "components/arena/src", "components/guest/src", "components/kernel/src"]
+                .iter()
+                .flat_map(|folder| {
+                    std::fs::read_dir(root.join(folder)).unwrap().map(move |entry| (folder, entry))
+                })
+                .map(|(folder, entry)| format!("{folder}/{}", entry.unwrap().file_name().display()))
+                .collect();
         let named = FILES.iter().map(|(file, _)| (*file).to_owned());
         let named: BTreeSet<String> = named.filter(|file| !file.ends_with("Cargo.toml")).collect();
         assert_eq!(named, there);

@@ -45,6 +45,14 @@ impl EdgeLoadError {
 /// Why a request got no answer from its component.
 #[derive(Debug, thiserror::Error)]
 pub enum EdgeError {
+    #[error("the request to the component {component:?} did not arrive whole within {receive_ms} ms")]
+    NotReceived { component: String, receive_ms: u64 },
+    #[error("the request to the component {component:?} has more than {limit_bytes} bytes")]
+    RequestTooLarge { component: String, limit_bytes: usize },
+    #[error(
+        "the component {component:?} was asked for by an edge component, which only the host's API answers"
+    )]
+    Nested { component: String },
     #[error("no instance became free for a request to the component {component:?}")]
     Busy { component: String },
     #[error("the component {component:?} did not answer within {deadline_ms} ms")]
@@ -79,6 +87,9 @@ impl EdgeError {
     /// What the caller may know. Why a component failed is for the host's log: `source` has its backtrace.
     pub fn problem(&self) -> EdgeProblem {
         let (status, title) = match self {
+            Self::NotReceived { .. } => (StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
+            Self::RequestTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "Content Too Large"),
+            Self::Nested { .. } => (StatusCode::LOOP_DETECTED, "Loop Detected"),
             Self::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
             Self::Deadline { .. } => (StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout"),
             Self::Failed { .. }

@@ -24,13 +24,13 @@ use crate::clock::Clock;
 use crate::manifest::OutboundHost;
 use axum::body::{Body, Bytes, HttpBody};
 use http::{Request, Response, Uri, header, uri};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use state::{EdgeState, Shared};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Store};
 use wasmtime_wasi_http::p3;
@@ -39,13 +39,16 @@ use wasmtime_wasi_http::p3::bindings::ServicePre;
 /// What one request may cost.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeLimits {
-    /// From the request's arrival to the end of the response, waiting for a free instance included. The
-    /// default leaves a card network's adapter half a second of the 1.5 s that a decision may take.
+    /// How long a request's body may be on its way. Meanwhile it occupies no instance.
+    pub receive_ms: u64,
+    /// How long a request that is there waits for a free instance.
+    pub wait_ms: u64,
+    /// From the beginning of an instance to the end of its response. What a component allows itself must be less.
     pub deadline_ms: u64,
     pub memory_bytes: usize,
     pub request_bytes: usize,
     pub response_bytes: usize,
-    /// Over all components. Further requests wait for one of these to end, half of the deadline at most.
+    /// Over all components; one alone has half of them, so that it cannot take what the others need.
     pub concurrent_requests: u32,
 }
 
@@ -53,11 +56,13 @@ impl Default for EdgeLimits {
     fn default() -> Self {
         const MIB: usize = 1 << 20;
         Self {
+            receive_ms: 1_000,
+            wait_ms: 50,
             deadline_ms: 1_000,
             memory_bytes: 64 * MIB,
             request_bytes: MIB,
             response_bytes: MIB,
-            concurrent_requests: 128,
+            concurrent_requests: 512,
         }
     }
 }
@@ -104,7 +109,8 @@ impl EdgeRuntime {
         let service = service.map_err(|error| EdgeLoadError::mismatch(id, error))?;
         let clock = self.clock.clone();
         let shared = Shared { id: id.to_owned(), variables, allowed_outbound_hosts, api, clock };
-        let slots = Arc::clone(&self.slots);
+        let half = self.limits.concurrent_requests.div_ceil(2) as usize;
+        let slots = [Arc::new(Semaphore::new(half)), Arc::clone(&self.slots)];
         Ok(EdgeHandler { service, shared: Arc::new(shared), limits: self.limits, slots })
     }
 }
@@ -115,7 +121,8 @@ pub struct EdgeHandler {
     service: ServicePre<EdgeState>,
     shared: Arc<Shared>,
     limits: EdgeLimits,
-    slots: Arc<Semaphore>,
+    /// Its own, then those of all.
+    slots: [Arc<Semaphore>; 2],
 }
 
 impl EdgeHandler {
@@ -128,22 +135,40 @@ impl EdgeHandler {
     /// The component's answer to a request, whole. The request's URI must still be the caller's: a router
     /// that strips prefixes has to put them back.
     pub async fn handle(&self, request: Request<Body>) -> Result<Response<Body>, EdgeError> {
-        let arrival = Instant::now();
-        let deadline = arrival + Duration::from_millis(self.limits.deadline_ms);
-        // Whoever has waited half of the time would hardly be answered in the other half; hearing "busy"
-        // now is better, and leaves the instance to a request that can still make it.
-        let patience = arrival + Duration::from_millis(self.limits.deadline_ms / 2);
         let component = || self.shared.id.clone();
-        let slot = timeout_at(patience, self.slots.acquire()).await;
-        let Ok(Ok(_slot)) = slot else { return Err(EdgeError::Busy { component: component() }) };
+        if outbound::is_within() {
+            return Err(EdgeError::Nested { component: component() });
+        }
+        let request = self.received(request).await?;
+        // Whoever waits long is hardly answered in time; hearing "busy" now is better.
+        let wait = Duration::from_millis(self.limits.wait_ms);
+        let slots = async { (self.slots[0].acquire().await, self.slots[1].acquire().await) };
+        let Ok((Ok(_own), Ok(_of_all))) = timeout(wait, slots).await else {
+            return Err(EdgeError::Busy { component: component() });
+        };
         // A component that computes without end is seen to here as well: each tick of the epoch makes it
         // yield, and dropping the call ends it.
-        let answer = timeout_at(deadline, self.answer(request)).await;
         let deadline_ms = self.limits.deadline_ms;
+        let answer = timeout(Duration::from_millis(deadline_ms), self.answer(request)).await;
         answer.unwrap_or_else(|_| Err(EdgeError::Deadline { component: component(), deadline_ms }))
     }
 
-    async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, EdgeError> {
+    /// The request with its whole body: who is slow to send it, or never does, keeps nobody else waiting.
+    async fn received(&self, request: Request<Body>) -> Result<Request<Full<Bytes>>, EdgeError> {
+        let component = || self.shared.id.clone();
+        let EdgeLimits { receive_ms, request_bytes: limit_bytes, .. } = self.limits;
+        let (parts, body) = request.into_parts();
+        let body = Limited::new(body, limit_bytes).collect();
+        match timeout(Duration::from_millis(receive_ms), body).await {
+            Ok(Ok(body)) => Ok(Request::from_parts(parts, Full::new(body.to_bytes()))),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                Err(EdgeError::RequestTooLarge { component: component(), limit_bytes })
+            }
+            Ok(Err(_)) | Err(_) => Err(EdgeError::NotReceived { component: component(), receive_ms }),
+        }
+    }
+
+    async fn answer(&self, request: Request<Full<Bytes>>) -> Result<Response<Body>, EdgeError> {
         let failed = |source: wasmtime::Error| EdgeError::failed(&self.shared.id, source);
         let state = EdgeState::new(Arc::clone(&self.shared), &self.limits);
         let mut store = Store::new(self.service.engine(), state);
@@ -152,7 +177,7 @@ impl EdgeHandler {
         store.epoch_deadline_async_yield_and_update(engine::YIELD_TICKS);
         store.set_epoch_deadline(engine::YIELD_TICKS);
 
-        let request = self.incoming(request);
+        let request = incoming(request);
         let (request, _) = p3::Request::from_http(&mut store.data_mut().outbound, request);
         let service = self.service.instantiate_async(&mut store).await.map_err(failed)?;
         let answered = store.run_concurrent(async |store| {
@@ -164,26 +189,6 @@ impl EdgeHandler {
             self.collect(response).await
         });
         answered.await.map_err(failed)?
-    }
-
-    /// The request as WASI wants it: with the authority that the caller addressed, and a limited body.
-    fn incoming(
-        &self,
-        request: Request<Body>,
-    ) -> Request<impl HttpBody<Data = Bytes, Error = wasmtime_wasi_http::Error> + Send + 'static> {
-        let limit = self.limits.request_bytes;
-        let (mut parts, body) = request.into_parts();
-        let host = parts.headers.get(header::HOST).and_then(|host| host.as_bytes().try_into().ok());
-        if parts.uri.authority().is_none() && host.is_some() {
-            let mut whole = parts.uri.clone().into_parts();
-            (whole.scheme, whole.authority) = (Some(uri::Scheme::HTTP), host);
-            parts.uri = Uri::from_parts(whole).unwrap_or(parts.uri);
-        }
-        let body = Limited::new(body, limit).map_err(move |error| match error.is::<LengthLimitError>() {
-            true => wasmtime_wasi_http::Error::HttpRequestBodySize(Some(limit as u64)),
-            false => wasmtime_wasi_http::Error::ConnectionTerminated,
-        });
-        Request::from_parts(parts, body)
     }
 
     /// Takes the whole body while the instance lives, so that the deadline and the limits cover it.
@@ -202,4 +207,18 @@ impl EdgeHandler {
             Err(source) => Err(EdgeError::Incomplete { component, source }),
         }
     }
+}
+
+/// The request as WASI wants it: with the authority that the caller addressed.
+fn incoming(
+    request: Request<Full<Bytes>>,
+) -> Request<impl HttpBody<Data = Bytes, Error = wasmtime_wasi_http::Error> + Send + 'static> {
+    let (mut parts, body) = request.into_parts();
+    let host = parts.headers.get(header::HOST).and_then(|host| host.as_bytes().try_into().ok());
+    if parts.uri.authority().is_none() && host.is_some() {
+        let mut whole = parts.uri.clone().into_parts();
+        (whole.scheme, whole.authority) = (Some(uri::Scheme::HTTP), host);
+        parts.uri = Uri::from_parts(whole).unwrap_or(parts.uri);
+    }
+    Request::from_parts(parts, body.map_err(|never| match never {}))
 }

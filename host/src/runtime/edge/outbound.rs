@@ -82,10 +82,19 @@ impl WasiHttpHooks for Outbound {
     }
 }
 
-/// Within the component's own task: another one would cost two wake-ups of a thread for each request. So what the router
-/// does must never enter an edge component, for wasmtime panics when it is entered twice.
+tokio::task_local! {
+    static WITHIN: ();
+}
+
+/// Whether this is done for a request of an edge component. Then no edge component may be entered: wasmtime panics when
+/// it is entered twice.
+pub fn is_within() -> bool {
+    WITHIN.try_with(|()| ()).is_ok()
+}
+
+/// Within the component's own task: another one would cost two wake-ups of a thread for each request.
 async fn call_api(router: axum::Router, request: Request<WasiBody>) -> Sent {
-    let Ok(response) = router.oneshot(request.map(Body::new)).await;
+    let Ok(response) = WITHIN.scope((), router.oneshot(request.map(Body::new))).await;
     let internal = |error: axum::Error| Error::InternalError(Some(error.to_string()));
     let response = response.map(|body| body.map_err(internal).boxed_unsync());
     Ok((response, Box::new(async { Ok(()) })))

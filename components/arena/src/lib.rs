@@ -4,6 +4,10 @@
 //! host, and finding a block is a few instructions, each of which a call pays for in fuel. What a single decision needs
 //! lies in the memory that an instance begins with (`xtask/src/wasm.rs`); growing it is a call into the kernel.
 
+#![cfg_attr(
+    not(any(test, target_arch = "wasm32")),
+    expect(dead_code, reason = "only a component has such a memory")
+)]
 #![allow(unsafe_code, reason = "an allocator gives out memory by its address")]
 
 use std::alloc::Layout;
@@ -129,6 +133,9 @@ impl<S: Source> Arena<S> {
 }
 
 #[cfg(target_arch = "wasm32")]
+pub use linear_memory::{First, LinearArena};
+
+#[cfg(target_arch = "wasm32")]
 mod linear_memory {
     //! The memory of an instance: what it begins with behind its data, then what it grows by.
 
@@ -142,6 +149,22 @@ mod linear_memory {
 
     struct LinearMemory {
         end: usize,
+        first: Option<(*const u8, usize)>,
+    }
+
+    /// Memory that an instance begins with.
+    #[repr(align(16))]
+    pub struct First<const BYTES: usize>(UnsafeCell<[u8; BYTES]>);
+
+    // SAFETY: a component has one thread.
+    unsafe impl<const BYTES: usize> Sync for First<BYTES> {}
+
+    impl<const BYTES: usize> First<BYTES> {
+        #[must_use]
+        #[expect(clippy::new_without_default, reason = "a static's value")]
+        pub const fn new() -> Self {
+            Self(UnsafeCell::new([0; BYTES]))
+        }
     }
 
     unsafe extern "C" {
@@ -151,6 +174,9 @@ mod linear_memory {
 
     impl Source for LinearMemory {
         fn more(&mut self, bytes: usize) -> Option<(usize, usize)> {
+            if let Some((begin, size)) = self.first.take_if(|(_, size)| *size >= bytes) {
+                return Some((begin as usize, size));
+            }
             if self.end == 0 {
                 let begin = &raw const __heap_base as usize;
                 self.end = memory_size::<0>() * PAGE;
@@ -158,8 +184,9 @@ mod linear_memory {
                     return Some((begin, self.end - begin));
                 }
             }
-            // As much again, so that many growths cost little.
-            let pages = bytes.div_ceil(PAGE).max(self.end / PAGE);
+            // As much again, so that many growths cost little; up to a bound, for what is skipped by a large block is lost.
+            const MOST: usize = 256;
+            let pages = bytes.div_ceil(PAGE).max(MOST.min(self.end / PAGE));
             let before = match memory_grow::<0>(pages) {
                 usize::MAX => return None,
                 before => before * PAGE,
@@ -170,14 +197,30 @@ mod linear_memory {
     }
 
     /// The arena of a component, which has one thread.
-    struct Alone(UnsafeCell<Arena<LinearMemory>>);
+    pub struct LinearArena(UnsafeCell<Arena<LinearMemory>>);
 
     // SAFETY: a component has one thread, and the allocator calls nothing that allocates.
-    unsafe impl Sync for Alone {}
+    unsafe impl Sync for LinearArena {}
+
+    impl LinearArena {
+        /// What follows on the data.
+        #[must_use]
+        #[expect(clippy::new_without_default, reason = "a static's value")]
+        pub const fn new() -> Self {
+            Self(UnsafeCell::new(Arena::new(LinearMemory { end: 0, first: None })))
+        }
+
+        /// That memory, which is used for nothing else, and then what follows on the data.
+        #[must_use]
+        pub const fn beginning_with<const BYTES: usize>(first: &'static First<BYTES>) -> Self {
+            let first = Some((first.0.get().cast_const().cast(), BYTES));
+            Self(UnsafeCell::new(Arena::new(LinearMemory { end: 0, first })))
+        }
+    }
 
     // SAFETY: blocks come from memory that is nobody else's, are as large and as aligned as was asked, and are given out
     // again only after they were given back.
-    unsafe impl GlobalAlloc for Alone {
+    unsafe impl GlobalAlloc for LinearArena {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             // SAFETY: see `Sync`.
             unsafe { &mut *self.0.get() }.allocate(layout)
@@ -193,9 +236,6 @@ mod linear_memory {
             unsafe { &mut *self.0.get() }.resize(block, layout, size)
         }
     }
-
-    #[global_allocator]
-    static ARENA: Alone = Alone(UnsafeCell::new(Arena::new(LinearMemory { end: 0 })));
 }
 
 #[cfg(test)]
