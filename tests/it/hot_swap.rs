@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clearfold::digest::Digest;
-use clearfold_tests::{Host, Load, Output, World, cents, eventually, reworded, variant};
+use clearfold_tests::{
+    Answer, Described, Handler, Host, Load, Output, World, cents, eventually, reworded, variant,
+};
 use serde_json::{Value, json};
 use sqlx::{PgPool, query_as, query_scalar};
 use tokio_util::sync::CancellationToken;
@@ -73,10 +75,11 @@ async fn used(write: &PgPool, activation: i64) -> Result<()> {
     .await
 }
 
-/// Commands that were decided by another component than the one whose activation had begun in their partition.
+/// Commands that were decided by another component than the one whose activation had begun in their partition, or by any
+/// before one had begun.
 async fn decided_by_others(write: &PgPool) -> Result<i64> {
     let count = query_scalar(
-        "SELECT count(*) FROM commands WHERE component_digest <> (
+        "SELECT count(*) FROM commands WHERE component_digest IS DISTINCT FROM (
              SELECT activations.component_digest FROM activations JOIN activation_points USING (activation)
              WHERE activations.handler = split_part(stream, '-', 1) AND activations.kind = 'decider'
                AND activation_points.partition = commands.partition AND after_sequence < sequence
@@ -91,7 +94,7 @@ fn to_card(card: &str, kind: &str, payload: &Value) -> Value {
 }
 
 /// The code with which a freeze of a card that does not exist is refused.
-async fn refusal(host: &Host, key: &str) -> Result<Value> {
+pub async fn refusal(host: &Host, key: &str) -> Result<Value> {
     let answer = host.command_to(key, &to_card(key, "FreezeCard", &json!({"reason": "holder"}))).await?;
     assert_eq!(answer.status, 422, "{answer:?}");
     Ok(answer.body["code"].clone())
@@ -215,6 +218,40 @@ async fn a_projector_that_is_activated_is_built_beside_what_is_read_and_then_rea
     Ok(())
 }
 
+#[tokio::test]
+async fn a_projector_that_cannot_be_built_is_seen_in_the_list_and_the_old_one_stays() -> Result<()> {
+    let world = World::new().await?;
+    let host = world
+        .host_with(|command| {
+            command.env("ADMIN_TOKEN", "a token for the test");
+        })
+        .await?;
+    world.chain.swipes(&[(0, cents(1_000))]).await?;
+    let before = host.payments_when(1).await?;
+    let described = Described { name: "payments", version: 9, parts: vec!["payment"], schema_version: 1 };
+    let unreadable = Handler { described, ..Handler::good("projector") }.build(&world.environment)?;
+    let file = written(&world, "projector-payments.wasm", &unreadable)?;
+    activated(&world, &file, &[])?;
+    let client = reqwest::Client::new();
+    let why = eventually("the reason", async || {
+        let ask = client.get(format!("http://{}/admin/v1/components", host.address()));
+        let overview = Answer::of(ask.bearer_auth("a token for the test").send().await?).await?;
+        let handlers = overview.body["handlers"].as_array().context("no handlers")?;
+        let payments = handlers.iter().find(|one| one["kind"] == "projector" && one["name"] == "payments");
+        let payments = payments.context("no payments")?;
+        assert_eq!(payments["begun_in"], 0, "{payments}");
+        let build = payments["build"].as_str().filter(|build| build.starts_with("failed "));
+        Ok(build.map(str::to_owned))
+    })
+    .await?;
+    assert!(why.contains("the API could not read the tables"), "{why}");
+    let listed = clearfold(&world, &["component", "list"])?.stdout;
+    assert_eq!(listed.matches("not begun yet").count(), 1, "{listed}");
+    assert_eq!(host.payments().await?, before);
+    assert!(host.stop()?.success());
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_answers_http_is_replaced_while_it_answers() -> Result<()> {
     let world = World::new().await?;
@@ -309,5 +346,32 @@ async fn what_decides_otherwise_is_found_before_it_is_in_force_and_can_be_taken_
     assert!(host.stop()?.success());
     let replayed = clearfold(&world, &["replay", "--verify"])?;
     assert!(replayed.stdout.starts_with("4 of 4 commands"), "{replayed:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_knows_other_events_takes_no_states_from_the_one_before() -> Result<()> {
+    let world = World::new().await?;
+    let host = world.host().await?;
+    let write = world.databases.write().await?;
+    let rules = json!({"categories": "all", "countries": "all", "limits": [], "velocity": []});
+    let mut issue = to_card("c1", "IssueCard", &json!({"rules": rules}));
+    issue["payload"]["account"] = issue["account"].clone();
+    let issued = host.command_to("c1", &issue).await?;
+    assert_eq!(issued.status, 200, "{issued:?}");
+    let wasm = wasm(&world, "decider-card")?;
+    // An event that never was: the past is decided as before, and comes to the same states.
+    let mut other = wasm.clone();
+    while let Some(place) = other.windows(10).position(|text| text == b"CardClosed") {
+        other[place..place + 10].copy_from_slice(b"CardEnded_");
+    }
+    for (name, other, is_of_its_own) in [("same", variant(&wasm, "same")?, false), ("other", other, true)] {
+        let file = written(&world, &format!("{name}.wasm"), &other)?;
+        let activation = activated(&world, &file, &[])?;
+        let family = "SELECT state_family = component_digest FROM activations WHERE activation = $1";
+        let family: bool = query_scalar(family).bind(activation).fetch_one(&write).await?;
+        assert_eq!(family, is_of_its_own, "{name}");
+    }
+    assert!(host.stop()?.success());
     Ok(())
 }

@@ -6,6 +6,7 @@ mod aborts;
 mod audit;
 mod authoring;
 mod bad_input;
+mod canary;
 mod command_line;
 mod components;
 mod crash;

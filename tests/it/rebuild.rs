@@ -14,6 +14,30 @@ use tokio_util::sync::CancellationToken;
 
 use crate::supervised::{Projection, Scene, tidy};
 
+/// A projection of a log, whose rows are marked `one`, and two components that mark them otherwise.
+struct Begun {
+    scene: Scene,
+    read: PgPool,
+    one: Arc<Projector>,
+    two: Arc<Projector>,
+    three: Arc<Projector>,
+    projection: Projection,
+}
+
+impl Begun {
+    async fn with(events: u64, readers: Readers) -> Result<Self> {
+        let scene = Scene::new().await?;
+        let read = scene.read().await?;
+        let marked = |mark| scene.noting(Noting { mark, ..Noting::default() });
+        let (one, two, three) = (marked("one")?, marked("two")?, marked("three")?);
+        scene.swipes(events).await?;
+        let ground = scene.ground(&read, readers);
+        let projection = Projection::start(Arc::clone(&one), None, ground).await?;
+        scene.noted(&read, "one").await?;
+        Ok(Self { scene, read, one, two, three, projection })
+    }
+}
+
 /// Looks at the rows again and again until it is told to stop: there are never fewer, and never two components' at once.
 /// Gives the marks that were seen, in order.
 async fn look(read: &PgPool, stop: &CancellationToken) -> Result<Vec<String>> {
@@ -36,13 +60,7 @@ async fn look(read: &PgPool, stop: &CancellationToken) -> Result<Vec<String>> {
 
 #[tokio::test]
 async fn under_load_another_component_takes_the_place_and_no_reader_sees_a_gap() -> Result<()> {
-    let scene = Scene::new().await?;
-    let read = scene.read().await?;
-    let (one, two) =
-        (scene.noting(Noting::default())?, scene.noting(Noting { mark: "two", ..Noting::default() })?);
-    scene.swipes(150).await?;
-    let projection = scene.supervise(&read, Arc::clone(&one), None).await?;
-    scene.noted(&read, "one").await?;
+    let Begun { scene, read, two, projection, .. } = Begun::with(150, Readers::default()).await?;
     let stop = CancellationToken::new();
     let change = async {
         projection.wanted.send_replace(Arc::clone(&two));
@@ -65,10 +83,8 @@ async fn under_load_another_component_takes_the_place_and_no_reader_sees_a_gap()
 
     let switches = projection.switches();
     let [switch] = &switches[..] else { panic!("{switches:?}") };
-    assert_eq!((switch.from, switch.to), (Some(one.id().digest), two.id().digest));
-    let live = status.live.context("it is live")?;
-    assert_eq!((Some(switch.at), &switch.positions), (live.since, &live.from));
-    assert!(switch.positions.iter().sum::<u64>() >= 150, "{switch:?}");
+    assert_eq!((switch.digest, Some(switch)), (Some(two.id().digest), status.live.as_ref()));
+    assert!(switch.since.is_some() && switch.from.iter().sum::<u64>() >= 150, "{switch:?}");
     assert_eq!(projection.live.borrow().id(), two.id());
     assert_eq!(stored_digest(&read, "noting").await?, Some(two.id().digest));
     projection.stop().await
@@ -98,16 +114,14 @@ async fn is_built_up_to(read: &PgPool, projector: &Projector, events: i64) -> Re
     .await
 }
 
+/// What was switched to, one after the other.
+fn to(projection: &Projection) -> Vec<Digest> {
+    projection.switches().iter().filter_map(|switch| switch.digest).collect()
+}
+
 #[tokio::test]
 async fn what_is_half_built_is_thrown_away_for_a_third_component_and_for_a_rollback() -> Result<()> {
-    let scene = Scene::new().await?;
-    let read = scene.read().await?;
-    let marked = |mark| scene.noting(Noting { mark, ..Noting::default() });
-    let (one, two, three) = (marked("one")?, marked("two")?, marked("three")?);
-    scene.swipes(60).await?;
-    let projection = scene.supervise(&read, Arc::clone(&one), None).await?;
-    scene.noted(&read, "one").await?;
-
+    let Begun { scene, read, one, two, three, projection } = Begun::with(60, Readers::default()).await?;
     // It comes to within its last batch, and can neither switch nor give up.
     let held = no_switch(&read).await?;
     projection.wanted.send_replace(Arc::clone(&two));
@@ -128,20 +142,14 @@ async fn what_is_half_built_is_thrown_away_for_a_third_component_and_for_a_rollb
     projection.is_live(&three).await?;
     scene.noted(&read, "three").await?;
     tidy(&read, "noting").await?;
-    let to: Vec<Digest> = projection.switches().iter().map(|switch| switch.to).collect();
-    assert_eq!(to, [three.id().digest]);
+    assert_eq!(to(&projection), [three.id().digest]);
     projection.stop().await
 }
 
 #[tokio::test]
 async fn a_component_that_cannot_read_the_log_never_becomes_live() -> Result<()> {
-    let scene = Scene::new().await?;
-    let read = scene.read().await?;
-    let one = scene.noting(Noting::default())?;
+    let Begun { scene, read, one, projection, .. } = Begun::with(60, Readers::default()).await?;
     let failing = scene.noting(Noting { mark: "two", traps_at: 5, ..Noting::default() })?;
-    scene.swipes(60).await?;
-    let projection = scene.supervise(&read, Arc::clone(&one), None).await?;
-    scene.noted(&read, "one").await?;
     projection.wanted.send_replace(Arc::clone(&failing));
     let why = projection.failed().await?;
     assert!(why.contains("event 5 of partition") && why.contains("component noting"), "{why}");
@@ -169,16 +177,10 @@ async fn a_component_that_cannot_read_the_log_never_becomes_live() -> Result<()>
 #[tokio::test]
 async fn other_tables_take_the_place_and_come_back() -> Result<()> {
     const ASKED: &[&[&str]] = &[&["SELECT mark FROM noting.event WHERE position = $1"]];
-    let scene = Scene::new().await?;
-    let read = scene.read().await?;
-    let one = scene.noting(Noting::default())?;
+    let Begun { scene, read, one, projection, .. } = Begun::with(60, Readers(ASKED)).await?;
     let wider = Noting { version: 2, more: Some("remark"), ..Noting::default() };
     let (unraised, two) = (scene.noting(Noting { version: 1, ..wider })?, scene.noting(wider)?);
     let unreadable = scene.noting(Noting { version: 3, column: "sign", ..Noting::default() })?;
-    scene.swipes(60).await?;
-    let ground = scene.ground(&read, Readers(ASKED));
-    let projection = Projection::start(Arc::clone(&one), None, ground).await?;
-    scene.noted(&read, "one").await?;
 
     projection.wanted.send_replace(unraised);
     let why = projection.failed().await?;
@@ -227,15 +229,54 @@ async fn tables_that_the_api_cannot_read_are_not_kept_for_it() -> Result<()> {
     projection.stop().await
 }
 
+/// Waits until somebody has waited for a lock in vain and waits again.
+async fn tried_again(read: &PgPool) -> Result<()> {
+    let waits = async || {
+        let waits = "SELECT query_start::text FROM pg_stat_activity
+                     WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        Ok(sqlx::query_scalar::<_, String>(waits).fetch_optional(read).await?)
+    };
+    let first = eventually("a wait for a lock", waits).await?;
+    eventually("another attempt", async || Ok(waits().await?.filter(|again| *again != first))).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn tables_that_somebody_locks_for_a_while_are_neither_dropped_nor_given_up() -> Result<()> {
+    const ASKED: &[&[&str]] = &[&["SELECT mark FROM noting.event"]];
+    let Begun { scene, read, two, three, projection, .. } = Begun::with(60, Readers(ASKED)).await?;
+    let others = scene.databases.read().await?;
+    let lock = async || {
+        let mut in_the_way = others.begin().await?;
+        sqlx::raw_sql("LOCK TABLE noting.event").execute(&mut *in_the_way).await?;
+        anyhow::Ok(in_the_way)
+    };
+
+    // In the way of the first look at what is read.
+    let in_the_way = lock().await?;
+    projection.wanted.send_replace(Arc::clone(&two));
+    tried_again(&others).await?;
+    in_the_way.rollback().await?;
+    projection.is_live(&two).await?;
+    let built_beside: u64 = projection.switches()[0].from.iter().sum();
+    assert_eq!(built_beside, 60);
+
+    // In the way of the switch.
+    let held = no_switch(&others).await?;
+    projection.wanted.send_replace(Arc::clone(&three));
+    is_built_up_to(&others, &three, 60).await?;
+    let in_the_way = lock().await?;
+    held.rollback().await?;
+    tried_again(&others).await?;
+    in_the_way.rollback().await?;
+    projection.is_live(&three).await?;
+    scene.noted(&read, "three").await?;
+    projection.stop().await
+}
+
 #[tokio::test]
 async fn at_the_next_start_a_build_goes_on_or_is_dropped() -> Result<()> {
-    let scene = Scene::new().await?;
-    let read = scene.read().await?;
-    let marked = |mark| scene.noting(Noting { mark, ..Noting::default() });
-    let (one, two, three) = (marked("one")?, marked("two")?, marked("three")?);
-    scene.swipes(60).await?;
-    let projection = scene.supervise(&read, Arc::clone(&one), None).await?;
-    scene.noted(&read, "one").await?;
+    let Begun { scene, read, two, three, projection, .. } = Begun::with(60, Readers::default()).await?;
     projection.stop().await?;
 
     // Without the old code its rows are still read, while nobody moves them.
@@ -265,14 +306,10 @@ async fn at_the_next_start_a_build_goes_on_or_is_dropped() -> Result<()> {
 
 #[tokio::test]
 async fn of_two_hosts_one_switches_and_the_other_follows() -> Result<()> {
-    let scene = Scene::new().await?;
-    let (read, others) = (scene.read().await?, scene.read().await?);
-    let marked = |mark| scene.noting(Noting { mark, ..Noting::default() });
-    let (one, two, three) = (marked("one")?, marked("two")?, marked("three")?);
-    scene.swipes(100).await?;
-    let here = scene.supervise(&read, Arc::clone(&one), None).await?;
-    let there = scene.supervise(&others, Arc::clone(&one), None).await?;
-    scene.noted(&read, "one").await?;
+    let Begun { scene, read, one, two, three, projection: here } =
+        Begun::with(100, Readers::default()).await?;
+    let others = scene.read().await?;
+    let there = scene.supervise(&others, one, None).await?;
 
     // Both hear of it.
     here.wanted.send_replace(Arc::clone(&two));
@@ -290,9 +327,6 @@ async fn of_two_hosts_one_switches_and_the_other_follows() -> Result<()> {
     there.wanted.send_replace(Arc::clone(&three));
     there.is_live(&three).await?;
     tidy(&read, "noting").await?;
-    let to = |projection: &Projection| -> Vec<Digest> {
-        projection.switches().iter().map(|switch| switch.to).collect()
-    };
     let both = vec![two.id().digest, three.id().digest];
     assert_eq!((to(&here), to(&there)), (both.clone(), both));
     here.stop().await?;
@@ -301,13 +335,7 @@ async fn of_two_hosts_one_switches_and_the_other_follows() -> Result<()> {
 
 #[tokio::test]
 async fn rows_from_before_digests_were_kept_are_adopted_as_they_are() -> Result<()> {
-    let scene = Scene::new().await?;
-    let read = scene.read().await?;
-    let (one, two) =
-        (scene.noting(Noting::default())?, scene.noting(Noting { mark: "two", ..Noting::default() })?);
-    scene.swipes(20).await?;
-    let projection = scene.supervise(&read, Arc::clone(&one), None).await?;
-    scene.noted(&read, "one").await?;
+    let Begun { scene, read, one, two, projection, .. } = Begun::with(20, Readers::default()).await?;
     projection.stop().await?;
     sqlx::query("UPDATE projections SET digest = NULL").execute(&read).await?;
     let projection = scene.supervise(&read, Arc::clone(&two), None).await?;

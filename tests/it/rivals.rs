@@ -1,17 +1,28 @@
-//! Two hosts want the same partitions, and each stands still again and again while the other goes on.
+//! Two hosts want the same partitions: each stands still again and again while the other goes on, or knows less than the
+//! other did.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use clearfold::clock::Clock;
+use clearfold::command::{Answer, CommandError, CommandIntake, Deciders, InForce, IntakeSettings, Running};
+use clearfold::parts::Parts;
+use clearfold::registry::{Cause, Deployment, Handler, NewActivation, Registry};
+use clearfold::runtime::Kind;
 use clearfold_tests::{Host, Load, World};
 use rustix::process::Signal;
 use sqlx::{PgPool, Row};
+use tokio::sync::watch;
 
 use crate::proof::prove;
+use crate::store::{AUTHORIZATION, decider, held, store, swipe, writing};
 
 /// Longer than the lease.
 const PAUSE_MS: u64 = 900;
+/// Longer than anybody should wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn two_hosts_that_fight_for_the_partitions_never_write_between_each_other() -> Result<()> {
@@ -96,4 +107,65 @@ async fn changes_of_hands(write: &PgPool) -> Result<usize> {
         (*before, *older, *end) = (host, epoch, up_to);
     }
     Ok(changes)
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_know_what_decides_says_so_and_goes_on_when_it_knows() -> Result<()> {
+    let (environment, store) = store().await?;
+    let registry = Registry::new(store.pool().clone());
+    let handler = Handler { kind: Kind::Decider, name: "authorization".to_owned() };
+    let deployment = Deployment {
+        name: AUTHORIZATION.to_owned(),
+        handler: handler.clone(),
+        wit_version: None,
+        imports: Vec::new(),
+        source_revision: None,
+        deployed_by: "test".to_owned(),
+        signed: None,
+    };
+    let wasm = std::fs::read(environment.component(AUTHORIZATION))?;
+    let digest = registry.keep(&wasm, &deployment).await?;
+    for newest in [0, 1] {
+        let new = NewActivation {
+            handler: handler.clone(),
+            newest,
+            digest,
+            cause: Cause::Activate,
+            why: None,
+            by: "test".to_owned(),
+            family: Some(digest),
+            trial: None,
+            shadow: None,
+        };
+        registry.activate(&new).await?;
+    }
+    // The other host took over the second everywhere, and died; this one knows the first.
+    for partition in 0..store.partition_count() {
+        let (lease, _) = held(&store, partition, "other", 60_000).await?;
+        store.begin_activations(&lease, 2).await?;
+        store.release_lease(&lease).await?;
+    }
+    let running = Arc::new(Running::new(Arc::new(decider(&environment, AUTHORIZATION)?), digest));
+    let knowing = |through| {
+        let in_force = InForce { stable: Arc::clone(&running), canary: None };
+        Arc::new(Deciders::new(through, BTreeMap::from([("authorization".to_owned(), in_force)])))
+    };
+    let (known, deciders) = watch::channel(knowing(1));
+    let mut parts = Parts::default();
+    let settings = IntakeSettings { queue_length: 256, writer: writing("one") };
+    let intake = CommandIntake::start(&store, deciders, &Clock::system(), &settings, &mut parts);
+    for _ in 0..2 {
+        let answer = tokio::time::timeout(PATIENCE, intake.submit(swipe("k", "p", "850"))).await?;
+        let Err(CommandError::Unavailable(why)) = answer else { panic!("{answer:?}") };
+        assert!(why.contains("activation 2 is in force"), "{why}");
+    }
+    known.send_replace(knowing(2));
+    let answer = loop {
+        match tokio::time::timeout(PATIENCE, intake.submit(swipe("k", "p", "850"))).await? {
+            Err(error) if error.is_passing() => {}
+            answer => break answer?,
+        }
+    };
+    assert!(matches!(answer, Answer::Accepted { stream_version: 1, .. }), "{answer:?}");
+    Ok(())
 }

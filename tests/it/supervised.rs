@@ -10,7 +10,7 @@ use clearfold::command::CommandIntake;
 use clearfold::event_store::EventStore;
 use clearfold::outbox;
 use clearfold::parts::Parts;
-use clearfold::projection::{Ground, Live, Readers, RunnerSettings, State, Status, Supervisor, Switched};
+use clearfold::projection::{Ground, Live, LiveTables, Readers, RunnerSettings, State, Status, Supervisor};
 use clearfold::runtime::{HandlerEngine, Limits, Projector};
 use clearfold_tests::{Databases, Environment, Noting, eventually};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -37,7 +37,7 @@ pub struct Projection {
     pub wanted: watch::Sender<Arc<Projector>>,
     pub status: watch::Receiver<Status>,
     pub live: Live,
-    switched: Arc<Mutex<Vec<Switched>>>,
+    switched: Arc<Mutex<Vec<LiveTables>>>,
     stop: CancellationToken,
     running: tokio::task::JoinHandle<()>,
 }
@@ -131,15 +131,13 @@ impl Drop for Scene {
 impl Projection {
     pub async fn start(first: Arc<Projector>, old: Option<Arc<Projector>>, ground: Ground) -> Result<Self> {
         let (wanted, wishes) = watch::channel(first);
-        let switched: Arc<Mutex<Vec<Switched>>> = Arc::default();
-        let told = Arc::clone(&switched);
-        let supervisor = Supervisor::prepare(wishes, old, ground).await?.on_switch(move |switch| {
-            told.lock().unwrap_or_else(PoisonError::into_inner).push(switch.clone());
-        });
+        let supervisor = Supervisor::prepare(wishes, old, ground).await?;
         let (status, live, stop) = (supervisor.status(), supervisor.live(), CancellationToken::new());
+        let switched: Arc<Mutex<Vec<LiveTables>>> = Arc::default();
+        let noting = note(status.clone(), Arc::clone(&switched));
         let running = supervisor.run(stop.clone());
         #[expect(clippy::disallowed_methods, reason = "it is awaited or cut off with the projection")]
-        let running = tokio::spawn(running);
+        let running = tokio::spawn(async { tokio::join!(running, noting).0 });
         Ok(Self { wanted, status, live, switched, stop, running })
     }
 
@@ -168,7 +166,8 @@ impl Projection {
         }
     }
 
-    pub fn switches(&self) -> Vec<Switched> {
+    /// What came to be read since it began, one after the other.
+    pub fn switches(&self) -> Vec<LiveTables> {
         self.switched.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -180,6 +179,18 @@ impl Projection {
     /// Ends it where it stands, as a crash would.
     pub fn cut_off(self) {
         self.running.abort();
+    }
+}
+
+/// Notes what comes to be read, until nobody can tell any more.
+async fn note(mut status: watch::Receiver<Status>, switched: Arc<Mutex<Vec<LiveTables>>>) {
+    let mut before = status.borrow_and_update().live.clone();
+    while status.changed().await.is_ok() {
+        let live = status.borrow_and_update().live.clone();
+        if live != before {
+            before.clone_from(&live);
+            switched.lock().unwrap_or_else(PoisonError::into_inner).extend(live);
+        }
     }
 }
 

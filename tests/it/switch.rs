@@ -191,6 +191,7 @@ async fn a_host_that_dies_while_it_builds_or_switches_leaves_the_old_rows_or_the
         assert_eq!(host.payments().await?, payments, "{place}");
         let report = host.get("/v1/invariants").await?;
         assert_eq!(report.body["holds"], true, "{place}: {report:?}");
+        begun(&world).await?;
         assert!(host.stop()?.success());
         let checked = Output::of(&mut check(&world, &[]))?;
         assert!(checked.status.success(), "{checked:?}");
@@ -206,6 +207,23 @@ async fn a_host_that_dies_while_it_builds_or_switches_leaves_the_old_rows_or_the
     assert!(checked.stdout.contains("made by another component than this one"), "{checked:?}");
     assert!(!checked.stdout.contains("VIOLATED"), "{checked:?}");
     Ok(())
+}
+
+/// Waits until it is recorded of every projector that was in force where its rows begin to be read.
+async fn begun(world: &World) -> Result<()> {
+    let write = world.databases.write().await?;
+    eventually("where every projector began", async || {
+        let missing: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM activations CROSS JOIN partitions
+             WHERE kind = 'projector' AND NOT EXISTS (
+                 SELECT FROM activation_points AS begun
+                 WHERE begun.activation = activations.activation AND begun.partition = partitions.partition)",
+        )
+        .fetch_one(&write)
+        .await?;
+        Ok((missing == 0).then_some(()))
+    })
+    .await
 }
 
 /// No auditors.

@@ -23,6 +23,8 @@ use crate::telemetry::chain;
 
 /// How often an alarm that nobody has answered is repeated.
 const ALARM_INTERVAL: Duration = Duration::from_secs(60);
+/// How long a translator that cannot be asked what it wants to see is left alone at first; it doubles.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Looks at a node that shows nothing new before another one is asked: a node that hangs also shows nothing new.
 const QUIET_LOOKS: u32 = 30;
 
@@ -46,6 +48,8 @@ pub struct Listener {
     live: watch::Receiver<(u64, Arc<Translator>)>,
     translator: Arc<Translator>,
     filters: Vec<Filter>,
+    /// When the one that shall is asked again, if it could not say what it wants to see, and the pause behind that.
+    ask_again: Option<(Instant, Duration)>,
     intake: CommandIntake,
     pool: PgPool,
     clock: Clock,
@@ -113,6 +117,7 @@ impl Listener {
             live,
             translator,
             filters,
+            ask_again: None,
             intake,
             pool,
             clock,
@@ -141,11 +146,15 @@ impl Listener {
         }
     }
 
-    /// Lets another translator translate from the next range on, if it can read the contract set of this chain.
+    /// Lets another translator translate from the next range on, if it can read the contract set of this chain. One that
+    /// fails is asked again later: a missed deadline passes.
     async fn take_over(&mut self) {
-        if !self.live.has_changed().unwrap_or(false) {
+        let is_other = self.live.has_changed().unwrap_or(false);
+        let is_time = self.ask_again.is_some_and(|(at, _)| at <= Instant::now());
+        if !is_other && !is_time {
             return;
         }
+        let pause = self.ask_again.take().filter(|_| !is_other).map_or(ASK_AGAIN, |(_, pause)| pause);
         let (activation, newest) = self.live.borrow_and_update().clone();
         let asked = Arc::clone(&newest);
         match tokio::task::spawn_blocking(move || asked.filters()).await {
@@ -164,10 +173,19 @@ impl Listener {
                 );
             }
             Ok(Err(fault)) => {
-                tracing::error!(activation, error = %chain(&fault), "the translator cannot be used; going on with the one before");
+                let pause_ms = self.ask_again_in(pause);
+                tracing::error!(activation, error = %chain(&fault), pause_ms, "the translator cannot be used; going on with the one before, and asking it again");
             }
-            Err(error) => tracing::error!(activation, %error, "the translator was not asked"),
+            Err(error) => {
+                let pause_ms = self.ask_again_in(pause);
+                tracing::error!(activation, %error, pause_ms, "the translator was not asked; asking it again");
+            }
         }
+    }
+
+    fn ask_again_in(&mut self, pause: Duration) -> u128 {
+        self.ask_again = Some((Instant::now() + pause, pause.saturating_mul(2).min(ALARM_INTERVAL)));
+        pause.as_millis()
     }
 
     /// Draws the conclusions of a step, and says whether there is more to do at once.

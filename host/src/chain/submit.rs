@@ -1,7 +1,7 @@
 //! Translated transactions become submitted commands, and what cannot be used becomes dead letters.
 //!
-//! A component that failed is asked again: a deadline missed or a pool that was empty passes. Only what fails again
-//! and again becomes a letter.
+//! A component that failed is asked again: a deadline missed or a pool that was empty passes, and a canary that fails is
+//! taken out. Only what fails again and again becomes a letter.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -21,8 +21,11 @@ use crate::telemetry::chain;
 const ACTOR: &str = "chain";
 /// Commands under way at the same moment.
 const MAX_IN_FLIGHT: usize = 256;
-/// How often a component that fails is asked.
-const ATTEMPTS: u32 = 3;
+/// How often a translator that fails is asked.
+const TRANSLATIONS: u32 = 3;
+/// How often a decider that fails is asked: for three seconds, which is longer than it takes until a canary that fails is
+/// out everywhere.
+const DECISIONS: u32 = 6;
 /// The pause after the first failure; it doubles.
 const RETRY_MS: u64 = 100;
 
@@ -50,7 +53,7 @@ pub(super) async fn translate(
     let mut translated = Vec::with_capacity(transactions.len());
     for (index, (transaction, log_indexes)) in transactions.iter().zip(log_indexes).enumerate() {
         let failed = |outcome: &Result<_, _>| matches!(outcome, Ok(Err(_)));
-        match retried(failed, || part(index..index + 1)).await? {
+        match retried(TRANSLATIONS, failed, || part(index..index + 1)).await? {
             Ok(one) => translated.extend(one),
             Err(fault) => {
                 letters.extend(untranslated(transaction, log_indexes, &fault));
@@ -71,13 +74,17 @@ fn untranslated(transaction: &Transaction, log_indexes: &BTreeSet<u64>, fault: &
 }
 
 /// Repeats what failed and may pass, with growing pauses, and gives what came of it last.
-async fn retried<T, F: Future<Output = T>>(passing: impl Fn(&T) -> bool, attempt: impl Fn() -> F) -> T {
-    for failures in 0..ATTEMPTS - 1 {
+async fn retried<T, F: Future<Output = T>>(
+    attempts: u32,
+    passing: impl Fn(&T) -> bool,
+    attempt: impl Fn() -> F,
+) -> T {
+    for failures in 1..attempts {
         let outcome = attempt().await;
         if !passing(&outcome) {
             return outcome;
         }
-        tokio::time::sleep(Duration::from_millis(RETRY_MS << failures)).await;
+        tokio::time::sleep(Duration::from_millis(RETRY_MS << (failures - 1))).await;
     }
     attempt().await
 }
@@ -127,7 +134,7 @@ async fn submit_one(
         "seen on chain"
     );
     let failed = |outcome: &Result<_, _>| matches!(outcome, Err(CommandError::Component(_)));
-    match retried(failed, || intake.submit_in_turn(command.clone())).await {
+    match retried(DECISIONS, failed, || intake.submit_in_turn(command.clone())).await {
         Ok(Answer::Accepted { .. }) => Ok(None),
         Ok(Answer::Rejected { code, detail }) => Ok(Some(dead_letter(transaction, log_index, &code, detail))),
         Err(error) if error.is_passing() => Err(error),
@@ -164,7 +171,7 @@ fn dead_letter(transaction: &Transaction, log_index: u64, code: &str, detail: St
 mod tests {
     use std::cell::Cell;
 
-    use super::{ATTEMPTS, retried};
+    use super::retried;
 
     /// How often it is asked for, if that many attempts fail, and what comes of it.
     async fn asked(failures: u32) -> (u32, Result<(), u32>) {
@@ -173,7 +180,7 @@ mod tests {
             count.set(count.get() + 1);
             std::future::ready(if count.get() > failures { Ok(()) } else { Err(count.get()) })
         };
-        let outcome = retried(Result::is_err, attempt).await;
+        let outcome = retried(3, Result::is_err, attempt).await;
         (count.get(), outcome)
     }
 
@@ -181,6 +188,6 @@ mod tests {
     async fn what_passes_is_asked_again_and_what_stays_is_given_up() {
         assert_eq!(asked(0).await, (1, Ok(())));
         assert_eq!(asked(2).await, (3, Ok(())));
-        assert_eq!(asked(9).await, (ATTEMPTS, Err(ATTEMPTS)));
+        assert_eq!(asked(9).await, (3, Err(3)));
     }
 }

@@ -89,9 +89,10 @@ pub(super) async fn run_with(
         settings,
         readers: Readers::default(),
     };
-    let projectors =
+    let projections =
         projections::start(&mut follower, &registry, &live.projectors, &ground, &mut parts).await?;
-    let audit = audit(&config, projectors, live.auditors.clone(), &clock).await?;
+    let builds = projections.builds();
+    let audit = audit(&config, projections.live, live.auditors.clone(), &clock).await?;
     let read_store = ReadStore::new(read_pool);
     read_store.check().await.context(
         "the read store lacks what the API asks for; the manifest needs the projector `payments` of this version",
@@ -109,7 +110,7 @@ pub(super) async fn run_with(
     parts.spawn("chain listener", listening.run(parts.stop()));
     parts.spawn("registry", follower.run(parts.stop()));
 
-    let admin = admin(&config, &registry, &store)?;
+    let admin = AdminState { builds, ..admin(&config, &registry, &store)? };
     let api = router(ApiState { read_store, intake, audit }).merge(admin::router(admin));
     let loader = edges::Loader::new(registry.clone(), Arc::clone(&manifest), address, api.clone())?;
     let edges = loader.edges(&live.http).await?;
@@ -179,7 +180,8 @@ fn admin(config: &Host, registry: &Registry, store: &EventStore) -> anyhow::Resu
         engine: load::engine()?,
         signers: Signers(config.component_signers.clone()),
     };
-    Ok(AdminState { operations: Arc::new(operations), token: config.admin_token.clone().map(Into::into) })
+    let token = config.admin_token.clone().map(Into::into);
+    Ok(AdminState { operations: Arc::new(operations), token, builds: Arc::new(|_| None) })
 }
 
 /// The audit, on connections of its own: a check takes none from the writers.

@@ -1,8 +1,8 @@
 //! Commands in, answers out: routed to the account's partition, decided by a component, committed, answered.
 //!
 //! One writer a partition, under a lease: while one batch is being committed the next is decided on the state that it
-//! will leave. Other deciders take over between two batches. An answer is given only after the commit. A repeat of an idempotency key gets the stored answer without
-//! being decided again. Nothing here knows what a command means.
+//! will leave. Other deciders take over between two batches. An answer is given only after the commit. A repeat of an
+//! idempotency key gets the stored answer without being decided again. Nothing here knows what a command means.
 
 mod batch;
 mod decide;

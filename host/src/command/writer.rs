@@ -52,6 +52,8 @@ impl Writer {
         /// What failed may fail again at once.
         const PAUSE_MS: u64 = 20;
         let mut again = Vec::new();
+        // Since when this host has not known what decides.
+        let mut behind: Option<Instant> = None;
         loop {
             let (owner, lease_time) = (&self.settings.owner, self.settings.lease);
             let taken = within(self.store.take_lease(self.partition, owner, lease_time)).await;
@@ -65,24 +67,24 @@ impl Writer {
                     match leader.lead(&mut queue).await {
                         End::Stopped => return,
                         End::Lost { error, again: rest } => {
-                            let is_behind = matches!(error, StoreError::Behind { .. });
-                            let pause =
-                                if is_behind { lease_time / 10 } else { Duration::from_millis(PAUSE_MS) };
-                            let (error, commands) = (crate::telemetry::chain(&error), rest.len());
-                            let partition = self.partition;
-                            tracing::warn!(
-                                partition,
-                                error,
-                                commands,
-                                "the partition was lost or not reached"
-                            );
+                            self.warn(&error, rest.len());
                             again = rest;
-                            tokio::time::sleep(pause).await;
-                            continue;
+                            let is_behind = matches!(error, StoreError::Behind { .. });
+                            behind = is_behind.then(|| behind.unwrap_or_else(Instant::now));
+                            // What it does not know it may know in a moment; for longer than that nobody waits.
+                            if behind.is_none_or(|since| since.elapsed() < lease_time) {
+                                let pause = Duration::from_millis(PAUSE_MS);
+                                tokio::time::sleep(if is_behind { lease_time / 10 } else { pause }).await;
+                                continue;
+                            }
+                            Instead::Failure(error)
                         }
                     }
                 }
-                Ok(Taken::ByAnother { owner }) => Instead::AnotherHost(owner),
+                Ok(Taken::ByAnother { owner }) => {
+                    behind = None;
+                    Instead::AnotherHost(owner)
+                }
                 Err(error) => {
                     let text = crate::telemetry::chain(&error);
                     tracing::error!(partition = self.partition, error = text, "the lease could not be taken");
@@ -94,6 +96,11 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    fn warn(&self, error: &StoreError, commands: usize) {
+        let (partition, error) = (self.partition, crate::telemetry::chain(error));
+        tracing::warn!(partition, error, commands, "the partition was lost or not reached");
     }
 
     /// Answers what comes until it is time to ask for the lease again. False: nothing will come any more.

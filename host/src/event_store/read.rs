@@ -188,23 +188,28 @@ impl EventStore {
         rows.fetch(&self.pool).map(|row| Ok(StoredEvent::try_from(row?)?))
     }
 
-    /// The same of those streams only that had a command behind one of the partition's.
+    /// The same of those streams only that had a command behind one of the partition's; decided by this component, if one
+    /// is named.
     pub fn events_of_streams_with_commands(
         &self,
+        only: Option<Digest>,
         partition: u32,
         prefix: &str,
         after: u64,
     ) -> impl Stream<Item = Result<StoredEvent, StoreError>> {
+        let only = only.map(|only| only.0.to_vec());
         let rows = sqlx::query_as!(
             EventRow,
             r#"SELECT partition, position, stream, stream_version, type AS kind, schema_version, payload, event_id,
                       correlation_id, causation_id, actor, component_digest, recorded_at, hash
                FROM events WHERE partition = $1 AND stream IN (
                    SELECT stream FROM commands WHERE partition = $1 AND sequence > $3 AND starts_with(stream, $2)
+                                                 AND ($4::bytea IS NULL OR component_digest = $4)
                ) ORDER BY stream COLLATE "C", stream_version"#,
             i32::try_from(partition).unwrap_or(i32::MAX),
             prefix,
             i64::try_from(after).unwrap_or(i64::MAX),
+            only,
         );
         rows.fetch(&self.pool).map(|row| Ok(StoredEvent::try_from(row?)?))
     }

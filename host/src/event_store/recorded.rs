@@ -78,8 +78,8 @@ pub struct KeptComponent {
 }
 
 impl EventStore {
-    /// A partition's commands behind one of them and up to another, to streams whose names begin so: stream by stream, the streams in the
-    /// order of their bytes.
+    /// A partition's commands behind one of them and up to another, to streams whose names begin so: stream by stream,
+    /// the streams in the order of their bytes.
     pub fn commands_by_stream(
         &self,
         partition: u32,
@@ -87,16 +87,31 @@ impl EventStore {
         after: u64,
         up_to: u64,
     ) -> impl Stream<Item = Result<DecidedBefore, StoreError>> {
+        self.commands_decided_by(None, partition, prefix, after, up_to)
+    }
+
+    /// The same, of those only that this component decided.
+    pub fn commands_decided_by(
+        &self,
+        only: Option<Digest>,
+        partition: u32,
+        prefix: &str,
+        after: u64,
+        up_to: u64,
+    ) -> impl Stream<Item = Result<DecidedBefore, StoreError>> {
+        let only = only.map(|only| only.0.to_vec());
         let rows = sqlx::query_as!(
             CommandRow,
             r#"SELECT partition, sequence, stream, routing_key, type AS kind, schema_version, payload, actor, accepted_at,
                       component_digest, expected_version, event_count, rejection_code, rejection_detail
                FROM commands WHERE partition = $1 AND sequence > $2 AND sequence <= $4 AND starts_with(stream, $3)
+                 AND ($5::bytea IS NULL OR component_digest = $5)
                ORDER BY stream COLLATE "C", sequence"#,
             i32::try_from(partition).unwrap_or(i32::MAX),
             i64::try_from(after).unwrap_or(i64::MAX),
             prefix,
             i64::try_from(up_to).unwrap_or(i64::MAX),
+            only,
         );
         rows.fetch(&self.pool).map(|row| Ok(DecidedBefore::try_from(row?)?))
     }

@@ -94,12 +94,13 @@ impl Shadow {
         on_progress: OnProgress<'_>,
     ) -> Result<(), StoreError> {
         let prefix = format!("{}-", self.in_force.aggregate());
-        let commands = self.store.commands_by_stream(partition, &prefix, after, up_to);
-        if after == 0 {
+        let only = self.decided_by;
+        let commands = self.store.commands_decided_by(only, partition, &prefix, after, up_to);
+        if after == 0 && only.is_none() {
             let events = self.store.events_by_stream(partition, &prefix);
             return self.compare_all(commands, events, report, on_progress).await;
         }
-        let events = self.store.events_of_streams_with_commands(partition, &prefix, after);
+        let events = self.store.events_of_streams_with_commands(only, partition, &prefix, after);
         self.compare_all(commands, events, report, on_progress).await
     }
 

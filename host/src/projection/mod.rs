@@ -30,7 +30,7 @@ pub use readers::Readers;
 pub use replay::Replay;
 pub use runner::RunnerSettings;
 pub use snapshot::Snapshot;
-pub use status::{LiveTables, State, Status, Switched};
+pub use status::{LiveTables, State, Status};
 pub use supervisor::{Ground, Live, Supervisor, stored_digest};
 
 use crate::bus::BusError;

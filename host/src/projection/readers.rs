@@ -39,11 +39,20 @@ async fn columns(
 ) -> Result<Vec<(String, String)>, ProjectionError> {
     let prepared = connection.prepare(AssertSqlSafe(statement).into_sql_str()).await;
     let prepared = prepared.map_err(|error| match error {
-        sqlx::Error::Database(error) => ProjectionError::Unreadable { why: error.to_string() },
+        sqlx::Error::Database(error) if is_of_shape(error.code().as_deref()) => {
+            ProjectionError::Unreadable { why: error.to_string() }
+        }
         other => other.into(),
     })?;
     let column = |column: &PgColumn| (column.name().to_owned(), column.type_info().name().to_owned());
     Ok(prepared.columns().iter().map(column).collect())
+}
+
+/// Whether the database says that the tables are not as the statement has them: something is not there or of another
+/// type (SQLSTATE classes 42, 3F and 22). All else says nothing of the tables: a lock that was not had in time, a right
+/// that is missing (42501), a database without memory.
+fn is_of_shape(code: Option<&str>) -> bool {
+    code.is_some_and(|code| code != "42501" && ["42", "3F", "22"].iter().any(|class| code.starts_with(class)))
 }
 
 /// Whether what is read now can be read in the same way afterwards: a column of another type would be misread, and a
@@ -65,6 +74,18 @@ mod tests {
 
     fn shape(columns: &[(&str, &str)]) -> Shape {
         vec![columns.iter().map(|(name, kind)| ((*name).to_owned(), (*kind).to_owned())).collect()]
+    }
+
+    #[test]
+    fn only_what_the_tables_lack_is_held_against_them() {
+        assert!(
+            ["42P01", "42703", "42883", "42804", "42702", "3F000", "22P02"]
+                .map(Some)
+                .into_iter()
+                .all(is_of_shape)
+        );
+        assert!(!["55P03", "57014", "40P01", "53200", "42501"].map(Some).into_iter().any(is_of_shape));
+        assert!(!is_of_shape(None));
     }
 
     #[test]

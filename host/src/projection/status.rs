@@ -24,7 +24,8 @@ pub struct LiveTables {
     pub digest: Option<Digest>,
     /// When they took the place of others. None for tables that were the first.
     pub since: Option<Timestamp>,
-    /// Up to where they had come then, one position a partition.
+    /// Up to where they had come then, one position a partition: all that is behind is of this component. Empty for tables
+    /// that were the first.
     pub from: Vec<u64>,
 }
 
@@ -39,17 +40,6 @@ pub enum State {
     Failed { digest: Digest, why: String },
     /// Another host put another one in its place, and is followed.
     LeftAlone { digest: Digest },
-}
-
-/// Another component's rows are read from now on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Switched {
-    pub projection: String,
-    pub from: Option<Digest>,
-    pub to: Digest,
-    pub at: Timestamp,
-    /// Up to where the new rows had come, one position a partition: all that is behind is of the new component.
-    pub positions: Vec<u64>,
 }
 
 impl fmt::Display for State {

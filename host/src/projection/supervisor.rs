@@ -20,7 +20,7 @@ use super::book::{Settled, Terms};
 use super::build::{Build, Built, Pace};
 use super::runner::{Ended, Filling, Runner, RunnerSettings};
 use super::tables::Declaration;
-use super::{LiveTables, ProjectionError, Readers, State, Status, Switched, book, checkpoint};
+use super::{LiveTables, ProjectionError, Readers, State, Status, book, checkpoint};
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::digest::Digest;
@@ -53,7 +53,6 @@ pub struct Supervisor {
     ground: Ground,
     live: watch::Sender<Arc<Projector>>,
     status: watch::Sender<Status>,
-    on_switch: Arc<dyn Fn(&Switched) + Send + Sync>,
     /// A component that was wanted and is not built by this host any more, and why.
     left: Option<(Digest, State)>,
 }
@@ -90,7 +89,6 @@ impl Supervisor {
             ground,
             live: watch::Sender::new(Arc::clone(&first)),
             status: watch::Sender::new(status),
-            on_switch: Arc::new(|_| {}),
             left: None,
         };
         let settled = supervisor.settle(&first).await;
@@ -107,14 +105,8 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// Tells of every switch, after it was committed, also by another host. One that is committed when the process ends
-    /// may stay untold: what is live then stands in the status from the start.
-    #[must_use]
-    pub fn on_switch(self, tell: impl Fn(&Switched) + Send + Sync + 'static) -> Self {
-        Self { on_switch: Arc::new(tell), ..self }
-    }
-
-    /// How the projection stands, now and later.
+    /// How the projection stands, now and later. What is live is told after it was committed, also by another host; what
+    /// was committed when the process ended, from the next start.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
@@ -262,7 +254,8 @@ impl Supervisor {
         if let (Some(before), Some(to)) = (before, now.digest)
             && before.digest != Some(to)
         {
-            self.tell(before.digest, to, now);
+            let (projection, from) = (&self.projection, before.digest.map(|from| from.to_string()));
+            tracing::info!(projection, from, %to, positions = ?now.from, "switched: the rows of another component are read now");
         }
         let Some(maker) = maker else { return Ok(None) };
         let declaration = Declaration::live(&maker);
@@ -275,13 +268,6 @@ impl Supervisor {
             self.ground.bus.subscribe(),
             self.ground.settings,
         )))
-    }
-
-    fn tell(&self, from: Option<Digest>, to: Digest, now: LiveTables) {
-        let at = now.since.unwrap_or_else(|| self.ground.clock.now());
-        let projection = self.projection.clone();
-        tracing::info!(projection, %to, positions = ?now.from, "switched: the rows of another component are read now");
-        (self.on_switch)(&Switched { projection, from, to, at, positions: now.from });
     }
 
     async fn build(&self, wanted: &Arc<Projector>) -> Result<Build<'_>, ProjectionError> {

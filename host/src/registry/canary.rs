@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Cause, Handler, NewActivation, Registry, RegistryError, fold};
-use crate::command::{Canary, InForce, LiveDeciders};
+use crate::command::{Canary, InForce, LiveDeciders, Running};
 use crate::event_store::EventStore;
 use crate::integrity::{Shadow, ShadowReport};
 use crate::runtime::Kind;
@@ -23,7 +23,9 @@ const LOOK_MS: u64 = 500;
 struct Trying {
     /// The commands that were looked at, by partition.
     seen: Vec<u64>,
-    /// What it had failed on before.
+    running: Arc<Running>,
+    /// How often it had failed when it was last looked at, and in a trial before this one.
+    faults: u64,
     faults_before: u64,
     report: ShadowReport,
 }
@@ -42,10 +44,6 @@ pub async fn watch_canaries(
             () = stop.cancelled() => return,
         }
         let now = Arc::clone(&deciders.borrow());
-        trying.retain(|since, _| {
-            let canaries = now.in_force().values().filter_map(|in_force| in_force.canary.as_ref());
-            canaries.map(|canary| canary.since).any(|other| other == *since)
-        });
         for (aggregate, in_force) in now.in_force() {
             let Some(canary) = &in_force.canary else { continue };
             let looked = look(&registry, &store, in_force, canary, &mut trying).await;
@@ -58,6 +56,10 @@ pub async fn watch_canaries(
                 tracing::error!(aggregate, error = %chain(&error), "a canary cannot be watched");
             }
         }
+        trying.retain(|since, _| {
+            let canaries = now.in_force().values().filter_map(|in_force| in_force.canary.as_ref());
+            canaries.map(|canary| canary.since).any(|other| other == *since)
+        });
     }
 }
 
@@ -70,12 +72,18 @@ async fn look(
     trying: &mut BTreeMap<u64, Trying>,
 ) -> Result<Option<String>, RegistryError> {
     let partitions = usize::try_from(store.partition_count()).unwrap_or(0);
+    // The same one may have been tried on fewer accounts before.
+    let trial_before = trying.values().filter(|other| Arc::ptr_eq(&other.running, &canary.running));
+    let faults_before = trial_before.map(|before| before.faults).max().unwrap_or(0);
     let trying = trying.entry(canary.since).or_insert_with(|| Trying {
         seen: vec![u64::MAX; partitions],
-        faults_before: canary.running.faults(),
+        running: Arc::clone(&canary.running),
+        faults: faults_before,
+        faults_before,
         report: ShadowReport::default(),
     });
-    let faults = canary.running.faults().saturating_sub(trying.faults_before);
+    trying.faults = canary.running.faults();
+    let faults = trying.faults.saturating_sub(trying.faults_before);
     if faults > canary.trial.max_faults {
         return Ok(Some(format!("it failed on {faults} commands, and {} may fail", canary.trial.max_faults)));
     }
@@ -97,8 +105,10 @@ async fn look(
     for (partition, seen) in (0..).zip(&mut trying.seen).filter(|(_, seen)| **seen < u64::MAX) {
         let end = store.end(partition).await?.sequence;
         if end > *seen {
-            shadow.partition(partition, *seen, end, &mut trying.report, &|_| ()).await?;
-            *seen = end;
+            // What is found before the database fails is found again at the next look, and counts once.
+            let mut report = trying.report.clone();
+            shadow.partition(partition, *seen, end, &mut report, &|_| ()).await?;
+            (trying.report, *seen) = (report, end);
         }
     }
     let different = trying.report.different;

@@ -166,7 +166,8 @@ impl Operations {
         if let Some(shadow) = diverges.filter(|_| activating.expect_divergence.is_none()) {
             return Err(RegistryError::Diverges { handler, shadow: Box::new(shadow.clone()) });
         }
-        let has_same_states = verified.shadow.as_ref().is_some_and(ShadowReport::has_same_states);
+        let shadow = verified.shadow.as_ref();
+        let has_same_states = shadow.is_some_and(|shadow| shadow.is_same() && shadow.has_same_states());
         let family = if has_same_states { now.family } else { Some(record.digest) };
         let new = NewActivation {
             family: family.filter(|_| handler.kind == Kind::Decider),
@@ -252,8 +253,10 @@ impl Operations {
         on_progress: OnProgress<'_>,
     ) -> Result<ShadowReport, RegistryError> {
         let (in_force, candidate) = (self.decider(in_force).await?, self.decider(candidate).await?);
+        // Who knows other events makes states of them that the other one never makes, whatever the past says.
         let with_states = in_force.state_version() == candidate.state_version()
-            && in_force.has_entries() == candidate.has_entries();
+            && in_force.has_entries() == candidate.has_entries()
+            && in_force.knows_the_events_of(&candidate);
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let shadow =
             Shadow { store: self.store.clone(), in_force, candidate, decided_by: None, with_states, threads };

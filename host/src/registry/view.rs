@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Activation, Cause, ComponentRecord, Handler, InForce, Point, Registry, RegistryError, fold};
 use crate::digest::Digest;
+use crate::runtime::Kind;
 
 /// What each handler runs, and every component that there is.
 #[derive(Debug, Serialize)]
@@ -25,6 +26,13 @@ pub struct HandlerView {
     pub since: String,
     pub by: String,
     pub cause: Cause,
+    /// Of deciders and projectors: how many partitions it has begun in. A projector begins in all of them at once, when its
+    /// rows are read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun_in: Option<usize>,
+    /// How its build stands, or why it failed, of a projector that is not read yet. Only a host that runs knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryView>,
 }
@@ -89,8 +97,15 @@ impl Registry {
         let by_number: BTreeMap<u64, &Activation> =
             activations.iter().map(|activation| (activation.activation, activation)).collect();
         let handlers = fold(&activations);
-        let handlers = handlers.iter();
-        let handlers = handlers.filter_map(|(handler, now)| handler_view(handler, now, &by_number)).collect();
+        let mut begun = BTreeMap::<u64, usize>::new();
+        for point in self.points().await? {
+            *begun.entry(point.activation).or_default() += 1;
+        }
+        let handlers = handlers.iter().filter_map(|(handler, now)| {
+            let begun_in = begun.get(&now.since).copied().unwrap_or(0);
+            handler_view(handler, now, &by_number, begun_in)
+        });
+        let handlers = handlers.collect();
         let components = self.components().await?.into_iter().map(ComponentView::from).collect();
         Ok(Overview { handlers, components })
     }
@@ -117,6 +132,7 @@ fn handler_view(
     handler: &Handler,
     now: &InForce,
     activations: &BTreeMap<u64, &Activation>,
+    begun_in: usize,
 ) -> Option<HandlerView> {
     let since = activations.get(&now.since)?;
     let canary = now.canary.as_ref().and_then(|tried| {
@@ -137,6 +153,8 @@ fn handler_view(
         since: since.at.to_string(),
         by: since.by.clone(),
         cause: since.cause,
+        begun_in: matches!(handler.kind, Kind::Decider | Kind::Projector).then_some(begun_in),
+        build: None,
         canary,
     })
 }

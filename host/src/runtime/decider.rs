@@ -120,6 +120,16 @@ impl Decider {
         self.descriptor.has_entries
     }
 
+    /// Whether it says that it makes the same events as another, in the same versions.
+    #[must_use]
+    pub fn knows_the_events_of(&self, other: &Self) -> bool {
+        let names = |decider: &Self| -> BTreeMap<String, u32> {
+            let events = decider.descriptor.events.iter();
+            events.map(|event| (event.name.clone(), event.schema_version)).collect()
+        };
+        names(self) == names(other)
+    }
+
     /// The state before the first event. It has no entries.
     #[must_use]
     pub fn initial(&self) -> &[u8] {

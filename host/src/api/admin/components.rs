@@ -13,6 +13,7 @@ use super::AdminState;
 use crate::api::Problem;
 use crate::command::Trial;
 use crate::registry::{Activating, ComponentView, Deploying, Overview, Verified, Window};
+use crate::runtime::Kind;
 
 /// Who the record names.
 const BY: &str = "admin api";
@@ -52,7 +53,11 @@ pub(super) struct CanaryBody {
 }
 
 pub(super) async fn list(State(state): State<AdminState>) -> Result<Json<Overview>, Problem> {
-    Ok(Json(state.operations.registry.overview().await?))
+    let mut overview = state.operations.registry.overview().await?;
+    for handler in overview.handlers.iter_mut().filter(|handler| handler.kind == Kind::Projector.as_str()) {
+        handler.build = (state.builds)(&handler.name);
+    }
+    Ok(Json(overview))
 }
 
 pub(super) async fn show(

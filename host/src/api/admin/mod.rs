@@ -26,7 +26,12 @@ pub struct AdminState {
     pub operations: Arc<Operations>,
     /// None: nobody is the admin.
     pub token: Option<Arc<str>>,
+    /// How the build of a projection stands in this host, or why it failed; None when what is in force is read.
+    pub builds: Builds,
 }
+
+/// Asked with a projection's name.
+pub type Builds = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// The endpoints below `/admin/v1`.
 pub fn router(state: AdminState) -> Router {

@@ -26,6 +26,9 @@ pub(super) fn overview(overview: &Overview) -> String {
             handler.cause.as_str(),
             handler.by
         ));
+        if handler.begun_in == Some(0) {
+            text.push_str("    not begun yet: its host does not run, or is at it, or cannot; its log and its admin API say more\n");
+        }
         if let Some(canary) = &handler.canary {
             text.push_str(&format!(
                 "{:<28} {}  on {} of the accounts since {}, activation {}\n",
