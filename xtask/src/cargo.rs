@@ -4,7 +4,7 @@
 //! by the packages that it is asked for, so naming others would build the large dependencies a second time.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -28,7 +28,11 @@ pub struct Member {
 
 /// A cargo that runs in the repository's root and needs no database to compile the checked queries.
 pub fn cargo() -> Command {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    through(Path::new(&std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
+}
+
+/// The same of a program that calls cargo itself.
+pub fn through(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(place::root()).env("SQLX_OFFLINE", "true");
     // What `cargo run` tells xtask of itself is not for the builds inside: build scripts that watch these

@@ -8,6 +8,7 @@ mod build;
 mod cargo;
 mod ci;
 mod contracts;
+mod convention;
 mod dev;
 mod examples;
 mod http;

