@@ -92,6 +92,10 @@ pub struct Host {
     /// Where the API listens. It has no authentication: keep it on a private address
     #[arg(long, env = "LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9100")]
     pub listen: SocketAddr,
+    /// Where besides the routes of the manifest's HTTP triggers are served, and nothing else: what the network, providers
+    /// and customers may reach
+    #[arg(long, env = "EDGE_LISTEN", value_name = "ADDRESS")]
+    pub edge_listen: Option<SocketAddr>,
     #[command(flatten)]
     pub databases: Databases,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use clearfold_tests::{Environment, Host, Output, World};
+use clearfold_tests::{Environment, Host, Output, World, eventually};
 use serde_json::{Value, json};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -92,8 +92,8 @@ async fn a_decider_in_typescript_decides_beside_those_in_rust() -> Result<()> {
 
 /// Every kind, as an author would: made, built, and held to its specification. The first build on a machine compiles the
 /// standard library; what they share is kept for the next.
-#[test]
-fn what_clearfold_new_makes_builds_and_keeps_its_specification_at_once() -> Result<()> {
+#[tokio::test]
+async fn what_clearfold_new_makes_builds_and_keeps_its_specification_at_once() -> Result<()> {
     let environment = Environment::read()?;
     // The same folder every time, one test at a time: cargo knows again what it compiled there.
     let shared = compiling()?.remove("CARGO_TARGET_DIR").map(PathBuf::from).context("no CARGO_TARGET_DIR")?;
@@ -105,35 +105,82 @@ fn what_clearfold_new_makes_builds_and_keeps_its_specification_at_once() -> Resu
         std::fs::remove_dir_all(&scratch)?;
     }
     std::fs::create_dir(&scratch)?;
-    for (kind, cases) in [
-        ("decider", Some(4)),
-        ("projector", Some(2)),
-        ("translator", Some(3)),
-        ("auditor", None),
-        ("http", None),
+    // Names that are also words of the programs that are made.
+    for (kind, name, cases) in [
+        ("decider", "event", Some(5)),
+        ("projector", "row", Some(2)),
+        ("translator", "log", Some(3)),
+        ("auditor", "violation", None),
+        ("http", "request", None),
     ] {
-        let made = author(&environment, &scratch, &["new", kind, "loyalty"])?;
+        let made = author(&environment, &scratch, &["new", kind, name])?;
         assert!(made.status.success() && made.stdout.contains("\nclearfold build\n"), "{made:?}");
-        let folder = scratch.join(format!("{kind}-loyalty"));
+        let package = format!("{kind}-{name}");
+        let folder = scratch.join(&package);
         // The versions that are on this machine already.
         std::fs::copy(environment.root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
         let built = author(&environment, &folder, &["build"])?;
-        let wasm = format!("target/{kind}-loyalty.wasm");
+        let wasm = format!("target/{package}.wasm");
         assert!(built.status.success() && built.stdout == format!("{wasm}\n"), "{built:?}");
         match cases {
             Some(cases) => {
-                let held = author(&environment, &folder, &["spec", "run", &wasm, "specs/loyalty.yaml"])?;
+                let held =
+                    author(&environment, &folder, &["spec", "run", &wasm, &format!("specs/{name}.yaml")])?;
                 assert!(held.stdout.ends_with(&format!("{cases} passed, 0 failed\n")), "{held:?}");
             }
-            None => exports(
-                &folder.join(&wasm),
-                if kind == "http" { "wasi:http/" } else { "clearfold:handlers/audit" },
-            )?,
+            None => {
+                let beginning = if kind == "http" { "wasi:http/" } else { "clearfold:handlers/audit" };
+                exports(&folder.join(&wasm), beginning)?;
+                passes_its_own_tests(&folder, &shared)?;
+            }
         }
         let lines = std::fs::read_to_string(folder.join("spin.toml"))?;
-        assert!(lines.contains(&format!("source = \"{kind}-loyalty/{wasm}\"\n")), "{lines}");
+        assert!(lines.contains(&format!("source = \"{package}/{wasm}\"\n")), "{lines}");
+        if kind == "http" {
+            goes_live_as_its_author_is_told(&made.stdout, &folder, &package, &lines).await?;
+        }
     }
     Ok(())
+}
+
+/// `cargo test`, as the author is told to check it.
+fn passes_its_own_tests(folder: &Path, shared: &Path) -> Result<()> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let ended =
+        command.args(["test", "--quiet"]).current_dir(folder).env("CARGO_TARGET_DIR", shared).output()?;
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(ended.status.success() && said.contains("1 passed; 0 failed"), "{ended:?}");
+    Ok(())
+}
+
+/// Runs the last command that `clearfold new` has printed, against a host that has the lines of `spin.toml` but another
+/// program behind them.
+async fn goes_live_as_its_author_is_told(
+    printed: &str,
+    folder: &Path,
+    package: &str,
+    lines: &str,
+) -> Result<()> {
+    let world = World::new().await?;
+    let environment = &world.environment;
+    let manifest = world.file("spin.toml");
+    let other = environment.component("edge-payments").display().to_string();
+    let lines = lines.replace(&format!("{package}/target/{package}.wasm"), &other);
+    std::fs::write(&manifest, manifest_with(environment, &lines)?)?;
+    let host = world.host_with(|command| _ = command.env("MANIFEST", &manifest)).await?;
+    assert_eq!(host.get("/request/1").await?.status, 404);
+
+    let command = printed.lines().find(|line| line.starts_with("clearfold component deploy "));
+    let arguments: Vec<&str> = command.context("no such command is printed")?.split(' ').skip(1).collect();
+    let mut command = Command::new(&environment.host);
+    command.args(&arguments).current_dir(folder).env("DATABASE_URL", &world.databases.write_url);
+    let deployed = Output::of(&mut command)?;
+    assert!(deployed.status.success(), "{deployed:?}");
+    eventually("the new component answers", async || {
+        let answer = host.get("/request/1").await?;
+        Ok((answer.body == json!({"path": "/request/1"})).then_some(()))
+    })
+    .await
 }
 
 #[test]
@@ -212,12 +259,16 @@ fn exports(file: &Path, beginning: &str) -> Result<()> {
 
 /// The project's manifest, with the lines that the example asks to add.
 fn manifest_with_the_budget(environment: &Environment) -> Result<String> {
-    let read = |file: &str| {
-        std::fs::read_to_string(environment.root.join(file)).with_context(|| format!("{file} is missing"))
-    };
-    let both = format!("{}\n{}", read("spin.toml")?, read("examples/budget/spin.toml")?);
+    let example = environment.root.join("examples/budget/spin.toml");
+    manifest_with(environment, &std::fs::read_to_string(example).context("the example has no spin.toml")?)
+}
+
+/// The project's manifest, and more of one.
+fn manifest_with(environment: &Environment, lines: &str) -> Result<String> {
+    let project =
+        std::fs::read_to_string(environment.root.join("spin.toml")).context("spin.toml is missing")?;
     let components = format!("source = \"{}/", environment.components.display());
-    Ok(both.replace("source = \"target/components/", &components))
+    Ok(format!("{project}\n{lines}").replace("source = \"target/components/", &components))
 }
 
 /// Sends a command under a key of its own, and gives the answer's body.

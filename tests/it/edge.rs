@@ -310,6 +310,29 @@ async fn the_network_hears_what_the_log_says() -> Result<()> {
         let said = json!([said["action"], said["response_code"], said["reason"], said["approved"]["minor"]]);
         assert_eq!(said, expected, "{id}");
     }
+    // The network took its question back since; the repeat hears that nothing is held for it any more.
+    let mut reversal = about("t2", "t2-0400");
+    reversal["cause"] = json!("timeout");
+    assert_eq!(edge.told("reversals", &reversal).await?.body["action"], "recorded");
+    payment_when(&host, "t2", "reversed").await?;
+    let said = edge.told("authorizations", &authorization("t2")).await?.body;
+    let said = json!([said["action"], said["response_code"], said["reason"], said["approved"]]);
+    assert_eq!(said, json!(["declined", "05", "reversed", null]));
+    // More was held since than was said at first; the repeat hears what was said.
+    let mut increment = command("t3", "IncrementAuthorization", &json!({}));
+    increment["payload"] =
+        json!({"message_id": "t3-0100-2", "amount": amount(250), "occurred_at": "2026-11-22T11:00:00.000Z"});
+    let increased = host.command_to("t3-more", &increment).await?;
+    assert_eq!(increased.status, 200, "{increased:?}");
+    eventually("the increment counts", async || {
+        let payment = host.get("/v1/payments/visa-t3").await?.body;
+        Ok((payment["authorized"]["minor"] == cents_text(750)).then_some(()))
+    })
+    .await?;
+    let mut message = authorization("t3");
+    message["partial_allowed"] = json!(true);
+    let said = edge.told("authorizations", &message).await?.body;
+    assert_eq!(json!([said["action"], said["approved"]["minor"]]), json!(["partially_approved", "500"]));
     // The same id with another content is somebody's error, and changes nothing.
     let mut other = authorization("t2");
     other["amount"]["minor"] = json!("9999");

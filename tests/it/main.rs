@@ -11,6 +11,7 @@ mod command_line;
 mod components;
 mod crash;
 mod edge;
+mod edge_host;
 mod entries;
 mod hot_swap;
 mod inbox;

@@ -4,6 +4,7 @@
 //! by the packages that it is asked for, so naming others would build the large dependencies a second time.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -65,6 +66,18 @@ pub fn native(members: &[Member]) -> Vec<String> {
         .collect()
 }
 
+/// Arguments that name the components which have tests of their own: what they decide is tested on this machine, as a
+/// program. They are no part of the other builds, whose features they would change.
+pub fn tested_components(members: &[Member]) -> Vec<String> {
+    let has_tests = |member: &&Member| {
+        let source = member.manifest.with_file_name("src");
+        let files = place::files_below(&source);
+        files.iter().any(|file| fs::read_to_string(file).is_ok_and(|text| text.contains("#[cfg(test)]")))
+    };
+    let tested = members.iter().filter(|member| member.is_component).filter(has_tests);
+    tested.flat_map(|member| ["--package".to_owned(), member.name.clone()]).collect()
+}
+
 /// Runs a build as a step. The answer: what was made, by the target's name.
 pub fn build(label: &str, command: &mut Command) -> Result<BTreeMap<String, PathBuf>> {
     Ok(made(&progress::run(label, command.args(MESSAGES))?))
@@ -108,4 +121,18 @@ fn member(package: &Value) -> Member {
 
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_components_with_tests_are_found() {
+        let tested = tested_components(&members().unwrap());
+        assert!(
+            tested.iter().any(|name| name == "edge-network")
+                && !tested.iter().any(|name| name == "decider-card")
+        );
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! It watches `components/` and `wit/`. What a change may concern is built, held to its specifications, and put in force
 //! in the running host, each step only if the one before succeeded: a mistake is shown, and what runs goes on running. The
-//! components of `target/components` are never touched; these are built in parts, for speed, and lie beside them.
+//! components of `target/components` are never touched; these are built in parts, for speed, and lie beside them. They are
+//! for this session: the next start puts those of `target/components` in their place.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use notify::{EventKind, RecursiveMode, Watcher};
+use serde_json::Value;
 
 use crate::cargo::Member;
 use crate::up::Running;
@@ -20,8 +22,11 @@ use crate::{build, cargo, place, up, wasm};
 
 /// An editor that saves writes several times; this long nothing more may come.
 const QUIET: Duration = Duration::from_millis(100);
-/// What the record says of why these were put in force.
-const WHY: &str = "edited under cargo xtask dev";
+/// What the record says of who put these in force, and why.
+const EDITED: [&str; 2] = ["cargo xtask dev", "edited under cargo xtask dev"];
+/// And of who replaced them.
+const BUILT: [&str; 2] =
+    ["cargo xtask", "built from the sources, in the place of what cargo xtask dev had built"];
 /// The crate whose code is made of `wit/`.
 const GUEST: &str = "clearfold-guest";
 
@@ -45,6 +50,8 @@ struct Bench {
     /// Where the built ones lie.
     folder: PathBuf,
     changes: Receiver<PathBuf>,
+    /// What a change concerned and is not live yet, since something was wrong with it or with one before it.
+    left: Vec<usize>,
     /// It watches as long as it lives.
     _watcher: notify::RecommendedWatcher,
 }
@@ -82,7 +89,7 @@ impl Bench {
         for watched in ["components", "wit"] {
             watcher.watch(&place::root().join(watched), RecursiveMode::Recursive)?;
         }
-        let mut bench = Self { components, crates, folder, changes, _watcher: watcher };
+        let mut bench = Self { components, crates, folder, changes, left: Vec::new(), _watcher: watcher };
         bench.warm_up()?;
         Ok(bench)
     }
@@ -114,7 +121,10 @@ impl Bench {
         let began = Instant::now();
         println!("edited {}", list(&changed));
         let mut live = 0_usize;
-        for index in self.concerned(&changed) {
+        let mut concerned = self.concerned(&changed);
+        let left = std::mem::take(&mut self.left);
+        concerned.extend(left.into_iter().filter(|index| !concerned.contains(index)).collect::<Vec<_>>());
+        for (done, &index) in concerned.iter().enumerate() {
             let component = &mut self.components[index];
             match component.renew(&self.folder, running) {
                 Ok(None) => {}
@@ -125,6 +135,7 @@ impl Bench {
                 Err(error) => {
                     // What is wrong with one is most often wrong with all that share the code.
                     println!("  {:<24} {error:#}\n  what runs is left as it is", component.name);
+                    self.left = concerned.split_off(done);
                     return Ok(());
                 }
             }
@@ -224,26 +235,79 @@ impl Component {
         Ok(format!("{passed} cases passed {}", seconds(began)))
     }
 
-    /// The one place that knows how a component comes into a running host.
     fn put_in_force(&self, file: &Path, running: &Running<'_>) -> Result<String> {
         let began = Instant::now();
-        let mut command = Command::new(running.host);
-        command.args(["component", "deploy"]).arg(file).args([
-            "--activate",
-            "--by",
-            "dev",
-            "--expect-divergence",
-            WHY,
-        ]);
-        if let Some(handler) = &self.handler {
-            command.args(["--handler", handler]);
-        }
-        let output = quietly(command.envs(running.environment.iter().cloned()))?;
-        if !output.status.success() {
-            bail!("is not taken in by the host:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
-        }
+        put_in_force(running, file, self.handler.as_deref(), EDITED)?;
         Ok(seconds(began))
     }
+}
+
+/// The one place that knows how a component comes into a running host.
+fn put_in_force(
+    running: &Running<'_>,
+    file: &Path,
+    handler: Option<&str>,
+    [by, why]: [&str; 2],
+) -> Result<()> {
+    let mut command = Command::new(running.host);
+    command.args(["component", "deploy"]).arg(file);
+    command.args(["--activate", "--by", by, "--expect-divergence", why]);
+    if let Some(handler) = handler {
+        command.args(["--handler", handler]);
+    }
+    let output = quietly(command.envs(running.environment.iter().cloned()))?;
+    if !output.status.success() {
+        bail!("is not taken in by the host:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    Ok(())
+}
+
+/// A component that an earlier session has left in force.
+#[derive(Debug, PartialEq, Eq)]
+struct Stale {
+    component: String,
+    /// The handler's name, where a component does not say it itself.
+    handler: Option<String>,
+}
+
+/// Puts what the sources are built into in the place of what earlier sessions had built. What was edited then may be
+/// edited back since, and what runs for longer shall be optimized. What others put in force stands.
+pub fn give_way(running: &Running<'_>) -> Result<()> {
+    let mut command = Command::new(running.host);
+    let output =
+        quietly(command.args(["component", "list", "--json"]).envs(running.environment.iter().cloned()))?;
+    if !output.status.success() {
+        bail!(
+            "the host does not list its components:\n{}",
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
+    }
+    let listed = serde_json::from_slice(&output.stdout).context("the list of components is not JSON")?;
+    for Stale { component, handler } in stale(&listed) {
+        let file = build::components_folder().join(format!("{component}.wasm"));
+        // One that the sources do not have any more is nobody's to replace.
+        if file.exists() {
+            put_in_force(running, &file, handler.as_deref(), BUILT).with_context(|| component.clone())?;
+            eprintln!("{component}: what an earlier `cargo xtask dev` had built is replaced.");
+        }
+    }
+    Ok(())
+}
+
+/// What of all that is in force sessions have put there.
+fn stale(listed: &Value) -> Vec<Stale> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let all = |key: &str| listed[key].as_array().cloned().unwrap_or_default();
+    let components = all("components");
+    let by_us = all("handlers").into_iter().filter(|handler| handler["by"] == EDITED[0]);
+    by_us
+        .filter_map(|handler| {
+            let component = components.iter().find(|component| component["digest"] == handler["digest"])?;
+            let is_named = ["translator", "http"].iter().any(|kind| handler["kind"] == *kind);
+            let named = is_named.then(|| text(&handler["name"]));
+            Some(Stale { component: text(&component["name"]), handler: named })
+        })
+        .collect()
 }
 
 /// A component's crate and all of this workspace that it depends on.
@@ -296,6 +360,31 @@ mod tests {
         for name in [".rules.rs.swp", "rules.rs~", ".#rules.rs", "4913", ".rs"] {
             assert!(!is_source(&Path::new("components/domain/src").join(name)), "{name}");
         }
+    }
+
+    #[test]
+    fn only_what_a_session_put_in_force_is_replaced() {
+        let handler = |kind: &str, name: &str, digest: &str, by: &str| serde_json::json!({"kind": kind, "name": name, "digest": digest, "by": by});
+        let component = |name: &str, digest: &str| serde_json::json!({"name": name, "digest": digest});
+        let listed = serde_json::json!({
+            "handlers": [
+                handler("decider", "card", "c1", "cargo xtask dev"),
+                handler("decider", "account", "a1", "host here"),
+                handler("projector", "payments", "p1", "cargo xtask"),
+                handler("translator", "gnosis-pay", "t1", "cargo xtask dev"),
+            ],
+            "components": [
+                component("decider-card", "c0"), component("decider-card", "c1"), component("decider-account", "a1"),
+                component("projector-payments", "p1"), component("translator-gnosis-pay", "t1"),
+            ],
+        });
+        let stale_one = |component: &str, handler: Option<&str>| Stale {
+            component: component.to_owned(),
+            handler: handler.map(str::to_owned),
+        };
+        let expected =
+            [stale_one("decider-card", None), stale_one("translator-gnosis-pay", Some("gnosis-pay"))];
+        assert_eq!(stale(&listed), expected);
     }
 
     #[test]

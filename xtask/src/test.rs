@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::cargo::Member;
 use crate::throwaway::Throwaway;
 use crate::{build, cargo, contracts, convention, examples, place, progress, schemas, tools, wasm};
 
@@ -39,7 +40,9 @@ fn run_stages(options: &Options, stages: &mut Stages) -> Result<()> {
     let cargo_component = stages.time("cargo-component", convention::component)?;
     let anvil = stages.time("tools", tools::anvil)?;
     let artifacts = stages.time("contracts", contracts::artifacts)?;
-    let native = cargo::native(&cargo::members()?);
+    let members = cargo::members()?;
+    stages.time("components' own", || test_components(&members, &options.filters))?;
+    let native = cargo::native(&members);
     // One build for the programs and the tests: cargo test then finds everything made.
     let mut command = cargo::cargo();
     command.arg("build").args(&native).args(["--lib", "--bins", "--tests"]);
@@ -58,6 +61,18 @@ fn run_stages(options: &Options, stages: &mut Stages) -> Result<()> {
         database_url: server.postgres.url("postgres"),
     };
     stages.time("tests", || run_tests(&native, &environment, &options.filters))
+}
+
+/// Runs what components test themselves.
+fn test_components(members: &[Member], filters: &[String]) -> Result<()> {
+    let tested = cargo::tested_components(members);
+    // Without a package, cargo would take all there are.
+    if tested.is_empty() {
+        return Ok(());
+    }
+    let mut command = cargo::cargo();
+    command.arg("test").args(tested).args(["--lib", "--no-fail-fast", "--"]).args(filters);
+    progress::show("cargo test of the components", &mut command)
 }
 
 fn run_tests(native: &[String], environment: &Environment, filters: &[String]) -> Result<()> {

@@ -16,7 +16,7 @@ use crate::build::{self, Programs};
 use crate::postgres::{self, Durability, Postgres};
 use crate::processes::Processes;
 use crate::watch::Watch;
-use crate::{contracts, http, place, progress, signals, tools};
+use crate::{contracts, dev, http, place, progress, signals, tools};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9100);
 const PORTS_TRIED: u16 = 100;
@@ -85,11 +85,12 @@ pub fn run_while(
     };
     let api = format!("http://{listen}");
     start_host(&mut processes, &programs, &surroundings, listen)?;
+    let running = Running { host: &programs.host, environment: &surroundings.environment };
+    dev::give_way(&running)?;
     if demo {
         start_swipes(&mut processes, &programs, &surroundings, &data, &api)?;
     }
     announce(&api, &surroundings, &data);
-    let running = Running { host: &programs.host, environment: &surroundings.environment };
     let ended = watch(&mut processes, || meanwhile(&running, &api));
     let step = progress::Step::begin("stopping");
     processes.stop();

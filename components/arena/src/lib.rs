@@ -19,6 +19,16 @@ trait Source {
     fn more(&mut self, bytes: usize) -> Option<(usize, usize)>;
 }
 
+/// How many pages of 64 KiB to grow by, for what needs so many, when there are so many already.
+///
+/// As many again, so that many growths cost little; but never more than 16 MiB beyond need: a growth that the host
+/// refuses ends the call, and what was doubled would be refused at half of what it may have.
+const fn growth(needed: usize, pages: usize) -> usize {
+    const MOST: usize = 256;
+    let again = if pages < MOST { pages } else { MOST };
+    if needed > again { needed } else { again }
+}
+
 /// Sizes up to here are kept apart by sixteens, larger ones by quarters of their power of two.
 const FINE: usize = 512;
 const STEP: usize = 16;
@@ -143,7 +153,7 @@ mod linear_memory {
     use std::arch::wasm32::{memory_grow, memory_size};
     use std::cell::UnsafeCell;
 
-    use super::{Arena, Source};
+    use super::{Arena, Source, growth};
 
     const PAGE: usize = 1 << 16;
 
@@ -184,9 +194,7 @@ mod linear_memory {
                     return Some((begin, self.end - begin));
                 }
             }
-            // As much again, so that many growths cost little; up to a bound, for what is skipped by a large block is lost.
-            const MOST: usize = 256;
-            let pages = bytes.div_ceil(PAGE).max(MOST.min(self.end / PAGE));
+            let pages = growth(bytes.div_ceil(PAGE), self.end / PAGE);
             let before = match memory_grow::<0>(pages) {
                 usize::MAX => return None,
                 before => before * PAGE,
@@ -325,6 +333,18 @@ mod tests {
             }
         }
         blocks.iter().for_each(whole);
+    }
+
+    /// A list of 5 MiB, then small blocks: all but the last 16 MiB of what the host gives can be had.
+    #[test]
+    fn almost_all_memory_can_be_had() {
+        const LIMIT: usize = 2_048;
+        let mut pages = 2 + growth(80, 2);
+        while pages + growth(1, pages) <= LIMIT {
+            pages += growth(1, pages);
+        }
+        assert!(pages > LIMIT - 256, "{pages} pages");
+        assert_eq!((growth(1, 2), growth(300, 2), growth(1, 1_000)), (2, 300, 256));
     }
 
     #[test]

@@ -57,9 +57,15 @@ pub fn now_ms() -> u64 {
 pub struct Deadline(u64);
 
 impl Deadline {
+    /// Where a component begins to count.
     #[must_use]
-    pub fn in_ms(ms: u64) -> Self {
-        Self(monotonic_clock::now().saturating_add(ms.saturating_mul(NS_PER_MS)))
+    pub fn now() -> Self {
+        Self(monotonic_clock::now())
+    }
+
+    #[must_use]
+    pub fn plus_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms.saturating_mul(NS_PER_MS)))
     }
 
     #[must_use]
@@ -116,8 +122,10 @@ impl Host {
         Ok(Self { url: url.trim_end_matches('/').to_owned() })
     }
 
+    /// Reads. Why that cannot be done is none of the business of those who read, who may be customers.
     pub async fn get(&self, path: &str) -> Result<Said, Reply> {
-        self.call(http::Request::get(format!("{}{path}", self.url)).body(String::new())).await
+        let said = self.call(http::Request::get(format!("{}{path}", self.url)).body(String::new())).await;
+        said.map_err(|_| Reply::problem(502, "The payment service cannot be reached. Try again later."))
     }
 
     /// Sends a command. The same key is the same command, however often it is sent.
@@ -126,26 +134,24 @@ impl Host {
             .header("content-type", crate::JSON)
             .header("idempotency-key", idempotency_key)
             .body(body);
-        self.call(request).await
+        // The cause is named because it is all that an operator gets: a refused connection is another remedy than a
+        // host that is missing from `allowed_outbound_hosts`. Only who knows a secret sends commands.
+        self.call(request).await.map_err(|why| {
+            Reply::problem(502, format!("The payment service cannot be reached ({why}). Try again later."))
+        })
     }
 
     async fn call<E: std::fmt::Display>(
         &self,
         request: Result<http::Request<String>, E>,
-    ) -> Result<Said, Reply> {
-        let request = request.map_err(|error| unreachable(&format!("the request is none: {error}")))?;
-        let answer = send(request).await.map_err(|error| unreachable(&format!("{error:?}")))?;
+    ) -> Result<Said, String> {
+        let request = request.map_err(|error| format!("the request is none: {error}"))?;
+        let answer = send(request).await.map_err(|error| format!("{error:?}"))?;
         let status = answer.status().as_u16();
         let content_type = text(answer.headers(), "content-type").unwrap_or_default().to_owned();
-        let body = answer.into_body().bytes().await.map_err(|error| unreachable(&format!("{error:?}")))?;
+        let body = answer.into_body().bytes().await.map_err(|error| format!("{error:?}"))?;
         Ok(Said { status, content_type, body: body.to_vec() })
     }
-}
-
-/// The cause is named because it is all that an operator gets: a refused connection is another remedy than a host
-/// that is missing from `allowed_outbound_hosts`.
-fn unreachable(why: &str) -> Reply {
-    Reply::problem(502, format!("The payment service cannot be reached ({why}). Try again later."))
 }
 
 /// A reply as Spin sends it.

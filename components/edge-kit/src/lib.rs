@@ -10,7 +10,7 @@ mod secrets;
 mod signature;
 mod token;
 
-pub use reply::{JSON, PROBLEM, Reply, Said};
+pub use reply::{JSON, KEY_REUSED, Outcome, PROBLEM, Reply, Said};
 pub use secrets::{NoSecret, Secrets};
 pub use signature::{Refused, SIGNATURE, Signed, TIMESTAMP};
 pub use token::{InvalidToken, account_of};
@@ -22,3 +22,50 @@ static FIRST: clearfold_arena::First<{ 128 << 10 }> = clearfold_arena::First::ne
 #[cfg(all(feature = "spin", target_arch = "wasm32"))]
 #[global_allocator]
 static ARENA: clearfold_arena::LinearArena = clearfold_arena::LinearArena::beginning_with(&FIRST);
+
+/// The longest that a component works for an answer before it gives up, from when it begins.
+///
+/// The host ends a request 1,000 ms after its component began: this and [`RESERVE_MS`] must fit in.
+pub const LONGEST_MS: u64 = 900;
+/// What the answer itself may take after that, and the host's own work beside it.
+pub const RESERVE_MS: u64 = 50;
+
+/// What the host would not store: its databases hold no zero character. Said here, a message is refused by its sender's
+/// name for it, and not sent again for ever.
+pub fn storable(body: &[u8]) -> Result<(), String> {
+    const ZERO: &[u8] = br"\u0000";
+    if body.windows(ZERO.len()).any(|part| part == ZERO) {
+        return Err("it holds the character U+0000, which cannot be stored".to_owned());
+    }
+    Ok(())
+}
+
+/// The most characters of an id of the host's.
+pub const LONGEST_ID: usize = 128;
+
+/// Whether a text can be an id of the host's, of at most so many characters: what becomes part of an address or of a
+/// stream's name is plain.
+#[must_use]
+pub fn is_id(text: &str, longest: usize) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=longest).contains(&text.len()) && text.bytes().all(is_plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_id, storable};
+
+    #[test]
+    fn an_id_is_plain_and_not_too_long() {
+        assert!(is_id("visa-t_1.x", 10));
+        for text in ["", "visa-t_1.xy", "a b", "a/b", "é", "a%2e"] {
+            assert!(!is_id(text, 10), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zero_character_is_refused() {
+        assert!(storable(br#"{"name":"Caf\u00e9 0000"}"#).is_ok());
+        assert!(storable(br#"{"name":"a\u0000b"}"#).is_err_and(|why| why.contains("U+0000")));
+    }
+}

@@ -5,6 +5,9 @@ use serde::Serialize;
 pub const JSON: &str = "application/json";
 pub const PROBLEM: &str = "application/problem+json";
 
+/// The host's code for a key that was another command's before.
+pub const KEY_REUSED: &str = "idempotency_key_reused";
+
 /// An answer, before it is anybody's HTTP type.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
@@ -73,6 +76,16 @@ fn title(status: u16) -> &'static str {
     }
 }
 
+/// What became of a command that was sent to the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Committed,
+    /// The host decided against it, with that code: it changed nothing, and will not as often as it is sent.
+    Refused(String),
+    /// The same command again may fare otherwise.
+    Unknown,
+}
+
 /// What the host said.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Said {
@@ -82,6 +95,18 @@ pub struct Said {
 }
 
 impl Said {
+    /// What it says of a command. Only a decision about this very command is final: every other answer may come from
+    /// something between here and the host, or from a host that is not set up yet.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match (self.status, self.code()) {
+            (200, _) => Outcome::Committed,
+            (422, Some(code)) => Outcome::Refused(code),
+            (409, Some(code)) if code == KEY_REUSED => Outcome::Refused(code),
+            _ => Outcome::Unknown,
+        }
+    }
+
     /// The stable code of a problem, if it is one.
     #[must_use]
     pub fn code(&self) -> Option<String> {
@@ -110,13 +135,44 @@ mod tests {
         assert_eq!(reply.header, Some(("allow", "POST")));
     }
 
+    fn said(status: u16, content_type: &str, body: &str) -> Said {
+        Said { status, content_type: content_type.to_owned(), body: body.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn only_a_decision_about_a_command_is_final() {
+        let refused = |code: &str| Outcome::Refused(code.to_owned());
+        for (status, code, outcome) in [
+            (200, None, Outcome::Committed),
+            (422, Some("not_open"), refused("not_open")),
+            (409, Some(KEY_REUSED), refused(KEY_REUSED)),
+            (409, Some("changed_meanwhile"), Outcome::Unknown),
+            // A wrong `host_url`, a host without the decider, a stream that is not there yet, another version.
+            (404, Some("no_such_path"), Outcome::Unknown),
+            (404, Some("unknown_aggregate"), Outcome::Unknown),
+            (404, Some("stream_not_found"), Outcome::Unknown),
+            (405, Some("method_not_allowed"), Outcome::Unknown),
+            (400, Some("invalid_body"), Outcome::Unknown),
+            // A proxy's, before the host.
+            (401, None, Outcome::Unknown),
+            (403, None, Outcome::Unknown),
+            (413, None, Outcome::Unknown),
+            (422, None, Outcome::Unknown),
+            (429, None, Outcome::Unknown),
+            (302, None, Outcome::Unknown),
+            (503, Some("overloaded"), Outcome::Unknown),
+        ] {
+            let said = match code {
+                Some(code) => said(status, PROBLEM, &format!(r#"{{"code":"{code}"}}"#)),
+                None => said(status, "text/html", "<html>"),
+            };
+            assert_eq!(said.outcome(), outcome, "{status} {code:?}");
+        }
+    }
+
     #[test]
     fn only_a_problem_has_a_code() {
-        let said = |content_type: &str, body: &str| Said {
-            status: 422,
-            content_type: content_type.to_owned(),
-            body: body.as_bytes().to_vec(),
-        };
+        let said = |content_type: &str, body: &str| said(422, content_type, body);
         let code = said("application/problem+json; charset=utf-8", r#"{"code":"not_open"}"#).code();
         assert_eq!(code.as_deref(), Some("not_open"));
         assert_eq!(said(JSON, r#"{"code":"not_open"}"#).code(), None);

@@ -4,6 +4,7 @@
 
 use clearfold_kernel::Minor;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::message::{Message, Money};
 use crate::translate::network_money;
@@ -39,8 +40,16 @@ enum Action {
 #[derive(Debug, Deserialize)]
 pub struct Payment {
     status: String,
-    authorized: Units,
     decline_reason: Option<String>,
+    /// Its events, in order.
+    timeline: Vec<Event>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Event {
+    #[serde(rename = "type")]
+    kind: String,
+    data: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,29 +57,69 @@ struct Units {
     minor: Minor,
 }
 
-impl Answer {
-    /// What the log says of the payment that was asked for; nothing while it is not decided.
-    pub fn decided(message: &Message, payment: &Payment) -> Option<Self> {
-        match payment.status.as_str() {
-            "requested" => None,
-            "declined" => {
-                Some(Self::declined(message, payment.decline_reason.as_deref().unwrap_or("system_error")))
+/// What was first said to the network's question, by us or by its stand-in.
+enum Decision {
+    Held(Minor),
+    Declined(String),
+}
+
+impl Payment {
+    /// The first decision counts, and is the answer to every repeat: what is held by now may be more, by increments and
+    /// advices, or less. Nothing, if nobody ever decided.
+    fn first_decision(&self) -> Option<Decision> {
+        self.timeline.iter().find_map(Event::decision)
+    }
+}
+
+impl Event {
+    fn decision(&self) -> Option<Decision> {
+        match self.kind.as_str() {
+            "AuthorizationApproved" | "AuthorizationPartiallyApproved" | "AdviceRecorded" => {
+                Units::deserialize(&self.data["amount"]).ok().map(|held| Decision::Held(held.minor))
             }
-            // Given back before it was decided: nothing was ever held.
-            _ if payment.authorized.minor == Minor::ZERO => Some(Self::declined(message, "reversed")),
-            _ => Some(Self::approved(message, payment.authorized.minor)),
+            "AuthorizationDeclined" => {
+                let reason = self.data["reason"].as_str().unwrap_or("system_error");
+                Some(Decision::Declined(reason.to_owned()))
+            }
+            _ => None,
         }
     }
+}
 
-    /// Increments count in what was authorized, and not in this message's answer.
-    fn approved(message: &Message, authorized: Minor) -> Self {
-        let asked = message.amount.clone();
-        let held = asked.as_ref().map(|asked| network_money(authorized, asked));
-        let is_part = held.as_ref().zip(asked.as_ref()).is_some_and(|(held, asked)| held.minor < asked.minor);
-        let (action, response_code) =
-            if is_part { (Action::PartiallyApproved, "10") } else { (Action::Approved, "00") };
-        let approved = if is_part { held } else { asked };
-        Self { action, response_code, approved, ..Self::of(message) }
+impl Answer {
+    /// What the log says of the payment that was asked for; nothing while it is not decided. What is not held any more is
+    /// not approved, whatever was said before.
+    pub fn decided(message: &Message, payment: &Payment) -> Option<Self> {
+        match payment.status.as_str() {
+            "requested" => return None,
+            gone @ ("reversed" | "expired") => return Some(Self::declined(message, gone)),
+            "declined" => {
+                let reason = payment.decline_reason.as_deref().unwrap_or("system_error");
+                return Some(Self::declined(message, reason));
+            }
+            _ => {}
+        }
+        Some(match payment.first_decision() {
+            Some(Decision::Held(minor)) => Self::approved(message, minor),
+            Some(Decision::Declined(reason)) => Self::declined(message, &reason),
+            // Claimed before anybody decided: nothing was ever held for it.
+            None => Self::declined(message, "nothing_held"),
+        })
+    }
+
+    fn approved(message: &Message, held: Minor) -> Self {
+        let Some(asked) = message.amount.clone() else { return Self::declined(message, "system_error") };
+        let held = network_money(held, &asked);
+        if held.minor == Minor::ZERO {
+            // Less than the currency's smallest unit, for which the network has no number.
+            return Self::declined(message, "approval_too_small");
+        }
+        let (action, response_code, approved) = if held.minor < asked.minor {
+            (Action::PartiallyApproved, "10", held)
+        } else {
+            (Action::Approved, "00", asked)
+        };
+        Self { action, response_code, approved: Some(approved), ..Self::of(message) }
     }
 
     pub fn declined(message: &Message, reason: &str) -> Self {
@@ -117,5 +166,113 @@ fn response_code(reason: &str) -> &'static str {
         "authorization_not_found" => "25",
         // Do not honour: refused, for a reason that the network has no number for.
         _ => "05",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn message() -> Message {
+        let message = json!({
+            "message_id": "m-1", "transaction_id": "t-1", "network": "visa", "card": "card-1",
+            "account": "0x1111111111111111111111111111111111111111", "transmitted_at": "2026-11-22T10:00:00.000Z",
+            "amount": {"minor": "1250", "currency": "EUR", "exponent": 2},
+        });
+        serde_json::from_value(message).unwrap()
+    }
+
+    /// An event of that many hundredths.
+    fn event(kind: &str, hundredths: u64) -> Value {
+        json!({"type": kind, "data": {"amount": {"minor": format!("{hundredths}0000000000000000"),
+               "decimals": 18, "asset": "EURe"}}})
+    }
+
+    fn declined(reason: &str) -> Value {
+        json!({"type": "AuthorizationDeclined", "data": {"reason": reason}})
+    }
+
+    /// Action, response code, reason and amount of what is said of a payment with that status and those decisions.
+    fn said(status: &str, decline_reason: Option<&str>, decisions: &[Value]) -> Option<Value> {
+        let mut timeline = vec![event("AuthorizationRequested", 1_250)];
+        timeline.extend_from_slice(decisions);
+        let payment = json!({"status": status, "decline_reason": decline_reason, "timeline": timeline});
+        let answer = Answer::decided(&message(), &serde_json::from_value(payment).unwrap())?;
+        let answer = json!(answer);
+        let fields =
+            [&answer["action"], &answer["response_code"], &answer["reason"], &answer["approved"]["minor"]];
+        Some(json!(fields))
+    }
+
+    #[test]
+    fn every_status_has_its_answer() {
+        let whole = event("AuthorizationApproved", 1_250);
+        let part = event("AuthorizationPartiallyApproved", 500);
+        let approved = Some(json!(["approved", "00", null, "1250"]));
+        let in_part = Some(json!(["partially_approved", "10", null, "500"]));
+        let refused = |code: &str, reason: &str| Some(json!(["declined", code, reason, null]));
+        assert_eq!(said("requested", None, &[]), None);
+        for status in ["authorized", "partially_cleared", "cleared", "cleared_late", "advised"] {
+            assert_eq!(said(status, None, std::slice::from_ref(&whole)), approved, "{status}");
+        }
+        assert_eq!(said("partially_authorized", None, std::slice::from_ref(&part)), in_part);
+        assert_eq!(said("declined", Some("velocity"), &[declined("velocity")]), refused("65", "velocity"));
+        // Nothing is held any more.
+        for gone in ["reversed", "expired"] {
+            assert_eq!(said(gone, None, std::slice::from_ref(&whole)), refused("05", gone));
+        }
+        // Claimed although it was declined, or before anybody said anything.
+        let forced = said("force_posted", Some("card_frozen"), &[declined("card_frozen")]);
+        assert_eq!(forced, refused("62", "card_frozen"));
+        assert_eq!(said("force_posted", None, &[]), refused("05", "nothing_held"));
+    }
+
+    #[test]
+    fn a_repeat_hears_the_first_decision_whatever_is_held_by_now() {
+        let part = event("AuthorizationPartiallyApproved", 500);
+        let more = event("HoldIncreased", 750);
+        let promised = event("AdviceRecorded", 1_250);
+        let in_part = Some(json!(["partially_approved", "10", null, "500"]));
+        assert_eq!(said("partially_authorized", None, &[part.clone(), more]), in_part);
+        assert_eq!(said("partially_authorized", None, &[part, promised.clone()]), in_part);
+        // The stand-in approved it after we had declined, or before we said anything.
+        let first = said("advised", None, &[declined("timeout"), promised.clone()]);
+        assert_eq!(first, Some(json!(["declined", "91", "timeout", null])));
+        assert_eq!(said("advised", None, &[promised]), Some(json!(["approved", "00", null, "1250"])));
+    }
+
+    #[test]
+    fn less_than_the_smallest_unit_is_no_approval() {
+        let mut dust = event("AuthorizationPartiallyApproved", 1);
+        dust["data"]["amount"]["minor"] = json!("9999999999999999");
+        let said = said("partially_authorized", None, &[dust]);
+        assert_eq!(said, Some(json!(["declined", "05", "approval_too_small", null])));
+    }
+
+    #[test]
+    fn each_reason_has_the_networks_number() {
+        for (code, reasons) in [
+            ("51", ["insufficient_funds", "delay_queue_not_empty"].as_slice()),
+            ("62", &["card_frozen"]),
+            ("14", &["card_closed", "card_not_issued"]),
+            ("61", &["per_transaction_limit", "daily_limit"]),
+            ("65", &["velocity"]),
+            ("57", &["merchant_category_blocked", "country_blocked"]),
+            ("59", &["risk_declined"]),
+            ("91", &["timeout", "risk_unavailable", "no_answer"]),
+            ("96", &["system_error"]),
+            ("94", &["duplicate_mismatch", "identity_conflict", "idempotency_key_reused"]),
+            ("12", &["unknown_asset", "asset_not_held", "conversion_mismatch", "account_mismatch"]),
+            ("13", &["amount_not_positive", "amount_too_large", "amount_too_precise"]),
+            ("30", &["malformed_payload", "invalid_id"]),
+            ("25", &["authorization_not_found"]),
+            ("05", &["reversed", "a_word_of_tomorrow"]),
+        ] {
+            for reason in reasons {
+                assert_eq!(response_code(reason), code, "{reason}");
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ mod translate;
 
 use answer::{Answer, Payment};
 use clearfold_edge_kit::host::{self, Deadline, Host};
-use clearfold_edge_kit::{Reply, Said};
+use clearfold_edge_kit::{LONGEST_MS, Outcome, Reply};
 use message::{Kind, Message};
 use spin_sdk::http::{Method, Request, Response};
 use spin_sdk::http_service;
@@ -36,10 +36,12 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
     if request.method() != Method::POST {
         return Err(Reply::wrong_method("POST"));
     }
+    // Nothing is awaited before this: what comes next is part of the budget, the reading of variables too.
+    let begun = Deadline::now();
     let secrets = host::secrets("network_secret").await?;
     let window_s = host::number("network_window_s", 1..=3_600).await?;
-    let budget_ms = host::number("network_budget_ms", 2 * CLOSING_MS..=900).await?;
-    let (closing, end) = (Deadline::in_ms(budget_ms - CLOSING_MS), Deadline::in_ms(budget_ms));
+    let budget_ms = host::number("network_budget_ms", 2 * CLOSING_MS..=LONGEST_MS).await?;
+    let (closing, end) = (begun.plus_ms(budget_ms - CLOSING_MS), begun.plus_ms(budget_ms));
     let body = host::signed_body(request, &secrets, window_s).await?;
 
     let odd = |why: String| Reply::problem(400, format!("The message cannot be read: {why}."));
@@ -65,9 +67,13 @@ struct Conversation<'a> {
 impl Conversation<'_> {
     /// Asks for a decision, and says what the log says of it at the end of the budget.
     async fn decide(&self, command: String, too_late: String, closing: Deadline, end: Deadline) -> Reply {
+        // Its body came so slowly that what is asked for now could not be closed any more.
+        if closing.is_over() {
+            return Reply::json(&Answer::declined(self.message, "no_answer"));
+        }
         let key = self.message.idempotency_key(self.kind);
         let asked = closing.limit(self.host.command(&key, command)).await;
-        match asked.map(|said| said.map(|said| outcome(&said))) {
+        match asked.map(|said| said.map(|said| said.outcome())) {
             // Refused: it was never asked for, and nothing is held.
             Some(Ok(Outcome::Refused(code))) => return Reply::json(&Answer::declined(self.message, &code)),
             Some(Ok(Outcome::Committed)) => {}
@@ -86,7 +92,7 @@ impl Conversation<'_> {
         // one. Declined twice for the same reason is declined once.
         let key = format!("{key}/timeout/{}", host::now_ms());
         let closed = end.limit(self.host.command(&key, too_late)).await;
-        let answer = match closed.map(|said| said.map(|said| outcome(&said))) {
+        let answer = match closed.map(|said| said.map(|said| said.outcome())) {
             Some(Ok(Outcome::Committed)) => Answer::declined(self.message, "timeout"),
             Some(Ok(Outcome::Refused(code))) if code == "already_decided" => {
                 let decided = self.decision(end).await;
@@ -120,27 +126,10 @@ impl Conversation<'_> {
         let key = self.message.idempotency_key(self.kind);
         let later = || Reply::later("Whether the message was recorded is not known; send it again.");
         let said = end.limit(self.host.command(&key, command)).await.ok_or_else(later)??;
-        match outcome(&said) {
+        match said.outcome() {
             Outcome::Committed => Ok(Reply::json(&Answer::recorded(self.message))),
             Outcome::Refused(code) => Ok(Reply::json(&Answer::refused(self.message, &code))),
             Outcome::Unknown => Err(later()),
         }
-    }
-}
-
-/// What became of a command.
-enum Outcome {
-    Committed,
-    /// It changed nothing, and will not.
-    Refused(String),
-    /// The same command again may fare otherwise.
-    Unknown,
-}
-
-fn outcome(said: &Said) -> Outcome {
-    match (said.status, said.code()) {
-        (200, _) => Outcome::Committed,
-        (400..=499, Some(code)) => Outcome::Refused(code),
-        _ => Outcome::Unknown,
     }
 }

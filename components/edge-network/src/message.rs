@@ -125,12 +125,11 @@ pub struct Sequence {
 impl Message {
     /// Reads a message, or says what is wrong with it.
     pub fn read(body: &[u8]) -> Result<Self, String> {
+        clearfold_edge_kit::storable(body)?;
         let message: Self = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         // With the network's name before it, it is an id of ours, which has 128 characters at most.
         const LONGEST: usize = 100;
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        let id = &message.transaction_id;
-        if (1..=LONGEST).contains(&id.len()) && id.bytes().all(is_plain) {
+        if clearfold_edge_kit::is_id(&message.transaction_id, LONGEST) {
             return Ok(message);
         }
         Err(format!("transaction_id has 1 to {LONGEST} letters, digits, and - _ ."))

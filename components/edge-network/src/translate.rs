@@ -140,3 +140,49 @@ pub fn network_money(minor: Minor, money: &Money) -> Money {
     let minor = Minor::new(minor.get().checked_div(factor).unwrap_or_default());
     Money { minor, currency: money.currency.clone(), exponent: money.exponent }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn money(minor: u128, currency: &str, exponent: u8) -> Money {
+        Money { minor: Minor::new(minor), currency: currency.to_owned(), exponent }
+    }
+
+    #[test]
+    fn a_currency_is_an_asset_exactly() {
+        for (given, asset, minor) in [
+            (money(1_250, "EUR", 2), "EURe", 12_500_000_000_000_000_000),
+            (money(1, "GBP", 2), "GBPe", 10_000_000_000_000_000),
+            (money(1_250, "USD", 2), "USDC.e", 12_500_000),
+            (money(12, "USD", 0), "USDC.e", 12_000_000),
+            (money(0, "EUR", 2), "EURe", 0),
+        ] {
+            let amount = asset_amount(&given).unwrap();
+            assert_eq!((amount.asset.code.as_str(), amount.minor), (asset, Minor::new(minor)));
+            assert_eq!(network_money(amount.minor, &given), given);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_an_asset_is_refused() {
+        for (given, said) in [
+            (money(1, "XAU", 2), "no account is charged in \"XAU\""),
+            (money(1, "USD", 7), "the exponent 7 is more than USDC.e has decimals"),
+            (money(u128::MAX, "EUR", 2), "is too large"),
+        ] {
+            let refused = asset_amount(&given).unwrap_err();
+            assert!(refused.contains(said), "{refused}");
+        }
+    }
+
+    #[test]
+    fn less_than_the_networks_smallest_unit_is_not_shown() {
+        let cents = money(0, "EUR", 2);
+        for (minor, shown) in
+            [(0, 0), (9_999_999_999_999_999, 0), (10_000_000_000_000_000, 1), (19_999_999_999_999_999, 1)]
+        {
+            assert_eq!(network_money(Minor::new(minor), &cents).minor, Minor::new(shown));
+        }
+    }
+}

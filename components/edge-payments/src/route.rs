@@ -1,11 +1,10 @@
 //! What a request is for, or why it is for nothing.
 
-use clearfold_edge_kit::Reply;
+use clearfold_edge_kit::{LONGEST_ID, Reply};
 use spin_sdk::http::Method;
 
 const PAYMENTS: &str = "/edge/payments";
 const ACCOUNT: &str = "/edge/account";
-const MAX_ID_LENGTH: usize = 128;
 
 /// What a customer can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,9 +47,8 @@ pub fn no_payment() -> Reply {
 }
 
 fn is_id(id: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     // Of dots alone an address would be made of something else.
-    (1..=MAX_ID_LENGTH).contains(&id.len()) && id.bytes().all(is_plain) && id.contains(|at| at != '.')
+    clearfold_edge_kit::is_id(id, LONGEST_ID) && id.contains(|at| at != '.')
 }
 
 /// `limit`, `cursor` and `status` go to the host, which knows what they may be. Whose payments are listed, the token says
@@ -106,7 +104,7 @@ mod tests {
 
     #[test]
     fn anything_else_in_the_place_of_an_id_is_no_payment() {
-        let long = "a".repeat(MAX_ID_LENGTH + 1);
+        let long = "a".repeat(LONGEST_ID + 1);
         for id in ["", "..", ".", "a b", "é", "00112233445566778899aabbccddeef%2e", &long] {
             assert_eq!(refused(&Method::GET, &format!("/edge/payments/{id}")).status, 404);
         }

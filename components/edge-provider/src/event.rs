@@ -2,6 +2,7 @@
 
 use clearfold_domain::authorization::{self, AdvanceDispute, DisputeOutcome, DisputeStage, ResolveDispute};
 use clearfold_domain::card::{self, FreezeCard, FreezeReason, UnfreezeCard};
+use clearfold_edge_kit::LONGEST_ID;
 use clearfold_kernel::{Amount, Encoded, ExternalId, Message, Undecodable};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -47,6 +48,7 @@ struct Resolved {
 impl Event {
     /// Reads an event, or says what is wrong with it.
     pub fn read(body: &[u8]) -> Result<Self, String> {
+        clearfold_edge_kit::storable(body)?;
         serde_json::from_slice(body).map_err(|error| error.to_string())
     }
 
@@ -84,6 +86,9 @@ impl Event {
 
 /// What the host's API takes. The stream exists, so its account is known.
 fn body(aggregate: &str, id: &str, encoded: Result<Encoded, Undecodable>) -> Result<String, String> {
+    if !clearfold_edge_kit::is_id(id, LONGEST_ID) {
+        return Err(format!("data: {id:?} is no id; one has 1 to {LONGEST_ID} letters, digits, and - _ ."));
+    }
     let encoded = encoded.map_err(|error| error.to_string())?;
     let payload: Value = serde_json::from_slice(&encoded.payload).map_err(|error| error.to_string())?;
     let (kind, schema_version) = (encoded.kind, encoded.schema_version);

@@ -5,16 +5,14 @@
 
 mod event;
 
-use clearfold_edge_kit::Reply;
 use clearfold_edge_kit::host::{self, Deadline, Host};
+use clearfold_edge_kit::{self as kit, KEY_REUSED, LONGEST_MS, Reply};
 use event::Event;
 use serde::Serialize;
 use spin_sdk::http::{Method, Request, Response};
 use spin_sdk::http_service;
 
 const ROUTE: &str = "/provider/events";
-/// The host gives a request one second.
-const PATIENCE_MS: u64 = 900;
 
 #[http_service]
 async fn handle(request: Request) -> Response<String> {
@@ -47,7 +45,7 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
     if request.method() != Method::POST {
         return Err(Reply::wrong_method("POST"));
     }
-    let patience = Deadline::in_ms(PATIENCE_MS);
+    let patience = Deadline::now().plus_ms(LONGEST_MS);
     let secrets = host::secrets("provider_secret").await?;
     let window_s = host::number("provider_window_s", 1..=3_600).await?;
     let body = host::signed_body(request, &secrets, window_s).await?;
@@ -62,17 +60,17 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
     let later = || Reply::later("Whether the event was recorded is not known; send it again.");
     let key = format!("provider/{}", event.id);
     let said = patience.limit(host.command(&key, command)).await.ok_or_else(later)??;
-    match (said.status, said.code()) {
-        (200, _) => acknowledged(Outcome::Committed, None),
-        // The event may have overtaken what it is about.
-        (404, Some(code)) => {
-            Err(Reply::later(format!("What the event is about is not known yet ({code}); send it again.")))
-        }
-        (409, Some(code)) => {
+    match said.outcome() {
+        kit::Outcome::Committed => acknowledged(Outcome::Committed, None),
+        kit::Outcome::Refused(code) if code == KEY_REUSED => {
             let detail = format!("This id was used for another event ({code}); give each event its own.");
             Err(Reply::problem(409, detail))
         }
-        (400..=499, code) => acknowledged(Outcome::Rejected, code),
-        _ => Err(later()),
+        kit::Outcome::Refused(code) => acknowledged(Outcome::Rejected, Some(code)),
+        // It may have overtaken the card or the payment that it is about, for instance.
+        kit::Outcome::Unknown => {
+            let code = said.code().map(|code| format!(" ({code})")).unwrap_or_default();
+            Err(Reply::later(format!("The event is not recorded as far as is known{code}; send it again.")))
+        }
     }
 }

@@ -9,7 +9,7 @@ use http::Request;
 
 use super::Problem;
 use crate::manifest::Route;
-use crate::runtime::edge::EdgeHandler;
+use crate::runtime::edge::{EdgeError, EdgeHandler};
 
 /// The HTTP components by route. A component can be replaced while requests come: each request has the one that
 /// answered when it came, to its end.
@@ -42,6 +42,11 @@ impl Edges {
         replaced
     }
 
+    /// The edges alone: no other path leads anywhere.
+    pub fn alone(self) -> Router {
+        self.in_front_of(Router::new().fallback(super::not_found))
+    }
+
     /// What the outside sees: the edges in front of the host's own API.
     pub fn in_front_of(self, api: Router) -> Router {
         api.layer(axum::middleware::from_fn(move |request: Request<Body>, next: axum::middleware::Next| {
@@ -64,10 +69,18 @@ impl Edges {
 async fn answer(handler: &EdgeHandler, request: Request<Body>) -> Response {
     match handler.handle(request).await {
         Ok(response) => response,
-        Err(error) => {
-            tracing::error!(error = %crate::telemetry::chain(&error), "an edge component did not answer");
-            let problem = error.problem();
-            Problem::new(problem.status, "edge_failed", problem.detail).into_response()
-        }
+        Err(error) => refusal(&error).into_response(),
     }
+}
+
+/// What the caller hears. That all are busy, callers bring about: no error of ours, and over in a moment.
+fn refusal(error: &EdgeError) -> Problem {
+    let told = error.problem();
+    let problem = Problem::new(told.status, "edge_failed", told.detail);
+    if matches!(error, EdgeError::Busy { .. }) {
+        tracing::warn!(%error, "a request was turned away");
+        return problem.retry_after_s(1);
+    }
+    tracing::error!(error = %crate::telemetry::chain(error), "an edge component did not answer");
+    problem
 }

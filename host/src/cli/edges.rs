@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use futures::future::select_all;
+use futures::future::join_all;
 use http::uri::Authority;
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +24,12 @@ pub(super) struct Loader {
     pub address: SocketAddr,
     /// Calls to this host's API stay in this process.
     pub api: axum::Router,
-    runtime: EdgeRuntime,
+    runtime: Arc<EdgeRuntime>,
 }
+
+/// What failed may be a database that is away for a moment, or a component that no try will load: the pause grows.
+const FIRST_PAUSE_MS: u64 = 200;
+const LONGEST_PAUSE_MS: u64 = 30_000;
 
 impl Loader {
     pub(super) fn new(
@@ -33,7 +38,7 @@ impl Loader {
         address: SocketAddr,
         api: axum::Router,
     ) -> anyhow::Result<Self> {
-        let runtime = EdgeRuntime::new(EdgeLimits::default())?;
+        let runtime = Arc::new(EdgeRuntime::new(EdgeLimits::default())?);
         Ok(Self { registry, manifest, address, api, runtime })
     }
 
@@ -57,7 +62,12 @@ impl Loader {
         let own: Authority = self.address.to_string().parse().context("the address is no authority")?;
         let in_process = InProcessApi { authorities: vec![own], router: self.api.clone() };
         let (variables, hosts) = (described.variables.clone(), described.allowed_outbound_hosts.clone());
-        Ok(self.runtime.load(component, &wasm, variables, hosts, in_process)?)
+        let (runtime, component) = (Arc::clone(&self.runtime), component.to_owned());
+        // It may have to be compiled, which takes as long as a component likes.
+        let loaded = tokio::task::spawn_blocking(move || {
+            runtime.load(&component, &wasm, variables, hosts, in_process)
+        });
+        Ok(loaded.await??)
     }
 
     /// Replaces what is not in force any more, until it is told to stop. A request that has begun is answered by whoever
@@ -65,33 +75,48 @@ impl Loader {
     pub(super) async fn follow(
         self,
         edges: Edges,
-        mut in_force: BTreeMap<String, InForceNow<Digest>>,
+        in_force: BTreeMap<String, InForceNow<Digest>>,
         stop: CancellationToken,
     ) {
-        while !in_force.is_empty() {
-            let changed = in_force.iter_mut().map(|(component, now)| {
-                Box::pin(async move {
-                    // The registry's follower lives as long as the host.
-                    let is_told = now.changed().await.is_ok();
-                    (component.clone(), is_told.then(|| *now.borrow_and_update()))
-                })
-            });
-            let (component, now) = tokio::select! {
-                (changed, ..) = select_all(changed) => changed,
-                () = stop.cancelled() => return,
-            };
-            let Some((activation, digest)) = now else { break };
-            match self.load(&component, digest).await {
-                Ok(handler) => {
-                    let routes = edges.replace(&component, &handler);
-                    tracing::info!(activation, component, %digest, routes, "answers from now on");
+        let each = in_force.into_iter().map(|(component, now)| self.follow_one(component, now, &edges));
+        tokio::select! {
+            _ = join_all(each) => stop.cancelled().await,
+            () = stop.cancelled() => {}
+        }
+    }
+
+    /// Ends when nobody can say any more what is in force.
+    async fn follow_one(&self, component: String, mut now: InForceNow<Digest>, edges: &Edges) {
+        while now.changed().await.is_ok() {
+            let mut pause_ms = FIRST_PAUSE_MS;
+            // What is wanted is asked for anew at each try: another one may be in force by then.
+            while let Err(error) = self.take_over(&component, &mut now, edges).await {
+                let error = chain(error.as_ref());
+                tracing::error!(
+                    component,
+                    error,
+                    pause_ms,
+                    "what is in force cannot answer; the one before goes on"
+                );
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
+                    Ok(()) = now.changed() => {}
                 }
-                Err(error) => {
-                    let error = chain(error.as_ref());
-                    tracing::error!(activation, component, error, "cannot answer; the one before goes on");
-                }
+                pause_ms = pause_ms.saturating_mul(2).min(LONGEST_PAUSE_MS);
             }
         }
-        stop.cancelled().await;
+    }
+
+    async fn take_over(
+        &self,
+        component: &str,
+        now: &mut InForceNow<Digest>,
+        edges: &Edges,
+    ) -> anyhow::Result<()> {
+        let (activation, digest) = *now.borrow_and_update();
+        let handler = self.load(component, digest).await?;
+        let routes = edges.replace(component, &handler);
+        tracing::info!(activation, component, %digest, routes, "answers from now on");
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything that can be wrong with the configuration is found before the first part starts.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -52,12 +53,11 @@ pub(super) async fn run_with(
 ) -> anyhow::Result<()> {
     telemetry::start(config.logging.log_format, &config.logging.log).map_err(anyhow::Error::msg)?;
     let (contracts, contracts_name) = contracts::read(&config.chain.contracts)?;
-    let listener = TcpListener::bind(config.listen).await.with_context(|| {
-        format!(
-            "LISTEN (--listen) {} cannot be used; stop what listens there, or give another address",
-            config.listen
-        )
-    })?;
+    let listener = listen("LISTEN (--listen)", config.listen).await?;
+    let edge_listener = match config.edge_listen {
+        Some(address) => Some(listen("EDGE_LISTEN (--edge-listen)", address).await?),
+        None => None,
+    };
     let address = listener.local_addr()?;
     let manifest = Arc::new(manifest(&format!("http://{address}"))?);
     let named = load::named(&manifest)?;
@@ -115,6 +115,11 @@ pub(super) async fn run_with(
     let loader = edges::Loader::new(registry.clone(), Arc::clone(&manifest), address, api.clone())?;
     let edges = loader.edges(&live.http).await?;
     parts.spawn("edge", loader.follow(edges.clone(), live.http, parts.stop()));
+    if let Some(listener) = edge_listener {
+        let address = listener.local_addr()?;
+        tracing::info!(%address, "listening for the edge alone");
+        parts.spawn("edge's own address", serve(listener, edges.clone().alone(), parts.stop()));
+    }
     let app = edges.in_front_of(api);
     tracing::info!(%address, chain_id, application = manifest.name, "listening");
     // The API owns the last clones of the command intake: when it ends, the writers end.
@@ -195,6 +200,13 @@ async fn audit(
     let read = database::connect(Store::Read, &config.databases.read_database_url, 1).await?;
     let store = EventStore::open(write).await?;
     Ok(Arc::new(Audit::new(store, read, projectors, auditors, clock.clone())?))
+}
+
+/// Takes an address; `option` is who asked for it.
+async fn listen(option: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{option} {address} cannot be used; stop what listens there, or give another address")
+    })
 }
 
 async fn serve(listener: TcpListener, app: axum::Router, stop: CancellationToken) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use clearfold_kernel::{Auditor, Invariant, RecordedEvent, Timestamp, Violation};
 
-clearfold_guest::export_auditor!("sample", Sample);
+clearfold_guest::export_auditor!("sample", SampleAuditor);
 
 const GAPLESS: Invariant = Invariant {
     code: "sample_streams_gapless",
@@ -13,9 +13,9 @@ const GAPLESS: Invariant = Invariant {
 };
 
 /// The auditor.
-pub struct Sample;
+pub struct SampleAuditor;
 
-impl Auditor for Sample {
+impl Auditor for SampleAuditor {
     fn describe() -> Vec<Invariant> {
         vec![GAPLESS]
     }
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_found_in_its_stream_only() {
-        let audit = |events: &[RecordedEvent]| Sample::audit("0xaa", Timestamp::default(), events);
+        let audit = |events: &[RecordedEvent]| SampleAuditor::audit("0xaa", Timestamp::default(), events);
         assert_eq!(audit(&[event("card-1", 1), event("card-2", 1), event("card-1", 2)]), Ok(Vec::new()));
         let found = audit(&[event("card-1", 1), event("card-1", 3)]).unwrap_or_default();
         assert_eq!(found.len(), 1);

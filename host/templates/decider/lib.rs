@@ -2,11 +2,11 @@
 //! else: ids and times come in with the command.
 
 use clearfold_kernel::{
-    CommandContext, Decider, ExternalId, Minor, MoneyError, Rejection, Timestamp, messages,
+    CommandContext, Decider, Entries, ExternalId, Minor, MoneyError, Rejection, Timestamp, messages,
 };
 use serde::{Deserialize, Serialize};
 
-clearfold_guest::export_decider!(Sample);
+clearfold_guest::export_decider!(SampleDecider);
 
 /// Opens it. Once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,9 +14,10 @@ pub struct OpenSample {
     pub limit: Minor,
 }
 
-/// Adds to it.
+/// Adds to it, each entry once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddToSample {
+    /// An idempotency key is remembered for a while, this for ever.
     pub entry_id: ExternalId,
     pub amount: Minor,
 }
@@ -59,10 +60,13 @@ messages! {
     }
 }
 
-/// What the events add up to. What would grow with every event belongs into entries (`clearfold/kernel`).
+/// What the events add up to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     opened: Option<Opened>,
+    /// What would grow with every event is no part of a state's bytes: here, the amount of each entry by its id.
+    #[serde(skip)]
+    entries: Entries,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,11 +77,12 @@ struct Opened {
 }
 
 /// The decider.
-pub struct Sample;
+pub struct SampleDecider;
 
-impl Decider for Sample {
+impl Decider for SampleDecider {
     const AGGREGATE: &'static str = "sample";
     const STATE_VERSION: u32 = 1;
+    const HAS_ENTRIES: bool = true;
 
     type State = State;
     type Command = Command;
@@ -98,26 +103,67 @@ impl Decider for Sample {
             (Command::AddToSample(_), None) => {
                 Err(Rejection::new("not_opened", format!("{} must be opened first", context.id)))
             }
-            (Command::AddToSample(add), Some(opened)) => raise(opened, add, context),
+            (Command::AddToSample(add), Some(opened)) => raise(opened, &state.entries, add, context),
         }
     }
 
-    fn evolve(state: State, event: &Event) -> State {
+    fn evolve(mut state: State, event: &Event) -> State {
         match event {
             Event::SampleOpened(opened) => {
                 let (account, limit) = (opened.account.clone(), opened.limit);
-                State { opened: Some(Opened { account, limit, total: Minor::ZERO }) }
+                state.opened = Some(Opened { account, limit, total: Minor::ZERO });
             }
             Event::SampleRaised(raised) => {
-                State { opened: state.opened.map(|opened| Opened { total: raised.total, ..opened }) }
+                state.entries.set(&key(&raised.entry_id), &raised.amount);
+                state.opened = state.opened.map(|opened| Opened { total: raised.total, ..opened });
             }
         }
+        state
+    }
+
+    // Only the entries that are named here are at hand.
+
+    fn command_keys(command: &Command) -> Vec<String> {
+        match command {
+            Command::OpenSample(_) => Vec::new(),
+            Command::AddToSample(add) => vec![key(&add.entry_id)],
+        }
+    }
+
+    fn event_keys(event: &Event) -> Vec<String> {
+        match event {
+            Event::SampleOpened(_) => Vec::new(),
+            Event::SampleRaised(raised) => vec![key(&raised.entry_id)],
+        }
+    }
+
+    fn entries(state: &mut State) -> Option<&mut Entries> {
+        Some(&mut state.entries)
     }
 }
 
-fn raise(opened: &Opened, add: &AddToSample, context: &CommandContext) -> Result<Vec<Event>, Rejection> {
+/// Under what an entry is remembered.
+fn key(entry_id: &ExternalId) -> String {
+    format!("entry/{entry_id}")
+}
+
+fn raise(
+    opened: &Opened,
+    entries: &Entries,
+    add: &AddToSample,
+    context: &CommandContext,
+) -> Result<Vec<Event>, Rejection> {
     if opened.account != context.routing_key {
         return Err(Rejection::new("account_mismatch", format!("this is of {}", opened.account)));
+    }
+    match entries.get::<Minor>(&key(&add.entry_id)) {
+        // Satisfied already, whatever key it came under.
+        Some(amount) if amount == add.amount => return Ok(Vec::new()),
+        Some(amount) => {
+            let detail = format!("{} was added before, with {amount}", add.entry_id);
+            return Err(Rejection::new("duplicate_mismatch", detail));
+        }
+        None => {}
     }
     let too_much = |error: MoneyError| Rejection::new("amount_too_large", error.to_string());
     let total = opened.total.plus(add.amount).map_err(too_much)?;

@@ -7,7 +7,7 @@ use clearfold_kernel::{
     Table, Value,
 };
 
-clearfold_guest::export_projector!(Sample);
+clearfold_guest::export_projector!(SampleProjector);
 
 /// The table; the host makes it in the projection's own schema.
 const TABLE: &str = "account";
@@ -15,9 +15,9 @@ const TABLE: &str = "account";
 const STREAMS: &str = "account-";
 
 /// The projector.
-pub struct Sample;
+pub struct SampleProjector;
 
-impl Projector for Sample {
+impl Projector for SampleProjector {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "sample",

@@ -8,7 +8,7 @@ use clearfold_kernel::{
 use serde::Deserialize;
 use serde_json::json;
 
-clearfold_guest::export_translator!(Sample);
+clearfold_guest::export_translator!(SampleTranslator);
 
 /// keccak256 of `Transfer(address,address,uint256)`.
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
@@ -30,9 +30,9 @@ impl ContractSet {
 }
 
 /// The translator.
-pub struct Sample;
+pub struct SampleTranslator;
 
-impl Translator for Sample {
+impl Translator for SampleTranslator {
     fn filters(contracts: &[u8]) -> Result<Selection, String> {
         let set = ContractSet::read(contracts)?;
         let filter = LogFilter {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-const SECRET: &str = "the-networks-own-secret";
+pub(super) const SECRET: &str = "the-networks-own-secret";
 const NOW_S: u64 = 1_800_000_000;
 const PATH: &str = "/network/authorizations";
 
@@ -28,16 +28,20 @@ fn adapter(variables: &[(&str, &str)], router: Router) -> EdgeHandler {
         ("network_window_s", "300"),
         ("network_budget_ms", "400"),
     ];
-    let all = usual.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let all: Vec<_> = usual.iter().chain(variables).copied().collect();
+    at_now("edge-network", &all, router)
+}
+
+/// An edge component at `NOW_S`.
+pub(super) fn at_now(name: &str, variables: &[(&str, &str)], router: Router) -> EdgeHandler {
+    let all = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let api = InProcessApi { authorities: vec!["127.0.0.1:9100".parse().expect("an authority")], router };
     let clock = Clock::new(|| Timestamp::from_s(NOW_S).expect("a time"));
     // A slow machine is no part of what is tested here.
     let limits = EdgeLimits { deadline_ms: 60_000, ..EdgeLimits::default() };
     let runtime = EdgeRuntime::with_clock(limits, clock).expect("a runtime");
     let allowed = vec![OutboundHost::parse(API).expect("a host")];
-    runtime
-        .load("edge-network", &component("edge-network"), all.collect(), allowed, api)
-        .expect("a component")
+    runtime.load(name, &component(name), all.collect(), allowed, api).expect("a component")
 }
 
 fn message() -> Value {
@@ -50,19 +54,34 @@ fn message() -> Value {
 }
 
 async fn send_at(edge: &EdgeHandler, at_s: u64, message: &Value) -> Result<Response<Body>, EdgeError> {
+    send_to(edge, PATH, at_s, message).await
+}
+
+/// A message signed at a time.
+async fn send_to(
+    edge: &EdgeHandler,
+    path: &str,
+    at_s: u64,
+    message: &Value,
+) -> Result<Response<Body>, EdgeError> {
     let (timestamp, body) = (at_s.to_string(), message.to_string());
     let secrets = Secrets::parse("s", SECRET).expect("a secret");
-    let code = secrets.code(&[timestamp.as_bytes(), b".", PATH.as_bytes(), b".", body.as_bytes()]);
+    let code = secrets.code(&[timestamp.as_bytes(), b".", path.as_bytes(), b".", body.as_bytes()]);
     let headers = [("x-timestamp", timestamp), ("x-signature", format!("v1={code}"))];
-    call_with(edge, "POST", PATH, &headers, body).await
+    call_with(edge, "POST", path, &headers, body).await
 }
 
 async fn send(edge: &EdgeHandler, message: &Value) -> (StatusCode, Value) {
-    let (status, _, body) = parts(send_at(edge, NOW_S, message).await).await;
+    send_now(edge, PATH, message).await
+}
+
+/// A message signed now, and what is said to it.
+pub(super) async fn send_now(edge: &EdgeHandler, path: &str, message: &Value) -> (StatusCode, Value) {
+    let (status, _, body) = parts(send_to(edge, path, NOW_S, message).await).await;
     (status, body)
 }
 
-fn problem(status: StatusCode, code: &str) -> axum::response::Response {
+pub(super) fn problem(status: StatusCode, code: &str) -> axum::response::Response {
     (status, [(header::CONTENT_TYPE, "application/problem+json")], json!({"code": code}).to_string())
         .into_response()
 }
@@ -88,8 +107,13 @@ fn api(closing: StatusCode, status: &'static str) -> Router {
     };
     let payment = async move || {
         let status = if seen.load(Ordering::Relaxed) == 0 { "requested" } else { status };
-        let minor = if status == "authorized" { "12500000000000000000" } else { "0" };
-        axum::Json(json!({"status": status, "authorized": {"minor": minor}, "decline_reason": "velocity"}))
+        let timeline = match status {
+            "authorized" => {
+                json!([{"type": "AuthorizationApproved", "data": {"amount": {"minor": "12500000000000000000"}}}])
+            }
+            _ => json!([]),
+        };
+        axum::Json(json!({"status": status, "timeline": timeline, "decline_reason": "velocity"}))
     };
     Router::new().route("/v1/commands", post(command)).route("/v1/payments/mastercard-t-1", get(payment))
 }
@@ -181,4 +205,35 @@ async fn a_wrong_configuration_is_named_and_serves_nothing() {
         let detail = body["detail"].as_str().expect("text");
         assert!(found.as_u16() == status && detail.contains(said) && !detail.contains(SECRET), "{body}");
     }
+}
+
+/// A refused clearing is lost to the network, so it is said only when the host has decided about this very one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_decision_about_a_message_is_never_final() {
+    let mut clearing = message();
+    for field in ["card", "merchant"] {
+        clearing.as_object_mut().expect("an object").remove(field);
+    }
+    for (status, code, expected) in [
+        // A `host_url` with a path too many, a host without the decider, and whatever stands before it.
+        (404, "no_such_path", (503, Value::Null)),
+        (404, "unknown_aggregate", (503, Value::Null)),
+        (405, "method_not_allowed", (503, Value::Null)),
+        (401, "not_for_you", (503, Value::Null)),
+        (429, "too_many", (503, Value::Null)),
+        (422, "clearing_reused", (200, json!("refused"))),
+        (409, "idempotency_key_reused", (200, json!("refused"))),
+    ] {
+        let status = StatusCode::from_u16(status).expect("a status");
+        let router = Router::new().fallback(async move || problem(status, code));
+        let (found, body) = send_now(&adapter(&[], router), "/network/clearings", &clearing).await;
+        assert_eq!((found.as_u16(), body["action"].clone()), expected, "{status} {code} {body}");
+    }
+}
+
+/// The host's waiting before a component begins has to fit into what is left.
+#[test]
+fn the_largest_budget_ends_before_the_host_ends_the_request() {
+    let longest = clearfold_edge_kit::LONGEST_MS + clearfold_edge_kit::RESERVE_MS;
+    assert!(longest < EdgeLimits::default().deadline_ms, "{longest}");
 }

@@ -121,7 +121,9 @@ fn commands(name: &Name) -> String {
         _ => format!("clearfold spec run {wasm} specs/{}.yaml", name.snake()),
     };
     let handler = match name.kind() {
-        Kind::Translator | Kind::Http => format!(" --handler {}", name.plain()),
+        Kind::Translator => format!(" --handler {}", name.plain()),
+        // The manifest's id of the component.
+        Kind::Http => format!(" --handler {}", name.package()),
         _ => String::new(),
     };
     format!("clearfold build\n{check}\nclearfold component deploy {wasm}{handler} --activate\n")
@@ -149,6 +151,22 @@ fn readme(name: &Name) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each of these is a word that a template has for itself.
+    #[test]
+    fn a_name_may_be_any_word_of_the_template() {
+        for (kind, word, made) in [
+            (Kind::Decider, "event", "struct EventDecider;"),
+            (Kind::Projector, "row", "struct RowProjector;"),
+            (Kind::Translator, "log", "struct LogTranslator;"),
+            (Kind::Auditor, "violation", "struct ViolationAuditor;"),
+        ] {
+            let name = Name::of(kind, word).unwrap();
+            let (_, program) = files(&name).into_iter().find(|(file, _)| file == "src/lib.rs").unwrap();
+            let camel = word[..1].to_uppercase() + &word[1..];
+            assert!(program.contains(made) && !program.contains(&format!("struct {camel};")), "{program}");
+        }
+    }
 
     #[test]
     fn no_trace_of_the_template_is_left() {
