@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use url::Url;
 
 use crate::signature::Signer;
@@ -104,12 +105,15 @@ pub struct Host {
     pub manifest: ManifestFile,
     #[command(flatten)]
     pub logging: Logging,
-    /// What the admin API asks for, as Authorization: Bearer. Without it there is no admin API
-    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    /// What the admin API asks for, as Authorization: Bearer; 16 characters at least. Without it there is no admin API
+    #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN", value_parser = admin_token)]
     pub admin_token: Option<String>,
     /// Ed25519 keys, separated by commas, of which one must have signed each component. Without them nobody need
     #[arg(long, env = "COMPONENT_SIGNERS", value_name = "KEYS", value_delimiter = ',')]
     pub component_signers: Vec<Signer>,
+    /// What the manifest's components were built from, like a commit
+    #[arg(long, env = "SOURCE_REVISION", value_name = "REVISION", value_parser = NonEmptyStringValueParser::new())]
+    pub source_revision: Option<String>,
     /// Commands that may wait in each partition's queue; more are refused as overloaded
     #[arg(long, env = "COMMAND_QUEUE_LENGTH", value_name = "COMMANDS", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(256..))]
     pub command_queue_length: u32,
@@ -132,4 +136,36 @@ pub struct Host {
     /// Events that are projected and committed together, at the most
     #[arg(long, env = "PROJECTION_BATCH_SIZE", value_name = "EVENTS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub projection_batch_size: u32,
+}
+
+/// A token that nobody guesses. An empty variable is a mistake, never the wish that everybody be the admin.
+fn admin_token(token: &str) -> Result<String, String> {
+    const LEAST: usize = 16;
+    let is_usable = token.len() >= LEAST && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_usable {
+        return Ok(token.to_owned());
+    }
+    Err(format!(
+        "a token has at least {LEAST} characters, printable ASCII without spaces; give one, or leave ADMIN_TOKEN unset"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::admin_token;
+
+    #[test]
+    fn a_token_is_long_and_can_be_sent_in_a_header() {
+        for wrong in [
+            "",
+            "short",
+            "fifteen-letters",
+            "a token with spaces",
+            "ein-längeres-Geheimnis",
+            "tab\tin-the-token",
+        ] {
+            assert!(admin_token(wrong).unwrap_err().contains("at least 16"), "{wrong}");
+        }
+        assert_eq!(admin_token("sixteen-letters!").unwrap(), "sixteen-letters!");
+    }
 }

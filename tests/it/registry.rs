@@ -1,6 +1,5 @@
 //! The registry from outside: what a start puts in force, what is tried on some accounts, who may vouch, and the admin API.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,15 +10,10 @@ use clearfold::event_store::{EventStore, Lease, StoreError, Taken};
 use clearfold::registry::{Cause, Deployment, Handler, NewActivation, Registry, RegistryError};
 use clearfold::runtime::Kind;
 use clearfold_tests::{
-    Answer, Databases, Environment, Host, Load, Output, World, eventually, reworded, variant,
+    Answer, Application, Databases, Environment, Host, Load, Output, World, eventually, reworded, variant,
 };
 use serde_json::{Value, json};
 use sqlx::{PgPool, query, query_as, query_scalar};
-
-fn clearfold(world: &World, arguments: &[&str]) -> Result<Output> {
-    let mut command = Command::new(&world.environment.host);
-    Output::of(command.args(arguments).env("DATABASE_URL", &world.databases.write_url))
-}
 
 fn wasm(world: &World, name: &str) -> Result<Vec<u8>> {
     Ok(std::fs::read(world.environment.component(name))?)
@@ -27,21 +21,9 @@ fn wasm(world: &World, name: &str) -> Result<Vec<u8>> {
 
 /// A host whose manifest has these bytes for the decider of cards.
 async fn host_with_card(world: &World, wasm: &[u8]) -> Result<Host> {
-    let manifest = std::fs::read_to_string(world.environment.root.join("spin.toml"))?;
-    let folder = world.file("application");
-    std::fs::create_dir_all(folder.join("target"))?;
-    let components = folder.join("target/components");
-    if !components.exists() {
-        std::os::unix::fs::symlink(&world.environment.components, &components)?;
-    }
-    std::fs::write(folder.join("card.wasm"), wasm)?;
-    let manifest = manifest.replace("target/components/decider-card.wasm", "card.wasm");
-    std::fs::write(folder.join("spin.toml"), manifest)?;
-    world
-        .host_with(|command| {
-            command.env("MANIFEST", folder.join("spin.toml"));
-        })
-        .await
+    let application = Application::of(world)?;
+    application.replace("decider-card", wasm)?;
+    Host::start(application.host_command(world)?, world.file("host.log")).await
 }
 
 /// What is in force for cards.
@@ -64,14 +46,14 @@ async fn a_start_with_a_new_file_is_a_deploy_and_no_start_undoes_a_rollback() ->
     assert_eq!(card_in_force(&write).await?, (digest(&one), "start".to_owned()));
     assert!(host_with_card(&world, &other).await?.stop()?.success());
     assert_eq!(card_in_force(&write).await?, (digest(&other), "start".to_owned()));
-    assert!(clearfold(&world, &["component", "rollback", "decider", "card"])?.status.success());
+    assert!(world.clearfold(&["component", "rollback", "decider", "card"])?.status.success());
     let host = host_with_card(&world, &other).await?;
     assert_eq!(card_in_force(&write).await?, (digest(&one), "rollback".to_owned()));
     assert!(host.log()?.contains("what was decided since stands"));
     assert!(host.stop()?.success());
-    let nothing = clearfold(&world, &["component", "rollback", "decider", "card"])?;
+    let nothing = world.clearfold(&["component", "rollback", "decider", "card"])?;
     assert!(nothing.stderr.contains("nothing was in force for the decider card before"), "{nothing:?}");
-    let unknown = clearfold(&world, &["component", "rollback", "decider", "loyalty"])?;
+    let unknown = world.clearfold(&["component", "rollback", "decider", "loyalty"])?;
     assert!(unknown.stderr.contains("no manifest ever named the decider loyalty"), "{unknown:?}");
     Ok(())
 }
@@ -84,11 +66,11 @@ async fn a_canary_that_decides_otherwise_goes_by_itself_and_touched_only_its_acc
     let other = reworded(&wasm(&world, "decider-authorization")?, "already_decided", "decided_earlier")?;
     let file = world.file("canary.wasm");
     std::fs::write(&file, &other)?;
-    let deployed = clearfold(&world, &["component", "deploy", &file.display().to_string()])?;
+    let deployed = world.clearfold(&["component", "deploy", &file.display().to_string()])?;
     assert!(deployed.stdout.contains("is deployed for the decider authorization"), "{deployed:?}");
     let digest = Digest::of(&other);
     let (id, other) = (digest.to_string(), digest.0.to_vec());
-    let started = clearfold(&world, &["component", "canary", &id, "--share", "50%"])?;
+    let started = world.clearfold(&["component", "canary", &id, "--share", "50%"])?;
     assert!(started.status.success(), "{started:?}");
 
     let load = Load::start(&[host.address()])?;
@@ -137,7 +119,7 @@ async fn a_canary_that_decides_otherwise_goes_by_itself_and_touched_only_its_acc
     .await?;
     assert_eq!(torn, 0);
     assert!(host.stop()?.success());
-    let replayed = clearfold(&world, &["replay", "--verify"])?;
+    let replayed = world.clearfold(&["replay", "--verify"])?;
     assert!(replayed.status.success(), "{replayed:?}");
     Ok(())
 }
@@ -162,40 +144,16 @@ async fn where_signatures_are_asked_for_nothing_runs_without_one() -> Result<()>
     std::fs::write(&file, &bytes)?;
     let file = file.display().to_string();
     let deploy = ["component", "deploy", &file, "--component-signers", &signer];
-    assert!(clearfold(&world, &deploy)?.stderr.contains("is not signed"));
+    assert!(world.clearfold(&deploy)?.stderr.contains("is not signed"));
     std::fs::write(world.file("signed.wasm.sig"), key.sign(b"something else").as_ref())?;
-    assert!(clearfold(&world, &deploy)?.stderr.contains("by none of COMPONENT_SIGNERS"));
+    assert!(world.clearfold(&deploy)?.stderr.contains("by none of COMPONENT_SIGNERS"));
     std::fs::write(world.file("signed.wasm.sig"), key.sign(&bytes).as_ref())?;
-    let deployed = clearfold(&world, &deploy)?;
+    let deployed = world.clearfold(&deploy)?;
     assert!(deployed.status.success(), "{deployed:?}");
     let digest = Digest::of(&bytes).to_string();
-    let inspected = clearfold(&world, &["component", "inspect", &digest[..8], "--json"])?;
+    let inspected = world.clearfold(&["component", "inspect", &digest[..8], "--json"])?;
     let inspected: Value = serde_json::from_str(&inspected.stdout)?;
     assert_eq!(inspected["signer"], json!(signer));
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_deploy_brings_what_differs_from_the_manifest_and_nothing_else() -> Result<()> {
-    let world = World::new().await?;
-    let write = world.databases.write().await?;
-    let one = wasm(&world, "decider-card")?;
-    let host = host_with_card(&world, &one).await?;
-    let folder = world.file("application");
-    std::fs::write(folder.join("card.wasm"), variant(&one, "deployed")?)?;
-    let manifest = folder.join("spin.toml").display().to_string();
-    let deploy = ["deploy", "--manifest", &manifest, "--revision", "r1"];
-    let deployed = clearfold(&world, &deploy)?;
-    assert!(deployed.status.success(), "{deployed:?}");
-    assert!(deployed.stdout.ends_with("components were not in force, and are now\n"), "{deployed:?}");
-    assert!(
-        deployed.stdout.contains("\n1 of ") && deployed.stdout.starts_with("decider-card: "),
-        "{deployed:?}"
-    );
-    assert_eq!(card_in_force(&write).await?.1, "activate");
-    let again = clearfold(&world, &deploy)?;
-    assert!(again.stdout.starts_with("0 of "), "{again:?}");
-    assert!(host.stop()?.success());
     Ok(())
 }
 
@@ -252,11 +210,15 @@ async fn activations_come_one_at_a_time_and_stay_and_nobody_goes_back_behind_the
         "UPDATE activations SET cause = 'rollback'",
         "TRUNCATE activation_points",
         "DELETE FROM components",
+        "UPDATE components SET deployed_by = 'nobody'",
+        "UPDATE components SET handler = 'account'",
     ] {
         assert!(query(change).execute(&write).await.is_err(), "{change}");
     }
     Ok(())
 }
+
+const TOKEN: &str = "the-token-of-the-tests";
 
 struct Admin<'a> {
     host: &'a Host,
@@ -270,7 +232,7 @@ impl Admin<'_> {
             Some(body) => request.json(&body),
             None => request,
         };
-        Answer::of(request.bearer_auth("secret").send().await?).await
+        Answer::of(request.bearer_auth(TOKEN).send().await?).await
     }
 
     fn request(&self, method: &str, path: &str) -> Result<reqwest::RequestBuilder> {
@@ -288,21 +250,36 @@ async fn the_admin_api_does_what_the_command_line_does() -> Result<()> {
     assert!(without.stop()?.success());
     let host = world
         .host_with(|command| {
-            command.env("ADMIN_TOKEN", "secret");
+            command.env("ADMIN_TOKEN", TOKEN);
         })
         .await?;
     let admin = Admin { host: &host, client: reqwest::Client::new() };
     let stranger = host.get("/admin/v1/components").await?;
     assert_eq!((stranger.status, &stranger.body["code"]), (401, &json!("not_the_admin")));
+    for wrong in
+        ["Bearer ", "Bearer the-token-of-the-test", "the-token-of-the-tests", "Basic the-token-of-the-tests"]
+    {
+        let request = admin.request("GET", "/components")?.header("authorization", wrong);
+        let stranger = Answer::of(request.send().await?).await?;
+        assert_eq!((stranger.status, &stranger.body["code"]), (401, &json!("not_the_admin")), "{wrong}");
+    }
+    for guessed in ["", "short"] {
+        let refused = Output::of(world.host_command()?.env("ADMIN_TOKEN", guessed))?;
+        assert!(!refused.status.success() && refused.stderr.contains("at least 16"), "{refused:?}");
+    }
 
     let bytes = variant(&wasm(&world, "decider-card")?, "by the api")?;
     let (digest, size) = (Digest::of(&bytes).to_string(), bytes.len());
-    let deploy = admin.request("POST", "/components?name=card&revision=abc")?.bearer_auth("secret");
+    let deploy = admin.request("POST", "/components?name=card&revision=abc")?.bearer_auth(TOKEN);
     let deployed = Answer::of(deploy.body(bytes).send().await?).await?;
     assert_eq!((deployed.status, &deployed.body["digest"]), (201, &json!(digest)), "{deployed:?}");
     let shown = admin.ask("GET", &format!("/components/{}", &digest[..8]), None).await?;
     assert_eq!(shown.body["size_bytes"], json!(size), "{shown:?}");
     assert_eq!(shown.body["source_revision"], json!("abc"));
+    let in_force = deployed.body["in_force"].as_str().context("nothing in force")?;
+    let differs = admin.ask("GET", &format!("/components/{digest}/diff/{in_force}"), None).await?;
+    assert_eq!(differs.body["digest"], json!([digest, in_force]), "{differs:?}");
+    assert_eq!(differs.body.get("kind"), None, "{differs:?}");
     let verified =
         admin.ask("POST", &format!("/components/{digest}/verify"), Some(json!({"all": true}))).await?;
     assert_eq!((verified.status, &verified.body["shadow"]["different"]), (200, &json!(0)), "{verified:?}");
@@ -333,6 +310,7 @@ async fn the_admin_api_does_what_the_command_line_does() -> Result<()> {
     assert_eq!(tried.status, 200, "{tried:?}");
     let back = admin.ask("POST", "/handlers/decider/card/rollback", Some(json!({}))).await?;
     assert_eq!((back.status, &back.body["digest"]), (200, &in_force), "{back:?}");
+    let activate = format!("/components/{digest}/activate");
     for (method, path, body, code) in [
         ("GET", "/components/0123456789", None, "component_not_found"),
         ("GET", "/components/xyz", None, "invalid_digest"),
@@ -340,12 +318,19 @@ async fn the_admin_api_does_what_the_command_line_does() -> Result<()> {
         ("POST", "/handlers/decider/none/rollback", Some(json!({})), "handler_not_found"),
         ("POST", "/handlers/decider/card/end-canary", None, "no_canary"),
         ("GET", "/activations?kind=decider", None, "invalid_query"),
+        ("POST", &*activate, Some(json!({"expect_divergence": " "})), "invalid_body"),
+        ("POST", &*activate, Some(json!({"expect_divergence": "a\u{0}b"})), "invalid_body"),
+        ("POST", &*activate, Some(json!({"last": 0})), "invalid_body"),
+        ("POST", &*activate, Some(json!({"handler": "account"})), "anothers_name"),
+        ("POST", "/handlers/decider/card/rollback", Some(json!({"why": ""})), "invalid_body"),
+        ("POST", "/components?name=", Some(json!({})), "invalid_body"),
+        ("POST", "/components?name=x&revision=", Some(json!({})), "invalid_body"),
         ("GET", "/nothing", None, "no_such_path"),
     ] {
         let answer = admin.ask(method, path, body).await?;
         assert_eq!(answer.body["code"], json!(code), "{path}: {answer:?}");
     }
-    let nonsense = admin.request("POST", "/components?name=x")?.bearer_auth("secret").body("no wasm");
+    let nonsense = admin.request("POST", "/components?name=x")?.bearer_auth(TOKEN).body("no wasm");
     let refused = Answer::of(nonsense.send().await?).await?;
     assert_eq!((refused.status, &refused.body["code"]), (422, &json!("component_refused")), "{refused:?}");
     Ok(())

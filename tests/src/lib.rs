@@ -2,6 +2,7 @@
 //!
 //! What it needs is installed and named by `cargo xtask test`; nothing here is faked but faults.
 
+mod application;
 mod broken;
 mod databases;
 mod environment;
@@ -14,6 +15,7 @@ mod server;
 mod variants;
 mod world;
 
+pub use application::Application;
 pub use broken::{broken_component, deaf_translator};
 pub use databases::Databases;
 pub use environment::Environment;

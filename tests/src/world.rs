@@ -8,7 +8,7 @@ use anyhow::Result;
 use clearfold_devchain::{Anvil, AnvilOptions, DevChain};
 use tempfile::TempDir;
 
-use crate::{Databases, Environment, Host};
+use crate::{Databases, Environment, Host, Output};
 
 /// A test's world. It ends with the test.
 pub struct World {
@@ -53,6 +53,12 @@ impl World {
     /// The program as it would be started.
     pub fn host_command(&self) -> Result<Command> {
         Host::command(&self.environment, &self.databases, &self.anvil.rpc_url, &self.contracts)
+    }
+
+    /// `clearfold` with the write store's address, to its end.
+    pub fn clearfold(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(&self.environment.host);
+        Output::of(command.args(arguments).env("DATABASE_URL", &self.databases.write_url))
     }
 
     /// A path in the test's own folder.

@@ -15,11 +15,14 @@ use crate::digest::Digest;
 use crate::manifest::Manifest;
 use crate::registry::{InForceNow, Registry};
 use crate::runtime::edge::{EdgeHandler, EdgeLimits, EdgeRuntime, InProcessApi};
+use crate::signature::Signers;
 use crate::telemetry::chain;
 
 /// What loading a component takes.
 pub(super) struct Loader {
     pub registry: Registry,
+    /// Who must vouch for what answers.
+    pub signers: Signers,
     pub manifest: Arc<Manifest>,
     pub address: SocketAddr,
     /// Calls to this host's API stay in this process.
@@ -34,12 +37,13 @@ const LONGEST_PAUSE_MS: u64 = 30_000;
 impl Loader {
     pub(super) fn new(
         registry: Registry,
+        signers: Signers,
         manifest: Arc<Manifest>,
         address: SocketAddr,
         api: axum::Router,
     ) -> anyhow::Result<Self> {
         let runtime = Arc::new(EdgeRuntime::new(EdgeLimits::default())?);
-        Ok(Self { registry, manifest, address, api, runtime })
+        Ok(Self { registry, signers, manifest, address, api, runtime })
     }
 
     /// What answers at the manifest's routes.
@@ -57,7 +61,7 @@ impl Loader {
     }
 
     async fn load(&self, component: &str, digest: Digest) -> anyhow::Result<EdgeHandler> {
-        let (_, wasm, _) = self.registry.wasm(digest).await?;
+        let (_, wasm) = self.registry.wasm(digest, &self.signers).await?;
         let described = self.manifest.components.get(component).context("the manifest was checked")?;
         let own: Authority = self.address.to_string().parse().context("the address is no authority")?;
         let in_process = InProcessApi { authorities: vec![own], router: self.api.clone() };

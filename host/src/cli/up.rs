@@ -1,13 +1,15 @@
 //! `clearfold up`: puts the parts together, runs them, and takes them down in order.
 //!
-//! Everything that can be wrong with the configuration is found before the first part starts.
+//! Whatever is in force, every host follows. So components, databases and chain are found good before a start puts anything
+//! in force, and that is before the first part starts. Only the read store can still be refused then.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clearfold_kernel::Selection;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -30,7 +32,7 @@ use crate::manifest::Manifest;
 use crate::parts::Parts;
 use crate::projection::{Ground, Live, Readers, RunnerSettings};
 use crate::query::ReadStore;
-use crate::registry::{Follower, Named, Operations, Registry, Shelf, Starting, watch_canaries};
+use crate::registry::{self, Follower, Named, Operations, Registry, Shelf, Starting, watch_canaries};
 use crate::runtime::Auditor;
 use crate::signature::Signers;
 use crate::{inbox_keeper, outbox, telemetry};
@@ -63,14 +65,8 @@ pub(super) async fn run_with(
     let named = load::named(&manifest)?;
     let (write_pool, read_pool) = databases(&config).await?;
     let registry = Registry::new(write_pool.clone());
-    let mut follower = follower(&config, &registry, &named, contracts).await?;
-    let live = follower.live().context("the manifest was checked to name a translator")?;
-    let translator = Arc::clone(&live.translator.borrow().1);
-    let selection = translator.filters().with_context(|| format!("{contracts_name} cannot be used"))?;
-    let rpc = Rpc::new(&config.chain.chain_rpc_urls, selection.chain_id);
-    for unreachable in rpc.survey().await?.unreachable {
-        tracing::warn!(unreachable, "an endpoint of CHAIN_RPC_URLS does not answer; the others are used");
-    }
+    let (mut follower, rpc) = follower(&config, &registry, &named, contracts, &contracts_name).await?;
+    let (live, selection) = chosen(&follower, &contracts_name)?;
 
     let (mut parts, clock) = (Parts::default(), Clock::system());
     let store = EventStore::open(write_pool.clone()).await?;
@@ -111,8 +107,10 @@ pub(super) async fn run_with(
     parts.spawn("registry", follower.run(parts.stop()));
 
     let admin = AdminState { builds, ..admin(&config, &registry, &store)? };
-    let api = router(ApiState { read_store, intake, audit }).merge(admin::router(admin));
-    let loader = edges::Loader::new(registry.clone(), Arc::clone(&manifest), address, api.clone())?;
+    let api = router(ApiState { read_store, intake, audit });
+    // Components call the API, and not the admin's: no token in their hands changes what runs.
+    let signers = Signers(config.component_signers.clone());
+    let loader = edges::Loader::new(registry.clone(), signers, Arc::clone(&manifest), address, api.clone())?;
     let edges = loader.edges(&live.http).await?;
     parts.spawn("edge", loader.follow(edges.clone(), live.http, parts.stop()));
     if let Some(listener) = edge_listener {
@@ -120,7 +118,7 @@ pub(super) async fn run_with(
         tracing::info!(%address, "listening for the edge alone");
         parts.spawn("edge's own address", serve(listener, edges.clone().alone(), parts.stop()));
     }
-    let app = edges.in_front_of(api);
+    let app = edges.in_front_of(api.merge(admin::router(admin)));
     tracing::info!(%address, chain_id, application = manifest.name, "listening");
     // The API owns the last clones of the command intake: when it ends, the writers end.
     parts.spawn("API", serve(listener, app, parts.stop()));
@@ -128,20 +126,46 @@ pub(super) async fn run_with(
     Ok(parts.run_until(|| signalled(told_before.swap(true, Ordering::Relaxed))).await?)
 }
 
-/// Takes the manifest's components into the registry, and loads what is in force.
+/// Takes the manifest's components into the registry, and loads what is in force. What is new is put in force when all of it
+/// was loaded here and the chain was reached.
 async fn follower(
     config: &Host,
     registry: &Registry,
     named: &[Named],
     contracts: Vec<u8>,
-) -> anyhow::Result<Follower> {
+    contracts_name: &str,
+) -> anyhow::Result<(Follower, Rpc)> {
     let (engine, signers) = (load::engine()?, Signers(config.component_signers.clone()));
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let starting = Starting { by: format!("host {host}"), signers: signers.clone(), source_revision: None };
-    registry.start(&engine, named, &starting).await?;
+    let source_revision = config.source_revision.clone();
+    let starting = Starting { by: format!("host {host}"), signers: signers.clone(), source_revision };
+    let start = registry.prepare_start(&engine, named, &starting).await?;
     let shelf = Shelf::new(registry.clone(), engine, signers, contracts);
-    let handlers = named.iter().map(|named| named.handler.clone()).collect();
-    Ok(Follower::begin(registry.clone(), shelf, handlers).await?)
+    let handlers: BTreeSet<_> = named.iter().map(|named| named.handler.clone()).collect();
+    let will_be = start.activations();
+    let tried = Follower::begin_with(will_be, registry.clone(), shelf.clone(), handlers.clone()).await?;
+    let chain_id = chosen(&tried, contracts_name)?.1.chain_id;
+    let rpc = Rpc::new(&config.chain.chain_rpc_urls, chain_id);
+    for unreachable in rpc.survey().await?.unreachable {
+        tracing::warn!(unreachable, "an endpoint of CHAIN_RPC_URLS does not answer; the others are used");
+    }
+    registry.put_in_force(start).await?;
+    // What was loaded to be tried is still on the shelf.
+    let follower = Follower::begin(registry.clone(), shelf, handlers).await?;
+    drop(tried);
+    ensure!(
+        chosen(&follower, contracts_name)?.1.chain_id == chain_id,
+        "the translator of another chain was put in force at this very moment; start again"
+    );
+    Ok((follower, rpc))
+}
+
+/// What is in force, and what its translator wants to see of the chain.
+fn chosen(follower: &Follower, contracts_name: &str) -> anyhow::Result<(registry::Live, Selection)> {
+    let live = follower.live().context("the manifest was checked to name a translator")?;
+    let translator = Arc::clone(&live.translator.borrow().1);
+    let selection = translator.filters().with_context(|| format!("{contracts_name} cannot be used"))?;
+    Ok((live, selection))
 }
 
 fn intake_settings(config: &Host, partitions: u32, clock: &Clock) -> IntakeSettings {

@@ -135,6 +135,24 @@ impl EventStore {
         Ok(from)
     }
 
+    /// Behind which command a partition's newest ones begin, so many of them, to streams whose names begin so. None: there
+    /// are no more than that.
+    pub async fn sequence_before_last(
+        &self,
+        partition: u32,
+        prefix: &str,
+        count: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        let sequence = sqlx::query_scalar!(
+            "SELECT sequence FROM commands WHERE partition = $1 AND starts_with(stream, $2)
+             ORDER BY sequence DESC OFFSET $3 LIMIT 1",
+            partition_key(partition)?,
+            prefix,
+            signed(count)?,
+        );
+        Ok(sequence.fetch_optional(&self.pool).await?.map(unsigned).transpose()?)
+    }
+
     /// The components that decided a command.
     pub async fn components_of_commands(&self) -> Result<Vec<KeptComponent>, StoreError> {
         let kept = sqlx::query_as!(

@@ -66,8 +66,12 @@ impl InForce {
             }
             (Cause::CanaryEnd | Cause::AutomaticRollback, _) => self.canary = None,
             (Cause::Rollback, _) => {
-                // Back and forth would be no way back: what is left behind is not gone back to by itself.
-                self.before.retain(|(digest, _)| *digest != activation.digest);
+                // Back and forth would be no way back: what came behind the one that it goes back to, and what is left, is
+                // not gone back to by itself.
+                let (left, target) = (self.digest, activation.digest);
+                let place = self.before.iter().rposition(|(digest, _)| *digest == target);
+                self.before.truncate(place.unwrap_or(self.before.len()));
+                self.before.retain(|(digest, _)| *digest != left && *digest != target);
                 self.put(activation);
             }
             (Cause::Start | Cause::Activate | Cause::Canary, _) => {
@@ -126,6 +130,18 @@ mod tests {
         // Twice back is two back, never forth again.
         let twice: &[(Cause, &[u8])] = &[(Start, b"a"), (Activate, b"b"), (Activate, b"c"), (Rollback, b"b")];
         assert_eq!((history(twice).digest, last(twice)), (Digest::of(b"b"), Some(Digest::of(b"a"))));
+    }
+
+    #[test]
+    fn nobody_goes_back_to_what_was_left_behind() {
+        use Cause::{Activate, Rollback, Start};
+        let over: &[(Cause, &[u8])] = &[(Start, b"a"), (Activate, b"b"), (Activate, b"c"), (Rollback, b"a")];
+        assert_eq!((history(over).digest, history(over).before), (Digest::of(b"a"), Vec::new()));
+        let returned: &[(Cause, &[u8])] =
+            &[(Start, b"a"), (Activate, b"b"), (Activate, b"a"), (Activate, b"b"), (Rollback, b"a")];
+        assert_eq!((history(returned).digest, history(returned).before), (Digest::of(b"a"), Vec::new()));
+        let deep: &[(Cause, &[u8])] = &[(Start, b"z"), (Activate, b"a"), (Activate, b"b"), (Rollback, b"a")];
+        assert_eq!(history(deep).before.len(), 1);
     }
 
     #[test]

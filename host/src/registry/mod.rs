@@ -17,11 +17,14 @@ mod view;
 pub use canary::watch_canaries;
 pub use fold::{InForce, Tried, fold};
 pub use follower::{Follower, InForceNow, Live};
-pub use operations::{Activating, Deployed, Deploying, Operations, Verified, Window};
+pub use operations::{Activating, Deployed, Deploying, Operations, Verified, Wanted, Window};
 pub use records::{Activation, Cause, ComponentRecord, Deployment, NewActivation, Point, Registry};
 pub use shelf::Shelf;
-pub use start::{Named, Starting};
-pub use view::{ActivationView, CanaryView, ComponentView, HandlerView, Overview, PointView};
+pub use start::{Named, Start, Starting};
+pub use view::{
+    ActivationView, CanaryView, ComponentView, DeployedView, HandlerView, Overview, PointView, VerifiedView,
+    differing,
+};
 
 use std::fmt;
 
@@ -58,8 +61,15 @@ pub enum RegistryError {
     Ambiguous { prefix: String, count: usize },
     #[error("`{0}` is no digest: give at least 6 of its 64 characters, 0-9 and a-f")]
     NotADigest(String),
-    #[error("no manifest ever named the {0}; add it to spin.toml and start the host")]
+    #[error(
+        "no manifest ever named the {0}; add it to spin.toml and start the host, or give the name that spin.toml has \
+         for it (`clearfold component list`)"
+    )]
     NoSuchHandler(Handler),
+    #[error("the component is the {own}, and says so itself; it cannot be put in force as `{asked}`")]
+    AnothersName { own: Handler, asked: String },
+    #[error("{what} is empty or has control characters; give words")]
+    NoText { what: &'static str },
     #[error("the {handler} was changed in between ({why}); look at it again")]
     ChangedMeanwhile { handler: Handler, why: String },
     #[error("the {0} decides nothing, so it cannot be tried on some accounts; activate it")]
@@ -73,6 +83,10 @@ pub enum RegistryError {
         differences(.shadow)
     )]
     Diverges { handler: Handler, shadow: Box<ShadowReport> },
+    #[error(
+        "none of the {0}'s commands was decided in that time, so the component would be in force unseen; look further back"
+    )]
+    NothingCompared(Handler),
     #[error(transparent)]
     Signature(#[from] SignatureError),
     #[error("{digest} is the {handler} already")]
@@ -81,6 +95,13 @@ pub enum RegistryError {
     Component(#[from] RuntimeError),
     #[error("the log could not be read")]
     Log(#[from] StoreError),
+}
+
+impl RegistryError {
+    /// Whether it would be the same tomorrow: the component does not run here, or must not.
+    fn is_of_the_component(&self) -> bool {
+        matches!(self, Self::Component(_) | Self::Signature(_) | Self::Unknown(_))
+    }
 }
 
 impl From<sqlx::Error> for RegistryError {

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use clearfold_kernel::Timestamp;
-use serde::Serialize;
 
 use super::{
     Cause, ComponentRecord, Deployment, Handler, InForce, NewActivation, Registry, RegistryError, fold,
@@ -48,11 +47,26 @@ pub struct Deployed {
     pub newly_imports: Vec<String>,
 }
 
+/// A component that was deployed, and what it is wanted for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The beginning of its digest.
+    pub digest: &'a str,
+    /// The handler's name, of a kind that does not say it itself. None: the one that it was first deployed for.
+    pub handler: Option<&'a str>,
+}
+
+impl<'a> From<&'a String> for Wanted<'a> {
+    fn from(digest: &'a String) -> Self {
+        Self { digest, handler: None }
+    }
+}
+
 /// How much of the past a shadow run goes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
     All,
-    /// The newest commands, so many over all partitions.
+    /// The aggregate's newest commands, so many over all partitions.
     Last(u64),
     /// The commands since then.
     Since(Timestamp),
@@ -68,11 +82,10 @@ pub struct Activating {
 }
 
 /// What was found before a component is put in force.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Verified {
-    #[serde(skip)]
     pub record: ComponentRecord,
-    #[serde(skip)]
+    pub handler: Handler,
     pub now: InForce,
     /// None of a kind that decides nothing.
     pub shadow: Option<ShadowReport>,
@@ -81,6 +94,10 @@ pub struct Verified {
 impl Operations {
     /// Takes a component in. What it is, it says itself.
     pub async fn deploy(&self, wasm: &[u8], deploying: &Deploying) -> Result<Deployed, RegistryError> {
+        are_words("the name of the file", Some(&deploying.name))?;
+        are_words("the handler's name", deploying.handler.as_deref())?;
+        are_words("the source revision", deploying.source_revision.as_deref())?;
+        are_words("the name of who deploys", Some(&deploying.by))?;
         let signed = self.signers.check(&deploying.name, wasm, deploying.signature.as_deref())?;
         let (engine, name, bytes) = (Arc::clone(&self.engine), deploying.name.clone(), wasm.to_vec());
         let found = busy(move || inspect(&engine, &name, &bytes)).await??;
@@ -97,7 +114,11 @@ impl Operations {
             signed,
         };
         let digest = self.registry.keep(wasm, &deployment).await?;
-        let in_force = self.now(&handler).await.ok().map(|now| now.digest);
+        let in_force = match self.now(&handler).await {
+            Ok(now) => Some(now.digest),
+            Err(RegistryError::NoSuchHandler(_)) => None,
+            Err(error) => return Err(error),
+        };
         let imported = match in_force {
             Some(in_force) => self.registry.find(&in_force.to_string()).await?.imports,
             None => Vec::new(),
@@ -109,53 +130,61 @@ impl Operations {
     /// Finds out whether a component could be put in force, and what it would decide otherwise.
     pub async fn verify(
         &self,
-        digest: &str,
+        wanted: impl Into<Wanted<'_>>,
         window: Window,
         on_progress: OnProgress<'_>,
     ) -> Result<Verified, RegistryError> {
-        let record = self.registry.find(digest).await?;
-        let handler = record.handler.clone().ok_or_else(|| RegistryError::Unknown(digest.to_owned()))?;
+        let wanted = wanted.into();
+        let record = self.registry.find(wanted.digest).await?;
+        let handler = handler_of(&record, wanted)?;
         let now = self.now(&handler).await?;
         let shadow = match handler.kind {
-            Kind::Decider => Some(self.shadow(now.digest, record.digest, window, on_progress).await?),
+            Kind::Decider => {
+                Some(self.shadow(&handler, now.digest, record.digest, window, on_progress).await?)
+            }
             // What does not decide is admitted by its world: a projector is built beside before it is read.
-            Kind::Translator | Kind::Projector | Kind::Auditor | Kind::Http => None,
+            Kind::Translator | Kind::Projector | Kind::Auditor | Kind::Http => {
+                self.registry.wasm(record.digest, &self.signers).await?;
+                None
+            }
         };
-        Ok(Verified { record, now, shadow })
+        Ok(Verified { record, handler, now, shadow })
     }
 
     /// Puts a component in force for all accounts.
     pub async fn activate(
         &self,
-        digest: &str,
+        wanted: impl Into<Wanted<'_>>,
         activating: &Activating,
         on_progress: OnProgress<'_>,
     ) -> Result<(u64, Verified), RegistryError> {
-        self.put(digest, Cause::Activate, None, activating, on_progress).await
+        self.put(wanted.into(), Cause::Activate, None, activating, on_progress).await
     }
 
     /// Tries a decider on some accounts.
     pub async fn canary(
         &self,
-        digest: &str,
+        wanted: impl Into<Wanted<'_>>,
         trial: Trial,
         activating: &Activating,
         on_progress: OnProgress<'_>,
     ) -> Result<(u64, Verified), RegistryError> {
-        self.put(digest, Cause::Canary, Some(trial), activating, on_progress).await
+        self.put(wanted.into(), Cause::Canary, Some(trial), activating, on_progress).await
     }
 
     async fn put(
         &self,
-        digest: &str,
+        wanted: Wanted<'_>,
         cause: Cause,
         trial: Option<Trial>,
         activating: &Activating,
         on_progress: OnProgress<'_>,
     ) -> Result<(u64, Verified), RegistryError> {
-        let verified = self.verify(digest, activating.window, on_progress).await?;
-        let (record, now) = (&verified.record, &verified.now);
-        let handler = record.handler.clone().ok_or_else(|| RegistryError::Unknown(digest.to_owned()))?;
+        are_words("why it may decide otherwise", activating.expect_divergence.as_deref())?;
+        are_words("the name of who activates", Some(&activating.by))?;
+        let verified = self.verify(wanted, activating.window, on_progress).await?;
+        let Verified { record, handler, now, .. } = &verified;
+        let handler = handler.clone();
         if trial.is_some() && handler.kind != Kind::Decider {
             return Err(RegistryError::OnlyDeciders(handler));
         }
@@ -192,6 +221,8 @@ impl Operations {
         why: Option<String>,
         by: String,
     ) -> Result<(u64, Digest), RegistryError> {
+        are_words("why", why.as_deref())?;
+        are_words("the name of who does it", Some(&by))?;
         let now = self.now(handler).await?;
         if now.canary.is_some() && to.is_none() {
             return self.record(handler, &now, now.digest, now.family, Cause::CanaryEnd, why, by).await;
@@ -205,6 +236,11 @@ impl Operations {
                 *before.ok_or_else(nothing)?
             }
         };
+        if digest == now.digest && now.canary.is_none() {
+            return Err(RegistryError::InForceAlready { handler: handler.clone(), digest });
+        }
+        // What no host would load is no way back.
+        self.registry.wasm(digest, &self.signers).await?;
         self.record(handler, &now, digest, family, Cause::Rollback, why, by).await
     }
 
@@ -215,6 +251,8 @@ impl Operations {
         why: Option<String>,
         by: String,
     ) -> Result<(u64, Digest), RegistryError> {
+        are_words("why", why.as_deref())?;
+        are_words("the name of who does it", Some(&by))?;
         let now = self.now(handler).await?;
         if now.canary.is_none() {
             return Err(RegistryError::NoCanary(handler.clone()));
@@ -247,12 +285,15 @@ impl Operations {
 
     async fn shadow(
         &self,
+        handler: &Handler,
         in_force: Digest,
         candidate: Digest,
         window: Window,
         on_progress: OnProgress<'_>,
     ) -> Result<ShadowReport, RegistryError> {
-        let (in_force, candidate) = (self.decider(in_force).await?, self.decider(candidate).await?);
+        // What is in force here need not be vouched for: it may be what is to be replaced for want of a signature.
+        let in_force = self.decider(in_force, &Signers::default()).await?;
+        let candidate = self.decider(candidate, &self.signers).await?;
         // Who knows other events makes states of them that the other one never makes, whatever the past says.
         let with_states = in_force.state_version() == candidate.state_version()
             && in_force.has_entries() == candidate.has_entries()
@@ -261,21 +302,31 @@ impl Operations {
         let shadow =
             Shadow { store: self.store.clone(), in_force, candidate, decided_by: None, with_states, threads };
         let mut report = ShadowReport::default();
-        let partitions = self.store.partition_count();
+        let (partitions, prefix) = (self.store.partition_count(), format!("{}-", handler.name));
         for partition in 0..partitions {
             let end = self.store.end(partition).await?.sequence;
             let after = match window {
                 Window::All => 0,
-                Window::Last(count) => end.saturating_sub(count.div_ceil(u64::from(partitions))),
+                Window::Last(count) => {
+                    let count = count.div_ceil(u64::from(partitions));
+                    self.store.sequence_before_last(partition, &prefix, count).await?.unwrap_or(0)
+                }
                 Window::Since(since) => self.store.sequence_since(partition, since).await?.saturating_sub(1),
             };
             shadow.partition(partition, after, end, &mut report, on_progress).await?;
         }
+        if report.commands == 0 && matches!(window, Window::Since(_)) {
+            for partition in 0..partitions {
+                if self.store.sequence_before_last(partition, &prefix, 0).await?.is_some() {
+                    return Err(RegistryError::NothingCompared(handler.clone()));
+                }
+            }
+        }
         Ok(report)
     }
 
-    async fn decider(&self, digest: Digest) -> Result<Arc<Decider>, RegistryError> {
-        let (name, wasm, _) = self.registry.wasm(digest).await?;
+    async fn decider(&self, digest: Digest, signers: &Signers) -> Result<Arc<Decider>, RegistryError> {
+        let (name, wasm) = self.registry.wasm(digest, signers).await?;
         let engine = Arc::clone(&self.engine);
         Ok(Arc::new(busy(move || Decider::load(&engine, &name, &wasm)).await??))
     }
@@ -285,4 +336,28 @@ impl Operations {
 async fn busy<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RegistryError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| crate::database::DatabaseError::Corrupt(error.to_string()).into())
+}
+
+/// For which handler a component is wanted.
+fn handler_of(record: &ComponentRecord, wanted: Wanted<'_>) -> Result<Handler, RegistryError> {
+    match (record.kind, wanted.handler, &record.handler) {
+        (kind @ (Kind::Translator | Kind::Http), Some(name), _) => {
+            Ok(Handler { kind, name: name.to_owned() })
+        }
+        (_, Some(asked), Some(own)) if asked != own.name => {
+            Err(RegistryError::AnothersName { own: own.clone(), asked: asked.to_owned() })
+        }
+        (_, _, Some(own)) => Ok(own.clone()),
+        (_, _, None) => Err(RegistryError::Unknown(wanted.digest.to_owned())),
+    }
+}
+
+/// Whether the database can keep a text, and people can read it.
+fn are_words(what: &'static str, text: Option<&str>) -> Result<(), RegistryError> {
+    match text {
+        Some(text) if text.trim().is_empty() || text.chars().any(char::is_control) => {
+            Err(RegistryError::NoText { what })
+        }
+        _ => Ok(()),
+    }
 }

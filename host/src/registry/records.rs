@@ -1,4 +1,4 @@
-//! The registry's rows: written once, read often, never changed.
+//! The registry's rows: written once and read often. Only who vouches for a component may be another one later.
 
 use clearfold_kernel::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::command::Trial;
 use crate::database::{DatabaseError, signed, timestamp, unsigned};
 use crate::digest::Digest;
 use crate::runtime::Kind;
-use crate::signature::Signed;
+use crate::signature::{Signed, Signers};
 
 /// The registry's tables in the write store.
 #[derive(Clone)]
@@ -124,15 +124,23 @@ impl Registry {
         Self { pool }
     }
 
-    /// Keeps a component. What was deployed before stays as it was recorded then.
+    /// Keeps a component. What was deployed before stays as it was recorded then, but for who vouches for it: keys are
+    /// exchanged, and what ran before anybody was asked for a signature is signed later.
     pub async fn keep(&self, wasm: &[u8], deployment: &Deployment) -> Result<Digest, RegistryError> {
         let digest = Digest::of(wasm);
         let kept = sqlx::query!(
             "INSERT INTO components (digest, name, wasm, kind, handler, wit_version, imports, source_revision,
                                      deployed_by, signer, signature)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-             ON CONFLICT (digest) DO UPDATE SET handler = excluded.handler, wit_version = excluded.wit_version
-             WHERE components.handler IS NULL",
+             ON CONFLICT (digest) DO UPDATE SET
+                 handler = COALESCE(components.handler, excluded.handler),
+                 wit_version = CASE WHEN components.handler IS NULL
+                                    THEN excluded.wit_version ELSE components.wit_version END,
+                 imports = CASE WHEN components.handler IS NULL THEN excluded.imports ELSE components.imports END,
+                 signer = COALESCE(excluded.signer, components.signer),
+                 signature = COALESCE(excluded.signature, components.signature)
+             WHERE components.handler IS NULL OR excluded.signature IS DISTINCT FROM components.signature
+                 AND excluded.signature IS NOT NULL",
             &digest.0[..],
             deployment.name,
             wasm,
@@ -149,13 +157,18 @@ impl Registry {
         Ok(digest)
     }
 
-    /// A component's file's name, its bytes, and their signature.
-    pub async fn wasm(&self, digest: Digest) -> Result<(String, Vec<u8>, Option<Vec<u8>>), RegistryError> {
+    /// A component's file's name and its bytes, if they are still what was deployed and one of these vouches for them.
+    /// There is no other way to a component's bytes, so that none runs for which nobody does.
+    pub async fn wasm(&self, digest: Digest, signers: &Signers) -> Result<(String, Vec<u8>), RegistryError> {
         let row =
             sqlx::query!("SELECT name, wasm, signature FROM components WHERE digest = $1", &digest.0[..]);
         let row = row.fetch_optional(&self.pool).await?;
         let row = row.ok_or_else(|| RegistryError::Unknown(digest.to_string()))?;
-        Ok((row.name, row.wasm, row.signature))
+        if Digest::of(&row.wasm) != digest {
+            return Err(corrupt(format!("the bytes of the component {digest} were changed")));
+        }
+        signers.check(&row.name, &row.wasm, row.signature.as_deref())?;
+        Ok((row.name, row.wasm))
     }
 
     /// All components, in the order in which they were deployed.
@@ -204,7 +217,6 @@ impl Registry {
 
     /// Records a decision, and says its number.
     pub async fn activate(&self, new: &NewActivation) -> Result<u64, RegistryError> {
-        let count = |count: u64| signed(count);
         let made = sqlx::query_scalar!(
             "SELECT activate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             new.handler.kind.as_str(),
@@ -216,8 +228,8 @@ impl Registry {
             new.by,
             new.family.as_ref().map(|family| &family.0[..]),
             new.trial.map(|trial| i32::from(trial.permille)),
-            new.trial.map(|trial| count(trial.max_faults)).transpose()?,
-            new.trial.map(|trial| count(trial.max_differences)).transpose()?,
+            new.trial.map(|trial| signed(trial.max_faults)).transpose()?,
+            new.trial.map(|trial| signed(trial.max_differences)).transpose()?,
             new.shadow,
         );
         let made = made.fetch_one(&self.pool).await.map_err(|error| {

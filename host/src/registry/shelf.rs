@@ -1,7 +1,8 @@
-//! Components that are loaded, by digest: each once, whatever it is needed for.
+//! Components that are loaded, by digest: each once while anybody uses it, whatever it is needed for. It keeps none that
+//! nobody uses, and loads none for which nobody vouches.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::{Registry, RegistryError};
 use crate::database::DatabaseError;
@@ -9,99 +10,83 @@ use crate::digest::Digest;
 use crate::runtime::{Auditor, Decider, HandlerEngine, Projector, RuntimeError, Translator};
 use crate::signature::Signers;
 
-/// Loads components from the registry.
-pub struct Shelf {
+/// Loads components from the registry. A clone is the same shelf.
+#[derive(Clone)]
+pub struct Shelf(Arc<Parts>);
+
+struct Parts {
     registry: Registry,
     engine: Arc<HandlerEngine>,
     /// Who must vouch for what is loaded, however it came into the registry.
     signers: Signers,
     /// What a translator is told of the chain.
     contracts: Vec<u8>,
-    deciders: BTreeMap<Digest, Arc<Decider>>,
-    projectors: BTreeMap<Digest, Arc<Projector>>,
-    auditors: BTreeMap<Digest, Arc<Auditor>>,
-    translators: BTreeMap<Digest, Arc<Translator>>,
+    deciders: Loaded<Decider>,
+    projectors: Loaded<Projector>,
+    auditors: Loaded<Auditor>,
+    translators: Loaded<Translator>,
 }
+
+/// What is loaded of one kind.
+type Loaded<T> = Mutex<BTreeMap<Digest, Weak<T>>>;
 
 impl Shelf {
     #[must_use]
     pub fn new(registry: Registry, engine: Arc<HandlerEngine>, signers: Signers, contracts: Vec<u8>) -> Self {
-        Self {
+        Self(Arc::new(Parts {
             registry,
             engine,
             signers,
             contracts,
-            deciders: BTreeMap::new(),
-            projectors: BTreeMap::new(),
-            auditors: BTreeMap::new(),
-            translators: BTreeMap::new(),
-        }
+            deciders: Loaded::default(),
+            projectors: Loaded::default(),
+            auditors: Loaded::default(),
+            translators: Loaded::default(),
+        }))
     }
 
-    #[must_use]
-    pub fn engine(&self) -> &Arc<HandlerEngine> {
-        &self.engine
+    pub async fn decider(&self, digest: Digest) -> Result<Arc<Decider>, RegistryError> {
+        self.load(&self.0.deciders, digest, Decider::load).await
     }
 
-    /// Lets go of all others.
-    pub fn keep_only(&mut self, digests: &BTreeSet<Digest>) {
-        self.deciders.retain(|digest, _| digests.contains(digest));
-        self.projectors.retain(|digest, _| digests.contains(digest));
-        self.auditors.retain(|digest, _| digests.contains(digest));
-        self.translators.retain(|digest, _| digests.contains(digest));
+    pub async fn projector(&self, digest: Digest) -> Result<Arc<Projector>, RegistryError> {
+        self.load(&self.0.projectors, digest, Projector::load).await
     }
 
-    pub async fn decider(&mut self, digest: Digest) -> Result<Arc<Decider>, RegistryError> {
-        if let Some(decider) = self.deciders.get(&digest) {
-            return Ok(Arc::clone(decider));
-        }
-        let decider = self.load(digest, Decider::load);
-        let decider = decider.await?;
-        self.deciders.insert(digest, Arc::clone(&decider));
-        Ok(decider)
+    pub async fn auditor(&self, digest: Digest) -> Result<Arc<Auditor>, RegistryError> {
+        self.load(&self.0.auditors, digest, Auditor::load).await
     }
 
-    pub async fn projector(&mut self, digest: Digest) -> Result<Arc<Projector>, RegistryError> {
-        if let Some(projector) = self.projectors.get(&digest) {
-            return Ok(Arc::clone(projector));
-        }
-        let projector = self.load(digest, Projector::load).await?;
-        self.projectors.insert(digest, Arc::clone(&projector));
-        Ok(projector)
+    pub async fn translator(&self, digest: Digest) -> Result<Arc<Translator>, RegistryError> {
+        let contracts = self.0.contracts.clone();
+        let load = move |engine: &_, name: &str, wasm: &[u8]| Translator::load(engine, name, wasm, contracts);
+        self.load(&self.0.translators, digest, load).await
     }
 
-    pub async fn auditor(&mut self, digest: Digest) -> Result<Arc<Auditor>, RegistryError> {
-        if let Some(auditor) = self.auditors.get(&digest) {
-            return Ok(Arc::clone(auditor));
-        }
-        let auditor = self.load(digest, Auditor::load).await?;
-        self.auditors.insert(digest, Arc::clone(&auditor));
-        Ok(auditor)
-    }
-
-    pub async fn translator(&mut self, digest: Digest) -> Result<Arc<Translator>, RegistryError> {
-        if let Some(translator) = self.translators.get(&digest) {
-            return Ok(Arc::clone(translator));
-        }
-        let contracts = self.contracts.clone();
-        let translator =
-            self.load(digest, move |engine, name, wasm| Translator::load(engine, name, wasm, contracts));
-        let translator = translator.await?;
-        self.translators.insert(digest, Arc::clone(&translator));
-        Ok(translator)
+    /// Whether there is such a component and somebody vouches for it; of one that is loaded elsewhere.
+    pub async fn vouch(&self, digest: Digest) -> Result<(), RegistryError> {
+        self.0.registry.wasm(digest, &self.0.signers).await.map(drop)
     }
 
     /// Loads one, on a thread that may be busy: it may have to be compiled.
-    async fn load<T: Send + 'static>(
+    async fn load<T: Send + Sync + 'static>(
         &self,
+        loaded: &Loaded<T>,
         digest: Digest,
         load: impl FnOnce(&Arc<HandlerEngine>, &str, &[u8]) -> Result<T, RuntimeError> + Send + 'static,
     ) -> Result<Arc<T>, RegistryError> {
-        let (name, wasm, signature) = self.registry.wasm(digest).await?;
-        self.signers.check(&name, &wasm, signature.as_deref())?;
-        let engine = Arc::clone(&self.engine);
-        let loaded = tokio::task::spawn_blocking(move || load(&engine, &name, &wasm)).await;
-        let loaded = loaded.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
-        Ok(Arc::new(loaded?))
+        let known =
+            loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).and_then(Weak::upgrade);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let (name, wasm) = self.0.registry.wasm(digest, &self.0.signers).await?;
+        let engine = Arc::clone(&self.0.engine);
+        let new = tokio::task::spawn_blocking(move || load(&engine, &name, &wasm)).await;
+        let new = Arc::new(new.map_err(|error| DatabaseError::Corrupt(error.to_string()))??);
+        let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.retain(|_, used| used.strong_count() > 0);
+        loaded.insert(digest, Arc::downgrade(&new));
+        Ok(new)
     }
 }

@@ -1,9 +1,11 @@
 //! What a host's manifest means to the registry: a file that was never in force is deployed and put in force; one that was
-//! is left to what was decided since. So a start with a new file is a deploy, and no start undoes a rollback.
+//! is left to what was decided since. So a start with a new file is a deploy, and no start undoes a rollback. All files are
+//! looked at before the first is put in force, so a start that fails has put none in force.
 
 use std::sync::Arc;
 
-use super::{Cause, Deployment, Handler, InForce, NewActivation, Registry, RegistryError, fold};
+use super::{Activation, Cause, Deployment, Handler, InForce, NewActivation, Registry, RegistryError, fold};
+use crate::clock::Clock;
 use crate::digest::Digest;
 use crate::runtime::{HandlerEngine, Inspection, Kind, RuntimeError, inspect};
 use crate::signature::Signers;
@@ -33,6 +35,12 @@ pub struct Starting {
     pub source_revision: Option<String>,
 }
 
+/// A start that was found good: what it will put in force, and nothing of it is yet.
+pub struct Start {
+    activations: Vec<Activation>,
+    new: Vec<NewActivation>,
+}
+
 impl Registry {
     /// Takes the manifest's components in, and puts those in force that never were.
     pub async fn start(
@@ -41,54 +49,93 @@ impl Registry {
         named: &[Named],
         starting: &Starting,
     ) -> Result<(), RegistryError> {
+        let start = self.prepare_start(engine, named, starting).await?;
+        self.put_in_force(start).await
+    }
+
+    /// Takes the manifest's components in, if all of them are what they should be, and finds out what is to be put in
+    /// force.
+    pub async fn prepare_start(
+        &self,
+        engine: &Arc<HandlerEngine>,
+        named: &[Named],
+        starting: &Starting,
+    ) -> Result<Start, RegistryError> {
         let activations = self.activations(0).await?;
         let in_force = fold(&activations);
+        let mut deployments = Vec::new();
         for named in named {
-            let digest = Digest::of(&named.wasm);
-            let deployment = deployment(engine, named, starting)?;
-            self.keep(&named.wasm, &deployment).await?;
-            let was_in_force = |activation: &&super::Activation| {
-                activation.handler == named.handler && activation.digest == digest
-            };
+            deployments.push(deployment(engine, named, starting)?);
+        }
+        let mut new = Vec::new();
+        for (named, deployment) in named.iter().zip(&deployments) {
+            let digest = self.keep(&named.wasm, deployment).await?;
+            let was_in_force =
+                |activation: &&Activation| activation.handler == named.handler && activation.digest == digest;
             match (in_force.get(&named.handler), activations.iter().find(was_in_force)) {
                 (Some(now), Some(_)) if now.digest != digest => say_what_stands(named, digest, now),
                 (Some(_), Some(_)) => {}
-                (now, _) => self.begin_with(named, digest, now, starting).await?,
+                (now, _) => new.push(first_of(named, digest, now, starting)),
+            }
+        }
+        Ok(Start { activations, new })
+    }
+
+    /// Puts in force what was prepared.
+    pub async fn put_in_force(&self, start: Start) -> Result<(), RegistryError> {
+        let before = fold(&start.activations);
+        for new in &start.new {
+            if let Some(now) = before.get(&new.handler) {
+                let (handler, digest, replaced) = (&new.handler, new.digest, now.digest);
+                tracing::warn!(%handler, %digest, %replaced, "the manifest's component is new, and in force without a shadow run; \
+                    `clearfold deploy` makes one");
+            }
+            match self.activate(new).await {
+                // Another host started at the same moment, with the same file or with another: what it did stands.
+                Err(RegistryError::ChangedMeanwhile { .. }) | Ok(_) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
     }
+}
 
-    async fn begin_with(
-        &self,
-        named: &Named,
-        digest: Digest,
-        now: Option<&InForce>,
-        starting: &Starting,
-    ) -> Result<(), RegistryError> {
-        let handler = named.handler.clone();
-        if let Some(now) = now {
-            let replaced = now.digest;
-            tracing::warn!(%handler, %digest, %replaced, "the manifest's component is new, and in force without a shadow run; \
-                `clearfold deploy` makes one");
-        }
-        let family = (handler.kind == Kind::Decider).then_some(digest);
-        let new = NewActivation {
-            handler,
-            newest: now.map_or(0, |now| now.newest),
-            digest,
-            cause: Cause::Start,
+impl Start {
+    /// All activations as they will be, if nobody else makes one in between.
+    #[must_use]
+    pub fn activations(&self) -> Vec<Activation> {
+        let at = Clock::system().now();
+        let newest = self.activations.last().map_or(0, |activation| activation.activation);
+        let new = (newest.saturating_add(1)..).zip(&self.new).map(|(activation, new)| Activation {
+            activation,
+            handler: new.handler.clone(),
+            digest: new.digest,
+            cause: new.cause,
             why: None,
-            by: starting.by.clone(),
-            family,
+            by: new.by.clone(),
+            at,
+            family: new.family,
             trial: None,
             shadow: None,
-        };
-        match self.activate(&new).await {
-            // Another host started at the same moment, with the same file or with another: what it did stands.
-            Err(RegistryError::ChangedMeanwhile { .. }) | Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        }
+        });
+        self.activations.iter().cloned().chain(new).collect()
+    }
+}
+
+/// The first time that a file is in force.
+fn first_of(named: &Named, digest: Digest, now: Option<&InForce>, starting: &Starting) -> NewActivation {
+    let handler = named.handler.clone();
+    let family = (handler.kind == Kind::Decider).then_some(digest);
+    NewActivation {
+        handler,
+        newest: now.map_or(0, |now| now.newest),
+        digest,
+        cause: Cause::Start,
+        why: None,
+        by: starting.by.clone(),
+        family,
+        trial: None,
+        shadow: None,
     }
 }
 

@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Activation, Cause, ComponentRecord, Handler, InForce, Point, Registry, RegistryError, fold};
+use super::{
+    Activation, Cause, ComponentRecord, Deployed, Handler, InForce, Point, Registry, RegistryError, Verified,
+    fold,
+};
 use crate::digest::Digest;
+use crate::integrity::ShadowReport;
 use crate::runtime::Kind;
 
 /// What each handler runs, and every component that there is.
@@ -64,6 +68,24 @@ pub struct ComponentView {
     pub signer: Option<String>,
 }
 
+/// A component that was just taken in.
+#[derive(Debug, Serialize)]
+pub struct DeployedView {
+    pub digest: String,
+    pub kind: &'static str,
+    pub handler: String,
+    pub in_force: Option<String>,
+    pub newly_imports: Vec<String>,
+}
+
+/// What was found before a component is put in force.
+#[derive(Debug, Serialize)]
+pub struct VerifiedView {
+    pub digest: String,
+    pub against: String,
+    pub shadow: Option<ShadowReport>,
+}
+
 /// An activation, and where it came into force.
 #[derive(Debug, Serialize)]
 pub struct ActivationView {
@@ -88,6 +110,18 @@ pub struct PointView {
     pub partition: u32,
     pub after_sequence: u64,
     pub after_position: u64,
+}
+
+/// The fields in which two components differ, with both values.
+#[must_use]
+pub fn differing(one: ComponentRecord, other: ComponentRecord) -> BTreeMap<String, [Value; 2]> {
+    let [one, other] =
+        [one, other].map(|record| serde_json::to_value(ComponentView::from(record)).unwrap_or_default());
+    let fields = one.as_object().into_iter().flatten();
+    fields
+        .filter(|(name, value)| other.get(name) != Some(value))
+        .map(|(name, value)| (name.clone(), [value.clone(), other.get(name).cloned().unwrap_or_default()]))
+        .collect()
 }
 
 impl Registry {
@@ -173,6 +207,28 @@ fn activation_view(activation: Activation, begun: Vec<PointView>) -> ActivationV
         share_permille: activation.trial.map(|trial| trial.permille),
         shadow: activation.shadow,
         begun,
+    }
+}
+
+impl From<&Deployed> for DeployedView {
+    fn from(deployed: &Deployed) -> Self {
+        Self {
+            digest: deployed.digest.to_string(),
+            kind: deployed.handler.kind.as_str(),
+            handler: deployed.handler.name.clone(),
+            in_force: deployed.in_force.as_ref().map(Digest::to_string),
+            newly_imports: deployed.newly_imports.clone(),
+        }
+    }
+}
+
+impl From<&Verified> for VerifiedView {
+    fn from(verified: &Verified) -> Self {
+        Self {
+            digest: verified.record.digest.to_string(),
+            against: verified.now.digest.to_string(),
+            shadow: verified.shadow.clone(),
+        }
     }
 }
 

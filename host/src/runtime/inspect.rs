@@ -70,29 +70,6 @@ fn admit_http(name: &str, wasm: &[u8]) -> Result<(), RuntimeError> {
     Ok(())
 }
 
-impl Inspection {
-    /// What is different from another version, a sentence for each; empty if the border is the same.
-    #[must_use]
-    pub fn since(&self, older: &Self) -> Vec<String> {
-        let only = |ours: &[String], theirs: &[String], what: &str| -> Vec<String> {
-            ours.iter().filter(|name| !theirs.contains(name)).map(|name| format!("{what} `{name}`")).collect()
-        };
-        let mut said = Vec::new();
-        if self.kind != older.kind {
-            said.push(format!("is a {} now, and was a {}", self.kind, older.kind));
-        }
-        if self.name != older.name {
-            let named = |name: &Option<String>| name.clone().unwrap_or_else(|| "nothing".to_owned());
-            said.push(format!("calls itself {} now, and was {}", named(&self.name), named(&older.name)));
-        }
-        said.extend(only(&self.imports, &older.imports, "newly imports"));
-        said.extend(only(&older.imports, &self.imports, "no longer imports"));
-        said.extend(only(&self.exports, &older.exports, "newly exports"));
-        said.extend(only(&older.exports, &self.exports, "no longer exports"));
-        said
-    }
-}
-
 /// What can be seen of a component from outside: the names of what it imports and exports.
 #[derive(Debug, Default)]
 struct Outside {
@@ -211,36 +188,5 @@ mod tests {
         assert!(world(&["run"]).unwrap_err().contains("`run`"));
         let two = ["clearfold:handlers/decision@0.1.0", "clearfold:handlers/audit@0.1.0"];
         assert!(world(&two).unwrap_err().contains("more than one world"));
-    }
-
-    fn inspection(kind: Kind, imports: &[&str], exports: &[&str]) -> Inspection {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Inspection {
-            digest: Digest([0; 32]),
-            size_bytes: 1,
-            kind,
-            world: kind.to_string(),
-            wit_version: WIT_VERSION.into(),
-            imports: names(imports),
-            exports: names(exports),
-            name: None,
-            about: String::new(),
-        }
-    }
-
-    #[test]
-    fn what_a_version_newly_wants_is_said() {
-        let older = inspection(Kind::Http, &["a", "b"], &["h"]);
-        assert_eq!(older.since(&older), [""; 0]);
-        let newer = Inspection { name: Some("n".into()), ..inspection(Kind::Decider, &["b", "c"], &["i"]) };
-        let said = [
-            "is a decider now, and was a http",
-            "calls itself n now, and was nothing",
-            "newly imports `c`",
-            "no longer imports `a`",
-            "newly exports `i`",
-            "no longer exports `h`",
-        ];
-        assert_eq!(newer.since(&older), said);
     }
 }

@@ -25,14 +25,15 @@ pub const CRATES: &[Room] = &[
         &["clearfold-kernel"],
         "what a specification says must be true of a handler in any language, whatever its business",
     ),
+    room("clearfold-arena", &[], "an allocator knows nothing but memory"),
     room(
         "clearfold-guest",
-        &["clearfold-kernel"],
+        &["clearfold-arena", "clearfold-kernel"],
         "what every component needs inside the sandbox, whatever its business",
     ),
     room(
         "clearfold-edge-kit",
-        &[],
+        &["clearfold-arena"],
         "signatures, tokens and replies are the same whatever an edge component is for",
     ),
     room(
@@ -62,8 +63,18 @@ pub const COMPONENT: Room = room(
 );
 
 /// Modules of the host that everybody may use. Among each other they may, too; they use nobody else.
-pub const NEUTRAL: &[&str] =
-    &["clock", "config", "database", "digest", "faults", "manifest", "parts", "signature", "telemetry"];
+pub const NEUTRAL: &[&str] = &[
+    "background",
+    "clock",
+    "config",
+    "database",
+    "digest",
+    "faults",
+    "manifest",
+    "parts",
+    "signature",
+    "telemetry",
+];
 
 /// Modules of the host that put the others together; they may use all.
 pub const ASSEMBLY: &[&str] = &["cli", "lib", "main"];

@@ -1,5 +1,7 @@
 //! `/admin/v1/components`: deploy, look at, verify, activate, try.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -9,14 +11,13 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::AdminState;
+use super::{AdminState, BY, invalid_body};
 use crate::api::Problem;
 use crate::command::Trial;
-use crate::registry::{Activating, ComponentView, Deploying, Overview, Verified, Window};
+use crate::registry::{
+    Activating, ComponentView, DeployedView, Deploying, Overview, VerifiedView, Wanted, Window, differing,
+};
 use crate::runtime::Kind;
-
-/// Who the record names.
-const BY: &str = "admin api";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +39,8 @@ pub(super) struct Past {
     since_ms: Option<u64>,
     all: bool,
     expect_divergence: Option<String>,
+    /// The handler's name, of a translator or an HTTP component; else the one that it was deployed for.
+    handler: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -73,11 +76,13 @@ pub(super) async fn deploy(
     query: Result<Query<DeployQuery>, QueryRejection>,
     headers: HeaderMap,
     wasm: Bytes,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Json<DeployedView>), Problem> {
     let Query(query) = query?;
     let signature = headers.get("x-component-signature").map(|value| hex::decode(value.as_bytes()));
     let signature = signature.transpose().map_err(|_| {
-        invalid("X-Component-Signature is no hexadecimal; give the signature's 64 bytes as 128 characters")
+        invalid_body(
+            "X-Component-Signature is no hexadecimal; give the signature's 64 bytes as 128 characters",
+        )
     })?;
     let deploying = Deploying {
         name: query.name,
@@ -87,34 +92,25 @@ pub(super) async fn deploy(
         signature,
     };
     let deployed = state.operations.deploy(&wasm, &deploying).await?;
-    let body = json!({
-        "digest": deployed.digest.to_string(),
-        "kind": deployed.handler.kind.as_str(),
-        "handler": deployed.handler.name,
-        "in_force": deployed.in_force.map(|digest| digest.to_string()),
-        "newly_imports": deployed.newly_imports,
-    });
-    Ok((StatusCode::CREATED, Json(body)))
+    Ok((StatusCode::CREATED, Json(DeployedView::from(&deployed))))
 }
 
 pub(super) async fn diff(
     State(state): State<AdminState>,
     Path((one, other)): Path<(String, String)>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<BTreeMap<String, [Value; 2]>>, Problem> {
     let registry = &state.operations.registry;
-    let one = ComponentView::from(registry.find(&one).await?);
-    let other = ComponentView::from(registry.find(&other).await?);
-    Ok(Json(json!({ "one": one, "other": other })))
+    Ok(Json(differing(registry.find(&one).await?, registry.find(&other).await?)))
 }
 
 pub(super) async fn verify(
     State(state): State<AdminState>,
     Path(digest): Path<String>,
     past: Result<Json<Past>, JsonRejection>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<VerifiedView>, Problem> {
     let Json(past) = past?;
-    let verified = state.operations.verify(&digest, past.window()?, &|_| ()).await?;
-    Ok(Json(verified_json(&verified)))
+    let verified = state.operations.verify(past.wanted(&digest), past.window()?, &|_| ()).await?;
+    Ok(Json(VerifiedView::from(&verified)))
 }
 
 pub(super) async fn activate(
@@ -123,8 +119,9 @@ pub(super) async fn activate(
     past: Result<Json<Past>, JsonRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Json(past) = past?;
-    let (activation, verified) = state.operations.activate(&digest, &past.activating()?, &|_| ()).await?;
-    Ok(Json(json!({ "activation": activation, "verified": verified_json(&verified) })))
+    let wanted = past.wanted(&digest);
+    let (activation, verified) = state.operations.activate(wanted, &past.activating()?, &|_| ()).await?;
+    Ok(Json(json!({ "activation": activation, "verified": VerifiedView::from(&verified) })))
 }
 
 pub(super) async fn canary(
@@ -134,15 +131,19 @@ pub(super) async fn canary(
 ) -> Result<Json<Value>, Problem> {
     let Json(CanaryBody { share_permille: permille, max_faults, max_differences, past }) = body?;
     if !(1..1_000).contains(&permille) {
-        return Err(invalid("share_permille is 1 to 999 of a thousand accounts"));
+        return Err(invalid_body("share_permille is 1 to 999 of a thousand accounts"));
     }
     let trial = Trial { permille, max_faults, max_differences };
-    let (activation, verified) =
-        state.operations.canary(&digest, trial, &past.activating()?, &|_| ()).await?;
-    Ok(Json(json!({ "activation": activation, "verified": verified_json(&verified) })))
+    let wanted = past.wanted(&digest);
+    let (activation, verified) = state.operations.canary(wanted, trial, &past.activating()?, &|_| ()).await?;
+    Ok(Json(json!({ "activation": activation, "verified": VerifiedView::from(&verified) })))
 }
 
 impl Past {
+    fn wanted<'a>(&'a self, digest: &'a str) -> Wanted<'a> {
+        Wanted { digest, handler: self.handler.as_deref() }
+    }
+
     fn window(&self) -> Result<Window, Problem> {
         /// Commands.
         const USUAL: u64 = 100_000;
@@ -150,10 +151,11 @@ impl Past {
             (true, None, None) => Ok(Window::All),
             (false, Some(ms), None) => {
                 let since = Timestamp::from_ms(ms);
-                Ok(Window::Since(since.ok_or_else(|| invalid("since_ms is no time"))?))
+                Ok(Window::Since(since.ok_or_else(|| invalid_body("since_ms is no time"))?))
             }
+            (false, None, Some(0)) => Err(invalid_body("`last` is 1 or more; nothing is in force unseen")),
             (false, None, last) => Ok(Window::Last(last.unwrap_or(USUAL))),
-            _ => Err(invalid("give one of `last`, `since_ms` and `all`")),
+            _ => Err(invalid_body("give one of `last`, `since_ms` and `all`")),
         }
     }
 
@@ -161,16 +163,4 @@ impl Past {
         let expect_divergence = self.expect_divergence.clone();
         Ok(Activating { by: BY.to_owned(), window: self.window()?, expect_divergence })
     }
-}
-
-fn verified_json(verified: &Verified) -> Value {
-    json!({
-        "digest": verified.record.digest.to_string(),
-        "against": verified.now.digest.to_string(),
-        "shadow": verified.shadow,
-    })
-}
-
-fn invalid(detail: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid_body", detail)
 }

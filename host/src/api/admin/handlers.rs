@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::AdminState;
+use super::{AdminState, BY};
 use crate::api::Problem;
 use crate::registry::{ActivationView, Handler};
 
@@ -36,7 +36,7 @@ pub(super) async fn rollback(
     body: Result<Json<RollbackBody>, JsonRejection>,
 ) -> Result<Json<Value>, Problem> {
     let (handler, Json(body)) = (handler(&kind, name)?, body?);
-    let by = "admin api".to_owned();
+    let by = BY.to_owned();
     let (activation, digest) = state.operations.rollback(&handler, body.to.as_deref(), body.why, by).await?;
     Ok(Json(json!({ "activation": activation, "digest": digest.to_string() })))
 }
@@ -46,7 +46,7 @@ pub(super) async fn end_canary(
     Path((kind, name)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
     let handler = handler(&kind, name)?;
-    let (activation, digest) = state.operations.end_canary(&handler, None, "admin api".to_owned()).await?;
+    let (activation, digest) = state.operations.end_canary(&handler, None, BY.to_owned()).await?;
     Ok(Json(json!({ "activation": activation, "digest": digest.to_string() })))
 }
 
@@ -58,16 +58,17 @@ pub(super) async fn history(
     let only = match (query.kind, query.name) {
         (Some(kind), Some(name)) => Some(handler(&kind, name)?),
         (None, None) => None,
-        _ => return Err(invalid("give both `kind` and `name`, or neither")),
+        _ => return Err(invalid_query("give both `kind` and `name`, or neither")),
     };
     Ok(Json(state.operations.registry.history(only.as_ref()).await?))
 }
 
 fn handler(kind: &str, name: String) -> Result<Handler, Problem> {
-    let kind = kind.parse().map_err(|error: crate::runtime::UnknownKind| invalid(&error.to_string()))?;
+    let kind =
+        kind.parse().map_err(|error: crate::runtime::UnknownKind| invalid_query(&error.to_string()))?;
     Ok(Handler { kind, name })
 }
 
-fn invalid(detail: &str) -> Problem {
+fn invalid_query(detail: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
 }

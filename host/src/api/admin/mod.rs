@@ -20,6 +20,9 @@ use super::Problem;
 use crate::registry::{Operations, RegistryError};
 use crate::runtime::MAX_COMPONENT_BYTES;
 
+/// Who the record names.
+const BY: &str = "admin api";
+
 /// What the admin's endpoints need.
 #[derive(Clone)]
 pub struct AdminState {
@@ -65,13 +68,18 @@ fn allowed(state: &AdminState, headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::new(StatusCode::FORBIDDEN, "admin_off", detail));
     };
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let given = given.and_then(|value| value.strip_prefix("Bearer "));
     // Digests are compared, so that how long it takes tells nothing of the token.
-    if Sha256::digest(given) == Sha256::digest(&**token) {
+    if given.is_some_and(|given| Sha256::digest(given) == Sha256::digest(&**token)) {
         return Ok(());
     }
     let detail = "give the header Authorization: Bearer with the host's ADMIN_TOKEN";
     Err(Problem::new(StatusCode::UNAUTHORIZED, "not_the_admin", detail))
+}
+
+/// A body that cannot be used.
+fn invalid_body(detail: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_body", detail)
 }
 
 impl From<RegistryError> for Problem {
@@ -89,6 +97,9 @@ impl From<RegistryError> for Problem {
             RegistryError::OnlyDeciders(_) => (StatusCode::UNPROCESSABLE_ENTITY, "only_deciders"),
             RegistryError::NothingBefore(_) => (StatusCode::CONFLICT, "nothing_before"),
             RegistryError::NoCanary(_) => (StatusCode::CONFLICT, "no_canary"),
+            RegistryError::AnothersName { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "anothers_name"),
+            RegistryError::NoText { .. } => (StatusCode::BAD_REQUEST, "invalid_body"),
+            RegistryError::NothingCompared(_) => (StatusCode::UNPROCESSABLE_ENTITY, "nothing_compared"),
             RegistryError::Diverges { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "diverges"),
             RegistryError::Signature(_) => (StatusCode::FORBIDDEN, "not_signed"),
             RegistryError::Component(_) => (StatusCode::UNPROCESSABLE_ENTITY, "component_refused"),

@@ -18,7 +18,11 @@ pub(super) use self::options::{Past, Place};
 use super::load;
 use super::progress::ProgressLine;
 use crate::command::Trial;
-use crate::registry::{Activating, ComponentView, Deployed, Deploying, Handler, Operations, Verified};
+use crate::digest::Digest;
+use crate::registry::{
+    Activating, ComponentView, Deployed, DeployedView, Deploying, Handler, Operations, Verified,
+    VerifiedView, Wanted, differing,
+};
 use crate::runtime::{Kind, inspect};
 
 #[derive(Debug, Subcommand)]
@@ -80,6 +84,9 @@ pub(super) struct Deploy {
 pub(super) struct Verify {
     /// The beginning of its digest
     digest: String,
+    /// For which handler, of a translator or an HTTP component; else the one that it was deployed for
+    #[arg(long, value_name = "NAME")]
+    handler: Option<String>,
     #[command(flatten)]
     past: Past,
     #[command(flatten)]
@@ -90,6 +97,9 @@ pub(super) struct Verify {
 pub(super) struct Activate {
     /// The beginning of its digest
     digest: String,
+    /// For which handler, of a translator or an HTTP component; else the one that it was deployed for
+    #[arg(long, value_name = "NAME")]
+    handler: Option<String>,
     #[command(flatten)]
     past: Past,
     #[command(flatten)]
@@ -113,6 +123,9 @@ pub(super) struct Canary {
     /// End the trial of this aggregate's decider
     #[arg(long, value_name = "AGGREGATE", conflicts_with_all = ["digest", "share"])]
     end: Option<String>,
+    /// Why it is ended, for the record
+    #[arg(long, requires = "end")]
+    why: Option<String>,
     #[command(flatten)]
     past: Past,
     #[command(flatten)]
@@ -203,10 +216,13 @@ impl Deploy {
         let by = self.place.by.clone();
         let deployed = deploy(&operations, &self.file, self.handler, self.revision, by).await?;
         if !self.activate {
-            return self.place.show(&deployed_json(&deployed), || text::deployed(&deployed));
+            return self.place.show(&DeployedView::from(&deployed), || text::deployed(&deployed));
         }
         print!("{}", self.place.unless_json(text::deployed(&deployed)));
-        activate(&operations, &deployed.digest.to_string(), None, &self.past, &self.place).await
+        let (digest, handler) = (deployed.digest.to_string(), Some(deployed.handler.name.as_str()));
+        let activated =
+            activate(&operations, Wanted { digest: &digest, handler }, None, &self.past, &self.place);
+        self.place.show_activated(&activated.await?)
     }
 }
 
@@ -232,10 +248,11 @@ impl Verify {
         let operations = self.place.operations().await?;
         let line = ProgressLine::new();
         let counted = options::counted(&line);
-        let verified = operations.verify(&self.digest, self.past.window()?, &counted).await;
+        let wanted = Wanted { digest: &self.digest, handler: self.handler.as_deref() };
+        let verified = operations.verify(wanted, self.past.window()?, &counted).await;
         line.clear();
         let verified = verified?;
-        self.place.show(&verified_json(&verified), || text::verified(&verified))?;
+        self.place.show(&VerifiedView::from(&verified), || text::verified(&verified))?;
         anyhow::ensure!(
             verified.shadow.as_ref().is_none_or(crate::integrity::ShadowReport::is_same),
             "it decides otherwise than what is in force; what it does is shown above"
@@ -246,7 +263,10 @@ impl Verify {
 
 impl Activate {
     async fn run(self) -> anyhow::Result<()> {
-        activate(&self.place.operations().await?, &self.digest, None, &self.past, &self.place).await
+        let wanted = Wanted { digest: &self.digest, handler: self.handler.as_deref() };
+        let activated =
+            activate(&self.place.operations().await?, wanted, None, &self.past, &self.place).await?;
+        self.place.show_activated(&activated)
     }
 }
 
@@ -255,10 +275,11 @@ impl Canary {
         let operations = self.place.operations().await?;
         if let Some(name) = self.end {
             let handler = Handler { kind: Kind::Decider, name };
-            let why = self.past.expect_divergence.clone();
-            let (activation, digest) = operations.end_canary(&handler, why, self.place.by.clone()).await?;
+            let by = self.place.by.clone();
+            let (activation, digest) = operations.end_canary(&handler, self.why, by).await?;
             return self.place.say(
                 activation,
+                digest,
                 &format!("the canary is ended; the {handler} is {digest} for all accounts"),
             );
         }
@@ -266,18 +287,26 @@ impl Canary {
         let share = self.share.context("--share is needed")?;
         let trial =
             Trial { permille: share.0, max_faults: self.max_faults, max_differences: self.max_differences };
-        activate(&operations, &digest, Some(trial), &self.past, &self.place).await
+        let activated = activate(&operations, (&digest).into(), Some(trial), &self.past, &self.place).await?;
+        self.place.show_activated(&activated)
     }
+}
+
+/// What was put in force.
+pub(super) struct Activated {
+    pub activation: u64,
+    is_trial: bool,
+    verified: Verified,
 }
 
 /// Puts a component in force, for all accounts or some.
 pub(super) async fn activate(
     operations: &Operations,
-    digest: &str,
+    wanted: Wanted<'_>,
     trial: Option<Trial>,
     past: &Past,
     place: &Place,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Activated> {
     let activating = Activating {
         by: place.by.clone(),
         window: past.window()?,
@@ -286,16 +315,23 @@ pub(super) async fn activate(
     let line = ProgressLine::new();
     let counted = options::counted(&line);
     let activated = match trial {
-        None => operations.activate(digest, &activating, &counted).await,
-        Some(trial) => operations.canary(digest, trial, &activating, &counted).await,
+        None => operations.activate(wanted, &activating, &counted).await,
+        Some(trial) => operations.canary(wanted, trial, &activating, &counted).await,
     };
     line.clear();
     let (activation, verified) = activated?;
-    let json = json!({ "activation": activation, "verified": verified_json(&verified) });
-    place.show(&json, || {
-        let what = if trial.is_some() { "tried on its share of the accounts" } else { "in force" };
-        format!("{}activation {activation}: {what}\n", text::verified(&verified))
-    })
+    Ok(Activated { activation, is_trial: trial.is_some(), verified })
+}
+
+impl Activated {
+    pub(super) fn json(&self) -> serde_json::Value {
+        json!({ "activation": self.activation, "verified": VerifiedView::from(&self.verified) })
+    }
+
+    pub(super) fn text(&self) -> String {
+        let what = if self.is_trial { "tried on its share of the accounts" } else { "in force" };
+        format!("{}activation {}: {what}\n", text::verified(&self.verified), self.activation)
+    }
 }
 
 impl Rollback {
@@ -304,7 +340,7 @@ impl Rollback {
         let handler = Handler { kind: self.kind, name: self.name };
         let by = self.place.by.clone();
         let (activation, digest) = operations.rollback(&handler, self.to.as_deref(), self.why, by).await?;
-        self.place.say(activation, &format!("the {handler} is {digest} again"))
+        self.place.say(activation, digest, &format!("the {handler} is {digest} again"))
     }
 }
 
@@ -320,16 +356,14 @@ impl Diff {
     async fn run(self) -> anyhow::Result<()> {
         let registry = self.place.registry().await?;
         let (one, other) = (registry.find(&self.one).await?, registry.find(&self.other).await?);
-        let [one, other] = [one, other].map(|record| serde_json::to_value(ComponentView::from(record)));
-        let (one, other) = (one?, other?);
-        let differs = text::differing(&one, &other);
+        let differs = differing(one, other);
         self.place.show(&differs, || text::diff(&differs))
     }
 }
 
 impl Place {
     /// As JSON if that was asked for, else as text.
-    fn show(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+    pub(super) fn show(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         if self.json {
             writeln!(out, "{}", serde_json::to_string(value)?)?;
@@ -339,29 +373,16 @@ impl Place {
         Ok(())
     }
 
-    fn say(&self, activation: u64, what: &str) -> anyhow::Result<()> {
-        self.show(&json!({ "activation": activation }), || format!("activation {activation}: {what}\n"))
+    fn show_activated(&self, activated: &Activated) -> anyhow::Result<()> {
+        self.show(&activated.json(), || activated.text())
+    }
+
+    fn say(&self, activation: u64, digest: Digest, what: &str) -> anyhow::Result<()> {
+        let json = json!({ "activation": activation, "digest": digest.to_string() });
+        self.show(&json, || format!("activation {activation}: {what}\n"))
     }
 
     pub(super) fn unless_json(&self, text: String) -> String {
         if self.json { String::new() } else { text }
     }
-}
-
-fn deployed_json(deployed: &Deployed) -> serde_json::Value {
-    json!({
-        "digest": deployed.digest.to_string(),
-        "kind": deployed.handler.kind.as_str(),
-        "handler": deployed.handler.name,
-        "in_force": deployed.in_force.map(|digest| digest.to_string()),
-        "newly_imports": deployed.newly_imports,
-    })
-}
-
-fn verified_json(verified: &Verified) -> serde_json::Value {
-    json!({
-        "digest": verified.record.digest.to_string(),
-        "against": verified.now.digest.to_string(),
-        "shadow": verified.shadow,
-    })
 }

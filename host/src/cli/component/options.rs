@@ -39,8 +39,8 @@ pub(in crate::cli) struct Place {
 /// Which past a shadow run goes over.
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct Past {
-    /// Decide the newest commands again, so many over all partitions
-    #[arg(long, value_name = "COMMANDS", default_value_t = 100_000, conflicts_with_all = ["days", "all"])]
+    /// Decide the aggregate's newest commands again, so many over all partitions
+    #[arg(long, value_name = "COMMANDS", default_value_t = 100_000, conflicts_with_all = ["days", "all"], value_parser = clap::value_parser!(u64).range(1..))]
     last: u64,
     /// Decide the commands of so many days again
     #[arg(long, value_name = "DAYS", conflicts_with = "all")]

@@ -165,15 +165,6 @@ pub(super) fn fields(value: &Value) -> String {
     fields.map(|(name, value)| format!("{name:<16} {}\n", plain(value))).collect()
 }
 
-/// The fields in which two objects differ, with both values.
-pub(super) fn differing(one: &Value, other: &Value) -> BTreeMap<String, [Value; 2]> {
-    let fields = one.as_object().into_iter().flatten();
-    fields
-        .filter(|(name, value)| other.get(name) != Some(value))
-        .map(|(name, value)| (name.clone(), [value.clone(), other.get(name).cloned().unwrap_or_default()]))
-        .collect()
-}
-
 pub(super) fn diff(differs: &BTreeMap<String, [Value; 2]>) -> String {
     if differs.is_empty() {
         return "they are the same component\n".to_owned();
