@@ -155,21 +155,25 @@ macro_rules! message_readers {
 #[doc(hidden)]
 pub mod internals {
     use serde::Serialize;
-    pub use serde_json::from_slice;
+    use serde::de::DeserializeOwned;
 
     use super::{Encoded, Message, Undecodable};
 
     /// Reads one version of a message, and gives it as the newest.
     pub type Reader<T> = fn(&[u8]) -> serde_json::Result<T>;
 
+    /// A function of its own for each message: put into one another where a stream is folded, the readers of all events
+    /// became one of 170 KB, and the host's compiler took ten seconds and 1.7 GB for it.
+    #[inline(never)]
+    pub fn from_slice<T: DeserializeOwned>(payload: &[u8]) -> serde_json::Result<T> {
+        serde_json::from_slice(payload)
+    }
+
     pub fn unknown<M: Message>(kind: &str) -> Undecodable {
         let known: Vec<&str> = M::TYPES.iter().map(|known| known.name).collect();
         Undecodable::UnknownType(kind.to_owned(), known.join(", "))
     }
 
-    // A function of its own for each message, and no more: put into one another where a stream is folded, the readers
-    // of all events became one function of 170 KB, and the host's compiler took ten seconds and 1.7 GB for it.
-    #[inline(never)]
     pub fn read<T>(
         kind: &str,
         version: u32,

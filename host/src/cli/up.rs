@@ -14,7 +14,7 @@ use clearfold_kernel::Selection;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{contracts, edges, load, projections};
@@ -106,7 +106,7 @@ pub(super) async fn run_with(
     parts.spawn("chain listener", listening.run(parts.stop()));
     parts.spawn("registry", follower.run(parts.stop()));
 
-    let admin = AdminState { builds, ..admin(&config, &registry, &store)? };
+    let admin = AdminState { builds, ..admin(&config, &registry, &store).await? };
     let api = router(ApiState { read_store, intake, audit });
     // Components call the API, and not the admin's: no token in their hands changes what runs.
     let signers = Signers(config.component_signers.clone());
@@ -201,16 +201,27 @@ async fn databases(config: &Host) -> anyhow::Result<(PgPool, PgPool)> {
     Ok((write, read))
 }
 
-/// The operations of the admin, with an engine of their own: a shadow run takes no place from the writers.
-fn admin(config: &Host, registry: &Registry, store: &EventStore) -> anyhow::Result<AdminState> {
+/// The operations of the admin, with an engine and connections of their own: a shadow run takes none from the writers.
+async fn admin(config: &Host, registry: &Registry, store: &EventStore) -> anyhow::Result<AdminState> {
+    // Two for reading the past and two for what is asked in between.
+    const CONNECTIONS: u32 = 4;
+    let store = match config.admin_token {
+        None => store.clone(),
+        // Connections that may read for as long as it takes.
+        Some(_) => {
+            let url = &config.databases.database_url;
+            EventStore::open(database::connect_to_read_all(Store::Write, url, CONNECTIONS).await?).await?
+        }
+    };
     let operations = Operations {
         registry: registry.clone(),
-        store: store.clone(),
+        store,
         engine: load::engine()?,
         signers: Signers(config.component_signers.clone()),
     };
     let token = config.admin_token.clone().map(Into::into);
-    Ok(AdminState { operations: Arc::new(operations), token, builds: Arc::new(|_| None) })
+    let trying = Arc::new(Mutex::new(()));
+    Ok(AdminState { operations: Arc::new(operations), token, builds: Arc::new(|_| None), trying })
 }
 
 /// The audit, on connections of its own: a check takes none from the writers.

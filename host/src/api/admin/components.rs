@@ -109,6 +109,7 @@ pub(super) async fn verify(
     past: Result<Json<Past>, JsonRejection>,
 ) -> Result<Json<VerifiedView>, Problem> {
     let Json(past) = past?;
+    let _one = state.trying.lock().await;
     let verified = state.operations.verify(past.wanted(&digest), past.window()?, &|_| ()).await?;
     Ok(Json(VerifiedView::from(&verified)))
 }
@@ -120,6 +121,7 @@ pub(super) async fn activate(
 ) -> Result<Json<Value>, Problem> {
     let Json(past) = past?;
     let wanted = past.wanted(&digest);
+    let _one = state.trying.lock().await;
     let (activation, verified) = state.operations.activate(wanted, &past.activating()?, &|_| ()).await?;
     Ok(Json(json!({ "activation": activation, "verified": VerifiedView::from(&verified) })))
 }
@@ -135,6 +137,7 @@ pub(super) async fn canary(
     }
     let trial = Trial { permille, max_faults, max_differences };
     let wanted = past.wanted(&digest);
+    let _one = state.trying.lock().await;
     let (activation, verified) = state.operations.canary(wanted, trial, &past.activating()?, &|_| ()).await?;
     Ok(Json(json!({ "activation": activation, "verified": VerifiedView::from(&verified) })))
 }

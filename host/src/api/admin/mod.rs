@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode, header};
 use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
 
 use super::Problem;
 use crate::registry::{Operations, RegistryError};
@@ -31,6 +32,8 @@ pub struct AdminState {
     pub token: Option<Arc<str>>,
     /// How the build of a projection stands in this host, or why it failed; None when what is in force is read.
     pub builds: Builds,
+    /// Held while the past is decided again: one at a time, so that its connections are enough.
+    pub trying: Arc<Mutex<()>>,
 }
 
 /// Asked with a projection's name.
