@@ -70,7 +70,7 @@ async fn what_could_not_be_loaded_at_once_answers_as_soon_as_it_can() -> Result<
         })
         .await
     };
-    logged("what is in force cannot answer").await?;
+    logged("an activation cannot be followed").await?;
     assert_eq!(host.get("/edge/payments/some-id").await?.status, 404);
     sqlx::query("ALTER TABLE away RENAME TO components").execute(&write).await?;
     logged("answers from now on").await?;

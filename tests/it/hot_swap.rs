@@ -223,7 +223,7 @@ async fn a_projector_that_cannot_be_built_is_seen_in_the_list_and_the_old_one_st
     let world = World::new().await?;
     let host = world
         .host_with(|command| {
-            command.env("ADMIN_TOKEN", "a token for the test");
+            command.env("ADMIN_TOKEN", "a-token-for-the-test");
         })
         .await?;
     world.chain.swipes(&[(0, cents(1_000))]).await?;
@@ -235,7 +235,7 @@ async fn a_projector_that_cannot_be_built_is_seen_in_the_list_and_the_old_one_st
     let client = reqwest::Client::new();
     let why = eventually("the reason", async || {
         let ask = client.get(format!("http://{}/admin/v1/components", host.address()));
-        let overview = Answer::of(ask.bearer_auth("a token for the test").send().await?).await?;
+        let overview = Answer::of(ask.bearer_auth("a-token-for-the-test").send().await?).await?;
         let handlers = overview.body["handlers"].as_array().context("no handlers")?;
         let payments = handlers.iter().find(|one| one["kind"] == "projector" && one["name"] == "payments");
         let payments = payments.context("no payments")?;

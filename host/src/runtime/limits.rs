@@ -27,7 +27,7 @@ pub struct Limits {
     pub deadline_ms: u64,
     /// Linear memory, all of them together.
     pub memory_bytes: usize,
-    /// Entries of its tables of functions, all of them together.
+    /// Entries of one table of functions.
     pub table_elements: usize,
     /// The answer, as the host holds it.
     pub output_bytes: usize,
@@ -98,10 +98,10 @@ pub(super) enum Outgrown {
     Table { wanted_elements: usize },
 }
 
-/// Holds a store to its limits: what may still be added. Memories and tables only grow, and end with their store.
+/// Holds a store to its limits. Memories only grow, and end with their store; so what may still be added is known.
 pub(super) struct Guard {
     memory_bytes: Budget,
-    table_elements: Budget,
+    table_elements: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -115,7 +115,7 @@ impl Budget {
         Self { left: limit, limit }
     }
 
-    /// How much there would be of all together, if that is too much.
+    /// The error: how much there would be of all together.
     fn take(&mut self, more: usize) -> Result<(), usize> {
         match self.left.checked_sub(more) {
             Some(left) => {
@@ -129,10 +129,7 @@ impl Budget {
 
 impl Guard {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self {
-            memory_bytes: Budget::of(limits.memory_bytes),
-            table_elements: Budget::of(limits.table_elements),
-        }
+        Self { memory_bytes: Budget::of(limits.memory_bytes), table_elements: limits.table_elements }
     }
 }
 
@@ -150,13 +147,14 @@ impl ResourceLimiter for Guard {
 
     fn table_growing(
         &mut self,
-        current: usize,
+        _current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let taken = self.table_elements.take(desired.saturating_sub(current));
-        taken.map_err(|wanted_elements| wasmtime::Error::new(Outgrown::Table { wanted_elements }))?;
-        Ok(true)
+        match desired <= self.table_elements {
+            true => Ok(true),
+            false => Err(wasmtime::Error::new(Outgrown::Table { wanted_elements: desired })),
+        }
     }
 }
 
@@ -196,8 +194,9 @@ mod tests {
         assert_eq!(wanted(guard.memory_growing(40, 51, None)), Err(refused));
         assert_eq!(wanted(guard.memory_growing(40, 50, None)), Ok(true), "as much as there is");
         assert_eq!(wanted(guard.table_growing(0, 10, None)), Ok(true));
+        assert_eq!(wanted(guard.table_growing(0, 10, None)), Ok(true), "of tables, each has it");
         let refused = Outgrown::Table { wanted_elements: 11 };
-        assert_eq!(wanted(guard.table_growing(0, 1, None)), Err(refused));
+        assert_eq!(wanted(guard.table_growing(10, 11, None)), Err(refused));
     }
 
     #[test]
