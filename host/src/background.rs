@@ -1,6 +1,7 @@
 //! Work that keeps cores busy for seconds while commands are decided beside it: compiling, and deciding the past again.
 //!
-//! It has threads of its own at the lowest priority, so it gets what the rest leaves. Nothing that a payment waits for
+//! It has threads of its own at the lowest priority, one less than there are cores, so it gets what the rest leaves. They
+//! share the process's memory: who changes its layout makes others wait, and the slower he runs, the longer. Nothing that a payment waits for
 //! is ever done here.
 
 use std::sync::OnceLock;
@@ -39,7 +40,9 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
 fn pool() -> Option<&'static ThreadPool> {
     static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
     let made = POOL.get_or_init(|| {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let pool = ThreadPoolBuilder::new()
+            .num_threads(cores.saturating_sub(1).max(1))
             .thread_name(|number| format!("background {number}"))
             .start_handler(|_| be_last())
             .panic_handler(|_| tracing::error!("work in the background panicked"));

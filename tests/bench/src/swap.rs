@@ -1,4 +1,4 @@
-//! Commands at a fixed rate while their decider is replaced every second, beside the same without: how long they take, and
+//! Commands at a fixed rate while their decider is replaced every second, or as often as it can be, beside the same without: how long they take, and
 //! how many fail. And HTTP requests while the component that answers them is.
 
 use std::collections::BTreeSet;
@@ -38,8 +38,6 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
         ("without swaps", None),
         // A few commands decided again show that the states are the same ones, so they go on being used.
         ("a swap a second", Some(Window::Last(1_000))),
-        // Nothing is known of the states, so each stream is folded again.
-        ("a swap a second, states made anew", Some(Window::Last(0))),
     ] {
         let log = place.log(CONNECTIONS).await?;
         let Measured { latencies, failures, swaps, doubled } = measure(place, &log, time, window).await?;
