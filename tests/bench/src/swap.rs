@@ -1,5 +1,5 @@
-//! Commands at a fixed rate while their decider is replaced every second, or as often as it can be, beside the same without: how long they take, and
-//! how many fail. And HTTP requests while the component that answers them is.
+//! Commands at a fixed rate while their decider is replaced every second, or as often as it can be, beside the same
+//! without: how long they take, and how many fail. And HTTP requests while the component that answers them is.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
