@@ -67,7 +67,7 @@ struct Conversation<'a> {
 impl Conversation<'_> {
     /// Asks for a decision, and says what the log says of it at the end of the budget.
     async fn decide(&self, command: String, too_late: String, closing: Deadline, end: Deadline) -> Reply {
-        // Its body came so slowly that what is asked for now could not be closed any more.
+        // Spin hands on a body while it comes. After a slow one, a question could not be closed in time: none is asked.
         if closing.is_over() {
             return Reply::json(&Answer::declined(self.message, "no_answer"));
         }
