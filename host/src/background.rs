@@ -1,13 +1,18 @@
-//! Work that keeps cores busy for seconds while commands are decided beside it: compiling, and deciding the past again.
+//! Work that keeps cores busy for seconds while commands are decided beside it: deciding the past again, and waiting for
+//! a compiler.
 //!
 //! It has threads of its own at the lowest priority, one less than there are cores, so it gets what the rest leaves. They
-//! share the process's memory: who changes its layout makes others wait, and the slower he runs, the longer. Nothing that a payment waits for
-//! is ever done here.
+//! share the process's memory: who changes its layout makes others wait, and the slower he runs, the longer. So what
+//! compiles has a process of its own. Nothing that a payment waits for is ever done here.
 
+use std::num::NonZero;
 use std::sync::OnceLock;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::oneshot;
+
+/// The priority of what comes after everything else.
+pub const LOWEST: i32 = 19;
 
 /// The work ended without a result.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +41,18 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     told.await.map_err(|_| Abandoned)
 }
 
+/// As many as leave a core to the rest.
+pub fn threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    cores.saturating_sub(1).max(1)
+}
+
 /// None if the machine has no threads to give: then whoever asks works himself.
 fn pool() -> Option<&'static ThreadPool> {
     static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
     let made = POOL.get_or_init(|| {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let pool = ThreadPoolBuilder::new()
-            .num_threads(cores.saturating_sub(1).max(1))
+            .num_threads(threads())
             .thread_name(|number| format!("background {number}"))
             .start_handler(|_| be_last())
             .panic_handler(|_| tracing::error!("work in the background panicked"));
@@ -54,7 +64,6 @@ fn pool() -> Option<&'static ThreadPool> {
 
 /// On Linux a priority is a thread's own; elsewhere it would be the process's.
 fn be_last() {
-    const LOWEST: i32 = 19;
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(LOWEST) {
         tracing::debug!(%error, "the background has the priority of everything else");
@@ -70,7 +79,7 @@ mod tests {
     fn the_background_comes_last_and_nobody_else_does() {
         let priority = || rustix::process::nice(0).unwrap();
         let before = priority();
-        assert_eq!(install(priority), 19);
+        assert_eq!(install(priority), LOWEST);
         assert_eq!(priority(), before);
     }
 

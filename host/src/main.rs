@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use clearfold::cli::{Cli, Trigger};
+use clearfold::runtime::compiler_is_asked_for;
 use clearfold::telemetry::chain;
 
 /// A command is many small pieces of text that come and go, on two threads at once.
@@ -21,6 +22,9 @@ enum Program {
 }
 
 fn main() -> ExitCode {
+    if let Some(ended) = compiler_is_asked_for() {
+        return ended;
+    }
     clearfold::faults::begin();
     // Spin's way of starting us comes first: what it gives is no command.
     let program = match Trigger::asked_for(std::env::args_os()) {

@@ -8,6 +8,7 @@ mod authoring;
 mod bad_input;
 mod canary;
 mod command_line;
+mod compiler;
 mod components;
 mod crash;
 mod deploy;

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use crate::background;
+use super::compiler::{Code, compile};
 use crate::digest::Digest;
 
 /// Files that are kept. Each version of each component has one, so a developer's folder would grow for ever.
@@ -23,37 +23,40 @@ const SEAL: usize = 32;
 
 /// The folder of compiled components, for one engine.
 pub(super) struct Compiled {
+    code: Code,
     folder: Option<PathBuf>,
     settings: Digest,
 }
 
 impl Compiled {
     /// In the user's folder for such things.
-    pub(super) fn of_user(engine: &Engine) -> Self {
+    pub(super) fn of_user(code: Code, engine: &Engine) -> Self {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let folder = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
         if folder.is_none() {
             tracing::warn!("components are compiled at every start; set HOME or XDG_CACHE_HOME to keep them");
         }
         let folder = folder.map(|folder| folder.join("clearfold/compiled"));
-        Self::new(engine, folder.filter(|folder| is_ours(folder)))
+        Self::new(code, engine, folder.filter(|folder| is_ours(folder)))
     }
 
-    fn new(engine: &Engine, folder: Option<PathBuf>) -> Self {
+    fn new(code: Code, engine: &Engine, folder: Option<PathBuf>) -> Self {
         let mut settings = Sha256Hasher(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut settings);
-        Self { folder, settings: Digest(settings.0.finalize().into()) }
+        Self { code, folder, settings: Digest(settings.0.finalize().into()) }
     }
 
     /// A component, compiled now or before.
     pub(super) fn component(&self, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Component> {
-        let Some(folder) = &self.folder else { return background::install(|| Component::new(engine, wasm)) };
+        let Some(folder) = &self.folder else {
+            return load(engine, &compile(self.code, engine, wasm)?);
+        };
         let name = format!("{}-{}", Digest::of(wasm), self.settings);
         let path = folder.join(&name);
         if let Some(component) = kept(engine, &path, &name) {
             return Ok(component);
         }
-        let code = background::install(|| engine.precompile_component(wasm))?;
+        let code = compile(self.code, engine, wasm)?;
         if let Err(error) = keep(folder, &name, &code) {
             tracing::warn!(%error, folder = %folder.display(), "a compiled component could not be kept");
         }
@@ -159,7 +162,7 @@ mod tests {
     fn a_file_that_is_lost_or_damaged_only_costs_time() {
         let folder = tempfile::tempdir().unwrap();
         let engine = Engine::default();
-        let compiled = Compiled::new(&engine, Some(folder.path().join("made/when/needed")));
+        let compiled = Compiled::new(Code::Handler, &engine, Some(folder.path().join("made/when/needed")));
         let wasm = wat::parse_str(ADDING).unwrap();
         let component = || compiled.component(&engine, &wasm).unwrap();
         assert_eq!(answer(&engine, &component()), 42);
@@ -187,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (one, mut fuelled) = (Engine::default(), wasmtime::Config::new());
         let other = Engine::new(fuelled.consume_fuel(true)).unwrap();
-        let kept_for = |engine| Compiled::new(engine, Some(folder.path().into()));
+        let kept_for = |engine| Compiled::new(Code::Handler, engine, Some(folder.path().into()));
         let (of_one, of_other) = (kept_for(&one), kept_for(&other));
         assert_ne!(of_one.settings, of_other.settings);
         let wasm = wat::parse_str(ADDING).unwrap();
@@ -217,7 +220,7 @@ mod tests {
         let engine = Engine::default();
         let wasm = wat::parse_str(ADDING).unwrap();
         for folder in [None, Some(PathBuf::from("/proc/no/such/folder"))] {
-            let component = Compiled::new(&engine, folder).component(&engine, &wasm).unwrap();
+            let component = Compiled::new(Code::Handler, &engine, folder).component(&engine, &wasm).unwrap();
             assert_eq!(answer(&engine, &component), 42);
         }
     }

@@ -11,6 +11,7 @@ use wasmtime::component::Component;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
 use super::compiled::Compiled;
+use super::compiler::Code;
 use super::limits::{Guard, MAX_COMPONENT_BYTES, STACK_BYTES};
 use super::{Kind, Limits, RuntimeError};
 
@@ -60,7 +61,7 @@ impl HandlerEngine {
     /// An engine whose time stands still until somebody moves it.
     fn without_clock(limits: fn(Kind) -> Limits) -> Result<Self, RuntimeError> {
         let engine = Engine::new(&config(limits)).map_err(|error| RuntimeError::Engine(error.into()))?;
-        let compiled = Compiled::of_user(&engine);
+        let compiled = Compiled::of_user(Code::Handler, &engine);
         Ok(Self { engine, compiled, limits, stop_ticker: None, ticker: None })
     }
 
@@ -107,6 +108,22 @@ impl Drop for HandlerEngine {
     }
 }
 
+/// How handlers are compiled.
+pub(super) fn code() -> Config {
+    let mut config = Config::new();
+    config
+        .concurrency_support(false)
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK_BYTES)
+        // What a component's data are mapped from; other languages bring tens of MiB of them.
+        .memory_guaranteed_dense_image_size(MAX_COMPONENT_BYTES as u64)
+        // Bit for bit the same result on every machine.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true);
+    config
+}
+
 fn config(limits: fn(Kind) -> Limits) -> Config {
     let of_all = || Kind::ALL.into_iter().map(limits);
     let memory_bytes = of_all().map(|limits| limits.memory_bytes).max().unwrap_or_default();
@@ -130,18 +147,8 @@ fn config(limits: fn(Kind) -> Limits) -> Config {
         .linear_memory_keep_resident(KEPT_BYTES)
         .table_keep_resident(1 << 16)
         .max_unused_warm_slots(MAX_WARM);
-    let mut config = Config::new();
-    config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .concurrency_support(false)
-        .consume_fuel(true)
-        .epoch_interruption(true)
-        .max_wasm_stack(STACK_BYTES)
-        // What a component's data are mapped from; other languages bring tens of MiB of them.
-        .memory_guaranteed_dense_image_size(MAX_COMPONENT_BYTES as u64)
-        // Bit for bit the same result on every machine.
-        .cranelift_nan_canonicalization(true)
-        .relaxed_simd_deterministic(true);
+    let mut config = code();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }
 

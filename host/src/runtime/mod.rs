@@ -7,6 +7,7 @@
 mod admission;
 mod auditor;
 mod compiled;
+mod compiler;
 mod component;
 mod decider;
 pub mod edge;
@@ -20,6 +21,7 @@ mod translator;
 
 pub use admission::Refused;
 pub use auditor::{AuditedEvent, Auditor, AuditorDescriptor, Invariant, Violation};
+pub use compiler::{Bounds, Code, CompileError, Compiler, compiler_is_asked_for};
 pub use component::{ComponentId, RuntimeError};
 pub use decider::{Command, Decided, Decider, Entry, Folded, Message, Outcome, Rejection, Turn, WholeState};
 pub use engine::HandlerEngine;

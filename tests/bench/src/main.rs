@@ -21,10 +21,12 @@ mod shadow;
 mod swap;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
+use clearfold::runtime::compiler_is_asked_for;
 
 use self::place::Place;
 use self::report::Report;
@@ -80,8 +82,22 @@ enum Bench {
     Http,
 }
 
+fn main() -> ExitCode {
+    // As in the host, and for the same reason.
+    if let Some(ended) = compiler_is_asked_for() {
+        return ended;
+    }
+    match measure() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:?}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn measure() -> Result<()> {
     let arguments = Arguments::parse();
     let place = Place::read()?;
     let time = Duration::from_secs(arguments.seconds);

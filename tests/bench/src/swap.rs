@@ -1,5 +1,5 @@
-//! Commands at a fixed rate while their decider is replaced every second, or as often as it can be, beside the same
-//! without: how long they take, and how many fail. And HTTP requests while the component that answers them is.
+//! Commands at a fixed rate while their decider is replaced, beside the same without: how long they take, and how many
+//! fail. And HTTP requests while the component that answers them is.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,17 +8,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clearfold::command::CommandIntake;
+use clearfold::digest::Digest;
+use clearfold::event_store::EventStore;
 use clearfold::parts::Parts;
 use clearfold::registry::{
     Activating, Deploying, Follower, Handler, Named, Operations, Registry, Shelf, Starting, Window,
 };
 use clearfold::runtime::{HandlerEngine, Kind, Limits};
 use clearfold::signature::Signers;
+use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
 use crate::http;
 use crate::latency::at_rate;
-use crate::load::{Payers, request};
+use crate::load::{Payers, histogram, request};
 use crate::place::{CONNECTIONS, Log, Place};
 use crate::report::Report;
 use crate::shadow::noted;
@@ -31,86 +34,154 @@ const COMPONENTS: [(&str, Kind, &str); 4] = [
     ("translator-gnosis-pay", Kind::Translator, "gnosis-pay"),
 ];
 
+/// What happens to the decider while commands come.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Swapping {
+    Never,
+    /// Between two versions that are known, each after a shadow run.
+    EverySecond,
+    /// To a version that nobody has seen: it is compiled first, on the same cores. Again and again.
+    WithDeploys,
+}
+
+/// The modes take turns of so long, for disks and neighbours have their moods.
+const TURN: Duration = Duration::from_secs(10);
+const MODES: [(Swapping, &str); 3] = [
+    (Swapping::Never, "without swaps"),
+    (Swapping::EverySecond, "a swap a second"),
+    (Swapping::WithDeploys, "deploy after deploy"),
+];
+
 pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
     http::swaps(place, time, report).await?;
-    let mut p99_without = 0.0;
-    for (name, window) in [
-        ("without swaps", None),
-        // A few commands decided again show that the states are the same ones, so they go on being used.
-        ("a swap a second", Some(Window::Last(1_000))),
-    ] {
-        let log = place.log(CONNECTIONS).await?;
-        let Measured { latencies, failures, swaps, doubled } = measure(place, &log, time, window).await?;
+    let log = place.log(CONNECTIONS).await?;
+    let mut swapped = Swapped::begin(place, &log).await?;
+    // The first seconds plan statements and fill caches.
+    swapped.turn(TURN / 2, Swapping::EverySecond).await?;
+    let mut found = Vec::new();
+    for _ in MODES {
+        found.push((histogram()?, 0));
+    }
+    let turns = (time.as_secs_f64() / TURN.as_secs_f64()).ceil().max(1.0) as u32;
+    for _ in 0..turns {
+        for ((mode, _), (latencies, swaps)) in MODES.into_iter().zip(&mut found) {
+            let (of_turn, swaps_of_turn) = swapped.turn(time / turns, mode).await?;
+            latencies.add(of_turn)?;
+            *swaps += swaps_of_turn;
+        }
+    }
+    let p99_without = found[0].0.value_at_percentile(99.0) as f64;
+    for ((mode, name), (latencies, swaps)) in MODES.into_iter().zip(&found) {
         for percentile in [50.0, 99.0, 99.9] {
             let ms = latencies.value_at_percentile(percentile) as f64 / 1000.0;
             report.figure(format!("{name}: p{percentile} at {RATE}/s"), ms, "ms");
         }
-        let p99 = latencies.value_at_percentile(99.0) as f64 / 1000.0;
-        if window.is_none() {
-            p99_without = p99;
-            continue;
+        if mode != Swapping::Never {
+            let p99 = latencies.value_at_percentile(99.0) as f64;
+            report.figure(format!("{name}: swaps"), *swaps as f64, "");
+            report.at_most(&format!("{name}: p99 / p99 without"), p99 / p99_without, 2.0);
         }
-        report.figure(format!("{name}: swaps"), swaps as f64, "");
-        report.at_most(&format!("{name}: commands that failed"), failures as f64, 0.0);
-        report.at_most(
-            &format!("{name}: commands that were recorded twice or not at all"),
-            doubled as f64,
-            0.0,
-        );
-        report.at_most(&format!("{name}: p99 / p99 without"), p99 / p99_without, 2.0);
     }
+    let (failed, lost) = (swapped.failures.load(Ordering::Relaxed), swapped.lost_or_doubled().await?);
+    report.figure("commands of all three".to_owned(), swapped.sent as f64, "");
+    report.at_most("commands that failed", failed as f64, 0.0);
+    report.at_most("commands that were recorded twice or not at all", lost as f64, 0.0);
     Ok(())
 }
 
-struct Measured {
-    latencies: hdrhistogram::Histogram<u64>,
-    failures: u64,
-    swaps: u64,
-    /// The difference between the commands that were sent and those that the log has.
-    doubled: u64,
+/// A host's write path whose authorization decider is replaced.
+struct Swapped {
+    store: EventStore,
+    intake: CommandIntake,
+    operations: Operations,
+    wasm: Vec<u8>,
+    /// Versions that were deployed.
+    versions: u32,
+    /// Two of them, the one in force first.
+    known: [Digest; 2],
+    sent: u64,
+    failures: Arc<AtomicU64>,
+    _parts: Parts,
 }
 
-async fn measure(place: &Place, log: &Log, time: Duration, window: Option<Window>) -> Result<Measured> {
-    let engine = Arc::new(HandlerEngine::new(Limits::of)?);
-    let registry = Registry::new(log.pool.clone());
-    let named = named(place)?;
-    let starting = Starting { by: "bench".to_owned(), signers: Signers::default(), source_revision: None };
-    registry.start(&engine, &named, &starting).await?;
-    let shelf = Shelf::new(registry.clone(), Arc::clone(&engine), Signers::default(), Vec::new());
-    let handlers: BTreeSet<Handler> = named.iter().map(|named| named.handler.clone()).collect();
-    let follower = Follower::begin(registry.clone(), shelf, handlers).await?;
-    let live = follower.live().context("there is a translator")?;
-    let mut parts = Parts::default();
-    let intake = place.intake(log, live.deciders, &mut parts);
-    parts.spawn("registry", follower.run(parts.stop()));
-
-    let failures = Arc::new(AtomicU64::new(0));
-    // The first seconds compile statements and fill caches.
-    commands(time / 5, 0, intake.clone(), Arc::clone(&failures)).await?;
-    let operations = Operations { registry, store: log.store.clone(), engine, signers: Signers::default() };
-    let swapping = async {
-        let Some(window) = window else { return anyhow::Ok(0) };
+impl Swapped {
+    async fn begin(place: &Place, log: &Log) -> Result<Self> {
+        let engine = Arc::new(HandlerEngine::new(Limits::of)?);
+        let registry = Registry::new(log.pool.clone());
+        let named = named(place)?;
+        let starting =
+            Starting { by: "bench".to_owned(), signers: Signers::default(), source_revision: None };
+        registry.start(&engine, &named, &starting).await?;
+        let shelf = Shelf::new(registry.clone(), Arc::clone(&engine), Signers::default(), Vec::new());
+        let handlers: BTreeSet<Handler> = named.iter().map(|named| named.handler.clone()).collect();
+        let follower = Follower::begin(registry.clone(), shelf, handlers).await?;
+        let live = follower.live().context("there is a translator")?;
+        let mut parts = Parts::default();
+        let intake = place.intake(log, live.deciders, &mut parts);
+        parts.spawn("registry", follower.run(parts.stop()));
         let wasm = std::fs::read(place.components.join("decider-authorization.wasm"))?;
-        let (began, mut swaps) = (Instant::now(), 0_u64);
-        while began.elapsed() + Duration::from_secs(1) < time {
-            tokio::time::sleep(Duration::from_secs(swaps + 1).saturating_sub(began.elapsed())).await;
-            swap(&operations, &noted(&wasm, &format!("swap {swaps}")), window).await?;
+        let operations =
+            Operations { registry, store: log.store.clone(), engine, signers: Signers::default() };
+        let known = [Digest::of(&wasm); 2];
+        let (store, failures) = (log.store.clone(), Arc::default());
+        let mut swapped =
+            Self { store, intake, operations, wasm, versions: 0, known, sent: 0, failures, _parts: parts };
+        swapped.known[1] = swapped.deploy().await?;
+        Ok(swapped)
+    }
+
+    /// Sends commands for a time, and says how long they took and how often their decider was replaced.
+    async fn turn(&mut self, time: Duration, mode: Swapping) -> Result<(Histogram<u64>, u64)> {
+        // A task of its own: it keeps its thread.
+        let mut measuring = JoinSet::new();
+        let failures = Arc::clone(&self.failures);
+        measuring.spawn(commands(time, self.sent, self.intake.clone(), failures));
+        self.sent += u64::from(RATE) * time.as_secs().max(1);
+        let (began, mut swaps) = (Instant::now(), 0);
+        while mode != Swapping::Never && began.elapsed() + Duration::from_secs(1) < time {
+            if mode == Swapping::EverySecond {
+                let next = Duration::from_secs(swaps + 1);
+                tokio::time::sleep(next.saturating_sub(began.elapsed())).await;
+            } else {
+                self.known[1] = self.deploy().await?;
+            }
+            self.swap().await?;
             swaps += 1;
         }
-        Ok(swaps)
-    };
-    // A task of its own: it keeps its thread.
-    let mut measuring = JoinSet::new();
-    measuring.spawn(commands(time, 100_000_000, intake, Arc::clone(&failures)));
-    let swaps = swapping.await?;
-    let latencies = measuring.join_next().await.context("one was spawned")???;
-    let mut recorded = 0;
-    for partition in 0..log.store.partition_count() {
-        recorded += log.store.end(partition).await?.sequence;
+        Ok((measuring.join_next().await.context("one was spawned")???, swaps))
     }
-    let sent = u64::from(RATE) * (time.as_secs().max(1) + (time / 5).as_secs().max(1));
-    let failures = failures.load(Ordering::Relaxed);
-    Ok(Measured { latencies, failures, swaps, doubled: sent.abs_diff(recorded + failures) })
+
+    /// A version that was never seen before.
+    async fn deploy(&mut self) -> Result<Digest> {
+        self.versions += 1;
+        let wasm = noted(&self.wasm, &format!("version {}", self.versions));
+        let deploying = Deploying {
+            name: "decider-authorization".to_owned(),
+            handler: None,
+            source_revision: None,
+            by: "bench".to_owned(),
+            signature: None,
+        };
+        Ok(self.operations.deploy(&wasm, &deploying).await?.digest)
+    }
+
+    async fn swap(&mut self) -> Result<()> {
+        // A few commands decided again show that the states are the same ones, so they go on being used.
+        let window = Window::Last(1_000);
+        let activating = Activating { by: "bench".to_owned(), window, expect_divergence: None };
+        self.operations.activate(&self.known[1].to_string(), &activating, &|_| ()).await?;
+        self.known.swap(0, 1);
+        Ok(())
+    }
+
+    /// The difference between the commands that were accepted and those that the log has.
+    async fn lost_or_doubled(&self) -> Result<u64> {
+        let mut recorded = self.failures.load(Ordering::Relaxed);
+        for partition in 0..self.store.partition_count() {
+            recorded += self.store.end(partition).await?.sequence;
+        }
+        Ok(self.sent.abs_diff(recorded))
+    }
 }
 
 /// Sends commands at the rate, and counts those that fail.
@@ -119,7 +190,7 @@ async fn commands(
     first: u64,
     intake: CommandIntake,
     failures: Arc<AtomicU64>,
-) -> Result<hdrhistogram::Histogram<u64>> {
+) -> Result<Histogram<u64>> {
     let send = |number| {
         let (intake, failures) = (intake.clone(), Arc::clone(&failures));
         async move {
@@ -130,20 +201,6 @@ async fn commands(
         }
     };
     at_rate(RATE, time, first, send).await
-}
-
-async fn swap(operations: &Operations, wasm: &[u8], window: Window) -> Result<()> {
-    let deploying = Deploying {
-        name: "decider-authorization".to_owned(),
-        handler: None,
-        source_revision: None,
-        by: "bench".to_owned(),
-        signature: None,
-    };
-    let digest = operations.deploy(wasm, &deploying).await?.digest;
-    let activating = Activating { by: "bench".to_owned(), window, expect_divergence: None };
-    operations.activate(&digest.to_string(), &activating, &|_| ()).await?;
-    Ok(())
 }
 
 fn named(place: &Place) -> Result<Vec<Named>> {

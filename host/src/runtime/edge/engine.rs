@@ -17,6 +17,13 @@ const TABLES: u32 = 4;
 /// One for each of the guest's calls in flight: handling, and writing bodies.
 const STACKS: u32 = 4;
 
+/// How edge components are compiled.
+pub fn code() -> Config {
+    let mut config = Config::new();
+    config.wasm_component_model_async(true).epoch_interruption(true);
+    config
+}
+
 pub fn new(limits: &EdgeLimits) -> Result<Engine> {
     let count = limits.concurrent_requests;
     let mut pool = PoolingAllocationConfig::new();
@@ -36,11 +43,8 @@ pub fn new(limits: &EdgeLimits) -> Result<Engine> {
         .linear_memory_keep_resident(1 << 20)
         .table_keep_resident(1 << 16);
 
-    let mut config = Config::new();
-    config
-        .wasm_component_model_async(true)
-        .epoch_interruption(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    let mut config = code();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     let engine = Engine::new(&config)?;
     start_clock(&engine)?;
     Ok(engine)

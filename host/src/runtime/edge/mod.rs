@@ -16,10 +16,12 @@ mod outbound;
 mod state;
 mod time;
 
+pub(super) use engine::code;
 pub use error::{EdgeError, EdgeLoadError, EdgeProblem};
 pub use outbound::InProcessApi;
 
 use super::compiled::Compiled;
+use super::compiler::Code;
 use crate::clock::Clock;
 use crate::manifest::OutboundHost;
 use axum::body::{Body, Bytes, HttpBody};
@@ -87,8 +89,13 @@ impl EdgeRuntime {
         let engine = engine::new(&limits).map_err(EdgeLoadError::engine)?;
         let linker = admission::linker(&engine).map_err(EdgeLoadError::engine)?;
         let slots = Arc::new(Semaphore::new(limits.concurrent_requests as usize));
-        let compiled = Compiled::of_user(&engine);
+        let compiled = Compiled::of_user(Code::Edge, &engine);
         Ok(Self { engine, compiled, linker, limits, slots, clock })
+    }
+
+    #[cfg(test)]
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// Compiles a component and admits it, or says what it wants that it may not have, or lacks.
