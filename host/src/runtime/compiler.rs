@@ -21,8 +21,9 @@ use crate::telemetry::chain;
 
 /// The first argument of a program that is to be a compiler; then come the code that is wanted and the bounds.
 const ASKED_FOR: &str = "compile-component";
-/// What it ends with when it said why there is no code. A panic ends with another.
+/// What it ends with when it said what is wrong with the component, and when it could not go on.
 const REFUSED: u8 = 1;
+const FAILED: u8 = 2;
 /// More threads would need more memory at once.
 const MOST_THREADS: usize = 4;
 
@@ -125,9 +126,10 @@ pub fn compiler_is_asked_for() -> Option<ExitCode> {
     Some(match be_compiler(&asked[1..]) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The parent takes it for what is wrong with the component.
             eprint!("{}", chain(&error));
-            ExitCode::from(REFUSED)
+            // What it ran out of is not the component's word for it.
+            let is_refused = matches!(error, CompileError::Refused(_) | CompileError::NotAsked);
+            ExitCode::from(if is_refused { REFUSED } else { FAILED })
         }
     })
 }
