@@ -3,7 +3,8 @@
 //!
 //! The handler is the customer's read of a payment: it asks the host's API, in the same process, and shows a part of the
 //! answer. Natively that is an axum handler; as a trigger it is the component `edge-payments`, a fresh instance for each
-//! request.
+//! request. The API is the real one, which asks the read store; and, to see the sandbox alone, one that answers from
+//! memory.
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -29,22 +30,33 @@ use tower::ServiceExt;
 use crate::load::histogram;
 use crate::place::Place;
 use crate::report::Report;
+use crate::served::{PAYMENTS, Served, id};
 use crate::shadow::noted;
 
-const ID: &str = "00112233445566778899aabbccddeeff";
 /// Where the component believes the host's API to be.
 const API: &str = "http://127.0.0.1:9100";
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: u64 = 16;
 /// Both take turns, so that what else the machine does falls on both.
 const TURNS: u32 = 10;
 /// How much of the native handler's rate a sandbox for each request should leave.
 const SHARE: f64 = 0.4;
 
 pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
-    let edge = load(&EdgeRuntime::new(EdgeLimits::default())?, &wasm(place)?)?;
+    let edge = load(&EdgeRuntime::new(EdgeLimits::default())?, &wasm(place)?, api())?;
     alone(&edge, time / 4, report).await?;
+    let in_memory = beside("API in memory", place, api(), time, report).await?;
+    report.figure("API in memory: trigger / native, requests a second".to_owned(), in_memory, "");
+    let served = Served::begin(place).await?;
+    let real = beside("API with its read store", place, served.api.clone(), time, report).await?;
+    report.at_least("API with its read store: trigger / native, requests a second", real, SHARE);
+    Ok(())
+}
+
+/// The component beside the native handler, both on this API. Says what part of the native rate is left.
+async fn beside(name: &str, place: &Place, api: Router, time: Duration, report: &mut Report) -> Result<f64> {
+    let edge = load(&EdgeRuntime::new(EdgeLimits::default())?, &wasm(place)?, api.clone())?;
     let route = Route::parse("/edge/...").context("a route")?;
-    let native = Router::new().route("/native/payments/{id}", get(natively)).with_state(api());
+    let native = Router::new().route("/native/payments/{id}", get(natively)).with_state(api);
     let app = Edges::new(vec![(route, edge)]).in_front_of(native);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -60,22 +72,21 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
         native.add(address, "native", time / TURNS).await?;
         trigger.add(address, "edge", time / TURNS).await?;
     }
-    for (name, measured) in [("natively", &native), ("through the trigger", &trigger)] {
-        report.figure(format!("{name}, {CONNECTIONS} connections"), measured.rate(), "requests/s");
+    for (way, measured) in [("natively", &native), ("through the trigger", &trigger)] {
+        report.figure(format!("{name}: {way}, {CONNECTIONS} connections"), measured.rate(), "requests/s");
         for percentile in [50.0, 99.0] {
             let ms = measured.latencies.value_at_percentile(percentile) as f64 / 1000.0;
-            report.figure(format!("{name}, p{percentile}"), ms, "ms");
+            report.figure(format!("{name}: {way}, p{percentile}"), ms, "ms");
         }
     }
-    report.at_least("trigger / native, requests a second", trigger.rate() / native.rate(), SHARE);
-    Ok(())
+    Ok(trigger.rate() / native.rate())
 }
 
 /// Requests while the component that answers them is replaced every second, beside the same without.
 pub async fn swaps(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
     let (runtime, wasm) = (EdgeRuntime::new(EdgeLimits::default())?, wasm(place)?);
     let route = Route::parse("/edge/...").context("a route")?;
-    let edges = Edges::new(vec![(route, load(&runtime, &wasm)?)]);
+    let edges = Edges::new(vec![(route, load(&runtime, &wasm, api())?)]);
     let app = edges.clone().in_front_of(Router::new());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -90,7 +101,7 @@ pub async fn swaps(place: &Place, time: Duration, report: &mut Report) -> Result
         for _ in 1..time.as_secs() {
             tokio::time::sleep(Duration::from_secs(1)).await;
             let other = noted(&wasm, &format!("swap {swaps}"));
-            let handler = tokio::task::block_in_place(|| load(&runtime, &other))?;
+            let handler = tokio::task::block_in_place(|| load(&runtime, &other, api()))?;
             ensure!(edges.replace("edge-payments", &handler) == 1, "nobody was replaced");
             swaps += 1;
         }
@@ -111,7 +122,8 @@ pub async fn swaps(place: &Place, time: Duration, report: &mut Report) -> Result
 async fn alone(edge: &EdgeHandler, time: Duration, report: &mut Report) -> Result<()> {
     let (began, mut requests) = (Instant::now(), 0_u64);
     while began.elapsed() < time {
-        let request = Request::get(format!("/edge/payments/{ID}")).header(header::HOST, "127.0.0.1:9100");
+        let request =
+            Request::get(format!("/edge/payments/{}", id(0))).header(header::HOST, "127.0.0.1:9100");
         let answer = edge.handle(request.body(Body::empty())?).await?;
         ensure!(answer.status() == StatusCode::OK, "the component answers {}", answer.status());
         requests += 1;
@@ -126,22 +138,24 @@ fn wasm(place: &Place) -> Result<Vec<u8>> {
 }
 
 /// The component as the host serves it.
-fn load(runtime: &EdgeRuntime, wasm: &[u8]) -> Result<EdgeHandler> {
+fn load(runtime: &EdgeRuntime, wasm: &[u8], router: Router) -> Result<EdgeHandler> {
     let variables = [("host_url", API), ("customer_secret", "")];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let api = InProcessApi { authorities: vec!["127.0.0.1:9100".parse()?], router: api() };
+    let api = InProcessApi { authorities: vec!["127.0.0.1:9100".parse()?], router };
     Ok(runtime.load("edge-payments", wasm, variables, vec![OutboundHost::parse(API)?], api)?)
 }
 
-/// The host's API, which has one payment.
+/// An API that knows every payment, from memory.
 fn api() -> Router {
-    let payment = json!({
-        "id": ID, "account": "0x1111111111111111111111111111111111111111", "status": "cleared",
+    let answer = async |Path(id): Path<String>| {
+        axum::Json(json!({
+        "id": id, "account": "0x1111111111111111111111111111111111111111", "status": "cleared",
         "amount": {"minor": "8500000000000000000", "decimals": 18, "asset": "EURe", "display": "8.50 EURe"},
         "source": {"chain_id": 100, "log_index": 8}, "timeline": [{"type": "SwipeRecorded"}],
         "occurred_at": "2026-01-02T03:04:05Z", "updated_at": "2026-01-02T03:04:15Z",
-    });
-    Router::new().route("/v1/payments/{id}", get(async move || axum::Json(payment)))
+        }))
+    };
+    Router::new().route("/v1/payments/{id}", get(answer))
 }
 
 #[derive(Deserialize, Serialize)]
@@ -193,8 +207,8 @@ impl Measured {
     async fn add(&mut self, address: SocketAddr, path: &str, time: Duration) -> Result<()> {
         let began = Instant::now();
         let mut connections = JoinSet::new();
-        for _ in 0..CONNECTIONS {
-            connections.spawn(ask(address, format!("/{path}/payments/{ID}"), began + time));
+        for connection in 0..CONNECTIONS {
+            connections.spawn(ask(address, path.to_owned(), connection, began + time));
         }
         while let Some(latencies) = connections.join_next().await {
             self.latencies.add(&latencies??)?;
@@ -204,14 +218,18 @@ impl Measured {
     }
 }
 
-/// One connection, one request after the other.
-async fn ask(address: SocketAddr, path: String, until: Instant) -> Result<Histogram<u64>> {
+/// One connection, one request after the other, for one payment after the other.
+async fn ask(address: SocketAddr, path: String, first: u64, until: Instant) -> Result<Histogram<u64>> {
     let mut connection = TcpStream::connect(address).await?;
     connection.set_nodelay(true)?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n");
     let (mut latencies, mut buffer) = (histogram()?, Vec::with_capacity(1 << 12));
-    while Instant::now() < until {
+    for number in first.. {
         let began = Instant::now();
+        if began >= until {
+            break;
+        }
+        let payment = id(number % PAYMENTS);
+        let request = format!("GET /{path}/payments/{payment} HTTP/1.1\r\nhost: {address}\r\n\r\n");
         connection.write_all(request.as_bytes()).await?;
         buffer.clear();
         while !is_whole(&buffer)? {

@@ -17,6 +17,7 @@ mod plot;
 mod replay;
 mod report;
 mod sandbox;
+mod served;
 mod shadow;
 mod swap;
 

@@ -32,10 +32,12 @@ pub struct Place {
     pub disk: PathBuf,
 }
 
-/// A database with a log in it.
+/// Databases, with a log in the one.
 pub struct Log {
     pub pool: PgPool,
     pub store: EventStore,
+    /// The read store beside it, empty.
+    pub read: PgPool,
 }
 
 /// A running write path. Its writers end when it is dropped.
@@ -79,7 +81,8 @@ impl Place {
         to_read.close().await;
         let pool = database::connect(Store::Write, &write, connections).await?;
         let store = EventStore::open(pool.clone()).await?;
-        Ok(Log { pool, store })
+        let read = database::connect(Store::Read, &read, connections).await?;
+        Ok(Log { pool, store, read })
     }
 
     async fn database(&self, name: &str) -> Result<String> {

@@ -1,0 +1,97 @@
+//! The host's API as a host serves it: on a log, with what its projection made of that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use clearfold::api::{ApiState, router};
+use clearfold::audit::Audit;
+use clearfold::bus::Bus;
+use clearfold::clock::Clock;
+use clearfold::command::Answer;
+use clearfold::outbox;
+use clearfold::parts::Parts;
+use clearfold::projection::{Ground, Readers, RunnerSettings, Supervisor};
+use clearfold::query::{ReadStore, asked_of};
+use clearfold::runtime::{HandlerEngine, Limits, Projector};
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+use crate::load::{Payers, request};
+use crate::place::{CONNECTIONS, Place, Writing};
+
+/// Payments that can be read.
+pub const PAYMENTS: u64 = 1_000;
+
+/// The API, while this lives.
+pub struct Served {
+    pub api: Router,
+    _writing: Writing,
+    _parts: Parts,
+}
+
+impl Served {
+    /// Requests the payments, and waits until all of them can be read.
+    pub async fn begin(place: &Place) -> Result<Self> {
+        let log = place.log(CONNECTIONS).await?;
+        let (writing, mut parts) = (place.writing(&log)?, Parts::default());
+        for number in 0..PAYMENTS {
+            let answer = writing.intake.submit(request(number, Payers::Uniform)).await?;
+            if let Answer::Rejected { code, detail } = answer {
+                bail!("refused: {code}: {detail}");
+            }
+        }
+        let bus = Bus::new(log.store.clone());
+        parts.spawn("outbox", outbox::run(log.store.clone(), bus.clone(), parts.stop()));
+        let engine = Arc::new(HandlerEngine::new(Limits::of)?);
+        let wasm = std::fs::read(place.components.join("projector-payments.wasm"))?;
+        let projector = Arc::new(Projector::load(&engine, "projector-payments", &wasm)?);
+        let ground = Ground {
+            pool: log.read.clone(),
+            bus,
+            clock: Clock::system(),
+            settings: RunnerSettings { batch_size: 256, retry_ms: 1_000 },
+            readers: Readers(asked_of("payments")),
+        };
+        let (_, wanted) = watch::channel(projector);
+        let supervisor = Supervisor::prepare(wanted, None, ground).await?;
+        let live = supervisor.live();
+        parts.spawn("projection", supervisor.run(parts.stop()));
+        let auditors = watch::channel(Vec::new()).1;
+        let audit = Audit::new(log.store, log.read.clone(), vec![live], auditors, Clock::system())?;
+        let state = ApiState {
+            read_store: ReadStore::new(log.read),
+            intake: writing.intake.clone(),
+            audit: Arc::new(audit),
+        };
+        let served = Self { api: router(state), _writing: writing, _parts: parts };
+        served.is_read().await?;
+        Ok(served)
+    }
+
+    async fn is_read(&self) -> Result<()> {
+        const MOST: Duration = Duration::from_secs(60);
+        let all = async {
+            for number in 0..PAYMENTS {
+                while self.status(&id(number)).await? != StatusCode::OK {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(MOST, all).await.context("the payments were not projected in time")?
+    }
+
+    async fn status(&self, id: &str) -> Result<StatusCode> {
+        let request = Request::get(format!("/v1/payments/{id}")).body(Body::empty())?;
+        Ok(self.api.clone().oneshot(request).await?.status())
+    }
+}
+
+/// The id of a payment of [`request`].
+pub fn id(number: u64) -> String {
+    format!("{number:032x}")
+}
