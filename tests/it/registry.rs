@@ -7,10 +7,11 @@ use anyhow::{Context, Result};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use clearfold::digest::Digest;
 use clearfold::event_store::{EventStore, Lease, StoreError, Taken};
-use clearfold::registry::{Cause, Deployment, Handler, NewActivation, Registry, RegistryError};
+use clearfold::registry::{Handler, Registry, RegistryError};
 use clearfold::runtime::Kind;
 use clearfold_tests::{
-    Answer, Application, Databases, Environment, Host, Load, Output, World, eventually, reworded, variant,
+    Answer, Application, Databases, Environment, Host, Load, Output, World, activation, deployment,
+    eventually, reworded, variant,
 };
 use serde_json::{Value, json};
 use sqlx::{PgPool, query, query_as, query_scalar};
@@ -164,27 +165,8 @@ async fn activations_come_one_at_a_time_and_stay_and_nobody_goes_back_behind_the
     let write = databases.write().await?;
     let (registry, store) = (Registry::new(write.clone()), EventStore::open(write.clone()).await?);
     let handler = Handler { kind: Kind::Decider, name: "card".to_owned() };
-    let deployment = Deployment {
-        name: "card".to_owned(),
-        handler: handler.clone(),
-        wit_version: None,
-        imports: Vec::new(),
-        source_revision: None,
-        deployed_by: "test".to_owned(),
-        signed: None,
-    };
-    let digest = registry.keep(b"some bytes", &deployment).await?;
-    let new = |newest| NewActivation {
-        handler: handler.clone(),
-        newest,
-        digest,
-        cause: Cause::Activate,
-        why: None,
-        by: "test".to_owned(),
-        family: Some(digest),
-        trial: None,
-        shadow: None,
-    };
+    let digest = registry.keep(b"some bytes", &deployment("card", &handler)).await?;
+    let new = |newest| activation(&handler, digest, newest);
     assert_eq!((registry.activate(&new(0)).await?, registry.activate(&new(1)).await?), (1, 2));
     let late = registry.activate(&new(1)).await;
     assert!(matches!(late, Err(RegistryError::ChangedMeanwhile { .. })), "{late:?}");

@@ -9,9 +9,9 @@ use anyhow::Result;
 use clearfold::clock::Clock;
 use clearfold::command::{Answer, CommandError, CommandIntake, Deciders, InForce, IntakeSettings, Running};
 use clearfold::parts::Parts;
-use clearfold::registry::{Cause, Deployment, Handler, NewActivation, Registry};
+use clearfold::registry::{Handler, Registry};
 use clearfold::runtime::Kind;
-use clearfold_tests::{Host, Load, World};
+use clearfold_tests::{Host, Load, World, activation, deployment};
 use rustix::process::Signal;
 use sqlx::{PgPool, Row};
 use tokio::sync::watch;
@@ -114,30 +114,10 @@ async fn a_host_that_does_not_know_what_decides_says_so_and_goes_on_when_it_know
     let (environment, store) = store().await?;
     let registry = Registry::new(store.pool().clone());
     let handler = Handler { kind: Kind::Decider, name: "authorization".to_owned() };
-    let deployment = Deployment {
-        name: AUTHORIZATION.to_owned(),
-        handler: handler.clone(),
-        wit_version: None,
-        imports: Vec::new(),
-        source_revision: None,
-        deployed_by: "test".to_owned(),
-        signed: None,
-    };
     let wasm = std::fs::read(environment.component(AUTHORIZATION))?;
-    let digest = registry.keep(&wasm, &deployment).await?;
+    let digest = registry.keep(&wasm, &deployment(AUTHORIZATION, &handler)).await?;
     for newest in [0, 1] {
-        let new = NewActivation {
-            handler: handler.clone(),
-            newest,
-            digest,
-            cause: Cause::Activate,
-            why: None,
-            by: "test".to_owned(),
-            family: Some(digest),
-            trial: None,
-            shadow: None,
-        };
-        registry.activate(&new).await?;
+        registry.activate(&activation(&handler, digest, newest)).await?;
     }
     // The other host took over the second everywhere, and died; this one knows the first.
     for partition in 0..store.partition_count() {
