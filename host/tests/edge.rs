@@ -207,6 +207,26 @@ async fn requests_beyond_the_instances_wait_and_then_hear_that_all_are_busy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_turned_away_hears_when_to_come_again() {
+    let limits =
+        EdgeLimits { concurrent_requests: 1, wait_ms: 50, deadline_ms: 600, ..EdgeLimits::default() };
+    let route = Route::parse("/edge/...").expect("a route");
+    let edges = Edges::new(vec![(route, with_api(limits, silence()))]).alone();
+    let ask = || {
+        let request = Request::get(format!("/edge/payments/{ID}")).header(header::HOST, "shop.example");
+        edges.clone().oneshot(request.body(Body::empty()).expect("a request"))
+    };
+    let (first, second) = tokio::join!(ask(), ask());
+    let (first, second) = (first.expect("an answer"), second.expect("an answer"));
+    assert_eq!(
+        (first.status(), first.headers().get(header::RETRY_AFTER)),
+        (StatusCode::GATEWAY_TIMEOUT, None)
+    );
+    assert_eq!(second.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(second.headers()[header::RETRY_AFTER], "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_never_sends_the_body_keeps_no_instance_from_others() {
     let limits = EdgeLimits { concurrent_requests: 1, receive_ms: 500, ..EdgeLimits::default() };
     let edge = with_api(limits, payments());
