@@ -41,10 +41,10 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     told.await.map_err(|_| Abandoned)
 }
 
-/// As many as leave a core to the rest.
-pub fn threads() -> usize {
+/// As many as leave so many cores to the rest.
+pub fn threads(spared: usize) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    cores.saturating_sub(1).max(1)
+    cores.saturating_sub(spared).max(1)
 }
 
 /// None if the machine has no threads to give: then whoever asks works himself.
@@ -52,7 +52,7 @@ fn pool() -> Option<&'static ThreadPool> {
     static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
     let made = POOL.get_or_init(|| {
         let pool = ThreadPoolBuilder::new()
-            .num_threads(threads())
+            .num_threads(threads(1))
             .thread_name(|number| format!("background {number}"))
             .start_handler(|_| be_last())
             .panic_handler(|_| tracing::error!("work in the background panicked"));

@@ -11,6 +11,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{self as unix, Resource, Rlimit};
 use wasmtime::{Config, Engine};
@@ -27,6 +28,8 @@ const FAILED: u8 = 2;
 /// More threads would need more memory at once.
 const MOST_THREADS: usize = 4;
 
+/// Whether somebody waits for the code, and this process decides no payments.
+static IN_HURRY: AtomicBool = AtomicBool::new(false);
 /// The program that can be started again as a compiler.
 static OFFERED: OnceLock<Compiler> = OnceLock::new();
 
@@ -89,7 +92,7 @@ pub enum CompileError {
     #[error("the compiler's process failed")]
     Process(#[from] std::io::Error),
     #[error(
-        "a compiler is asked for as `{ASKED_FOR} <handler | edge> <seconds> <bytes>`, and gets a component as its input"
+        "a compiler is asked for as `{ASKED_FOR} <handler | edge> <seconds> <bytes> <threads>`, and gets a component as its input"
     )]
     NotAsked,
 }
@@ -134,6 +137,11 @@ pub fn compiler_is_asked_for() -> Option<ExitCode> {
     })
 }
 
+/// From here on this process compiles on all cores: for an author who waits, and never where payments are decided.
+pub fn compile_in_a_hurry() {
+    IN_HURRY.store(true, Ordering::Relaxed);
+}
+
 /// A program whose `main` begins with [`compiler_is_asked_for`].
 pub struct Compiler {
     program: PathBuf,
@@ -149,8 +157,12 @@ impl Compiler {
     /// The code of a component, or why there is none. It takes seconds of this thread.
     pub fn compile(&self, code: Code, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
         let Bounds { seconds, memory_bytes } = self.bounds;
+        let spared = usize::from(!IN_HURRY.load(Ordering::Relaxed));
+        let numbers =
+            [seconds.to_string(), memory_bytes.to_string(), background::threads(spared).to_string()];
         let mut child = Command::new(&self.program)
-            .args([ASKED_FOR, code.name(), &seconds.to_string(), &memory_bytes.to_string()])
+            .args([ASKED_FOR, code.name()])
+            .args(numbers)
             // The host's variables hold secrets.
             .env_clear()
             .stdin(Stdio::piped())
@@ -172,11 +184,11 @@ impl Compiler {
 
 fn be_compiler(asked: &[OsString]) -> Result<(), CompileError> {
     let asked: Vec<&str> = asked.iter().filter_map(|argument| argument.to_str()).collect();
-    let [code, seconds, memory_bytes] = asked[..] else { return Err(CompileError::NotAsked) };
+    let [code, seconds, memory_bytes, threads] = asked[..] else { return Err(CompileError::NotAsked) };
     let number = |text: &str| text.parse::<u64>().map_err(|_| CompileError::NotAsked);
     let wanted = Code::ALL.into_iter().find(|known| known.name() == code).ok_or(CompileError::NotAsked)?;
     keep_within(Bounds { seconds: number(seconds)?, memory_bytes: number(memory_bytes)? })?;
-    come_last();
+    come_last(number(threads)?);
     let mut wasm = Vec::new();
     std::io::stdin().read_to_end(&mut wasm)?;
     let refused = |error: wasmtime::Error| CompileError::Refused(format!("{error:#}"));
@@ -205,7 +217,7 @@ fn keep_within(bounds: Bounds) -> std::io::Result<()> {
 }
 
 /// Everything else on the machine comes before it. What cannot be had of that is no reason to fail.
-fn come_last() {
+fn come_last(threads: u64) {
     let _ = unix::nice(background::LOWEST);
     // Linux may share the processors between sessions first, and between the threads of each only then.
     let _ = unix::setsid();
@@ -215,7 +227,7 @@ fn come_last() {
     #[cfg(target_os = "linux")]
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     // They begin with the priority that this one has.
-    let threads = background::threads().min(MOST_THREADS);
+    let threads = usize::try_from(threads).unwrap_or(MOST_THREADS).clamp(1, MOST_THREADS);
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
 }
 

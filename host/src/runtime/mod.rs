@@ -21,7 +21,7 @@ mod translator;
 
 pub use admission::Refused;
 pub use auditor::{AuditedEvent, Auditor, AuditorDescriptor, Invariant, Violation};
-pub use compiler::{Bounds, Code, CompileError, Compiler, compiler_is_asked_for};
+pub use compiler::{Bounds, Code, CompileError, Compiler, compile_in_a_hurry, compiler_is_asked_for};
 pub use component::{ComponentId, RuntimeError};
 pub use decider::{Command, Decided, Decider, Entry, Folded, Message, Outcome, Rejection, Turn, WholeState};
 pub use engine::HandlerEngine;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use self::subject::{SandboxedDecider, SandboxedProjector, SandboxedTranslator};
 use super::load;
-use crate::runtime::{Decider, HandlerEngine, Limits, Projector, Translator};
+use crate::runtime::{Decider, HandlerEngine, Limits, Projector, Translator, compile_in_a_hurry};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Spec {
@@ -46,6 +46,7 @@ impl Spec {
 
 impl Run {
     fn run(self) -> anyhow::Result<()> {
+        compile_in_a_hurry();
         let wasm = load::read_wasm(&self.component)?;
         let files =
             self.files.iter().map(|file| Ok((file, read(file)?))).collect::<anyhow::Result<Vec<_>>>()?;
