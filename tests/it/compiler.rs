@@ -53,13 +53,16 @@ fn it_ends_when_a_component_takes_more_than_its_bounds() -> Result<()> {
 
 #[test]
 fn it_says_how_it_is_asked() -> Result<()> {
-    for arguments in [&[][..], &["handler"], &["handler", "one", "1", "1"], &["cook", "1", "1073741824", "1"]]
+    let (size, unknown) = ("1073741824", ["cook", "1", "1073741824", "patient"]);
+    for arguments in
+        [&[][..], &["handler"], &["handler", "one", "1", "patient"], &["edge", "1", size, "1"], &unknown]
     {
         let asked =
             Command::new(Environment::read()?.host).arg("compile-component").args(arguments).output()?;
         let said = String::from_utf8(asked.stderr)?;
         assert!(
-            !asked.status.success() && said.contains("<handler | edge> <seconds> <bytes> <threads>"),
+            !asked.status.success()
+                && said.contains("<handler | edge> <seconds> <bytes> <patient | hurried>"),
             "{said}"
         );
     }

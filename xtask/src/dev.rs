@@ -21,12 +21,14 @@ use crate::up::Running;
 use crate::{build, cargo, place, up, wasm};
 
 /// An editor that saves writes several times; this long nothing more may come.
-const QUIET: Duration = Duration::from_millis(100);
+const QUIET: Duration = Duration::from_millis(50);
 /// What the record says of who put these in force, and why.
 const EDITED: [&str; 2] = ["cargo xtask dev", "edited under cargo xtask dev"];
 /// And of who replaced them.
 const BUILT: [&str; 2] =
     ["cargo xtask", "built from the sources, in the place of what cargo xtask dev had built"];
+/// So many of the newest commands are decided by it first: an author means to change what is decided, and waits for this.
+const DECIDED_AGAIN: &str = "1000";
 /// The crate whose code is made of `wit/`.
 const GUEST: &str = "clearfold-guest";
 
@@ -251,7 +253,7 @@ fn put_in_force(
 ) -> Result<()> {
     let mut command = Command::new(running.host);
     command.args(["component", "deploy"]).arg(file);
-    command.args(["--activate", "--by", by, "--expect-divergence", why]);
+    command.args(["--activate", "--by", by, "--expect-divergence", why, "--last", DECIDED_AGAIN]);
     if let Some(handler) = handler {
         command.args(["--handler", handler]);
     }

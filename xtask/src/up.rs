@@ -21,6 +21,8 @@ use crate::{contracts, dev, http, place, progress, signals, tools};
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9100);
 const PORTS_TRIED: u16 = 100;
 const CHAIN_PORT: u16 = 8545;
+/// How long a process that has died, or a file that was edited, waits to be seen.
+const SEEN_WITHIN_MS: u64 = 50;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// What `--fresh` removes of a data folder; whatever else lies there stays.
 const OURS: [&str; 6] = ["postgres", "chain.json", "deployment.json", "contracts.json", "logs", "processes"];
@@ -214,7 +216,7 @@ fn watch(processes: &mut Processes, mut meanwhile: impl FnMut() -> Result<()>) -
     while !signals::stop_requested() {
         processes.check()?;
         meanwhile()?;
-        signals::pause(300).ok();
+        signals::pause(SEEN_WITHIN_MS).ok();
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use anyhow::{Result, bail};
 
@@ -35,21 +36,45 @@ pub fn cargo_build(profile: &str) -> Result<Command> {
     // is its first heap, and enough for a decision.
     let stack = format!("-Clink-arg=-zstack-size={STACK_BYTES}");
     command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", format!("{remap} {stack}"));
+    if let Compiler::OfDebian { linker } = compiler()? {
+        command.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+    }
+    Ok(command)
+}
+
+/// What compiles for the target on this machine.
+enum Compiler {
+    Installed,
+    OfDebian { linker: PathBuf },
+}
+
+/// Looked for once, for an author waits for each of its builds.
+fn compiler() -> Result<&'static Compiler> {
+    static FOUND: OnceLock<Compiler> = OnceLock::new();
+    match FOUND.get() {
+        Some(found) => Ok(found),
+        None => {
+            let found = find_compiler()?;
+            Ok(FOUND.get_or_init(|| found))
+        }
+    }
+}
+
+fn find_compiler() -> Result<Compiler> {
     if is_installed() {
-        return Ok(command);
+        return Ok(Compiler::Installed);
     }
     // Rustup's refusal is remembered, so that a machine without its server asks it once.
     let refused = place::cache()?.join(format!("rustup-has-no-{TARGET}"));
     if !refused.exists() && rustup_adds_it() && is_installed() {
-        return Ok(command);
+        return Ok(Compiler::Installed);
     }
     if !debian_has_it() {
         install_from_debian()?;
     }
     fs::write(&refused, "Delete this file to let rustup try again.\n").ok();
-    command.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=std,panic_abort");
-    command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker()?);
-    Ok(command)
+    Ok(Compiler::OfDebian { linker: linker()? })
 }
 
 /// What another cargo needs in its environment to compile for the target on this machine.

@@ -20,7 +20,8 @@ use super::{edge, engine};
 use crate::background;
 use crate::telemetry::chain;
 
-/// The first argument of a program that is to be a compiler; then come the code that is wanted and the bounds.
+/// The first argument of a program that is to be a compiler; then come the code that is wanted, the bounds, and whether it
+/// comes last.
 const ASKED_FOR: &str = "compile-component";
 /// What it ends with when it said what is wrong with the component, and when it could not go on.
 const REFUSED: u8 = 1;
@@ -30,6 +31,9 @@ const MOST_THREADS: usize = 4;
 
 /// Whether somebody waits for the code, and this process decides no payments.
 static IN_HURRY: AtomicBool = AtomicBool::new(false);
+/// What the compiler's process is told of that.
+const HURRIED: &str = "hurried";
+const PATIENT: &str = "patient";
 /// The program that can be started again as a compiler.
 static OFFERED: OnceLock<Compiler> = OnceLock::new();
 
@@ -92,14 +96,15 @@ pub enum CompileError {
     #[error("the compiler's process failed")]
     Process(#[from] std::io::Error),
     #[error(
-        "a compiler is asked for as `{ASKED_FOR} <handler | edge> <seconds> <bytes> <threads>`, and gets a component as its input"
+        "a compiler is asked for as `{ASKED_FOR} <handler | edge> <seconds> <bytes> <{PATIENT} | {HURRIED}>`, and gets a \
+         component as its input"
     )]
     NotAsked,
 }
 
 /// Code of a component, made in a process of its own if the program offers one. It takes seconds of this thread.
 pub(super) fn compile(code: Code, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
-    background::install(|| match OFFERED.get() {
+    let made = || match OFFERED.get() {
         Some(compiler) => match compiler.compile(code, wasm) {
             Err(CompileError::Process(error)) => {
                 tracing::warn!(%error, "no process could be had to compile in; it is done in the host's own");
@@ -108,7 +113,9 @@ pub(super) fn compile(code: Code, engine: &Engine, wasm: &[u8]) -> wasmtime::Res
             made => made.map_err(wasmtime::Error::new),
         },
         None => engine.precompile_component(wasm),
-    })
+    };
+    // A process begins with the priority of the thread that starts it.
+    if is_hurried() { made() } else { background::install(made) }
 }
 
 /// Must come first in `main`, before any thread: whether the program was started to be a compiler, with the end of its
@@ -137,9 +144,14 @@ pub fn compiler_is_asked_for() -> Option<ExitCode> {
     })
 }
 
-/// From here on this process compiles on all cores: for an author who waits, and never where payments are decided.
+/// From here on this process compiles on all cores and like any other program: for an author who waits, and never where
+/// payments are decided.
 pub fn compile_in_a_hurry() {
     IN_HURRY.store(true, Ordering::Relaxed);
+}
+
+fn is_hurried() -> bool {
+    IN_HURRY.load(Ordering::Relaxed)
 }
 
 /// A program whose `main` begins with [`compiler_is_asked_for`].
@@ -157,12 +169,9 @@ impl Compiler {
     /// The code of a component, or why there is none. It takes seconds of this thread.
     pub fn compile(&self, code: Code, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
         let Bounds { seconds, memory_bytes } = self.bounds;
-        let spared = usize::from(!IN_HURRY.load(Ordering::Relaxed));
-        let numbers =
-            [seconds.to_string(), memory_bytes.to_string(), background::threads(spared).to_string()];
         let mut child = Command::new(&self.program)
-            .args([ASKED_FOR, code.name()])
-            .args(numbers)
+            .args([ASKED_FOR, code.name(), &seconds.to_string(), &memory_bytes.to_string()])
+            .arg(if is_hurried() { HURRIED } else { PATIENT })
             // The host's variables hold secrets.
             .env_clear()
             .stdin(Stdio::piped())
@@ -184,11 +193,22 @@ impl Compiler {
 
 fn be_compiler(asked: &[OsString]) -> Result<(), CompileError> {
     let asked: Vec<&str> = asked.iter().filter_map(|argument| argument.to_str()).collect();
-    let [code, seconds, memory_bytes, threads] = asked[..] else { return Err(CompileError::NotAsked) };
+    let [code, seconds, memory_bytes, priority] = asked[..] else { return Err(CompileError::NotAsked) };
     let number = |text: &str| text.parse::<u64>().map_err(|_| CompileError::NotAsked);
     let wanted = Code::ALL.into_iter().find(|known| known.name() == code).ok_or(CompileError::NotAsked)?;
     keep_within(Bounds { seconds: number(seconds)?, memory_bytes: number(memory_bytes)? })?;
-    come_last(number(threads)?);
+    let spared = match priority {
+        HURRIED => 0,
+        PATIENT => {
+            come_last();
+            1
+        }
+        _ => return Err(CompileError::NotAsked),
+    };
+    // They begin with the priority that this one has.
+    let threads = background::threads(spared).min(MOST_THREADS);
+    // Without them wasmtime makes its own.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     let mut wasm = Vec::new();
     std::io::stdin().read_to_end(&mut wasm)?;
     let refused = |error: wasmtime::Error| CompileError::Refused(format!("{error:#}"));
@@ -217,7 +237,7 @@ fn keep_within(bounds: Bounds) -> std::io::Result<()> {
 }
 
 /// Everything else on the machine comes before it. What cannot be had of that is no reason to fail.
-fn come_last(threads: u64) {
+fn come_last() {
     let _ = unix::nice(background::LOWEST);
     // Linux may share the processors between sessions first, and between the threads of each only then.
     let _ = unix::setsid();
@@ -226,9 +246,6 @@ fn come_last(threads: u64) {
     // And where memory runs out, it is what goes first.
     #[cfg(target_os = "linux")]
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
-    // They begin with the priority that this one has.
-    let threads = usize::try_from(threads).unwrap_or(MOST_THREADS).clamp(1, MOST_THREADS);
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
 }
 
 #[cfg(test)]
