@@ -1,10 +1,12 @@
 //! The process that compiles: what it makes, what it may take, and what it says of a component that is none.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clearfold::runtime::{Bounds, Code, CompileError, Compiler};
-use clearfold_tests::Environment;
+use clearfold_tests::{Environment, eventually};
 use wasmtime::Engine;
 
 /// Functions that each keep a compiler busy, and nothing that anybody would call.
@@ -66,5 +68,31 @@ fn it_says_how_it_is_asked() -> Result<()> {
             "{said}"
         );
     }
+    Ok(())
+}
+
+/// What would go on for half a minute is ended when whoever asked for it is gone, however that came.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn it_ends_with_its_parent() -> Result<()> {
+    let component = tempfile::NamedTempFile::new()?;
+    std::fs::write(component.path(), laborious(20_000)?)?;
+    let asks = "\"$0\" compile-component handler 120 4294967296 patient < \"$1\" > /dev/null & echo $!; wait";
+    let mut parent = Command::new("sh")
+        .args(["-c", asks])
+        .arg(Environment::read()?.host)
+        .arg(component.path())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let said = BufReader::new(parent.stdout.take().context("it was piped")?).lines().next();
+    let id = said.context("it says which process it started")??;
+    let threads = || std::fs::read_dir(format!("/proc/{id}/task")).map_or(0, Iterator::count);
+    eventually("the compiler is at work", async || Ok((threads() > 1).then_some(()))).await?;
+    let began = Instant::now();
+    parent.kill()?;
+    parent.wait()?;
+    // Nobody may be left to ask for how it ended; then its name stays, without threads.
+    eventually("the compiler ends", async || Ok((threads() <= 1).then_some(()))).await?;
+    assert!(began.elapsed() < Duration::from_secs(5), "it ended when it was done: {:?}", began.elapsed());
     Ok(())
 }

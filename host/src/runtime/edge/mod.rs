@@ -100,7 +100,7 @@ impl EdgeRuntime {
 
     /// Compiles a component and admits it, or says what it wants that it may not have, or lacks.
     ///
-    /// Compiling takes tens of milliseconds of this thread. `id` is the component's in the manifest.
+    /// A component that was never compiled here takes a second or two of this thread. `id` is its own in the manifest.
     pub fn load(
         &self,
         id: &str,
