@@ -3,8 +3,8 @@
 //! A compiler takes seconds of all cores and hundreds of MiB, and changes its memory's layout all the time. In the
 //! host's own memory others would wait for that, and a component that was made to be hard to compile could take what
 //! payments need. So the program starts itself again: that process gets a component and no more, comes after all else
-//! that the machine does, ends with its parent, and is ended if it takes more than its bounds. It never runs what it
-//! compiles.
+//! that the machine does (unless an author waits for it), ends with its parent, and is ended if it takes more than its
+//! bounds. It never runs what it compiles.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
