@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
-use clearfold::runtime::{
+use clearfold_sandbox::{
     Auditor, Cause, Command, Decider, Fault, HandlerEngine, Kind, Limits, Message, Projector, RuntimeError,
     Translator, Turn,
 };
@@ -113,7 +113,7 @@ impl Room {
     /// The error, with all its causes, with which a handler is not let in.
     pub fn refusal(&self, world: &str, wasm: &[u8]) -> String {
         let refused = self.load(world, wasm).err();
-        refused.map(|error| clearfold::telemetry::chain(&error)).unwrap_or_default()
+        refused.map(|error| clearfold_base::telemetry::chain(&error)).unwrap_or_default()
     }
 }
 

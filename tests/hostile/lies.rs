@@ -1,7 +1,7 @@
 //! Components that say of themselves, or answer, what cannot be.
 
 use anyhow::Result;
-use clearfold::runtime::Entry;
+use clearfold_sandbox::Entry;
 use clearfold_tests::{Described, Handler};
 
 use crate::contained::{Loaded, contained, turn};

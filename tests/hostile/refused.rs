@@ -1,7 +1,7 @@
 //! Bytes that never come to run: not a component, too large, of another world, or wanting more than nothing.
 
 use anyhow::Result;
-use clearfold::runtime::MAX_COMPONENT_BYTES;
+use clearfold_sandbox::MAX_COMPONENT_BYTES;
 use clearfold_tests::Handler;
 
 use crate::contained::contained;

@@ -1,7 +1,7 @@
 //! Components that never end, never have enough, or give up: each costs its call and nothing else.
 
 use anyhow::Result;
-use clearfold::runtime::{Cause, Excess};
+use clearfold_sandbox::{Cause, Excess};
 use clearfold_tests::Handler;
 
 use crate::contained::{contained, tight, turn};
@@ -195,7 +195,7 @@ fn an_answer_that_is_no_text_is_nonsense() -> Result<()> {
 fn a_real_decider_that_panics_names_where() -> Result<()> {
     contained(|room| {
         let wasm = std::fs::read(room.environment.component("decider-authorization"))?;
-        let decider = clearfold::runtime::Decider::load(&room.engine, "decider-authorization", &wasm)?;
+        let decider = clearfold_sandbox::Decider::load(&room.engine, "decider-authorization", &wasm)?;
         let fault = decider.decide(&[turn(b"no state of its own")]).unwrap_err();
         let Cause::Trapped { within, .. } = &fault.cause else { panic!("{fault}") };
         assert!(within.iter().any(|name| name.contains("decide")), "{within:?}");
@@ -204,7 +204,7 @@ fn a_real_decider_that_panics_names_where() -> Result<()> {
             said.contains("component decider-authorization (") && said.contains("failed in `decide`"),
             "{said}"
         );
-        let fuel = tight(clearfold::runtime::Kind::Decider).fuel;
+        let fuel = tight(clearfold_sandbox::Kind::Decider).fuel;
         let (_, used) = decider.decide_counted(&[turn(decider.initial())])?;
         assert!((10_000..fuel / 100).contains(&used), "{used} units");
         Ok(())
@@ -223,7 +223,7 @@ fn a_payload_that_is_nested_as_deep_as_json_may_be_does_not_overflow_a_component
     ];
     contained(|room| {
         let wasm = std::fs::read(room.environment.component("decider-authorization"))?;
-        let decider = clearfold::runtime::Decider::load(&room.engine, "decider-authorization", &wasm)?;
+        let decider = clearfold_sandbox::Decider::load(&room.engine, "decider-authorization", &wasm)?;
         for command in COMMANDS {
             for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"a\":", "}]")] {
                 for depth in [40, 60, 125, 127, 128, 2_000] {

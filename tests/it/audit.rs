@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
-use clearfold::audit::{Audit, AuditError, Scope};
-use clearfold::clock::Clock;
-use clearfold::event_store::EventStore;
-use clearfold::runtime::{Auditor, HandlerEngine, Limits, Projector};
+use clearfold_audit::{Audit, AuditError, Scope};
+use clearfold_base::clock::Clock;
+use clearfold_sandbox::{Auditor, HandlerEngine, Limits, Projector};
+use clearfold_store::EventStore;
 use clearfold_tests::{Databases, Environment, Host, Output, World, cents, eventually};
 use serde_json::{Value, json};
 use sqlx::PgPool;

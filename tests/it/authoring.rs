@@ -47,7 +47,7 @@ fn cargo_component_makes_the_same_component_of_the_same_sources() -> Result<()> 
 
     let mut command = Command::new(&environment.host);
     command.args(["spec", "run"]).arg(&made);
-    let output = Output::of(command.arg(environment.root.join("components/domain/specs/card.yaml")))?;
+    let output = Output::of(command.arg(environment.root.join("components/lib/domain/specs/card.yaml")))?;
     assert!(output.status.success() && output.stdout.ends_with(" passed, 0 failed\n"), "{output:?}");
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use clearfold::digest::Digest;
+use clearfold_base::digest::Digest;
 use clearfold_tests::{Described, Handler, Host, Output, World, cents, eventually, reworded};
 use sqlx::{PgPool, query_scalar};
 

@@ -151,7 +151,7 @@ async fn a_stream_is_shown_by_the_payments_id() -> Result<()> {
     assert_eq!(event["type"], "SwipeRecorded");
     assert_eq!(event["payload"]["amount"]["minor"], "8500000000000000000");
     let decider = std::fs::read(world.environment.component("decider-authorization"))?;
-    assert_eq!(event["component_digest"], clearfold::digest::Digest::of(&decider).to_string());
+    assert_eq!(event["component_digest"], clearfold_base::digest::Digest::of(&decider).to_string());
     assert!(refusal(&mut show("nothing"))?.contains("there is no stream `nothing`"));
     Ok(())
 }

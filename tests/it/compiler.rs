@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use clearfold::runtime::{Bounds, Code, CompileError, Compiler};
+use clearfold_sandbox::{Bounds, Code, CompileError, Compiler};
 use clearfold_tests::{Environment, eventually};
 use wasmtime::Engine;
 

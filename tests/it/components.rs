@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use clearfold::digest::Digest;
-use clearfold::runtime::{
+use clearfold_base::digest::Digest;
+use clearfold_sandbox::{
     Auditor, Decider, HandlerEngine, Kind, Limits, Projector, RuntimeError, Translator, inspect,
 };
 use clearfold_tests::{Environment, Handler, broken_component};
@@ -35,7 +35,7 @@ fn wasm(name: &str) -> Result<Vec<u8>> {
 
 /// Why a component was refused, with all causes; empty if it was let in.
 fn refusal<T>(loaded: Result<T, RuntimeError>) -> String {
-    loaded.err().map(|error| clearfold::telemetry::chain(&error)).unwrap_or_default()
+    loaded.err().map(|error| clearfold_base::telemetry::chain(&error)).unwrap_or_default()
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use clearfold::digest::Digest;
+use clearfold_base::digest::Digest;
 use clearfold_tests::{Application, Host, Output, World, cents, variant};
 use serde_json::{Value, json};
 use sqlx::query_scalar;

@@ -4,7 +4,7 @@
 //! secrets of `EDGE_NETWORK_SECRET`, `EDGE_PROVIDER_SECRET` and `EDGE_CUSTOMER_SECRET`.
 
 use anyhow::{Context, Result, ensure};
-use clearfold::clock::Clock;
+use clearfold_base::clock::Clock;
 use clearfold_edge_kit::Secrets;
 use clearfold_tests::{Answer, Host, World, cents, eventually};
 use serde_json::{Value, json};

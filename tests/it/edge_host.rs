@@ -1,7 +1,7 @@
 //! What a host does with its edge components: it serves them at an address of their own, and follows what is in force.
 
 use anyhow::{Context, Result};
-use clearfold::digest::Digest;
+use clearfold_base::digest::Digest;
 use clearfold_tests::{Answer, Output, World, eventually, variant};
 use serde_json::{Value, json};
 use std::process::Command;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use clearfold::clock::Clock;
-use clearfold::command::{Answer, Command, CommandIntake, WriterSettings};
-use clearfold::event_store::EventStore;
-use clearfold::integrity::{Replay, ReplayReport};
-use clearfold::parts::Parts;
+use clearfold_base::clock::Clock;
+use clearfold_base::tasks::Parts;
+use clearfold_engine::command::{Answer, Command, CommandIntake, WriterSettings};
+use clearfold_engine::integrity::{Replay, ReplayReport};
+use clearfold_store::EventStore;
 use clearfold_tests::Environment;
 use futures::future::{join_all, try_join_all};
 use serde_json::json;

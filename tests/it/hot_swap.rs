@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clearfold::digest::Digest;
+use clearfold_base::digest::Digest;
 use clearfold_tests::{
     Answer, Described, Handler, Host, Load, Output, World, cents, eventually, reworded, variant,
 };

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use anyhow::Result;
-use clearfold::command::{Answer, CommandError};
-use clearfold::event_store::{EventStore, Retention};
+use clearfold_engine::command::{Answer, CommandError};
 use clearfold_kernel::Timestamp;
+use clearfold_store::{EventStore, Retention};
 use sqlx::{AssertSqlSafe, query_scalar};
 
 use crate::store::{intake, store, swipe};

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use anyhow::Result;
-use clearfold::digest::Digest;
+use clearfold_base::digest::Digest;
 use clearfold_tests::{Host, Output, World, cents};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool, query_scalar, raw_sql};

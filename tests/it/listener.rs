@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use alloy::primitives::keccak256;
 use anyhow::{Context, Result};
-use clearfold::clock::Clock;
-use clearfold::command::{Answer, CommandError, CommandIntake, Deciders, IntakeSettings, WriterSettings};
-use clearfold::parts::Parts;
-use clearfold::runtime::{Decider, HandlerEngine, Limits};
+use clearfold_base::clock::Clock;
+use clearfold_base::tasks::Parts;
+use clearfold_engine::command::{
+    Answer, CommandError, CommandIntake, Deciders, IntakeSettings, WriterSettings,
+};
+use clearfold_sandbox::{Decider, HandlerEngine, Limits};
 use clearfold_tests::{Faults, FaultyRpc, Host, Output, World, cents, deaf_translator, eventually};
 use serde_json::{Value, json};
 use sqlx::{PgPool, Row};

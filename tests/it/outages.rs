@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use clearfold::clock::Clock;
-use clearfold::command::{Answer, WriterSettings};
-use clearfold::event_store::EventStore;
+use clearfold_base::clock::Clock;
+use clearfold_engine::command::{Answer, WriterSettings};
+use clearfold_store::EventStore;
 use clearfold_tests::{Cut, Databases, Environment, Load, Proxy, Server, Silence, World, eventually};
 use rustix::process::Signal;
 use sqlx::PgPool;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use clearfold::event_store::command_id;
+use clearfold_store::command_id;
 use clearfold_tests::{Heard, Host, Output, World};
 use serde_json::{Value, json};
 use sqlx::{PgPool, Row};

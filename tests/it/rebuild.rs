@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use clearfold::digest::Digest;
-use clearfold::projection::{ProjectionError, Readers, State, Status, stored_digest};
-use clearfold::runtime::Projector;
+use clearfold_base::digest::Digest;
+use clearfold_sandbox::Projector;
 use clearfold_tests::{Noting, eventually};
+use clearfold_views::projection::{ProjectionError, Readers, State, Status, stored_digest};
 use sqlx::{PgPool, Row};
 use tokio_util::sync::CancellationToken;
 

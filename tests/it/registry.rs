@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use clearfold::digest::Digest;
-use clearfold::event_store::{EventStore, Lease, StoreError, Taken};
-use clearfold::registry::{Handler, Registry, RegistryError};
-use clearfold::runtime::Kind;
+use clearfold_base::digest::Digest;
+use clearfold_engine::registry::{Handler, Registry, RegistryError};
+use clearfold_sandbox::Kind;
+use clearfold_store::{EventStore, Lease, StoreError, Taken};
 use clearfold_tests::{
     Answer, Application, Databases, Environment, Host, Load, Output, World, activation, deployment,
     eventually, reworded, variant,

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use clearfold::clock::Clock;
-use clearfold::command::{Answer, CommandError, CommandIntake, Deciders, InForce, IntakeSettings, Running};
-use clearfold::parts::Parts;
-use clearfold::registry::{Handler, Registry};
-use clearfold::runtime::Kind;
+use clearfold_base::clock::Clock;
+use clearfold_base::tasks::Parts;
+use clearfold_engine::command::{
+    Answer, CommandError, CommandIntake, Deciders, InForce, IntakeSettings, Running,
+};
+use clearfold_engine::registry::{Handler, Registry};
+use clearfold_sandbox::Kind;
 use clearfold_tests::{Host, Load, World, activation, deployment};
 use rustix::process::Signal;
 use sqlx::{PgPool, Row};

@@ -28,7 +28,7 @@ const SPECIFICATIONS: [(&str, &str); 16] = [
 ];
 
 fn folder(environment: &Environment) -> PathBuf {
-    environment.root.join("components/domain/specs")
+    environment.root.join("components/lib/domain/specs")
 }
 
 fn run(component: &str, arguments: &[&Path]) -> Result<Output> {

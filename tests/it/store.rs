@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use clearfold::clock::Clock;
-use clearfold::command::{
+use clearfold_base::clock::Clock;
+use clearfold_base::digest::Digest;
+use clearfold_base::tasks::Parts;
+use clearfold_engine::command::{
     Answer, Command, CommandError, CommandIntake, Deciders, IntakeSettings, WriterSettings,
 };
-use clearfold::digest::Digest;
-use clearfold::event_store::{
+use clearfold_kernel::Timestamp;
+use clearfold_sandbox::{Decider, HandlerEngine, Limits};
+use clearfold_store::{
     Append, EventHash, EventStore, Head, Lease, StoreError, StoredEvent, StreamMove, Taken, event_id,
 };
-use clearfold::parts::Parts;
-use clearfold::runtime::{Decider, HandlerEngine, Limits};
-use clearfold_kernel::Timestamp;
 use clearfold_tests::{Databases, Environment};
 use tokio::task::JoinSet;
 use uuid::Uuid;

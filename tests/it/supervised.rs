@@ -4,15 +4,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use clearfold::bus::Bus;
-use clearfold::clock::Clock;
-use clearfold::command::CommandIntake;
-use clearfold::event_store::EventStore;
-use clearfold::outbox;
-use clearfold::parts::Parts;
-use clearfold::projection::{Ground, Live, LiveTables, Readers, RunnerSettings, State, Status, Supervisor};
-use clearfold::runtime::{HandlerEngine, Limits, Projector};
+use clearfold_base::clock::Clock;
+use clearfold_base::tasks::Parts;
+use clearfold_bus::Bus;
+use clearfold_bus::outbox;
+use clearfold_engine::command::CommandIntake;
+use clearfold_sandbox::{HandlerEngine, Limits, Projector};
+use clearfold_store::EventStore;
 use clearfold_tests::{Databases, Environment, Noting, eventually};
+use clearfold_views::projection::{
+    Ground, Live, LiveTables, Readers, RunnerSettings, State, Status, Supervisor,
+};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Row};
 use tokio::sync::watch;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use clearfold::digest::Digest;
+use clearfold_base::digest::Digest;
 use clearfold_tests::{Application, Host, Output, World, eventually, variant};
 use serde_json::{Value, json};
 use sqlx::{PgPool, query_as, query_scalar};

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clearfold::clock::Clock;
-use clearfold::command::{Answer, Command, CommandError, CommandIntake, WriterSettings};
-use clearfold::event_store::EventStore;
-use clearfold::parts::Parts;
+use clearfold_base::clock::Clock;
+use clearfold_base::tasks::Parts;
+use clearfold_engine::command::{Answer, Command, CommandError, CommandIntake, WriterSettings};
 use clearfold_kernel::Timestamp;
+use clearfold_store::EventStore;
 use clearfold_tests::{Environment, eventually};
 use futures::FutureExt;
 use futures::future::join_all;

@@ -30,7 +30,7 @@ impl Databases {
     /// Makes both and brings them to the program's schema.
     pub async fn migrated(environment: &Environment) -> Result<Self> {
         let databases = Self::create(environment).await?;
-        clearfold::database::migrate(&databases.write().await?, &databases.read().await?, None).await?;
+        clearfold_base::database::migrate(&databases.write().await?, &databases.read().await?, None).await?;
         Ok(databases)
     }
 

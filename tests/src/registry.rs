@@ -1,7 +1,7 @@
 //! Rows of the registry, as a host would write them that loaded and verified nothing.
 
-use clearfold::digest::Digest;
-use clearfold::registry::{Cause, Deployment, Handler, NewActivation};
+use clearfold_base::digest::Digest;
+use clearfold_engine::registry::{Cause, Deployment, Handler, NewActivation};
 
 /// Who does everything in tests.
 const BY: &str = "test";

@@ -26,7 +26,7 @@ pub fn component() -> Result<PathBuf> {
     }
     let made = progress::run(&format!("building {COMPONENT} with cargo-component"), &mut command);
     // It writes bindings beside the sources, which generate their own.
-    fs::remove_file(place::root().join("components").join(COMPONENT).join("src/bindings.rs")).ok();
+    fs::remove_file(place::root().join("components/deciders/card/src/bindings.rs")).ok();
     made?;
     let file = format!("{}.wasm", COMPONENT.replace('-', "_"));
     let made = place::root().join("target").join(wasm::TARGET).join(wasm::PROFILE).join(file);

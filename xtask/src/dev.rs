@@ -357,10 +357,10 @@ mod tests {
     #[test]
     fn what_an_editor_leaves_beside_a_file_is_no_change() {
         for name in ["rules.rs", "Cargo.toml", "card.yaml", "decider.wit"] {
-            assert!(is_source(&Path::new("components/domain/src").join(name)), "{name}");
+            assert!(is_source(&Path::new("components/lib/domain/src").join(name)), "{name}");
         }
         for name in [".rules.rs.swp", "rules.rs~", ".#rules.rs", "4913", ".rs"] {
-            assert!(!is_source(&Path::new("components/domain/src").join(name)), "{name}");
+            assert!(!is_source(&Path::new("components/lib/domain/src").join(name)), "{name}");
         }
     }
 

@@ -62,7 +62,7 @@ enum Job {
     Tidy,
     /// Write the schemas of all commands and events, `docs/events`, from the domain's types.
     Schemas(schemas::Options),
-    /// Write the cache of checked queries, `host/.sqlx`, from the migrations.
+    /// Write the caches of checked queries, `host/*/.sqlx`, from the migrations.
     Sqlx(sqlx::Options),
     /// For tests: a Postgres that may be killed, until its input ends.
     #[command(hide = true)]
@@ -70,6 +70,10 @@ enum Job {
 }
 
 fn main() -> ExitCode {
+    if let Err(error) = sqlx::compile_if_asked() {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
     let job = Arguments::parse().job;
     match signals::watch().and_then(|()| run(job)) {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use clearfold::command::{Answer, Command};
+use clearfold_engine::command::{Answer, Command};
 use serde_json::json;
 use sqlx::PgPool;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use clearfold::command::{Answer, Command, CommandIntake};
+use clearfold_engine::command::{Answer, Command, CommandIntake};
 use hdrhistogram::Histogram;
 use serde_json::json;
 use tokio::task::JoinSet;

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use clearfold::runtime::compiler_is_asked_for;
+use clearfold_sandbox::compiler_is_asked_for;
 
 use self::place::Place;
 use self::report::Report;

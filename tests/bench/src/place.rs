@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clearfold::clock::Clock;
-use clearfold::command::{CommandIntake, Deciders, IntakeSettings, LiveDeciders, WriterSettings};
-use clearfold::database::{self, Store};
-use clearfold::event_store::EventStore;
-use clearfold::parts::Parts;
-use clearfold::runtime::{Decider, HandlerEngine, Limits};
+use clearfold_base::clock::Clock;
+use clearfold_base::database::{self, Store};
+use clearfold_base::tasks::Parts;
+use clearfold_engine::command::{CommandIntake, Deciders, IntakeSettings, LiveDeciders, WriterSettings};
+use clearfold_sandbox::{Decider, HandlerEngine, Limits};
+use clearfold_store::EventStore;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use url::Url;
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use clearfold::event_store::{EventStore, StoredEvent};
-use clearfold::runtime::{Decider, Message};
 use clearfold_domain::authorization::{Authorization, Event, State};
 use clearfold_kernel::{Decider as _, Message as _};
+use clearfold_sandbox::{Decider, Message};
+use clearfold_store::{EventStore, StoredEvent};
 use tokio::task::JoinSet;
 
 use crate::load::{Payers, closed_loop, request};

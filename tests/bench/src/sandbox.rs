@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use clearfold::command::Command;
-use clearfold::runtime::{self, Decider, HandlerEngine, Limits};
 use clearfold_domain::authorization::Authorization;
+use clearfold_engine::command::Command;
 use clearfold_kernel::{CommandContext, Encoded, Timestamp, Turn, decide_turn};
+use clearfold_sandbox::{self, Decider, HandlerEngine, Limits};
 
 use crate::load::{Payers, request};
 use crate::place::Place;
@@ -25,7 +25,7 @@ const TURNS: u32 = 40;
 struct Work {
     size: u64,
     native: Vec<Turn>,
-    wire: Vec<runtime::Turn>,
+    wire: Vec<clearfold_sandbox::Turn>,
 }
 
 pub fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
@@ -198,7 +198,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
 }
 
 /// The same bytes in commands of a type that nobody knows, so that nothing of them is read.
-fn unread(turns: &[runtime::Turn]) -> Vec<runtime::Turn> {
+fn unread(turns: &[clearfold_sandbox::Turn]) -> Vec<clearfold_sandbox::Turn> {
     let mut turns = turns.to_vec();
     for command in turns.iter_mut().flat_map(|turn| &mut turn.commands) {
         command.message.type_ = "Unknown".to_owned();
@@ -221,17 +221,17 @@ fn native_turn(command: &Command) -> Result<Turn> {
     })
 }
 
-fn wire_turn(initial: &[u8], command: &Command) -> runtime::Turn {
-    let command = runtime::Command {
+fn wire_turn(initial: &[u8], command: &Command) -> clearfold_sandbox::Turn {
+    let command = clearfold_sandbox::Command {
         id: command.id.clone(),
         routing_key: command.routing_key.clone(),
         actor: command.actor.clone(),
         accepted_at_ms: NOW_S * 1000,
-        message: runtime::Message {
+        message: clearfold_sandbox::Message {
             type_: command.kind.clone(),
             schema_version: 1,
             payload: command.payload.clone(),
         },
     };
-    runtime::Turn { state: initial.to_vec(), entries: Vec::new(), commands: vec![command] }
+    clearfold_sandbox::Turn { state: initial.to_vec(), entries: Vec::new(), commands: vec![command] }
 }

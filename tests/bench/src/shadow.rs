@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use clearfold::integrity::{Shadow, ShadowReport};
-use clearfold::runtime::{Decider, HandlerEngine, Limits};
+use clearfold_engine::integrity::{Shadow, ShadowReport};
+use clearfold_sandbox::{Decider, HandlerEngine, Limits};
 use futures::TryStreamExt;
 
 use crate::load::{Payers, closed_loop, request};
@@ -93,7 +93,7 @@ fn components(place: &Place) -> Result<(Arc<Decider>, Arc<Decider>)> {
 /// earlier run.
 pub fn noted(wasm: &[u8], note: &str) -> Vec<u8> {
     // Its id, its length, the length of its name, its name, and what nobody reads. All are short.
-    let note = format!("{note} {}", clearfold::clock::Clock::system().now());
+    let note = format!("{note} {}", clearfold_base::clock::Clock::system().now());
     let content = [&[4], b"note".as_slice(), note.as_bytes()].concat();
     let length = u8::try_from(content.len()).unwrap_or(0x7f);
     [wasm, &[0, length], &content].concat()

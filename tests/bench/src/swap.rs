@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use clearfold::command::CommandIntake;
-use clearfold::digest::Digest;
-use clearfold::event_store::EventStore;
-use clearfold::parts::Parts;
-use clearfold::registry::{
+use clearfold_base::digest::Digest;
+use clearfold_base::signature::Signers;
+use clearfold_base::tasks::Parts;
+use clearfold_engine::command::CommandIntake;
+use clearfold_engine::registry::{
     Activating, Deploying, Follower, Handler, Named, Operations, Registry, Shelf, Starting, Window,
 };
-use clearfold::runtime::{HandlerEngine, Kind, Limits};
-use clearfold::signature::Signers;
+use clearfold_sandbox::{HandlerEngine, Kind, Limits};
+use clearfold_store::EventStore;
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 

@@ -2,9 +2,8 @@
 //!
 //! It reads what git tracks or would track, and nothing else.
 
-mod arrows;
 mod code;
-mod rooms;
+mod crates;
 mod rules;
 
 use std::fmt;
@@ -32,14 +31,13 @@ impl fmt::Display for Violation {
 
 pub fn run() -> Result<()> {
     let files = files()?;
-    let mut violations = arrows::between_crates(&cargo::members()?);
+    let mut violations = crates::check(&cargo::members()?);
     for file in &files {
         violations.extend(rules::of_name(file));
         let path = place::root().join(file);
         // A file may be deleted but still in git's list; a file that is no text can break no other rule.
         let Ok(text) = std::fs::read_to_string(path) else { continue };
         violations.extend(rules::of_text(file, &text));
-        violations.extend(arrows::between_modules(file, &text));
     }
     for violation in &violations {
         println!("{violation}");

@@ -1,0 +1,155 @@
+//! One node: what it is asked, and why it cannot be used.
+//!
+//! Keys of providers stand in URLs, so no URL leaves this file: a node is called by its host, also in the words
+//! of the libraries. An answer is taken as it is; what it must agree with is checked where it is used.
+
+use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use alloy::eips::{BlockId, BlockNumberOrTag};
+use alloy::primitives::B256;
+use alloy::providers::{Provider, ProviderBuilder, RootProvider};
+use alloy::rpc::types::{Filter, Header, Log, TransactionReceipt};
+use url::Url;
+
+/// How long one answer may take.
+const TIMEOUT_MS: u64 = 10_000;
+/// Parts of a URL that are this long may be keys.
+const KEY_LENGTH: usize = 12;
+
+/// Why a node cannot be used now.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EndpointError {
+    #[error("{0}")]
+    Unanswered(String),
+    #[error("it contradicts itself: {0}")]
+    Inconsistent(String),
+    #[error("it has come to block {head}, but block {cursor} was read before")]
+    Behind { head: u64, cursor: u64 },
+    #[error("it is on chain {found}, but the contract set is for chain {expected}")]
+    WrongChain { found: u64, expected: u64 },
+}
+
+/// A node.
+pub(super) struct Endpoint {
+    host: String,
+    /// What may not be said, and what is said in its place.
+    secrets: Vec<(String, String)>,
+    provider: RootProvider,
+    /// Whether it was on the right chain when it was first asked.
+    of_chain: AtomicBool,
+}
+
+impl Endpoint {
+    /// A node over HTTP. Nothing is asked yet.
+    pub(super) fn new(url: &Url) -> Self {
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let host = format!("{}{port}", url.host_str().unwrap_or("?"));
+        let provider = ProviderBuilder::new().disable_recommended_fillers().connect_http(url.clone());
+        Self { secrets: secrets(url, &host), host, provider, of_chain: AtomicBool::new(false) }
+    }
+
+    /// What it is called.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Checks once that the node is on the chain.
+    pub(super) async fn check_chain(&self, expected: u64) -> Result<(), EndpointError> {
+        if self.of_chain.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let found = self.ask(self.provider.get_chain_id()).await?;
+        if found != expected {
+            return Err(EndpointError::WrongChain { found, expected });
+        }
+        self.of_chain.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) async fn head(&self) -> Result<u64, EndpointError> {
+        self.ask(self.provider.get_block_number()).await
+    }
+
+    /// A block's header, if the node knows the block.
+    pub(super) async fn header(&self, number: u64) -> Result<Option<Header>, EndpointError> {
+        let block = self.ask(self.provider.get_block_by_number(BlockNumberOrTag::Number(number))).await?;
+        Ok(block.map(|block| block.header))
+    }
+
+    pub(super) async fn logs(&self, filter: &Filter) -> Result<Vec<Log>, EndpointError> {
+        self.ask(self.provider.get_logs(filter)).await
+    }
+
+    /// A transaction's receipt, if it is in a block.
+    pub(super) async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, EndpointError> {
+        self.ask(self.provider.get_transaction_receipt(hash)).await
+    }
+
+    /// All receipts of a block, if the node knows the block.
+    pub(super) async fn block_receipts(
+        &self,
+        number: u64,
+    ) -> Result<Option<Vec<TransactionReceipt>>, EndpointError> {
+        self.ask(self.provider.get_block_receipts(BlockId::number(number))).await
+    }
+
+    async fn ask<T, E>(&self, call: impl IntoFuture<Output = Result<T, E>>) -> Result<T, EndpointError>
+    where
+        E: Error + 'static,
+    {
+        match tokio::time::timeout(Duration::from_millis(TIMEOUT_MS), call.into_future()).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(EndpointError::Unanswered(self.redacted(&error))),
+            Err(_) => Err(EndpointError::Unanswered(format!("no answer within {TIMEOUT_MS} ms"))),
+        }
+    }
+
+    /// What a library says, without the URL that it may say it with.
+    fn redacted(&self, error: &(dyn Error + 'static)) -> String {
+        let mut text = clearfold_base::telemetry::chain(error);
+        for (secret, instead) in &self.secrets {
+            text = text.replace(secret, instead);
+        }
+        text
+    }
+}
+
+/// The URL as a whole, with and without its user, then whatever in it may be a key.
+fn secrets(url: &Url, host: &str) -> Vec<(String, String)> {
+    let mut anonymous = url.clone();
+    // Both fail only on URLs that cannot have a user.
+    let _ = anonymous.set_username("");
+    let _ = anonymous.set_password(None);
+    let whole = [url, &anonymous].map(|url| (url.to_string(), host.to_owned()));
+    let parts = url.path().split('/').chain(url.query().unwrap_or_default().split(['&', '=']));
+    let keys = parts.filter(|part| part.len() >= KEY_LENGTH).chain(url.password());
+    whole.into_iter().chain(keys.map(|key| (key.to_owned(), "[key]".to_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Endpoint;
+
+    #[tokio::test]
+    async fn an_error_names_the_host_and_no_key() {
+        for url in [
+            "http://127.0.0.1:1/v3/0123456789abcdef?token=fedcba9876543210",
+            "http://user:0123456789abcdef@127.0.0.1:1/",
+            "http://127.0.0.1:1?key=0123456789abcdef",
+        ] {
+            let said = Endpoint::new(&url.parse().unwrap()).head().await.unwrap_err().to_string();
+            assert!(said.contains("127.0.0.1:1"), "{said}");
+            assert!(!said.contains("0123456789abcdef") && !said.contains("fedcba9876543210"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_not_repeated_from_an_answer() {
+        let endpoint = Endpoint::new(&"https://node.example/v3/0123456789abcdef".parse().unwrap());
+        let echo =
+            std::io::Error::other("no project 0123456789abcdef at https://node.example/v3/0123456789abcdef");
+        assert_eq!(endpoint.redacted(&echo), "no project [key] at node.example");
+    }
+}

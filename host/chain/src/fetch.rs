@@ -1,0 +1,182 @@
+//! Fetches the transactions of a range that the translator wants to see, each with all its logs.
+//!
+//! A swipe is only understood from several logs, so matching logs only point at transactions; what is translated
+//! are receipts. All answers for one range come from one node. Whatever does not fit together is an error, and
+//! the range is read again: nothing is put together from several chains or several nodes.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy::primitives::{Address, B256};
+use alloy::rpc::types::{Filter, Header};
+use clearfold_kernel::LogFilter;
+use futures::future::try_join_all;
+
+use super::blooms;
+use super::endpoint::{Endpoint, EndpointError};
+use clearfold_sandbox::{Log, Transaction};
+
+/// Up to this many blocks the logs are checked against the headers' blooms: near the head, where nodes are still
+/// at work on what they answer.
+const MAX_CHECKED_BLOCKS: u64 = 16;
+
+/// A range's transactions in chain order, and the header that the range ends with.
+pub(super) struct Fetched {
+    pub last: Header,
+    pub transactions: Vec<Transaction>,
+    /// For each transaction the logs that were asked for.
+    pub log_indexes: Vec<BTreeSet<u64>>,
+}
+
+/// The headers that were seen, by their heights.
+pub(super) type Headers = BTreeMap<u64, Header>;
+
+/// A node's answer to one filter.
+pub(super) struct Answer {
+    pub filter: Filter,
+    /// The blocks of the logs in it.
+    pub blocks: BTreeSet<u64>,
+}
+
+/// The translator's filters as a node reads them.
+pub(super) fn filters(filters: &[LogFilter]) -> Vec<Filter> {
+    let words =
+        |words: &[clearfold_kernel::Hash]| words.iter().map(|hash| B256::from(hash.0)).collect::<Vec<_>>();
+    let addresses = |filter: &LogFilter| -> Vec<Address> {
+        filter.addresses.iter().map(|address| Address::from(address.0)).collect()
+    };
+    let filter = |filter: &LogFilter| {
+        Filter::new()
+            .address(addresses(filter))
+            .event_signature(words(&filter.topics))
+            .topic1(words(&filter.first_arguments))
+            .from_block(filter.from_block)
+            .to_block(filter.to_block.unwrap_or(u64::MAX))
+    };
+    filters.iter().map(filter).collect()
+}
+
+pub(super) async fn fetch(
+    endpoint: &Endpoint,
+    chain_id: u64,
+    filters: &[Filter],
+    from: u64,
+    to: u64,
+) -> Result<Fetched, EndpointError> {
+    let checked = to - from < MAX_CHECKED_BLOCKS;
+    let mut headers = linked(endpoint, if checked { from } else { to }, to).await?;
+    let mut found: BTreeMap<(u64, B256, B256), BTreeSet<u64>> = BTreeMap::new();
+    let mut answers = Vec::with_capacity(filters.len());
+    for filter in filters.iter().filter_map(|filter| within(filter, from, to)) {
+        let mut blocks = BTreeSet::new();
+        for log in endpoint.logs(&filter).await? {
+            let (number, block_hash, transaction_hash, log_index) = place(&filter, &log)?;
+            blocks.insert(number);
+            found.entry((number, block_hash, transaction_hash)).or_default().insert(log_index);
+        }
+        answers.push(Answer { filter, blocks });
+    }
+    if checked {
+        blooms::nothing_omitted(endpoint, &headers, &answers).await?;
+    }
+    let mut transactions = Vec::with_capacity(found.len());
+    for ((number, block_hash, hash), log_indexes) in found {
+        let header = match headers.entry(number) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(empty) => empty.insert(known(endpoint, number).await?),
+        };
+        if header.hash != block_hash {
+            return Err(changed(number));
+        }
+        let (index, transaction) = transaction(endpoint, chain_id, header, hash).await?;
+        transactions.push((number, index, transaction, log_indexes));
+    }
+    // The chain may have been reorganized while we read it: then the answers belong to different chains.
+    let last = known(endpoint, to).await?;
+    if headers.get(&to).is_none_or(|header| header.hash != last.hash) {
+        return Err(changed(to));
+    }
+    transactions.sort_by_key(|(number, index, ..)| (*number, *index));
+    let (transactions, log_indexes) =
+        transactions.into_iter().map(|(_, _, transaction, log_indexes)| (transaction, log_indexes)).unzip();
+    Ok(Fetched { last, transactions, log_indexes })
+}
+
+/// Headers that follow each other.
+async fn linked(endpoint: &Endpoint, from: u64, to: u64) -> Result<Headers, EndpointError> {
+    let headers = try_join_all((from..=to).map(|number| known(endpoint, number))).await?;
+    for (parent, child) in headers.iter().zip(headers.iter().skip(1)) {
+        if child.parent_hash != parent.hash {
+            return Err(changed(child.number));
+        }
+    }
+    Ok(headers.into_iter().map(|header| (header.number, header)).collect())
+}
+
+async fn known(endpoint: &Endpoint, number: u64) -> Result<Header, EndpointError> {
+    let header = endpoint.header(number).await?.filter(|header| header.number == number);
+    header.ok_or_else(|| inconsistent(format!("block {number} is below its head but not known")))
+}
+
+fn changed(number: u64) -> EndpointError {
+    inconsistent(format!("block {number} changed while it was read"))
+}
+
+pub(super) fn inconsistent(why: String) -> EndpointError {
+    EndpointError::Inconsistent(why)
+}
+
+/// A filter over the part of the range in which it counts.
+fn within(filter: &Filter, from: u64, to: u64) -> Option<Filter> {
+    let from = filter.get_from_block().map_or(from, |first| from.max(first));
+    let to = filter.get_to_block().map_or(to, |last| to.min(last));
+    (from <= to).then(|| filter.clone().from_block(from).to_block(to))
+}
+
+/// Where a log is: block, transaction and index.
+fn place(filter: &Filter, log: &alloy::rpc::types::Log) -> Result<(u64, B256, B256, u64), EndpointError> {
+    if log.removed {
+        return Err(inconsistent("a log of the canonical chain is marked as removed".to_owned()));
+    }
+    match (log.block_number, log.block_hash, log.transaction_hash, log.log_index) {
+        (Some(number), Some(block), Some(transaction), Some(index)) if filter.rpc_matches(log) => {
+            Ok((number, block, transaction, index))
+        }
+        _ => Err(inconsistent("a log that is in no block, or that nobody asked for".to_owned())),
+    }
+}
+
+/// The whole transaction, and its place in the block.
+async fn transaction(
+    endpoint: &Endpoint,
+    chain_id: u64,
+    header: &Header,
+    hash: B256,
+) -> Result<(u64, Transaction), EndpointError> {
+    let receipt = endpoint.receipt(hash).await?;
+    let receipt = receipt.filter(|receipt| receipt.block_hash == Some(header.hash)).ok_or_else(|| {
+        inconsistent(format!("transaction {hash} has a log in block {} but no receipt there", header.number))
+    })?;
+    let logs = receipt.inner.logs().iter().map(wire_log).collect::<Result<Vec<_>, _>>()?;
+    let transaction = Transaction {
+        chain_id,
+        block_hash: header.hash.to_vec(),
+        block_number: header.number,
+        block_timestamp_s: header.timestamp,
+        transaction_hash: hash.to_vec(),
+        logs,
+    };
+    Ok((receipt.transaction_index.unwrap_or(0), transaction))
+}
+
+/// A receipt's log as the translator sees it.
+pub(crate) fn wire_log(log: &alloy::rpc::types::Log) -> Result<Log, EndpointError> {
+    let log_index =
+        log.log_index.ok_or_else(|| inconsistent("a receipt's log without an index".to_owned()))?;
+    Ok(Log {
+        log_index,
+        address: log.address().to_vec(),
+        topics: log.topics().iter().map(|topic| topic.to_vec()).collect(),
+        data: log.data().data.to_vec(),
+    })
+}

@@ -1,0 +1,28 @@
+//! The chain listener: confirmed blocks become commands, each log once.
+//!
+//! A pure planner says which range comes next; a thin executor fetches it from one node, has it translated, sends
+//! the commands, and moves the cursor when all are answered. The cursor follows the commands: after a crash in between, the
+//! range is read again, and the inbox knows every log by its identity. Nothing here decides what a payment is.
+
+mod blooms;
+mod cursor;
+mod endpoint;
+mod fetch;
+mod listener;
+mod pace;
+mod planner;
+mod recording;
+mod rpc;
+mod submit;
+
+pub use listener::{Listener, ListenerSettings};
+pub use recording::{Recording, RecordingError};
+pub use rpc::{Rpc, RpcError, Survey};
+
+use clearfold_sandbox::Transaction;
+
+/// The identity of a log, which is the idempotency key of what it stands for.
+#[must_use]
+pub fn log_identity(transaction: &Transaction, log_index: u64) -> String {
+    format!("chain/{}/0x{}/{log_index}", transaction.chain_id, hex::encode(&transaction.block_hash))
+}

@@ -1,0 +1,112 @@
+//! The admin API: what `clearfold component` does, for programs.
+//!
+//! Whoever has the token may change what runs, so without ADMIN_TOKEN there is no admin API. Each endpoint makes one call
+//! of the registry's operations and converts; nothing is decided here.
+
+mod components;
+mod handlers;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::{HeaderMap, StatusCode, header};
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+
+use super::Problem;
+use clearfold_engine::registry::{Operations, RegistryError};
+use clearfold_sandbox::MAX_COMPONENT_BYTES;
+
+/// Who the record names.
+const BY: &str = "admin api";
+
+/// What the admin's endpoints need.
+#[derive(Clone)]
+pub struct AdminState {
+    pub operations: Arc<Operations>,
+    /// None: nobody is the admin.
+    pub token: Option<Arc<str>>,
+    /// How the build of a projection stands in this host, or why it failed; None when what is in force is read.
+    pub builds: Builds,
+    /// Held while the past is decided again: one at a time, so that its connections are enough.
+    pub trying: Arc<Mutex<()>>,
+}
+
+/// Asked with a projection's name.
+pub type Builds = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// The endpoints below `/admin/v1`.
+pub fn router(state: AdminState) -> Router {
+    let components = Router::new()
+        .route("/components", get(components::list).post(components::deploy))
+        .route("/components/{digest}", get(components::show))
+        .route("/components/{digest}/diff/{other}", get(components::diff))
+        .route("/components/{digest}/verify", post(components::verify))
+        .route("/components/{digest}/activate", post(components::activate))
+        .route("/components/{digest}/canary", post(components::canary))
+        .route("/handlers/{kind}/{name}/rollback", post(handlers::rollback))
+        .route("/handlers/{kind}/{name}/end-canary", post(handlers::end_canary))
+        .route("/activations", get(handlers::history))
+        .method_not_allowed_fallback(super::method_not_allowed)
+        .fallback(super::not_found)
+        .layer(DefaultBodyLimit::max(MAX_COMPONENT_BYTES))
+        .layer(middleware::from_fn_with_state(state.clone(), authorize));
+    Router::new().nest("/admin/v1", components.with_state(state))
+}
+
+async fn authorize(State(state): State<AdminState>, request: Request, next: Next) -> Response {
+    match allowed(&state, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn allowed(state: &AdminState, headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(token) = &state.token else {
+        let detail = "the admin API is off; start the host with ADMIN_TOKEN to turn it on";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "admin_off", detail));
+    };
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.strip_prefix("Bearer "));
+    // Digests are compared, so that how long it takes tells nothing of the token.
+    if given.is_some_and(|given| Sha256::digest(given) == Sha256::digest(&**token)) {
+        return Ok(());
+    }
+    let detail = "give the header Authorization: Bearer with the host's ADMIN_TOKEN";
+    Err(Problem::new(StatusCode::UNAUTHORIZED, "not_the_admin", detail))
+}
+
+/// A body that cannot be used.
+fn invalid_body(detail: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_body", detail)
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        let (status, code) = match &error {
+            RegistryError::Database(_) | RegistryError::Log(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+            }
+            RegistryError::Unknown(_) => (StatusCode::NOT_FOUND, "component_not_found"),
+            RegistryError::Ambiguous { .. } => (StatusCode::CONFLICT, "digest_ambiguous"),
+            RegistryError::NotADigest(_) => (StatusCode::BAD_REQUEST, "invalid_digest"),
+            RegistryError::NoSuchHandler(_) => (StatusCode::NOT_FOUND, "handler_not_found"),
+            RegistryError::ChangedMeanwhile { .. } => (StatusCode::CONFLICT, "changed_meanwhile"),
+            RegistryError::InForceAlready { .. } => (StatusCode::CONFLICT, "in_force_already"),
+            RegistryError::OnlyDeciders(_) => (StatusCode::UNPROCESSABLE_ENTITY, "only_deciders"),
+            RegistryError::NothingBefore(_) => (StatusCode::CONFLICT, "nothing_before"),
+            RegistryError::NoCanary(_) => (StatusCode::CONFLICT, "no_canary"),
+            RegistryError::AnothersName { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "anothers_name"),
+            RegistryError::NoText { .. } => (StatusCode::BAD_REQUEST, "invalid_body"),
+            RegistryError::NothingCompared(_) => (StatusCode::UNPROCESSABLE_ENTITY, "nothing_compared"),
+            RegistryError::Diverges { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "diverges"),
+            RegistryError::Signature(_) => (StatusCode::FORBIDDEN, "not_signed"),
+            RegistryError::Component(_) => (StatusCode::UNPROCESSABLE_ENTITY, "component_refused"),
+        };
+        Self::new(status, code, clearfold_base::telemetry::chain(&error))
+    }
+}

@@ -1,0 +1,122 @@
+//! `POST /v1/commands`: sends a command to a stream.
+//!
+//! The client makes the idempotency key and sends it in the `Idempotency-Key` header. Sending the same again gets
+//! the same answer.
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{ApiState, Problem, payments};
+use clearfold_engine::command::{Answer, Command, CommandError};
+
+/// Who the log names as the sender.
+const ACTOR: &str = "api";
+const MAX_KEY_LENGTH: usize = 255;
+const MAX_ID_LENGTH: usize = 128;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Body {
+    aggregate: String,
+    id: String,
+    /// Needed only for a stream that does not exist yet.
+    #[serde(default)]
+    account: Option<String>,
+    #[serde(rename = "type")]
+    kind: String,
+    schema_version: u32,
+    payload: Box<RawValue>,
+}
+
+pub(super) async fn submit(
+    State(state): State<ApiState>,
+    headers: HeaderMap,
+    body: Result<Json<Body>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let idempotency_key = idempotency_key(&headers)?;
+    let Json(body) = body?;
+    check_id(&body.id)?;
+    if !is_name(&body.aggregate) || !is_name(&body.kind) {
+        let detail = format!("`aggregate` and `type` are names: 1 to {MAX_ID_LENGTH} letters and digits");
+        return Err(invalid("invalid_body", detail));
+    }
+    // The log's readers are databases, and none of them holds a zero character.
+    if body.payload.get().contains(r"\u0000") {
+        return Err(invalid(
+            "invalid_body",
+            "the payload holds the character U+0000, which cannot be stored",
+        ));
+    }
+    let account = body.account.as_deref().map(payments::address).transpose()?;
+    let command = Command {
+        idempotency_key,
+        routing_key: state.intake.route(&body.aggregate, &body.id, account).await?,
+        aggregate: body.aggregate,
+        id: body.id,
+        kind: body.kind,
+        schema_version: body.schema_version,
+        payload: body.payload.get().as_bytes().to_vec(),
+        actor: ACTOR.to_owned(),
+    };
+    match state.intake.submit(command).await? {
+        accepted @ Answer::Accepted { .. } => Ok((StatusCode::OK, Json(accepted)).into_response()),
+        Answer::Rejected { code, detail } => {
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail))
+        }
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+    let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // The listener's keys are the identities of logs; nobody else may answer in their place.
+    if key.is_empty() || key.len() > MAX_KEY_LENGTH || key.starts_with("chain/") {
+        let detail = format!(
+            "give the header Idempotency-Key with 1 to {MAX_KEY_LENGTH} ASCII characters, not beginning with chain/; \
+             the same key means the same command"
+        );
+        return Err(invalid("invalid_idempotency_key", detail));
+    }
+    Ok(key.to_owned())
+}
+
+/// What a stream's id may be, in a command as in a path.
+pub(super) fn check_id(id: &str) -> Result<(), Problem> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if !id.is_empty() && id.len() <= MAX_ID_LENGTH && id.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(invalid("invalid_id", format!("an id has 1 to {MAX_ID_LENGTH} letters, digits, and - _ .")))
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=MAX_ID_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn invalid(code: &str, detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, code, detail)
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        let (status, code) = match &error {
+            CommandError::UnknownAggregate { .. } => (StatusCode::NOT_FOUND, "unknown_aggregate"),
+            CommandError::UnknownStream { .. } => (StatusCode::NOT_FOUND, "stream_not_found"),
+            CommandError::AccountMismatch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "account_mismatch"),
+            CommandError::KeyReused { .. } => (StatusCode::CONFLICT, "idempotency_key_reused"),
+            CommandError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            CommandError::NotTheWriter { .. } => (StatusCode::SERVICE_UNAVAILABLE, "not_the_writer"),
+            CommandError::Component(_) => (StatusCode::BAD_GATEWAY, "component_failed"),
+            CommandError::Damaged { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "stream_damaged"),
+            CommandError::Unstorable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unstorable"),
+            CommandError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
+            CommandError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        };
+        let problem = Self::new(status, code, error.to_string());
+        if error.is_passing() { problem.retry_after_s(1) } else { problem }
+    }
+}

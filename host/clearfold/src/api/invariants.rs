@@ -1,0 +1,57 @@
+//! `GET /v1/invariants`: checks what must always hold, now.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::{ApiState, Problem, payments};
+use clearfold_audit::{AuditError, Report, Scope};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CheckQuery {
+    account: Option<String>,
+}
+
+pub(super) async fn check(
+    State(state): State<ApiState>,
+    query: Result<Query<CheckQuery>, QueryRejection>,
+) -> Result<Json<Report>, Problem> {
+    let Query(query) = query?;
+    let scope = match query.account {
+        None => Scope::Everything,
+        Some(account) => Scope::Account(payments::address(&account)?),
+    };
+    Ok(Json(state.audit.check(&scope, &|_| {}).await?))
+}
+
+impl From<AuditError> for Problem {
+    fn from(error: AuditError) -> Self {
+        const RETRY_AFTER_S: u32 = 5;
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        match &error {
+            AuditError::Running => {
+                Self::new(unavailable, "check_running", error.to_string()).retry_after_s(RETRY_AFTER_S)
+            }
+            AuditError::UnknownAccount(_) => {
+                Self::new(StatusCode::NOT_FOUND, "account_not_found", error.to_string())
+            }
+            AuditError::Log(_)
+            | AuditError::ReadStore(_)
+            | AuditError::Thread(_)
+            | AuditError::CodeTwice(_) => {
+                tracing::error!(error = %clearfold_base::telemetry::chain(&error), "a check failed");
+                let code = if matches!(error, AuditError::ReadStore(_)) {
+                    "read_store_unavailable"
+                } else {
+                    "store_unavailable"
+                };
+                let detail =
+                    format!("{error}, so nothing can be said of the invariants; try again in a moment");
+                Self::new(unavailable, code, detail).retry_after_s(RETRY_AFTER_S)
+            }
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! `clearfold component`: what runs, and what shall run. A host that runs follows within a moment, without a restart.
+//!
+//! It works on the registry in the write store; the admin API offers the same. Nothing here starts or stops a host.
+
+mod options;
+mod text;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::json;
+
+use self::options::Share;
+pub(super) use self::options::{Past, Place};
+use super::load;
+use super::progress::ProgressLine;
+use clearfold_base::digest::Digest;
+use clearfold_engine::command::Trial;
+use clearfold_engine::registry::{
+    Activating, ComponentView, Deployed, DeployedView, Deploying, Handler, Operations, Verified,
+    VerifiedView, Wanted, differing,
+};
+use clearfold_sandbox::{Kind, inspect};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Component {
+    /// Show what is in force, and what else is deployed
+    List(List),
+    /// Show what a component is: one that is deployed, or a file
+    Inspect(Inspect),
+    /// Take a component into the registry. It does not run until it is activated
+    Deploy(Deploy),
+    /// Let a component decide what was decided, and say what it would decide otherwise
+    Verify(Verify),
+    /// Put a component in force, after a shadow run
+    Activate(Activate),
+    /// Try a decider on a share of the accounts, after a shadow run. It goes by itself when it fails
+    Canary(Canary),
+    /// Go back to what was in force before, at once
+    Rollback(Rollback),
+    /// Show every activation, and from which command on it was in force
+    History(History),
+    /// Show in what two components differ
+    Diff(Diff),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Inspect {
+    /// The beginning of a digest, or a file
+    component: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Deploy {
+    /// The component
+    file: PathBuf,
+    /// The handler's name, for a translator or an HTTP component; others say it themselves
+    #[arg(long, value_name = "NAME")]
+    handler: Option<String>,
+    /// What it was built from, like a commit
+    #[arg(long, env = "SOURCE_REVISION", value_name = "REVISION")]
+    revision: Option<String>,
+    /// Activate it as well
+    #[arg(long)]
+    activate: bool,
+    #[command(flatten)]
+    past: Past,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The beginning of its digest
+    digest: String,
+    /// For which handler, of a translator or an HTTP component; else the one that it was deployed for
+    #[arg(long, value_name = "NAME")]
+    handler: Option<String>,
+    #[command(flatten)]
+    past: Past,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Activate {
+    /// The beginning of its digest
+    digest: String,
+    /// For which handler, of a translator or an HTTP component; else the one that it was deployed for
+    #[arg(long, value_name = "NAME")]
+    handler: Option<String>,
+    #[command(flatten)]
+    past: Past,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Canary {
+    /// The beginning of its digest; with --end, not needed
+    #[arg(required_unless_present = "end")]
+    digest: Option<String>,
+    /// The share of the accounts: 5%, or 0.5%
+    #[arg(long, required_unless_present = "end")]
+    share: Option<Share>,
+    /// So many commands may it fail on before it goes
+    #[arg(long, value_name = "COMMANDS", default_value_t = 0)]
+    max_faults: u64,
+    /// So many commands may it decide otherwise before it goes
+    #[arg(long, value_name = "COMMANDS", default_value_t = 0)]
+    max_differences: u64,
+    /// End the trial of this aggregate's decider
+    #[arg(long, value_name = "AGGREGATE", conflicts_with_all = ["digest", "share"])]
+    end: Option<String>,
+    /// Why it is ended, for the record
+    #[arg(long, requires = "end")]
+    why: Option<String>,
+    #[command(flatten)]
+    past: Past,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rollback {
+    /// Of which handler: translator, decider, projector, auditor, http
+    kind: Kind,
+    /// Its name: the decider's aggregate, the projector's projection
+    name: String,
+    /// To which component that was in force; else to the one before
+    #[arg(long, value_name = "DIGEST")]
+    to: Option<String>,
+    /// Why, for the record
+    #[arg(long)]
+    why: Option<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct History {
+    /// Of one handler: its kind
+    #[arg(requires = "name")]
+    kind: Option<Kind>,
+    /// And its name
+    name: Option<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// The beginning of a digest
+    one: String,
+    /// The beginning of another
+    other: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Component {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::List(list) => list.run().await,
+            Self::Inspect(inspect) => inspect.run().await,
+            Self::Deploy(deploy) => deploy.run().await,
+            Self::Verify(verify) => verify.run().await,
+            Self::Activate(activate) => activate.run().await,
+            Self::Canary(canary) => canary.run().await,
+            Self::Rollback(rollback) => rollback.run().await,
+            Self::History(history) => history.run().await,
+            Self::Diff(diff) => diff.run().await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self) -> anyhow::Result<()> {
+        let overview = self.place.registry().await?.overview().await?;
+        self.place.show(&overview, || text::overview(&overview))
+    }
+}
+
+impl Inspect {
+    async fn run(self) -> anyhow::Result<()> {
+        if Path::new(&self.component).is_file() {
+            let path = PathBuf::from(&self.component);
+            let found = inspect(&load::engine()?, &stem(&path), &load::read_wasm(&path)?)?;
+            let found = json!({
+                "digest": found.digest.to_string(), "kind": found.kind.as_str(), "handler": found.name,
+                "about": found.about, "world": found.world, "wit_version": found.wit_version,
+                "imports": found.imports, "exports": found.exports, "size_bytes": found.size_bytes,
+            });
+            return self.place.show(&found, || text::fields(&found));
+        }
+        let view = ComponentView::from(self.place.registry().await?.find(&self.component).await?);
+        let view = serde_json::to_value(view)?;
+        self.place.show(&view, || text::fields(&view))
+    }
+}
+
+impl Deploy {
+    async fn run(self) -> anyhow::Result<()> {
+        let operations = self.place.operations().await?;
+        let by = self.place.by.clone();
+        let deployed = deploy(&operations, &self.file, self.handler, self.revision, by).await?;
+        if !self.activate {
+            return self.place.show(&DeployedView::from(&deployed), || text::deployed(&deployed));
+        }
+        print!("{}", self.place.unless_json(text::deployed(&deployed)));
+        let (digest, handler) = (deployed.digest.to_string(), Some(deployed.handler.name.as_str()));
+        let activated =
+            activate(&operations, Wanted { digest: &digest, handler }, None, &self.past, &self.place);
+        self.place.show_activated(&activated.await?)
+    }
+}
+
+/// Takes a file in.
+async fn deploy(
+    operations: &Operations,
+    file: &Path,
+    handler: Option<String>,
+    source_revision: Option<String>,
+    by: String,
+) -> anyhow::Result<Deployed> {
+    let signature = load::signature_beside(file)?;
+    let deploying = Deploying { name: stem(file), handler, source_revision, by, signature };
+    Ok(operations.deploy(&load::read_wasm(file)?, &deploying).await?)
+}
+
+fn stem(file: &Path) -> String {
+    file.file_stem().map_or_else(|| "component".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+impl Verify {
+    async fn run(self) -> anyhow::Result<()> {
+        let operations = self.place.operations().await?;
+        let line = ProgressLine::new();
+        let counted = options::counted(&line);
+        let wanted = Wanted { digest: &self.digest, handler: self.handler.as_deref() };
+        let verified = operations.verify(wanted, self.past.window()?, &counted).await;
+        line.clear();
+        let verified = verified?;
+        self.place.show(&VerifiedView::from(&verified), || text::verified(&verified))?;
+        anyhow::ensure!(
+            verified.shadow.as_ref().is_none_or(clearfold_engine::integrity::ShadowReport::is_same),
+            "it decides otherwise than what is in force; what it does is shown above"
+        );
+        Ok(())
+    }
+}
+
+impl Activate {
+    async fn run(self) -> anyhow::Result<()> {
+        let wanted = Wanted { digest: &self.digest, handler: self.handler.as_deref() };
+        let activated =
+            activate(&self.place.operations().await?, wanted, None, &self.past, &self.place).await?;
+        self.place.show_activated(&activated)
+    }
+}
+
+impl Canary {
+    async fn run(self) -> anyhow::Result<()> {
+        let operations = self.place.operations().await?;
+        if let Some(name) = self.end {
+            let handler = Handler { kind: Kind::Decider, name };
+            let by = self.place.by.clone();
+            let (activation, digest) = operations.end_canary(&handler, self.why, by).await?;
+            return self.place.say(
+                activation,
+                digest,
+                &format!("the canary is ended; the {handler} is {digest} for all accounts"),
+            );
+        }
+        let digest = self.digest.context("a digest is needed")?;
+        let share = self.share.context("--share is needed")?;
+        let trial =
+            Trial { permille: share.0, max_faults: self.max_faults, max_differences: self.max_differences };
+        let activated = activate(&operations, (&digest).into(), Some(trial), &self.past, &self.place).await?;
+        self.place.show_activated(&activated)
+    }
+}
+
+/// What was put in force.
+pub(super) struct Activated {
+    pub activation: u64,
+    is_trial: bool,
+    verified: Verified,
+}
+
+/// Puts a component in force, for all accounts or some.
+pub(super) async fn activate(
+    operations: &Operations,
+    wanted: Wanted<'_>,
+    trial: Option<Trial>,
+    past: &Past,
+    place: &Place,
+) -> anyhow::Result<Activated> {
+    let activating = Activating {
+        by: place.by.clone(),
+        window: past.window()?,
+        expect_divergence: past.expect_divergence.clone(),
+    };
+    let line = ProgressLine::new();
+    let counted = options::counted(&line);
+    let activated = match trial {
+        None => operations.activate(wanted, &activating, &counted).await,
+        Some(trial) => operations.canary(wanted, trial, &activating, &counted).await,
+    };
+    line.clear();
+    let (activation, verified) = activated?;
+    Ok(Activated { activation, is_trial: trial.is_some(), verified })
+}
+
+impl Activated {
+    pub(super) fn json(&self) -> serde_json::Value {
+        json!({ "activation": self.activation, "verified": VerifiedView::from(&self.verified) })
+    }
+
+    pub(super) fn text(&self) -> String {
+        let what = if self.is_trial { "tried on its share of the accounts" } else { "in force" };
+        format!("{}activation {}: {what}\n", text::verified(&self.verified), self.activation)
+    }
+}
+
+impl Rollback {
+    async fn run(self) -> anyhow::Result<()> {
+        let operations = self.place.operations().await?;
+        let handler = Handler { kind: self.kind, name: self.name };
+        let by = self.place.by.clone();
+        let (activation, digest) = operations.rollback(&handler, self.to.as_deref(), self.why, by).await?;
+        self.place.say(activation, digest, &format!("the {handler} is {digest} again"))
+    }
+}
+
+impl History {
+    async fn run(self) -> anyhow::Result<()> {
+        let only = self.kind.zip(self.name).map(|(kind, name)| Handler { kind, name });
+        let history = self.place.registry().await?.history(only.as_ref()).await?;
+        self.place.show(&history, || text::history(&history))
+    }
+}
+
+impl Diff {
+    async fn run(self) -> anyhow::Result<()> {
+        let registry = self.place.registry().await?;
+        let (one, other) = (registry.find(&self.one).await?, registry.find(&self.other).await?);
+        let differs = differing(one, other);
+        self.place.show(&differs, || text::diff(&differs))
+    }
+}
+
+impl Place {
+    /// As JSON if that was asked for, else as text.
+    pub(super) fn show(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string(value)?)?;
+        } else {
+            write!(out, "{}", text())?;
+        }
+        Ok(())
+    }
+
+    fn show_activated(&self, activated: &Activated) -> anyhow::Result<()> {
+        self.show(&activated.json(), || activated.text())
+    }
+
+    fn say(&self, activation: u64, digest: Digest, what: &str) -> anyhow::Result<()> {
+        let json = json!({ "activation": activation, "digest": digest.to_string() });
+        self.show(&json, || format!("activation {activation}: {what}\n"))
+    }
+
+    pub(super) fn unless_json(&self, text: String) -> String {
+        if self.json { String::new() } else { text }
+    }
+}

@@ -1,0 +1,195 @@
+//! What the commands about components print for people.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use clearfold_engine::registry::{ActivationView, Deployed, Overview, Verified};
+
+/// Characters of a digest that are shown where there are many.
+const SHORT: usize = 12;
+
+pub(super) fn overview(overview: &Overview) -> String {
+    let mut text = String::new();
+    if overview.handlers.is_empty() {
+        text.push_str(
+            "nothing is in force yet; a host that starts puts its manifest's components in force\n",
+        );
+    }
+    for handler in &overview.handlers {
+        let name = format!("{} {}", handler.kind, handler.name);
+        text.push_str(&format!(
+            "{name:<28} {}  since {}, activation {} ({} by {})\n",
+            short(&handler.digest),
+            handler.since,
+            handler.activation,
+            handler.cause.as_str(),
+            handler.by
+        ));
+        if handler.begun_in == Some(0) {
+            text.push_str("    not begun yet: its host does not run, or is at it, or cannot; its log and its admin API say more\n");
+        }
+        if let Some(canary) = &handler.canary {
+            text.push_str(&format!(
+                "{:<28} {}  on {} of the accounts since {}, activation {}\n",
+                "    canary",
+                short(&canary.digest),
+                percent(canary.share_permille),
+                canary.since,
+                canary.activation
+            ));
+        }
+    }
+    let is_idle = |digest: &str| {
+        let in_force = overview.handlers.iter().flat_map(|handler| {
+            let canary = handler.canary.as_ref().map(|canary| canary.digest.as_str());
+            [Some(handler.digest.as_str()), canary]
+        });
+        !in_force.flatten().any(|other| other == digest)
+    };
+    let idle: Vec<_> = overview.components.iter().filter(|component| is_idle(&component.digest)).collect();
+    if !idle.is_empty() {
+        text.push_str("\ndeployed and not in force\n");
+    }
+    for component in idle {
+        let name = format!("{} {}", component.kind, component.handler.as_deref().unwrap_or("?"));
+        let revision = component.source_revision.as_deref().map(|revision| format!(", revision {revision}"));
+        text.push_str(&format!(
+            "{name:<28} {}  deployed {} by {}{}\n",
+            short(&component.digest),
+            component.deployed_at,
+            component.deployed_by,
+            revision.unwrap_or_default()
+        ));
+    }
+    text
+}
+
+pub(super) fn deployed(deployed: &Deployed) -> String {
+    let mut text = format!("{} is deployed for the {}\n", deployed.digest, deployed.handler);
+    match deployed.in_force {
+        None => {
+            text.push_str("no manifest has named this handler yet: add it to spin.toml and start the host\n");
+        }
+        Some(in_force) if in_force == deployed.digest => text.push_str("it is in force already\n"),
+        Some(in_force) => text.push_str(&format!("in force is {in_force}\n")),
+    }
+    for import in &deployed.newly_imports {
+        text.push_str(&format!("newly imports {import}\n"));
+    }
+    text
+}
+
+pub(super) fn verified(verified: &Verified) -> String {
+    let (digest, against) = (verified.record.digest.to_string(), verified.now.digest.to_string());
+    let Some(shadow) = &verified.shadow else {
+        let kind = verified.record.kind;
+        return format!(
+            "{}: a {kind} decides nothing, so there is nothing to decide again\n",
+            short(&digest)
+        );
+    };
+    let same = shadow.commands.saturating_sub(shadow.different);
+    let mut text = format!(
+        "{} beside {}: {same} of {} commands come to the same\n",
+        short(&digest),
+        short(&against),
+        shadow.commands
+    );
+    for divergence in &shadow.divergences {
+        text.push_str(&format!(
+            "DIFFERENT  {} {}, command {} of partition {}\n    command:   {}\n    in force:  {}\n    component: {}\n",
+            divergence.stream,
+            divergence.kind,
+            divergence.sequence,
+            divergence.partition,
+            divergence.command,
+            divergence.in_force,
+            divergence.candidate
+        ));
+    }
+    let more = shadow.different.saturating_sub(shadow.divergences.len() as u64);
+    if more > 0 {
+        text.push_str(&format!("DIFFERENT  and {more} more\n"));
+    }
+    match &shadow.other_state {
+        Some(stream) => text.push_str(&format!(
+            "its states are others (first that of {stream}): each stream is folded once when it is needed\n"
+        )),
+        None if shadow.states > 0 => {
+            text.push_str(&format!(
+                "the states of {} streams are the same and go on being used\n",
+                shadow.states
+            ));
+        }
+        None => text.push_str("states were not compared: each stream is folded once when it is needed\n"),
+    }
+    text
+}
+
+pub(super) fn history(history: &[ActivationView]) -> String {
+    let mut text = String::new();
+    for activation in history {
+        text.push_str(&format!(
+            "{:>4}  {}  {} {}  {}  {} by {}{}\n",
+            activation.activation,
+            activation.at,
+            activation.kind,
+            activation.name,
+            short(&activation.digest),
+            activation.cause.as_str(),
+            activation.by,
+            activation
+                .share_permille
+                .map(|share| format!(", {} of the accounts", percent(share)))
+                .unwrap_or_default()
+        ));
+        if let Some(why) = &activation.why {
+            text.push_str(&format!("      why: {why}\n"));
+        }
+        let begun: Vec<String> = activation
+            .begun
+            .iter()
+            .map(|point| format!("{} behind command {}", point.partition, point.after_sequence))
+            .collect();
+        if !begun.is_empty() {
+            text.push_str(&format!("      in force in partitions {}\n", begun.join(", ")));
+        }
+    }
+    text
+}
+
+/// A JSON object's fields, one a line.
+pub(super) fn fields(value: &Value) -> String {
+    let fields = value.as_object().into_iter().flatten();
+    fields.map(|(name, value)| format!("{name:<16} {}\n", plain(value))).collect()
+}
+
+pub(super) fn diff(differs: &BTreeMap<String, [Value; 2]>) -> String {
+    if differs.is_empty() {
+        return "they are the same component\n".to_owned();
+    }
+    let line = |(name, [one, other]): (&String, &[Value; 2])| {
+        format!("{name:<16} - {}\n{:<16} + {}\n", plain(one), "", plain(other))
+    };
+    differs.iter().map(line).collect()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) if values.is_empty() => "none".to_owned(),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..SHORT).unwrap_or(digest)
+}
+
+fn percent(permille: u16) -> String {
+    let (percent, tenth) = (permille / 10, permille % 10);
+    if tenth == 0 { format!("{percent}%") } else { format!("{percent}.{tenth}%") }
+}

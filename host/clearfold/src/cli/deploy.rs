@@ -1,0 +1,114 @@
+//! `clearfold deploy`: brings a running system to what the manifest says, component by component, without a restart.
+//!
+//! `SPIN_DEPLOY_PLUGIN=clearfold spin deploy` runs this too. All components are looked at first; then each that is not in
+//! force is taken in, verified and activated. The first that decides otherwise ends it, and what was activated before stays.
+//! What no host serves is never activated.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::component::{self, Past, Place};
+use super::load;
+use crate::config::ManifestFile;
+use clearfold_engine::registry::{Deploying, Named, Operations, RegistryError, Wanted, fold};
+use clearfold_sandbox::Kind;
+
+#[derive(Debug, Args)]
+pub(super) struct Deploy {
+    /// What the components were built from, like a commit
+    #[arg(long, env = "SOURCE_REVISION", value_name = "REVISION")]
+    revision: Option<String>,
+    /// The description of what runs, as Spin names it
+    #[arg(short = 'f', long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    manifest: ManifestFile,
+    #[command(flatten)]
+    past: Past,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// What was done, as far as it went.
+#[derive(Default)]
+struct Done {
+    activated: Vec<Value>,
+    passed_over: Vec<String>,
+}
+
+impl Deploy {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let file = self.from.as_ref().unwrap_or(&self.manifest.manifest);
+        let manifest = load::manifest(file, None)?;
+        let operations = self.place.operations().await?;
+        let named = load::named(&manifest)?;
+        let (count, mut done) = (named.len(), Done::default());
+        let served = self.look_at(&operations, named, &mut done).await?;
+        let ended = self.bring(&operations, served, &mut done).await;
+        let Done { activated, passed_over } = done;
+        let json = json!({ "components": count, "activated": activated, "passed_over": passed_over });
+        self.place.show(&json, || match &ended {
+            Ok(()) => format!("{} of {count} components were not in force, and are now\n", activated.len()),
+            Err(_) => String::new(),
+        })?;
+        ended
+    }
+
+    /// Looks at all of them before the first is put in force. Left are those that a host serves.
+    async fn look_at(
+        &self,
+        operations: &Operations,
+        named: Vec<Named>,
+        done: &mut Done,
+    ) -> anyhow::Result<Vec<Named>> {
+        let in_force = fold(&operations.registry.activations(0).await?);
+        let mut served = Vec::new();
+        for named in named {
+            let component = &named.component;
+            operations.signers.check(component, &named.wasm, named.signature.as_deref())?;
+            named.check(&operations.engine)?;
+            if in_force.contains_key(&named.handler) {
+                served.push(named);
+            } else if named.handler.kind == Kind::Http {
+                // Under Spin, Spin serves HTTP, and takes its components from the manifest when it starts.
+                let text = format!(
+                    "{component}: passed over, since no host serves it; whoever does takes it when it is started again\n"
+                );
+                print!("{}", self.place.unless_json(text));
+                done.passed_over.push(component.clone());
+            } else {
+                return Err(RegistryError::NoSuchHandler(named.handler).into());
+            }
+        }
+        Ok(served)
+    }
+
+    /// Takes in and activates what is not in force.
+    async fn bring(&self, operations: &Operations, named: Vec<Named>, done: &mut Done) -> anyhow::Result<()> {
+        for Named { handler, component, wasm, signature } in named {
+            let deploying = Deploying {
+                name: component.clone(),
+                handler: Some(handler.name.clone()),
+                source_revision: self.revision.clone(),
+                by: self.place.by.clone(),
+                signature,
+            };
+            let deployed = operations.deploy(&wasm, &deploying).await?;
+            if deployed.in_force == Some(deployed.digest) {
+                continue;
+            }
+            let digest = deployed.digest.to_string();
+            let wanted = Wanted { digest: &digest, handler: Some(&handler.name) };
+            let activated = component::activate(operations, wanted, None, &self.past, &self.place).await;
+            let activated = activated.with_context(|| format!("{component} is not activated"))?;
+            print!("{}", self.place.unless_json(format!("{component}: {}", activated.text())));
+            let mut json = activated.json();
+            json["component"] = component.into();
+            done.activated.push(json);
+        }
+        Ok(())
+    }
+}

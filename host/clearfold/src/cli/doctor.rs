@@ -1,0 +1,136 @@
+//! `clearfold doctor`: looks at everything that `up` needs, one after the other, and goes on when something is wrong.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use tokio::net::TcpListener;
+use url::Url;
+
+use super::{contracts, load};
+use crate::config::{Contracts, ManifestFile};
+use clearfold_base::database::{self, Store};
+use clearfold_base::telemetry::chain;
+use clearfold_chain::{Rpc, Survey};
+use clearfold_sandbox::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
+use clearfold_sandbox::{Kind, Translator};
+use clearfold_store::EventStore;
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// The write store
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// The read store
+    #[arg(long, env = "READ_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    read_database_url: Option<String>,
+    /// The chain's JSON-RPC endpoints, separated by commas
+    #[arg(long, env = "CHAIN_RPC_URLS", hide_env_values = true, value_name = "URLS", value_delimiter = ',')]
+    chain_rpc_urls: Vec<Url>,
+    /// Where the API would listen
+    #[arg(long, env = "LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9100")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    contracts: Contracts,
+    #[command(flatten)]
+    manifest: ManifestFile,
+}
+
+/// What was found, or what is wrong and how to mend it.
+type Finding = anyhow::Result<String>;
+
+impl Doctor {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let components = self.components();
+        let chain_id = components.as_ref().ok().map(|(_, chain_id)| *chain_id);
+        let findings = [
+            ("manifest and components", components.map(|(found, _)| found)),
+            ("write store", database(Store::Write, self.database_url.as_deref()).await),
+            ("read store", database(Store::Read, self.read_database_url.as_deref()).await),
+            ("chain", self.follow(chain_id).await),
+            ("address", self.address().await),
+        ];
+        let mut wrong = 0_usize;
+        for (what, finding) in findings {
+            match finding {
+                Ok(found) => println!("ok     {what}: {found}"),
+                Err(error) => {
+                    wrong = wrong.saturating_add(1);
+                    println!("wrong  {what}: {}", chain(error.as_ref()));
+                }
+            }
+        }
+        if wrong > 0 {
+            bail!("{wrong} of 5 need attention; see above");
+        }
+        Ok(())
+    }
+
+    /// What was found, and the chain that the contract set is for.
+    fn components(&self) -> anyhow::Result<(String, u64)> {
+        let manifest = load::manifest(&self.manifest.manifest, None)?;
+        let (contracts, contracts_name) = contracts::read(&self.contracts)?;
+        let engine = load::engine()?;
+        let mut selection = None;
+        for named in load::named(&manifest)? {
+            named.check(&engine)?;
+            if named.handler.kind == Kind::Translator {
+                let translator = Translator::load(&engine, &named.component, &named.wasm, contracts.clone())?;
+                let found =
+                    translator.filters().with_context(|| format!("{contracts_name} cannot be used"))?;
+                selection = Some((translator.id().to_string(), found.chain_id));
+            }
+        }
+        let (translator, chain_id) = selection.context("the manifest was checked to name a translator")?;
+        let runtime = EdgeRuntime::new(EdgeLimits::default())?;
+        for trigger in &manifest.http {
+            let component =
+                manifest.components.get(&trigger.component).context("the manifest was checked")?;
+            let wasm = load::read_wasm(&component.source)?;
+            let nowhere = InProcessApi { authorities: Vec::new(), router: axum::Router::new() };
+            runtime.load(&trigger.component, &wasm, Default::default(), Vec::new(), nowhere)?;
+        }
+        let found = format!(
+            "{} handlers and {} HTTP components fit; translator {translator}",
+            manifest.handlers.len(),
+            manifest.http.len(),
+        );
+        Ok((found, chain_id))
+    }
+
+    async fn follow(&self, chain_id: Option<u64>) -> Finding {
+        let chain_id =
+            chain_id.context("which chain it must be is in the contract set; mend the components first")?;
+        ensure!(
+            !self.chain_rpc_urls.is_empty(),
+            "CHAIN_RPC_URLS (--chain-rpc-urls) is not set; give the chain's endpoints"
+        );
+        let Survey { head, unreachable } = Rpc::new(&self.chain_rpc_urls, chain_id).survey().await?;
+        let found = format!("chain id {chain_id}, head {head}");
+        if unreachable.is_empty() {
+            return Ok(found);
+        }
+        Ok(format!("{found}; of CHAIN_RPC_URLS does not answer: {}", unreachable.join("; ")))
+    }
+
+    async fn address(&self) -> Finding {
+        TcpListener::bind(self.listen).await.with_context(|| {
+            format!(
+                "LISTEN (--listen) {} cannot be used; stop what listens there, or give another",
+                self.listen
+            )
+        })?;
+        Ok(format!("{} is free", self.listen))
+    }
+}
+
+async fn database(store: Store, url: Option<&str>) -> Finding {
+    let url = url.with_context(|| format!("{} is not set; give the database's URL", store.variable()))?;
+    let pool = database::connect(store, url, 1).await?;
+    database::check_schema(store, &pool).await?;
+    if store == Store::Read {
+        return Ok("reachable, schema current".to_owned());
+    }
+    let partitions = EventStore::open(pool).await?.partition_count();
+    Ok(format!("reachable, schema current, {partitions} partitions"))
+}

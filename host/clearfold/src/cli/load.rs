@@ -1,0 +1,99 @@
+//! Reads what the manifest names, and finds what is in force of it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use tokio::sync::watch;
+
+use clearfold_engine::registry::{Handler, Named, Registry, Shelf, fold};
+use clearfold_sandbox::manifest::{HandlerKind, Manifest};
+use clearfold_sandbox::{Auditor, HandlerEngine, Kind, Limits, Projector};
+
+/// Reads the manifest. `host_url` is where this very host is, for components that call it.
+pub(super) fn manifest(path: &Path, host_url: Option<&str>) -> anyhow::Result<Manifest> {
+    let environment = |name: &str| {
+        let own = (name == "SPIN_VARIABLE_HOST_URL").then(|| host_url.map(str::to_owned)).flatten();
+        std::env::var(name).ok().or(own)
+    };
+    Ok(Manifest::read(path, environment)?)
+}
+
+/// The components that the manifest names, of handlers and of HTTP triggers, with the signatures that lie beside them.
+pub(super) fn named(manifest: &Manifest) -> anyhow::Result<Vec<Named>> {
+    let count = |kind| manifest.handlers.iter().filter(|trigger| trigger.kind == kind).count();
+    ensure!(
+        count(HandlerKind::Decider) > 0,
+        "the manifest names no decider; without one no command can be decided"
+    );
+    ensure!(
+        count(HandlerKind::Translator) == 1,
+        "the manifest must name exactly one translator for the chain that the host follows"
+    );
+    let handlers = manifest.handlers.iter().map(|trigger| {
+        let kind = match trigger.kind {
+            HandlerKind::Translator => Kind::Translator,
+            HandlerKind::Decider => Kind::Decider,
+            HandlerKind::Projector => Kind::Projector,
+            HandlerKind::Auditor => Kind::Auditor,
+        };
+        (Handler { kind, name: trigger.name.clone() }, &trigger.component)
+    });
+    let http = manifest
+        .http
+        .iter()
+        .map(|trigger| (Handler { kind: Kind::Http, name: trigger.component.clone() }, &trigger.component));
+    handlers
+        .chain(http)
+        .map(|(handler, component)| {
+            let source = source(manifest, component)?;
+            let (wasm, signature) = (read_wasm(source)?, signature_beside(source)?);
+            Ok(Named { handler, component: component.clone(), wasm, signature })
+        })
+        .collect()
+}
+
+/// What is in force of the handlers that only look at what happened.
+pub(super) async fn watchers(
+    registry: &Registry,
+    shelf: &mut Shelf,
+) -> anyhow::Result<(Vec<watch::Receiver<Arc<Projector>>>, watch::Receiver<Vec<Arc<Auditor>>>)> {
+    let (mut projectors, mut auditors) = (Vec::new(), Vec::new());
+    for (handler, in_force) in fold(&registry.activations(0).await?) {
+        match handler.kind {
+            Kind::Projector => {
+                let projector = shelf.projector(in_force.digest).await?;
+                projectors.push(watch::Sender::new(projector).subscribe());
+            }
+            Kind::Auditor => auditors.push(shelf.auditor(in_force.digest).await?),
+            Kind::Translator | Kind::Decider | Kind::Http => {}
+        }
+    }
+    Ok((projectors, watch::Sender::new(auditors).subscribe()))
+}
+
+/// The engine that runs handlers.
+pub(super) fn engine() -> anyhow::Result<Arc<HandlerEngine>> {
+    Ok(Arc::new(HandlerEngine::new(Limits::of)?))
+}
+
+fn source<'a>(manifest: &'a Manifest, id: &str) -> anyhow::Result<&'a Path> {
+    let component = manifest.components.get(id);
+    Ok(&component.with_context(|| format!("the manifest has no component `{id}`"))?.source)
+}
+
+/// The signature of a component, the file `FILE.sig` beside it.
+pub(super) fn signature_beside(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let beside = path.with_added_extension("sig");
+    match std::fs::read(&beside) {
+        Ok(signature) => Ok(Some(signature)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", beside.display())),
+    }
+}
+
+pub(super) fn read_wasm(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| {
+        format!("the component {} cannot be read; build it with `cargo xtask build`", path.display())
+    })
+}

@@ -1,0 +1,29 @@
+//! `clearfold migrate`.
+
+use clap::Args;
+
+use crate::config::Databases;
+use clearfold_base::database::{self, Store};
+
+#[derive(Debug, Args)]
+pub(super) struct Migrate {
+    #[command(flatten)]
+    databases: Databases,
+    /// Partitions of a new log (default 8). They can never be changed
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    partitions: Option<u32>,
+}
+
+impl Migrate {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let write = database::connect_to_migrate(Store::Write, &self.databases.database_url).await?;
+        let read = database::connect_to_migrate(Store::Read, &self.databases.read_database_url).await?;
+        let report = database::migrate(&write, &read, self.partitions).await?;
+        println!(
+            "write store: schema version {}, {} partitions",
+            report.write_version, report.partition_count
+        );
+        println!("read store: schema version {}", report.read_version);
+        Ok(())
+    }
+}

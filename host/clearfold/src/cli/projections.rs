@@ -1,0 +1,125 @@
+//! Starts the projections of a host: each under a supervisor that is told what is in force, and records in the registry
+//! from which events on it is read. It projects nothing by itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::admin::Builds;
+use clearfold_base::digest::Digest;
+use clearfold_base::tasks::Parts;
+use clearfold_base::telemetry::chain;
+use clearfold_engine::registry::{Follower, Handler, Registry, RegistryError};
+use clearfold_sandbox::{Kind, Projector};
+use clearfold_views::projection::{
+    Ground, Live, LiveTables, Readers, State, Status, Supervisor, stored_digest,
+};
+use clearfold_views::query::asked_of;
+
+/// How often is looked whether there is something to record.
+const LOOK_MS: u64 = 500;
+
+/// What is read of each projection, and how each stands, now and later.
+pub(super) struct Projections {
+    pub live: Vec<Live>,
+    pub status: Vec<watch::Receiver<Status>>,
+}
+
+impl Projections {
+    /// How the build of each stands, for the admin.
+    pub(super) fn builds(&self) -> Builds {
+        let all = self.status.clone();
+        Arc::new(move |projection| {
+            let status =
+                all.iter().map(|status| status.borrow()).find(|status| status.projection == projection)?;
+            (status.state != State::Live).then(|| status.state.to_string())
+        })
+    }
+}
+
+/// Starts them. `ground` is the same for all but for its readers.
+pub(super) async fn start(
+    follower: &mut Follower,
+    registry: &Registry,
+    projectors: &BTreeMap<String, watch::Receiver<Arc<Projector>>>,
+    ground: &Ground,
+    parts: &mut Parts,
+) -> anyhow::Result<Projections> {
+    let mut projections = Projections { live: Vec::new(), status: Vec::new() };
+    for (name, wanted) in projectors {
+        let readers = Readers(asked_of(name));
+        let old = match stored_digest(&ground.pool, name).await? {
+            Some(digest) if digest != wanted.borrow().id().digest => follower.projector(digest).await?,
+            _ => None,
+        };
+        let supervisor =
+            Supervisor::prepare(wanted.clone(), old, Ground { readers, ..ground.clone() }).await?;
+        projections.live.push(supervisor.live());
+        projections.status.push(supervisor.status());
+        parts.spawn("projection", supervisor.run(parts.stop()));
+    }
+    let record = Record {
+        registry: registry.clone(),
+        partitions: ground.bus.partition_count(),
+        status: projections.status.clone(),
+        through: 0,
+        known: Vec::new(),
+        recorded: BTreeSet::new(),
+    };
+    parts.spawn("projection record", record.run(parts.stop()));
+    Ok(projections)
+}
+
+/// Records where the activations of projectors begin: behind which events the rows of each are those that are read.
+struct Record {
+    registry: Registry,
+    partitions: u32,
+    status: Vec<watch::Receiver<Status>>,
+    /// Up to which activation it knows them, and those of projectors.
+    through: u64,
+    known: Vec<(u64, Handler, Digest)>,
+    recorded: BTreeSet<u64>,
+}
+
+impl Record {
+    async fn run(mut self, stop: CancellationToken) {
+        loop {
+            if let Err(error) = self.look().await {
+                tracing::error!(error = %chain(&error), "where a projector begins cannot be recorded; trying again");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(LOOK_MS)) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// What is live is asked, not what was heard: so nothing is missed by who was not there, or failed before.
+    async fn look(&mut self) -> Result<(), RegistryError> {
+        for activation in self.registry.activations(self.through).await? {
+            self.through = activation.activation;
+            if activation.handler.kind == Kind::Projector {
+                self.known.push((activation.activation, activation.handler, activation.digest));
+            }
+        }
+        for status in &self.status {
+            let Status { projection, live, .. } = status.borrow().clone();
+            let Some(LiveTables { digest: Some(digest), from, .. }) = live else { continue };
+            let is_it =
+                |(_, handler, of): &&(u64, Handler, Digest)| handler.name == projection && *of == digest;
+            let Some((activation, ..)) = self.known.iter().rev().find(is_it) else { continue };
+            if self.recorded.contains(activation) {
+                continue;
+            }
+            // Tables that took nobody's place are of their component from the first event on.
+            let mut positions = from;
+            positions.resize(usize::try_from(self.partitions).unwrap_or(0), 0);
+            self.registry.begin(*activation, &positions).await?;
+            self.recorded.insert(*activation);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! `clearfold replay --verify`: has every recorded command decided again, by the components that decided it, and
+//! compares what comes of it bit for bit.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use super::load;
+use super::progress::ProgressLine;
+use crate::config::WriteStore;
+use clearfold_base::database::{self, Store};
+use clearfold_base::digest::Digest;
+use clearfold_engine::integrity::{Replay, ReplayReport};
+use clearfold_sandbox::Decider;
+use clearfold_store::EventStore;
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// Compare what comes of the commands with what was recorded; nothing is written
+    #[arg(long, required = true)]
+    verify: bool,
+    /// A component that the database does not hold
+    #[arg(long = "component", value_name = "FILE")]
+    components: Vec<PathBuf>,
+    #[command(flatten)]
+    database: WriteStore,
+}
+
+impl ReplayArgs {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        // One for the commands, one for the events.
+        let pool = database::connect_to_read_all(Store::Write, &self.database.database_url, 3).await?;
+        database::check_schema(Store::Write, &pool).await?;
+        let store = EventStore::open(pool).await?;
+        let replay = Replay { deciders: self.deciders(&store).await?, store };
+        let (line, done) = (ProgressLine::new(), AtomicU64::new(0));
+        let on_progress = |count: u64| {
+            let done = done.fetch_add(count, Ordering::Relaxed).saturating_add(count);
+            line.show(format_args!("{done} commands"));
+        };
+        let mut report = ReplayReport::default();
+        for partition in 0..replay.store.partition_count() {
+            replay.partition(partition, &mut report, &on_progress).await?;
+        }
+        line.clear();
+        write!(std::io::stdout().lock(), "{}", text(&report))?;
+        if !report.is_same() {
+            bail!("not every command came to the same again; each is named above");
+        }
+        Ok(())
+    }
+
+    /// The deciders that the database keeps, and those that were given.
+    async fn deciders(&self, store: &EventStore) -> anyhow::Result<BTreeMap<Digest, Arc<Decider>>> {
+        let engine = load::engine()?;
+        let mut deciders = BTreeMap::new();
+        for path in &self.components {
+            let name = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
+            let decider = Decider::load(&engine, &name, &load::read_wasm(path)?)?;
+            deciders.insert(decider.id().digest, Arc::new(decider));
+        }
+        for kept in store.components_of_commands().await? {
+            let decider = Decider::load(&engine, &kept.name, &kept.wasm)
+                .with_context(|| format!("the kept component {} cannot be used", kept.name))?;
+            deciders.insert(decider.id().digest, Arc::new(decider));
+        }
+        Ok(deciders)
+    }
+}
+
+fn text(report: &ReplayReport) -> String {
+    let (commands, events) = (report.commands, report.events);
+    let same = commands.saturating_sub(report.different);
+    let mut text = format!("{same} of {commands} commands, with {events} events, came to the same again\n");
+    for difference in &report.differences {
+        text.push_str(&format!(
+            "DIFFERENT  {} {}, command {} of partition {}\n    recorded: {}\n    replayed: {}\n",
+            difference.stream,
+            difference.kind,
+            difference.sequence,
+            difference.partition,
+            difference.recorded,
+            difference.replayed
+        ));
+    }
+    let more = report.different.saturating_sub(report.differences.len() as u64);
+    if more > 0 {
+        text.push_str(&format!("DIFFERENT  and {more} more\n"));
+    }
+    for (digest, count) in &report.undecidable {
+        text.push_str(&format!(
+            "NOT AT HAND  {count} commands were decided by the component {digest}; give its file with --component\n"
+        ));
+    }
+    if report.unexplained > 0 {
+        text.push_str(&format!("UNEXPLAINED  {} events came of no recorded command\n", report.unexplained));
+    }
+    if report.missing > 0 {
+        text.push_str(&format!("MISSING  {} commands were recorded and are not there\n", report.missing));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clearfold_engine::integrity::Difference;
+
+    #[test]
+    fn what_differs_and_what_cannot_be_decided_is_named() {
+        let mut report = ReplayReport { commands: 3, events: 2, different: 2, ..ReplayReport::default() };
+        report.differences.push(Difference {
+            partition: 1,
+            sequence: 7,
+            stream: "card-a".into(),
+            kind: "FreezeCard".into(),
+            recorded: "CardFrozen v1 {}".into(),
+            replayed: "rejected: card_closed: it is closed".into(),
+        });
+        report.undecidable.insert("abcd".into(), 4);
+        let text = text(&report);
+        let said = [
+            "1 of 3 commands, with 2 events, came to the same again",
+            "DIFFERENT  card-a FreezeCard, command 7 of partition 1",
+            "recorded: CardFrozen v1 {}",
+            "replayed: rejected: card_closed",
+            "and 1 more",
+            "4 commands were decided by the component abcd",
+        ];
+        assert!(said.iter().all(|said| text.contains(said)), "{text}");
+        assert!(!report.is_same());
+    }
+}

@@ -1,0 +1,124 @@
+//! `clearfold spec run`: does this component do what these specifications say?
+//!
+//! The same files run against Rust functions in the domain's tests; here it is the built component in the host's
+//! sandbox, fresh instances and limits included. Needs no database and no chain.
+
+mod subject;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use clearfold_spec::{Specification, Verdict};
+use serde_json::{Value, json};
+
+use self::subject::{SandboxedDecider, SandboxedProjector, SandboxedTranslator};
+use super::load;
+use clearfold_sandbox::{Decider, HandlerEngine, Limits, Projector, Translator, compile_in_a_hurry};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Spec {
+    /// Run specifications against a component, one line a case
+    Run(Run),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The handler, a component: a decider, a projector or a translator, as the files say
+    component: PathBuf,
+    /// The specifications, YAML files
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Spec {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Run(run) => run.run(),
+        }
+    }
+}
+
+impl Run {
+    fn run(self) -> anyhow::Result<()> {
+        compile_in_a_hurry();
+        let wasm = load::read_wasm(&self.component)?;
+        let files =
+            self.files.iter().map(|file| Ok((file, read(file)?))).collect::<anyhow::Result<Vec<_>>>()?;
+        let engine = Arc::new(HandlerEngine::new(Limits::of)?);
+        let mut out = std::io::stdout().lock();
+        let (mut passed, mut failed) = (0_usize, 0_usize);
+        for (file, specification) in files {
+            let verdicts = verdicts(&engine, &self.component, &wasm, &specification)
+                .with_context(|| format!("{} cannot be run", file.display()))?;
+            if !self.json {
+                writeln!(out, "{}", file.display())?;
+            }
+            for verdict in &verdicts {
+                *(if verdict.passed() { &mut passed } else { &mut failed }) += 1;
+                if self.json {
+                    writeln!(out, "{}", line(file, verdict))?;
+                } else {
+                    writeln!(out, "  {verdict}")?;
+                }
+            }
+        }
+        if !self.json {
+            writeln!(out, "{passed} passed, {failed} failed")?;
+        }
+        if failed > 0 {
+            bail!(
+                "{} does not do what {failed} of {} cases say; correct it, or them",
+                self.component.display(),
+                passed + failed
+            );
+        }
+        Ok(())
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<Specification> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("the specification {} cannot be read; correct the path", file.display()))?;
+    Specification::read(&text).with_context(|| format!("{} is no specification", file.display()))
+}
+
+/// The file says which kind of handler the component must be; one that is not is refused with what it lacks.
+fn verdicts(
+    engine: &Arc<HandlerEngine>,
+    component: &Path,
+    wasm: &[u8],
+    specification: &Specification,
+) -> anyhow::Result<Vec<Verdict>> {
+    let name = component.display().to_string();
+    match specification {
+        Specification::Decider(file) => {
+            let subject = SandboxedDecider(Decider::load(engine, &name, wasm)?);
+            file.run(&subject).map_err(anyhow::Error::msg)
+        }
+        Specification::Projector(file) => {
+            let subject = SandboxedProjector::new(Projector::load(engine, &name, wasm)?);
+            file.run(&subject).map_err(anyhow::Error::msg)
+        }
+        Specification::Translator(file) => {
+            let translator = Translator::load(engine, &name, wasm, file.contracts())?;
+            translator.filters().context("its contract set cannot be used")?;
+            Ok(file.run(&SandboxedTranslator(translator)))
+        }
+    }
+}
+
+fn line(file: &Path, verdict: &Verdict) -> Value {
+    json!({
+        "file": file.display().to_string(),
+        "case": verdict.case,
+        "row": verdict.row,
+        "passed": verdict.passed(),
+        "differences": verdict.differences,
+    })
+}

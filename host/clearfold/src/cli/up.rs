@@ -1,0 +1,275 @@
+//! `clearfold up`: puts the parts together, runs them, and takes them down in order.
+//!
+//! Whatever is in force, every host follows. So components, databases and chain are found good before a start puts anything
+//! in force, and that is before the first part starts. Only the read store can still be refused then.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clearfold_kernel::Selection;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Mutex, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{contracts, edges, load, projections};
+use crate::api::admin::{self, AdminState};
+use crate::api::{ApiState, router};
+use crate::config::Host;
+use clearfold_audit::Audit;
+use clearfold_base::clock::Clock;
+use clearfold_base::database::{self, Store};
+use clearfold_base::signature::Signers;
+use clearfold_base::tasks::Parts;
+use clearfold_base::telemetry;
+use clearfold_bus::Bus;
+use clearfold_bus::outbox;
+use clearfold_chain::{Listener, ListenerSettings, Rpc};
+use clearfold_engine::command::{CommandIntake, IntakeSettings, WriterSettings};
+use clearfold_engine::inbox_keeper;
+use clearfold_engine::registry::{
+    self, Follower, Named, Operations, Registry, Shelf, Starting, watch_canaries,
+};
+use clearfold_sandbox::Auditor;
+use clearfold_sandbox::manifest::Manifest;
+use clearfold_store::{EventStore, Retention};
+use clearfold_views::projection::{Ground, Live, Readers, RunnerSettings};
+use clearfold_views::query::ReadStore;
+
+/// How long a projection waits before it tries again what failed.
+const RETRY_MS: u64 = 1_000;
+
+/// For how long after a signal to stop another one is taken for the same wish.
+const SAME_WISH_MS: u64 = 1_000;
+
+pub(super) async fn run(config: Host) -> anyhow::Result<()> {
+    let path = config.manifest.manifest.clone();
+    run_with(config, |host_url| load::manifest(&path, Some(host_url))).await
+}
+
+/// The same with another source of what runs, which is told where this very host is.
+pub(super) async fn run_with(
+    config: Host,
+    manifest: impl FnOnce(&str) -> anyhow::Result<Manifest>,
+) -> anyhow::Result<()> {
+    telemetry::start(config.logging.log_format, &config.logging.log).map_err(anyhow::Error::msg)?;
+    let (contracts, contracts_name) = contracts::read(&config.chain.contracts)?;
+    let listener = listen("LISTEN (--listen)", config.listen).await?;
+    let edge_listener = match config.edge_listen {
+        Some(address) => Some(listen("EDGE_LISTEN (--edge-listen)", address).await?),
+        None => None,
+    };
+    let address = listener.local_addr()?;
+    let manifest = Arc::new(manifest(&format!("http://{address}"))?);
+    let named = load::named(&manifest)?;
+    let (write_pool, read_pool) = databases(&config).await?;
+    let registry = Registry::new(write_pool.clone());
+    let (mut follower, rpc) = follower(&config, &registry, &named, contracts, &contracts_name).await?;
+    let (live, selection) = chosen(&follower, &contracts_name)?;
+
+    let (mut parts, clock) = (Parts::default(), Clock::system());
+    let store = EventStore::open(write_pool.clone()).await?;
+    let retention = Retention { days: config.inbox_retention_days };
+    parts.spawn("inbox keeper", inbox_keeper::run(store.clone(), clock.clone(), retention, parts.stop()));
+    let settings = intake_settings(&config, store.partition_count(), &clock);
+    let intake = CommandIntake::start(&store, live.deciders.clone(), &clock, &settings, &mut parts);
+    let bus = Bus::new(store.clone());
+    let canaries = watch_canaries(registry.clone(), store.clone(), live.deciders.clone(), parts.stop());
+    parts.spawn("canary watch", canaries);
+    let settings = RunnerSettings { batch_size: config.projection_batch_size, retry_ms: RETRY_MS };
+    let ground = Ground {
+        pool: read_pool.clone(),
+        bus: bus.clone(),
+        clock: clock.clone(),
+        settings,
+        readers: Readers::default(),
+    };
+    let projections =
+        projections::start(&mut follower, &registry, &live.projectors, &ground, &mut parts).await?;
+    let builds = projections.builds();
+    let audit = audit(&config, projections.live, live.auditors.clone(), &clock).await?;
+    let read_store = ReadStore::new(read_pool);
+    read_store.check().await.context(
+        "the read store lacks what the API asks for; the manifest needs the projector `payments` of this version",
+    )?;
+    parts.spawn("outbox", outbox::run(store.clone(), bus, parts.stop()));
+    let settings = ListenerSettings {
+        confirmations: config.chain.chain_confirmations,
+        poll_interval_ms: config.chain.chain_poll_interval_ms,
+        max_range: config.chain.chain_max_range,
+        first_block: config.chain.chain_first_block.unwrap_or_else(|| first_block(&selection)),
+    };
+    let chain_id = rpc.chain_id();
+    let filters = &selection.filters;
+    let listening = Listener::new(rpc, live.translator, filters, intake.clone(), write_pool, clock, settings);
+    parts.spawn("chain listener", listening.run(parts.stop()));
+    parts.spawn("registry", follower.run(parts.stop()));
+
+    let admin = AdminState { builds, ..admin(&config, &registry, &store).await? };
+    let api = router(ApiState { read_store, intake, audit });
+    // Components call the API, and not the admin's: no token in their hands changes what runs.
+    let signers = Signers(config.component_signers.clone());
+    let loader = edges::Loader::new(registry.clone(), signers, Arc::clone(&manifest), address, api.clone())?;
+    let edges = loader.edges(&live.http).await?;
+    parts.spawn("edge", loader.follow(edges.clone(), live.http, parts.stop()));
+    if let Some(listener) = edge_listener {
+        let address = listener.local_addr()?;
+        tracing::info!(%address, "listening for the edge alone");
+        parts.spawn("edge's own address", serve(listener, edges.clone().alone(), parts.stop()));
+    }
+    let app = edges.in_front_of(api.merge(admin::router(admin)));
+    tracing::info!(%address, chain_id, application = manifest.name, "listening");
+    // The API owns the last clones of the command intake: when it ends, the writers end.
+    parts.spawn("API", serve(listener, app, parts.stop()));
+    let told_before = AtomicBool::new(false);
+    Ok(parts.run_until(|| signalled(told_before.swap(true, Ordering::Relaxed))).await?)
+}
+
+/// Takes the manifest's components into the registry, and loads what is in force. What is new is put in force when all of it
+/// was loaded here and the chain was reached.
+async fn follower(
+    config: &Host,
+    registry: &Registry,
+    named: &[Named],
+    contracts: Vec<u8>,
+    contracts_name: &str,
+) -> anyhow::Result<(Follower, Rpc)> {
+    let (engine, signers) = (load::engine()?, Signers(config.component_signers.clone()));
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let source_revision = config.source_revision.clone();
+    let starting = Starting { by: format!("host {host}"), signers: signers.clone(), source_revision };
+    let start = registry.prepare_start(&engine, named, &starting).await?;
+    let shelf = Shelf::new(registry.clone(), engine, signers, contracts);
+    let handlers: BTreeSet<_> = named.iter().map(|named| named.handler.clone()).collect();
+    let will_be = start.activations();
+    let tried = Follower::begin_with(will_be, registry.clone(), shelf.clone(), handlers.clone()).await?;
+    let chain_id = chosen(&tried, contracts_name)?.1.chain_id;
+    let rpc = Rpc::new(&config.chain.chain_rpc_urls, chain_id);
+    for unreachable in rpc.survey().await?.unreachable {
+        tracing::warn!(unreachable, "an endpoint of CHAIN_RPC_URLS does not answer; the others are used");
+    }
+    registry.put_in_force(start).await?;
+    // What was loaded to be tried is still on the shelf.
+    let follower = Follower::begin(registry.clone(), shelf, handlers).await?;
+    drop(tried);
+    ensure!(
+        chosen(&follower, contracts_name)?.1.chain_id == chain_id,
+        "the translator of another chain was put in force at this very moment; start again"
+    );
+    Ok((follower, rpc))
+}
+
+/// What is in force, and what its translator wants to see of the chain.
+fn chosen(follower: &Follower, contracts_name: &str) -> anyhow::Result<(registry::Live, Selection)> {
+    let live = follower.live().context("the manifest was checked to name a translator")?;
+    let translator = Arc::clone(&live.translator.borrow().1);
+    let selection = translator.filters().with_context(|| format!("{contracts_name} cannot be used"))?;
+    Ok((live, selection))
+}
+
+fn intake_settings(config: &Host, partitions: u32, clock: &Clock) -> IntakeSettings {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let owner = format!("{host}/{}/{}", std::process::id(), clock.now().as_ms());
+    let writer = WriterSettings {
+        owner: owner.into(),
+        lease: Duration::from_millis(config.partition_lease_ms),
+        batch_size: config.command_batch_size as usize,
+        state_cache_bytes: (config.state_cache_mib << 20) / u64::from(partitions.max(1)),
+        snapshot_every: config.snapshot_every,
+    };
+    IntakeSettings { queue_length: config.command_queue_length as usize, writer }
+}
+
+/// Where the contract set begins.
+fn first_block(selection: &Selection) -> u64 {
+    selection.filters.iter().map(|filter| filter.from_block).min().unwrap_or(0)
+}
+
+async fn databases(config: &Host) -> anyhow::Result<(PgPool, PgPool)> {
+    // For queries, and what else is not a writer's.
+    const CONNECTIONS: u32 = 16;
+    let url = &config.databases.database_url;
+    let first = database::connect(Store::Write, url, 1).await?;
+    database::check_schema(Store::Write, &first).await?;
+    let partitions = EventStore::open(first).await?.partition_count();
+    // Each writer keeps two while it is busy: one that flushes, and one on which it asks meanwhile.
+    let writers = partitions.saturating_mul(2);
+    let write = database::connect(Store::Write, url, CONNECTIONS.saturating_add(writers)).await?;
+    let read = database::connect(Store::Read, &config.databases.read_database_url, CONNECTIONS).await?;
+    database::check_schema(Store::Read, &read).await?;
+    Ok((write, read))
+}
+
+/// The operations of the admin, with an engine and connections of their own: a shadow run takes none from the writers.
+async fn admin(config: &Host, registry: &Registry, store: &EventStore) -> anyhow::Result<AdminState> {
+    // Two for reading the past and two for what is asked in between.
+    const CONNECTIONS: u32 = 4;
+    let store = match config.admin_token {
+        None => store.clone(),
+        // Connections that may read for as long as it takes.
+        Some(_) => {
+            let url = &config.databases.database_url;
+            EventStore::open(database::connect_to_read_all(Store::Write, url, CONNECTIONS).await?).await?
+        }
+    };
+    let operations = Operations {
+        registry: registry.clone(),
+        store,
+        engine: load::engine()?,
+        signers: Signers(config.component_signers.clone()),
+    };
+    let token = config.admin_token.clone().map(Into::into);
+    let trying = Arc::new(Mutex::new(()));
+    Ok(AdminState { operations: Arc::new(operations), token, builds: Arc::new(|_| None), trying })
+}
+
+/// The audit, on connections of its own: a check takes none from the writers.
+async fn audit(
+    config: &Host,
+    projectors: Vec<Live>,
+    auditors: watch::Receiver<Vec<Arc<Auditor>>>,
+    clock: &Clock,
+) -> anyhow::Result<Arc<Audit>> {
+    let write = database::connect(Store::Write, &config.databases.database_url, 1).await?;
+    let read = database::connect(Store::Read, &config.databases.read_database_url, 1).await?;
+    let store = EventStore::open(write).await?;
+    Ok(Arc::new(Audit::new(store, read, projectors, auditors, clock.clone())?))
+}
+
+/// Takes an address; `option` is who asked for it.
+async fn listen(option: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{option} {address} cannot be used; stop what listens there, or give another address")
+    })
+}
+
+async fn serve(listener: TcpListener, app: axum::Router, stop: CancellationToken) {
+    let server = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = server.await {
+        tracing::error!(error = %telemetry::chain(&error), "the API stopped serving");
+    }
+}
+
+/// Waits for the signal to stop. Where signals cannot be had, nobody can send one.
+///
+/// One wish to stop may come as two signals: a terminal sends one to Spin and to this program, and Spin sends its
+/// own. So for a moment after the first, another one says nothing new.
+async fn signalled(again: bool) {
+    if again {
+        tokio::time::sleep(Duration::from_millis(SAME_WISH_MS)).await;
+    }
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}

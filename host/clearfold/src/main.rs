@@ -1,0 +1,61 @@
+//! The `clearfold` program, which is `trigger-clearfold` as well when Spin starts it.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use clearfold::cli::{Cli, Trigger};
+use clearfold_base::telemetry::chain;
+use clearfold_sandbox::compiler_is_asked_for;
+
+/// A command is many small pieces of text that come and go, on two threads at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long a component that is still running may hold up the end of the program.
+const LINGER_MS: u64 = 500;
+
+/// What this program was started as.
+enum Program {
+    Trigger(Trigger),
+    CommandLine(Cli),
+}
+
+fn main() -> ExitCode {
+    if let Some(ended) = compiler_is_asked_for() {
+        return ended;
+    }
+    clearfold_base::faults::begin();
+    // Spin's way of starting us comes first: what it gives is no command.
+    let program = match Trigger::asked_for(std::env::args_os()) {
+        Some(trigger) => Program::Trigger(trigger),
+        None => Program::CommandLine(Cli::parse()),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.to_string()),
+    };
+    let outcome = runtime.block_on(async {
+        match program {
+            Program::Trigger(trigger) => trigger.run().await,
+            Program::CommandLine(cli) => cli.run().await,
+        }
+    });
+    runtime.shutdown_timeout(Duration::from_millis(LINGER_MS));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // Who reads the output has read enough, like `head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => failed(&chain(error.as_ref())),
+    }
+}
+
+fn failed(why: &str) -> ExitCode {
+    eprintln!("clearfold: {why}");
+    ExitCode::FAILURE
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

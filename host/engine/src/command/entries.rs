@@ -1,0 +1,119 @@
+//! The keyed part of a stream's state, as far as it is in memory: what changed behind the newest snapshot.
+//!
+//! A snapshot takes these changes into the database, and from then on they are looked up there when a command names
+//! them. So what is in memory is bounded by how often snapshots are taken, not by the stream's length.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use clearfold_sandbox::Entry;
+
+/// Entries by key, each with its value; none for one that was removed.
+pub(super) type Values = BTreeMap<String, Option<Vec<u8>>>;
+
+/// What changed, layer by layer. To clone it costs little, whatever is in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Entries {
+    layers: Vec<Arc<Layer>>,
+    /// Of this version the database has all entries; 0: all that there are, are here.
+    snapshot_version: u64,
+}
+
+/// What changed on the way to one version of the stream.
+#[derive(Debug, PartialEq, Eq)]
+struct Layer {
+    version: u64,
+    values: Values,
+}
+
+impl Entries {
+    /// Behind a snapshot that is in the database.
+    pub(super) fn behind_snapshot(version: u64) -> Self {
+        Self { layers: Vec::new(), snapshot_version: version }
+    }
+
+    /// The version whose entries are in the database; 0 if all that there are, are here.
+    pub(super) fn snapshot_version(&self) -> u64 {
+        self.snapshot_version
+    }
+
+    /// What changed on the way to a version.
+    pub(super) fn change(&mut self, version: u64, changed: Vec<Entry>) {
+        if !changed.is_empty() {
+            let values = changed.into_iter().map(|entry| (entry.key, entry.value)).collect();
+            self.layers.push(Arc::new(Layer { version, values }));
+        }
+    }
+
+    /// Whether what is known of an entry is here, so that nobody need look elsewhere.
+    pub(super) fn know(&self, key: &str) -> bool {
+        self.snapshot_version == 0 || self.layers.iter().any(|layer| layer.values.contains_key(key))
+    }
+
+    /// Entries as they cross the border, each once: as they are here, else as they are in the database.
+    pub(super) fn named(&self, keys: BTreeSet<&String>, stored: &Values) -> Vec<Entry> {
+        let newest = |key: &String| {
+            let changed = self.layers.iter().rev().find_map(|layer| layer.values.get(key));
+            changed.or_else(|| stored.get(key)).cloned().flatten()
+        };
+        keys.into_iter().map(|key| Entry { key: key.clone(), value: newest(key) }).collect()
+    }
+
+    /// What changed behind a version.
+    pub(super) fn behind(&self, version: u64) -> Values {
+        let layers = self.layers.iter().filter(|layer| layer.version > version);
+        layers.flat_map(|layer| layer.values.clone()).collect()
+    }
+
+    /// Forgets what a committed snapshot of a version holds.
+    pub(super) fn forget(&mut self, version: u64) {
+        self.layers.retain(|layer| layer.version > version);
+        self.snapshot_version = version;
+    }
+
+    /// What it takes in memory, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        const OVERHEAD: usize = 64;
+        let entry = |(key, value): (&String, &Option<Vec<u8>>)| {
+            OVERHEAD + key.len() + value.as_ref().map_or(0, Vec::len)
+        };
+        self.layers.iter().flat_map(|layer| &layer.values).map(entry).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(key: &str, value: Option<&str>) -> Entry {
+        Entry { key: key.into(), value: value.map(Into::into) }
+    }
+
+    #[test]
+    fn the_newest_change_counts_and_what_did_not_change_is_looked_up() {
+        let mut entries = Entries::default();
+        entries.change(1, vec![entry("a", Some("1")), entry("b", Some("1"))]);
+        entries.change(2, vec![entry("a", None)]);
+        let stored = |key: &str| (key.to_owned(), Some(b"stored".to_vec()));
+        let stored = Values::from([stored("a"), stored("c")]);
+        let keys = ["a", "b", "c", "d"].map(str::to_owned);
+        let named = entries.named(keys.iter().collect(), &stored);
+        let expected =
+            [entry("a", None), entry("b", Some("1")), entry("c", Some("stored")), entry("d", None)];
+        assert_eq!(format!("{named:?}"), format!("{expected:?}"));
+        assert!(entries.know("c"), "without a snapshot there is no other place");
+        entries.forget(1);
+        assert!(entries.know("a") && !entries.know("c"));
+    }
+
+    #[test]
+    fn a_snapshot_takes_what_changed_behind_the_one_before() {
+        let mut entries = Entries::default();
+        entries.change(3, vec![entry("a", Some("1"))]);
+        entries.change(5, vec![entry("b", Some("2"))]);
+        entries.change(7, vec![entry("b", Some("3"))]);
+        assert_eq!(entries.behind(3), Values::from([("b".into(), Some(b"3".to_vec()))]));
+        entries.forget(5);
+        assert_eq!(entries.behind(0), Values::from([("b".into(), Some(b"3".to_vec()))]));
+    }
+}

@@ -1,0 +1,215 @@
+//! The states of streams that are not in memory: the newest snapshot of the same family, and the events behind it.
+//! Of another family's snapshot nothing is used: the stream is folded from its beginning.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sqlx::PgConnection;
+
+use super::entries::{Entries, Values};
+use super::leader::within;
+use super::state::{States, StreamState};
+use super::writer::Writer;
+use super::{CommandError, Running};
+use clearfold_base::database::DatabaseError;
+use clearfold_base::faults;
+use clearfold_sandbox::{Fault, Message};
+use clearfold_store::{EntryKey, FoundEntries, Lookup, Snapshot, StoreError, StoredEvent, StreamHead};
+
+/// Events that are read and folded at once.
+const PAGE: u32 = 2_000;
+
+/// What came of loading: states, and the streams whose events the component could not fold.
+#[derive(Default)]
+pub(super) struct LoadedStates {
+    pub states: States,
+    pub faults: Faults,
+}
+
+/// A stream on its way to its newest state.
+struct Folding {
+    running: Arc<Running>,
+    state: StreamState,
+    target: u64,
+    /// The events that come next, the entries that they name, and these as the database has them.
+    next: Vec<Message>,
+    keys: BTreeSet<String>,
+    stored: Values,
+}
+
+/// Streams, each with what is wrong with it.
+type Faults = BTreeMap<String, CommandError>;
+
+/// Streams by name.
+type AllFolding = BTreeMap<String, Folding>;
+
+/// Loads streams of a writer's partition that exist, each for who decides on it.
+pub(super) async fn load(
+    writer: &Writer,
+    connection: &mut PgConnection,
+    streams: BTreeMap<String, (Arc<Running>, StreamHead)>,
+) -> Result<LoadedStates, StoreError> {
+    let mut loaded = LoadedStates::default();
+    if streams.is_empty() {
+        return Ok(loaded);
+    }
+    let store = &writer.store;
+    let names: Vec<String> = streams.keys().cloned().collect();
+    let snapshots = within(store.snapshots(&names)).await?;
+    let mut snapshots: BTreeMap<String, Snapshot> =
+        snapshots.into_iter().map(|snapshot| (snapshot.stream.clone(), snapshot)).collect();
+    let mut folding = AllFolding::new();
+    for (stream, (running, head)) in streams {
+        let snapshot = snapshots.remove(&stream);
+        folding.insert(stream, Folding::begin(running, snapshot, head));
+    }
+    while let Some(wanted) = wanted(&mut folding, &mut loaded) {
+        let events = within(store.tails(writer.partition, &wanted, PAGE)).await?;
+        if events.is_empty() {
+            loaded.faults.extend(wanted.into_iter().map(|(stream, _)| (stream.clone(), damaged(stream))));
+            break;
+        }
+        loaded.faults.extend(hand_out(&mut folding, events));
+        loaded.faults.extend(each(&mut folding, Folding::name).await?);
+        let lookup = lookup(&folding);
+        if !lookup.entries.is_empty() {
+            let mut found = within(store.look_up(connection, &lookup)).await?.entries;
+            for (stream, of_stream) in &mut folding {
+                let of_family = (stream.clone(), of_stream.state.family);
+                let found = found.remove(&of_family).unwrap_or_default();
+                of_stream.stored = stored(writer.partition, stream, &of_stream.state, found)?;
+            }
+        }
+        loaded.faults.extend(each(&mut folding, Folding::fold).await?);
+    }
+    faults::point("states_loaded");
+    Ok(loaded)
+}
+
+/// Takes out what is folded to its end, and says which events the others need.
+fn wanted(folding: &mut AllFolding, loaded: &mut LoadedStates) -> Option<Vec<(String, u64)>> {
+    let done = folding.extract_if(.., |_, folding| folding.state.version >= folding.target);
+    loaded.states.extend(done.map(|(stream, folding)| (stream, folding.state)));
+    let wanted: Vec<_> =
+        folding.iter().map(|(stream, folding)| (stream.clone(), folding.state.version)).collect();
+    (!wanted.is_empty()).then_some(wanted)
+}
+
+/// Gives each stream its part of a page, which may end in the middle of one. What is not whole is taken out.
+fn hand_out(folding: &mut AllFolding, events: Vec<StoredEvent>) -> Faults {
+    let mut faults = Faults::new();
+    for event in events {
+        let Some(of_stream) = folding.get_mut(&event.stream) else { continue };
+        let next = of_stream.next.len() as u64 + 1;
+        if event.stream_version == of_stream.state.version.saturating_add(next) {
+            of_stream.next.push(Message {
+                type_: event.kind,
+                schema_version: event.schema_version,
+                payload: event.payload,
+            });
+        } else {
+            folding.remove(&event.stream);
+            faults.insert(event.stream.clone(), damaged(event.stream));
+        }
+    }
+    faults
+}
+
+/// Takes a step with each stream, on a thread that may be busy. What the component fails on is taken out.
+async fn each(
+    folding: &mut AllFolding,
+    step: fn(&mut Folding) -> Result<(), Fault>,
+) -> Result<Faults, StoreError> {
+    let mut streams = std::mem::take(folding);
+    let stepped = tokio::task::spawn_blocking(move || {
+        let mut faults = Faults::new();
+        streams.retain(|stream, of_stream| match step(of_stream) {
+            Ok(()) => true,
+            Err(fault) => {
+                faults.insert(stream.clone(), fault.into());
+                false
+            }
+        });
+        (streams, faults)
+    });
+    let faults;
+    (*folding, faults) = stepped.await.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
+    Ok(faults)
+}
+
+/// What is not in memory of the entries that the events name.
+fn lookup(folding: &AllFolding) -> Lookup {
+    let mut lookup = Lookup::default();
+    for (stream, of_stream) in folding {
+        let family = of_stream.state.family;
+        let unknown = of_stream.keys.iter().filter(|key| !of_stream.state.entries.know(key));
+        let entry = |key: &String| EntryKey { stream: stream.clone(), key: key.clone(), family };
+        lookup.entries.extend(unknown.map(entry));
+    }
+    lookup
+}
+
+/// What the database has of the entries that a state does not know. That a snapshot is gone is no answer: its entries
+/// would read as if they had never been. Whoever leads next folds the stream from its beginning.
+pub(super) fn stored(
+    partition: u32,
+    stream: &str,
+    state: &StreamState,
+    found: FoundEntries,
+) -> Result<Values, StoreError> {
+    if !found.values.is_empty() && found.snapshot_version < state.entries.snapshot_version() {
+        return Err(StoreError::Conflict { partition, why: format!("the snapshot of {stream} is gone") });
+    }
+    // Of a stream that was folded from its beginning, what is in memory is all that there is.
+    Ok(if state.entries.snapshot_version() > 0 { found.values } else { Values::new() })
+}
+
+/// The others of the chunk are not harmed by it.
+fn damaged(stream: String) -> CommandError {
+    CommandError::Damaged { stream }
+}
+
+impl Folding {
+    fn begin(running: Arc<Running>, snapshot: Option<Snapshot>, head: StreamHead) -> Self {
+        let usable = snapshot.filter(|snapshot| {
+            snapshot.family == running.family
+                && snapshot.state_version == running.decider.state_version()
+                && snapshot.version <= head.version
+        });
+        let mut state = StreamState::initial(&running, head.routing_key);
+        if let Some(snapshot) = usable {
+            (state.version, state.snapshot_version) = (snapshot.version, snapshot.version);
+            state.state = snapshot.state;
+            state.entries = Entries::behind_snapshot(snapshot.version);
+        }
+        Self {
+            running,
+            state,
+            target: head.version,
+            next: Vec::new(),
+            keys: BTreeSet::new(),
+            stored: Values::new(),
+        }
+    }
+
+    fn name(&mut self) -> Result<(), Fault> {
+        let keys = self.running.decider.keys(&self.next).inspect_err(|fault| self.running.count(fault))?;
+        self.keys = keys.into_iter().flatten().collect();
+        Ok(())
+    }
+
+    fn fold(&mut self) -> Result<(), Fault> {
+        if self.next.is_empty() {
+            return Ok(());
+        }
+        let state = &mut self.state;
+        let entries = state.entries.named(self.keys.iter().collect(), &self.stored);
+        let folded = self.running.decider.evolve(&state.state, &entries, &self.next);
+        let folded = folded.inspect_err(|fault| self.running.count(fault))?;
+        state.version = state.version.saturating_add(self.next.len() as u64);
+        state.state = folded.state;
+        state.entries.change(state.version, folded.entries);
+        self.next.clear();
+        Ok(())
+    }
+}

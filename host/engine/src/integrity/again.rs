@@ -1,0 +1,151 @@
+//! Has passages of the past decided again, by any decider, and compares what comes of it.
+
+use clearfold_sandbox::{Command, Decider, Fault, Message, Outcome, Turn, WholeState};
+use clearfold_store::DecidedBefore;
+
+use super::story::{BATCH, Passage};
+
+const NOT_TRIED: &str = "not tried, for the component failed too often before";
+
+/// What commands came to this time, or how the component failed: one for each command of each passage.
+pub(super) type Again = Vec<Vec<Result<Outcome, String>>>;
+
+/// Decides passages again, each on what was recorded before it. Within a turn a difference is carried on to the commands
+/// that follow it. What makes the component fail is found: what came with it is decided without it. Each failure may take
+/// as long as a call may, so after `patience` of them the rest is not tried.
+pub(super) fn decide_again(decider: &Decider, passages: &[Passage], mut patience: usize) -> Again {
+    let mut past = WholeState::initial(decider);
+    let mut again = Again::with_capacity(passages.len());
+    let mut rest = passages;
+    while !rest.is_empty() {
+        let chunk;
+        (chunk, rest) = rest.split_at(count_of_one_go(rest));
+        let before = past.clone();
+        match turns(decider, chunk, &mut past).and_then(|turns| decider.decide(&turns)) {
+            Ok(decided) => {
+                let outcomes = decided.into_iter();
+                again.extend(outcomes.map(|decided| decided.outcomes.into_iter().map(Ok).collect()));
+            }
+            Err(_) => {
+                past = before;
+                again.extend(
+                    chunk.iter().map(|passage| one_by_one(decider, passage, &mut past, &mut patience)),
+                );
+            }
+        }
+    }
+    again
+}
+
+/// Decides a passage's commands each by itself, on what was recorded before it.
+fn one_by_one(
+    decider: &Decider,
+    passage: &Passage,
+    past: &mut WholeState,
+    patience: &mut usize,
+) -> Vec<Result<Outcome, String>> {
+    if !passage.continues {
+        *past = WholeState::initial(decider);
+    }
+    let mut known = match *patience {
+        0 => Err(NOT_TRIED.to_owned()),
+        _ => past.evolve(decider, passage.before()).map_err(|fault| said(&fault)),
+    };
+    let mut folded = past.clone();
+    let commands = passage.commands.iter().zip(&passage.recorded).map(|(command, recorded)| {
+        known.clone()?;
+        let mut decided = by_itself(decider, command, &folded);
+        if let Outcome::Accepted(events) = recorded {
+            known = folded.evolve(decider, events).map_err(|fault| said(&fault));
+            decided = known.clone().and(decided);
+        }
+        *patience = patience.saturating_sub(usize::from(decided.is_err()));
+        if *patience == 0 {
+            known = Err(NOT_TRIED.to_owned());
+        }
+        decided
+    });
+    commands.collect()
+}
+
+fn by_itself(decider: &Decider, command: &DecidedBefore, folded: &WholeState) -> Result<Outcome, String> {
+    let turn = folded.turn(decider, vec![wire(decider, command)]).map_err(|fault| said(&fault))?;
+    let decided = decider.decide(&[turn]).map_err(|fault| said(&fault))?.pop();
+    decided.and_then(|mut decided| decided.outcomes.pop()).ok_or_else(|| "no outcome".to_owned())
+}
+
+fn said(fault: &Fault) -> String {
+    clearfold_base::telemetry::chain(fault)
+}
+
+/// How many passages go together: at least one, and no more commands than a batch if there are several.
+fn count_of_one_go(passages: &[Passage]) -> usize {
+    let mut commands = 0;
+    let fits = |passage: &&Passage| {
+        commands += passage.commands.len();
+        commands <= BATCH
+    };
+    passages.iter().take_while(fits).count().max(1)
+}
+
+/// The turns of passages; `past` is the state before the passage before.
+fn turns(decider: &Decider, passages: &[Passage], past: &mut WholeState) -> Result<Vec<Turn>, Fault> {
+    let mut turns = Vec::with_capacity(passages.len());
+    for passage in passages {
+        if !passage.continues {
+            *past = WholeState::initial(decider);
+        }
+        if !passage.before().is_empty() {
+            past.evolve(decider, passage.before())?;
+        }
+        let commands = passage.commands.iter().map(|command| wire(decider, command)).collect();
+        turns.push(past.turn(decider, commands)?);
+    }
+    Ok(turns)
+}
+
+fn wire(decider: &Decider, command: &DecidedBefore) -> Command {
+    let prefix = decider.aggregate().len().saturating_add(1);
+    Command {
+        id: command.stream.get(prefix..).unwrap_or_default().to_owned(),
+        routing_key: command.routing_key.clone(),
+        actor: command.actor.clone(),
+        accepted_at_ms: command.accepted_at.as_ms(),
+        message: Message {
+            type_: command.kind.clone(),
+            schema_version: command.schema_version,
+            payload: command.payload.clone(),
+        },
+    }
+}
+
+/// Whether two outcomes are bit for bit the same.
+pub(super) fn is_same(one: &Outcome, other: &Outcome) -> bool {
+    let same_message = |(one, other): (&Message, &Message)| {
+        one.type_ == other.type_ && one.schema_version == other.schema_version && one.payload == other.payload
+    };
+    match (one, other) {
+        (Outcome::Accepted(one), Outcome::Accepted(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(same_message)
+        }
+        (Outcome::Rejected(one), Outcome::Rejected(other)) => {
+            one.code == other.code && one.detail == other.detail
+        }
+        _ => false,
+    }
+}
+
+/// An outcome in full, for people.
+pub(super) fn shown(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Accepted(events) if events.is_empty() => "nothing, for it held already".to_owned(),
+        Outcome::Accepted(events) => {
+            let event = |event: &Message| {
+                let payload = String::from_utf8_lossy(&event.payload);
+                format!("{} v{} {payload}", event.type_, event.schema_version)
+            };
+            events.iter().map(event).collect::<Vec<_>>().join("; ")
+        }
+        Outcome::Rejected(rejection) => format!("rejected: {}: {}", rejection.code, rejection.detail),
+    }
+}

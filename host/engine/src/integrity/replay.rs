@@ -1,0 +1,168 @@
+//! Decides recorded commands again, through the components that decided them, and compares what comes of it with what
+//! was recorded, bit for bit.
+//!
+//! The commands come stream by stream. Each turn begins on a state that is folded from the recorded events; within a
+//! turn a difference is carried on to the commands that follow it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::StreamExt;
+
+use super::OnProgress;
+use super::again::{decide_again, is_same, shown};
+use super::story::{BATCH, Passage, Story, next_story, passages};
+use clearfold_base::database::DatabaseError;
+use clearfold_base::digest::Digest;
+use clearfold_sandbox::{Decider, Outcome};
+use clearfold_store::{DecidedBefore, EventStore, StoreError};
+
+/// Differences that are shown; all are counted.
+const SHOWN: usize = 20;
+
+/// Replays a log.
+pub struct Replay {
+    pub store: EventStore,
+    /// The components that are at hand.
+    pub deciders: BTreeMap<Digest, Arc<Decider>>,
+}
+
+/// What a replay found.
+#[derive(Debug, Default)]
+pub struct ReplayReport {
+    /// Commands that were decided again.
+    pub commands: u64,
+    /// Events that came of them.
+    pub events: u64,
+    pub different: u64,
+    /// The first of them.
+    pub differences: Vec<Difference>,
+    /// Commands whose component is not at hand, by its digest.
+    pub undecidable: BTreeMap<String, u64>,
+    /// Events that came of no recorded command.
+    pub unexplained: u64,
+    /// Commands that were recorded and are not there.
+    pub missing: u64,
+    /// Commands that were read, and the events that they say came of them.
+    pub found_commands: u64,
+    pub explained: u64,
+}
+
+/// A command that came to something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub partition: u32,
+    pub sequence: u64,
+    pub stream: String,
+    pub kind: String,
+    pub recorded: String,
+    pub replayed: String,
+}
+
+impl Replay {
+    /// Decides all commands of a partition again.
+    pub async fn partition(
+        &self,
+        partition: u32,
+        report: &mut ReplayReport,
+        on_progress: OnProgress<'_>,
+    ) -> Result<(), StoreError> {
+        let end = self.store.end(partition).await?;
+        let (commands_before, events_before) = (report.found_commands, report.explained);
+        let mut commands =
+            std::pin::pin!(self.store.commands_by_stream(partition, "", 0, end.sequence).peekable());
+        let mut events = std::pin::pin!(self.store.events_by_stream(partition, "").peekable());
+        let mut waiting = Vec::new();
+        let mut count = 0;
+        while let Some(story) = next_story(commands.as_mut(), events.as_mut()).await? {
+            report.found(&story);
+            let passages = passages(story);
+            count += passages.iter().map(|passage| passage.commands.len()).sum::<usize>();
+            waiting.extend(passages);
+            if count >= BATCH {
+                self.compare(std::mem::take(&mut waiting), report).await?;
+                on_progress(count as u64);
+                count = 0;
+            }
+        }
+        self.compare(waiting, report).await?;
+        on_progress(count as u64);
+        // What was appended meanwhile only adds to what is found.
+        report.missing += end.sequence.saturating_sub(report.found_commands - commands_before);
+        report.unexplained += end.position.saturating_sub(report.explained - events_before);
+        Ok(())
+    }
+
+    async fn compare(&self, passages: Vec<Passage>, report: &mut ReplayReport) -> Result<(), StoreError> {
+        let mut by_digest: BTreeMap<Digest, Vec<Passage>> = BTreeMap::new();
+        for passage in passages {
+            by_digest.entry(passage.digest).or_default().push(passage);
+        }
+        for (digest, passages) in by_digest {
+            let Some(decider) = self.deciders.get(&digest).cloned() else {
+                let count = passages.iter().map(|passage| passage.commands.len() as u64).sum::<u64>();
+                *report.undecidable.entry(digest.to_string()).or_default() += count;
+                continue;
+            };
+            let compared = tokio::task::spawn_blocking(move || compare(&decider, &passages)).await;
+            let compared = compared.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
+            report.add(compared);
+        }
+        Ok(())
+    }
+}
+
+impl ReplayReport {
+    /// Whether every command came to the same again.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.different == 0 && self.undecidable.is_empty() && self.unexplained == 0 && self.missing == 0
+    }
+
+    fn found(&mut self, story: &Story) {
+        self.found_commands += story.commands.len() as u64;
+        self.explained += story.commands.iter().map(|command| command.came_of_it.events()).sum::<u64>();
+    }
+
+    fn add(&mut self, other: Self) {
+        self.commands += other.commands;
+        self.events += other.events;
+        self.different += other.different;
+        let room = SHOWN.saturating_sub(self.differences.len());
+        self.differences.extend(other.differences.into_iter().take(room));
+    }
+}
+
+/// What one component's passages come to this time.
+fn compare(decider: &Decider, passages: &[Passage]) -> ReplayReport {
+    let mut report = ReplayReport::default();
+    for (passage, again) in passages.iter().zip(decide_again(decider, passages, usize::MAX)) {
+        for ((command, recorded), again) in passage.commands.iter().zip(&passage.recorded).zip(again) {
+            report.hold_against(command, recorded, again);
+        }
+    }
+    report
+}
+
+impl ReplayReport {
+    fn hold_against(&mut self, command: &DecidedBefore, recorded: &Outcome, again: Result<Outcome, String>) {
+        self.commands += 1;
+        if let Outcome::Accepted(events) = recorded {
+            self.events += events.len() as u64;
+        }
+        if again.as_ref().is_ok_and(|again| is_same(recorded, again)) {
+            return;
+        }
+        self.different += 1;
+        if self.differences.len() < SHOWN {
+            self.differences.push(Difference {
+                partition: command.partition,
+                sequence: command.sequence,
+                stream: command.stream.clone(),
+                kind: command.kind.clone(),
+                recorded: shown(recorded),
+                replayed: again.map_or_else(|why| why, |again| shown(&again)),
+            });
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Has a component decide what was decided, and names what it would have decided otherwise: the shadow run before it goes
+//! live, and the check of one that is tried on some accounts.
+//!
+//! What counts is what the component in force decides. What it decided itself is in the log; what an older one decided it
+//! decides again, so that a change that was accepted once is not reported for ever. Nothing is written.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt};
+use serde::Serialize;
+use tokio::task::JoinSet;
+
+use super::OnProgress;
+use super::again::{decide_again, is_same, shown};
+use super::story::{BATCH, Passage, Story, next_story, passages};
+use clearfold_base::background;
+use clearfold_base::database::DatabaseError;
+use clearfold_base::digest::Digest;
+use clearfold_sandbox::{Decider, Fault, Message, Outcome, WholeState};
+use clearfold_store::{DecidedBefore, EventStore, StoreError, StoredEvent};
+
+/// Streams of a partition whose states are compared. A state costs two calls where a command costs one, and a change of
+/// what states are shows in the first few.
+const STATES: usize = 10_000;
+/// Events that are held for a thread, if no single stream has more.
+const EVENTS: usize = 20_000;
+/// Failures of the candidate after which the rest is not tried: each may take as long as a call may.
+const PATIENCE: usize = 20;
+/// Divergences that are shown; all are counted.
+const SHOWN: usize = 10;
+
+/// A decider beside the one in force.
+pub struct Shadow {
+    pub store: EventStore,
+    pub in_force: Arc<Decider>,
+    pub candidate: Arc<Decider>,
+    /// Only commands that this component decided; else all.
+    pub decided_by: Option<Digest>,
+    /// Whether to compare the states that both make of the events.
+    pub with_states: bool,
+    /// Batches that are decided side by side.
+    pub threads: usize,
+}
+
+/// What a shadow run found.
+#[derive(Debug, Default, Clone, Serialize)]
+pub struct ShadowReport {
+    /// Commands that were decided again.
+    pub commands: u64,
+    pub different: u64,
+    /// Of these, the ones on which the candidate failed.
+    pub faults: u64,
+    /// The first of them.
+    pub divergences: Vec<Divergence>,
+    /// Streams whose states were compared.
+    pub states: u64,
+    /// The first stream of which the candidate makes another state.
+    pub other_state: Option<String>,
+}
+
+/// A command that the candidate decides otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Divergence {
+    pub partition: u32,
+    pub sequence: u64,
+    pub stream: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its payload.
+    pub command: String,
+    pub in_force: String,
+    pub candidate: String,
+}
+
+/// Work for one thread.
+#[derive(Default)]
+struct Portion {
+    passages: Vec<Passage>,
+    /// The streams whose states are compared, and their events.
+    streams: Vec<(String, Arc<[Message]>)>,
+    commands: usize,
+    events: usize,
+}
+
+impl Shadow {
+    /// Decides a partition's commands again, behind one of them and up to another.
+    pub async fn partition(
+        &self,
+        partition: u32,
+        after: u64,
+        up_to: u64,
+        report: &mut ShadowReport,
+        on_progress: OnProgress<'_>,
+    ) -> Result<(), StoreError> {
+        let prefix = format!("{}-", self.in_force.aggregate());
+        let only = self.decided_by;
+        let commands = self.store.commands_decided_by(only, partition, &prefix, after, up_to);
+        if after == 0 && only.is_none() {
+            let events = self.store.events_by_stream(partition, &prefix);
+            return self.compare_all(commands, events, report, on_progress).await;
+        }
+        let events = self.store.events_of_streams_with_commands(only, partition, &prefix, after);
+        self.compare_all(commands, events, report, on_progress).await
+    }
+
+    /// Reads on while what was read is decided.
+    async fn compare_all(
+        &self,
+        commands: impl Stream<Item = Result<DecidedBefore, StoreError>>,
+        events: impl Stream<Item = Result<StoredEvent, StoreError>>,
+        report: &mut ShadowReport,
+        on_progress: OnProgress<'_>,
+    ) -> Result<(), StoreError> {
+        let mut commands = std::pin::pin!(commands.peekable());
+        let mut events = std::pin::pin!(events.peekable());
+        let mut running = JoinSet::new();
+        let mut portion = Portion::default();
+        let mut states = if self.with_states { STATES } else { 0 };
+        loop {
+            let story = next_story(commands.as_mut(), events.as_mut()).await?;
+            let is_end = story.is_none();
+            if let Some(story) = story {
+                states -= portion.add(story, self, states > 0);
+            }
+            if portion.commands >= BATCH || portion.events >= EVENTS || is_end {
+                let (in_force, candidate) = (Arc::clone(&self.in_force), Arc::clone(&self.candidate));
+                let portion = std::mem::take(&mut portion);
+                running.spawn(background::run(move || portion.compare(&in_force, &candidate)));
+            }
+            while running.len() >= self.threads.max(1) || (is_end && !running.is_empty()) {
+                let Some(compared) = running.join_next().await else { break };
+                let compared = compared.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
+                let compared = compared.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
+                on_progress(compared.commands);
+                report.add(compared);
+                if report.faults >= PATIENCE as u64 {
+                    return Ok(());
+                }
+            }
+            if is_end {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Portion {
+    /// Says how many streams' states will be compared for it.
+    fn add(&mut self, story: Story, shadow: &Shadow, with_state: bool) -> usize {
+        self.events += story.events.len();
+        let (only, compared_before) = (shadow.decided_by, self.streams.len());
+        let passages = passages(story);
+        let first = passages.first().filter(|_| with_state);
+        let named = first.and_then(|first| Some((first.commands.first()?.stream.clone(), &first.events)));
+        self.streams.extend(named.map(|(stream, events)| (stream, Arc::clone(events))));
+        let passages = passages.into_iter();
+        // One that continues another was decided by the same component, so none loses what was before it.
+        for passage in passages.filter(|passage| only.is_none_or(|only| only == passage.digest)) {
+            self.commands += passage.commands.len();
+            self.passages.push(passage);
+        }
+        self.streams.len() - compared_before
+    }
+
+    fn compare(mut self, in_force: &Decider, candidate: &Decider) -> ShadowReport {
+        let mut report = ShadowReport::default();
+        for (stream, events) in &self.streams {
+            report.states += 1;
+            if report.other_state.is_none() && !are_states_same(in_force, candidate, events) {
+                report.other_state = Some(stream.clone());
+            }
+        }
+        let its_own = |passage: &mut Passage| passage.digest == in_force.id().digest;
+        let recorded: Vec<Passage> = self.passages.extract_if(.., its_own).collect();
+        for (passage, again) in recorded.iter().zip(decide_again(candidate, &recorded, PATIENCE)) {
+            let expected = passage.recorded.iter().cloned().map(Ok);
+            report.hold_against(passage, expected, again);
+        }
+        let others = decide_again(in_force, &self.passages, usize::MAX);
+        for ((passage, expected), again) in
+            self.passages.iter().zip(others).zip(decide_again(candidate, &self.passages, PATIENCE))
+        {
+            report.hold_against(passage, expected.into_iter(), again);
+        }
+        report
+    }
+}
+
+fn are_states_same(in_force: &Decider, candidate: &Decider, events: &[Message]) -> bool {
+    let folded = |decider: &Decider| -> Result<WholeState, Fault> {
+        let mut state = WholeState::initial(decider);
+        state.evolve(decider, events)?;
+        Ok(state)
+    };
+    matches!((folded(in_force), folded(candidate)), (Ok(one), Ok(other)) if one == other)
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { partition, sequence, stream, kind, command, in_force, candidate } = self;
+        write!(
+            f,
+            "{kind} on {stream} (command {sequence} of partition {partition}), {command}: in force: {in_force}; \
+             the component: {candidate}"
+        )
+    }
+}
+
+impl ShadowReport {
+    /// Whether the candidate decides as the one in force does.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.different == 0
+    }
+
+    /// Whether states were compared, and all were the same.
+    #[must_use]
+    pub fn has_same_states(&self) -> bool {
+        self.states > 0 && self.other_state.is_none()
+    }
+
+    fn hold_against(
+        &mut self,
+        passage: &Passage,
+        expected: impl Iterator<Item = Result<Outcome, String>>,
+        again: Vec<Result<Outcome, String>>,
+    ) {
+        for ((command, expected), again) in passage.commands.iter().zip(expected).zip(again) {
+            self.commands += 1;
+            if matches!((&expected, &again), (Ok(expected), Ok(again)) if is_same(expected, again)) {
+                continue;
+            }
+            self.different += 1;
+            self.faults += u64::from(again.is_err());
+            if self.divergences.len() < SHOWN {
+                let said = |outcome: Result<Outcome, String>| {
+                    outcome.map_or_else(|why| why, |outcome| shown(&outcome))
+                };
+                self.divergences.push(Divergence {
+                    partition: command.partition,
+                    sequence: command.sequence,
+                    stream: command.stream.clone(),
+                    kind: command.kind.clone(),
+                    command: String::from_utf8_lossy(&command.payload).into_owned(),
+                    in_force: said(expected),
+                    candidate: said(again),
+                });
+            }
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.commands += other.commands;
+        self.different += other.different;
+        self.faults += other.faults;
+        let room = SHOWN.saturating_sub(self.divergences.len());
+        self.divergences.extend(other.divergences.into_iter().take(room));
+        self.states += other.states;
+        self.other_state = self.other_state.take().or(other.other_state);
+    }
+}

@@ -1,0 +1,115 @@
+//! What a partition's log tells stream by stream: the commands, and what the events say came of each. It decides
+//! nothing.
+
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::{Stream, TryStreamExt};
+
+use clearfold_base::digest::Digest;
+use clearfold_sandbox::{Message, Outcome};
+use clearfold_store::{CameOfIt, DecidedBefore, StoreError, StoredEvent};
+
+/// Commands that are decided in one go, and that one turn has at the most.
+pub(super) const BATCH: usize = 1_000;
+
+/// One stream's commands and events, in order.
+#[derive(Default)]
+pub(super) struct Story {
+    pub commands: Vec<DecidedBefore>,
+    pub events: Vec<StoredEvent>,
+}
+
+/// Commands of one stream that one component decided in a row, and what the log says of each.
+pub(super) struct Passage {
+    pub digest: Digest,
+    /// All of the stream's events; its passages share them.
+    pub events: Arc<[Message]>,
+    before: Range<usize>,
+    pub continues: bool,
+    pub commands: Vec<DecidedBefore>,
+    pub recorded: Vec<Outcome>,
+}
+
+impl Passage {
+    /// The events before it: all of them, or those since the passage before it, if it continues that.
+    pub fn before(&self) -> &[Message] {
+        self.events.get(self.before.clone()).unwrap_or_default()
+    }
+}
+
+pub(super) type Peekable<S> = futures::stream::Peekable<S>;
+
+/// The next stream's commands, with its events; none when there are no commands any more.
+pub(super) async fn next_story(
+    mut commands: Pin<&mut Peekable<impl Stream<Item = Result<DecidedBefore, StoreError>>>>,
+    mut events: Pin<&mut Peekable<impl Stream<Item = Result<StoredEvent, StoreError>>>>,
+) -> Result<Option<Story>, StoreError> {
+    let mut story = Story::default();
+    let Some(first) = commands.try_next().await? else { return Ok(None) };
+    let stream = first.stream.clone();
+    story.commands.push(first);
+    let of_stream = |command: &Result<DecidedBefore, _>| {
+        command.as_ref().map_or(true, |command| command.stream == stream)
+    };
+    while let Some(command) = commands.as_mut().next_if(of_stream).await {
+        story.commands.push(command?);
+    }
+    // Streams whose events are older than the recorded commands are passed over.
+    let up_to = |event: &Result<StoredEvent, _>| event.as_ref().map_or(true, |event| event.stream <= stream);
+    while let Some(event) = events.as_mut().next_if(up_to).await {
+        let event = event?;
+        if event.stream == stream {
+            story.events.push(event);
+        }
+    }
+    Ok(Some(story))
+}
+
+/// Cuts a story where another component takes over, and where a turn becomes too long.
+pub(super) fn passages(story: Story) -> Vec<Passage> {
+    let mut passages: Vec<Passage> = Vec::new();
+    let messages: Arc<[Message]> = story.events.into_iter().map(message).collect();
+    let mut folded = 0;
+    for command in story.commands {
+        let place = usize::try_from(command.expected_version).unwrap_or(usize::MAX).min(messages.len());
+        let recorded = recorded(&command, messages.get(place..).unwrap_or_default());
+        match passages.last_mut() {
+            Some(last) if last.digest == command.component_digest && last.commands.len() < BATCH => {
+                last.commands.push(command);
+                last.recorded.push(recorded);
+            }
+            last => {
+                let continues = last.is_some_and(|last| last.digest == command.component_digest);
+                let before = if continues { folded } else { 0 };
+                passages.push(Passage {
+                    digest: command.component_digest,
+                    events: Arc::clone(&messages),
+                    before: before..place,
+                    continues,
+                    commands: vec![command],
+                    recorded: vec![recorded],
+                });
+                folded = place;
+            }
+        }
+    }
+    passages
+}
+
+fn message(event: StoredEvent) -> Message {
+    Message { type_: event.kind, schema_version: event.schema_version, payload: event.payload }
+}
+
+fn recorded(command: &DecidedBefore, events: &[Message]) -> Outcome {
+    match &command.came_of_it {
+        CameOfIt::Events(count) => {
+            let count = usize::try_from(*count).unwrap_or(usize::MAX);
+            Outcome::Accepted(events.get(..count.min(events.len())).unwrap_or_default().to_vec())
+        }
+        CameOfIt::Rejection { code, detail } => {
+            Outcome::Rejected(clearfold_sandbox::Rejection { code: code.clone(), detail: detail.clone() })
+        }
+    }
+}

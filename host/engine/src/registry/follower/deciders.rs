@@ -1,0 +1,95 @@
+//! The deciders in force, as the writers use them. A decider is never left out: either all are known up to an activation, or
+//! what was known before goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{Failing, Wanted, say_followed};
+use crate::command::{self, Canary, Deciders, Running};
+use crate::registry::{InForce, RegistryError, Shelf};
+use clearfold_base::digest::Digest;
+use clearfold_sandbox::Kind;
+
+pub(super) struct FollowedDeciders {
+    shelf: Shelf,
+    /// By component and family.
+    running: BTreeMap<(Digest, Digest), Arc<Running>>,
+    pub(super) told: watch::Sender<Arc<Deciders>>,
+}
+
+impl FollowedDeciders {
+    pub(super) fn new(shelf: Shelf) -> Self {
+        Self { shelf, running: BTreeMap::new(), told: watch::Sender::default() }
+    }
+
+    /// Follows for ever.
+    pub(super) async fn follow(mut self, mut wanted: watch::Receiver<Arc<Wanted>>) {
+        let mut failing = Failing::default();
+        loop {
+            tokio::select! {
+                changed = wanted.changed() => if changed.is_err() { return },
+                () = failing.again() => {}
+            }
+            let now = Arc::clone(&wanted.borrow_and_update());
+            let before = self.told.borrow().through;
+            match self.take_over(&now).await {
+                Ok(()) => {
+                    failing = Failing::default();
+                    let new = now.handlers.iter().filter(|(handler, in_force)| {
+                        handler.kind == Kind::Decider && in_force.newest > before
+                    });
+                    new.for_each(|(handler, in_force)| say_followed(handler, in_force));
+                }
+                Err(error) => failing.say(&error, "the deciders"),
+            }
+        }
+    }
+
+    /// Loads what is not loaded, then tells the writers; so they are told nothing if one cannot be loaded. They record
+    /// that they follow up to a number, and that must be true of every decider.
+    pub(super) async fn take_over(&mut self, wanted: &Wanted) -> Result<(), RegistryError> {
+        if self.told.borrow().through >= wanted.through {
+            return Ok(());
+        }
+        let mut deciders = BTreeMap::new();
+        for (handler, in_force) in &wanted.handlers {
+            if handler.kind == Kind::Decider {
+                deciders.insert(handler.name.clone(), self.in_force(in_force).await?);
+            }
+        }
+        let used = deciders.values().flat_map(|in_force| {
+            let canary = in_force.canary.as_ref().map(|canary| canary.running.digest());
+            [Some(in_force.stable.digest()), canary].into_iter().flatten()
+        });
+        let used: Vec<Digest> = used.collect();
+        self.running.retain(|(digest, _), _| used.contains(digest));
+        self.told.send_replace(Arc::new(Deciders::new(wanted.through, deciders)));
+        Ok(())
+    }
+
+    async fn in_force(&mut self, in_force: &InForce) -> Result<command::InForce, RegistryError> {
+        let stable = self.running(in_force.digest, in_force.family).await?;
+        let canary = match &in_force.canary {
+            None => None,
+            Some(tried) => {
+                let running = self.running(tried.digest, tried.family).await?;
+                Some(Canary { since: tried.since, trial: tried.trial, running })
+            }
+        };
+        Ok(command::InForce { stable, canary })
+    }
+
+    /// The same one for the same component and family, so that its faults are counted together.
+    async fn running(
+        &mut self,
+        digest: Digest,
+        family: Option<Digest>,
+    ) -> Result<Arc<Running>, RegistryError> {
+        let family = family.unwrap_or(digest);
+        let decider = self.shelf.decider(digest).await?;
+        let running = self.running.entry((digest, family));
+        Ok(Arc::clone(running.or_insert_with(|| Arc::new(Running::new(decider, family)))))
+    }
+}

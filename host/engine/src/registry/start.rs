@@ -1,0 +1,177 @@
+//! What a host's manifest means to the registry: a file that was never in force is deployed and put in force; one that was
+//! is left to what was decided since. So a start with a new file is a deploy, and no start undoes a rollback. All files are
+//! looked at before the first is put in force, so a start that fails has put none in force.
+
+use std::sync::Arc;
+
+use super::{Activation, Cause, Deployment, Handler, InForce, NewActivation, Registry, RegistryError, fold};
+use clearfold_base::clock::Clock;
+use clearfold_base::digest::Digest;
+use clearfold_base::signature::Signers;
+use clearfold_sandbox::{HandlerEngine, Inspection, Kind, RuntimeError, inspect};
+
+/// A component as a manifest names it.
+pub struct Named {
+    pub handler: Handler,
+    /// Its id in the manifest.
+    pub component: String,
+    pub wasm: Vec<u8>,
+    pub signature: Option<Vec<u8>>,
+}
+
+impl Named {
+    /// What it is, if that is what the manifest says.
+    pub fn check(&self, engine: &Arc<HandlerEngine>) -> Result<Inspection, RuntimeError> {
+        let found = inspect(engine, &self.component, &self.wasm)?;
+        agree(self, &found)?;
+        Ok(found)
+    }
+}
+
+/// Who starts, and what is known of where the files come from.
+pub struct Starting {
+    pub by: String,
+    pub signers: Signers,
+    pub source_revision: Option<String>,
+}
+
+/// A start that was found good: what it will put in force, and nothing of it is yet.
+pub struct Start {
+    activations: Vec<Activation>,
+    new: Vec<NewActivation>,
+}
+
+impl Registry {
+    /// Takes the manifest's components in, and puts those in force that never were.
+    pub async fn start(
+        &self,
+        engine: &Arc<HandlerEngine>,
+        named: &[Named],
+        starting: &Starting,
+    ) -> Result<(), RegistryError> {
+        let start = self.prepare_start(engine, named, starting).await?;
+        self.put_in_force(start).await
+    }
+
+    /// Takes the manifest's components in, if all of them are what they should be, and finds out what is to be put in
+    /// force.
+    pub async fn prepare_start(
+        &self,
+        engine: &Arc<HandlerEngine>,
+        named: &[Named],
+        starting: &Starting,
+    ) -> Result<Start, RegistryError> {
+        let activations = self.activations(0).await?;
+        let in_force = fold(&activations);
+        let mut deployments = Vec::new();
+        for named in named {
+            deployments.push(deployment(engine, named, starting)?);
+        }
+        let mut new = Vec::new();
+        for (named, deployment) in named.iter().zip(&deployments) {
+            let digest = self.keep(&named.wasm, deployment).await?;
+            let was_in_force =
+                |activation: &&Activation| activation.handler == named.handler && activation.digest == digest;
+            match (in_force.get(&named.handler), activations.iter().find(was_in_force)) {
+                (Some(now), Some(_)) if now.digest != digest => say_what_stands(named, digest, now),
+                (Some(_), Some(_)) => {}
+                (now, _) => new.push(first_of(named, digest, now, starting)),
+            }
+        }
+        Ok(Start { activations, new })
+    }
+
+    /// Puts in force what was prepared.
+    pub async fn put_in_force(&self, start: Start) -> Result<(), RegistryError> {
+        let before = fold(&start.activations);
+        for new in &start.new {
+            if let Some(now) = before.get(&new.handler) {
+                let (handler, digest, replaced) = (&new.handler, new.digest, now.digest);
+                tracing::warn!(%handler, %digest, %replaced, "the manifest's component is new, and in force without a shadow run; \
+                    `clearfold deploy` makes one");
+            }
+            match self.activate(new).await {
+                // Another host started at the same moment, with the same file or with another: what it did stands.
+                Err(RegistryError::ChangedMeanwhile { .. }) | Ok(_) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Start {
+    /// All activations as they will be, if nobody else makes one in between.
+    #[must_use]
+    pub fn activations(&self) -> Vec<Activation> {
+        let at = Clock::system().now();
+        let newest = self.activations.last().map_or(0, |activation| activation.activation);
+        let new = (newest.saturating_add(1)..).zip(&self.new).map(|(activation, new)| Activation {
+            activation,
+            handler: new.handler.clone(),
+            digest: new.digest,
+            cause: new.cause,
+            why: None,
+            by: new.by.clone(),
+            at,
+            family: new.family,
+            trial: None,
+            shadow: None,
+        });
+        self.activations.iter().cloned().chain(new).collect()
+    }
+}
+
+/// The first time that a file is in force.
+fn first_of(named: &Named, digest: Digest, now: Option<&InForce>, starting: &Starting) -> NewActivation {
+    let handler = named.handler.clone();
+    let family = (handler.kind == Kind::Decider).then_some(digest);
+    NewActivation {
+        handler,
+        newest: now.map_or(0, |now| now.newest),
+        digest,
+        cause: Cause::Start,
+        why: None,
+        by: starting.by.clone(),
+        family,
+        trial: None,
+        shadow: None,
+    }
+}
+
+fn say_what_stands(named: &Named, digest: Digest, now: &InForce) {
+    let (handler, in_force, since) = (&named.handler, now.digest, now.since);
+    tracing::warn!(%handler, file = %digest, %in_force, since, "the manifest's component was in force before and is not now; \
+        what was decided since stands; `clearfold component activate` puts it in force again");
+}
+
+/// What the registry keeps of a component, if it is what the manifest says.
+fn deployment(
+    engine: &Arc<HandlerEngine>,
+    named: &Named,
+    starting: &Starting,
+) -> Result<Deployment, RegistryError> {
+    let signed = starting.signers.check(&named.component, &named.wasm, named.signature.as_deref())?;
+    let found = named.check(engine)?;
+    Ok(Deployment {
+        name: named.component.clone(),
+        handler: named.handler.clone(),
+        wit_version: Some(found.wit_version),
+        imports: found.imports,
+        source_revision: starting.source_revision.clone(),
+        deployed_by: starting.by.clone(),
+        signed,
+    })
+}
+
+fn agree(named: &Named, found: &Inspection) -> Result<(), RuntimeError> {
+    // A translator has no name but the manifest's.
+    let name = found.name.clone().unwrap_or_else(|| named.handler.name.clone());
+    let says = Handler { kind: found.kind, name };
+    let is_same = says == named.handler;
+    if is_same {
+        return Ok(());
+    }
+    let why = format!("the {says}, and the manifest has it as the {}; correct the manifest", named.handler);
+    Err(RuntimeError::Descriptor { component: named.component.clone(), why })
+}

@@ -1,0 +1,261 @@
+//! The registry as people and programs see it: the command line's `--json` and the admin API show these same shapes.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    Activation, Cause, ComponentRecord, Deployed, Handler, InForce, Point, Registry, RegistryError, Verified,
+    fold,
+};
+use crate::integrity::ShadowReport;
+use clearfold_base::digest::Digest;
+use clearfold_sandbox::Kind;
+
+/// What each handler runs, and every component that there is.
+#[derive(Debug, Serialize)]
+pub struct Overview {
+    pub handlers: Vec<HandlerView>,
+    pub components: Vec<ComponentView>,
+}
+
+/// A handler, and what is in force for it.
+#[derive(Debug, Serialize)]
+pub struct HandlerView {
+    pub kind: &'static str,
+    pub name: String,
+    pub digest: String,
+    pub activation: u64,
+    pub since: String,
+    pub by: String,
+    pub cause: Cause,
+    /// Of deciders and projectors: how many partitions it has begun in. A projector begins in all of them at once, when its
+    /// rows are read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun_in: Option<usize>,
+    /// How its build stands, or why it failed, of a projector that is not read yet. Only a host that runs knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryView>,
+}
+
+/// A component that is tried.
+#[derive(Debug, Serialize)]
+pub struct CanaryView {
+    pub digest: String,
+    pub activation: u64,
+    pub since: String,
+    pub share_permille: u16,
+    pub max_faults: u64,
+    pub max_differences: u64,
+}
+
+/// A component that was deployed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ComponentView {
+    pub digest: String,
+    pub name: String,
+    pub kind: &'static str,
+    pub handler: Option<String>,
+    pub wit_version: Option<String>,
+    pub imports: Vec<String>,
+    pub size_bytes: u64,
+    pub source_revision: Option<String>,
+    pub deployed_by: String,
+    pub deployed_at: String,
+    pub signer: Option<String>,
+}
+
+/// A component that was just taken in.
+#[derive(Debug, Serialize)]
+pub struct DeployedView {
+    pub digest: String,
+    pub kind: &'static str,
+    pub handler: String,
+    pub in_force: Option<String>,
+    pub newly_imports: Vec<String>,
+}
+
+/// What was found before a component is put in force.
+#[derive(Debug, Serialize)]
+pub struct VerifiedView {
+    pub digest: String,
+    pub against: String,
+    pub shadow: Option<ShadowReport>,
+}
+
+/// An activation, and where it came into force.
+#[derive(Debug, Serialize)]
+pub struct ActivationView {
+    pub activation: u64,
+    pub kind: &'static str,
+    pub name: String,
+    pub digest: String,
+    pub cause: Cause,
+    pub why: Option<String>,
+    pub by: String,
+    pub at: String,
+    pub state_family: Option<String>,
+    pub share_permille: Option<u16>,
+    pub shadow: Option<Value>,
+    /// By partition, as far as its writer has taken it over.
+    pub begun: Vec<PointView>,
+}
+
+/// From which command on, in a partition.
+#[derive(Debug, Serialize)]
+pub struct PointView {
+    pub partition: u32,
+    pub after_sequence: u64,
+    pub after_position: u64,
+}
+
+/// The fields in which two components differ, with both values.
+#[must_use]
+pub fn differing(one: ComponentRecord, other: ComponentRecord) -> BTreeMap<String, [Value; 2]> {
+    let [one, other] =
+        [one, other].map(|record| serde_json::to_value(ComponentView::from(record)).unwrap_or_default());
+    let fields = one.as_object().into_iter().flatten();
+    fields
+        .filter(|(name, value)| other.get(name) != Some(value))
+        .map(|(name, value)| (name.clone(), [value.clone(), other.get(name).cloned().unwrap_or_default()]))
+        .collect()
+}
+
+impl Registry {
+    /// What runs, and what there is.
+    pub async fn overview(&self) -> Result<Overview, RegistryError> {
+        let activations = self.activations(0).await?;
+        let by_number: BTreeMap<u64, &Activation> =
+            activations.iter().map(|activation| (activation.activation, activation)).collect();
+        let handlers = fold(&activations);
+        let mut begun = BTreeMap::<u64, usize>::new();
+        for point in self.points().await? {
+            *begun.entry(point.activation).or_default() += 1;
+        }
+        let handlers = handlers.iter().filter_map(|(handler, now)| {
+            let begun_in = begun.get(&now.since).copied().unwrap_or(0);
+            handler_view(handler, now, &by_number, begun_in)
+        });
+        let handlers = handlers.collect();
+        let components = self.components().await?.into_iter().map(ComponentView::from).collect();
+        Ok(Overview { handlers, components })
+    }
+
+    /// Every activation, of one handler or of all, the oldest first.
+    pub async fn history(&self, only: Option<&Handler>) -> Result<Vec<ActivationView>, RegistryError> {
+        let mut points = BTreeMap::<u64, Vec<PointView>>::new();
+        for point in self.points().await? {
+            points.entry(point.activation).or_default().push(point.into());
+        }
+        let activations = self.activations(0).await?.into_iter();
+        let wanted =
+            activations.filter(|activation| only.is_none_or(|handler| activation.handler == *handler));
+        Ok(wanted
+            .map(|activation| {
+                let begun = points.remove(&activation.activation).unwrap_or_default();
+                activation_view(activation, begun)
+            })
+            .collect())
+    }
+}
+
+fn handler_view(
+    handler: &Handler,
+    now: &InForce,
+    activations: &BTreeMap<u64, &Activation>,
+    begun_in: usize,
+) -> Option<HandlerView> {
+    let since = activations.get(&now.since)?;
+    let canary = now.canary.as_ref().and_then(|tried| {
+        Some(CanaryView {
+            digest: tried.digest.to_string(),
+            activation: tried.since,
+            since: activations.get(&tried.since)?.at.to_string(),
+            share_permille: tried.trial.permille,
+            max_faults: tried.trial.max_faults,
+            max_differences: tried.trial.max_differences,
+        })
+    });
+    Some(HandlerView {
+        kind: handler.kind.as_str(),
+        name: handler.name.clone(),
+        digest: now.digest.to_string(),
+        activation: now.since,
+        since: since.at.to_string(),
+        by: since.by.clone(),
+        cause: since.cause,
+        begun_in: matches!(handler.kind, Kind::Decider | Kind::Projector).then_some(begun_in),
+        build: None,
+        canary,
+    })
+}
+
+fn activation_view(activation: Activation, begun: Vec<PointView>) -> ActivationView {
+    ActivationView {
+        activation: activation.activation,
+        kind: activation.handler.kind.as_str(),
+        name: activation.handler.name,
+        digest: activation.digest.to_string(),
+        cause: activation.cause,
+        why: activation.why,
+        by: activation.by,
+        at: activation.at.to_string(),
+        state_family: activation.family.as_ref().map(Digest::to_string),
+        share_permille: activation.trial.map(|trial| trial.permille),
+        shadow: activation.shadow,
+        begun,
+    }
+}
+
+impl From<&Deployed> for DeployedView {
+    fn from(deployed: &Deployed) -> Self {
+        Self {
+            digest: deployed.digest.to_string(),
+            kind: deployed.handler.kind.as_str(),
+            handler: deployed.handler.name.clone(),
+            in_force: deployed.in_force.as_ref().map(Digest::to_string),
+            newly_imports: deployed.newly_imports.clone(),
+        }
+    }
+}
+
+impl From<&Verified> for VerifiedView {
+    fn from(verified: &Verified) -> Self {
+        Self {
+            digest: verified.record.digest.to_string(),
+            against: verified.now.digest.to_string(),
+            shadow: verified.shadow.clone(),
+        }
+    }
+}
+
+impl From<ComponentRecord> for ComponentView {
+    fn from(record: ComponentRecord) -> Self {
+        Self {
+            digest: record.digest.to_string(),
+            name: record.name,
+            kind: record.kind.as_str(),
+            handler: record.handler.map(|handler| handler.name),
+            wit_version: record.wit_version,
+            imports: record.imports,
+            size_bytes: record.size_bytes,
+            source_revision: record.source_revision,
+            deployed_by: record.deployed_by,
+            deployed_at: record.deployed_at.to_string(),
+            signer: record.signer.map(hex::encode),
+        }
+    }
+}
+
+impl From<Point> for PointView {
+    fn from(point: Point) -> Self {
+        Self {
+            partition: point.partition,
+            after_sequence: point.after_sequence,
+            after_position: point.after_position,
+        }
+    }
+}

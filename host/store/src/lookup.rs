@@ -1,0 +1,126 @@
+//! What the writer asks before it decides, in one round trip: which commands were answered before, where streams stand,
+//! and what their states remember under some keys.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use super::event::hash_of;
+use super::{Answered, EventStore, StoreError, StreamHead};
+use clearfold_base::database::{DatabaseError, unsigned};
+use clearfold_base::digest::Digest;
+
+/// Questions.
+#[derive(Debug, Clone, Default)]
+pub struct Lookup {
+    pub idempotency_keys: Vec<String>,
+    pub streams: Vec<String>,
+    pub entries: Vec<EntryKey>,
+}
+
+/// An entry of a stream's state, as the newest snapshot of a family knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryKey {
+    pub stream: String,
+    pub key: String,
+    pub family: Digest,
+}
+
+/// The answers. What is not known of keys and streams is left out.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    pub answered: Vec<Answered>,
+    pub heads: BTreeMap<String, StreamHead>,
+    /// By stream and family, each that was asked for.
+    pub entries: BTreeMap<(String, Digest), FoundEntries>,
+}
+
+/// What a snapshot says of the entries that were asked for.
+#[derive(Debug, Clone, Default)]
+pub struct FoundEntries {
+    /// The snapshot's version; 0 if that family has none of the stream.
+    pub snapshot_version: u64,
+    /// By key; none if there is no such entry.
+    pub values: BTreeMap<String, Option<Vec<u8>>>,
+}
+
+/// A row: of the inbox, of a stream, or of an entry.
+struct Row {
+    name: String,
+    key: Option<String>,
+    bytes: Option<Vec<u8>>,
+    family: Option<Vec<u8>>,
+    answer: Option<Value>,
+    partition: Option<i32>,
+    version: Option<i64>,
+}
+
+impl EventStore {
+    /// Looks everything up.
+    pub async fn look_up(&self, connection: &mut PgConnection, lookup: &Lookup) -> Result<Found, StoreError> {
+        let (mut streams, mut keys, mut digests) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in &lookup.entries {
+            streams.push(entry.stream.clone());
+            keys.push(entry.key.clone());
+            digests.push(entry.family.0.to_vec());
+        }
+        let rows = sqlx::query_as!(
+            Row,
+            r#"SELECT idempotency_key AS "name!", NULL::text AS key, body_digest AS bytes, NULL::bytea AS family,
+                      answer AS "answer: Value", NULL::integer AS partition, NULL::bigint AS version
+               FROM inbox WHERE idempotency_key = ANY($1)
+               UNION ALL
+               SELECT stream, routing_key, NULL, NULL, NULL, partition, version FROM streams WHERE stream = ANY($2)
+               UNION ALL
+               SELECT wanted.stream, wanted.key, entries.value, wanted.digest, NULL, NULL, COALESCE(snapshots.version, 0)
+               FROM UNNEST($3::text[], $4::text[], $5::bytea[]) AS wanted(stream, key, digest)
+               -- One place of each index, whatever the planner thinks of joins.
+               LEFT JOIN LATERAL (
+                   SELECT version FROM snapshots
+                   WHERE snapshots.stream = wanted.stream AND component_digest = wanted.digest OFFSET 0
+               ) AS snapshots ON true
+               LEFT JOIN LATERAL (
+                   SELECT value FROM snapshot_entries
+                   WHERE snapshot_entries.stream = wanted.stream AND snapshot_entries.key = wanted.key
+                     AND component_digest = wanted.digest OFFSET 0
+               ) AS entries ON true"#,
+            &lookup.idempotency_keys,
+            &lookup.streams,
+            &streams,
+            &keys,
+            &digests,
+        );
+        let mut found = Found::default();
+        for row in rows.fetch_all(connection).await? {
+            found.add(row)?;
+        }
+        Ok(found)
+    }
+}
+
+impl Found {
+    fn add(&mut self, row: Row) -> Result<(), StoreError> {
+        match row {
+            Row { name, bytes: Some(body_digest), answer: Some(answer), .. } => {
+                self.answered.push(Answered { idempotency_key: name, body_digest, answer });
+            }
+            Row {
+                name, key: Some(routing_key), partition: Some(partition), version: Some(version), ..
+            } => {
+                let (partition, version) = (partition.unsigned_abs(), unsigned(version)?);
+                self.heads.insert(name, StreamHead { partition, routing_key, version });
+            }
+            Row { name, key: Some(key), bytes, family: Some(family), version: Some(version), .. } => {
+                let family = Digest(hash_of("family", &family)?);
+                let of_stream = self.entries.entry((name, family)).or_default();
+                of_stream.snapshot_version = unsigned(version)?;
+                of_stream.values.insert(key, bytes);
+            }
+            Row { name, .. } => {
+                return Err(DatabaseError::Corrupt(format!("`{name}` was found without content")).into());
+            }
+        }
+        Ok(())
+    }
+}

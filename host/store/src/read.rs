@@ -1,0 +1,216 @@
+//! The log, read: by stream, and by position.
+
+use std::collections::BTreeMap;
+
+use clearfold_kernel::Timestamp;
+use futures::{Stream, StreamExt};
+
+use super::event::{EventRow, hash_of};
+use super::{EventHash, EventStore, Head, Snapshot, StoreError, StoredEvent};
+use clearfold_base::database::{partition_key, signed, timestamp, unsigned};
+use clearfold_base::digest::Digest;
+
+/// Where a stream lives and how far it has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamHead {
+    pub partition: u32,
+    pub routing_key: String,
+    pub version: u64,
+}
+
+impl EventStore {
+    /// The position of the partition's last event; 0 if it has none.
+    pub async fn head(&self, partition: u32) -> Result<u64, StoreError> {
+        let head = sqlx::query_scalar!(
+            "SELECT head_position FROM partitions WHERE partition = $1",
+            partition_key(partition)?
+        );
+        Ok(unsigned(head.fetch_one(&self.pool).await?)?)
+    }
+
+    /// Where a partition ends.
+    pub async fn end(&self, partition: u32) -> Result<Head, StoreError> {
+        let row = sqlx::query!(
+            "SELECT head_position, head_hash, head_sequence FROM partitions WHERE partition = $1",
+            partition_key(partition)?
+        );
+        let row = row.fetch_one(&self.pool).await?;
+        Ok(Head {
+            position: unsigned(row.head_position)?,
+            hash: EventHash(hash_of("head's hash", &row.head_hash)?),
+            sequence: unsigned(row.head_sequence)?,
+        })
+    }
+
+    /// When the last command before a head was accepted.
+    pub async fn latest(&self, partition: u32, head: &Head) -> Result<Option<Timestamp>, StoreError> {
+        let at = sqlx::query_scalar!(
+            "SELECT accepted_at FROM commands WHERE partition = $1 AND sequence = $2",
+            partition_key(partition)?,
+            signed(head.sequence)?,
+        );
+        Ok(at.fetch_optional(&self.pool).await?.map(timestamp).transpose()?)
+    }
+
+    /// The position of the last event that there is, whatever the head says; 0 if there is none.
+    pub async fn last_position(&self, partition: u32) -> Result<u64, StoreError> {
+        let last = sqlx::query_scalar!(
+            r#"SELECT COALESCE(max(position), 0) AS "last!" FROM events WHERE partition = $1"#,
+            partition_key(partition)?
+        );
+        Ok(unsigned(last.fetch_one(&self.pool).await?)?)
+    }
+
+    /// All partitions' heads, in order.
+    pub async fn heads(&self) -> Result<Vec<u64>, StoreError> {
+        let heads = sqlx::query_scalar!("SELECT head_position FROM partitions ORDER BY partition");
+        let heads = heads.fetch_all(&self.pool).await?;
+        Ok(heads.into_iter().map(unsigned).collect::<Result<_, _>>()?)
+    }
+
+    /// A stream's place, if there is such a stream.
+    pub async fn stream_head(&self, stream: &str) -> Result<Option<StreamHead>, StoreError> {
+        let mut heads = self.stream_heads(&[stream.to_owned()]).await?;
+        Ok(heads.remove(stream))
+    }
+
+    /// The places of those streams that exist, by name.
+    pub async fn stream_heads(&self, streams: &[String]) -> Result<BTreeMap<String, StreamHead>, StoreError> {
+        let heads = sqlx::query!(
+            "SELECT stream, partition, routing_key, version FROM streams WHERE stream = ANY($1)",
+            streams
+        );
+        let mut found = BTreeMap::new();
+        for row in heads.fetch_all(&self.pool).await? {
+            let (partition, version) = (row.partition.unsigned_abs(), unsigned(row.version)?);
+            found.insert(row.stream, StreamHead { partition, routing_key: row.routing_key, version });
+        }
+        Ok(found)
+    }
+
+    /// All events of some streams of one partition, each stream's in order.
+    pub async fn streams(&self, partition: u32, streams: &[String]) -> Result<Vec<StoredEvent>, StoreError> {
+        let from_the_beginning: Vec<(String, u64)> =
+            streams.iter().map(|stream| (stream.clone(), 0)).collect();
+        self.tails(partition, &from_the_beginning, u32::MAX).await
+    }
+
+    /// The events of some streams of one partition, each stream's behind a version and in order, `limit` at most.
+    pub async fn tails(
+        &self,
+        partition: u32,
+        streams: &[(String, u64)],
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let names: Vec<String> = streams.iter().map(|(stream, _)| stream.clone()).collect();
+        let behind: Vec<i64> =
+            streams.iter().map(|(_, version)| signed(*version)).collect::<Result<_, _>>()?;
+        let events = sqlx::query_as!(
+            EventRow,
+            r#"SELECT partition, position, events.stream, stream_version, type AS kind, schema_version, payload,
+                      event_id, correlation_id, causation_id, actor, component_digest, recorded_at, hash
+               FROM UNNEST($2::text[], $3::bigint[]) AS wanted(stream, behind)
+               -- One range of the index for each stream, whatever the planner thinks of joins.
+               CROSS JOIN LATERAL (
+                   SELECT * FROM events
+                   WHERE events.partition = $1 AND events.stream = wanted.stream AND stream_version > behind
+                   ORDER BY stream_version LIMIT $4
+               ) AS events
+               ORDER BY events.stream, stream_version LIMIT $4"#,
+            partition_key(partition)?,
+            &names,
+            &behind,
+            i64::from(limit),
+        );
+        let rows = events.fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(StoredEvent::try_from).collect::<Result<_, _>>()?)
+    }
+
+    /// The newest states of some streams that were kept, without their entries.
+    pub async fn snapshots(&self, streams: &[String]) -> Result<Vec<Snapshot>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT stream, version, component_digest, state_version, state FROM snapshots WHERE stream = ANY($1)",
+            streams
+        );
+        let mut snapshots = Vec::new();
+        for row in rows.fetch_all(&self.pool).await? {
+            snapshots.push(Snapshot {
+                stream: row.stream,
+                version: unsigned(row.version)?,
+                family: Digest(hash_of("family", &row.component_digest)?),
+                state_version: row.state_version.unsigned_abs(),
+                state: row.state,
+                base: 0,
+                entries: BTreeMap::new(),
+            });
+        }
+        Ok(snapshots)
+    }
+
+    /// The events of a partition behind `after`, up to and including `up_to`, in order, `limit` at most.
+    pub async fn page(
+        &self,
+        partition: u32,
+        after: u64,
+        up_to: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let events = sqlx::query_as!(
+            EventRow,
+            r#"SELECT partition, position, stream, stream_version, type AS kind, schema_version, payload, event_id,
+                      correlation_id, causation_id, actor, component_digest, recorded_at, hash
+               FROM events WHERE partition = $1 AND position > $2 AND position <= $3
+               ORDER BY position LIMIT $4"#,
+            partition_key(partition)?,
+            signed(after)?,
+            signed(up_to)?,
+            i64::from(limit),
+        );
+        let rows = events.fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(StoredEvent::try_from).collect::<Result<_, _>>()?)
+    }
+
+    /// A partition's events of streams whose names begin so, stream by stream, the streams in the order of their bytes.
+    pub fn events_by_stream(
+        &self,
+        partition: u32,
+        prefix: &str,
+    ) -> impl Stream<Item = Result<StoredEvent, StoreError>> {
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"SELECT partition, position, stream, stream_version, type AS kind, schema_version, payload, event_id,
+                      correlation_id, causation_id, actor, component_digest, recorded_at, hash
+               FROM events WHERE partition = $1 AND starts_with(stream, $2)
+               ORDER BY stream COLLATE "C", stream_version"#,
+            i32::try_from(partition).unwrap_or(i32::MAX),
+            prefix,
+        );
+        rows.fetch(&self.pool).map(|row| Ok(StoredEvent::try_from(row?)?))
+    }
+
+    /// The same of those streams only that had a command behind one of the partition's; decided by this component, if one
+    /// is named.
+    pub fn events_of_streams_with_commands(
+        &self,
+        only: Option<Digest>,
+        partition: u32,
+        prefix: &str,
+        after: u64,
+    ) -> impl Stream<Item = Result<StoredEvent, StoreError>> {
+        let only = only.map(|only| only.0.to_vec());
+        let rows = sqlx::query_as!(
+            EventRow,
+            r#"SELECT partition, position, stream, stream_version, type AS kind, schema_version, payload, event_id,
+                      correlation_id, causation_id, actor, component_digest, recorded_at, hash
+               FROM events WHERE partition = $1 AND stream IN (
+                   SELECT stream FROM commands WHERE partition = $1 AND sequence > $3 AND starts_with(stream, $2)
+                                                 AND ($4::bytea IS NULL OR component_digest = $4)
+               ) ORDER BY stream COLLATE "C", stream_version"#,
+            i32::try_from(partition).unwrap_or(i32::MAX),
+            prefix,
+            i64::try_from(after).unwrap_or(i64::MAX),
+            only,
+        );
+        rows.fetch(&self.pool).map(|row| Ok(StoredEvent::try_from(row?)?))
+    }
+}

@@ -1,0 +1,331 @@
+//! The book of the read store, `projections`: which tables there are, who made them, and which of them are read.
+//!
+//! A projection's tables lie in the schema of its name, where queries find them. Another component's are built beside
+//! them, in a schema and under a row of their own, and later take their name ([`take_place`]). Whoever makes, drops or
+//! renames tables holds [`lock`] until it is committed, so of several hosts one does it at a time. Whoever writes rows
+//! holds the tables' row in the book ([`hold`]), which dropping and renaming changes first: so no row comes into tables
+//! that are somebody else's by then. A schema that no projection made is never touched.
+
+use std::sync::Arc;
+
+use clearfold_kernel::Timestamp;
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+
+use super::ProjectionError;
+use super::readers::Readers;
+use super::tables::{Declaration, quoted};
+use clearfold_base::database::{DatabaseError, database_time, signed, timestamp, unsigned};
+use clearfold_base::digest::Digest;
+use clearfold_sandbox::Projector;
+
+/// What marks a schema as ours to drop.
+const MARK: &str = "Made by clearfold from what a projector declares. Dropped and built again at will.";
+
+/// What the book says of tables that are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Not known of rows that are older than this knowledge.
+    pub digest: Option<Digest>,
+    pub version: i32,
+    pub declared: String,
+    /// When they took the place of others, and up to where they had come then.
+    pub since: Option<Timestamp>,
+    pub from: Vec<u64>,
+}
+
+/// What is to be done for a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// The tables that are read are its own. Whether they were made just now.
+    Live { made: bool },
+    /// Another's are read, and its own are there to be built beside them.
+    Beside,
+    /// Another's are read, and stay.
+    Others,
+}
+
+/// On which terms it is settled what is to be done.
+pub(super) struct Terms<'a> {
+    pub now: Timestamp,
+    pub readers: Readers,
+    /// The components of which this host has the code.
+    pub known: &'a [Arc<Projector>],
+    /// Whether another's tables are left as they are, those that are read and those that are being built.
+    pub leave: bool,
+}
+
+/// Keeps others from making, dropping or renaming tables of a projection until the transaction ends.
+pub(super) async fn lock(transaction: &mut PgConnection, projection: &str) -> Result<(), sqlx::Error> {
+    let lock = "SELECT pg_advisory_xact_lock(hashtext('clearfold projections'), hashtext($1))";
+    sqlx::query(lock).bind(projection).execute(transaction).await?;
+    Ok(())
+}
+
+/// The tables that are read.
+pub(super) async fn find(
+    connection: &mut PgConnection,
+    projection: &str,
+) -> Result<Option<Entry>, ProjectionError> {
+    let found = sqlx::query!(
+        "SELECT digest, version, declaration, live_since, live_from FROM projections WHERE name = $1",
+        projection
+    );
+    let Some(found) = found.fetch_optional(connection).await? else { return Ok(None) };
+    Ok(Some(Entry {
+        digest: found.digest.map(digest).transpose()?,
+        version: found.version,
+        declared: found.declaration,
+        since: found.live_since.map(timestamp).transpose()?,
+        from: found.live_from.unwrap_or_default().into_iter().map(unsigned).collect::<Result<_, _>>()?,
+    }))
+}
+
+/// Makes what a component needs: its tables, if there are none, or a place beside those of another.
+pub(super) async fn settle(
+    pool: &PgPool,
+    wanted: &Projector,
+    terms: &Terms<'_>,
+) -> Result<Settled, ProjectionError> {
+    let own = Declaration::live(wanted);
+    let mut transaction = pool.begin().await?;
+    lock(&mut transaction, &own.projection).await?;
+    let settled = match find(&mut transaction, &own.projection).await? {
+        None => {
+            make(&mut transaction, &own, None, terms.now).await?;
+            Settled::Live { made: true }
+        }
+        Some(read) if read.is_of(&own) => {
+            // Rows that are older than this knowledge become those of whoever declares the same.
+            adopt(&mut transaction, &own).await?;
+            Settled::Live { made: false }
+        }
+        Some(_) if terms.leave => return Ok(Settled::Others),
+        Some(read) => {
+            read.allows(&own, terms.known)?;
+            match terms.readers.shape(&mut transaction, &format!("before {}", own.digest)).await {
+                Ok(_) => Settled::Beside,
+                // Tables that this host's queries cannot read serve nobody here: there is nothing to wait for.
+                Err(ProjectionError::Unreadable { .. }) => {
+                    make(&mut transaction, &own, None, terms.now).await?;
+                    Settled::Live { made: true }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    let beside = (settled == Settled::Beside).then(|| Declaration::beside(wanted));
+    if !terms.leave {
+        throw_away(&mut transaction, &own.projection, beside.as_ref()).await?;
+    }
+    if let Some(beside) = beside {
+        let half_built = find(&mut transaction, &beside.schema).await?;
+        if !half_built.is_some_and(|half_built| half_built.is_of(&beside)) {
+            make(&mut transaction, &beside, Some(&own.projection), terms.now).await?;
+        }
+    }
+    transaction.commit().await?;
+    Ok(settled)
+}
+
+impl Entry {
+    /// Whether these tables are a declaration's, made by its component or by nobody knows whom.
+    pub(super) fn is_of(&self, own: &Declaration) -> bool {
+        self.version == own.version
+            && self.declared == own.declared
+            && self.digest.is_none_or(|digest| digest == own.digest)
+    }
+
+    /// Whether a component may take the place of the one that made these tables.
+    fn allows(&self, own: &Declaration, known: &[Arc<Projector>]) -> Result<(), ProjectionError> {
+        let projection = || own.projection.clone();
+        // A host that has the code of what is read knows what it replaces, and may go back. One that does not is out
+        // of date, if it declares less.
+        let is_known = known.iter().any(|known| Some(known.id().digest) == self.digest);
+        if self.version > own.version && !is_known {
+            let (stored, declared) = (self.version, own.version);
+            return Err(ProjectionError::Older { projection: projection(), stored, declared });
+        }
+        // The same component's declaration is another one only if the host writes it another way than before.
+        let is_other = self.digest != Some(own.digest);
+        if is_other && self.version == own.version && self.declared != own.declared {
+            return Err(ProjectionError::Changed { projection: projection(), version: own.version });
+        }
+        Ok(())
+    }
+}
+
+/// Makes empty tables, in the place of what lies there.
+async fn make(
+    transaction: &mut PgConnection,
+    own: &Declaration,
+    replaces: Option<&str>,
+    now: Timestamp,
+) -> Result<(), ProjectionError> {
+    drop_tables(transaction, &own.schema).await?;
+    let (schema, ddl) = (quoted(&own.schema), &own.ddl);
+    let make = format!("CREATE SCHEMA {schema}; COMMENT ON SCHEMA {schema} IS '{MARK}'; {ddl}");
+    sqlx::raw_sql(AssertSqlSafe(make)).execute(&mut *transaction).await?;
+    let inserted = sqlx::query!(
+        "INSERT INTO projections (name, version, declaration, created_at, digest, replaces)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        own.schema,
+        own.version,
+        own.declared,
+        database_time(now)?,
+        &own.digest.0[..],
+        replaces,
+    );
+    inserted.execute(transaction).await?;
+    Ok(())
+}
+
+/// Drops tables with their row in the book. The row first, as a batch holds it before it touches the tables: the other
+/// way round each could wait for the other.
+async fn drop_tables(transaction: &mut PgConnection, schema: &str) -> Result<(), ProjectionError> {
+    sqlx::query!("DELETE FROM projections WHERE name = $1", schema).execute(&mut *transaction).await?;
+    let mark = sqlx::query_scalar!(
+        "SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = $1",
+        schema
+    );
+    let mark = mark.fetch_optional(&mut *transaction).await?;
+    if mark.is_some_and(|mark| mark.as_deref() != Some(MARK)) {
+        return Err(ProjectionError::ForeignSchema { projection: schema.to_owned() });
+    }
+    let drop = format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(schema));
+    sqlx::raw_sql(AssertSqlSafe(drop)).execute(transaction).await?;
+    Ok(())
+}
+
+async fn adopt(transaction: &mut PgConnection, own: &Declaration) -> Result<(), sqlx::Error> {
+    let adopted = sqlx::query!(
+        "UPDATE projections SET digest = $2 WHERE name = $1 AND digest IS NULL",
+        own.schema,
+        &own.digest.0[..],
+    );
+    adopted.execute(transaction).await?;
+    Ok(())
+}
+
+/// Drops what is half built for a projection, but for one build. Another host that is at it finds its row gone, and
+/// leaves it at that: what was wanted last counts.
+async fn throw_away(
+    transaction: &mut PgConnection,
+    projection: &str,
+    but: Option<&Declaration>,
+) -> Result<(), ProjectionError> {
+    let builds = sqlx::query_scalar!(
+        "SELECT name FROM projections WHERE replaces = $1 AND name IS DISTINCT FROM $2",
+        projection,
+        but.map(|but| but.schema.as_str()),
+    );
+    for build in builds.fetch_all(&mut *transaction).await? {
+        drop_tables(transaction, &build).await?;
+        tracing::info!(projection, build, "what was half built is not wanted any more; dropped");
+    }
+    Ok(())
+}
+
+/// Keeps tables as they are until the transaction ends, or says that they are others' now.
+pub(super) async fn hold(transaction: &mut PgConnection, own: &Declaration) -> Result<(), ProjectionError> {
+    let same = sqlx::query_scalar!(
+        "SELECT name FROM projections WHERE name = $1 AND version = $2 AND declaration = $3 AND digest = $4
+         FOR SHARE",
+        own.schema,
+        own.version,
+        own.declared,
+        &own.digest.0[..],
+    );
+    match same.fetch_optional(transaction).await? {
+        Some(_) => Ok(()),
+        None => Err(own.replaced()),
+    }
+}
+
+/// Says if the tables that are read are not what this component made. It keeps nobody waiting.
+pub(super) async fn expect(connection: &mut PgConnection, own: &Declaration) -> Result<(), ProjectionError> {
+    let projection = own.projection.clone();
+    match find(connection, &own.projection).await? {
+        None => Err(ProjectionError::NotBuilt { projection }),
+        Some(read) if read.is_of(own) => Ok(()),
+        Some(_) => Err(ProjectionError::OtherTables { projection }),
+    }
+}
+
+/// Keeps every host from writing to the tables that are read, and to those that were built beside them, until the
+/// transaction ends; batches that are under way are waited for. Fails if one of the two is not there any more.
+pub(super) async fn hold_still(
+    transaction: &mut PgConnection,
+    build: &Declaration,
+) -> Result<(), ProjectionError> {
+    let both = sqlx::query_scalar!(
+        "SELECT name FROM projections WHERE name = $1 OR (name = $2 AND replaces = $1) ORDER BY name FOR UPDATE",
+        build.projection,
+        build.schema,
+    );
+    if both.fetch_all(transaction).await?.len() == 2 { Ok(()) } else { Err(build.replaced()) }
+}
+
+/// Gives the tables of a build the name of those that are read, and these a name under which nobody looks for them.
+///
+/// Nothing is dropped and no table is locked: renaming a schema waits for no query and keeps none waiting. A query that
+/// has begun goes on with the old tables, which are still there; the next one finds the new ones, also by a statement
+/// that was prepared before, as the server looks up its names again when a schema was renamed.
+pub(super) async fn take_place(
+    transaction: &mut PgConnection,
+    build: &Declaration,
+    now: Timestamp,
+    positions: &[u64],
+) -> Result<(), ProjectionError> {
+    let read = sqlx::query_scalar!(
+        r#"SELECT oid::bigint AS "oid!" FROM pg_namespace WHERE nspname = $1"#,
+        build.projection
+    );
+    // A number of the server's, which comes never again.
+    let old = format!("old {}", read.fetch_one(&mut *transaction).await?);
+    let (read, old, next) = (quoted(&build.projection), quoted(&old), quoted(&build.schema));
+    let rename = format!("ALTER SCHEMA {read} RENAME TO {old}; ALTER SCHEMA {next} RENAME TO {read}");
+    sqlx::raw_sql(AssertSqlSafe(rename)).execute(&mut *transaction).await?;
+    sqlx::query!("DELETE FROM projections WHERE name = $1", build.projection)
+        .execute(&mut *transaction)
+        .await?;
+    let from = positions.iter().map(|position| signed(*position)).collect::<Result<Vec<_>, _>>()?;
+    let renamed = sqlx::query!(
+        "UPDATE projections SET name = $1, replaces = NULL, live_since = $3, live_from = $4 WHERE name = $2",
+        build.projection,
+        build.schema,
+        database_time(now)?,
+        &from,
+    );
+    renamed.execute(transaction).await?;
+    Ok(())
+}
+
+/// Drops schemas of ours that stand in no book: what was read before a switch. Whether that is done; a query that still
+/// reads one may be in the way, and is not waited for.
+pub(super) async fn sweep(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let lock = "SELECT pg_try_advisory_xact_lock(hashtext('clearfold sweep'))";
+    if !sqlx::query_scalar(lock).fetch_one(&mut *transaction).await? {
+        return Ok(false);
+    }
+    sqlx::raw_sql("SET LOCAL lock_timeout = '200ms'").execute(&mut *transaction).await?;
+    let left = sqlx::query_scalar!(
+        r#"SELECT nspname AS "schema!" FROM pg_namespace
+           WHERE (nspname LIKE 'old %' OR nspname LIKE 'next %')
+             AND obj_description(oid, 'pg_namespace') = $1
+             AND NOT EXISTS (SELECT FROM projections WHERE name = nspname)"#,
+        MARK
+    );
+    for schema in left.fetch_all(&mut *transaction).await? {
+        let drop = format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(&schema));
+        sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut *transaction).await?;
+        tracing::info!(schema, "tables that nobody reads any more; dropped");
+    }
+    transaction.commit().await?;
+    Ok(true)
+}
+
+fn digest(bytes: Vec<u8>) -> Result<Digest, DatabaseError> {
+    let bytes = <[u8; 32]>::try_from(bytes);
+    bytes.map(Digest).map_err(|_| DatabaseError::Corrupt("a digest that is not of 32 bytes".to_owned()))
+}

@@ -1,0 +1,73 @@
+//! How far a projection has come, one position a partition.
+
+use sqlx::{PgConnection, PgExecutor};
+
+use super::ProjectionError;
+use clearfold_base::database::{partition_key, signed, unsigned};
+
+/// All positions of the tables of that name in the book, by partition; partitions without events are at 0.
+pub(super) async fn load(
+    store: impl PgExecutor<'_>,
+    projection: &str,
+    partitions: u32,
+) -> Result<Vec<u64>, ProjectionError> {
+    let mut positions = vec![0; usize::try_from(partitions).unwrap_or(0)];
+    let rows = sqlx::query!(
+        "SELECT partition, position FROM projection_checkpoints WHERE projection = $1",
+        projection
+    );
+    for row in rows.fetch_all(store).await? {
+        let index = usize::try_from(row.partition).unwrap_or(usize::MAX);
+        if let Some(position) = positions.get_mut(index) {
+            *position = unsigned(row.position)?;
+        }
+    }
+    Ok(positions)
+}
+
+/// Moves the checkpoint from where it was believed to be, or fails: then another process has moved it.
+pub(super) async fn advance(
+    transaction: &mut PgConnection,
+    projection: &str,
+    partition: u32,
+    from: u64,
+    to: u64,
+) -> Result<(), ProjectionError> {
+    // Only the first checkpoint may be made; a later one that is missing means that somebody began anew.
+    let moved = if from == 0 {
+        let first = sqlx::query!(
+            "INSERT INTO projection_checkpoints AS checkpoint (projection, partition, position)
+             VALUES ($1, $2, $3)
+             ON CONFLICT (projection, partition) DO UPDATE SET position = $3 WHERE checkpoint.position = 0",
+            projection,
+            partition_key(partition)?,
+            signed(to)?,
+        );
+        first.execute(&mut *transaction).await?
+    } else {
+        let next = sqlx::query!(
+            "UPDATE projection_checkpoints SET position = $4
+             WHERE projection = $1 AND partition = $2 AND position = $3",
+            projection,
+            partition_key(partition)?,
+            signed(from)?,
+            signed(to)?,
+        );
+        next.execute(&mut *transaction).await?
+    };
+    if moved.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(ProjectionError::Overtaken { projection: projection.to_owned(), partition })
+    }
+}
+
+/// Refuses a read store that knows more than the log: it was built from another one.
+pub(super) fn check_against(positions: &[u64], heads: &[u64]) -> Result<(), ProjectionError> {
+    for ((partition, position), head) in (0..).zip(positions).zip(heads) {
+        if position > head {
+            return Err(ProjectionError::Ahead { partition, position: *position, head: *head });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! A projection, built again in memory.
+//!
+//! It takes the same way as the running projection, batch by batch through the component, but keeps the rows to
+//! itself: it never touches the read store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::batch::Batch;
+use super::cells::{Cells, Rows, canonical, cells, declared, keyed};
+use super::{Difference, ProjectionError, Snapshot, difference};
+use clearfold_bus::StoredEvent;
+use clearfold_sandbox::{Change, Projector, Row, RowKey, Value};
+
+/// A table's name, and the key of one of its rows.
+type RowId = (String, Cells);
+
+/// A projection in memory.
+pub struct Replay {
+    projector: Arc<Projector>,
+    rows: Rows,
+    /// Rows of which is asked who changed them, and the streams that did.
+    watched: BTreeMap<RowId, BTreeSet<String>>,
+}
+
+impl Replay {
+    /// A projection before its first event.
+    #[must_use]
+    pub fn new(projector: Arc<Projector>) -> Self {
+        Self { projector, rows: Rows::new(), watched: BTreeMap::new() }
+    }
+
+    /// The same, but it notes which streams change the rows of these differences. That takes more calls.
+    #[must_use]
+    pub fn watching(projector: Arc<Projector>, differences: &[Difference]) -> Self {
+        let watched = differences.iter().map(|difference| (difference.row(), BTreeSet::new())).collect();
+        Self { projector, rows: Rows::new(), watched }
+    }
+
+    /// Projects events of one partition, in order.
+    pub async fn project(&mut self, mut events: &[StoredEvent]) -> Result<(), ProjectionError> {
+        while !events.is_empty() {
+            let mut count = events.len();
+            // A batch that is too much for the component, or that changes a watched row, is cut in halves, down to
+            // the event that does it.
+            let changes = loop {
+                match self.changes(&events[..count]).await {
+                    Ok(changes) if count == 1 || !self.is_watched(&changes) => break changes,
+                    Err(error) if count == 1 || !error.is_of_one_event() => return Err(error),
+                    Ok(_) | Err(_) => count = count.div_ceil(2),
+                }
+            };
+            let (done, rest) = events.split_at(count);
+            self.keep(done, changes);
+            events = rest;
+        }
+        Ok(())
+    }
+
+    /// What the read store holds otherwise, to `found`.
+    pub fn differences(&self, stored: &Snapshot, mut found: impl FnMut(Difference)) {
+        let descriptor = self.projector.descriptor();
+        let none = BTreeMap::new();
+        for table in &descriptor.tables {
+            let replayed = self.rows.get(&table.name).unwrap_or(&none);
+            let stored = stored.rows.get(&table.name).unwrap_or(&none);
+            difference::between(&descriptor.name, table, stored, replayed, &mut found);
+        }
+    }
+
+    /// The streams whose events changed a watched row.
+    #[must_use]
+    pub fn streams_of(&self, difference: &Difference) -> Vec<String> {
+        self.watched.get(&difference.row()).into_iter().flatten().cloned().collect()
+    }
+
+    async fn changes(
+        &self,
+        events: &[StoredEvent],
+    ) -> Result<Vec<(RowId, Option<Vec<Value>>)>, ProjectionError> {
+        let batch = Batch::new(&self.projector, events);
+        let rows = self.fetch(batch.keys().await?)?;
+        let changes = batch.changes(rows).await?;
+        changes.into_iter().map(|change| self.checked(change)).collect()
+    }
+
+    fn fetch(&self, keys: Vec<RowKey>) -> Result<Vec<Row>, ProjectionError> {
+        let mut asked = BTreeSet::new();
+        for RowKey { table, key } in keys {
+            let declared = declared(&self.projector, "keys", &table)?;
+            let key = key.into_iter().map(canonical).collect();
+            let key = cells(&self.projector, "keys", declared, &declared.primary_key, key)?;
+            asked.insert((table, key));
+        }
+        let row = |(table, key): RowId| {
+            let values = self.rows.get(&table)?.get(&key)?.clone();
+            Some(Row { table, values })
+        };
+        Ok(asked.into_iter().filter_map(row).collect())
+    }
+
+    /// A change that the read store would take: its row, and the new values unless it is a deletion.
+    fn checked(&self, change: Change) -> Result<(RowId, Option<Vec<Value>>), ProjectionError> {
+        let all = |values: Vec<Value>| values.into_iter().map(canonical).collect::<Vec<_>>();
+        let change = match change {
+            Change::Delete(row) => Change::Delete(RowKey { table: row.table, key: all(row.key) }),
+            Change::Upsert(row) => Change::Upsert(Row { table: row.table, values: all(row.values) }),
+        };
+        let values = match &change {
+            Change::Delete(_) => None,
+            Change::Upsert(row) => Some(row.values.clone()),
+        };
+        let (row, _) = keyed(&self.projector, change)?;
+        Ok((row, values))
+    }
+
+    fn is_watched(&self, changes: &[(RowId, Option<Vec<Value>>)]) -> bool {
+        changes.iter().any(|(row, _)| self.watched.contains_key(row))
+    }
+
+    fn keep(&mut self, events: &[StoredEvent], changes: Vec<(RowId, Option<Vec<Value>>)>) {
+        for (row, values) in changes {
+            if let Some(streams) = self.watched.get_mut(&row) {
+                streams.extend(events.iter().map(|event| event.stream.clone()));
+            }
+            let (table, key) = row;
+            let rows = self.rows.entry(table).or_default();
+            match values {
+                Some(values) => rows.insert(key, values),
+                None => rows.remove(&key),
+            };
+        }
+    }
+}
