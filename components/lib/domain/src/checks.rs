@@ -1,27 +1,28 @@
-//! What every decider asks of a command before its own rules. Each refusal has one code, here and nowhere else.
+//! Checks that every decider makes on a command before its own rules. Each rejection code is defined here and nowhere
+//! else.
 //!
 //! | code | meaning |
 //! |---|---|
-//! | `not_from_chain` | what only the chain can say, said by somebody else |
-//! | `account_mismatch` | the command names another account than the one it was routed to |
-//! | `unknown_asset` | an asset that accounts do not hold |
-//! | `amount_too_precise` | more decimals than the asset has |
-//! | `asset_scale_mismatch` | fewer decimals than the asset has |
-//! | `amount_not_positive` | an amount of zero |
-//! | `amount_too_large` | an amount beyond what one command may move |
-//! | `asset_mismatch` | another asset than the one it is about |
-//! | `duplicate_mismatch` | a known id with another content |
-//! | `clock_backwards` | accepted before something that has already happened |
+//! | `not_from_chain` | an observation that only the chain may report was sent by another actor |
+//! | `account_mismatch` | the command names another account than the one that it was routed to |
+//! | `unknown_asset` | the asset is not one that accounts hold |
+//! | `amount_too_precise` | the amount has more decimals than the asset |
+//! | `asset_scale_mismatch` | the amount has fewer decimals than the asset |
+//! | `amount_not_positive` | the amount is zero |
+//! | `amount_too_large` | the amount exceeds what one command may move |
+//! | `asset_mismatch` | the asset differs from that of the payment or account concerned |
+//! | `duplicate_mismatch` | a known id comes with other content |
+//! | `clock_backwards` | the command was accepted earlier than something that has already happened |
 //! | `identity_conflict` | the id already belongs to something else |
 //!
-//! What cannot even be read is refused by the kernel: `unknown_type`, `unknown_schema_version`, `amount_negative`,
+//! The kernel rejects what cannot be decoded: `unknown_type`, `unknown_schema_version`, `amount_negative`,
 //! `amount_too_precise`, `amount_too_large`, `invalid_id`, `malformed_payload`.
 
 use clearfold_kernel::{Address, Amount, Asset, CommandContext, Minor, Rejection, Timestamp};
 
 use crate::policy::assets::{self, KnownAsset};
 
-/// What happened on chain is not a matter of opinion.
+/// Checks that the chain reader sent the command: no other actor may report what happened on chain.
 pub fn from_chain(context: &CommandContext) -> Result<(), Rejection> {
     if context.actor == CommandContext::CHAIN {
         return Ok(());
@@ -30,7 +31,7 @@ pub fn from_chain(context: &CommandContext) -> Result<(), Rejection> {
     Err(Rejection::new("not_from_chain", detail))
 }
 
-/// The account that a command names is the one whose partition this is.
+/// Checks that the command names the account that it was routed to.
 pub fn routed_to(account: Address, context: &CommandContext) -> Result<(), Rejection> {
     if account.to_string() == context.routing_key {
         return Ok(());
@@ -39,20 +40,20 @@ pub fn routed_to(account: Address, context: &CommandContext) -> Result<(), Rejec
     Err(Rejection::new("account_mismatch", detail))
 }
 
-/// The account that a command is for, where it does not name one itself.
+/// Reads the account from the routing key, for commands that do not name one.
 pub fn account(context: &CommandContext) -> Result<Address, Rejection> {
     let error = |error| Rejection::new("account_mismatch", format!("the routing key is no account: {error}"));
     context.routing_key.parse().map_err(error)
 }
 
-/// An amount that can be moved: of a known asset in its own scale, above zero, and not too large.
+/// Checks that an amount can be moved: a known asset in its own scale, above zero, and not too large.
 pub fn sound(amount: &Amount) -> Result<KnownAsset, Rejection> {
     let asset = known(&amount.asset)?;
     moves(amount.minor)?;
     Ok(asset)
 }
 
-/// An asset that accounts hold, in its own scale.
+/// Checks that accounts hold the asset and that its scale is right.
 pub fn known(asset: &Asset) -> Result<KnownAsset, Rejection> {
     let Asset { code, decimals } = asset;
     let Some(known) = assets::find(code) else {
@@ -68,7 +69,7 @@ pub fn known(asset: &Asset) -> Result<KnownAsset, Rejection> {
     Err(Rejection::new(code, detail))
 }
 
-/// A number of units that one command may move.
+/// Checks that one command may move this number of minor units: above zero, and not too large.
 pub fn moves(minor: Minor) -> Result<(), Rejection> {
     if minor > Minor::LARGEST_AMOUNT {
         let limit = Minor::LARGEST_AMOUNT;
@@ -82,7 +83,7 @@ pub fn moves(minor: Minor) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// An amount in the asset that the thing is about.
+/// Checks that an amount is in the expected asset.
 pub fn same_asset(expected: &Asset, given: &Asset) -> Result<(), Rejection> {
     if expected == given {
         return Ok(());
@@ -91,7 +92,7 @@ pub fn same_asset(expected: &Asset, given: &Asset) -> Result<(), Rejection> {
     Err(Rejection::new("asset_mismatch", detail))
 }
 
-/// A repeat that says the same is satisfied; one that says something else is refused.
+/// Compares a repeated message with the known one: the same content is accepted, other content is rejected.
 pub fn repeated<T: PartialEq>(id: &str, known: &T, given: &T) -> Result<(), Rejection> {
     if known == given {
         return Ok(());
@@ -100,7 +101,8 @@ pub fn repeated<T: PartialEq>(id: &str, known: &T, given: &T) -> Result<(), Reje
     Err(Rejection::new("duplicate_mismatch", detail))
 }
 
-/// Time does not run backwards. What limits and intervals are counted from would else be moved.
+/// Checks that the command was not accepted before `latest`. A clock that runs backwards would shift the windows and
+/// intervals that limits are counted over.
 pub fn in_time(latest: Option<Timestamp>, context: &CommandContext) -> Result<(), Rejection> {
     match latest {
         Some(latest) if context.accepted_at < latest => {
@@ -114,13 +116,13 @@ pub fn in_time(latest: Option<Timestamp>, context: &CommandContext) -> Result<()
     }
 }
 
-/// The id is taken.
+/// Rejection of a command whose id already belongs to something else.
 #[must_use]
 pub fn identity_conflict(context: &CommandContext) -> Rejection {
     Rejection::new("identity_conflict", format!("{} already belongs to something else", context.id))
 }
 
-/// Sums that do not fit are refused like amounts that do not.
+/// Rejects a sum that does not fit with the same code as an amount that does not fit.
 pub fn fits<T, E: std::fmt::Display>(sum: Result<T, E>) -> Result<T, Rejection> {
     sum.map_err(|error| {
         let text = error.to_string();

@@ -1,11 +1,11 @@
-//! The business of card payments, as pure functions.
+//! Domain logic of card payments, as pure functions.
 //!
 //! Each module is one handler's whole logic and says so in its name: [`gnosis_pay`] reads the chain;
 //! [`authorization`], [`account`] and [`card`] decide; [`payments`], [`merchants`], [`disputes`], [`balances`],
-//! [`card_usage`] and [`settlement`] build tables. What they share stands beside them: [`policy`] (the rules that are
-//! data), [`network`] (the card network's words), [`checks`] (what every command must be), [`projecting`] (rows as
-//! types). Nothing here does I/O, reads a clock or draws a random number; the thin crates beside this one put each
-//! handler behind its WIT world.
+//! [`card_usage`] and [`settlement`] build tables. Shared code stands beside them: [`policy`] (rules as data tables),
+//! [`network`] (the card network's vocabulary), [`checks`] (checks on every command), [`projecting`] (rows as types).
+//! Nothing here does I/O, reads a clock or draws a random number; the thin crates beside this one put each handler
+//! behind its WIT world.
 
 #![warn(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]

@@ -1,4 +1,4 @@
-//! The card network's words: who was paid, through which network, in which currency, and who pays in the end.
+//! Vocabulary of the card network: merchant, network, currency conversion, and the outcomes of items in suspense.
 
 use std::fmt;
 
@@ -7,25 +7,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::assets::KnownAsset;
 
-/// What a suspended clearing turned out to be.
+/// Outcome of a suspended clearing, as found by investigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SuspenseOutcome {
-    /// A payment of its own: the customer pays.
+    /// It is a payment of its own: the customer pays.
     Charged,
-    /// A duplicate: the network takes it back.
+    /// It is a duplicate: the network takes it back.
     Returned,
 }
 
-/// Who turned out to pay for an unlinked refund.
+/// Outcome of an unlinked refund, as found by investigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RefundOutcome {
-    /// The network does.
+    /// The network pays the refund; the customer keeps the money.
     Paid,
-    /// Nobody: the customer was credited in error.
+    /// Nobody pays: the customer was credited in error, and the money is taken back.
     TakenBack,
 }
 
@@ -40,22 +40,22 @@ pub enum Network {
     Mastercard,
 }
 
-/// Who was paid, as the network says it.
+/// Merchant that is paid, as the network describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Merchant {
-    /// The acquirer's id of the merchant.
+    /// Merchant id, assigned by the acquirer.
     pub id: ExternalId,
-    /// The name that the customer reads.
+    /// Name that is shown to the customer.
     pub name: String,
-    /// What the merchant sells.
+    /// Merchant category code (ISO 18245): what the merchant sells.
     pub category: MerchantCategory,
-    /// Where it sells.
+    /// Country where the merchant sells (ISO 3166-1, two capital letters).
     pub country: Country,
 }
 
-/// A text that is no code of four digits or two letters.
+/// Error: a text that is not a code of four digits or of two capital letters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no {1}")]
 pub struct InvalidCode(String, &'static str);
@@ -66,13 +66,13 @@ pub struct InvalidCode(String, &'static str);
 pub struct MerchantCategory(u16);
 
 impl MerchantCategory {
-    /// The category of that number, if it has at most four digits.
+    /// Returns the category of that number, or None if it has more than four digits.
     #[must_use]
     pub const fn new(number: u16) -> Option<Self> {
         if number <= 9999 { Some(Self(number)) } else { None }
     }
 
-    /// The number.
+    /// Returns the category as a number, from 0 to 9999.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
@@ -131,33 +131,33 @@ impl From<Country> for String {
     }
 }
 
-/// What the merchant was paid in its own currency, and the network's rate into the account's asset.
+/// Amount in the merchant's currency, and the network's exchange rate into the account's asset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Presented {
-    /// In the merchant's currency: `{"minor":"1250","asset":"USD","decimals":2}`.
+    /// Amount in the merchant's currency: `{"minor":"1250","asset":"USD","decimals":2}`.
     pub amount: Amount,
-    /// Units of the account's asset for one unit of that currency.
+    /// Exchange rate: units of the account's asset for one unit of the merchant's currency.
     pub rate: Rate,
 }
 
 impl Presented {
-    /// What it comes to in an asset, rounded once, half to even, to the cents in which the asset is charged.
+    /// Converts the amount to an asset, rounded once, half to even, to the cents in which the asset is charged.
     pub fn charge(&self, asset: KnownAsset) -> Result<Conversion, FxError> {
         self.rate.convert(&self.amount, &Asset::from(asset), asset.charge_decimals)
     }
 }
 
-/// What a conversion's rounding took from the exact amount or gave to it: at most one of them is above zero. The
-/// rounding account settles it.
+/// Rounding difference of a currency conversion, in minor units of the charged asset. At most one field is above
+/// zero; both are zero without a conversion. The rounding account settles the difference.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Residue {
-    /// What the exact amount was more than the charge.
+    /// Amount by which the exact amount exceeds the charge.
     pub over: Minor,
-    /// What the exact amount was less than the charge.
+    /// Amount by which the charge exceeds the exact amount.
     pub under: Minor,
 }
 

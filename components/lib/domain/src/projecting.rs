@@ -1,12 +1,13 @@
-//! What projectors share: tables whose rows are types, and the events of one kind of stream.
+//! Shared code of the projectors: tables whose rows are types, and iteration over the events of one kind of stream.
 //!
-//! A table is a struct, made by `table!`. A field's type says what its column holds and what the database checks
-//! of it: a `Minor` is never negative, a [`Word`] is one of its words, an `Option` may be empty. So a rule stands
-//! once, and holds in the code as in the database.
+//! A table is a struct, made by `table!`. A field's type determines the column's content and the database's check on
+//! it: a `Minor` is never negative, a [`Word`] is one of its words, an `Option` may be empty. Each rule is thus
+//! written once and holds in the code as in the database.
 //!
-//! A projector asks for rows by [`RowKey`]s in `keys`, and in `project` finds them in [`Rows`], changes them and puts
-//! them back; both walk over the events with [`each`]. Nothing here knows what a row means, and nothing gives way:
-//! a number that does not fit, a cell that does not belong or a row that is missing is a [`Misfit`], which names it.
+//! A projector names the rows that it needs by [`RowKey`]s in `keys`; in `project` it finds them in [`Rows`], changes
+//! them and puts them back. Both walk over the events with [`each`]. Nothing here knows what a row means, and nothing
+//! is tolerated silently: a number that does not fit, a cell that does not belong or a missing row is a [`Misfit`]
+//! that names it.
 
 mod cell;
 mod net;
@@ -22,45 +23,45 @@ pub use net::{legs, lowered, posted, raised};
 pub use table::Record;
 pub(crate) use table::{Cells, column, name, table};
 
-/// Why an event or a row does not fit what is known.
+/// Error: an event or a row that does not fit the tables.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
-    /// A cell holds something else than its column.
+    /// A cell holds a value that its column cannot hold: table, column, value.
     #[error("`{0}.{1}` holds {2:?}, which does not belong there")]
     Cell(&'static str, &'static str, Value),
-    /// A row has too few cells or too many.
+    /// A row has too few or too many cells.
     #[error("a row of `{0}` has another number of cells than the table")]
     Row(String),
-    /// The host handed over rows of another table.
+    /// The host returned rows of a table that the projector does not have.
     #[error("rows of `{0}` were not asked for")]
     Table(String),
-    /// An event adds to a row that no event before it made.
+    /// An event updates a row that no earlier event created.
     #[error("it came before what makes the row of `{0}` that it adds to")]
     Missing(&'static str),
-    /// A number that the database cannot hold.
+    /// A number exceeds what the database can hold.
     #[error("a number exceeds {}", i64::MAX)]
     Number,
-    /// A sum or a difference that is none.
+    /// A sum or a difference of amounts is out of range.
     #[error(transparent)]
     Money(#[from] MoneyError),
-    /// An event that cannot be read, or written.
+    /// An event cannot be decoded or encoded.
     #[error(transparent)]
     Event(#[from] Undecodable),
 }
 
-/// An event of one kind of stream, read.
+/// Decoded event of one kind of stream.
 pub struct Seen<'a, E> {
-    /// The stream's id without the aggregate's name.
+    /// Stream id without the aggregate's name.
     pub id: &'a str,
-    /// The event as the log holds it.
+    /// Event as the log holds it.
     pub recorded: &'a RecordedEvent,
-    /// What it says, in its newest version.
+    /// Decoded payload, upcast to its newest version.
     pub event: E,
 }
 
-/// Hands over each event of an aggregate, in order, and names the one where that fails. What other deciders say is
-/// passed over, and so is an event whose name is not known yet. A projector of several aggregates calls this for one
-/// event after the other, once for each aggregate.
+/// Calls `work` for each event of an aggregate, in order; an error names the event at which it failed. Events of
+/// other aggregates are skipped, and so are events whose name is not known yet. A projector of several aggregates
+/// passes the events one by one and calls this once for each aggregate.
 pub fn each<E: Message>(
     aggregate: &str,
     events: &[RecordedEvent],
@@ -84,14 +85,14 @@ pub fn each<E: Message>(
     Ok(())
 }
 
-/// The rows that one batch of events reads and changes.
+/// Rows that one batch of events reads and changes.
 pub struct Rows {
     rows: BTreeMap<String, Row>,
     changed: BTreeMap<String, RowKey>,
 }
 
 impl Rows {
-    /// What the host fetched.
+    /// Indexes the rows that the host fetched. Fails on a row of another table.
     pub fn fetched(tables: &[Table], rows: Vec<Row>) -> Result<Self, String> {
         let placed = rows.into_iter().map(|row| {
             let table = tables.iter().find(|table| table.name == row.table);
@@ -104,17 +105,17 @@ impl Rows {
         Ok(Self { rows, changed: BTreeMap::new() })
     }
 
-    /// A row as it is now, if there is one. Its key must have been among the keys.
+    /// Returns the current row, if there is one. Its key must have been among the projector's `keys`.
     pub fn find<R: Record>(&self, key: &RowKey) -> Result<Option<R>, Misfit> {
         self.rows.get(&place(&key.table, &key.key)).cloned().map(R::read).transpose()
     }
 
-    /// A row that an earlier event made.
+    /// Returns a row that an earlier event created; fails if it is missing.
     pub fn existing<R: Record>(&self, key: &RowKey) -> Result<R, Misfit> {
         self.find(key)?.ok_or(Misfit::Missing(R::TABLE))
     }
 
-    /// A row is there from now on as it is here.
+    /// Inserts the row, or replaces it.
     pub fn put<R: Record>(&mut self, record: &R) {
         let key = record.key_values();
         let mut values = key.clone();
@@ -124,14 +125,14 @@ impl Rows {
         self.rows.insert(place, Row { table: R::TABLE.to_owned(), values });
     }
 
-    /// A row is there no longer.
+    /// Removes the row.
     pub fn remove(&mut self, key: RowKey) {
         let place = place(&key.table, &key.key);
         self.rows.remove(&place);
         self.changed.insert(place, key);
     }
 
-    /// The rows that were put or removed.
+    /// Returns the changes: an upsert for each row that was put, a deletion for each one that was removed.
     #[must_use]
     pub fn into_changes(self) -> Vec<Change> {
         let Self { mut rows, changed } = self;
@@ -140,7 +141,7 @@ impl Rows {
     }
 }
 
-/// Names a row. Debug quotes texts, so no two keys look alike.
+/// Returns the row's name in the maps. Debug quotes texts, so no two keys look alike.
 fn place(table: &str, key: &[Value]) -> String {
     format!("{table} {key:?}")
 }

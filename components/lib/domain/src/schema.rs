@@ -1,4 +1,4 @@
-//! What every message of the domain looks like: the source of `docs/events`.
+//! Schemas of every message of the domain: the source of `docs/events`.
 
 use clearfold_kernel::Decider;
 use clearfold_kernel::schema::{Described, MessageSchema, of_decider};
@@ -7,7 +7,7 @@ use crate::account::Account;
 use crate::authorization::Authorization;
 use crate::card::Card;
 
-/// All versions of all messages, by aggregate. A new decider is added here.
+/// Returns all versions of all messages, by aggregate. A new decider must be added here.
 #[must_use]
 pub fn all() -> Vec<(&'static str, Vec<MessageSchema>)> {
     vec![aggregate::<Account>(), aggregate::<Authorization>(), aggregate::<Card>()]

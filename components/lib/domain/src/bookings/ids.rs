@@ -1,32 +1,33 @@
-//! The ids of what has none of its own: a release or a change that no message of the network asks for.
+//! Derived ids for releases and changes that no message of the network asks for.
 //!
-//! They are made of the id of what causes them. The prefix keeps them apart from the ids that come from outside and
-//! from each other: a payment may well have the id of its own request.
+//! Each is made of the id of its cause. The prefix keeps derived ids apart from ids that come from outside and from
+//! each other: a payment may well have the same id as its own request.
 
 use clearfold_kernel::{ExternalId, InvalidId};
 use sha2::{Digest, Sha256};
 
-/// A raise is undone.
+/// Id of the change that undoes a raise of the hold.
 pub(crate) fn undone(message_id: &ExternalId) -> Result<ExternalId, InvalidId> {
     derived("undone", message_id)
 }
 
-/// A payment that expired gives back what it held.
+/// Id of the change that gives back the hold of an expired payment.
 pub(crate) fn expired(authorization_id: &ExternalId) -> Result<ExternalId, InvalidId> {
     derived("expired", authorization_id)
 }
 
-/// A payment that was declined gives back what its request reserved.
+/// Id of the release of everything that a declined payment's request reserved.
 pub(super) fn declined(authorization_id: &ExternalId) -> Result<ExternalId, InvalidId> {
     derived("declined", authorization_id)
 }
 
-/// A payment that was approved in part gives back the rest of what its request reserved.
+/// Id of the release of the rest that a partially approved payment's request reserved.
 pub(super) fn approved(message_id: &ExternalId) -> Result<ExternalId, InvalidId> {
     derived("approved", message_id)
 }
 
-/// What would be too long with its prefix is there as its digest: a hold of the longest id ends as well.
+/// Prefixes the id. If the result would be too long, a digest takes the place of the id, so that a hold with the
+/// longest possible id can end as well.
 fn derived(what: &str, id: &ExternalId) -> Result<ExternalId, InvalidId> {
     let plain = format!("{what}/{id}");
     if plain.len() <= ExternalId::MAX_LENGTH {

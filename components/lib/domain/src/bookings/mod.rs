@@ -1,17 +1,18 @@
-//! What one event of an authorization asks of its account and of its card, as commands.
+//! Bookings: the commands to the account and to the card that follow from one event of an authorization.
 //!
-//! The authorization says what a payment holds and owes; the books of the account and the counters of the card follow
-//! it. This is the one place that says how. Pure: it sees one event (for the card also the state before it), sends
+//! The authorization states what a payment holds and owes; the account's books and the card's counters follow it.
+//! This is the only place that defines how. Pure: it sees one event (for the card also the state before it), sends
 //! nothing and remembers nothing.
 //!
-//! The ids of the commands follow from the event's own, so that each command can be sent again at any time: a hold has
-//! the authorization's id, every change of it the id of the message that caused it, and what no message caused an id
-//! of its own, made of the payment's (`ids`).
+//! The commands' ids are derived from the event, so each command can be sent again at any time: a hold has the
+//! authorization's id; each change of a hold has the id of the message that caused it; a change that no message
+//! caused has an id made of the payment's (`ids`).
 //!
-//! The commands of one authorization are sent in the order of its events, each until it is accepted. One that is sent
-//! too early is refused and changes nothing. Three things must never overtake others, nor be overtaken: what places
-//! or voids a hold, the steps of a dispute, and those of the funding. A leg whose block was reorganized away and came
-//! back is the same leg, so its steps are not sent again once the next one was accepted. A hold is raised for an increment once that is done.
+//! The commands of one authorization are sent in the order of its events, each until it is accepted. A command that
+//! is sent too early is rejected and changes nothing. Three kinds must never overtake or be overtaken: commands that
+//! place or void a hold, the steps of a dispute, and the steps of the funding. A leg whose block was reorganized away
+//! and came back is the same leg, so its steps are not sent again once the next one was accepted. A hold is raised
+//! for an increment only once every command that places or voids it has been accepted.
 
 mod ids;
 mod of_account;

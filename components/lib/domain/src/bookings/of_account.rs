@@ -1,15 +1,15 @@
-//! What an event of an authorization asks of its account.
+//! Commands to the account that follow from an event of an authorization.
 //!
 //! | the event | the booking |
 //! |---|---|
-//! | seen on chain | a hold that cannot be refused, and the funding leg that was seen |
-//! | approved by a stand-in | a hold that cannot be refused, or a raise of the one that is there |
+//! | seen on chain | a forced hold, and the funding leg that was seen |
+//! | approved by a stand-in | a forced hold, or a forced raise of the existing one |
 //! | approved, incremented | nothing: the account was asked before |
-//! | declined, reversed or claimed before it was decided | the hold is voided, for it may have been placed |
+//! | declined, reversed or claimed before the decision | the hold is voided, because it may have been placed |
 //! | reversed, expired | the hold is lowered |
 //! | cleared, force posted | the clearing |
-//! | suspended; charged or returned | the suspended clearing; its way out, besides what a charge posts |
-//! | refunded, funded, disputed | the same in the account's words |
+//! | suspended; charged or returned | the suspended clearing; its resolution, in addition to what a charge posts |
+//! | refunded, funded, disputed | the same, in the account's terms |
 
 use clearfold_kernel::{Amount, ChainSource, ExternalId, InvalidId, Minor};
 
@@ -23,8 +23,8 @@ use crate::authorization::{
     Event, ForcePostReason, ForcePosted, RefundOrigin,
 };
 
-/// The commands for the account, in order. Fails only if an id that is made of others does not fit one, which none
-/// that a chain can make does.
+/// Returns the commands to the account, in order. Fails only if a derived id does not fit, which no id that a chain
+/// can make does.
 pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Command>, InvalidId> {
     let hold_id = authorization_id.clone();
     Ok(match event {
@@ -84,7 +84,7 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
     })
 }
 
-/// What gives a raise back whose increment was refused after the account had raised the hold.
+/// Returns the command that undoes a raise, for an increment that was rejected after the account had raised the hold.
 pub fn raise_undone(
     authorization_id: &ExternalId,
     message_id: &ExternalId,
@@ -98,7 +98,7 @@ pub fn raise_undone(
     }))
 }
 
-/// The id of a refund: the network's, or where its log is.
+/// Returns the id of a refund: the network's, or the position of its log on chain.
 pub(crate) fn refund_id(origin: &RefundOrigin) -> Result<ExternalId, InvalidId> {
     match origin {
         RefundOrigin::Network(refund_id) => Ok(refund_id.clone()),
@@ -106,7 +106,7 @@ pub(crate) fn refund_id(origin: &RefundOrigin) -> Result<ExternalId, InvalidId> 
     }
 }
 
-/// Whether the account takes the command only as the chain's word.
+/// Returns true if the account accepts the command only from the chain.
 #[must_use]
 pub const fn is_seen_on_chain(command: &Command) -> bool {
     match command {
@@ -122,8 +122,9 @@ pub const fn is_seen_on_chain(command: &Command) -> bool {
     }
 }
 
-/// A request that was not approved may have a hold already, or one on its way: what the stand-in approved takes its
-/// place. A hold that was approved is raised, for what else is on its way may change it as well.
+/// Commands for a stand-in's approval. A request that was not approved may have a hold already, or one in flight: the
+/// hold of the advice replaces it. An approved hold is raised instead of replaced, because other commands in flight
+/// may change it as well.
 fn advised(hold_id: ExternalId, event: &AdviceRecorded) -> Vec<Command> {
     let asset = event.amount.asset.clone();
     match event.hold {
@@ -153,7 +154,8 @@ fn lower(hold_id: &ExternalId, change_id: ExternalId, amount: Minor, cause: Lowe
     vec![Command::LowerHold(LowerHold { hold_id: hold_id.clone(), change_id, amount, cause })]
 }
 
-/// Nothing is released of a request that was not decided: its hold may be there, or still on its way.
+/// Commands for a reversal. A released amount of zero means that the request was not decided: its hold may exist or
+/// be in flight, so it is voided.
 fn reversed(hold_id: ExternalId, event: &AuthorizationReversed) -> Vec<Command> {
     let released = event.released.minor;
     if released == Minor::ZERO {
@@ -174,7 +176,8 @@ fn clearing(hold_id: ExternalId, event: &ClearingPosted) -> Command {
     })
 }
 
-/// A claim to a request that was not decided closes it, and the hold that it may have had serves nothing any more.
+/// Commands for a force post. If the request was not decided, the claim closes it, so a hold that it may have is
+/// voided.
 fn forced(hold_id: ExternalId, event: &ForcePosted) -> Vec<Command> {
     let booking = Command::BookClearing(BookClearing {
         clearing_id: event.clearing_id.clone(),

@@ -1,9 +1,9 @@
-//! What an event of an authorization asks of the card that pays.
+//! Commands to the card that follow from an event of an authorization.
 //!
-//! A request and each of its increments was reserved under its message before it was approved. What posts beyond the
-//! hold nobody reserved: it is recorded under its clearing. What a payment gives back is taken from its first
-//! reservation; the increments are released when the payment ends unclaimed. So a card counts what was paid or more,
-//! never less.
+//! The request and each increment were reserved under their message ids before they were approved. An amount that
+//! posts beyond the hold was never reserved: it is recorded under its clearing's id. Amounts that the payment gives
+//! back are taken from its first reservation; the increments are released when the payment ends unclaimed. So the
+//! card may count more than was paid, never less.
 
 use clearfold_kernel::{Amount, ExternalId, InvalidId, Minor};
 
@@ -14,8 +14,8 @@ use crate::authorization::{
 use crate::card::{Command, Portion, RecordSpend, ReleaseSpend};
 use crate::network::Merchant;
 
-/// The commands, each with the card that it is for. `before` is the authorization's state before the event. Fails only
-/// if an id that is made of another does not fit, which none does.
+/// Returns the commands, each with the id of its card. `before` is the authorization's state before the event. Fails
+/// only if a derived id does not fit, which none does.
 pub fn of_card(
     authorization_id: &ExternalId,
     before: &State,
@@ -27,7 +27,7 @@ pub fn of_card(
             let release_id = ids::declined(authorization_id)?;
             release_first(payment, &release_id, &event.parties.card_id, Portion::Everything)
         }
-        // Only a part of what was reserved is paid.
+        // Only a part of the reservation was approved; the rest is released.
         (Event::AuthorizationPartiallyApproved(event), Some(payment)) => {
             let rest = event.requested.minus(event.amount.minor).unwrap_or(Minor::ZERO);
             let release_id = ids::approved(first(payment).unwrap_or(authorization_id))?;
@@ -71,8 +71,8 @@ pub fn of_card(
     })
 }
 
-/// What was reserved for a request is released: what the stand-in approved takes its place. What it approved beyond a
-/// hold that was there is counted besides.
+/// Commands for a stand-in's approval. If it places the hold anew, the request's reservation is released and
+/// replaced. If it raises the existing hold, only the difference is counted in addition.
 fn advised(
     authorization_id: &ExternalId,
     payment: Option<&Payment>,
@@ -98,12 +98,12 @@ fn advised(
     replaced.into_iter().chain([(card_id, Command::RecordSpend(spend))]).collect()
 }
 
-/// Nothing is released of a request that was not decided.
+/// Returns true if the request was not decided before the reversal: then nothing was released.
 fn is_undecided(event: &AuthorizationReversed) -> bool {
     event.released.minor == Minor::ZERO
 }
 
-/// What the card is told of a claim beyond the hold, where the card is known.
+/// Returns the command that records a claim beyond the hold, if the card is known.
 fn posted(
     authorization_id: &ExternalId,
     parties: &Parties,
@@ -116,7 +116,8 @@ fn posted(
     parties.card_id.clone().map(|card_id| (card_id, Command::RecordSpend(spend)))
 }
 
-/// What the payment's first message reserved. What was seen on chain first names no card and reserved nothing.
+/// Returns the id of the payment's first reservation. A payment that was seen on chain first names no card and
+/// reserved nothing.
 fn first(payment: &Payment) -> Option<&ExternalId> {
     match &payment.entry {
         Entry::Requested(request) => Some(&request.message_id),
@@ -162,7 +163,7 @@ fn given_back(
     }
 }
 
-/// What earlier reversals have left of the first reservation.
+/// Returns what earlier reversals have left of the first reservation.
 fn left_of_first(before: &State, payment: &Payment) -> Minor {
     let added = before.added().map(|(_, by)| by);
     added

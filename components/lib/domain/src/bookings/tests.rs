@@ -1,4 +1,4 @@
-//! What each event of a payment asks of its account and of its card.
+//! Tests of the commands that each event of a payment causes for its account and its card.
 
 use clearfold_kernel::Message;
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ fn after(events: &[Event]) -> State {
     events.iter().fold(State::default(), <Authorization as clearfold_kernel::Decider>::evolve)
 }
 
-/// The commands in short: their names, and what tells them apart.
+/// Names of the commands, with the fields that tell them apart.
 fn account(event: &Event) -> Vec<String> {
     let commands = of_account(&"auth-1".parse().unwrap(), event).unwrap();
     commands
@@ -184,7 +184,7 @@ fn what_a_stand_in_approved_takes_the_place_of_the_request() {
     assert_eq!(card(&[request()], &advice)[0], "card-1 ReleaseSpend \"msg-1\" \"everything\"");
 }
 
-/// A void would take what else is on its way to the hold with it.
+/// The hold is raised instead of voided and placed again: a void would also discard other changes in flight.
 #[test]
 fn what_a_stand_in_approved_beyond_our_hold_raises_it() {
     let raised = advice(&json!({"raised": "30"}));

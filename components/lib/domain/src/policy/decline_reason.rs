@@ -1,46 +1,46 @@
-//! Why a payment is declined: a closed list, which the card network, the customer and the log all share.
+//! Reasons for which a payment is declined: a closed list, shared by the card network, the customer and the log.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A reason. The same word is the code of the refusal that caused it.
+/// Reason for which a payment is declined. The same word is the code of the rejection that caused it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeclineReason {
     /// The account's available balance is too small.
     InsufficientFunds,
-    /// The card is frozen: by its holder, or by an exposure that is not covered.
+    /// The card is frozen: by the cardholder, or because of an exposure that is not covered.
     CardFrozen,
-    /// The card was closed for good.
+    /// The card was closed permanently.
     CardClosed,
-    /// More than the card may pay at once.
+    /// The payment, with its increments, exceeds the card's limit per transaction.
     PerTransactionLimit,
-    /// More than the card may pay in a day.
+    /// The payments of the day, in UTC, exceed the card's daily limit.
     DailyLimit,
-    /// More payments in a short time than the card may make.
+    /// The card has made as many payments within the time window as its velocity rule allows.
     Velocity,
-    /// The card does not pay merchants of this category.
+    /// The card's rules do not allow merchants of this category.
     MerchantCategoryBlocked,
-    /// The card does not pay in this country.
+    /// The card's rules do not allow this country.
     CountryBlocked,
     /// The risk check advised against it.
     RiskDeclined,
     /// The risk check gave no answer in time.
     RiskUnavailable,
-    /// The account's delay module has transactions waiting: what is there now may be gone in minutes.
+    /// Transactions wait in the account's delay module: money that is there now may be gone in minutes.
     DelayQueueNotEmpty,
-    /// The message's id is known, with another content.
+    /// The message's id is already known with other content.
     DuplicateMismatch,
-    /// The answer would have come too late.
+    /// The answer would have missed the network's deadline.
     Timeout,
-    /// A part of the processor failed.
+    /// An internal error of the processor.
     SystemError,
 }
 
 impl DeclineReason {
-    /// All of them.
+    /// All decline reasons.
     pub const ALL: [Self; 14] = [
         Self::InsufficientFunds,
         Self::CardFrozen,
@@ -58,7 +58,7 @@ impl DeclineReason {
         Self::SystemError,
     ];
 
-    /// The reason as it is written everywhere.
+    /// Returns the reason's code, as it is written everywhere.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -79,7 +79,7 @@ impl DeclineReason {
         }
     }
 
-    /// The reason of that code.
+    /// Finds the reason by its code.
     #[must_use]
     pub fn of_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code() == code)

@@ -1,13 +1,13 @@
-//! How long a hold lives without a clearing: a table by network and merchant category.
+//! Lifetime of a hold without a clearing: a table by network and merchant category.
 //!
-//! The interval is written into the authorization when it is requested, so a later change of the table moves no
-//! hold that stands. The timer that ends one is durable and lives elsewhere.
+//! The interval is written into the authorization when it is requested, so a later change of the table does not
+//! affect existing holds. The durable timer that ends a hold lives elsewhere.
 
 use crate::network::{MerchantCategory, Network};
 
 const DAY_S: u64 = 24 * 60 * 60;
 
-/// An exception: categories from the first to the last of a range.
+/// Exception for a range of categories, both ends included.
 struct Exception {
     network: Network,
     categories: [u16; 2],
@@ -18,7 +18,7 @@ const fn exception(network: Network, first: u16, last: u16, days: u64) -> Except
     Exception { network, categories: [first, last], days }
 }
 
-/// Days for what no exception names.
+/// Lifetime in days where no exception applies.
 const fn usual_days(network: Network) -> u64 {
     match network {
         Network::Visa => 7,
@@ -26,8 +26,8 @@ const fn usual_days(network: Network) -> u64 {
     }
 }
 
-/// Where the goods or the final price come later. Source: the networks' published validity of authorizations
-/// (5 days for goods at the counter up to 31 for lodging, vehicles and cruises).
+/// Categories in which the goods or the final price come later or sooner than usual. Source: the networks' published
+/// validity of authorizations (5 days for goods at the counter up to 31 for lodging, vehicles and cruises).
 const EXCEPTIONS: [Exception; 12] = [
     exception(Network::Visa, 3351, 3441, 31),       // car rental companies
     exception(Network::Visa, 3501, 3999, 31),       // hotels by name
@@ -43,7 +43,7 @@ const EXCEPTIONS: [Exception; 12] = [
     exception(Network::Mastercard, 5411, 5411, 5),  // grocery stores
 ];
 
-/// How long a hold for a payment in that category lives, in seconds.
+/// Returns the lifetime of a hold for a payment in that category, in seconds.
 #[must_use]
 pub fn interval_s(network: Network, category: MerchantCategory) -> u64 {
     let special = EXCEPTIONS.iter().find(|exception| {

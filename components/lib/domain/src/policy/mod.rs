@@ -1,5 +1,5 @@
-//! The rules that are data: which assets there are, how long a hold lives, how far a capture may exceed it, and every
-//! reason for which a payment can be declined. A table each; the deciders look them up and never repeat a number.
+//! Rules as data: known assets, lifetime of a hold, tolerance for over-capture, and decline reasons. Each is a table;
+//! the deciders look it up and never repeat a number.
 
 pub mod assets;
 pub mod decline_reason;

@@ -1,13 +1,14 @@
-//! How far a clearing may exceed what was authorized before it is flagged: a table by merchant category.
+//! Tolerance for over-capture: how far clearings may exceed the authorized amount before a flag is raised, by
+//! merchant category.
 //!
-//! A clearing always posts, whatever its amount: the merchant was paid. The tolerance only says whether somebody
-//! should look at it.
+//! A clearing always posts, whatever its amount, because the merchant was paid. The tolerance only determines whether
+//! the operator should review it.
 
 use clearfold_kernel::Minor;
 
 use crate::network::MerchantCategory;
 
-/// Categories from the first to the last of a range, and their tolerance in hundredths.
+/// Range of categories, both ends included, and its tolerance in percent.
 struct Tolerance {
     categories: [u16; 2],
     percent: u8,
@@ -26,7 +27,7 @@ const TOLERANCES: [Tolerance; 6] = [
     tolerance(7512, 7512, 15), // car rental
 ];
 
-/// Hundredths of the authorized amount by which clearings may exceed it. Nothing where the category is unknown.
+/// Returns the tolerance in percent of the authorized amount; 0 if the category is unknown or not listed.
 #[must_use]
 pub fn percent(category: Option<MerchantCategory>) -> u8 {
     let Some(category) = category else { return 0 };
@@ -37,16 +38,16 @@ pub fn percent(category: Option<MerchantCategory>) -> u8 {
     known.map_or(0, |tolerance| tolerance.percent)
 }
 
-/// Whether clearings may exceed what was authorized and not given back by that much without a flag. Exact: nothing is
-/// rounded.
+/// Returns true if clearings may exceed the amount that was authorized and not reversed by `excess` without a flag.
+/// Exact: nothing is rounded.
 #[must_use]
 pub fn tolerates(category: Option<MerchantCategory>, authorized: Minor, excess: Minor) -> bool {
-    // Amounts are below 2^128: the products fit 256 bits, here as a pair of halves.
+    // Amounts are below 2^128, so the products fit 256 bits, represented here as a pair of 128-bit halves.
     let allowed = wide_product(authorized.get(), u128::from(percent(category)));
     wide_product(excess.get(), 100) <= allowed
 }
 
-/// The product's high and low 128 bits, for a factor below 2^64.
+/// Returns the high and low 128 bits of the product. The factor must be below 2^64.
 fn wide_product(amount: u128, factor: u128) -> (u128, u128) {
     let mask = u128::from(u64::MAX);
     let low = (amount & mask).saturating_mul(factor);

@@ -1,4 +1,4 @@
-//! What a column can hold, as types: each knows its column's type and rule, and the way to a cell and back.
+//! Types that a column can hold. Each knows its column's type and rule, and converts to a cell and back.
 
 use clearfold_kernel::{Address, ColumnRule, ColumnType, ExternalId, Hash, Minor, Timestamp, Value};
 
@@ -6,24 +6,24 @@ use super::Misfit;
 use crate::network::{Country, MerchantCategory, Network};
 use crate::policy::DeclineReason;
 
-/// What a column can hold, as a type.
+/// Type that a column can hold.
 pub trait Cell: Sized {
-    /// The column's type.
+    /// Type of the column.
     const KIND: ColumnType;
 
-    /// Whether the column may be empty.
+    /// True if the column may be empty.
     const NULLABLE: bool = false;
 
-    /// What the database checks of it.
+    /// Returns the rule that the database checks, if there is one.
     #[must_use]
     fn rule() -> Option<ColumnRule> {
         None
     }
 
-    /// As the database gets it.
+    /// Converts the value to a database cell.
     fn write(&self) -> Value;
 
-    /// As the database gave it. None if it does not belong in such a column.
+    /// Reads the value from a database cell; None if the cell does not belong in such a column.
     fn read(value: Value) -> Option<Self>;
 }
 
@@ -47,12 +47,12 @@ macro_rules! text_cells {
 }
 text_cells!(String, ExternalId, Address, Hash, MerchantCategory, Country);
 
-/// One of a closed list of words.
+/// Closed list of words.
 pub trait Word: Copy + PartialEq + 'static {
-    /// All of them.
+    /// All values of the list.
     const ALL: &'static [Self];
 
-    /// The word.
+    /// Returns the word, as the database and JSON spell it.
     fn word(self) -> &'static str;
 }
 
@@ -144,12 +144,12 @@ impl Cell for Minor {
     }
 }
 
-/// A count, a version or a block's height: what is not negative and fits the database's integers.
+/// Count, version or block height: not negative, and within the database's integers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Number(i64);
 
 impl Number {
-    /// One more.
+    /// Returns the number plus one; fails beyond what the database can hold.
     pub fn next(self) -> Result<Self, Misfit> {
         self.0.checked_add(1).map(Self).ok_or(Misfit::Number)
     }

@@ -1,4 +1,4 @@
-//! Numbers that can be below zero, as cells, and how the ledger's transfers move them.
+//! Cells of signed amounts, and how the ledger's transfers move them.
 
 use clearfold_kernel::{ColumnType, Minor, MoneyError, Value};
 
@@ -17,25 +17,25 @@ impl Cell for Net {
     }
 }
 
-/// What transfers do to single ledger accounts: each to two of them.
+/// Splits transfers into legs, two for each: ledger account, side, and minor units.
 pub fn legs(transfers: &[Transfer]) -> impl Iterator<Item = (LedgerAccount, Side, Minor)> {
     transfers.iter().flat_map(|&Transfer { debit, credit, minor }| {
         [(debit, Side::Debit, minor), (credit, Side::Credit, minor)]
     })
 }
 
-/// What stands in a ledger account after one more leg, above zero on its normal side.
+/// Returns a ledger account's balance after one more leg; it is positive on the account's normal side.
 pub fn posted(before: Net, account: LedgerAccount, side: Side, minor: Minor) -> Result<Net, MoneyError> {
     if side == account.normal_side() { raised(before, minor) } else { lowered(before, minor) }
 }
 
-/// That much more.
+/// Adds minor units to a signed amount.
 pub fn raised(net: Net, by: Minor) -> Result<Net, MoneyError> {
     let (above, below) = parts(net);
     Ok(Net::of(above.plus(by)?, below))
 }
 
-/// That much less.
+/// Subtracts minor units from a signed amount.
 pub fn lowered(net: Net, by: Minor) -> Result<Net, MoneyError> {
     let (above, below) = parts(net);
     Ok(Net::of(above, below.plus(by)?))

@@ -1,30 +1,30 @@
-//! A table as a struct.
+//! Tables as structs: the `table!` macro and the `Record` trait that it implements.
 
 use clearfold_kernel::{Column, Row, Table, Value};
 
 use super::{Cell, Misfit};
 
-/// A row of a table as a type. Made by `table!`.
+/// Row of a table, as a type. Implemented by `table!`.
 pub trait Record: Sized {
-    /// The table's name.
+    /// Name of the table.
     const TABLE: &'static str;
 
-    /// The table, with the key's columns first.
+    /// Describes the table, with the columns of the key first.
     fn table() -> Table;
 
-    /// The row of these cells.
+    /// Reads a row from its cells.
     fn read(row: Row) -> Result<Self, Misfit>;
 
-    /// The cells of the primary key.
+    /// Returns the cells of the primary key.
     fn key_values(&self) -> Vec<Value>;
 
-    /// The cells behind it.
+    /// Returns the cells that follow the primary key.
     fn other_values(&self) -> Vec<Value>;
 }
 
 /// Defines a table as a struct: `struct Hold in "hold", indexes [[account]] { key { id: String } minor: Minor where
-/// Positive }`. The fields in `key` are the primary key; a rule behind `where` takes the place of the type's own.
-/// Besides [`Record`] it gets a function `key`, which makes a [`RowKey`] of the key's fields.
+/// Positive }`. The fields in `key` are the primary key; a rule after `where` replaces the type's own rule. Besides
+/// [`Record`], the struct gets a function `key`, which makes a [`RowKey`] of the key's fields.
 macro_rules! table {
     ($(#[$doc:meta])* $vis:vis struct $name:ident in $table:literal, indexes [$([$($index:ident),+]),* $(,)?] {
         key { $($(#[$key_doc:meta])* $key:ident: $key_type:ty $(where $key_rule:ident)?),+ $(,)? }
@@ -38,7 +38,7 @@ macro_rules! table {
         }
 
         impl $name {
-            /// Which row.
+            /// Key of the row.
             #[allow(dead_code, reason = "a table whose rows are made once is never asked for one")]
             $vis fn key($($key: &$key_type),+) -> ::clearfold_kernel::RowKey {
                 let key = vec![$($crate::projecting::Cell::write($key)),+];
@@ -85,17 +85,17 @@ macro_rules! table {
 }
 pub(crate) use table;
 
-/// A field's name as its column's: `r#type` is `type`.
+/// Returns the column name of a field: `r#type` becomes `type`.
 pub(crate) fn name(field: &'static str) -> &'static str {
     field.strip_prefix("r#").unwrap_or(field)
 }
 
-/// The column that holds such cells.
+/// Describes the column that holds cells of this type.
 pub(crate) fn column<C: Cell>(field: &'static str) -> Column {
     Column { name: name(field), kind: C::KIND, nullable: C::NULLABLE, rule: C::rule() }
 }
 
-/// A row's cells, in order.
+/// Cells of a row, in order.
 pub(crate) struct Cells {
     table: &'static str,
     cells: std::vec::IntoIter<Value>,
@@ -123,7 +123,7 @@ mod tests {
     use super::super::{Misfit, Record, Rows};
 
     table! {
-        /// For the test.
+        /// Table for the test.
         struct Hold in "hold", indexes [[minor, id]] {
             key { id: String }
             minor: Minor where Positive,
