@@ -1,8 +1,8 @@
-//! Which of a card's rules a payment breaks: all of them, in the order in which a payment is declined for them.
+//! Rules of a card that a payment breaks: all of them, in the order in which a payment is declined for them.
 //!
-//! Status, merchant category, country, limit per transaction, limit per day, velocity. What can be said of the
-//! payment alone comes before what depends on the payments before it. A reservation is declined for the first; a
-//! payment that cannot be declined is flagged with all.
+//! The order: status, merchant category, country, limit per transaction, limit per day, velocity. Rules that look at
+//! the payment alone come before those that depend on earlier payments. A reservation is declined for the first
+//! broken rule; a payment that cannot be declined is flagged with all of them.
 
 use std::fmt::Display;
 
@@ -15,7 +15,7 @@ use super::status::Status;
 use crate::network::Merchant;
 use crate::policy::DeclineReason;
 
-/// A rule that does not hold.
+/// Broken rule: the decline reason and a detail text.
 pub(super) struct Broken {
     pub reason: DeclineReason,
     detail: String,
@@ -63,7 +63,7 @@ fn country(card: &Issued, spend: &Spend<'_>, _: Timestamp) -> Option<Broken> {
     blocked(&card.rules.countries, spend, DeclineReason::CountryBlocked, |merchant| &merchant.country)
 }
 
-/// A merchant that is not known breaks no rule about merchants: nothing can be said of it.
+/// Checks a rule about the merchant. An unknown merchant breaks none, because nothing is known about it.
 fn blocked<T: Ord + Display>(
     allowed: &Allowed<T>,
     spend: &Spend<'_>,
@@ -86,7 +86,8 @@ fn daily(card: &Issued, spend: &Spend<'_>, now: Timestamp) -> Option<Broken> {
     broken(DeclineReason::DailyLimit, format!("the card pays at most {limit} a day, in UTC"))
 }
 
-/// The limit that an amount exceeds together with what counted before. A sum that does not fit exceeds every one.
+/// Returns the limit that the amount exceeds, added to what counted before. A sum that does not fit exceeds every
+/// limit.
 fn exceeded<'a>(
     card: &'a Issued,
     per: Span,
@@ -99,7 +100,7 @@ fn exceeded<'a>(
     if fits { None } else { Some(limit) }
 }
 
-/// An increment of a payment that counts already is no further payment.
+/// Checks the velocity rules. An increment of a payment that counts already is not another payment.
 fn velocity(card: &Issued, spend: &Spend<'_>, now: Timestamp) -> Option<Broken> {
     let exceeded = card.rules.velocity.iter().find(|rule| {
         let before = card.usage.payments_within(rule.window_s, now);

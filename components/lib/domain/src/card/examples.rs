@@ -1,4 +1,4 @@
-//! An example of every message, as its JSON reads.
+//! Example of every message, as JSON.
 
 use clearfold_kernel::schema::Example;
 use serde_json::{Value, json};
@@ -17,7 +17,8 @@ fn euro(minor: &str) -> Value {
     json!({"minor": minor, "asset": "EURe", "decimals": 18})
 }
 
-/// At most 250 EURe at once, 1000 EURe a day and ten payments an hour, no gambling, and only in three countries.
+/// Rules: at most 250 EURe per transaction, 1000 EURe a day and ten payments an hour; no gambling; three countries
+/// only.
 fn rules() -> Value {
     json!({
         "limits": [
@@ -43,7 +44,7 @@ fn reservation() -> Value {
     })
 }
 
-/// A payment seen on chain: nothing there says who the merchant is.
+/// A payment that was seen on chain, so the merchant is unknown.
 fn recorded() -> Value {
     json!({
         "reservation_id": "spend-1",
@@ -52,7 +53,7 @@ fn recorded() -> Value {
     })
 }
 
-/// What every event carries, before what it is about.
+/// Adds the fields that every event carries: account and time.
 fn event(at: &str, about: Value) -> Value {
     let mut event = json!({"account": ACCOUNT, "at": at});
     if let (Value::Object(event), Value::Object(about)) = (&mut event, about) {

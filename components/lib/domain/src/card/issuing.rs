@@ -1,4 +1,4 @@
-//! A card comes into being with its rules, and gets others.
+//! Issuing a card with its rules, and replacing its rules.
 
 use clearfold_kernel::{CommandContext, Rejection};
 
@@ -13,7 +13,7 @@ pub(super) fn issue(issue: &IssueCard, context: &CommandContext) -> Result<Vec<E
     Ok(vec![Event::CardIssued(CardIssued { account, rules, at: context.accepted_at })])
 }
 
-/// A card that was issued so is satisfied, whatever has become of it since.
+/// Accepts a repeat with the rules that the card was issued with, whatever has happened to the card since.
 pub(super) fn issue_again(
     card: &Issued,
     issue: &IssueCard,

@@ -1,7 +1,6 @@
-//! What can be asked of a card, and what can have happened to it.
+//! Commands to a card, and its events.
 //!
-//! Every event names the account and the time, and enough of the payment that it can be projected without the
-//! events before it.
+//! Every event names the account and the time, and enough of the payment to be projected without earlier events.
 
 use std::collections::BTreeSet;
 
@@ -14,284 +13,288 @@ use crate::network::Merchant;
 use crate::policy::DeclineReason;
 
 messages! {
-    /// What can be asked for.
+    /// Commands to a card.
     pub enum Command {
-        /// An account gets a card.
+        /// Issues a card to an account.
         IssueCard = 1,
-        /// The card stops paying for a reason.
+        /// Freezes the card for a reason.
         FreezeCard = 1,
-        /// The reason is gone.
+        /// Lifts one reason for a freeze.
         UnfreezeCard = 1,
-        /// The card stops paying for good.
+        /// Closes the card permanently.
         CloseCard = 1,
-        /// Other rules hold from now on.
+        /// Replaces the card's rules.
         SetRules = 1,
-        /// May the card pay this? If so, it counts.
+        /// Asks whether the card may pay an amount; if so, reserves it.
         ReserveSpend = 1,
-        /// A reserved payment, or a part of it, is not made after all.
+        /// Releases a reservation, or a part of it.
         ReleaseSpend = 1,
-        /// The card has paid, whatever its rules say.
+        /// Records a payment that could not be declined.
         RecordSpend = 1,
     }
 }
 
 messages! {
-    /// What can have happened.
+    /// Events of a card.
     pub enum Event {
-        /// An account got a card.
+        /// Card issued to an account.
         CardIssued = 1,
-        /// The card stopped paying for a reason.
+        /// Card frozen for a reason.
         CardFrozen = 1,
-        /// A reason was gone.
+        /// One reason for a freeze lifted.
         CardUnfrozen = 1,
-        /// The card stopped paying for good.
+        /// Card closed permanently.
         CardClosed = 1,
-        /// Other rules hold.
+        /// Rules of the card replaced.
         CardRulesSet = 1,
-        /// A payment that the rules allow counts.
+        /// Amount reserved: it counts against the card's rules.
         SpendReserved = 1,
-        /// A payment, or a part of it, counts no longer.
+        /// Reservation released, in full or in part.
         SpendReleased = 1,
-        /// A reservation was released before it came. It will count for nothing.
+        /// Reservation released before it arrived; if it arrives later, it has no effect.
         ReservationVoided = 1,
-        /// A payment that nobody could decline counts.
+        /// Payment recorded that could not be declined.
         SpendRecorded = 1,
     }
 }
 
-/// How much of a reservation is released.
+/// Portion of a reservation that is released.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Portion {
-    /// All that is left of it.
+    /// All that is left of the reservation.
     Everything,
-    /// That many minor units of its asset.
+    /// This number of minor units of the reservation's asset.
     Part(Minor),
 }
 
-/// An account gets a card, active at once.
+/// Issues a card to an account. The card is active at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct IssueCard {
-    /// The Safe that it pays from.
+    /// Address of the Safe that the card pays from.
     pub account: Address,
-    /// What it may pay.
+    /// Rules that limit what the card may pay.
     pub rules: Rules,
 }
 
-/// The card stops paying for a reason. Several reasons can hold at once.
+/// Freezes the card for a reason. Several reasons can apply at once; the card declines payments while one does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FreezeCard {
-    /// Why.
+    /// Reason for the freeze.
     pub reason: FreezeReason,
 }
 
-/// A reason for a freeze is gone. The card pays again when it was the last one.
+/// Lifts one reason for a freeze. The card pays again if it was the last one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UnfreezeCard {
-    /// Which.
+    /// Reason that no longer applies.
     pub reason: FreezeReason,
 }
 
-/// The card stops paying for good.
+/// Closes the card permanently. It cannot be reopened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CloseCard {}
 
-/// Other rules hold from now on, for what was counted before as well.
+/// Replaces all of the card's rules. The new rules also apply to payments that were counted before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetRules {
-    /// All of them.
+    /// Complete new rules; they replace the old ones.
     pub rules: Rules,
 }
 
-/// May the card pay this? If so, it counts against the rules at once. The refusal's code is the decline reason.
+/// Asks whether the card may make a payment; if so, reserves the amount, which counts against the rules at once. The
+/// code of a rejection is the decline reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReserveSpend {
-    /// The network's id of the message that asks. The same id is the same reservation.
+    /// Id of the network's message that asks. A repeat with the same id is the same reservation.
     pub reservation_id: ExternalId,
-    /// The payment. An increment is another reservation of the same payment.
+    /// Id of the payment. An increment is another reservation of the same payment.
     pub authorization_id: ExternalId,
-    /// How much.
+    /// Amount to reserve.
     pub amount: Amount,
-    /// To whom.
+    /// Merchant that asks for the payment.
     pub merchant: Merchant,
 }
 
-/// A reserved payment, or a part of it, is not made after all.
+/// Releases a reservation, or a part of it, because it is not paid after all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseSpend {
-    /// The reservation.
+    /// Id of the reservation.
     pub reservation_id: ExternalId,
-    /// The id of this release. The same id is the same release of that reservation.
+    /// Id of this release. A repeat with the same id is the same release of that reservation.
     pub release_id: ExternalId,
-    /// How much of it.
+    /// Portion of the reservation to release.
     pub amount: Portion,
 }
 
-/// The card has paid, whatever its rules say: seen on chain first, or approved by a stand-in.
+/// Records a payment that could not be declined: it was seen on chain first, or a stand-in approved it. It counts
+/// against the rules even if it breaks them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordSpend {
-    /// The id of the message or the log that says so. The same id is the same payment.
+    /// Id of the network's message, the clearing or the log that reports the payment. A repeat with the same id is
+    /// the same payment.
     pub reservation_id: ExternalId,
-    /// The payment.
+    /// Id of the payment.
     pub authorization_id: ExternalId,
-    /// How much.
+    /// Amount that was paid.
     pub amount: Amount,
-    /// To whom; left out where it is not known, as on chain.
+    /// Merchant that is paid. Absent if it is unknown, as for a payment that was seen on chain first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merchant: Option<Merchant>,
 }
 
-/// An account got a card.
+/// Card issued to an account. It is active at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CardIssued {
-    /// The Safe that it pays from.
+    /// Address of the Safe that the card pays from.
     pub account: Address,
-    /// What it may pay.
+    /// Rules that limit what the card may pay.
     pub rules: Rules,
-    /// When.
+    /// Time of the decision, by the host's clock.
     pub at: Timestamp,
 }
 
-/// The card stopped paying for a reason.
+/// Card frozen for a reason. It declines payments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CardFrozen {
-    /// The Safe that it pays from.
+    /// Address of the Safe that the card pays from.
     pub account: Address,
-    /// Why.
+    /// Reason for the freeze.
     pub reason: FreezeReason,
-    /// When.
+    /// Time of the decision, by the host's clock.
     pub at: Timestamp,
 }
 
-/// A reason for a freeze was gone.
+/// One reason for a freeze lifted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CardUnfrozen {
-    /// The Safe that it pays from.
+    /// Address of the Safe that the card pays from.
     pub account: Address,
-    /// Which.
+    /// Reason that no longer applies.
     pub reason: FreezeReason,
-    /// The reasons that still hold. The card pays again if there is none.
+    /// Reasons that still apply. If empty, the card pays again.
     pub still_frozen_for: BTreeSet<FreezeReason>,
-    /// When.
+    /// Time of the decision, by the host's clock.
     pub at: Timestamp,
 }
 
-/// The card stopped paying for good.
+/// Card closed permanently.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CardClosed {
-    /// The Safe that it paid from.
+    /// Address of the Safe that the card paid from.
     pub account: Address,
-    /// When.
+    /// Time of the decision, by the host's clock.
     pub at: Timestamp,
 }
 
-/// Other rules hold.
+/// Rules of the card replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CardRulesSet {
-    /// The Safe that it pays from.
+    /// Address of the Safe that the card pays from.
     pub account: Address,
-    /// All of them.
+    /// Complete new rules.
     pub rules: Rules,
-    /// When.
+    /// Time of the decision, by the host's clock.
     pub at: Timestamp,
 }
 
-/// A payment that the rules allow counts against them.
+/// Amount reserved for a payment that the rules allow. It counts against them from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SpendReserved {
-    /// The Safe that pays.
+    /// Address of the Safe that pays.
     pub account: Address,
-    /// The network's id of the message that asked.
+    /// Id of the network's message that asked.
     pub reservation_id: ExternalId,
-    /// The payment.
+    /// Id of the payment.
     pub authorization_id: ExternalId,
-    /// How much.
+    /// Reserved amount.
     pub amount: Amount,
-    /// To whom.
+    /// Merchant that asks for the payment.
     pub merchant: Merchant,
-    /// When, and so on which day it counts.
+    /// Time of the decision, by the host's clock. It determines the day, in UTC, on which the amount counts.
     pub at: Timestamp,
 }
 
-/// A payment, or a part of it, counts no longer.
+/// Reservation released, in full or in part. The released amount no longer counts against the rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SpendReleased {
-    /// The Safe that would have paid.
+    /// Address of the Safe that would have paid.
     pub account: Address,
-    /// The reservation.
+    /// Id of the reservation.
     pub reservation_id: ExternalId,
-    /// The id of this release.
+    /// Id of this release.
     pub release_id: ExternalId,
-    /// The payment.
+    /// Id of the payment.
     pub authorization_id: ExternalId,
-    /// How much was released.
+    /// Released amount.
     pub amount: Amount,
-    /// How much of the reservation still counts.
+    /// Amount of the reservation that still counts, in minor units of the same asset.
     pub remaining: Minor,
-    /// The merchant's id, where there is one.
+    /// Merchant's id. Absent if the merchant is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merchant_id: Option<ExternalId>,
-    /// When it was reserved: the day that gets the amount back.
+    /// Time of the reservation: the day that gets the amount back.
     pub reserved_at: Timestamp,
-    /// When it was released.
+    /// Time of the release, by the host's clock.
     pub at: Timestamp,
 }
 
-/// A reservation was released before it came. When it comes, it counts for nothing.
+/// Reservation released before it arrived. If it arrives later, it has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReservationVoided {
-    /// The Safe that would have paid.
+    /// Address of the Safe that would have paid.
     pub account: Address,
-    /// The reservation.
+    /// Id of the reservation.
     pub reservation_id: ExternalId,
-    /// The id of the release.
+    /// Id of the release.
     pub release_id: ExternalId,
-    /// When.
+    /// Time of the decision, by the host's clock.
     pub at: Timestamp,
 }
 
-/// A payment that nobody could decline counts against the rules.
+/// Payment recorded that could not be declined. It counts against the rules, even if it breaks them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SpendRecorded {
-    /// The Safe that paid.
+    /// Address of the Safe that paid.
     pub account: Address,
-    /// The id of the message or the log that said so.
+    /// Id of the network's message, the clearing or the log that reported the payment.
     pub reservation_id: ExternalId,
-    /// The payment.
+    /// Id of the payment.
     pub authorization_id: ExternalId,
-    /// How much.
+    /// Amount that was paid.
     pub amount: Amount,
-    /// To whom, where it is known.
+    /// Merchant that is paid. Absent if it is unknown, as for a payment that was seen on chain first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merchant: Option<Merchant>,
-    /// Every reason for which it would have been declined, in the order in which they are checked.
+    /// All reasons for which the payment would have been declined, in the order in which they are checked. Empty if
+    /// it broke no rule.
     pub flags: Vec<DeclineReason>,
-    /// When it was recorded, and so on which day it counts.
+    /// Time of the recording, by the host's clock. It determines the day, in UTC, on which the amount counts.
     pub at: Timestamp,
 }

@@ -1,29 +1,30 @@
-//! A card: whether it pays, what it may pay, and what it has paid lately.
+//! Decider of a card: its status, its rules, and its recent payments.
 //!
-//! A payment asks before it is approved (`ReserveSpend`) and counts from then on against the card's limits and
-//! velocity; what is not paid after all is given back (`ReleaseSpend`). A payment that nobody could decline is counted
-//! with the rules that it broke (`RecordSpend`). The card never looks at the account's balance and never moves money.
+//! A payment is reserved before it is approved (`ReserveSpend`) and counts from then on against the card's limits and
+//! velocity; an amount that is not paid after all is released (`ReleaseSpend`). A payment that could not be declined
+//! is counted together with the rules that it broke (`RecordSpend`). The card never looks at the account's balance
+//! and never moves money.
 //!
-//! Refusals, by code, beside those of [`checks`]:
+//! Rejection codes, in addition to those of [`checks`]:
 //!
 //! | code | meaning |
 //! |---|---|
-//! | `card_not_issued` | something about a card that does not exist yet |
-//! | `card_closed` | something asked of a card that was closed for good |
-//! | `invalid_rules` | rules that cannot be kept: a limit of nothing, a list of nothing, a window of over 31 days |
-//! | `reservation_not_found` | a part of a reservation that has not come |
-//! | `release_above_reservation` | more than what is left of a reservation |
+//! | `card_not_issued` | the card does not exist yet |
+//! | `card_closed` | the card was closed permanently |
+//! | `invalid_rules` | the rules cannot be kept: a limit of zero, an empty list, a window of over 31 days |
+//! | `reservation_not_found` | a part is released of a reservation that has not arrived |
+//! | `release_above_reservation` | more is released than is left of the reservation |
 //!
-//! A payment is declined for the first of these that it would break, in this order; the code is the decline reason:
+//! A payment is declined for the first of these rules that it breaks, in this order; the code is the decline reason:
 //!
 //! | code | the rule |
 //! |---|---|
-//! | `card_frozen`, `card_closed` | the card pays at all |
-//! | `merchant_category_blocked` | what the merchant sells is allowed |
-//! | `country_blocked` | where the merchant sells it is allowed |
-//! | `per_transaction_limit` | the payment with its increments keeps to the limit |
-//! | `daily_limit` | all payments of the day, in UTC, keep to the limit |
-//! | `velocity` | there were not as many payments lately as there may be |
+//! | `card_frozen`, `card_closed` | the card is neither frozen nor closed |
+//! | `merchant_category_blocked` | the merchant's category is allowed |
+//! | `country_blocked` | the merchant's country is allowed |
+//! | `per_transaction_limit` | the payment with its increments stays within the limit |
+//! | `daily_limit` | all payments of the day, in UTC, stay within the limit |
+//! | `velocity` | the number of recent payments is below the maximum |
 
 mod broken_rules;
 #[cfg(feature = "schema")]
@@ -54,10 +55,10 @@ use clearfold_kernel::{CommandContext, Decider, Entries, Rejection};
 use self::state::reservation_key;
 use crate::checks;
 
-/// The kind of stream, as it stands at the beginning of its id.
+/// Name of the aggregate, with which its stream ids begin.
 pub const AGGREGATE: &str = "card";
 
-/// The decider.
+/// Decider of a card's stream.
 pub struct Card;
 
 impl Decider for Card {
@@ -111,7 +112,7 @@ impl Decider for Card {
 
 fn decide(card: &Issued, command: &Command, context: &CommandContext) -> Result<Vec<Event>, Rejection> {
     checks::routed_to(card.account, context)?;
-    // What has happened is recorded and released even while the host's clock is wrong.
+    // A payment that has happened is recorded, and a reservation released, even while the host's clock is wrong.
     if !matches!(command, Command::RecordSpend(_) | Command::ReleaseSpend(_)) {
         checks::in_time(Some(card.latest), context)?;
     }

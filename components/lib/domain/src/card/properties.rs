@@ -1,4 +1,5 @@
-//! Random histories of a card: its totals against a plain list of what was paid, kept beside it.
+//! Property tests over random histories of a card: its totals against a plain list of payments that is kept beside
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ const HOUR_MS: i64 = 60 * 60 * 1000;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const ASSETS: [(&str, u8); 2] = [("EURe", 18), ("USDC.e", 6)];
 
-/// A step of a history: so many milliseconds after the one before it, that command.
+/// Step of a history: milliseconds since the step before, and the command.
 type Step = (i64, Command);
 
 fn command(kind: &str, payload: &serde_json::Value) -> Command {
@@ -31,7 +32,7 @@ fn amount(minor: u32, code: &str) -> serde_json::Value {
     amount
 }
 
-/// Limits that some of the payments break, and windows that some of the waits outlast.
+/// Generates limits that some of the payments break, and windows that some of the waits outlast.
 fn rules() -> impl Strategy<Value = serde_json::Value> {
     (1u32..30, 1u32..90, 1u32..6, select(vec![60u32, 3600, 86_400, 2_678_400])).prop_map(
         |(at_once, a_day, max_count, window_s)| {
@@ -49,7 +50,7 @@ fn rules() -> impl Strategy<Value = serde_json::Value> {
     )
 }
 
-/// Few ids, so that repeats, increments, and releases before their reservations come up often.
+/// Draws from few ids, so that repeats, increments, and releases before their reservations come up often.
 fn spend() -> impl Strategy<Value = serde_json::Value> {
     let ids = (0u8..40, 0u8..25);
     let what = (0u32..25, select(vec!["EURe", "USDC.e"]), select(vec!["5812", "7995"]));
@@ -101,14 +102,15 @@ fn issue(rules: &serde_json::Value) -> Step {
     (0, command("IssueCard", &serde_json::json!({"account": ACCOUNT, "rules": rules})))
 }
 
-/// What the card should count, told by the answers alone: when each reservation was made, and what is left of it.
+/// Expected content of the card, derived from the answers alone: for each reservation its time, its asset, and the
+/// amount that is left.
 #[derive(Default)]
 struct Expected {
     reservations: BTreeMap<String, (u64, String, u128)>,
 }
 
 impl Expected {
-    /// A command was accepted and caused events. The command's own words say how much.
+    /// Follows a command that was accepted and caused events. The amount is taken from the command.
     fn follow(&mut self, command: &Command, at_ms: u64) {
         let (id, amount) = match command {
             Command::ReserveSpend(spend) => (&spend.reservation_id, &spend.amount),
@@ -144,7 +146,7 @@ fn context(at_ms: u64) -> CommandContext {
     }
 }
 
-/// The card's total of a day, and the limit that its rules set for it.
+/// Returns the card's total of a day, and the limit that its rules set for it.
 fn of_day(state: &StoredState, code: &str, now_ms: u64) -> (Minor, Option<Minor>) {
     let State::Issued(card) = state.read::<Card>().unwrap() else { panic!("there is a card") };
     let asset = serde_json::from_value(asset(code)).unwrap();
@@ -153,7 +155,7 @@ fn of_day(state: &StoredState, code: &str, now_ms: u64) -> (Minor, Option<Minor>
     (card.usage.of_day(&asset, Timestamp::from_ms(now_ms).unwrap()).unwrap(), limit)
 }
 
-/// Plays a history and holds every promise after every step.
+/// Plays a history and checks every property after every step.
 fn play(history: Vec<Step>) {
     let (mut state, mut log) = (StoredState::default(), Vec::<Encoded>::new());
     let mut now_ms = 1_795_000_000_000_u64;

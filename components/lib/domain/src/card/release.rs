@@ -1,8 +1,9 @@
-//! What was reserved and is not paid counts no longer: compensation, or a reversal in full or in part.
+//! Releases of reserved amounts that are not paid: compensation, or a reversal in full or in part.
 //!
 //! The amount goes back to the day on which it was reserved, and the payment leaves the velocity count once nothing
-//! of it is left. A release of everything may overtake its reservation: it leaves a tombstone. After 31 days a
-//! reservation counts for no rule any more, and there is nothing left to release. A closed card releases as well.
+//! of it is left. A release of everything may arrive before its reservation and then leaves a tombstone. After 31
+//! days a reservation counts for no rule any more, so there is nothing left to release. A closed card accepts
+//! releases as well.
 
 use clearfold_kernel::{CommandContext, Minor, Rejection};
 

@@ -1,7 +1,8 @@
-//! What a card may pay: limits, velocity, merchant categories and countries. Data of the card, checked on entry.
+//! Rules of a card: limits, velocity, merchant categories and countries. They are data of the card, validated on
+//! entry.
 //!
-//! What a rule does not name it allows: an asset without a limit has none. What a payment does to the rules stands
-//! in `broken_rules`.
+//! Anything that no rule names is allowed: an asset without a limit is unlimited. `broken_rules` checks a payment
+//! against the rules.
 
 use std::collections::BTreeSet;
 
@@ -11,39 +12,39 @@ use serde::{Deserialize, Serialize};
 use crate::checks;
 use crate::network::{Country, MerchantCategory};
 
-/// The most entries of any list of rules.
+/// Maximum number of entries in any list of rules.
 pub const MAX_ENTRIES: usize = 64;
 
-/// The longest window in which payments are counted: 31 days.
+/// Longest velocity window, in seconds: 31 days.
 pub const MAX_WINDOW_S: u32 = 31 * 24 * 60 * 60;
 
-/// All rules of a card.
+/// Complete rules of a card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
-    /// How much it pays; at most one limit for each asset and span.
+    /// Limits on amounts: at most one for each asset and span. An asset without a limit is unlimited.
     pub limits: Vec<Limit>,
-    /// How often it pays. All of them hold.
+    /// Limits on the number of payments. All of them apply.
     pub velocity: Vec<Velocity>,
-    /// What the merchants that it pays may sell.
+    /// Merchant categories that the card may pay.
     pub categories: Allowed<MerchantCategory>,
-    /// Where they may sell it.
+    /// Countries of the merchants that the card may pay.
     pub countries: Allowed<Country>,
 }
 
-/// The most that a card pays of an asset.
+/// Maximum amount of an asset that a card pays in a span.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// In what.
+    /// Span that the limit applies to.
     pub per: Span,
-    /// The most.
+    /// Maximum amount in that span. The limit applies to payments in the same asset only.
     pub amount: Amount,
 }
 
-/// What a limit is for.
+/// Span that a limit applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -54,32 +55,32 @@ pub enum Span {
     Day,
 }
 
-/// How many payments a card makes in a time.
+/// Maximum number of payments in a time window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Velocity {
-    /// The most payments.
+    /// Maximum number of payments in the window, at least 1.
     pub max_count: u32,
-    /// In the last so many seconds, at any time.
+    /// Length of the sliding window in seconds, from 1 to 2678400 (31 days).
     pub window_s: u32,
 }
 
-/// What is allowed.
+/// Set of values that a rule allows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Allowed{T}"))]
 #[serde(rename_all = "snake_case")]
 pub enum Allowed<T: Ord> {
-    /// Everything.
+    /// All values.
     All,
-    /// Only these.
+    /// Only these values.
     Only(BTreeSet<T>),
-    /// Everything but these.
+    /// All values except these.
     AllBut(BTreeSet<T>),
 }
 
 impl<T: Ord> Allowed<T> {
-    /// Whether that one is.
+    /// Returns true if the value is allowed.
     pub fn contains(&self, one: &T) -> bool {
         match self {
             Self::All => true,
@@ -98,7 +99,7 @@ impl<T: Ord> Allowed<T> {
 }
 
 impl Rules {
-    /// Rules that can be kept, and that say everything once: else `invalid_rules`.
+    /// Checks that the rules can be kept and that none is given twice; rejects them with `invalid_rules` otherwise.
     pub fn check(&self) -> Result<(), Rejection> {
         short(self.limits.len(), "limits")?;
         let mut named = BTreeSet::new();

@@ -1,7 +1,7 @@
-//! What a card pays counts from the moment it is reserved, and counts once for each reservation's id.
+//! Payments of a card count from the moment of their reservation, and once for each reservation id.
 //!
-//! Every id is remembered for ever: as what it stands for, in the form of a digest, or as a tombstone. A repeat is
-//! so told from a new payment however late it comes, and a repeat that says something else is refused.
+//! Every reservation id is remembered forever: as a digest of its content, or as a tombstone. A repeat is thus told
+//! from a new payment however late it arrives, and a repeat with other content is rejected.
 
 use clearfold_kernel::{Amount, CommandContext, ExternalId, Hash, Rejection};
 use sha2::{Digest, Sha256};
@@ -12,7 +12,7 @@ use super::state::{Issued, Known};
 use crate::checks;
 use crate::network::Merchant;
 
-/// A payment or a part of it, as a command asks for it or an event says it.
+/// Payment or a part of it, as a command or an event states it.
 pub(super) struct Spend<'a> {
     pub reservation_id: &'a ExternalId,
     pub authorization_id: &'a ExternalId,
@@ -55,7 +55,8 @@ pub(super) fn record(
 }
 
 impl Issued {
-    /// Whether a payment that makes sense has counted before, or was released before it came.
+    /// Returns true if the payment was counted before, or was released before it arrived. Rejects an invalid amount
+    /// and a repeat with other content.
     fn knows(&self, spend: &Spend<'_>) -> Result<bool, Rejection> {
         checks::sound(spend.amount)?;
         match self.known(spend.reservation_id) {
@@ -69,7 +70,8 @@ impl Issued {
 }
 
 impl Spend<'_> {
-    /// All of its content in 32 bytes. Ids and codes hold no NUL, and the one free text stands last.
+    /// Digest of the payment's content. Ids and codes contain no NUL, and the only free text comes last, so the
+    /// encoding is unambiguous.
     pub fn digest(&self) -> Hash {
         let Amount { minor, asset } = self.amount;
         let amount = format!("{}\0{minor}\0{}\0{}", self.authorization_id, asset.code, asset.decimals);
@@ -81,7 +83,7 @@ impl Spend<'_> {
     }
 }
 
-/// The same four members stand in two commands and in two events.
+/// Converts messages to `Spend`: two commands and two events share the same four fields.
 macro_rules! spend_from {
     ($message:ident, $merchant:expr) => {
         impl<'a> From<&'a $message> for Spend<'a> {

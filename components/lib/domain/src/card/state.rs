@@ -1,4 +1,4 @@
-//! What a card's events add up to.
+//! State of a card's stream, folded from its events.
 
 use std::collections::BTreeMap;
 
@@ -11,31 +11,31 @@ use super::spend::Spend;
 use super::status::Status;
 use super::usage::{Reservation, Usage};
 
-/// The state of a card's stream.
+/// State of a card's stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
-    /// Nothing has happened. Its entries are those of the card that may be issued in the same turn.
+    /// No card was issued yet. The entries are those of a card that may be issued in the same turn.
     New(#[serde(skip)] Entries),
-    /// There is a card.
+    /// The card was issued.
     Issued(Box<Issued>),
 }
 
-/// A card.
+/// State of an issued card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issued {
-    /// The Safe that it pays from.
+    /// Address of the Safe that the card pays from.
     pub account: Address,
-    /// What it was issued with: a repeat of that is known by it.
+    /// Rules at issue, by which a repeated `IssueCard` is recognized.
     pub issued_with: Rules,
-    /// What it may pay.
+    /// Current rules.
     pub rules: Rules,
-    /// Whether it pays at all.
+    /// Current status: open, frozen or closed.
     pub status: Status,
-    /// What it has paid lately.
+    /// Payments of the last 31 days.
     pub usage: Usage,
-    /// When something last happened.
+    /// Time of the latest event.
     pub latest: Timestamp,
-    /// What every reservation's id that ever came stands for.
+    /// Meaning of every reservation id that ever arrived, as entries.
     #[serde(skip)]
     pub(super) entries: Entries,
 }
@@ -46,23 +46,23 @@ impl Default for State {
     }
 }
 
-/// What a reservation's id stands for.
+/// Meaning of a known reservation id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Known {
-    /// A payment: a digest of what it said.
+    /// A payment, with the digest of its content.
     Spend(Hash),
-    /// A tombstone: it was released before it came.
+    /// A tombstone: the reservation was released before it arrived.
     Voided,
 }
 
-/// The key of what a reservation's id stands for.
+/// Entry key of a reservation id.
 pub(super) fn reservation_key(reservation_id: &ExternalId) -> String {
     format!("reservation/{reservation_id}")
 }
 
 impl State {
-    /// Whether there is a card.
+    /// Returns true if the card was issued.
     #[must_use]
     pub fn is_issued(&self) -> bool {
         matches!(self, Self::Issued(_))
@@ -84,7 +84,7 @@ impl State {
                 card.apply(event);
                 Self::Issued(card)
             }
-            // No decision makes these pairs; a fold must be total all the same.
+            // No decision produces these pairs; a fold must be total all the same.
             (state @ Self::New(_), _) => state,
         }
     }
@@ -157,7 +157,7 @@ impl Issued {
         reserved_at
     }
 
-    /// What a reservation's id stands for, if it ever came.
+    /// Returns the meaning of a reservation id, or None if it never arrived.
     pub(super) fn known(&self, reservation_id: &ExternalId) -> Option<Known> {
         self.entries.get(&reservation_key(reservation_id))
     }

@@ -1,7 +1,7 @@
-//! Whether a card pays at all: active, frozen for one reason or several, or closed for good.
+//! Status of a card: active, frozen for one or several reasons, or closed permanently.
 //!
-//! Each reason for a freeze is lifted by itself: a holder who finds the card again does not lift a freeze that an
-//! uncovered exposure caused. Closing is final.
+//! Each reason for a freeze is lifted separately: a cardholder who finds the card again does not lift a freeze that
+//! an uncovered exposure caused. Closing is final.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,20 +12,20 @@ use serde::{Deserialize, Serialize};
 use super::messages::{CardClosed, CardFrozen, CardUnfrozen, Event, FreezeCard, UnfreezeCard};
 use super::state::Issued;
 
-/// Why a card is frozen.
+/// Reason for a freeze of a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FreezeReason {
-    /// Its holder wants it so.
+    /// The cardholder asked for it.
     Holder,
-    /// It cannot be found.
+    /// The card is lost.
     Lost,
-    /// Somebody else has it.
+    /// The card was stolen.
     Stolen,
-    /// A payment of it could not be funded.
+    /// A payment of the card could not be funded, which left an exposure.
     Exposure,
-    /// Its payments look like somebody else's.
+    /// The risk check suspects that somebody else uses the card.
     Risk,
 }
 
@@ -41,21 +41,21 @@ impl fmt::Display for FreezeReason {
     }
 }
 
-/// Whether a card pays at all.
+/// Status of a card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// It pays, unless it is frozen for something.
+    /// The card pays, unless it is frozen for a reason.
     Open {
-        /// Why it is frozen; empty while it is active.
+        /// Reasons for the freeze; empty while the card is active.
         frozen_for: BTreeSet<FreezeReason>,
     },
-    /// It never pays again.
+    /// The card never pays again.
     Closed,
 }
 
 impl Status {
-    /// It pays.
+    /// Open and not frozen.
     pub const ACTIVE: Self = Self::Open { frozen_for: BTreeSet::new() };
 
     pub(super) fn freeze(&mut self, reason: FreezeReason) {
@@ -106,7 +106,7 @@ pub(super) fn close(card: &Issued, context: &CommandContext) -> Vec<Event> {
 }
 
 impl Issued {
-    /// Why the card is frozen. Nothing can be asked of a card that is closed.
+    /// Returns the reasons for the freeze; rejects the command if the card is closed.
     pub(super) fn frozen_for(&self) -> Result<&BTreeSet<FreezeReason>, Rejection> {
         match &self.status {
             Status::Open { frozen_for } => Ok(frozen_for),

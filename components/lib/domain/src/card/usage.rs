@@ -1,9 +1,9 @@
-//! What a card has paid lately, by reservation: the one source of day totals and of velocity.
+//! Recent payments of a card, by reservation: the only source of daily totals and of velocity.
 //!
 //! There are no counters beside the reservations, so none can drift from them: a release lowers its reservation, and
-//! every total with it. A reservation is kept for 31 days, the longest window of a velocity rule. Later releases of
-//! it change nothing that still counts. It is kept that long whatever the rules say, so that a rule with a longer
-//! window, set tomorrow, counts what was paid today.
+//! every total with it. A reservation is kept for 31 days, the longest window of a velocity rule; later releases
+//! change nothing that still counts. It is kept that long whatever the current rules are, so that a rule with a
+//! longer window that is set tomorrow counts today's payments.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,40 +15,40 @@ use super::rules::MAX_WINDOW_S;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// The reservations of the last 31 days.
+/// Reservations of the last 31 days.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     reservations: BTreeMap<ExternalId, Reservation>,
 }
 
-/// A payment that counts, or one part of it.
+/// Payment that counts against the rules, or one part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
-    /// The payment.
+    /// Id of the payment.
     pub authorization_id: ExternalId,
-    /// Who is paid, where it is known.
+    /// Merchant's id, if it is known.
     pub merchant_id: Option<ExternalId>,
-    /// How much still counts: what was reserved without what was released.
+    /// Amount that still counts: reserved minus released.
     pub remaining: Amount,
-    /// When it was reserved.
+    /// Time of the reservation.
     pub reserved_at: Timestamp,
-    /// How much each release took, by its id.
+    /// Amount that each release took, by release id.
     pub releases: BTreeMap<ExternalId, Minor>,
 }
 
 impl Usage {
-    /// A reservation, unless it is too old to count.
+    /// Returns a reservation, unless it is too old to count.
     #[must_use]
     pub fn reservation(&self, id: &ExternalId, now: Timestamp) -> Option<&Reservation> {
         self.reservations.get(id).filter(|reservation| reservation.is_within(MAX_WINDOW_S, now))
     }
 
-    /// What counts on the calendar day, in UTC, of a time.
+    /// Returns the total that counts on the calendar day of `now`, in UTC.
     pub fn of_day(&self, asset: &Asset, now: Timestamp) -> Result<Minor, MoneyError> {
         self.sum(asset, now, |reservation| day(reservation.reserved_at) == day(now))
     }
 
-    /// What counts of one payment, increments included.
+    /// Returns the total that counts of one payment, increments included.
     pub fn of_payment(
         &self,
         payment: &ExternalId,
@@ -58,7 +58,7 @@ impl Usage {
         self.sum(asset, now, |reservation| reservation.authorization_id == *payment)
     }
 
-    /// The payments of the last so many seconds. One that was released in full is none.
+    /// Returns the payments of the last `window_s` seconds, without those that were released in full.
     #[must_use]
     pub fn payments_within(&self, window_s: u32, now: Timestamp) -> BTreeSet<&ExternalId> {
         let counts = |reservation: &&Reservation| {
@@ -93,14 +93,14 @@ impl Usage {
         }
     }
 
-    /// Drops what counts no longer, for any rule there can be.
+    /// Drops reservations that are too old to count for any possible rule.
     pub(super) fn forget_old(&mut self, now: Timestamp) {
         self.reservations.retain(|_, reservation| reservation.is_within(MAX_WINDOW_S, now));
     }
 }
 
 impl Reservation {
-    /// Whether it was reserved in the last so many seconds: the window's oldest moment is outside.
+    /// Returns true if it was reserved within the last `window_s` seconds; the window's oldest moment is excluded.
     fn is_within(&self, window_s: u32, now: Timestamp) -> bool {
         let age_ms = now.as_ms().saturating_sub(self.reserved_at.as_ms());
         age_ms < u64::from(window_s).saturating_mul(1000)
