@@ -1,11 +1,11 @@
-//! A stand-in of the network approved the payment in our place. It cannot be declined: whatever we would have said or
-//! have said, what it promised is held.
+//! Advices: a stand-in of the network approved the payment in our place. It cannot be declined: whatever we answered
+//! or would have answered, the promised amount is held.
 //!
-//! | the payment | what the advice does |
+//! | payment | effect of the advice |
 //! |---|---|
-//! | unknown, not decided, declined, withdrawn before it was decided | places its hold anew |
-//! | open, or approved and given back since | raises the hold to what was promised, if that is more |
-//! | claimed to the end, or expired | nothing: the claim posts in any case |
+//! | unknown, not decided, declined, or reversed before the decision | places its hold anew |
+//! | open, or approved and reversed since | raises the hold to the promised amount, if that is more |
+//! | cleared, expired or force-posted | nothing: the claim posts in any case |
 
 use clearfold_kernel::{CommandContext, Minor, Timestamp};
 
@@ -43,7 +43,8 @@ pub(super) fn record(state: &State, advice: &RecordAdvice, context: &CommandCont
     Ok(vec![Event::AdviceRecorded(of_command(advice, hold, after(at, interval_s), at))])
 }
 
-/// What was authorized and not given back is what the promise is measured by: a part that was claimed is not held again.
+/// Returns the effect on the hold. The promise is compared with what was authorized and not reversed, so an amount
+/// that was already claimed is not held again.
 fn hold(payment: &Payment, promised: Minor) -> AdviceHold {
     let totals = &payment.totals;
     let stands = totals.authorized.minus(totals.reversed).unwrap_or(Minor::ZERO);
@@ -94,7 +95,7 @@ pub(super) fn recorded(state: &mut State, event: &AdviceRecorded) {
     state.latest = Some(event.at);
 }
 
-/// The promise begins the payment anew; what has happened to it before stays true.
+/// Begins the payment anew with the promised amount; its earlier totals, funding and disputes are kept.
 fn begun_anew(state: &mut State, event: &AdviceRecorded) {
     let parties = Parties {
         account: event.account,
@@ -114,12 +115,13 @@ fn begun_anew(state: &mut State, event: &AdviceRecorded) {
     payment.category = Some(event.merchant.category);
     payment.totals.authorized = sum(payment.totals.authorized, event.amount.minor);
     payment.expires_at = Some(event.expires_at);
-    // What was pulled before the advice came is not pulled again.
+    // Money that was pulled before the advice came is not pulled again.
     payment.begin_funding();
     state.subject = Subject::Payment(Box::new(payment));
 }
 
-/// A payment that was given back is open again. What the chain showed first learns its card and its merchant.
+/// Raises the hold. A payment that was reversed is open again. One that was seen on chain first learns its card and
+/// its merchant.
 fn raised(state: &mut State, event: &AdviceRecorded, by: Minor) {
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.authorized = sum(payment.totals.authorized, by);
@@ -129,6 +131,6 @@ fn raised(state: &mut State, event: &AdviceRecorded, by: Minor) {
     payment.parties.card_id.get_or_insert_with(|| event.card_id.clone());
     payment.parties.merchant_id.get_or_insert_with(|| event.merchant.id.clone());
     payment.category.get_or_insert(event.merchant.category);
-    // What has no end by time, since the chain has the money, gets none.
+    // A hold without an expiry time, because the money moved on chain, gets none.
     payment.expires_at = payment.expires_at.map(|known| known.max(event.expires_at));
 }

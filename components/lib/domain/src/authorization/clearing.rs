@@ -1,16 +1,17 @@
-//! The network claims a payment or a part of it. A claim always posts, for the merchant was paid, except one: what
-//! was reversed in full was given up. Whatever comes of it, the claim is kept.
+//! Clearings: the network claims a payment or a part of it. A claim always posts, because the merchant was paid, with
+//! one exception: a claim to an authorization that was reversed in full. Every claim is recorded, whatever its
+//! outcome.
 //!
-//! | the claim | what becomes of it |
+//! | claim | outcome |
 //! |---|---|
-//! | within the hold | uses it up |
-//! | above the hold | the rest posts beyond it, flagged if that is more than `policy::over_capture` tolerates |
-//! | the last one | releases what it does not claim |
+//! | within the hold | uses up that part of the hold |
+//! | above the hold | the rest posts beyond it, flagged if that exceeds the tolerance of `policy::over_capture` |
+//! | the last one | releases the rest of the hold |
 //! | after the hold expired | posts beyond it, late |
-//! | known id | no effect; refused if it says something else |
-//! | another id, the same reference and amount | waits on the [suspense](super::suspense) account |
-//! | of what was reversed in full | refused, and kept |
-//! | of what nobody authorized | [force posted](super::force_post) |
+//! | known id | no effect; rejected if its content differs |
+//! | another id, same reference and amount | waits on the [suspense](super::suspense) account |
+//! | to an authorization that was reversed in full | refused, and recorded |
+//! | without an approved authorization | [force posted](super::force_post) |
 
 use std::collections::BTreeSet;
 
@@ -29,33 +30,33 @@ use crate::network::{Presented, Residue};
 use crate::policy::assets::KnownAsset;
 use crate::policy::over_capture;
 
-/// A claim of the network.
+/// Claim of the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clearing {
-    /// How much it claims.
+    /// Claimed amount, in minor units.
     pub claimed: Minor,
-    /// What a conversion's rounding left over.
+    /// Rounding difference of a currency conversion.
     pub residue: Residue,
-    /// Which part it claims.
+    /// Part of the payment that it claims.
     pub part: Part,
-    /// The acquirer's reference.
+    /// Acquirer's reference, if there is one.
     pub reference: Option<ExternalId>,
-    /// The card and the merchant that a force post names, in 32 bytes.
+    /// Digest of the card and the merchant that a force post names.
     pub named: Option<Hash>,
-    /// What became of it.
+    /// Outcome of the claim.
     pub fate: ClearingFate,
 }
 
-/// What became of a claim.
+/// Outcome of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClearingFate {
-    /// It posted.
+    /// It posted against the authorization.
     Posted,
     /// It posted without an authorization.
     Forced,
-    /// It came to the suspense account; a charge posts it.
+    /// It came to the suspense account; if it is charged, it posts.
     Suspended,
-    /// It did not post.
+    /// It was refused and did not post.
     Refused,
 }
 
@@ -88,8 +89,9 @@ pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandC
     }
 }
 
-/// The claim as the state would know it. What became of it, and what only a force post names, it does not say. A record
-/// that is presented again at a later time is the same.
+/// Returns the claim as the state would know it, for comparison with a known one. Its outcome, and what only a force
+/// post names, are taken from the known claim. The time of presentment is not compared, so a record that is presented
+/// again later is the same.
 fn as_known(claim: &PresentClearing, residue: Residue, known: &Clearing) -> Clearing {
     Clearing {
         claimed: claim.amount.minor,
@@ -100,8 +102,8 @@ fn as_known(claim: &PresentClearing, residue: Residue, known: &Clearing) -> Clea
     }
 }
 
-/// What the conversion's rounding left over; nothing where there was no conversion. The amount is what we make of the
-/// presented one, not what we are told.
+/// Returns the rounding difference of the conversion; zero if there was none. The claimed amount must equal the
+/// result of our own conversion of the presented amount.
 pub(super) fn residue(
     amount: &Amount,
     presented: Option<&Presented>,
@@ -127,7 +129,7 @@ fn in_sequence(part: Part) -> Result<(), Rejection> {
     }
 }
 
-/// A claim that posted under another id with the same reference and amount, and not as another part.
+/// Finds a claim under another id with the same reference and amount that was not refused and is not another part.
 fn looks_like(state: &State, claim: &PresentClearing) -> Option<ExternalId> {
     let reference = claim.reference.as_ref()?;
     let alike = |known: &Clearing| {
@@ -204,7 +206,8 @@ pub(super) fn post(
     events
 }
 
-/// The last one says so, or completes its sequence, in whatever order the parts came.
+/// Returns true if this is the last claim: it says so, or it completes its sequence, in whatever order the parts
+/// came.
 fn is_last(state: &State, part: Part) -> bool {
     match part {
         Part::Partial => false,
@@ -220,8 +223,8 @@ fn is_last(state: &State, part: Part) -> bool {
     }
 }
 
-/// What was authorized and not given back is the measure; that its hold has expired takes nothing from it. What was
-/// posted beside the authorization is not held against it.
+/// Compares the posted clearings with the amount that was authorized and not reversed; the expiry of the hold does
+/// not reduce that amount. Force posts beside the authorization do not count.
 fn over_captured(
     state: &State,
     payment: &Payment,
@@ -246,8 +249,8 @@ fn over_captured(
     })
 }
 
-/// How much of a claim the hold covers follows from the events before it: one that was recorded in an old version
-/// does not say. The same goes for what the last one releases.
+/// Applies a posted clearing. The part that the hold covers, and the amount that the last clearing releases, are
+/// computed from the earlier events, because events of old versions do not state them.
 pub(super) fn posted(state: &mut State, event: &ClearingPosted) {
     let claimed = sum(event.against_hold, event.beyond_hold);
     let Some(payment) = state.payment_mut() else { return };

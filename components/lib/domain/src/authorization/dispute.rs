@@ -1,8 +1,8 @@
-//! The customer disputes a payment: what the merchant got may come back.
+//! Disputes: the customer contests a payment, and what the merchant got may come back.
 //!
-//! `New → Submitted → Representment → PreArbitration → Arbitration`, and from each stage it can be lost; it can be won
-//! once it was submitted, whole or in part. While it is open the customer may have the money provisionally. One is open
-//! at a time.
+//! `New → Submitted → Representment → PreArbitration → Arbitration`. A dispute can be lost at each stage; it can be
+//! won, whole or in part, once it was submitted. While it is open the customer may have the money as provisional
+//! credit. One dispute is open at a time.
 
 use clearfold_kernel::{CommandContext, ExternalId, Minor, Rejection};
 use serde::{Deserialize, Serialize};
@@ -16,34 +16,34 @@ use super::state::{Payment, State};
 use super::{Decision, existing};
 use crate::checks;
 
-/// A dispute.
+/// Dispute of a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dispute {
-    /// Our id of it.
+    /// Dispute id, assigned by the processor.
     pub id: ExternalId,
-    /// How much is disputed, in minor units of the payment's asset.
+    /// Disputed amount, in minor units of the payment's asset.
     pub minor: Minor,
-    /// Why.
+    /// Reason that the customer gave.
     pub reason: DisputeReason,
-    /// How far it has come.
+    /// Progress of the dispute.
     pub status: DisputeStatus,
-    /// Whether the customer has, or had, the money provisionally.
+    /// True if a provisional credit was granted.
     pub provisional_credit: bool,
 }
 
-/// How far a dispute has come.
+/// Progress of a dispute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DisputeStatus {
-    /// Not decided.
+    /// The dispute is not decided.
     Open {
-        /// Where it is.
+        /// Current stage.
         stage: DisputeStage,
     },
-    /// Decided.
+    /// The dispute is decided.
     Closed {
-        /// For whom.
+        /// Outcome: won or lost by the customer.
         outcome: DisputeOutcome,
-        /// How much the customer got of it, in minor units of the payment's asset.
+        /// Amount that the customer was awarded, in minor units of the payment's asset.
         awarded: Minor,
     },
 }
@@ -132,7 +132,7 @@ pub(super) fn resolve(state: &State, command: &ResolveDispute, context: &Command
             let detail = "a dispute is won against somebody; submit it to the network first";
             return Err(Rejection::new("invalid_dispute_stage", detail));
         }
-        // The merchant may have refunded while the dispute was open: nobody gets the same money twice.
+        // The merchant may have refunded while the dispute was open: the same money must not be paid back twice.
         (_, DisputeOutcome::Won) if minor > refundable(payment) => {
             let left = payment.amount(refundable(payment));
             let detail = format!("the merchant has refunded meanwhile, and has {left}: no more can be won");
@@ -145,14 +145,14 @@ pub(super) fn resolve(state: &State, command: &ResolveDispute, context: &Command
         dispute_id: command.dispute_id.clone(),
         outcome: command.outcome,
         amount: payment.amount(dispute.minor),
-        // All of it is said by saying nothing, so that the same award reads the same.
+        // An award of the whole amount is recorded as absent, so that equal awards have equal events.
         awarded: command.awarded.clone().filter(|awarded| awarded.minor != dispute.minor),
         provisional_credit: dispute.provisional_credit,
         at: context.accepted_at,
     })])
 }
 
-/// What the customer gets: all that is disputed, or the part that is said.
+/// Returns the award: the amount that the command states, otherwise all that is disputed if won and zero if lost.
 fn awarded(payment: &Payment, dispute: &Dispute, command: &ResolveDispute) -> Result<Minor, Rejection> {
     let most = match command.outcome {
         DisputeOutcome::Won => dispute.minor,

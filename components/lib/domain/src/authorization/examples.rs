@@ -1,4 +1,4 @@
-//! An example of every message and of every version of it, as its JSON reads.
+//! Example of every message, in every version, as JSON.
 
 use clearfold_kernel::schema::Example;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ const DECIDED_AT: &str = "2026-11-22T10:15:30.120Z";
 const EXPIRES_AT: &str = "2026-11-29T10:15:30.120Z";
 const PRESENTED_AT: &str = "2026-11-23T02:00:00.000Z";
 
-/// 8.50, 0.50, 2.17 EURe.
+/// Amounts: 8.50, 0.50 and 2.17 EURe.
 const SWIPED: &str = "8500000000000000000";
 const EXCESS: &str = "500000000000000000";
 const REFUNDED: &str = "2170000000000000000";
@@ -38,7 +38,7 @@ fn merchant() -> Value {
     json!({"id": "526567002107", "name": "Caffe Sicilia", "category": "5812", "country": "IT"})
 }
 
-/// The members of both.
+/// Merges the fields of two JSON objects.
 fn with(mut members: Value, more: Value) -> Value {
     if let (Value::Object(members), Value::Object(more)) = (&mut members, more) {
         members.extend(more);
@@ -46,7 +46,7 @@ fn with(mut members: Value, more: Value) -> Value {
     members
 }
 
-/// An event of a payment that the network asked for.
+/// Adds the parties of a payment that the network requested.
 fn of_payment(more: Value) -> Value {
     with(json!({"account": ACCOUNT, "card_id": "card-1", "merchant_id": "526567002107"}), more)
 }
@@ -61,7 +61,7 @@ fn refund() -> Value {
     json!({"account": ACCOUNT, "amount": euro(REFUNDED), "origin": origin, "occurred_at": REQUESTED_AT})
 }
 
-/// An example is an expression of JSON.
+/// Implements `Example` from a JSON expression for each message.
 macro_rules! examples {
     ($($(#[$doc:meta])* $message:ident: $example:expr),+ $(,)?) => {
         $($(#[$doc])* impl Example for $message {

@@ -1,4 +1,4 @@
-//! A hold ends by time. How long it lives, `policy::hold_expiry` says; what wakes this up is a durable timer.
+//! Expiry of holds. `policy::hold_expiry` defines the lifetime; a durable timer sends the command.
 
 use clearfold_kernel::{CommandContext, Minor, Rejection};
 
@@ -29,7 +29,7 @@ pub(super) fn expire(state: &State, context: &CommandContext) -> Decision {
     })])
 }
 
-/// A payment that was claimed in parts and of which nothing is left has not expired: it is cleared.
+/// Applies the expiry. A payment that was claimed in parts and of which nothing is left is cleared, not expired.
 pub(super) fn expired(state: &mut State, event: &AuthorizationExpired) {
     state.latest = Some(event.at);
     let Some(payment) = state.payment_mut() else { return };

@@ -1,4 +1,5 @@
-//! What could not be declined is checked after the fact, and what the rules would have said stands beside it.
+//! Flags: a payment that could not be declined is checked afterwards, and each reason that would have declined it is
+//! recorded.
 
 use clearfold_kernel::{CommandContext, Rejection};
 

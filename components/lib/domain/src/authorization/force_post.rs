@@ -1,6 +1,6 @@
-//! The network claims what nobody authorized: nothing was asked, the answer was no, or it posts beside an
-//! authorization. The merchant was paid, so it posts; none of it uses up a hold, and all of it is to be pulled, unless
-//! something was pulled before.
+//! Force posts: the network claims money that nobody authorized. Nothing was requested, the request was declined or
+//! not decided, or the claim comes beside an authorization. The merchant was paid, so the claim posts; it uses up no
+//! hold, and all of it is to be pulled, unless money was pulled before.
 
 use clearfold_kernel::{CommandContext, Hash};
 use sha2::{Digest, Sha256};
@@ -29,7 +29,7 @@ pub(super) fn post(state: &State, claim: &ForcePost, context: &CommandContext) -
     };
     let posted = forced(claim, residue, reason);
     if let Some(known) = state.clearings.get(&claim.clearing_id) {
-        // What was recorded before events named the merchant is compared without it.
+        // Claims that were recorded before events named the merchant are compared without card and merchant.
         let named = named(&posted).filter(|_| known.named.is_some());
         let given = Clearing { named, ..Clearing::from(&posted) };
         checks::repeated(claim.clearing_id.as_str(), known, &given)?;
@@ -57,13 +57,13 @@ fn forced(claim: &ForcePost, residue: Residue, reason: ForcePostReason) -> Force
     }
 }
 
-/// A clearing of a payment that was not approved, or one that is owed of what was given up.
+/// Posts a clearing of a payment that was not approved, or one that the operator charged after a full reversal.
 pub(super) fn unauthorized(payment: &Payment, claim: &PresentClearing, residue: Residue) -> Event {
     let merchant = payment.entry.merchant().cloned();
     presented(payment.parties.clone(), merchant, claim, residue, reason(payment))
 }
 
-/// A clearing of a payment that nobody has heard of.
+/// Posts a clearing of an unknown payment.
 pub(super) fn unmatched(claim: &PresentClearing, residue: Residue, context: &CommandContext) -> Decision {
     let parties = Parties::account(checks::account(context)?);
     Ok(vec![presented(parties, None, claim, residue, ForcePostReason::NoAuthorization)])
@@ -109,7 +109,7 @@ pub(super) fn posted(state: &mut State, event: &ForcePosted) {
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.beyond = sum(payment.totals.beyond, event.amount.minor);
     payment.begin_funding();
-    // Beside an authorization the claim changes nothing of it.
+    // A claim beside an authorization does not change the authorization's status.
     if matches!(payment.status, Status::Requested | Status::Declined) {
         payment.status = Status::ForcePosted;
     }
@@ -129,7 +129,8 @@ impl From<&ForcePosted> for Clearing {
     }
 }
 
-/// Card and merchant in 32 bytes. Ids and codes hold no NUL, and the one free text stands last.
+/// Digest of the card and the merchant, if both are known. Ids and codes contain no NUL, and the only free text comes
+/// last, so the encoding is unambiguous.
 fn named(event: &ForcePosted) -> Option<Hash> {
     let card_id = event.parties.card_id.as_ref()?;
     let Merchant { id, category, country, name } = event.merchant.as_ref()?;

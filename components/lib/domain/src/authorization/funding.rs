@@ -1,4 +1,5 @@
-//! The money's way on chain: sent, in a block, final; or failed, dropped, reorganized away and sent again.
+//! Funding: the money's way on chain, from submitted through included to final; or failed, dropped, or reorganized
+//! away and submitted again.
 //!
 //! ```text
 //! None → Unsubmitted → Unconfirmed → Included → Finalized
@@ -8,9 +9,10 @@
 //!                        └───reorganized┘
 //! ```
 //!
-//! Only the chain says what happened. A reorganization takes nothing from the hold: the same is sent again, with the
-//! same salt, so it cannot pull twice. The chain may also return to the very block that it left, and the log is there
-//! again. A late duplicate cannot be told from that: the chain reader sends each observation in order, once.
+//! Only the chain may report what happened. A reorganization takes nothing from the hold: the same transfer is sent
+//! again with the same salt, so it cannot pull twice. The chain may also return to the very block that it left, and
+//! the log is there again. A late duplicate would look the same, so the chain reader must send each observation once
+//! and in order.
 
 use clearfold_kernel::{ChainSource, CommandContext, Hash, Minor, Rejection};
 use serde::{Deserialize, Serialize};
@@ -23,52 +25,52 @@ use super::state::{Payment, State};
 use super::{Decision, existing};
 use crate::checks;
 
-/// How far the money has come on chain.
+/// Funding state of a payment: progress of the money on chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Funding {
-    /// Nothing is to be pulled.
+    /// No money is to be pulled.
     None,
-    /// To be pulled.
+    /// The money is to be pulled; no transaction was submitted yet.
     Unsubmitted,
-    /// Sent.
+    /// The transaction was submitted and is not in a block.
     Unconfirmed {
-        /// The transaction.
+        /// Hash of the transaction.
         transaction_hash: Hash,
     },
-    /// In a block.
+    /// The transaction is in a block that is not final.
     Included {
-        /// What was pulled, in minor units.
+        /// Amount pulled from the Safe, in minor units.
         amount: Minor,
-        /// The transfer's log.
+        /// Log of the transfer.
         source: ChainSource,
     },
-    /// In a block that is final.
+    /// The transaction is in a final block.
     Finalized {
-        /// What was pulled, in minor units.
+        /// Amount pulled from the Safe, in minor units.
         amount: Minor,
-        /// The transfer's log.
+        /// Log of the transfer.
         source: ChainSource,
     },
-    /// In a block, and failed.
+    /// The transaction is in a block, but its execution failed.
     ExecReverted {
-        /// The transaction.
+        /// Hash of the transaction.
         transaction_hash: Hash,
     },
-    /// Never in a block.
+    /// The transaction will never be in a block.
     Dropped {
-        /// The transaction.
+        /// Hash of the transaction.
         transaction_hash: Hash,
     },
 }
 
-/// Pulled money that went with its block.
+/// Pull of money whose block was reorganized away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gone {
-    /// What was pulled, in minor units.
+    /// Amount pulled from the Safe, in minor units.
     pub amount: Minor,
-    /// The transfer's log.
+    /// Log of the transfer.
     pub source: ChainSource,
-    /// Its block came back.
+    /// True if the block came back since.
     pub is_back: bool,
 }
 
@@ -84,7 +86,7 @@ impl State {
 
 pub(super) fn observe(state: &State, command: &ObserveFunding, context: &CommandContext) -> Decision {
     checks::from_chain(context)?;
-    // What the chain says is not refused for our clock.
+    // An observation of the chain must not be rejected because the host's clock is behind.
     let context = &CommandContext {
         accepted_at: context.accepted_at.max(state.latest.unwrap_or(context.accepted_at)),
         ..context.clone()
@@ -93,7 +95,7 @@ pub(super) fn observe(state: &State, command: &ObserveFunding, context: &Command
     if let Observation::Included { amount, source } = &command.observation {
         checks::sound(amount)?;
         checks::same_asset(&payment.asset, &amount.asset)?;
-        // A log that comes back with its block says what it said before.
+        // A log that comes back with its block must have the same content as before.
         if let Some(gone) = state.pulled_before(source) {
             checks::repeated(&source.transaction_hash.to_string(), &gone.amount, &amount.minor)?;
         }
@@ -112,7 +114,7 @@ pub(super) fn observe(state: &State, command: &ObserveFunding, context: &Command
     }
 }
 
-/// Whether it has been seen.
+/// Returns true if the observation is already known.
 fn is_known(known: &Funding, observation: &Observation) -> bool {
     match (known, observation) {
         (Funding::Unconfirmed { transaction_hash: known }, Observation::Submitted { transaction_hash })
@@ -130,7 +132,7 @@ fn is_known(known: &Funding, observation: &Observation) -> bool {
     }
 }
 
-/// Whether it can come next. A transaction may be seen in a block before we know that it was sent.
+/// Returns true if the observation can follow. A transaction may be seen in a block before its submission is known.
 fn follows(known: &Funding, observation: &Observation) -> bool {
     match (known, observation) {
         (

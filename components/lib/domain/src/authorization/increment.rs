@@ -1,4 +1,4 @@
-//! The merchant asks for more in the same payment. An increment is added once.
+//! Increments: the merchant asks for more in the same payment. An increment is added once.
 
 use clearfold_kernel::{CommandContext, Rejection};
 
@@ -33,7 +33,7 @@ pub(super) fn increment(
     })])
 }
 
-/// Nothing can be held any more.
+/// Rejection of a command that needs an open payment.
 pub(super) fn not_open(payment: &Payment) -> Rejection {
     Rejection::new("not_open", format!("the payment is {:?}; nothing is held any more", payment.status))
 }

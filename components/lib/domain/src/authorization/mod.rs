@@ -1,35 +1,36 @@
-//! The life of one card payment: asked for and held, or seen on chain first; then cleared, given back, or expired;
-//! perhaps refunded or disputed.
+//! Decider of an authorization, the life of one card payment: requested and held, or seen on chain first; then
+//! cleared, reversed or expired; perhaps refunded or disputed.
 //!
-//! Three regions move independently: the *network* (`Status`), the *funding* on chain (`Funding`), and *disputes*.
-//! Each rule of the model stands in the file of its name, the decision above and the fold below it. This stream says
-//! what a payment holds and owes; whether the account can bear it and the card may pay, their own deciders say.
+//! Three regions change independently: the *network* (`Status`), the *funding* on chain (`Funding`), and *disputes*.
+//! Each rule of the model has a file of its name, with the decision first and the fold below it. This stream states
+//! what a payment holds and owes; the account's and the card's own deciders say if the account can bear it and the
+//! card may pay.
 //!
-//! Refusals, by code, beside those of [`crate::checks`]:
+//! Rejection codes, in addition to those of [`crate::checks`]:
 //!
 //! | code | meaning |
 //! |---|---|
-//! | `authorization_not_found` | it was never asked for, nor seen |
-//! | `already_decided` | the decision has been made, or another one |
-//! | `partial_not_allowed` | a part is approved where only the whole will do |
-//! | `approval_above_request` | more is approved than was asked for |
-//! | `not_open` | nothing can be held any more |
-//! | `not_yet_expired` | the hold's time is not over |
-//! | `hold_does_not_expire` | the money has moved on chain already |
-//! | `conversion_mismatch` | the amount is not what the rate makes of the presented one |
-//! | `invalid_sequence` | no such part of that many |
+//! | `authorization_not_found` | the payment was neither requested nor seen |
+//! | `already_decided` | the payment is already decided |
+//! | `partial_not_allowed` | a part is approved, but the merchant accepts only the whole amount |
+//! | `approval_above_request` | more is approved than was requested |
+//! | `not_open` | the payment is closed or not approved; nothing can be held |
+//! | `not_yet_expired` | the hold has not reached its expiry time |
+//! | `hold_does_not_expire` | the hold has no expiry time, because the money had already moved on chain |
+//! | `conversion_mismatch` | the amount differs from the presented amount, converted at the presented rate |
+//! | `invalid_sequence` | the part's number is not between 1 and the number of parts |
 //! | `suspense_not_found` | the clearing was never suspended, or there is no unlinked refund |
-//! | `refund_on_chain` | the refund is in the customer's Safe; nobody takes it back |
-//! | `refund_exceeds_captured` | linked refunds would exceed what the merchant got |
-//! | `funding_out_of_order` | what was seen does not follow from what was seen before |
-//! | `funding_final` | the money is there for good |
-//! | `not_flaggable` | the payment was decided by the rules; there is nothing to flag |
+//! | `refund_on_chain` | the refund is in the customer's Safe and cannot be taken back |
+//! | `refund_exceeds_captured` | linked refunds would exceed what the merchant still has |
+//! | `funding_out_of_order` | the observation does not follow from the earlier ones |
+//! | `funding_final` | the pulled money is in a final block |
+//! | `not_flaggable` | the rules were checked before the payment was decided, so there is nothing to flag |
 //! | `dispute_exceeds_captured` | more is disputed than the merchant has |
-//! | `award_exceeds_dispute` | more is awarded than is disputed, or something of a dispute that is lost |
+//! | `award_exceeds_dispute` | more is awarded than is disputed, or an amount is awarded in a lost dispute |
 //! | `dispute_open` | another dispute of the payment is not decided yet |
 //! | `dispute_not_found` | the payment has no such dispute |
-//! | `dispute_closed` | the dispute is decided |
-//! | `invalid_dispute_stage` | the stages follow each other in order |
+//! | `dispute_closed` | the dispute is already decided |
+//! | `invalid_dispute_stage` | the stage is not the next one, or the dispute is won before it was submitted |
 
 mod advice;
 mod clearing;
@@ -61,13 +62,13 @@ pub use suspense::Suspended;
 
 use clearfold_kernel::{CommandContext, Decider, Rejection};
 
-/// The kind of stream, as it stands at the beginning of its id.
+/// Name of the aggregate, with which its stream ids begin.
 pub const AGGREGATE: &str = "authorization";
 
-/// The decider.
+/// Decider of an authorization's stream.
 pub struct Authorization;
 
-/// What a decision comes to.
+/// Result of a decision: events, or a rejection.
 type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
@@ -107,7 +108,7 @@ impl Decider for Authorization {
     }
 }
 
-/// The payment, or why there is none, after the checks that every command of an existing payment passes.
+/// Returns the payment after the checks that every command to an existing payment must pass, or the rejection.
 fn existing<'a>(state: &'a State, context: &CommandContext) -> Result<&'a Payment, Rejection> {
     crate::checks::in_time(state.latest, context)?;
     let payment = state.payment().ok_or_else(|| {

@@ -1,7 +1,7 @@
-//! Money comes back. On a payment's stream it is linked to the payment, and never exceeds what the merchant got; on a
-//! stream of its own it is unlinked: nobody guesses what it belongs to.
+//! Refunds. On a payment's stream a refund is linked to the payment and never exceeds what the merchant got; on a
+//! stream of its own it is unlinked, because the processor never guesses the payment.
 //!
-//! The stream has one writer, so of two refunds that come at once the second sees the first.
+//! The stream has one writer, so of two refunds that arrive at the same time the second sees the first.
 
 use clearfold_kernel::{Address, Amount, CommandContext, ExternalId, Minor, Rejection};
 use serde::{Deserialize, Serialize};
@@ -14,29 +14,29 @@ use super::state::{Payment, State, Subject, sum};
 use crate::checks;
 use crate::network::RefundOutcome;
 
-/// A refund that names no payment.
+/// Refund that names no payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnlinkedRefund {
-    /// The Safe that was paid.
+    /// Address of the Safe that received the refund.
     pub account: Address,
-    /// How much it got back.
+    /// Refunded amount.
     pub amount: Amount,
-    /// By whose word.
+    /// Origin: the chain or the card network.
     pub origin: RefundOrigin,
-    /// Whether somebody has found out who pays.
+    /// Resolution: in suspense, or resolved by the operator.
     pub resolution: Resolution,
 }
 
-/// Whether somebody has found out who pays for a refund that names no payment.
+/// Resolution of a refund that names no payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Resolution {
     /// It is in suspense.
     Open,
-    /// Somebody has.
+    /// The operator has found out who pays.
     Resolved {
-        /// Who pays.
+        /// Outcome: who pays.
         outcome: RefundOutcome,
-        /// The payment that it turned out to belong to.
+        /// Payment that the refund belongs to, if it is known.
         payment_id: Option<ExternalId>,
     },
 }
@@ -67,7 +67,7 @@ pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandCont
     }
 }
 
-/// The same transaction, perhaps in another block: it paid back once.
+/// Returns true if it is the same transaction, perhaps mined in another block: it paid back once.
 fn mined_again(known: &RefundOrigin, refund: &RecordRefund) -> bool {
     let known = known.transaction_hash();
     known.is_some() && known == refund.origin.transaction_hash()
@@ -97,7 +97,7 @@ fn link(state: &State, payment: &Payment, refund: &RecordRefund, context: &Comma
     })])
 }
 
-/// What the merchant still has: K + X, without what came back as refunds and what the customer won.
+/// Returns what the merchant still has: K + X, minus refunds and minus awards from disputes.
 pub(super) fn refundable(payment: &Payment) -> Minor {
     let awarded = payment.disputes.iter().map(|dispute| match dispute.status {
         DisputeStatus::Open { .. } => Minor::ZERO,

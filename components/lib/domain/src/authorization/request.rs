@@ -1,6 +1,7 @@
-//! The network asks, and the answer: approved, approved in part, or declined with a reason.
+//! Requests of the network and their answer: approved, approved in part, or declined with a reason.
 //!
-//! Between the two, card and account are asked; what they say comes back as a command. The first answer counts.
+//! Between request and answer the card and the account are asked; their result comes back as a command. The first
+//! answer counts.
 
 use clearfold_kernel::{Amount, CommandContext, Rejection, Timestamp};
 
@@ -25,7 +26,8 @@ pub(super) fn request(state: &State, request: &RequestAuthorization, context: &C
         }
         Subject::Payment(payment) => match payment.entry.request() {
             Some(known) if known.message_id == request.message_id => {
-                // The table of intervals may have changed since; the message has not.
+                // The table of hold lifetimes may have changed since, so the known interval is used; the message has
+                // not changed.
                 let hold_interval_s = known.hold_interval_s;
                 let given = AuthorizationRequested { hold_interval_s, ..of_command(request, known.at) };
                 checks::repeated(request.message_id.as_str(), known, &given)?;
@@ -82,7 +84,7 @@ pub(super) fn approve(state: &State, approval: &ApproveAuthorization, context: &
     }
 }
 
-/// The same approval again is satisfied while it stands.
+/// Accepts a repeat of the approval while that approval stands.
 fn approved_before(payment: &Payment, amount: &Amount) -> Decision {
     let stands = matches!(payment.status, Status::Authorized | Status::PartiallyAuthorized);
     if stands && payment.totals.authorized == amount.minor {
@@ -91,13 +93,13 @@ fn approved_before(payment: &Payment, amount: &Amount) -> Decision {
     Err(already_decided(payment))
 }
 
-/// The first decision counts.
+/// Rejection of a further decision: the first one counts.
 pub(super) fn already_decided(payment: &Payment) -> Rejection {
     let detail = format!("the payment is {:?}; the first decision counts", payment.status);
     Rejection::new("already_decided", detail)
 }
 
-/// The hold's end. A time beyond the calendar is the calendar's end.
+/// Returns the time at which the hold ends. If that lies beyond the calendar, returns `at` itself.
 pub(super) fn after(at: Timestamp, interval_s: u64) -> Timestamp {
     let ms = at.as_ms().saturating_add(interval_s.saturating_mul(1000));
     Timestamp::from_ms(ms).unwrap_or(at)

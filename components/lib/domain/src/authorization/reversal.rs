@@ -1,4 +1,5 @@
-//! A hold, or a part of it, is given back. What fits nothing is kept with its reason and changes no amount.
+//! Reversals: a hold, or a part of it, is given back. A reversal that does not fit is recorded with its reason and
+//! changes no amount.
 
 use clearfold_kernel::{CommandContext, Minor};
 use serde::{Deserialize, Serialize};
@@ -10,21 +11,21 @@ use super::messages::{
 use super::state::{Payment, State, Status, Subject, sum};
 use crate::checks;
 
-/// A reversal that came.
+/// Reversal that was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reversal {
-    /// What it asked for.
+    /// Extent that it asked for.
     pub extent: Extent,
-    /// What became of it.
+    /// Outcome of the reversal.
     pub fate: ReversalFate,
 }
 
-/// What became of a reversal.
+/// Outcome of a reversal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReversalFate {
-    /// It fitted.
+    /// It fitted and was applied.
     Done,
-    /// It fitted nothing.
+    /// It did not fit and was only recorded.
     Refused,
 }
 
@@ -54,7 +55,8 @@ pub(super) fn reverse(state: &State, reversal: &ReverseAuthorization, context: &
     }
 }
 
-/// How much a reversal releases. Before the decision nothing is held yet, but the whole request can be withdrawn.
+/// Returns the amount that a reversal releases. Before the decision nothing is held yet, but the whole request can be
+/// withdrawn.
 fn releasable(payment: &Payment, extent: Extent) -> Result<Minor, ReversalRefusal> {
     let held = payment.held();
     match (payment.status, extent) {
@@ -101,13 +103,14 @@ fn refuse(
     })
 }
 
-/// A payment of which nothing is held any more is closed: given back if nothing was claimed, else cleared.
+/// Applies a reversal. A payment of which nothing is held any more is closed: reversed if nothing was claimed,
+/// otherwise cleared.
 pub(super) fn reversed(state: &mut State, event: &AuthorizationReversed) {
     state.latest = Some(event.at);
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.reversed = sum(payment.totals.reversed, event.released.minor);
     if event.full {
-        // What was posted beside the authorization is no claim to it.
+        // A force post beside the authorization is not a claim to it, so only `cleared` counts.
         let unclaimed = payment.totals.cleared == Minor::ZERO;
         payment.status = if unclaimed { Status::Reversed } else { Status::Cleared };
     }

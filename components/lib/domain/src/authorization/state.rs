@@ -1,4 +1,4 @@
-//! What a payment's events add up to.
+//! State of an authorization's stream, folded from its events.
 
 use std::collections::BTreeMap;
 
@@ -20,33 +20,33 @@ use crate::checks;
 use crate::network::{Merchant, MerchantCategory};
 use crate::policy::DeclineReason;
 
-/// The state of an authorization's stream.
+/// State of an authorization's stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// The host's clock at the latest decision: time does not run behind it.
+    /// Host's clock at the latest decision; no later decision may be earlier.
     pub latest: Option<Timestamp>,
-    /// What stand-ins approved in our place, by their message.
+    /// Approvals by a stand-in, by message id.
     pub advices: BTreeMap<ExternalId, AdviceRecorded>,
-    /// Increments that were added, by their message: how much each added.
+    /// Amount that each increment added, by message id.
     pub increments: BTreeMap<ExternalId, Minor>,
-    /// Reversals that came, by their message, whether they fitted or not.
+    /// Reversals that were received, by message id, whether they fitted or not.
     pub reversals: BTreeMap<ExternalId, Reversal>,
-    /// Claims of the network, by their record, whether they posted or not.
+    /// Claims of the network, by clearing id, whether they posted or not.
     pub clearings: BTreeMap<ExternalId, Clearing>,
-    /// Claims that came to the suspense account, by their record.
+    /// Claims that came to the suspense account, by clearing id.
     pub suspended: BTreeMap<ExternalId, Suspended>,
-    /// Refunds of this payment, by what makes each the same.
+    /// Amount of each refund of this payment, by the refund's identity.
     pub refunds: BTreeMap<String, Minor>,
-    /// Logs of pulled money that went with their blocks.
+    /// Pulls of money whose blocks were reorganized away.
     pub reorged: Vec<Gone>,
-    /// What the stream is about.
+    /// Subject of the stream.
     pub subject: Subject,
 }
 
-/// What the stream is about.
+/// Subject of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Subject {
-    /// Nothing yet, but what fitted nothing may have been kept.
+    /// None yet, but reversals that fitted nothing may have been recorded.
     #[default]
     Nothing,
     /// A payment.
@@ -55,59 +55,59 @@ pub enum Subject {
     Refund(Box<UnlinkedRefund>),
 }
 
-/// A payment.
+/// State of a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
-    /// Whose it is.
+    /// Parties of the payment: account, card and merchant.
     pub parties: Parties,
-    /// What it is paid in.
+    /// Asset of all amounts of the payment.
     pub asset: Asset,
-    /// What the merchant sells, where it is known.
+    /// Merchant category, if it is known.
     pub category: Option<MerchantCategory>,
-    /// How it began.
+    /// Beginning of the payment.
     pub entry: Entry,
-    /// How far it has come with the network.
+    /// Progress with the network.
     pub status: Status,
-    /// What was held, claimed and given back.
+    /// Totals of what was held, claimed and given back.
     pub totals: Totals,
-    /// When the hold ends by itself. None where it does not, or is not placed yet.
+    /// Time at which the hold expires. None if it does not expire, or is not placed yet.
     pub expires_at: Option<Timestamp>,
-    /// How far the money has come on chain.
+    /// Progress of the money on chain.
     pub funding: Funding,
-    /// Rules that would have refused it.
+    /// Reasons for which the payment was, or would have been, declined.
     pub flags: Vec<DeclineReason>,
-    /// Disputes, the newest last.
+    /// Disputes, newest last.
     pub disputes: Vec<Dispute>,
 }
 
-/// How a payment began.
+/// Beginning of a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
-    /// The network asked.
+    /// The network requested it.
     Requested(Box<AuthorizationRequested>),
-    /// The chain showed it first.
+    /// It was seen on chain first.
     Swiped {
-        /// The transaction that paid.
+        /// Hash of the transaction that paid.
         transaction_hash: Hash,
     },
     /// A stand-in approved it.
     Advised {
-        /// Its message.
+        /// Id of the advice message.
         message_id: ExternalId,
-        /// Who is paid.
+        /// Merchant that is paid.
         merchant: Box<Merchant>,
-        /// What the network had asked us before, if it had.
+        /// Earlier request of the network, if there was one.
         requested: Option<Box<AuthorizationRequested>>,
     },
-    /// The network posted without asking.
+    /// The network force-posted it.
     Forced {
-        /// Who is paid, where the first claim said it.
+        /// Merchant that is paid, if the first claim named it.
         merchant: Option<Box<Merchant>>,
     },
 }
 
 impl Entry {
-    /// What the network asked us, if it did.
+    /// Returns the network's request, if there was one.
     #[must_use]
     pub fn request(&self) -> Option<&AuthorizationRequested> {
         match self {
@@ -117,7 +117,7 @@ impl Entry {
         }
     }
 
-    /// Who is paid, where the network has said it.
+    /// Returns the merchant that is paid, if the network has named it.
     #[must_use]
     pub fn merchant(&self) -> Option<&Merchant> {
         match self {
@@ -129,60 +129,60 @@ impl Entry {
     }
 }
 
-/// How far a payment has come with the network.
+/// Progress of a payment with the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
-    /// Asked for, not decided.
+    /// Requested, not decided.
     Requested,
-    /// Refused.
+    /// Declined.
     Declined,
     /// Open: seen on chain first.
     Recorded,
-    /// Open: all that was asked for is held.
+    /// Open: the whole requested amount is held.
     Authorized,
-    /// Open: a part of it is held.
+    /// Open: a part of the requested amount is held.
     PartiallyAuthorized,
     /// Open: a stand-in approved it.
     Advised,
-    /// Closed: given back, unclaimed.
+    /// Closed: reversed in full, unclaimed.
     Reversed,
-    /// Closed: claimed, for the last time.
+    /// Closed: the last claim has posted.
     Cleared,
-    /// Closed: the hold ended by time.
+    /// Closed: the hold expired.
     Expired,
-    /// Closed: claimed after the hold had ended.
+    /// Closed: claimed after the hold had expired.
     ClearedLate,
     /// Closed: claimed without an authorization.
     ForcePosted,
 }
 
 impl Status {
-    /// Whether something may be held.
+    /// Returns true if the payment can hold money.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Recorded | Self::Authorized | Self::PartiallyAuthorized | Self::Advised)
     }
 }
 
-/// The sums that the invariants speak of, in minor units of the payment's asset.
+/// Totals that the invariants are about, in minor units of the payment's asset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// A: authorized, with all increments.
     pub authorized: Minor,
-    /// R: given back.
+    /// R: reversed, or released by the last clearing.
     pub reversed: Minor,
-    /// E: ended by time.
+    /// E: expired.
     pub expired: Minor,
     /// K: claimed against the hold.
     pub cleared: Minor,
-    /// X: claimed beyond it.
+    /// X: claimed beyond the hold.
     pub beyond: Minor,
-    /// F: given back by the merchant.
+    /// F: refunded by the merchant.
     pub refunded: Minor,
 }
 
 impl Totals {
-    /// H = A − R − E − K: what is still held. No decision lets the parts exceed the whole.
+    /// Returns H = A − R − E − K: the amount still held. No decision lets the parts exceed the whole.
     #[must_use]
     pub fn held(&self) -> Minor {
         [self.reversed, self.expired, self.cleared]
@@ -190,20 +190,21 @@ impl Totals {
             .fold(self.authorized, |rest, part| rest.minus(part).unwrap_or(Minor::ZERO))
     }
 
-    /// K + X: what the merchant got.
+    /// Returns K + X: the amount that the merchant got.
     #[must_use]
     pub fn captured(&self) -> Minor {
         sum(self.cleared, self.beyond)
     }
 }
 
-/// A sum that a decision found to fit. A fold is total: what could not be would stay at the largest number.
+/// Adds two amounts in a fold. A decision has checked that the sum fits. A fold must be total, so an impossible
+/// overflow would yield the largest number.
 pub(super) fn sum(left: Minor, right: Minor) -> Minor {
     left.plus(right).unwrap_or(Minor::new(u128::MAX))
 }
 
 impl Payment {
-    /// A payment of which nothing is known but how it began.
+    /// Creates a payment of which only its beginning is known.
     pub(super) fn new(parties: Parties, asset: Asset, entry: Entry, status: Status) -> Self {
         Self {
             parties,
@@ -219,27 +220,27 @@ impl Payment {
         }
     }
 
-    /// What is still held for clearings to come.
+    /// Returns the amount still held for clearings to come.
     #[must_use]
     pub fn held(&self) -> Minor {
         self.totals.held()
     }
 
-    /// The money is to be pulled, unless something was seen of it on chain before.
+    /// Marks the money as to be pulled, unless something of its funding was seen on chain before.
     pub(super) fn begin_funding(&mut self) {
         if self.funding == Funding::None {
             self.funding = Funding::Unsubmitted;
         }
     }
 
-    /// An amount of the payment's asset.
+    /// Makes an amount in the payment's asset.
     pub(super) fn amount(&self, minor: Minor) -> Amount {
         Amount { minor, asset: self.asset.clone() }
     }
 }
 
 impl State {
-    /// The payment, if that is what the stream is about.
+    /// Returns the payment, if it is the stream's subject.
     #[must_use]
     pub fn payment(&self) -> Option<&Payment> {
         match &self.subject {
@@ -248,7 +249,7 @@ impl State {
         }
     }
 
-    /// The id of a message is its own: what came under it before, as another kind of message, is not repeated by it.
+    /// Rejects a message id that is already known from another kind of message: an id belongs to one message only.
     pub(super) fn unheard(&self, message_id: &ExternalId) -> Result<(), Rejection> {
         let entry = self.payment().map(|payment| &payment.entry);
         let is_request = entry.and_then(Entry::request).is_some_and(|known| known.message_id == *message_id);
@@ -259,8 +260,8 @@ impl State {
         checks::repeated(message_id.as_str(), &false, &is_heard)
     }
 
-    /// What was added to the payment after it had begun, by the message: increments, and what stand-ins approved beyond
-    /// what was held.
+    /// Returns what was added to the payment after its beginning, by message id: increments, and approvals of
+    /// stand-ins beyond what was held.
     pub fn added(&self) -> impl Iterator<Item = (&ExternalId, Minor)> {
         let advices = self.advices.iter().filter_map(|(message_id, advice)| match advice.hold {
             AdviceHold::Raised(by) => Some((message_id, by)),
@@ -282,7 +283,7 @@ impl State {
         }
     }
 
-    /// The state after an event. What no decision makes changes nothing.
+    /// Returns the state after an event. An event that no decision produces in this state changes nothing.
     pub(super) fn after(mut self, event: &Event) -> Self {
         match event {
             Event::SwipeRecorded(event) => swipe::recorded(&mut self, event),
@@ -299,7 +300,7 @@ impl State {
             Event::ClearingSuspended(event) => clearing::suspended(&mut self, event),
             Event::ClearingResolved(event) => suspense::clearing_resolved(&mut self, event),
             Event::ClearingRefused(event) => clearing::refused(&mut self, event),
-            // What these say follows from the clearing beside them.
+            // These follow from the clearing that they accompany.
             Event::OverCaptured(_) | Event::LatePresented(_) => {}
             Event::ForcePosted(event) => force_post::posted(&mut self, event),
             Event::RefundLinked(event) => refund::linked(&mut self, event),

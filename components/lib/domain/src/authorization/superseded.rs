@@ -1,4 +1,4 @@
-//! Versions of this stream's messages that are read but no longer written, each beside what it becomes.
+//! Superseded versions of this stream's messages: still read, no longer written. Each is defined beside its upcast.
 
 use clearfold_kernel::{Address, Amount, Asset, ChainSource, ExternalId, Minor, Superseded, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -8,29 +8,30 @@ use super::messages::{
 };
 use crate::network::Residue;
 
-/// The network claimed the payment or a part of it; how much of that the hold covered was not said.
+/// Clearing posted: the network claimed the payment or a part of it. This version does not state how much of the
+/// claim the hold covered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClearingPostedV1 {
-    /// The Safe that paid.
+    /// Address of the Safe that paid.
     pub account: Address,
-    /// The network's id of the record.
+    /// Id of the clearing record, assigned by the network.
     pub clearing_id: ExternalId,
-    /// How much was claimed.
+    /// Claimed amount.
     pub amount: Amount,
-    /// Whether it was the last one for this payment.
+    /// True if it was the last clearing of this payment.
     #[serde(rename = "final")]
     pub is_final: bool,
-    /// When the network says that it was presented.
+    /// Time of presentment, as stated by the network.
     pub occurred_at: Timestamp,
 }
 
 impl Superseded for ClearingPostedV1 {
     type Next = ClearingPostedV2;
 
-    /// All of it counts as against the hold. How much was still held, only the events before this one say, and
-    /// an upcaster sees one event. So `against_hold` may exceed what was held, in events of version 1 alone;
-    /// the sum of the two parts is right in every version, and the fold asks for no more than that.
+    /// Counts the whole amount as against the hold. Only earlier events tell how much was still held, and an upcaster
+    /// sees one event. So `against_hold` may exceed what was held, in events of version 1 alone; the sum of the two
+    /// parts is right in every version, and the fold relies on nothing more.
     fn upcast(self) -> ClearingPostedV2 {
         ClearingPostedV2 {
             account: self.account,
@@ -44,33 +45,34 @@ impl Superseded for ClearingPostedV1 {
     }
 }
 
-/// The network claimed the payment or a part of it; what the last clearing released was not said.
+/// Clearing posted: the network claimed the payment or a part of it. This version does not state what the last
+/// clearing released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClearingPostedV2 {
-    /// The Safe that paid.
+    /// Address of the Safe that paid.
     pub account: Address,
-    /// The network's id of the record.
+    /// Id of the clearing record, assigned by the network.
     pub clearing_id: ExternalId,
-    /// How much of the claim the hold covers, and so uses up.
+    /// Amount of the claim that the hold covers and that is used up, in minor units.
     pub against_hold: Minor,
-    /// How much the claim exceeds what was held.
+    /// Amount by which the claim exceeds what was held, in minor units.
     pub beyond_hold: Minor,
-    /// What both are of.
+    /// Asset of both amounts.
     #[serde(flatten)]
     pub asset: Asset,
-    /// Whether it was the last one for this payment.
+    /// True if it was the last clearing of this payment.
     #[serde(rename = "final")]
     pub is_final: bool,
-    /// When the network says that it was presented.
+    /// Time of presentment, as stated by the network.
     pub occurred_at: Timestamp,
 }
 
 impl Superseded for ClearingPostedV2 {
     type Next = ClearingPosted;
 
-    /// What the last clearing releases is whatever is left of the hold: the fold knows it, this event does not, so
-    /// `released` is nothing here and the fold relies on `final` alone. Currencies were not converted then.
+    /// Sets `released` to zero: the last clearing releases whatever is left of the hold, which the fold knows and
+    /// this event does not, so the fold relies on `final` alone. Currencies were not converted in this version.
     fn upcast(self) -> ClearingPosted {
         ClearingPosted {
             parties: Parties::account(self.account),
@@ -88,19 +90,19 @@ impl Superseded for ClearingPostedV2 {
     }
 }
 
-/// The card network presents a clearing, in the account's asset, in parts without a number.
+/// Presents a clearing of the card network, in the account's asset, in parts without a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PresentClearingV1 {
-    /// The network's id of the record. The same id is the same clearing.
+    /// Id of the clearing record, assigned by the network. A repeat with the same id is the same clearing.
     pub clearing_id: ExternalId,
-    /// How much is claimed.
+    /// Claimed amount.
     pub amount: Amount,
-    /// Whether it is the last one for this payment.
+    /// True if it is the last clearing of this payment.
     #[serde(rename = "final")]
     pub is_final: bool,
-    /// When the network says that it was presented.
+    /// Time of presentment, as stated by the network.
     pub occurred_at: Timestamp,
 }
 
@@ -119,18 +121,18 @@ impl Superseded for PresentClearingV1 {
     }
 }
 
-/// Money came back from the settlement account, on chain.
+/// Records a refund that came from the settlement account, on chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordRefundV1 {
-    /// The Safe that was paid.
+    /// Address of the Safe that received the refund.
     pub account: Address,
-    /// How much it got back.
+    /// Refunded amount.
     pub amount: Amount,
-    /// The asset's canonical `Transfer` log.
+    /// `Transfer` log of the asset's canonical address.
     pub source: ChainSource,
-    /// The block's time.
+    /// Time of the block.
     pub occurred_at: Timestamp,
 }
 
@@ -147,17 +149,17 @@ impl Superseded for RecordRefundV1 {
     }
 }
 
-/// The account got money back, on chain, that names no payment.
+/// Refund without a payment: the account got money back on chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefundUnlinkedV1 {
-    /// The Safe that was paid.
+    /// Address of the Safe that received the refund.
     pub account: Address,
-    /// How much it got back.
+    /// Refunded amount.
     pub amount: Amount,
-    /// The asset's canonical `Transfer` log.
+    /// `Transfer` log of the asset's canonical address.
     pub source: ChainSource,
-    /// The block's time.
+    /// Time of the block.
     pub occurred_at: Timestamp,
 }
 

@@ -1,17 +1,17 @@
-//! What stands on the suspense account leaves it: somebody has found out what a suspended clearing is, or who pays for
-//! an unlinked refund.
+//! Resolution of suspense: the operator has found out what a suspended clearing is, or who pays for an unlinked
+//! refund.
 //!
-//! | what was found out | what becomes of it |
+//! | finding | effect |
 //! |---|---|
-//! | the clearing is charged | it posts as any claim does, by what is held now |
-//! | … of what nobody authorized, or of what was reversed in full | it posts beyond the hold, as a [force post](super::force_post) |
-//! | the clearing is returned | it moves nothing of the payment |
+//! | the clearing is charged | it posts like any claim, against what is held now |
+//! | … unauthorized, or reversed in full | it posts beyond the hold, as a [force post](super::force_post) |
+//! | the clearing is returned | no amount of the payment changes |
 //! | the refund is paid | the network pays it |
-//! | the refund is taken back | it was credited in error; what is on chain is nobody's error |
+//! | the refund is taken back | it was credited in error; impossible for a refund on chain, which was really paid |
 //!
-//! A charged clearing is never refused: a claim of what was reversed is, because the merchant gave it up, but of this
-//! one somebody decided that it is owed. The payment stays reversed, and the next claim is refused as before.
-//! Which payment a refund belongs to is recorded if somebody knows, and changes nothing of that payment.
+//! A charged clearing is never refused. A claim after a full reversal is refused because the merchant gave it up, but
+//! here the operator decided that the money is owed. The payment stays reversed, and the next claim is refused as
+//! before. The payment that a refund belongs to is recorded if it is known, and nothing of that payment changes.
 
 use clearfold_kernel::{CommandContext, ExternalId, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -26,15 +26,15 @@ use super::{Decision, clearing, existing, force_post};
 use crate::checks;
 use crate::network::{RefundOutcome, Residue, SuspenseOutcome};
 
-/// A claim that came to the suspense account.
+/// Claim that came to the suspense account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Suspended {
-    /// It waits.
+    /// It waits for a decision.
     Waiting {
-        /// When the network says that it was presented.
+        /// Time of presentment, as stated by the network.
         occurred_at: Timestamp,
     },
-    /// Somebody found out what it is.
+    /// The operator found out what it is.
     Resolved(SuspenseOutcome),
 }
 
@@ -70,7 +70,7 @@ pub(super) fn resolve_clearing(
     Ok([vec![resolved], charged].concat())
 }
 
-/// The claim as it was presented. Its conversion is behind it: the residue is known.
+/// Restores the claim as it was presented. It was converted then, so the residue is known.
 fn claim(
     state: &State,
     payment: &Payment,
@@ -128,7 +128,7 @@ fn not_found(detail: String) -> Rejection {
     Rejection::new("suspense_not_found", detail)
 }
 
-/// What a charge posts, the event after this one says.
+/// Applies the resolution of a clearing. The next event states what a charge posts.
 pub(super) fn clearing_resolved(state: &mut State, event: &ClearingResolved) {
     state.latest = Some(event.at);
     if let Some(suspended) = state.suspended.get_mut(&event.clearing_id) {

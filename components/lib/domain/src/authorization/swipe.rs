@@ -1,4 +1,5 @@
-//! Chain first: a `Spend` that nobody asked us for. The money has moved, so it is recorded whatever the rules say.
+//! Payments seen on chain first: a `Spend` without a request. The money has moved, so it is recorded whatever the
+//! rules are.
 
 use clearfold_kernel::CommandContext;
 
@@ -19,7 +20,7 @@ pub(super) fn record(state: &State, swipe: &RecordSwipe, context: &CommandContex
             source: swipe.source.clone(),
             occurred_at: swipe.occurred_at,
         })]),
-        // The same transaction seen again, perhaps mined in another block: it paid once.
+        // The same transaction was seen again, perhaps mined in another block: it paid once.
         Subject::Payment(payment) if same(payment, swipe) => Ok(Vec::new()),
         Subject::Payment(_) | Subject::Refund { .. } => Err(checks::identity_conflict(context)),
     }
@@ -33,7 +34,7 @@ fn same(payment: &Payment, swipe: &RecordSwipe) -> bool {
         && payment.totals.authorized == swipe.amount.minor
 }
 
-/// The spend is its own authorization: the amount is held until the network claims it.
+/// Applies a swipe. The spend is its own authorization: the amount is held until the network claims it.
 pub(super) fn recorded(state: &mut State, event: &SwipeRecorded) {
     let entry = Entry::Swiped { transaction_hash: event.source.transaction_hash };
     let parties = Parties::account(event.account);

@@ -1,5 +1,4 @@
-//! What can have happened to the money on its way, on chain. `occurred_at` is the block's time, or the observer's where
-//! there is no block.
+//! Events of the funding on chain. `occurred_at` is the block's time, or the observer's clock if there is no block.
 
 use clearfold_kernel::{Amount, ChainSource, Hash, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -7,68 +6,68 @@ use serde::{Deserialize, Serialize};
 use super::Parties;
 
 event! {
-    /// The transaction that pulls the money was sent.
+    /// Funding submitted: the transaction that pulls the money was sent.
     FundingSubmitted {
-        /// Its hash.
+        /// Hash of the transaction.
         transaction_hash: Hash,
-        /// The observer's time.
+        /// Time of the observation, by the observer's clock.
         occurred_at: Timestamp,
     }
 }
 
 event! {
-    /// The transaction that pulls the money is in a block.
+    /// Funding included: the transaction that pulls the money is in a block that may not be final yet.
     FundingIncluded {
-        /// What it pulled.
+        /// Amount pulled from the Safe.
         amount: Amount,
-        /// The transfer's log.
+        /// Log of the transfer: chain, block, transaction and log index.
         source: ChainSource,
-        /// The block's time.
+        /// Time of the block.
         occurred_at: Timestamp,
     }
 }
 
 event! {
-    /// The block of the transaction that pulls the money is final.
+    /// Funding finalized: the block of the transaction that pulls the money is final.
     FundingFinalized {
-        /// What it pulled.
+        /// Amount pulled from the Safe.
         amount: Amount,
-        /// The transfer's log.
+        /// Log of the transfer: chain, block, transaction and log index.
         source: ChainSource,
-        /// The observer's time.
+        /// Time of the observation, by the observer's clock.
         occurred_at: Timestamp,
     }
 }
 
 event! {
-    /// The transaction that pulls the money failed.
+    /// Funding reverted: the transaction that pulls the money is in a block, but its execution failed.
     FundingReverted {
-        /// Its hash.
+        /// Hash of the transaction.
         transaction_hash: Hash,
-        /// The block's time.
+        /// Time of the block.
         occurred_at: Timestamp,
     }
 }
 
 event! {
-    /// The transaction that pulls the money was never mined.
+    /// Funding dropped: the transaction that pulls the money will never be in a block.
     FundingDropped {
-        /// Its hash.
+        /// Hash of the transaction.
         transaction_hash: Hash,
-        /// The observer's time.
+        /// Time of the observation, by the observer's clock.
         occurred_at: Timestamp,
     }
 }
 
 event! {
-    /// The block of the transaction that pulls the money is no longer on the chain. The hold stays; the same is sent
-    /// again, with the same salt.
+    /// Funding reorganized away: the block of the transaction that pulls the money is no longer on the chain. The
+    /// hold stays; the same transfer is sent again, with the same salt.
     FundingReorged {
-        /// What it had pulled.
+        /// Amount that had been pulled from the Safe.
         amount: Amount,
-        /// The transfer's log as it was.
+        /// Log of the transfer in the block that is gone.
         source: ChainSource,
-        /// The observer's time.
+        /// Time of the observation, by the observer's clock.
         occurred_at: Timestamp,
     }
 }
