@@ -1,4 +1,4 @@
-//! What can be asked for.
+//! Commands to an authorization.
 
 use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Hash, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,7 @@ use super::{DisputeOutcome, DisputeReason, DisputeStage, Extent, Part, RefundOri
 use crate::network::{Merchant, Network, Presented, RefundOutcome, SuspenseOutcome};
 use crate::policy::DeclineReason;
 
-/// A command's payload: what does not belong is refused, not passed over.
+/// Defines a command's payload. Unknown fields are rejected, not ignored.
 macro_rules! command {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }) => {
         $(#[$doc])*
@@ -19,283 +19,286 @@ macro_rules! command {
 }
 
 command! {
-    /// A card's spend was seen on chain. Only the chain can say so.
+    /// Records a card's spend that was seen on chain. Only the chain reader may send it.
     RecordSwipe {
-        /// The Safe that paid.
+        /// Address of the Safe that paid.
         account: Address,
-        /// What it paid.
+        /// Amount that was paid.
         amount: Amount,
-        /// The `Spend` log.
+        /// Position of the `Spend` log on chain.
         source: ChainSource,
-        /// The block's time.
+        /// Time of the block.
         occurred_at: Timestamp,
     }
 }
 
 command! {
-    /// The network asks whether the payment may be made.
+    /// Requests an authorization: the network asks if the payment may be made.
     RequestAuthorization {
-        /// The network's id of the message. The same id is the same request.
+        /// Id of the request message, assigned by the network. A repeat with the same id is the same request.
         message_id: ExternalId,
-        /// The Safe that shall pay.
+        /// Address of the Safe that is to pay.
         account: Address,
-        /// The card.
+        /// Id of the card.
         card_id: ExternalId,
-        /// What is asked for, in the account's asset.
+        /// Requested amount, in the account's asset.
         amount: Amount,
-        /// The same in the merchant's currency, if that is another one.
+        /// The same amount in the merchant's currency, with the network's rate. Absent if no currency was converted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         presented: Option<Presented>,
-        /// Who asks.
+        /// Merchant that asks for the payment.
         merchant: Merchant,
-        /// Through which network.
+        /// Card network that sent the request.
         network: Network,
-        /// Whether a part of the amount would do.
+        /// True if the merchant also accepts a part of the amount.
         partial_allowed: bool,
-        /// The network's time of the message.
+        /// Time of the message, as stated by the network.
         occurred_at: Timestamp,
     }
 }
 
 command! {
-    /// Card and account agreed; the amount is held.
+    /// Approves the request, after the card reserved the amount and the account holds it.
     ApproveAuthorization {
-        /// How much: all that was asked for, or a part if the merchant allows that.
+        /// Approved amount: the whole requested amount, or a part if the request allows it.
         amount: Amount,
     }
 }
 
 command! {
-    /// Something was against the payment.
+    /// Declines the request for a reason.
     DeclineAuthorization {
-        /// What it was.
+        /// Reason for the decline.
         reason: DeclineReason,
     }
 }
 
 command! {
-    /// The merchant asks for more, in the same payment. The account has held it already.
+    /// Increments the authorization: the merchant asks for more in the same payment. The account must already hold
+    /// the additional amount.
     IncrementAuthorization {
-        /// The network's id of the message. The same id is the same increment.
+        /// Id of the increment message, assigned by the network. A repeat with the same id is the same increment.
         message_id: ExternalId,
-        /// How much more.
+        /// Additional amount.
         amount: Amount,
-        /// The network's time of the message.
+        /// Time of the message, as stated by the network.
         occurred_at: Timestamp,
     }
 }
 
 command! {
-    /// A hold, or a part of it, is given back.
+    /// Reverses the authorization: the hold, or a part of it, is given back.
     ReverseAuthorization {
-        /// The id of the message. The same id is the same reversal.
+        /// Id of the reversal message. A repeat with the same id is the same reversal.
         message_id: ExternalId,
-        /// How much of what is held.
+        /// Extent of the reversal: all that is held, or a part.
         extent: Extent,
-        /// Why.
+        /// Cause of the reversal.
         cause: ReversalCause,
-        /// The time of the message.
+        /// Time of the message, as stated by its sender.
         occurred_at: Timestamp,
     }
 }
 
 command! {
-    /// The hold's time is over. Sent by a durable timer; refused if it comes too early.
+    /// Expires the hold. A durable timer sends the command; it is rejected if it comes too early.
     ExpireAuthorization {}
 }
 
 command! {
-    /// A stand-in of the network approved the payment in our place.
+    /// Records that a stand-in of the network approved the payment in our place. It cannot be declined.
     RecordAdvice {
-        /// The network's id of the message. The same id is the same advice.
+        /// Id of the advice message, assigned by the network. A repeat with the same id is the same advice.
         message_id: ExternalId,
-        /// The Safe that pays.
+        /// Address of the Safe that pays.
         account: Address,
-        /// The card.
+        /// Id of the card.
         card_id: ExternalId,
-        /// What was approved.
+        /// Total amount that the stand-in approved.
         amount: Amount,
-        /// Who is paid.
+        /// Merchant that is paid.
         merchant: Merchant,
-        /// Through which network.
+        /// Card network whose stand-in approved.
         network: Network,
-        /// The network's time of the message.
+        /// Time of the message, as stated by the network.
         occurred_at: Timestamp,
     }
 }
 
 command! {
-    /// The card network presents a clearing: its claim to the payment or to a part of it.
+    /// Presents a clearing: the card network's claim to the payment or to a part of it.
     PresentClearing {
-        /// The network's id of the record. The same id is the same clearing.
+        /// Id of the clearing record, assigned by the network. A repeat with the same id is the same clearing.
         clearing_id: ExternalId,
-        /// How much is claimed, in the account's asset.
+        /// Claimed amount, in the account's asset.
         amount: Amount,
-        /// The same in the merchant's currency, if that is another one.
+        /// The same amount in the merchant's currency, with the network's rate. Absent if no currency was converted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         presented: Option<Presented>,
-        /// The acquirer's reference of the transaction. Two records with one reference and one amount are suspicious.
+        /// Transaction reference, assigned by the acquirer; absent if there is none. Another clearing with the same
+        /// reference and amount is suspected to be a duplicate, unless it is another part.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reference: Option<ExternalId>,
-        /// Whether more will come.
+        /// Part of the payment that is claimed: partial, final, or one of a sequence.
         part: Part,
-        /// When the network says that it was presented.
+        /// Time of presentment, as stated by the network.
         occurred_at: Timestamp,
     }
 }
 
 command! {
-    /// The card network claims money without an authorization, or beside one.
+    /// Posts a claim that the card network makes without an authorization, or beside one.
     ForcePost {
-        /// The network's id of the record. The same id is the same clearing.
+        /// Id of the clearing record, assigned by the network. A repeat with the same id is the same clearing.
         clearing_id: ExternalId,
-        /// The Safe that pays.
+        /// Address of the Safe that pays.
         account: Address,
-        /// The card.
+        /// Id of the card.
         card_id: ExternalId,
-        /// How much is claimed, in the account's asset.
+        /// Claimed amount, in the account's asset.
         amount: Amount,
-        /// The same in the merchant's currency, if that is another one.
+        /// The same amount in the merchant's currency, with the network's rate. Absent if no currency was converted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         presented: Option<Presented>,
-        /// Who is paid.
+        /// Merchant that is paid.
         merchant: Merchant,
-        /// When the network says that it was presented.
+        /// Time of presentment, as stated by the network.
         occurred_at: Timestamp,
     }
 }
 
 command! {
-    /// Money came back. On a payment's stream it is linked to the payment; on a stream of its own it is not.
+    /// Records a refund. On a payment's stream it is linked to the payment; on a stream of its own it is unlinked.
     RecordRefund {
-        /// The Safe that was paid.
+        /// Address of the Safe that receives the refund.
         account: Address,
-        /// How much it got back.
+        /// Refunded amount.
         amount: Amount,
-        /// By whose word.
+        /// Origin of the report: a log on chain, or the card network.
         origin: RefundOrigin,
-        /// The block's time, or the network's.
+        /// Time of the block, or the time stated by the network.
         occurred_at: Timestamp,
     }
 }
 
 command! {
-    /// Somebody found out what a suspended clearing is.
+    /// Resolves a suspended clearing: the operator found out what it is.
     ResolveClearing {
-        /// The network's id of the record.
+        /// Id of the suspended clearing record, assigned by the network.
         clearing_id: ExternalId,
-        /// What it is.
+        /// Outcome: charged to the customer, or returned to the network as a duplicate.
         outcome: SuspenseOutcome,
     }
 }
 
 command! {
-    /// Somebody found out who pays for an unlinked refund.
+    /// Resolves an unlinked refund: the operator found out who pays for it.
     ResolveRefund {
-        /// Who it is.
+        /// Outcome: paid by the network, or taken back from the customer.
         outcome: RefundOutcome,
-        /// The payment that it turned out to belong to, if somebody knows. It is recorded, and changes nothing of that
-        /// payment.
+        /// Id of the payment that the refund belongs to; absent if it is unknown. It is recorded only: nothing of
+        /// that payment changes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         payment_id: Option<ExternalId>,
     }
 }
 
 command! {
-    /// Something was seen of the transaction that pulls the money. Only the chain can say so.
+    /// Reports an observation of the transaction that pulls the money. Only the chain reader may send it.
     ObserveFunding {
-        /// What was seen.
+        /// Observation of the transaction.
         observation: Observation,
-        /// The block's time, or the observer's where there is no block.
+        /// Time of the block, or the observer's clock if there is no block.
         occurred_at: Timestamp,
     }
 }
 
-/// What was seen of the transaction that pulls the money.
+/// Observation of the transaction that pulls the money.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Observation {
-    /// It was sent, for the first time or again.
+    /// The transaction was sent, for the first time or again.
     Submitted {
-        /// Its hash.
+        /// Hash of the transaction.
         transaction_hash: Hash,
     },
-    /// It is in a block.
+    /// The transaction is in a block that may not be final yet.
     Included {
-        /// What it pulled.
+        /// Amount pulled from the Safe.
         amount: Amount,
-        /// The transfer's log.
+        /// Position of the transfer's log on chain.
         source: ChainSource,
     },
-    /// That block is final.
+    /// The transaction's block is final.
     Finalized {
-        /// The transfer's log.
+        /// Position of the transfer's log on chain.
         source: ChainSource,
     },
-    /// It is in a block, and failed.
+    /// The transaction is in a block, but its execution failed.
     Reverted {
-        /// Its hash.
+        /// Hash of the transaction.
         transaction_hash: Hash,
     },
-    /// It will never be in a block.
+    /// The transaction will never be in a block.
     Dropped {
-        /// Its hash.
+        /// Hash of the transaction.
         transaction_hash: Hash,
     },
-    /// Its block is no longer on the chain.
+    /// The transaction's block is no longer on the chain.
     Reorged {
-        /// The transfer's log as it was.
+        /// Position of the transfer's log in the block that is gone.
         source: ChainSource,
     },
 }
 
 command! {
-    /// A rule would have refused a payment that could not be refused.
+    /// Flags a payment that could not be declined: a rule would have declined it.
     FlagPayment {
-        /// Which one.
+        /// Reason for which the payment would have been declined.
         reason: DeclineReason,
     }
 }
 
 command! {
-    /// The customer disputes the payment, or a part of it.
+    /// Opens a dispute: the customer contests the payment, or a part of it.
     OpenDispute {
-        /// Our id of the dispute.
+        /// Id of the dispute, assigned by the processor. A repeat with the same id is the same dispute.
         dispute_id: ExternalId,
-        /// How much.
+        /// Disputed amount; at most what the merchant still has of the payment.
         amount: Amount,
-        /// Why.
+        /// Reason that the customer gives.
         reason: DisputeReason,
     }
 }
 
 command! {
-    /// The dispute went a step further.
+    /// Advances a dispute to its next stage.
     AdvanceDispute {
-        /// Our id of the dispute.
+        /// Id of the dispute, assigned by the processor.
         dispute_id: ExternalId,
-        /// The next stage.
+        /// Next stage. No stage can be skipped.
         stage: DisputeStage,
     }
 }
 
 command! {
-    /// The customer gets the disputed money until it is decided who keeps it.
+    /// Grants provisional credit: the customer gets the disputed money until the dispute is decided.
     GrantProvisionalCredit {
-        /// Our id of the dispute.
+        /// Id of the dispute, assigned by the processor.
         dispute_id: ExternalId,
     }
 }
 
 command! {
-    /// The dispute is decided.
+    /// Resolves a dispute as won or lost.
     ResolveDispute {
-        /// Our id of the dispute.
+        /// Id of the dispute, assigned by the processor.
         dispute_id: ExternalId,
-        /// For whom.
+        /// Outcome: won or lost by the customer.
         outcome: DisputeOutcome,
-        /// How much of what is disputed the customer gets. If it is not said: all that was won.
+        /// Amount that the customer is awarded, at most the disputed amount. Absent means the whole disputed amount
+        /// if the dispute is won, and nothing if it is lost.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         awarded: Option<Amount>,
     }

@@ -1,4 +1,4 @@
-//! What can have happened in a dispute. `at` is the host's clock when it was accepted.
+//! Events of a dispute. `at` is the host's clock at acceptance.
 
 use clearfold_kernel::{Amount, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -6,64 +6,65 @@ use serde::{Deserialize, Serialize};
 use super::{DisputeOutcome, DisputeReason, DisputeStage, Parties};
 
 event! {
-    /// The customer disputes the payment, or a part of it.
+    /// Dispute opened: the customer contests the payment, or a part of it.
     DisputeOpened {
-        /// Our id of the dispute.
+        /// Id of the dispute, assigned by the processor.
         dispute_id: ExternalId,
-        /// How much.
+        /// Disputed amount.
         amount: Amount,
-        /// Why.
+        /// Reason that the customer gave.
         reason: DisputeReason,
-        /// When it was accepted.
+        /// Time of acceptance, by the host's clock.
         at: Timestamp,
     }
 }
 
 event! {
-    /// The dispute went a step further.
+    /// Dispute advanced to its next stage.
     DisputeAdvanced {
-        /// Our id of the dispute.
+        /// Id of the dispute, assigned by the processor.
         dispute_id: ExternalId,
-        /// The stage that it is in now.
+        /// Stage that the dispute is in now.
         stage: DisputeStage,
-        /// When it was accepted.
+        /// Time of acceptance, by the host's clock.
         at: Timestamp,
     }
 }
 
 event! {
-    /// The customer has the disputed money until it is decided who keeps it.
+    /// Provisional credit granted: the customer has the disputed money until the dispute is decided.
     ProvisionalCreditGranted {
-        /// Our id of the dispute.
+        /// Id of the dispute, assigned by the processor.
         dispute_id: ExternalId,
-        /// How much.
+        /// Credited amount: all that is disputed.
         amount: Amount,
-        /// When it was accepted.
+        /// Time of acceptance, by the host's clock.
         at: Timestamp,
     }
 }
 
 event! {
-    /// The dispute is decided.
+    /// Dispute resolved: won or lost by the customer.
     DisputeResolved {
-        /// Our id of the dispute.
+        /// Id of the dispute, assigned by the processor.
         dispute_id: ExternalId,
-        /// For whom.
+        /// Outcome: won or lost by the customer.
         outcome: DisputeOutcome,
-        /// How much was disputed.
+        /// Disputed amount.
         amount: Amount,
-        /// How much of that was won, where it is a part.
+        /// Amount that the customer was awarded, if it is only a part of the disputed amount. Absent means the whole
+        /// disputed amount if the dispute was won, and nothing if it was lost.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         awarded: Option<Amount>,
-        /// Whether the customer had the money already.
+        /// True if the customer already had the money as provisional credit.
         provisional_credit: bool,
-        /// When it was accepted.
+        /// Time of acceptance, by the host's clock.
         at: Timestamp,
     }
 }
 
 impl DisputeResolved {
-    /// What the customer gets, in minor units of what was disputed.
+    /// Returns the amount that the customer is awarded, in minor units of the disputed asset.
     #[must_use]
     pub fn awarded(&self) -> Minor {
         match self.outcome {

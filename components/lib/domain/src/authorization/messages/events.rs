@@ -1,5 +1,5 @@
-//! What can have happened between us and the card network. `at` is the host's clock when it was decided, `occurred_at` what the network or the block
-//! says.
+//! Events between the processor and the card network. `at` is the host's clock at the decision; `occurred_at` is the
+//! time that the network or the block states.
 
 use clearfold_kernel::{Address, Amount, Asset, ChainSource, ExternalId, Minor, MoneyError, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -8,140 +8,140 @@ use super::{Extent, Part, Parties, RefundOrigin, ReversalCause};
 use crate::network::{Merchant, Network, Presented, Residue};
 use crate::policy::DeclineReason;
 
-/// The account paid, on chain.
+/// Swipe recorded: the account paid on chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SwipeRecorded {
-    /// The Safe that paid.
+    /// Address of the Safe that paid.
     pub account: Address,
-    /// What it paid.
+    /// Amount that was paid.
     pub amount: Amount,
-    /// The `Spend` log.
+    /// Position of the `Spend` log on chain.
     pub source: ChainSource,
-    /// The block's time.
+    /// Time of the block.
     pub occurred_at: Timestamp,
 }
 
-/// The network asked whether the payment may be made.
+/// Authorization requested: the network asked if the payment may be made. No decision yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuthorizationRequested {
-    /// The network's id of the message.
+    /// Id of the request message, assigned by the network.
     pub message_id: ExternalId,
-    /// The Safe that shall pay.
+    /// Address of the Safe that is to pay.
     pub account: Address,
-    /// The card.
+    /// Id of the card.
     pub card_id: ExternalId,
-    /// What is asked for, in the account's asset.
+    /// Requested amount, in the account's asset.
     pub amount: Amount,
-    /// The same in the merchant's currency, if that is another one.
+    /// The same amount in the merchant's currency, with the network's rate. Absent if no currency was converted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presented: Option<Presented>,
-    /// Who asks.
+    /// Merchant that asks for the payment.
     pub merchant: Merchant,
-    /// Through which network.
+    /// Card network that sent the request.
     pub network: Network,
-    /// Whether a part of the amount would do.
+    /// True if the merchant also accepts a part of the amount.
     pub partial_allowed: bool,
-    /// How long a hold for it lives, from its approval, in seconds.
+    /// Lifetime of the hold in seconds, counted from the approval. Set by the processor from its policy table.
     pub hold_interval_s: u64,
-    /// The network's time of the message.
+    /// Time of the message, as stated by the network.
     pub occurred_at: Timestamp,
-    /// When it was accepted.
+    /// Time of acceptance, by the host's clock.
     pub at: Timestamp,
 }
 
 event! {
-    /// The whole amount is held.
+    /// Request approved: the whole amount is held.
     AuthorizationApproved {
-        /// How much.
+        /// Amount held.
         amount: Amount,
-        /// When the hold ends by itself.
+        /// Time at which the hold expires.
         expires_at: Timestamp,
-        /// When it was decided.
+        /// Time of the decision, by the host's clock.
         at: Timestamp,
     }
 }
 
 event! {
-    /// A part of the amount is held, and the merchant agreed to that.
+    /// Request approved in part: a part of the amount is held, which the merchant accepts.
     AuthorizationPartiallyApproved {
-        /// How much.
+        /// Amount held.
         amount: Amount,
-        /// How much was asked for, in minor units of the same asset.
+        /// Requested amount, in minor units of the same asset.
         requested: Minor,
-        /// When the hold ends by itself.
+        /// Time at which the hold expires.
         expires_at: Timestamp,
-        /// When it was decided.
+        /// Time of the decision, by the host's clock.
         at: Timestamp,
     }
 }
 
 event! {
-    /// The payment is refused.
+    /// Request declined: the payment is not made.
     AuthorizationDeclined {
-        /// What was asked for.
+        /// Requested amount.
         amount: Amount,
-        /// Why.
+        /// Reason for the decline.
         reason: DeclineReason,
-        /// When it was decided.
+        /// Time of the decision, by the host's clock.
         at: Timestamp,
     }
 }
 
 event! {
-    /// More is held.
+    /// Hold increased by an increment of the authorization.
     HoldIncreased {
-        /// The network's id of the message.
+        /// Id of the increment message, assigned by the network.
         message_id: ExternalId,
-        /// How much more.
+        /// Additional amount held.
         amount: Amount,
-        /// The network's time of the message.
+        /// Time of the message, as stated by the network.
         occurred_at: Timestamp,
-        /// When it was accepted.
+        /// Time of acceptance, by the host's clock.
         at: Timestamp,
     }
 }
 
 event! {
-    /// Less is held, or nothing.
+    /// Authorization reversed, in full or in part: less is held, or nothing.
     AuthorizationReversed {
-        /// The id of the message.
+        /// Id of the reversal message.
         message_id: ExternalId,
-        /// What was asked for.
+        /// Extent that the reversal asked for: all that is held, or a part.
         extent: Extent,
-        /// How much is no longer held. Nothing, if the request was reversed before it was decided.
+        /// Amount that is no longer held. Zero if the request was reversed before it was decided.
         released: Amount,
-        /// Whether nothing is held any more.
+        /// True if nothing is held any more.
         full: bool,
-        /// Why.
+        /// Cause of the reversal.
         cause: ReversalCause,
-        /// The time of the message.
+        /// Time of the message, as stated by its sender.
         occurred_at: Timestamp,
-        /// When it was accepted.
+        /// Time of acceptance, by the host's clock.
         at: Timestamp,
     }
 }
 
 event! {
-    /// A reversal that fits nothing. It changes no amount; it is kept because somebody sent it.
+    /// Reversal refused because it fits nothing. It changes no amount; it is recorded because it was received.
     ReversalRefused {
-        /// The id of the message.
+        /// Id of the reversal message.
         message_id: ExternalId,
-        /// What was asked for.
+        /// Extent that the reversal asked for: all that is held, or a part.
         extent: Extent,
-        /// Why it was sent.
+        /// Cause of the reversal.
         cause: ReversalCause,
-        /// Why it fits nothing.
+        /// Reason for the refusal.
         reason: ReversalRefusal,
-        /// The time of the message.
+        /// Time of the message, as stated by its sender.
         occurred_at: Timestamp,
-        /// When it was accepted.
+        /// Time of acceptance, by the host's clock.
         at: Timestamp,
     }
 }
 
-/// Why a reversal fits nothing.
+/// Reason for which a reversal was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -150,49 +150,49 @@ pub enum ReversalRefusal {
     Unmatched,
     /// Nothing is held any more.
     NothingHeld,
-    /// Less is held.
+    /// Less is held than the reversal asks to give back.
     ExceedsHold,
 }
 
 event! {
-    /// The hold ended by time. It can still be cleared, late.
+    /// Hold expired. The payment can still be cleared, late.
     AuthorizationExpired {
-        /// How much is no longer held.
+        /// Amount that is no longer held.
         released: Amount,
-        /// When it was accepted.
+        /// Time of acceptance, by the host's clock.
         at: Timestamp,
     }
 }
 
-/// A stand-in of the network approved the payment in our place.
+/// Advice recorded: a stand-in of the network approved the payment in our place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AdviceRecorded {
-    /// The network's id of the message.
+    /// Id of the advice message, assigned by the network.
     pub message_id: ExternalId,
-    /// The Safe that pays.
+    /// Address of the Safe that pays.
     pub account: Address,
-    /// The card.
+    /// Id of the card.
     pub card_id: ExternalId,
-    /// What was approved.
+    /// Total amount that the stand-in approved.
     pub amount: Amount,
-    /// What it means for the hold.
+    /// Effect on the hold. Absent in old events, where it means `placed`.
     #[serde(default)]
     pub hold: AdviceHold,
-    /// Who is paid.
+    /// Merchant that is paid.
     pub merchant: Merchant,
-    /// Through which network.
+    /// Card network whose stand-in approved.
     pub network: Network,
-    /// When the hold ends by itself.
+    /// Time at which the hold expires, as set by the processor from its policy table.
     pub expires_at: Timestamp,
-    /// The network's time of the message.
+    /// Time of the message, as stated by the network.
     pub occurred_at: Timestamp,
-    /// When it was accepted.
+    /// Time of acceptance, by the host's clock.
     pub at: Timestamp,
 }
 
 impl AdviceRecorded {
-    /// How much is held by it that was not held before.
+    /// Returns the amount, in minor units, that is held by the advice and was not held before.
     #[must_use]
     pub const fn held(&self) -> Minor {
         match self.hold {
@@ -203,199 +203,203 @@ impl AdviceRecorded {
     }
 }
 
-/// What the approval of a stand-in means for the hold.
+/// Effect of a stand-in's approval on the hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AdviceHold {
-    /// It is placed anew, with the whole amount.
+    /// The hold is placed anew, with the whole amount.
     #[default]
     Placed,
-    /// It is raised by that many minor units: what is held of the payment was less.
+    /// The hold is raised by this number of minor units, because less was held than promised.
     Raised(Minor),
-    /// Nothing: as much is held, or was claimed, or can be claimed without it.
+    /// The hold does not change: as much is held, was claimed, or can be claimed without it.
     Unchanged,
 }
 
 event! {
-    /// The network claimed the payment or a part of it.
+    /// Clearing posted: the network claimed the payment or a part of it.
     ClearingPosted {
-        /// The network's id of the record.
+        /// Id of the clearing record, assigned by the network.
         clearing_id: ExternalId,
-        /// How much of the claim the hold covers, and so uses up.
+        /// Amount of the claim that the hold covers and that is used up, in minor units.
         against_hold: Minor,
-        /// How much the claim exceeds what was held.
+        /// Amount by which the claim exceeds what was held, in minor units.
         beyond_hold: Minor,
-        /// How much of the hold is given back, because nothing more will be claimed.
+        /// Amount of the hold that is released because this is the last clearing, in minor units; otherwise zero.
         released: Minor,
-        /// What all of them are of.
+        /// Asset of the three amounts.
         #[serde(flatten)]
         asset: Asset,
-        /// What a conversion's rounding left over.
+        /// Rounding difference of a currency conversion; both fields are zero if there was none.
         residue: Residue,
-        /// Which part it was presented as.
+        /// Part of the payment that was presented: partial, final, or one of a sequence.
         part: Part,
-        /// Whether it is the last one for this payment.
+        /// True if it is the last clearing of this payment.
         #[serde(rename = "final")]
         is_final: bool,
-        /// The acquirer's reference of the transaction.
+        /// Transaction reference, assigned by the acquirer; absent if there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reference: Option<ExternalId>,
-        /// When the network says that it was presented.
+        /// Time of presentment, as stated by the network.
         occurred_at: Timestamp,
     }
 }
 
 impl ClearingPosted {
-    /// How much was claimed.
+    /// Returns the claimed amount: against and beyond the hold.
     pub fn claimed(&self) -> Result<Minor, MoneyError> {
         self.against_hold.plus(self.beyond_hold)
     }
 }
 
 event! {
-    /// The clearings exceed what was authorized.
+    /// Over-capture: the clearings exceed the authorized amount.
     OverCaptured {
-        /// The clearing that did it.
+        /// Id of the clearing that caused the excess.
         clearing_id: ExternalId,
-        /// By how much all clearings exceed what was authorized and not reversed.
+        /// Amount by which all clearings together exceed what was authorized and not reversed.
         excess: Amount,
-        /// Whether that is more than the merchant's category is tolerated: then somebody looks at it.
+        /// True if the excess is above the tolerance for the merchant's category, so the operator should review the
+        /// payment.
         flagged: bool,
     }
 }
 
 event! {
-    /// The clearing came after the hold had expired. It posts all the same.
+    /// Late presentment: the clearing came after the hold had expired. It posts all the same.
     LatePresented {
-        /// The clearing.
+        /// Id of the late clearing.
         clearing_id: ExternalId,
     }
 }
 
 event! {
-    /// A clearing that looks like another one again: another id, the same reference and amount. The claim stands on
-    /// the suspense account until somebody decides.
+    /// Clearing suspended as a suspected duplicate: another id, but the same reference and amount. The claim stays on
+    /// the suspense account until the operator decides.
     ClearingSuspended {
-        /// The network's id of the record.
+        /// Id of the clearing record, assigned by the network.
         clearing_id: ExternalId,
-        /// The clearing that it looks like.
+        /// Id of the earlier clearing that it seems to duplicate.
         duplicate_of: ExternalId,
-        /// How much it claims.
+        /// Claimed amount.
         amount: Amount,
-        /// What a conversion's rounding left over. Was not said of old.
+        /// Rounding difference of a currency conversion; both fields are zero if there was none. Absent in old
+        /// events, where it counts as zero.
         #[serde(default)]
         residue: Residue,
-        /// Which part it was presented as.
+        /// Part of the payment that was presented: partial, final, or one of a sequence.
         part: Part,
-        /// The acquirer's reference of the transaction.
+        /// Transaction reference, assigned by the acquirer; absent if there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reference: Option<ExternalId>,
-        /// When the network says that it was presented.
+        /// Time of presentment, as stated by the network.
         occurred_at: Timestamp,
     }
 }
 
 event! {
-    /// A clearing of what was reversed. It changes no amount; it is kept because somebody sent it.
+    /// Clearing refused because the authorization was reversed in full. It changes no amount; it is recorded because
+    /// it was received.
     ClearingRefused {
-        /// The network's id of the record.
+        /// Id of the clearing record, assigned by the network.
         clearing_id: ExternalId,
-        /// How much it claims.
+        /// Claimed amount.
         amount: Amount,
-        /// What a conversion's rounding left over. Was not said of old.
+        /// Rounding difference of a currency conversion; both fields are zero if there was none. Absent in old
+        /// events, where it counts as zero.
         #[serde(default)]
         residue: Residue,
-        /// Why it does not post.
+        /// Reason for the refusal.
         reason: ClearingRefusal,
-        /// Which part it was presented as.
+        /// Part of the payment that was presented: partial, final, or one of a sequence.
         part: Part,
-        /// The acquirer's reference of the transaction.
+        /// Transaction reference, assigned by the acquirer; absent if there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reference: Option<ExternalId>,
-        /// When the network says that it was presented.
+        /// Time of presentment, as stated by the network.
         occurred_at: Timestamp,
     }
 }
 
-/// Why a clearing does not post.
+/// Reason for which a clearing was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClearingRefusal {
-    /// The authorization was reversed in full, so the merchant has given the claim up.
+    /// The authorization was reversed in full, so the merchant gave up the claim.
     Reversed,
 }
 
 event! {
-    /// The network claimed what nobody authorized. It posts all the same, wholly beyond the hold.
+    /// Force post: the network claimed money that nobody authorized. It posts all the same, wholly beyond the hold.
     ForcePosted {
-        /// The network's id of the record.
+        /// Id of the clearing record, assigned by the network.
         clearing_id: ExternalId,
-        /// How much was claimed.
+        /// Claimed amount.
         amount: Amount,
-        /// Who is paid, where the claim says it or the payment knows it.
+        /// Merchant that is paid, as the claim or the payment names it; absent if neither does.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         merchant: Option<Merchant>,
-        /// What a conversion's rounding left over.
+        /// Rounding difference of a currency conversion; both fields are zero if there was none.
         residue: Residue,
-        /// How it came to that.
+        /// Reason for the force post.
         reason: ForcePostReason,
-        /// Which part it was presented as.
+        /// Part of the payment that was presented: partial, final, or one of a sequence.
         part: Part,
-        /// The acquirer's reference of the transaction.
+        /// Transaction reference, assigned by the acquirer; absent if there is none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reference: Option<ExternalId>,
-        /// When the network says that it was presented.
+        /// Time of presentment, as stated by the network.
         occurred_at: Timestamp,
     }
 }
 
-/// How it came to a claim that nobody authorized.
+/// Reason for a force post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ForcePostReason {
     /// There is no authorization.
     NoAuthorization,
-    /// It was declined.
+    /// The authorization was declined.
     Declined,
-    /// It was asked for, but not decided yet.
+    /// The authorization was requested, but not decided yet.
     Undecided,
-    /// There is one; the network posted beside it.
+    /// There is an authorization; the network posted beside it.
     Forced,
 }
 
 event! {
-    /// The merchant gave back what it was paid.
+    /// Refund linked: money of this payment came back from the merchant.
     RefundLinked {
-        /// How much.
+        /// Refunded amount.
         amount: Amount,
-        /// By whose word.
+        /// Origin of the report: a log on chain, or the card network.
         origin: RefundOrigin,
-        /// The block's time, or the network's.
+        /// Time of the block, or the time stated by the network.
         occurred_at: Timestamp,
     }
 }
 
 event! {
-    /// The account got money back that names no payment.
+    /// Refund unlinked: the account got money back that names no payment.
     RefundUnlinked {
-        /// How much it got back.
+        /// Refunded amount.
         amount: Amount,
-        /// By whose word.
+        /// Origin of the report: a log on chain, or the card network.
         origin: RefundOrigin,
-        /// The block's time, or the network's.
+        /// Time of the block, or the time stated by the network.
         occurred_at: Timestamp,
     }
 }
 
 event! {
-    /// A rule would have refused the payment, had anybody asked.
+    /// Payment flagged: a rule would have declined the payment, had it been asked.
     PaymentFlagged {
-        /// Which one.
+        /// Reason for which the payment would have been declined.
         reason: DeclineReason,
-        /// When it was accepted.
+        /// Time of acceptance, by the host's clock.
         at: Timestamp,
     }
 }

@@ -1,13 +1,13 @@
-//! What can be asked of a payment, and what can have happened to it.
+//! Commands to an authorization, and its events.
 
-/// An event of one payment: whose it is, and what happened.
+/// Defines an event of a payment, which begins with the payment's parties.
 macro_rules! event {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub struct $name {
-            /// Whose payment it is.
+            /// Parties of the payment: account, card and merchant.
             #[serde(flatten)]
             pub parties: Parties,
             $($(#[$field_doc])* pub $field: $type),*
@@ -35,193 +35,193 @@ use super::superseded::{
 };
 
 messages! {
-    /// What can be asked for.
+    /// Commands to an authorization.
     pub enum Command {
-        /// A card's spend was seen on chain.
+        /// Records a card's spend that was seen on chain.
         RecordSwipe = 1,
-        /// The network asks whether the payment may be made.
+        /// Requests an authorization, as the network asks for it.
         RequestAuthorization = 1,
-        /// Card and account agreed.
+        /// Approves the request.
         ApproveAuthorization = 1,
-        /// Something was against it.
+        /// Declines the request.
         DeclineAuthorization = 1,
-        /// The merchant asks for more.
+        /// Increments the authorization: the merchant asks for more.
         IncrementAuthorization = 1,
-        /// The merchant gives back what it has not claimed.
+        /// Reverses the authorization: the hold, or a part of it, is given back.
         ReverseAuthorization = 1,
-        /// The hold's time is over.
+        /// Expires the hold.
         ExpireAuthorization = 1,
-        /// A stand-in approved the payment for us.
+        /// Records that a stand-in approved the payment in our place.
         RecordAdvice = 1,
-        /// The card network presents a clearing.
+        /// Presents a clearing of the card network.
         PresentClearing = 2 from [PresentClearingV1],
-        /// The card network posts without asking.
+        /// Posts a claim without an authorization, or beside one.
         ForcePost = 1,
-        /// Money came back.
+        /// Records a refund.
         RecordRefund = 2 from [RecordRefundV1],
-        /// Somebody found out what a suspended clearing is.
+        /// Resolves a suspended clearing.
         ResolveClearing = 1,
-        /// Somebody found out who pays for an unlinked refund.
+        /// Resolves an unlinked refund.
         ResolveRefund = 1,
-        /// Something was seen of the transaction that pulls the money.
+        /// Reports an observation of the transaction that pulls the money.
         ObserveFunding = 1,
-        /// A rule would have refused what could not be refused.
+        /// Flags a payment that could not be declined.
         FlagPayment = 1,
-        /// The customer disputes the payment.
+        /// Opens a dispute.
         OpenDispute = 1,
-        /// The dispute went a step further.
+        /// Advances a dispute to its next stage.
         AdvanceDispute = 1,
-        /// The customer gets the money until the dispute is decided.
+        /// Grants the customer provisional credit until the dispute is decided.
         GrantProvisionalCredit = 1,
-        /// The dispute is decided.
+        /// Resolves a dispute as won or lost.
         ResolveDispute = 1,
     }
 }
 
 messages! {
-    /// What can have happened.
+    /// Events of an authorization.
     pub enum Event {
-        /// The account paid, on chain.
+        /// Swipe recorded: the account paid on chain.
         SwipeRecorded = 1,
-        /// The network asked.
+        /// Authorization requested by the network.
         AuthorizationRequested = 1,
-        /// The whole amount is held.
+        /// Request approved: the whole amount is held.
         AuthorizationApproved = 1,
-        /// A part of the amount is held, and the merchant agreed to that.
+        /// Request approved in part: a part of the amount is held.
         AuthorizationPartiallyApproved = 1,
-        /// The payment is refused.
+        /// Request declined.
         AuthorizationDeclined = 1,
-        /// More is held.
+        /// Hold increased by an increment.
         HoldIncreased = 1,
-        /// Less is held, or nothing.
+        /// Authorization reversed, in full or in part.
         AuthorizationReversed = 1,
-        /// A reversal that fits nothing; kept with its reason.
+        /// Reversal refused because it fits nothing; recorded with its reason.
         ReversalRefused = 1,
-        /// The hold ended by time.
+        /// Hold expired.
         AuthorizationExpired = 1,
-        /// A stand-in approved; it cannot be declined.
+        /// Advice recorded: a stand-in approved, which cannot be declined.
         AdviceRecorded = 1,
-        /// The network claimed the payment or a part of it.
+        /// Clearing posted: the network claimed the payment or a part of it.
         ClearingPosted = 3 from [ClearingPostedV1, ClearingPostedV2],
-        /// The clearings exceed what was authorized.
+        /// Over-capture: the clearings exceed the authorized amount.
         OverCaptured = 1,
-        /// The clearing came after the hold had expired.
+        /// Late presentment: the clearing came after the hold had expired.
         LatePresented = 1,
-        /// A clearing that looks like another one again; kept apart until somebody decides.
+        /// Clearing suspended as a suspected duplicate, until the operator decides.
         ClearingSuspended = 1,
-        /// A suspended clearing is charged or returned.
+        /// Suspended clearing resolved: charged or returned.
         ClearingResolved = 1,
-        /// A clearing of what was reversed; kept with its reason.
+        /// Clearing refused because the authorization was reversed in full; recorded with its reason.
         ClearingRefused = 1,
-        /// The network claimed what nobody authorized.
+        /// Force post: the network claimed money that nobody authorized.
         ForcePosted = 1,
-        /// The merchant gave back what it was paid.
+        /// Refund linked to this payment.
         RefundLinked = 1,
-        /// The account got money back that names no payment.
+        /// Refund that names no payment.
         RefundUnlinked = 2 from [RefundUnlinkedV1],
-        /// An unlinked refund is paid or taken back.
+        /// Unlinked refund resolved: paid or taken back.
         RefundResolved = 1,
-        /// The transaction that pulls the money was sent.
+        /// Funding submitted: the transaction that pulls the money was sent.
         FundingSubmitted = 1,
-        /// It is in a block.
+        /// Funding included: the transaction is in a block.
         FundingIncluded = 1,
-        /// Its block is final.
+        /// Funding finalized: the transaction's block is final.
         FundingFinalized = 1,
-        /// It failed.
+        /// Funding reverted: the transaction's execution failed.
         FundingReverted = 1,
-        /// It was never mined.
+        /// Funding dropped: the transaction will never be in a block.
         FundingDropped = 1,
-        /// Its block is no longer on the chain.
+        /// Funding reorganized away: the transaction's block is no longer on the chain.
         FundingReorged = 1,
-        /// A rule would have refused the payment.
+        /// Payment flagged: a rule would have declined it.
         PaymentFlagged = 1,
-        /// The customer disputes the payment.
+        /// Dispute opened by the customer.
         DisputeOpened = 1,
-        /// The dispute went a step further.
+        /// Dispute advanced to its next stage.
         DisputeAdvanced = 1,
-        /// The customer has the money until the dispute is decided.
+        /// Provisional credit granted until the dispute is decided.
         ProvisionalCreditGranted = 1,
-        /// The dispute is decided.
+        /// Dispute resolved as won or lost.
         DisputeResolved = 1,
     }
 }
 
-/// Whose payment it is. Stands in every event, so that each can be read alone. What was seen on chain first names
-/// neither card nor merchant.
+/// Parties of a payment. Part of every event, so that each event can be read alone. A payment that was seen on chain
+/// first names neither card nor merchant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Parties {
-    /// The Safe that pays.
+    /// Address of the Safe that pays.
     pub account: Address,
-    /// The card, where it is known.
+    /// Id of the card; absent if it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card_id: Option<ExternalId>,
-    /// The merchant, where it is known.
+    /// Id of the merchant, assigned by the acquirer; absent if it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merchant_id: Option<ExternalId>,
 }
 
 impl Parties {
-    /// Only the account is known.
+    /// Creates the parties of which only the account is known.
     #[must_use]
     pub const fn account(account: Address) -> Self {
         Self { account, card_id: None, merchant_id: None }
     }
 }
 
-/// Which part of a payment a clearing claims.
+/// Part of a payment that a clearing claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// A part; more may come.
+    /// A part; more may follow.
     Partial,
-    /// The last part, or the whole: what is not claimed is released.
+    /// The last part, or the whole: the rest of the hold is released.
     Final,
-    /// One of a number of parts, in any order. The one that completes them is the last.
+    /// One of a known number of parts, in any order. The one that completes them is the last.
     Sequence {
-        /// Which one, from 1.
+        /// Number of this part, from 1.
         number: u8,
-        /// Of how many.
+        /// Number of parts in total.
         count: u8,
     },
 }
 
-/// How much of a hold a reversal gives back.
+/// Extent of a reversal: how much of the hold it gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Extent {
-    /// All that is left.
+    /// All that is still held.
     Full,
-    /// That many minor units.
+    /// This number of minor units of the payment's asset.
     Part(clearfold_kernel::Minor),
 }
 
-/// Why a hold was given back.
+/// Cause of a reversal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReversalCause {
-    /// The merchant does not claim it.
+    /// The merchant does not claim the amount.
     Merchant,
-    /// Our answer came too late, so the network took it for a refusal.
+    /// Our answer missed the network's deadline, so the network treated it as a decline.
     Timeout,
 }
 
-/// How money came back: by whose word we know.
+/// Origin of a refund: the source that reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RefundOrigin {
-    /// It is on the chain: the asset's canonical `Transfer` log.
+    /// The refund is on chain: position of the `Transfer` log of the asset's canonical address.
     Chain(ChainSource),
-    /// The card network says so, under this id.
+    /// The card network reports the refund, under this id.
     Network(ExternalId),
 }
 
 impl RefundOrigin {
-    /// What makes two refunds the same refund.
+    /// Returns the refund's identity: two refunds with the same identity are the same refund.
     #[must_use]
     pub fn identity(&self) -> String {
         match self {
@@ -232,7 +232,7 @@ impl RefundOrigin {
         }
     }
 
-    /// The transaction that paid it back, if it is on the chain.
+    /// Returns the hash of the transaction that paid the refund, if it is on chain.
     #[must_use]
     pub fn transaction_hash(&self) -> Option<Hash> {
         match self {
@@ -242,47 +242,47 @@ impl RefundOrigin {
     }
 }
 
-/// Why the customer disputes a payment.
+/// Reason for which the customer disputes a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeReason {
-    /// Somebody else paid.
+    /// Somebody else made the payment.
     Fraud,
-    /// The goods did not come.
+    /// The goods were not received.
     NotReceived,
-    /// The goods are not what was sold.
+    /// The goods are not as described.
     NotAsDescribed,
-    /// The same was charged twice.
+    /// The same payment was charged twice.
     Duplicate,
-    /// Another amount was charged than agreed.
+    /// A different amount was charged than agreed.
     WrongAmount,
 }
 
-/// How far an open dispute has come.
+/// Stage of an open dispute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeStage {
-    /// The customer told us.
+    /// The customer reported the dispute to us.
     New,
-    /// We told the network.
+    /// We submitted the dispute to the network.
     Submitted,
-    /// The merchant contests it.
+    /// The merchant contests the dispute.
     Representment,
-    /// We contest that.
+    /// We contest the merchant's representment.
     PreArbitration,
-    /// The network decides.
+    /// The network arbitrates.
     Arbitration,
 }
 
-/// How a dispute ends.
+/// Outcome of a dispute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeOutcome {
-    /// The customer keeps the money.
+    /// The customer wins: the disputed money, or the awarded part, is the customer's.
     Won,
-    /// The merchant keeps the money.
+    /// The customer loses: the merchant keeps the money.
     Lost,
 }

@@ -1,4 +1,4 @@
-//! What can have been found out of what was in suspense. `at` is the host's clock when it was accepted.
+//! Events that resolve items in suspense. `at` is the host's clock at acceptance.
 
 use clearfold_kernel::{Amount, ExternalId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -7,32 +7,32 @@ use super::{Parties, RefundOrigin};
 use crate::network::{RefundOutcome, SuspenseOutcome};
 
 event! {
-    /// A suspended clearing is charged or returned. What a charge posts, the event after this one says.
+    /// Suspended clearing resolved: charged or returned. If it is charged, the next event states what posts.
     ClearingResolved {
-        /// The network's id of the record.
+        /// Id of the clearing record, assigned by the network.
         clearing_id: ExternalId,
-        /// What it turned out to be.
+        /// Outcome: charged to the customer, or returned to the network as a duplicate.
         outcome: SuspenseOutcome,
-        /// How much it claims.
+        /// Claimed amount.
         amount: Amount,
-        /// When it was accepted.
+        /// Time of acceptance, by the host's clock.
         at: Timestamp,
     }
 }
 
 event! {
-    /// An unlinked refund is paid or taken back.
+    /// Unlinked refund resolved: paid or taken back.
     RefundResolved {
-        /// Who turned out to pay.
+        /// Outcome: paid by the network, or taken back from the customer.
         outcome: RefundOutcome,
-        /// How much had come back.
+        /// Refunded amount.
         amount: Amount,
-        /// By whose word it had.
+        /// Origin of the report of the refund: a log on chain, or the card network.
         origin: RefundOrigin,
-        /// The payment that it turned out to belong to, if somebody knows.
+        /// Id of the payment that the refund belongs to; absent if it is unknown.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         payment_id: Option<ExternalId>,
-        /// When it was accepted.
+        /// Time of acceptance, by the host's clock.
         at: Timestamp,
     }
 }
