@@ -1,4 +1,4 @@
-//! Prints the files of `docs/events` as one JSON object, name to text. `cargo xtask schemas` writes them.
+//! Prints the files of `docs/events` as one JSON object, from file name to text. `cargo xtask schemas` writes them.
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@
 //! [`authorization`], [`account`] and [`card`] decide; [`payments`], [`merchants`], [`disputes`], [`balances`],
 //! [`card_usage`] and [`settlement`] build tables. Shared code stands beside them: [`policy`] (rules as data tables),
 //! [`network`] (the card network's vocabulary), [`checks`] (checks on every command), [`projecting`] (rows as types).
-//! Nothing here does I/O, reads a clock or draws a random number; the thin crates beside this one put each handler
+//! No module does I/O, reads a clock or draws a random number; the thin crates beside this one put each handler
 //! behind its WIT world.
 
 #![warn(missing_docs)]

@@ -1,5 +1,5 @@
-//! The specifications leave nothing out: every row of the model's tables, every decline reason, every code of a
-//! refusal and every event has a case.
+//! Tests that the specifications are complete: every row of the model's tables, every decline reason, every rejection
+//! code and every event has a case.
 
 #![expect(clippy::unwrap_used, reason = "a test fails loudly, in its helpers too")]
 
@@ -12,7 +12,7 @@ use clearfold_domain::card::Card;
 use clearfold_domain::policy::DeclineReason;
 use clearfold_kernel::{Decider, Message};
 
-/// The rows of the model's table of edge cases.
+/// Rows of the model's table of edge cases.
 const EDGE_CASES: [&str; 12] = [
     "capture above the authorization",
     "several captures",
@@ -28,7 +28,7 @@ const EDGE_CASES: [&str; 12] = [
     "hot account",
 ];
 
-/// Bugs that well-known processors have had.
+/// Cases named after bugs that well-known processors have had.
 const REGRESSIONS: [&str; 4] = [
     "two concurrent refunds never exceed what was captured",
     "holds always count against the available balance",
@@ -36,7 +36,7 @@ const REGRESSIONS: [&str; 4] = [
     "an increment is added once",
 ];
 
-/// The text of all specifications of a decider.
+/// Returns the text of all specifications of a decider.
 fn specifications(aggregate: &str) -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("specs");
     let texts =
@@ -44,14 +44,14 @@ fn specifications(aggregate: &str) -> String {
     texts.filter(|text| text.contains(&format!("\ndecider: {aggregate}\n"))).collect()
 }
 
-/// What stands behind a member, in all its occurrences.
+/// Returns the values of a YAML member, in all its occurrences.
 fn values<'a>(text: &'a str, member: &str) -> BTreeSet<&'a str> {
     let lines =
         text.lines().map(|line| line.split(" # ").next().unwrap_or(line).trim().trim_start_matches("- "));
     lines.filter_map(|line| line.strip_prefix(member)).map(|value| value.trim().trim_matches('"')).collect()
 }
 
-/// The codes in the tables of a module's header.
+/// Returns the codes in the tables of a module's header.
 fn documented(module: &str) -> BTreeSet<&str> {
     let cells = module.lines().filter_map(|line| line.strip_prefix("//! | `")?.split(" | ").next());
     cells.flat_map(|cell| cell.split(", ")).map(|code| code.trim_matches('`')).collect()
@@ -77,7 +77,7 @@ fn every_row_of_the_model_has_a_case() {
 fn every_code_has_a_case_and_every_case_a_documented_code() {
     let checks = include_str!("../src/checks.rs");
     let mut of_all = documented(checks);
-    // What cannot be read is refused by the kernel.
+    // The kernel rejects what cannot be decoded.
     of_all.extend(["unknown_type", "unknown_schema_version", "malformed_payload", "invalid_id"]);
     of_all.extend(["amount_negative", "amount_too_precise", "amount_too_large"]);
     let mut seen_anywhere = BTreeSet::new();

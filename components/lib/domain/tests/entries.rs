@@ -1,4 +1,5 @@
-//! What grows with a stream is in the entries of its state, and every message names those that it needs.
+//! Tests that data which grows with a stream is kept in the entries of its state, and that every message names the
+//! entries that it needs.
 
 #![expect(clippy::unwrap_used, reason = "a test fails loudly, in its helpers too")]
 
@@ -9,7 +10,7 @@ use clearfold_kernel::schema::{Described, Role, of_decider};
 use clearfold_kernel::{CommandContext, Decider, Encoded, StoredState, Timestamp, message_keys};
 use serde_json::{Value, json};
 
-/// Whom the examples are about.
+/// Account of the examples.
 const ACCOUNT: &str = "0x7b5e3f2a9c4d1e8f60a7b3c2d5e4f1a09b8c7d6e";
 
 fn encoded(kind: &str, payload: &Value) -> Encoded {
@@ -26,7 +27,7 @@ fn sent(command: Encoded) -> (CommandContext, Encoded) {
     (context, command)
 }
 
-/// The examples of a decider's commands, or of its events, in the newest version.
+/// Returns the examples of a decider's commands, or of its events, in the newest version.
 fn examples<D: Decider>(role: Role) -> Vec<Encoded>
 where
     D::Command: Described,
@@ -37,7 +38,7 @@ where
         .collect()
 }
 
-/// Every command and every event alone, on nothing and on what all events before it led to.
+/// Checks every event, and every command both on an empty state and on each state that the events lead to.
 fn names_what_it_needs<D: Decider>()
 where
     D::Command: Described,
@@ -77,7 +78,7 @@ fn the_longest_ids_make_keys_that_fit() {
     }
 }
 
-/// How many bytes a state has after so many of the same, each under an id of its own.
+/// Returns the bytes and the entries of a state after `count` commands of one kind, each with its own id.
 fn bytes<D: Decider>(begin: Encoded, count: usize, each: impl Fn(usize) -> Encoded) -> (usize, usize) {
     let mut state = StoredState::default();
     for command in std::iter::once(begin).chain((0..count).map(each)) {
@@ -102,7 +103,7 @@ fn an_accounts_state_does_not_grow_with_its_deposits() {
     let [few, many] =
         [10, 1_000].map(|count| bytes::<Account>(encoded("OpenAccount", &open), count, deposit));
     assert_eq!((few.1, many.1), (10, 1_000));
-    // Two sums grew from 10 to 1000: two digits each.
+    // Two totals grew from 10 to 1000, two digits each.
     assert_eq!(many.0, few.0 + 4);
 }
 

@@ -1,5 +1,5 @@
-//! Whatever an authorization's decider lets happen, the payments projection can project, and its row says what the
-//! decider's state says. The two fold the same events apart from each other, so one checks the other.
+//! Test that the payments projection can project every event that an authorization's decider produces, and that its
+//! row agrees with the decider's state. The two fold the same events independently, so one checks the other.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly, in its helpers too")]
 
@@ -23,7 +23,7 @@ use proptest::prelude::*;
 const ACCOUNT: Address = Address([0xaa; 20]);
 const TRANSACTION: Hash = Hash([2; 32]);
 
-/// What one step of a history does: which command, which id it bears, how much it moves.
+/// Step of a history: kind of command, id that it bears, and amount in minor units.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     command: u8,
@@ -136,7 +136,7 @@ fn command(step: Step, at: Timestamp) -> Command {
     }
 }
 
-/// A claim that looks like every other one of these.
+/// Makes a claim that looks like a duplicate of every other claim made here.
 fn suspicious(id: &ExternalId, amount: Amount, at: Timestamp) -> Command {
     Command::PresentClearing(PresentClearing {
         clearing_id: format!("again-{id}").parse().unwrap(),
@@ -148,7 +148,7 @@ fn suspicious(id: &ExternalId, amount: Amount, at: Timestamp) -> Command {
     })
 }
 
-/// The read store: rows by table and key.
+/// Read store: rows by table and key.
 #[derive(Default)]
 struct Store(BTreeMap<String, Row>);
 
@@ -209,7 +209,7 @@ fn status(payment: &Payment) -> &'static str {
     }
 }
 
-/// The word, and what is on chain now.
+/// Returns the projection's word for the funding, and the amount that is on chain now.
 fn funding(funding: &Funding) -> (&'static str, Minor) {
     match funding {
         Funding::None => ("none", Minor::ZERO),

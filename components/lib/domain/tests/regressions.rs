@@ -1,5 +1,5 @@
-//! Rules that well-known processors have broken, each held by name. The histories hold them as well; these say what
-//! goes wrong where a rule is broken.
+//! Tests of rules that well-known processors have broken, one by one. The random histories check the same rules;
+//! these tests show what goes wrong if one is broken.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
 
@@ -19,7 +19,7 @@ fn asset() -> clearfold_kernel::Asset {
     clearfold_kernel::Asset { code: "EURe".into(), decimals: 18 }
 }
 
-/// A stream that takes commands.
+/// Stream that accepts commands.
 struct Stream<D: Decider> {
     id: &'static str,
     state: D::State,
@@ -30,7 +30,7 @@ impl<D: Decider> Stream<D> {
         Self { id, state: D::State::default() }
     }
 
-    /// The refusal's code, or the names of the events.
+    /// Sends a command; returns the names of its events, or the code of the rejection.
     fn send(&mut self, kind: &str, payload: &Value) -> Result<Vec<String>, String> {
         let version = D::Command::TYPES.iter().find(|known| known.name == kind).expect("a known command");
         let command = D::Command::decode(kind, version.schema_version, payload.to_string().as_bytes());
@@ -50,7 +50,7 @@ impl<D: Decider> Stream<D> {
     }
 }
 
-/// A payment of 100 that is approved.
+/// Makes an approved payment of 100.
 fn payment() -> Stream<Authorization> {
     let mut payment = Stream::new("auth-1");
     let request = json!({
@@ -71,7 +71,7 @@ fn refund(id: &str, minor: u128) -> Value {
     json!({"account": ACCOUNT, "amount": amount(minor), "origin": {"network": id}, "occurred_at": AT})
 }
 
-/// An account that has 100.
+/// Makes an account with a balance of 100.
 fn account() -> Stream<Account> {
     let mut account = Stream::new(ACCOUNT);
     let opened = account.send("OpenAccount", &json!({"assets": [{"asset": "EURe", "decimals": 18}]}));
@@ -100,12 +100,12 @@ fn booking(against_hold: u128) -> Value {
 fn two_concurrent_refunds_never_exceed_what_was_captured() {
     let mut payment = payment();
     payment.send("PresentClearing", &clearing(100)).expect("a clearing");
-    // Both were sent while nothing was refunded; the stream has one writer, so one comes first.
+    // Both were sent while nothing was refunded; the stream has one writer, so they are decided one after the other.
     assert_eq!(payment.send("RecordRefund", &refund("rfd-1", 60)), Ok(vec!["RefundLinked".into()]));
     assert_eq!(payment.send("RecordRefund", &refund("rfd-2", 60)), Err("refund_exceeds_captured".into()));
     assert_eq!(payment.send("RecordRefund", &refund("rfd-3", 40)), Ok(vec!["RefundLinked".into()]));
     assert_eq!(payment.send("RecordRefund", &refund("rfd-4", 1)), Err("refund_exceeds_captured".into()));
-    // The first one again is no further refund.
+    // A repeat of the first one is not another refund.
     assert_eq!(payment.send("RecordRefund", &refund("rfd-1", 60)), Ok(Vec::new()));
     let authorization::Subject::Payment(payment) = payment.state.subject else {
         panic!("there is a payment")
@@ -120,12 +120,12 @@ fn holds_always_count_against_the_available_balance() {
     assert_eq!(account.send("PlaceHold", &hold("auth-2", 41)), Err("insufficient_funds".into()));
     let raise = json!({"hold_id": "auth-1", "change_id": "msg-2", "amount": amount(41), "forced": false});
     assert_eq!(account.send("RaiseHold", &raise), Err("insufficient_funds".into()));
-    // A payment that nobody could decline holds as well, below zero, and then nothing else does.
+    // A payment that could not be declined is held as well, even below zero; after that nothing else is held.
     let forced = json!({"hold_id": "auth-3", "amount": amount(50), "forced": true});
     account.send("PlaceHold", &forced).expect("a forced hold");
     assert_eq!(account.state.available(&asset()).to_string(), "-10");
     assert_eq!(account.send("PlaceHold", &hold("auth-4", 1)), Err("insufficient_funds".into()));
-    // A clearing turns a part of the hold into a posting: what is available does not change.
+    // A clearing turns a part of the hold into a posting: the available balance does not change.
     account.send("BookClearing", &booking(20)).expect("a clearing");
     assert_eq!(account.state.available(&asset()).to_string(), "-10");
 }
@@ -135,7 +135,7 @@ fn a_rejected_hold_cannot_be_captured() {
     let mut account = account();
     assert_eq!(account.send("PlaceHold", &hold("auth-1", 101)), Err("insufficient_funds".into()));
     assert_eq!(account.send("BookClearing", &booking(1)), Err("hold_not_found".into()));
-    // A void that overtakes its hold prevents it, and what was prevented cannot be captured either.
+    // A void that arrives before its hold prevents it, and a prevented hold cannot be captured either.
     account.send("VoidHold", &json!({"hold_id": "auth-1"})).expect("a tombstone");
     assert_eq!(account.send("PlaceHold", &hold("auth-1", 10)), Ok(Vec::new()));
     assert_eq!(account.send("BookClearing", &booking(1)), Err("hold_not_found".into()));

@@ -1,4 +1,4 @@
-//! Every message's example fits its schema, and what the schema says is what the type does.
+//! Tests that every message's example fits its schema, and that schema and type accept and reject the same payloads.
 
 #![expect(clippy::unwrap_used, reason = "a test fails loudly, in its helpers too")]
 
@@ -22,7 +22,7 @@ fn example(message: &MessageSchema) -> &Value {
     &message.document["examples"][0]
 }
 
-/// What the schema has against a payload.
+/// Returns the schema's validation error for a payload, if there is one.
 fn complaint(message: &MessageSchema, payload: &Value) -> Option<String> {
     let (mut compiler, mut schemas) = (Compiler::new(), Schemas::new());
     compiler.enable_format_assertions();
@@ -31,7 +31,7 @@ fn complaint(message: &MessageSchema, payload: &Value) -> Option<String> {
     schemas.validate(payload, schema).err().map(|error| error.to_string())
 }
 
-/// The payload read by the type, and written again.
+/// Reads the payload with the message's type and writes it again.
 fn rewritten(message: &MessageSchema, payload: &Value) -> Result<(Encoded, Value), Undecodable> {
     let encoded = message.rewrite(payload.to_string().as_bytes())?;
     let payload = serde_json::from_slice(&encoded.payload).unwrap();
@@ -77,7 +77,7 @@ fn no_two_messages_share_a_file() {
     }
 }
 
-/// Sets one field, found by its path.
+/// Sets one field, found by its JSON pointer.
 fn with(mut payload: Value, path: &str, value: Value) -> Value {
     *payload.pointer_mut(path).unwrap() = value;
     payload
@@ -121,7 +121,7 @@ fn what_a_command_says_too_much_or_too_little_is_refused_by_both() {
         more["note"] = json!("by hand");
         assert!(complaint(message, &more).is_some(), "the schema of {title} accepts {more}");
         assert!(rewritten(message, &more).is_err(), "the type of {title} accepts {more}");
-        // Both agree on which members may be left out.
+        // Schema and type agree on which fields may be absent.
         for field in example(message).as_object().unwrap().keys() {
             let mut less = example(message).clone();
             less.as_object_mut().unwrap().remove(field);

@@ -1,5 +1,5 @@
-//! The specifications of `specs/`, run against the functions themselves. `tests/it/spec.rs` runs the same files
-//! against the built components.
+//! Runs the specifications of `specs/` against the domain's functions. `tests/it/spec.rs` runs the same files against
+//! the built components.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
 

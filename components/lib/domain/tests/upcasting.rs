@@ -1,4 +1,5 @@
-//! Events of an old version, as the log holds them, still mean what they meant: folded, decided on, projected.
+//! Tests that events of old versions, as the log holds them, keep their meaning when they are folded, decided on and
+//! projected.
 
 #![expect(clippy::unwrap_used, reason = "a test fails loudly, in its helpers too")]
 
@@ -14,7 +15,7 @@ fn encoded(kind: &str, schema_version: u32, payload: &str) -> Encoded {
     Encoded { kind: kind.into(), schema_version, payload: payload.replace("ACCOUNT", ACCOUNT).into_bytes() }
 }
 
-/// A swipe of 850, and its clearing of 900 that version 1 recorded without saying what was held.
+/// A swipe of 850, and its clearing of 900, recorded in version 1 without the amount that was held.
 fn history() -> [Encoded; 2] {
     let hash = format!("0x{}", "01".repeat(32));
     let swipe = r#"{"account":"ACCOUNT","amount":{"minor":"850","asset":"EURe","decimals":18},

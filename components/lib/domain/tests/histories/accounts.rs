@@ -1,4 +1,4 @@
-//! What happens to the account by itself: deposits, settlement, fees, and what must be refused.
+//! Commands that concern the account alone: deposits, settlement, fees, and commands that must be rejected.
 
 use clearfold_domain::account::{
     BookClearing, BookDispute, BookFunding, BookReceivable, ChargeFee, Command as Accounts, DelayQueue,
@@ -48,7 +48,7 @@ impl World {
         self.send(&Sent::by_chain(Command::Account(command))).map(drop)
     }
 
-    /// Something of the account alone.
+    /// Sends a command that concerns the account alone.
     pub fn of_account(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         match dice.below(30) {
             0 => self.open_account(dice),
@@ -108,7 +108,7 @@ impl World {
         }
     }
 
-    /// Something of an accepted command of the account, if there was one such.
+    /// Returns a value of an accepted command of the account, if there was such a command.
     fn known<T>(&self, dice: &mut Dice, of: impl Fn(&Accounts) -> Option<T>) -> Option<T> {
         let mut found: Vec<T> = self
             .accepted
@@ -152,7 +152,7 @@ impl World {
         }
     }
 
-    /// Bookings that no payment asks for. None of them may have an effect, whatever the state.
+    /// Sends a booking that no payment asks for. None may have an effect, whatever the state.
     fn what_is_refused(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let hold_id = self.known(dice, |command| match command {
             Accounts::PlaceHold(place) => Some(place.hold_id.clone()),
@@ -190,7 +190,7 @@ impl World {
                     }
                     _ => None,
                 });
-                // A leg that was reorganized away and came back is in transit: it can go on.
+                // A leg that was reorganized away and came back is in transit, so it can go on.
                 let leg = leg
                     .filter(|leg| !self.is_overtaken(&Command::Account(Accounts::BookFunding(leg.clone()))));
                 let Some(leg) = leg else { return self.deposit(dice) };

@@ -1,4 +1,5 @@
-//! What happens to a card by itself: its holder, its rules, and spends that no payment here asks for.
+//! Commands that concern a card alone: from its cardholder, changes of its rules, and spends that no payment here
+//! asks for.
 
 use clearfold_domain::card::{
     Allowed, CloseCard, Command as Cards, FreezeCard, FreezeReason, IssueCard, Limit, Portion, RecordSpend,
@@ -47,7 +48,7 @@ impl World {
         self.send(&Sent::new(Command::Card(id.to_owned(), command))).map(drop)
     }
 
-    /// Something of a card alone.
+    /// Sends a command that concerns a card alone.
     pub fn of_card(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let id = dice.pick(&CARDS);
         let reason = dice.pick(&[FreezeReason::Holder, FreezeReason::Exposure]);
@@ -79,7 +80,7 @@ impl World {
         }
     }
 
-    /// Of a reservation that belongs to no payment here, or that never came.
+    /// Releases a reservation that belongs to no payment here, or that never arrived.
     fn release(&mut self, id: &str, dice: &mut Dice) -> Result<(), Broken> {
         let own: Vec<_> = self
             .accepted

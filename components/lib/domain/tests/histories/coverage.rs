@@ -1,4 +1,4 @@
-//! What histories reach. A run in which some event or some refusal never comes tests less than it says.
+//! Coverage of the histories. A run in which some event or some rejection never occurs tests less than it claims.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use clearfold_kernel::{Message, Rejection};
 use crate::live::Broken;
 use crate::world::Answer;
 
-/// Every code that a decider refuses with. One that is not here is a fault, and one that never comes as well.
+/// Every rejection code of each decider. A code that is not listed here is an error, and so is one that never occurs.
 const CODES: [(&str, &[&str]); 3] = [
     (
         "account",
@@ -106,10 +106,10 @@ const CODES: [(&str, &[&str]); 3] = [
     ),
 ];
 
-/// What no history reaches, and why.
+/// Codes and events that no history reaches, each with the reason.
 const NEVER: [(&str, &str); 0] = [];
 
-/// How often each thing came.
+/// Number of occurrences of each event and each rejection.
 #[derive(Debug, Default)]
 pub struct Coverage {
     pub accepted: u64,
@@ -154,7 +154,7 @@ impl Coverage {
         }
     }
 
-    /// What never came and should have.
+    /// Returns what should have occurred and never did.
     pub fn missing(&self) -> Vec<String> {
         let codes =
             CODES.iter().flat_map(|(aggregate, codes)| codes.iter().map(move |code| (*aggregate, *code)));
@@ -175,7 +175,7 @@ impl Coverage {
         missing_codes.chain(missing_events).map(|(aggregate, what)| format!("{aggregate} {what}")).collect()
     }
 
-    /// The distribution, for people.
+    /// Returns the distribution as text for the report.
     pub fn shown(&self) -> String {
         let refused: u64 = self.refused.values().sum();
         let mut text = format!(

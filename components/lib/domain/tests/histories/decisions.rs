@@ -1,4 +1,4 @@
-//! What somebody decides after the payment: disputes, and what the things in suspense turned out to be.
+//! Decisions after the payment: disputes, and the resolution of items in suspense.
 
 use clearfold_domain::authorization::{
     AdvanceDispute, Command as Payments, DisputeOutcome, DisputeReason, DisputeStage, DisputeStatus,
@@ -12,13 +12,13 @@ use crate::values::around;
 use crate::world::World;
 
 impl World {
-    /// Whether a claim to the payment waits in suspense.
+    /// Returns true if a claim to the payment waits in suspense.
     pub fn has_suspended(&self, id: &str) -> bool {
         let mut suspended = self.payments.get(id).into_iter().flat_map(|live| live.state.suspended.values());
         suspended.any(|claim| matches!(claim, Suspended::Waiting { .. }))
     }
 
-    /// Mostly of a claim that was suspended, resolved or not; else of one that never was.
+    /// Resolves a clearing: mostly one that was suspended, resolved or not; otherwise one that was never suspended.
     pub fn resolve_clearing(&mut self, id: &str, dice: &mut Dice) -> (Payments, bool) {
         let state = self.payments.get(id).map(|live| &live.state);
         let suspended: Vec<ExternalId> =
@@ -78,7 +78,7 @@ impl World {
             _ => {
                 let outcome = dice.weighted(&[(3, DisputeOutcome::Won), (1, DisputeOutcome::Lost)]);
                 let disputed = latest.map_or(captured.minor, |dispute| dispute.minor);
-                // What the merchant still has, after a refund that came while it was open.
+                // The amount that the merchant still has, after a refund that came while the dispute was open.
                 let left = captured.minor.minus(payment.totals.refunded).unwrap_or_default();
                 let awarded = dice.one_in(2).then(|| {
                     let minor = disputed.min(left);

@@ -1,4 +1,4 @@
-//! Choices out of one number: the same number, the same choices.
+//! Deterministic choices from a seed: the same number yields the same choices.
 
 pub struct Dice(u64);
 
@@ -7,7 +7,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// SplitMix64.
+    /// Returns the next random number (SplitMix64).
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -15,7 +15,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`, and 0 if there is none.
+    /// Returns a number below `end`, or 0 if `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % (end.max(1) as u64)).unwrap_or(0)
     }
@@ -28,7 +28,7 @@ impl Dice {
         from[self.below(from.len())].clone()
     }
 
-    /// The most recent ones more often than the others.
+    /// Picks an element, recent ones more often than others.
     pub fn pick_recent<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         let back = if self.one_in(4) { self.below(from.len()) } else { self.below(from.len().min(6)) };
         from.len().checked_sub(back + 1).map(|index| &from[index])

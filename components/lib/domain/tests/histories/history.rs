@@ -1,7 +1,7 @@
-//! A history as data: steps that say what kind of thing comes next, and a number that says which.
+//! History as data: each step has a topic and a number that determines the choices.
 //!
-//! What a step becomes depends on the state that it meets, so a history stays a plausible one when steps are taken
-//! out of it. That is how a failing one is made short: by leaving out as much as can be left out.
+//! The command of a step depends on the state that it meets, so a history stays plausible when steps are removed. A
+//! failing history is shrunk by removing as many steps as possible.
 
 use proptest::prelude::*;
 use proptest::strategy::{NewTree, ValueTree};
@@ -13,24 +13,24 @@ pub struct Step {
     pub dice: u64,
 }
 
-/// What comes next.
+/// Topic of a step.
 #[derive(Debug, Clone, Copy)]
 pub enum Topic {
     /// Time passes.
     Wait,
-    /// A booking or a step of a saga arrives.
+    /// A booking or a step of a saga is delivered.
     Deliver,
     /// A payment or a refund begins.
     Begin,
-    /// A payment goes on.
+    /// A payment continues.
     Proceed,
-    /// Something of the account alone.
+    /// A command that concerns the account alone.
     Account,
-    /// Something of a card alone.
+    /// A command that concerns a card alone.
     Card,
-    /// Something that was accepted comes again.
+    /// An accepted command is repeated.
     Repeat,
-    /// Something that was accepted comes again and says something else.
+    /// An accepted command is repeated with other content.
     Alter,
 }
 
@@ -48,7 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
     (topic, any::<u64>()).prop_map(|(topic, dice)| Step { topic, dice })
 }
 
-/// Histories of so many steps.
+/// Strategy for histories with this number of steps.
 #[derive(Debug)]
 pub struct Histories(pub usize);
 
@@ -62,13 +62,13 @@ impl Strategy for Histories {
     }
 }
 
-/// Leaves out stretches of a history, the longest first.
+/// Shrinks a history by removing stretches of steps, the longest first.
 pub struct Shorter {
     steps: Vec<Step>,
     before: Option<Vec<Step>>,
     start: usize,
     size: usize,
-    /// Since the last time at the beginning.
+    /// True if something was removed since the last pass began.
     has_shrunk: bool,
 }
 
@@ -80,7 +80,7 @@ impl ValueTree for Shorter {
     }
 
     fn simplify(&mut self) -> bool {
-        // The one before is left out for good: without it, it fails as well.
+        // The last removal is kept: the history still fails without that stretch.
         self.has_shrunk |= self.before.take().is_some();
         while self.size > 0 {
             if self.start < self.steps.len() {

@@ -1,4 +1,4 @@
-//! One stream as it lives: its state, and all that must be true of it after every command.
+//! Live stream: its state, and the checks of everything that must hold after every command.
 
 use std::fmt::Debug;
 
@@ -6,17 +6,17 @@ use clearfold_kernel::{
     CommandContext, Decider, Encoded, Entries, Message, Rejection, StoredState, Turn, decide_turn,
 };
 
-/// What is not as it must be.
+/// Description of a broken property.
 pub type Broken = String;
 
 pub struct Live<D: Decider> {
-    /// With all of its entries.
+    /// Current state, with all of its entries.
     pub state: D::State,
     pub events: Vec<D::Event>,
     encoded: Vec<Encoded>,
-    /// The state as bytes; empty when it has changed since.
+    /// State as bytes; empty if it has changed since it was encoded.
     bytes: Vec<u8>,
-    /// A state on the way, and how many events led to it.
+    /// Snapshot: number of events that led to it, and the state.
     snapshot: (usize, StoredState),
 }
 
@@ -32,8 +32,8 @@ where
     D::State: PartialEq + Debug,
     D::Event: PartialEq + Debug + Clone,
 {
-    /// Decides one command and applies what it causes, with no entry at hand that was not named. The answer holds the
-    /// new events.
+    /// Decides one command and applies its events, with only the entries at hand that are named. Returns the new
+    /// events.
     pub fn take(
         &mut self,
         command: &D::Command,
@@ -54,7 +54,7 @@ where
         Ok(decided)
     }
 
-    /// Does something to a state that has these entries and no others, as in the sandbox.
+    /// Runs `act` on a state that has only these entries, as in the sandbox.
     fn with<T>(&mut self, keys: &[String], act: impl FnOnce(&mut Self) -> T) -> Result<T, Broken> {
         let Some(entries) = D::entries(&mut self.state) else { return Ok(act(self)) };
         let part = Entries::part(entries.named(keys.iter().cloned()));
@@ -88,14 +88,15 @@ where
         Ok(&self.bytes)
     }
 
-    /// The state as a host keeps it.
+    /// Returns the state as a host stores it.
     fn stored(&mut self) -> Result<StoredState, Broken> {
         let state = self.bytes()?.clone();
         let entries = D::entries(&mut self.state).cloned().unwrap_or_default();
         Ok(StoredState { state, entries })
     }
 
-    /// A command without effect leaves the state byte for byte as it was, also where it crosses the sandbox's border.
+    /// Checks that a command without effect leaves the state byte for byte as it was, also across the sandbox's
+    /// border.
     fn unchanged(
         &mut self,
         command: &D::Command,
@@ -118,7 +119,7 @@ where
         Ok(())
     }
 
-    /// Folding from zero gives the live state, and so does a snapshot with the events after it.
+    /// Checks that folding all events gives the live state, and so does a snapshot with the events after it.
     pub fn folds(&self) -> Result<(), Broken> {
         let fold = |state: D::State, from: usize| self.events[from..].iter().fold(state, D::evolve);
         if fold(D::State::default(), 0) != self.state {
@@ -132,7 +133,7 @@ where
         Ok(())
     }
 
-    /// The same over the stored form of events and states, with no entry at hand that the events do not name.
+    /// Checks the same with the stored form of events and states, with only the entries at hand that the events name.
     pub fn folds_as_stored(&mut self) -> Result<(), Broken> {
         self.folds()?;
         let live = self.stored()?;

@@ -1,11 +1,12 @@
 //! Random histories of an account, its cards and its payments, each a pure function of its seed.
 //!
 //! After every step the model's invariants hold, a command without effect leaves the state byte for byte as it was,
-//! what is stored reads back as what was written, and nothing needs an entry that it does not name; at times on the way
-//! and at the end folds and snapshots agree with the live state, and in the end nothing is on its way for ever. The
-//! histories use the deciders, the bookings and the invariants as they are: there is no second model of payments here.
+//! stored data reads back as it was written, and no message needs an entry that it does not name. At times on the way
+//! and at the end, folds and snapshots agree with the live state. At the end no command is in flight forever. The
+//! histories use the deciders, the bookings and the invariants as they are: there is no second model of payments
+//! here.
 //!
-//! `cargo xtask sim domain --seed N` repeats the history of a seed.
+//! `cargo xtask sim domain --seed N` replays the history of a seed.
 
 #![allow(clippy::expect_used, reason = "a test fails loudly")]
 
@@ -31,25 +32,25 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(about = "Plays random histories of payments and holds the invariants after every step.")]
 pub struct Options {
-    /// The seed of the first history; the next one has the next seed.
+    /// Seed of the first history; each further history has the next seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many histories.
+    /// Number of histories.
     #[arg(long, default_value_t = 10_000)]
     histories: u64,
-    /// Steps of each.
+    /// Number of steps of each history.
     #[arg(long, default_value_t = 200)]
     steps: usize,
     /// Print every step as it is played.
     #[arg(long)]
     show: bool,
-    /// What `cargo test` hands on to every test: the histories run if one of these is in their name.
+    /// Filters that `cargo test` passes to every test: the histories run if one of them is part of their name.
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
-    /// Given by `cargo test`, without a meaning here.
+    /// Accepted because `cargo test` passes it; has no effect here.
     #[arg(long, hide = true)]
     nocapture: bool,
-    /// Given by `cargo test`: names only.
+    /// Accepted because `cargo test` passes it to list the tests: nothing is played.
     #[arg(long, hide = true)]
     list: bool,
 }

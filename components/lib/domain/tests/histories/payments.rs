@@ -1,4 +1,4 @@
-//! How payments begin, and how they go on: what the network, the chain and the customer may say next.
+//! Beginning and course of payments: what the network, the chain and the customer may send next.
 
 use clearfold_domain::authorization::{
     ApproveAuthorization, Command as Payments, DeclineAuthorization, ExpireAuthorization, Extent,
@@ -24,7 +24,7 @@ fn with_presented((amount, presented): (Amount, Presented)) -> (Amount, Option<P
 }
 
 impl World {
-    /// A payment, or something that belongs to none.
+    /// Begins a payment, or sends a command that belongs to none.
     pub fn begin(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let id = self.name("auth");
         let sent = match dice.below(20) {
@@ -45,7 +45,7 @@ impl World {
         self.send(&sent).map(drop)
     }
 
-    /// One of the payments goes on.
+    /// Continues one of the payments.
     pub fn proceed(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let Some(id) = dice.pick_recent(&self.order).cloned() else { return self.begin(dice) };
         let Some(payment) = self.payment(&id).cloned() else { return self.of_no_payment(&id, dice) };
@@ -64,7 +64,7 @@ impl World {
         self.play(&id, sent)
     }
 
-    /// Nothing is known of it, or it is a refund of its own.
+    /// Sends a command to a stream without a payment: an empty one, or one of an unlinked refund.
     fn of_no_payment(&mut self, id: &str, dice: &mut Dice) -> Result<(), Broken> {
         let sent = match dice.below(10) {
             8 | 9 => self.resolve_refund(dice),
@@ -80,7 +80,7 @@ impl World {
         self.play(id, sent)
     }
 
-    /// It is not answered yet. The saga answers; these come in between.
+    /// Sends a command to a request that is not answered yet. The saga answers; these come in between.
     fn undecided(&mut self, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
         let asked = euro(dice.below(50) as u128);
         match dice.below(11) {
@@ -101,7 +101,8 @@ impl World {
         }
     }
 
-    /// Of more than was asked for, or of a part where only the whole will do. Only the saga approves rightly.
+    /// Makes an approval that must be rejected: above the request, or of a part where only the whole is accepted.
+    /// Only the saga approves correctly.
     fn bad_approval(&mut self, payment: &Payment) -> (Payments, bool) {
         let (minor, partial_allowed) = match &payment.entry {
             clearfold_domain::authorization::Entry::Requested(request) => {
@@ -114,7 +115,7 @@ impl World {
         (Payments::ApproveAuthorization(ApproveAuthorization { amount }), false)
     }
 
-    /// Without a raise of the hold it may only come where it is refused.
+    /// Makes an increment without a raise of the hold. It may be sent only where it is rejected.
     fn increment_by_itself(&mut self, dice: &mut Dice) -> (Payments, bool) {
         let (message_id, occurred_at) = (self.id("msg"), self.now());
         let increment = IncrementAuthorization { message_id, amount: price(dice), occurred_at };
@@ -243,7 +244,8 @@ impl World {
         (Payments::ForcePost(claim), false)
     }
 
-    /// References and amounts that were claimed before: a new record with the same is suspicious.
+    /// Returns references and amounts of earlier claims: a new record with the same ones is suspected to be a
+    /// duplicate.
     fn references(&self, id: &str) -> Vec<(ExternalId, Minor)> {
         let known = self.payments.get(id).into_iter().flat_map(|live| live.state.clearings.values());
         known.filter_map(|clearing| Some((clearing.reference.clone()?, clearing.claimed))).collect()
@@ -286,7 +288,7 @@ impl World {
         )
     }
 
-    /// Sometimes under the id of another message, which is then refused.
+    /// Makes a reversal, sometimes under the id of another message, which is then rejected.
     fn reversal_of(&mut self, id: &str, held: Minor, dice: &mut Dice) -> (Payments, bool) {
         let known = self.payments.get(id).and_then(|live| live.state.increments.keys().next().cloned());
         let (mut command, by_chain) = self.reversal(dice, held);
@@ -316,7 +318,7 @@ impl World {
         (Payments::RecordRefund(RecordRefund { account: account(), amount, origin, occurred_at }), by_chain)
     }
 
-    /// What may be seen next of the money, and sometimes what may not.
+    /// Makes the next observation of the money, and sometimes one that cannot be next.
     fn funding(&mut self, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
         let amount =
             Amount { minor: payment.totals.authorized.max(Minor::new(1)), asset: payment.asset.clone() };

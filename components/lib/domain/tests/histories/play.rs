@@ -1,4 +1,4 @@
-//! Plays a history: every step becomes something that fits the state that it meets.
+//! Plays a history: turns every step into a command that fits the state that it meets.
 
 use crate::dice::Dice;
 use crate::history::{Step, Topic};
@@ -8,7 +8,7 @@ use crate::world::{CARDS, World};
 const SECOND_MS: u64 = 1000;
 const DAY_MS: u64 = 24 * 60 * 60 * SECOND_MS;
 
-/// Plays the steps from nothing. What is broken is said; the world is there to be looked at in any case.
+/// Plays the steps from an empty world. Returns the world in any case, with the error if something is broken.
 pub fn play(seed: u64, steps: &[Step], is_read: bool) -> (World, Result<(), Broken>) {
     let mut world = World::new(is_read);
     let result = all(&mut world, seed, steps);
@@ -17,7 +17,7 @@ pub fn play(seed: u64, steps: &[Step], is_read: bool) -> (World, Result<(), Brok
 
 fn all(world: &mut World, seed: u64, steps: &[Step]) -> Result<(), Broken> {
     let mut dice = Dice::new(seed);
-    // A few accounts are opened later or never: then the account refuses, and bookings wait.
+    // A few accounts are opened later or never: then the account rejects commands, and bookings wait.
     if !dice.one_in(40) {
         world.open_account(&mut dice)?;
         world.deposit(&mut dice)?;
@@ -38,7 +38,7 @@ fn all(world: &mut World, seed: u64, steps: &[Step]) -> Result<(), Broken> {
 
 fn one(world: &mut World, step: Step) -> Result<(), Broken> {
     let mut dice = Dice::new(step.dice);
-    // Every command takes the host's time; that is all that tells two of them apart sometimes.
+    // Every command takes some time; sometimes the time alone tells two of them apart.
     world.now_ms += dice.below(3) as u64;
     match step.topic {
         Topic::Wait => {
@@ -47,7 +47,7 @@ fn one(world: &mut World, step: Step) -> Result<(), Broken> {
         }
         Topic::Deliver if world.queue.is_empty() => world.proceed(&mut dice)?,
         Topic::Deliver => {
-            // Now and then the host's clock is set back for a moment.
+            // Occasionally the host's clock is set back for a moment.
             let behind_ms = if dice.one_in(32) { 1 + dice.below(100_000) as u64 } else { 0 };
             world.deliver(&mut dice, behind_ms)?;
         }

@@ -1,4 +1,4 @@
-//! A run of many histories on all cores, and the report.
+//! Run of many histories on all cores, and its report.
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use crate::coverage::Coverage;
 use crate::history::{Histories, Step};
 use crate::play::play;
 
-/// From so many histories on, everything that can happen must have happened.
+/// Number of histories from which on the coverage must be complete.
 const ENOUGH: u64 = 5_000;
 
 pub fn run(options: &Options) -> ExitCode {
@@ -64,7 +64,7 @@ pub fn run(options: &Options) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// One history. What fails is made short before it is told.
+/// Plays one history. A failing history is shrunk before it is reported.
 fn one(seed: u64, length: usize, is_read: bool) -> Result<Coverage, (Vec<Step>, String)> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());

@@ -1,7 +1,7 @@
-//! What is on its way: bookings that follow from events, and the steps by which a request is answered.
+//! In-flight commands: bookings that follow from events, and the steps by which a request is answered.
 //!
-//! The steps are those of the model's saga: reserve on the card, hold on the account, answer; and for an increment
-//! the same. A booking is sent until it is accepted. Both arrive when they arrive, and in between others do.
+//! The steps are those of the model's saga: reserve on the card, hold on the account, answer; an increment takes the
+//! same steps. A booking is sent until it is accepted. Both arrive at random times, with other commands in between.
 
 use clearfold_domain::account::{self, Net, PlaceHold, RaiseHold};
 use clearfold_domain::authorization::{
@@ -23,15 +23,15 @@ pub struct Pending {
     then: Then,
 }
 
-/// What the answer means.
+/// Step that follows the answer.
 #[derive(Debug, Clone)]
 enum Then {
-    /// It is sent again until it is accepted.
+    /// A booking: it is sent again until it is accepted.
     Booked {
         payment: String,
         overtakes: Overtakes,
     },
-    /// Nothing: the saga has given up on it.
+    /// No step follows: the saga has given up on the command.
     Forgotten,
     Reserved {
         payment: String,
@@ -46,14 +46,14 @@ enum Then {
     Increased(More),
 }
 
-/// Whether a booking may come before others of its payment, and others before it.
+/// Order of a booking relative to the others of its payment: free, or strict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Overtakes {
     Freely,
     Never,
 }
 
-/// An increment on its way.
+/// In-flight increment.
 #[derive(Debug, Clone)]
 struct More {
     payment: String,
@@ -79,7 +79,7 @@ impl Pending {
 
     pub fn card_booking(payment: &str, card: ExternalId, command: card::Command) -> Self {
         let sent = Sent::new(Command::Card(card.into(), command));
-        // Card and account are told independently of each other.
+        // Bookings to the card and to the account are sent independently of each other.
         Self { sent, then: Then::Booked { payment: format!("{payment}/card"), overtakes: Overtakes::Never } }
     }
 
@@ -89,7 +89,7 @@ impl Pending {
 }
 
 impl World {
-    /// A request is answered by asking card and account.
+    /// Begins the saga of a request, which asks the card and then the account for the answer.
     pub fn begin_saga(&mut self, payment: &str, event: &Event) {
         let Event::AuthorizationRequested(request) = event else { return };
         let reserve = ReserveSpend {
@@ -102,7 +102,7 @@ impl World {
         self.queue.push(Pending::of(command, Then::Reserved { payment: payment.to_owned() }));
     }
 
-    /// An increment is asked of the card, if one is known, and then of the account.
+    /// Begins an increment: asks the card, if one is known, and then the account.
     pub fn begin_increment(&mut self, payment: &str, amount: Amount, merchant: Merchant) {
         let message_id: ExternalId = self.name("msg").parse().expect("our own id");
         let card = self
@@ -125,7 +125,8 @@ impl World {
         self.queue.push(Pending::of(command, Then::MoreReserved(more)));
     }
 
-    /// Whether nothing is on its way that places or voids the payment's hold: only then it is raised.
+    /// Returns true if no booking with strict order is in flight for the payment, such as one that places or voids
+    /// its hold: a hold is raised only then.
     pub fn is_hold_settled(&self, id: &str) -> bool {
         !self.queue.iter().any(|pending| match &pending.then {
             Then::Booked { payment, overtakes } => payment == id && *overtakes == Overtakes::Never,
@@ -146,7 +147,7 @@ impl World {
             .push(Pending::of(Command::Account(account::Command::RaiseHold(raise)), Then::Raised(more)));
     }
 
-    /// Something arrives. What belongs to one payment mostly comes in its order.
+    /// Delivers one command. Commands of one payment mostly arrive in order.
     pub fn deliver(&mut self, dice: &mut Dice, behind_ms: u64) -> Result<(), Broken> {
         let index = dice.below(self.queue.len());
         let first =
@@ -159,7 +160,7 @@ impl World {
         self.deliver_at(index, dice, behind_ms).map(drop)
     }
 
-    /// Delivers until nothing is on its way. What is never accepted is a fault.
+    /// Delivers until no command is in flight. Fails if a command is never accepted.
     pub fn deliver_all(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         while !self.queue.is_empty() {
             let mut done = 0;
@@ -171,7 +172,7 @@ impl World {
                     index += 1;
                 }
             }
-            // A card that is not issued even now has nothing to count.
+            // A card that is still not issued has nothing to count, so its commands are dropped.
             self.queue.retain(|pending| match &pending.sent.command {
                 Command::Card(id, _) => self.cards.get(id).is_some_and(|card| card.state.is_issued()),
                 _ => true,
@@ -185,7 +186,7 @@ impl World {
         Ok(())
     }
 
-    /// Whether it has arrived for good.
+    /// Delivers the command at an index. Returns true if it need not be sent again.
     fn deliver_at(&mut self, index: usize, dice: &mut Dice, behind_ms: u64) -> Result<bool, Broken> {
         let mut pending = self.queue.remove(index);
         pending.sent.behind_ms = behind_ms;
@@ -218,7 +219,7 @@ impl World {
         let Some((amount, _)) = self.asked(payment) else { return };
         match answer {
             Err(code) => self.decline(payment, code),
-            // The answer of the account does not come in time: it is declined, and the hold may come still.
+            // The account's answer misses the deadline: the payment is declined, and the hold may still arrive.
             Ok(_) if dice.one_in(10) => {
                 let hold = self.hold(payment, amount);
                 self.queue.push(Pending::of(hold, Then::Forgotten));
@@ -287,7 +288,7 @@ impl World {
         }
     }
 
-    /// The payment was closed meanwhile: what was raised is given back.
+    /// If the payment was closed meanwhile, undoes the raise and releases the reservation.
     fn increased(&mut self, more: &More, answer: &Answer) {
         if answer.is_ok() {
             return;
@@ -314,7 +315,8 @@ impl World {
         self.payments.get(id).and_then(|live| live.state.payment())
     }
 
-    /// What was asked for, and whether a part of it would do, unless something else has taken the request's place.
+    /// Returns the requested amount, and true if a part of it would do; None if something else has replaced the
+    /// request.
     fn asked(&self, payment: &str) -> Option<(Amount, bool)> {
         match &self.payment(payment)?.entry {
             Entry::Requested(request) => Some((request.amount.clone(), request.partial_allowed)),

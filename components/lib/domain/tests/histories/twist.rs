@@ -1,4 +1,4 @@
-//! What comes twice: exactly as before, or under the same id with another content. Neither may have an effect.
+//! Repeated commands: exactly as before, or under the same id with other content. Neither may have an effect.
 
 use clearfold_domain::account::{BookFunding, Command as Accounts, FundingStep};
 use clearfold_domain::authorization::{Command as Payments, Observation};
@@ -11,7 +11,7 @@ use crate::live::Broken;
 use crate::world::{ANOTHER_ACCOUNT, Answer, Command, Sent, World};
 
 impl World {
-    /// Something that was accepted comes again.
+    /// Sends an accepted command again.
     pub fn repeat(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let Some(sent) = dice.pick_recent(&self.accepted).cloned() else { return Ok(()) };
         if comes_and_goes(&sent.command) {
@@ -25,7 +25,7 @@ impl World {
         }
     }
 
-    /// Something that was accepted comes again with another content, to another account, or from somebody else.
+    /// Sends an accepted command again with other content, to another account, or from another actor.
     pub fn alter(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let Some(sent) = dice.pick_recent(&self.accepted).cloned() else { return Ok(()) };
         let mut altered = sent;
@@ -40,7 +40,8 @@ impl World {
         self.without_effect(&altered).map(drop)
     }
 
-    /// Whether another step of the leg was booked since. A step is sent until it is accepted, and then the next one.
+    /// Returns true if another step of the leg was booked since. Each step is sent until it is accepted, before the
+    /// next one.
     pub fn is_overtaken(&self, command: &Command) -> bool {
         let Command::Account(Accounts::BookFunding(BookFunding { step, source, .. })) = command else {
             return false;
@@ -61,7 +62,8 @@ impl World {
     }
 }
 
-/// What has no id of its own may happen again: a card is frozen today and tomorrow.
+/// Returns true if a repeat must have no effect. A command without an id of its own may have an effect again: a card
+/// can be frozen today and tomorrow.
 fn has_identity(command: &Command) -> bool {
     match command {
         Command::Card(_, Cards::FreezeCard(_) | Cards::UnfreezeCard(_) | Cards::SetRules(_)) => false,
@@ -73,7 +75,7 @@ fn has_identity(command: &Command) -> bool {
     }
 }
 
-/// What the chain takes back can come again, for the chain may return to the block that it left.
+/// Returns true if the command may have an effect again because the chain may return to a block that it left.
 fn comes_and_goes(command: &Command) -> bool {
     match command {
         Command::Account(Accounts::BookFunding(funding)) => funding.step != FundingStep::Finalized,
@@ -90,7 +92,7 @@ fn comes_and_goes(command: &Command) -> bool {
     }
 }
 
-/// The same command with another amount, asset, account or rate.
+/// Returns the same command with another amount, asset, account or rate.
 fn other_content(command: &Command, dice: &mut Dice) -> Option<Command> {
     let encoded = command.encode();
     let mut payload: Value = serde_json::from_slice(&encoded.payload).ok()?;
@@ -117,7 +119,7 @@ fn other_content(command: &Command, dice: &mut Dice) -> Option<Command> {
     command.with_payload(&encoded.kind, &serde_json::to_vec(&payload).ok()?)
 }
 
-/// Where something stands that can be said otherwise without being something else.
+/// Collects the JSON pointers of fields that can be changed without changing the command's identity.
 fn places_in(value: &Value, at: &str, places: &mut Vec<String>) {
     const SAID: [&str; 11] = [
         "minor",

@@ -1,4 +1,4 @@
-//! Values as the outside world sends them: plausible mostly, and at the edges often.
+//! Random values as the outside world sends them: mostly plausible, and often at the limits.
 
 use clearfold_domain::network::{Merchant, Presented};
 use clearfold_domain::policy::assets;
@@ -13,7 +13,7 @@ pub fn euro(minor: u128) -> Amount {
     Amount { minor: Minor::new(minor), asset: Asset { code: "EURe".into(), decimals: 18 } }
 }
 
-/// An amount that a customer pays: euros mostly, and pounds at times, which no account names at opening.
+/// Draws an amount that a customer pays: mostly euros, and at times pounds, which no account names at opening.
 pub fn price(dice: &mut Dice) -> Amount {
     let cents = 1 + dice.below(4_000) as u128;
     match dice.below(24) {
@@ -27,9 +27,10 @@ pub fn price(dice: &mut Dice) -> Amount {
     }
 }
 
-/// An amount around another one: as much, a part, a little more, the smallest, and what must be refused.
+/// Draws an amount around another one: as much, a part, a little more, the smallest, and amounts that must be
+/// rejected.
 pub fn around(dice: &mut Dice, amount: &Amount) -> Amount {
-    // Around nothing there is nothing to be had; what is asked for all the same is refused.
+    // Around zero there is no plausible amount, so any price is drawn, which must be rejected.
     let base = if amount.minor == Minor::ZERO { price(dice).minor.get() } else { amount.minor.get() };
     let minor = match dice.below(40) {
         0 => 0,
@@ -46,7 +47,7 @@ pub fn around(dice: &mut Dice, amount: &Amount) -> Amount {
     Amount { minor: Minor::new(minor), ..amount.clone() }
 }
 
-/// A price in dollars, and what it comes to.
+/// Draws a price in dollars, and returns it with its conversion to euros.
 pub fn converted(dice: &mut Dice) -> (Amount, Presented) {
     let asset = Asset { code: "USD".into(), decimals: 2 };
     let rates = ["0.9234", "1.0817", "0.87", "1"].map(|rate| rate.parse().expect("a rate"));
@@ -89,7 +90,7 @@ impl World {
         hash(self.number())
     }
 
-    /// A log that nobody has seen yet.
+    /// Makes a log that was not seen before.
     pub fn source(&mut self) -> ChainSource {
         let number = self.number();
         ChainSource {

@@ -1,6 +1,6 @@
-//! One account with its cards and payments, and everything on the way between them.
+//! One account with its cards and payments, and all commands that are in flight between them.
 //!
-//! Whatever is sent goes through [`World::send`], and everything that must hold is asked there.
+//! Every command goes through [`World::send`], which checks everything that must hold.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub const CARDS: [&str; 3] = ["card-1", "card-2", "card-3"];
 /// 2026-11-22T10:00:00Z.
 const BEGIN_MS: u64 = 1_795_341_600_000;
 
-/// A command, and the stream that it is for.
+/// Command with the stream that it is for.
 #[derive(Debug, Clone)]
 pub enum Command {
     Account(account::Command),
@@ -34,11 +34,11 @@ pub struct Sent {
     pub command: Command,
     pub actor: &'static str,
     pub routing_key: &'static str,
-    /// How far the host's clock is behind, for this command.
+    /// Milliseconds by which the host's clock is behind, for this command.
     pub behind_ms: u64,
 }
 
-/// How many events it caused, or the code of the refusal.
+/// Number of events that a command caused, or the code of its rejection.
 pub type Answer = Result<usize, String>;
 
 #[derive(Default)]
@@ -47,13 +47,13 @@ pub struct World {
     pub account: Live<Account>,
     pub cards: BTreeMap<String, Live<Card>>,
     pub payments: BTreeMap<String, Live<Authorization>>,
-    /// The payments' ids as they began.
+    /// Ids of the payments, in the order in which they began.
     pub order: Vec<String>,
     pub queue: Vec<Pending>,
-    /// What was accepted and had an effect.
+    /// Commands that were accepted and had an effect.
     pub accepted: Vec<Sent>,
     pub coverage: Coverage,
-    /// What happened, line by line, if somebody wants to read it.
+    /// Record of the history, line by line; None if it is not printed.
     pub script: Option<Vec<String>>,
     tally: Tally,
     names: u64,
@@ -64,7 +64,7 @@ impl World {
         Self { now_ms: BEGIN_MS, script: is_read.then(Vec::new), ..Self::default() }
     }
 
-    /// A name that nothing has yet.
+    /// Makes a name that is not used yet.
     pub fn name(&mut self, of: &str) -> String {
         self.names += 1;
         format!("{of}-{}", self.names)
@@ -75,7 +75,7 @@ impl World {
         self.names
     }
 
-    /// Sends a command and holds everything against what comes of it.
+    /// Sends a command and checks everything that must hold afterwards.
     pub fn send(&mut self, sent: &Sent) -> Result<Answer, Broken> {
         let answer = match &sent.command {
             Command::Account(command) => self.send_to_account(command, sent),
@@ -162,7 +162,7 @@ impl World {
         Ok(answer)
     }
 
-    /// What must hold of every stream, whatever was sent last.
+    /// Checks what must hold of every stream at any time.
     pub fn folds(&mut self) -> Result<(), Broken> {
         self.account.folds()?;
         self.cards.values().try_for_each(Live::folds)?;
@@ -175,7 +175,7 @@ impl World {
         self.payments.values_mut().try_for_each(Live::take_snapshot)
     }
 
-    /// What must hold at the end, when nothing is on its way any more.
+    /// Checks what must hold at the end, when no command is in flight.
     pub fn settled(&mut self) -> Result<(), Broken> {
         self.account.folds_as_stored()?;
         self.cards.values_mut().try_for_each(Live::folds_as_stored)?;
@@ -208,7 +208,7 @@ impl Command {
         .expect("a command can be written")
     }
 
-    /// The same stream's command of that content, if it is one.
+    /// Decodes a command of the same stream from its kind and payload; None if it is not valid.
     pub fn with_payload(&self, kind: &str, payload: &[u8]) -> Option<Self> {
         fn read<M: Message>(kind: &str, payload: &[u8]) -> Option<M> {
             let version = M::TYPES.iter().find(|known| known.name == kind)?.schema_version;

@@ -148,7 +148,7 @@ event! {
 pub enum ReversalRefusal {
     /// There is no such authorization.
     Unmatched,
-    /// Nothing is held any more.
+    /// The payment holds no amount any more.
     NothingHeld,
     /// Less is held than the reversal asks to give back.
     ExceedsHold,
