@@ -1,4 +1,4 @@
-//! Clearings: what the card network claims, and the claims that nobody can place yet.
+//! Clearings: the card network's claims, and the claims that wait in suspense.
 
 use clearfold_kernel::{Address, Amount, Asset, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -6,47 +6,48 @@ use serde::{Deserialize, Serialize};
 use crate::account::ledger::Transfer;
 use crate::network::{Residue, SuspenseOutcome};
 
-/// The card network claims a payment or a part of it.
+/// Books a clearing: the card network claims a payment or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BookClearing {
-    /// The network's id of the record.
+    /// Network's id of the clearing record. A repeat with the same content has no effect.
     pub clearing_id: ExternalId,
-    /// The authorization's id.
+    /// Id of the authorization that the clearing belongs to.
     pub hold_id: ExternalId,
-    /// How much of the claim the hold covers, and so uses up.
+    /// Part of the claim that the hold covers, in minor units of `asset`. It uses up as much of the hold.
     pub against_hold: Minor,
-    /// How much the claim exceeds the hold.
+    /// Part of the claim that exceeds the hold, in minor units of `asset`.
     pub beyond_hold: Minor,
-    /// How much of the hold is set free besides, since no further clearing will come.
+    /// Remainder of the hold that is released because no further clearing will come, in minor units of `asset`; 0 if
+    /// nothing is released.
     pub released: Minor,
-    /// What all of it is of.
+    /// Asset of all amounts of the clearing.
     #[serde(flatten)]
     pub asset: Asset,
-    /// What rounding at the currency conversion took or gave.
+    /// Residue that rounding took or gave at the currency conversion, in minor units of `asset`.
     pub residue: Residue,
 }
 
-/// The card network claims what it has probably claimed before, under another id.
+/// Puts a clearing into suspense: the network has probably claimed the same before, under another id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SuspendClearing {
-    /// The network's id of the record.
+    /// Network's id of the clearing record. A repeat with the same content has no effect.
     pub clearing_id: ExternalId,
-    /// How much it claims.
+    /// Amount that the network claims.
     pub amount: Amount,
 }
 
-/// Somebody found out what a suspended clearing is. One that is charged is booked besides, as a clearing.
+/// Resolves a suspended clearing. One that is charged is booked as well, by `BookClearing`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ResolveSuspense {
-    /// The network's id of the record.
+    /// Network's id of the clearing record. A repeat with the same content has no effect.
     pub clearing_id: ExternalId,
-    /// What it is.
+    /// Outcome: the clearing is charged to the customer or returned to the network.
     pub outcome: SuspenseOutcome,
 }
 
@@ -54,59 +55,60 @@ pub struct ResolveSuspense {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClearingBooked {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The network's id of the record.
+    /// Network's id of the clearing record.
     pub clearing_id: ExternalId,
-    /// The authorization's id.
+    /// Id of the authorization that the clearing belongs to.
     pub hold_id: ExternalId,
-    /// How much of the claim the hold covers, and so uses up.
+    /// Part of the claim that the hold covers, in minor units of `asset`. It uses up as much of the hold.
     pub against_hold: Minor,
-    /// How much the claim exceeds the hold.
+    /// Part of the claim that exceeds the hold, in minor units of `asset`.
     pub beyond_hold: Minor,
-    /// How much of the hold is set free besides, since no further clearing will come.
+    /// Remainder of the hold that is released because no further clearing will come, in minor units of `asset`; 0 if
+    /// nothing is released.
     pub released: Minor,
-    /// What all of it is of.
+    /// Asset of all amounts of the clearing.
     #[serde(flatten)]
     pub asset: Asset,
-    /// What rounding at the currency conversion took or gave.
+    /// Residue that rounding took or gave at the currency conversion, in minor units of `asset`.
     pub residue: Residue,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// The card network claimed what it has probably claimed before.
+/// The card network claimed what it had probably claimed before, under another id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClearingSuspended {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The network's id of the record.
+    /// Network's id of the clearing record.
     pub clearing_id: ExternalId,
-    /// How much it claims.
+    /// Amount that the network claims.
     pub amount: Amount,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// A suspended clearing was charged or returned: in both cases it is no longer in suspense.
+/// A suspended clearing was charged or returned. In both cases it leaves suspense.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SuspenseResolved {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The network's id of the record.
+    /// Network's id of the clearing record.
     pub clearing_id: ExternalId,
-    /// What it turned out to be.
+    /// Outcome: the clearing is charged to the customer or returned to the network.
     pub outcome: SuspenseOutcome,
-    /// How much was suspended.
+    /// Amount that was in suspense.
     pub amount: Amount,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }

@@ -3,66 +3,71 @@
 use clearfold_kernel::{Address, Amount, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Sets money aside for an authorization.
+/// Places a hold: sets money aside for an authorization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PlaceHold {
-    /// The authorization's id.
+    /// Id of the authorization that the hold belongs to. A repeat with the same content has no effect.
     pub hold_id: ExternalId,
-    /// How much.
+    /// Amount to set aside, above zero.
     pub amount: Amount,
-    /// Whether it cannot be refused for funds: the payment has happened already.
+    /// True if the payment has happened already, so that the hold is placed regardless of the asset, the delay queue
+    /// and the available balance.
     pub forced: bool,
 }
 
-/// Sets more aside: the authorization was incremented.
+/// Raises a hold, because the authorization was incremented.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RaiseHold {
-    /// The authorization's id.
+    /// Id of the authorization that the hold belongs to.
     pub hold_id: ExternalId,
-    /// The network's id of the message that changes it.
+    /// Id of the network message that raises the authorization. A repeat with the same content has no effect.
     pub change_id: ExternalId,
-    /// How much more.
+    /// Amount to set aside in addition, in the hold's asset and above zero.
     pub amount: Amount,
-    /// Whether it cannot be refused for funds: the payment has happened already.
+    /// True if the payment has happened already, so that the hold is raised regardless of the asset, the delay queue
+    /// and the available balance.
     pub forced: bool,
 }
 
-/// Why less is held.
+/// Reason for which a hold is lowered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LowerCause {
-    /// The authorization was reversed, in part or in full.
+    /// The authorization was reversed, in part or in full, or its increment was refused after the hold had been
+    /// raised.
     Reversed,
-    /// No clearing came in time.
+    /// The authorization expired: no clearing came in time.
     Expired,
 }
 
-/// Sets less aside.
+/// Lowers a hold: releases all or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LowerHold {
-    /// The authorization's id.
+    /// Id of the authorization that the hold belongs to.
     pub hold_id: ExternalId,
-    /// The network's id of the message that changes it.
+    /// Id of the change: that of the network message that caused it. Without such a message an id derived by the
+    /// processor: `expired/…` for an expiry, `undone/…` for a raise that is taken back. A repeat with the same
+    /// content has no effect.
     pub change_id: ExternalId,
-    /// How much less.
+    /// Amount to release, in minor units of the hold's asset: above zero and at most what is still held.
     pub amount: Minor,
-    /// Why.
+    /// Reason for the release.
     pub cause: LowerCause,
 }
 
-/// Undoes a hold, or prevents the one that is still to come.
+/// Voids a hold, or prevents one that has not come yet. Has no effect on a forced hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VoidHold {
-    /// The authorization's id.
+    /// Id of the authorization that the hold belongs to. A repeat with the same content has no effect.
     pub hold_id: ExternalId,
 }
 
@@ -70,65 +75,69 @@ pub struct VoidHold {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HoldPlaced {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The authorization's id.
+    /// Id of the authorization that the hold belongs to.
     pub hold_id: ExternalId,
-    /// How much.
+    /// Amount set aside.
     pub amount: Amount,
-    /// Whether it cannot be refused for funds: the payment has happened already.
+    /// True if the payment has happened already, so that the hold was placed regardless of the asset, the delay queue
+    /// and the available balance.
     pub forced: bool,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// More was set aside.
+/// More money was set aside for an authorization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HoldRaised {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The authorization's id.
+    /// Id of the authorization that the hold belongs to.
     pub hold_id: ExternalId,
-    /// The network's id of the message that changes it.
+    /// Id of the network message that raised the authorization.
     pub change_id: ExternalId,
-    /// How much more.
+    /// Amount set aside in addition.
     pub amount: Amount,
-    /// Whether it cannot be refused for funds: the payment has happened already.
+    /// True if the payment has happened already, so that the hold was raised regardless of the asset, the delay queue
+    /// and the available balance.
     pub forced: bool,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// Less is set aside.
+/// All or a part of a hold was released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HoldLowered {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The authorization's id.
+    /// Id of the authorization that the hold belongs to.
     pub hold_id: ExternalId,
-    /// The network's id of the message that changes it.
+    /// Id of the change: that of the network message that caused it. Without such a message an id derived by the
+    /// processor: `expired/…` for an expiry, `undone/…` for a raise that is taken back.
     pub change_id: ExternalId,
-    /// How much less.
+    /// Amount released.
     pub amount: Amount,
-    /// Why.
+    /// Reason for the release.
     pub cause: LowerCause,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// A hold was undone, or prevented before it came.
+/// A hold was voided, or prevented before it came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HoldVoided {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The authorization's id.
+    /// Id of the authorization that the hold belongs to.
     pub hold_id: ExternalId,
-    /// What it still held. Nothing is said of a hold that had not come: this is its tombstone.
+    /// Amount that was still held and is released. Absent if no hold had been placed: the event is then a tombstone,
+    /// which makes the hold a no-op if it comes later, unless it is forced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<Amount>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }

@@ -1,4 +1,4 @@
-//! What can be asked of an account, and what can have happened to it.
+//! Messages of an account: the commands that it accepts and the events that it records.
 
 mod clearing;
 mod hold;
@@ -32,99 +32,99 @@ pub use settlement::{
 pub use crate::network::{RefundOutcome, SuspenseOutcome};
 
 messages! {
-    /// What can be asked for.
+    /// Commands of an account.
     pub enum Command {
-        /// A customer's Safe becomes an account.
+        /// Opens an account for a customer's Safe.
         OpenAccount = 1,
-        /// The delay queue was seen on chain.
+        /// Reports the state of the delay queue, as seen on chain.
         ObserveDelayQueue = 1,
-        /// Money came to the Safe.
+        /// Records money that came to the Safe.
         RecordDeposit = 1,
-        /// A deposit's block was reorganized away.
+        /// Reverts a deposit whose block was reorganized away.
         RevertDeposit = 1,
-        /// The customer took money out of the Safe.
+        /// Records money that the customer took out of the Safe.
         RecordWithdrawal = 1,
-        /// A withdrawal's block was reorganized away.
+        /// Reverts a withdrawal whose block was reorganized away.
         RevertWithdrawal = 1,
-        /// Sets money aside for an authorization.
+        /// Places a hold: sets money aside for an authorization.
         PlaceHold = 1,
-        /// Sets more aside.
+        /// Raises a hold: sets more money aside.
         RaiseHold = 1,
-        /// Sets less aside.
+        /// Lowers a hold: releases all or a part of it.
         LowerHold = 1,
-        /// Undoes a hold, or prevents it.
+        /// Voids a hold, or prevents one that has not come yet.
         VoidHold = 1,
-        /// The network claims a payment.
+        /// Books a clearing: the network claims a payment.
         BookClearing = 1,
-        /// The network claims a payment twice, probably.
+        /// Puts a clearing that is probably a duplicate into suspense.
         SuspendClearing = 1,
-        /// A suspended clearing is charged or returned.
+        /// Resolves a suspended clearing as charged or returned.
         ResolveSuspense = 1,
-        /// An authorization's money was pulled from the Safe.
+        /// Books a stage of the pull of an authorization's money from the Safe.
         BookFunding = 1,
-        /// Pulled money was sent back.
+        /// Records pulled money that was sent back to the Safe.
         RecordReturn = 1,
-        /// A merchant gives money back.
+        /// Books money that a merchant gives back.
         BookRefund = 1,
-        /// An unlinked refund is paid or taken back.
+        /// Resolves an unlinked refund as paid or taken back.
         ResolveRefund = 1,
-        /// A dispute goes a step further.
+        /// Books a provisional credit or the outcome of a dispute.
         BookDispute = 1,
-        /// The customer owes what could not be pulled.
+        /// Books a debt of the customer for an amount that could not be pulled.
         BookReceivable = 1,
-        /// The customer pays what was owed.
+        /// Books the customer's payment of a receivable, or of a part of it.
         RecoverReceivable = 1,
-        /// Settled with the network.
+        /// Records the account's part of a settlement with the network.
         RecordSettlement = 1,
-        /// The customer pays a fee.
+        /// Charges a fee to the customer.
         ChargeFee = 1,
     }
 }
 
 messages! {
-    /// What can have happened.
+    /// Events of an account.
     pub enum Event {
         /// A customer's Safe became an account.
         AccountOpened = 1,
-        /// The delay queue was seen on chain.
+        /// The state of the delay queue was observed on chain.
         DelayQueueChanged = 1,
         /// Money came to the Safe.
         Deposited = 1,
-        /// A deposit went with its block.
+        /// A deposit was reverted, because its block was reorganized away.
         DepositReorged = 1,
         /// The customer took money out of the Safe.
         Withdrawn = 1,
-        /// A withdrawal went with its block.
+        /// A withdrawal was reverted, because its block was reorganized away.
         WithdrawalReorged = 1,
         /// Money was set aside for an authorization.
         HoldPlaced = 1,
-        /// More was set aside.
+        /// More money was set aside for an authorization.
         HoldRaised = 1,
-        /// Less is set aside.
+        /// All or a part of a hold was released.
         HoldLowered = 1,
-        /// A hold was undone, or prevented.
+        /// A hold was voided, or prevented before it came.
         HoldVoided = 1,
         /// The network claimed a payment.
         ClearingBooked = 1,
-        /// The network claimed a payment twice, probably.
+        /// The network claimed a payment that it had probably claimed before.
         ClearingSuspended = 1,
         /// A suspended clearing was charged or returned.
         SuspenseResolved = 1,
-        /// A leg of an authorization's funding went a step further.
+        /// A leg of an authorization's funding reached its next stage on chain.
         FundingBooked = 1,
-        /// Pulled money was sent back.
+        /// Pulled money was sent back to the Safe.
         Returned = 1,
         /// A merchant gave money back.
         RefundBooked = 1,
         /// An unlinked refund was paid or taken back.
         RefundResolved = 1,
-        /// A dispute went a step further.
+        /// A dispute was credited provisionally, won or lost.
         DisputeBooked = 1,
-        /// The customer owes what could not be pulled.
+        /// The customer owes an amount that could not be pulled.
         ReceivableBooked = 1,
-        /// The customer paid what was owed.
+        /// The customer paid a receivable, or a part of it.
         ReceivableRecovered = 1,
-        /// Settled with the network.
+        /// The account's part of a settlement with the network was booked.
         SettlementBooked = 1,
         /// The customer paid a fee.
         FeeCharged = 1,

@@ -1,90 +1,95 @@
-//! Money that moves between the Safe and the rest of the world, or between the Safe and the processor, on chain.
+//! Movements of money on chain: between the Safe and other addresses, and between the Safe and the processor.
 
 use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::account::ledger::Transfer;
 
-/// Money came to the Safe.
+/// Records money that came to the Safe. Accepted only from the chain reader (actor `chain`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordDeposit {
-    /// How much.
+    /// Amount deposited.
     pub amount: Amount,
-    /// The asset's canonical `Transfer` log.
+    /// `Transfer` log at the asset's canonical address in which the deposit was seen. A repeat with the same content
+    /// has no effect.
     pub source: ChainSource,
-    /// The block's time.
+    /// Time of the block that contains the log.
     pub occurred_at: Timestamp,
 }
 
-/// The block of a deposit was reorganized away.
+/// Reverts a deposit whose block was reorganized away. Accepted only from the chain reader (actor `chain`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RevertDeposit {
-    /// The deposit's log.
+    /// Log of the deposit that is reverted.
     pub source: ChainSource,
 }
 
-/// The customer took money out of the Safe.
+/// Records money that the customer took out of the Safe. Accepted only from the chain reader (actor `chain`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordWithdrawal {
-    /// How much.
+    /// Amount withdrawn.
     pub amount: Amount,
-    /// The asset's canonical `Transfer` log.
+    /// `Transfer` log at the asset's canonical address in which the withdrawal was seen. A repeat with the same
+    /// content has no effect.
     pub source: ChainSource,
-    /// The block's time.
+    /// Time of the block that contains the log.
     pub occurred_at: Timestamp,
 }
 
-/// The block of a withdrawal was reorganized away.
+/// Reverts a withdrawal whose block was reorganized away. Accepted only from the chain reader (actor `chain`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RevertWithdrawal {
-    /// The withdrawal's log.
+    /// Log of the withdrawal that is reverted.
     pub source: ChainSource,
 }
 
-/// How far the pull of an authorization's money has come on chain.
+/// Stage that the pull of an authorization's money has reached on chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FundingStep {
-    /// It is in a block.
+    /// The transfer is in a block, which is not final yet.
     Included,
-    /// Its block is final.
+    /// The transfer's block is final.
     Finalized,
-    /// Its block was reorganized away.
+    /// The transfer's block was reorganized away.
     Reorged,
 }
 
-/// An authorization's money was pulled from the Safe: one leg of it, one step further.
+/// Books a stage of one funding leg: a transfer that pulls an authorization's money from the Safe. Accepted only from
+/// the chain reader (actor `chain`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BookFunding {
-    /// The authorization's id.
+    /// Id of the authorization that is funded.
     pub hold_id: ExternalId,
-    /// How far it has come.
+    /// Stage that the leg has reached.
     pub step: FundingStep,
-    /// How much.
+    /// Amount of the leg, the same for each of its stages.
     pub amount: Amount,
-    /// The leg's `Transfer` log, the same for each of its steps.
+    /// `Transfer` log of the leg, the same for each of its stages.
     pub source: ChainSource,
 }
 
-/// Pulled money was sent back to the Safe, as after a reversal.
+/// Records pulled money that was sent back to the Safe, as after a reversal. Accepted only from the chain reader
+/// (actor `chain`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordReturn {
-    /// How much.
+    /// Amount sent back.
     pub amount: Amount,
-    /// The asset's canonical `Transfer` log.
+    /// `Transfer` log at the asset's canonical address in which the return was seen. A repeat with the same content
+    /// has no effect.
     pub source: ChainSource,
 }
 
@@ -92,33 +97,33 @@ pub struct RecordReturn {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Deposited {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// How much.
+    /// Amount deposited.
     pub amount: Amount,
-    /// The asset's canonical `Transfer` log.
+    /// `Transfer` log at the asset's canonical address in which the deposit was seen.
     pub source: ChainSource,
-    /// The block's time.
+    /// Time of the block that contains the log.
     pub occurred_at: Timestamp,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// A deposit's block was reorganized away, and the deposit with it.
+/// A deposit was reverted, because its block was reorganized away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DepositReorged {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// How much was deposited.
+    /// Amount that had been deposited.
     pub amount: Amount,
-    /// The deposit's log.
+    /// Log of the deposit.
     pub source: ChainSource,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
@@ -126,53 +131,53 @@ pub struct DepositReorged {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Withdrawn {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// How much.
+    /// Amount withdrawn.
     pub amount: Amount,
-    /// The asset's canonical `Transfer` log.
+    /// `Transfer` log at the asset's canonical address in which the withdrawal was seen.
     pub source: ChainSource,
-    /// The block's time.
+    /// Time of the block that contains the log.
     pub occurred_at: Timestamp,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// A withdrawal's block was reorganized away, and the withdrawal with it.
+/// A withdrawal was reverted, because its block was reorganized away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WithdrawalReorged {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// How much was withdrawn.
+    /// Amount that had been withdrawn.
     pub amount: Amount,
-    /// The withdrawal's log.
+    /// Log of the withdrawal.
     pub source: ChainSource,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// A leg of an authorization's funding went one step further.
+/// A leg of an authorization's funding reached its next stage on chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FundingBooked {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The authorization's id.
+    /// Id of the authorization that is funded.
     pub hold_id: ExternalId,
-    /// How far it has come.
+    /// Stage that the leg has reached.
     pub step: FundingStep,
-    /// How much.
+    /// Amount of the leg.
     pub amount: Amount,
-    /// The leg's `Transfer` log.
+    /// `Transfer` log of the leg, the same for each of its stages.
     pub source: ChainSource,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
@@ -180,14 +185,14 @@ pub struct FundingBooked {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Returned {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// How much.
+    /// Amount sent back.
     pub amount: Amount,
-    /// The asset's canonical `Transfer` log.
+    /// `Transfer` log at the asset's canonical address in which the return was seen.
     pub source: ChainSource,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }

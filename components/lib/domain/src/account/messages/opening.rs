@@ -3,59 +3,60 @@
 use clearfold_kernel::{Address, Asset, ChainSource, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// A customer's Safe becomes an account.
+/// Opens an account for a customer's Safe. The stream's id is the Safe's address in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OpenAccount {
-    /// What its cards pay in. What happens in another asset is booked all the same.
+    /// Assets in which the account's cards pay: at least one, each named once. Movements in other assets are booked
+    /// as well, but a hold in one of them is refused unless it is forced.
     pub assets: Vec<Asset>,
 }
 
-/// A customer's Safe became an account.
+/// An account was opened for a customer's Safe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AccountOpened {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// What its cards pay in.
+    /// Assets in which the account's cards pay.
     pub assets: Vec<Asset>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// Whether transactions wait in the account's delay module, which could take money out in minutes.
+/// State of the account's delay module, whose transactions could take money out within minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DelayQueue {
-    /// None waits.
+    /// No transaction waits.
     Empty,
-    /// At least one waits.
+    /// At least one transaction waits; holds are refused unless they are forced.
     Waiting,
 }
 
-/// The delay queue was seen on chain.
+/// Reports the state of the delay queue. Accepted only from the chain reader (actor `chain`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ObserveDelayQueue {
-    /// What it is now.
+    /// State of the delay queue after the log.
     pub state: DelayQueue,
-    /// The log.
+    /// Log in which the state was seen. A repeat with the same content has no effect.
     pub source: ChainSource,
 }
 
-/// The delay queue was seen on chain.
+/// The state of the delay queue was observed on chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DelayQueueChanged {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// What it is now.
+    /// State of the delay queue after the log.
     pub state: DelayQueue,
-    /// The log.
+    /// Log in which the state was seen.
     pub source: ChainSource,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }

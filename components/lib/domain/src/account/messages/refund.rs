@@ -6,29 +6,31 @@ use serde::{Deserialize, Serialize};
 use crate::account::ledger::Transfer;
 use crate::network::RefundOutcome;
 
-/// Whether a refund names its payment.
+/// Link between a refund and its payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RefundLink {
-    /// It does.
+    /// The refund names its payment; the network pays.
     Linked,
-    /// It does not, and nobody guesses.
+    /// The refund names no payment, and none is guessed; it is booked from suspense.
     Unlinked,
 }
 
-/// A merchant gives money back.
+/// Books money that a merchant gives back. A refund with a `source` is accepted only from the chain reader (actor
+/// `chain`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BookRefund {
-    /// The refund's id.
+    /// Id of the refund: the network's, or for a refund seen on chain `chain/{chain id}/{block hash}/{log index}`. A
+    /// repeat with the same content has no effect.
     pub refund_id: ExternalId,
-    /// How much.
+    /// Amount refunded.
     pub amount: Amount,
-    /// Whether its payment is known.
+    /// Link to the payment: `linked` if the payment is known.
     pub link: RefundLink,
-    /// The `Transfer` log, if it came back on chain.
+    /// `Transfer` log of the refund. Absent if the refund did not come on chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<ChainSource>,
 }
@@ -37,31 +39,32 @@ pub struct BookRefund {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefundBooked {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The refund's id.
+    /// Id of the refund: the network's, or for a refund seen on chain `chain/{chain id}/{block hash}/{log index}`.
     pub refund_id: ExternalId,
-    /// How much.
+    /// Amount refunded.
     pub amount: Amount,
-    /// Whether its payment is known.
+    /// Link to the payment: `linked` if the payment is known.
     pub link: RefundLink,
-    /// The `Transfer` log, if it came back on chain.
+    /// `Transfer` log of the refund. Absent if the refund did not come on chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<ChainSource>,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// Somebody found out who pays for an unlinked refund.
+/// Resolves an unlinked refund, once it is known who pays for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ResolveRefund {
-    /// The refund's id.
+    /// Id of the refund: the network's, or for a refund seen on chain `chain/{chain id}/{block hash}/{log index}`. A
+    /// repeat with the same content has no effect.
     pub refund_id: ExternalId,
-    /// Who it is.
+    /// Outcome: the network pays (`paid`), or the customer gives the credit back (`taken_back`).
     pub outcome: RefundOutcome,
 }
 
@@ -69,47 +72,48 @@ pub struct ResolveRefund {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefundResolved {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The refund's id.
+    /// Id of the refund: the network's, or for a refund seen on chain `chain/{chain id}/{block hash}/{log index}`.
     pub refund_id: ExternalId,
-    /// Who turned out to pay.
+    /// Outcome: the network pays (`paid`), or the customer gives the credit back (`taken_back`).
     pub outcome: RefundOutcome,
-    /// How much was in suspense.
+    /// Amount that was in suspense.
     pub amount: Amount,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// What a dispute does to the customer's money.
+/// Step of a dispute that moves the customer's money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DisputeStep {
-    /// The customer is credited until it is decided.
+    /// The customer is credited until the dispute is decided.
     Provisional,
-    /// The customer gets the money.
+    /// The dispute was won: the customer gets the awarded amount.
     Won,
-    /// The customer does not.
+    /// The dispute was lost: the customer gets nothing, and a provisional credit is taken back.
     Lost,
 }
 
-/// A dispute was credited provisionally, won or lost.
+/// Books a provisional credit or the outcome of a dispute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BookDispute {
-    /// The authorization's id.
+    /// Id of the authorization whose payment is disputed.
     pub hold_id: ExternalId,
-    /// The dispute's id, which is its payment's own: another payment may have one of the same id.
+    /// Id of the dispute, unique within its payment: another payment may have a dispute with the same id.
     pub dispute_id: ExternalId,
-    /// What became of it.
+    /// Step of the dispute that is booked.
     pub step: DisputeStep,
-    /// How much is disputed.
+    /// Disputed amount, the same for each step.
     pub amount: Amount,
-    /// How much of that the customer gets, in minor units of the same asset. If it is not said: all that was won.
+    /// Part of the disputed amount that the customer gets, in minor units of the same asset. Only for a dispute that
+    /// was won; absent means the whole amount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awarded: Option<Minor>,
 }
@@ -118,21 +122,22 @@ pub struct BookDispute {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DisputeBooked {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The authorization's id.
+    /// Id of the authorization whose payment is disputed.
     pub hold_id: ExternalId,
-    /// The dispute's id, which is its payment's own: another payment may have one of the same id.
+    /// Id of the dispute, unique within its payment: another payment may have a dispute with the same id.
     pub dispute_id: ExternalId,
-    /// What became of it.
+    /// Step of the dispute that was booked.
     pub step: DisputeStep,
-    /// How much is disputed.
+    /// Disputed amount.
     pub amount: Amount,
-    /// How much of that the customer gets, in minor units of the same asset. If it is not said: all that was won.
+    /// Part of the disputed amount that the customer gets, in minor units of the same asset. Only for a dispute that
+    /// was won; absent means the whole amount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awarded: Option<Minor>,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }

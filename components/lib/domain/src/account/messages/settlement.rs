@@ -1,11 +1,11 @@
-//! What is settled with the card network, owed by the customer, and earned.
+//! Settlements with the card network, receivables of the customer, and fees.
 
 use clearfold_kernel::{Address, Amount, ExternalId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::account::ledger::Transfer;
 
-/// Which way settled money went.
+/// Direction in which settled money moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -16,16 +16,16 @@ pub enum SettlementDirection {
     Received,
 }
 
-/// The account's part of a settlement with the network.
+/// Records the account's part of a settlement with the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordSettlement {
-    /// The settlement's id.
+    /// Id of the settlement. A repeat with the same content has no effect.
     pub settlement_id: ExternalId,
-    /// Which way the money went.
+    /// Direction in which the money moved.
     pub direction: SettlementDirection,
-    /// How much.
+    /// Amount of the account's part.
     pub amount: Amount,
 }
 
@@ -33,86 +33,86 @@ pub struct RecordSettlement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettlementBooked {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The settlement's id.
+    /// Id of the settlement.
     pub settlement_id: ExternalId,
-    /// Which way the money went.
+    /// Direction in which the money moved.
     pub direction: SettlementDirection,
-    /// How much.
+    /// Amount of the account's part.
     pub amount: Amount,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// The customer owes what could not be pulled.
+/// Books a debt of the customer for an amount that could not be pulled from the Safe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BookReceivable {
-    /// The receivable's id.
+    /// Id of the receivable. A repeat with the same content has no effect.
     pub receivable_id: ExternalId,
-    /// How much.
+    /// Amount that the customer owes.
     pub amount: Amount,
 }
 
-/// The customer owes what could not be pulled.
+/// The customer owes an amount that could not be pulled from the Safe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReceivableBooked {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The receivable's id.
+    /// Id of the receivable.
     pub receivable_id: ExternalId,
-    /// How much.
+    /// Amount that the customer owes.
     pub amount: Amount,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// The customer pays what was owed, or a part of it.
+/// Books the customer's payment of a receivable, or of a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecoverReceivable {
-    /// The recovery's id.
+    /// Id of the recovery. A repeat with the same content has no effect.
     pub recovery_id: ExternalId,
-    /// The receivable's id.
+    /// Id of the receivable that is paid.
     pub receivable_id: ExternalId,
-    /// How much.
+    /// Amount that the customer pays, at most what is still owed.
     pub amount: Amount,
 }
 
-/// The customer paid what was owed, or a part of it.
+/// The customer paid a receivable, or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReceivableRecovered {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The recovery's id.
+    /// Id of the recovery.
     pub recovery_id: ExternalId,
-    /// The receivable's id.
+    /// Id of the receivable that was paid.
     pub receivable_id: ExternalId,
-    /// How much.
+    /// Amount that the customer paid.
     pub amount: Amount,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// The customer pays a fee.
+/// Charges a fee to the customer, even if the balance falls below zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChargeFee {
-    /// The fee's id.
+    /// Id of the fee. A repeat with the same content has no effect.
     pub fee_id: ExternalId,
-    /// How much.
+    /// Amount of the fee.
     pub amount: Amount,
 }
 
@@ -120,14 +120,14 @@ pub struct ChargeFee {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FeeCharged {
-    /// The customer's Safe.
+    /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// The fee's id.
+    /// Id of the fee.
     pub fee_id: ExternalId,
-    /// How much.
+    /// Amount of the fee.
     pub amount: Amount,
-    /// What it moves in the ledger.
+    /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
