@@ -1,7 +1,8 @@
-//! Clearings: the card network's claim posts always, even beyond the hold and below zero. The merchant was paid.
+//! Clearings: the card network's claim always posts, even beyond the hold and below zero, because the merchant was
+//! paid.
 //!
-//! What it takes from the hold must be there: a hold that was refused cannot be captured. The customer pays what was
-//! charged, the network gets what is exact, and the rounding account has the difference.
+//! The part that a clearing takes from the hold must be there: a hold that was refused cannot be captured. The
+//! customer pays the rounded amount, the network gets the exact one, and the rounding account takes the difference.
 
 use clearfold_kernel::{Amount, Minor, Rejection, Timestamp};
 
@@ -52,7 +53,8 @@ impl Rule for BookClearing {
 }
 
 impl BookClearing {
-    /// What of the claim the network gets: all but what rounding added to it.
+    /// Returns the part of the claim that goes to the network: all but what rounding added to it. Fails if the
+    /// residue is invalid.
     fn claimed_exactly(&self, claimed: Minor) -> Result<Minor, Rejection> {
         let Residue { over, under } = self.residue;
         let is_sound = (over == Minor::ZERO || under == Minor::ZERO) && over.max(under) < claimed;

@@ -1,6 +1,6 @@
-//! The delay queue: while a transaction waits in it, the money that is there may be gone in minutes.
+//! The delay queue: while a transaction waits in it, the money in the Safe may be gone within minutes.
 //!
-//! The chain is read in order, so the last observation holds. What it means for holds is said in `hold`.
+//! The chain is read in order, so the last observation is the current state. `hold` says what it means for holds.
 
 use clearfold_kernel::{Rejection, Timestamp};
 

@@ -1,4 +1,4 @@
-//! Deposits and withdrawals: the ledger mirrors what the chain says, and takes it back with its block.
+//! Deposits and withdrawals: the ledger mirrors the chain, and reverts a booking whose block was reorganized away.
 
 use clearfold_kernel::{ChainSource, Rejection, Timestamp};
 
@@ -87,7 +87,7 @@ impl Rule for RevertWithdrawal {
     }
 }
 
-/// A log that something else said it had booked before.
+/// Rejection for a log that the command refers to as booked, but that was never booked.
 pub(super) fn not_found(what: &str, source: &ChainSource) -> Rejection {
     Rejection::new("source_not_found", format!("no {what} was booked of the log {}", LogId::of(source)))
 }

@@ -1,8 +1,8 @@
-//! Disputes: a provisional credit comes out of suspense, and the outcome says who pays for it. What is won may be a
-//! part: then the network pays that, and the customer gives back the rest of the credit.
+//! Disputes: a provisional credit comes out of suspense, and the outcome decides who pays for it. A dispute may be
+//! won in part: then the network pays that part, and the customer gives back the rest of the credit.
 //!
-//! A dispute is over one amount, has at most one provisional credit and one outcome. Its id is its payment's own
-//! matter, so what is known of it is known by the payment's id as well.
+//! A dispute has one amount, at most one provisional credit and one outcome. Its id is unique only within its
+//! payment, so everything about it is keyed by the payment's id as well.
 
 use std::fmt::Display;
 
@@ -58,7 +58,7 @@ impl Rule for BookDispute {
 }
 
 impl BookDispute {
-    /// What of the disputed amount the network pays, and what it does not.
+    /// Splits the disputed amount into what the network pays and the rest.
     fn shares(&self) -> Result<(Minor, Minor), Rejection> {
         let disputed = self.amount.minor;
         let Some(awarded) = self.awarded else { return Ok((disputed, Minor::ZERO)) };
@@ -78,19 +78,19 @@ impl BookDispute {
 }
 
 impl DisputeBooked {
-    /// How much of a dispute that was won the customer gets.
+    /// Part of the disputed amount that the customer gets if the dispute is won.
     #[must_use]
     pub fn awarded(&self) -> Minor {
         self.awarded.unwrap_or(self.amount.minor)
     }
 
-    /// What tells the dispute apart from all others of the account.
+    /// Key of the dispute, unique within the account.
     pub(crate) fn key(&self) -> String {
         dispute_key(&self.hold_id, &self.dispute_id)
     }
 }
 
-/// What tells a payment's dispute apart from all others of the account.
+/// Key of a payment's dispute, unique within the account.
 pub(crate) fn dispute_key(hold_id: &(impl Display + ?Sized), dispute_id: &ExternalId) -> String {
     format!("{hold_id}/{dispute_id}")
 }

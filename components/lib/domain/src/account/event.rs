@@ -1,4 +1,4 @@
-//! What every event of an account can be asked: when it happened, under which ids, and what it moved.
+//! Questions that every event of an account answers: its time, its ids, and the transfers that it booked.
 
 use clearfold_kernel::{Asset, Message, Timestamp, Undecodable};
 
@@ -37,13 +37,13 @@ macro_rules! each {
 }
 
 impl Event {
-    /// When the host accepted it.
+    /// Time at which the host accepted the command.
     #[must_use]
     pub fn at(&self) -> Timestamp {
         each!(self, event => event.at)
     }
 
-    /// What it moved in the ledger, if it is an event that books.
+    /// Returns the asset and the transfers of an event that books; `None` for all others.
     #[must_use]
     pub fn booked(&self) -> Option<(&Asset, &[Transfer])> {
         match self {
@@ -72,12 +72,12 @@ impl Event {
         }
     }
 
-    /// The ids under which it happens once.
+    /// Identities under which the event happens once.
     pub(super) fn identities(&self) -> Vec<Identity> {
         let log = Identity::log;
         let reorg = |source| Identity::new(Kind::Reorg, &LogId::of(source));
         let only = match self {
-            // The state itself knows whether these have happened.
+            // The state itself shows whether these have happened.
             Self::AccountOpened(_) | Self::HoldVoided(_) => return Vec::new(),
             Self::RefundBooked(event) => {
                 let id = Identity::new(Kind::Refund, &event.refund_id);
@@ -114,7 +114,7 @@ impl Event {
         vec![only]
     }
 
-    /// What is remembered of it under these ids.
+    /// Returns the fact to keep under the identities, if later commands need one.
     pub(super) fn fact(&self) -> Option<Fact> {
         match self {
             Self::Deposited(event) => Some(Fact::Deposited(event.amount.clone())),
@@ -132,7 +132,7 @@ impl Event {
         }
     }
 
-    /// What it says. A repeat comes at another time, so each is taken as if it had come at the same one.
+    /// Fingerprint of the event's content. A repeat comes at another time, so `at` replaces the event's own time.
     pub(super) fn said(&self, at: Timestamp) -> Result<Fingerprint, Undecodable> {
         let mut event = self.clone();
         each!(&mut event, event => event.at = at);

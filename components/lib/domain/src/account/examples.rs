@@ -1,11 +1,11 @@
-//! An example of every message and of every version of it, as its JSON reads.
+//! An example of every message, in each of its versions, as JSON.
 
 use clearfold_kernel::schema::Example;
 use serde_json::{Value, json};
 
 use super::messages::*;
 
-/// An amount of EURe, whose smallest unit has 18 decimals.
+/// Amount of EURe, in minor units of 10^-18.
 fn euro(minor: &str) -> Value {
     json!({"minor": minor, "asset": "EURe", "decimals": 18})
 }
@@ -20,14 +20,14 @@ fn log(log_index: u64) -> Value {
     })
 }
 
-/// An event says what the command said, whose account it is, and when.
+/// Event of a command: the same content, with the account and the time.
 fn happened(mut command: Value) -> Value {
     command["account"] = json!("0x7b5e3f2a9c4d1e8f60a7b3c2d5e4f1a09b8c7d6e");
     command["at"] = json!("2026-11-22T10:15:31.250Z");
     command
 }
 
-/// An event that books also says which transfers it made: debit, credit, minor units.
+/// Event that books: also lists its transfers as debit, credit and minor units.
 fn booked(command: Value, legs: &[(&str, &str, &str)]) -> Value {
     let transfer = |&(debit, credit, minor): &(&str, &str, &str)| -> Value {
         json!({"debit": debit, "credit": credit, "minor": minor})
@@ -37,7 +37,7 @@ fn booked(command: Value, legs: &[(&str, &str, &str)]) -> Value {
     event
 }
 
-/// What is added to the words of another message.
+/// Adds a member to a message.
 fn with(mut message: Value, member: &str, value: Value) -> Value {
     message[member] = value;
     message
@@ -53,7 +53,7 @@ macro_rules! examples {
     };
 }
 
-// Opening, and the delay queue.
+// Opening and the delay queue.
 examples! {
     OpenAccount => json!({"assets": [{"asset": "EURe", "decimals": 18}, {"asset": "USDC.e", "decimals": 6}]});
     AccountOpened => happened(OpenAccount::example());
@@ -61,7 +61,7 @@ examples! {
     DelayQueueChanged => happened(ObserveDelayQueue::example());
 }
 
-// Money that moves on chain.
+// Movements of money on chain.
 examples! {
     RecordDeposit => json!({
         "amount": euro("100000000000000000000"),
@@ -118,7 +118,7 @@ examples! {
     HoldVoided => happened(with(VoidHold::example(), "released", euro("8500000000000000000")));
 }
 
-// Clearings. The booked one is of 9.00 EURe for a hold of 8.50; exactly it would have been 9.003 EURe.
+// Clearings. The one that is booked claims 9.00 EURe on a hold of 8.50; its exact amount would be 9.003 EURe.
 examples! {
     BookClearing => json!({
         "clearing_id": "clr-1",
@@ -146,7 +146,7 @@ examples! {
     );
 }
 
-// Refunds and disputes. A refund that did not come back on chain has no source.
+// Refunds and disputes. A refund that did not come on chain has no source.
 examples! {
     BookRefund => json!({"refund_id": "rfd-1", "amount": euro("2170000000000000000"), "link": "linked"});
     RefundBooked => booked(

@@ -1,4 +1,4 @@
-//! Fees: the customer pays them from what is theirs, even below zero.
+//! Fees: debited from the customer's balance, even below zero.
 
 use clearfold_kernel::{Rejection, Timestamp};
 

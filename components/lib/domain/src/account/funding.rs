@@ -1,8 +1,8 @@
-//! Funding: an authorization's money on its way from the Safe to the hold account, leg by leg.
+//! Funding: the transfers ("legs") that move an authorization's money from the Safe to the hold account.
 //!
-//! A leg is a log. Until its block is final it is in transit; a leg that was reorganized away goes back to the Safe,
-//! and the payment's next attempt is a leg of its own, unless the chain returns to the same block: then it is this leg
-//! again. The hold on the balance is not touched by any of it.
+//! A leg is one log. It is in transit until its block is final. If the block is reorganized away, the money goes back
+//! to the Safe, and the payment's next attempt is a leg of its own; if the chain returns to the same block, it is the
+//! same leg again. None of this changes the hold on the available balance.
 
 use clearfold_kernel::{Amount, ChainSource, ExternalId, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::rule::Rule;
 use super::state::Books;
 use crate::checks;
 
-/// A leg: whose it is, and how much of it.
+/// Funding leg: the authorization that it funds, and its amount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Leg {
     pub hold_id: ExternalId,
@@ -67,7 +67,7 @@ impl Rule for BookFunding {
 }
 
 impl Books {
-    /// The leg of a log that is in its block, and not final.
+    /// Returns the leg of a log that is in its block and not final yet.
     fn in_transit(&self, source: &ChainSource) -> Option<Leg> {
         let log = Identity::log(source);
         match self.fact(&log) {

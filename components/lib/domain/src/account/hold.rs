@@ -1,9 +1,9 @@
-//! Holds: what is set aside for an authorization always counts against the available balance, until it is cleared,
-//! reversed, expired or voided.
+//! Holds: an amount set aside for an authorization reduces the available balance until it is cleared, reversed,
+//! expired or voided.
 //!
-//! Only a hold that is not forced can be refused: first in an asset that the account did not name at opening, then
-//! while the delay queue is not empty, then for funds. A void that overtakes its hold leaves a tombstone, and the hold
-//! that comes later does nothing.
+//! Only a hold that is not forced can be refused: first for an asset that the account did not name at opening, then
+//! for a delay queue that is not empty, then for funds. A void that overtakes its hold leaves a tombstone, which
+//! makes the later hold a no-op.
 
 use clearfold_kernel::{Amount, Asset, ExternalId, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -17,22 +17,22 @@ use super::rule::Rule;
 use super::state::Books;
 use crate::checks;
 
-/// What the keys of holds begin with.
+/// Prefix of the entry keys of holds.
 pub(super) const HELD: &str = "held/";
 
-/// What has become of a hold.
+/// State of a hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Hold {
-    /// It was placed; this much of it is left.
+    /// Placed; the amount is what is left of it.
     Placed(Amount),
-    /// It was placed and voided.
+    /// Placed, then voided.
     Voided(Asset),
-    /// It was voided before it came.
+    /// Voided before it was placed.
     Tombstone,
 }
 
 impl Hold {
-    /// What it still holds, if anything.
+    /// Returns what is still held, if anything.
     pub(super) fn remaining(&self) -> Option<&Amount> {
         match self {
             Self::Placed(amount) if amount.minor > Minor::ZERO => Some(amount),
@@ -59,7 +59,7 @@ impl Rule for PlaceHold {
     }
 
     fn check(&self, books: &Books) -> Result<(), Rejection> {
-        // What a stand-in approved takes the place of a hold that was voided, never of one that stands.
+        // A hold that a stand-in approved may replace one that was voided, never one that still stands.
         checks::repeated(self.hold_id.as_str(), &false, &books.placed(&self.hold_id).is_ok())?;
         books.can_set_aside(&self.amount, self.forced)
     }
@@ -86,7 +86,7 @@ impl Rule for RaiseHold {
 
 impl Rule for LowerHold {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        // A hold that was raised may be larger than what one command moves, and ends all the same.
+        // A raised hold may exceed the largest amount that one command may move, and must be released all the same.
         checks::moves(self.amount.min(Minor::LARGEST_AMOUNT))?;
         let asset = match books.hold(&self.hold_id) {
             Some(Hold::Placed(Amount { asset, .. }) | Hold::Voided(asset)) => asset,
@@ -129,7 +129,7 @@ impl Rule for VoidHold {
 }
 
 impl Books {
-    /// What a hold still holds, if it can be used at all.
+    /// Returns what is left of a hold. Fails if it was never placed or was voided.
     pub(super) fn placed(&self, hold_id: &ExternalId) -> Result<Amount, Rejection> {
         match self.hold(hold_id) {
             Some(Hold::Placed(amount)) => Ok(amount),
@@ -137,7 +137,7 @@ impl Books {
         }
     }
 
-    /// What cannot be refused cannot be voided either.
+    /// Returns true if the hold was forced. Such a hold cannot be refused, so it cannot be voided either.
     fn is_forced(&self, hold_id: &ExternalId) -> bool {
         self.has(&Identity::new(Kind::ForcedHold, hold_id))
     }
@@ -207,14 +207,14 @@ impl Books {
         self.entries.get(&held_key(hold_id))
     }
 
-    /// A hold and the sum of all change together, or the sum would soon be none.
+    /// Stores a hold together with the sum of all holds, so that the two never diverge.
     fn become_hold(&mut self, hold_id: &ExternalId, hold: &Hold, asset: &Asset, pending: Minor) {
         self.entries.set(&held_key(hold_id), hold);
         self.pending.insert(asset.code.clone(), pending);
     }
 }
 
-/// The key of what has become of a hold.
+/// Key of the entry that keeps a hold's state.
 pub(super) fn held_key(hold_id: &ExternalId) -> String {
     format!("{HELD}{hold_id}")
 }

@@ -1,7 +1,8 @@
-//! Everything acts once: the ids under which something happened, and what was said under them.
+//! Idempotency: the ids under which something happened, and a fingerprint of what was said under each of them.
 //!
-//! A log whose block was reorganized away is unseen again, for the chain may return to that very block. It then says
-//! what it said before. A late duplicate cannot be told from such a return: the chain reader sends each in order, once.
+//! A log whose block was reorganized away counts as unseen again, because the chain may return to that very block.
+//! The log must then say what it said before. A late duplicate cannot be told from such a return, so the chain reader
+//! sends each log and each reorganization in order, once.
 
 use clearfold_kernel::{Amount, ChainSource, Encoded, Rejection};
 use serde::{Deserialize, Serialize};
@@ -11,22 +12,22 @@ use super::funding::Leg;
 use super::state::Books;
 use crate::checks;
 
-/// What an id is of. Two ids of different kinds never meet.
+/// Kind of thing that an id identifies. Ids of different kinds never collide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A log: it is a deposit or a refund or something else, but never two of them.
+    /// A log: a deposit, a refund or something else, but never two of them.
     Log,
-    /// The log's block was reorganized away, and has not come back.
+    /// The log's block was reorganized away and has not come back.
     Reorg,
     /// The log's block became final.
     Finality,
     Hold,
-    /// One that cannot be refused: it may follow another of the same id that was voided.
+    /// A hold that cannot be refused. It may follow a hold with the same id that was voided.
     ForcedHold,
-    /// Of a hold, up or down.
+    /// A raise or a lowering of a hold.
     Change,
     Clearing,
-    /// Of a clearing, which may be booked as well: before it, meanwhile or after it.
+    /// The suspension of a clearing. The clearing itself may be booked before, during or after it.
     Suspension,
     Resolution,
     Refund,
@@ -63,7 +64,7 @@ impl Kind {
     }
 }
 
-/// An id under which something happens once.
+/// Id under which something happens once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
     kind: Kind,
@@ -79,23 +80,23 @@ impl Identity {
         Self::new(Kind::Log, &LogId::of(source))
     }
 
-    /// Of the log's block.
+    /// Identity of the finality of the log's block.
     pub(super) fn finality(source: &ChainSource) -> Self {
         Self::new(Kind::Finality, &LogId::of(source))
     }
 
-    /// The key of its entry. The longest id is a dispute's, of two ids: 257 bytes.
+    /// Key of the identity's entry. The longest id is a dispute's, which consists of two ids: 257 bytes.
     pub(super) fn key(&self) -> String {
         format!("{}/{}", self.kind.word(), self.id)
     }
 
-    /// Under which a log is known to be away.
+    /// Identity under which the log is marked as reorganized away; `None` if this identity is not a log's.
     pub(super) fn reorg(&self) -> Option<Self> {
         (self.kind == Kind::Log).then(|| Self { kind: Kind::Reorg, id: self.id.clone() })
     }
 }
 
-/// What identifies a log: its chain, its block and its place in it.
+/// Id of a log: its chain, its block and its index in the block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LogId(String);
 
@@ -111,7 +112,8 @@ impl std::fmt::Display for LogId {
     }
 }
 
-/// What was said under an id, in 16 bytes: ids are kept for ever, and their contents would be most of what is kept.
+/// Digest of what was said under an id, in 16 bytes: ids are kept for ever, and their full contents would be most of
+/// the stored data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Fingerprint(String);
@@ -123,7 +125,7 @@ impl Fingerprint {
     }
 }
 
-/// What is remembered of something that has happened.
+/// Entry of something that has happened.
 #[derive(Debug, Serialize, Deserialize)]
 struct Act {
     said: Fingerprint,
@@ -131,36 +133,36 @@ struct Act {
     fact: Option<Fact>,
 }
 
-/// What later commands must know of what happened, beside that it did.
+/// Detail of what happened that later commands need, besides that it happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Fact {
-    /// For the reorganization that may come.
+    /// Amount of a deposit, kept for a reorganization that may come.
     Deposited(Amount),
-    /// For the reorganization that may come.
+    /// Amount of a withdrawal, kept for a reorganization that may come.
     Withdrawn(Amount),
-    /// Funding, until its block is final.
+    /// Funding leg that was included in a block, kept for its finality or reorganization.
     Included(Leg),
-    /// A clearing that is or was in suspense.
+    /// Amount of a clearing that is or was in suspense.
     Suspended(Amount),
-    /// A refund that is or was in suspense.
+    /// Amount of a refund that is or was in suspense.
     Unlinked(Amount),
-    /// What a dispute is over.
+    /// Disputed amount.
     Disputed(Amount),
 }
 
 impl Books {
-    /// Whether something happened under that id.
+    /// Returns true if something happened under the identity. A log that was reorganized away does not count.
     pub(super) fn has(&self, identity: &Identity) -> bool {
         self.entries.contains(&identity.key()) && !self.is_away(identity)
     }
 
-    /// What is known of that id, also if its log's block was reorganized away.
+    /// Returns the fact kept under the identity, also if its log was reorganized away.
     pub(super) fn fact(&self, identity: &Identity) -> Option<Fact> {
         self.entries.get::<Act>(&identity.key())?.fact
     }
 
-    /// Whether this has happened. That something else has, under one of the ids, is refused.
+    /// Returns true if this has already happened. Fails if something else happened under one of the identities.
     pub(super) fn has_done(&self, identities: &[Identity], said: &Fingerprint) -> Result<bool, Rejection> {
         for identity in identities {
             if let Some(before) = self.entries.get::<Act>(&identity.key()) {

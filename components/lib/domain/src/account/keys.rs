@@ -1,6 +1,7 @@
-//! Which entries a command needs, and which an event: the ids that it names, each as what it is asked for.
+//! Keys of the entries that a command or an event needs: the ids that it names, each with the kinds of identity under
+//! which it is looked up.
 //!
-//! A rule that asks for another id must name it here. One that forgets to decides nothing at all: its turn fails.
+//! A rule that reads another entry must name its key here. If a key is missing, the turn fails and decides nothing.
 
 use clearfold_kernel::{ChainSource, ExternalId};
 
@@ -9,7 +10,7 @@ use super::identity::{Identity, Kind};
 use super::messages::{Command, Event};
 use super::receivable::owed_key;
 
-/// What deciding a command asks for, and folding what it causes.
+/// Keys that deciding a command reads, and folding the events that it causes.
 pub(super) fn of_command(command: &Command) -> Vec<String> {
     match command {
         Command::OpenAccount(_) => Vec::new(),
@@ -49,7 +50,7 @@ pub(super) fn of_command(command: &Command) -> Vec<String> {
     }
 }
 
-/// What folding an event asks for: its ids, and what else it changes.
+/// Keys that folding an event reads: its identities, and the other entries that it changes.
 pub(super) fn of_event(event: &Event) -> Vec<String> {
     let besides = match event {
         Event::HoldPlaced(event) => vec![held_key(&event.hold_id)],
@@ -67,13 +68,13 @@ pub(super) fn of_event(event: &Event) -> Vec<String> {
     ids.iter().chain(&logs).map(Identity::key).chain(besides).collect()
 }
 
-/// A log, and whether it is away.
+/// Keys of a log, and of its reorganization.
 fn of_log(source: &ChainSource) -> Vec<String> {
     let log = Identity::log(source);
     log.reorg().iter().chain([&log]).map(Identity::key).collect()
 }
 
-/// A log, and what has become of it.
+/// Keys of a funding leg's log, of its reorganization and of its finality.
 fn of_leg(source: &ChainSource) -> Vec<String> {
     let mut keys = of_log(source);
     keys.push(Identity::finality(source).key());
@@ -90,7 +91,7 @@ fn of_hold(hold_id: &ExternalId, kinds: &[Kind]) -> Vec<String> {
     keys
 }
 
-/// What changes a hold under an id of its own.
+/// Keys of a hold, and of a change to it that has an id of its own.
 fn on_hold(hold_id: &ExternalId, kind: Kind, id: &ExternalId) -> Vec<String> {
     [of_id(id, &[kind]), vec![held_key(hold_id)]].concat()
 }

@@ -1,7 +1,7 @@
-//! The double-entry ledger of one account: what moved between which of its ledger accounts, and what that adds up to.
+//! The double-entry ledger of one account: transfers between its ledger accounts, and the balances they add up to.
 //!
 //! A [`Transfer`] debits one ledger account and credits another with the same amount, so debits equal credits by
-//! construction. The ledger adds up transfers; it never makes one and never asks whether it should have been made.
+//! construction. The ledger adds up transfers; it never creates one and never judges whether it is permitted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,33 +10,34 @@ use std::str::FromStr;
 use clearfold_kernel::{Asset, Minor, MoneyError};
 use serde::{Deserialize, Serialize};
 
-/// Where money of one customer's account can stand.
+/// Ledger account in which money of one customer's account can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LedgerAccount {
-    /// What the customer can call theirs.
+    /// Money that belongs to the customer, including what is on hold.
     Customer,
-    /// What lies in the customer's Safe, on chain.
+    /// Money in the customer's Safe, on chain.
     Safe,
-    /// What was pulled from the Safe and is not final on chain.
+    /// Money pulled from the Safe, in a block that is not final.
     InTransit,
-    /// What was pulled, is final, and waits to be settled.
+    /// Money pulled from the Safe in a final block, waiting to be settled. Not the holds of authorizations, which
+    /// book no transfers.
     Hold,
-    /// What is owed to the card network.
+    /// Money owed to the card network.
     Settlement,
-    /// What waits for somebody to find out whose it is.
+    /// Money that was claimed or credited while it is not known yet who pays it.
     Suspense,
-    /// What the customer owes.
+    /// Money that the customer owes the processor.
     Receivable,
-    /// What was earned.
+    /// Fees that the processor earned.
     Fee,
-    /// What rounding took and gave.
+    /// Residues of rounding, both taken and given.
     Rounding,
 }
 
 impl LedgerAccount {
-    /// All of them.
+    /// All ledger accounts.
     pub const ALL: [Self; 9] = [
         Self::Customer,
         Self::Safe,
@@ -49,7 +50,7 @@ impl LedgerAccount {
         Self::Rounding,
     ];
 
-    /// Which side makes its balance grow. What is owned grows by debits, what is owed by credits.
+    /// Returns the side on which the balance grows: debits for what is owned, credits for what is owed.
     #[must_use]
     pub const fn normal_side(self) -> Side {
         match self {
@@ -64,62 +65,62 @@ impl LedgerAccount {
     }
 }
 
-/// A side of an account.
+/// Side of a ledger account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// The left one.
+    /// Left side.
     Debit,
-    /// The right one.
+    /// Right side.
     Credit,
 }
 
-/// An amount above zero that moves from one ledger account to another.
+/// Amount that moves from one ledger account to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Transfer {
-    /// The ledger account that is debited.
+    /// Ledger account that is debited.
     pub debit: LedgerAccount,
-    /// The ledger account that is credited.
+    /// Ledger account that is credited.
     pub credit: LedgerAccount,
-    /// How much, in the smallest unit of the event's asset.
+    /// Amount in minor units of the event's asset, above zero.
     pub minor: Minor,
 }
 
-/// The transfers of a posting, given as debit, credit and amount. Nothing is no transfer: such legs are left out.
+/// Builds the transfers of a booking from legs of (debit, credit, amount). Legs with amount zero are left out.
 pub(super) fn transfers(legs: &[(LedgerAccount, LedgerAccount, Minor)]) -> Vec<Transfer> {
     let moving = legs.iter().filter(|(_, _, minor)| *minor != Minor::ZERO);
     moving.map(|&(debit, credit, minor)| Transfer { debit, credit, minor }).collect()
 }
 
-/// The sums of one ledger account.
+/// Totals of one ledger account in one asset, in minor units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {
-    /// All that was debited.
+    /// Sum of all debits.
     pub debits: Minor,
-    /// All that was credited.
+    /// Sum of all credits.
     pub credits: Minor,
 }
 
-/// The balances of one asset, by ledger account. One that never moved has none.
+/// Balances of one asset, by ledger account. A ledger account without a transfer has no entry.
 pub type Book = BTreeMap<LedgerAccount, Balance>;
 
-/// All balances of an account.
+/// All balances of an account, by asset code.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger(BTreeMap<String, Book>);
 
 impl Ledger {
-    /// The balances by the asset's code.
+    /// Returns the balances of each asset, by asset code.
     pub fn books(&self) -> impl Iterator<Item = (&str, &Book)> {
         self.0.iter().map(|(code, book)| (code.as_str(), book))
     }
 
-    /// The sums of a ledger account.
+    /// Returns the totals of a ledger account; zero if it never moved.
     #[must_use]
     pub fn balance(&self, asset: &Asset, account: LedgerAccount) -> Balance {
         self.0.get(&asset.code).and_then(|book| book.get(&account)).copied().unwrap_or_default()
     }
 
-    /// What stands in a ledger account, above zero on its normal side.
+    /// Returns the net balance of a ledger account, positive on its normal side.
     #[must_use]
     pub fn net(&self, asset: &Asset, account: LedgerAccount) -> Net {
         let Balance { debits, credits } = self.balance(asset, account);
@@ -129,7 +130,7 @@ impl Ledger {
         }
     }
 
-    /// The asset's balances after transfers, if every sum fits.
+    /// Computes the asset's balances after the transfers. Fails if a sum overflows.
     pub(super) fn after(&self, asset: &Asset, transfers: &[Transfer]) -> Result<Book, MoneyError> {
         let mut book = self.0.get(&asset.code).cloned().unwrap_or_default();
         for Transfer { debit, credit, minor } in transfers {
@@ -141,17 +142,17 @@ impl Ledger {
         Ok(book)
     }
 
-    /// Takes over what [`after`](Self::after) came to.
+    /// Stores the balances that [`after`](Self::after) computed.
     pub(super) fn set(&mut self, asset: &Asset, book: Book) {
         self.0.insert(asset.code.clone(), book);
     }
 }
 
-/// A difference of two sums: it can be below zero. In JSON a string of decimal digits: `"-5"`.
+/// Signed difference of two sums, in minor units. In JSON a string of decimal digits: `"-5"`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Net {
-    // Never set for zero, so that equal numbers are equal.
+    // Never set for zero, so that equal numbers compare equal.
     is_negative: bool,
     magnitude: Minor,
 }
@@ -166,7 +167,7 @@ impl Net {
         }
     }
 
-    /// What is left when that much is taken away. It ends at −(2^128 − 1), which no balance comes near.
+    /// Subtracts `minor`. Saturates at −(2^128 − 1), which no balance comes near.
     #[must_use]
     pub fn less(self, minor: Minor) -> Self {
         if !self.is_negative {
@@ -176,19 +177,19 @@ impl Net {
         Self { is_negative: true, magnitude }
     }
 
-    /// Whether that much can be taken away without going below zero.
+    /// Returns true if `minor` can be subtracted without going below zero.
     #[must_use]
     pub fn covers(self, minor: Minor) -> bool {
         !self.is_negative && self.magnitude >= minor
     }
 
-    /// Whether it is below zero.
+    /// Returns true if the number is below zero.
     #[must_use]
     pub const fn is_negative(self) -> bool {
         self.is_negative
     }
 
-    /// The number without its sign.
+    /// Returns the number without its sign.
     #[must_use]
     pub const fn magnitude(self) -> Minor {
         self.magnitude

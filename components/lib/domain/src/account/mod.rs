@@ -1,30 +1,32 @@
-//! A customer's account: what the Safe holds, what is set aside for open payments, and the ledger of all that moved.
+//! A customer's account: the balance of the Safe, the money set aside for open payments, and the ledger of all
+//! movements.
 //!
-//! Stream, routing key and account are one address: the Safe's. The chain says what the Safe holds, and the ledger
-//! mirrors it; nothing here moves money on chain. What has happened already (deposits, clearings, refunds, spends
-//! seen on chain) is never refused for funds, nor for its asset: only a hold that still can be is. Each rule is in the
-//! file that has its name; the order in which a command is judged is in `rule`.
+//! Stream id, routing key and account are the same address: that of the Safe. The chain is the authority on the
+//! Safe's balance, and the ledger mirrors it; nothing here moves money on chain. Facts that have already happened
+//! (deposits, clearings, refunds, spends seen on chain) are never refused for lack of funds or because of their
+//! asset; only a hold that is not forced can be refused for that. Each rule is in the file of its name; `rule`
+//! defines the order in which a command is judged.
 //!
-//! Refusals, beside those of [`checks`](crate::checks):
+//! Rejection codes, besides those of [`checks`](crate::checks):
 //!
 //! | code | meaning |
 //! |---|---|
-//! | `account_not_opened` | anything before `OpenAccount` |
-//! | `invalid_assets` | an account of no asset, or of the same one twice |
-//! | `asset_not_held` | a hold that can be refused, in an asset that the account did not name at opening |
-//! | `insufficient_funds` | a hold above the available balance |
-//! | `delay_queue_not_empty` | a hold while transactions wait in the delay module |
+//! | `account_not_opened` | any other command before `OpenAccount` |
+//! | `invalid_assets` | `OpenAccount` without an asset, or with the same one twice |
+//! | `asset_not_held` | an unforced hold in an asset that the account did not name at opening |
+//! | `insufficient_funds` | an unforced hold above the available balance |
+//! | `delay_queue_not_empty` | an unforced hold while transactions wait in the delay module |
 //! | `hold_not_found` | a hold that was never placed, was refused or was voided |
-//! | `hold_too_small` | a clearing that uses or releases more than is held |
+//! | `hold_too_small` | a clearing that uses and releases more than is held |
 //! | `release_above_hold` | a reversal or an expiry of more than is held |
-//! | `invalid_residue` | rounding that took and gave at once, or as much as was charged |
-//! | `suspense_not_found` | a clearing that was never suspended, or a refund that was never unlinked |
-//! | `source_not_found` | a reorganization or finality of a log that was never booked |
+//! | `invalid_residue` | rounding that took and gave at once, or at least as much as was charged |
+//! | `suspense_not_found` | a resolution of a clearing that was never suspended, or of a refund that was never unlinked |
+//! | `source_not_found` | a reorganization or the finality of a log that was never booked |
 //! | `funding_final` | a reorganization of funding that is final |
 //! | `funding_reorged` | finality of funding that was reorganized away |
 //! | `dispute_closed` | a provisional credit after the dispute's outcome |
-//! | `award_exceeds_dispute` | more is awarded than is disputed, or something of a dispute that is not won |
-//! | `receivable_not_found` | a recovery of what nobody owes |
+//! | `award_exceeds_dispute` | an award above the disputed amount, or for a dispute that was not won |
+//! | `receivable_not_found` | a recovery for an unknown receivable |
 //! | `recovery_above_receivable` | a recovery of more than is still owed |
 
 mod clearing;
@@ -59,10 +61,10 @@ pub use state::State;
 
 use clearfold_kernel::{CommandContext, Decider, Entries, Rejection};
 
-/// The kind of stream, as it stands at the beginning of its id.
+/// Aggregate name: the prefix of the stream ids.
 pub const AGGREGATE: &str = "account";
 
-/// The decider.
+/// Decider of the `account` streams.
 pub struct Account;
 
 impl Decider for Account {

@@ -1,5 +1,5 @@
-//! Opening an account: whose Safe it is, and in which assets its cards pay. That never changes. What happens in another
-//! asset is booked all the same.
+//! Opening of an account: the Safe's address, and the assets in which its cards pay, neither of which changes later.
+//! Movements in another asset are booked as well.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ pub(super) fn decide(
     }
 }
 
-/// The stream is named after the Safe, as its address is written.
+/// Parses the stream's id, which must be the Safe's address in lower case.
 fn address(context: &CommandContext) -> Result<Address, Rejection> {
     match context.id.parse::<Address>() {
         Ok(address) if address.to_string() == context.id => {

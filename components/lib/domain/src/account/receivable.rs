@@ -1,4 +1,4 @@
-//! Receivables: what the customer owes because it could not be pulled, and what is recovered of it.
+//! Receivables: amounts that the customer owes because they could not be pulled, and their recovery.
 
 use clearfold_kernel::{Amount, ExternalId, Rejection, Timestamp};
 
@@ -61,13 +61,13 @@ impl Books {
         Some(())
     }
 
-    /// What is still owed of a receivable.
+    /// Returns what is still owed of a receivable.
     fn owed(&self, receivable_id: &ExternalId) -> Option<Amount> {
         self.entries.get(&owed_key(receivable_id))
     }
 }
 
-/// The key of what is still owed.
+/// Key of the entry that keeps what is still owed of a receivable.
 pub(super) fn owed_key(receivable_id: &ExternalId) -> String {
     format!("owed/{receivable_id}")
 }

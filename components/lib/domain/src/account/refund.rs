@@ -1,7 +1,8 @@
-//! Refunds: the customer is credited at once. Who pays is the network if the payment is known, and suspense if not,
-//! until somebody finds out ([`suspense`](super::suspense)).
+//! Refunds: the customer is credited at once. The network pays if the payment is known; if not, suspense pays until
+//! somebody finds out ([`suspense`](super::suspense)).
 //!
-//! Whether a linked refund exceeds what its payment captured is the authorization's to decide: it knows the captures.
+//! The authorization decides whether a linked refund exceeds what its payment captured, because it knows the
+//! captures.
 
 use clearfold_kernel::{Minor, Rejection, Timestamp};
 

@@ -1,7 +1,7 @@
-//! How every command is judged, and in which order.
+//! The order in which every command is judged.
 //!
-//! All rules have one shape: an event that acts once under its ids and moves what it moves. What a rule leaves open
-//! is only what its event says and what would speak against it.
+//! All rules have one shape: an event that acts once under its ids and books its transfers. A rule only defines what
+//! its event says and what speaks against it.
 
 use clearfold_kernel::{CommandContext, Rejection, Timestamp};
 
@@ -10,22 +10,23 @@ use super::opening;
 use super::state::{Books, State};
 use crate::checks;
 
-/// What one command means for an open account.
+/// Meaning of one command for an open account.
 pub(super) trait Rule {
-    /// Whether only the chain can say so. Such a fact bears the block's time; the host's clock does not matter to it.
+    /// Returns true if only the chain reader may send the command. Such a fact carries the block's time, so the
+    /// host's clock is not checked.
     fn is_seen_on_chain(&self) -> bool {
         false
     }
 
-    /// Whether nothing is left to do, whatever else the command says.
+    /// Returns true if there is nothing left to do, whatever else the command says.
     fn is_moot(&self, _books: &Books) -> bool {
         false
     }
 
-    /// What happens if nothing speaks against it. For a repeat it says the same again.
+    /// Builds the event that happens unless [`check`](Self::check) refuses. A repeat must build the same event again.
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection>;
 
-    /// What speaks against it now. Nobody asks that of a repeat.
+    /// Refuses the command if the current state speaks against it. Not called for a repeat.
     fn check(&self, _books: &Books) -> Result<(), Rejection> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Pulled money that is sent back to the Safe, as when its payment was reversed after the funding was final.
+//! Pulled money that is sent back to the Safe, for example after a payment was reversed whose funding was final.
 
 use clearfold_kernel::{Rejection, Timestamp};
 

@@ -1,4 +1,4 @@
-//! Settlement: what the network was owed leaves the hold account, and what it gives back comes there.
+//! Settlement: money paid to the network leaves the hold account, and money that it gives back enters it.
 
 use clearfold_kernel::{Rejection, Timestamp};
 

@@ -1,4 +1,4 @@
-//! What an account's events add up to: the books.
+//! State of an account, folded from its events: the books.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use super::messages::{DelayQueue, Event};
 /// The state of an account's stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
-    /// Nothing has happened. Its entries are those of the account that may open in the same turn.
+    /// State before the first event. The entries are those of the account that may be opened in the same turn.
     New(#[serde(skip)] Entries),
-    /// An account.
+    /// State of an open account.
     Open(Box<Books>),
 }
 
-/// All that is known of an open account. What grows with its history is in the entries, by id.
+/// Books of an open account. Everything that grows with its history is in the entries, by id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Books {
     pub(super) address: Address,
@@ -27,7 +27,7 @@ pub struct Books {
     pub(super) latest_at: Timestamp,
     pub(super) delay_queue: DelayQueue,
     pub(super) ledger: Ledger,
-    /// The sum of the holds by the asset's code.
+    /// Sum of the holds in minor units, by asset code.
     pub(super) pending: BTreeMap<String, Minor>,
     #[serde(skip)]
     pub(super) entries: Entries,
@@ -40,39 +40,39 @@ impl Default for State {
 }
 
 impl State {
-    /// What the customer can call theirs, held or not.
+    /// Returns the customer's balance by the ledger, including what is on hold.
     #[must_use]
     pub fn posted(&self, asset: &Asset) -> Net {
         self.books().map(|books| books.posted(asset)).unwrap_or_default()
     }
 
-    /// What is set aside for open authorizations.
+    /// Returns the sum of the holds for open authorizations.
     #[must_use]
     pub fn pending(&self, asset: &Asset) -> Minor {
         self.books().map(|books| books.pending(asset)).unwrap_or_default()
     }
 
-    /// What a new authorization can use: posted less pending.
+    /// Returns what a new authorization can use: posted less pending.
     #[must_use]
     pub fn available(&self, asset: &Asset) -> Net {
         self.books().map(|books| books.available(asset)).unwrap_or_default()
     }
 
-    /// All balances; none of an account that is not open.
+    /// Returns all balances; `None` if the account is not open.
     #[must_use]
     pub fn ledger(&self) -> Option<&Ledger> {
         self.books().map(|books| &books.ledger)
     }
 
-    /// What is still held, by the authorization's id. Holds that hold nothing any more are not among them. Only of a
-    /// state with all of its entries.
+    /// Returns the amounts still held, by authorization id, without holds of which nothing is left. Requires a state
+    /// with all of its entries.
     #[must_use]
     pub fn holds(&self) -> BTreeMap<String, Amount> {
         let all = self.books().map(|books| books.entries.all::<Hold>(HELD)).unwrap_or_default();
         all.into_iter().filter_map(|(id, hold)| Some((id, hold.remaining()?.clone()))).collect()
     }
 
-    /// Whether there is an account.
+    /// Returns true if the account was opened.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.books().is_some()
@@ -91,7 +91,7 @@ impl State {
                 Self::Open(Box::new(Books::new(opened, entries)))
             }
             (Self::Open(mut books), event) => {
-                // What no decision makes is left out as a whole; a fold must be total all the same.
+                // An event that no decision makes on these books is skipped as a whole, because a fold must be total.
                 let _applied = books.apply(event);
                 Self::Open(books)
             }
@@ -120,7 +120,7 @@ impl Books {
         self.posted(asset).less(self.pending(asset))
     }
 
-    /// All of the event or, if no decision makes it on these books, nothing of it.
+    /// Applies the whole event, or nothing of it if no decision makes it on these books.
     fn apply(&mut self, event: &Event) -> Option<()> {
         let identities = event.identities();
         if identities.iter().any(|identity| self.has(identity)) {
@@ -141,7 +141,7 @@ impl Books {
         Some(())
     }
 
-    /// What later commands must know beside balances, ids, and the facts under these. Each rule's file says what that
+    /// Updates what later commands need besides balances, identities and their facts. Each rule's file says what that
     /// is.
     fn remember(&mut self, event: &Event) -> Option<()> {
         match event {

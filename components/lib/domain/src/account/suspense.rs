@@ -1,8 +1,8 @@
-//! Suspense: a clearing that has probably been claimed before is owed, but by nobody yet, until somebody finds out. So
-//! is a refund that names no payment.
+//! Suspense: a clearing that is probably a duplicate is owed to the network, but not charged to the customer until
+//! somebody finds out. A refund that names no payment is in suspense as well.
 //!
-//! A clearing's way out undoes its way in, whatever it turned out to be: one that is charged is booked as a clearing of
-//! its own, with its rounding and by what is held then. The two bookings may come in any order.
+//! The resolution of a clearing always undoes its suspension, whatever the outcome. If it is charged, it is booked as
+//! a clearing of its own, with its rounding and against what is held then. The two bookings may come in any order.
 
 use clearfold_kernel::{ExternalId, Rejection, Timestamp};
 

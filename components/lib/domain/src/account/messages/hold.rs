@@ -67,7 +67,7 @@ pub struct LowerHold {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VoidHold {
-    /// Id of the authorization that the hold belongs to. A repeat with the same content has no effect.
+    /// Id of the authorization that the hold belongs to. A repeat has no effect.
     pub hold_id: ExternalId,
 }
 

@@ -1,4 +1,4 @@
-//! Random commands. Nobody asks whether they make sense.
+//! Random commands, most of which make no sense.
 
 use clearfold_kernel::{Amount, Asset, ChainSource, ExternalId, Hash, Message, Minor};
 use proptest::prelude::*;
@@ -7,10 +7,10 @@ use super::super::messages::*;
 use super::{asset, time};
 use crate::network::Residue;
 
-/// Its place among the commands.
+/// Index of `OpenAccount` among the commands.
 const OPEN_ACCOUNT: usize = 0;
 
-/// A command before it has words, and what comes with it.
+/// Random choices from which a command and its context are made.
 #[derive(Debug, Clone)]
 pub(super) struct Draw {
     command: usize,
@@ -20,7 +20,7 @@ pub(super) struct Draw {
     asset: usize,
     choice: u8,
     is_forced: bool,
-    /// By how much the clock lags behind the number of the step.
+    /// Lag of the clock behind the number of the step, in seconds.
     pub(super) late_s: u64,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn draws() -> impl Strategy<Value = Vec<Draw>> {
         is_forced,
         late_s,
     });
-    // The second command opens the account: the first shows what comes too early.
+    // The second command opens the account, so that the first one comes before the opening.
     prop::collection::vec(draw, 1..150).prop_map(|mut draws| {
         draws.iter_mut().skip(1).take(1).for_each(|second| second.command = OPEN_ACCOUNT);
         draws
@@ -54,7 +54,7 @@ pub(super) fn draws() -> impl Strategy<Value = Vec<Draw>> {
 }
 
 impl Draw {
-    /// Mostly of one asset, sometimes of a second one, and at times of one that the account did not name.
+    /// Mostly one asset, sometimes a second one, at times one that the account did not name.
     fn asset(&self) -> Asset {
         match self.asset {
             0 => asset("GBPe", 18),
@@ -63,7 +63,7 @@ impl Draw {
         }
     }
 
-    /// Small, with zero among them and now and then as much as can be.
+    /// Small number, sometimes zero, and now and then the largest amount.
     fn minor(&self, index: usize) -> Minor {
         match self.minors[index] {
             8 => Minor::LARGEST_AMOUNT,
@@ -75,13 +75,13 @@ impl Draw {
         Amount { minor: self.minor(0), asset: self.asset() }
     }
 
-    /// Half of the time a log that nothing but funding has, so that some legs come to their end.
+    /// Half of the time a log that only funding uses, so that some legs become final.
     fn leg(&self) -> ChainSource {
         let of_its_own = ChainSource { log_index: 100, ..self.source() };
         if self.is_forced { self.source() } else { of_its_own }
     }
 
-    /// For what has several steps over one amount: half of the time the same, so that they fit together.
+    /// Amount for commands that are steps of one thing: half of the time a fixed one, so that the steps agree.
     fn agreed_amount(&self) -> Amount {
         let five = Amount { minor: Minor::new(5), asset: asset("EURe", 18) };
         if self.is_forced { self.amount() } else { five }

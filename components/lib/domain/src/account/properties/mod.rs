@@ -1,5 +1,5 @@
-//! What holds for any history of an account: random commands from a small world, so that ids collide, logs repeat
-//! and holds run out. What the state says is compared with sums that are taken from the events alone.
+//! Properties of any history of an account, with random commands over few ids, so that ids collide, logs repeat and
+//! holds run out. The state is compared with totals taken from the events alone.
 
 mod draw;
 mod sums;
@@ -30,7 +30,7 @@ fn context(s: u64) -> CommandContext {
     CommandContext { routing_key: id.clone(), id, actor, accepted_at: time(s) }
 }
 
-/// What one command caused, through the border that the host uses.
+/// Outcome of one command, through the same interface that the host uses.
 type Answer = Result<Vec<Encoded>, String>;
 
 fn turn(before: &StoredState, command: &Command, context: &CommandContext) -> (Answer, StoredState) {
@@ -44,7 +44,7 @@ fn decoded(event: &Encoded) -> Event {
     Event::decode(&event.kind, event.schema_version, &event.payload).unwrap()
 }
 
-/// The asset of a hold that could have been refused.
+/// Asset of a hold or a raise that could have been refused.
 fn checked_for_funds(event: &Event) -> Option<Asset> {
     match event {
         Event::HoldPlaced(hold) if !hold.forced => Some(hold.amount.asset.clone()),
@@ -53,7 +53,7 @@ fn checked_for_funds(event: &Event) -> Option<Asset> {
     }
 }
 
-/// What the holds themselves hold.
+/// Sum of all holds in the asset, taken from the holds themselves.
 fn held(state: &State, asset: &Asset) -> u128 {
     state.holds().values().filter(|held| held.asset == *asset).map(|held| held.minor.get()).sum()
 }
@@ -73,7 +73,7 @@ fn history(draws: &[Draw], seen: &RefCell<BTreeSet<String>>) -> TestCaseResult {
                 seen.borrow_mut().insert(code);
             }
             Ok(happened) => {
-                // What is decided can be folded, and acts: an event that was left out would leave the same bytes.
+                // A decided event must change the state: one that the fold skipped would leave the same bytes.
                 prop_assert_eq!(happened.is_empty(), after == stored, "{:?}", happened);
                 let (repeated, unchanged) = turn(&after, &command, &context);
                 prop_assert_eq!((repeated, &unchanged), (Ok(Vec::new()), &after), "a repeat changes nothing");
@@ -109,7 +109,7 @@ fn the_invariants_hold_in_any_history() {
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     runner.run(&draws(), |draws| history(&draws, &seen)).unwrap();
 
-    // Histories in which nothing happens would prove nothing: each event occurred, and each refusal of a rule.
+    // The test would prove nothing if little happened, so each event and each refusal of a rule must occur.
     let expected = Event::TYPES.iter().map(|event| event.name).chain([
         "account_not_opened",
         "amount_not_positive",

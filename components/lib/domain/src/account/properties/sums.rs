@@ -1,4 +1,4 @@
-//! What an account's events add up to, counted by other means than the state's.
+//! Totals of an account's events, computed independently of the state.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use proptest::test_runner::TestCaseResult;
 use crate::account::LedgerAccount::{self, Customer, Hold};
 use crate::account::{Event, FundingStep, SettlementDirection, State, Transfer};
 
-/// The sums.
+/// Totals that the state is compared with.
 #[derive(Default)]
 pub(super) struct Sums {
     ledger: BTreeMap<(String, LedgerAccount), (u128, u128)>,
     holds: BTreeMap<String, (String, u128)>,
-    /// Finalized, less what was sent back, less what was settled, by asset.
+    /// Funding that is final, less what was sent back and settled, by asset code.
     pulled: BTreeMap<String, i128>,
 }
 
@@ -69,7 +69,7 @@ impl Sums {
         self.ledger.get(&(asset.code.clone(), account)).copied().unwrap_or_default()
     }
 
-    /// Whether the state says the same, and the invariants hold.
+    /// Asserts that the state agrees with the totals and that the invariants hold.
     pub(super) fn hold_for(&self, state: &State, asset: &Asset) -> TestCaseResult {
         let signed = |number: u128| i128::try_from(number).unwrap();
         let (mut debits, mut credits) = (0, 0);
