@@ -20,7 +20,7 @@
 //! | `hold_too_small` | a clearing that uses and releases more than is held |
 //! | `release_above_hold` | a reversal or an expiry of more than is held |
 //! | `invalid_residue` | rounding that took and gave at once, or at least as much as was charged |
-//! | `suspense_not_found` | a resolution of a clearing that was never suspended, or of a refund that was never unlinked |
+//! | `suspense_not_found` | the resolution of a clearing never suspended, or of a refund never unlinked |
 //! | `source_not_found` | a reorganization or the finality of a log that was never booked |
 //! | `funding_final` | a reorganization of funding that is final |
 //! | `funding_reorged` | finality of funding that was reorganized away |
