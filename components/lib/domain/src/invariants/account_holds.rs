@@ -1,9 +1,9 @@
-//! 4. What an account holds is what its open authorizations hold.
+//! 4. The holds of an account equal those of its open authorizations.
 //!
-//! The two are different streams, and the account follows or goes ahead: it places a hold before the approval and
+//! The two are in different streams, and either may be ahead: the account places a hold before the approval and
 //! raises one before the increment, and it lowers one after the reversal. So each change is matched with its other
-//! half by its id. A half that goes ahead must be one that may; one that stays alone for more than an hour is on its
-//! way no more. Of an account that was never opened there is nothing to compare.
+//! half by id. Only some halves may come first; a half that stays alone for more than an hour counts as missing its
+//! counterpart. An account that was never opened is not compared.
 
 use std::collections::BTreeMap;
 
@@ -28,27 +28,27 @@ pub(super) struct AccountHolds {
     holds: BTreeMap<String, Hold>,
 }
 
-/// A payment's hold, as its authorization and as its account know it.
+/// Hold of a payment, as its authorization and as its account record it.
 #[derive(Debug, Default)]
 struct Hold {
     asked: Asked,
-    /// What the authorization holds from the start: approved, advised or seen on chain.
+    /// Amount that the authorization holds from the start: approved, advised or seen on chain.
     decided: Option<Said>,
-    /// When it was refused, or given up before it was decided: then its hold is voided.
+    /// Time at which it was refused, or given up before a decision, so that the account voids its hold.
     refused_at: Option<Timestamp>,
-    /// What the account placed, since the last time that it voided it.
+    /// Amount that the account placed since it last voided the hold.
     placed: Option<Said>,
     changes: BTreeMap<Change, Halves>,
 }
 
-/// An amount that one side recorded.
+/// Amount that one side recorded, and when.
 #[derive(Debug, Clone)]
 struct Said {
     amount: Amount,
     at: Timestamp,
 }
 
-/// What was asked for, if anything was.
+/// Amount that the request asked for, if there was a request: `Part` if a partial approval is allowed.
 #[derive(Debug, Default)]
 enum Asked {
     #[default]
@@ -64,7 +64,7 @@ enum Change {
     Clearing(String),
 }
 
-/// The same change as each side knows it.
+/// Two halves of the same change, as each side recorded it.
 #[derive(Debug, Default)]
 struct Halves {
     authorization: Option<Said>,
@@ -146,7 +146,7 @@ impl Asked {
 }
 
 impl Hold {
-    /// What the authorization says of the whole hold, or its half of a change.
+    /// Takes an event of the authorization: about the whole hold, or its half of a change.
     fn authorized(&mut self, id: &str, event: &Event, at: Timestamp) -> Result<(), String> {
         match event {
             Event::AuthorizationRequested(event) => {
@@ -155,7 +155,7 @@ impl Hold {
             }
             Event::AuthorizationApproved(event) => return self.approved(&event.amount, at),
             Event::AuthorizationPartiallyApproved(event) => return self.approved(&event.amount, at),
-            // The booking of these is still to come. What a stand-in approved counts, whatever was said before.
+            // The booking of these is still to come. A stand-in's approval counts, whatever was decided before.
             Event::SwipeRecorded(event) => self.decided = Some(Said { amount: event.amount.clone(), at }),
             Event::AdviceRecorded(event) if event.hold == AdviceHold::Placed => {
                 self.decided = Some(Said { amount: event.amount.clone(), at });
@@ -175,7 +175,7 @@ impl Hold {
         self.half(&change, Said { amount, at }, |halves| &mut halves.authorization)
     }
 
-    /// The account was asked before the answer: the hold is there.
+    /// Checks an approval: the account is asked before the answer, so the hold must have been placed already.
     fn approved(&mut self, amount: &Amount, at: Timestamp) -> Result<(), String> {
         self.decided = Some(Said { amount: amount.clone(), at });
         if self.placed.as_ref().is_some_and(|placed| placed.amount == *amount) {
@@ -184,7 +184,7 @@ impl Hold {
         Err(format!("{amount} was approved while {} was held", shown(self.placed.as_ref())))
     }
 
-    /// The account was asked before the increment: the hold was raised by as much.
+    /// Checks an increment: the account is asked first, so the hold must have been raised by the same amount already.
     fn raised_before(&self, event: &HoldIncreased) -> Result<(), String> {
         let raise = Change::Raise(event.message_id.to_string());
         let ahead = self.changes.get(&raise).and_then(|halves| halves.account.as_ref());
@@ -194,7 +194,7 @@ impl Hold {
         Err(format!("an increment of {} after a raise of {}", event.amount, shown(ahead)))
     }
 
-    /// What the account says of the whole hold, or its half of a change.
+    /// Takes an event of the account: about the whole hold, or its half of a change.
     fn booked(&mut self, event: &account::Event, at: Timestamp) -> Result<(), String> {
         use account::Event;
         match event {
@@ -246,7 +246,7 @@ impl Hold {
         Err(format!("a hold of {before} with {remaining} left was voided, releasing {released}"))
     }
 
-    /// Takes one half of a change. If the other is there, it says the same.
+    /// Stores one half of a change. If the other half is there, the amounts must be equal.
     fn half(
         &mut self,
         change: &Change,
@@ -263,7 +263,8 @@ impl Hold {
         }
     }
 
-    /// A raise whose increment was refused is undone, under an id of its own.
+    /// Returns true if the change takes back a raise whose increment was refused. It has an id derived from that of
+    /// the raise.
     fn undoes(&self, change_id: &str, amount: &Amount) -> bool {
         self.changes.iter().any(|(change, halves)| match change {
             Change::Raise(raised) => {
@@ -275,7 +276,7 @@ impl Hold {
         })
     }
 
-    /// What the account still holds.
+    /// Returns what the account still holds.
     fn remaining(&self) -> Sum {
         let mut sum = Sum::default();
         let Some(placed) = &self.placed else { return sum };
@@ -290,7 +291,7 @@ impl Hold {
         sum
     }
 
-    /// What is due is not on its way any more: every change has both halves, and the hold stands where it should.
+    /// Checks that everything due has arrived: every change has both halves, and the hold has the decided amount.
     fn settled(&self, is_due: IsDue<'_>) -> Result<(), String> {
         match (&self.decided, &self.placed) {
             (Some(decided), Some(placed)) if decided.amount == placed.amount => {}
@@ -330,13 +331,13 @@ impl Hold {
     }
 }
 
-/// The id under which the account gives back what an expired payment held.
+/// Id under which the account releases the hold of an expired payment.
 fn expired(id: &str) -> String {
     let expired = id.parse().ok().and_then(|id| bookings::expired(&id).ok());
     expired.map(String::from).unwrap_or_default()
 }
 
-/// The change that an event of the authorization asks of the account. A force post takes nothing from a hold.
+/// Returns the change that an event of the authorization asks of the account. A force post takes nothing from a hold.
 fn asked(id: &str, event: &Event) -> Option<(Change, Amount)> {
     Some(match event {
         Event::HoldIncreased(event) => (Change::Raise(event.message_id.to_string()), event.amount.clone()),
@@ -359,7 +360,7 @@ fn asked(id: &str, event: &Event) -> Option<(Change, Amount)> {
     })
 }
 
-/// The change that an event of the account books.
+/// Returns the change that an event of the account books.
 fn booked(event: &account::Event) -> Option<(Change, Amount)> {
     use account::Event;
     Some(match event {

@@ -55,7 +55,8 @@ fn of_account(event: &account::Event) -> Option<Minor> {
     })
 }
 
-/// A reversal before the decision and an expiry of what was claimed release nothing, and say so.
+/// Returns the amount that the event moves. A reversal before the decision and an expiry of a payment that was
+/// claimed in full release nothing by design, so they are not checked.
 fn of_authorization(event: &authorization::Event) -> Option<Minor> {
     use authorization::Event;
     Some(match event {

@@ -1,4 +1,4 @@
-//! The audit of one account: its log from the beginning, every fold repeated and compared with the tallies.
+//! The audit of one account: replays its log from the beginning and compares every folded state with the tallies.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::account::{self, Account};
 use crate::authorization::{self, Authorization};
 use crate::card;
 
-/// The model's invariants, for the host's audits.
+/// Auditor for the model's invariants.
 pub struct Invariants;
 
 impl Auditor for Invariants {
@@ -17,7 +17,7 @@ impl Auditor for Invariants {
         Tally::invariants()
     }
 
-    /// Streams and events that are none of the payments' business are passed over.
+    /// Audits the events in order. Streams and events that do not concern payments are skipped.
     fn audit(
         account: &str,
         checked_at: Timestamp,
@@ -79,7 +79,7 @@ impl Audit {
     }
 }
 
-/// An event, unless it is of a type that nobody here knows.
+/// Decodes an event; `None` if its type is not known here.
 fn read<M: Message>(recorded: &RecordedEvent) -> Result<Option<M>, String> {
     if !M::TYPES.iter().any(|known| known.name == recorded.kind) {
         return Ok(None);
@@ -88,8 +88,8 @@ fn read<M: Message>(recorded: &RecordedEvent) -> Result<Option<M>, String> {
     event.map(Some).map_err(|error| error.to_string())
 }
 
-/// A clearing of an old version does not say how much of it the hold covered, nor what the last one released: that
-/// follows from the events before it.
+/// Completes a clearing of an old version, which does not say how much of it the hold covered nor what the last one
+/// released. Both follow from the events before it.
 fn restated(
     recorded: &RecordedEvent,
     event: authorization::Event,

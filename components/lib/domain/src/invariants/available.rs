@@ -1,4 +1,5 @@
-//! 3. The available balance is what is posted without what is held, and only holds that can be refused ask for it.
+//! 3. The available balance is the posted balance less the holds, and only holds that can be refused are limited by
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +15,11 @@ const AVAILABLE: Invariant = Invariant {
                 could be refused was never more than that.",
 };
 
-/// By asset, in the words of the events alone: no transfer is read.
+/// Balances by asset, computed from the events' amounts alone: no transfer is read for its amount.
 #[derive(Debug, Default)]
 pub(super) struct Available {
     balances: BTreeMap<Asset, Figures>,
-    /// Disputes for which the customer was credited before they were decided.
+    /// Disputes with a provisional credit.
     credited: BTreeSet<String>,
 }
 
@@ -117,8 +118,8 @@ impl Available {
                 figures.posted.take(plus(event.against_hold, event.beyond_hold));
                 figures.held.take(plus(event.against_hold, event.released));
             }
-            // A charge is booked as a clearing of its own. Of old its resolution debited the customer instead, which
-            // only its transfers say.
+            // A charge is booked as a clearing of its own. In old events its resolution debited the customer instead,
+            // which only the transfers show.
             Event::SuspenseResolved(event)
                 if event.transfers.iter().any(|transfer| transfer.debit == LedgerAccount::Customer) =>
             {
@@ -134,7 +135,7 @@ impl Available {
                     self.credit(&event.amount);
                 }
                 (DisputeStep::Won, false) => self.posted(&event.amount.asset).add(event.awarded()),
-                // What was credited is the customer's now, but for what was not awarded.
+                // The customer keeps the provisional credit, less what was not awarded.
                 (DisputeStep::Won, true) => {
                     let posted = self.posted(&event.amount.asset);
                     posted.add(event.awarded());

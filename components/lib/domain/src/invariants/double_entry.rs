@@ -1,4 +1,4 @@
-//! 2. Debits equal credits, and the stored balances are what the events add up to.
+//! 2. Debits equal credits, and the stored balances equal the sums of the events.
 
 use std::collections::BTreeMap;
 

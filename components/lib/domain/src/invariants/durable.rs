@@ -1,5 +1,5 @@
-//! 8. Nothing is answered or booked that is not durable before: an approval follows its request in the log, and a
-//!    booking on the account follows the event of the payment that asks for it, with the same figures.
+//! 8. Everything that is answered or booked is durable before: an approval follows its request in the log, and a
+//!    booking on the account follows the payment's event that asks for it, with the same figures.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,7 +25,7 @@ pub(super) struct Durable {
     asked: BTreeMap<Booking, Asked>,
 }
 
-/// What the account books of a payment, by its id.
+/// Booking of a payment on the account: its kind and its id.
 type Booking = (&'static str, String);
 
 #[derive(Debug)]
@@ -36,11 +36,12 @@ struct Asked {
     is_booked: bool,
 }
 
-/// What is booked, as either side says it.
+/// Content of a booking, as either side states it.
 #[derive(Debug, PartialEq, Eq)]
 struct Said {
     asset: Asset,
-    /// Against the hold and beyond it, and released; or disputed, and awarded; or one amount.
+    /// Three figures: against the hold, beyond it and released; or disputed and awarded; or a single amount. The rest
+    /// are 0.
     figures: [Minor; 3],
 }
 
@@ -96,7 +97,8 @@ impl Durable {
         }
     }
 
-    /// A booking names its payment only where it is about the payment's hold or its funding.
+    /// Matches a booking with the payment's request for it. `hold_id` is only given for a clearing and for funding,
+    /// whose events name the payment.
     fn book(&mut self, booking: &Booking, hold_id: Option<&ExternalId>, said: &Said, found: &mut Found<'_>) {
         let (what, id) = booking;
         match self.asked.get_mut(booking) {

@@ -1,5 +1,5 @@
-//! 1. What a payment holds is what was authorized without what was given back, ended or claimed: H = A − R − E − K.
-//!    It is never below zero, and nothing is held of a payment that is closed.
+//! 1. The hold of a payment is the authorized amount less what was reversed, expired or cleared: H = A − R − E − K.
+//!    It is never below zero, and a closed payment holds nothing.
 
 use std::collections::BTreeMap;
 

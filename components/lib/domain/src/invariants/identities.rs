@@ -1,6 +1,6 @@
-//! 5. What other systems identify has one effect, however often it is told: a message and a clearing record of the
-//!    network, a log of the chain. A log whose block was reorganized away has its effect again when the block comes
-//!    back: inclusions and reorganizations take turns. A suspended clearing posts once, when it is charged.
+//! 5. Each external id has one effect, however often it is reported: a message or a clearing record of the network, a
+//!    log of the chain. A log whose block was reorganized away takes effect again when the block comes back, so
+//!    inclusions and reorganizations alternate. A suspended clearing posts once, when it is charged.
 
 use std::collections::BTreeSet;
 
@@ -99,7 +99,7 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
         Event::HoldLowered(event) => ("booked message", event.change_id.to_string()),
         Event::HoldVoided(event) => ("booked void", event.hold_id.to_string()),
         Event::ClearingBooked(event) => ("booked clearing", event.clearing_id.to_string()),
-        // A claim that is charged is booked besides, perhaps before its suspension is.
+        // A claim that is charged is also booked as a clearing, perhaps before its suspension.
         Event::ClearingSuspended(event) => ("booked suspension", event.clearing_id.to_string()),
         Event::SuspenseResolved(event) => ("booked resolution", event.clearing_id.to_string()),
         Event::Deposited(event) => ("booked log", log(&event.source)),

@@ -1,10 +1,11 @@
-//! What holds always: the model's invariants, recomputed from the events alone.
+//! The model's invariants, recomputed from the events alone.
 //!
-//! Each invariant has a tally of its own, which takes one event at a time in the log's order and says what that event
-//! breaks. No tally reads a total that a decider keeps; what the deciders' folds say is compared with the tallies
-//! afterwards. The histories of the tests ask after every step, [`Invariants`] for a whole account at run time.
+//! Each invariant has a tally of its own, which takes one event at a time in the log's order and reports what that
+//! event breaks. No tally reads a total that a decider keeps; the deciders' folded states are compared with the
+//! tallies afterwards. The tests with random histories check after every step, [`Invariants`] checks a whole account
+//! at run time.
 //!
-//! Nothing here decides anything, and nothing is put right.
+//! This module decides nothing and repairs nothing.
 
 mod account_holds;
 mod amounts;

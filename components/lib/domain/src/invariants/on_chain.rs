@@ -1,4 +1,5 @@
-//! 7. What was pulled for good and not sent back or settled lies on the hold account; what is not final is in transit.
+//! 7. The balance of the hold account is the finalized funding less what was sent back or settled; funding that is
+//! not final is in transit.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ const HOLD_ACCOUNT_MATCHES_CHAIN: Invariant = Invariant {
                 what was pulled and is not final is in transit. Of an account that was never opened nothing is said.",
 };
 
-/// By asset: what should be on each of the two accounts by what happened on chain.
+/// Expected balances of the two ledger accounts, by asset, computed from what happened on chain.
 #[derive(Debug, Default)]
 pub(super) struct OnChain(BTreeMap<Asset, Pulled>);
 

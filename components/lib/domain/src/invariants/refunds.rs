@@ -1,4 +1,4 @@
-//! 6. What comes back of a payment, as refunds and as disputes that were won, is never more than what was captured.
+//! 6. Money returned for a payment, as linked refunds and disputes won, never exceeds what was captured.
 
 use std::collections::BTreeMap;
 

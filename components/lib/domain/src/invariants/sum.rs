@@ -1,10 +1,10 @@
-//! A running difference, exact.
+//! An exact running difference.
 
 use clearfold_kernel::Minor;
 
 use crate::account::Net;
 
-/// What was added and what was taken away, apart from each other: neither can be below zero.
+/// Totals of what was added and what was taken, kept apart because neither can be below zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sum {
     added: Minor,
@@ -25,7 +25,7 @@ impl Sum {
     }
 }
 
-/// No sum of amounts that a decider accepts fails: four billion of the largest fit.
+/// Adds two amounts, saturating. No sum of amounts that a decider accepts overflows: four billion of the largest fit.
 pub(super) fn plus(left: Minor, right: Minor) -> Minor {
     left.plus(right).unwrap_or(Minor::new(u128::MAX))
 }

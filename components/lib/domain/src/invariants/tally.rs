@@ -1,4 +1,4 @@
-//! All invariants at once, one event at a time.
+//! All invariants together, fed with one event at a time.
 
 use clearfold_kernel::{Invariant, Timestamp, Violation};
 
@@ -8,47 +8,48 @@ use super::{
 };
 use crate::{account, authorization, card};
 
-/// How long what follows from an event may be on its way, and a half of a change alone.
+/// Longest time for which the consequence of an event, or one half of a change, may be outstanding, in milliseconds.
 const ON_ITS_WAY_MS: u64 = 60 * 60 * 1_000;
 
-/// An event of one of an account's streams.
+/// Event of one of an account's streams.
 #[derive(Debug, Clone, Copy)]
 pub enum Happened<'a> {
-    /// Of the account itself.
+    /// Event of the account itself.
     Account(&'a account::Event),
-    /// Of one of its payments.
+    /// Event of one of its payments.
     Authorization(&'a authorization::Event),
-    /// Of one of its cards.
+    /// Event of one of its cards.
     Card(&'a card::Event),
 }
 
-/// An event and where it stands.
+/// Event with its place in the log.
 #[derive(Clone, Copy)]
 pub(super) struct Fact<'a> {
     pub stream: &'a str,
-    /// The stream's id without the aggregate.
+    /// Stream id without the aggregate.
     pub id: &'a str,
     pub event: Happened<'a>,
-    /// When the log took it.
+    /// Time at which the event was appended to the log.
     pub recorded_at: Timestamp,
 }
 
-/// Whether what follows from what was recorded then must be there by now.
+/// Predicate over the time at which an event was recorded: true if the consequences of the event must be there by
+/// now.
 pub(super) type IsDue<'a> = &'a dyn Fn(Timestamp) -> bool;
 
-/// What is broken.
+/// Violations found so far in one stream.
 pub(super) struct Found<'a> {
     stream: &'a str,
     violations: Vec<Violation>,
 }
 
 impl Found<'_> {
-    /// Something does not hold after the event at hand.
+    /// Reports that an invariant does not hold after the current event.
     pub(super) fn report(&mut self, invariant: Invariant, detail: impl Into<String>) {
         self.report_in(invariant, detail, []);
     }
 
-    /// The same where further streams are concerned.
+    /// Reports a violation that concerns further streams as well.
     pub(super) fn report_in<const N: usize>(
         &mut self,
         invariant: Invariant,
@@ -61,44 +62,44 @@ impl Found<'_> {
     }
 }
 
-/// One invariant, or a few that share a tally.
+/// Check of one invariant, or of a few that share a tally.
 pub(super) trait Watch {
-    /// What it watches.
+    /// Invariants that it checks.
     const INVARIANTS: &'static [Invariant];
 
-    /// Takes an event, and reports what it breaks.
+    /// Takes an event and reports what it breaks.
     fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>);
 
-    /// Compares with what the account's fold says.
+    /// Compares the tally with the account's folded state.
     fn compare_account(&self, _state: &account::State, _found: &mut Found<'_>) {}
 
-    /// Compares with what a payment's fold says.
+    /// Compares the tally with a payment's folded state.
     fn compare_authorization(&self, _id: &str, _state: &authorization::State, _found: &mut Found<'_>) {}
 
-    /// What must hold of whatever cannot be on its way any more.
+    /// Reports everything that is due but still outstanding.
     fn settle(&self, _is_due: IsDue<'_>, _found: &mut Found<'_>) {}
 }
 
 macro_rules! tally {
     ($($watch:ident: $type:ty),+ $(,)?) => {
-        /// Everything that the invariants must know of an account's events so far.
+        /// Tallies of all invariants over an account's events so far.
         #[derive(Debug, Default)]
         pub struct Tally { $($watch: $type),+ }
 
         impl Tally {
-            /// All invariants.
+            /// Lists all invariants.
             #[must_use]
             pub fn invariants() -> Vec<Invariant> {
                 [$(<$type as Watch>::INVARIANTS),+].concat()
             }
 
-            /// Takes the next event, where nobody asks when it was recorded. The answer: what it breaks.
+            /// Takes the next event, for callers to which its time does not matter. Returns what it breaks.
             #[must_use]
             pub fn observe(&mut self, stream: &str, event: Happened<'_>) -> Vec<Violation> {
                 self.observe_at(Timestamp::default(), stream, event)
             }
 
-            /// Takes the next event of the log. The answer: what it breaks.
+            /// Takes the next event of the log. Returns what it breaks.
             #[must_use]
             pub fn observe_at(
                 &mut self,
@@ -113,7 +114,7 @@ macro_rules! tally {
                 found.violations
             }
 
-            /// What an account's fold says otherwise than its events.
+            /// Returns the differences between an account's folded state and its events.
             #[must_use]
             pub fn compare_account(&self, stream: &str, state: &account::State) -> Vec<Violation> {
                 let mut found = Found { stream, violations: Vec::new() };
@@ -121,7 +122,7 @@ macro_rules! tally {
                 found.violations
             }
 
-            /// What a payment's fold says otherwise than its events.
+            /// Returns the differences between a payment's folded state and its events.
             #[must_use]
             pub fn compare_authorization(&self, stream: &str, state: &authorization::State) -> Vec<Violation> {
                 let id = stream.split_once('-').map_or(stream, |(_, id)| id);
@@ -130,13 +131,13 @@ macro_rules! tally {
                 found.violations
             }
 
-            /// What would be broken if nothing were on its way any more: bookings that the account lacks.
+            /// Returns what would be broken if nothing were in flight any more: bookings that the account lacks.
             #[must_use]
             pub fn settle(&self, account_stream: &str) -> Vec<Violation> {
                 self.settle_where(account_stream, &|_| true)
             }
 
-            /// What has been on its way for longer than an hour, and does not come by itself any more.
+            /// Returns what has been outstanding for more than an hour and will not arrive by itself any more.
             #[must_use]
             pub fn overdue(&self, account_stream: &str, checked_at: Timestamp) -> Vec<Violation> {
                 let age_ms = |at: Timestamp| checked_at.as_ms().saturating_sub(at.as_ms());

@@ -1,4 +1,5 @@
-//! Every invariant finds what breaks it. The histories only show that nothing is broken.
+//! Tests that every invariant detects its violation. The tests with random histories only show that nothing is
+//! broken.
 
 use clearfold_kernel::{Auditor, RecordedEvent, Timestamp, Violation};
 use serde_json::{Value, json};
@@ -103,7 +104,7 @@ fn booked(against_hold: u32, beyond_hold: u32, released: u32) -> RecordedEvent {
     )
 }
 
-/// The same of another payment, or on its hold.
+/// The same event of payment `b`, or on its hold.
 fn of_b(event: RecordedEvent) -> RecordedEvent {
     let payload = String::from_utf8(event.payload).unwrap();
     let payload = payload.replace("\"hold_id\":\"a\"", "\"hold_id\":\"b\"").replace("msg-1", "msg-2");
@@ -111,13 +112,13 @@ fn of_b(event: RecordedEvent) -> RecordedEvent {
     RecordedEvent { stream, payload: payload.into_bytes(), ..event }
 }
 
-/// The same in another asset.
+/// The same event in another asset.
 fn in_pounds(event: RecordedEvent) -> RecordedEvent {
     let payload = String::from_utf8(event.payload).unwrap().replace("EURe", "GBPe");
     RecordedEvent { payload: payload.into_bytes(), ..event }
 }
 
-/// The same, recorded later than all others.
+/// The same event, recorded at a given time.
 fn recorded_ms(ms: u64, event: RecordedEvent) -> RecordedEvent {
     RecordedEvent { recorded_at: Timestamp::from_ms(ms).unwrap(), ..event }
 }
@@ -126,12 +127,12 @@ fn violations_ms(checked_ms: u64, events: &[RecordedEvent]) -> Vec<Violation> {
     Invariants::audit(ACCOUNT, Timestamp::from_ms(checked_ms).unwrap(), events).unwrap()
 }
 
-/// Checked at once.
+/// Violations found by an audit at the time of the events.
 fn violations(events: &[RecordedEvent]) -> Vec<Violation> {
     violations_ms(0, events)
 }
 
-/// The codes of what is broken, each once.
+/// Codes of the broken invariants, each once.
 fn broken(events: &[RecordedEvent]) -> Vec<&'static str> {
     let mut codes: Vec<&str> = violations(events).iter().map(|violation| violation.invariant).collect();
     codes.sort_unstable();
@@ -221,7 +222,7 @@ fn a_closed_payment_that_holds_is_found() {
 
 #[test]
 fn a_balance_that_is_not_what_the_events_add_up_to_is_found() {
-    // The transfer says less than the event: posted by the event is not posted by the ledger.
+    // The transfer moves less than the event says, so the posted balances by event and by ledger differ.
     let transfers = transfer("safe", "customer", 99);
     let deposit =
         books("Deposited", json!({"amount": amount(100), "source": log(1), "transfers": transfers}));
