@@ -1,4 +1,4 @@
-//! What becomes of holds: placed, raised, lowered; and how one ended of which nothing is left.
+//! Changes of holds: placed, raised and lowered, and the reason for which a hold ended once nothing is left of it.
 
 use clearfold_kernel::{Amount, Asset, ExternalId, Minor, MoneyError, Timestamp};
 
@@ -7,7 +7,7 @@ use super::{Seen, balance};
 use crate::account::{Event, LowerCause};
 use crate::projecting::{Misfit, Rows, words};
 
-/// How a hold stands. One that held nothing any more can be raised again.
+/// Status of a hold. A hold of which nothing is left can be raised again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HoldStatus {
     Held,
@@ -25,7 +25,7 @@ words!(HoldStatus {
     Voided = "voided",
 });
 
-/// What one event does to a hold.
+/// Effect of one event on a hold.
 pub(super) struct HoldChange<'a> {
     pub hold_id: &'a ExternalId,
     pub asset: &'a Asset,
@@ -38,12 +38,12 @@ enum Step {
         at: Timestamp,
     },
     Raised,
-    /// This is how it ended, if nothing is left.
+    /// Lowered; the status applies if nothing is left.
     Lowered(HoldStatus),
 }
 
 impl<'a> HoldChange<'a> {
-    /// None of an event that leaves every hold as it is.
+    /// Returns the effect of an event; `None` if it changes no hold.
     pub(super) fn of(event: &'a Event) -> Result<Option<Self>, MoneyError> {
         Ok(match event {
             Event::HoldPlaced(event) => {
@@ -57,7 +57,7 @@ impl<'a> HoldChange<'a> {
                 };
                 Some(Self::by(&event.hold_id, &event.amount, Step::Lowered(ended)))
             }
-            // A tombstone stands for a hold that will not come, and what is used up has ended before.
+            // A tombstone stands for a hold that was never placed, and a hold that is used up has ended before.
             Event::HoldVoided(event) => {
                 let released = event.released.as_ref().filter(|amount| amount.minor > Minor::ZERO);
                 released.map(|amount| Self::by(&event.hold_id, amount, Step::Lowered(HoldStatus::Voided)))

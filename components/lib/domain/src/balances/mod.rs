@@ -1,7 +1,7 @@
-//! What every account has: its balances and ledger, its holds, and the statement that the customer reads.
+//! Projection of every account: its balances and ledger, its holds, and the statement that the customer reads.
 //!
-//! Built from the events of accounts alone. The ledger is added up from the transfers that stand in the events, so
-//! nothing here decides what a deposit or a clearing books; the tables say what the account's own books say.
+//! Built from the events of accounts alone. The ledger is summed from the transfers in the events, so nothing here
+//! decides what a deposit or a clearing books, and the tables agree with the account's own books.
 
 mod hold;
 #[cfg(test)]
@@ -20,7 +20,7 @@ use crate::projecting::{self, Misfit, Rows, legs, posted};
 
 type Seen<'a> = projecting::Seen<'a, Event>;
 
-/// The projector.
+/// Projector of `balances`.
 pub struct Balances;
 
 impl Projector for Balances {
@@ -44,7 +44,7 @@ impl Projector for Balances {
     }
 }
 
-/// The rows that an event adds to.
+/// Returns the keys of the rows that an event changes.
 fn keys_of(seen: &Seen) -> Result<Vec<RowKey>, Misfit> {
     if let Event::AccountOpened(_) = seen.event {
         return Ok(Vec::new());
@@ -82,7 +82,7 @@ fn apply(rows: &mut Rows, seen: &Seen) -> Result<(), Misfit> {
     Ok(())
 }
 
-/// An account begins with nothing, which is a balance as well.
+/// Creates the account, with a zero balance for each of its assets.
 fn open(rows: &mut Rows, seen: &Seen, opened: &AccountOpened) {
     let (account, updated_at) = (seen.id.to_owned(), seen.recorded.recorded_at);
     for Asset { code, decimals } in &opened.assets {
@@ -98,7 +98,7 @@ fn observe(rows: &mut Rows, seen: &Seen, mut account: Account, changed: &DelayQu
     rows.put(&account);
 }
 
-/// What the account has of an asset; of one that it did not name at opening, nothing before this event.
+/// Returns the balance of an asset. An asset that the account did not name at opening starts at zero.
 fn balance(rows: &Rows, seen: &Seen, asset: &Asset) -> Result<Balance, Misfit> {
     let (account, at) = (seen.id.to_owned(), seen.recorded.recorded_at);
     let known = rows.find(&Balance::key(&account, &asset.code))?;

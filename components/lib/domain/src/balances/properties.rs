@@ -1,4 +1,4 @@
-//! After any history, and in whatever batches it came, the tables say what the account's own books say.
+//! Property test: after any history, in batches of any size, the tables agree with the account's own books.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ fn gbpe() -> Asset {
     Asset { code: "GBPe".into(), decimals: 18 }
 }
 
-/// One of few ids, so that commands meet each other's holds and are repeated.
+/// One of few ids, so that commands refer to each other's holds and are repeated.
 fn id(number: u8) -> ExternalId {
     format!("{number}").parse().unwrap()
 }
@@ -93,7 +93,7 @@ fn at(ms: u64) -> Timestamp {
     Timestamp::from_ms(ms).unwrap()
 }
 
-/// What the decider makes of the commands: the state, and the events as the log would hold them.
+/// Decides the commands. Returns the final state, and the events as the log would hold them.
 fn decided(commands: Vec<Command>) -> (State, Vec<RecordedEvent>) {
     let open = Command::OpenAccount(OpenAccount { assets: vec![eure()] });
     let mut state = State::default();
@@ -124,7 +124,7 @@ fn decided(commands: Vec<Command>) -> (State, Vec<RecordedEvent>) {
     (state, recorded.collect())
 }
 
-/// The rows after those events, in batches of that size.
+/// Projects the events in batches of `size`. Returns the resulting rows.
 fn projected(events: &[RecordedEvent], size: usize) -> BTreeMap<String, Row> {
     let place = |table: &str, key: &[Value]| format!("{table} {key:?}");
     let tables = Balances::describe().tables;

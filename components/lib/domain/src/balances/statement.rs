@@ -1,7 +1,7 @@
-//! The statement: one line for each movement of the customer's money, with what it left.
+//! The statement: one line for each movement of the customer's money, with the balance after it.
 //!
-//! What moves between other ledger accounts (funding in transit, settlements, claims in suspense) is not the
-//! customer's to read, and a hold moves nothing.
+//! Movements between other ledger accounts (funding in transit, settlements, claims in suspense) do not concern the
+//! customer, and a hold moves nothing.
 
 use clearfold_kernel::{ChainSource, ExternalId, Timestamp};
 
@@ -10,7 +10,7 @@ use super::tables::{Balance, Statement};
 use crate::account::{DisputeStep, Event, Net};
 use crate::projecting::{Misfit, Number, words};
 
-/// What a line is about.
+/// Kind of a statement line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Deposit,
@@ -21,13 +21,13 @@ pub(super) enum Kind {
     Refund,
     /// A refund that was credited in error.
     RefundTakenBack,
-    /// Until the dispute is decided.
+    /// Provisional credit until the dispute is decided.
     DisputeCredit,
-    /// After a credit: less what was not awarded of it.
+    /// Award of a dispute; after a provisional credit, the part of it that was not awarded and is taken back.
     DisputeWon,
-    /// The credit is taken back.
+    /// Provisional credit that is taken back.
     DisputeLost,
-    /// What the customer owes, and pays later.
+    /// Credit for an amount that the customer owes and pays later.
     Receivable,
     Recovery,
     Fee,
@@ -49,7 +49,7 @@ words!(Kind {
     Fee = "fee",
 });
 
-/// What the line of an event says beside its amounts.
+/// Content of an event's line besides its amounts.
 struct About {
     kind: Kind,
     reference: String,
@@ -57,7 +57,7 @@ struct About {
     occurred_at: Timestamp,
 }
 
-/// The line of an event that left that balance, if it moved any of the customer's money.
+/// Builds the line of an event that left `balance`; `None` if it moved none of the customer's money.
 pub(super) fn line(seen: &Seen, balance: &Balance, amount: Net) -> Result<Option<Statement>, Misfit> {
     let Some(about) = about(&seen.event).filter(|_| amount != Net::default()) else { return Ok(None) };
     Ok(Some(Statement {
@@ -93,7 +93,7 @@ fn about(event: &Event) -> Option<About> {
             let payment_id = Some(event.hold_id.clone());
             Some(About { payment_id, ..booked(Kind::Payment, &event.clearing_id)? })
         }
-        // A claim that was suspended and charged: of old, the customer paid it here.
+        // In old events the resolution of a suspended clearing that was charged debited the customer.
         Event::SuspenseResolved(event) => booked(Kind::Payment, &event.clearing_id),
         Event::RefundBooked(event) => booked(Kind::Refund, &event.refund_id),
         Event::RefundResolved(event) => booked(Kind::RefundTakenBack, &event.refund_id),

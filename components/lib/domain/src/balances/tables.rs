@@ -1,4 +1,4 @@
-//! What the tables hold, and what the database checks of them.
+//! Tables of the projection, and the constraints that the database checks.
 
 use clearfold_kernel::{Asset, ExternalId, Minor, MoneyError, Table, Timestamp};
 
@@ -12,7 +12,7 @@ pub(super) fn all() -> Vec<Table> {
 }
 
 table! {
-    /// One row an account. Its delay queue is not a matter of one asset, so it does not stand with the balances.
+    /// One row per account. The delay queue is independent of assets, so it is not stored with the balances.
     pub(super) struct Account in "account", indexes [] {
         key {
             account: String,
@@ -24,26 +24,25 @@ table! {
 }
 
 table! {
-    /// One row an account and asset, be it named at opening or one in which something happened all the same:
-    /// available = posted − pending.
+    /// One row per account and asset, whether named at opening or only moved later: available = posted − pending.
     pub(super) struct Balance in "balance", indexes [] {
         key {
             account: String,
             asset: String,
         }
         decimals: u8,
-        /// What the customer can call theirs, held or not.
+        /// Customer's balance by the ledger, including what is on hold.
         posted_minor: Net,
-        /// What is held for open authorizations.
+        /// Sum of the holds for open authorizations.
         pending_minor: Minor,
-        /// What a new authorization can use.
+        /// Amount that a new authorization can use.
         available_minor: Net,
         updated_at: Timestamp,
     }
 }
 
 table! {
-    /// One row a ledger account that has moved.
+    /// One row per ledger account that has moved.
     pub(super) struct Ledger in "ledger", indexes [] {
         key {
             account: String,
@@ -53,17 +52,17 @@ table! {
         decimals: u8,
         debits_minor: Minor,
         credits_minor: Minor,
-        /// Above zero on the ledger account's normal side.
+        /// Net balance, positive on the ledger account's normal side.
         net_minor: Net,
     }
 }
 
 table! {
-    /// One row a hold that was placed, whatever became of it. A void that overtook its hold placed none.
+    /// One row per hold that was placed, whatever its status. A void that overtook its hold creates none.
     pub(super) struct Hold in "hold", indexes [[account, status, placed_at]] {
         key {
             account: String,
-            /// The authorization's id.
+            /// Id of the authorization.
             hold_id: ExternalId,
         }
         asset: String,
@@ -76,25 +75,25 @@ table! {
 }
 
 table! {
-    /// One row a movement of the customer's money, in the order of the stream.
+    /// One row per movement of the customer's money, in the order of the stream.
     pub(super) struct Statement in "statement", indexes [[account, asset, stream_version]] {
         key {
             account: String,
-            /// Of the event that moved it.
+            /// Stream version of the event that moved it.
             stream_version: Number,
         }
         asset: String,
         decimals: u8,
         kind: Kind,
-        /// Below zero if the customer paid.
+        /// Amount of the movement, below zero if it debits the customer.
         amount_minor: Net,
-        /// What was posted after it.
+        /// Posted balance after the movement.
         balance_minor: Net,
-        /// The payment, where the ledger knows it.
+        /// Id of the payment, if the ledger knows it.
         payment_id: Option<ExternalId>,
-        /// The id of the clearing, refund, dispute, receivable, recovery or fee; else the log on the chain.
+        /// Id of the clearing, refund, dispute, receivable, recovery or fee; otherwise the log on chain.
         reference: String,
-        /// The block's time; without a block, when it was booked.
+        /// Time of the block; without a block, the time of booking.
         occurred_at: Timestamp,
         booked_at: Timestamp,
     }
@@ -120,7 +119,7 @@ impl Balance {
         Self { account, asset, decimals, posted_minor, pending_minor, available_minor, updated_at }
     }
 
-    /// Works out what is available, after what is posted or pending has changed.
+    /// Recomputes the available balance after a change of the posted or the pending one.
     pub(super) fn weigh(&mut self, updated_at: Timestamp) -> Result<(), MoneyError> {
         self.available_minor = lowered(self.posted_minor, self.pending_minor)?;
         self.updated_at = updated_at;

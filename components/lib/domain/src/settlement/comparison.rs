@@ -1,5 +1,5 @@
-//! Two figures of one thing: what is expected, and what was booked. A difference stands as long as they part, and
-//! since when it says.
+//! Comparison of two figures: the expected one and the booked one. A difference exists as long as they disagree, and
+//! keeps the time at which it began.
 
 use clearfold_kernel::{MoneyError, RowKey, Timestamp};
 
@@ -9,7 +9,7 @@ use crate::account::Net;
 use crate::network::{RefundOutcome, SuspenseOutcome};
 use crate::projecting::{Misfit, Rows, lowered, raised, words};
 
-/// What is compared.
+/// Kind of comparison: the first half of a difference's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
     Hold,
@@ -75,7 +75,7 @@ impl From<RefundOutcome> for What {
     }
 }
 
-/// How two figures part: the second half of a difference's name.
+/// Kind of disagreement: the second half of a difference's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
     NotBooked,
@@ -106,13 +106,13 @@ impl How {
     }
 }
 
-/// What is compared of what.
+/// Subject of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Subject {
     pub what: What,
-    /// Of the payment, the clearing, the leg and so on; the account, where all of it is meant.
+    /// Id of the payment, the clearing, the leg and so on; the account if the whole account is compared.
     pub id: String,
-    /// The payment, where the teller knows it.
+    /// Id of the payment, if the event names it.
     pub payment_id: Option<String>,
 }
 
@@ -126,8 +126,8 @@ impl Subject {
     }
 }
 
-/// One teller's side becomes what it says now. Sides that agreed are forgotten: what is compared so happens once on
-/// each side, or has come back to nothing.
+/// Updates one side of a comparison. Sides that agree leave no row: such an item either happens once on each side, or
+/// has returned to zero.
 pub(super) fn tell(rows: &mut Rows, told: &Told, side: &Side, at: Timestamp) -> Result<(), Misfit> {
     let known = find(rows, told, &side.subject)?;
     let (mut expected, mut booked) =
@@ -140,7 +140,7 @@ pub(super) fn tell(rows: &mut Rows, told: &Told, side: &Side, at: Timestamp) -> 
     compare(rows, told, &side.subject, expected, booked, at)
 }
 
-/// Keeps the difference of two figures, or forgets it.
+/// Stores the difference of two figures, or removes it if they agree.
 pub(super) fn compare(
     rows: &mut Rows,
     told: &Told,

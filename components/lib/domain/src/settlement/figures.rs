@@ -1,5 +1,5 @@
-//! The figures of an account and of all accounts: what the chain and the network did, and where the books say that
-//! it stands.
+//! The figures of each account and of all accounts: what the chain and the network did, and the balances of the
+//! books.
 
 use clearfold_kernel::{Minor, MoneyError, Timestamp};
 
@@ -9,33 +9,33 @@ use super::told::{Step, Told};
 use crate::account::{LedgerAccount, Net};
 use crate::projecting::{Misfit, Rows, legs, posted};
 
-/// What the chain or the network did.
+/// Figure of what the chain or the network did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reported {
-    /// To the Safe, without what was reorganized away.
+    /// Deposited to the Safe, without what was reorganized away.
     Deposited,
-    /// From the Safe, without what was reorganized away.
+    /// Withdrawn from the Safe, without what was reorganized away.
     Withdrawn,
-    /// From the Safe, ever in a block.
+    /// Pulled from the Safe and ever included in a block.
     PulledIncluded,
-    /// Of that, in a block that is final.
+    /// Part of `PulledIncluded` whose block is final.
     PulledFinalized,
-    /// Of that, no longer in a block.
+    /// Part of `PulledIncluded` whose block was reorganized away.
     PulledReorged,
-    /// Back to the Safe, as after a reversal.
+    /// Sent back to the Safe, as after a reversal.
     Returned,
-    /// Back to the Safe, as a refund.
+    /// Refunded to the Safe on chain.
     Refunded,
-    /// To the network.
+    /// Paid to the network.
     Paid,
-    /// From the network.
+    /// Received from the network.
     Received,
 }
 
-/// What is compared for a whole account, whenever one of its figures changes.
+/// Comparisons of a whole account, made whenever one of its figures changes.
 pub(super) const COMPARED: [What; 4] = [What::Safe, What::InTransit, What::HoldAccount, What::Settlement];
 
-/// A row of such figures.
+/// Row of such figures.
 pub(super) trait Figures {
     fn reported(&mut self, figure: Reported) -> &mut Minor;
     fn ledger(&mut self, account: LedgerAccount) -> &mut Net;
@@ -73,7 +73,7 @@ impl Told {
             let figure = figures.ledger(account);
             *figure = posted(*figure, account, side, minor)?;
         }
-        // Partitions are projected in any order, and a total must not depend on it.
+        // Partitions are projected in any order, and a total must not depend on that order.
         let updated_at = figures.updated_at();
         *updated_at = at.max(*updated_at);
         Ok(())
@@ -81,7 +81,7 @@ impl Told {
 }
 
 impl AccountAsset {
-    /// Where money is expected to stand, and where the books say that it stands.
+    /// Returns each comparison with the expected balance and that of the books.
     fn compared(&self) -> Result<[(What, Net, Net); 4], MoneyError> {
         let went_in =
             [self.deposited_minor, self.returned_minor, self.refunded_minor, self.pulled_reorged_minor];

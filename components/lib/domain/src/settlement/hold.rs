@@ -1,5 +1,5 @@
-//! What a payment holds, as its authorization says and as its account says. The row is there as long as one of them
-//! holds anything.
+//! The hold of a payment, as its authorization and as its account state it. The row exists as long as one of them is
+//! above zero.
 
 use clearfold_kernel::{Minor, MoneyError, Timestamp};
 

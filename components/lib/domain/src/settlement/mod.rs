@@ -1,27 +1,29 @@
-//! Settlement and reconciliation: what the chain and the network say, what the books say, and every difference named.
+//! Settlement and reconciliation: compares what the chain and the network say with the books, and names every
+//! difference.
 //!
-//! Two sources tell of the same money. Authorizations say what was held, claimed, pulled, refunded and disputed;
+//! Two sources describe the same money. Authorizations say what was held, claimed, pulled, refunded and disputed;
 //! accounts say what was booked. Each figure that both have is compared as soon as one of them changes, and a row of
-//! `difference` stands as long as the two part. Most stand for moments: a booking follows its cause. What has stood
-//! for long is somebody's work. An account whose books were never opened differs in all that its authorizations say,
-//! because nothing of it is booked. Nothing here books, mends or judges.
+//! `difference` exists as long as the two disagree. Most exist for moments, because a booking follows its cause; one
+//! that lasts needs an operator. An account that was never opened differs in everything that its authorizations say,
+//! because nothing of it is booked. Nothing here books, repairs or judges.
 //!
 //! | compared | authorizations, or the chain | the account's books |
 //! |---|---|---|
-//! | `hold` | what a payment still holds | what is left of its hold |
-//! | `clearing`, `suspended_clearing` | what a record of the network claims | what was booked for it |
-//! | `clearing_charged`, `clearing_returned` | what was suspended | the same |
-//! | `refund`, `refund_paid`, `refund_taken_back` | what came back | the same |
-//! | `dispute_credit`, `dispute_lost` | how much is disputed | the same |
-//! | `dispute_won` | how much was awarded | the same |
-//! | `funding_included`, `funding_finalized`, `funding_reorged` | what a leg pulled | the same |
-//! | `safe` | deposited − withdrawn − pulled + what came back | the ledger account |
-//! | `in_transit` | pulled, and not final | the ledger account |
-//! | `hold_account` | pulled for good − what went back − what was settled | the ledger account |
-//! | `suspense`, `receivable`, `settlement` | nothing: it shall not stay so | what is still there |
+//! | `hold` | remaining hold of a payment | remaining hold booked for it |
+//! | `clearing`, `suspended_clearing` | amount that a record of the network claims | amount booked for it |
+//! | `clearing_charged`, `clearing_returned` | suspended amount | the same |
+//! | `refund`, `refund_paid`, `refund_taken_back` | refunded amount | the same |
+//! | `dispute_credit`, `dispute_lost` | disputed amount | the same |
+//! | `dispute_won` | awarded amount | the same |
+//! | `funding_included`, `funding_finalized`, `funding_reorged` | amount of a leg | the same |
+//! | `safe` | deposited − withdrawn − pulled + returned, refunded or reorganized away | the ledger account |
+//! | `in_transit` | pulled, not final | the ledger account |
+//! | `hold_account` | pulled and final − returned − refunded − settled | the ledger account |
+//! | `suspense`, `receivable`, `settlement` | zero: nothing should remain | what still remains |
 //!
-//! How they differ completes the name: `clearing` is `not_booked`, `not_authorized` or `differs`; the chain and the
-//! ledger `differ`; suspense and receivables are `open`, settlements are `outstanding`.
+//! The kind of disagreement completes the name: a payment's figures, such as `clearing`, are `not_booked`,
+//! `not_authorized` or `differs`; chain against ledger is always `differs`; suspense and receivables are `open`,
+//! settlements are `outstanding`.
 
 mod comparison;
 mod figures;
@@ -41,7 +43,7 @@ use self::told::Told;
 use crate::projecting::{self, Misfit, Rows};
 use crate::{account, authorization};
 
-/// The projector.
+/// Projector of `settlement`.
 pub struct Settlement;
 
 impl Projector for Settlement {
@@ -65,7 +67,7 @@ impl Projector for Settlement {
     }
 }
 
-/// Hands over what each event tells, of both kinds of streams in the log's order.
+/// Calls `work` with the content of each event, for both kinds of streams in the order of the log.
 fn each(
     events: &[RecordedEvent],
     mut work: impl FnMut(&Told, Timestamp) -> Result<(), Misfit>,

@@ -1,4 +1,4 @@
-//! What an account's events say was booked, and what the chain and the network did to it.
+//! Content of an account's events: what was booked, and what the chain and the network did to the account.
 
 use clearfold_kernel::{Asset, ExternalId, Minor, MoneyError};
 
@@ -8,7 +8,7 @@ use super::told::{HoldStep, Step, Teller, Told, leg};
 use crate::account::{DisputeStep, Event, FundingStep, LedgerAccount, SettlementDirection};
 use crate::projecting::legs;
 
-/// None of an event that moves nothing.
+/// Returns the content of an event; `None` if it moves nothing.
 pub(super) fn told(account: &str, event: &Event) -> Result<Option<Told>, MoneyError> {
     let by = |asset: &Asset| Told::by(Teller::Account, account.to_owned(), asset);
     if let Some((asset, transfers)) = event.booked() {
@@ -93,17 +93,18 @@ fn booked(told: Told, event: &Event) -> Result<Told, MoneyError> {
         Event::ReceivableRecovered(event) => {
             stands(told, LedgerAccount::Receivable, What::Receivable, event.receivable_id.as_str())
         }
-        // A fee is the account's own; nobody else knows of it.
+        // A fee concerns the account alone, so there is nothing to compare it with.
         _ => told,
     })
 }
 
-/// A clearing, a refund and a dispute may have one id, and each has its own part of the suspense account.
+/// Adds the change of one item in suspense. A clearing, a refund and a dispute may have the same id, so the kind is a
+/// part of the key.
 fn suspense(told: Told, of: &str, id: &str) -> Told {
     stands(told, LedgerAccount::Suspense, What::Suspense, &format!("{of}/{id}"))
 }
 
-/// What the event's own transfers bring to a ledger account or take from it, for one thing.
+/// Adds what the event's own transfers bring to a ledger account or take from it, for one item.
 fn stands(told: Told, ledger_account: LedgerAccount, what: What, id: &str) -> Told {
     let transfers = told.transfers.clone();
     let moved = legs(&transfers).filter(|(account, ..)| *account == ledger_account);

@@ -1,4 +1,4 @@
-//! What an authorization's events say is to be booked.
+//! Content of an authorization's events: what is to be booked.
 
 use clearfold_kernel::{Address, Amount, ChainSource, Minor, MoneyError};
 
@@ -8,7 +8,7 @@ use super::told::{HoldStep, Step, Teller, Told, leg};
 use crate::account::dispute_key;
 use crate::authorization::{DisputeOutcome, Event, RefundOrigin};
 
-/// None of an event that asks nothing of the books.
+/// Returns the content of an event; `None` if nothing is to be booked for it.
 pub(super) fn told(payment_id: &str, event: &Event) -> Result<Option<Told>, MoneyError> {
     let payment = Payment(payment_id);
     Ok(Some(match event {
@@ -88,7 +88,7 @@ pub(super) fn told(payment_id: &str, event: &Event) -> Result<Option<Told>, Mone
     }))
 }
 
-/// The payment that the stream is about, by its id.
+/// Id of the payment that the stream is about.
 #[derive(Clone, Copy)]
 struct Payment<'a>(&'a str);
 
@@ -132,7 +132,7 @@ impl<'a> Payment<'a> {
     }
 }
 
-/// The account books a refund under the network's id or under its log, as the origin says.
+/// Id under which the account books a refund: the network's, or one made of its log.
 fn refund(origin: &RefundOrigin) -> String {
     match origin {
         RefundOrigin::Network(id) => id.to_string(),

@@ -1,4 +1,4 @@
-//! What the tables hold, and what the database checks of them.
+//! Tables of the projection, and the constraints that the database checks.
 
 use clearfold_kernel::{Minor, Table, Timestamp};
 
@@ -12,7 +12,7 @@ pub(super) fn all() -> Vec<Table> {
 }
 
 table! {
-    /// One row a payment that holds anything, by its authorization or by its account.
+    /// One row per payment of which its authorization or its account holds anything.
     pub(super) struct Hold in "hold", indexes [] {
         key {
             account: String,
@@ -27,29 +27,29 @@ table! {
 }
 
 table! {
-    /// One row a comparison whose sides part.
+    /// One row per comparison whose sides disagree.
     pub(super) struct Difference in "difference", indexes [[since], [account, since], [what, how, since]] {
         key {
             account: String,
             asset: String,
             what: What,
-            /// The id of what is compared; the account, where all of it is meant.
+            /// Id of what is compared; the account if the whole account is compared.
             subject: String,
         }
         how: How,
-        /// The payment, where one of the sides knows it.
+        /// Id of the payment, if one of the sides knows it.
         payment_id: Option<String>,
         decimals: u8,
-        /// What the authorizations, the chain or the network say.
+        /// Figure by the authorizations, the chain or the network.
         expected_minor: Net,
-        /// What the account's books say.
+        /// Figure by the account's books.
         booked_minor: Net,
         since: Timestamp,
         updated_at: Timestamp,
     }
 }
 
-/// Both tables of figures have the same: what the chain and the network did, then where the books say that it stands.
+/// Table of figures. Both have the same: what the chain and the network did, then the balances of the books.
 macro_rules! figures {
     ($(#[$doc:meta])* $name:ident in $table:literal { $($key:ident),+ }) => {
         table! {
@@ -144,11 +144,11 @@ macro_rules! figures {
 }
 
 figures! {
-    /// One row an account and asset.
+    /// One row per account and asset.
     AccountAsset in "account_asset" { account, asset }
 }
 
 figures! {
-    /// One row an asset: the same over all accounts.
+    /// One row per asset: the same figures over all accounts.
     AssetTotal in "asset_total" { asset }
 }

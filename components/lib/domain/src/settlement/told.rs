@@ -1,4 +1,4 @@
-//! What one event tells of an account's money in one asset, whoever tells it.
+//! Content of one event about an account's money in one asset, from either side.
 
 use clearfold_kernel::{Asset, ChainSource, Minor};
 
@@ -6,50 +6,50 @@ use super::comparison::{Subject, What};
 use super::figures::Reported;
 use crate::account::Transfer;
 
-/// Who tells it.
+/// Side that an event speaks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Teller {
-    /// What is to be booked.
+    /// Authorization's side: what is to be booked.
     Authorization,
-    /// What was booked.
+    /// Account's side: what was booked.
     Account,
 }
 
-/// What an event tells.
+/// Content of one event.
 pub(super) struct Told {
     pub teller: Teller,
     pub account: String,
     pub asset: Asset,
-    /// What the chain or the network did.
+    /// Changes of figures that the chain or the network reported.
     pub reported: Vec<(Reported, Step)>,
-    /// What moved in the ledger.
+    /// Transfers booked in the ledger.
     pub transfers: Vec<Transfer>,
-    /// What became of a payment's hold.
+    /// Payment whose hold changes, and the change.
     pub hold: Option<(String, HoldStep)>,
-    /// The teller's sides of comparisons.
+    /// Sides of comparisons that the event changes.
     pub sides: Vec<Side>,
 }
 
-/// How a figure changes.
+/// Change of a figure.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
     Up(Minor),
     Down(Minor),
 }
 
-/// How a hold changes.
+/// Change of a hold.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum HoldStep {
     By(Step),
-    /// A clearing uses up what it claims, as far as the hold goes; the last one ends the hold. What a superseded
-    /// clearing says it released or claimed against the hold may be less, or more, than that.
+    /// A clearing uses up what it claims, as far as the hold goes; the final one ends the hold. The amounts against
+    /// the hold and released in a superseded version of the event may differ from that, so they are not used.
     Claimed {
         minor: Minor,
         is_final: bool,
     },
 }
 
-/// One side of a comparison.
+/// Change of one side of a comparison.
 pub(super) struct Side {
     pub subject: Subject,
     pub step: Step,
@@ -89,13 +89,13 @@ impl Told {
         self
     }
 
-    /// Whether the figures of the account change.
+    /// Returns true if the figures of the account change.
     pub(super) fn moves_figures(&self) -> bool {
         !self.reported.is_empty() || !self.transfers.is_empty()
     }
 }
 
-/// What identifies a leg: its chain, its block and its place in it.
+/// Id of a funding leg: the chain, the block and the log index of its log.
 pub(super) fn leg(source: &ChainSource) -> String {
     format!("{}/{}/{}", source.chain_id, source.block_hash, source.log_index)
 }
