@@ -1,8 +1,9 @@
-//! The components' allocator: memory in a row, and lists of what was given back.
+//! Allocator of the components: a bump allocator with free lists by size class.
 //!
-//! An instance lives for one call and is thrown away with all its memory. So nothing is ever merged or given back to the
-//! host, and finding a block is a few instructions, each of which a call pays for in fuel. What a single decision needs
-//! lies in the memory that an instance begins with (`xtask/src/wasm.rs`); growing it is a call into the kernel.
+//! An instance lives for one call and is discarded with all its memory. So blocks are never merged, and memory is
+//! never returned to the host. Finding a block takes a few instructions, which matters because a call pays for each
+//! in fuel. A single decision fits in the memory that an instance starts with (`xtask/src/wasm.rs`); growing it is a
+//! call into the kernel.
 
 #![cfg_attr(
     not(any(test, target_arch = "wasm32")),
@@ -13,30 +14,32 @@
 use std::alloc::Layout;
 use std::ptr::null_mut;
 
-/// Where memory comes from.
+/// Source of memory.
 trait Source {
-    /// The place of at least so many more bytes, and how many they are. They follow on what came before.
+    /// Provides at least `bytes` more bytes: returns their start and their number. They usually follow on the
+    /// previous ones; if not, the arena starts over at the new place.
     fn more(&mut self, bytes: usize) -> Option<(usize, usize)>;
 }
 
-/// How many pages of 64 KiB to grow by, for what needs so many, when there are so many already.
+/// Returns the number of 64 KiB pages to grow by, when `needed` pages are missing and there are `pages` already.
 ///
-/// As many again, so that many growths cost little; but never more than 16 MiB beyond need: a growth that the host
-/// refuses ends the call, and what was doubled would be refused at half of what it may have.
+/// The memory doubles, so that many growths cost little, but grows by at most 16 MiB more than needed. A growth that
+/// the host refuses ends the call, and pure doubling would be refused at half of the memory that an instance may
+/// have.
 const fn growth(needed: usize, pages: usize) -> usize {
     const MOST: usize = 256;
     let again = if pages < MOST { pages } else { MOST };
     if needed > again { needed } else { again }
 }
 
-/// Sizes up to here are kept apart by sixteens, larger ones by quarters of their power of two.
+/// Largest size, in bytes, with classes in steps of 16 bytes. Larger classes are quarters of a power of two.
 const FINE: usize = 512;
 const STEP: usize = 16;
 const FINE_CLASSES: usize = FINE / STEP;
-/// Four for each power of two from 512 to the end of memory.
+/// Number of classes: above 512 bytes there are four for each power of two, up to the end of memory.
 const CLASSES: usize = FINE_CLASSES + 4 * (usize::BITS as usize - 9);
 
-/// A class of sizes: the number of its list, and how large its blocks are.
+/// Size class: the index of its free list, and the size of its blocks in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Class {
     list: usize,
@@ -55,7 +58,7 @@ impl Class {
         let power = usize::BITS - 1 - (size - 1).leading_zeros();
         let quarter = power - 2;
         let quarters = ((size - 1) >> quarter) + 1;
-        // From 5 to 8 quarters of this power of two; 8 are the next power itself.
+        // `quarters` is 5 to 8 quarters of this power of two; 8 quarters are the next power itself.
         let list = FINE_CLASSES + 4 * (power as usize - 9) + quarters - 5;
         Some(Self { list, bytes: quarters << quarter })
     }
@@ -65,7 +68,7 @@ struct Arena<S> {
     source: S,
     next: usize,
     end: usize,
-    /// The block that was given back last, by class. Each begins with the address of the one before.
+    /// Most recently freed block of each class. Each free block begins with the address of the one freed before it.
     free: [*mut u8; CLASSES],
 }
 
@@ -88,7 +91,7 @@ impl<S: Source> Arena<S> {
         block
     }
 
-    /// Memory that nobody had yet.
+    /// Allocates memory that was never used.
     fn fresh(&mut self, bytes: usize, align: usize) -> *mut u8 {
         let place = self.next.next_multiple_of(align);
         if place.saturating_add(bytes) <= self.end && self.end > 0 {
@@ -106,12 +109,12 @@ impl<S: Source> Arena<S> {
     }
 
     fn release(&mut self, block: *mut u8, layout: Layout) {
-        // What is aligned wider is rare, and stays.
+        // Blocks with a larger alignment are rare and are not reused.
         let Some(class) = Class::of(layout.size().max(layout.align())) else { return };
         if layout.align() > STEP {
             return;
         }
-        // SAFETY: the block is the caller's no more, at least sixteen bytes large, and aligned.
+        // SAFETY: the caller has given up the block, and it has at least sixteen bytes and is aligned.
         unsafe { block.cast::<*mut u8>().write(self.free[class.list]) };
         self.free[class.list] = block;
     }
@@ -134,7 +137,7 @@ impl<S: Source> Arena<S> {
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
         let moved = self.allocate(wanted);
         if !moved.is_null() {
-            // SAFETY: both blocks are at least so large, and they are two.
+            // SAFETY: both blocks have at least that size, and they are different blocks.
             unsafe { moved.copy_from_nonoverlapping(block, layout.size().min(size)) };
             self.release(block, layout);
         }
@@ -147,7 +150,7 @@ pub use linear_memory::{First, LinearArena};
 
 #[cfg(target_arch = "wasm32")]
 mod linear_memory {
-    //! The memory of an instance: what it begins with behind its data, then what it grows by.
+    //! Memory of an instance: the initial memory behind its data, then what it grows by.
 
     use std::alloc::{GlobalAlloc, Layout};
     use std::arch::wasm32::{memory_grow, memory_size};
@@ -162,7 +165,7 @@ mod linear_memory {
         first: Option<(*const u8, usize)>,
     }
 
-    /// Memory that an instance begins with.
+    /// Static buffer that an instance can start with.
     #[repr(align(16))]
     pub struct First<const BYTES: usize>(UnsafeCell<[u8; BYTES]>);
 
@@ -178,7 +181,7 @@ mod linear_memory {
     }
 
     unsafe extern "C" {
-        /// Where the data ends. The linker puts it there.
+        /// End of the static data, defined by the linker.
         static __heap_base: u8;
     }
 
@@ -204,21 +207,22 @@ mod linear_memory {
         }
     }
 
-    /// The arena of a component, which has one thread.
+    /// Global allocator of a component, which has one thread.
     pub struct LinearArena(UnsafeCell<Arena<LinearMemory>>);
 
     // SAFETY: a component has one thread, and the allocator calls nothing that allocates.
     unsafe impl Sync for LinearArena {}
 
     impl LinearArena {
-        /// What follows on the data.
+        /// Creates an arena that uses the memory after the static data.
         #[must_use]
         #[expect(clippy::new_without_default, reason = "a static's value")]
         pub const fn new() -> Self {
             Self(UnsafeCell::new(Arena::new(LinearMemory { end: 0, first: None })))
         }
 
-        /// That memory, which is used for nothing else, and then what follows on the data.
+        /// Creates an arena that first uses that buffer, which must not be used for anything else, and then the
+        /// memory after the static data.
         #[must_use]
         pub const fn beginning_with<const BYTES: usize>(first: &'static First<BYTES>) -> Self {
             let first = Some((first.0.get().cast_const().cast(), BYTES));
@@ -226,8 +230,8 @@ mod linear_memory {
         }
     }
 
-    // SAFETY: blocks come from memory that is nobody else's, are as large and as aligned as was asked, and are given out
-    // again only after they were given back.
+    // SAFETY: blocks come from memory that is used for nothing else, have the requested size and alignment, and are
+    // reused only after they were freed.
     unsafe impl GlobalAlloc for LinearArena {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             // SAFETY: see `Sync`.
@@ -250,7 +254,7 @@ mod linear_memory {
 mod tests {
     use super::*;
 
-    /// Memory in pieces that follow each other, up to an end.
+    /// Consecutive pieces of memory, up to a limit.
     struct Pieces {
         memory: Vec<u128>,
         given: usize,
@@ -300,7 +304,7 @@ mod tests {
             (random >> 33) as usize % end
         };
         let whole = |&(block, layout, fill): &(*mut u8, Layout, u8)| {
-            // SAFETY: the block is the test's, and so large.
+            // SAFETY: the block belongs to the test and has that size.
             let bytes = unsafe { std::slice::from_raw_parts(block, layout.size()) };
             assert!(bytes.iter().all(|byte| *byte == fill), "a block of {}", layout.size());
         };
@@ -320,14 +324,14 @@ mod tests {
                 let moved = arena.resize(block, old, size);
                 let kept = (moved, layout(old.size().min(size), old.align()), fill);
                 whole(&kept);
-                // SAFETY: the block is the test's, and so large.
+                // SAFETY: the block belongs to the test and has that size.
                 unsafe { moved.write_bytes(fill, size) };
                 blocks.push((moved, layout(size, old.align()), fill));
             } else {
                 let layout = layout(size, 1 << below(7));
                 let block = arena.allocate(layout);
                 assert!(!block.is_null() && (block as usize).is_multiple_of(layout.align()));
-                // SAFETY: the block is the test's, and so large.
+                // SAFETY: the block belongs to the test and has that size.
                 unsafe { block.write_bytes(fill, size) };
                 blocks.push((block, layout, fill));
             }
@@ -335,7 +339,8 @@ mod tests {
         blocks.iter().for_each(whole);
     }
 
-    /// A list of 5 MiB, then small blocks: all but the last 16 MiB of what the host gives can be had.
+    /// A list of 5 MiB, then small blocks: all memory that the host allows can be used, except at most the last 16
+    /// MiB.
     #[test]
     fn almost_all_memory_can_be_had() {
         const LIMIT: usize = 2_048;

@@ -1,6 +1,7 @@
-//! Puts a kernel trait behind its WIT world, so that a component is one line.
+//! Adapters that put a kernel trait behind its WIT world, so that a component is a single macro call.
 //!
-//! The one place that maps the kernel's types to the border's. It holds no business and decides nothing.
+//! This is the only place that converts between the kernel's types and those of the sandbox boundary. It holds no
+//! business logic and decides nothing.
 
 pub mod auditor;
 pub mod decider;

@@ -1,15 +1,15 @@
-//! The shape of an audit: everything that happened to one account, held against the invariants.
+//! Auditor trait: checks everything that happened to one account against the invariants.
 
 use crate::{RecordedEvent, Timestamp};
 
-/// Says which invariants a log breaks. It folds the events again and trusts no figure that somebody stored.
+/// Finds the invariants that a log breaks. Folds the events again and trusts no stored figure.
 pub trait Auditor {
-    /// The invariants that it holds a log to.
+    /// Lists the invariants that it checks.
     fn describe() -> Vec<Invariant>;
 
-    /// What is broken in all that happened to one account: the events of all its streams, in the log's order. The time
-    /// is the check's, by the clock that stamps the events: it says what cannot be on its way any more. Fails if an
-    /// event cannot be read.
+    /// Returns the violations in everything that happened to one account: `events` are the events of all its streams,
+    /// in the log's order. `checked_at` is the time of the check, by the same clock that stamps the events; it tells
+    /// which consequences can no longer be in flight. Fails if an event cannot be read.
     fn audit(
         account: &str,
         checked_at: Timestamp,
@@ -17,22 +17,22 @@ pub trait Auditor {
     ) -> Result<Vec<Violation>, String>;
 }
 
-/// Something that holds always.
+/// Condition that always holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Invariant {
-    /// Its stable name: `hold_covers_claims`.
+    /// Stable name, such as `hold_covers_claims`.
     pub code: &'static str,
-    /// What it says, as a sentence.
+    /// The condition as a sentence.
     pub statement: &'static str,
 }
 
-/// An invariant that does not hold.
+/// Place where an invariant does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Which invariant.
+    /// Code of the invariant.
     pub invariant: &'static str,
-    /// What was found, with the figures.
+    /// Finding, with the figures.
     pub detail: String,
-    /// The streams concerned.
+    /// Streams concerned.
     pub streams: Vec<String>,
 }

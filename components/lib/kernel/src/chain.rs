@@ -1,14 +1,14 @@
-//! What identifies things on an EVM chain: addresses, hashes, and where a payment came from.
+//! Identifiers on an EVM chain: addresses, hashes, and the source log of a payment.
 //!
-//! One writing for each: lower-case hexadecimal behind `0x`. Any case is read, so that a checksummed
-//! address that somebody pastes finds its account.
+//! Each is always written the same way: lower-case hexadecimal after `0x`. Any case is read, so that a pasted
+//! checksummed address finds its account.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A text that is not `0x` and the right number of hexadecimal digits.
+/// Error for a text that is not `0x` followed by the right number of hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no {what}: expected 0x and {digits} hexadecimal digits")]
 pub struct InvalidHex {
@@ -25,7 +25,7 @@ macro_rules! fixed_bytes {
         pub struct $name(pub [u8; $len]);
 
         impl $name {
-            /// Takes the bytes if there are exactly as many as needed.
+            /// Converts the bytes; `None` if the length is wrong.
             #[must_use]
             pub fn from_slice(bytes: &[u8]) -> Option<Self> {
                 bytes.try_into().ok().map(Self)
@@ -50,7 +50,7 @@ macro_rules! fixed_bytes {
             fn from_str(text: &str) -> Result<Self, InvalidHex> {
                 let invalid = || InvalidHex { text: text.to_owned(), what: $what, digits: 2 * $len };
                 let digits = text.strip_prefix("0x").ok_or_else(invalid)?;
-                // A second `0x` would be read over.
+                // `decode_to_slice` would skip a second `0x`.
                 if digits.len() != 2 * $len {
                     return Err(invalid());
                 }
@@ -69,7 +69,8 @@ macro_rules! fixed_bytes {
         }
 
         impl From<$name> for String {
-            // Every message and every state writes many of these: the formatter would be a third of a decision.
+            // Every message and every state writes many of these. Through the formatter they would take a third of a
+            // decision's time.
             fn from(value: $name) -> String {
                 hex::encode_prefixed(value.0)
             }
@@ -78,32 +79,32 @@ macro_rules! fixed_bytes {
 }
 
 fixed_bytes!(
-    /// The address of a contract or an account, 20 bytes.
+    /// Address of a contract or an account, 20 bytes.
     Address,
     20,
     "address"
 );
 fixed_bytes!(
-    /// The hash of a block, a transaction or an event's signature, 32 bytes.
+    /// Hash of a block, a transaction or an event signature, 32 bytes.
     Hash,
     32,
     "hash"
 );
 
-/// The log that a payment was seen in. Chain id, block hash and log index identify it; the rest finds it.
+/// Log that a payment was seen in. Chain id, block hash and log index identify it; the other fields help to find it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChainSource {
     /// EIP-155 chain id.
     pub chain_id: u64,
-    /// The block that included the transaction.
+    /// Hash of the block that included the transaction.
     pub block_hash: Hash,
-    /// Its height.
+    /// Height of that block.
     pub block_number: u64,
-    /// The transaction. One may hold many payments.
+    /// Hash of the transaction. One transaction may hold many payments.
     pub transaction_hash: Hash,
-    /// Position in the block, over all its transactions.
+    /// Position of the log in the block, over all its transactions.
     pub log_index: u64,
 }
 

@@ -1,85 +1,87 @@
-//! The shape of business logic: an initial state, a decision, and a fold.
+//! Decider trait, the form of the business logic: an initial state, a decision, and a fold.
 //!
-//! A decider is a pure function of its arguments. What it cannot know (ids, times, the account whose partition
-//! it runs in) comes in with the command.
+//! A decider is a pure function of its arguments. What it cannot know itself (ids, times, the account whose partition
+//! it runs in) comes with the command.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Encoded, Entries, Entry, Message, StateFault, Timestamp, Undecodable};
 
-/// One kind of stream: which commands it takes, which events they cause, and what state remains.
+/// Logic of one kind of stream: the commands it accepts, the events they cause, and the state that the events fold
+/// into.
 pub trait Decider {
-    /// The kind's name, which begins its streams' ids.
+    /// Name of the aggregate; the stream ids begin with it.
     const AGGREGATE: &'static str;
-    /// The version of the state's form. Raise it when `State` or an entry changes: snapshots of another version are
-    /// refolded.
+    /// Version of the state's format. Raise it when `State` or an entry changes: snapshots of another version are
+    /// discarded and refolded.
     const STATE_VERSION: u32;
-    /// Whether a state has entries. Then the functions about them are its own.
+    /// True if the state has entries. The decider then implements `command_keys`, `event_keys` and `entries`.
     const HAS_ENTRIES: bool = false;
 
-    /// What the events add up to.
+    /// State that the events fold into.
     type State: Clone + Default + Serialize + DeserializeOwned;
-    /// What can be asked for.
+    /// Commands that it accepts.
     type Command: Message;
-    /// What can have happened.
+    /// Events that it causes.
     type Event: Message;
 
-    /// The events that a command causes, none if it is already satisfied, or why it is refused.
+    /// Decides a command: returns the events it causes (none if it is already satisfied), or the reason for its
+    /// rejection.
     fn decide(
         state: &Self::State,
         command: &Self::Command,
         context: &CommandContext,
     ) -> Result<Vec<Self::Event>, Rejection>;
 
-    /// The state after an event. Total: what was decided has happened.
+    /// Returns the state after an event. Total: an event has already happened, so it cannot be refused.
     fn evolve(state: Self::State, event: &Self::Event) -> Self::State;
 
-    /// The keys of all entries that deciding a command may need, and folding the events that it may cause.
+    /// Returns the keys of all entries that may be needed to decide a command and to fold the events it may cause.
     fn command_keys(_command: &Self::Command) -> Vec<String> {
         Vec::new()
     }
 
-    /// The keys of all entries that folding an event may need.
+    /// Returns the keys of all entries that may be needed to fold an event.
     fn event_keys(_event: &Self::Event) -> Vec<String> {
         Vec::new()
     }
 
-    /// The state's entries. They are no part of its bytes.
+    /// Gives access to the state's entries. They are not serialized with the state.
     fn entries(_state: &mut Self::State) -> Option<&mut Entries> {
         None
     }
 }
 
-/// What comes with a command beside its content.
+/// Context of a command, beside its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandContext {
-    /// The stream's id without the kind's name.
+    /// Stream id without the aggregate's name.
     pub id: String,
-    /// The account whose partition this is.
+    /// Account whose partition this is.
     pub routing_key: String,
-    /// Who sends it, as the host knows it.
+    /// Sender of the command, as the host knows it.
     pub actor: String,
-    /// The host's clock when it accepted the command: the only "now" there is.
+    /// Time at which the host accepted the command, by the host's clock. A decider has no other "now".
     pub accepted_at: Timestamp,
 }
 
 impl CommandContext {
-    /// The actor of what was seen on chain. Nobody else can say that something was.
+    /// Actor of commands that report what was seen on chain. No other actor can report it.
     pub const CHAIN: &'static str = "chain";
 }
 
-/// Why nothing happened.
+/// Reason why a command was rejected; nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
-    /// A stable code from the documented list.
+    /// Stable code from the documented list.
     pub code: String,
-    /// What was wrong and what to do about it.
+    /// Sentence for the caller: what was wrong and what to do about it.
     pub detail: String,
 }
 
 impl Rejection {
-    /// A refusal under a code, with a sentence for the caller.
+    /// Creates a rejection from a code and a sentence for the caller.
     pub fn new(code: &str, detail: impl Into<String>) -> Self {
         Self { code: code.to_owned(), detail: detail.into() }
     }
@@ -91,42 +93,42 @@ impl From<Undecodable> for Rejection {
     }
 }
 
-/// What became of one command: events to append, or a refusal.
+/// Outcome of one command: the events to append, or a rejection.
 pub type Outcome = Result<Vec<Encoded>, Rejection>;
 
-/// Commands that follow each other on one stream, and its state before them.
+/// Commands that follow each other on one stream, and the stream's state before them.
 #[derive(Debug, Clone)]
 pub struct Turn {
-    /// As [`decide_turn`] or [`evolve_state`] gave it; empty for a stream without events.
+    /// State as [`decide_turn`] or [`evolve_state`] returned it; empty for a stream without events.
     pub state: Vec<u8>,
-    /// Those that [`message_keys`] named for the commands, each once.
+    /// Entries that [`message_keys`] named for the commands, each once.
     pub entries: Vec<Entry>,
-    /// Each is decided on the state that the ones before it leave behind.
+    /// Commands in order; each is decided on the state that the previous ones left.
     pub commands: Vec<(CommandContext, Encoded)>,
 }
 
-/// A turn's answer.
+/// Result of a turn.
 #[derive(Debug, Clone)]
 pub struct Decided {
-    /// The state after all accepted commands.
+    /// State after all accepted commands.
     pub state: Vec<u8>,
-    /// The entries that the events of all accepted commands changed, each once.
+    /// Entries that the events of all accepted commands changed, each once.
     pub entries: Vec<Entry>,
-    /// One for each command, in order.
+    /// One outcome for each command, in order.
     pub outcomes: Vec<Outcome>,
 }
 
-/// A state that events were folded into.
+/// Result of folding events into a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folded {
-    /// The state after all events.
+    /// State after all events.
     pub state: Vec<u8>,
-    /// The entries that changed, each once.
+    /// Entries that changed, each once.
     pub entries: Vec<Entry>,
 }
 
-/// The keys of the entries that a command needs to be decided, or an event to be folded, each once. None if it cannot
-/// be read.
+/// Returns the keys of the entries needed to decide a command or to fold an event, sorted, each once. Empty if the
+/// message cannot be read.
 #[must_use]
 pub fn message_keys<D: Decider>(message: &Encoded) -> Vec<String> {
     let Encoded { kind, schema_version, payload } = message;
@@ -144,8 +146,8 @@ pub fn message_keys<D: Decider>(message: &Encoded) -> Vec<String> {
     keys
 }
 
-/// Decides a turn in the form that crosses the sandbox's border. Fails only if the state or its entries cannot be read,
-/// or an entry was needed that was not named.
+/// Decides a turn in the form that crosses the sandbox boundary. Fails only if the state or its entries cannot be
+/// read or written, or if an entry was used that was not named.
 pub fn decide_turn<D: Decider>(turn: &Turn) -> Result<Decided, StateFault> {
     let mut state = read_state::<D>(&turn.state, &turn.entries)?;
     let mut outcomes = Vec::with_capacity(turn.commands.len());
@@ -162,7 +164,8 @@ pub fn decide_turn<D: Decider>(turn: &Turn) -> Result<Decided, StateFault> {
     Ok(Decided { state, entries, outcomes })
 }
 
-/// Folds stored events into a state. The error says which event could not be read, or what else is wrong.
+/// Folds stored events into a state. The error names the event that could not be read, or describes the fault of the
+/// state.
 pub fn evolve_state<D: Decider>(
     state: &[u8],
     entries: &[Entry],
@@ -194,7 +197,7 @@ fn write_state<D: Decider>(mut state: D::State) -> Result<Folded, StateFault> {
     Ok(Folded { state, entries })
 }
 
-/// The events of a command, also as they are stored.
+/// Decides one command and returns its events, both typed and encoded.
 fn decide_one<D: Decider>(
     state: &D::State,
     context: &CommandContext,

@@ -1,8 +1,9 @@
-//! The keyed part of a state: what a stream remembers by id, for ever.
+//! Entries: the keyed part of a state, which a stream remembers by id for ever.
 //!
-//! A state crosses the sandbox's border with every turn, so what grows with its stream is not in its bytes: the host
-//! keeps it as entries, and hands over those that the decider named. One that is used without its name is never taken
-//! for absent, which would decide wrongly and in silence: it is remembered as a fault, and the turn fails with it.
+//! The state's bytes cross the sandbox boundary with every turn, so data that grows with its stream is not part of
+//! them: the host keeps it as entries and hands over those that the decider named. An entry that is used without
+//! having been named is never taken for absent, because that would silently lead to a wrong decision. It is recorded
+//! as a fault, and the turn fails with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -10,7 +11,7 @@ use std::sync::OnceLock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Why a state cannot be used: its decider has a fault, or its host.
+/// Reason why a state cannot be used: a fault of its decider or of the host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct StateFault(pub(crate) String);
@@ -21,47 +22,47 @@ impl StateFault {
     }
 }
 
-/// One entry, in the form that crosses the sandbox's border.
+/// One entry, in the form that crosses the sandbox boundary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// 1 to 512 bytes, without control characters.
+    /// Key, 1 to 512 bytes without control characters.
     pub key: String,
-    /// JSON. None: there is none, or none any more.
+    /// Value as JSON; `None` if there is no entry under the key, or it was removed.
     pub value: Option<Vec<u8>>,
 }
 
-/// A state's entries: all of them, as in a fold outside the sandbox, or the part that was named for a turn.
+/// Entries of a state: all of them, when folding outside the sandbox, or the part that was named for a turn.
 ///
-/// Two are equal if they hold the same, however they came to it.
+/// Two are equal if they hold the same values, whether whole or a part.
 #[derive(Debug, Clone, Default)]
 pub struct Entries {
-    /// Of a part also the keys that were named and have no value.
+    /// Values by key. A part also holds the named keys that have no value.
     values: BTreeMap<String, Option<Vec<u8>>>,
     is_part: bool,
-    /// Of a part only: it is the part that is handed back.
+    /// Keys whose values changed. Tracked only for a part, which hands its changes back.
     changed: BTreeSet<String>,
-    /// The first one; what follows from it says nothing.
+    /// The first fault. Later ones are ignored, since they may follow from it.
     fault: OnceLock<String>,
 }
 
 impl Entries {
-    /// The part of a state's entries that was named, each once.
+    /// Creates a part from the named entries, each given once.
     pub fn part(named: impl IntoIterator<Item = Entry>) -> Self {
         let values = named.into_iter().map(|entry| (entry.key, entry.value)).collect();
         Self { values, is_part: true, ..Self::default() }
     }
 
-    /// The value under a key.
+    /// Returns the value under a key.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         self.read(key, self.bytes(key)?)
     }
 
-    /// Whether there is something under a key.
+    /// Returns true if there is a value under a key.
     pub fn contains(&self, key: &str) -> bool {
         self.bytes(key).is_some()
     }
 
-    /// Puts a value under a key, in the place of the one before it.
+    /// Sets the value under a key, replacing the previous one.
     pub fn set<T: Serialize>(&mut self, key: &str, value: &T) {
         match crate::json::to_vec(value) {
             Ok(bytes) => self.put(key, Some(bytes)),
@@ -69,12 +70,13 @@ impl Entries {
         }
     }
 
-    /// Takes away what is under a key.
+    /// Removes the value under a key.
     pub fn remove(&mut self, key: &str) {
         self.put(key, None);
     }
 
-    /// All values whose keys begin so, by the rest of their keys. Only the host has all: of a part it is a fault.
+    /// Returns all values whose keys begin with `prefix`, by the rest of their keys. Only the host has all entries:
+    /// for a part this is a fault.
     pub fn all<T: DeserializeOwned>(&self, prefix: &str) -> BTreeMap<String, T> {
         if self.is_part {
             self.fail(|| format!("all entries under `{prefix}` were asked for, of which only some are here"));
@@ -85,12 +87,12 @@ impl Entries {
         under.filter_map(|(key, rest, value)| Some((rest.to_owned(), self.read(key, value)?))).collect()
     }
 
-    /// What there is, as it is stored.
+    /// Iterates over the existing values in their stored form.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.values.iter().filter_map(|(key, value)| Some((key.as_str(), value.as_deref()?)))
     }
 
-    /// The entries of these keys, each once, as they are handed over for a turn.
+    /// Returns the entries of these keys, each once, in the form handed over for a turn.
     #[must_use]
     pub fn named(&self, keys: impl IntoIterator<Item = String>) -> Vec<Entry> {
         let keys: BTreeSet<String> = keys.into_iter().collect();
@@ -98,12 +100,12 @@ impl Entries {
         keys.into_iter().map(entry).collect()
     }
 
-    /// Takes over what changed in a part.
+    /// Applies the changes that a part handed back.
     pub fn keep(&mut self, changed: impl IntoIterator<Item = Entry>) {
         changed.into_iter().for_each(|entry| self.put(&entry.key, entry.value));
     }
 
-    /// What changed in a part, each once, or its first fault.
+    /// Returns the entries that changed in a part, each once, or its first fault.
     pub fn changes(self) -> Result<Vec<Entry>, StateFault> {
         let Self { mut values, changed, fault, .. } = self;
         match fault.into_inner() {

@@ -1,8 +1,8 @@
 //! Foreign exchange: the one place where money is rounded.
 //!
-//! A card is used in one currency and paid from an asset in another. The network's rate is a decimal number, the
-//! charge is rounded half to even to the decimals in which the asset is charged, and what the rounding took or
-//! gave is not lost: it is the residue, which the ledger books to the rounding account.
+//! A card is used in one currency and paid from an asset in another. The network's rate is a decimal number, and the
+//! charge is rounded half to even to the decimals in which the asset is charged. The difference that rounding makes
+//! is the residue; the ledger books it to the rounding account, so nothing is lost.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Amount, Asset, Minor, MoneyError};
 
-/// More decimals than any asset or rate has. With them, every product below fits 512 bits.
+/// Largest number of decimals; no asset or rate has more. It guarantees that every product below fits 512 bits.
 const MAX_DECIMALS: u8 = 38;
 
-/// Units of the charged asset for one unit of the amount's, as a decimal number: `1.0837`.
+/// Exchange rate: units of the charged asset for one unit of the amount's asset, as a decimal number such as
+/// `1.0837`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Rate {
@@ -23,23 +24,23 @@ pub struct Rate {
     decimals: u8,
 }
 
-/// Why an amount could not be converted.
+/// Reason why an amount could not be converted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FxError {
-    /// The text is no positive decimal number.
+    /// The text is not a positive decimal number.
     #[error("`{0}` is no rate: expected a positive decimal number like 1.0837, with 38 digits at most")]
     NotARate(String),
-    /// A scale that nothing has.
+    /// The number of decimals is above the limit.
     #[error("{0} decimals are more than the {MAX_DECIMALS} that can be held exactly")]
     TooManyDecimals(u8),
     /// The asset is coarser than the decimals in which it should be charged.
     #[error("{asset} has {has} decimals and cannot be charged with {wanted}")]
     TooFine {
-        /// The asset's code.
+        /// Code of the asset.
         asset: String,
-        /// Its decimals.
+        /// Number of decimals that it has.
         has: u8,
-        /// Those asked for.
+        /// Number of decimals that was requested.
         wanted: u8,
     },
     /// The result does not fit.
@@ -47,19 +48,19 @@ pub enum FxError {
     Money(#[from] MoneyError),
 }
 
-/// What a conversion comes to. `exact = charged + over − under`, in the asset's smallest unit.
+/// Result of a conversion. `exact = charged + over − under`, in the asset's smallest unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversion {
-    /// What the account pays: a multiple of the smallest charge.
+    /// Amount that the account pays: a multiple of the smallest charge.
     pub charged: Amount,
-    /// What the exact amount was more than the charge: the rounding account bears it.
+    /// Excess of the exact amount over the charge; the rounding account bears it.
     pub over: Minor,
-    /// What the exact amount was less than the charge: the rounding account gets it.
+    /// Excess of the charge over the exact amount; the rounding account receives it.
     pub under: Minor,
 }
 
 impl Rate {
-    /// One for one.
+    /// Rate of 1.
     pub const PAR: Self = Self { digits: 1, decimals: 0 };
 
     /// Converts an amount into `asset`, charged with `charge_decimals` decimals.
@@ -75,7 +76,8 @@ impl Rate {
                 wanted: charge_decimals,
             });
         };
-        // The exact amount is numerator / denominator. Each is rounded to once, so nothing is rounded twice.
+        // The exact amount is numerator / denominator. The charge and the exact units are each rounded from it once,
+        // so nothing is rounded twice.
         let product = wide(amount.minor.get()) * wide(self.digits);
         let denominator = power_of_ten(amount.asset.decimals) * power_of_ten(self.decimals);
         let units = half_even(product * power_of_ten(charge_decimals), denominator);
@@ -97,12 +99,12 @@ fn narrow(number: U512) -> Result<Minor, MoneyError> {
     u128::try_from(number).map(Minor::new).map_err(|_| MoneyError::Overflow)
 }
 
-/// 10^38 is below 2^127.
+/// Returns 10^exponent; 10^38 is below 2^127.
 fn power_of_ten(exponent: u8) -> U512 {
     U512::from(10).pow(U512::from(exponent))
 }
 
-/// The quotient, rounded to the nearest whole number, and from the middle to the even one.
+/// Returns the quotient, rounded to the nearest whole number, with ties to even.
 fn half_even(numerator: U512, denominator: U512) -> U512 {
     let (quotient, remainder) = numerator.div_rem(denominator);
     let up = match remainder.cmp(&(denominator - remainder)) {

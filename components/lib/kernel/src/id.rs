@@ -1,25 +1,25 @@
-//! Ids that other systems made: a network's message, a card, a merchant.
+//! Ids assigned by other systems: a network's message, a card, a merchant.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A text that cannot be an id.
+/// Error for a text that cannot be an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid_id: an id has 1 to {} printable ASCII characters and no space", ExternalId::MAX_LENGTH)]
 pub struct InvalidId;
 
-/// An id as its maker writes it: 1 to 128 printable ASCII characters. It ends up in tables, logs and addresses.
+/// Id as its issuer writes it: 1 to 128 printable ASCII characters, so that it can appear in tables, logs and URLs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ExternalId(String);
 
 impl ExternalId {
-    /// The most characters of an id.
+    /// Maximum length in characters.
     pub const MAX_LENGTH: usize = 128;
 
-    /// The id as text.
+    /// Returns the id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

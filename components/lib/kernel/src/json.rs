@@ -1,8 +1,8 @@
-//! Writes JSON, byte for byte as `serde_json` does, in fewer steps: a decision writes a state and its events, and in the
-//! sandbox every step is paid for.
+//! JSON writer whose output is byte for byte that of `serde_json`, in fewer steps: every decision writes a state and
+//! its events, and in the sandbox every step costs fuel.
 //!
-//! What is common here (structs, texts, whole numbers) is written here; for what is rare (a text with something to
-//! escape, a number that is not whole) `serde_json` is asked. It never decides what is written, only how fast.
+//! Common values (structs, texts, whole numbers) are written here; rare ones (a text with characters to escape, a
+//! number that is not whole) are left to `serde_json`. This module never changes the output, only the speed.
 
 use serde::Serialize;
 use serde::ser::{
@@ -13,10 +13,10 @@ use serde_json::Error;
 
 type Result<T = ()> = std::result::Result<T, Error>;
 
-/// Room for a usual state or event.
+/// Initial capacity in bytes, enough for a typical state or event.
 const USUAL: usize = 1024;
 
-/// A value as JSON.
+/// Serializes a value as JSON.
 pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
     let mut json = Json { out: Vec::with_capacity(USUAL) };
     value.serialize(&mut json)?;
@@ -28,7 +28,8 @@ struct Json {
 }
 
 impl Json {
-    /// Copied and looked at in one go, eight bytes at a time: in WebAssembly a copy of a few bytes costs more than they.
+    /// Writes a text. It is copied and checked in one pass, eight bytes at a time, because in WebAssembly a call to
+    /// copy a few bytes costs more than the copying itself.
     fn text(&mut self, text: &str) -> Result {
         let begin = self.out.len();
         self.out.reserve(text.len() + 10);
@@ -40,7 +41,7 @@ impl Json {
             self.out.extend_from_slice(word);
         }
         if !rest.is_empty() {
-            // What is missing of the last word is filled with what is not odd, and taken away again.
+            // The last word is padded with bytes that need no escape; the padding is truncated afterwards.
             let mut last = u64::from_le_bytes(*b"--------");
             for byte in rest.iter().rev() {
                 last = last << 8 | u64::from(*byte);
@@ -66,7 +67,7 @@ impl Json {
         Ok(())
     }
 
-    /// `{"variant":`
+    /// Writes `{"variant":`.
     fn variant(&mut self, variant: &str) -> Result {
         self.out.push(b'{');
         self.text(variant)?;
@@ -79,7 +80,7 @@ impl Json {
     }
 }
 
-/// Not zero if one of eight bytes is a quote, a backslash or a control character.
+/// Returns a value other than zero if one of the eight bytes is a quote, a backslash or a control character.
 fn odd_bytes(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
     const QUOTES: u64 = ONES * b'"' as u64;
@@ -88,7 +89,7 @@ fn odd_bytes(word: u64) -> u64 {
     (below(word, 0x20) | below(word ^ QUOTES, 1) | below(word ^ BACKSLASHES, 1)) & (ONES * 0x80)
 }
 
-/// A list or an object that is being written.
+/// List or object that is being written.
 struct Open<'a> {
     json: &'a mut Json,
     is_empty: bool,
@@ -120,7 +121,7 @@ impl Open<'_> {
     }
 }
 
-/// Numbers as `serde_json` writes them.
+/// Implements the methods for numbers and characters with `serde_json`.
 macro_rules! numbers {
     ($($name:ident: $number:ty),+) => {
         $(fn $name(self, value: $number) -> Result {
@@ -237,7 +238,7 @@ impl<'a> Serializer for &'a mut Json {
     }
 }
 
-/// The ways to write an element, of which each kind of list has its own name.
+/// Implements the list traits, which differ only in the name of the method that writes an element.
 macro_rules! elements {
     ($($kind:ident: $name:ident),+) => {
         $(impl $kind for Open<'_> {
@@ -260,7 +261,7 @@ elements! {
     SerializeTupleStruct: serialize_field, SerializeTupleVariant: serialize_field
 }
 
-/// The same for members.
+/// Implements the struct traits in the same way.
 macro_rules! members {
     ($($kind:ident),+) => {
         $(impl $kind for Open<'_> {
@@ -299,7 +300,7 @@ impl SerializeMap for Open<'_> {
     }
 }
 
-/// A member's name: a text, or a whole number in quotes.
+/// Serializer of a member's name: a text, or a whole number or boolean in quotes.
 struct Key<'a>(&'a mut Json);
 
 impl Key<'_> {

@@ -1,7 +1,8 @@
-//! The value types of payments, and the shape that every handler has.
+//! Value types of payments, and the trait of each kind of handler.
 //!
-//! Pure: no I/O, no clock, no randomness, no business rule. The host and the domain both speak these types;
-//! neither speaks the other's. What crosses the sandbox's border is described in `wit/`, and `guest` maps it.
+//! Pure: no I/O, no clock, no randomness, no business rule. The host and the domain both use these types; neither
+//! depends on the other's. The types that cross the sandbox boundary are described in `wit/`, and `guest` converts
+//! between the two.
 
 #![warn(missing_docs)]
 

@@ -1,14 +1,14 @@
-//! Money: a whole number of an asset's smallest unit, and the scale that the asset gives it.
+//! Money: a whole number of an asset's smallest unit, and the asset with its scale.
 //!
-//! Arithmetic is checked, amounts are never negative and never floats. 128 bits hold more than 10^20 units
-//! of an asset with 18 decimals; what a chain reports beyond that is refused where it enters.
+//! Arithmetic is checked; amounts are never negative and never floats. 128 bits hold more than 10^20 units of an
+//! asset with 18 decimals; a larger amount reported by a chain is refused on entry.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Why an amount could not be read or computed.
+/// Reason why an amount could not be read or computed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
     /// The text is not a plain decimal number.
@@ -21,7 +21,7 @@ pub enum MoneyError {
         "amount_negative: `{0}` is below zero; give a positive amount, the command says which way it moves"
     )]
     Negative(String),
-    /// The text has digits behind a point.
+    /// The text has digits after a decimal point.
     #[error("amount_too_precise: `{0}` is finer than the asset's smallest unit; give whole minor units")]
     TooPrecise(String),
     /// The result does not fit.
@@ -32,37 +32,37 @@ pub enum MoneyError {
     Underflow,
 }
 
-/// A whole number of an asset's smallest unit. In JSON a string of decimal digits.
+/// Whole number of an asset's smallest unit. In JSON it is a string of decimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Minor(u128);
 
 impl Minor {
-    /// Nothing.
+    /// Zero units.
     pub const ZERO: Self = Self(0);
 
-    /// The most that one command may move: 2^96 - 1, which is 79 billion of an asset with 18 decimals. Four billion
-    /// of them still add up in 128 bits, so no sum of them can fail.
+    /// Largest amount that one command may move: 2^96 - 1, which is 79 billion of an asset with 18 decimals. Four
+    /// billion such amounts still add up in 128 bits, so no sum of them can overflow.
     pub const LARGEST_AMOUNT: Self = Self((1 << 96) - 1);
 
-    /// That many units.
+    /// Creates an amount of that many units.
     #[must_use]
     pub const fn new(units: u128) -> Self {
         Self(units)
     }
 
-    /// The number of units.
+    /// Returns the number of units.
     #[must_use]
     pub const fn get(self) -> u128 {
         self.0
     }
 
-    /// The sum, if it fits.
+    /// Returns the sum; fails on overflow.
     pub fn plus(self, other: Self) -> Result<Self, MoneyError> {
         self.0.checked_add(other.0).map(Self).ok_or(MoneyError::Overflow)
     }
 
-    /// The difference, if there is as much to take away.
+    /// Returns the difference; fails if it would be negative.
     pub fn minus(self, other: Self) -> Result<Self, MoneyError> {
         self.0.checked_sub(other.0).map(Self).ok_or(MoneyError::Underflow)
     }
@@ -85,16 +85,16 @@ impl FromStr for Minor {
         if !plain || (text.len() > 1 && text.starts_with('0')) {
             return Err(not_plain(text));
         }
-        // WebAssembly has no division of 128 bits, and few amounts need them.
+        // WebAssembly has no 128-bit division, and few amounts need more than 64 bits.
         if let Ok(number) = text.parse::<u64>() {
             return Ok(Self(number.into()));
         }
-        // Only digits are left, so the one way to fail is size.
+        // Only digits are left, so parsing can fail only because the number is too large.
         text.parse().map(Self).map_err(|_| MoneyError::Overflow)
     }
 }
 
-/// Says what is wrong with a number that is not just digits.
+/// Returns the error for a text that is not just digits.
 fn not_plain(text: &str) -> MoneyError {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
     match (text.strip_prefix('-'), text.split_once('.')) {
@@ -120,28 +120,29 @@ impl From<Minor> for String {
     }
 }
 
-/// What an amount is of: the code that people know, and how many decimals its units have.
+/// Asset of an amount: its commonly known code and the number of its decimals.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Asset {
-    /// `EURe`, `GBPe`, `USDC.e`.
+    /// Code, such as `EURe`, `GBPe` or `USDC.e`.
     #[serde(rename = "asset")]
     pub code: String,
-    /// Digits behind the point: one EURe is 10^18 minor units.
+    /// Digits after the decimal point: with 18, one EURe is 10^18 minor units.
     pub decimals: u8,
 }
 
-/// An amount of an asset, as it travels in commands, events and answers.
+/// Amount of an asset, as it appears in commands, events and answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amount {
-    /// How many of the smallest unit.
+    /// Number of the asset's smallest units.
     pub minor: Minor,
-    /// Of what.
+    /// Asset that the units belong to.
     #[serde(flatten)]
     pub asset: Asset,
 }
 
 impl fmt::Display for Amount {
-    /// For people: at least two digits behind the point, more where the amount needs them, none cut off.
+    /// Formats for people: at least two digits after the decimal point, more if the amount needs them, never
+    /// truncated.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = usize::from(self.asset.decimals);
         // With one digit more than decimals there is always a digit before the point.

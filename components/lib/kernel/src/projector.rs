@@ -1,71 +1,71 @@
-//! The shape of a projector: the tables it owns, and how events change their rows.
+//! Projector trait: the tables it owns, and how events change their rows.
 
 use crate::{Minor, Timestamp};
 
-/// Builds tables out of events. Never reads anything but the rows that it asked for.
+/// Builds tables from events. Reads only the rows that it asked for.
 pub trait Projector {
-    /// Name, version and tables.
+    /// Describes the projection: name, version and tables.
     fn describe() -> ProjectionDescriptor;
 
-    /// The rows that these events need to see.
+    /// Returns the keys of the rows that these events need to read.
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String>;
 
-    /// The changes that these events make to those rows.
+    /// Returns the changes that these events make to those rows.
     fn project(events: &[RecordedEvent], rows: Vec<Row>) -> Result<Vec<Change>, String>;
 }
 
-/// What a projection is.
+/// Description of a projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProjectionDescriptor {
-    /// Also the name of its database schema.
+    /// Name of the projection and of its database schema.
     pub name: &'static str,
-    /// Raised when the tables change: the projection is then rebuilt.
+    /// Version; raise it when the tables change, so that the projection is rebuilt.
     pub version: u32,
-    /// The tables it owns.
+    /// Tables that it owns.
     pub tables: Vec<Table>,
 }
 
-/// A table.
+/// Table of a projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// Within the projection's schema.
+    /// Name within the projection's schema.
     pub name: &'static str,
-    /// In order; rows carry their values in the same.
+    /// Columns; a row's values are in the same order.
     pub columns: Vec<Column>,
     /// Columns that identify a row.
     pub primary_key: Vec<&'static str>,
-    /// Further indexes.
+    /// Further indexes, each a list of columns in order.
     pub indexes: Vec<Vec<&'static str>>,
 }
 
-/// A column.
+/// Column of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Within the table.
+    /// Name within the table.
     pub name: &'static str,
-    /// What it holds.
+    /// Type of its values.
     pub kind: ColumnType,
-    /// Whether it may be empty.
+    /// True if it may be null.
     pub nullable: bool,
-    /// What the database checks of it.
+    /// Constraint that the database enforces; `None` if there is none.
     pub rule: Option<ColumnRule>,
 }
 
 impl Column {
-    /// A column that is never empty.
+    /// Creates a column that is never null and has no rule.
     #[must_use]
     pub const fn new(name: &'static str, kind: ColumnType) -> Self {
         Self { name, kind, nullable: false, rule: None }
     }
 
-    /// The same, held to a rule by the database.
+    /// Adds a rule that the database enforces.
     #[must_use]
     pub fn with(mut self, rule: ColumnRule) -> Self {
         self.rule = Some(rule);
         self
     }
 
-    /// The same, but it may be empty.
+    /// Makes the column nullable.
     #[must_use]
     pub const fn nullable(mut self) -> Self {
         self.nullable = true;
@@ -73,7 +73,7 @@ impl Column {
     }
 }
 
-/// What a column holds.
+/// Type of a column's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
     /// Text.
@@ -90,7 +90,7 @@ pub enum ColumnType {
     Json,
 }
 
-/// A rule that stands in the database beside the code that keeps it.
+/// Rule that the database enforces as a constraint, in addition to the code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnRule {
     /// Zero or more.
@@ -101,22 +101,22 @@ pub enum ColumnRule {
     OneOf(Vec<&'static str>),
 }
 
-/// A cell.
+/// Value of a cell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Empty.
+    /// No value.
     Null,
     /// Text.
     Text(String),
     /// An integer.
     Integer(i64),
-    /// Decimal digits, perhaps behind a sign.
+    /// Decimal digits with an optional minus sign.
     Numeric(String),
     /// True or false.
     Boolean(bool),
-    /// Milliseconds since the epoch.
+    /// Milliseconds since 1970-01-01T00:00:00Z.
     TimestampMs(u64),
-    /// The document's text.
+    /// Text of a JSON document.
     Json(String),
 }
 
@@ -138,54 +138,54 @@ impl From<&str> for Value {
     }
 }
 
-/// An event as the log holds it.
+/// Event as the log holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedEvent {
-    /// The part of the log.
+    /// Partition of the log.
     pub partition: u32,
-    /// Gapless in the partition, from 1.
+    /// Position in the partition, gapless from 1.
     pub position: u64,
-    /// `{aggregate}-{id}`.
+    /// Stream name: `{aggregate}-{id}`.
     pub stream: String,
-    /// Gapless in the stream, from 1.
+    /// Version of the stream, gapless from 1.
     pub stream_version: u64,
-    /// A UUID.
+    /// Id of the event, a UUID.
     pub event_id: String,
-    /// A UUID shared by all that one outside cause brought about.
+    /// Correlation id, a UUID shared by everything that one outside cause led to.
     pub correlation_id: String,
-    /// The event's name.
+    /// Type name of the event.
     pub kind: String,
-    /// The version of the payload's schema.
+    /// Version of the payload's schema.
     pub schema_version: u32,
-    /// The host's clock when it was appended.
+    /// Time of the append, by the host's clock.
     pub recorded_at: Timestamp,
-    /// JSON.
+    /// Payload as JSON.
     pub payload: Vec<u8>,
 }
 
-/// Which row.
+/// Key of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowKey {
-    /// The table.
+    /// Name of the table.
     pub table: String,
-    /// The primary key's values.
+    /// Values of the primary key, in the declared order.
     pub key: Vec<Value>,
 }
 
-/// A row.
+/// Whole row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// The table.
+    /// Name of the table.
     pub table: String,
-    /// All columns' values in order.
+    /// Values of all columns, in the declared order.
     pub values: Vec<Value>,
 }
 
-/// What happens to a row.
+/// Change of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// Insert or replace.
+    /// Inserts the row, or replaces the one with the same key.
     Upsert(Row),
-    /// Delete, if it is there.
+    /// Deletes the row, if it exists.
     Delete(RowKey),
 }

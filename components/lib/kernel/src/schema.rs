@@ -1,7 +1,7 @@
-//! What messages look like, for people and for programs in any language: JSON Schema 2020-12, and an example.
+//! Description of messages for people and for programs in any language: JSON Schema 2020-12, and an example.
 //!
-//! Generated from the types that read and write the messages, so that the two cannot part. Only behind the
-//! feature `schema`: nothing of it is ever in a component.
+//! Generated from the types that read and write the messages, so that the two cannot diverge. Only behind the feature
+//! `schema`: none of it is ever compiled into a component.
 
 use std::borrow::Cow;
 
@@ -13,52 +13,52 @@ use crate::{
     Address, Amount, Asset, Decider, Encoded, ExternalId, Hash, Message, Minor, Rate, Timestamp, Undecodable,
 };
 
-/// One message of that type as JSON, for its readers. Written by hand, so that it also tests the type.
+/// Example of a message type. Written by hand, so that it also tests the type.
 pub trait Example {
-    /// The example.
+    /// Returns one message of this type as JSON.
     fn example() -> Value;
 }
 
-/// What a message is for. The schema of a command says what is accepted, that of an event what is written:
-/// an address is accepted in any case of letters, but always written in lower case.
+/// Role of a message. The schema of a command describes what is accepted, that of an event what is written: an
+/// address is accepted in upper and lower case, but always written in lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// It asks for something.
+    /// Request that something happen.
     Command,
-    /// It says what happened.
+    /// Record of something that happened.
     Event,
 }
 
-/// One version of one message.
+/// Schema of one version of one message.
 #[derive(Debug, Clone)]
 pub struct MessageSchema {
-    /// The message's name.
+    /// Name of the message.
     pub name: &'static str,
-    /// The version, from 1.
+    /// Version, from 1.
     pub version: u32,
-    /// Whether it is the newest, the one that is written.
+    /// True if it is the newest version, the one that is written.
     pub is_newest: bool,
     /// Command or event.
     pub role: Role,
-    /// The JSON Schema with `title`, `description` and `examples`.
+    /// JSON Schema with `title`, `description` and `examples`.
     pub document: Value,
     rewrite: fn(&str, u32, &[u8]) -> Result<Encoded, Undecodable>,
 }
 
 impl MessageSchema {
-    /// Reads a payload of this version and writes it as the newest.
+    /// Reads a payload of this version and encodes it in the newest.
     pub fn rewrite(&self, payload: &[u8]) -> Result<Encoded, Undecodable> {
         (self.rewrite)(self.name, self.version, payload)
     }
 }
 
-/// A set of messages that can say what they look like. Made by [`messages!`](crate::messages).
+/// Set of messages that has schemas. Implemented by [`messages!`](crate::messages).
 pub trait Described: Message {
-    /// All versions of all of them.
+    /// Returns the schemas of all versions of all messages.
     fn describe(role: Role) -> Vec<MessageSchema>;
 }
 
-/// All messages of a decider.
+/// Returns the schemas of all messages of a decider.
 #[must_use]
 pub fn of_decider<D: Decider>() -> Vec<MessageSchema>
 where
@@ -113,8 +113,8 @@ fn rewrite<M: Message>(kind: &str, version: u32, payload: &[u8]) -> Result<Encod
     M::decode(kind, version, payload)?.encode()
 }
 
-/// A value type whose rules a derive cannot see. Its own schema stands here; that it says what the type does is
-/// tested with the domain's messages.
+/// Implements `JsonSchema` for a value type whose rules a derive cannot see. The domain's tests of its messages check
+/// that this schema matches what the type accepts and writes.
 macro_rules! value_type {
     ($name:ident, |$generator:ident| $schema:expr) => {
         impl JsonSchema for $name {

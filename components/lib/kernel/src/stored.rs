@@ -1,7 +1,7 @@
-//! A stream's state as a host keeps it, without a host: for specifications and tests.
+//! Stream state stored the way the host does it, for specifications and tests that run without a host.
 //!
-//! It hands over no entry that was not named, so that a decider which forgets to name one is found here as it would be
-//! found in the sandbox.
+//! It hands over only the entries that were named, so a decider that forgets to name one fails here as it would in
+//! the sandbox.
 
 use serde_json::from_slice;
 
@@ -10,17 +10,17 @@ use crate::{
     message_keys,
 };
 
-/// A state's bytes, and all of its entries.
+/// State bytes of a stream, and all of its entries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredState {
-    /// As a turn or a fold left it; empty for a stream without events.
+    /// State as a turn or a fold left it; empty for a stream without events.
     pub state: Vec<u8>,
-    /// All there are.
+    /// All entries of the stream.
     pub entries: Entries,
 }
 
 impl StoredState {
-    /// Decides commands in one turn. Nothing is kept of a turn that fails.
+    /// Decides commands in one turn. If the turn fails, nothing is kept.
     pub fn decide<D: Decider>(
         &mut self,
         commands: Vec<(CommandContext, Encoded)>,
@@ -32,20 +32,20 @@ impl StoredState {
         Ok(decided.outcomes)
     }
 
-    /// Folds events into it. Nothing is kept of a fold that fails.
+    /// Folds events into the state. If the fold fails, nothing is kept.
     pub fn evolve<D: Decider>(&mut self, events: &[Encoded]) -> Result<(), String> {
         let entries = self.entries.named(events.iter().flat_map(message_keys::<D>));
         self.keep(evolve_state::<D>(&self.state, &entries, events)?);
         Ok(())
     }
 
-    /// Takes over what a turn or a fold left.
+    /// Stores the result of a turn or a fold.
     pub fn keep(&mut self, folded: Folded) {
         self.state = folded.state;
         self.entries.keep(folded.entries);
     }
 
-    /// The state with all of its entries, to look at.
+    /// Returns the decoded state with all of its entries, for inspection.
     pub fn read<D: Decider>(&self) -> Result<D::State, StateFault> {
         let mut state = match &self.state[..] {
             [] => D::State::default(),
@@ -75,7 +75,7 @@ mod tests {
     #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     struct Lend {
         book: String,
-        /// Looked up without being named.
+        /// Key that is looked up without being named.
         instead_of: Option<String>,
     }
 

@@ -1,6 +1,6 @@
-//! A point in time as it is written down: UTC, to the millisecond.
+//! Point in time: UTC, to the millisecond.
 //!
-//! There is no `now` here. Times come in with commands; the host's clock makes them.
+//! There is no `now` here. Times come with commands and are made by the host's clock.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A text that is no RFC 3339 time, or a time before 1970 or beyond the year 9999.
+/// Error for a text that is not an RFC 3339 time, or a time before 1970 or after the year 9999.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a time between 1970 and 9999 in RFC 3339 form, like 2026-11-22T10:15:30.000Z")]
 pub struct InvalidTimestamp(String);
@@ -23,34 +23,36 @@ impl Timestamp {
     /// 9999-12-31T23:59:59.999Z: the last time that RFC 3339 can write.
     const MAX_MS: u64 = 253_402_300_799_999;
 
-    /// The time that many milliseconds after the epoch, if it can be written down.
+    /// Creates the time that many milliseconds after the epoch; `None` if it is after the year 9999.
     #[must_use]
     pub fn from_ms(ms: u64) -> Option<Self> {
         (ms <= Self::MAX_MS).then_some(Self(ms))
     }
 
-    /// The time that many seconds after the epoch, if it can be written down.
+    /// Creates the time that many seconds after the epoch; `None` if it is after the year 9999.
     #[must_use]
     pub fn from_s(s: u64) -> Option<Self> {
         s.checked_mul(1000).and_then(Self::from_ms)
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the milliseconds since the epoch.
     #[must_use]
     pub const fn as_ms(self) -> u64 {
         self.0
     }
 
-    /// As it is written down, in 24 characters.
+    /// Formats the time in 24 characters.
     fn text(self) -> String {
-        // In seconds and milliseconds: nanoseconds would need 128 bits, which WebAssembly divides by hand.
+        // Computed in seconds and milliseconds: nanoseconds would need 128-bit division, which WebAssembly does in
+        // software.
         let seconds = i64::try_from(self.0 / 1000).unwrap_or_default();
         let millisecond = u32::try_from(self.0 % 1000).unwrap_or_default();
-        // What the type holds can be written, so there is no error to speak of.
+        // Every value of the type can be formatted, so none of these fallbacks is ever used.
         let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let (hour, minute, second) = at.time().as_hms();
         let (year, month, day) = (at.year().unsigned_abs(), u8::from(at.month()), at.day());
-        // Every event writes one of these: digits by hand, since the formatter pads each number on its own.
+        // Every event writes a timestamp. The digits are written by hand, because the formatter pads each number
+        // separately.
         let mut text = *b"0000-00-00T00:00:00.000Z";
         let mut write = |mut number: u32, places: std::ops::Range<usize>| {
             for digit in text[places].iter_mut().rev() {

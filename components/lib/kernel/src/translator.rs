@@ -1,101 +1,103 @@
-//! The shape of a translator: the logs of one transaction in, commands out.
+//! Translator trait: the logs of one transaction in, commands out.
 
 use crate::{Address, Encoded, Hash, Timestamp};
 
-/// Turns transactions into commands, given the operator's contract set.
+/// Translates transactions into commands, given the operator's contract set.
 pub trait Translator {
-    /// Which chain, and which logs make a transaction worth translating, or what is wrong with the contract set.
+    /// Returns the chain and the filters that select the transactions to translate. Fails if the contract set is
+    /// invalid.
     fn filters(contracts: &[u8]) -> Result<Selection, String>;
 
-    /// One answer for each transaction. Fails only if the contract set cannot be read or is of another chain.
+    /// Returns one result for each transaction. Fails only if the contract set cannot be read or belongs to another
+    /// chain.
     fn translate(contracts: &[u8], transactions: &[Transaction]) -> Result<Vec<Translated>, String>;
 }
 
-/// What a contract set asks of which chain.
+/// Logs that a contract set needs from its chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// EIP-155 chain id.
     pub chain_id: u64,
-    /// A log that matches any of them is wanted.
+    /// A log is selected if it matches any of these filters.
     pub filters: Vec<LogFilter>,
 }
 
-/// Logs that match in all three ways; an empty list matches everything.
+/// Log filter with three conditions, all of which must match; an empty list matches everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter {
-    /// Any of these emitters.
+    /// Emitting contracts, any of which matches.
     pub addresses: Vec<Address>,
-    /// Any of these event signatures.
+    /// Event signature hashes, any of which matches.
     pub topics: Vec<Hash>,
-    /// Any of these as first indexed argument.
+    /// First indexed arguments, any of which matches.
     pub first_arguments: Vec<Hash>,
-    /// The first block that counts.
+    /// First block that counts.
     pub from_block: u64,
-    /// The last one, if there is an end.
+    /// Last block that counts; `None` if there is no end.
     pub to_block: Option<u64>,
 }
 
-/// One log.
+/// Log of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    /// Position in the block.
+    /// Position in the block, over all its transactions.
     pub log_index: u64,
-    /// The emitter.
+    /// Address of the emitting contract.
     pub address: Address,
-    /// None to four.
+    /// Topics: the event signature and the indexed arguments, 0 to 4.
     pub topics: Vec<Hash>,
-    /// The arguments that are not indexed.
+    /// Arguments that are not indexed, ABI-encoded.
     pub data: Vec<u8>,
 }
 
-/// One transaction that succeeded, with all its logs in order.
+/// Successful transaction, with all its logs in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
     /// EIP-155 chain id.
     pub chain_id: u64,
-    /// The block that included it.
+    /// Hash of the block that included it.
     pub block_hash: Hash,
-    /// Its height.
+    /// Height of that block.
     pub block_number: u64,
-    /// When the block says that it was made.
+    /// Timestamp of the block, as the block states it.
     pub block_timestamp: Timestamp,
-    /// The transaction.
+    /// Hash of the transaction.
     pub transaction_hash: Hash,
-    /// By ascending index.
+    /// Logs by ascending index.
     pub logs: Vec<Log>,
 }
 
-/// A command that a log stands for.
+/// Command derived from a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TranslatedCommand {
-    /// The log.
+    /// Index of the log in its block.
     pub log_index: u64,
-    /// The kind of stream.
+    /// Kind of stream.
     pub aggregate: &'static str,
-    /// Which stream of that kind.
+    /// Id of the stream within that kind.
     pub id: String,
-    /// The account.
+    /// Account, which decides the partition.
     pub routing_key: String,
-    /// The command.
+    /// Encoded command.
     pub message: Encoded,
 }
 
-/// A log that looked like ours and could not be understood.
+/// Log that looked relevant but could not be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The log.
+    /// Index of the log in its block.
     pub log_index: u64,
-    /// A stable code from the documented list.
+    /// Stable code from the documented list.
     pub code: &'static str,
-    /// For the person who looks into it.
+    /// Explanation for the operator who investigates it.
     pub detail: String,
 }
 
-/// What one transaction became.
+/// Result of translating one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Translated {
-    /// In log order.
+    /// Commands in log order.
     pub commands: Vec<TranslatedCommand>,
-    /// In log order.
+    /// Refusals in log order.
     pub refusals: Vec<Refusal>,
 }
