@@ -1,7 +1,7 @@
-//! What every card may pay and has paid: its status and rules, and what counted on each day.
+//! Card usage: each card's status and rules, and what counted against its limits on each day.
 //!
-//! Built from the events of cards alone. A day is a calendar day in UTC, and the one on which a payment was reserved:
-//! what is released later goes back to that day, as the card itself counts it.
+//! Built from the events of cards alone. A day is a calendar day in UTC: the day on which the payment was reserved. A
+//! later release is subtracted from that day, the same way the card itself counts.
 
 mod tables;
 
@@ -16,7 +16,7 @@ use crate::projecting::{self, Document, Misfit, Number, Rows};
 
 type Seen<'a> = projecting::Seen<'a, Event>;
 
-/// The projector.
+/// Projector of card usage.
 pub struct CardUsage;
 
 impl Projector for CardUsage {
@@ -44,7 +44,7 @@ impl Projector for CardUsage {
     }
 }
 
-/// The asset in which an event counts, and when it does.
+/// Returns the asset in which an event counts and the time whose day it counts on; `None` if it does not count.
 fn counted(event: &Event) -> Option<(&Asset, Timestamp)> {
     match event {
         Event::SpendReserved(event) => Some((&event.amount.asset, event.at)),

@@ -1,4 +1,4 @@
-//! What the tables hold, and what the database checks of them.
+//! Tables of the projection, with their constraints.
 
 use clearfold_kernel::{Address, Minor, Table, Timestamp};
 
@@ -11,7 +11,7 @@ pub(super) fn all() -> Vec<Table> {
     vec![Card::table(), CardDay::table()]
 }
 
-/// Whether a card pays at all.
+/// Status of a card; only an active one pays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     Active,
@@ -30,16 +30,16 @@ words!(FreezeReason {
 });
 
 table! {
-    /// One row a card.
+    /// One row for each card.
     pub(super) struct Card in "card", indexes [[account]] {
         key {
             card_id: String,
         }
         account: Address,
         status: Status,
-        /// Why it is frozen, or was when it was closed.
+        /// Reasons for which it is frozen, or was when it was closed.
         frozen_for: Vec<FreezeReason>,
-        /// What it may pay, as the card's events say it.
+        /// Spending rules in JSON, as the card's events state them.
         rules: Document,
         last_used_at: Option<Timestamp>,
         issued_at: Timestamp,
@@ -48,17 +48,18 @@ table! {
 }
 
 table! {
-    /// One row a card, asset and day on which it paid. What still counts is the amount without what was released.
+    /// One row for each card, asset and day with a payment. The usage that still counts is the amount minus what was
+    /// released.
     pub(super) struct CardDay in "card_day", indexes [[account, day]] {
         key {
             card_id: String,
             asset: String,
-            /// Its first moment in UTC.
+            /// Start of the day in UTC.
             day: Timestamp,
         }
         account: Address,
         decimals: u8,
-        /// An increment is a reservation of its own.
+        /// Number of reservations; an increment counts as one.
         reservation_count: Number where Positive,
         amount_minor: Minor where Positive,
         released_minor: Minor,
@@ -66,7 +67,7 @@ table! {
     }
 }
 
-/// The first moment of a time's day in UTC.
+/// Returns the start of the time's day in UTC.
 pub(super) fn day_of(at: Timestamp) -> Timestamp {
     let since_midnight_ms = at.as_ms().rem_euclid(DAY_MS);
     at.as_ms().checked_sub(since_midnight_ms).and_then(Timestamp::from_ms).unwrap_or(at)

@@ -1,4 +1,4 @@
-//! What each event makes of a dispute.
+//! Effect of each event on the rows of a dispute.
 
 use clearfold_kernel::{ExternalId, Minor, RowKey, Timestamp};
 
@@ -6,7 +6,7 @@ use super::tables::{Dispute, DisputeStep, Step};
 use crate::authorization::{DisputeOpened, DisputeOutcome, DisputeStage, Event};
 use crate::projecting::{Misfit, Rows, Seen};
 
-/// The row that an event adds to. A dispute that is opened has none yet.
+/// Returns the key of the row that an event changes. `DisputeOpened` creates its row, so it needs none.
 pub(super) fn key(seen: &Seen<'_, Event>) -> Option<RowKey> {
     let dispute_id = match &seen.event {
         Event::DisputeAdvanced(event) => &event.dispute_id,
@@ -17,7 +17,7 @@ pub(super) fn key(seen: &Seen<'_, Event>) -> Option<RowKey> {
     Some(Dispute::key(&seen.id.to_owned(), dispute_id))
 }
 
-/// Takes an event into the rows of its dispute.
+/// Applies an event to the rows of its dispute.
 pub(super) fn follow(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misfit> {
     let existing = || key(seen).map_or(Err(Misfit::Missing("dispute")), |key| rows.existing(&key));
     let (step, dispute) = match &seen.event {

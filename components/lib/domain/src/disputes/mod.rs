@@ -1,6 +1,7 @@
-//! Disputes: one row each, and the steps that it went through.
+//! Disputes projection: one row for each dispute, and one for each step that it went through.
 //!
-//! Built from the events of authorizations. A dispute's id is its payment's own matter, so both together are the key.
+//! Built from the events of authorizations. A dispute id is unique only within its payment, so both together are the
+//! key.
 
 mod course;
 mod tables;
@@ -11,7 +12,7 @@ use self::tables::{Dispute, DisputeStep};
 use crate::authorization::{AGGREGATE, Event};
 use crate::projecting::{Record, Rows, Seen, each};
 
-/// The projector.
+/// Projector of disputes.
 pub struct Disputes;
 
 impl Projector for Disputes {

@@ -1,4 +1,4 @@
-//! What the tables hold, and what the database checks of them.
+//! Tables of the projection, with their constraints.
 
 use clearfold_kernel::{Address, ExternalId, Minor, Timestamp};
 
@@ -24,7 +24,7 @@ words!(DisputeStage {
 words!(DisputeOutcome { Won = "won", Lost = "lost" });
 
 table! {
-    /// One row a dispute.
+    /// One row for each dispute.
     pub(super) struct Dispute in "dispute", indexes [
         [stage, opened_at],
         [outcome, opened_at],
@@ -39,20 +39,20 @@ table! {
         asset: String,
         decimals: u8,
         reason: DisputeReason,
-        /// How far it has come, or had come when it was decided.
+        /// Current stage, or the last stage before the decision.
         stage: DisputeStage,
-        /// For whom it was decided. Empty while it is open.
+        /// Outcome, from the customer's side. Empty while the dispute is open.
         outcome: Option<DisputeOutcome>,
-        /// What the customer got by it: nothing while it is open, or if it is lost.
+        /// Amount awarded to the customer: zero while the dispute is open or if it is lost.
         awarded_minor: Minor,
-        /// What the customer was given until the decision. What exceeds the award is taken back.
+        /// Provisional credit until the decision. The part that exceeds the award is taken back.
         provisional_credit_minor: Minor,
         opened_at: Timestamp,
         updated_at: Timestamp,
     }
 }
 
-/// What a step of a dispute was.
+/// Kind of a dispute's step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Opened,
@@ -77,7 +77,7 @@ words!(Step {
 });
 
 table! {
-    /// One row a step of a dispute.
+    /// One row for each step of a dispute.
     pub(super) struct DisputeStep in "dispute_step", indexes [[payment_id, dispute_id, stream_version]] {
         key { payment_id: String, stream_version: Number where Positive }
         dispute_id: ExternalId,

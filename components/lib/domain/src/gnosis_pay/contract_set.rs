@@ -1,4 +1,4 @@
-//! Which contracts are Gnosis Pay's: configuration, versioned by block range, because contracts get replaced.
+//! Contract set: the contracts of Gnosis Pay. It is configuration, with block ranges, because contracts get replaced.
 
 use std::collections::BTreeSet;
 
@@ -7,72 +7,72 @@ use serde::Deserialize;
 
 use super::events;
 
-/// Why a contract set cannot be used.
+/// Reason why a contract set cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidContractSet {
     /// It is not JSON of the right shape.
     #[error("the contract set cannot be read: {0}")]
     Unreadable(String),
-    /// A list that must name something is empty.
+    /// A list that must not be empty is empty. Holds its name.
     #[error("the contract set names no `{0}`; without one nothing can be translated")]
     Empty(&'static str),
-    /// An address or an asset's code stands twice.
+    /// An address or an asset's code appears twice.
     #[error("the contract set names {0} twice; each contract and each asset has one entry")]
     Duplicate(String),
     /// A range ends before it begins.
     #[error("the spender {0} ends at a block before the one it begins with")]
     EmptyRange(Address),
-    /// More decimals than 128 bits can carry.
+    /// The asset has more decimals than 128 bits can represent.
     #[error("the asset {0} has {1} decimals; at most 38 can be held exactly")]
     TooManyDecimals(String, u8),
 }
 
-/// The contracts of one chain.
+/// Contracts of one chain.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContractSet {
     /// EIP-155 chain id.
     pub chain_id: u64,
-    /// Nothing before this block concerns us.
+    /// First block that is relevant; anything before it is ignored.
     #[serde(default)]
     pub first_block: u64,
-    /// What cards are paid with.
+    /// Assets that cards are paid with.
     pub assets: Vec<AssetContracts>,
-    /// The modules that emit `Spend`.
+    /// Modules that emit `Spend`.
     pub spenders: Vec<Spender>,
-    /// The Safes that receive what is spent, and pay refunds.
+    /// Safes that receive spent money and pay refunds.
     pub settlement: Vec<Address>,
 }
 
-/// An asset's addresses.
+/// Addresses of an asset.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct AssetContracts {
     /// Code and decimals.
     #[serde(flatten)]
     pub asset: Asset,
-    /// Where its money is counted.
+    /// Address at which movements are counted.
     pub canonical: Address,
-    /// An older address that logs the same movements again.
+    /// Older address that logs the same movements again.
     #[serde(default)]
     pub mirror: Option<Address>,
 }
 
-/// A Spender module, and the blocks in which it counts.
+/// Spender module, and the block range in which it counts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spender {
-    /// The module.
+    /// Address of the module.
     pub address: Address,
-    /// The first block.
+    /// First block of the range.
     #[serde(default)]
     pub from_block: u64,
-    /// The last block; none: no end.
+    /// Last block of the range; `None` if there is no end.
     #[serde(default)]
     pub to_block: Option<u64>,
 }
 
 impl ContractSet {
-    /// Reads a set and checks that it can be used.
+    /// Reads a set and validates it.
     pub fn read(json: &[u8]) -> Result<Self, InvalidContractSet> {
         let set: Self = serde_json::from_slice(json)
             .map_err(|error| InvalidContractSet::Unreadable(error.to_string()))?;
@@ -80,7 +80,7 @@ impl ContractSet {
         Ok(set)
     }
 
-    /// The asset with that address, canonical or mirror.
+    /// Returns the asset with that address, canonical or mirror.
     pub(super) fn asset_at(&self, address: Address) -> Option<&AssetContracts> {
         self.assets.iter().find(|asset| asset.canonical == address || asset.mirror == Some(address))
     }

@@ -1,4 +1,4 @@
-//! The contracts' events as they stand in logs, and how to read them without trusting them.
+//! Events of the contracts as they appear in logs, and validating decoders for them.
 
 use alloy_sol_types::{SolEvent, sol};
 use clearfold_kernel::{Address, Hash, Log};
@@ -9,7 +9,7 @@ sol! {
     event Transfer(address indexed from, address indexed to, uint256 value);
 }
 
-/// A `Spend`, in our types. `roles_module` is what the contract calls `account`.
+/// Decoded `Spend`. `roles_module` is the field that the contract calls `account`.
 pub(super) struct SpendLog {
     pub asset: Address,
     pub roles_module: Address,
@@ -17,14 +17,14 @@ pub(super) struct SpendLog {
     pub minor: u128,
 }
 
-/// A `Transfer`, in our types.
+/// Decoded `Transfer`.
 pub(super) struct TransferLog {
     pub from: Address,
     pub to: Address,
     pub minor: u128,
 }
 
-/// Why a log with a known signature is not what the signature says.
+/// Reason why a log with a known signature could not be decoded.
 pub(super) enum Unreadable {
     Malformed(String),
     TooLarge(String),
@@ -57,7 +57,7 @@ pub(super) fn transfer(log: &Log) -> Result<TransferLog, Unreadable> {
     Ok(TransferLog { from: address(event.from), to: address(event.to), minor: minor(event.value)? })
 }
 
-/// The module that a Safe executed for, if the log says so.
+/// Returns the module that a Safe executed for; `None` for any other log.
 pub(super) fn executing_module(log: &Log) -> Option<Address> {
     if !is_signed(log, Hash(ExecutionFromModuleSuccess::SIGNATURE_HASH.0)) {
         return None;

@@ -1,14 +1,16 @@
-//! Gnosis Pay's logs become commands: swipes and refunds.
+//! Translator for Gnosis Pay: logs become commands for swipes and refunds.
 //!
-//! What makes it less simple than it looks:
+//! Points that are easy to get wrong:
 //!
-//! - `Spend.account` is not the account but its Roles module. The Safe is the emitter of the
+//! - `Spend.account` is not the account but its Roles module. The account's Safe is the emitter of the
 //!   `ExecutionFromModuleSuccess` in the same transaction that names the module.
-//! - EURe and GBPe live at two addresses, and every movement is logged at both. Money is counted where the
-//!   contract set says that it is canonical, and nowhere else.
-//! - One transaction may hold many payments. A payment's id is made of the transaction and its place among the
-//!   payments of it, so it stays the same when the transaction is mined again in another block.
-//! - A `Spend` counts only with the transfer that it claims. One without is refused and kept, not guessed at.
+//! - EURe and GBPe each have two addresses, and every movement is logged at both. Only movements at the address that
+//!   the contract set calls canonical are counted.
+//! - One transaction may hold many payments. A payment's id is derived from the transaction and the payment's
+//!   position among those of its kind in it, so it stays the same when the transaction is mined again in another
+//!   block.
+//! - A `Spend` counts only together with the transfer that it claims. One without a transfer is refused and kept for
+//!   inspection; nothing is guessed.
 
 mod contract_set;
 mod events;
@@ -25,7 +27,7 @@ use sha2::{Digest, Sha256};
 
 use crate::authorization::{AGGREGATE, Command};
 
-/// The translator.
+/// Translator for Gnosis Pay.
 pub struct GnosisPay;
 
 impl Translator for GnosisPay {
@@ -60,10 +62,10 @@ fn translate_one(contracts: &ContractSet, transaction: &Transaction) -> Result<T
     Ok(translated)
 }
 
-/// A payment found in a transaction, on its way to become a command.
+/// Payment found in a transaction, before it becomes a command.
 struct Found {
     log_index: u64,
-    /// `swipe` or `refund`, and the place among those of the transaction.
+    /// `swipe` or `refund`; `ordinal` is the position among the payments of that kind in the transaction.
     kind: &'static str,
     ordinal: usize,
     account: clearfold_kernel::Address,
@@ -83,7 +85,7 @@ impl Found {
     }
 }
 
-/// 32 hexadecimal digits out of what does not change when the transaction is mined again.
+/// Derives a payment id of 32 hexadecimal digits from what does not change when the transaction is mined again.
 fn payment_id(transaction: &Transaction, kind: &str, ordinal: usize) -> String {
     let name = format!("{}/{}/{kind}/{ordinal}", transaction.chain_id, transaction.transaction_hash);
     hex::encode(&Sha256::digest(name)[..16])

@@ -1,6 +1,6 @@
 //! Refunds: transfers out of a settlement Safe, many in one transaction.
 //!
-//! What goes from one settlement Safe to another is the processor's own business and no refund.
+//! A transfer from one settlement Safe to another is internal to the processor and not a refund.
 
 use clearfold_kernel::{Log, Refusal, Transaction};
 
@@ -9,7 +9,8 @@ use super::events::{self, TransferLog, Unreadable};
 use super::{Found, amount_of, refusal, source};
 use crate::authorization::{Command, RecordRefund, RefundOrigin};
 
-/// All refunds of a transaction, each at its asset's canonical address, and transfers there that cannot be read.
+/// Returns all refunds of a transaction, each at its asset's canonical address, and refusals for transfers there that
+/// cannot be decoded.
 pub(super) fn refunds<'a>(
     contracts: &'a ContractSet,
     transaction: &'a Transaction,

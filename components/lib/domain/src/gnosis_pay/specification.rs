@@ -1,4 +1,4 @@
-//! What a contract set may say, and which logs it asks for. The rest is specified in `specs/gnosis_pay.yaml`.
+//! Tests of the contract set's validation and of its log filters. The rest is specified in `specs/gnosis_pay.yaml`.
 
 use clearfold_kernel::{Address, Translator};
 

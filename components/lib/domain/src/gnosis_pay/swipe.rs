@@ -1,4 +1,4 @@
-//! Swipes: a `Spend`, the Safe that it speaks of, and the transfer that proves it.
+//! Swipes: a `Spend`, the Safe behind its Roles module, and the transfer that proves it.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::events::{self, SpendLog, Unreadable};
 use super::{Found, amount_of, refusal, source};
 use crate::authorization::{Command, RecordSwipe};
 
-/// All `Spend`s of the contract set's spenders, each a swipe or the reason why it is none.
+/// Returns, for each `Spend` of the contract set's spenders, the swipe or a refusal with the reason.
 pub(super) fn swipes<'a>(
     contracts: &'a ContractSet,
     transaction: &'a Transaction,
@@ -62,7 +62,7 @@ fn swipe(
     Ok(Found { log_index: at, kind: "swipe", ordinal, account: safe, command: Command::RecordSwipe(swipe) })
 }
 
-/// The Safe that last executed for the module before the `Spend` was logged.
+/// Returns the Safe that last executed for the module before the `Spend` was logged.
 fn safe_behind(roles_module: Address, transaction: &Transaction, before: u64) -> Option<Address> {
     transaction
         .logs
@@ -73,7 +73,7 @@ fn safe_behind(roles_module: Address, transaction: &Transaction, before: u64) ->
         .map(|log| log.address)
 }
 
-/// The transfer that the `Spend` claims, unless another `Spend` has claimed it.
+/// Returns the log index of the transfer that the `Spend` claims, unless another `Spend` has claimed it.
 fn transfer_of(
     spend: &SpendLog,
     asset: &AssetContracts,

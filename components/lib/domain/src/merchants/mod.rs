@@ -1,8 +1,8 @@
-//! Merchants: what each asked for, got, gave back and had disputed, by asset.
+//! Merchants projection: for each merchant and asset, the amounts requested, cleared, refunded and disputed.
 //!
-//! Built from the events of authorizations that name a merchant; what was seen on chain first names none. A merchant's
-//! payments are in many accounts, so its events come in no order but each account's own: sums do not mind, and of what
-//! the merchant says of itself the latest counts, whenever it comes.
+//! Built from the events of authorizations that name a merchant; a payment that was first seen on chain names none. A
+//! merchant's payments are spread over many accounts, and their events are ordered only within each account. Sums do
+//! not depend on that order; for the merchant's description the latest one counts, whenever it arrives.
 
 mod tables;
 mod totals;
@@ -13,7 +13,7 @@ use self::tables::Merchant;
 use crate::authorization::{AGGREGATE, Event};
 use crate::projecting::{Record, Rows, Seen, each};
 
-/// The projector.
+/// Projector of merchants.
 pub struct Merchants;
 
 impl Projector for Merchants {

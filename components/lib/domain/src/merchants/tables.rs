@@ -1,4 +1,4 @@
-//! What the table holds. Totals of a category or a country are sums over its merchants.
+//! Table of the projection. Totals of a category or a country are sums over its merchants.
 
 use clearfold_kernel::{ExternalId, Minor, Timestamp};
 
@@ -6,31 +6,31 @@ use crate::network::{Country, MerchantCategory};
 use crate::projecting::{Number, table};
 
 table! {
-    /// One row a merchant and asset.
+    /// One row for each merchant and asset.
     pub(super) struct Merchant in "merchant", indexes [[category, asset], [country, asset], [last_seen_at]] {
         key { id: ExternalId, asset: String }
         decimals: u8,
-        // As it said of itself last; empty while it has only claimed what nobody authorized.
+        // Latest description of the merchant; empty while it has only claims that nobody authorized.
         name: Option<String>,
         category: Option<MerchantCategory>,
         country: Option<Country>,
-        /// When it said so.
+        /// Time of that description.
         described_at: Option<Timestamp>,
-        /// Payments that it asked for.
+        /// Number of payments that it requested.
         requested_count: Number,
-        /// Those that we approved, in whole or in part.
+        /// Number of payments that we approved, in whole or in part.
         approved_count: Number,
-        /// Those that we declined.
+        /// Number of payments that we declined.
         declined_count: Number,
-        /// Those that a stand-in approved for us, whatever we said.
+        /// Number of payments that a stand-in approved for us, whatever we had decided.
         advised_count: Number,
-        /// What was held for it, increments included.
+        /// Total held for it, increments included.
         authorized_minor: Minor,
-        /// What it claimed, within holds or beyond them.
+        /// Total that it claimed, within holds or beyond them.
         cleared_minor: Minor,
-        /// What it gave back.
+        /// Total that it refunded.
         refunded_minor: Minor,
-        /// What customers disputed, however that ended.
+        /// Total that customers disputed, whatever the outcome.
         disputed_minor: Minor,
         last_seen_at: Timestamp,
     }

@@ -1,4 +1,4 @@
-//! What each event adds to its merchant.
+//! Effect of each event on its merchant's totals.
 
 use clearfold_kernel::{Asset, ExternalId, Minor, RowKey, Timestamp};
 
@@ -7,12 +7,12 @@ use crate::authorization::Event;
 use crate::network;
 use crate::projecting::{Misfit, Number, Rows, Seen};
 
-/// The row that an event adds to.
+/// Returns the key of the row that an event changes.
 pub(super) fn key(event: &Event) -> Option<RowKey> {
     concerned(event).map(|(merchant_id, asset)| Merchant::key(merchant_id, &asset.code))
 }
 
-/// The merchant and asset of which an event changes the totals.
+/// Returns the merchant and asset whose totals an event changes.
 fn concerned(event: &Event) -> Option<(&ExternalId, &Asset)> {
     let (parties, asset) = match event {
         Event::AuthorizationRequested(event) => return Some((&event.merchant.id, &event.amount.asset)),
@@ -30,7 +30,7 @@ fn concerned(event: &Event) -> Option<(&ExternalId, &Asset)> {
     parties.merchant_id.as_ref().map(|merchant_id| (merchant_id, asset))
 }
 
-/// Adds an event to its merchant's row.
+/// Applies an event to its merchant's row.
 pub(super) fn add(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misfit> {
     let Some((merchant_id, asset)) = concerned(&seen.event) else { return Ok(()) };
     let at = seen.recorded.recorded_at;
@@ -109,8 +109,8 @@ fn authorize(merchant: &mut Merchant, minor: Minor) -> Result<(), Misfit> {
     Ok(())
 }
 
-/// The latest description counts. Of two at the same time the one that sorts last does: which of them is projected
-/// first is chance, and the row must not be.
+/// Applies a description; the latest one counts. Of two with the same time, the one that sorts last counts: which of
+/// them is projected first is chance, and the row must not depend on it.
 fn describe(merchant: &mut Merchant, said: &network::Merchant, at: Timestamp) {
     let known = (merchant.described_at, merchant.name.as_ref(), merchant.category, merchant.country);
     let given = (Some(at), Some(&said.name), Some(said.category), Some(said.country));

@@ -1,8 +1,8 @@
-//! What an account spent, had cleared and got back, by asset.
+//! Totals of an account by asset: spent, cleared and refunded.
 //!
-//! *Spent* is what left the account on chain: a swipe at once, a payment that the network asked for when its money was
-//! pulled. A reorganization takes it back until the money moves again. *Cleared* is what the network claimed,
-//! whether the money has moved or not. What lies between the two is in transit.
+//! *Spent* is what left the account on chain: a swipe counts at once, a payment that the network requested counts
+//! when its money was pulled. A reorganization subtracts it until the money moves again. *Cleared* is what the
+//! network claimed, whether the money has moved or not. The difference between the two is in transit.
 
 use clearfold_kernel::{Address, Asset, Minor, RowKey};
 
@@ -11,12 +11,12 @@ use crate::authorization::Event;
 use crate::network::RefundOutcome;
 use crate::projecting::{Misfit, Number, Rows, Seen};
 
-/// The row that an event adds to.
+/// Returns the key of the row that an event changes.
 pub(super) fn key(event: &Event) -> Option<RowKey> {
     concerned(event).map(|(account, asset)| AccountAsset::key(account, &asset.code))
 }
 
-/// The account and asset of which an event changes the totals.
+/// Returns the account and asset whose totals an event changes.
 fn concerned(event: &Event) -> Option<(&Address, &Asset)> {
     match event {
         Event::SwipeRecorded(event) => Some((&event.account, &event.amount.asset)),
@@ -33,7 +33,7 @@ fn concerned(event: &Event) -> Option<(&Address, &Asset)> {
     }
 }
 
-/// Adds an event to its account's row. `begins` says whether it began a payment.
+/// Applies an event to its account's row. `begins` is true if the event began a payment.
 pub(super) fn add(rows: &mut Rows, seen: &Seen<'_, Event>, begins: bool) -> Result<(), Misfit> {
     let Some((account, asset)) = concerned(&seen.event) else { return Ok(()) };
     let at = seen.recorded.recorded_at;

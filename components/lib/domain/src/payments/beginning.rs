@@ -1,4 +1,4 @@
-//! How a payment begins: seen on chain, asked for, promised by a stand-in, or claimed without either.
+//! Beginning of a payment: seen on chain, requested, approved by a stand-in, or claimed without any of these.
 
 use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Minor, Timestamp};
 
@@ -10,7 +10,7 @@ use crate::authorization::{
 use crate::network::{Merchant, Network};
 use crate::projecting::{Misfit, Record, Seen};
 
-/// The payment that an event is about: a new one if it begins with this event.
+/// Returns the payment that an event is about; a new one if it begins with this event.
 pub(super) fn payment(known: Option<Payment>, seen: &Seen<'_, Event>) -> Result<Payment, Misfit> {
     match (&seen.event, known) {
         (Event::SwipeRecorded(event), _) => swiped(seen, event),
@@ -58,8 +58,8 @@ fn advised(seen: &Seen<'_, Event>, event: &AdviceRecorded) -> Payment {
     by_card(advised, &event.card_id, &event.merchant, event.network)
 }
 
-/// What the stand-in promised takes the place of our own decision, in the same payment. Money that was seen on chain
-/// meanwhile stays where it is.
+/// Replaces our own decision with the stand-in's approval, in the same payment. Funding that was already seen on
+/// chain is kept.
 fn promised(known: &Payment, advised: Payment) -> Result<Payment, Misfit> {
     let (funding, funding_transaction_hash) = match known.funding {
         Funding::None => (advised.funding, None),
@@ -80,8 +80,8 @@ fn promised(known: &Payment, advised: Payment) -> Result<Payment, Misfit> {
     })
 }
 
-/// More is held of the payment that is there. One that was given back is open again; one that the chain showed first
-/// learns its card and its merchant.
+/// Raises the hold of an existing payment. A closed payment is reopened; a payment that was first seen on chain gets
+/// its card and its merchant.
 fn raised(known: Payment, event: &AdviceRecorded, by: Minor) -> Result<Payment, Misfit> {
     let payment = Payment {
         status: if known.status.is_open() { known.status } else { Status::Advised },
@@ -123,7 +123,7 @@ fn at_merchant(payment: Payment, merchant: &Merchant) -> Payment {
     }
 }
 
-/// A payment of which nothing is known but whose it is, how much, and when.
+/// Creates a payment of which only the account, the amount and the time are known.
 fn new(
     seen: &Seen<'_, Event>,
     status: Status,

@@ -1,4 +1,4 @@
-//! What the network claims of a payment, and in which state that leaves it.
+//! Effect of the network's claims on a payment and its status.
 
 use clearfold_kernel::Minor;
 
@@ -8,13 +8,13 @@ use super::tables::Payment;
 use crate::authorization::{ClearingPosted, ForcePosted};
 use crate::projecting::Misfit;
 
-/// Whether the network has claimed anything.
+/// Returns true if the network has claimed anything.
 pub(super) fn is_claimed(payment: &Payment) -> bool {
     payment.cleared_minor > Minor::ZERO
 }
 
-/// How much of a claim the hold covers follows from the row: a clearing that was recorded in an old version does not
-/// say. The same goes for what the last one releases.
+/// Posts a clearing. The part that the hold covers is computed from the row, because a clearing recorded in an old
+/// schema version does not state it. The same applies to the amount that the final clearing releases.
 pub(super) fn posted(payment: &mut Payment, event: &ClearingPosted) -> Result<(), Misfit> {
     let claimed = event.claimed()?;
     let against_hold = claimed.min(payment.held_minor);
@@ -30,7 +30,7 @@ pub(super) fn posted(payment: &mut Payment, event: &ClearingPosted) -> Result<()
     Ok(())
 }
 
-/// Beside an authorization the claim leaves the state as it is.
+/// Posts a forced clearing. If the payment has an authorization, the claim does not change its status.
 pub(super) fn forced(payment: &mut Payment, event: &ForcePosted) -> Result<(), Misfit> {
     payment.beyond_hold_minor = payment.beyond_hold_minor.plus(event.amount.minor)?;
     hold::begin_funding(payment);

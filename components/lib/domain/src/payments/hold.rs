@@ -1,4 +1,4 @@
-//! A hold is placed, grows, is given back, or ends by time.
+//! Effect of events on a hold: it is placed, increased, released, or expires.
 
 use clearfold_kernel::{Minor, Timestamp};
 
@@ -14,7 +14,7 @@ pub(super) fn placed(payment: &mut Payment, status: Status, minor: Minor, expire
     begin_funding(payment);
 }
 
-/// The money is to be pulled, unless it was seen on chain before.
+/// Marks the money as still to be pulled, unless it was already seen on chain.
 pub(super) fn begin_funding(payment: &mut Payment) {
     if payment.funding == Funding::None {
         payment.funding = Funding::Unsubmitted;
@@ -27,7 +27,7 @@ pub(super) fn increased(payment: &mut Payment, event: &HoldIncreased) -> Result<
     Ok(())
 }
 
-/// A payment of which nothing is held any more is closed: given back if nothing was claimed, else cleared.
+/// Applies a reversal. A payment with nothing left on hold is closed: reversed if nothing was claimed, else cleared.
 pub(super) fn reversed(payment: &mut Payment, event: &AuthorizationReversed) -> Result<(), Misfit> {
     payment.reversed_minor = payment.reversed_minor.plus(event.released.minor)?;
     if event.full {
@@ -37,7 +37,7 @@ pub(super) fn reversed(payment: &mut Payment, event: &AuthorizationReversed) -> 
     Ok(())
 }
 
-/// A payment of which nothing was left to expire is cleared.
+/// Applies an expiry. A payment with nothing left to expire counts as cleared.
 pub(super) fn expired(payment: &mut Payment, event: &AuthorizationExpired) -> Result<(), Misfit> {
     payment.expired_minor = payment.expired_minor.plus(event.released.minor)?;
     payment.status = if event.released.minor == Minor::ZERO { Status::Cleared } else { Status::Expired };

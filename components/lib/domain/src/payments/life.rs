@@ -1,4 +1,4 @@
-//! What each event makes of a payment's row.
+//! Effect of each event on a payment's row.
 
 use clearfold_kernel::Hash;
 
@@ -8,7 +8,7 @@ use super::{beginning, clearing, hold};
 use crate::authorization::Event;
 use crate::projecting::{Misfit, Seen};
 
-/// The payment after an event that concerns it.
+/// Returns the payment after an event that concerns it.
 pub(super) fn after(known: Option<Payment>, seen: &Seen<'_, Event>) -> Result<Payment, Misfit> {
     let mut payment = beginning::payment(known, seen)?;
     change(&mut payment, &seen.event)?;
@@ -48,7 +48,7 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         Event::FundingFinalized(event) => moved(payment, Funding::Finalized, event.source.transaction_hash),
         Event::FundingReverted(event) => moved(payment, Funding::ExecReverted, event.transaction_hash),
         Event::FundingDropped(event) => moved(payment, Funding::Dropped, event.transaction_hash),
-        // It is sent again: the transaction may be mined in another block.
+        // The transaction is sent again and may be mined in another block.
         Event::FundingReorged(event) => moved(payment, Funding::Unconfirmed, event.source.transaction_hash),
         Event::PaymentFlagged(event) => {
             payment.flags.push(event.reason);
@@ -57,7 +57,7 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         Event::DisputeOpened(_) => payment.dispute = Some(Dispute::New),
         Event::DisputeAdvanced(event) => payment.dispute = Some(event.stage.into()),
         Event::DisputeResolved(event) => payment.dispute = Some(event.outcome.into()),
-        // The row began with it, it says nothing of the row, or what it says stands in the event after it.
+        // These events created the row, do not concern it, or are followed by an event that carries the change.
         Event::SwipeRecorded(_)
         | Event::AuthorizationRequested(_)
         | Event::AdviceRecorded(_)
@@ -76,7 +76,7 @@ fn moved(payment: &mut Payment, funding: Funding, transaction_hash: Hash) {
     payment.funding_transaction_hash = Some(transaction_hash);
 }
 
-/// What follows from the sums. A hold below zero is none: the event that makes it so is named, and nothing is kept.
+/// Computes the derived fields. A negative hold is an error: the projection fails at that event and stores nothing.
 fn derive(payment: &mut Payment) -> Result<(), Misfit> {
     payment.cleared_minor = payment.against_hold_minor.plus(payment.beyond_hold_minor)?;
     payment.held_minor = payment

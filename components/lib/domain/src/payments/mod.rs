@@ -1,7 +1,8 @@
-//! Payments, their timelines, refunds, and what each account spent: the tables behind the customer's API.
+//! Payments projection: payments, their timelines, refunds, and totals of each account; the tables behind the
+//! customer's API.
 //!
 //! Built from the events of authorizations alone. A row is read only where an event adds to it, and never decides
-//! anything: what may happen, the decider says.
+//! anything: what is allowed is up to the decider.
 
 mod account;
 mod beginning;
@@ -19,7 +20,7 @@ use self::tables::{AccountAsset, Payment, PaymentEvent, Refund};
 use crate::authorization::{AGGREGATE, Event};
 use crate::projecting::{Misfit, Record, Rows, Seen, each};
 
-/// The projector.
+/// Projector of payments.
 pub struct Payments;
 
 impl Projector for Payments {
@@ -48,7 +49,8 @@ impl Projector for Payments {
     }
 }
 
-/// Whether the event says something of a payment's row. What fitted nothing stands in the timeline alone.
+/// Returns true if the event concerns a payment's row. An event that could not be matched appears in the timeline
+/// only.
 fn concerns_payment(event: &Event) -> bool {
     !matches!(
         event,
@@ -59,7 +61,7 @@ fn concerns_payment(event: &Event) -> bool {
     )
 }
 
-/// Whether no event of a payment can stand before this one: then there is no row to read.
+/// Returns true if the event is always the first of its payment, so there is no row to read.
 fn is_first(event: &Event) -> bool {
     matches!(event, Event::SwipeRecorded(_) | Event::AuthorizationRequested(_))
 }

@@ -1,4 +1,4 @@
-//! Money that came back: linked to a payment, or on a stream of its own.
+//! Refunds: linked to a payment, or on a stream of their own.
 
 use clearfold_kernel::RowKey;
 
@@ -6,12 +6,12 @@ use super::tables::{Origin, Refund};
 use crate::authorization::{Event, RefundLinked, RefundOrigin, RefundUnlinked};
 use crate::projecting::{Misfit, Rows, Seen};
 
-/// The row that an event adds to.
+/// Returns the key of the row that an event changes.
 pub(super) fn key(seen: &Seen<'_, Event>) -> Option<RowKey> {
     matches!(seen.event, Event::RefundResolved(_)).then(|| Refund::key(&seen.id.to_owned()))
 }
 
-/// Takes an event into the row of its refund.
+/// Applies an event to the row of its refund.
 pub(super) fn follow(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misfit> {
     if let Event::RefundResolved(event) = &seen.event {
         let known: Refund = rows.existing(&Refund::key(&seen.id.to_owned()))?;
@@ -23,7 +23,7 @@ pub(super) fn follow(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misf
     Ok(())
 }
 
-/// The row that an event makes, if it tells of a refund.
+/// Returns the row that an event creates, if it is a refund.
 fn row(seen: &Seen<'_, Event>) -> Result<Option<Refund>, Misfit> {
     let (parties, amount, origin, occurred_at, is_linked) = match &seen.event {
         Event::RefundLinked(RefundLinked { parties, amount, origin, occurred_at }) => {
@@ -35,7 +35,7 @@ fn row(seen: &Seen<'_, Event>) -> Result<Option<Refund>, Misfit> {
         _ => return Ok(None),
     };
     let stream = seen.id.to_owned();
-    // No stream's id has a slash.
+    // A stream id never contains a slash, so this cannot collide with one.
     let linked_id = || format!("{stream}/{}", seen.recorded.stream_version);
     let mut refund = Refund {
         id: if is_linked { linked_id() } else { stream.clone() },

@@ -1,32 +1,32 @@
-//! The words for how far a payment, its money and its dispute have come.
+//! Status words of a payment, its funding and its dispute.
 
 use crate::authorization::{DisputeOutcome, DisputeStage};
 use crate::projecting::words;
 
-/// How far a payment has come with the network: one word for each of the model's states.
+/// Status of a payment with the network: one word for each state of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
-    /// Open: seen on chain first.
+    /// Open: first seen on chain.
     Recorded,
-    /// Asked for, not decided.
+    /// Requested, not decided.
     Requested,
-    /// Open: all that was asked for is held.
+    /// Open: the whole requested amount is held.
     Authorized,
-    /// Open: a part of it is held.
+    /// Open: a part of the requested amount is held.
     PartiallyAuthorized,
-    /// Refused.
+    /// Declined by us.
     Declined,
     /// Open: a stand-in approved it.
     Advised,
-    /// Open, however it began, and claimed in part.
+    /// Open, however it began, and partly claimed.
     PartiallyCleared,
-    /// Closed: claimed, for the last time.
+    /// Closed: the final claim was made.
     Cleared,
-    /// Closed: given back, unclaimed.
+    /// Closed: reversed without a claim.
     Reversed,
-    /// Closed: the hold ended by time.
+    /// Closed: the hold expired.
     Expired,
-    /// Closed: claimed after the hold had ended.
+    /// Closed: claimed after the hold had expired.
     ClearedLate,
     /// Closed: claimed without an authorization.
     ForcePosted,
@@ -48,7 +48,7 @@ words!(Status {
 });
 
 impl Status {
-    /// Whether the network may still claim what is held.
+    /// Returns true if the network may still claim what is held.
     pub(super) const fn is_open(self) -> bool {
         matches!(
             self,
@@ -61,10 +61,10 @@ impl Status {
     }
 }
 
-/// How far the money has come on chain.
+/// Status of the money on chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Funding {
-    /// Nothing is to be pulled.
+    /// No money is to be pulled.
     None,
     /// To be pulled.
     Unsubmitted,
@@ -74,9 +74,9 @@ pub(super) enum Funding {
     Included,
     /// In a block that is final.
     Finalized,
-    /// In a block, and failed.
+    /// In a block, but execution failed.
     ExecReverted,
-    /// Never in a block.
+    /// Dropped without having been in a block.
     Dropped,
 }
 
@@ -90,22 +90,22 @@ words!(Funding {
     Dropped = "dropped",
 });
 
-/// How far the newest dispute has come.
+/// Status of the newest dispute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dispute {
-    /// The customer told us.
+    /// Opened by the customer.
     New,
-    /// We told the network.
+    /// Submitted to the network.
     Submitted,
-    /// The merchant contests it.
+    /// Contested by the merchant.
     Representment,
-    /// We contest that.
+    /// Contested again by us.
     PreArbitration,
-    /// The network decides.
+    /// Before the network for a decision.
     Arbitration,
-    /// The customer keeps the money.
+    /// Decided for the customer.
     Won,
-    /// The merchant keeps the money.
+    /// Decided for the merchant.
     Lost,
 }
 

@@ -1,4 +1,4 @@
-//! What the tables hold, and what the database checks of them.
+//! Tables of the projection, with their constraints.
 
 use clearfold_kernel::{Address, ExternalId, Hash, Minor, Timestamp};
 
@@ -8,7 +8,7 @@ use crate::policy::DeclineReason;
 use crate::projecting::{Document, Number, table, words};
 
 table! {
-    /// One row a payment. In the amounts, A, R, E, K, X, F and H are the letters of the invariants.
+    /// One row for each payment. For the amounts, A, R, E, K, X, F and H are the letters used in the invariants.
     pub(super) struct Payment in "payment", indexes [
         [occurred_at, id],
         [account, occurred_at, id],
@@ -26,51 +26,51 @@ table! {
         merchant_country: Option<Country>,
         network: Option<Network>,
         status: Status,
-        /// What the payment began with: the amount that was asked for, seen, promised or claimed.
+        /// Amount that the payment began with: requested, seen on chain, advised or claimed.
         amount_minor: Minor where Positive,
-        /// What the network asked for in all, increments included; nothing if it never asked.
+        /// Total that the network requested, increments included; zero if it never made a request.
         requested_minor: Minor,
-        /// A.
+        /// A: total authorized.
         authorized_minor: Minor,
-        /// R.
+        /// R: total released by reversals.
         reversed_minor: Minor,
-        /// E.
+        /// E: total released by expiry.
         expired_minor: Minor,
-        /// K.
+        /// K: total claimed against the hold.
         against_hold_minor: Minor,
-        /// X.
+        /// X: total claimed beyond the hold.
         beyond_hold_minor: Minor,
-        /// F.
+        /// F: total refunded.
         refunded_minor: Minor,
-        /// H = A − R − E − K.
+        /// H = A − R − E − K: still held.
         held_minor: Minor,
-        /// K + X: what the network claimed.
+        /// K + X: total that the network claimed.
         cleared_minor: Minor,
         asset: String,
         decimals: u8,
-        // The `Spend` that the payment began with; empty if the network asked first.
+        // Location of the `Spend` that the payment began with; empty if the network's request came first.
         chain_id: Option<Number>,
         block_hash: Option<Hash>,
         block_number: Option<Number>,
         transaction_hash: Option<Hash>,
         log_index: Option<Number>,
         funding: Funding,
-        /// The newest transaction that moves the money.
+        /// Hash of the newest transaction that moves the money.
         funding_transaction_hash: Option<Hash>,
-        /// When the hold ends by itself, if it does.
+        /// Expiry time of the hold; empty if it has none.
         expires_at: Option<Timestamp>,
-        /// Why the payment was refused. Stays when the network posts it all the same.
+        /// Reason for which the payment was declined. Kept even if the network posts the payment anyway.
         decline_reason: Option<DeclineReason>,
-        /// Rules that would have refused what could not be refused.
+        /// Rules that would have declined a payment that could no longer be declined.
         flags: Vec<DeclineReason>,
-        /// Whether somebody should look at it: a rule would have refused it, clearings exceed what is tolerated, or
-        /// one looks like another again.
+        /// True if an operator should look at it: a rule would have declined it, its clearings exceed the tolerance,
+        /// or a clearing looks like a duplicate of another.
         flagged: bool,
-        /// Whether clearings exceed what was authorized.
+        /// True if clearings exceed the authorized amount.
         over_captured: bool,
-        /// Whether a clearing came after the hold had expired.
+        /// True if a clearing came after the hold had expired.
         late: bool,
-        /// The newest dispute, if there is one.
+        /// Status of the newest dispute; empty if there is none.
         dispute: Option<Dispute>,
         occurred_at: Timestamp,
         updated_at: Timestamp,
@@ -78,7 +78,8 @@ table! {
 }
 
 table! {
-    /// One row an event of an authorization's stream: the timeline of a payment, and what fitted none.
+    /// One row for each event of an authorization's stream: the timeline of a payment, including events that could
+    /// not be matched.
     pub(super) struct PaymentEvent in "payment_event", indexes [] {
         key { payment_id: String, stream_version: Number where Positive }
         event_id: String,
@@ -91,12 +92,12 @@ table! {
     }
 }
 
-/// By whose word a refund is known.
+/// Source of a refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// It is on the chain.
+    /// Seen on chain.
     Chain,
-    /// The card network says so.
+    /// Reported by the card network.
     Network,
 }
 
@@ -105,15 +106,16 @@ words!(Origin { Chain = "chain", Network = "network" });
 words!(RefundOutcome { Paid = "paid", TakenBack = "taken_back" });
 
 table! {
-    /// One row a refund.
+    /// One row for each refund.
     pub(super) struct Refund in "refund", indexes [[account, occurred_at, id], [payment_id, occurred_at, id]] {
         key {
-            /// The stream's id; on a payment's stream, with the event's version behind it.
+            /// Id of the stream; for a refund on a payment's stream, followed by a slash and the event's stream
+            /// version.
             id: String,
         }
-        /// The payment that it is linked to, or turned out to belong to. Empty if nobody knows.
+        /// Payment that it is linked to, or was later found to belong to. Empty if unknown.
         payment_id: Option<String>,
-        /// Who turned out to pay for one that named no payment. Empty until somebody found out.
+        /// Outcome of a refund that named no payment. Empty until it is resolved.
         outcome: Option<RefundOutcome>,
         account: Address,
         card_id: Option<ExternalId>,
@@ -122,9 +124,9 @@ table! {
         asset: String,
         decimals: u8,
         origin: Origin,
-        /// The network's id of it, if it is known from there.
+        /// Network's refund id, if the network reported it.
         network_refund_id: Option<ExternalId>,
-        // The `Transfer` that paid it; empty if the network told of it.
+        // Location of the `Transfer` that paid it; empty if the network reported it.
         chain_id: Option<Number>,
         block_hash: Option<Hash>,
         block_number: Option<Number>,
@@ -135,18 +137,18 @@ table! {
 }
 
 table! {
-    /// One row an account and asset: what was spent, cleared and refunded in all.
+    /// One row for each account and asset: totals spent, cleared and refunded.
     pub(super) struct AccountAsset in "account_asset", indexes [] {
         key { account: Address, asset: String }
         decimals: u8,
-        /// How many payments there are, whatever became of them: the rows of `payment`.
+        /// Number of payments, whatever became of them: the rows of `payment`.
         payment_count: Number,
-        /// What left the account on chain. What is only held, or was declined, is not spent.
+        /// Total that left the account on chain. Amounts that are only held, or were declined, are not spent.
         spent_minor: Minor,
-        /// What the network claimed, within holds or beyond them.
+        /// Total that the network claimed, within holds or beyond them.
         cleared_minor: Minor,
         refund_count: Number,
-        /// What came back, linked to a payment or not, without what was taken back.
+        /// Total refunded, linked to a payment or not, minus what was taken back.
         refunded_minor: Minor,
         first_seen_at: Timestamp,
         updated_at: Timestamp,

@@ -1,4 +1,4 @@
-//! The timeline: every event of an authorization's stream, as it happened.
+//! Timeline: every event of an authorization's stream, in order.
 
 use clearfold_kernel::{Message, Timestamp, Undecodable};
 
@@ -6,8 +6,8 @@ use super::tables::PaymentEvent;
 use crate::authorization::{self as events, Event};
 use crate::projecting::{Document, Misfit, Seen};
 
-/// An event's row. It stands there in its newest version, whichever was recorded: who reads a timeline need not know
-/// the old ones.
+/// Builds the row of an event. The row holds the newest schema version, whichever was recorded, so a reader of the
+/// timeline need not know the old ones.
 pub(super) fn entry(seen: &Seen<'_, Event>) -> Result<PaymentEvent, Misfit> {
     let recorded = seen.recorded;
     let newest = seen.event.encode()?;
@@ -27,8 +27,8 @@ pub(super) fn entry(seen: &Seen<'_, Event>) -> Result<PaymentEvent, Misfit> {
     })
 }
 
-/// When it happened: by the block or the network where they say so, else when it was decided. None for what happened
-/// with the event before it.
+/// Returns the time of the event: from the block or the network if they state it, else the time of the decision.
+/// `None` for an event that happened together with the one before it.
 fn occurred_at(event: &Event) -> Option<Timestamp> {
     match event {
         Event::SwipeRecorded(events::SwipeRecorded { occurred_at: at, .. })
