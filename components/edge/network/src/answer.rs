@@ -1,6 +1,6 @@
-//! Answers in the network's terms: an action, and a response code as ISO 8583's field 39 has it.
+//! Answers in the network's terms: an action and a response code (field 39 of ISO 8583).
 //!
-//! The tables are the whole translation: a reason of the domain on the left, the network's code on the right.
+//! The match tables are the whole translation: a reason of the domain on the left, the network's code on the right.
 
 use clearfold_kernel::Minor;
 use serde::{Deserialize, Serialize};
@@ -9,17 +9,17 @@ use serde_json::Value;
 use crate::message::{Message, Money};
 use crate::translate::network_money;
 
-/// What the network hears.
+/// Answer to the network.
 #[derive(Debug, Serialize)]
 pub struct Answer {
     message_id: String,
     transaction_id: String,
     action: Action,
     response_code: &'static str,
-    /// The domain's word for why; for people.
+    /// Reason in the domain's terms, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// What is held, where that is something.
+    /// Amount that is held, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     approved: Option<Money>,
 }
@@ -30,18 +30,18 @@ enum Action {
     Approved,
     PartiallyApproved,
     Declined,
-    /// An advice, reversal or clearing is in the log.
+    /// An advice, reversal or clearing was recorded in the log.
     Recorded,
-    /// It was refused, and will be as often as it is sent.
+    /// The message was refused; a repeat would be refused again.
     Refused,
 }
 
-/// What the host's read store says of a payment, of all that it says.
+/// The fields used here of a payment from the host's read store.
 #[derive(Debug, Deserialize)]
 pub struct Payment {
     status: String,
     decline_reason: Option<String>,
-    /// Its events, in order.
+    /// Events of the payment, in order.
     timeline: Vec<Event>,
 }
 
@@ -57,15 +57,15 @@ struct Units {
     minor: Minor,
 }
 
-/// What was first said to the network's question, by us or by its stand-in.
+/// First decision on the network's request, by us or by the stand-in.
 enum Decision {
     Held(Minor),
     Declined(String),
 }
 
 impl Payment {
-    /// The first decision counts, and is the answer to every repeat: what is held by now may be more, by increments and
-    /// advices, or less. Nothing, if nobody ever decided.
+    /// Returns the first decision, which is the answer to every repeat: the amount held by now may be higher, because
+    /// of increments and advices, or lower. `None` if nobody ever decided.
     fn first_decision(&self) -> Option<Decision> {
         self.timeline.iter().find_map(Event::decision)
     }
@@ -87,8 +87,8 @@ impl Event {
 }
 
 impl Answer {
-    /// What the log says of the payment that was asked for; nothing while it is not decided. What is not held any more is
-    /// not approved, whatever was said before.
+    /// Returns the answer that follows from the log; `None` while the payment is not decided. If nothing is held any
+    /// more, the answer is not "approved", whatever it was before.
     pub fn decided(message: &Message, payment: &Payment) -> Option<Self> {
         match payment.status.as_str() {
             "requested" => return None,
@@ -102,7 +102,7 @@ impl Answer {
         Some(match payment.first_decision() {
             Some(Decision::Held(minor)) => Self::approved(message, minor),
             Some(Decision::Declined(reason)) => Self::declined(message, &reason),
-            // Claimed before anybody decided: nothing was ever held for it.
+            // Claimed before anybody decided, so nothing was ever held for it.
             None => Self::declined(message, "nothing_held"),
         })
     }
@@ -111,7 +111,7 @@ impl Answer {
         let Some(asked) = message.amount.clone() else { return Self::declined(message, "system_error") };
         let held = network_money(held, &asked);
         if held.minor == Minor::ZERO {
-            // Less than the currency's smallest unit, for which the network has no number.
+            // The amount is less than the currency's smallest unit, so the network has no number for it.
             return Self::declined(message, "approval_too_small");
         }
         let (action, response_code, approved) = if held.minor < asked.minor {
@@ -147,7 +147,7 @@ impl Answer {
     }
 }
 
-/// A decline reason, or a rejection's code, as the network numbers them.
+/// Returns the network's response code for a decline reason or a rejection code.
 fn response_code(reason: &str) -> &'static str {
     match reason {
         "insufficient_funds" | "delay_queue_not_empty" => "51",
@@ -164,7 +164,7 @@ fn response_code(reason: &str) -> &'static str {
         "amount_not_positive" | "amount_too_large" | "amount_too_precise" => "13",
         "malformed_payload" | "invalid_id" => "30",
         "authorization_not_found" => "25",
-        // Do not honour: refused, for a reason that the network has no number for.
+        // "Do not honour": refused for a reason that has no code of its own.
         _ => "05",
     }
 }
@@ -184,7 +184,7 @@ mod tests {
         serde_json::from_value(message).unwrap()
     }
 
-    /// An event of that many hundredths.
+    /// Creates an event with an amount in hundredths.
     fn event(kind: &str, hundredths: u64) -> Value {
         json!({"type": kind, "data": {"amount": {"minor": format!("{hundredths}0000000000000000"),
                "decimals": 18, "asset": "EURe"}}})
@@ -194,7 +194,8 @@ mod tests {
         json!({"type": "AuthorizationDeclined", "data": {"reason": reason}})
     }
 
-    /// Action, response code, reason and amount of what is said of a payment with that status and those decisions.
+    /// Returns action, response code, reason and amount of the answer for a payment with that status and those
+    /// decisions.
     fn said(status: &str, decline_reason: Option<&str>, decisions: &[Value]) -> Option<Value> {
         let mut timeline = vec![event("AuthorizationRequested", 1_250)];
         timeline.extend_from_slice(decisions);
@@ -223,7 +224,7 @@ mod tests {
         for gone in ["reversed", "expired"] {
             assert_eq!(said(gone, None, std::slice::from_ref(&whole)), refused("05", gone));
         }
-        // Claimed although it was declined, or before anybody said anything.
+        // Claimed although it was declined, or before any decision.
         let forced = said("force_posted", Some("card_frozen"), &[declined("card_frozen")]);
         assert_eq!(forced, refused("62", "card_frozen"));
         assert_eq!(said("force_posted", None, &[]), refused("05", "nothing_held"));
@@ -237,7 +238,7 @@ mod tests {
         let in_part = Some(json!(["partially_approved", "10", null, "500"]));
         assert_eq!(said("partially_authorized", None, &[part.clone(), more]), in_part);
         assert_eq!(said("partially_authorized", None, &[part, promised.clone()]), in_part);
-        // The stand-in approved it after we had declined, or before we said anything.
+        // The stand-in approved it after we had declined, or before we decided.
         let first = said("advised", None, &[declined("timeout"), promised.clone()]);
         assert_eq!(first, Some(json!(["declined", "91", "timeout", null])));
         assert_eq!(said("advised", None, &[promised]), Some(json!(["approved", "00", null, "1250"])));

@@ -1,9 +1,9 @@
-//! The card network's adapter: its signed messages become commands, and what the log says becomes its answer.
+//! Adapter for the card network: translates its signed messages to commands, and answers with what the log says.
 //!
 //! An authorization is answered within the budget, and "approved" only if the log says so. At the end of the budget
-//! the question is closed in the log (`DeclineAuthorization`, reason `timeout`) before the network hears "declined",
-//! so nothing that was declined here is ever approved later. Nothing is decided in this component, and it keeps
-//! nothing: a message that is repeated gets what the log says by then.
+//! the request is closed in the log (`DeclineAuthorization`, reason `timeout`) before the network is told "declined",
+//! so nothing that was declined here is ever approved later. This component decides nothing and keeps no state: the
+//! answer to a repeated message is what the log says by then.
 
 mod answer;
 mod message;
@@ -16,9 +16,10 @@ use message::{Kind, Message};
 use spin_sdk::http::{Method, Request, Response};
 use spin_sdk::http_service;
 
-/// Of the budget, what closing the question in the log may take.
+/// Part of the budget reserved for closing the request in the log.
 const CLOSING_MS: u64 = 200;
-/// How often the read store is asked for the decision; the host lets a component ask 64 times in all.
+/// First and longest pause between polls of the read store for the decision. The host allows a component 64 outgoing
+/// requests in all.
 const FIRST_PAUSE_MS: u64 = 5;
 const LONGEST_PAUSE_MS: u64 = 40;
 
@@ -27,7 +28,7 @@ async fn handle(request: Request) -> Response<String> {
     host::response(answer(request).await.unwrap_or_else(|problem| problem))
 }
 
-/// Both sides are answers; the error is one that is no answer to the message.
+/// Both variants are replies; the error is a reply that does not answer the message.
 async fn answer(request: Request) -> Result<Reply, Reply> {
     let kind = Kind::of(request.uri().path()).ok_or_else(|| {
         let routes = "authorizations, advices, reversals and clearings";
@@ -36,7 +37,8 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
     if request.method() != Method::POST {
         return Err(Reply::wrong_method("POST"));
     }
-    // Nothing is awaited before this: what comes next is part of the budget, the reading of variables too.
+    // Nothing is awaited before this, so everything that follows counts towards the budget, including the reading of
+    // variables.
     let begun = Deadline::now();
     let secrets = host::secrets("network_secret").await?;
     let window_s = host::number("network_window_s", 1..=3_600).await?;
@@ -57,7 +59,7 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
     }
 }
 
-/// One message, and the host that it is put to.
+/// A message, and the host that it is sent to.
 struct Conversation<'a> {
     host: Host,
     message: &'a Message,
@@ -65,19 +67,20 @@ struct Conversation<'a> {
 }
 
 impl Conversation<'_> {
-    /// Asks for a decision, and says what the log says of it at the end of the budget.
+    /// Requests a decision, and returns what the log says of it by the end of the budget.
     async fn decide(&self, command: String, too_late: String, closing: Deadline, end: Deadline) -> Reply {
-        // Spin hands on a body while it comes. After a slow one, a question could not be closed in time: none is asked.
+        // Spin passes a body on while it arrives. If it arrived too slowly, a request could not be closed in time, so
+        // none is made.
         if closing.is_over() {
             return Reply::json(&Answer::declined(self.message, "no_answer"));
         }
         let key = self.message.idempotency_key(self.kind);
         let asked = closing.limit(self.host.command(&key, command)).await;
         match asked.map(|said| said.map(|said| said.outcome())) {
-            // Refused: it was never asked for, and nothing is held.
+            // The request was refused, so it was never recorded and nothing is held.
             Some(Ok(Outcome::Refused(code))) => return Reply::json(&Answer::declined(self.message, &code)),
             Some(Ok(Outcome::Committed)) => {}
-            // Whether it was asked for nobody knows, so it is closed below like what was.
+            // It is unknown whether the request was recorded, so it is closed below as if it was.
             Some(Ok(Outcome::Unknown) | Err(_)) | None => return self.close(&key, too_late, end).await,
         }
         match self.decision(closing).await {
@@ -86,10 +89,10 @@ impl Conversation<'_> {
         }
     }
 
-    /// Closes the question in the log. If it was decided meanwhile, that is the answer.
+    /// Closes the request in the log. If it was decided meanwhile, returns that decision.
     async fn close(&self, key: &str, too_late: String, end: Deadline) -> Reply {
-        // A key of its own each time: "there is no such question" may have been the answer a moment before there was
-        // one. Declined twice for the same reason is declined once.
+        // The key is new each time: a moment ago the answer may have been that there is no such request, and it would
+        // be repeated for the same key. Declining twice for the same reason has the same effect as declining once.
         let key = format!("{key}/timeout/{}", host::now_ms());
         let closed = end.limit(self.host.command(&key, too_late)).await;
         let answer = match closed.map(|said| said.map(|said| said.outcome())) {
@@ -98,13 +101,14 @@ impl Conversation<'_> {
                 let decided = self.decision(end).await;
                 decided.unwrap_or_else(|| Answer::declined(self.message, "no_answer"))
             }
-            // The log could not be asked in time. The network's stand-in decides, and an advice tells us what.
+            // The log could not be reached in time. The network's stand-in decides, and an advice reports its
+            // decision to us.
             _ => Answer::declined(self.message, "no_answer"),
         };
         Reply::json(&answer)
     }
 
-    /// Waits for the decision to be seen.
+    /// Polls the read store until the decision is visible; `None` at the deadline.
     async fn decision(&self, until: Deadline) -> Option<Answer> {
         let path = format!("/v1/payments/{}", self.message.payment_id());
         let mut pause_ms = FIRST_PAUSE_MS;
@@ -121,7 +125,7 @@ impl Conversation<'_> {
         None
     }
 
-    /// Records what the network tells us. It is confirmed when it is committed, and not before.
+    /// Records a message of the network. It is confirmed only after it is committed.
     async fn record(&self, command: String, end: Deadline) -> Result<Reply, Reply> {
         let key = self.message.idempotency_key(self.kind);
         let later = || Reply::later("Whether the message was recorded is not known; send it again.");

@@ -1,27 +1,27 @@
-//! The network's messages as it sends them: ISO 8583's fields in JSON (docs/EDGE.md says which is which).
+//! Messages of the network: the fields of ISO 8583 in JSON (docs/EDGE.md maps them).
 //!
-//! What does not belong is refused, and so is what would become part of an address or a stream's name and is not
-//! plain.
+//! Unknown fields are refused, and so are ids with unsafe characters, because ids become part of URLs and stream
+//! names.
 
 use clearfold_domain::network::{Merchant, Network};
 use clearfold_kernel::{Address, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// What the network wants.
+/// Kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// 0100: may the payment be made?
+    /// 0100: request for approval of a payment.
     Authorization,
-    /// 0120: its stand-in approved the payment.
+    /// 0120: report that the stand-in approved the payment.
     Advice,
-    /// 0400: a hold, or a part of it, is given back.
+    /// 0400: release of a hold, or of a part of it.
     Reversal,
-    /// 0220: its claim.
+    /// 0220: claim to a payment.
     Clearing,
 }
 
 impl Kind {
-    /// What is sent to a path.
+    /// Returns the kind of message that is sent to a path.
     pub fn of(path: &str) -> Option<Self> {
         match path.strip_prefix("/network/")? {
             "authorizations" => Some(Self::Authorization),
@@ -32,7 +32,7 @@ impl Kind {
         }
     }
 
-    /// The word for it in idempotency keys: one message id may stand for a message of each kind.
+    /// Returns the kind's name in idempotency keys: messages of different kinds may share a message id.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Authorization => "authorization",
@@ -43,46 +43,46 @@ impl Kind {
     }
 }
 
-/// A message. What each kind must have beside the first six, `translate` says.
+/// Message of the network. `translate` checks which of the optional fields each kind requires.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Message {
-    /// The network's id of this message; a repeat has the same.
+    /// Network's id of this message; a repeat has the same.
     pub message_id: ExternalId,
-    /// The network's id of the payment, in all messages about it.
+    /// Network's id of the payment, in all messages about it.
     pub transaction_id: String,
     pub network: Network,
-    /// The Safe that pays.
+    /// Safe that pays.
     pub account: Address,
-    /// When it was first sent.
+    /// Time at which it was first sent.
     pub transmitted_at: Timestamp,
-    /// In the currency that the customer is charged in.
+    /// Amount in the currency that the customer is charged in.
     pub amount: Option<Money>,
     pub card: Option<ExternalId>,
     pub merchant: Option<Merchant>,
-    /// In the merchant's currency, if that is another one.
+    /// Amount in the merchant's currency, if that is a different one.
     pub presented: Option<Presented>,
-    /// How the card was read. It changes no decision.
+    /// Method by which the card was read. It does not influence any decision.
     #[serde(rename = "pos_entry")]
     pub _pos_entry: Option<PosEntry>,
     #[serde(default)]
     pub partial_allowed: bool,
     pub cause: Option<Cause>,
-    /// The acquirer's reference.
+    /// Reference of the acquirer.
     pub reference: Option<ExternalId>,
-    /// Which of how many clearings of the payment.
+    /// Position among the clearings of the payment.
     pub sequence: Option<Sequence>,
 }
 
-/// An amount as networks write it: a number of the currency's smallest unit.
+/// Amount as networks write it: a number of the currency's smallest unit.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Money {
-    /// Decimal digits in a text.
+    /// Number of the smallest unit, as a string of decimal digits.
     pub minor: Minor,
-    /// ISO 4217.
+    /// Currency code (ISO 4217).
     pub currency: String,
-    /// How many of the digits stand behind the point.
+    /// Number of digits after the decimal point.
     pub exponent: u8,
 }
 
@@ -92,7 +92,7 @@ pub struct Presented {
     pub minor: Minor,
     pub currency: String,
     pub exponent: u8,
-    /// Units of the customer's currency for one of the merchant's.
+    /// Exchange rate: units of the customer's currency for one unit of the merchant's.
     pub rate: clearfold_kernel::Rate,
 }
 
@@ -117,17 +117,17 @@ pub enum Cause {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sequence {
-    /// From 1.
+    /// Number of this clearing, from 1.
     pub number: u8,
     pub count: u8,
 }
 
 impl Message {
-    /// Reads a message, or says what is wrong with it.
+    /// Reads a message; the error explains what is wrong with it.
     pub fn read(body: &[u8]) -> Result<Self, String> {
         clearfold_edge_kit::storable(body)?;
         let message: Self = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        // With the network's name before it, it is an id of ours, which has 128 characters at most.
+        // Prefixed with the network's name it becomes one of our ids, which have at most 128 characters.
         const LONGEST: usize = 100;
         if clearfold_edge_kit::is_id(&message.transaction_id, LONGEST) {
             return Ok(message);
@@ -135,12 +135,13 @@ impl Message {
         Err(format!("transaction_id has 1 to {LONGEST} letters, digits, and - _ ."))
     }
 
-    /// Our id of the payment. Two networks may use one id for two payments.
+    /// Returns our id of the payment. It includes the network, because two networks may use the same id for two
+    /// payments.
     pub fn payment_id(&self) -> String {
         format!("{}-{}", self.network_name(), self.transaction_id)
     }
 
-    /// The key of the command that this message becomes.
+    /// Returns the idempotency key of the command that this message becomes.
     pub fn idempotency_key(&self, kind: Kind) -> String {
         format!("network/{}/{}/{}", self.network_name(), kind.as_str(), self.message_id)
     }

@@ -1,7 +1,7 @@
-//! A message of the network becomes a command of the domain.
+//! Translation of the network's messages to commands of the domain.
 //!
-//! Currencies become the assets that accounts hold, exactly: what does not fit an asset's decimals is refused, never
-//! rounded. Nothing is decided here.
+//! Currencies are converted exactly to the assets that accounts hold: an amount that does not fit an asset's decimals
+//! is refused, never rounded. Nothing is decided here.
 
 use clearfold_domain::authorization::{
     Command, DeclineAuthorization, Extent, Part, PresentClearing, RecordAdvice, RequestAuthorization,
@@ -15,10 +15,10 @@ use serde_json::value::RawValue;
 
 use crate::message::{Cause, Kind, Message, Money};
 
-/// Which asset stands for a currency.
+/// Currencies with the asset that stands for each.
 const CURRENCIES: [(&str, &str); 3] = [("EUR", "EURe"), ("GBP", "GBPe"), ("USD", "USDC.e")];
 
-/// What the host's API takes.
+/// Request body of the host's API.
 #[derive(Serialize)]
 struct Body<'a> {
     aggregate: &'static str,
@@ -30,7 +30,7 @@ struct Body<'a> {
     payload: Box<RawValue>,
 }
 
-/// The command that a message becomes, or what is wrong with the message.
+/// Returns the command that a message becomes, or what is wrong with the message.
 pub fn command(kind: Kind, message: &Message) -> Result<String, String> {
     let needs = |field: &str| format!("{field} is missing; a message of this kind has one");
     let amount = || message.amount.as_ref().ok_or_else(|| needs("amount")).and_then(asset_amount);
@@ -61,7 +61,7 @@ pub fn command(kind: Kind, message: &Message) -> Result<String, String> {
         }),
         Kind::Reversal => Command::ReverseAuthorization(ReverseAuthorization {
             message_id,
-            // Without an amount it is all that is left.
+            // Without an amount, all that is left is reversed.
             extent: match &message.amount {
                 Some(money) => Extent::Part(asset_amount(money)?.minor),
                 None => Extent::Full,
@@ -87,8 +87,8 @@ pub fn command(kind: Kind, message: &Message) -> Result<String, String> {
     body(message, &command)
 }
 
-/// The command that ends a question which was not decided in time. The first decision counts, so where there is one
-/// this changes nothing.
+/// Returns the command that closes a request that was not decided in time. The first decision counts, so it changes
+/// nothing if there already is one.
 pub fn too_late(message: &Message) -> Result<String, String> {
     body(message, &Command::DeclineAuthorization(DeclineAuthorization { reason: DeclineReason::Timeout }))
 }
@@ -113,7 +113,7 @@ fn presented(message: &Message) -> Option<network::Presented> {
     Some(network::Presented { amount: Amount { minor: presented.minor, asset }, rate: presented.rate })
 }
 
-/// The customer's currency as the asset that the account holds.
+/// Converts an amount in the customer's currency to the asset that the account holds.
 fn asset_amount(money: &Money) -> Result<Amount, String> {
     let known = CURRENCIES.iter().find(|(currency, _)| *currency == money.currency);
     let asset = known.and_then(|(_, code)| assets::find(code)).ok_or_else(|| {
@@ -130,7 +130,8 @@ fn asset_amount(money: &Money) -> Result<Amount, String> {
     Ok(Amount { minor: Minor::new(minor), asset: asset.into() })
 }
 
-/// The asset's minor units as the network writes money. Less than its smallest unit is not shown, and never held.
+/// Converts the asset's minor units to money as the network writes it, rounded down. A fraction of the smallest unit
+/// is not shown, and never held.
 pub fn network_money(minor: Minor, money: &Money) -> Money {
     let known = CURRENCIES.iter().find(|(currency, _)| *currency == money.currency);
     let scale = known

@@ -1,9 +1,9 @@
-//! What a customer reads: one payment, all payments, and what the account has and spent.
+//! Customer API: one payment, all payments, and the account's balances and totals.
 //!
-//! A Spin HTTP component. It asks the host's API, whose address is the variable `host_url`, and shows the part that is
-//! the customer's business. It never holds a database connection, it never shows where a payment comes from or its
-//! timeline, and with `customer_secret` set nobody reads another account's payments. This file does the talking; what
-//! to ask for and what to answer is decided in `route` and `view`, which do no I/O.
+//! A Spin HTTP component. It queries the host's API, whose URL is the variable `host_url`, and returns the part that
+//! is meant for the customer. It never holds a database connection, never shows the source or the timeline of a
+//! payment, and with `customer_secret` set nobody can read another account's payments. This file does the I/O;
+//! `route` and `view`, which do none, decide what to request and what to answer.
 
 mod route;
 mod view;
@@ -19,7 +19,7 @@ async fn handle(request: Request) -> Response<String> {
     host::response(answer(request).await.unwrap_or_else(|problem| problem))
 }
 
-/// Both sides are answers for the customer.
+/// Both variants are replies to the customer.
 async fn answer(request: Request) -> Result<Reply, Reply> {
     let wanted = route::wanted(request.method(), request.uri().path(), request.uri().query())?;
     let account = reader(&request, &wanted).await?;
@@ -39,13 +39,13 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
             let balances = host.get(&format!("/v1/accounts/{account}/balances")).await?;
             Ok(view::account(account, &said, &balances))
         }
-        // `reader` lets nobody else here.
+        // `reader` has already refused these requests without an account.
         (Wanted::Payments(_) | Wanted::Account, None) => Err(Reply::unauthenticated("Nobody is signed in.")),
     }
 }
 
-/// Whose payments may be read. Without a secret there are no tokens: then, as in development, whoever knows a payment's
-/// id may read that one, and nothing that is asked for by account is served.
+/// Returns the account whose payments may be read. Without a secret there are no tokens: then, as in development, any
+/// client that knows a payment's id may read that payment, and requests by account are not served.
 async fn reader(request: &Request, wanted: &Wanted) -> Result<Option<String>, Reply> {
     const SECRET: &str = "customer_secret";
     let value = host::variable(SECRET).await?;

@@ -1,4 +1,4 @@
-//! What a request is for, or why it is for nothing.
+//! Routing: what a request asks for, or why it is refused.
 
 use clearfold_edge_kit::{LONGEST_ID, Reply};
 use spin_sdk::http::Method;
@@ -6,20 +6,20 @@ use spin_sdk::http::Method;
 const PAYMENTS: &str = "/edge/payments";
 const ACCOUNT: &str = "/edge/account";
 
-/// What a customer can read.
+/// Resource that a customer can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// The payment of that id.
+    /// Payment with that id.
     Payment(String),
-    /// The account's payments; more of the query for the host, beginning with `&`.
+    /// Payments of the account; holds further query parameters for the host, beginning with `&`.
     Payments(String),
-    /// What the account spent and got back.
+    /// Balances and totals of the account.
     Account,
 }
 
-/// What a request is for.
+/// Parses a request.
 ///
-/// Only what is well formed passes: it becomes part of the address that the host is asked at.
+/// Only well-formed input passes, because it becomes part of the URL that is requested from the host.
 pub fn wanted(method: &Method, path: &str, query: Option<&str>) -> Result<Wanted, Reply> {
     let wanted = match path.strip_prefix(PAYMENTS) {
         Some("") => Wanted::Payments(list_query(query.unwrap_or_default())?),
@@ -41,18 +41,18 @@ pub fn wanted(method: &Method, path: &str, query: Option<&str>) -> Result<Wanted
     }
 }
 
-/// The same for a payment that is not there and for one of another account.
+/// Reply for a payment that does not exist and for one of another account, which must look the same.
 pub fn no_payment() -> Reply {
     Reply::problem(404, "There is no such payment of yours; a payment appears when its block is confirmed.")
 }
 
 fn is_id(id: &str) -> bool {
-    // Of dots alone an address would be made of something else.
+    // An id of dots alone would be resolved as a relative path segment in the URL.
     clearfold_edge_kit::is_id(id, LONGEST_ID) && id.contains(|at| at != '.')
 }
 
-/// `limit`, `cursor` and `status` go to the host, which knows what they may be. Whose payments are listed, the token says
-/// and never the query.
+/// Checks the query of a list. `limit`, `cursor` and `status` are passed to the host, which validates their values.
+/// The account comes from the token, never from the query.
 fn list_query(query: &str) -> Result<String, Reply> {
     let mut passed = String::new();
     for part in query.split('&').filter(|part| !part.is_empty()) {

@@ -1,7 +1,7 @@
-//! What the host says becomes what the customer sees of it.
+//! Views: the host's answers, reduced to what the customer may see.
 //!
-//! Fields that the host sends beside those named here are dropped by not being named, so a field that the host adds
-//! tomorrow is not shown by accident. Any other answer than the one asked for is the host's fault, not the customer's.
+//! Only fields named here are passed on, so a field that the host adds later is not shown by accident. Any unexpected
+//! answer is reported as the host's fault, not the customer's.
 
 use crate::route::no_payment;
 use clearfold_edge_kit::{Reply, Said};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Deserialize, Serialize)]
 struct Payment {
     id: String,
-    /// Whose it is: compared, and not shown.
+    /// Account of the payment: compared, and not shown.
     #[serde(skip_serializing)]
     account: String,
     status: String,
@@ -22,7 +22,7 @@ struct Payment {
 
 #[derive(Deserialize, Serialize)]
 struct Amount {
-    /// A decimal string: these numbers do not fit the numbers of JSON.
+    /// Decimal string, because these numbers exceed the precision of JSON numbers.
     minor: String,
     decimals: u8,
     asset: String,
@@ -72,7 +72,7 @@ struct Balance {
     available: Amount,
 }
 
-/// One payment, if it is the reader's. Without a reader, whosever it is.
+/// Replies with a payment if it belongs to the reader. Without a reader, the account is not checked.
 pub fn payment(id: &str, reader: Option<&str>, said: &Said) -> Reply {
     match said.status {
         200 => match read::<Payment>(said) {
@@ -86,7 +86,7 @@ pub fn payment(id: &str, reader: Option<&str>, said: &Said) -> Reply {
     }
 }
 
-/// A page of the reader's payments. A wrong limit, cursor or status is the customer's to correct.
+/// Replies with a page of the reader's payments. An invalid limit, cursor or status is the customer's error.
 pub fn payments(reader: &str, said: &Said) -> Reply {
     match (said.status, said.code()) {
         (200, _) => match read::<Page>(said) {
@@ -101,8 +101,8 @@ pub fn payments(reader: &str, said: &Said) -> Reply {
     }
 }
 
-/// What the reader's account has and did. One that never paid has no assets yet, and one whose books have not begun no
-/// balances.
+/// Replies with the balances and totals of the reader's account. An account that never paid has no assets yet, and
+/// one whose ledger has not begun has no balances.
 pub fn account(reader: &str, spent: &Said, balances: &Said) -> Reply {
     let spent = match (spent.status, spent.code().as_deref()) {
         (200, _) => read::<Spent>(spent),

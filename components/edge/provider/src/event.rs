@@ -1,4 +1,4 @@
-//! The provider's events, and the command that each becomes.
+//! Events of the provider, and their translation to commands.
 
 use clearfold_domain::authorization::{self, AdvanceDispute, DisputeOutcome, DisputeStage, ResolveDispute};
 use clearfold_domain::card::{self, FreezeCard, FreezeReason, UnfreezeCard};
@@ -7,18 +7,18 @@ use clearfold_kernel::{Amount, Encoded, ExternalId, Message, Undecodable};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// An event as it is delivered.
+/// Event as it is delivered.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
-    /// The provider's id of the event; a repeat has the same.
+    /// Provider's id of the event; a repeat has the same.
     pub id: ExternalId,
     #[serde(rename = "type")]
     kind: String,
     data: Value,
 }
 
-/// `card.frozen`, `card.unfrozen`.
+/// Data of `card.frozen` and `card.unfrozen`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OfCard {
@@ -26,7 +26,7 @@ struct OfCard {
     reason: FreezeReason,
 }
 
-/// `dispute.advanced`.
+/// Data of `dispute.advanced`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Advanced {
@@ -35,7 +35,7 @@ struct Advanced {
     stage: DisputeStage,
 }
 
-/// `dispute.resolved`.
+/// Data of `dispute.resolved`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Resolved {
@@ -46,13 +46,13 @@ struct Resolved {
 }
 
 impl Event {
-    /// Reads an event, or says what is wrong with it.
+    /// Reads an event; the error explains what is wrong with it.
     pub fn read(body: &[u8]) -> Result<Self, String> {
         clearfold_edge_kit::storable(body)?;
         serde_json::from_slice(body).map_err(|error| error.to_string())
     }
 
-    /// The command for the host, or nothing for an event that is none of our business.
+    /// Returns the command for the host; `None` for an event that is not relevant.
     pub fn command(&self) -> Result<Option<String>, String> {
         let (aggregate, id, encoded) = match self.kind.as_str() {
             "card.frozen" => {
@@ -84,7 +84,7 @@ impl Event {
     }
 }
 
-/// What the host's API takes. The stream exists, so its account is known.
+/// Builds the request body for the host's API. The stream already exists, so the host knows its account.
 fn body(aggregate: &str, id: &str, encoded: Result<Encoded, Undecodable>) -> Result<String, String> {
     if !clearfold_edge_kit::is_id(id, LONGEST_ID) {
         return Err(format!("data: {id:?} is no id; one has 1 to {LONGEST_ID} letters, digits, and - _ ."));

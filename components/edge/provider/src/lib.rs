@@ -1,7 +1,7 @@
-//! A provider's webhook receiver: signed events about cards and disputes become commands.
+//! Webhook receiver for a provider: signed events about cards and disputes become commands.
 //!
-//! An event is acknowledged when its command is committed, and not before; the provider's id of the event is the
-//! idempotency key, so however often it is delivered it acts once. Nothing is decided here, and nothing is kept.
+//! An event is acknowledged only after its command is committed. The provider's id of the event is the idempotency
+//! key, so it acts once however often it is delivered. This component decides nothing and keeps no state.
 
 mod event;
 
@@ -19,12 +19,12 @@ async fn handle(request: Request) -> Response<String> {
     host::response(answer(request).await.unwrap_or_else(|problem| problem))
 }
 
-/// What the provider hears: the event need not be sent again.
+/// Acknowledgement to the provider: the event need not be sent again.
 #[derive(Serialize)]
 struct Acknowledged {
     id: String,
     outcome: Outcome,
-    /// Why the command was refused.
+    /// Rejection code of the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
 }
@@ -34,7 +34,7 @@ struct Acknowledged {
 enum Outcome {
     Committed,
     Rejected,
-    /// It is none of our business: nothing was sent.
+    /// The event is not relevant; nothing was sent.
     Ignored,
 }
 
@@ -67,7 +67,7 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
             Err(Reply::problem(409, detail))
         }
         kit::Outcome::Refused(code) => acknowledged(Outcome::Rejected, Some(code)),
-        // It may have overtaken the card or the payment that it is about, for instance.
+        // The event may, for instance, have arrived before the card or payment that it is about.
         kit::Outcome::Unknown => {
             let code = said.code().map(|code| format!(" ({code})")).unwrap_or_default();
             Err(Reply::later(format!("The event is not recorded as far as is known{code}; send it again.")))
