@@ -1,3 +1,4 @@
-//! Holds what happened to an account to the invariants of the payment model; all of it is in the domain.
+//! Auditor component: checks an account's events against the invariants of the payment model. The logic is in the
+//! domain crate.
 
 clearfold_guest::export_auditor!("payments", clearfold_domain::invariants::Invariants);

@@ -1,3 +1,3 @@
-//! Keeps a customer's balances, holds and ledger; all of it is in the domain.
+//! Decider component for accounts: a customer's balances, holds and ledger. The logic is in the domain crate.
 
 clearfold_guest::export_decider!(clearfold_domain::account::Account);

@@ -84,7 +84,7 @@ pub trait Superseded: DeserializeOwned {
 }
 
 /// Defines an enum of messages. Each variant is the name of its payload's type, with its schema version. A message
-/// beyond version 1 also lists the types of its old versions, the oldest first: `Opened = 3 from [OpenedV1,
+/// beyond version 1 also lists the types of its old versions, the oldest first, such as `Opened = 3 from [OpenedV1,
 /// OpenedV2]`.
 ///
 /// The calling crate needs a feature `schema`. With it, every type must implement `JsonSchema` and `Example`, and the

@@ -1,3 +1,3 @@
-//! Builds the accounts' tables; all of it is in the domain.
+//! Projector component for the accounts' tables. The logic is in the domain crate.
 
 clearfold_guest::export_projector!(clearfold_domain::balances::Balances);

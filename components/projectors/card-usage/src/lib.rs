@@ -1,3 +1,3 @@
-//! Builds the cards' tables; all of it is in the domain.
+//! Projector component for the cards' tables. The logic is in the domain crate.
 
 clearfold_guest::export_projector!(clearfold_domain::card_usage::CardUsage);

@@ -1,3 +1,3 @@
-//! Gnosis Pay's logs become commands; all of it is in the domain.
+//! Translator component for Gnosis Pay's logs. The logic is in the domain crate.
 
 clearfold_guest::export_translator!(clearfold_domain::gnosis_pay::GnosisPay);
