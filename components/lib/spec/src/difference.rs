@@ -1,10 +1,10 @@
-//! Where two JSON documents differ, member by member, so that a long payload need not be searched by eye.
+//! Comparison of two JSON documents, member by member, so that a long payload need not be searched by eye.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// One sentence for each place that differs; the order of members is no difference.
+/// Returns one sentence for each place that differs; the order of members does not matter.
 pub(crate) fn differences(place: &str, expected: &Value, got: &Value) -> Vec<String> {
     let mut found = Vec::new();
     compare(place, Some(expected), Some(got), &mut found);
@@ -33,7 +33,7 @@ fn shown(value: Option<&Value>) -> String {
     value.map_or_else(|| "nothing".to_owned(), Value::to_string)
 }
 
-/// JSON as it is, anything else as text.
+/// Decodes bytes as text; invalid UTF-8 is replaced.
 pub(crate) fn readable(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

@@ -1,32 +1,32 @@
-//! A specification's file: which kind of handler it is about, and its cases.
+//! Specification file: the kind of handler that it specifies, and its cases.
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::{DeciderFile, ProjectorFile, TranslatorFile};
 
-/// A file, read.
+/// Parsed specification file.
 #[derive(Debug)]
 pub enum Specification {
-    /// `decider: …`
+    /// File with `decider: …`.
     Decider(DeciderFile),
-    /// `projector: …`
+    /// File with `projector: …`.
     Projector(ProjectorFile),
-    /// `translator: …`
+    /// File with `translator: …`.
     Translator(TranslatorFile),
 }
 
-/// Why a file is no specification.
+/// Reason why a file is not a valid specification.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {why}; docs/SPECIFICATIONS.md describes the format")]
 pub struct Unreadable {
-    /// From 1.
+    /// Line number, from 1.
     pub line: u64,
-    /// What is wrong there.
+    /// Explanation of the error.
     pub why: String,
 }
 
-/// What tells the kinds apart.
+/// Members that tell the kinds of files apart.
 #[derive(Deserialize)]
 struct Kind {
     decider: Option<IgnoredAny>,
@@ -52,7 +52,7 @@ impl Specification {
 }
 
 fn parse<T: DeserializeOwned>(yaml: &str) -> Result<T, Unreadable> {
-    // Text stays text: `no` is a country, `007` an id.
+    // Text stays text: `no` is a country and `007` an id.
     let options = serde_saphyr::options! {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
@@ -61,7 +61,7 @@ fn parse<T: DeserializeOwned>(yaml: &str) -> Result<T, Unreadable> {
     serde_saphyr::from_str_with_options(yaml, options).map_err(|error| {
         let line = error.location().map_or(1, |location| location.line());
         let said = error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter);
-        // The line is already said in front, and whoever writes payments need not know the parser's words.
+        // The line is already reported separately, and an author of payment rules need not know the parser's terms.
         let why = said.split(" at line ").next().unwrap_or_default().replace('\n', " ");
         let why = why
             .replace("sequence start", "a list")
@@ -71,7 +71,7 @@ fn parse<T: DeserializeOwned>(yaml: &str) -> Result<T, Unreadable> {
     })
 }
 
-/// Refuses a list of cases that would pass because there is nothing in it.
+/// Refuses an empty list of cases, which would always pass.
 pub(crate) fn not_empty<T>(cases: Vec<T>) -> Result<Vec<T>, String> {
     if cases.is_empty() {
         return Err("`cases` is empty, so there is nothing that could fail; write one".to_owned());
@@ -79,7 +79,7 @@ pub(crate) fn not_empty<T>(cases: Vec<T>) -> Result<Vec<T>, String> {
     Ok(cases)
 }
 
-/// Whether a subject is what a file is about.
+/// Checks that a file specifies this subject.
 pub(crate) fn same_name(file: &str, subject: &str) -> Result<(), String> {
     if file == subject {
         return Ok(());

@@ -1,11 +1,11 @@
 //! Specifications as data: cases of given, when, then for a handler, written in YAML.
 //!
-//! A file says which kind of handler it specifies and has no word about how that is built, so the same file runs
+//! A file names the kind of handler that it specifies but nothing of its implementation, so the same file runs
 //! against Rust functions ([`NativeDecider`] and its siblings) and against a built component (`clearfold spec run`).
-//! Beside what a case says, its run checks what every handler of the kind must keep: see [`DeciderFile::run`],
-//! [`ProjectorFile::run`] and [`TranslatorFile::run`].
+//! Besides the expectations of a case, a run checks rules that every handler of the kind must follow: see
+//! [`DeciderFile::run`], [`ProjectorFile::run`] and [`TranslatorFile::run`].
 //!
-//! This crate does no I/O, knows no business, and never runs inside the sandbox. The format is described in
+//! This crate does no I/O, contains no business rules, and never runs inside the sandbox. The format is described in
 //! `docs/SPECIFICATIONS.md`.
 
 #![warn(missing_docs)]

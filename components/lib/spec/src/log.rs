@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha3::{Digest, Keccak256};
 
-/// A log, encoded.
+/// Encoded log.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Written")]
 pub(crate) struct WrittenLog {
@@ -20,10 +20,10 @@ pub(crate) struct WrittenLog {
 struct Written {
     emitter: Address,
     log_index: Option<u64>,
-    /// `Transfer(address indexed, address indexed, uint256)`
+    /// Event signature, such as `Transfer(address indexed, address indexed, uint256)`.
     event: Option<String>,
     arguments: Option<Vec<Value>>,
-    /// Hashes; a signature stands for its own.
+    /// Hashes; a signature stands for its hash.
     topics: Option<Vec<String>>,
     data: Option<String>,
 }
@@ -49,7 +49,7 @@ impl TryFrom<Written> for WrittenLog {
     }
 }
 
-/// The topics and the data of an event, for types that take one word.
+/// Encodes the topics and the data of an event whose parameter types take one word each.
 fn encoded(signature: &str, arguments: &[Value]) -> Result<(Vec<Hash>, Vec<u8>), String> {
     let parameters = parse(signature)?.1;
     if parameters.len() != arguments.len() {
@@ -76,7 +76,7 @@ struct Parameter<'a> {
     indexed: bool,
 }
 
-/// An event's name and parameters. Names of parameters are for the reader.
+/// Parses a signature into the event's name and parameters. Parameter names are ignored.
 fn parse(signature: &str) -> Result<(&str, Vec<Parameter<'_>>), String> {
     let parts = signature.strip_suffix(')').and_then(|open| open.split_once('('));
     let (name, parameters) = parts.ok_or_else(|| {
@@ -89,7 +89,7 @@ fn parse(signature: &str) -> Result<(&str, Vec<Parameter<'_>>), String> {
     Ok((name.trim(), parameters.collect()))
 }
 
-/// The hash of an event's canonical signature: its first topic.
+/// Returns the hash of an event's canonical signature: its first topic.
 fn topic(signature: &str) -> Result<Hash, String> {
     let (name, parameters) = parse(signature)?;
     let kinds: Vec<&str> = parameters.iter().map(|parameter| parameter.kind).collect();
@@ -117,7 +117,7 @@ fn word(kind: &str, argument: &Value) -> Option<[u8; 32]> {
     Some(word)
 }
 
-/// Decimal digits as 256 bits, if they fit.
+/// Converts decimal digits to 256 bits; `None` if they do not fit.
 fn number(digits: &str) -> Option<[u8; 32]> {
     let mut word = [0_u8; 32];
     for digit in digits.chars() {

@@ -1,7 +1,7 @@
-//! A command or an event as a specification writes it: `RecordSwipe: {…}`, and what else is to say beside it.
+//! Command or event as a specification writes it: `RecordSwipe: {…}`, with further members beside it.
 //!
 //! The type is the member's name and the payload its value, so that a line reads like a sentence. A schema version
-//! beyond the first stands behind the type: `ClearingPosted v2`.
+//! beyond the first follows the type: `ClearingPosted v2`.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use serde_json::Value;
 
 use crate::difference::{differences, readable};
 
-/// What may stand beside a message's type and payload.
+/// Members that are allowed beside a message's type and payload.
 pub(crate) trait Beside {
-    /// The members' names, for the error about one that is misspelt.
+    /// Names of the members, for the error about a misspelt one.
     const MEMBERS: &'static str;
 }
 
-/// For messages with nothing beside them.
+/// No members beside the message.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Alone {}
 
@@ -25,7 +25,7 @@ impl Beside for Alone {
     const MEMBERS: &'static str = "nothing";
 }
 
-/// A message of a specification.
+/// Message of a specification.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Written<B>", bound = "B: Beside + Deserialize<'de>")]
 pub(crate) struct Message<B> {
@@ -39,7 +39,7 @@ pub(crate) struct Message<B> {
 struct Written<B> {
     #[serde(flatten)]
     beside: B,
-    // What the others have left.
+    // Members that no field of `beside` took.
     #[serde(flatten)]
     rest: BTreeMap<String, Value>,
 }
@@ -66,7 +66,7 @@ impl<B: Beside> TryFrom<Written<B>> for Message<B> {
     }
 }
 
-/// The type, and its version if it is not the first.
+/// Splits a name into the type and the schema version, which is 1 if absent.
 fn versioned(name: &str) -> Option<(String, u32)> {
     let (kind, version) = match name.split_once(' ') {
         None => (name, 1),
@@ -78,18 +78,18 @@ fn versioned(name: &str) -> Option<(String, u32)> {
 }
 
 impl<B> Message<B> {
-    /// As it crosses borders.
+    /// Encodes the message in the form that crosses the sandbox boundary.
     pub(crate) fn encoded(&self) -> Result<Encoded, String> {
         let payload = serde_json::to_vec(&self.payload).map_err(|error| error.to_string())?;
         Ok(Encoded { kind: self.kind.clone(), schema_version: self.schema_version, payload })
     }
 
-    /// The type, with its version if it is not the first: as it is written.
+    /// Returns the name as a specification writes it: the type, with its version if that is not 1.
     pub(crate) fn name(&self) -> String {
         written_name(&self.kind, self.schema_version)
     }
 
-    /// How a message that came differs from this one, which was expected.
+    /// Returns the differences between this expected message and the one received.
     pub(crate) fn differences(&self, place: &str, got: &Encoded) -> Vec<String> {
         let (name, got_name) = (self.name(), written_name(&got.kind, got.schema_version));
         if name != got_name {
@@ -102,12 +102,12 @@ impl<B> Message<B> {
     }
 }
 
-/// How a specification would name a message.
+/// Returns the name that a specification would give to a message.
 pub(crate) fn written_name(kind: &str, schema_version: u32) -> String {
     if schema_version == 1 { kind.to_owned() } else { format!("{kind} v{schema_version}") }
 }
 
-/// YAML reads `1.5`, and whole numbers beyond 64 bits, as floats, which lose digits.
+/// Refuses numbers that would lose digits: YAML reads `1.5`, and whole numbers beyond 64 bits, as floats.
 pub(crate) fn exact(value: &Value) -> Result<(), String> {
     match value {
         Value::Number(number) if number.is_f64() => {

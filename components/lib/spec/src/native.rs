@@ -1,4 +1,5 @@
-//! Subjects out of the kernel's traits: the handler's own functions, called through the sandbox's border.
+//! Test subjects built from the kernel's traits: the handler's Rust functions, called in the form of the sandbox
+//! boundary.
 
 use std::marker::PhantomData;
 
@@ -12,7 +13,7 @@ use crate::{
     TranslatorSubject,
 };
 
-/// A decider of Rust functions.
+/// Decider implemented by Rust functions.
 pub struct NativeDecider<D>(PhantomData<D>);
 
 impl<D> Default for NativeDecider<D> {
@@ -43,7 +44,7 @@ impl<D: Decider> DeciderSubject for NativeDecider<D> {
     }
 }
 
-/// A projector of Rust functions.
+/// Projector implemented by Rust functions.
 pub struct NativeProjector<P> {
     name: &'static str,
     tables: Vec<Table>,
@@ -76,14 +77,14 @@ impl<P: Projector> ProjectorSubject for NativeProjector<P> {
     }
 }
 
-/// A translator of Rust functions.
+/// Translator implemented by Rust functions.
 pub struct NativeTranslator<T> {
     contracts: Vec<u8>,
     translator: PhantomData<T>,
 }
 
 impl<T> NativeTranslator<T> {
-    /// With the contract set of the file that it is to be tested by.
+    /// Creates a translator with the contract set of the specification file.
     #[must_use]
     pub fn new(contracts: Vec<u8>) -> Self {
         Self { contracts, translator: PhantomData }

@@ -1,4 +1,4 @@
-//! Projectors: given events, then rows.
+//! Specification of projectors: given events, then rows.
 
 use std::collections::BTreeMap;
 
@@ -12,32 +12,32 @@ use crate::file::{not_empty, same_name};
 use crate::message::{Beside, Message, exact};
 use crate::table::{Table, Tables};
 
-/// A projector under test.
+/// Projector under test.
 pub trait ProjectorSubject {
-    /// The projection's name.
+    /// Returns the name of the projection.
     fn name(&self) -> &str;
-    /// The tables that it owns.
+    /// Returns the tables that it owns.
     fn tables(&self) -> &[Table];
-    /// The rows that these events need to see.
+    /// Returns the keys of the rows that these events need to read.
     fn keys(&self, events: &[RecordedEvent]) -> Result<Vec<RowKey>, String>;
-    /// The changes that these events make to those rows.
+    /// Returns the changes that these events make to those rows.
     fn project(&self, events: &[RecordedEvent], rows: Vec<Row>) -> Result<Vec<Change>, String>;
 }
 
-/// The specification of a projector.
+/// Specification of a projector.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProjectorFile {
-    /// Values with names, for use further down.
+    /// Named values (YAML anchors) for use further down.
     #[serde(default, rename = "let")]
     _values: IgnoredAny,
-    /// The projection.
+    /// Name of the projection.
     projector: String,
     defaults: Defaults,
     cases: Cases,
 }
 
-/// What an event comes with if it does not say otherwise.
+/// Defaults for an event.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Defaults {
@@ -67,7 +67,7 @@ struct WrittenCase {
     fails: Option<String>,
 }
 
-/// The rows of some tables, by the tables' names.
+/// Expected rows by table name.
 type Rows = BTreeMap<String, Vec<Map<String, Value>>>;
 
 #[derive(Debug)]
@@ -76,7 +76,7 @@ enum Expected {
     Failure(String),
 }
 
-/// Where and when an event was recorded.
+/// Stream and time of a recorded event.
 #[derive(Debug, Deserialize)]
 struct Recorded {
     stream: String,
@@ -90,8 +90,8 @@ impl Beside for Recorded {
 impl ProjectorFile {
     /// Runs all cases. Fails if the subject is another projection.
     ///
-    /// Each case's events are projected in one batch, and again in two, cut at every place, and one by one: the
-    /// rows must be the same. What the projector answers is held to the tables that it declared.
+    /// Each case's events are projected in one batch, in two batches split at every place, and one by one: the rows
+    /// must be the same. The projector's answers are checked against the tables that it declared.
     pub fn run(&self, subject: &dyn ProjectorSubject) -> Result<Vec<Verdict>, String> {
         same_name(&self.projector, subject.name())?;
         let run = |case: &Case| Verdict::new(&case.name, case.row.as_deref(), self.run_case(case, subject));
@@ -127,7 +127,7 @@ impl ProjectorFile {
         Ok(differences)
     }
 
-    /// The events as one partition of a log would hold them.
+    /// Builds the events as one partition of a log would hold them.
     fn recorded(&self, given: &[Message<Recorded>]) -> Result<Vec<RecordedEvent>, String> {
         let mut versions: BTreeMap<&str, u64> = BTreeMap::new();
         let mut recorded = Vec::with_capacity(given.len());
@@ -152,7 +152,7 @@ impl ProjectorFile {
     }
 }
 
-/// The tables after these batches, beginning with none.
+/// Projects these batches, beginning with empty tables.
 fn project(subject: &dyn ProjectorSubject, batches: &[&[RecordedEvent]]) -> Result<Tables, String> {
     let mut tables = Tables::default();
     for batch in batches {

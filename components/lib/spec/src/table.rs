@@ -1,4 +1,4 @@
-//! A projection's tables in memory, held to their declaration as a database would hold them.
+//! In-memory tables of a projection, checked against their declaration as a database would do it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,31 +7,31 @@ use serde_json::{Map, Value};
 
 use crate::difference::differences;
 
-/// A table as its projector declares it.
+/// Table as its projector declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// Within the projection.
+    /// Name within the projection.
     pub name: String,
-    /// In the order of a row's values.
+    /// Columns, in the order of a row's values.
     pub columns: Vec<Column>,
     /// Names of the columns that identify a row.
     pub primary_key: Vec<String>,
 }
 
-/// A column as its projector declares it.
+/// Column as its projector declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Within the table.
+    /// Name within the table.
     pub name: String,
-    /// What it holds.
+    /// Type of its values.
     pub kind: ColumnType,
-    /// Whether it may be empty.
+    /// True if it may be null.
     pub nullable: bool,
-    /// What the database checks of it.
+    /// Constraint that the database enforces; `None` if there is none.
     pub rule: Option<Rule>,
 }
 
-/// What the database checks of a column.
+/// Constraint on the values of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
     /// Zero or more.
@@ -47,7 +47,7 @@ pub enum Rule {
 pub(crate) struct Tables(BTreeMap<String, BTreeMap<String, Row>>);
 
 impl Tables {
-    /// The existing rows among these keys, each once.
+    /// Returns the existing rows among these keys, each once.
     pub(crate) fn fetch(&self, declared: &[Table], keys: &[RowKey]) -> Result<Vec<Row>, String> {
         let mut found = BTreeMap::new();
         for RowKey { table, key } in keys {
@@ -59,7 +59,7 @@ impl Tables {
         Ok(found.into_values().collect())
     }
 
-    /// Of several changes of one row the last one counts.
+    /// Applies changes in order. If a row is changed several times, the last change counts.
     pub(crate) fn apply(&mut self, declared: &[Table], changes: Vec<Change>) -> Result<(), String> {
         for change in changes {
             match change {
@@ -77,7 +77,8 @@ impl Tables {
         Ok(())
     }
 
-    /// How these rows differ from expected ones: in the columns that those name, over all rows of their tables.
+    /// Returns the differences from the expected rows: only the columns that those name are compared, but over all
+    /// rows of their tables.
     pub(crate) fn differences(
         &self,
         declared: &[Table],
@@ -129,7 +130,7 @@ impl Table {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// A row by its columns' names, as a specification would write it.
+    /// Converts a row to a map by column name, as a specification would write it.
     fn written(&self, row: &Row) -> Result<Map<String, Value>, String> {
         if row.values.len() != self.columns.len() {
             let (values, columns) = (row.values.len(), self.columns.len());
@@ -167,7 +168,7 @@ impl Table {
 }
 
 impl Column {
-    /// A cell as JSON: amounts as digits, times as RFC 3339; none if it does not fit the column.
+    /// Converts a cell to JSON: amounts as digits, times as RFC 3339. `None` if it does not fit the column.
     fn written(&self, cell: &Cell) -> Option<Value> {
         Some(match (self.kind, cell) {
             (_, Cell::Null) if self.nullable => Value::Null,

@@ -1,29 +1,29 @@
-//! What became of a case, for people and for machines.
+//! Verdicts: results of cases, for people and for machines.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What became of one case.
+/// Result of one case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// Its name.
+    /// Name of the case.
     pub case: String,
-    /// The row of the model's table that it covers.
+    /// Row of the model's table that it covers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<String>,
-    /// What was expected and did not come, one sentence each. None: it passed.
+    /// Differences from the expectation, one sentence each. Empty if the case passed.
     pub differences: Vec<String>,
 }
 
 impl Verdict {
     pub(crate) fn new(case: &str, row: Option<&str>, run: Result<Vec<String>, String>) -> Self {
-        // What keeps a case from being run at all is a difference like any other: the case does not hold.
+        // An error that prevents a case from running counts as a difference, because the case does not hold.
         let differences = run.unwrap_or_else(|error| vec![error]);
         Self { case: case.to_owned(), row: row.map(str::to_owned), differences }
     }
 
-    /// Whether the handler did what the case says.
+    /// Returns true if the handler did what the case says.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.differences.is_empty()

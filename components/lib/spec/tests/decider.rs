@@ -1,4 +1,4 @@
-//! A decider's specification: what fails is reported as such, and what cannot be meant is refused.
+//! Tests of decider specifications: failures are reported as such, and invalid files are refused.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
 #![expect(unexpected_cfgs, reason = "`messages!` asks for a feature that only the domain has")]
@@ -82,7 +82,7 @@ fn run(cases: &str, subject: &dyn DeciderSubject) -> Vec<Verdict> {
     file.run(subject).unwrap()
 }
 
-/// What the only case's differences say.
+/// Returns the differences of the only case.
 fn said(case: &str) -> String {
     let [verdict] = &run(case, &NativeDecider::<Purse>::default())[..] else { panic!("one case") };
     assert_eq!(verdict.passed(), verdict.differences.is_empty());
@@ -206,7 +206,7 @@ fn another_decider_than_the_files_is_refused() {
     assert!(error.contains("`wallet`") && error.contains("`purse`"), "{error}");
 }
 
-/// A purse with a fault that no case asks about.
+/// A purse with a fault that no case covers.
 struct Faulty {
     purse: NativeDecider<Purse>,
     fault: Fault,
@@ -279,7 +279,7 @@ fn what_must_always_hold_is_checked_unasked() {
     }
 }
 
-/// A purse that names entries and changes some, when it decides and never when it folds.
+/// A purse that names entries and changes some when it decides, but never when it folds.
 struct Keyed {
     purse: NativeDecider<Purse>,
     named: &'static [&'static str],

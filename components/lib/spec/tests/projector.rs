@@ -1,4 +1,4 @@
-//! A projector's specification: rows are compared by key, and batches cut at every place.
+//! Tests of projector specifications: rows are compared by key, and batches are split at every place.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
 
@@ -146,7 +146,7 @@ fn what_the_database_would_refuse_is_refused() {
     }
 }
 
-/// Forgets to ask for the rows that it adds to: right in one batch, wrong in two.
+/// A projector that forgets to request the rows it adds to: right in one batch, wrong in two.
 struct Forgetful(NativeProjector<Counts>);
 
 impl ProjectorSubject for Forgetful {

@@ -1,4 +1,4 @@
-//! A translator's specification: commands and refusals, and nothing that depends on a neighbour.
+//! Tests of translator specifications: commands and refusals, independent of the other transactions in a batch.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
 
@@ -7,7 +7,7 @@ use clearfold_kernel::{
 };
 use clearfold_spec::{NativeTranslator, Specification, Translation, TranslatorSubject, Verdict};
 
-/// Every log with data is a command that repeats it; one without is refused.
+/// Turns every log with data into a command that repeats the data; a log without data is refused.
 struct Echo;
 
 impl Translator for Echo {
@@ -118,7 +118,7 @@ fn a_failure_is_expected_by_a_part_of_its_reason() {
     assert!(run(&case("something else"), other)[0].differences[0].contains("got `no contract set of mine`"));
 }
 
-/// Gives the second of equal transactions no commands.
+/// Returns no commands for the second of equal transactions.
 struct Sated(NativeTranslator<Echo>);
 
 impl TranslatorSubject for Sated {

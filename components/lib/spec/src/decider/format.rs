@@ -1,4 +1,4 @@
-//! What stands in a decider's file, and what may not.
+//! Format of a decider's specification file, and its validation.
 
 use clearfold_kernel::Timestamp;
 use serde::Deserialize;
@@ -7,20 +7,20 @@ use serde::de::IgnoredAny;
 use crate::file::not_empty;
 use crate::message::{Alone, Beside, Message};
 
-/// The specification of a decider.
+/// Specification of a decider.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeciderFile {
-    /// Values with names, for use further down.
+    /// Named values (YAML anchors) for use further down.
     #[serde(default, rename = "let")]
     _values: IgnoredAny,
-    /// The aggregate.
+    /// Name of the aggregate.
     pub(super) decider: String,
     pub(super) defaults: Defaults,
     pub(super) cases: Cases,
 }
 
-/// What a command comes with if it does not say otherwise.
+/// Defaults for a command's context.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Defaults {
@@ -43,7 +43,7 @@ pub(super) struct Case {
     pub steps: Vec<Step>,
 }
 
-/// A case has one step of its own, or a list of them.
+/// A case as written: it has one step of its own, or a list of them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenCase {
@@ -78,7 +78,7 @@ pub(super) enum Expected {
     Rejected(String),
 }
 
-/// What a command says of how it was sent.
+/// Overrides of the context of one command.
 #[derive(Debug, Deserialize)]
 pub(super) struct Sent {
     pub id: Option<String>,

@@ -1,4 +1,4 @@
-//! Deciders: given events, when commands come, then events or a rejection.
+//! Specification of deciders: given events, when commands come, then events or a rejection.
 
 mod format;
 mod stream;
@@ -13,27 +13,27 @@ use crate::difference::readable;
 use crate::file::same_name;
 use crate::message::{Message, written_name};
 
-/// A decider under test.
+/// Decider under test.
 pub trait DeciderSubject {
-    /// The kind of stream that it decides for.
+    /// Returns the kind of stream that it decides for.
     fn aggregate(&self) -> &str;
-    /// The state of a stream without events.
+    /// Returns the state of a stream without events.
     fn initial(&self) -> Result<Vec<u8>, String>;
-    /// The keys of the entries that each message needs, in their order.
+    /// Returns the keys of the entries that each message needs, in the order of the messages.
     fn keys(&self, messages: &[Encoded]) -> Result<Vec<Vec<String>>, String>;
-    /// One turn, decided.
+    /// Decides one turn.
     fn decide(&self, turn: &Turn) -> Result<Decided, String>;
-    /// Events folded into a state.
+    /// Folds events into a state.
     fn evolve(&self, state: &[u8], entries: &[Entry], events: &[Encoded]) -> Result<Folded, String>;
 }
 
 impl DeciderFile {
     /// Runs all cases.
     ///
-    /// After each command it is also checked that a rejection left the state byte for byte as it was, with its
-    /// entries, and that `evolve` makes of the events the state that `decide` answered; after each case, that its
-    /// commands decided in one turn give the same as one by one, and its events folded at once the same as bit by
-    /// bit. No entry is handed over that `keys` did not name.
+    /// After each command it also checks that a rejection left the state with its entries unchanged, byte for byte,
+    /// and that `evolve` computes from the events the same state that `decide` returned. After each case it checks
+    /// that deciding its commands in one turn gives the same result as one by one, and that folding its events at
+    /// once gives the same state as step by step. Only entries that `keys` named are handed over.
     ///
     /// Fails if the subject decides for another aggregate.
     pub fn run(&self, subject: &dyn DeciderSubject) -> Result<Vec<Verdict>, String> {
@@ -148,7 +148,7 @@ fn shown(outcome: &Outcome) -> String {
     }
 }
 
-/// What commands led to, in all.
+/// Formats the outcomes of commands and the state after them.
 fn ending(outcomes: &[Outcome], stream: &Stream<'_>) -> String {
     let outcomes: Vec<String> = outcomes.iter().map(shown).collect();
     format!("{}; and the state {}", outcomes.join("; "), stream.shown())

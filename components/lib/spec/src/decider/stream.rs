@@ -1,11 +1,11 @@
-//! A stream's state on this side of the border, as a host keeps it for a decider that it knows nothing of.
+//! Stream state outside the sandbox, stored the way a host does it for a decider of which it knows nothing.
 
 use clearfold_kernel::{CommandContext, Encoded, Entry, Folded, Outcome, StoredState, Turn};
 
 use super::DeciderSubject;
 use crate::difference::readable;
 
-/// A state, and who decides on it.
+/// State of a stream, and the decider under test.
 #[derive(Clone)]
 pub(super) struct Stream<'a> {
     subject: &'a dyn DeciderSubject,
@@ -13,13 +13,13 @@ pub(super) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    /// Without events.
+    /// Creates a stream without events.
     pub fn new(subject: &'a dyn DeciderSubject) -> Result<Self, String> {
         let stored = StoredState { state: subject.initial()?, ..StoredState::default() };
         Ok(Self { subject, stored })
     }
 
-    /// One turn.
+    /// Decides one turn.
     pub fn decide(&mut self, commands: Vec<(CommandContext, Encoded)>) -> Result<Vec<Outcome>, String> {
         let messages: Vec<Encoded> = commands.iter().map(|(_, command)| command.clone()).collect();
         let turn = Turn { state: self.stored.state.clone(), entries: self.named(&messages)?, commands };
@@ -34,7 +34,7 @@ impl<'a> Stream<'a> {
         self.keep(&named, folded)
     }
 
-    /// The bytes, and behind them the entries if there are some.
+    /// Formats the state, followed by the entries if there are any.
     pub fn shown(&self) -> String {
         let entry = |(key, value): (&str, &[u8])| format!("{key}: {}", readable(value));
         let entries: Vec<String> = self.stored.entries.iter().map(entry).collect();
@@ -53,7 +53,7 @@ impl<'a> Stream<'a> {
         Ok(self.stored.entries.named(keys.into_iter().flatten()))
     }
 
-    /// Takes over what changed: entries that were handed over, each once.
+    /// Stores the result. Fails if an entry changed that was not handed over, or one changed twice.
     fn keep(&mut self, named: &[Entry], folded: Folded) -> Result<(), String> {
         for (index, Entry { key, .. }) in folded.entries.iter().enumerate() {
             if !named.iter().any(|entry| entry.key == *key) {

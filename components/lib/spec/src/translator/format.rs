@@ -1,4 +1,4 @@
-//! What stands in a translator's file, and what may not.
+//! Format of a translator's specification file, and its validation.
 
 use clearfold_kernel::{Hash, Timestamp};
 use serde::Deserialize;
@@ -9,14 +9,14 @@ use crate::file::not_empty;
 use crate::log::WrittenLog;
 use crate::message::{Beside, Message};
 
-/// The specification of a translator.
+/// Specification of a translator.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TranslatorFile {
-    /// Values with names, for use further down.
+    /// Named values (YAML anchors) for use further down.
     #[serde(default, rename = "let")]
     _values: IgnoredAny,
-    /// Its name, for the reader: a translator does not say its own.
+    /// Name for the reader; a translator does not report its own.
     #[serde(rename = "translator")]
     _name: String,
     pub(super) contracts: Value,
@@ -24,7 +24,7 @@ pub struct TranslatorFile {
     pub(super) cases: Cases,
 }
 
-/// The transaction of a case that does not say otherwise.
+/// Defaults for a case's transaction.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Defaults {
@@ -52,7 +52,7 @@ pub(super) struct Case {
     pub fails: Option<String>,
 }
 
-/// What a case's transaction has of its own.
+/// Overrides of a case's transaction.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Changes {
@@ -63,7 +63,7 @@ pub(super) struct Changes {
     pub at: Option<Timestamp>,
 }
 
-/// What is expected of a command beside its content; what is not named is not compared.
+/// Expected metadata of a command; a missing member is not compared.
 #[derive(Debug, Deserialize)]
 pub(super) struct FromLog {
     pub log_index: Option<u64>,

@@ -1,4 +1,4 @@
-//! Translators: given a contract set and a transaction's logs, then commands and refusals.
+//! Specification of translators: given a contract set and a transaction's logs, then commands and refusals.
 
 mod format;
 
@@ -9,49 +9,49 @@ use self::format::{Case, FromLog, RefusedLog};
 use crate::Verdict;
 use crate::message::{Message, written_name};
 
-/// A translator under test, with the contract set of the file that it is tested by.
+/// Translator under test, with the contract set of its specification file.
 pub trait TranslatorSubject {
-    /// One answer for each transaction.
+    /// Translates transactions; returns one result for each.
     fn translate(&self, transactions: &[Transaction]) -> Result<Vec<Translation>, String>;
 }
 
-/// What one transaction became.
+/// Result of translating one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Translation {
-    /// In log order.
+    /// Commands in log order.
     pub commands: Vec<TranslatedCommand>,
-    /// In log order.
+    /// Refusals in log order.
     pub refusals: Vec<Refusal>,
 }
 
-/// A command that a log stands for.
+/// Command derived from a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TranslatedCommand {
-    /// The log.
+    /// Index of the log in its block.
     pub log_index: u64,
-    /// The kind of stream.
+    /// Kind of stream.
     pub aggregate: String,
-    /// Which stream of that kind.
+    /// Id of the stream within that kind.
     pub id: String,
-    /// The account: the routing key.
+    /// Account, which is the routing key.
     pub account: String,
-    /// The command.
+    /// Encoded command.
     pub message: Encoded,
 }
 
-/// A log that was not understood.
+/// Log that was not understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The log.
+    /// Index of the log in its block.
     pub log_index: u64,
-    /// A stable code.
+    /// Stable code.
     pub code: String,
-    /// For people.
+    /// Explanation for people.
     pub detail: String,
 }
 
 impl TranslatorFile {
-    /// The contract set, as the translator reads it.
+    /// Returns the contract set in the form in which the translator reads it.
     #[must_use]
     pub fn contracts(&self) -> Vec<u8> {
         self.contracts.to_string().into_bytes()
@@ -59,8 +59,8 @@ impl TranslatorFile {
 
     /// Runs all cases against a translator that has the file's contract set.
     ///
-    /// Each case's transaction is translated again between two copies of itself: what a transaction becomes does
-    /// not depend on its neighbours.
+    /// Each case's transaction is also translated as three copies in one batch: the result for a transaction must not
+    /// depend on the others.
     #[must_use]
     pub fn run(&self, subject: &dyn TranslatorSubject) -> Vec<Verdict> {
         let run = |case: &Case| Verdict::new(&case.case, case.row.as_deref(), self.run_case(case, subject));
