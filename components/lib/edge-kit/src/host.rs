@@ -1,7 +1,7 @@
-//! The way out of the sandbox: variables, the time, and calls to the host's API.
+//! Access to the outside of the sandbox: variables, the time, and calls to the host's API.
 //!
-//! The time is the runtime's own clock (`wasi:clocks`), never a header: whoever can set a header can replay. This is
-//! the only part of the kit that does I/O, and it asks nobody but the host that `host_url` names.
+//! The time is the runtime's own clock (`wasi:clocks`), never a header: a client that can set the time can replay
+//! requests. This is the only part of the kit that does I/O, and it calls nothing but the host that `host_url` names.
 
 use std::pin::pin;
 
@@ -15,7 +15,7 @@ use crate::{Reply, SIGNATURE, Said, Secrets, Signed, TIMESTAMP};
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// A variable of the component, or the reply of one that is wrongly configured.
+/// Reads a variable of the component; the error is the reply of a wrongly configured component.
 pub async fn variable(name: &str) -> Result<String, Reply> {
     variables::get(name).await.map_err(|error| {
         let detail = format!("The variable {name} cannot be read ({error}); set it in spin.toml.");
@@ -23,7 +23,7 @@ pub async fn variable(name: &str) -> Result<String, Reply> {
     })
 }
 
-/// A variable that is a whole number within `range`.
+/// Reads a variable that is a whole number within `range`.
 pub async fn number(name: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, Reply> {
     let value = variable(name).await?;
     value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
@@ -33,18 +33,18 @@ pub async fn number(name: &str, range: std::ops::RangeInclusive<u64>) -> Result<
     })
 }
 
-/// A variable that holds secrets. Without one nothing is served: 503, since it is the operator's to mend.
+/// Reads a variable that holds secrets. Without one the reply is 503, because only the operator can fix it.
 pub async fn secrets(name: &str) -> Result<Secrets, Reply> {
     Secrets::parse(name, &variable(name).await?).map_err(|error| Reply::problem(503, error.to_string()))
 }
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 #[must_use]
 pub fn now_s() -> u64 {
     now_ms() / 1_000
 }
 
-/// Milliseconds since 1970.
+/// Returns the milliseconds since 1970.
 #[must_use]
 pub fn now_ms() -> u64 {
     let now = system_clock::now();
@@ -52,12 +52,12 @@ pub fn now_ms() -> u64 {
     s.saturating_mul(1_000).saturating_add(u64::from(now.nanoseconds) / NS_PER_MS)
 }
 
-/// A moment that comes. Only the runtime's clock says how far it is.
+/// Deadline by the runtime's monotonic clock.
 #[derive(Clone, Copy)]
 pub struct Deadline(u64);
 
 impl Deadline {
-    /// Where a component begins to count.
+    /// Returns the current instant, from which deadlines are computed.
     #[must_use]
     pub fn now() -> Self {
         Self(monotonic_clock::now())
@@ -73,7 +73,7 @@ impl Deadline {
         monotonic_clock::now() >= self.0
     }
 
-    /// What comes of `work`, or nothing if that takes longer.
+    /// Returns the result of `work`, or `None` if it is not done by the deadline.
     pub async fn limit<T>(self, work: impl Future<Output = T>) -> Option<T> {
         match select(pin!(work), pin!(monotonic_clock::wait_until(self.0))).await {
             Either::Left((done, _)) => Some(done),
@@ -82,12 +82,12 @@ impl Deadline {
     }
 }
 
-/// Waits.
+/// Waits for that time.
 pub async fn pause_ms(ms: u64) {
     monotonic_clock::wait_for(ms.saturating_mul(NS_PER_MS)).await;
 }
 
-/// A request's body, once it is clear that somebody who knows a secret sent it a moment ago.
+/// Returns the body of a request after checking that it was signed with a secret within the window.
 pub async fn signed_body(request: Request, secrets: &Secrets, window_s: u64) -> Result<Vec<u8>, Reply> {
     let (head, body) = request.into_parts();
     let body = body.bytes().await.map_err(|error| {
@@ -104,38 +104,39 @@ pub async fn signed_body(request: Request, secrets: &Secrets, window_s: u64) -> 
     Ok(body.to_vec())
 }
 
-/// A header's value, if it is text.
+/// Returns the value of a header; `None` if it is missing or not text.
 #[must_use]
 pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The host's API.
+/// Client of the host's API.
 pub struct Host {
     url: String,
 }
 
 impl Host {
-    /// Where the variable `host_url` says.
+    /// Creates a client for the URL in the variable `host_url`.
     pub async fn found() -> Result<Self, Reply> {
         let url = variable("host_url").await?;
         Ok(Self { url: url.trim_end_matches('/').to_owned() })
     }
 
-    /// Reads. Why that cannot be done is none of the business of those who read, who may be customers.
+    /// Sends a GET request. If it fails, the reply does not name the cause, because the readers may be customers.
     pub async fn get(&self, path: &str) -> Result<Said, Reply> {
         let said = self.call(http::Request::get(format!("{}{path}", self.url)).body(String::new())).await;
         said.map_err(|_| Reply::problem(502, "The payment service cannot be reached. Try again later."))
     }
 
-    /// Sends a command. The same key is the same command, however often it is sent.
+    /// Sends a command. Repeats with the same key are the same command.
     pub async fn command(&self, idempotency_key: &str, body: String) -> Result<Said, Reply> {
         let request = http::Request::post(format!("{}/v1/commands", self.url))
             .header("content-type", crate::JSON)
             .header("idempotency-key", idempotency_key)
             .body(body);
-        // The cause is named because it is all that an operator gets: a refused connection is another remedy than a
-        // host that is missing from `allowed_outbound_hosts`. Only who knows a secret sends commands.
+        // The cause is named because the operator has no other source for it: a refused connection needs another
+        // remedy than a host that is missing from `allowed_outbound_hosts`. Only clients that know a secret can send
+        // commands.
         self.call(request).await.map_err(|why| {
             Reply::problem(502, format!("The payment service cannot be reached ({why}). Try again later."))
         })
@@ -154,7 +155,7 @@ impl Host {
     }
 }
 
-/// A reply as Spin sends it.
+/// Converts a reply to Spin's response type.
 #[must_use]
 pub fn response(reply: Reply) -> Response<String> {
     let mut response = Response::new(reply.body);

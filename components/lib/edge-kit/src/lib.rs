@@ -1,7 +1,8 @@
-//! What edge components share: signatures with a replay window, customers' tokens, replies, and the way to the host.
+//! Shared code of the edge components: signatures with a replay window, customers' tokens, replies, and access to the
+//! host.
 //!
-//! Everything but [`host`] is pure: the time, the secret and the request are arguments. Nothing here knows a network,
-//! a provider or a business rule.
+//! Everything but [`host`] is pure: the time, the secret and the request are arguments. Nothing here depends on a
+//! network, a provider or a business rule.
 
 #[cfg(feature = "spin")]
 pub mod host;
@@ -15,7 +16,8 @@ pub use secrets::{NoSecret, Secrets};
 pub use signature::{Refused, SIGNATURE, Signed, TIMESTAMP};
 pub use token::{InvalidToken, account_of};
 
-/// What a request needs, so that no instance asks for more: each growth of its memory is a call into the kernel.
+/// Initial memory that is enough for one request, because each growth of an instance's memory is a call into the
+/// kernel.
 #[cfg(all(feature = "spin", target_arch = "wasm32"))]
 static FIRST: clearfold_arena::First<{ 128 << 10 }> = clearfold_arena::First::new();
 
@@ -23,15 +25,15 @@ static FIRST: clearfold_arena::First<{ 128 << 10 }> = clearfold_arena::First::ne
 #[global_allocator]
 static ARENA: clearfold_arena::LinearArena = clearfold_arena::LinearArena::beginning_with(&FIRST);
 
-/// The longest that a component works for an answer before it gives up, from when it begins.
+/// Longest time, in milliseconds, that a component works on an answer, from its start.
 ///
-/// The host ends a request 1,000 ms after its component began: this and [`RESERVE_MS`] must fit in.
+/// The host ends a request 1,000 ms after its component started; this and [`RESERVE_MS`] must fit in that.
 pub const LONGEST_MS: u64 = 900;
-/// What the answer itself may take after that, and the host's own work beside it.
+/// Time, in milliseconds, reserved after that for the answer itself and for the host's own work.
 pub const RESERVE_MS: u64 = 50;
 
-/// What the host would not store: its databases hold no zero character. Said here, a message is refused by its sender's
-/// name for it, and not sent again for ever.
+/// Refuses a body that the host could not store: its databases accept no zero character. If the edge refuses it, the
+/// sender gets an error about its message and does not send it again for ever.
 pub fn storable(body: &[u8]) -> Result<(), String> {
     const ZERO: &[u8] = br"\u0000";
     if body.windows(ZERO.len()).any(|part| part == ZERO) {
@@ -40,11 +42,11 @@ pub fn storable(body: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-/// The most characters of an id of the host's.
+/// Maximum length of the host's ids, in characters.
 pub const LONGEST_ID: usize = 128;
 
-/// Whether a text can be an id of the host's, of at most so many characters: what becomes part of an address or of a
-/// stream's name is plain.
+/// Returns true if a text can be one of the host's ids with at most `longest` characters. Ids become part of URLs and
+/// of stream names, so they contain only safe characters.
 #[must_use]
 pub fn is_id(text: &str, longest: usize) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');

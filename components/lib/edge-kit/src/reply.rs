@@ -1,31 +1,31 @@
-//! What goes back to the caller, JSON or problem details (RFC 9457), and what the host said.
+//! Replies to the caller, as JSON or problem details (RFC 9457), and answers of the host.
 
 use serde::Serialize;
 
 pub const JSON: &str = "application/json";
 pub const PROBLEM: &str = "application/problem+json";
 
-/// The host's code for a key that was another command's before.
+/// Host's code for an idempotency key that was already used for another command.
 pub const KEY_REUSED: &str = "idempotency_key_reused";
 
-/// An answer, before it is anybody's HTTP type.
+/// Reply, independent of any HTTP library's types.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
     pub status: u16,
     pub content_type: &'static str,
-    /// One header more, where the status wants it: `Allow`, `Retry-After`, `WWW-Authenticate`.
+    /// Additional header that the status needs: `Allow`, `Retry-After`, `WWW-Authenticate`.
     pub header: Option<(&'static str, &'static str)>,
     pub body: String,
 }
 
 impl Reply {
     pub fn json(content: &impl Serialize) -> Self {
-        // Plain structs of text and integers always have a JSON form; an empty body would only say otherwise.
+        // Plain structs of text and integers can always be serialized; an empty body would be the result otherwise.
         let body = serde_json::to_string(content).unwrap_or_default();
         Self { status: 200, content_type: JSON, header: None, body }
     }
 
-    /// Of the type `about:blank`: the status tells the kind, and `detail` the rest.
+    /// Creates problem details of type `about:blank`: the status gives the kind of problem, and `detail` the rest.
     pub fn problem(status: u16, detail: impl Into<String>) -> Self {
         let (title, detail) = (title(status), detail.into());
         let problem = Problem { r#type: "about:blank", title, status, detail };
@@ -38,12 +38,12 @@ impl Reply {
         self
     }
 
-    /// The same request may be answered a moment later.
+    /// Creates a 503: the same request may succeed a moment later.
     pub fn later(detail: impl Into<String>) -> Self {
         Self::problem(503, detail).with("retry-after", "1")
     }
 
-    /// Nobody proved who is asking.
+    /// Creates a 401: the caller is not authenticated.
     pub fn unauthenticated(detail: impl Into<String>) -> Self {
         Self::problem(401, detail)
     }
@@ -61,7 +61,7 @@ struct Problem {
     detail: String,
 }
 
-/// The usual words for the statuses that edge components answer with.
+/// Returns the standard title of each status that edge components use.
 fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
@@ -76,17 +76,17 @@ fn title(status: u16) -> &'static str {
     }
 }
 
-/// What became of a command that was sent to the host.
+/// Outcome of a command that was sent to the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Committed,
-    /// The host decided against it, with that code: it changed nothing, and will not as often as it is sent.
+    /// The host refused it with that code. Nothing changed, and a repeat will be refused as well.
     Refused(String),
-    /// The same command again may fare otherwise.
+    /// The outcome is unknown; sending the same command again may succeed.
     Unknown,
 }
 
-/// What the host said.
+/// Answer of the host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Said {
     pub status: u16,
@@ -95,8 +95,8 @@ pub struct Said {
 }
 
 impl Said {
-    /// What it says of a command. Only a decision about this very command is final: every other answer may come from
-    /// something between here and the host, or from a host that is not set up yet.
+    /// Returns the outcome of a command. Only a decision about this very command is final: any other answer may come
+    /// from something between the component and the host, or from a host that is not set up yet.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match (self.status, self.code()) {
@@ -107,7 +107,7 @@ impl Said {
         }
     }
 
-    /// The stable code of a problem, if it is one.
+    /// Returns the stable code of a problem; `None` if the answer is not a problem with a code.
     #[must_use]
     pub fn code(&self) -> Option<String> {
         #[derive(serde::Deserialize)]
@@ -147,13 +147,13 @@ mod tests {
             (422, Some("not_open"), refused("not_open")),
             (409, Some(KEY_REUSED), refused(KEY_REUSED)),
             (409, Some("changed_meanwhile"), Outcome::Unknown),
-            // A wrong `host_url`, a host without the decider, a stream that is not there yet, another version.
+            // Wrong `host_url`, a host without the decider, a stream that does not exist yet, another version.
             (404, Some("no_such_path"), Outcome::Unknown),
             (404, Some("unknown_aggregate"), Outcome::Unknown),
             (404, Some("stream_not_found"), Outcome::Unknown),
             (405, Some("method_not_allowed"), Outcome::Unknown),
             (400, Some("invalid_body"), Outcome::Unknown),
-            // A proxy's, before the host.
+            // Answers of a proxy in front of the host.
             (401, None, Outcome::Unknown),
             (403, None, Outcome::Unknown),
             (413, None, Outcome::Unknown),

@@ -1,17 +1,17 @@
-//! Shared secrets, and the codes that are made with them.
+//! Shared secrets, and the codes (HMACs) made with them.
 //!
-//! A secret is never shown, and two codes are never compared in a time that depends on where they differ.
+//! A secret is never shown, and codes are compared in constant time.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// What is shorter can be guessed.
+/// Minimum length of a secret; a shorter one can be guessed.
 const SHORTEST: usize = 16;
 
-/// The secrets that are accepted: one, or while it is exchanged the old and the new one.
+/// Accepted secrets: one, or the old and the new one during a rotation.
 pub struct Secrets(Vec<Vec<u8>>);
 
-/// A variable that holds no usable secret.
+/// Error for a variable that holds no usable secret; holds the variable's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoSecret(String);
 
@@ -37,10 +37,10 @@ impl Secrets {
         Ok(Self(secrets))
     }
 
-    /// Whether `code` is the HMAC-SHA256 of all `parts`, one after the other, under one of the secrets.
+    /// Returns true if `code` is the HMAC-SHA256 of all `parts`, concatenated, under one of the secrets.
     #[must_use]
     pub fn made(&self, code: &[u8], parts: &[&[u8]]) -> bool {
-        // Each is tried, so that the time does not tell which one it was.
+        // All secrets are tried, so that the time does not reveal which one matched.
         let mut found = false;
         for secret in &self.0 {
             found |= mac(secret, parts).is_some_and(|mac| mac.verify_slice(code).is_ok());
@@ -48,7 +48,7 @@ impl Secrets {
         found
     }
 
-    /// The code of `parts` under the newest secret, in hexadecimal digits.
+    /// Returns the code of `parts` under the newest secret, in hexadecimal digits.
     #[must_use]
     pub fn code(&self, parts: &[&[u8]]) -> String {
         let mac = self.0.last().and_then(|secret| mac(secret, parts));
@@ -56,7 +56,7 @@ impl Secrets {
     }
 }
 
-/// A key may have any length, so there is always a code.
+/// Returns the HMAC of `parts`. HMAC accepts keys of any length, so there always is one.
 fn mac(secret: &[u8], parts: &[&[u8]]) -> Option<Hmac<Sha256>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
     parts.iter().for_each(|part| mac.update(part));

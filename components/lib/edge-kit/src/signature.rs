@@ -1,33 +1,33 @@
-//! Signed requests: who sent them, and that it was a moment ago.
+//! Signed requests: proof of the sender, and of a recent signing time.
 //!
-//! What is signed is `{timestamp}.{path}.{body}`: with the path, so that a message for one route is none for another.
-//! A request that is repeated within the window passes here again; the idempotency key that its receiver makes of the
-//! message is what lets it act once.
+//! The signed text is `{timestamp}.{path}.{body}`; it includes the path so that a message for one route is invalid
+//! for another. A request repeated within the window passes this check again; the idempotency key that the receiver
+//! derives from the message makes it act only once.
 
 use crate::Secrets;
 
-/// The header with the time of sending, in seconds since 1970.
+/// Header with the signing time, in seconds since 1970.
 pub const TIMESTAMP: &str = "x-timestamp";
-/// The header with the code: `v1=` and 64 hexadecimal digits.
+/// Header with the code: `v1=` and 64 hexadecimal digits.
 pub const SIGNATURE: &str = "x-signature";
 const VERSION: &str = "v1=";
 
-/// A request as it came.
+/// Received request.
 #[derive(Debug, Clone, Copy)]
 pub struct Signed<'a> {
-    /// The two headers, if they are there and text.
+    /// The two headers; `None` if missing or not text.
     pub timestamp: Option<&'a str>,
     pub signature: Option<&'a str>,
     pub path: &'a str,
     pub body: &'a [u8],
 }
 
-/// Why a request is not taken for its sender's.
+/// Reason why a request is not authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
     Missing(&'static str),
     Malformed(&'static str),
-    /// Signed, but longer ago than the window, or later than now by as much.
+    /// Correctly signed, but more than `window_s` before or after now.
     OutsideWindow {
         window_s: u64,
     },
@@ -58,7 +58,7 @@ impl std::fmt::Display for Refused {
 }
 
 impl Signed<'_> {
-    /// Whether somebody who knows a secret sent this at most `window_s` from `now_s`.
+    /// Checks that the request was signed with a known secret at most `window_s` from `now_s`.
     pub fn check(&self, secrets: &Secrets, now_s: u64, window_s: u64) -> Result<(), Refused> {
         let timestamp = self.timestamp.ok_or(Refused::Missing(TIMESTAMP))?;
         let signature = self.signature.ok_or(Refused::Missing(SIGNATURE))?;
@@ -66,7 +66,8 @@ impl Signed<'_> {
         let at_s: u64 = timestamp.parse().ok().filter(|_| is_plain).ok_or(Refused::Malformed(TIMESTAMP))?;
         let code = signature.strip_prefix(VERSION).filter(|code| code.len() == 64);
         let code = code.and_then(|code| hex::decode(code).ok()).ok_or(Refused::Malformed(SIGNATURE))?;
-        // The code first: of a time that nobody signed there is nothing to say.
+        // The code is checked first, so that a time outside the window is reported only for a correctly signed
+        // request.
         let parts: [&[u8]; 5] = [timestamp.as_bytes(), b".", self.path.as_bytes(), b".", self.body];
         if !secrets.made(&code, &parts) {
             return Err(Refused::Mismatch);

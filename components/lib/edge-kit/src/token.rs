@@ -1,13 +1,15 @@
-//! A customer's token: whose account may be read, and until when. Signed by whoever knows the secret.
+//! Customer token: names the account that may be read and its expiry, signed with the secret.
 //!
-//! `v1.{account}.{expires}.{code}`, where `expires` is in seconds since 1970 and `code` the HMAC-SHA256 of all before
-//! its point, in hexadecimal digits. It names one account and grants nothing but reading it.
+//! The form is `v1.{account}.{expires}.{code}`, where `expires` is in seconds since 1970 and `code` is the
+//! HMAC-SHA256 of everything before the last point, in hexadecimal digits. A token names one account and grants
+//! nothing but reading it.
 
 use crate::Secrets;
 
 const VERSION: &str = "v1";
 
-/// Why a token opens nothing. One word for all: what is wrong with a token is nobody's business who forges one.
+/// Reason why a token is not accepted. All malformed or forged tokens give the same error, so that a forger learns
+/// nothing from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidToken {
     Missing,
@@ -25,7 +27,7 @@ impl std::fmt::Display for InvalidToken {
     }
 }
 
-/// The account that the value of an `Authorization` header opens at `now_s`, in lower case.
+/// Returns the account, in lower case, that the value of an `Authorization` header grants access to at `now_s`.
 pub fn account_of<'a>(
     header: Option<&'a str>,
     secrets: &Secrets,
@@ -40,7 +42,7 @@ pub fn account_of<'a>(
     if !secrets.made(&code, &[signed.as_bytes()]) {
         return Err(InvalidToken::Invalid);
     }
-    // Only now is it worth reading: somebody who knows the secret wrote it.
+    // The content is parsed only now that it is known to be signed with the secret.
     let mut parts = signed.split('.');
     let (Some(VERSION), Some(account), Some(expires), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
