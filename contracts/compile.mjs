@@ -2,8 +2,8 @@
 //
 //   node compile.mjs --modules NODE_MODULES --out DIR [--write]
 //
-// The same sources give the same bytes on every machine. bytecode.sha256 holds the digest of all of
-// them; a build that comes out different fails, unless --write says that the change is meant.
+// The same sources give the same bytes on every machine. bytecode.sha256 holds the digest of all of them. A build
+// with another digest fails, unless --write confirms that the change is intended.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -17,7 +17,7 @@ const digestFile = join(here, "bytecode.sha256");
 const SETTINGS = {
   evmVersion: "cancun",
   optimizer: { enabled: true, runs: 200 },
-  // No metadata at the end of the code: it would change with every comment.
+  // No metadata at the end of the code, because it would change with every comment.
   metadata: { bytecodeHash: "none", appendCBOR: false },
   outputSelection: { "*": { "*": ["abi", "evm.bytecode.object"] } },
 };
@@ -46,7 +46,7 @@ function options() {
 function loadCompiler(modules) {
   const { dependencies } = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
   const remedy = `run "npm ci" with contracts/package.json and name its node_modules by --modules`;
-  // solc looks for its own dependencies beside itself, wherever that is.
+  // solc resolves its own dependencies relative to itself, wherever that is.
   const require = createRequire(join(resolve(modules), "anything.js"));
   let solc;
   try {

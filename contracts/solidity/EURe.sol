@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity ^0.8.28;
 
-/// @title What a payment needs of a token; one interface for both addresses of EURe.
+/// @title The token functions that a payment needs; one interface for both addresses of EURe.
 interface IToken {
     event Transfer(address indexed from, address indexed to, uint256 amount);
 
@@ -13,8 +13,8 @@ interface IToken {
     function balanceOf(address account) external view returns (uint256);
 }
 
-/// @title Says of every movement whether the issuer allows it, after the manner of Monerium's validator.
-/// @notice Anyone may ask; only the token acts on the answer.
+/// @title Decides for every movement whether the issuer allows it, modelled on Monerium's validator.
+/// @notice Anyone may call it; only the token acts on the result.
 contract Validator {
     event Decision(address indexed from, address indexed to, uint256 amount, bool valid);
 
@@ -34,7 +34,7 @@ contract Validator {
     }
 }
 
-/// @title EURe at its present address: it holds the balances and has V1 repeat each `Transfer`.
+/// @title EURe at its current address: it holds the balances and has V1 repeat each `Transfer`.
 /// @notice No approvals: neither swipes nor refunds use them.
 contract EUReV2 is IToken {
     string public constant name = "Monerium EUR emoney";
@@ -64,7 +64,7 @@ contract EUReV2 is IToken {
         return _move(msg.sender, to, amount);
     }
 
-    /// @notice A transfer that `from` asked V1 for.
+    /// @notice Executes a transfer that `from` requested at V1.
     function transferFor(address from, address to, uint256 amount) external returns (bool) {
         if (msg.sender != address(v1)) revert NotAuthorized(msg.sender);
         return _move(from, to, amount);
@@ -80,14 +80,14 @@ contract EUReV2 is IToken {
         return true;
     }
 
-    /// @dev Here first, then at V1: one movement of money, two logs.
+    /// @dev Logs here first, then at V1: one movement of money, two logs.
     function _announce(address from, address to, uint256 amount) private {
         emit Transfer(from, to, amount);
         v1.mirror(from, to, amount);
     }
 }
 
-/// @title EURe at its old address: a door to V2 that holds nothing itself.
+/// @title EURe at its old address: a front for V2 that holds nothing itself.
 contract EUReV1 is IToken {
     string public constant name = "Monerium EUR emoney";
     string public constant symbol = "EURe";

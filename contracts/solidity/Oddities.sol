@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {callOrRevert} from "./Call.sol";
 
-/// @title Logs anything: for tests of what a listener does with logs that no honest contract emits.
+/// @title Emits any log, for tests of how a listener treats logs that no honest contract emits.
 contract Oddities {
     struct Log {
         bytes32[] topics;
@@ -18,7 +18,7 @@ contract Oddities {
         }
     }
 
-    /// @notice Makes several calls in one transaction: a transaction hash then stands for several swipes.
+    /// @notice Makes several calls in one transaction, so that one transaction hash stands for several swipes.
     function forward(address to, bytes[] calldata calls) external {
         for (uint256 i = 0; i < calls.length; i++) {
             callOrRevert(to, 0, calls[i]);

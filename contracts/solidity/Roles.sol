@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {IToken} from "./EURe.sol";
 import {Safe} from "./Safe.sol";
 
-/// @title The spending limit of one account, after the manner of Zodiac's Roles modifier.
+/// @title The spending limit of one account, modelled on Zodiac's Roles modifier.
 /// @notice The account's Safe owns it and enables it as a module. A role may do one thing only: transfer
 /// one token to one receiver, within an allowance that refills with time.
 contract Roles {
@@ -34,8 +34,8 @@ contract Roles {
     error OutOfScope(bytes32 roleKey);
     error AllowanceExceeded(bytes32 allowanceKey, uint128 balance, uint256 needed);
 
-    /// @notice The Safe that owns this module and that it acts for. In the master copy: the copy itself,
-    /// so that nobody can take it over.
+    /// @notice The Safe that owns this module and for which it acts. In the master copy it is the copy itself, so
+    /// that nobody can take it over.
     Safe public avatar = Safe(address(this));
     mapping(bytes32 allowanceKey => Allowance) public allowances;
     mapping(bytes32 roleKey => Scope) public scopes;
@@ -46,7 +46,7 @@ contract Roles {
         _;
     }
 
-    /// @notice Stands in for the constructor in a proxy.
+    /// @notice Replaces the constructor in a proxy.
     function setUp(Safe avatar_) external {
         if (address(avatar) != address(0)) revert AlreadyInitialized();
         avatar = avatar_;
@@ -66,7 +66,7 @@ contract Roles {
         scopes[roleKey] = Scope(token, receiver, allowanceKey);
     }
 
-    /// @param timestamp Where the periods are counted from; zero is now.
+    /// @param timestamp The start of the first period; zero means now.
     function setAllowance(
         bytes32 key, uint128 balance, uint128 maxRefill, uint128 refill, uint64 period, uint64 timestamp
     ) external onlyAvatar {
@@ -75,8 +75,8 @@ contract Roles {
         emit SetAllowance(key, balance, maxRefill, refill, period, timestamp);
     }
 
-    /// @dev `ConsumeAllowance` is logged after the transfer, as in the original. A transfer that reverts
-    /// gives the allowance back, whatever `shouldRevert` says.
+    /// @dev `ConsumeAllowance` is logged after the transfer, as in the original. A transfer that reverts restores the
+    /// allowance, whatever `shouldRevert` says.
     function execTransactionWithRole(
         address to, uint256 value, bytes calldata data, uint8 operation, bytes32 roleKey, bool /* shouldRevert */
     ) external returns (bool success) {
@@ -100,8 +100,8 @@ contract Roles {
         (allowance.balance, allowance.timestamp) = (newBalance, timestamp);
     }
 
-    /// @dev What is there once every whole period since `timestamp` has refilled it. A refill never lifts
-    /// the balance above `maxRefill`, and never lowers one that was set above it.
+    /// @dev Returns the balance after every whole period since `timestamp` has refilled it. A refill never lifts the
+    /// balance above `maxRefill`, and never lowers one that was set above it.
     function _accrued(Allowance memory allowance) private view returns (uint128 balance, uint64 timestamp) {
         (balance, timestamp) = (allowance.balance, allowance.timestamp);
         if (allowance.period == 0 || block.timestamp < timestamp) return (balance, timestamp);
@@ -114,7 +114,7 @@ contract Roles {
     }
 }
 
-/// @title Makes a cheap copy (ERC-1167) of a module for each account.
+/// @title Creates a cheap copy (ERC-1167) of a module for each account.
 contract ModuleProxyFactory {
     event ModuleProxyCreation(address indexed proxy, address indexed masterCopy);
 

@@ -3,9 +3,9 @@ pragma solidity ^0.8.28;
 
 import {callOrRevert} from "./Call.sol";
 
-/// @title An account after the manner of Safe 1.3.0, with one owner who sends instead of signing.
-/// @notice Modules may act for it: that is how a card spends. Unlike the original it reverts where that
-/// would log `ExecutionFromModuleFailure`; the Roles module asks for the same.
+/// @title An account modelled on Safe 1.3.0, with one owner who sends transactions instead of signing.
+/// @notice Modules may act for it: that is how a card spends. Unlike the original it reverts where the original would
+/// log `ExecutionFromModuleFailure`; the Roles module requests the same.
 contract Safe {
     /// @dev One entry of a batch.
     struct Call {
@@ -28,7 +28,7 @@ contract Safe {
         owner = owner_;
     }
 
-    /// @notice Makes all calls, in order and in one transaction; none, if one of them fails.
+    /// @notice Makes all calls, in order and in one transaction; if one fails, none takes effect.
     function execBatch(Call[] calldata calls) external {
         if (msg.sender != owner) revert NotAuthorized(msg.sender);
         bytes32 txHash = keccak256(abi.encode(block.chainid, this, nonce++, calls));

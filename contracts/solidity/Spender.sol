@@ -5,10 +5,10 @@ import {IToken} from "./EURe.sol";
 import {Roles} from "./Roles.sol";
 import {Safe} from "./Safe.sol";
 
-/// @title Where a card swipe reaches the chain: a module of the Spender Safe.
-/// @notice A call is authorized by the delegate's signature over it, not by its sender. Behind the
-/// arguments follow a salt (32 bytes) and the signature (r, s, v: 65 bytes), as in Zodiac's modifier.
-/// A salt is good for one swipe: sending the same one again is harmless.
+/// @title The entry point of card swipes on the chain: a module of the Spender Safe.
+/// @notice A call is authorized by the delegate's signature over it, not by its sender. The arguments are followed by
+/// a salt (32 bytes) and the signature (r, s, v: 65 bytes), as in Zodiac's modifier. A salt is accepted for one swipe
+/// only, so sending the same one again is harmless.
 contract Spender {
     event HashExecuted(bytes32 hash);
     event Spend(address asset, address account, address receiver, uint256 amount);
@@ -39,7 +39,7 @@ contract Spender {
         emit Spend(asset, account, receiver, amount);
     }
 
-    /// @notice What the delegate signs, for the call `data` with `salt`.
+    /// @notice Returns the hash that the delegate signs for the call `data` with `salt`.
     function moduleTxHash(bytes calldata data, bytes32 salt) public view returns (bytes32) {
         bytes32 domain = keccak256(abi.encode(DOMAIN_TYPEHASH, block.chainid, this));
         bytes32 moduleTx = keccak256(abi.encode(MODULE_TX_TYPEHASH, keccak256(data), salt));

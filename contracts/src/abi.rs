@@ -1,4 +1,5 @@
-//! What is called on the contracts, and what they log and refuse. The sources are in `../solidity`.
+//! Interfaces of the contracts: the functions that are called, the logs and the errors. The sources are in
+//! `../solidity`.
 
 use alloy::sol;
 
@@ -44,7 +45,7 @@ sol! {
         function forward(address to, bytes[] calls) external;
     }
 
-    /// Every reason that a contract can give for a refusal.
+    /// All errors with which a contract can revert.
     #[derive(Debug)]
     interface Refusal {
         error AllowanceExceeded(bytes32 allowanceKey, uint128 balance, uint256 needed);

@@ -1,5 +1,5 @@
-//! A node of one's own: starts anvil on a free port and stops it when the guard is dropped. It neither finds
-//! nor installs the program.
+//! Local node: starts anvil on a free port and stops it when the guard is dropped. It neither finds nor installs the
+//! program.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,18 +14,18 @@ use rustix::process::{Pid, Signal, kill_process};
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How the node differs from the usual: any free port, a block per transaction, nothing kept.
+/// Options of the node. The defaults are any free port, one block per transaction, and no stored state.
 #[derive(Clone, Debug, Default)]
 pub struct AnvilOptions {
-    /// None: one that is free.
+    /// Port; `None` picks a free one.
     pub port: Option<u16>,
-    /// A block every so often instead of one per transaction.
+    /// Block interval in seconds; `None` mines one block per transaction.
     pub block_time_s: Option<u64>,
-    /// A file that the chain is read from at the start, if it exists, and written to at the end.
+    /// File from which the chain is loaded at the start, if it exists, and to which it is saved at the end.
     pub state: Option<PathBuf>,
 }
 
-/// A running node, of chain 100.
+/// Running node of chain 100.
 pub struct Anvil {
     pub rpc_url: String,
     child: Child,
@@ -49,7 +49,7 @@ impl Anvil {
             .spawn()
             .with_context(|| format!("cannot start anvil from {}", binary.display()))?;
         let stdout = child.stdout.take().context("anvil has no output")?;
-        // The guard exists from here on, so that no way out leaves the process behind.
+        // The guard exists from here on, so that no early return leaves the process behind.
         let mut anvil = Self { rpc_url: String::new(), child };
         anvil.rpc_url = format!("http://{}", listening_address(stdout)?);
         Ok(anvil)
@@ -59,7 +59,7 @@ impl Anvil {
         self.child.id()
     }
 
-    /// Asks the node to end, so that it writes its state, and ends it if it takes too long.
+    /// Terminates the node gracefully, so that it writes its state; fails if that takes too long.
     #[expect(clippy::disallowed_methods, reason = "a drop cannot wait asynchronously")]
     fn stop(&mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
@@ -77,21 +77,21 @@ impl Anvil {
 impl Drop for Anvil {
     fn drop(&mut self) {
         if self.stop().is_err() {
-            // Both fail only if the process has ended by itself.
+            // Both fail only if the process has already ended by itself.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
     }
 }
 
-/// The address that anvil prints once it listens. What it prints later is read and thrown away: a full pipe
-/// would stop it.
+/// Returns the address that anvil prints once it listens. Later output is read and discarded, because a full pipe
+/// would block anvil.
 fn listening_address(stdout: ChildStdout) -> Result<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             if let Some(address) = line.strip_prefix("Listening on ") {
-                // Nobody listens any more if the start has timed out; the process is being stopped then.
+                // The receiver is gone if the start has timed out; the process is being stopped then.
                 let _ = sender.send(address.to_owned());
             }
         }

@@ -1,5 +1,6 @@
-//! The card network's part: some time after a payment was recorded, its clearing is presented. It keeps
-//! nothing: what is to be cleared is what the host's API lists as recorded, so a restart takes up the rest.
+//! Simulated card network: presents the clearing of a payment some time after it was recorded. It keeps no persistent
+//! state: the payments to clear are those that the host's API lists as recorded, so a restart continues with the
+//! rest.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,7 +20,7 @@ pub struct CardNetwork {
     api: String,
     http: Client,
     clear_after: Duration,
-    /// The payments listed as recorded, by id.
+    /// Payments listed as recorded, by id.
     open: HashMap<String, Open>,
 }
 
@@ -80,7 +81,8 @@ impl CardNetwork {
         Ok(page.data.into_iter().filter(|payment| payment.status == "recorded").collect())
     }
 
-    /// The key is the payment's own, so that a second presentation, after a restart say, changes nothing.
+    /// Presents one clearing. The idempotency key is derived from the payment, so that a second presentment, for
+    /// instance after a restart, changes nothing.
     async fn present(&self, payment: &Payment) -> Result<()> {
         let response = self
             .http

@@ -1,5 +1,5 @@
-//! A JSON-RPC connection that signs for the two people of the development chain and waits for blocks. It
-//! knows nothing of cards and payments.
+//! JSON-RPC client that signs for the two parties of the development chain and waits for blocks. It knows nothing of
+//! cards and payments.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ use tokio::time::{Instant, sleep};
 
 use crate::abi::Refusal::RefusalErrors;
 
-/// The first two keys of the mnemonic that every anvil starts with. The whole world knows them.
+/// First two keys of the mnemonic that every anvil starts with. They are publicly known.
 const OPERATOR_KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const RELAYER_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 
 const MINING_TIMEOUT: Duration = Duration::from_secs(60);
 const MINING_POLL: Duration = Duration::from_millis(10);
 
-/// Where a transaction stands on the chain.
+/// Location of a mined transaction on the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mined {
     pub transaction_hash: B256,
@@ -40,12 +40,12 @@ pub(crate) struct Client {
     pub operator: Address,
     /// Signs and sends swipes.
     pub relayer: PrivateKeySigner,
-    /// A nonce is read and used under this lock, so that tasks may send side by side.
+    /// A nonce is read and used under this lock, so that tasks can send concurrently.
     sending: Mutex<()>,
 }
 
 impl Client {
-    /// Fails if no node answers at the address.
+    /// Connects to a node; fails if none answers at the URL.
     pub async fn connect(rpc_url: &str) -> Result<Self> {
         let url = rpc_url.parse().with_context(|| format!("`{rpc_url}` is not a URL"))?;
         let operator: PrivateKeySigner = OPERATOR_KEY.parse()?;
@@ -53,7 +53,7 @@ impl Client {
         let operator_address = operator.address();
         let mut wallet = EthereumWallet::from(operator);
         wallet.register_signer(relayer.clone());
-        // The nonce is asked of the node each time: a reorganization sets it back.
+        // The nonce is queried from the node each time, because a reorganization resets it.
         let provider =
             ProviderBuilder::new().with_simple_nonce_management().wallet(wallet).connect_http(url).erased();
         let chain_id = provider
@@ -69,7 +69,7 @@ impl Client {
         self.submit(TransactionRequest::default().with_from(from).with_to(to).with_input(input)).await
     }
 
-    /// Creates a contract, and waits for it.
+    /// Creates a contract and waits until it is mined.
     pub async fn create(&self, code: impl Into<Bytes>) -> Result<Address> {
         let request = TransactionRequest::default().with_from(self.operator).with_deploy_code(code);
         let hash = self.submit(request).await?;
@@ -79,7 +79,7 @@ impl Client {
     async fn submit(&self, request: TransactionRequest) -> Result<B256> {
         let _turn = self.sending.lock().await;
         let gas = self.provider.estimate_gas(request.clone()).await.map_err(explained)?;
-        // Other transactions may come before this one and make it a little dearer.
+        // Other transactions may be mined before this one and make it slightly more expensive.
         let request = request.with_gas_limit(gas + gas / 4);
         Ok(*self.provider.send_transaction(request).await.map_err(explained)?.tx_hash())
     }
@@ -99,8 +99,8 @@ impl Client {
         bail!("transaction {hash} was not mined within {MINING_TIMEOUT:?}")
     }
 
-    /// The same without patience: a node that mines by the clock is asked for a block at once. Used to
-    /// deploy, where dozens of transactions each need the one before.
+    /// Waits like `mined`, but has a node that mines by the clock mine a block at once. Used for deployment, where
+    /// dozens of transactions each need the previous one.
     pub async fn mined_now(&self, hash: B256) -> Result<TransactionReceipt> {
         if self.provider.get_transaction_receipt(hash).await?.is_none() {
             let _: serde_json::Value = self.provider.raw_request("evm_mine".into(), ()).await?;
@@ -114,7 +114,7 @@ impl Client {
         Ok(C::abi_decode_returns(&answer)?)
     }
 
-    /// All logs of one kind that a contract has ever emitted, in the chain's order.
+    /// Returns all logs of one kind that a contract has ever emitted, in the chain's order.
     pub async fn logs(&self, emitter: Address, topic: B256) -> Result<Vec<Log>> {
         let filter = Filter::new()
             .address(emitter)
@@ -124,7 +124,7 @@ impl Client {
         Ok(self.provider.get_logs(&filter).await?)
     }
 
-    /// The relayer's signature as the Spender reads it: r, s, v.
+    /// Signs as the relayer, in the form that the Spender reads: r, s, v.
     pub fn sign(&self, hash: B256) -> Result<[u8; 65]> {
         Ok(self.relayer.sign_hash_sync(&hash)?.as_bytes())
     }
@@ -142,12 +142,12 @@ impl TryFrom<&TransactionReceipt> for Mined {
     }
 }
 
-/// A U256 of whole tokens with 18 decimals.
+/// Converts whole tokens to minor units with 18 decimals.
 pub(crate) fn eure(whole: u64) -> U256 {
     U256::from(whole) * U256::from(1_000_000_000_000_000_000_u64)
 }
 
-/// Puts a contract's own reason in place of the bytes that the node returns for it.
+/// Replaces the revert data that the node returns by the contract's decoded error.
 fn explained(error: TransportError) -> anyhow::Error {
     let refusal = match &error {
         RpcError::ErrorResp(payload) => payload.as_revert_data(),

@@ -1,4 +1,4 @@
-//! Which contracts stand where, and how they come to stand there. It changes nothing once they do.
+//! Deployment: the addresses of the contracts, and the transactions that deploy them. It changes nothing afterwards.
 
 use std::fs;
 use std::path::Path;
@@ -13,20 +13,20 @@ use serde_json::json;
 use crate::abi::{EureV2, ModuleProxyFactory, Roles, Safe};
 use crate::client::{Client, eure};
 
-/// keccak256("SPENDING_ROLE"), as Gnosis Pay has it.
+/// keccak256("SPENDING_ROLE"), the value that Gnosis Pay uses.
 pub(crate) const SPENDING_ROLE: B256 =
     b256!("349476e3982666749979c85ce800cd2947a4b8dc9fe20a01a00a1b526072a8a3");
-/// keccak256("SPENDING_ALLOWANCE"), likewise.
+/// keccak256("SPENDING_ALLOWANCE"), the value that Gnosis Pay uses.
 const SPENDING_ALLOWANCE: B256 = b256!("fe687fc128d1915040376d20ccb1bf40d838ddd82bf9b0ba3da683cc2a251623");
 
 const DAY_S: u64 = 86_400;
-/// More than the generator can spend in a year, so that a demo never runs dry; refunds come out of the
-/// settlement Safe, which is funded too.
+/// More than the generator can spend in a year, so that a demo never runs dry. The settlement Safe, which pays
+/// refunds, is funded too.
 const FUNDS_EURE: u64 = 1_000_000_000;
-/// Below the funds, so that a test can exceed it.
+/// Below the funds, so that a test can exceed the limit.
 const DAILY_LIMIT_EURE: u64 = 10_000_000;
 
-/// The addresses of one set of contracts on one chain.
+/// Addresses of one set of contracts on one chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployment {
     pub chain_id: u64,
@@ -38,12 +38,12 @@ pub struct Deployment {
     pub settlement: Address,
     pub module_factory: Address,
     pub roles_master_copy: Address,
-    /// Emits whatever a test wants. Not in the contract set; a test may list it there as a spender.
+    /// Contract that emits whatever a test wants. Not in the contract set; a test may list it there as a spender.
     pub oddities: Address,
     pub accounts: Vec<Account>,
 }
 
-/// A customer: the Safe that holds the money, and the module that limits the card.
+/// Customer's account: the Safe that holds the money, and the module that limits the card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     pub safe: Address,
@@ -65,7 +65,7 @@ impl Deployment {
         self.accounts.get(index).copied().with_context(|| format!("there is no account {index} of {count}"))
     }
 
-    /// The contracts as the host's configuration names them.
+    /// Returns the contract set in the form of the host's configuration.
     pub fn contract_set(&self) -> serde_json::Value {
         json!({
             "chain_id": self.chain_id,
@@ -80,7 +80,7 @@ impl Deployment {
         write_json(path, &self.contract_set())
     }
 
-    /// What the relayer signs for the Spender to do `call`; `Spender.moduleTxHash` says the same.
+    /// Returns the hash that the relayer signs for the Spender to execute `call`; the same as `Spender.moduleTxHash`.
     pub(crate) fn module_tx_hash(&self, call: &[u8], salt: B256) -> B256 {
         let domain_type = keccak256("EIP712Domain(uint256 chainId,address verifyingContract)");
         let domain = keccak256((domain_type, U256::from(self.chain_id), self.spender).abi_encode());
@@ -112,7 +112,7 @@ pub(crate) async fn deploy(client: &Client, artifacts: &Path, accounts: usize) -
     Ok(deployment)
 }
 
-/// Writes a JSON file as people like to read it.
+/// Writes a pretty-printed JSON file.
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)?;
     fs::write(path, format!("{text}\n")).with_context(|| format!("cannot write {}", path.display()))
@@ -124,7 +124,7 @@ struct Deployer<'a> {
 }
 
 impl Deployer<'_> {
-    /// What all accounts share.
+    /// Deploys the contracts that all accounts share.
     async fn shared(&self) -> Result<Deployment> {
         let (operator, relayer) = (self.client.operator, self.client.relayer.address());
         let validator = self.create("Validator", ()).await?;
@@ -153,7 +153,7 @@ impl Deployer<'_> {
         Ok(deployment)
     }
 
-    /// One customer: a Safe with its Roles module, the card's limit set, and money to spend.
+    /// Opens one customer's account: a Safe with its Roles module, the card's limit, and money to spend.
     async fn account(&self, on: &Deployment, index: usize) -> Result<Account> {
         let safe = self.create("Safe", self.client.operator).await?;
         let roles = self.roles_module(on, safe, index).await?;
@@ -215,13 +215,13 @@ impl Deployer<'_> {
 
     async fn create(&self, contract: &str, arguments: impl SolValue) -> Result<Address> {
         let mut code = bytecode(self.artifacts, contract)?.to_vec();
-        // For addresses, and nothing else is passed, this is how constructors want it.
+        // Constructor arguments are only ever addresses, for which this encoding is the right one.
         code.extend(arguments.abi_encode());
         self.client.create(code).await.with_context(|| format!("cannot deploy {contract}"))
     }
 }
 
-/// The call by which a Safe's owner makes it do all of `calls`.
+/// Encodes the call by which a Safe's owner makes it execute all of `calls`.
 pub(crate) fn exec_batch(calls: Vec<(Address, Vec<u8>)>) -> Vec<u8> {
     let calls = calls.into_iter().map(|(to, data)| Safe::Call { to, data: data.into() }).collect();
     Safe::execBatchCall { calls }.abi_encode()

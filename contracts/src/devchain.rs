@@ -1,5 +1,5 @@
-//! What people do on the development chain, and what can be read back from it: card swipes, refunds, and the
-//! truth about both. It never looks at anything but the chain.
+//! Actions on the development chain, card swipes and refunds, and queries of what happened. It reads nothing but the
+//! chain.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::client::{Client, Mined};
 use crate::deployment::{self, Deployment, SPENDING_ROLE, exec_batch};
 use crate::oddity::Oddity;
 
-/// A chain with the contracts on it.
+/// Chain with the contracts deployed.
 pub struct DevChain {
     client: Client,
     deployment: Deployment,
@@ -27,7 +27,7 @@ pub struct Swipe {
     pub transaction_hash: B256,
     pub block_hash: B256,
     pub block_number: u64,
-    /// Of the `Spend`, counted over the block.
+    /// Index of the `Spend`, counted over the block.
     pub log_index: u64,
     pub safe: Address,
     pub roles: Address,
@@ -37,15 +37,15 @@ pub struct Swipe {
 }
 
 impl DevChain {
-    /// Puts the contracts of `artifacts` on the chain and opens `accounts` accounts, each with money and a
-    /// daily limit.
+    /// Deploys the contracts of `artifacts` to the chain and opens `accounts` accounts, each with money and a daily
+    /// limit.
     pub async fn deploy(rpc_url: &str, artifacts: &Path, accounts: usize) -> Result<Self> {
         let client = Client::connect(rpc_url).await?;
         let deployment = deployment::deploy(&client, artifacts, accounts).await?;
         Ok(Self { client, deployment })
     }
 
-    /// Takes up contracts that are there already; fails if they are not.
+    /// Opens contracts that are already deployed; fails if they are not.
     pub async fn open(rpc_url: &str, deployment: &Deployment) -> Result<Self> {
         let client = Client::connect(rpc_url).await?;
         deployment.check(&client).await?;
@@ -56,24 +56,24 @@ impl DevChain {
         &self.deployment
     }
 
-    /// The contracts as the host's configuration names them.
+    /// Returns the contract set in the form of the host's configuration.
     pub fn contract_set(&self) -> Value {
         self.deployment.contract_set()
     }
 
-    /// One card swipe, mined.
+    /// Makes one card swipe and waits until it is mined.
     pub async fn swipe(&self, account: usize, amount_minor: U256) -> Result<Swipe> {
         self.swipe_salted(account, amount_minor, B256::random()).await
     }
 
-    /// The same with a salt of the caller's choice. A salt is accepted once.
+    /// Makes a swipe with the caller's salt. A salt is accepted once.
     pub async fn swipe_salted(&self, account: usize, amount_minor: U256, salt: B256) -> Result<Swipe> {
         let call = self.signed_spend(account, amount_minor, salt)?;
         let hash = self.client.send(self.client.relayer.address(), self.deployment.spender, call).await?;
         self.swipes_of(hash).await?.pop().context("the transaction logged no Spend")
     }
 
-    /// Many swipes, each a transaction; all are sent before the first is waited for.
+    /// Makes many swipes, each a transaction; all are sent before the first is waited for.
     pub async fn swipes(&self, wanted: &[(usize, U256)]) -> Result<Vec<Swipe>> {
         let mut sent = Vec::with_capacity(wanted.len());
         for &(account, amount_minor) in wanted {
@@ -87,7 +87,7 @@ impl DevChain {
         Ok(swipes)
     }
 
-    /// Many swipes in one transaction, which then has several `Spend`s.
+    /// Makes many swipes in one transaction, which then has several `Spend`s.
     pub async fn swipes_at_once(&self, wanted: &[(usize, U256)]) -> Result<Vec<Swipe>> {
         let mut calls = Vec::with_capacity(wanted.len());
         for &(account, amount_minor) in wanted {
@@ -99,7 +99,7 @@ impl DevChain {
         self.swipes_of(hash).await
     }
 
-    /// Refunds as they come on Gnosis Chain: all of them in one transaction of the settlement Safe.
+    /// Pays refunds as on Gnosis Chain: all of them in one transaction of the settlement Safe.
     pub async fn refund_batch(&self, refunds: &[(usize, U256)]) -> Result<Mined> {
         let mut calls = Vec::with_capacity(refunds.len());
         for &(account, amount) in refunds {
@@ -111,7 +111,7 @@ impl DevChain {
         Mined::try_from(&self.client.mined(hash).await?)
     }
 
-    /// Logs that no honest contract would emit, from the contract `deployment().oddities`.
+    /// Emits logs that no honest contract would emit, from the contract `deployment().oddities`.
     pub async fn odd(&self, oddity: Oddity) -> Result<Mined> {
         let call = Oddities::emitLogsCall { logs: oddity.logs(&self.deployment)? };
         let from = self.client.operator;
@@ -119,18 +119,18 @@ impl DevChain {
         Mined::try_from(&self.client.mined(hash).await?)
     }
 
-    /// Every `Spend` of the Spender from the first block to the head: what payments are compared with.
+    /// Returns every `Spend` of the Spender from the first block to the head, for comparison with the payments.
     pub async fn spends(&self) -> Result<Vec<Swipe>> {
         let logs = self.client.logs(self.deployment.spender, Spender::Spend::SIGNATURE_HASH).await?;
         logs.iter().map(|log| self.swipe_from(log)).collect()
     }
 
-    /// One transaction with its block and its receipt, word for word as the node answers.
+    /// Returns one transaction with its block and its receipt, verbatim as the node answers.
     pub async fn record(&self, transaction_hash: B256) -> Result<Value> {
         let receipt = self.ask("eth_getTransactionReceipt", json!([transaction_hash])).await?;
         let block_key = receipt["blockHash"].as_str().context("a receipt without a block")?;
         let block = self.ask("eth_getBlockByHash", json!([block_key, true])).await?;
-        // Anvil may know the receipt before it stops calling the transaction pending; the block's copy is final.
+        // Anvil may return the receipt while it still reports the transaction as pending; the block's copy is final.
         let transactions = block["transactions"].as_array().context("a block without transactions")?;
         let wanted = transaction_hash.to_string();
         let transaction = transactions.iter().find(|transaction| transaction["hash"] == wanted.as_str());
@@ -150,7 +150,7 @@ impl DevChain {
         (!answer.is_null()).then_some(answer).with_context(|| format!("{method} {params} knows nothing"))
     }
 
-    /// The Spender's call data: the arguments, then the salt and the relayer's signature over both.
+    /// Builds the Spender's call data: the arguments, then the salt and the relayer's signature over both.
     fn signed_spend(&self, account: usize, amount: U256, salt: B256) -> Result<Bytes> {
         let call = Spender::spendCall {
             asset: self.deployment.eure_v1,

@@ -1,5 +1,5 @@
-//! Card holders at random: swipes at a steady pace, now and then some refunds, and the card network's
-//! clearing if there is a host to present it to. It goes on whatever happens, until it is told to stop.
+//! Generator of random cardholder activity: swipes at a steady pace, occasional refunds, and the card network's
+//! clearing if there is a host to present it to. It continues after errors, until it is stopped.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,22 +18,23 @@ const CLEARING_POLL: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// The chain's JSON-RPC address.
+    /// The chain's JSON-RPC URL.
     #[arg(long, value_name = "URL")]
     rpc: String,
-    /// The addresses that `devchain deploy` wrote.
+    /// File with the addresses that `devchain deploy` wrote.
     #[arg(long, value_name = "FILE")]
     deployment: PathBuf,
-    /// The time from one swipe to the next, in milliseconds.
+    /// Time from one swipe to the next, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..))]
     every_ms: u64,
-    /// Stop after so many swipes; without it, only when told to. What is not cleared by then stays recorded.
+    /// Stop after this number of swipes; by default it runs until stopped. Payments not cleared by then stay
+    /// recorded.
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// The host's API. With it, payments are also cleared, as the card network would.
+    /// URL of the host's API. With it, payments are also cleared, as the card network would.
     #[arg(long, value_name = "URL")]
     api: Option<String>,
-    /// How long a payment stays recorded before it is cleared, in milliseconds.
+    /// Time that a payment stays recorded before it is cleared, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 6000)]
     clear_after_ms: u64,
 }
@@ -100,7 +101,7 @@ async fn refund_once(chain: &DevChain) -> Result<()> {
     Ok(())
 }
 
-/// Any account, and any amount of whole cents.
+/// Draws a random account and a random amount in cents.
 fn draw(chain: &DevChain) -> (usize, u64) {
     let dice = B256::random();
     let accounts = chain.deployment().accounts.len();
@@ -118,7 +119,7 @@ fn display(cents: u64) -> String {
     format!("{}.{:02} EURe", cents / 100, cents % 100)
 }
 
-/// Says that something fails when it begins to, and that it works again when it does.
+/// Reports the first failure, and then the first success after it.
 #[derive(Default)]
 struct Once {
     failing: bool,

@@ -1,8 +1,8 @@
-//! The development chain: an anvil node with the project's own contracts, which show the event surface of
-//! Gnosis Pay, and the people who act on it: a relayer that swipes cards, an issuer that refunds.
+//! Development chain: an anvil node with the project's own contracts, which emit the same events as Gnosis Pay, and
+//! the parties that act on it: a relayer that swipes cards, an issuer that refunds.
 //!
-//! Everything here happens on a chain, by signed transactions. Nothing here knows the host, its database or
-//! its payments, and nothing of it runs in production.
+//! Everything here happens on a chain, by signed transactions. Nothing here depends on the host, its database or its
+//! payments, and none of it runs in production.
 
 mod abi;
 mod anvil;

@@ -1,4 +1,4 @@
-//! `devchain`: puts the contracts on a development chain, and keeps cards swiping on it.
+//! `devchain`: deploys the contracts to a development chain, and generates card swipes on it.
 
 mod clearing;
 mod generator;
@@ -20,7 +20,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Puts the contracts on the chain, unless they are there already.
+    /// Deploys the contracts to the chain, unless they are there already.
     Deploy(Deploy),
     /// Swipes cards at random, with a batch of refunds after every 20th, until it is stopped.
     Swipes(generator::Options),
@@ -28,19 +28,19 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Deploy {
-    /// The chain's JSON-RPC address.
+    /// The chain's JSON-RPC URL.
     #[arg(long, value_name = "URL")]
     rpc: String,
-    /// Where the compiled contracts are.
+    /// Directory of the compiled contracts.
     #[arg(long, value_name = "DIR")]
     artifacts: PathBuf,
-    /// How many customers' accounts to open, each with money and a daily limit.
+    /// Number of customer accounts to open, each with money and a daily limit.
     #[arg(long, value_name = "N", default_value_t = 5)]
     accounts: usize,
-    /// Where the addresses are kept; written, and read the next time.
+    /// File with the addresses; it is written, and read the next time.
     #[arg(long, value_name = "FILE")]
     deployment: PathBuf,
-    /// Where to write the contract set for the host.
+    /// File to which the contract set for the host is written.
     #[arg(long, value_name = "FILE")]
     contract_set: PathBuf,
 }
@@ -68,8 +68,8 @@ async fn deploy(options: &Deploy) -> Result<()> {
     Ok(())
 }
 
-/// The contracts of an earlier run. That there is none is no error, whatever the reason: if the node cannot
-/// be reached, the deployment that follows says so.
+/// Opens the contracts of an earlier run. Any error counts as "not deployed": if the node cannot be reached, the
+/// deployment that follows reports it.
 async fn deployed(options: &Deploy) -> Result<DevChain> {
     DevChain::open(&options.rpc, &Deployment::read(&options.deployment)?).await
 }

@@ -1,5 +1,5 @@
-//! Logs for tests of what a listener does with the unexpected. Each oddity is wrong in one thing only, so
-//! that a test sees the refusal of that thing and not of another.
+//! Irregular logs, for tests of a listener. Each oddity is wrong in one thing only, so that a test sees the refusal
+//! of that thing and not of another.
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolEvent, SolValue};
@@ -10,25 +10,25 @@ use crate::abi::{Safe, Spender};
 use crate::client::eure;
 use crate::deployment::Deployment;
 
-/// One way in which a `Spend` can be wrong. Unless it says otherwise, the transaction also has the
-/// `ExecutionFromModuleSuccess` of account 0's Roles module.
+/// Irregularity of a `Spend`. Unless stated otherwise, the transaction also has the `ExecutionFromModuleSuccess` of
+/// account 0's Roles module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Oddity {
-    /// No log of the transaction says which Safe paid.
+    /// No log of the transaction names the Safe that paid.
     SpendWithoutAccount,
     /// The data ends after three of the four words.
     SpendTooShort,
     /// The account's word is wider than an address.
     SpendOfWideAddress,
-    /// The asset is a token that nobody has listed.
+    /// The asset is a token that the contract set does not list.
     SpendOfUnknownAsset,
     /// The receiver is not the settlement Safe.
     SpendToStranger,
     /// The amount is zero.
     SpendOfNothing,
-    /// The same signature, but with the asset as an indexed argument.
+    /// The signature is the same, but the asset is an indexed argument.
     SpendWithIndexedAsset,
-    /// A log without any topic, and no `Spend`.
+    /// A log without topics, which is no `Spend`.
     LogWithoutTopics,
 }
 

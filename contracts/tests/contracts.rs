@@ -1,4 +1,4 @@
-//! The contracts on a real node: what they log, what they refuse, and that it can be read back.
+//! Tests of the contracts on a real node: their logs, their errors, and reading both back.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ async fn a_swipe_logs_what_gnosis_pay_logs() {
     assert_eq!(spend[2], on.settlement.into_word());
     assert_eq!(U256::from_be_bytes(spend[3].0), cents(850));
 
-    // One block, one transaction: the index counts from the block's first log.
+    // One block holds one transaction, so the index counts from the block's first log.
     assert_eq!((swipe.log_index, swipe.safe, swipe.amount_minor), (8, account.safe, cents(850)));
     assert_eq!(parsed::<B256>(&receipt["blockHash"]), swipe.block_hash);
     assert_eq!(chain.spends().await.unwrap(), [swipe]);
