@@ -2,9 +2,9 @@
 //
 //   node build.mjs --modules NODE_MODULES --wit WIT --work DIR --out FILE
 //
-// QuickJS runs the program up to the end of its modules once, here; the component holds what is in memory then. So a
-// start costs nothing at run time, and two builds of the same sources are not the same bytes: QuickJS seeds its tables
-// at random while it is built. What the component decides does not depend on it.
+// QuickJS runs the program up to the end of its modules once, here, and the component holds the memory as it is then.
+// So a start costs nothing at run time. Two builds of the same sources differ in their bytes, because QuickJS seeds
+// its tables at random while it is built; the decisions do not depend on it.
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -16,13 +16,14 @@ const here = dirname(fileURLToPath(import.meta.url));
 
 async function main() {
   const { modules, wit, work, out } = options();
-  // Tools look for their own parts beside themselves, wherever that is.
+  // Tools resolve their own parts relative to themselves, wherever that is.
   const require = createRequire(join(resolve(modules), "anything.js"));
   compile(join(resolve(modules), "typescript/bin/tsc"), resolve(work));
   writeFileSync(out, await componentize(quickjs(require), resolve(wit), resolve(work)));
 }
 
-// npm has a package for each kind of machine. What chooses among them (the package componentize-qjs) would want all.
+// npm has a package for each kind of machine. The package that chooses among them (componentize-qjs) would require
+// all of them.
 function quickjs(require) {
   const { platform, arch } = process;
   const name = `@andreiltd/componentize-qjs-binding-${platform}-${arch}${platform === "linux" ? "-gnu" : ""}`;
@@ -60,7 +61,7 @@ async function componentize({ componentize }, wit, work) {
     jsSource: readFileSync(entry, "utf8"),
     jsPath: entry,
     moduleRoot: work,
-    // Handlers import nothing: what QuickJS would ask of WASI is a trap instead.
+    // Handlers import nothing: a WASI call of QuickJS becomes a trap.
     stubWasi: true,
     sync: true,
     optSize: true,

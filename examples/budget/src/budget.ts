@@ -1,15 +1,15 @@
-// A budget: what a customer wants to spend in a month at one kind of merchant. It watches and tells; it never declines a
-// payment and never moves money.
+// A budget: the amount that a customer wants to spend in a month at one kind of merchant. It only watches and
+// reports; it never declines a payment and never moves money.
 //
 // | code | meaning |
 // |---|---|
 // | `account_mismatch` | the command was routed to another account than the budget's |
-// | `budget_not_set` | something about a category that has no budget |
-// | `asset_mismatch` | another asset than the budget's |
-// | `duplicate_mismatch` | a known payment with another content |
-// | `clock_backwards` | accepted in a month before the one that is counted |
+// | `budget_not_set` | the command is about a category that has no budget |
+// | `asset_mismatch` | the amount is in another asset than the budget |
+// | `duplicate_mismatch` | a known payment was sent with another content |
+// | `clock_backwards` | the command was accepted in a month before the one that is counted |
 //
-// What cannot be read is refused where it comes in (decider.ts, payload.ts).
+// Unreadable input is refused where it enters (decider.ts, payload.ts).
 
 import { Aggregate, Context, Entries, Known, Rejected } from "./decider";
 import { Amount, Payload, amount, category, paymentId, text } from "./payload";
@@ -19,7 +19,7 @@ type DropBudget = { type: "DropBudget"; category: string };
 type CountSpending = { type: "CountSpending"; payment_id: string; category: string; amount: Amount };
 export type Command = SetBudget | DropBudget | CountSpending;
 
-// Every event says whose budget it is, and when the host accepted what caused it.
+// Every event names the account of the budget and the time at which the host accepted the command.
 type Stamp = { account: string; at: string };
 type BudgetSet = { type: "BudgetSet"; category: string; monthly: Amount } & Stamp;
 type BudgetDropped = { type: "BudgetDropped"; category: string } & Stamp;
@@ -29,10 +29,10 @@ export type Event = BudgetSet | BudgetDropped | SpendingCounted | BudgetExceeded
 
 interface Budget {
   monthly: Amount;
-  // The month that is counted, `2026-11`; empty before the first payment.
+  // The month that is counted, such as `2026-11`; empty before the first payment.
   month: string;
   spent: string;
-  // Whether the customer was told.
+  // True if the customer was told.
   exceeded: boolean;
 }
 
@@ -114,7 +114,7 @@ function count(known: Budget | undefined, entries: Entries, command: CountSpendi
     if (before.category === category && same(before.amount, amount)) return [];
     throw new Rejected("duplicate_mismatch", `the payment ${payment_id} was counted with another content`);
   }
-  // Nobody watches this category.
+  // There is no budget for this category.
   if (!known) return [];
   inAsset(known, amount);
   const month = context.at.slice(0, 7);
@@ -127,7 +127,7 @@ function count(known: Budget | undefined, entries: Entries, command: CountSpendi
   return isTold ? [counted] : [counted, ...exceeded(known.monthly, spent, category, month, context)];
 }
 
-// Said once a month, when more is spent than was meant to be.
+// Reported once a month, when more was spent than the budget allows.
 function exceeded(monthly: Amount, spent: bigint, category: string, month: string, context: Context): Event[] {
   const by = spent - BigInt(monthly.minor);
   return by > 0n ? [{ type: "BudgetExceeded", category, month, by: `${by}`, ...stamped(context) }] : [];
@@ -173,7 +173,7 @@ function plain<M>(read: (payload: Payload) => M): Known<M> {
   return { read, keys: () => [] };
 }
 
-// What is about a payment needs to know whether it was counted.
+// A message about a payment needs the entry that records whether the payment was counted.
 function ofPayment<M extends { payment_id: string }>(read: (payload: Payload) => M): Known<M> {
   return { read, keys: (message) => [entryOf(message.payment_id)] };
 }

@@ -1,4 +1,4 @@
-// Bytes and what they say. QuickJS has no TextEncoder; the old pair of functions does the same.
+// Conversion between bytes and JSON values. QuickJS has no TextEncoder; this old pair of functions does the same.
 
 declare function escape(text: string): string;
 declare function unescape(text: string): string;
@@ -10,7 +10,7 @@ export function write(value: unknown): Uint8Array {
 
 export function read(bytes: Uint8Array): unknown {
   const pieces: string[] = [];
-  // In pieces: a call takes only so many arguments.
+  // In pieces, because a call takes only a limited number of arguments.
   for (let at = 0; at < bytes.length; at += 4096) {
     pieces.push(String.fromCharCode(...bytes.subarray(at, at + 4096)));
   }

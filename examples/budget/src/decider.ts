@@ -1,5 +1,5 @@
-// What every decider does the same way: bytes become messages, commands of a turn follow each other, events are folded,
-// and entries that were not named are not there. An aggregate brings only its rules.
+// Code that is the same for every decider: bytes become messages, commands of a turn follow each other, events are
+// folded, and using an entry that was not named is an error. An aggregate contributes only its rules.
 
 import * as wit from "./decision";
 import { read, write } from "./bytes";
@@ -7,14 +7,14 @@ import { Payload, Rejected, object } from "./payload";
 
 export { Rejected } from "./payload";
 
-// What comes with a command beside its content.
+// Context of a command, beside its content.
 export interface Context {
   account: string;
-  // The only "now" there is: RFC 3339 in UTC, to the millisecond.
+  // The time at which the command was accepted; there is no other "now". RFC 3339 in UTC, to the millisecond.
   at: string;
 }
 
-// A message that the aggregate understands: how its payload is read, and which entries it needs.
+// A message that the aggregate understands: a reader of its payload, and the entries it needs.
 export interface Known<M> {
   read(payload: Payload): M;
   keys(message: M): string[];
@@ -26,9 +26,10 @@ export interface Aggregate<State, Command extends { type: string }, Event extend
   initial: State;
   commands: Record<Command["type"], Known<Command>>;
   events: Record<Event["type"], Known<Event>>;
-  // The events that a command causes, none if it is already satisfied; or `Rejected`, thrown.
+  // Returns the events that a command causes, none if it is already satisfied; throws `Rejected` to refuse it.
   decide(state: State, entries: Entries, command: Command, context: Context): Event[];
-  // The state after an event, and the entries that it changes. What was decided has happened: it cannot refuse.
+  // Returns the state after an event, and changes its entries. An event has already happened, so it cannot be
+  // refused.
   evolve(state: State, entries: Entries, event: Event): State;
 }
 
@@ -57,7 +58,7 @@ export class Entries {
   }
 }
 
-// An aggregate as what the world `decider` exports.
+// Wraps an aggregate in the exports of the world `decider`.
 export function decider<State, Command extends { type: string }, Event extends { type: string }>(
   aggregate: Aggregate<State, Command, Event>,
 ): wit.Decision {
@@ -73,7 +74,7 @@ export function decider<State, Command extends { type: string }, Event extends {
         state = caused.reduce((folded, event) => aggregate.evolve(folded, entries, event), state);
         return { tag: "accepted", val: caused.map(written) };
       } catch (refused) {
-        // Anything else is a mistake of this program: the host throws the instance away, and keeps the command.
+        // Any other error is a bug of this program: the host discards the instance and keeps the command.
         if (!(refused instanceof Rejected)) throw refused;
         return { tag: "rejected", val: { code: refused.code, detail: refused.detail } };
       }
@@ -87,7 +88,7 @@ export function decider<State, Command extends { type: string }, Event extends {
       const [known, content] = isCommand ? [commands, message(commands, sent)] : [events, message(events, sent)];
       return (known as Record<string, Known<unknown>>)[sent.type]?.keys(content) ?? [];
     } catch {
-      return []; // It cannot be read; whoever decides it says why.
+      return []; // The message cannot be read; deciding or folding it reports why.
     }
   }
 

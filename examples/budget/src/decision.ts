@@ -1,5 +1,5 @@
-// The world `decider` of wit/decider.wit in TypeScript's words: names in camel case, `option` as null, `u64` as number.
-// There is one thing to know: a `result` is answered by its value, or thrown.
+// The world `decider` of wit/decider.wit in TypeScript: names in camel case, `option` as null, `u64` as number. Note
+// that a `result` is its value when returned, and its error when thrown.
 
 export interface MessageType {
   name: string;

@@ -1,6 +1,6 @@
-// What a payload may hold. A value that knows better than `malformed_payload` what is wrong brings its own code.
+// Validation of payloads. A value that knows a more specific code than `malformed_payload` reports that.
 
-// Why nothing happened: a stable code, and a sentence for the caller.
+// Reason for a rejection: a stable code, and a sentence for the caller.
 export class Rejected extends Error {
   constructor(
     readonly code: string,
@@ -10,7 +10,7 @@ export class Rejected extends Error {
   }
 }
 
-// In minor units: a whole number of the asset's smallest unit, as decimal digits.
+// An amount in minor units: a whole number of the asset's smallest unit, as decimal digits.
 export interface Amount {
   minor: string;
   asset: string;
@@ -19,7 +19,7 @@ export interface Amount {
 
 export type Payload = Record<string, unknown>;
 
-// What one command may move: the same limit as for every other.
+// The largest amount that one command may move: the same limit as for every other decider.
 const LARGEST_AMOUNT = 2n ** 96n - 1n;
 
 export function object(value: unknown): Payload {

@@ -1,5 +1,6 @@
-// A handler is a pure function of its arguments. QuickJS has a clock and dice all the same; here they are taken away, so
-// that who reaches for one is told. It is imported before everything else.
+// A handler is a pure function of its arguments. QuickJS nevertheless has a clock and a random number generator; they
+// are disabled here, so that code that uses one gets an error that says so. This module is imported before everything
+// else.
 
 const refuse = (what: string) => (): never => {
   throw new Error(`${what} is not for handlers: times and ids come in with the command`);
