@@ -33,7 +33,7 @@ macro_rules! export_auditor {
 
 /// Name of a component in the manifest.
 pub trait Named {
-    /// The name.
+    /// The name, as the manifest gives it.
     const NAME: &'static str;
 }
 

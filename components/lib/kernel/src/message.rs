@@ -66,10 +66,10 @@ pub trait Message: Sized {
     /// Types of all messages in the set.
     const TYPES: &'static [MessageType];
 
-    /// Reads a message of any version up to the newest.
+    /// Decodes a message of any version up to the newest.
     fn decode(kind: &str, schema_version: u32, payload: &[u8]) -> Result<Self, Undecodable>;
 
-    /// Writes a message.
+    /// Encodes a message in its newest version.
     fn encode(&self) -> Result<Encoded, Undecodable>;
 }
 
