@@ -32,7 +32,7 @@ table! {
         requested_minor: Minor,
         /// A: total authorized.
         authorized_minor: Minor,
-        /// R: total released by reversals.
+        /// R: total released by reversals and by the final clearing.
         reversed_minor: Minor,
         /// E: total released by expiry.
         expired_minor: Minor,
