@@ -232,9 +232,10 @@ async fn at_a_fork_below_the_cursor_reading_stops_the_api_goes_on_and_the_docume
     let log = host.log()?;
     let alarms: Vec<&str> = log.lines().filter(|line| line.contains("has stopped reading")).collect();
     assert_eq!(alarms.len(), 1);
-    assert!(alarms[0].contains("docs/OPERATING.md") && !alarms[0].contains("trying again"), "{}", alarms[0]);
+    let alarm = alarms[0];
+    assert!(alarm.contains("docs/operating/fork-repair.md") && !alarm.contains("trying again"), "{alarm}");
 
-    // What docs/OPERATING.md says: back to a block that the chain has.
+    // What docs/operating/fork-repair.md says: back to a block that the chain has.
     let block = orphaned.block_number - 1;
     let known = ask(&world, "eth_getBlockByNumber", json!([format!("{block:#x}"), false])).await?;
     let back =

@@ -80,7 +80,7 @@ enum ListenError {
     #[error(
         "block {block}, which was read, is not on the chain of {host} any more: the chain was reorganized deeper than \
          CHAIN_CONFIRMATIONS, or this is another chain. No block is read until the chain has it again or the cursor \
-         is set back. What to check and how to go on is in docs/OPERATING.md under \"After a fork\""
+         is set back. What to check and how to go on is in docs/operating/fork-repair.md"
     )]
     Forked { block: u64, host: String },
 }

@@ -128,10 +128,10 @@ fn beyond(count: u64, listed: usize) -> Option<u64> {
 /// What a person can do. An auditor's invariants are the domain's, and so is what to do about them.
 fn remedy(code: &str) -> &'static str {
     if code == clearfold_audit::READ_STORE_FOLLOWS_LOG {
-        return "the log is the truth: have the projection built again, see OPERATING.md, \"When a check fails\"";
+        return "the log is the truth: have the projection built again, see docs/operating/runbooks.md";
     }
     "`clearfold stream show STREAM` shows the events; if they were changed, restore the log from a backup, and if they \
-     were not, a component decided wrongly: its digest is with each event. OPERATING.md, \"When a check fails\""
+     were not, a component decided wrongly: its digest is with each event. See docs/operating/runbooks.md"
 }
 
 #[cfg(test)]

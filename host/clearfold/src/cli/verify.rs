@@ -49,7 +49,7 @@ impl Verify {
             }
         }
         if broken > 0 {
-            bail!("the log was changed: restore it from a backup, see OPERATING.md, \"When a check fails\"");
+            bail!("the log was changed: restore it from a backup, see docs/operating/runbooks.md");
         }
         println!("{events} events are as they were written");
         Ok(())
