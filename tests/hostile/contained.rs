@@ -113,7 +113,7 @@ impl Room {
     /// The error, with all its causes, with which a handler is not let in.
     pub fn refusal(&self, world: &str, wasm: &[u8]) -> String {
         let refused = self.load(world, wasm).err();
-        refused.map(|error| clearfold_base::telemetry::chain(&error)).unwrap_or_default()
+        refused.map(|error| clearfold_base::telemetry::with_causes(&error)).unwrap_or_default()
     }
 }
 

@@ -35,7 +35,7 @@ fn wasm(name: &str) -> Result<Vec<u8>> {
 
 /// Why a component was refused, with all causes; empty if it was let in.
 fn refusal<T>(loaded: Result<T, RuntimeError>) -> String {
-    loaded.err().map(|error| clearfold_base::telemetry::chain(&error)).unwrap_or_default()
+    loaded.err().map(|error| clearfold_base::telemetry::with_causes(&error)).unwrap_or_default()
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::findings::Findings;
 use super::invariants::EVENT_IDS_UNIQUE;
 use super::{AuditError, OnProgress, Progress, Scope};
 use clearfold_base::database::{partition_key, unsigned};
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::{AuditedEvent, Auditor, Fault};
 use clearfold_store::{EventStore, StoredEvent, event_id};
 
@@ -135,7 +135,7 @@ async fn audit(
             }
             Err(fault) => {
                 complete = false;
-                findings.not_audited(subject.clone(), chain(&fault));
+                findings.not_audited(subject.clone(), with_causes(&fault));
             }
         }
     }

@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use super::findings::{Findings, LISTED};
 use super::invariants::READ_STORE_FOLLOWS_LOG;
 use super::{AuditError, OnProgress, Progress};
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::Projector;
 use clearfold_store::EventStore;
 use clearfold_views::projection::{Difference, Live, ProjectionError, Replay, Snapshot};
@@ -43,7 +43,7 @@ pub(super) async fn check(
     let subject = || format!("projection {}", projector.descriptor().name);
     match compared {
         Err(AuditError::ReadStore(error)) if is_of_the_component(&error) => {
-            findings.not_audited(subject(), chain(&error));
+            findings.not_audited(subject(), with_causes(&error));
             Ok(())
         }
         other => other,

@@ -35,7 +35,7 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
 
 /// An error with all its causes, on one line.
 #[must_use]
-pub fn chain(error: &(dyn Error + 'static)) -> String {
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

@@ -26,7 +26,7 @@ pub async fn run(store: EventStore, bus: Bus, stop: CancellationToken) {
             Ok(true) => tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await,
             Ok(false) => {}
             Err(error) => {
-                tracing::error!(error = %clearfold_base::telemetry::chain(&error), "publishing failed; trying again");
+                tracing::error!(error = %clearfold_base::telemetry::with_causes(&error), "publishing failed; trying again");
             }
         }
         tokio::select! {

@@ -108,7 +108,7 @@ impl Endpoint {
 
     /// What a library says, without the URL that it may say it with.
     fn redacted(&self, error: &(dyn Error + 'static)) -> String {
-        let mut text = clearfold_base::telemetry::chain(error);
+        let mut text = clearfold_base::telemetry::with_causes(error);
         for (secret, instead) in &self.secrets {
             text = text.replace(secret, instead);
         }

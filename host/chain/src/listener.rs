@@ -17,7 +17,7 @@ use super::{fetch, submit};
 use clearfold_base::clock::Clock;
 use clearfold_base::database::DatabaseError;
 use clearfold_base::faults;
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_engine::command::{CommandError, CommandIntake};
 use clearfold_sandbox::Translator;
 
@@ -174,7 +174,7 @@ impl Listener {
             }
             Ok(Err(fault)) => {
                 let pause_ms = self.ask_again_in(pause);
-                tracing::error!(activation, error = %chain(&fault), pause_ms, "the translator cannot be used; going on with the one before, and asking it again");
+                tracing::error!(activation, error = %with_causes(&fault), pause_ms, "the translator cannot be used; going on with the one before, and asking it again");
             }
             Err(error) => {
                 let pause_ms = self.ask_again_in(pause);
@@ -223,18 +223,18 @@ impl Listener {
             ListenError::Forked { .. } => {
                 if self.alarmed.is_none_or(|at| at.elapsed() >= ALARM_INTERVAL) {
                     self.alarmed = Some(Instant::now());
-                    tracing::error!(error = %chain(error), "the listener has stopped reading");
+                    tracing::error!(error = %with_causes(error), "the listener has stopped reading");
                 }
             }
             ListenError::NoEndpoint { refused, .. } => {
                 self.pace.failed(*refused);
                 let (pause_ms, max_range) = (self.pace.pause_ms(), self.pace.range());
-                tracing::error!(error = %chain(error), pause_ms, max_range, "the chain could not be read; trying again");
+                tracing::error!(error = %with_causes(error), pause_ms, max_range, "the chain could not be read; trying again");
             }
             _ => {
                 self.pace.failed(None);
                 let pause_ms = self.pace.pause_ms();
-                tracing::error!(error = %chain(error), pause_ms, "the chain could not be followed; trying again");
+                tracing::error!(error = %with_causes(error), pause_ms, "the chain could not be followed; trying again");
             }
         }
     }

@@ -13,7 +13,7 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use super::cursor::DeadLetter;
 use super::log_identity;
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_engine::command::{Answer, Command, CommandError, CommandIntake};
 use clearfold_sandbox::{Fault, Transaction, Translated, TranslatedCommand, Translator};
 
@@ -47,7 +47,7 @@ pub(super) async fn translate(
     match part(0..transactions.len()).await? {
         Ok(translated) => return Ok((translated, letters)),
         Err(fault) => {
-            tracing::warn!(error = %chain(&fault), "a range could not be translated at once; trying each transaction");
+            tracing::warn!(error = %with_causes(&fault), "a range could not be translated at once; trying each transaction");
         }
     }
     let mut translated = Vec::with_capacity(transactions.len());
@@ -67,8 +67,8 @@ pub(super) async fn translate(
 /// A letter for each log that was asked for: any of them may be a payment.
 fn untranslated(transaction: &Transaction, log_indexes: &BTreeSet<u64>, fault: &Fault) -> Vec<DeadLetter> {
     let transaction_hash = hex::encode(&transaction.transaction_hash);
-    tracing::error!(error = %chain(fault), transaction = transaction_hash, "a transaction could not be translated");
-    let detail = format!("nothing of the transaction was used: {}", chain(fault));
+    tracing::error!(error = %with_causes(fault), transaction = transaction_hash, "a transaction could not be translated");
+    let detail = format!("nothing of the transaction was used: {}", with_causes(fault));
     let letter = |log_index: &u64| dead_letter(transaction, *log_index, "component_failed", detail.clone());
     log_indexes.iter().map(letter).collect()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use clearfold::cli::{Cli, Trigger};
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::compiler_is_asked_for;
 
 /// A command is many small pieces of text that come and go, on two threads at once.
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Who reads the output has read enough, like `head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => failed(&chain(error.as_ref())),
+        Err(error) => failed(&with_causes(error.as_ref())),
     }
 }
 

@@ -14,7 +14,7 @@ const EVERY_MS: u64 = 60 * 60 * 1000;
 pub async fn run(store: EventStore, clock: Clock, retention: Retention, stop: CancellationToken) {
     loop {
         if let Err(error) = store.keep_inbox(clock.now(), retention).await {
-            tracing::warn!(error = %clearfold_base::telemetry::chain(&error), "the inbox was not tidied; trying again later");
+            tracing::warn!(error = %clearfold_base::telemetry::with_causes(&error), "the inbox was not tidied; trying again later");
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(EVERY_MS)) => {}

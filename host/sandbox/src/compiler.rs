@@ -18,7 +18,7 @@ use wasmtime::{Config, Engine};
 
 use super::{edge, engine};
 use clearfold_base::background;
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 
 /// The first argument of a program that is to be a compiler; then come the code that is wanted, the bounds, and whether it
 /// comes last.
@@ -136,7 +136,7 @@ pub fn compiler_is_asked_for() -> Option<ExitCode> {
     Some(match be_compiler(&asked[1..]) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("{}", chain(&error));
+            eprint!("{}", with_causes(&error));
             // What it ran out of is not the component's word for it.
             let is_refused = matches!(error, CompileError::Refused(_) | CompileError::NotAsked);
             ExitCode::from(if is_refused { REFUSED } else { FAILED })

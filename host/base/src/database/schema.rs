@@ -131,7 +131,7 @@ async fn pool(store: Store, options: PgConnectOptions, connections: u32) -> Resu
             let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(patience);
             return Ok(pool.connect_lazy_with(options));
         }
-        Ok(Err(error)) => crate::telemetry::chain(&error),
+        Ok(Err(error)) => crate::telemetry::with_causes(&error),
         Err(_) => format!("no answer within {CONNECT_MS} ms"),
     };
     Err(SchemaError::Unreachable { store, place, why })

@@ -81,6 +81,6 @@ fn refusal(error: &EdgeError) -> Problem {
         tracing::warn!(%error, "a request was turned away");
         return problem.retry_after_s(1);
     }
-    tracing::error!(error = %clearfold_base::telemetry::chain(error), "an edge component did not answer");
+    tracing::error!(error = %clearfold_base::telemetry::with_causes(error), "an edge component did not answer");
     problem
 }

@@ -42,7 +42,7 @@ impl From<AuditError> for Problem {
             | AuditError::ReadStore(_)
             | AuditError::Thread(_)
             | AuditError::CodeTwice(_) => {
-                tracing::error!(error = %clearfold_base::telemetry::chain(&error), "a check failed");
+                tracing::error!(error = %clearfold_base::telemetry::with_causes(&error), "a check failed");
                 let code = if matches!(error, AuditError::ReadStore(_)) {
                     "read_store_unavailable"
                 } else {

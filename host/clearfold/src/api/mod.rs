@@ -59,7 +59,7 @@ async fn method_not_allowed(method: http::Method, uri: http::Uri) -> Problem {
 
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
-        tracing::error!(error = %clearfold_base::telemetry::chain(&error), "a query failed");
+        tracing::error!(error = %clearfold_base::telemetry::with_causes(&error), "a query failed");
         let detail = "the read store did not answer; try again in a moment";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "read_store_unavailable", detail)
     }

@@ -10,7 +10,7 @@ use url::Url;
 use super::{contracts, load};
 use crate::config::{Contracts, ManifestFile};
 use clearfold_base::database::{self, Store};
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_chain::{Rpc, Survey};
 use clearfold_sandbox::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
 use clearfold_sandbox::{Kind, Translator};
@@ -56,7 +56,7 @@ impl Doctor {
                 Ok(found) => println!("ok     {what}: {found}"),
                 Err(error) => {
                     wrong = wrong.saturating_add(1);
-                    println!("wrong  {what}: {}", chain(error.as_ref()));
+                    println!("wrong  {what}: {}", with_causes(error.as_ref()));
                 }
             }
         }

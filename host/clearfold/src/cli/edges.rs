@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::Edges;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_engine::registry::{InForceNow, Registry};
 use clearfold_sandbox::edge::{EdgeHandler, EdgeLimits, EdgeRuntime, InProcessApi};
 use clearfold_sandbox::manifest::Manifest;
@@ -95,7 +95,7 @@ impl Loader {
             let mut pause_ms = FIRST_PAUSE_MS;
             // What is wanted is asked for anew at each try: another one may be in force by then.
             while let Err(error) = self.take_over(&component, &mut now, edges).await {
-                let error = chain(error.as_ref());
+                let error = with_causes(error.as_ref());
                 tracing::error!(
                     component,
                     error,

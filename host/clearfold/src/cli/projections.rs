@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::admin::Builds;
 use clearfold_base::digest::Digest;
 use clearfold_base::tasks::Parts;
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_engine::registry::{Follower, Handler, Registry, RegistryError};
 use clearfold_sandbox::{Kind, Projector};
 use clearfold_views::projection::{
@@ -88,7 +88,7 @@ impl Record {
     async fn run(mut self, stop: CancellationToken) {
         loop {
             if let Err(error) = self.look().await {
-                tracing::error!(error = %chain(&error), "where a projector begins cannot be recorded; trying again");
+                tracing::error!(error = %with_causes(&error), "where a projector begins cannot be recorded; trying again");
             }
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(LOOK_MS)) => {}

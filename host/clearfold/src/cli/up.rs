@@ -251,7 +251,7 @@ async fn listen(option: &str, address: SocketAddr) -> anyhow::Result<TcpListener
 async fn serve(listener: TcpListener, app: axum::Router, stop: CancellationToken) {
     let server = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = server.await {
-        tracing::error!(error = %telemetry::chain(&error), "the API stopped serving");
+        tracing::error!(error = %telemetry::with_causes(&error), "the API stopped serving");
     }
 }
 

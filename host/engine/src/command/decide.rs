@@ -109,7 +109,7 @@ fn decide_together(
             })
             .collect(),
         Err(fault) => {
-            tracing::warn!(fault = %clearfold_base::telemetry::chain(&fault), "a batch failed; deciding its commands one by one");
+            tracing::warn!(fault = %clearfold_base::telemetry::with_causes(&fault), "a batch failed; deciding its commands one by one");
             let until = Instant::now() + Duration::from_millis(SINGLY_MS);
             ready.into_iter().map(|ready| decide_singly(running, named, ready, now, until)).collect()
         }

@@ -437,7 +437,7 @@ pub(super) async fn within<T>(work: impl Future<Output = Result<T, StoreError>>)
 
 /// What is worth another attempt. What the database refuses is sought one by one, so that it fails alone.
 fn after_failure(error: &StoreError, queued: Vec<Queued>) -> Vec<Queued> {
-    let text = clearfold_base::telemetry::chain(error);
+    let text = clearfold_base::telemetry::with_causes(error);
     let is_only_one = queued.len() == 1;
     let mut again = Vec::with_capacity(queued.len());
     for mut queued in queued {

@@ -141,7 +141,7 @@ impl CommandError {
 
 impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
-        Self::Unavailable(clearfold_base::telemetry::chain(&error))
+        Self::Unavailable(clearfold_base::telemetry::with_causes(&error))
     }
 }
 

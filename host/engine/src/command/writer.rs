@@ -86,7 +86,7 @@ impl Writer {
                     Instead::AnotherHost(owner)
                 }
                 Err(error) => {
-                    let text = clearfold_base::telemetry::chain(&error);
+                    let text = clearfold_base::telemetry::with_causes(&error);
                     tracing::error!(partition = self.partition, error = text, "the lease could not be taken");
                     Instead::Failure(error)
                 }
@@ -99,7 +99,7 @@ impl Writer {
     }
 
     fn warn(&self, error: &StoreError, commands: usize) {
-        let (partition, error) = (self.partition, clearfold_base::telemetry::chain(error));
+        let (partition, error) = (self.partition, clearfold_base::telemetry::with_causes(error));
         tracing::warn!(partition, error, commands, "the partition was lost or not reached");
     }
 
@@ -146,7 +146,9 @@ impl Writer {
             Instead::AnotherHost(owner) => {
                 CommandError::NotTheWriter { partition: self.partition, owner: owner.clone() }
             }
-            Instead::Failure(error) => CommandError::Unavailable(clearfold_base::telemetry::chain(error)),
+            Instead::Failure(error) => {
+                CommandError::Unavailable(clearfold_base::telemetry::with_causes(error))
+            }
         }
     }
 }

@@ -75,7 +75,7 @@ fn by_itself(decider: &Decider, command: &DecidedBefore, folded: &WholeState) ->
 }
 
 fn said(fault: &Fault) -> String {
-    clearfold_base::telemetry::chain(fault)
+    clearfold_base::telemetry::with_causes(fault)
 }
 
 /// How many passages go together: at least one, and no more commands than a batch if there are several.

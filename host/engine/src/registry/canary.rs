@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Cause, Handler, NewActivation, Registry, RegistryError, fold};
 use crate::command::{Canary, InForce, LiveDeciders, Running};
 use crate::integrity::{Shadow, ShadowReport};
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::Kind;
 use clearfold_store::EventStore;
 
@@ -53,7 +53,7 @@ pub async fn watch_canaries(
                 Err(error) => Err(error),
             };
             if let Err(error) = ended {
-                tracing::error!(aggregate, error = %chain(&error), "a canary cannot be watched");
+                tracing::error!(aggregate, error = %with_causes(&error), "a canary cannot be watched");
             }
         }
         trying.retain(|since, _| {

@@ -17,7 +17,7 @@ use super::supervisor::is_changed;
 use super::{ProjectionError, Readers, State, Status, book, checkpoint, readers};
 use clearfold_base::clock::Clock;
 use clearfold_base::faults;
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_bus::Subscription;
 use clearfold_sandbox::Projector;
 
@@ -94,7 +94,7 @@ impl Build<'_> {
                         return Err(error);
                     }
                     let component = self.filling.projector.id();
-                    tracing::warn!(%component, error = %chain(&error), "building stopped here; trying again");
+                    tracing::warn!(%component, error = %with_causes(&error), "building stopped here; trying again");
                     let pause = Duration::from_millis(self.settings.retry_ms);
                     // Either ends the wait; which one it was is asked above.
                     let _ = tokio::time::timeout(pause, is_changed(&mut wanted.clone())).await;

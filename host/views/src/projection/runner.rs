@@ -12,7 +12,7 @@ use super::batch::Batch;
 use super::tables::Declaration;
 use super::{ProjectionError, book, checkpoint, rows};
 use clearfold_base::faults;
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_bus::{StoredEvent, Subscription};
 use clearfold_sandbox::{Change, Projector};
 
@@ -80,7 +80,7 @@ impl Filling {
             match self.project(partition, &events[..count], passed).await {
                 Ok(()) => return Ok(count),
                 Err(error) if error.is_of_one_event() && count > 1 => {
-                    tracing::warn!(error = %chain(&error), events = count, "a batch failed; trying its first half");
+                    tracing::warn!(error = %with_causes(&error), events = count, "a batch failed; trying its first half");
                     count = count.div_ceil(2);
                 }
                 Err(error) if error.is_of_one_event() => return Err(self.at(events, error)),
@@ -200,7 +200,7 @@ impl Runner {
                 Err(ProjectionError::Replaced { .. }) => return Ended::Replaced,
                 Err(error) => {
                     let projection = &self.filling.declaration.projection;
-                    tracing::error!(%projection, error = %chain(&error), "projection stopped here; trying again");
+                    tracing::error!(%projection, error = %with_causes(&error), "projection stopped here; trying again");
                     tokio::time::sleep(Duration::from_millis(self.settings.retry_ms)).await;
                     self.filling.reload().await;
                 }

@@ -23,7 +23,7 @@ use super::tables::Declaration;
 use super::{LiveTables, ProjectionError, Readers, State, Status, book, checkpoint};
 use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_bus::Bus;
 use clearfold_sandbox::Projector;
 
@@ -143,7 +143,7 @@ impl Supervisor {
                 }
                 Err(error) => {
                     let projection = &self.projection;
-                    tracing::error!(%projection, error = %chain(&error), "the projection waits; trying again");
+                    tracing::error!(%projection, error = %with_causes(&error), "the projection waits; trying again");
                     self.pause().await;
                 }
             }
@@ -311,7 +311,7 @@ impl Supervisor {
 
     /// A component that fails is not built any more, and what is live stays live.
     fn give_up(&mut self, wanted: &Projector, error: &ProjectionError) {
-        let (projection, component, why) = (&self.projection, wanted.id(), chain(error));
+        let (projection, component, why) = (&self.projection, wanted.id(), with_causes(error));
         tracing::error!(projection, %component, error = why, "this component cannot become live; what is live stays");
         let digest = component.digest;
         self.left = Some((digest, State::Failed { digest, why: why.clone() }));
@@ -321,7 +321,7 @@ impl Supervisor {
     fn leave(&mut self, wanted: &Projector) {
         let digest = wanted.id().digest;
         let error = Declaration::live(wanted).replaced();
-        tracing::warn!(error = %chain(&error), "looking what is read now");
+        tracing::warn!(error = %with_causes(&error), "looking what is read now");
         self.left.get_or_insert((digest, State::LeftAlone { digest }));
     }
 

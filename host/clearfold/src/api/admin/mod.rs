@@ -107,6 +107,6 @@ impl From<RegistryError> for Problem {
             RegistryError::Signature(_) => (StatusCode::FORBIDDEN, "not_signed"),
             RegistryError::Component(_) => (StatusCode::UNPROCESSABLE_ENTITY, "component_refused"),
         };
-        Self::new(status, code, clearfold_base::telemetry::chain(&error))
+        Self::new(status, code, clearfold_base::telemetry::with_causes(&error))
     }
 }

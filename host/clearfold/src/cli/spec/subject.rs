@@ -9,7 +9,7 @@ use clearfold_spec::{
     TranslatorSubject,
 };
 
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::{self, Fault};
 
 /// A decider in the sandbox.
@@ -103,7 +103,7 @@ impl TranslatorSubject for SandboxedTranslator {
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn fault(fault: Fault) -> String {
-    chain(&fault)
+    with_causes(&fault)
 }
 
 fn command(context: &CommandContext, content: &Encoded) -> clearfold_sandbox::Command {

@@ -19,7 +19,7 @@ use self::others::Others;
 use super::{Activation, Handler, InForce, Registry, RegistryError, Shelf, fold};
 use crate::command::LiveDeciders;
 use clearfold_base::digest::Digest;
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::{Auditor, Kind, Projector, Translator};
 
 /// How long an activation may go unnoticed by a host.
@@ -107,7 +107,7 @@ impl Follower {
         match self.shelf.projector(digest).await {
             Err(RegistryError::Unknown(_)) => Ok(None),
             Err(error) if error.is_of_the_component() => {
-                let error = chain(&error);
+                let error = with_causes(&error);
                 tracing::warn!(%digest, error, "what made the rows that are read does not run here; they stand still \
                     until they are built anew");
                 Ok(None)
@@ -171,7 +171,7 @@ impl Failing {
     /// Says what cannot be followed, unless that was said.
     fn say(&mut self, error: &RegistryError, what: &str) {
         self.tries = self.tries.saturating_add(1);
-        let error = chain(error);
+        let error = with_causes(error);
         if error != self.said {
             tracing::error!(
                 what,

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{Failing, Wanted, say_followed};
 use crate::registry::{Handler, InForce, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::{Auditor, Kind, Projector, Translator};
 
 pub(super) struct Others {
@@ -61,7 +61,7 @@ impl Others {
         for (digest, _) in in_force.before.iter().rev() {
             match self.take_one(handler, *digest, 0).await {
                 Ok(()) => {
-                    let error = chain(&refused);
+                    let error = with_causes(&refused);
                     tracing::error!(%handler, %digest, error, "what is in force does not run here; beginning with what was before");
                     self.failing.entry(handler.clone()).or_default().tries = 1;
                     return Ok(());
