@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use clearfold_sandbox::{
-    Auditor, Cause, Command, Decider, Fault, HandlerEngine, Kind, Limits, Message, Projector, RuntimeError,
-    Translator, Turn,
+    Auditor, Cause, Command, ComponentKind, Decider, Fault, HandlerEngine, Limits, Message, Projector,
+    RuntimeError, Translator, Turn,
 };
 use clearfold_tests::{Environment, Handler};
 use serde_json::json;
@@ -14,7 +14,7 @@ use serde_json::json;
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// The limits of the tests: those of life, but less fuel and memory, so that a runaway ends in a moment.
-pub fn tight(kind: Kind) -> Limits {
+pub fn tight(kind: ComponentKind) -> Limits {
     Limits { fuel: 200_000_000, memory_bytes: 32 << 20, output_bytes: 8 << 20, ..Limits::of(kind) }
 }
 /// What a test may add to the process at its worst moment: a memory, an answer, and what an allocator makes of it.

@@ -204,7 +204,7 @@ fn a_real_decider_that_panics_names_where() -> Result<()> {
             said.contains("component decider-authorization (") && said.contains("failed in `decide`"),
             "{said}"
         );
-        let fuel = tight(clearfold_sandbox::Kind::Decider).fuel;
+        let fuel = tight(clearfold_sandbox::ComponentKind::Decider).fuel;
         let (_, used) = decider.decide_counted(&[turn(decider.initial())])?;
         assert!((10_000..fuel / 100).contains(&used), "{used} units");
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{
-    Auditor, Decider, HandlerEngine, Kind, Limits, Projector, RuntimeError, Translator, inspect,
+    Auditor, ComponentKind, Decider, HandlerEngine, Limits, Projector, RuntimeError, Translator, inspect,
 };
 use clearfold_tests::{Environment, Handler, broken_component};
 use wasmtime::Engine;
@@ -58,16 +58,19 @@ fn an_inspection_says_of_every_component_what_it_is() -> Result<()> {
         let wasm = wasm(name)?;
         let found = inspect(&engine, name, &wasm)?;
         let (kind, own_name) = name.split_once('-').unwrap();
-        assert_eq!(found.kind, kind.parse::<Kind>()?);
+        assert_eq!(found.kind, kind.parse::<ComponentKind>()?);
         assert_eq!((found.world.as_str(), found.wit_version.as_str()), (kind, "0.1.0"));
         assert_eq!((found.digest, found.size_bytes), (Digest::of(&wasm), wasm.len()));
         assert_eq!((found.imports, found.exports), (vec![], vec![interface.to_owned()]));
         let own_name = own_name.replace('-', "_");
-        assert_eq!(found.name, (found.kind != Kind::Translator).then_some(own_name), "{name}");
+        assert_eq!(found.name, (found.kind != ComponentKind::Translator).then_some(own_name), "{name}");
         assert!(!found.about.is_empty());
     }
     let edge = inspect(&engine, "edge-payments", &wasm("edge-payments")?)?;
-    assert_eq!((edge.kind, edge.wit_version.as_str(), edge.name.as_ref()), (Kind::Http, "0.3.0", None));
+    assert_eq!(
+        (edge.kind, edge.wit_version.as_str(), edge.name.as_ref()),
+        (ComponentKind::Http, "0.3.0", None)
+    );
     assert!(edge.imports.iter().any(|import| import.starts_with("wasi:http/types@")), "{:?}", edge.imports);
     Ok(())
 }
@@ -182,8 +185,9 @@ fn what_is_no_component_is_refused() -> Result<()> {
 #[test]
 fn a_component_that_never_answers_is_stopped_by_its_fuel_or_by_the_clock() -> Result<()> {
     let looping = broken_component(&Environment::read()?, "decider", "(loop br 0) unreachable")?;
-    let starved: fn(Kind) -> Limits = |kind| Limits { fuel: 1_000_000, ..Limits::of(kind) };
-    let late: fn(Kind) -> Limits = |kind| Limits { fuel: u64::MAX, deadline_ms: 50, ..Limits::of(kind) };
+    let starved: fn(ComponentKind) -> Limits = |kind| Limits { fuel: 1_000_000, ..Limits::of(kind) };
+    let late: fn(ComponentKind) -> Limits =
+        |kind| Limits { fuel: u64::MAX, deadline_ms: 50, ..Limits::of(kind) };
     let reasons = ["it used up its fuel of 1,000,000 units", "it did not answer within 50 ms"];
     for (limits, reason) in [starved, late].into_iter().zip(reasons) {
         let engine = Arc::new(HandlerEngine::new(limits)?);

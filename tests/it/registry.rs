@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use clearfold_base::digest::Digest;
 use clearfold_engine::registry::{Handler, Registry, RegistryError};
-use clearfold_sandbox::Kind;
+use clearfold_sandbox::ComponentKind;
 use clearfold_store::{EventStore, Lease, StoreError, Taken};
 use clearfold_tests::{
     Answer, Application, Databases, Environment, Host, Load, Output, World, activation, deployment,
@@ -164,7 +164,7 @@ async fn activations_come_one_at_a_time_and_stay_and_nobody_goes_back_behind_the
     let databases = Databases::migrated(&environment).await?;
     let write = databases.write().await?;
     let (registry, store) = (Registry::new(write.clone()), EventStore::open(write.clone()).await?);
-    let handler = Handler { kind: Kind::Decider, name: "card".to_owned() };
+    let handler = Handler { kind: ComponentKind::Decider, name: "card".to_owned() };
     let digest = registry.keep(b"some bytes", &deployment("card", &handler)).await?;
     let new = |newest| activation(&handler, digest, newest);
     assert_eq!((registry.activate(&new(0)).await?, registry.activate(&new(1)).await?), (1, 2));

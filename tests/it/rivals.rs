@@ -12,7 +12,7 @@ use clearfold_engine::command::{
     Answer, CommandError, CommandIntake, Deciders, InForce, IntakeSettings, Running,
 };
 use clearfold_engine::registry::{Handler, Registry};
-use clearfold_sandbox::Kind;
+use clearfold_sandbox::ComponentKind;
 use clearfold_tests::{Host, Load, World, activation, deployment};
 use rustix::process::Signal;
 use sqlx::{PgPool, Row};
@@ -115,7 +115,7 @@ async fn changes_of_hands(write: &PgPool) -> Result<usize> {
 async fn a_host_that_does_not_know_what_decides_says_so_and_goes_on_when_it_knows() -> Result<()> {
     let (environment, store) = store().await?;
     let registry = Registry::new(store.pool().clone());
-    let handler = Handler { kind: Kind::Decider, name: "authorization".to_owned() };
+    let handler = Handler { kind: ComponentKind::Decider, name: "authorization".to_owned() };
     let wasm = std::fs::read(environment.component(AUTHORIZATION))?;
     let digest = registry.keep(&wasm, &deployment(AUTHORIZATION, &handler)).await?;
     for newest in [0, 1] {

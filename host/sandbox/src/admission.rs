@@ -8,17 +8,17 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use super::Kind;
+use super::ComponentKind;
 
 /// Why a component is not let in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It wants something from outside.
     #[error("it imports {}; a {world} may import nothing, so that every call can be repeated", list(.imports))]
-    Imports { world: Kind, imports: Vec<String> },
+    Imports { world: ComponentKind, imports: Vec<String> },
     /// It lacks a part of its world.
     #[error("it is no {world}: it does not export {}; build it against wit/{world}.wit of this version", list(.missing))]
-    Missing { world: Kind, missing: Vec<String> },
+    Missing { world: ComponentKind, missing: Vec<String> },
     /// It is of no world that this host knows.
     #[error("it exports {}, which is no world of this host; build it against a world of wit/", list(.exports))]
     NoWorld { exports: Vec<String> },
@@ -34,7 +34,7 @@ pub enum Refused {
 
 /// What a world asks a component to export: an interface, and the functions in it.
 pub(super) struct World {
-    pub kind: Kind,
+    pub kind: ComponentKind,
     pub interface: &'static str,
     pub functions: &'static [&'static str],
 }

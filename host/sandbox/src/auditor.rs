@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clearfold_kernel::Timestamp;
 
 use self::bindings::AuditorPre;
-use super::Kind;
+use super::ComponentKind;
 use super::admission::World;
 use super::component::{ComponentId, Loaded, RuntimeError, distinct, incompatible, plain};
 use super::engine::HandlerEngine;
@@ -27,7 +27,7 @@ mod bindings {
 }
 
 const WORLD: World = World {
-    kind: Kind::Auditor,
+    kind: ComponentKind::Auditor,
     interface: "clearfold:handlers/audit@0.1.0",
     functions: &["describe", "audit"],
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use self::bindings::DeciderPre;
 use self::bindings::exports::clearfold::handlers::decision as wit;
-use super::Kind;
+use super::ComponentKind;
 use super::admission::World;
 use super::component::{ComponentId, Loaded, RuntimeError, distinct, incompatible, is_word};
 use super::engine::HandlerEngine;
@@ -22,7 +22,7 @@ mod bindings {
 }
 
 const WORLD: World = World {
-    kind: Kind::Decider,
+    kind: ComponentKind::Decider,
     interface: "clearfold:handlers/decision@0.1.0",
     functions: &["describe", "initial", "keys", "decide", "evolve"],
 };

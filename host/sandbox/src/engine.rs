@@ -13,7 +13,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 use super::compiled::Compiled;
 use super::compiler::Code;
 use super::limits::{Guard, MAX_COMPONENT_BYTES, STACK_BYTES};
-use super::{Kind, Limits, RuntimeError};
+use super::{ComponentKind, Limits, RuntimeError};
 
 /// How often the epoch advances.
 const EPOCH_TICK_MS: u64 = 10;
@@ -34,14 +34,14 @@ const MAX_WARM: u32 = 16;
 pub struct HandlerEngine {
     engine: Engine,
     compiled: Compiled,
-    limits: fn(Kind) -> Limits,
+    limits: fn(ComponentKind) -> Limits,
     stop_ticker: Option<Sender<()>>,
     ticker: Option<JoinHandle<()>>,
 }
 
 impl HandlerEngine {
     /// Builds the engine and starts its epoch. The limits of each kind are usually [`Limits::of`].
-    pub fn new(limits: fn(Kind) -> Limits) -> Result<Self, RuntimeError> {
+    pub fn new(limits: fn(ComponentKind) -> Limits) -> Result<Self, RuntimeError> {
         let mut made = Self::without_clock(limits)?;
         let (stop_ticker, stopped) = channel();
         let ticking = made.engine.clone();
@@ -59,7 +59,7 @@ impl HandlerEngine {
     }
 
     /// An engine whose time stands still until somebody moves it.
-    fn without_clock(limits: fn(Kind) -> Limits) -> Result<Self, RuntimeError> {
+    fn without_clock(limits: fn(ComponentKind) -> Limits) -> Result<Self, RuntimeError> {
         let engine = Engine::new(&config(limits)).map_err(|error| RuntimeError::Engine(error.into()))?;
         let compiled = Compiled::of_user(Code::Handler, &engine);
         Ok(Self { engine, compiled, limits, stop_ticker: None, ticker: None })
@@ -75,7 +75,7 @@ impl HandlerEngine {
     }
 
     /// What a call of such a handler may use.
-    pub(super) fn limits(&self, kind: Kind) -> Limits {
+    pub(super) fn limits(&self, kind: ComponentKind) -> Limits {
         (self.limits)(kind)
     }
 
@@ -124,8 +124,8 @@ pub(super) fn code() -> Config {
     config
 }
 
-fn config(limits: fn(Kind) -> Limits) -> Config {
-    let of_all = || Kind::ALL.into_iter().map(limits);
+fn config(limits: fn(ComponentKind) -> Limits) -> Config {
+    let of_all = || ComponentKind::ALL.into_iter().map(limits);
     let memory_bytes = of_all().map(|limits| limits.memory_bytes).max().unwrap_or_default();
     let table_elements = of_all().map(|limits| limits.table_elements).max().unwrap_or_default();
     let mut pool = PoolingAllocationConfig::new();
@@ -169,7 +169,7 @@ mod tests {
         let limits = |kind| Limits { fuel: 1_000_000, deadline_ms: EPOCH_TICK_MS, ..Limits::of(kind) };
         let engine = HandlerEngine::without_clock(limits).unwrap();
         let component = Component::new(engine.engine(), wat::parse_str(LOOP).unwrap()).unwrap();
-        let mut store = engine.store(&engine.limits(Kind::Decider)).unwrap();
+        let mut store = engine.store(&engine.limits(ComponentKind::Decider)).unwrap();
         let instance = Linker::new(engine.engine()).instantiate(&mut store, &component).unwrap();
         let call = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
         for _ in 0..ticks {

@@ -11,7 +11,7 @@ use wasmparser::{Encoding, Parser, Payload};
 use super::admission::Refused;
 use super::component::{RuntimeError, fits};
 use super::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
-use super::{Auditor, Decider, HandlerEngine, Kind, Projector, Translator};
+use super::{Auditor, ComponentKind, Decider, HandlerEngine, Projector, Translator};
 use clearfold_base::digest::Digest;
 
 /// The package of the handlers' worlds, and the version of it that this host runs.
@@ -25,7 +25,7 @@ const HTTP_VERSION: &str = "0.3.0";
 pub struct Inspection {
     pub digest: Digest,
     pub size_bytes: usize,
-    pub kind: Kind,
+    pub kind: ComponentKind,
     /// The world in `wit/`, or `service` for HTTP.
     pub world: String,
     /// The version of the package that has the world.
@@ -48,16 +48,16 @@ pub fn inspect(engine: &Arc<HandlerEngine>, name: &str, wasm: &[u8]) -> Result<I
     let refused = |cause| RuntimeError::Refused { component: name.to_owned(), cause };
     let (kind, world) = outside.world().map_err(refused)?;
     let (own_name, about) = match kind {
-        Kind::Translator => Translator::load(engine, name, wasm, Vec::new())?.about(),
-        Kind::Decider => Decider::load(engine, name, wasm)?.about(),
-        Kind::Projector => Projector::load(engine, name, wasm)?.about(),
-        Kind::Auditor => Auditor::load(engine, name, wasm)?.about(),
-        Kind::Http => {
+        ComponentKind::Translator => Translator::load(engine, name, wasm, Vec::new())?.about(),
+        ComponentKind::Decider => Decider::load(engine, name, wasm)?.about(),
+        ComponentKind::Projector => Projector::load(engine, name, wasm)?.about(),
+        ComponentKind::Auditor => Auditor::load(engine, name, wasm)?.about(),
+        ComponentKind::Http => {
             admit_http(name, wasm)?;
             (None, "answers HTTP requests".to_owned())
         }
     };
-    let wit_version = if kind == Kind::Http { HTTP_VERSION } else { WIT_VERSION }.to_owned();
+    let wit_version = if kind == ComponentKind::Http { HTTP_VERSION } else { WIT_VERSION }.to_owned();
     let Outside { imports, exports } = outside;
     let (digest, size_bytes) = (Digest::of(wasm), wasm.len());
     Ok(Inspection { digest, size_bytes, kind, world, wit_version, imports, exports, name: own_name, about })
@@ -107,8 +107,8 @@ impl Outside {
     }
 
     /// The one world that it exports, of the version that runs here.
-    fn world(&self) -> Result<(Kind, String), Refused> {
-        let mut worlds: Vec<(Kind, &str, &str)> =
+    fn world(&self) -> Result<(ComponentKind, String), Refused> {
+        let mut worlds: Vec<(ComponentKind, &str, &str)> =
             self.exports.iter().filter_map(|export| world_of(export)).collect();
         let Some((kind, package, version)) = worlds.pop() else {
             return Err(Refused::NoWorld { exports: self.exports.clone() });
@@ -116,26 +116,26 @@ impl Outside {
         if !worlds.is_empty() {
             return Err(Refused::SeveralWorlds { exports: self.exports.clone() });
         }
-        let runs = if kind == Kind::Http { HTTP_VERSION } else { WIT_VERSION };
+        let runs = if kind == ComponentKind::Http { HTTP_VERSION } else { WIT_VERSION };
         if version != runs {
             let (built_against, runs) = (format!("{package}@{version}"), runs.to_owned());
             return Err(Refused::Version { built_against, runs });
         }
-        let world = if kind == Kind::Http { "service" } else { kind.as_str() };
+        let world = if kind == ComponentKind::Http { "service" } else { kind.as_str() };
         Ok((kind, world.to_owned()))
     }
 }
 
 /// The kind of world that has this interface, with its package and its version.
-fn world_of(export: &str) -> Option<(Kind, &str, &str)> {
+fn world_of(export: &str) -> Option<(ComponentKind, &str, &str)> {
     let (path, version) = export.split_once('@').unwrap_or((export, "no version"));
     let (package, interface) = path.split_once('/')?;
     let kind = match (package, interface) {
-        (HANDLERS, "translation") => Kind::Translator,
-        (HANDLERS, "decision") => Kind::Decider,
-        (HANDLERS, "projection") => Kind::Projector,
-        (HANDLERS, "audit") => Kind::Auditor,
-        (HTTP, "handler" | "incoming-handler") => Kind::Http,
+        (HANDLERS, "translation") => ComponentKind::Translator,
+        (HANDLERS, "decision") => ComponentKind::Decider,
+        (HANDLERS, "projection") => ComponentKind::Projector,
+        (HANDLERS, "audit") => ComponentKind::Auditor,
+        (HTTP, "handler" | "incoming-handler") => ComponentKind::Http,
         _ => return None,
     };
     Some((kind, package, version))
@@ -145,19 +145,22 @@ fn world_of(export: &str) -> Option<(Kind, &str, &str)> {
 mod tests {
     use super::*;
 
-    fn world(exports: &[&str]) -> Result<(Kind, String), String> {
+    fn world(exports: &[&str]) -> Result<(ComponentKind, String), String> {
         let exports = exports.iter().map(|export| (*export).to_owned()).collect();
         Outside { imports: Vec::new(), exports }.world().map_err(|refused| refused.to_string())
     }
 
     #[test]
     fn the_world_follows_from_what_is_exported() {
-        assert_eq!(world(&["clearfold:handlers/decision@0.1.0"]), Ok((Kind::Decider, "decider".into())));
+        assert_eq!(
+            world(&["clearfold:handlers/decision@0.1.0"]),
+            Ok((ComponentKind::Decider, "decider".into()))
+        );
         assert_eq!(
             world(&["other:thing/x@1.0.0", "clearfold:handlers/audit@0.1.0"]),
-            Ok((Kind::Auditor, "auditor".into()))
+            Ok((ComponentKind::Auditor, "auditor".into()))
         );
-        assert_eq!(world(&["wasi:http/handler@0.3.0"]), Ok((Kind::Http, "service".into())));
+        assert_eq!(world(&["wasi:http/handler@0.3.0"]), Ok((ComponentKind::Http, "service".into())));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// What a component is for: its world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum ComponentKind {
     Translator,
     Decider,
     Projector,
@@ -14,7 +14,7 @@ pub enum Kind {
     Http,
 }
 
-impl Kind {
+impl ComponentKind {
     pub const ALL: [Self; 5] = [Self::Translator, Self::Decider, Self::Projector, Self::Auditor, Self::Http];
 
     /// As it is written everywhere.
@@ -30,7 +30,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ComponentKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -41,7 +41,7 @@ impl fmt::Display for Kind {
 #[error("`{0}` is no kind of component; kinds are translator, decider, projector, auditor, http")]
 pub struct UnknownKind(String);
 
-impl FromStr for Kind {
+impl FromStr for ComponentKind {
     type Err = UnknownKind;
 
     fn from_str(word: &str) -> Result<Self, UnknownKind> {

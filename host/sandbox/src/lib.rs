@@ -28,7 +28,7 @@ pub use decider::{Command, Decided, Decider, Entry, Folded, Message, Outcome, Re
 pub use engine::HandlerEngine;
 pub use fault::{Cause, Excess, Fault};
 pub use inspect::{HANDLERS, Inspection, WIT_VERSION, inspect};
-pub use kind::{Kind, UnknownKind};
+pub use kind::{ComponentKind, UnknownKind};
 pub use limits::{Limits, MAX_COMPONENT_BYTES};
 pub use projector::{
     Change, ColumnRule, ColumnType, Event, ProjectionColumn, ProjectionDescriptor, Projector, Row, RowKey,

@@ -5,7 +5,7 @@
 
 use wasmtime::ResourceLimiter;
 
-use super::Kind;
+use super::ComponentKind;
 
 /// The largest component that is looked at.
 pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
@@ -40,7 +40,7 @@ impl Limits {
     /// decision needs a ten-thousandth of it. An edge component runs elsewhere, under
     /// [`EdgeLimits`](super::edge::EdgeLimits).
     #[must_use]
-    pub const fn of(kind: Kind) -> Self {
+    pub const fn of(kind: ComponentKind) -> Self {
         let usual = Self {
             fuel: 10_000_000_000,
             deadline_ms: 5_000,
@@ -50,11 +50,11 @@ impl Limits {
             output_items: 100_000,
         };
         match kind {
-            Kind::Translator | Kind::Decider | Kind::Http => usual,
+            ComponentKind::Translator | ComponentKind::Decider | ComponentKind::Http => usual,
             // A row has a value for each column.
-            Kind::Projector => Self { output_items: 1_000_000, ..usual },
+            ComponentKind::Projector => Self { output_items: 1_000_000, ..usual },
             // All that ever happened to an account, at once; and what it finds is read by people.
-            Kind::Auditor => Self {
+            ComponentKind::Auditor => Self {
                 fuel: 60_000_000_000,
                 deadline_ms: 30_000,
                 memory_bytes: 256 * MIB,
@@ -167,7 +167,7 @@ mod tests {
 
     /// The documents' table of limits, made from the limits.
     fn rows() -> String {
-        let row = |kind: Kind| {
+        let row = |kind: ComponentKind| {
             let Limits { fuel, deadline_ms, memory_bytes, table_elements, output_bytes, output_items } =
                 Limits::of(kind);
             format!(
@@ -180,12 +180,12 @@ mod tests {
                 grouped(output_items as u64),
             )
         };
-        Kind::ALL.into_iter().filter(|kind| *kind != Kind::Http).map(row).collect()
+        ComponentKind::ALL.into_iter().filter(|kind| *kind != ComponentKind::Http).map(row).collect()
     }
 
     #[test]
     fn several_memories_share_one_limit() {
-        let limits = Limits { memory_bytes: 100, table_elements: 10, ..Limits::of(Kind::Decider) };
+        let limits = Limits { memory_bytes: 100, table_elements: 10, ..Limits::of(ComponentKind::Decider) };
         let mut guard = Guard::new(&limits);
         let wanted = |grown: wasmtime::Result<bool>| grown.map_err(|error| *error.downcast_ref().unwrap());
         assert_eq!(wanted(guard.memory_growing(0, 40, None)), Ok(true));

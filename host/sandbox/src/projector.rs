@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use self::bindings::ProjectorPre;
-use super::Kind;
+use super::ComponentKind;
 use super::admission::World;
 use super::component::{ComponentId, Loaded, RuntimeError, distinct, incompatible, plain};
 use super::engine::HandlerEngine;
@@ -25,7 +25,7 @@ mod bindings {
 }
 
 const WORLD: World = World {
-    kind: Kind::Projector,
+    kind: ComponentKind::Projector,
     interface: "clearfold:handlers/projection@0.1.0",
     functions: &["describe", "keys", "project"],
 };

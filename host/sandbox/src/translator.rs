@@ -7,7 +7,7 @@ use clearfold_kernel::{Address, Hash, LogFilter, Selection};
 
 use self::bindings::TranslatorPre;
 use self::bindings::exports::clearfold::handlers::translation as wit;
-use super::Kind;
+use super::ComponentKind;
 use super::admission::World;
 use super::component::{ComponentId, Loaded, RuntimeError, incompatible, is_word};
 use super::engine::HandlerEngine;
@@ -28,7 +28,7 @@ mod bindings {
 }
 
 const WORLD: World = World {
-    kind: Kind::Translator,
+    kind: ComponentKind::Translator,
     interface: "clearfold:handlers/translation@0.1.0",
     functions: &["filters", "translate"],
 };

@@ -14,7 +14,7 @@ use clearfold_engine::command::CommandIntake;
 use clearfold_engine::registry::{
     Activating, Deploying, Follower, Handler, Named, Operations, Registry, Shelf, Starting, Window,
 };
-use clearfold_sandbox::{HandlerEngine, Kind, Limits};
+use clearfold_sandbox::{ComponentKind, HandlerEngine, Limits};
 use clearfold_store::EventStore;
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
@@ -27,11 +27,11 @@ use crate::report::Report;
 use crate::shadow::noted;
 
 const RATE: u32 = 500;
-const COMPONENTS: [(&str, Kind, &str); 4] = [
-    ("decider-account", Kind::Decider, "account"),
-    ("decider-authorization", Kind::Decider, "authorization"),
-    ("decider-card", Kind::Decider, "card"),
-    ("translator-gnosis-pay", Kind::Translator, "gnosis-pay"),
+const COMPONENTS: [(&str, ComponentKind, &str); 4] = [
+    ("decider-account", ComponentKind::Decider, "account"),
+    ("decider-authorization", ComponentKind::Decider, "authorization"),
+    ("decider-card", ComponentKind::Decider, "card"),
+    ("translator-gnosis-pay", ComponentKind::Translator, "gnosis-pay"),
 ];
 
 /// What happens to the decider while commands come.

@@ -14,7 +14,7 @@ use super::component::{self, Past, Place};
 use super::load;
 use crate::config::ManifestFile;
 use clearfold_engine::registry::{Deploying, Named, Operations, RegistryError, Wanted, fold};
-use clearfold_sandbox::Kind;
+use clearfold_sandbox::ComponentKind;
 
 #[derive(Debug, Args)]
 pub(super) struct Deploy {
@@ -72,7 +72,7 @@ impl Deploy {
             named.check(&operations.engine)?;
             if in_force.contains_key(&named.handler) {
                 served.push(named);
-            } else if named.handler.kind == Kind::Http {
+            } else if named.handler.kind == ComponentKind::Http {
                 // Under Spin, Spin serves HTTP, and takes its components from the manifest when it starts.
                 let text = format!(
                     "{component}: passed over, since no host serves it; whoever does takes it when it is started again\n"

@@ -13,7 +13,7 @@ use clearfold_base::database::{self, Store};
 use clearfold_base::telemetry::with_causes;
 use clearfold_chain::{Rpc, Survey};
 use clearfold_sandbox::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
-use clearfold_sandbox::{Kind, Translator};
+use clearfold_sandbox::{ComponentKind, Translator};
 use clearfold_store::EventStore;
 
 #[derive(Debug, Args)]
@@ -74,7 +74,7 @@ impl Doctor {
         let mut selection = None;
         for named in load::named(&manifest)? {
             named.check(&engine)?;
-            if named.handler.kind == Kind::Translator {
+            if named.handler.kind == ComponentKind::Translator {
                 let translator = Translator::load(&engine, &named.component, &named.wasm, contracts.clone())?;
                 let found =
                     translator.filters().with_context(|| format!("{contracts_name} cannot be used"))?;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use clearfold_engine::registry::{Handler, Named, Registry, Shelf, fold};
 use clearfold_sandbox::manifest::{HandlerKind, Manifest};
-use clearfold_sandbox::{Auditor, HandlerEngine, Kind, Limits, Projector};
+use clearfold_sandbox::{Auditor, ComponentKind, HandlerEngine, Limits, Projector};
 
 /// Reads the manifest. `host_url` is where this very host is, for components that call it.
 pub(super) fn manifest(path: &Path, host_url: Option<&str>) -> anyhow::Result<Manifest> {
@@ -32,17 +32,16 @@ pub(super) fn named(manifest: &Manifest) -> anyhow::Result<Vec<Named>> {
     );
     let handlers = manifest.handlers.iter().map(|trigger| {
         let kind = match trigger.kind {
-            HandlerKind::Translator => Kind::Translator,
-            HandlerKind::Decider => Kind::Decider,
-            HandlerKind::Projector => Kind::Projector,
-            HandlerKind::Auditor => Kind::Auditor,
+            HandlerKind::Translator => ComponentKind::Translator,
+            HandlerKind::Decider => ComponentKind::Decider,
+            HandlerKind::Projector => ComponentKind::Projector,
+            HandlerKind::Auditor => ComponentKind::Auditor,
         };
         (Handler { kind, name: trigger.name.clone() }, &trigger.component)
     });
-    let http = manifest
-        .http
-        .iter()
-        .map(|trigger| (Handler { kind: Kind::Http, name: trigger.component.clone() }, &trigger.component));
+    let http = manifest.http.iter().map(|trigger| {
+        (Handler { kind: ComponentKind::Http, name: trigger.component.clone() }, &trigger.component)
+    });
     handlers
         .chain(http)
         .map(|(handler, component)| {
@@ -61,12 +60,12 @@ pub(super) async fn watchers(
     let (mut projectors, mut auditors) = (Vec::new(), Vec::new());
     for (handler, in_force) in fold(&registry.activations(0).await?) {
         match handler.kind {
-            Kind::Projector => {
+            ComponentKind::Projector => {
                 let projector = shelf.projector(in_force.digest).await?;
                 projectors.push(watch::Sender::new(projector).subscribe());
             }
-            Kind::Auditor => auditors.push(shelf.auditor(in_force.digest).await?),
-            Kind::Translator | Kind::Decider | Kind::Http => {}
+            ComponentKind::Auditor => auditors.push(shelf.auditor(in_force.digest).await?),
+            ComponentKind::Translator | ComponentKind::Decider | ComponentKind::Http => {}
         }
     }
     Ok((projectors, watch::Sender::new(auditors).subscribe()))

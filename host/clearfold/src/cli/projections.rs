@@ -13,7 +13,7 @@ use clearfold_base::digest::Digest;
 use clearfold_base::tasks::Parts;
 use clearfold_base::telemetry::with_causes;
 use clearfold_engine::registry::{Follower, Handler, Registry, RegistryError};
-use clearfold_sandbox::{Kind, Projector};
+use clearfold_sandbox::{ComponentKind, Projector};
 use clearfold_views::projection::{
     Ground, Live, LiveTables, Readers, State, Status, Supervisor, stored_digest,
 };
@@ -101,7 +101,7 @@ impl Record {
     async fn look(&mut self) -> Result<(), RegistryError> {
         for activation in self.registry.activations(self.through).await? {
             self.through = activation.activation;
-            if activation.handler.kind == Kind::Projector {
+            if activation.handler.kind == ComponentKind::Projector {
                 self.known.push((activation.activation, activation.handler, activation.digest));
             }
         }

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Cause, Handler, NewActivation, Registry, RegistryError, fold};
 use crate::command::{Canary, InForce, LiveDeciders, Running};
 use crate::integrity::{Shadow, ShadowReport};
-use clearfold_base::telemetry::with_causes;
-use clearfold_sandbox::Kind;
+use clearfold_base::telemetry::chain;
+use clearfold_sandbox::ComponentKind;
 use clearfold_store::EventStore;
 
 /// How often what was recorded meanwhile is looked at.
@@ -138,7 +138,7 @@ async fn take_out(
     canary: &Canary,
     why: String,
 ) -> Result<(), RegistryError> {
-    let handler = Handler { kind: Kind::Decider, name: aggregate.to_owned() };
+    let handler = Handler { kind: ComponentKind::Decider, name: aggregate.to_owned() };
     let activations = registry.activations(0).await?;
     let Some(now) = fold(&activations).remove(&handler) else { return Ok(()) };
     if now.canary.as_ref().is_none_or(|tried| tried.since != canary.since) {

@@ -92,10 +92,10 @@ impl InForce {
 mod tests {
     use super::*;
     use clearfold_kernel::Timestamp;
-    use clearfold_sandbox::Kind;
+    use clearfold_sandbox::ComponentKind;
 
     fn handler() -> Handler {
-        Handler { kind: Kind::Decider, name: "card".into() }
+        Handler { kind: ComponentKind::Decider, name: "card".into() }
     }
 
     fn history(steps: &[(Cause, &[u8])]) -> InForce {

@@ -32,13 +32,13 @@ use crate::integrity::ShadowReport;
 use clearfold_base::database::DatabaseError;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::SignatureError;
-use clearfold_sandbox::{Kind, RuntimeError};
+use clearfold_sandbox::{ComponentKind, RuntimeError};
 use clearfold_store::StoreError;
 
 /// What runs: a decider by its aggregate, a projector by its projection, another by its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Handler {
-    pub kind: Kind,
+    pub kind: ComponentKind,
     pub name: String,
 }
 

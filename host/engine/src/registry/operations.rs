@@ -14,7 +14,7 @@ use crate::command::Trial;
 use crate::integrity::{OnProgress, Shadow, ShadowReport};
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
-use clearfold_sandbox::{Decider, HandlerEngine, Kind, inspect};
+use clearfold_sandbox::{ComponentKind, Decider, HandlerEngine, inspect};
 use clearfold_store::EventStore;
 
 /// The registry, with what its operations need.
@@ -139,11 +139,14 @@ impl Operations {
         let handler = handler_of(&record, wanted)?;
         let now = self.now(&handler).await?;
         let shadow = match handler.kind {
-            Kind::Decider => {
+            ComponentKind::Decider => {
                 Some(self.shadow(&handler, now.digest, record.digest, window, on_progress).await?)
             }
             // What does not decide is admitted by its world: a projector is built beside before it is read.
-            Kind::Translator | Kind::Projector | Kind::Auditor | Kind::Http => {
+            ComponentKind::Translator
+            | ComponentKind::Projector
+            | ComponentKind::Auditor
+            | ComponentKind::Http => {
                 self.registry.wasm(record.digest, &self.signers).await?;
                 None
             }
@@ -185,7 +188,7 @@ impl Operations {
         let verified = self.verify(wanted, activating.window, on_progress).await?;
         let Verified { record, handler, now, .. } = &verified;
         let handler = handler.clone();
-        if trial.is_some() && handler.kind != Kind::Decider {
+        if trial.is_some() && handler.kind != ComponentKind::Decider {
             return Err(RegistryError::OnlyDeciders(handler));
         }
         if now.digest == record.digest {
@@ -199,7 +202,7 @@ impl Operations {
         let has_same_states = shadow.is_some_and(|shadow| shadow.is_same() && shadow.has_same_states());
         let family = if has_same_states { now.family } else { Some(record.digest) };
         let new = NewActivation {
-            family: family.filter(|_| handler.kind == Kind::Decider),
+            family: family.filter(|_| handler.kind == ComponentKind::Decider),
             handler,
             newest: now.newest,
             digest: record.digest,
@@ -341,7 +344,7 @@ async fn busy<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> R
 /// For which handler a component is wanted.
 fn handler_of(record: &ComponentRecord, wanted: Wanted<'_>) -> Result<Handler, RegistryError> {
     match (record.kind, wanted.handler, &record.handler) {
-        (kind @ (Kind::Translator | Kind::Http), Some(name), _) => {
+        (kind @ (ComponentKind::Translator | ComponentKind::Http), Some(name), _) => {
             Ok(Handler { kind, name: name.to_owned() })
         }
         (_, Some(asked), Some(own)) if asked != own.name => {

@@ -11,7 +11,7 @@ use crate::command::Trial;
 use clearfold_base::database::{DatabaseError, signed, timestamp, unsigned};
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::{Signed, Signers};
-use clearfold_sandbox::Kind;
+use clearfold_sandbox::ComponentKind;
 
 /// The registry's tables in the write store.
 #[derive(Clone)]
@@ -37,7 +37,7 @@ pub struct Deployment {
 pub struct ComponentRecord {
     pub digest: Digest,
     pub name: String,
-    pub kind: Kind,
+    pub kind: ComponentKind,
     /// None of one that was kept before there was a registry.
     pub handler: Option<Handler>,
     pub wit_version: Option<String>,
@@ -384,7 +384,7 @@ impl TryFrom<ActivationRow> for Activation {
     }
 }
 
-fn kind(word: &str) -> Result<Kind, RegistryError> {
+fn kind(word: &str) -> Result<ComponentKind, RegistryError> {
     word.parse().map_err(|error: clearfold_sandbox::UnknownKind| corrupt(error.to_string()))
 }
 

@@ -8,7 +8,7 @@ use super::{Activation, Cause, Deployment, Handler, InForce, NewActivation, Regi
 use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
-use clearfold_sandbox::{HandlerEngine, Inspection, Kind, RuntimeError, inspect};
+use clearfold_sandbox::{ComponentKind, HandlerEngine, Inspection, RuntimeError, inspect};
 
 /// A component as a manifest names it.
 pub struct Named {
@@ -125,7 +125,7 @@ impl Start {
 /// The first time that a file is in force.
 fn first_of(named: &Named, digest: Digest, now: Option<&InForce>, starting: &Starting) -> NewActivation {
     let handler = named.handler.clone();
-    let family = (handler.kind == Kind::Decider).then_some(digest);
+    let family = (handler.kind == ComponentKind::Decider).then_some(digest);
     NewActivation {
         handler,
         newest: now.map_or(0, |now| now.newest),

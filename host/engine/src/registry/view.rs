@@ -11,7 +11,7 @@ use super::{
 };
 use crate::integrity::ShadowReport;
 use clearfold_base::digest::Digest;
-use clearfold_sandbox::Kind;
+use clearfold_sandbox::ComponentKind;
 
 /// What each handler runs, and every component that there is.
 #[derive(Debug, Serialize)]
@@ -187,7 +187,8 @@ fn handler_view(
         since: since.at.to_string(),
         by: since.by.clone(),
         cause: since.cause,
-        begun_in: matches!(handler.kind, Kind::Decider | Kind::Projector).then_some(begun_in),
+        begun_in: matches!(handler.kind, ComponentKind::Decider | ComponentKind::Projector)
+            .then_some(begun_in),
         build: None,
         canary,
     })

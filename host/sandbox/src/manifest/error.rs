@@ -48,7 +48,7 @@ pub enum Fault {
     #[error("no such kind of trigger is served here; use trigger.http or trigger.clearfold")]
     TriggerType,
     #[error("the kind {0:?} is unknown; use translator, decider, projector or auditor")]
-    Kind(String),
+    ComponentKind(String),
     #[error("the key {key:?} with the {kind}'s name is missing or not text; add it")]
     NameMissing { kind: &'static str, key: &'static str },
     #[error("the key {0:?} is not known here; remove it or correct its spelling")]

@@ -102,7 +102,7 @@ fn handler_trigger(
     components: &BTreeMap<String, Component>,
 ) -> Result<HandlerTrigger, Fault> {
     let kind = HandlerKind::ALL.into_iter().find(|kind| kind.as_str() == raw.kind);
-    let kind = kind.ok_or(Fault::Kind(raw.kind))?;
+    let kind = kind.ok_or(Fault::ComponentKind(raw.kind))?;
     let name = match raw.keys.remove(kind.name_key()) {
         Some(serde_json::Value::String(name)) if !name.is_empty() => name,
         _ => return Err(Fault::NameMissing { kind: kind.as_str(), key: kind.name_key() }),

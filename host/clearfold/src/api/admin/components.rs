@@ -17,7 +17,7 @@ use clearfold_engine::command::Trial;
 use clearfold_engine::registry::{
     Activating, ComponentView, DeployedView, Deploying, Overview, VerifiedView, Wanted, Window, differing,
 };
-use clearfold_sandbox::Kind;
+use clearfold_sandbox::ComponentKind;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,7 +57,9 @@ pub(super) struct CanaryBody {
 
 pub(super) async fn list(State(state): State<AdminState>) -> Result<Json<Overview>, Problem> {
     let mut overview = state.operations.registry.overview().await?;
-    for handler in overview.handlers.iter_mut().filter(|handler| handler.kind == Kind::Projector.as_str()) {
+    for handler in
+        overview.handlers.iter_mut().filter(|handler| handler.kind == ComponentKind::Projector.as_str())
+    {
         handler.build = (state.builds)(&handler.name);
     }
     Ok(Json(overview))

@@ -23,7 +23,7 @@ use clearfold_engine::registry::{
     Activating, ComponentView, Deployed, DeployedView, Deploying, Handler, Operations, Verified,
     VerifiedView, Wanted, differing,
 };
-use clearfold_sandbox::{Kind, inspect};
+use clearfold_sandbox::{ComponentKind, inspect};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Component {
@@ -135,7 +135,7 @@ pub(super) struct Canary {
 #[derive(Debug, Args)]
 pub(super) struct Rollback {
     /// Of which handler: translator, decider, projector, auditor, http
-    kind: Kind,
+    kind: ComponentKind,
     /// Its name: the decider's aggregate, the projector's projection
     name: String,
     /// To which component that was in force; else to the one before
@@ -152,7 +152,7 @@ pub(super) struct Rollback {
 pub(super) struct History {
     /// Of one handler: its kind
     #[arg(requires = "name")]
-    kind: Option<Kind>,
+    kind: Option<ComponentKind>,
     /// And its name
     name: Option<String>,
     #[command(flatten)]
@@ -274,7 +274,7 @@ impl Canary {
     async fn run(self) -> anyhow::Result<()> {
         let operations = self.place.operations().await?;
         if let Some(name) = self.end {
-            let handler = Handler { kind: Kind::Decider, name };
+            let handler = Handler { kind: ComponentKind::Decider, name };
             let by = self.place.by.clone();
             let (activation, digest) = operations.end_canary(&handler, self.why, by).await?;
             return self.place.say(

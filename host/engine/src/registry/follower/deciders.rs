@@ -10,7 +10,7 @@ use super::{Failing, Wanted, say_followed};
 use crate::command::{self, Canary, Deciders, Running};
 use crate::registry::{InForce, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
-use clearfold_sandbox::Kind;
+use clearfold_sandbox::ComponentKind;
 
 pub(super) struct FollowedDeciders {
     shelf: Shelf,
@@ -38,7 +38,7 @@ impl FollowedDeciders {
                 Ok(()) => {
                     failing = Failing::default();
                     let new = now.handlers.iter().filter(|(handler, in_force)| {
-                        handler.kind == Kind::Decider && in_force.newest > before
+                        handler.kind == ComponentKind::Decider && in_force.newest > before
                     });
                     new.for_each(|(handler, in_force)| say_followed(handler, in_force));
                 }
@@ -55,7 +55,7 @@ impl FollowedDeciders {
         }
         let mut deciders = BTreeMap::new();
         for (handler, in_force) in &wanted.handlers {
-            if handler.kind == Kind::Decider {
+            if handler.kind == ComponentKind::Decider {
                 deciders.insert(handler.name.clone(), self.in_force(in_force).await?);
             }
         }

@@ -19,8 +19,8 @@ use self::others::Others;
 use super::{Activation, Handler, InForce, Registry, RegistryError, Shelf, fold};
 use crate::command::LiveDeciders;
 use clearfold_base::digest::Digest;
-use clearfold_base::telemetry::with_causes;
-use clearfold_sandbox::{Auditor, Kind, Projector, Translator};
+use clearfold_base::telemetry::chain;
+use clearfold_sandbox::{Auditor, ComponentKind, Projector, Translator};
 
 /// How long an activation may go unnoticed by a host.
 const LOOK_MS: u64 = 200;
@@ -159,7 +159,7 @@ async fn look(
 
 impl Wanted {
     fn after(known: &[Activation], handlers: &BTreeSet<Handler>) -> Self {
-        let of_deciders = known.iter().filter(|activation| activation.handler.kind == Kind::Decider);
+        let of_deciders = known.iter().filter(|activation| activation.handler.kind == ComponentKind::Decider);
         let through = of_deciders.map(|activation| activation.activation).max().unwrap_or(0);
         let mut in_force = fold(known);
         in_force.retain(|handler, _| handlers.contains(handler));

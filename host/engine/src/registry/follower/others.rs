@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use super::{Failing, Wanted, say_followed};
 use crate::registry::{Handler, InForce, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
-use clearfold_base::telemetry::with_causes;
-use clearfold_sandbox::{Auditor, Kind, Projector, Translator};
+use clearfold_base::telemetry::chain;
+use clearfold_sandbox::{Auditor, ComponentKind, Projector, Translator};
 
 pub(super) struct Others {
     shelf: Shelf,
@@ -120,12 +120,12 @@ impl Others {
     ) -> Result<(), RegistryError> {
         let name = handler.name.clone();
         match handler.kind {
-            Kind::Decider => return Ok(()),
-            Kind::Translator => {
+            ComponentKind::Decider => return Ok(()),
+            ComponentKind::Translator => {
                 let translator = self.shelf.translator(digest).await?;
                 tell(&mut self.translators, name, (activation, translator));
             }
-            Kind::Projector => {
+            ComponentKind::Projector => {
                 let projector = self.shelf.projector(digest).await?;
                 let told = self.projectors.get(&name);
                 // The same again is no reason to look at the rows again.
@@ -133,11 +133,11 @@ impl Others {
                     tell(&mut self.projectors, name, projector);
                 }
             }
-            Kind::Auditor => {
+            ComponentKind::Auditor => {
                 self.auditors_by_name.insert(name, self.shelf.auditor(digest).await?);
                 self.auditors.send_replace(self.auditors_by_name.values().cloned().collect());
             }
-            Kind::Http => {
+            ComponentKind::Http => {
                 self.shelf.vouch(digest).await?;
                 tell(&mut self.http, name, (activation, digest));
             }
@@ -149,7 +149,7 @@ impl Others {
 
 impl Wanted {
     fn others(&self) -> impl Iterator<Item = (&Handler, &InForce)> {
-        self.handlers.iter().filter(|(handler, _)| handler.kind != Kind::Decider)
+        self.handlers.iter().filter(|(handler, _)| handler.kind != ComponentKind::Decider)
     }
 }
 
