@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use clearfold_sandbox::{
-    Auditor, Cause, Command, ComponentKind, Decider, Fault, HandlerEngine, Limits, Message, Projector,
+    Auditor, Command, ComponentKind, Decider, Fault, FaultCause, HandlerEngine, Limits, Message, Projector,
     RuntimeError, Translator, Turn,
 };
 use clearfold_tests::{Environment, Handler};
@@ -100,7 +100,7 @@ impl Room {
     }
 
     /// The cause for which one of a handler's functions comes to nothing, wherever it is called.
-    pub fn cause(&self, handler: &Handler, function: &str) -> Result<Cause> {
+    pub fn cause(&self, handler: &Handler, function: &str) -> Result<FaultCause> {
         let fault = match self.load(handler.world, &handler.build(&self.environment)?) {
             Ok(loaded) => loaded.call(function).err().context("the call was answered")?,
             Err(RuntimeError::Fault(fault)) => fault,

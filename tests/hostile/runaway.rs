@@ -1,7 +1,7 @@
 //! Components that never end, never have enough, or give up: each costs its call and nothing else.
 
 use anyhow::Result;
-use clearfold_sandbox::{Cause, Excess};
+use clearfold_sandbox::{Excess, FaultCause};
 use clearfold_tests::Handler;
 
 use crate::contained::{contained, tight, turn};
@@ -17,7 +17,9 @@ fn a_trap_in_any_function_of_any_world_is_a_fault_of_that_call() -> Result<()> {
         for world in WORLDS {
             for function in Handler::functions(world) {
                 let cause = room.cause(&Handler::good(world).doing(function, "unreachable"), function)?;
-                let Cause::Trapped { ref reason, .. } = cause else { panic!("{world} {function}: {cause}") };
+                let FaultCause::Trapped { ref reason, .. } = cause else {
+                    panic!("{world} {function}: {cause}")
+                };
                 assert!(reason.contains("`unreachable`"), "{world} {function}: {reason}");
                 assert_eq!(cause.code(), "trapped");
             }
@@ -32,7 +34,7 @@ fn a_loop_without_end_in_any_function_of_any_world_uses_up_its_fuel() -> Result<
         for world in WORLDS {
             for function in Handler::functions(world) {
                 let cause = room.cause(&Handler::good(world).doing(function, LOOP), function)?;
-                assert_eq!(cause, Cause::FuelExhausted { limit: 200_000_000 }, "{world} {function}");
+                assert_eq!(cause, FaultCause::FuelExhausted { limit: 200_000_000 }, "{world} {function}");
             }
         }
         Ok(())
@@ -58,7 +60,7 @@ fn deep_recursion_overflows_the_sandboxs_stack_and_not_the_hosts() -> Result<()>
         let deep = "(func $deep (param i64) (result i64) (i64.add (i64.const 1) (call $deep (local.get 0))))";
         let body = "(drop (call $deep (i64.const 1))) unreachable";
         let cause = room.cause(&Handler::good("decider").with(deep).doing("decide", body), "decide")?;
-        assert_eq!(cause, Cause::StackOverflow { limit_bytes: 512 << 10 });
+        assert_eq!(cause, FaultCause::StackOverflow { limit_bytes: 512 << 10 });
         Ok(())
     })
 }
@@ -69,7 +71,7 @@ fn a_memory_bomb_gets_the_memory_of_its_limit_and_no_more() -> Result<()> {
         for world in WORLDS {
             let function = *Handler::functions(world).last().unwrap();
             let cause = room.cause(&Handler::good(world).doing(function, MEMORY_BOMB), function)?;
-            let Cause::MemoryExhausted { wanted_bytes, limit_bytes } = cause else { panic!("{cause}") };
+            let FaultCause::MemoryExhausted { wanted_bytes, limit_bytes } = cause else { panic!("{cause}") };
             assert_eq!(limit_bytes, 32 << 20);
             assert!(wanted_bytes > limit_bytes, "{wanted_bytes}");
         }
@@ -104,7 +106,7 @@ fn a_table_bomb_is_stopped_at_its_limit() -> Result<()> {
             "(loop $again (drop (table.grow $t (ref.null func) (i32.const 1000))) (br $again)) unreachable";
         let handler = Handler::good("decider").with("(table $t 1 funcref)").doing("decide", bomb);
         let cause = room.cause(&handler, "decide")?;
-        let Cause::TableExhausted { limit_elements, .. } = cause else { panic!("{cause}") };
+        let FaultCause::TableExhausted { limit_elements, .. } = cause else { panic!("{cause}") };
         assert_eq!(limit_elements, 65_536);
         let large = Handler::good("decider").with("(table $t 100000 funcref)");
         let refused = room.refusal("decider", &large.build(&room.environment)?);
@@ -122,7 +124,7 @@ fn one_huge_payload_is_not_even_read() -> Result<()> {
             (i32.store (i32.const 512) (i32.const 65536)) (i32.store (i32.const 516) (i32.const 20000000))
             (i32.const 512)";
         let cause = room.cause(&Handler::good("decider").doing("initial", huge), "initial")?;
-        assert_eq!(cause, Cause::OutputTooLarge(Excess::Bytes { limit: 8 << 20 }));
+        assert_eq!(cause, FaultCause::OutputTooLarge(Excess::Bytes { limit: 8 << 20 }));
         assert_eq!(cause.code(), "output_too_large");
         Ok(())
     })
@@ -155,9 +157,9 @@ fn an_answer_of_too_many_items_goes_nowhere() -> Result<()> {
         };
         // Empty lists of keys, 24 bytes each as the host holds them.
         let cause = room.cause(&Handler::good("decider").doing("keys", lists(120_000)), "keys")?;
-        assert_eq!(cause, Cause::OutputTooLarge(Excess::Items { items: 120_000, limit: 100_000 }));
+        assert_eq!(cause, FaultCause::OutputTooLarge(Excess::Items { items: 120_000, limit: 100_000 }));
         let cause = room.cause(&Handler::good("decider").doing("keys", lists(800_000)), "keys")?;
-        assert_eq!(cause, Cause::OutputTooLarge(Excess::Bytes { limit: 8 << 20 }));
+        assert_eq!(cause, FaultCause::OutputTooLarge(Excess::Bytes { limit: 8 << 20 }));
         // A thousand lists, each of the same thousand keys.
         let nested = "(drop (memory.grow (i32.const 100)))
             (loop $fill
@@ -170,7 +172,7 @@ fn an_answer_of_too_many_items_goes_nowhere() -> Result<()> {
         let handler =
             Handler::good("decider").with("(global $n (mut i32) (i32.const 0))").doing("keys", nested);
         let cause = room.cause(&handler, "keys")?;
-        assert_eq!(cause, Cause::OutputTooLarge(Excess::Bytes { limit: 8 << 20 }));
+        assert_eq!(cause, FaultCause::OutputTooLarge(Excess::Bytes { limit: 8 << 20 }));
         Ok(())
     })
 }
@@ -197,7 +199,7 @@ fn a_real_decider_that_panics_names_where() -> Result<()> {
         let wasm = std::fs::read(room.environment.component("decider-authorization"))?;
         let decider = clearfold_sandbox::Decider::load(&room.engine, "decider-authorization", &wasm)?;
         let fault = decider.decide(&[turn(b"no state of its own")]).unwrap_err();
-        let Cause::Trapped { within, .. } = &fault.cause else { panic!("{fault}") };
+        let FaultCause::Trapped { within, .. } = &fault.cause else { panic!("{fault}") };
         assert!(within.iter().any(|name| name.contains("decide")), "{within:?}");
         let said = fault.to_string();
         assert!(

@@ -11,7 +11,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 use super::admission::{self, Refused, World};
 use super::edge::EdgeLoadError;
 use super::engine::HandlerEngine;
-use super::fault::{Cause, Excess, Fault, Size, grouped};
+use super::fault::{Excess, Fault, FaultCause, Size, grouped};
 use super::limits::{Guard, Limits, MAX_COMPONENT_BYTES, MAX_FUNCTION_BYTES, MAX_FUNCTIONS, Output};
 use clearfold_base::digest::Digest;
 
@@ -115,12 +115,12 @@ impl Loaded {
         call: &'static str,
         run: impl FnOnce(&mut Store<Guard>) -> wasmtime::Result<T>,
     ) -> Result<(T, u64), Fault> {
-        let failed = |error: wasmtime::Error| self.fault(call, Cause::of(&error, &self.limits));
+        let failed = |error: wasmtime::Error| self.fault(call, FaultCause::of(&error, &self.limits));
         let mut store = self.engine.store(&self.limits).map_err(failed)?;
         let answer = run(&mut store).map_err(failed)?;
         let (items, limit) = (answer.items(), self.limits.output_items);
         if items > limit {
-            return Err(self.fault(call, Cause::OutputTooLarge(Excess::Items { items, limit })));
+            return Err(self.fault(call, FaultCause::OutputTooLarge(Excess::Items { items, limit })));
         }
         let left = store.get_fuel().map_err(failed)?;
         Ok((answer, self.limits.fuel.saturating_sub(left)))
@@ -132,7 +132,7 @@ impl Loaded {
         call: &'static str,
         make: impl FnOnce(&mut Store<Guard>) -> wasmtime::Result<I>,
     ) -> Result<(Store<Guard>, I), Fault> {
-        let failed = |error: wasmtime::Error| self.fault(call, Cause::of(&error, &self.limits));
+        let failed = |error: wasmtime::Error| self.fault(call, FaultCause::of(&error, &self.limits));
         let mut store = self.engine.store(&self.limits).map_err(failed)?;
         let instance = make(&mut store).map_err(failed)?;
         Ok((store, instance))
@@ -147,7 +147,7 @@ impl Loaded {
     ) -> Result<T, Fault> {
         HandlerEngine::refuel(store, &self.limits)
             .and_then(|()| run(store))
-            .map_err(|error| self.fault(call, Cause::of(&error, &self.limits)))
+            .map_err(|error| self.fault(call, FaultCause::of(&error, &self.limits)))
     }
 
     /// Checks that a list has as many entries as were asked for.
@@ -164,14 +164,14 @@ impl Loaded {
     }
 
     pub(super) fn failed(&self, call: &'static str, why: String) -> Fault {
-        self.fault(call, Cause::Failed { why })
+        self.fault(call, FaultCause::Failed { why })
     }
 
     pub(super) fn nonsense(&self, call: &'static str, why: impl Into<String>) -> Fault {
-        self.fault(call, Cause::Nonsense { why: why.into() })
+        self.fault(call, FaultCause::Nonsense { why: why.into() })
     }
 
-    fn fault(&self, call: &'static str, cause: Cause) -> Fault {
+    fn fault(&self, call: &'static str, cause: FaultCause) -> Fault {
         Fault { component: self.id.clone(), call, cause }
     }
 

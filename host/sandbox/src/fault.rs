@@ -14,12 +14,12 @@ use super::{ComponentId, Limits};
 pub struct Fault {
     pub component: ComponentId,
     pub call: &'static str,
-    pub cause: Cause,
+    pub cause: FaultCause,
 }
 
 /// Why a call came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
+pub enum FaultCause {
     FuelExhausted {
         limit: u64,
     },
@@ -68,7 +68,7 @@ const NAMED_FRAMES: usize = 4;
 /// What wasmtime says when an answer is larger than it may read. The error's type is its own.
 const UNREAD: &str = "fuel allocated for hostcalls has been exhausted";
 
-impl Cause {
+impl FaultCause {
     /// One word for programs. It never changes.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -134,10 +134,10 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { component, call, cause } = self;
         match cause {
-            Cause::Nonsense { why } => {
+            FaultCause::Nonsense { why } => {
                 write!(f, "component {component} answered nonsense in `{call}`: {why}")
             }
-            Cause::Failed { why } => write!(f, "component {component} could not do `{call}`: {why}"),
+            FaultCause::Failed { why } => write!(f, "component {component} could not do `{call}`: {why}"),
             cause => write!(f, "component {component} failed in `{call}`: {cause}"),
         }
     }
@@ -145,7 +145,7 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-impl fmt::Display for Cause {
+impl fmt::Display for FaultCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FuelExhausted { limit } => {
@@ -208,20 +208,23 @@ mod tests {
     use super::*;
     use clearfold_base::digest::Digest;
 
-    fn causes() -> [Cause; 11] {
+    fn causes() -> [FaultCause; 11] {
         let why = "it says so".to_owned();
         [
-            Cause::FuelExhausted { limit: 10_000_000_000 },
-            Cause::DeadlinePassed { limit_ms: 5_000 },
-            Cause::MemoryExhausted { wanted_bytes: (64 << 20) + (64 << 10), limit_bytes: 64 << 20 },
-            Cause::TableExhausted { wanted_elements: 70_000, limit_elements: 65_536 },
-            Cause::StackOverflow { limit_bytes: 512 << 10 },
-            Cause::OutputTooLarge(Excess::Bytes { limit: 1_500 }),
-            Cause::OutputTooLarge(Excess::Items { items: 7, limit: 3 }),
-            Cause::Trapped { reason: "out of bounds".into(), within: vec!["inner".into(), "outer".into()] },
-            Cause::Nonsense { why: why.clone() },
-            Cause::Failed { why },
-            Cause::NoInstance,
+            FaultCause::FuelExhausted { limit: 10_000_000_000 },
+            FaultCause::DeadlinePassed { limit_ms: 5_000 },
+            FaultCause::MemoryExhausted { wanted_bytes: (64 << 20) + (64 << 10), limit_bytes: 64 << 20 },
+            FaultCause::TableExhausted { wanted_elements: 70_000, limit_elements: 65_536 },
+            FaultCause::StackOverflow { limit_bytes: 512 << 10 },
+            FaultCause::OutputTooLarge(Excess::Bytes { limit: 1_500 }),
+            FaultCause::OutputTooLarge(Excess::Items { items: 7, limit: 3 }),
+            FaultCause::Trapped {
+                reason: "out of bounds".into(),
+                within: vec!["inner".into(), "outer".into()],
+            },
+            FaultCause::Nonsense { why: why.clone() },
+            FaultCause::Failed { why },
+            FaultCause::NoInstance,
         ]
     }
 

@@ -26,7 +26,7 @@ pub use compiler::{Bounds, Code, CompileError, Compiler, compile_in_a_hurry, com
 pub use component::{ComponentId, RuntimeError};
 pub use decider::{Command, Decided, Decider, Entry, Folded, Message, Outcome, Rejection, Turn, WholeState};
 pub use engine::HandlerEngine;
-pub use fault::{Cause, Excess, Fault};
+pub use fault::{Excess, Fault, FaultCause};
 pub use inspect::{HANDLERS, Inspection, WIT_VERSION, inspect};
 pub use kind::{ComponentKind, UnknownKind};
 pub use limits::{Limits, MAX_COMPONENT_BYTES};

@@ -1,7 +1,7 @@
 //! What one call of a handler may use, by the kind of handler.
 //!
 //! The figures stand here and in `docs/RUNTIME.md`, and a test keeps the two alike. Nothing here knows why a limit was
-//! reached: that is for [`Cause`](super::Cause) to say.
+//! reached: that is for [`FaultCause`](super::FaultCause) to say.
 
 use wasmtime::ResourceLimiter;
 

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use clearfold_base::digest::Digest;
-use clearfold_sandbox::{Cause, Decider, Fault};
+use clearfold_sandbox::{Decider, Fault, FaultCause};
 
 /// The deciders that shall decide now.
 pub type LiveDeciders = watch::Receiver<Arc<Deciders>>;
@@ -75,7 +75,7 @@ impl Running {
 
     pub(super) fn count(&self, fault: &Fault) {
         // What the host lacks is not held against it.
-        if fault.cause != Cause::NoInstance {
+        if fault.cause != FaultCause::NoInstance {
             self.faults.fetch_add(1, Ordering::Relaxed);
         }
     }
