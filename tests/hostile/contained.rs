@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use clearfold_sandbox::{
-    Auditor, Command, ComponentKind, Decider, Fault, FaultCause, HandlerEngine, Limits, Message, Projector,
-    RuntimeError, Translator, Turn,
+    Auditor, ComponentKind, Decider, Fault, FaultCause, HandlerEngine, Limits, Message, Projector,
+    RuntimeError, Translator, Turn, WireCommand,
 };
 use clearfold_tests::{Environment, Handler};
 use serde_json::json;
@@ -70,7 +70,7 @@ pub fn turn(state: &[u8]) -> Turn {
         schema_version: 1,
         payload: payload.to_string().into_bytes(),
     };
-    let command = Command {
+    let command = WireCommand {
         id: format!("{:032x}", 1),
         routing_key: account,
         actor: "api".into(),

@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::limits::{Guard, Output, count};
 
 pub use self::bindings::exports::clearfold::handlers::decision::{
-    Command, Decided, Entry, Folded, Message, Outcome, Rejection, Turn,
+    Command as WireCommand, Decided, Entry, Folded, Message, Outcome, Rejection, Turn,
 };
 
 mod bindings {
@@ -289,7 +289,7 @@ impl WholeState {
     }
 
     /// A turn of commands on it.
-    pub fn turn(&self, decider: &Decider, commands: Vec<Command>) -> Result<Turn, Fault> {
+    pub fn turn(&self, decider: &Decider, commands: Vec<WireCommand>) -> Result<Turn, Fault> {
         let messages: Vec<Message> = commands.iter().map(|command| command.message.clone()).collect();
         Ok(Turn { state: self.state.clone(), entries: self.named(decider, &messages)?, commands })
     }

@@ -24,7 +24,9 @@ pub use admission::Refused;
 pub use auditor::{AuditedEvent, Auditor, AuditorDescriptor, Invariant, Violation};
 pub use compiler::{Bounds, Code, CompileError, Compiler, compile_in_a_hurry, compiler_is_asked_for};
 pub use component::{ComponentId, RuntimeError};
-pub use decider::{Command, Decided, Decider, Entry, Folded, Message, Outcome, Rejection, Turn, WholeState};
+pub use decider::{
+    Decided, Decider, Entry, Folded, Message, Outcome, Rejection, Turn, WholeState, WireCommand,
+};
 pub use engine::HandlerEngine;
 pub use fault::{Excess, Fault, FaultCause};
 pub use inspect::{HANDLERS, Inspection, WIT_VERSION, inspect};

@@ -222,7 +222,7 @@ fn native_turn(command: &Command) -> Result<Turn> {
 }
 
 fn wire_turn(initial: &[u8], command: &Command) -> clearfold_sandbox::Turn {
-    let command = clearfold_sandbox::Command {
+    let command = clearfold_sandbox::WireCommand {
         id: command.id.clone(),
         routing_key: command.routing_key.clone(),
         actor: command.actor.clone(),

@@ -176,7 +176,7 @@ fn outcome(
 fn wire_turn(named: &Named, state: &StreamState, stored: &Values, indexes: &[usize], now: Timestamp) -> Turn {
     let wire = |index: &usize| {
         let command = &named.commands[*index];
-        clearfold_sandbox::Command {
+        clearfold_sandbox::WireCommand {
             id: command.id.clone(),
             routing_key: command.routing_key.clone(),
             actor: command.actor.clone(),

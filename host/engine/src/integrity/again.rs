@@ -1,6 +1,6 @@
 //! Has passages of the past decided again, by any decider, and compares what comes of it.
 
-use clearfold_sandbox::{Command, Decider, Fault, Message, Outcome, Turn, WholeState};
+use clearfold_sandbox::{Decider, Fault, Message, Outcome, Turn, WholeState, WireCommand};
 use clearfold_store::DecidedBefore;
 
 use super::story::{BATCH, Passage};
@@ -104,9 +104,9 @@ fn turns(decider: &Decider, passages: &[Passage], past: &mut WholeState) -> Resu
     Ok(turns)
 }
 
-fn wire(decider: &Decider, command: &DecidedBefore) -> Command {
+fn wire(decider: &Decider, command: &DecidedBefore) -> WireCommand {
     let prefix = decider.aggregate().len().saturating_add(1);
-    Command {
+    WireCommand {
         id: command.stream.get(prefix..).unwrap_or_default().to_owned(),
         routing_key: command.routing_key.clone(),
         actor: command.actor.clone(),

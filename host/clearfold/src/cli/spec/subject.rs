@@ -106,8 +106,8 @@ fn fault(fault: Fault) -> String {
     with_causes(&fault)
 }
 
-fn command(context: &CommandContext, content: &Encoded) -> clearfold_sandbox::Command {
-    clearfold_sandbox::Command {
+fn command(context: &CommandContext, content: &Encoded) -> clearfold_sandbox::WireCommand {
+    clearfold_sandbox::WireCommand {
         id: context.id.clone(),
         routing_key: context.routing_key.clone(),
         actor: context.actor.clone(),
