@@ -23,7 +23,7 @@ pub use inbox::{Answered, Retention};
 pub use lease::{Head, Lease, Taken};
 pub use lookup::{EntryKey, Found, FoundEntries, Lookup};
 pub use read::StreamHead;
-pub use recorded::{DecidedBefore, KeptComponent};
+pub use recorded::{KeptComponent, StoredCommand};
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use clearfold_base::digest::Digest;
 
 /// A command with what it was decided on and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecidedBefore {
+pub struct StoredCommand {
     pub partition: u32,
     /// Gapless within the partition, from 1.
     pub sequence: u64,
@@ -45,7 +45,7 @@ struct CommandRow {
     rejection_detail: Option<String>,
 }
 
-impl TryFrom<CommandRow> for DecidedBefore {
+impl TryFrom<CommandRow> for StoredCommand {
     type Error = DatabaseError;
 
     fn try_from(row: CommandRow) -> Result<Self, DatabaseError> {
@@ -86,7 +86,7 @@ impl EventStore {
         prefix: &str,
         after: u64,
         up_to: u64,
-    ) -> impl Stream<Item = Result<DecidedBefore, StoreError>> {
+    ) -> impl Stream<Item = Result<StoredCommand, StoreError>> {
         self.commands_decided_by(None, partition, prefix, after, up_to)
     }
 
@@ -98,7 +98,7 @@ impl EventStore {
         prefix: &str,
         after: u64,
         up_to: u64,
-    ) -> impl Stream<Item = Result<DecidedBefore, StoreError>> {
+    ) -> impl Stream<Item = Result<StoredCommand, StoreError>> {
         let only = only.map(|only| only.0.to_vec());
         let rows = sqlx::query_as!(
             CommandRow,
@@ -113,7 +113,7 @@ impl EventStore {
             i64::try_from(up_to).unwrap_or(i64::MAX),
             only,
         );
-        rows.fetch(&self.pool).map(|row| Ok(DecidedBefore::try_from(row?)?))
+        rows.fetch(&self.pool).map(|row| Ok(StoredCommand::try_from(row?)?))
     }
 
     /// The first command of a partition that was accepted at a time or later; what would come next if there is none.

@@ -1,7 +1,7 @@
 //! Has passages of the past decided again, by any decider, and compares what comes of it.
 
 use clearfold_sandbox::{Decider, Fault, Message, Outcome, Turn, WholeState, WireCommand};
-use clearfold_store::DecidedBefore;
+use clearfold_store::StoredCommand;
 
 use super::story::{BATCH, Passage};
 
@@ -68,7 +68,7 @@ fn one_by_one(
     commands.collect()
 }
 
-fn by_itself(decider: &Decider, command: &DecidedBefore, folded: &WholeState) -> Result<Outcome, String> {
+fn by_itself(decider: &Decider, command: &StoredCommand, folded: &WholeState) -> Result<Outcome, String> {
     let turn = folded.turn(decider, vec![wire(decider, command)]).map_err(|fault| said(&fault))?;
     let decided = decider.decide(&[turn]).map_err(|fault| said(&fault))?.pop();
     decided.and_then(|mut decided| decided.outcomes.pop()).ok_or_else(|| "no outcome".to_owned())
@@ -104,7 +104,7 @@ fn turns(decider: &Decider, passages: &[Passage], past: &mut WholeState) -> Resu
     Ok(turns)
 }
 
-fn wire(decider: &Decider, command: &DecidedBefore) -> WireCommand {
+fn wire(decider: &Decider, command: &StoredCommand) -> WireCommand {
     let prefix = decider.aggregate().len().saturating_add(1);
     WireCommand {
         id: command.stream.get(prefix..).unwrap_or_default().to_owned(),

@@ -15,7 +15,7 @@ use super::story::{BATCH, Passage, Story, next_story, passages};
 use clearfold_base::database::DatabaseError;
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Decider, Outcome};
-use clearfold_store::{DecidedBefore, EventStore, StoreError};
+use clearfold_store::{EventStore, StoreError, StoredCommand};
 
 /// Differences that are shown; all are counted.
 const SHOWN: usize = 20;
@@ -145,7 +145,7 @@ fn compare(decider: &Decider, passages: &[Passage]) -> ReplayReport {
 }
 
 impl ReplayReport {
-    fn hold_against(&mut self, command: &DecidedBefore, recorded: &Outcome, again: Result<Outcome, String>) {
+    fn hold_against(&mut self, command: &StoredCommand, recorded: &Outcome, again: Result<Outcome, String>) {
         self.commands += 1;
         if let Outcome::Accepted(events) = recorded {
             self.events += events.len() as u64;

@@ -18,7 +18,7 @@ use clearfold_base::background;
 use clearfold_base::database::DatabaseError;
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Decider, Fault, Message, Outcome, WholeState};
-use clearfold_store::{DecidedBefore, EventStore, StoreError, StoredEvent};
+use clearfold_store::{EventStore, StoreError, StoredCommand, StoredEvent};
 
 /// Streams of a partition whose states are compared. A state costs two calls where a command costs one, and a change of
 /// what states are shows in the first few.
@@ -107,7 +107,7 @@ impl Shadow {
     /// Reads on while what was read is decided.
     async fn compare_all(
         &self,
-        commands: impl Stream<Item = Result<DecidedBefore, StoreError>>,
+        commands: impl Stream<Item = Result<StoredCommand, StoreError>>,
         events: impl Stream<Item = Result<StoredEvent, StoreError>>,
         report: &mut ShadowReport,
         on_progress: OnProgress<'_>,

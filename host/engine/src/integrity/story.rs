@@ -9,7 +9,7 @@ use futures::{Stream, TryStreamExt};
 
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Message, Outcome};
-use clearfold_store::{CameOfIt, DecidedBefore, StoreError, StoredEvent};
+use clearfold_store::{CameOfIt, StoreError, StoredCommand, StoredEvent};
 
 /// Commands that are decided in one go, and that one turn has at the most.
 pub(super) const BATCH: usize = 1_000;
@@ -17,7 +17,7 @@ pub(super) const BATCH: usize = 1_000;
 /// One stream's commands and events, in order.
 #[derive(Default)]
 pub(super) struct Story {
-    pub commands: Vec<DecidedBefore>,
+    pub commands: Vec<StoredCommand>,
     pub events: Vec<StoredEvent>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Passage {
     pub events: Arc<[Message]>,
     before: Range<usize>,
     pub continues: bool,
-    pub commands: Vec<DecidedBefore>,
+    pub commands: Vec<StoredCommand>,
     pub recorded: Vec<Outcome>,
 }
 
@@ -43,14 +43,14 @@ pub(super) type Peekable<S> = futures::stream::Peekable<S>;
 
 /// The next stream's commands, with its events; none when there are no commands any more.
 pub(super) async fn next_story(
-    mut commands: Pin<&mut Peekable<impl Stream<Item = Result<DecidedBefore, StoreError>>>>,
+    mut commands: Pin<&mut Peekable<impl Stream<Item = Result<StoredCommand, StoreError>>>>,
     mut events: Pin<&mut Peekable<impl Stream<Item = Result<StoredEvent, StoreError>>>>,
 ) -> Result<Option<Story>, StoreError> {
     let mut story = Story::default();
     let Some(first) = commands.try_next().await? else { return Ok(None) };
     let stream = first.stream.clone();
     story.commands.push(first);
-    let of_stream = |command: &Result<DecidedBefore, _>| {
+    let of_stream = |command: &Result<StoredCommand, _>| {
         command.as_ref().map_or(true, |command| command.stream == stream)
     };
     while let Some(command) = commands.as_mut().next_if(of_stream).await {
@@ -102,7 +102,7 @@ fn message(event: StoredEvent) -> Message {
     Message { type_: event.kind, schema_version: event.schema_version, payload: event.payload }
 }
 
-fn recorded(command: &DecidedBefore, events: &[Message]) -> Outcome {
+fn recorded(command: &StoredCommand, events: &[Message]) -> Outcome {
     match &command.came_of_it {
         CameOfIt::Events(count) => {
             let count = usize::try_from(*count).unwrap_or(usize::MAX);
