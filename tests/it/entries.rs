@@ -9,7 +9,7 @@ use anyhow::Result;
 use clearfold_base::clock::Clock;
 use clearfold_base::tasks::Parts;
 use clearfold_engine::command::{Answer, Command, CommandIntake, WriterSettings};
-use clearfold_engine::integrity::{Replay, ReplayReport};
+use clearfold_engine::integrity::{CommandReplay, ReplayReport};
 use clearfold_store::EventStore;
 use clearfold_tests::Environment;
 use futures::future::{join_all, try_join_all};
@@ -83,7 +83,7 @@ impl Books {
         assert_eq!(self.rows::<Vec<i64>>(logs).await?, [deposits, deposits]);
         let decider = decider(&self.environment, DECIDER)?;
         let deciders = BTreeMap::from([(decider.id().digest, Arc::new(decider))]);
-        let replay = Replay { store: self.store.clone(), deciders };
+        let replay = CommandReplay { store: self.store.clone(), deciders };
         let mut report = ReplayReport::default();
         for partition in 0..self.store.partition_count() {
             replay.partition(partition, &mut report, &|_| {}).await?;

@@ -15,7 +15,7 @@ use super::progress::ProgressLine;
 use crate::config::WriteStore;
 use clearfold_base::database::{self, Store};
 use clearfold_base::digest::Digest;
-use clearfold_engine::integrity::{Replay, ReplayReport};
+use clearfold_engine::integrity::{CommandReplay, ReplayReport};
 use clearfold_sandbox::Decider;
 use clearfold_store::EventStore;
 
@@ -37,7 +37,7 @@ impl ReplayArgs {
         let pool = database::connect_to_read_all(Store::Write, &self.database.database_url, 3).await?;
         database::check_schema(Store::Write, &pool).await?;
         let store = EventStore::open(pool).await?;
-        let replay = Replay { deciders: self.deciders(&store).await?, store };
+        let replay = CommandReplay { deciders: self.deciders(&store).await?, store };
         let (line, done) = (ProgressLine::new(), AtomicU64::new(0));
         let on_progress = |count: u64| {
             let done = done.fetch_add(count, Ordering::Relaxed).saturating_add(count);
@@ -109,12 +109,12 @@ fn text(report: &ReplayReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clearfold_engine::integrity::Difference;
+    use clearfold_engine::integrity::ReplayDifference;
 
     #[test]
     fn what_differs_and_what_cannot_be_decided_is_named() {
         let mut report = ReplayReport { commands: 3, events: 2, different: 2, ..ReplayReport::default() };
-        report.differences.push(Difference {
+        report.differences.push(ReplayDifference {
             partition: 1,
             sequence: 7,
             stream: "card-a".into(),

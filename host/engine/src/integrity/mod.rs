@@ -10,7 +10,7 @@ mod shadow;
 mod story;
 mod verify;
 
-pub use replay::{Difference, Replay, ReplayReport};
+pub use replay::{CommandReplay, ReplayDifference, ReplayReport};
 pub use shadow::{Divergence, Shadow, ShadowReport};
 pub use verify::{Broken, PartitionReport, verify};
 

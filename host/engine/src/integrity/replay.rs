@@ -21,7 +21,7 @@ use clearfold_store::{EventStore, StoreError, StoredCommand};
 const SHOWN: usize = 20;
 
 /// Replays a log.
-pub struct Replay {
+pub struct CommandReplay {
     pub store: EventStore,
     /// The components that are at hand.
     pub deciders: BTreeMap<Digest, Arc<Decider>>,
@@ -36,7 +36,7 @@ pub struct ReplayReport {
     pub events: u64,
     pub different: u64,
     /// The first of them.
-    pub differences: Vec<Difference>,
+    pub differences: Vec<ReplayDifference>,
     /// Commands whose component is not at hand, by its digest.
     pub undecidable: BTreeMap<String, u64>,
     /// Events that came of no recorded command.
@@ -50,7 +50,7 @@ pub struct ReplayReport {
 
 /// A command that came to something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct ReplayDifference {
     pub partition: u32,
     pub sequence: u64,
     pub stream: String,
@@ -59,7 +59,7 @@ pub struct Difference {
     pub replayed: String,
 }
 
-impl Replay {
+impl CommandReplay {
     /// Decides all commands of a partition again.
     pub async fn partition(
         &self,
@@ -155,7 +155,7 @@ impl ReplayReport {
         }
         self.different += 1;
         if self.differences.len() < SHOWN {
-            self.differences.push(Difference {
+            self.differences.push(ReplayDifference {
                 partition: command.partition,
                 sequence: command.sequence,
                 stream: command.stream.clone(),
