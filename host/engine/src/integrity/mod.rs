@@ -12,7 +12,7 @@ mod verify;
 
 pub use replay::{CommandReplay, ReplayDifference, ReplayReport};
 pub use shadow::{Divergence, Shadow, ShadowReport};
-pub use verify::{Broken, PartitionReport, verify};
+pub use verify::{HashChainBreak, PartitionReport, verify};
 
 /// How far a check has come: events or commands.
 pub type OnProgress<'a> = &'a (dyn Fn(u64) + Send + Sync);

@@ -17,12 +17,12 @@ pub struct PartitionReport {
     /// The hash of the last of them.
     pub hash: EventHash,
     /// The first thing that is not.
-    pub broken: Option<Broken>,
+    pub broken: Option<HashChainBreak>,
 }
 
 /// The first place where a chain does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Broken {
+pub enum HashChainBreak {
     /// An event is missing.
     Gap { expected: u64, found: u64 },
     /// An event is not what its hash says, or stands in another's place.
@@ -33,7 +33,7 @@ pub enum Broken {
     HeadHash { position: u64, stored: EventHash, computed: EventHash },
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for HashChainBreak {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gap { expected, found } => {
@@ -74,10 +74,10 @@ pub async fn verify(
             let expected = walked.events.saturating_add(1);
             let computed = walked.hash.link(&event);
             if event.position != expected {
-                walked.broken = Some(Broken::Gap { expected, found: event.position });
+                walked.broken = Some(HashChainBreak::Gap { expected, found: event.position });
             } else if event.hash != computed {
                 let (position, stored) = (event.position, event.hash);
-                walked.broken = Some(Broken::Hash { position, stored, computed });
+                walked.broken = Some(HashChainBreak::Hash { position, stored, computed });
             }
             // What was appended since is for the next time.
             if walked.broken.is_some() || event.position > head.position {
@@ -98,17 +98,17 @@ pub async fn verify(
 
 /// Rows that no head names: somebody moved the head back. An event is visible together with the head that names it,
 /// so a head that is read later names it too.
-async fn behind_the_head(store: &EventStore, partition: u32) -> Result<Option<Broken>, StoreError> {
+async fn behind_the_head(store: &EventStore, partition: u32) -> Result<Option<HashChainBreak>, StoreError> {
     let position = store.last_position(partition).await?;
     let head = store.end(partition).await?.position;
-    Ok((position > head).then_some(Broken::Head { position, head }))
+    Ok((position > head).then_some(HashChainBreak::Head { position, head }))
 }
 
-fn ends_at(walked: &PartitionReport, head: &Head) -> Option<Broken> {
+fn ends_at(walked: &PartitionReport, head: &Head) -> Option<HashChainBreak> {
     let position = walked.events;
     if position != head.position {
-        return Some(Broken::Head { position, head: head.position });
+        return Some(HashChainBreak::Head { position, head: head.position });
     }
     let (stored, computed) = (head.hash, walked.hash);
-    (stored != computed).then_some(Broken::HeadHash { position, stored, computed })
+    (stored != computed).then_some(HashChainBreak::HeadHash { position, stored, computed })
 }
