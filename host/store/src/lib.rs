@@ -6,8 +6,8 @@
 
 mod activation;
 mod append;
-mod chain;
 mod event;
+mod hash_chain;
 mod identity;
 mod inbox;
 mod lease;
@@ -16,8 +16,8 @@ mod read;
 mod recorded;
 
 pub use append::{Append, CameOfIt, RecordedCommand, Snapshot, StreamMove};
-pub use chain::EventHash;
 pub use event::StoredEvent;
+pub use hash_chain::EventHash;
 pub use identity::{command_id, event_id};
 pub use inbox::{Answered, Retention};
 pub use lease::{Head, Lease, Taken};

@@ -46,7 +46,7 @@ pub struct FoundEntries {
 }
 
 /// A row: of the inbox, of a stream, or of an entry.
-struct Row {
+struct LookupRow {
     name: String,
     key: Option<String>,
     bytes: Option<Vec<u8>>,
@@ -66,7 +66,7 @@ impl EventStore {
             digests.push(entry.family.0.to_vec());
         }
         let rows = sqlx::query_as!(
-            Row,
+            LookupRow,
             r#"SELECT idempotency_key AS "name!", NULL::text AS key, body_digest AS bytes, NULL::bytea AS family,
                       answer AS "answer: Value", NULL::integer AS partition, NULL::bigint AS version
                FROM inbox WHERE idempotency_key = ANY($1)
@@ -100,24 +100,30 @@ impl EventStore {
 }
 
 impl Found {
-    fn add(&mut self, row: Row) -> Result<(), StoreError> {
+    fn add(&mut self, row: LookupRow) -> Result<(), StoreError> {
         match row {
-            Row { name, bytes: Some(body_digest), answer: Some(answer), .. } => {
+            LookupRow { name, bytes: Some(body_digest), answer: Some(answer), .. } => {
                 self.answered.push(Answered { idempotency_key: name, body_digest, answer });
             }
-            Row {
-                name, key: Some(routing_key), partition: Some(partition), version: Some(version), ..
+            LookupRow {
+                name,
+                key: Some(routing_key),
+                partition: Some(partition),
+                version: Some(version),
+                ..
             } => {
                 let (partition, version) = (partition.unsigned_abs(), unsigned(version)?);
                 self.heads.insert(name, StreamHead { partition, routing_key, version });
             }
-            Row { name, key: Some(key), bytes, family: Some(family), version: Some(version), .. } => {
+            LookupRow {
+                name, key: Some(key), bytes, family: Some(family), version: Some(version), ..
+            } => {
                 let family = Digest(hash_of("family", &family)?);
                 let of_stream = self.entries.entry((name, family)).or_default();
                 of_stream.snapshot_version = unsigned(version)?;
                 of_stream.values.insert(key, bytes);
             }
-            Row { name, .. } => {
+            LookupRow { name, .. } => {
                 return Err(DatabaseError::Corrupt(format!("`{name}` was found without content")).into());
             }
         }
