@@ -4,10 +4,10 @@
 //! All only read, hold little in memory however long the log is, and run beside a host. Neither trusts a figure that
 //! it can compute.
 
-mod again;
+mod history;
+mod redecide;
 mod replay;
 mod shadow;
-mod story;
 mod verify;
 
 pub use replay::{CommandReplay, ReplayDifference, ReplayReport};

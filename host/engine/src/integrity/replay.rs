@@ -10,8 +10,8 @@ use std::sync::Arc;
 use futures::StreamExt;
 
 use super::OnProgress;
-use super::again::{decide_again, is_same, shown};
-use super::story::{BATCH, Passage, Story, next_story, passages};
+use super::history::{BATCH, Segment, StreamHistory, next_history, segments};
+use super::redecide::{is_same, redecide, shown};
 use clearfold_base::database::DatabaseError;
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Decider, Outcome};
@@ -74,11 +74,11 @@ impl CommandReplay {
         let mut events = std::pin::pin!(self.store.events_by_stream(partition, "").peekable());
         let mut waiting = Vec::new();
         let mut count = 0;
-        while let Some(story) = next_story(commands.as_mut(), events.as_mut()).await? {
-            report.found(&story);
-            let passages = passages(story);
-            count += passages.iter().map(|passage| passage.commands.len()).sum::<usize>();
-            waiting.extend(passages);
+        while let Some(history) = next_history(commands.as_mut(), events.as_mut()).await? {
+            report.found(&history);
+            let segments = segments(history);
+            count += segments.iter().map(|segment| segment.commands.len()).sum::<usize>();
+            waiting.extend(segments);
             if count >= BATCH {
                 self.compare(std::mem::take(&mut waiting), report).await?;
                 on_progress(count as u64);
@@ -93,18 +93,18 @@ impl CommandReplay {
         Ok(())
     }
 
-    async fn compare(&self, passages: Vec<Passage>, report: &mut ReplayReport) -> Result<(), StoreError> {
-        let mut by_digest: BTreeMap<Digest, Vec<Passage>> = BTreeMap::new();
-        for passage in passages {
-            by_digest.entry(passage.digest).or_default().push(passage);
+    async fn compare(&self, segments: Vec<Segment>, report: &mut ReplayReport) -> Result<(), StoreError> {
+        let mut by_digest: BTreeMap<Digest, Vec<Segment>> = BTreeMap::new();
+        for segment in segments {
+            by_digest.entry(segment.digest).or_default().push(segment);
         }
-        for (digest, passages) in by_digest {
+        for (digest, segments) in by_digest {
             let Some(decider) = self.deciders.get(&digest).cloned() else {
-                let count = passages.iter().map(|passage| passage.commands.len() as u64).sum::<u64>();
+                let count = segments.iter().map(|segment| segment.commands.len() as u64).sum::<u64>();
                 *report.undecidable.entry(digest.to_string()).or_default() += count;
                 continue;
             };
-            let compared = tokio::task::spawn_blocking(move || compare(&decider, &passages)).await;
+            let compared = tokio::task::spawn_blocking(move || compare(&decider, &segments)).await;
             let compared = compared.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
             report.add(compared);
         }
@@ -119,9 +119,9 @@ impl ReplayReport {
         self.different == 0 && self.undecidable.is_empty() && self.unexplained == 0 && self.missing == 0
     }
 
-    fn found(&mut self, story: &Story) {
-        self.found_commands += story.commands.len() as u64;
-        self.explained += story.commands.iter().map(|command| command.came_of_it.events()).sum::<u64>();
+    fn found(&mut self, history: &StreamHistory) {
+        self.found_commands += history.commands.len() as u64;
+        self.explained += history.commands.iter().map(|command| command.came_of_it.events()).sum::<u64>();
     }
 
     fn add(&mut self, other: Self) {
@@ -133,11 +133,11 @@ impl ReplayReport {
     }
 }
 
-/// What one component's passages come to this time.
-fn compare(decider: &Decider, passages: &[Passage]) -> ReplayReport {
+/// What one component's segments come to this time.
+fn compare(decider: &Decider, segments: &[Segment]) -> ReplayReport {
     let mut report = ReplayReport::default();
-    for (passage, again) in passages.iter().zip(decide_again(decider, passages, usize::MAX)) {
-        for ((command, recorded), again) in passage.commands.iter().zip(&passage.recorded).zip(again) {
+    for (segment, again) in segments.iter().zip(redecide(decider, segments, usize::MAX)) {
+        for ((command, recorded), again) in segment.commands.iter().zip(&segment.recorded).zip(again) {
             report.hold_against(command, recorded, again);
         }
     }

@@ -12,8 +12,8 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::OnProgress;
-use super::again::{decide_again, is_same, shown};
-use super::story::{BATCH, Passage, Story, next_story, passages};
+use super::history::{BATCH, Segment, StreamHistory, next_history, segments};
+use super::redecide::{is_same, redecide, shown};
 use clearfold_base::background;
 use clearfold_base::database::DatabaseError;
 use clearfold_base::digest::Digest;
@@ -75,8 +75,8 @@ pub struct Divergence {
 
 /// Work for one thread.
 #[derive(Default)]
-struct Portion {
-    passages: Vec<Passage>,
+struct ShadowBatch {
+    segments: Vec<Segment>,
     /// The streams whose states are compared, and their events.
     streams: Vec<(String, Arc<[Message]>)>,
     commands: usize,
@@ -115,18 +115,18 @@ impl Shadow {
         let mut commands = std::pin::pin!(commands.peekable());
         let mut events = std::pin::pin!(events.peekable());
         let mut running = JoinSet::new();
-        let mut portion = Portion::default();
+        let mut batch = ShadowBatch::default();
         let mut states = if self.with_states { STATES } else { 0 };
         loop {
-            let story = next_story(commands.as_mut(), events.as_mut()).await?;
-            let is_end = story.is_none();
-            if let Some(story) = story {
-                states -= portion.add(story, self, states > 0);
+            let history = next_history(commands.as_mut(), events.as_mut()).await?;
+            let is_end = history.is_none();
+            if let Some(history) = history {
+                states -= batch.add(history, self, states > 0);
             }
-            if portion.commands >= BATCH || portion.events >= EVENTS || is_end {
+            if batch.commands >= BATCH || batch.events >= EVENTS || is_end {
                 let (in_force, candidate) = (Arc::clone(&self.in_force), Arc::clone(&self.candidate));
-                let portion = std::mem::take(&mut portion);
-                running.spawn(background::run(move || portion.compare(&in_force, &candidate)));
+                let batch = std::mem::take(&mut batch);
+                running.spawn(background::run(move || batch.compare(&in_force, &candidate)));
             }
             while running.len() >= self.threads.max(1) || (is_end && !running.is_empty()) {
                 let Some(compared) = running.join_next().await else { break };
@@ -145,20 +145,20 @@ impl Shadow {
     }
 }
 
-impl Portion {
+impl ShadowBatch {
     /// Says how many streams' states will be compared for it.
-    fn add(&mut self, story: Story, shadow: &Shadow, with_state: bool) -> usize {
-        self.events += story.events.len();
+    fn add(&mut self, history: StreamHistory, shadow: &Shadow, with_state: bool) -> usize {
+        self.events += history.events.len();
         let (only, compared_before) = (shadow.decided_by, self.streams.len());
-        let passages = passages(story);
-        let first = passages.first().filter(|_| with_state);
+        let segments = segments(history);
+        let first = segments.first().filter(|_| with_state);
         let named = first.and_then(|first| Some((first.commands.first()?.stream.clone(), &first.events)));
         self.streams.extend(named.map(|(stream, events)| (stream, Arc::clone(events))));
-        let passages = passages.into_iter();
+        let segments = segments.into_iter();
         // One that continues another was decided by the same component, so none loses what was before it.
-        for passage in passages.filter(|passage| only.is_none_or(|only| only == passage.digest)) {
-            self.commands += passage.commands.len();
-            self.passages.push(passage);
+        for segment in segments.filter(|segment| only.is_none_or(|only| only == segment.digest)) {
+            self.commands += segment.commands.len();
+            self.segments.push(segment);
         }
         self.streams.len() - compared_before
     }
@@ -171,17 +171,17 @@ impl Portion {
                 report.other_state = Some(stream.clone());
             }
         }
-        let its_own = |passage: &mut Passage| passage.digest == in_force.id().digest;
-        let recorded: Vec<Passage> = self.passages.extract_if(.., its_own).collect();
-        for (passage, again) in recorded.iter().zip(decide_again(candidate, &recorded, PATIENCE)) {
-            let expected = passage.recorded.iter().cloned().map(Ok);
-            report.hold_against(passage, expected, again);
+        let its_own = |segment: &mut Segment| segment.digest == in_force.id().digest;
+        let recorded: Vec<Segment> = self.segments.extract_if(.., its_own).collect();
+        for (segment, again) in recorded.iter().zip(redecide(candidate, &recorded, PATIENCE)) {
+            let expected = segment.recorded.iter().cloned().map(Ok);
+            report.hold_against(segment, expected, again);
         }
-        let others = decide_again(in_force, &self.passages, usize::MAX);
-        for ((passage, expected), again) in
-            self.passages.iter().zip(others).zip(decide_again(candidate, &self.passages, PATIENCE))
+        let others = redecide(in_force, &self.segments, usize::MAX);
+        for ((segment, expected), again) in
+            self.segments.iter().zip(others).zip(redecide(candidate, &self.segments, PATIENCE))
         {
-            report.hold_against(passage, expected.into_iter(), again);
+            report.hold_against(segment, expected.into_iter(), again);
         }
         report
     }
@@ -222,11 +222,11 @@ impl ShadowReport {
 
     fn hold_against(
         &mut self,
-        passage: &Passage,
+        segment: &Segment,
         expected: impl Iterator<Item = Result<Outcome, String>>,
         again: Vec<Result<Outcome, String>>,
     ) {
-        for ((command, expected), again) in passage.commands.iter().zip(expected).zip(again) {
+        for ((command, expected), again) in segment.commands.iter().zip(expected).zip(again) {
             self.commands += 1;
             if matches!((&expected, &again), (Ok(expected), Ok(again)) if is_same(expected, again)) {
                 continue;

@@ -16,15 +16,15 @@ pub(super) const BATCH: usize = 1_000;
 
 /// One stream's commands and events, in order.
 #[derive(Default)]
-pub(super) struct Story {
+pub(super) struct StreamHistory {
     pub commands: Vec<StoredCommand>,
     pub events: Vec<StoredEvent>,
 }
 
 /// Commands of one stream that one component decided in a row, and what the log says of each.
-pub(super) struct Passage {
+pub(super) struct Segment {
     pub digest: Digest,
-    /// All of the stream's events; its passages share them.
+    /// All of the stream's events; its segments share them.
     pub events: Arc<[Message]>,
     before: Range<usize>,
     pub continues: bool,
@@ -32,8 +32,8 @@ pub(super) struct Passage {
     pub recorded: Vec<Outcome>,
 }
 
-impl Passage {
-    /// The events before it: all of them, or those since the passage before it, if it continues that.
+impl Segment {
+    /// The events before it: all of them, or those since the segment before it, if it continues that.
     pub fn before(&self) -> &[Message] {
         self.events.get(self.before.clone()).unwrap_or_default()
     }
@@ -42,40 +42,40 @@ impl Passage {
 pub(super) type Peekable<S> = futures::stream::Peekable<S>;
 
 /// The next stream's commands, with its events; none when there are no commands any more.
-pub(super) async fn next_story(
+pub(super) async fn next_history(
     mut commands: Pin<&mut Peekable<impl Stream<Item = Result<StoredCommand, StoreError>>>>,
     mut events: Pin<&mut Peekable<impl Stream<Item = Result<StoredEvent, StoreError>>>>,
-) -> Result<Option<Story>, StoreError> {
-    let mut story = Story::default();
+) -> Result<Option<StreamHistory>, StoreError> {
+    let mut history = StreamHistory::default();
     let Some(first) = commands.try_next().await? else { return Ok(None) };
     let stream = first.stream.clone();
-    story.commands.push(first);
-    let of_stream = |command: &Result<StoredCommand, _>| {
+    history.commands.push(first);
+    let is_of_stream = |command: &Result<StoredCommand, _>| {
         command.as_ref().map_or(true, |command| command.stream == stream)
     };
-    while let Some(command) = commands.as_mut().next_if(of_stream).await {
-        story.commands.push(command?);
+    while let Some(command) = commands.as_mut().next_if(is_of_stream).await {
+        history.commands.push(command?);
     }
     // Streams whose events are older than the recorded commands are passed over.
     let up_to = |event: &Result<StoredEvent, _>| event.as_ref().map_or(true, |event| event.stream <= stream);
     while let Some(event) = events.as_mut().next_if(up_to).await {
         let event = event?;
         if event.stream == stream {
-            story.events.push(event);
+            history.events.push(event);
         }
     }
-    Ok(Some(story))
+    Ok(Some(history))
 }
 
-/// Cuts a story where another component takes over, and where a turn becomes too long.
-pub(super) fn passages(story: Story) -> Vec<Passage> {
-    let mut passages: Vec<Passage> = Vec::new();
-    let messages: Arc<[Message]> = story.events.into_iter().map(message).collect();
+/// Cuts a history where another component takes over, and where a turn becomes too long.
+pub(super) fn segments(history: StreamHistory) -> Vec<Segment> {
+    let mut segments: Vec<Segment> = Vec::new();
+    let messages: Arc<[Message]> = history.events.into_iter().map(message).collect();
     let mut folded = 0;
-    for command in story.commands {
+    for command in history.commands {
         let place = usize::try_from(command.expected_version).unwrap_or(usize::MAX).min(messages.len());
         let recorded = recorded(&command, messages.get(place..).unwrap_or_default());
-        match passages.last_mut() {
+        match segments.last_mut() {
             Some(last) if last.digest == command.component_digest && last.commands.len() < BATCH => {
                 last.commands.push(command);
                 last.recorded.push(recorded);
@@ -83,7 +83,7 @@ pub(super) fn passages(story: Story) -> Vec<Passage> {
             last => {
                 let continues = last.is_some_and(|last| last.digest == command.component_digest);
                 let before = if continues { folded } else { 0 };
-                passages.push(Passage {
+                segments.push(Segment {
                     digest: command.component_digest,
                     events: Arc::clone(&messages),
                     before: before..place,
@@ -95,7 +95,7 @@ pub(super) fn passages(story: Story) -> Vec<Passage> {
             }
         }
     }
-    passages
+    segments
 }
 
 fn message(event: StoredEvent) -> Message {

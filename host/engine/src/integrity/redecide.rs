@@ -1,22 +1,22 @@
-//! Has passages of the past decided again, by any decider, and compares what comes of it.
+//! Has segments of the past decided again, by any decider, and compares what comes of it.
 
 use clearfold_sandbox::{Decider, Fault, Message, Outcome, Turn, WholeState, WireCommand};
 use clearfold_store::StoredCommand;
 
-use super::story::{BATCH, Passage};
+use super::history::{BATCH, Segment};
 
 const NOT_TRIED: &str = "not tried, for the component failed too often before";
 
-/// What commands came to this time, or how the component failed: one for each command of each passage.
-pub(super) type Again = Vec<Vec<Result<Outcome, String>>>;
+/// What commands came to this time, or how the component failed: one for each command of each segment.
+pub(super) type Redecided = Vec<Vec<Result<Outcome, String>>>;
 
-/// Decides passages again, each on what was recorded before it. Within a turn a difference is carried on to the commands
+/// Decides segments again, each on what was recorded before it. Within a turn a difference is carried on to the commands
 /// that follow it. What makes the component fail is found: what came with it is decided without it. Each failure may take
 /// as long as a call may, so after `patience` of them the rest is not tried.
-pub(super) fn decide_again(decider: &Decider, passages: &[Passage], mut patience: usize) -> Again {
+pub(super) fn redecide(decider: &Decider, segments: &[Segment], mut patience: usize) -> Redecided {
     let mut past = WholeState::initial(decider);
-    let mut again = Again::with_capacity(passages.len());
-    let mut rest = passages;
+    let mut again = Redecided::with_capacity(segments.len());
+    let mut rest = segments;
     while !rest.is_empty() {
         let chunk;
         (chunk, rest) = rest.split_at(count_of_one_go(rest));
@@ -29,7 +29,7 @@ pub(super) fn decide_again(decider: &Decider, passages: &[Passage], mut patience
             Err(_) => {
                 past = before;
                 again.extend(
-                    chunk.iter().map(|passage| one_by_one(decider, passage, &mut past, &mut patience)),
+                    chunk.iter().map(|segment| one_by_one(decider, segment, &mut past, &mut patience)),
                 );
             }
         }
@@ -37,22 +37,22 @@ pub(super) fn decide_again(decider: &Decider, passages: &[Passage], mut patience
     again
 }
 
-/// Decides a passage's commands each by itself, on what was recorded before it.
+/// Decides a segment's commands each by itself, on what was recorded before it.
 fn one_by_one(
     decider: &Decider,
-    passage: &Passage,
+    segment: &Segment,
     past: &mut WholeState,
     patience: &mut usize,
 ) -> Vec<Result<Outcome, String>> {
-    if !passage.continues {
+    if !segment.continues {
         *past = WholeState::initial(decider);
     }
     let mut known = match *patience {
         0 => Err(NOT_TRIED.to_owned()),
-        _ => past.evolve(decider, passage.before()).map_err(|fault| said(&fault)),
+        _ => past.evolve(decider, segment.before()).map_err(|fault| said(&fault)),
     };
     let mut folded = past.clone();
-    let commands = passage.commands.iter().zip(&passage.recorded).map(|(command, recorded)| {
+    let commands = segment.commands.iter().zip(&segment.recorded).map(|(command, recorded)| {
         known.clone()?;
         let mut decided = by_itself(decider, command, &folded);
         if let Outcome::Accepted(events) = recorded {
@@ -78,27 +78,27 @@ fn said(fault: &Fault) -> String {
     clearfold_base::telemetry::with_causes(fault)
 }
 
-/// How many passages go together: at least one, and no more commands than a batch if there are several.
-fn count_of_one_go(passages: &[Passage]) -> usize {
+/// How many segments go together: at least one, and no more commands than a batch if there are several.
+fn count_of_one_go(segments: &[Segment]) -> usize {
     let mut commands = 0;
-    let fits = |passage: &&Passage| {
-        commands += passage.commands.len();
+    let fits = |segment: &&Segment| {
+        commands += segment.commands.len();
         commands <= BATCH
     };
-    passages.iter().take_while(fits).count().max(1)
+    segments.iter().take_while(fits).count().max(1)
 }
 
-/// The turns of passages; `past` is the state before the passage before.
-fn turns(decider: &Decider, passages: &[Passage], past: &mut WholeState) -> Result<Vec<Turn>, Fault> {
-    let mut turns = Vec::with_capacity(passages.len());
-    for passage in passages {
-        if !passage.continues {
+/// The turns of segments; `past` is the state before the segment before.
+fn turns(decider: &Decider, segments: &[Segment], past: &mut WholeState) -> Result<Vec<Turn>, Fault> {
+    let mut turns = Vec::with_capacity(segments.len());
+    for segment in segments {
+        if !segment.continues {
             *past = WholeState::initial(decider);
         }
-        if !passage.before().is_empty() {
-            past.evolve(decider, passage.before())?;
+        if !segment.before().is_empty() {
+            past.evolve(decider, segment.before())?;
         }
-        let commands = passage.commands.iter().map(|command| wire(decider, command)).collect();
+        let commands = segment.commands.iter().map(|command| wire(decider, command)).collect();
         turns.push(past.turn(decider, commands)?);
     }
     Ok(turns)
