@@ -5,6 +5,7 @@
 //! the operator should review it.
 
 use clearfold_kernel::Minor;
+use ruint::aliases::U256;
 
 use crate::network::MerchantCategory;
 
@@ -42,22 +43,29 @@ pub fn percent(category: Option<MerchantCategory>) -> u8 {
 /// Exact: nothing is rounded.
 #[must_use]
 pub fn tolerates(category: Option<MerchantCategory>, authorized: Minor, excess: Minor) -> bool {
-    // Amounts are below 2^128, so the products fit 256 bits, represented here as a pair of 128-bit halves.
-    let allowed = wide_product(authorized.get(), u128::from(percent(category)));
-    wide_product(excess.get(), 100) <= allowed
-}
-
-/// Returns the high and low 128 bits of the product. The factor must be below 2^64.
-fn wide_product(amount: u128, factor: u128) -> (u128, u128) {
-    let mask = u128::from(u64::MAX);
-    let low = (amount & mask).saturating_mul(factor);
-    let middle = (amount >> 64).saturating_mul(factor).saturating_add(low >> 64);
-    (middle >> 64, (middle << 64) | (low & mask))
+    // Amounts are below 2^128 and the factors at most 255, so neither product overflows 256 bits.
+    let allowed = U256::from(authorized.get()) * U256::from(percent(category));
+    U256::from(excess.get()) * U256::from(100) <= allowed
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_amount_is_tolerated_up_to_its_percentage_rounded_down(
+            authorized in any::<u128>(), excess in any::<u128>(), category in 0_u16..10_000,
+        ) {
+            let percent = u128::from(percent(MerchantCategory::new(category)));
+            let most = authorized / 100 * percent + authorized % 100 * percent / 100;
+            prop_assert_eq!(tolerates_at(category, authorized, excess), excess <= most);
+            prop_assert!(tolerates_at(category, authorized, most));
+            prop_assert!(!tolerates_at(category, authorized, most + 1));
+        }
+    }
 
     fn tolerates_at(category: u16, authorized: u128, excess: u128) -> bool {
         tolerates(MerchantCategory::new(category), Minor::new(authorized), Minor::new(excess))
