@@ -233,7 +233,7 @@ fn agrees(store: &Store, state: &State) {
         ("payment", "authorized_minor", totals.authorized),
         ("payment", "reversed_minor", totals.reversed),
         ("payment", "expired_minor", totals.expired),
-        ("payment", "against_hold_minor", totals.cleared),
+        ("payment", "against_hold_minor", totals.against_hold),
         ("payment", "beyond_hold_minor", totals.beyond),
         ("payment", "refunded_minor", totals.refunded),
         ("payment", "cleared_minor", totals.captured()),

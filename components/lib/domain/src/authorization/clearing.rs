@@ -15,50 +15,18 @@
 
 use std::collections::BTreeSet;
 
-use clearfold_kernel::{Amount, CommandContext, ExternalId, Hash, Minor, Rejection};
-use serde::{Deserialize, Serialize};
+use clearfold_kernel::{CommandContext, ExternalId, Minor, Rejection};
 
+use super::claim::{Clearing, ClearingFate, Split, Suspended, residue};
 use super::messages::{
     ClearingPosted, ClearingRefusal, ClearingRefused, ClearingSuspended, Event, LatePresented, OverCaptured,
     Part, PresentClearing,
 };
 use super::state::{Payment, State, Status, Subject, sum};
-use super::suspense::Suspended;
 use super::{Decision, force_post};
 use crate::checks;
-use crate::network::{Presented, Residue};
-use crate::policy::assets::KnownAsset;
+use crate::network::Residue;
 use crate::policy::over_capture;
-
-/// Claim of the network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Clearing {
-    /// Claimed amount, in minor units.
-    pub claimed: Minor,
-    /// Rounding difference of a currency conversion.
-    pub residue: Residue,
-    /// Part of the payment that it claims.
-    pub part: Part,
-    /// Acquirer's reference, if there is one.
-    pub reference: Option<ExternalId>,
-    /// Digest of the card and the merchant that a force post names.
-    pub named: Option<Hash>,
-    /// Outcome of the claim.
-    pub fate: ClearingFate,
-}
-
-/// Outcome of a claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ClearingFate {
-    /// It posted against the authorization.
-    Posted,
-    /// It posted without an authorization.
-    Forced,
-    /// It came to the suspense account; if it is charged, it posts.
-    Suspended,
-    /// It was refused and did not post.
-    Refused,
-}
 
 pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandContext) -> Decision {
     checks::in_time(state.latest, context)?;
@@ -100,23 +68,6 @@ fn as_known(claim: &PresentClearing, residue: Residue, known: &Clearing) -> Clea
         reference: claim.reference.clone(),
         ..known.clone()
     }
-}
-
-/// Returns the rounding difference of the conversion; zero if there was none. The claimed amount must equal the
-/// result of our own conversion of the presented amount.
-pub(super) fn residue(
-    amount: &Amount,
-    presented: Option<&Presented>,
-    asset: KnownAsset,
-) -> Result<Residue, Rejection> {
-    let Some(presented) = presented else { return Ok(Residue::default()) };
-    let mismatch = |detail: String| Rejection::new("conversion_mismatch", detail);
-    let exact = presented.charge(asset).map_err(|error| mismatch(error.to_string()))?;
-    if exact.charged != *amount {
-        let detail = format!("{} at {} is {}, not {amount}", presented.amount, presented.rate, exact.charged);
-        return Err(mismatch(detail));
-    }
-    Ok(Residue { over: exact.over, under: exact.under })
 }
 
 fn in_sequence(part: Part) -> Result<(), Rejection> {
@@ -180,11 +131,8 @@ pub(super) fn post(
     claim: &PresentClearing,
     residue: Residue,
 ) -> Vec<Event> {
-    let (claimed, held) = (claim.amount.minor, payment.held());
-    let against_hold = claimed.min(held);
-    let beyond_hold = claimed.minus(against_hold).unwrap_or(Minor::ZERO);
+    let Split { against_hold, beyond_hold, rest } = Split::of(claim.amount.minor, payment.held());
     let is_final = is_last(state, claim.part);
-    let rest = held.minus(against_hold).unwrap_or(Minor::ZERO);
     let mut events = vec![Event::ClearingPosted(ClearingPosted {
         parties: payment.parties.clone(),
         clearing_id: claim.clearing_id.clone(),
@@ -234,8 +182,7 @@ fn over_captured(
     if beyond_hold == Minor::ZERO {
         return None;
     }
-    let totals = &payment.totals;
-    let due = totals.authorized.minus(totals.reversed).unwrap_or(Minor::ZERO);
+    let due = payment.totals.standing();
     let posted = state.clearings.values().filter(|known| known.fate == ClearingFate::Posted);
     let claimed = posted.fold(claim.amount.minor, |claimed, known| sum(claimed, known.claimed));
     let excess = claimed.minus(due).ok()?;
@@ -254,9 +201,8 @@ fn over_captured(
 pub(super) fn posted(state: &mut State, event: &ClearingPosted) {
     let claimed = sum(event.against_hold, event.beyond_hold);
     let Some(payment) = state.payment_mut() else { return };
-    let against_hold = claimed.min(payment.held());
-    let beyond_hold = claimed.minus(against_hold).unwrap_or(Minor::ZERO);
-    payment.totals.cleared = sum(payment.totals.cleared, against_hold);
+    let Split { against_hold, beyond_hold, .. } = Split::of(claimed, payment.held());
+    payment.totals.against_hold = sum(payment.totals.against_hold, against_hold);
     payment.totals.beyond = sum(payment.totals.beyond, beyond_hold);
     let late = matches!(payment.status, Status::Expired | Status::ClearedLate);
     if late {

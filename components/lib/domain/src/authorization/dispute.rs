@@ -11,7 +11,6 @@ use super::messages::{
     AdvanceDispute, DisputeAdvanced, DisputeOpened, DisputeOutcome, DisputeReason, DisputeResolved,
     DisputeStage, Event, GrantProvisionalCredit, OpenDispute, ProvisionalCreditGranted, ResolveDispute,
 };
-use super::refund::refundable;
 use super::state::{Payment, State};
 use super::{Decision, existing};
 use crate::checks;
@@ -48,6 +47,16 @@ pub enum DisputeStatus {
     },
 }
 
+impl Dispute {
+    /// Returns the amount that the customer was awarded, in minor units; zero while the dispute is not decided.
+    pub(super) fn awarded(&self) -> Minor {
+        match self.status {
+            DisputeStatus::Open { .. } => Minor::ZERO,
+            DisputeStatus::Closed { awarded, .. } => awarded,
+        }
+    }
+}
+
 pub(super) fn open(state: &State, command: &OpenDispute, context: &CommandContext) -> Decision {
     let payment = existing(state, context)?;
     checks::sound(&command.amount)?;
@@ -61,7 +70,7 @@ pub(super) fn open(state: &State, command: &OpenDispute, context: &CommandContex
         let detail = format!("dispute {} is not decided yet; open another one when it is", other.id);
         return Err(Rejection::new("dispute_open", detail));
     }
-    let disputable = refundable(payment);
+    let disputable = payment.refundable();
     if command.amount.minor > disputable {
         let detail = format!("the merchant has {} of this payment", payment.amount(disputable));
         return Err(Rejection::new("dispute_exceeds_captured", detail));
@@ -133,8 +142,8 @@ pub(super) fn resolve(state: &State, command: &ResolveDispute, context: &Command
             return Err(Rejection::new("invalid_dispute_stage", detail));
         }
         // The merchant may have refunded while the dispute was open: the same money must not be paid back twice.
-        (_, DisputeOutcome::Won) if minor > refundable(payment) => {
-            let left = payment.amount(refundable(payment));
+        (_, DisputeOutcome::Won) if minor > payment.refundable() => {
+            let left = payment.amount(payment.refundable());
             let detail = format!("the merchant has refunded meanwhile, and has {left}: no more can be won");
             return Err(Rejection::new("dispute_exceeds_captured", detail));
         }

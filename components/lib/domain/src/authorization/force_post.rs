@@ -6,7 +6,7 @@ use clearfold_kernel::{CommandContext, Hash};
 use sha2::{Digest, Sha256};
 
 use super::Decision;
-use super::clearing::{self, Clearing, ClearingFate};
+use super::claim::{Clearing, ClearingFate, residue};
 use super::messages::{Event, ForcePost, ForcePostReason, ForcePosted, Part, Parties, PresentClearing};
 use super::state::{Entry, Payment, State, Status, Subject, sum};
 use crate::checks;
@@ -16,7 +16,7 @@ pub(super) fn post(state: &State, claim: &ForcePost, context: &CommandContext) -
     checks::in_time(state.latest, context)?;
     let asset = checks::sound(&claim.amount)?;
     checks::routed_to(claim.account, context)?;
-    let residue = clearing::residue(&claim.amount, claim.presented.as_ref(), asset)?;
+    let residue = residue(&claim.amount, claim.presented.as_ref(), asset)?;
     let reason = match &state.subject {
         Subject::Nothing => ForcePostReason::NoAuthorization,
         Subject::Payment(payment) => {

@@ -33,6 +33,7 @@
 //! | `invalid_dispute_stage` | the stage is not the next one, or the dispute is won before it was submitted |
 
 mod advice;
+mod claim;
 mod clearing;
 mod dispute;
 #[cfg(feature = "schema")]
@@ -51,14 +52,14 @@ mod superseded;
 mod suspense;
 mod swipe;
 
-pub use clearing::{Clearing, ClearingFate};
+pub(crate) use claim::Split;
+pub use claim::{Clearing, ClearingFate, Suspended};
 pub use dispute::{Dispute, DisputeStatus};
 pub use funding::{Funding, Gone};
 pub use messages::*;
 pub use refund::{Resolution, UnlinkedRefund};
 pub use reversal::{Reversal, ReversalFate};
 pub use state::{Entry, Payment, State, Status, Subject, Totals};
-pub use suspense::Suspended;
 
 use clearfold_kernel::{CommandContext, Decider, Rejection};
 

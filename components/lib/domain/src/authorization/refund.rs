@@ -3,13 +3,11 @@
 //!
 //! The stream has one writer, so of two refunds that arrive at the same time the second sees the first.
 
-use clearfold_kernel::{Address, Amount, CommandContext, ExternalId, Minor, Rejection};
+use clearfold_kernel::{Address, Amount, CommandContext, ExternalId, Rejection};
 use serde::{Deserialize, Serialize};
 
 use super::Decision;
-use super::dispute::DisputeStatus;
-use super::messages::Parties;
-use super::messages::{Event, RecordRefund, RefundLinked, RefundOrigin, RefundUnlinked};
+use super::messages::{Event, Parties, RecordRefund, RefundLinked, RefundOrigin, RefundUnlinked};
 use super::state::{Payment, State, Subject, sum};
 use crate::checks;
 use crate::network::RefundOutcome;
@@ -81,7 +79,7 @@ fn link(state: &State, payment: &Payment, refund: &RecordRefund, context: &Comma
         checks::repeated(&identity, known, &refund.amount.minor)?;
         return Ok(Vec::new());
     }
-    let refundable = refundable(payment);
+    let refundable = payment.refundable();
     if refund.amount.minor > refundable {
         let detail = format!(
             "of what the merchant got, {} can still come back; record it as a refund of its own",
@@ -95,17 +93,6 @@ fn link(state: &State, payment: &Payment, refund: &RecordRefund, context: &Comma
         origin: refund.origin.clone(),
         occurred_at: refund.occurred_at,
     })])
-}
-
-/// Returns what the merchant still has: K + X, minus refunds and minus awards from disputes.
-pub(super) fn refundable(payment: &Payment) -> Minor {
-    let awarded = payment.disputes.iter().map(|dispute| match dispute.status {
-        DisputeStatus::Open { .. } => Minor::ZERO,
-        DisputeStatus::Closed { awarded, .. } => awarded,
-    });
-    awarded
-        .chain([payment.totals.refunded])
-        .fold(payment.totals.captured(), |rest, part| rest.minus(part).unwrap_or(Minor::ZERO))
 }
 
 pub(super) fn linked(state: &mut State, event: &RefundLinked) {

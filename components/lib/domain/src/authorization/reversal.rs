@@ -110,8 +110,8 @@ pub(super) fn reversed(state: &mut State, event: &AuthorizationReversed) {
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.reversed = sum(payment.totals.reversed, event.released.minor);
     if event.full {
-        // A force post beside the authorization is not a claim to it, so only `cleared` counts.
-        let unclaimed = payment.totals.cleared == Minor::ZERO;
+        // A force post beside the authorization is not a claim to it, so only K counts.
+        let unclaimed = payment.totals.against_hold == Minor::ZERO;
         payment.status = if unclaimed { Status::Reversed } else { Status::Cleared };
     }
     remember(state, event.message_id.clone(), event.extent, ReversalFate::Done);

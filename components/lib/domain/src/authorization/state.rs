@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use clearfold_kernel::{Amount, Asset, ExternalId, Hash, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::clearing::Clearing;
+use super::claim::{Clearing, Suspended};
 use super::dispute::Dispute;
 use super::funding::{Funding, Gone};
 use super::messages::{AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Parties};
 use super::refund::UnlinkedRefund;
 use super::reversal::Reversal;
-use super::suspense::Suspended;
 use super::{
     advice, clearing, dispute, expiry, flag, force_post, funding, increment, refund, request, reversal,
     suspense, swipe,
@@ -173,8 +172,9 @@ pub struct Totals {
     pub reversed: Minor,
     /// E: expired.
     pub expired: Minor,
-    /// K: claimed against the hold.
-    pub cleared: Minor,
+    /// K: claimed against the hold. The read store and the API call K + X cleared; see [`captured`](Self::captured).
+    #[serde(rename = "cleared")]
+    pub against_hold: Minor,
     /// X: claimed beyond the hold.
     pub beyond: Minor,
     /// F: refunded by the merchant.
@@ -185,15 +185,22 @@ impl Totals {
     /// Returns H = A − R − E − K: the amount still held. No decision lets the parts exceed the whole.
     #[must_use]
     pub fn held(&self) -> Minor {
-        [self.reversed, self.expired, self.cleared]
+        [self.reversed, self.expired, self.against_hold]
             .into_iter()
             .fold(self.authorized, |rest, part| rest.minus(part).unwrap_or(Minor::ZERO))
     }
 
-    /// Returns K + X: the amount that the merchant got.
+    /// Returns A − R: the amount that was authorized and not reversed. No decision reverses more than is held.
+    #[must_use]
+    pub fn standing(&self) -> Minor {
+        self.authorized.minus(self.reversed).unwrap_or(Minor::ZERO)
+    }
+
+    /// Returns K + X: the amount that the merchant got, against the hold or beyond it. In the read store's columns and
+    /// the API's fields this is `cleared`.
     #[must_use]
     pub fn captured(&self) -> Minor {
-        sum(self.cleared, self.beyond)
+        sum(self.against_hold, self.beyond)
     }
 }
 
@@ -224,6 +231,15 @@ impl Payment {
     #[must_use]
     pub fn held(&self) -> Minor {
         self.totals.held()
+    }
+
+    /// Returns what the merchant still has: K + X, minus refunds and minus awards from disputes. No decision lets those
+    /// exceed it.
+    pub(super) fn refundable(&self) -> Minor {
+        let awarded = self.disputes.iter().map(Dispute::awarded);
+        awarded
+            .chain([self.totals.refunded])
+            .fold(self.totals.captured(), |rest, part| rest.minus(part).unwrap_or(Minor::ZERO))
     }
 
     /// Marks the money as to be pulled, unless something of its funding was seen on chain before.
@@ -319,5 +335,29 @@ impl State {
             Event::DisputeResolved(event) => dispute::resolved(&mut self, event),
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names in the stored state are part of its version, whatever the fields are called.
+    #[test]
+    fn totals_are_stored_under_the_names_of_state_version_6() {
+        let minor = Minor::new;
+        let totals = Totals {
+            authorized: minor(100),
+            reversed: minor(1),
+            expired: minor(2),
+            against_hold: minor(3),
+            beyond: minor(4),
+            refunded: minor(5),
+        };
+        let stored =
+            r#"{"authorized":"100","reversed":"1","expired":"2","cleared":"3","beyond":"4","refunded":"5"}"#;
+        assert_eq!(serde_json::to_string(&totals).unwrap(), stored);
+        assert_eq!(serde_json::from_str::<Totals>(stored).unwrap(), totals);
+        assert_eq!((totals.held(), totals.captured(), totals.standing()), (minor(94), minor(7), minor(99)));
     }
 }

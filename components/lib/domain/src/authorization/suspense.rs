@@ -14,8 +14,8 @@
 //! before. The payment that a refund belongs to is recorded if it is known, and nothing of that payment changes.
 
 use clearfold_kernel::{CommandContext, ExternalId, Rejection, Timestamp};
-use serde::{Deserialize, Serialize};
 
+use super::claim::Suspended;
 use super::messages::{
     ClearingResolved, Event, Parties, PresentClearing, RefundOrigin, RefundResolved, ResolveClearing,
     ResolveRefund,
@@ -25,18 +25,6 @@ use super::state::{Payment, State, Status, Subject};
 use super::{Decision, clearing, existing, force_post};
 use crate::checks;
 use crate::network::{RefundOutcome, Residue, SuspenseOutcome};
-
-/// Claim that came to the suspense account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Suspended {
-    /// It waits for a decision.
-    Waiting {
-        /// Time of presentment, as stated by the network.
-        occurred_at: Timestamp,
-    },
-    /// The operator found out what it is.
-    Resolved(SuspenseOutcome),
-}
 
 pub(super) fn resolve_clearing(
     state: &State,

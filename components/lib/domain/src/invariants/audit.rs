@@ -100,11 +100,10 @@ fn restated(
     if recorded.schema_version < SAYS_ALL
         && let (Ok(claimed), Some(payment)) = (clearing.claimed(), before.payment())
     {
-        let held = payment.held();
-        clearing.against_hold = claimed.min(held);
-        clearing.beyond_hold = claimed.minus(clearing.against_hold).unwrap_or(Minor::ZERO);
-        let rest = held.minus(clearing.against_hold).unwrap_or(Minor::ZERO);
-        clearing.released = if clearing.is_final { rest } else { Minor::ZERO };
+        let split = authorization::Split::of(claimed, payment.held());
+        clearing.against_hold = split.against_hold;
+        clearing.beyond_hold = split.beyond_hold;
+        clearing.released = if clearing.is_final { split.rest } else { Minor::ZERO };
     }
     authorization::Event::ClearingPosted(clearing)
 }
