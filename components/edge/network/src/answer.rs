@@ -108,8 +108,12 @@ impl Answer {
     }
 
     fn approved(message: &Message, held: Minor) -> Self {
-        let Some(asked) = message.amount.clone() else { return Self::declined(message, "system_error") };
-        let held = network_money(held, &asked);
+        // A message without an amount, or in a currency that no asset stands for, never became a request.
+        let asked = message.amount.clone();
+        let Some((held, asked)) = asked.and_then(|asked| Some((network_money(held, &asked).ok()?, asked)))
+        else {
+            return Self::declined(message, "system_error");
+        };
         if held.minor == Minor::ZERO {
             // The amount is less than the currency's smallest unit, so the network has no number for it.
             return Self::declined(message, "approval_too_small");

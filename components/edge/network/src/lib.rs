@@ -93,7 +93,7 @@ impl Conversation<'_> {
     async fn close(&self, key: &str, too_late: String, end: Deadline) -> Reply {
         // The key is new each time: a moment ago the answer may have been that there is no such request, and it would
         // be repeated for the same key. Declining twice for the same reason has the same effect as declining once.
-        let key = format!("{key}/timeout/{}", host::now_ms());
+        let key = format!("{key}/timeout/{}", host::moment());
         let closed = end.limit(self.host.command(&key, too_late)).await;
         let answer = match closed.map(|said| said.map(|said| said.outcome())) {
             Some(Ok(Outcome::Committed)) => Answer::declined(self.message, "timeout"),

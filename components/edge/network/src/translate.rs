@@ -8,7 +8,8 @@ use clearfold_domain::authorization::{
     ReversalCause, ReverseAuthorization,
 };
 use clearfold_domain::network;
-use clearfold_domain::policy::{DeclineReason, assets};
+use clearfold_domain::policy::DeclineReason;
+use clearfold_domain::policy::assets::{self, KnownAsset};
 use clearfold_kernel::{Amount, Asset, Message as _, Minor};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -115,31 +116,33 @@ fn presented(message: &Message) -> Option<network::Presented> {
 
 /// Converts an amount in the customer's currency to the asset that the account holds.
 fn asset_amount(money: &Money) -> Result<Amount, String> {
+    let (asset, factor) = asset_units(money)?;
+    let minor = money.minor.get().checked_mul(factor);
+    let minor = minor.ok_or_else(|| format!("the amount {} is too large", money.minor))?;
+    Ok(Amount { minor: Minor::new(minor), asset: asset.into() })
+}
+
+/// Returns the asset that stands for the amount's currency, and how many of its units are one of the amount's.
+fn asset_units(money: &Money) -> Result<(KnownAsset, u128), String> {
     let known = CURRENCIES.iter().find(|(currency, _)| *currency == money.currency);
     let asset = known.and_then(|(_, code)| assets::find(code)).ok_or_else(|| {
         let all = CURRENCIES.map(|(currency, _)| currency).join(", ");
         format!("no account is charged in {:?}; amount is in {all}", money.currency)
     })?;
-    let scale = asset
-        .decimals
-        .checked_sub(money.exponent)
+    let scale = asset.decimals.checked_sub(money.exponent);
+    let factor = scale.and_then(|scale| 10_u128.checked_pow(u32::from(scale)));
+    let factor = factor
         .ok_or_else(|| format!("the exponent {} is more than {} has decimals", money.exponent, asset.code))?;
-    let factor = 10_u128.checked_pow(u32::from(scale));
-    let minor = factor.and_then(|factor| money.minor.get().checked_mul(factor));
-    let minor = minor.ok_or_else(|| format!("the amount {} is too large", money.minor))?;
-    Ok(Amount { minor: Minor::new(minor), asset: asset.into() })
+    Ok((asset, factor))
 }
 
 /// Converts the asset's minor units to money as the network writes it, rounded down. A fraction of the smallest unit
-/// is not shown, and never held.
-pub fn network_money(minor: Minor, money: &Money) -> Money {
-    let known = CURRENCIES.iter().find(|(currency, _)| *currency == money.currency);
-    let scale = known
-        .and_then(|(_, code)| assets::find(code))
-        .and_then(|asset| asset.decimals.checked_sub(money.exponent));
-    let factor = scale.and_then(|scale| 10_u128.checked_pow(u32::from(scale))).unwrap_or(1);
-    let minor = Minor::new(minor.get().checked_div(factor).unwrap_or_default());
-    Money { minor, currency: money.currency.clone(), exponent: money.exponent }
+/// is not shown, and never held. Fails if the network's currency or exponent is none of the assets'.
+pub fn network_money(minor: Minor, money: &Money) -> Result<Money, String> {
+    // A power of ten is not zero.
+    let (_, factor) = asset_units(money)?;
+    let minor = Minor::new(minor.get() / factor);
+    Ok(Money { minor, currency: money.currency.clone(), exponent: money.exponent })
 }
 
 #[cfg(test)]
@@ -161,7 +164,7 @@ mod tests {
         ] {
             let amount = asset_amount(&given).unwrap();
             assert_eq!((amount.asset.code.as_str(), amount.minor), (asset, Minor::new(minor)));
-            assert_eq!(network_money(amount.minor, &given), given);
+            assert_eq!(network_money(amount.minor, &given), Ok(given));
         }
     }
 
@@ -174,6 +177,7 @@ mod tests {
         ] {
             let refused = asset_amount(&given).unwrap_err();
             assert!(refused.contains(said), "{refused}");
+            assert!(said == "is too large" || network_money(Minor::new(1), &given).is_err(), "{said}");
         }
     }
 
@@ -183,7 +187,7 @@ mod tests {
         for (minor, shown) in
             [(0, 0), (9_999_999_999_999_999, 0), (10_000_000_000_000_000, 1), (19_999_999_999_999_999, 1)]
         {
-            assert_eq!(network_money(Minor::new(minor), &cents).minor, Minor::new(shown));
+            assert_eq!(network_money(Minor::new(minor), &cents).unwrap().minor, Minor::new(shown));
         }
     }
 }

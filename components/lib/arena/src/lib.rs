@@ -94,6 +94,7 @@ impl<S: Source> Arena<S> {
     /// Allocates memory that was never used.
     fn fresh(&mut self, bytes: usize, align: usize) -> *mut u8 {
         let place = self.next.next_multiple_of(align);
+        // No memory ends at the largest address, so a sum that saturates does not fit and no source provides it.
         if place.saturating_add(bytes) <= self.end && self.end > 0 {
             self.next = place + bytes;
             return place as *mut u8;
@@ -193,6 +194,7 @@ mod linear_memory {
             if self.end == 0 {
                 let begin = &raw const __heap_base as usize;
                 self.end = memory_size::<0>() * PAGE;
+                // An instance without memory after its data has none left, not less than none.
                 if self.end.saturating_sub(begin) >= bytes {
                     return Some((begin, self.end - begin));
                 }

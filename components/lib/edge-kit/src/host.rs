@@ -38,18 +38,17 @@ pub async fn secrets(name: &str) -> Result<Secrets, Reply> {
     Secrets::parse(name, &variable(name).await?).map_err(|error| Reply::problem(503, error.to_string()))
 }
 
-/// Returns the seconds since 1970.
+/// Returns the seconds since 1970. A clock before 1970 reads 1970, and no signature is within its window then.
 #[must_use]
 pub fn now_s() -> u64 {
-    now_ms() / 1_000
+    u64::try_from(system_clock::now().seconds).unwrap_or_default()
 }
 
-/// Returns the milliseconds since 1970.
+/// Returns the system's time to the nanosecond, as a text for keys that are new each time.
 #[must_use]
-pub fn now_ms() -> u64 {
+pub fn moment() -> String {
     let now = system_clock::now();
-    let s = u64::try_from(now.seconds).unwrap_or_default();
-    s.saturating_mul(1_000).saturating_add(u64::from(now.nanoseconds) / NS_PER_MS)
+    format!("{}.{:09}", now.seconds, now.nanoseconds)
 }
 
 /// Deadline by the runtime's monotonic clock.
@@ -63,6 +62,7 @@ impl Deadline {
         Self(monotonic_clock::now())
     }
 
+    /// Returns the deadline that much later; one beyond the clock's range never comes.
     #[must_use]
     pub fn plus_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms.saturating_mul(NS_PER_MS)))
@@ -82,7 +82,7 @@ impl Deadline {
     }
 }
 
-/// Waits for that time.
+/// Waits for that time; one beyond the clock's range never ends.
 pub async fn pause_ms(ms: u64) {
     monotonic_clock::wait_for(ms.saturating_mul(NS_PER_MS)).await;
 }
@@ -159,6 +159,7 @@ impl Host {
 #[must_use]
 pub fn response(reply: Reply) -> Response<String> {
     let mut response = Response::new(reply.body);
+    // Every reply has a status that exists: a constant, or one that the host's answer had.
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert("content-type", HeaderValue::from_static(reply.content_type));

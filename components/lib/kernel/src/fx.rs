@@ -83,6 +83,7 @@ impl Rate {
         let units = half_even(product * power_of_ten(charge_decimals), denominator);
         let charged = narrow(units * power_of_ten(coarser))?;
         let exact = narrow(half_even(product * power_of_ten(asset.decimals), denominator))?;
+        // One of the two is the difference, and the other is zero.
         Ok(Conversion {
             over: exact.minus(charged).unwrap_or(Minor::ZERO),
             under: charged.minus(exact).unwrap_or(Minor::ZERO),
@@ -118,8 +119,9 @@ fn half_even(numerator: U512, denominator: U512) -> U512 {
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = usize::from(self.decimals);
-        let digits = format!("{:0>width$}", self.digits, width = decimals.saturating_add(1));
-        let (whole, fraction) = digits.split_at(digits.len().saturating_sub(decimals));
+        // One digit more than decimals, so that there is always one before the point.
+        let digits = format!("{:0>width$}", self.digits, width = decimals + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - decimals);
         if fraction.is_empty() { f.write_str(whole) } else { write!(f, "{whole}.{fraction}") }
     }
 }

@@ -184,6 +184,7 @@ pub mod internals {
     ) -> Result<T, Undecodable> {
         let reader = version.checked_sub(1).and_then(|index| readers.get(index as usize));
         let reader = reader.ok_or_else(|| {
+            // Shown to the caller only; no message has so many versions.
             let newest = u32::try_from(readers.len()).unwrap_or(u32::MAX);
             Undecodable::UnknownVersion(kind.to_owned(), version, newest)
         })?;

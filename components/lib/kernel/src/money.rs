@@ -146,8 +146,8 @@ impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = usize::from(self.asset.decimals);
         // With one digit more than decimals there is always a digit before the point.
-        let digits = format!("{:0>width$}", self.minor.get(), width = decimals.saturating_add(1));
-        let (whole, fraction) = digits.split_at(digits.len().saturating_sub(decimals));
+        let digits = format!("{:0>width$}", self.minor.get(), width = decimals + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - decimals);
         let shown = fraction.trim_end_matches('0').len().max(2).min(decimals);
         match fraction.get(..shown) {
             Some(fraction) if shown > 0 => write!(f, "{whole}.{fraction} {}", self.asset.code),

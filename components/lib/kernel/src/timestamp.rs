@@ -35,6 +35,14 @@ impl Timestamp {
         s.checked_mul(1000).and_then(Self::from_ms)
     }
 
+    /// Returns the time that many seconds later, or the calendar's end if that is earlier. A deadline beyond the
+    /// calendar then lies as late as can be written, and has not already passed.
+    #[must_use]
+    pub fn after_s(self, s: u64) -> Self {
+        let ms = s.checked_mul(1000).and_then(|ms| self.0.checked_add(ms));
+        ms.and_then(Self::from_ms).unwrap_or(Self(Self::MAX_MS))
+    }
+
     /// Returns the milliseconds since the epoch.
     #[must_use]
     pub const fn as_ms(self) -> u64 {
@@ -106,6 +114,15 @@ impl From<Timestamp> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_be_later_than_the_calendar_is_at_its_end() {
+        let (last, day_s) = (Timestamp::from_ms(Timestamp::MAX_MS).unwrap(), 86_400);
+        let eve: Timestamp = "9999-12-30T00:00:00.000Z".parse().unwrap();
+        assert_eq!(eve.after_s(day_s).to_string(), "9999-12-31T00:00:00.000Z");
+        assert_eq!(eve.after_s(2 * day_s), last);
+        assert_eq!([eve.after_s(u64::MAX), eve.after_s(u64::MAX / 1000), last.after_s(0)], [last; 3]);
+    }
 
     #[test]
     fn times_are_written_in_utc_with_milliseconds() {

@@ -78,7 +78,7 @@ impl BookDispute {
 }
 
 impl DisputeBooked {
-    /// Part of the disputed amount that the customer gets if the dispute is won.
+    /// Part of the disputed amount that the customer gets if the dispute is won; all of it if the event names no part.
     #[must_use]
     pub fn awarded(&self) -> Minor {
         self.awarded.unwrap_or(self.amount.minor)

@@ -167,7 +167,7 @@ impl Net {
         }
     }
 
-    /// Subtracts `minor`. Saturates at −(2^128 − 1), which no balance comes near.
+    /// Subtracts `minor`. Saturates at −(2^128 − 1): no balance comes near it, and it would cover nothing either.
     #[must_use]
     pub fn less(self, minor: Minor) -> Self {
         if !self.is_negative {

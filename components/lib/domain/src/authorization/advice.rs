@@ -11,7 +11,6 @@ use clearfold_kernel::{CommandContext, Minor, Timestamp};
 
 use super::Decision;
 use super::messages::{AdviceHold, AdviceRecorded, Event, Parties, RecordAdvice};
-use super::request::after;
 use super::state::{Entry, Payment, State, Status, Subject, sum};
 use crate::checks;
 use crate::policy::hold_expiry;
@@ -40,14 +39,14 @@ pub(super) fn record(state: &State, advice: &RecordAdvice, context: &CommandCont
     }
     let at = context.accepted_at;
     let interval_s = hold_expiry::interval_s(advice.network, advice.merchant.category);
-    Ok(vec![Event::AdviceRecorded(of_command(advice, hold, after(at, interval_s), at))])
+    Ok(vec![Event::AdviceRecorded(of_command(advice, hold, at.after_s(interval_s), at))])
 }
 
 /// Returns the effect on the hold. The promise is compared with what was authorized and not reversed, so an amount
 /// that was already claimed is not held again.
 fn hold(payment: &Payment, promised: Minor) -> AdviceHold {
     let totals = &payment.totals;
-    let stands = totals.authorized.minus(totals.reversed).unwrap_or(Minor::ZERO);
+    let stands = totals.standing();
     match payment.status {
         Status::Requested | Status::Declined => AdviceHold::Placed,
         Status::Reversed if totals.authorized == Minor::ZERO => AdviceHold::Placed,

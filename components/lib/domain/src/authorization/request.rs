@@ -10,7 +10,7 @@ use super::messages::{
     AuthorizationRequested, DeclineAuthorization, Event, Parties, RequestAuthorization,
 };
 use super::state::{Entry, Payment, State, Status, Subject};
-use super::{Decision, clearing, existing};
+use super::{Decision, claim, existing};
 use crate::checks;
 use crate::policy::hold_expiry;
 
@@ -18,7 +18,7 @@ pub(super) fn request(state: &State, request: &RequestAuthorization, context: &C
     checks::in_time(state.latest, context)?;
     let asset = checks::sound(&request.amount)?;
     checks::routed_to(request.account, context)?;
-    clearing::residue(&request.amount, request.presented.as_ref(), asset)?;
+    claim::residue(&request.amount, request.presented.as_ref(), asset)?;
     match &state.subject {
         Subject::Nothing => {
             state.unheard(&request.message_id)?;
@@ -63,7 +63,7 @@ pub(super) fn approve(state: &State, approval: &ApproveAuthorization, context: &
         return approved_before(payment, &approval.amount);
     };
     let (parties, amount, at) = (payment.parties.clone(), approval.amount.clone(), context.accepted_at);
-    let expires_at = after(at, request.hold_interval_s);
+    let expires_at = at.after_s(request.hold_interval_s);
     let requested = request.amount.minor;
     match amount.minor.cmp(&requested) {
         std::cmp::Ordering::Equal => {
@@ -97,12 +97,6 @@ fn approved_before(payment: &Payment, amount: &Amount) -> Decision {
 pub(super) fn already_decided(payment: &Payment) -> Rejection {
     let detail = format!("the payment is {:?}; the first decision counts", payment.status);
     Rejection::new("already_decided", detail)
-}
-
-/// Returns the time at which the hold ends. If that lies beyond the calendar, returns `at` itself.
-pub(super) fn after(at: Timestamp, interval_s: u64) -> Timestamp {
-    let ms = at.as_ms().saturating_add(interval_s.saturating_mul(1000));
-    Timestamp::from_ms(ms).unwrap_or(at)
 }
 
 pub(super) fn decline(state: &State, decline: &DeclineAuthorization, context: &CommandContext) -> Decision {

@@ -27,7 +27,8 @@ pub fn of_card(
             let release_id = ids::declined(authorization_id)?;
             release_first(payment, &release_id, &event.parties.card_id, Portion::Everything)
         }
-        // Only a part of the reservation was approved; the rest is released.
+        // Only a part of the reservation was approved; the rest is released. No decision approves more than was
+        // requested, so the rest is never below zero.
         (Event::AuthorizationPartiallyApproved(event), Some(payment)) => {
             let rest = event.requested.minus(event.amount.minor).unwrap_or(Minor::ZERO);
             let release_id = ids::approved(first(payment).unwrap_or(authorization_id))?;
@@ -163,7 +164,7 @@ fn given_back(
     }
 }
 
-/// Returns what earlier reversals have left of the first reservation.
+/// Returns what earlier reversals have left of the first reservation; zero if they also gave back what was added.
 fn left_of_first(before: &State, payment: &Payment) -> Minor {
     let added = before.added().map(|(_, by)| by);
     added

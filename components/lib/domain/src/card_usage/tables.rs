@@ -69,6 +69,7 @@ table! {
 
 /// Returns the start of the time's day in UTC.
 pub(super) fn day_of(at: Timestamp) -> Timestamp {
+    // A time contains the part of its day that has passed, and midnight is not later, so neither step fails.
     let since_midnight_ms = at.as_ms().rem_euclid(DAY_MS);
     at.as_ms().checked_sub(since_midnight_ms).and_then(Timestamp::from_ms).unwrap_or(at)
 }

@@ -26,7 +26,7 @@ pub(super) fn refunds<'a>(
             return None;
         }
         let found = refund(asset, &transfer, transaction, log, ordinal);
-        ordinal = ordinal.saturating_add(1);
+        ordinal += 1;
         Some(Ok(found))
     })
 }

@@ -11,15 +11,15 @@ const DAY_S: u64 = 24 * 60 * 60;
 struct Exception {
     network: Network,
     categories: [u16; 2],
-    days: u64,
+    days: u8,
 }
 
-const fn exception(network: Network, first: u16, last: u16, days: u64) -> Exception {
+const fn exception(network: Network, first: u16, last: u16, days: u8) -> Exception {
     Exception { network, categories: [first, last], days }
 }
 
 /// Lifetime in days where no exception applies.
-const fn usual_days(network: Network) -> u64 {
+const fn usual_days(network: Network) -> u8 {
     match network {
         Network::Visa => 7,
         Network::Mastercard => 7,
@@ -50,7 +50,8 @@ pub fn interval_s(network: Network, category: MerchantCategory) -> u64 {
         let [first, last] = exception.categories;
         exception.network == network && (first..=last).contains(&category.get())
     });
-    special.map_or(usual_days(network), |exception| exception.days).saturating_mul(DAY_S)
+    // 255 days at most, so the product fits.
+    u64::from(special.map_or(usual_days(network), |exception| exception.days)) * DAY_S
 }
 
 #[cfg(test)]
