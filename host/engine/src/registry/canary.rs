@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Cause, Handler, NewActivation, Registry, RegistryError, fold};
 use crate::command::{Canary, InForce, LiveDeciders, Running};
 use crate::integrity::{Shadow, ShadowReport};
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::ComponentKind;
 use clearfold_store::EventStore;
 

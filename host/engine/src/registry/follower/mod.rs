@@ -19,7 +19,7 @@ use self::others::Others;
 use super::{Activation, Handler, InForce, Registry, RegistryError, Shelf, fold};
 use crate::command::LiveDeciders;
 use clearfold_base::digest::Digest;
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::{Auditor, ComponentKind, Projector, Translator};
 
 /// How long an activation may go unnoticed by a host.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{Failing, Wanted, say_followed};
 use crate::registry::{Handler, InForce, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::{Auditor, ComponentKind, Projector, Translator};
 
 pub(super) struct Others {
