@@ -33,5 +33,6 @@ mod supervised;
 mod swipe;
 mod switch;
 mod translate;
+mod upgrade;
 mod vouched;
 mod writer;

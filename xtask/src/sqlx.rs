@@ -124,6 +124,7 @@ fn host_crates() -> Vec<PathBuf> {
     folders.map(|entry| entry.path()).filter(|path| path.join("Cargo.toml").exists()).collect()
 }
 
+/// Applies the migrations and after them the definitions: `functions/` sorts behind the numbers.
 fn migrate(postgres: &Postgres) -> Result<()> {
     for part in ["write", "read"] {
         for file in place::files_below(&place::root().join("migrations").join(part)) {

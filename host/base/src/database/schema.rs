@@ -1,15 +1,31 @@
-//! The databases' schemas: applied by `clearfold migrate`, checked by everything else at start.
+//! Schemas of the two databases: applied by `clearfold migrate`, checked by everything else at start.
+//!
+//! Tables are changed by migrations, which are applied once and in order. The functions of the write path stand whole in
+//! one file, which is applied after the migrations whenever the database has another one.
 
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
+
+use crate::digest::Digest;
 
 static WRITE: Migrator = sqlx::migrate!("../../migrations/write");
 static READ: Migrator = sqlx::migrate!("../../migrations/read");
 
-/// Which of the two databases.
+/// File of definitions, applied again whenever it has changed.
+struct Definitions {
+    name: &'static str,
+    sql: &'static str,
+}
+
+static WRITE_PATH: Definitions = Definitions {
+    name: "write_path.sql",
+    sql: include_str!("../../../../migrations/write/functions/write_path.sql"),
+};
+
+/// One of the two databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Store {
     Write,
@@ -17,7 +33,7 @@ pub enum Store {
 }
 
 impl Store {
-    /// The variable that says where it is.
+    /// Environment variable that holds its URL.
     #[must_use]
     pub const fn variable(self) -> &'static str {
         match self {
@@ -32,9 +48,23 @@ impl Store {
             Self::Read => &READ,
         }
     }
+
+    /// Definitions that belong to the schema beside the migrations.
+    fn definitions(self) -> Option<&'static Definitions> {
+        match self {
+            Self::Write => Some(&WRITE_PATH),
+            Self::Read => None,
+        }
+    }
 }
 
-/// How a database's schema compares with this program's.
+impl Definitions {
+    fn digest(&self) -> Digest {
+        Digest::of(self.sql.as_bytes())
+    }
+}
+
+/// Schema of a database compared with this program's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SchemaState {
     Current { version: i64 },
@@ -42,7 +72,7 @@ pub enum SchemaState {
     Newer { version: i64, newest: i64 },
 }
 
-/// Why a database cannot be used. Each sentence ends with what to do.
+/// Reason why a database cannot be used. Each message ends with the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
     #[error("{variable} is not a PostgreSQL URL: {why}; write it like postgres://user:password@host:5432/database", variable = .store.variable())]
@@ -55,6 +85,8 @@ pub enum SchemaError {
     Newer { store: Store, version: i64, newest: i64 },
     #[error("the database of {variable} has schema version {version} and needs {newest}; run `clearfold migrate`", variable = .store.variable())]
     Behind { store: Store, version: i64, newest: i64 },
+    #[error("the database of {variable} has other definitions of {name} than this program; run `clearfold migrate` of the program that is to run", variable = .store.variable())]
+    Definitions { store: Store, name: &'static str },
     #[error("the database of {variable} could not be migrated: {why}; nothing was changed by the failed step", variable = .store.variable())]
     Migration { store: Store, why: String },
     #[error(
@@ -69,7 +101,7 @@ pub enum SchemaError {
     },
 }
 
-/// What `migrate` did.
+/// Result of `migrate`.
 #[derive(Debug, Clone, Copy)]
 pub struct MigrateReport {
     pub write_version: i64,
@@ -121,12 +153,12 @@ async fn pool(store: Store, options: PgConnectOptions, connections: u32) -> Resu
         options.get_port(),
         options.get_database().unwrap_or_default()
     );
-    // One connection by itself says why it failed; a pool only says that it waited.
+    // A single connection reports why it failed; a pool only reports that it timed out.
     let patience = Duration::from_millis(CONNECT_MS);
     let first = tokio::time::timeout(patience, PgConnection::connect_with(&options)).await;
     let why = match first {
         Ok(Ok(connection)) => {
-            // It was only made to see whether it can be.
+            // It only tested that the database can be reached.
             let _ = connection.close().await;
             let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(patience);
             return Ok(pool.connect_lazy_with(options));
@@ -152,9 +184,21 @@ async fn check_purpose(store: Store, pool: &PgPool) -> Result<(), SchemaError> {
 pub async fn check_schema(store: Store, pool: &PgPool) -> Result<(), SchemaError> {
     check_purpose(store, pool).await?;
     match schema_state(store, pool).await? {
-        SchemaState::Current { .. } => Ok(()),
+        SchemaState::Current { .. } => check_definitions(store, pool).await,
         SchemaState::Behind { version, newest } => Err(SchemaError::Behind { store, version, newest }),
         SchemaState::Newer { version, newest } => Err(SchemaError::Newer { store, version, newest }),
+    }
+}
+
+/// Refuses a database of this schema version whose definitions are another program's.
+async fn check_definitions(store: Store, pool: &PgPool) -> Result<(), SchemaError> {
+    let Some(definitions) = store.definitions() else { return Ok(()) };
+    let failed = |cause| SchemaError::Database { store, cause };
+    let mut connection = pool.acquire().await.map_err(failed)?;
+    if is_applied(definitions, &mut connection).await.map_err(failed)? {
+        Ok(())
+    } else {
+        Err(SchemaError::Definitions { store, name: definitions.name })
     }
 }
 
@@ -183,9 +227,49 @@ async fn apply(store: Store, pool: &PgPool) -> Result<i64, SchemaError> {
     if let SchemaState::Newer { version, newest } = schema_state(store, pool).await? {
         return Err(SchemaError::Newer { store, version, newest });
     }
-    let migrated = store.migrator().run(pool).await;
-    migrated.map_err(|error| SchemaError::Migration { store, why: error.to_string() })?;
+    let mut connection = pool.acquire().await.map_err(|cause| SchemaError::Database { store, cause })?;
+    if let Err(why) = apply_alone(store, &mut connection).await {
+        // The lock belongs to the session and ends with it.
+        drop(connection.detach());
+        return Err(SchemaError::Migration { store, why });
+    }
     Ok(newest(store))
+}
+
+/// Applies migrations and definitions under the migrator's lock. The migrator takes the lock once more by itself, which
+/// a session may.
+async fn apply_alone(store: Store, connection: &mut PgConnection) -> Result<(), String> {
+    connection.lock().await.map_err(|error| crate::telemetry::chain(&error))?;
+    store.migrator().run(&mut *connection).await.map_err(|error| error.to_string())?;
+    if let Some(definitions) = store.definitions() {
+        define(definitions, connection).await.map_err(|error| crate::telemetry::chain(&error))?;
+    }
+    connection.unlock().await.map_err(|error| crate::telemetry::chain(&error))
+}
+
+/// Applies definitions unless the database has these already: connections of running hosts know its types by their
+/// numbers.
+async fn define(definitions: &Definitions, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    if is_applied(definitions, connection).await? {
+        return Ok(());
+    }
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(definitions.sql).execute(&mut *transaction).await?;
+    let digest = definitions.digest();
+    let record = sqlx::query!(
+        "INSERT INTO definitions (name, digest) VALUES ($1, $2)
+         ON CONFLICT (name) DO UPDATE SET digest = excluded.digest, applied_at = clock_timestamp()",
+        definitions.name,
+        &digest.0[..],
+    );
+    record.execute(&mut *transaction).await?;
+    transaction.commit().await
+}
+
+async fn is_applied(definitions: &Definitions, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let applied = sqlx::query_scalar!("SELECT digest FROM definitions WHERE name = $1", definitions.name);
+    let applied = applied.fetch_optional(connection).await?;
+    Ok(applied.is_some_and(|digest| digest == definitions.digest().0))
 }
 
 async fn lay_out(pool: &PgPool, wanted: Option<u32>) -> Result<u32, SchemaError> {

@@ -1,0 +1,89 @@
+//! A log that the program before this one wrote, and a database with another program's functions of the write path.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clearfold_tests::{Output, World, cents};
+use sqlx::{AssertSqlSafe, PgPool, query, query_scalar, raw_sql};
+
+const BEFORE: &str = include_str!("../../migrations/write/0004_snapshot_entries.sql");
+
+/// Runs the program, which must refuse, and returns the reason that it gives.
+fn refusal(world: &World) -> Result<String> {
+    let output = Output::of(&mut world.host_command()?)?;
+    assert!(!output.status.success(), "{output:?}");
+    Ok(output.stderr)
+}
+
+fn migrate(world: &World) -> Result<Output> {
+    let mut command = Command::new(&world.environment.host);
+    command
+        .arg("migrate")
+        .env("DATABASE_URL", &world.databases.write_url)
+        .env("READ_DATABASE_URL", &world.databases.read_url);
+    Output::of(&mut command)
+}
+
+/// Takes the schema back to version 6, with its function of 47 arguments. The log stays.
+async fn age(write: &PgPool) -> Result<()> {
+    let types = "SELECT string_agg(typname, ', ') FROM pg_type JOIN pg_class ON pg_class.oid = typrelid
+                 WHERE typname LIKE 'append\\_%' AND relkind = 'c'";
+    let types: String = query_scalar(types).fetch_one(write).await?;
+    let (_, function) =
+        BEFORE.split_once("CREATE FUNCTION append_batch(").context("it defines the function")?;
+    let older = format!(
+        "DROP FUNCTION append_batch; DROP TYPE {types}; DROP TABLE definitions;
+         DELETE FROM _sqlx_migrations WHERE version > 6; CREATE FUNCTION append_batch({function}"
+    );
+    raw_sql(AssertSqlSafe(older)).execute(write).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_log_of_the_version_before_goes_on_after_it_is_migrated() -> Result<()> {
+    let world = World::new().await?;
+    let host = world.host().await?;
+    world.chain.swipes(&[(0, cents(1_000)), (1, cents(300))]).await?;
+    host.payments_when(2).await?;
+    assert!(host.stop()?.success());
+    let write = world.databases.write().await?;
+    age(&write).await?;
+    let said = refusal(&world)?;
+    assert!(said.contains("schema version 6") && said.contains("run `clearfold migrate`"), "{said}");
+    for _ in 0..2 {
+        let migrated = migrate(&world)?;
+        assert!(migrated.status.success(), "{migrated:?}");
+    }
+    let host = world.host().await?;
+    world.chain.swipes(&[(0, cents(200))]).await?;
+    host.payments_when(3).await?;
+    assert!(host.stop()?.success());
+    for (arguments, said) in [
+        (&["verify"][..], "events are as they were written"),
+        (&["replay", "--verify"], "came to the same again"),
+    ] {
+        let output = world.clearfold(arguments)?;
+        assert!(output.status.success() && output.stdout.contains(said), "{output:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_with_another_programs_functions_is_refused_until_it_is_migrated() -> Result<()> {
+    let world = World::new().await?;
+    let write = world.databases.write().await?;
+    let other = "UPDATE definitions SET digest = sha256('another') WHERE name = 'write_path.sql'";
+    assert_eq!(query(other).execute(&write).await?.rows_affected(), 1);
+    let function = "SELECT 'append_batch'::regproc::oid::bigint";
+    let before: i64 = query_scalar(function).fetch_one(&write).await?;
+    let said = refusal(&world)?;
+    assert!(said.contains("other definitions of write_path.sql"), "{said}");
+    assert!(migrate(&world)?.status.success());
+    let defined: i64 = query_scalar(function).fetch_one(&write).await?;
+    assert_ne!(defined, before, "the file was applied again");
+    assert!(migrate(&world)?.status.success());
+    let again: i64 = query_scalar(function).fetch_one(&write).await?;
+    assert_eq!(again, defined, "what is up to date stays, with the types that running hosts know");
+    assert!(world.host().await?.stop()?.success());
+    Ok(())
+}
