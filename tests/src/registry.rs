@@ -1,7 +1,7 @@
 //! Rows of the registry, as a host would write them that loaded and verified nothing.
 
 use clearfold_base::digest::Digest;
-use clearfold_engine::registry::{Cause, Deployment, Handler, NewActivation};
+use clearfold_engine::registry::{ActivationCause, Deployment, Handler, NewActivation};
 
 /// Who does everything in tests.
 const BY: &str = "test";
@@ -27,7 +27,7 @@ pub fn activation(handler: &Handler, digest: Digest, newest: u64) -> NewActivati
         handler: handler.clone(),
         newest,
         digest,
-        cause: Cause::Activate,
+        cause: ActivationCause::Activate,
         why: None,
         by: BY.to_owned(),
         family: Some(digest),

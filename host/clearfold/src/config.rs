@@ -89,7 +89,7 @@ pub struct Chain {
 
 /// Everything that `clearfold up` needs.
 #[derive(Debug, Clone, Args)]
-pub struct Host {
+pub struct HostConfig {
     /// Where the API listens. It has no authentication: keep it on a private address
     #[arg(long, env = "LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9100")]
     pub listen: SocketAddr,

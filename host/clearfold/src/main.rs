@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use clearfold::cli::{Cli, Trigger};
-use clearfold_base::telemetry::with_causes;
+use clearfold::cli::{Cli, SpinTrigger};
+use clearfold_base::telemetry::chain;
 use clearfold_sandbox::compiler_is_asked_for;
 
 /// A command is many small pieces of text that come and go, on two threads at once.
@@ -17,7 +17,7 @@ const LINGER_MS: u64 = 500;
 
 /// What this program was started as.
 enum Program {
-    Trigger(Trigger),
+    Trigger(SpinTrigger),
     CommandLine(Cli),
 }
 
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     }
     clearfold_base::faults::begin();
     // Spin's way of starting us comes first: what it gives is no command.
-    let program = match Trigger::asked_for(std::env::args_os()) {
+    let program = match SpinTrigger::asked_for(std::env::args_os()) {
         Some(trigger) => Program::Trigger(trigger),
         None => Program::CommandLine(Cli::parse()),
     };

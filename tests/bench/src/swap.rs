@@ -12,7 +12,8 @@ use clearfold_base::signature::Signers;
 use clearfold_base::tasks::Parts;
 use clearfold_engine::command::CommandIntake;
 use clearfold_engine::registry::{
-    Activating, Deploying, Follower, Handler, Named, Operations, Registry, Shelf, Starting, Window,
+    ActivationRequest, DeployRequest, Follower, Handler, ManifestComponent, Operations, Registry, Shelf,
+    StartContext, Window,
 };
 use clearfold_sandbox::{ComponentKind, HandlerEngine, Limits};
 use clearfold_store::EventStore;
@@ -110,7 +111,7 @@ impl Swapped {
         let registry = Registry::new(log.pool.clone());
         let named = named(place)?;
         let starting =
-            Starting { by: "bench".to_owned(), signers: Signers::default(), source_revision: None };
+            StartContext { by: "bench".to_owned(), signers: Signers::default(), source_revision: None };
         registry.start(&engine, &named, &starting).await?;
         let shelf = Shelf::new(registry.clone(), Arc::clone(&engine), Signers::default(), Vec::new());
         let handlers: BTreeSet<Handler> = named.iter().map(|named| named.handler.clone()).collect();
@@ -155,7 +156,7 @@ impl Swapped {
     async fn deploy(&mut self) -> Result<Digest> {
         self.versions += 1;
         let wasm = noted(&self.wasm, &format!("version {}", self.versions));
-        let deploying = Deploying {
+        let deploying = DeployRequest {
             name: "decider-authorization".to_owned(),
             handler: None,
             source_revision: None,
@@ -168,7 +169,7 @@ impl Swapped {
     async fn swap(&mut self) -> Result<()> {
         // A few commands decided again show that the states are the same ones, so they go on being used.
         let window = Window::Last(1_000);
-        let activating = Activating { by: "bench".to_owned(), window, expect_divergence: None };
+        let activating = ActivationRequest { by: "bench".to_owned(), window, expect_divergence: None };
         self.operations.activate(&self.known[1].to_string(), &activating, &|_| ()).await?;
         self.known.swap(0, 1);
         Ok(())
@@ -203,11 +204,11 @@ async fn commands(
     at_rate(RATE, time, first, send).await
 }
 
-fn named(place: &Place) -> Result<Vec<Named>> {
+fn named(place: &Place) -> Result<Vec<ManifestComponent>> {
     let named = COMPONENTS.into_iter().map(|(component, kind, name)| {
         let wasm = std::fs::read(place.components.join(format!("{component}.wasm")))?;
         let handler = Handler { kind, name: name.to_owned() };
-        Ok(Named { handler, component: component.to_owned(), wasm, signature: None })
+        Ok(ManifestComponent { handler, component: component.to_owned(), wasm, signature: None })
     });
     named.collect()
 }

@@ -20,13 +20,13 @@ const STACK: &str = "-Clink-arg=-zstack-size=262144";
 const BUILD_STD: &str = "CARGO_UNSTABLE_BUILD_STD";
 
 #[derive(Debug, Args)]
-pub(super) struct Build {
+pub(super) struct BuildArgs {
     /// The folder with the component's Cargo.toml
     #[arg(default_value = ".")]
     folder: PathBuf,
 }
 
-impl Build {
+impl BuildArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let manifest = self.folder.join("Cargo.toml");
         let manifest = manifest.canonicalize().with_context(|| {

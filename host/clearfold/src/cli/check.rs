@@ -19,7 +19,7 @@ use clearfold_engine::registry::{Registry, Shelf};
 use clearfold_store::EventStore;
 
 #[derive(Debug, Args)]
-pub(super) struct Check {
+pub(super) struct CheckArgs {
     /// Check this account only
     #[arg(long, value_name = "ADDRESS")]
     account: Option<Address>,
@@ -30,7 +30,7 @@ pub(super) struct Check {
     databases: Databases,
 }
 
-impl Check {
+impl CheckArgs {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let write = database::connect(Store::Write, &self.databases.database_url, 1).await?;
         database::check_schema(Store::Write, &write).await?;

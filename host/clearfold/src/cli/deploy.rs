@@ -13,11 +13,13 @@ use serde_json::{Value, json};
 use super::component::{self, Past, Place};
 use super::load;
 use crate::config::ManifestFile;
-use clearfold_engine::registry::{Deploying, Named, Operations, RegistryError, Wanted, fold};
-use clearfold_sandbox::ComponentKind;
+use clearfold_engine::registry::{
+    ComponentSelector, DeployRequest, ManifestComponent, Operations, RegistryError, fold,
+};
+use clearfold_sandbox::Kind;
 
 #[derive(Debug, Args)]
-pub(super) struct Deploy {
+pub(super) struct DeployArgs {
     /// What the components were built from, like a commit
     #[arg(long, env = "SOURCE_REVISION", value_name = "REVISION")]
     revision: Option<String>,
@@ -39,7 +41,7 @@ struct Done {
     passed_over: Vec<String>,
 }
 
-impl Deploy {
+impl DeployArgs {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let file = self.from.as_ref().unwrap_or(&self.manifest.manifest);
         let manifest = load::manifest(file, None)?;
@@ -61,9 +63,9 @@ impl Deploy {
     async fn look_at(
         &self,
         operations: &Operations,
-        named: Vec<Named>,
+        named: Vec<ManifestComponent>,
         done: &mut Done,
-    ) -> anyhow::Result<Vec<Named>> {
+    ) -> anyhow::Result<Vec<ManifestComponent>> {
         let in_force = fold(&operations.registry.activations(0).await?);
         let mut served = Vec::new();
         for named in named {
@@ -87,9 +89,14 @@ impl Deploy {
     }
 
     /// Takes in and activates what is not in force.
-    async fn bring(&self, operations: &Operations, named: Vec<Named>, done: &mut Done) -> anyhow::Result<()> {
-        for Named { handler, component, wasm, signature } in named {
-            let deploying = Deploying {
+    async fn bring(
+        &self,
+        operations: &Operations,
+        named: Vec<ManifestComponent>,
+        done: &mut Done,
+    ) -> anyhow::Result<()> {
+        for ManifestComponent { handler, component, wasm, signature } in named {
+            let deploying = DeployRequest {
                 name: component.clone(),
                 handler: Some(handler.name.clone()),
                 source_revision: self.revision.clone(),
@@ -101,7 +108,7 @@ impl Deploy {
                 continue;
             }
             let digest = deployed.digest.to_string();
-            let wanted = Wanted { digest: &digest, handler: Some(&handler.name) };
+            let wanted = ComponentSelector { digest: &digest, handler: Some(&handler.name) };
             let activated = component::activate(operations, wanted, None, &self.past, &self.place).await;
             let activated = activated.with_context(|| format!("{component} is not activated"))?;
             print!("{}", self.place.unless_json(format!("{component}: {}", activated.text())));

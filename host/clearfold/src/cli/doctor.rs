@@ -17,7 +17,7 @@ use clearfold_sandbox::{ComponentKind, Translator};
 use clearfold_store::EventStore;
 
 #[derive(Debug, Args)]
-pub(super) struct Doctor {
+pub(super) struct DoctorArgs {
     /// The write store
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
@@ -39,7 +39,7 @@ pub(super) struct Doctor {
 /// What was found, or what is wrong and how to mend it.
 type Finding = anyhow::Result<String>;
 
-impl Doctor {
+impl DoctorArgs {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let components = self.components();
         let chain_id = components.as_ref().ok().map(|(_, chain_id)| *chain_id);

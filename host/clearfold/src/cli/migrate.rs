@@ -6,7 +6,7 @@ use crate::config::Databases;
 use clearfold_base::database::{self, Store};
 
 #[derive(Debug, Args)]
-pub(super) struct Migrate {
+pub(super) struct MigrateArgs {
     #[command(flatten)]
     databases: Databases,
     /// Partitions of a new log (default 8). They can never be changed
@@ -14,7 +14,7 @@ pub(super) struct Migrate {
     partitions: Option<u32>,
 }
 
-impl Migrate {
+impl MigrateArgs {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let write = database::connect_to_migrate(Store::Write, &self.databases.database_url).await?;
         let read = database::connect_to_migrate(Store::Read, &self.databases.read_database_url).await?;

@@ -24,7 +24,7 @@ mod translate;
 mod up;
 mod verify;
 
-pub use spin::Trigger;
+pub use spin::SpinTrigger;
 
 use clap::{Parser, Subcommand};
 
@@ -33,63 +33,63 @@ use clap::{Parser, Subcommand};
 #[command(name = "clearfold", version, about, max_term_width = 110)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Run the host: follow the chain, decide, project, and serve the API
-    Up(Box<crate::config::Host>),
+    Up(Box<crate::config::HostConfig>),
     /// Bring both databases to this program's schema; a new log is laid out in partitions
-    Migrate(migrate::Migrate),
+    Migrate(migrate::MigrateArgs),
     /// What runs, and what shall run: deploy, verify, activate, try, roll back
     #[command(subcommand)]
-    Component(component::Component),
+    Component(component::ComponentCommand),
     /// Bring a running system to what the manifest says, without a restart
-    Deploy(deploy::Deploy),
+    Deploy(deploy::DeployArgs),
     /// Recompute what must always hold from the log and the read store, and name what does not
-    Check(check::Check),
+    Check(check::CheckArgs),
     /// Walk the log's chain of hashes, and say where it was changed
-    Verify(verify::Verify),
+    Verify(verify::VerifyArgs),
     /// Decide every recorded command again, and compare what comes of it bit for bit
     Replay(replay::ReplayArgs),
     /// Look at one stream of the event log
     #[command(subcommand)]
-    Stream(stream::Stream),
+    Stream(stream::StreamCommand),
     /// Show what a recorded transaction would become: one command a line, as JSON
-    Translate(translate::Translate),
+    Translate(translate::TranslateArgs),
     /// Make a folder with a component that builds and keeps its specifications at once
     New(new::New),
     /// Build the component of a folder
-    Build(build::Build),
+    Build(build::BuildArgs),
     /// Hold a component to its specifications
     #[command(subcommand)]
-    Spec(spec::Spec),
+    Spec(spec::SpecCommand),
     /// Find what is missing or misconfigured, and say what to do about it
-    Doctor(doctor::Doctor),
+    Doctor(doctor::DoctorArgs),
     /// Work with Spin
     #[command(subcommand)]
-    Spin(spin::Spin),
+    Spin(spin::SpinCommand),
 }
 
 impl Cli {
     /// Does what was asked.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
-            Command::Up(host) => up::run(*host).await,
-            Command::Migrate(migrate) => migrate.run().await,
-            Command::Component(component) => component.run().await,
-            Command::Deploy(deploy) => deploy.run().await,
-            Command::Check(check) => check.run().await,
-            Command::Verify(verify) => verify.run().await,
-            Command::Replay(replay) => replay.run().await,
-            Command::Stream(stream) => stream.run().await,
-            Command::Translate(translate) => translate.run(),
-            Command::New(new) => new.run(),
-            Command::Build(build) => build.run(),
-            Command::Spec(spec) => spec.run(),
-            Command::Doctor(doctor) => doctor.run().await,
-            Command::Spin(spin) => spin.run(),
+            CliCommand::Up(host) => up::run(*host).await,
+            CliCommand::Migrate(migrate) => migrate.run().await,
+            CliCommand::Component(component) => component.run().await,
+            CliCommand::Deploy(deploy) => deploy.run().await,
+            CliCommand::Check(check) => check.run().await,
+            CliCommand::Verify(verify) => verify.run().await,
+            CliCommand::Replay(replay) => replay.run().await,
+            CliCommand::Stream(stream) => stream.run().await,
+            CliCommand::Translate(translate) => translate.run(),
+            CliCommand::New(new) => new.run(),
+            CliCommand::Build(build) => build.run(),
+            CliCommand::Spec(spec) => spec.run(),
+            CliCommand::Doctor(doctor) => doctor.run().await,
+            CliCommand::Spin(spin) => spin.run(),
         }
     }
 }

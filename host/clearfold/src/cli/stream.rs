@@ -11,13 +11,13 @@ use clearfold_base::database::{self, Store};
 use clearfold_store::{EventStore, StoredEvent};
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Stream {
+pub(super) enum StreamCommand {
     /// Show the events of a stream, in order
-    Show(Show),
+    Show(ShowArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Show {
+pub(super) struct ShowArgs {
     /// The stream, like authorization-0123…; a payment's id alone will do
     id: String,
     /// One JSON object a line
@@ -27,7 +27,7 @@ pub(super) struct Show {
     database: WriteStore,
 }
 
-impl Stream {
+impl StreamCommand {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Show(show) => show.run().await,
@@ -35,7 +35,7 @@ impl Stream {
     }
 }
 
-impl Show {
+impl ShowArgs {
     async fn run(self) -> anyhow::Result<()> {
         let pool = database::connect(Store::Write, &self.database.database_url, 1).await?;
         database::check_schema(Store::Write, &pool).await?;

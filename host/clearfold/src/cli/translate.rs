@@ -16,7 +16,7 @@ use clearfold_chain::Recording;
 use clearfold_sandbox::{HandlerEngine, Limits, TranslatedCommand, Translator};
 
 #[derive(Debug, Args)]
-pub(super) struct Translate {
+pub(super) struct TranslateArgs {
     /// The translator, a component
     component: PathBuf,
     /// The recorded transaction: a JSON file with chainId, blocks and receipts
@@ -25,7 +25,7 @@ pub(super) struct Translate {
     contracts: Contracts,
 }
 
-impl Translate {
+impl TranslateArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (contracts, contracts_name) = contracts::read(&self.contracts)?;
         let wasm = load::read_wasm(&self.component)?;

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{contracts, edges, load, projections};
 use crate::api::admin::{self, AdminState};
 use crate::api::{ApiState, router};
-use crate::config::Host;
+use crate::config::HostConfig;
 use clearfold_audit::Audit;
 use clearfold_base::clock::Clock;
 use clearfold_base::database::{self, Store};
@@ -33,7 +33,7 @@ use clearfold_chain::{Listener, ListenerSettings, Rpc};
 use clearfold_engine::command::{CommandIntake, IntakeSettings, WriterSettings};
 use clearfold_engine::inbox_keeper;
 use clearfold_engine::registry::{
-    self, Follower, Named, Operations, Registry, Shelf, Starting, watch_canaries,
+    self, Follower, ManifestComponent, Operations, Registry, Shelf, StartContext, watch_canaries,
 };
 use clearfold_sandbox::Auditor;
 use clearfold_sandbox::manifest::Manifest;
@@ -47,14 +47,14 @@ const RETRY_MS: u64 = 1_000;
 /// For how long after a signal to stop another one is taken for the same wish.
 const SAME_WISH_MS: u64 = 1_000;
 
-pub(super) async fn run(config: Host) -> anyhow::Result<()> {
+pub(super) async fn run(config: HostConfig) -> anyhow::Result<()> {
     let path = config.manifest.manifest.clone();
     run_with(config, |host_url| load::manifest(&path, Some(host_url))).await
 }
 
 /// The same with another source of what runs, which is told where this very host is.
 pub(super) async fn run_with(
-    config: Host,
+    config: HostConfig,
     manifest: impl FnOnce(&str) -> anyhow::Result<Manifest>,
 ) -> anyhow::Result<()> {
     telemetry::start(config.logging.log_format, &config.logging.log).map_err(anyhow::Error::msg)?;
@@ -133,16 +133,16 @@ pub(super) async fn run_with(
 /// Takes the manifest's components into the registry, and loads what is in force. What is new is put in force when all of it
 /// was loaded here and the chain was reached.
 async fn follower(
-    config: &Host,
+    config: &HostConfig,
     registry: &Registry,
-    named: &[Named],
+    named: &[ManifestComponent],
     contracts: Vec<u8>,
     contracts_name: &str,
 ) -> anyhow::Result<(Follower, Rpc)> {
     let (engine, signers) = (load::engine()?, Signers(config.component_signers.clone()));
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let source_revision = config.source_revision.clone();
-    let starting = Starting { by: format!("host {host}"), signers: signers.clone(), source_revision };
+    let starting = StartContext { by: format!("host {host}"), signers: signers.clone(), source_revision };
     let start = registry.prepare_start(&engine, named, &starting).await?;
     let shelf = Shelf::new(registry.clone(), engine, signers, contracts);
     let handlers: BTreeSet<_> = named.iter().map(|named| named.handler.clone()).collect();
@@ -172,7 +172,7 @@ fn chosen(follower: &Follower, contracts_name: &str) -> anyhow::Result<(registry
     Ok((live, selection))
 }
 
-fn intake_settings(config: &Host, partitions: u32, clock: &Clock) -> IntakeSettings {
+fn intake_settings(config: &HostConfig, partitions: u32, clock: &Clock) -> IntakeSettings {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let owner = format!("{host}/{}/{}", std::process::id(), clock.now().as_ms());
     let writer = WriterSettings {
@@ -190,7 +190,7 @@ fn first_block(selection: &Selection) -> u64 {
     selection.filters.iter().map(|filter| filter.from_block).min().unwrap_or(0)
 }
 
-async fn databases(config: &Host) -> anyhow::Result<(PgPool, PgPool)> {
+async fn databases(config: &HostConfig) -> anyhow::Result<(PgPool, PgPool)> {
     // For queries, and what else is not a writer's.
     const CONNECTIONS: u32 = 16;
     let url = &config.databases.database_url;
@@ -206,7 +206,7 @@ async fn databases(config: &Host) -> anyhow::Result<(PgPool, PgPool)> {
 }
 
 /// The operations of the admin, with an engine and connections of their own: a shadow run takes none from the writers.
-async fn admin(config: &Host, registry: &Registry, store: &EventStore) -> anyhow::Result<AdminState> {
+async fn admin(config: &HostConfig, registry: &Registry, store: &EventStore) -> anyhow::Result<AdminState> {
     // Two for reading the past and two for what is asked in between.
     const CONNECTIONS: u32 = 4;
     let store = match config.admin_token {
@@ -230,7 +230,7 @@ async fn admin(config: &Host, registry: &Registry, store: &EventStore) -> anyhow
 
 /// The audit, on connections of its own: a check takes none from the writers.
 async fn audit(
-    config: &Host,
+    config: &HostConfig,
     projectors: Vec<Live>,
     auditors: watch::Receiver<Vec<Arc<Auditor>>>,
     clock: &Clock,

@@ -13,12 +13,12 @@ use clearfold_engine::integrity;
 use clearfold_store::EventStore;
 
 #[derive(Debug, Args)]
-pub(super) struct Verify {
+pub(super) struct VerifyArgs {
     #[command(flatten)]
     database: WriteStore,
 }
 
-impl Verify {
+impl VerifyArgs {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let pool = database::connect_to_read_all(Store::Write, &self.database.database_url, 1).await?;
         database::check_schema(Store::Write, &pool).await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Cause, Handler, NewActivation, Registry, RegistryError, fold};
+use super::{ActivationCause, Handler, NewActivation, Registry, RegistryError, fold};
 use crate::command::{Canary, InForce, LiveDeciders, Running};
 use crate::integrity::{Shadow, ShadowReport};
 use clearfold_base::telemetry::with_causes;
@@ -149,7 +149,7 @@ async fn take_out(
         handler,
         newest: now.newest,
         digest: now.digest,
-        cause: Cause::AutomaticRollback,
+        cause: ActivationCause::AutomaticRollback,
         why: Some(why),
         by: "host".to_owned(),
         family: now.family,

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Activation, Cause, Handler};
+use super::{Activation, ActivationCause, Handler};
 use crate::command::Trial;
 use clearfold_base::digest::Digest;
 
 /// What a handler runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InForce {
+pub struct ActiveComponent {
     /// Its newest activation.
     pub newest: u64,
     pub digest: Digest,
@@ -16,14 +16,14 @@ pub struct InForce {
     pub family: Option<Digest>,
     /// The activation that put it in force.
     pub since: u64,
-    pub canary: Option<Tried>,
+    pub canary: Option<ActiveCanary>,
     /// What was in force for all accounts before, the newest last; what a rollback goes back to.
     pub before: Vec<(Digest, Option<Digest>)>,
 }
 
 /// A component that is tried on a share of the accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tried {
+pub struct ActiveCanary {
     pub since: u64,
     pub digest: Digest,
     pub family: Option<Digest>,
@@ -32,20 +32,20 @@ pub struct Tried {
 
 /// What each handler runs after all these activations, which come in their order.
 #[must_use]
-pub fn fold<'a>(activations: impl IntoIterator<Item = &'a Activation>) -> BTreeMap<Handler, InForce> {
-    let mut handlers = BTreeMap::<Handler, InForce>::new();
+pub fn fold<'a>(activations: impl IntoIterator<Item = &'a Activation>) -> BTreeMap<Handler, ActiveComponent> {
+    let mut handlers = BTreeMap::<Handler, ActiveComponent>::new();
     for activation in activations {
         match handlers.get_mut(&activation.handler) {
             Some(in_force) => in_force.apply(activation),
             None => {
-                handlers.insert(activation.handler.clone(), InForce::first(activation));
+                handlers.insert(activation.handler.clone(), ActiveComponent::first(activation));
             }
         }
     }
     handlers
 }
 
-impl InForce {
+impl ActiveComponent {
     fn first(activation: &Activation) -> Self {
         Self {
             newest: activation.activation,
@@ -60,12 +60,12 @@ impl InForce {
     fn apply(&mut self, activation: &Activation) {
         self.newest = activation.activation;
         match (activation.cause, activation.trial) {
-            (Cause::Canary, Some(trial)) => {
+            (ActivationCause::Canary, Some(trial)) => {
                 let (since, digest, family) = (activation.activation, activation.digest, activation.family);
-                self.canary = Some(Tried { since, digest, family, trial });
+                self.canary = Some(ActiveCanary { since, digest, family, trial });
             }
-            (Cause::CanaryEnd | Cause::AutomaticRollback, _) => self.canary = None,
-            (Cause::Rollback, _) => {
+            (ActivationCause::CanaryEnd | ActivationCause::AutomaticRollback, _) => self.canary = None,
+            (ActivationCause::Rollback, _) => {
                 // Back and forth would be no way back: what came behind the one that it goes back to, and what is left, is
                 // not gone back to by itself.
                 let (left, target) = (self.digest, activation.digest);
@@ -74,7 +74,7 @@ impl InForce {
                 self.before.retain(|(digest, _)| *digest != left && *digest != target);
                 self.put(activation);
             }
-            (Cause::Start | Cause::Activate | Cause::Canary, _) => {
+            (ActivationCause::Start | ActivationCause::Activate | ActivationCause::Canary, _) => {
                 self.before.push((self.digest, self.family));
                 self.put(activation);
             }
@@ -98,7 +98,7 @@ mod tests {
         Handler { kind: ComponentKind::Decider, name: "card".into() }
     }
 
-    fn history(steps: &[(Cause, &[u8])]) -> InForce {
+    fn history(steps: &[(ActivationCause, &[u8])]) -> ActiveComponent {
         let activations: Vec<Activation> = (1..)
             .zip(steps)
             .map(|(activation, (cause, code))| Activation {
@@ -110,7 +110,7 @@ mod tests {
                 by: "test".into(),
                 at: Timestamp::from_s(0).unwrap(),
                 family: Some(Digest::of(code)),
-                trial: (*cause == Cause::Canary).then_some(Trial {
+                trial: (*cause == ActivationCause::Canary).then_some(Trial {
                     permille: 50,
                     max_faults: 0,
                     max_differences: 0,
@@ -123,30 +123,33 @@ mod tests {
 
     #[test]
     fn the_newest_activation_counts_and_a_rollback_goes_back_to_the_one_before() {
-        use Cause::{Activate, Rollback, Start};
+        use ActivationCause::{Activate, Rollback, Start};
         let last = |steps| history(steps).before.last().map(|(digest, _)| *digest);
         assert_eq!(history(&[(Start, b"a"), (Activate, b"b")]).digest, Digest::of(b"b"));
         assert_eq!(last(&[(Start, b"a"), (Activate, b"b")]), Some(Digest::of(b"a")));
         // Twice back is two back, never forth again.
-        let twice: &[(Cause, &[u8])] = &[(Start, b"a"), (Activate, b"b"), (Activate, b"c"), (Rollback, b"b")];
+        let twice: &[(ActivationCause, &[u8])] =
+            &[(Start, b"a"), (Activate, b"b"), (Activate, b"c"), (Rollback, b"b")];
         assert_eq!((history(twice).digest, last(twice)), (Digest::of(b"b"), Some(Digest::of(b"a"))));
     }
 
     #[test]
     fn nobody_goes_back_to_what_was_left_behind() {
-        use Cause::{Activate, Rollback, Start};
-        let over: &[(Cause, &[u8])] = &[(Start, b"a"), (Activate, b"b"), (Activate, b"c"), (Rollback, b"a")];
+        use ActivationCause::{Activate, Rollback, Start};
+        let over: &[(ActivationCause, &[u8])] =
+            &[(Start, b"a"), (Activate, b"b"), (Activate, b"c"), (Rollback, b"a")];
         assert_eq!((history(over).digest, history(over).before), (Digest::of(b"a"), Vec::new()));
-        let returned: &[(Cause, &[u8])] =
+        let returned: &[(ActivationCause, &[u8])] =
             &[(Start, b"a"), (Activate, b"b"), (Activate, b"a"), (Activate, b"b"), (Rollback, b"a")];
         assert_eq!((history(returned).digest, history(returned).before), (Digest::of(b"a"), Vec::new()));
-        let deep: &[(Cause, &[u8])] = &[(Start, b"z"), (Activate, b"a"), (Activate, b"b"), (Rollback, b"a")];
+        let deep: &[(ActivationCause, &[u8])] =
+            &[(Start, b"z"), (Activate, b"a"), (Activate, b"b"), (Rollback, b"a")];
         assert_eq!(history(deep).before.len(), 1);
     }
 
     #[test]
     fn a_canary_leaves_what_is_in_force_until_it_is_activated_or_ended() {
-        use Cause::{Activate, AutomaticRollback, Canary, Start};
+        use ActivationCause::{Activate, AutomaticRollback, Canary, Start};
         let tried = history(&[(Start, b"a"), (Canary, b"b")]);
         assert_eq!(tried.digest, Digest::of(b"a"));
         assert_eq!(tried.canary.map(|tried| (tried.digest, tried.since)), Some((Digest::of(b"b"), 2)));

@@ -15,12 +15,14 @@ mod start;
 mod view;
 
 pub use canary::watch_canaries;
-pub use fold::{InForce, Tried, fold};
+pub use fold::{ActiveCanary, ActiveComponent, fold};
 pub use follower::{Follower, InForceNow, Live};
-pub use operations::{Activating, Deployed, Deploying, Operations, Verified, Wanted, Window};
-pub use records::{Activation, Cause, ComponentRecord, Deployment, NewActivation, Point, Registry};
+pub use operations::{
+    ActivationRequest, ComponentSelector, DeployRequest, Deployed, Operations, Verified, Window,
+};
+pub use records::{Activation, ActivationCause, ComponentRecord, Deployment, NewActivation, Point, Registry};
 pub use shelf::Shelf;
-pub use start::{Named, Start, Starting};
+pub use start::{ManifestComponent, Start, StartContext};
 pub use view::{
     ActivationView, CanaryView, ComponentView, DeployedView, HandlerView, Overview, PointView, VerifiedView,
     differing,

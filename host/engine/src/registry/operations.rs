@@ -8,7 +8,8 @@ use std::sync::Arc;
 use clearfold_kernel::Timestamp;
 
 use super::{
-    Cause, ComponentRecord, Deployment, Handler, InForce, NewActivation, Registry, RegistryError, fold,
+    ActivationCause, ActiveComponent, ComponentRecord, Deployment, Handler, NewActivation, Registry,
+    RegistryError, fold,
 };
 use crate::command::Trial;
 use crate::integrity::{OnProgress, Shadow, ShadowReport};
@@ -27,7 +28,7 @@ pub struct Operations {
 
 /// A component that is to be deployed.
 #[derive(Debug, Clone)]
-pub struct Deploying {
+pub struct DeployRequest {
     /// Its file's name.
     pub name: String,
     /// The handler's name, for kinds that do not say it themselves.
@@ -49,14 +50,14 @@ pub struct Deployed {
 
 /// A component that was deployed, and what it is wanted for.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct ComponentSelector<'a> {
     /// The beginning of its digest.
     pub digest: &'a str,
     /// The handler's name, of a kind that does not say it itself. None: the one that it was first deployed for.
     pub handler: Option<&'a str>,
 }
 
-impl<'a> From<&'a String> for Wanted<'a> {
+impl<'a> From<&'a String> for ComponentSelector<'a> {
     fn from(digest: &'a String) -> Self {
         Self { digest, handler: None }
     }
@@ -74,7 +75,7 @@ pub enum Window {
 
 /// How something is put in force.
 #[derive(Debug, Clone)]
-pub struct Activating {
+pub struct ActivationRequest {
     pub by: String,
     pub window: Window,
     /// Why it is right that it decides otherwise.
@@ -86,14 +87,14 @@ pub struct Activating {
 pub struct Verified {
     pub record: ComponentRecord,
     pub handler: Handler,
-    pub now: InForce,
+    pub now: ActiveComponent,
     /// None of a kind that decides nothing.
     pub shadow: Option<ShadowReport>,
 }
 
 impl Operations {
     /// Takes a component in. What it is, it says itself.
-    pub async fn deploy(&self, wasm: &[u8], deploying: &Deploying) -> Result<Deployed, RegistryError> {
+    pub async fn deploy(&self, wasm: &[u8], deploying: &DeployRequest) -> Result<Deployed, RegistryError> {
         are_words("the name of the file", Some(&deploying.name))?;
         are_words("the handler's name", deploying.handler.as_deref())?;
         are_words("the source revision", deploying.source_revision.as_deref())?;
@@ -130,7 +131,7 @@ impl Operations {
     /// Finds out whether a component could be put in force, and what it would decide otherwise.
     pub async fn verify(
         &self,
-        wanted: impl Into<Wanted<'_>>,
+        wanted: impl Into<ComponentSelector<'_>>,
         window: Window,
         on_progress: OnProgress<'_>,
     ) -> Result<Verified, RegistryError> {
@@ -157,30 +158,30 @@ impl Operations {
     /// Puts a component in force for all accounts.
     pub async fn activate(
         &self,
-        wanted: impl Into<Wanted<'_>>,
-        activating: &Activating,
+        wanted: impl Into<ComponentSelector<'_>>,
+        activating: &ActivationRequest,
         on_progress: OnProgress<'_>,
     ) -> Result<(u64, Verified), RegistryError> {
-        self.put(wanted.into(), Cause::Activate, None, activating, on_progress).await
+        self.put(wanted.into(), ActivationCause::Activate, None, activating, on_progress).await
     }
 
     /// Tries a decider on some accounts.
     pub async fn canary(
         &self,
-        wanted: impl Into<Wanted<'_>>,
+        wanted: impl Into<ComponentSelector<'_>>,
         trial: Trial,
-        activating: &Activating,
+        activating: &ActivationRequest,
         on_progress: OnProgress<'_>,
     ) -> Result<(u64, Verified), RegistryError> {
-        self.put(wanted.into(), Cause::Canary, Some(trial), activating, on_progress).await
+        self.put(wanted.into(), ActivationCause::Canary, Some(trial), activating, on_progress).await
     }
 
     async fn put(
         &self,
-        wanted: Wanted<'_>,
-        cause: Cause,
+        wanted: ComponentSelector<'_>,
+        cause: ActivationCause,
         trial: Option<Trial>,
-        activating: &Activating,
+        activating: &ActivationRequest,
         on_progress: OnProgress<'_>,
     ) -> Result<(u64, Verified), RegistryError> {
         are_words("why it may decide otherwise", activating.expect_divergence.as_deref())?;
@@ -228,7 +229,9 @@ impl Operations {
         are_words("the name of who does it", Some(&by))?;
         let now = self.now(handler).await?;
         if now.canary.is_some() && to.is_none() {
-            return self.record(handler, &now, now.digest, now.family, Cause::CanaryEnd, why, by).await;
+            return self
+                .record(handler, &now, now.digest, now.family, ActivationCause::CanaryEnd, why, by)
+                .await;
         }
         let nothing = || RegistryError::NothingBefore(handler.clone());
         let (digest, family) = match to {
@@ -244,7 +247,7 @@ impl Operations {
         }
         // What no host would load is no way back.
         self.registry.wasm(digest, &self.signers).await?;
-        self.record(handler, &now, digest, family, Cause::Rollback, why, by).await
+        self.record(handler, &now, digest, family, ActivationCause::Rollback, why, by).await
     }
 
     /// Ends a trial, without a verdict.
@@ -260,17 +263,17 @@ impl Operations {
         if now.canary.is_none() {
             return Err(RegistryError::NoCanary(handler.clone()));
         }
-        self.record(handler, &now, now.digest, now.family, Cause::CanaryEnd, why, by).await
+        self.record(handler, &now, now.digest, now.family, ActivationCause::CanaryEnd, why, by).await
     }
 
     #[expect(clippy::too_many_arguments, reason = "one row")]
     async fn record(
         &self,
         handler: &Handler,
-        now: &InForce,
+        now: &ActiveComponent,
         digest: Digest,
         family: Option<Digest>,
-        cause: Cause,
+        cause: ActivationCause,
         why: Option<String>,
         by: String,
     ) -> Result<(u64, Digest), RegistryError> {
@@ -281,7 +284,7 @@ impl Operations {
     }
 
     /// What is in force for a handler.
-    pub async fn now(&self, handler: &Handler) -> Result<InForce, RegistryError> {
+    pub async fn now(&self, handler: &Handler) -> Result<ActiveComponent, RegistryError> {
         let activations = self.registry.activations(0).await?;
         fold(&activations).remove(handler).ok_or_else(|| RegistryError::NoSuchHandler(handler.clone()))
     }
@@ -342,7 +345,7 @@ async fn busy<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> R
 }
 
 /// For which handler a component is wanted.
-fn handler_of(record: &ComponentRecord, wanted: Wanted<'_>) -> Result<Handler, RegistryError> {
+fn handler_of(record: &ComponentRecord, wanted: ComponentSelector<'_>) -> Result<Handler, RegistryError> {
     match (record.kind, wanted.handler, &record.handler) {
         (kind @ (ComponentKind::Translator | ComponentKind::Http), Some(name), _) => {
             Ok(Handler { kind, name: name.to_owned() })

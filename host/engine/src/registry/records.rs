@@ -52,7 +52,7 @@ pub struct ComponentRecord {
 /// Why an activation was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Cause {
+pub enum ActivationCause {
     /// A host started with a manifest whose file was new.
     Start,
     Activate,
@@ -68,7 +68,7 @@ pub struct Activation {
     pub activation: u64,
     pub handler: Handler,
     pub digest: Digest,
-    pub cause: Cause,
+    pub cause: ActivationCause,
     pub why: Option<String>,
     pub by: String,
     pub at: Timestamp,
@@ -83,7 +83,7 @@ pub struct NewActivation {
     pub handler: Handler,
     pub newest: u64,
     pub digest: Digest,
-    pub cause: Cause,
+    pub cause: ActivationCause,
     pub why: Option<String>,
     pub by: String,
     pub family: Option<Digest>,
@@ -101,7 +101,7 @@ pub struct Point {
     pub after_position: u64,
 }
 
-impl Cause {
+impl ActivationCause {
     pub const ALL: [Self; 6] =
         [Self::Start, Self::Activate, Self::Rollback, Self::Canary, Self::CanaryEnd, Self::AutomaticRollback];
 
@@ -360,7 +360,7 @@ impl TryFrom<ActivationRow> for Activation {
     type Error = RegistryError;
 
     fn try_from(row: ActivationRow) -> Result<Self, RegistryError> {
-        let cause = Cause::ALL.into_iter().find(|cause| cause.as_str() == row.cause);
+        let cause = ActivationCause::ALL.into_iter().find(|cause| cause.as_str() == row.cause);
         let trial = match (row.canary_permille, row.max_faults, row.max_differences) {
             (Some(permille), Some(max_faults), Some(max_differences)) => Some(Trial {
                 permille: u16::try_from(permille).unwrap_or(0),

@@ -12,36 +12,36 @@ use clearfold_sandbox::{Auditor, Decider, HandlerEngine, Projector, RuntimeError
 
 /// Loads components from the registry. A clone is the same shelf.
 #[derive(Clone)]
-pub struct Shelf(Arc<Parts>);
+pub struct Shelf(Arc<ShelfState>);
 
-struct Parts {
+struct ShelfState {
     registry: Registry,
     engine: Arc<HandlerEngine>,
     /// Who must vouch for what is loaded, however it came into the registry.
     signers: Signers,
     /// What a translator is told of the chain.
     contracts: Vec<u8>,
-    deciders: Loaded<Decider>,
-    projectors: Loaded<Projector>,
-    auditors: Loaded<Auditor>,
-    translators: Loaded<Translator>,
+    deciders: LoadedByDigest<Decider>,
+    projectors: LoadedByDigest<Projector>,
+    auditors: LoadedByDigest<Auditor>,
+    translators: LoadedByDigest<Translator>,
 }
 
 /// What is loaded of one kind.
-type Loaded<T> = Mutex<BTreeMap<Digest, Weak<T>>>;
+type LoadedByDigest<T> = Mutex<BTreeMap<Digest, Weak<T>>>;
 
 impl Shelf {
     #[must_use]
     pub fn new(registry: Registry, engine: Arc<HandlerEngine>, signers: Signers, contracts: Vec<u8>) -> Self {
-        Self(Arc::new(Parts {
+        Self(Arc::new(ShelfState {
             registry,
             engine,
             signers,
             contracts,
-            deciders: Loaded::default(),
-            projectors: Loaded::default(),
-            auditors: Loaded::default(),
-            translators: Loaded::default(),
+            deciders: LoadedByDigest::default(),
+            projectors: LoadedByDigest::default(),
+            auditors: LoadedByDigest::default(),
+            translators: LoadedByDigest::default(),
         }))
     }
 
@@ -71,7 +71,7 @@ impl Shelf {
     /// Loads one, on a thread that may be busy: it may have to be compiled.
     async fn load<T: Send + Sync + 'static>(
         &self,
-        loaded: &Loaded<T>,
+        loaded: &LoadedByDigest<T>,
         digest: Digest,
         load: impl FnOnce(&Arc<HandlerEngine>, &str, &[u8]) -> Result<T, RuntimeError> + Send + 'static,
     ) -> Result<Arc<T>, RegistryError> {

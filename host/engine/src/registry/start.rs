@@ -4,14 +4,17 @@
 
 use std::sync::Arc;
 
-use super::{Activation, Cause, Deployment, Handler, InForce, NewActivation, Registry, RegistryError, fold};
+use super::{
+    Activation, ActivationCause, ActiveComponent, Deployment, Handler, NewActivation, Registry,
+    RegistryError, fold,
+};
 use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
 use clearfold_sandbox::{ComponentKind, HandlerEngine, Inspection, RuntimeError, inspect};
 
 /// A component as a manifest names it.
-pub struct Named {
+pub struct ManifestComponent {
     pub handler: Handler,
     /// Its id in the manifest.
     pub component: String,
@@ -19,7 +22,7 @@ pub struct Named {
     pub signature: Option<Vec<u8>>,
 }
 
-impl Named {
+impl ManifestComponent {
     /// What it is, if that is what the manifest says.
     pub fn check(&self, engine: &Arc<HandlerEngine>) -> Result<Inspection, RuntimeError> {
         let found = inspect(engine, &self.component, &self.wasm)?;
@@ -29,7 +32,7 @@ impl Named {
 }
 
 /// Who starts, and what is known of where the files come from.
-pub struct Starting {
+pub struct StartContext {
     pub by: String,
     pub signers: Signers,
     pub source_revision: Option<String>,
@@ -46,8 +49,8 @@ impl Registry {
     pub async fn start(
         &self,
         engine: &Arc<HandlerEngine>,
-        named: &[Named],
-        starting: &Starting,
+        named: &[ManifestComponent],
+        starting: &StartContext,
     ) -> Result<(), RegistryError> {
         let start = self.prepare_start(engine, named, starting).await?;
         self.put_in_force(start).await
@@ -58,8 +61,8 @@ impl Registry {
     pub async fn prepare_start(
         &self,
         engine: &Arc<HandlerEngine>,
-        named: &[Named],
-        starting: &Starting,
+        named: &[ManifestComponent],
+        starting: &StartContext,
     ) -> Result<Start, RegistryError> {
         let activations = self.activations(0).await?;
         let in_force = fold(&activations);
@@ -123,14 +126,19 @@ impl Start {
 }
 
 /// The first time that a file is in force.
-fn first_of(named: &Named, digest: Digest, now: Option<&InForce>, starting: &Starting) -> NewActivation {
+fn first_of(
+    named: &ManifestComponent,
+    digest: Digest,
+    now: Option<&ActiveComponent>,
+    starting: &StartContext,
+) -> NewActivation {
     let handler = named.handler.clone();
     let family = (handler.kind == ComponentKind::Decider).then_some(digest);
     NewActivation {
         handler,
         newest: now.map_or(0, |now| now.newest),
         digest,
-        cause: Cause::Start,
+        cause: ActivationCause::Start,
         why: None,
         by: starting.by.clone(),
         family,
@@ -139,7 +147,7 @@ fn first_of(named: &Named, digest: Digest, now: Option<&InForce>, starting: &Sta
     }
 }
 
-fn say_what_stands(named: &Named, digest: Digest, now: &InForce) {
+fn say_what_stands(named: &ManifestComponent, digest: Digest, now: &ActiveComponent) {
     let (handler, in_force, since) = (&named.handler, now.digest, now.since);
     tracing::warn!(%handler, file = %digest, %in_force, since, "the manifest's component was in force before and is not now; \
         what was decided since stands; `clearfold component activate` puts it in force again");
@@ -148,8 +156,8 @@ fn say_what_stands(named: &Named, digest: Digest, now: &InForce) {
 /// What the registry keeps of a component, if it is what the manifest says.
 fn deployment(
     engine: &Arc<HandlerEngine>,
-    named: &Named,
-    starting: &Starting,
+    named: &ManifestComponent,
+    starting: &StartContext,
 ) -> Result<Deployment, RegistryError> {
     let signed = starting.signers.check(&named.component, &named.wasm, named.signature.as_deref())?;
     let found = named.check(engine)?;
@@ -164,7 +172,7 @@ fn deployment(
     })
 }
 
-fn agree(named: &Named, found: &Inspection) -> Result<(), RuntimeError> {
+fn agree(named: &ManifestComponent, found: &Inspection) -> Result<(), RuntimeError> {
     // A translator has no name but the manifest's.
     let name = found.name.clone().unwrap_or_else(|| named.handler.name.clone());
     let says = Handler { kind: found.kind, name };

@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Activation, Cause, ComponentRecord, Deployed, Handler, InForce, Point, Registry, RegistryError, Verified,
-    fold,
+    Activation, ActivationCause, ActiveComponent, ComponentRecord, Deployed, Handler, Point, Registry,
+    RegistryError, Verified, fold,
 };
 use crate::integrity::ShadowReport;
 use clearfold_base::digest::Digest;
@@ -29,7 +29,7 @@ pub struct HandlerView {
     pub activation: u64,
     pub since: String,
     pub by: String,
-    pub cause: Cause,
+    pub cause: ActivationCause,
     /// Of deciders and projectors: how many partitions it has begun in. A projector begins in all of them at once, when its
     /// rows are read.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,7 +93,7 @@ pub struct ActivationView {
     pub kind: &'static str,
     pub name: String,
     pub digest: String,
-    pub cause: Cause,
+    pub cause: ActivationCause,
     pub why: Option<String>,
     pub by: String,
     pub at: String,
@@ -164,7 +164,7 @@ impl Registry {
 
 fn handler_view(
     handler: &Handler,
-    now: &InForce,
+    now: &ActiveComponent,
     activations: &BTreeMap<u64, &Activation>,
     begun_in: usize,
 ) -> Option<HandlerView> {

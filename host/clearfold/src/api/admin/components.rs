@@ -15,7 +15,8 @@ use super::{AdminState, BY, invalid_body};
 use crate::api::Problem;
 use clearfold_engine::command::Trial;
 use clearfold_engine::registry::{
-    Activating, ComponentView, DeployedView, Deploying, Overview, VerifiedView, Wanted, Window, differing,
+    ActivationRequest, ComponentSelector, ComponentView, DeployRequest, DeployedView, Overview, VerifiedView,
+    Window, differing,
 };
 use clearfold_sandbox::ComponentKind;
 
@@ -86,7 +87,7 @@ pub(super) async fn deploy(
             "X-Component-Signature is no hexadecimal; give the signature's 64 bytes as 128 characters",
         )
     })?;
-    let deploying = Deploying {
+    let deploying = DeployRequest {
         name: query.name,
         handler: query.handler,
         source_revision: query.revision,
@@ -145,8 +146,8 @@ pub(super) async fn canary(
 }
 
 impl Past {
-    fn wanted<'a>(&'a self, digest: &'a str) -> Wanted<'a> {
-        Wanted { digest, handler: self.handler.as_deref() }
+    fn wanted<'a>(&'a self, digest: &'a str) -> ComponentSelector<'a> {
+        ComponentSelector { digest, handler: self.handler.as_deref() }
     }
 
     fn window(&self) -> Result<Window, Problem> {
@@ -164,8 +165,8 @@ impl Past {
         }
     }
 
-    fn activating(&self) -> Result<Activating, Problem> {
+    fn activating(&self) -> Result<ActivationRequest, Problem> {
         let expect_divergence = self.expect_divergence.clone();
-        Ok(Activating { by: BY.to_owned(), window: self.window()?, expect_divergence })
+        Ok(ActivationRequest { by: BY.to_owned(), window: self.window()?, expect_divergence })
     }
 }

@@ -20,41 +20,41 @@ use super::progress::ProgressLine;
 use clearfold_base::digest::Digest;
 use clearfold_engine::command::Trial;
 use clearfold_engine::registry::{
-    Activating, ComponentView, Deployed, DeployedView, Deploying, Handler, Operations, Verified,
-    VerifiedView, Wanted, differing,
+    ActivationRequest, ComponentSelector, ComponentView, DeployRequest, Deployed, DeployedView, Handler,
+    Operations, Verified, VerifiedView, differing,
 };
 use clearfold_sandbox::{ComponentKind, inspect};
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Component {
+pub(super) enum ComponentCommand {
     /// Show what is in force, and what else is deployed
-    List(List),
+    List(ListArgs),
     /// Show what a component is: one that is deployed, or a file
-    Inspect(Inspect),
+    Inspect(InspectArgs),
     /// Take a component into the registry. It does not run until it is activated
-    Deploy(Deploy),
+    Deploy(ComponentDeployArgs),
     /// Let a component decide what was decided, and say what it would decide otherwise
-    Verify(Verify),
+    Verify(ComponentVerifyArgs),
     /// Put a component in force, after a shadow run
-    Activate(Activate),
+    Activate(ActivateArgs),
     /// Try a decider on a share of the accounts, after a shadow run. It goes by itself when it fails
-    Canary(Canary),
+    Canary(CanaryArgs),
     /// Go back to what was in force before, at once
-    Rollback(Rollback),
+    Rollback(RollbackArgs),
     /// Show every activation, and from which command on it was in force
-    History(History),
+    History(HistoryArgs),
     /// Show in what two components differ
-    Diff(Diff),
+    Diff(DiffArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(super) struct ListArgs {
     #[command(flatten)]
     place: Place,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Inspect {
+pub(super) struct InspectArgs {
     /// The beginning of a digest, or a file
     component: String,
     #[command(flatten)]
@@ -62,7 +62,7 @@ pub(super) struct Inspect {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Deploy {
+pub(super) struct ComponentDeployArgs {
     /// The component
     file: PathBuf,
     /// The handler's name, for a translator or an HTTP component; others say it themselves
@@ -81,7 +81,7 @@ pub(super) struct Deploy {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Verify {
+pub(super) struct ComponentVerifyArgs {
     /// The beginning of its digest
     digest: String,
     /// For which handler, of a translator or an HTTP component; else the one that it was deployed for
@@ -94,7 +94,7 @@ pub(super) struct Verify {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Activate {
+pub(super) struct ActivateArgs {
     /// The beginning of its digest
     digest: String,
     /// For which handler, of a translator or an HTTP component; else the one that it was deployed for
@@ -107,7 +107,7 @@ pub(super) struct Activate {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Canary {
+pub(super) struct CanaryArgs {
     /// The beginning of its digest; with --end, not needed
     #[arg(required_unless_present = "end")]
     digest: Option<String>,
@@ -133,7 +133,7 @@ pub(super) struct Canary {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Rollback {
+pub(super) struct RollbackArgs {
     /// Of which handler: translator, decider, projector, auditor, http
     kind: ComponentKind,
     /// Its name: the decider's aggregate, the projector's projection
@@ -149,7 +149,7 @@ pub(super) struct Rollback {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct History {
+pub(super) struct HistoryArgs {
     /// Of one handler: its kind
     #[arg(requires = "name")]
     kind: Option<ComponentKind>,
@@ -160,7 +160,7 @@ pub(super) struct History {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Diff {
+pub(super) struct DiffArgs {
     /// The beginning of a digest
     one: String,
     /// The beginning of another
@@ -169,7 +169,7 @@ pub(super) struct Diff {
     place: Place,
 }
 
-impl Component {
+impl ComponentCommand {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::List(list) => list.run().await,
@@ -185,14 +185,14 @@ impl Component {
     }
 }
 
-impl List {
+impl ListArgs {
     async fn run(self) -> anyhow::Result<()> {
         let overview = self.place.registry().await?.overview().await?;
         self.place.show(&overview, || text::overview(&overview))
     }
 }
 
-impl Inspect {
+impl InspectArgs {
     async fn run(self) -> anyhow::Result<()> {
         if Path::new(&self.component).is_file() {
             let path = PathBuf::from(&self.component);
@@ -210,7 +210,7 @@ impl Inspect {
     }
 }
 
-impl Deploy {
+impl ComponentDeployArgs {
     async fn run(self) -> anyhow::Result<()> {
         let operations = self.place.operations().await?;
         let by = self.place.by.clone();
@@ -220,8 +220,13 @@ impl Deploy {
         }
         print!("{}", self.place.unless_json(text::deployed(&deployed)));
         let (digest, handler) = (deployed.digest.to_string(), Some(deployed.handler.name.as_str()));
-        let activated =
-            activate(&operations, Wanted { digest: &digest, handler }, None, &self.past, &self.place);
+        let activated = activate(
+            &operations,
+            ComponentSelector { digest: &digest, handler },
+            None,
+            &self.past,
+            &self.place,
+        );
         self.place.show_activated(&activated.await?)
     }
 }
@@ -235,7 +240,7 @@ async fn deploy(
     by: String,
 ) -> anyhow::Result<Deployed> {
     let signature = load::signature_beside(file)?;
-    let deploying = Deploying { name: stem(file), handler, source_revision, by, signature };
+    let deploying = DeployRequest { name: stem(file), handler, source_revision, by, signature };
     Ok(operations.deploy(&load::read_wasm(file)?, &deploying).await?)
 }
 
@@ -243,12 +248,12 @@ fn stem(file: &Path) -> String {
     file.file_stem().map_or_else(|| "component".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
-impl Verify {
+impl ComponentVerifyArgs {
     async fn run(self) -> anyhow::Result<()> {
         let operations = self.place.operations().await?;
         let line = ProgressLine::new();
         let counted = options::counted(&line);
-        let wanted = Wanted { digest: &self.digest, handler: self.handler.as_deref() };
+        let wanted = ComponentSelector { digest: &self.digest, handler: self.handler.as_deref() };
         let verified = operations.verify(wanted, self.past.window()?, &counted).await;
         line.clear();
         let verified = verified?;
@@ -261,16 +266,16 @@ impl Verify {
     }
 }
 
-impl Activate {
+impl ActivateArgs {
     async fn run(self) -> anyhow::Result<()> {
-        let wanted = Wanted { digest: &self.digest, handler: self.handler.as_deref() };
+        let wanted = ComponentSelector { digest: &self.digest, handler: self.handler.as_deref() };
         let activated =
             activate(&self.place.operations().await?, wanted, None, &self.past, &self.place).await?;
         self.place.show_activated(&activated)
     }
 }
 
-impl Canary {
+impl CanaryArgs {
     async fn run(self) -> anyhow::Result<()> {
         let operations = self.place.operations().await?;
         if let Some(name) = self.end {
@@ -302,12 +307,12 @@ pub(super) struct Activated {
 /// Puts a component in force, for all accounts or some.
 pub(super) async fn activate(
     operations: &Operations,
-    wanted: Wanted<'_>,
+    wanted: ComponentSelector<'_>,
     trial: Option<Trial>,
     past: &Past,
     place: &Place,
 ) -> anyhow::Result<Activated> {
-    let activating = Activating {
+    let activating = ActivationRequest {
         by: place.by.clone(),
         window: past.window()?,
         expect_divergence: past.expect_divergence.clone(),
@@ -334,7 +339,7 @@ impl Activated {
     }
 }
 
-impl Rollback {
+impl RollbackArgs {
     async fn run(self) -> anyhow::Result<()> {
         let operations = self.place.operations().await?;
         let handler = Handler { kind: self.kind, name: self.name };
@@ -344,7 +349,7 @@ impl Rollback {
     }
 }
 
-impl History {
+impl HistoryArgs {
     async fn run(self) -> anyhow::Result<()> {
         let only = self.kind.zip(self.name).map(|(kind, name)| Handler { kind, name });
         let history = self.place.registry().await?.history(only.as_ref()).await?;
@@ -352,7 +357,7 @@ impl History {
     }
 }
 
-impl Diff {
+impl DiffArgs {
     async fn run(self) -> anyhow::Result<()> {
         let registry = self.place.registry().await?;
         let (one, other) = (registry.find(&self.one).await?, registry.find(&self.other).await?);

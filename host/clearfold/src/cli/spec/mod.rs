@@ -19,13 +19,13 @@ use super::load;
 use clearfold_sandbox::{Decider, HandlerEngine, Limits, Projector, Translator, compile_in_a_hurry};
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Spec {
+pub(super) enum SpecCommand {
     /// Run specifications against a component, one line a case
-    Run(Run),
+    Run(RunArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Run {
+pub(super) struct RunArgs {
     /// The handler, a component: a decider, a projector or a translator, as the files say
     component: PathBuf,
     /// The specifications, YAML files
@@ -36,7 +36,7 @@ pub(super) struct Run {
     json: bool,
 }
 
-impl Spec {
+impl SpecCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Run(run) => run.run(),
@@ -44,7 +44,7 @@ impl Spec {
     }
 }
 
-impl Run {
+impl RunArgs {
     fn run(self) -> anyhow::Result<()> {
         compile_in_a_hurry();
         let wasm = load::read_wasm(&self.component)?;

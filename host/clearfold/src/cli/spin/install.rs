@@ -16,7 +16,7 @@ use super::trigger;
 const DEPLOYER: &str = "clearfold";
 
 #[derive(Debug, Args)]
-pub(in crate::cli) struct Install {
+pub(in crate::cli) struct InstallArgs {
     /// Spin's folder. Without it, the one that Spin uses for this user
     #[arg(long, env = "SPIN_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -25,7 +25,7 @@ pub(in crate::cli) struct Install {
     copy: bool,
 }
 
-impl Install {
+impl InstallArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let folder = match self.data_dir {
             Some(folder) => std::path::absolute(folder).context("SPIN_DATA_DIR (--data-dir) is no path")?,

@@ -6,17 +6,17 @@
 mod install;
 mod trigger;
 
-pub use trigger::Trigger;
+pub use trigger::SpinTrigger;
 
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Spin {
+pub(super) enum SpinCommand {
     /// Make Spin find this program: as the trigger `clearfold` of `spin up`, and as the plugin of `spin deploy`
-    Install(install::Install),
+    Install(install::InstallArgs),
 }
 
-impl Spin {
+impl SpinCommand {
     pub(super) fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Install(install) => install.run(),

@@ -13,7 +13,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use serde_json::{Value, json};
 
 use super::super::up;
-use crate::config::Host;
+use crate::config::HostConfig;
 use clearfold_sandbox::manifest::{LOCKED_URL, Locked, ManifestError};
 
 /// The name under which Spin starts its triggers' programs.
@@ -24,32 +24,32 @@ const METADATA: &str = "--launch-metadata-only";
 /// `spin up --help` asks for the help of the options alone.
 const HELP: &str = "--help-args-only";
 
-/// Options that are not ours under Spin: `--listen` is where Spin serves HTTP, and Spin brings the manifest.
+/// TriggerArgs that are not ours under Spin: `--listen` is where Spin serves HTTP, and Spin brings the manifest.
 const NOT_OURS: [&str; 2] = ["listen", "manifest"];
 
 /// This program as Spin's trigger.
-pub struct Trigger {
+pub struct SpinTrigger {
     arguments: Vec<OsString>,
 }
 
 /// The options of `clearfold up`, and those of Spin's that concern a trigger.
 #[derive(Parser)]
 #[command(name = NAME, version, about = "The trigger `clearfold` of an application that Spin runs")]
-struct Options {
+struct TriggerArgs {
     #[command(flatten)]
-    host: Host,
+    host: HostConfig,
     #[command(flatten)]
-    variables: Variables,
+    variables: VariableArgs,
 }
 
 #[derive(Args)]
-struct Variables {
+struct VariableArgs {
     /// The value of one of the application's variables
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = variable)]
     given: Vec<(String, String)>,
 }
 
-impl Trigger {
+impl SpinTrigger {
     /// Whether the program was started as Spin starts it, which the first of the arguments (its own name) or the
     /// environment says. A copy under another name is a trigger when it has an application and is told nothing else.
     pub fn asked_for(mut arguments: impl Iterator<Item = OsString>) -> Option<Self> {
@@ -67,11 +67,11 @@ impl Trigger {
         let asked = |option: &str| self.arguments.iter().any(|argument| argument == option);
         if asked(METADATA) {
             // On standard error, where Spin reads it.
-            eprintln!("{}", metadata(&Options::command()));
+            eprintln!("{}", metadata(&TriggerArgs::command()));
             return Ok(());
         }
         if asked(HELP) {
-            let help = Options::command().disable_help_flag(true).disable_version_flag(true);
+            let help = TriggerArgs::command().disable_help_flag(true).disable_version_flag(true);
             print!("{}", hidden(help).help_template("{all-args}").render_long_help());
             return Ok(());
         }
@@ -86,12 +86,12 @@ impl Trigger {
     }
 
     /// The configuration, and the application with what it says of it.
-    fn options(&self) -> Result<(Host, clearfold_sandbox::manifest::Manifest), Stopped> {
+    fn options(&self) -> Result<(HostConfig, clearfold_sandbox::manifest::Manifest), Stopped> {
         let name = OsString::from(NAME);
-        let command = hidden(Options::command());
+        let command = hidden(TriggerArgs::command());
         let matches = command.try_get_matches_from(std::iter::once(&name).chain(&self.arguments));
         let matches = matches.map_err(|error| stopped(&error))?;
-        let mut options = Options::from_arg_matches(&matches).map_err(|error| stopped(&error))?;
+        let mut options = TriggerArgs::from_arg_matches(&matches).map_err(|error| stopped(&error))?;
         let given = options.variables.given;
         let environment = |name: &str| {
             let is_named = |key: &str| name == format!("SPIN_VARIABLE_{}", key.to_ascii_uppercase());
@@ -131,7 +131,7 @@ fn stopped(error: &clap::Error) -> Stopped {
         Some(ContextValue::Strings(options)) => options.as_slice(),
         _ => &[],
     };
-    let command = Options::command();
+    let command = TriggerArgs::command();
     let missing = command.get_arguments().filter_map(|argument| {
         let long = format!("--{} ", argument.get_long()?);
         let is_missing = options.iter().any(|option| option.starts_with(&long));
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     fn asked_for(arguments: &[&str]) -> bool {
-        Trigger::asked_for(arguments.iter().map(OsString::from)).is_some()
+        SpinTrigger::asked_for(arguments.iter().map(OsString::from)).is_some()
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn spin_is_told_of_our_options_and_of_none_that_is_its_own() {
-        let metadata = metadata(&Options::command());
+        let metadata = metadata(&TriggerArgs::command());
         let flags: Vec<_> =
             metadata["all_flags"].as_array().into_iter().flatten().map(|flag| &flag["long"]).collect();
         for ours in ["--database-url", "--chain-rpc-urls", "--variable"] {

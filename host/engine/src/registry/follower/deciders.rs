@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::{Failing, Wanted, say_followed};
 use crate::command::{self, Canary, Deciders, Running};
-use crate::registry::{InForce, RegistryError, Shelf};
+use crate::registry::{ActiveComponent, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::ComponentKind;
 
@@ -69,7 +69,7 @@ impl FollowedDeciders {
         Ok(())
     }
 
-    async fn in_force(&mut self, in_force: &InForce) -> Result<command::InForce, RegistryError> {
+    async fn in_force(&mut self, in_force: &ActiveComponent) -> Result<command::InForce, RegistryError> {
         let stable = self.running(in_force.digest, in_force.family).await?;
         let canary = match &in_force.canary {
             None => None,

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::deciders::FollowedDeciders;
 use self::others::Others;
-use super::{Activation, Handler, InForce, Registry, RegistryError, Shelf, fold};
+use super::{Activation, ActiveComponent, Handler, Registry, RegistryError, Shelf, fold};
 use crate::command::LiveDeciders;
 use clearfold_base::digest::Digest;
 use clearfold_base::telemetry::with_causes;
@@ -54,7 +54,7 @@ pub struct Follower {
 struct Wanted {
     /// The newest activation of a decider.
     through: u64,
-    handlers: BTreeMap<Handler, InForce>,
+    handlers: BTreeMap<Handler, ActiveComponent>,
 }
 
 /// What could not be followed: said once, and tried again after pauses that grow.
@@ -194,7 +194,7 @@ impl Failing {
 }
 
 /// Says that this host follows an activation.
-fn say_followed(handler: &Handler, in_force: &InForce) {
+fn say_followed(handler: &Handler, in_force: &ActiveComponent) {
     let (activation, digest) = (in_force.newest, in_force.digest);
     let canary = in_force.canary.as_ref().map(|tried| tracing::field::display(tried.digest));
     tracing::info!(activation, %handler, %digest, canary, "activated");

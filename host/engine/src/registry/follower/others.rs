@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{Failing, Wanted, say_followed};
-use crate::registry::{Handler, InForce, RegistryError, Shelf};
+use crate::registry::{ActiveComponent, Handler, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
 use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::{Auditor, ComponentKind, Projector, Translator};
@@ -55,7 +55,7 @@ impl Others {
     async fn take_one_before(
         &mut self,
         handler: &Handler,
-        in_force: &InForce,
+        in_force: &ActiveComponent,
         refused: RegistryError,
     ) -> Result<(), RegistryError> {
         for (digest, _) in in_force.before.iter().rev() {
@@ -148,8 +148,8 @@ impl Others {
 }
 
 impl Wanted {
-    fn others(&self) -> impl Iterator<Item = (&Handler, &InForce)> {
-        self.handlers.iter().filter(|(handler, _)| handler.kind != ComponentKind::Decider)
+    fn others(&self) -> impl Iterator<Item = (&Handler, &ActiveComponent)> {
+        self.handlers.iter().filter(|(handler, _)| handler.kind != Kind::Decider)
     }
 }
 
