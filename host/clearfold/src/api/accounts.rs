@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::Serialize;
 
-use super::{ApiState, Problem, payments};
+use super::{ApiState, Problem, parameters};
 use clearfold_views::query::{Account, Balance};
 
 #[derive(Serialize)]
@@ -20,7 +20,7 @@ pub(super) async fn show(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Account>, Problem> {
     let Path(id) = id?;
-    let id = payments::address(&id)?;
+    let id = parameters::address(&id)?;
     match state.read_store.account(&id).await? {
         Some(account) => Ok(Json(account)),
         None => {
@@ -35,7 +35,7 @@ pub(super) async fn balances(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Balances>, Problem> {
     let Path(id) = id?;
-    let id = payments::address(&id)?;
+    let id = parameters::address(&id)?;
     match state.read_store.balances(&id).await? {
         Some(balances) => Ok(Json(Balances { id, balances })),
         None => {

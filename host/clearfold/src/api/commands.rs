@@ -11,13 +11,13 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ApiState, Problem, payments};
+use super::parameters::{MAX_ID_LENGTH, address, check_id, invalid};
+use super::{ApiState, Problem};
 use clearfold_engine::command::{Answer, Command, CommandError};
 
 /// Who the log names as the sender.
 const ACTOR: &str = "api";
 const MAX_KEY_LENGTH: usize = 255;
-const MAX_ID_LENGTH: usize = 128;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,7 +52,7 @@ pub(super) async fn submit(
             "the payload holds the character U+0000, which cannot be stored",
         ));
     }
-    let account = body.account.as_deref().map(payments::address).transpose()?;
+    let account = body.account.as_deref().map(address).transpose()?;
     let command = Command {
         idempotency_key,
         routing_key: state.intake.route(&body.aggregate, &body.id, account).await?,
@@ -84,21 +84,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     Ok(key.to_owned())
 }
 
-/// What a stream's id may be, in a command as in a path.
-pub(super) fn check_id(id: &str) -> Result<(), Problem> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if !id.is_empty() && id.len() <= MAX_ID_LENGTH && id.bytes().all(is_plain) {
-        return Ok(());
-    }
-    Err(invalid("invalid_id", format!("an id has 1 to {MAX_ID_LENGTH} letters, digits, and - _ .")))
-}
-
 fn is_name(text: &str) -> bool {
     (1..=MAX_ID_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
-fn invalid(code: &str, detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, code, detail)
 }
 
 impl From<CommandError> for Problem {

@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::{ApiState, Problem, payments};
+use super::{ApiState, Problem, parameters};
 use clearfold_audit::{AuditError, Report, Scope};
 
 #[derive(Deserialize)]
@@ -22,7 +22,7 @@ pub(super) async fn check(
     let Query(query) = query?;
     let scope = match query.account {
         None => Scope::Everything,
-        Some(account) => Scope::Account(payments::address(&account)?),
+        Some(account) => Scope::Account(parameters::address(&account)?),
     };
     Ok(Json(state.audit.check(&scope, &|_| {}).await?))
 }

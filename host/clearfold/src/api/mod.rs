@@ -8,6 +8,7 @@ pub mod admin;
 mod commands;
 mod edge;
 mod invariants;
+mod parameters;
 mod payments;
 mod problem;
 

@@ -3,11 +3,10 @@
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use clearfold_kernel::Address;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::commands::check_id;
+use super::parameters::{address, check_id, invalid};
 use super::{ApiState, Problem};
 use clearfold_views::query::{Payment, PaymentFilter, TimelineEvent};
 
@@ -73,12 +72,6 @@ pub(super) async fn show(
     }
 }
 
-/// An account's address in its one writing.
-pub(super) fn address(text: &str) -> Result<String, Problem> {
-    let address: Address = text.parse().map_err(|error| invalid("invalid_account", format!("{error}")))?;
-    Ok(address.to_string())
-}
-
 /// A misspelt status would look like "no payments".
 fn status(text: String) -> Result<String, Problem> {
     const STATUSES: [&str; 12] = [
@@ -99,8 +92,4 @@ fn status(text: String) -> Result<String, Problem> {
         return Ok(text);
     }
     Err(invalid("invalid_status", format!("`{text}` is no status; give one of {}", STATUSES.join(", "))))
-}
-
-fn invalid(code: &str, detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, code, detail)
 }
