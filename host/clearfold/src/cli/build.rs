@@ -11,6 +11,8 @@ use clap::Args;
 use serde_json::Value;
 use wit_component::{ComponentEncoder, DecodedWasm};
 
+use super::load;
+
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Cargo's own name for the flags of that target.
 const FLAGS: &str = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS";
@@ -35,9 +37,10 @@ impl BuildArgs {
         check_target()?;
         let module = compile(&manifest)?;
         let bytes = encode(&module)?;
-        let name = module.file_stem().unwrap_or_default().to_string_lossy().replace('_', "-");
-        let out = self.folder.join("target").join(format!("{name}.wasm"));
-        std::fs::create_dir_all(out.parent().unwrap_or(&self.folder))
+        let name = load::stem(&module).replace('_', "-");
+        let target = self.folder.join("target");
+        let out = target.join(format!("{name}.wasm"));
+        std::fs::create_dir_all(&target)
             .and_then(|()| std::fs::write(&out, bytes))
             .with_context(|| format!("{} cannot be written", out.display()))?;
         println!("{}", out.strip_prefix(".").unwrap_or(&out).display());
@@ -77,10 +80,8 @@ fn compile(manifest: &Path) -> anyhow::Result<PathBuf> {
         message["reason"] == "compiler-artifact"
             && message["manifest_path"] == manifest.display().to_string().as_str()
     };
-    let files = messages
-        .filter(ours)
-        .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default());
-    let mut modules = files.filter_map(|file| file.as_str().map(PathBuf::from));
+    let files = messages.filter(ours).filter_map(|message| message["filenames"].as_array().cloned());
+    let mut modules = files.flatten().filter_map(|file| file.as_str().map(PathBuf::from));
     modules.find(|file| file.extension().is_some_and(|ending| ending == "wasm")).with_context(|| {
         format!("{} makes no WebAssembly; it needs crate-type = [\"cdylib\"] under [lib]", manifest.display())
     })

@@ -8,8 +8,7 @@ use anyhow::bail;
 use clap::Args;
 use clearfold_kernel::Address;
 
-use super::load;
-use super::progress::ProgressLine;
+use super::{load, progress};
 use crate::config::Databases;
 use clearfold_audit::{Audit, InvariantReport, Progress, Report, Scope};
 use clearfold_base::clock::Clock;
@@ -43,13 +42,13 @@ impl CheckArgs {
         let audit = Audit::new(store, read, projectors, auditors, Clock::system())?;
 
         let scope = self.account.map_or(Scope::Everything, |account| Scope::Account(account.to_string()));
-        let line = ProgressLine::new();
+        let line = progress::line("{msg}")?;
         let checked = audit
             .check(&scope, &|progress: &Progress<'_>| {
-                line.show(format_args!("{} of {} {}", progress.done, progress.total, progress.at));
+                line.set_message(format!("{} of {} {}", progress.done, progress.total, progress.at));
             })
             .await;
-        line.clear();
+        line.finish_and_clear();
         let report = checked?;
         let mut out = std::io::stdout().lock();
         if self.json {
@@ -88,6 +87,7 @@ fn text(report: &Report) -> String {
             report.checked_at
         ),
     };
+    // Without invariants there is no line to align.
     let width = report.invariants.iter().map(|invariant| invariant.code.len()).max().unwrap_or(0);
     for invariant in &report.invariants {
         text.push_str(&invariant_text(invariant, width));

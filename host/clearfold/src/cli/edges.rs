@@ -11,6 +11,7 @@ use http::uri::Authority;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Edges;
+use clearfold_base::blocking::blocking;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
 use clearfold_base::telemetry::with_causes;
@@ -68,10 +69,7 @@ impl Loader {
         let (variables, hosts) = (described.variables.clone(), described.allowed_outbound_hosts.clone());
         let (runtime, component) = (Arc::clone(&self.runtime), component.to_owned());
         // It may have to be compiled, which takes as long as a component likes.
-        let loaded = tokio::task::spawn_blocking(move || {
-            runtime.load(&component, &wasm, variables, hosts, in_process)
-        });
-        Ok(loaded.await??)
+        Ok(blocking(move || runtime.load(&component, &wasm, variables, hosts, in_process)).await??)
     }
 
     /// Replaces what is not in force any more, until it is told to stop. A request that has begun is answered by whoever
@@ -106,7 +104,7 @@ impl Loader {
                     () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
                     Ok(()) = now.changed() => {}
                 }
-                pause_ms = pause_ms.saturating_mul(2).min(LONGEST_PAUSE_MS);
+                pause_ms = (pause_ms * 2).min(LONGEST_PAUSE_MS);
             }
         }
     }

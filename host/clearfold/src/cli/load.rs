@@ -91,6 +91,11 @@ pub(super) fn signature_beside(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     }
 }
 
+/// A component's name by its file: the file's name without its ending.
+pub(super) fn stem(file: &Path) -> String {
+    file.file_stem().map_or_else(|| "component".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
 pub(super) fn read_wasm(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| {
         format!("the component {} cannot be read; build it with `cargo xtask build`", path.display())

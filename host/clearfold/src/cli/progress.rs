@@ -1,33 +1,13 @@
-//! How far a long command has come: one line on a terminal, nothing elsewhere.
+//! Progress of a long command: one line on standard error if that is a terminal, and nothing elsewhere.
 
-use std::fmt::Display;
-use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-pub(super) struct ProgressLine {
-    is_terminal: bool,
-    shown: Mutex<Option<Instant>>,
-}
+/// Frames per second, so that a slow terminal does not hold up the work.
+const FRAMES_PER_S: u8 = 10;
 
-impl ProgressLine {
-    pub(super) fn new() -> Self {
-        Self { is_terminal: std::io::stderr().is_terminal(), shown: Mutex::new(None) }
-    }
-
-    pub(super) fn show(&self, what: impl Display) {
-        const EVERY: Duration = Duration::from_millis(100);
-        let Ok(mut shown) = self.shown.lock() else { return };
-        if self.is_terminal && shown.is_none_or(|at| at.elapsed() >= EVERY) {
-            *shown = Some(Instant::now());
-            // A frame that cannot be written is no loss.
-            let _ = write!(std::io::stderr(), "\r\x1b[K{what}");
-        }
-    }
-
-    pub(super) fn clear(&self) {
-        if self.is_terminal {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
-    }
+/// A line in the form of `template`, such as `{pos} events`. It disappears when it is finished or dropped.
+pub(super) fn line(template: &str) -> anyhow::Result<ProgressBar> {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(FRAMES_PER_S));
+    bar.set_style(ProgressStyle::with_template(template)?);
+    Ok(bar)
 }

@@ -116,7 +116,7 @@ impl Record {
             }
             // Tables that took nobody's place are of their component from the first event on.
             let mut positions = from;
-            positions.resize(usize::try_from(self.partitions).unwrap_or(0), 0);
+            positions.resize(self.partitions as usize, 0);
             self.registry.begin(*activation, &positions).await?;
             self.recorded.insert(*activation);
         }

@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::load;
-use super::progress::ProgressLine;
+use super::{load, progress};
 use crate::config::WriteStore;
 use clearfold_base::database::{self, Store};
 use clearfold_base::digest::Digest;
@@ -37,17 +35,13 @@ impl ReplayArgs {
         let pool = database::connect_to_read_all(Store::Write, &self.database.database_url, 3).await?;
         database::check_schema(Store::Write, &pool).await?;
         let store = EventStore::open(pool).await?;
-        let replay = CommandReplay { deciders: self.deciders(&store).await?, store };
-        let (line, done) = (ProgressLine::new(), AtomicU64::new(0));
-        let on_progress = |count: u64| {
-            let done = done.fetch_add(count, Ordering::Relaxed).saturating_add(count);
-            line.show(format_args!("{done} commands"));
-        };
+        let replay = Replay { deciders: self.deciders(&store).await?, store };
+        let line = progress::line("{pos} commands")?;
         let mut report = ReplayReport::default();
         for partition in 0..replay.store.partition_count() {
-            replay.partition(partition, &mut report, &on_progress).await?;
+            replay.partition(partition, &mut report, &|count| line.inc(count)).await?;
         }
-        line.clear();
+        line.finish_and_clear();
         write!(std::io::stdout().lock(), "{}", text(&report))?;
         if !report.is_same() {
             bail!("not every command came to the same again; each is named above");
@@ -60,8 +54,7 @@ impl ReplayArgs {
         let engine = load::engine()?;
         let mut deciders = BTreeMap::new();
         for path in &self.components {
-            let name = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-            let decider = Decider::load(&engine, &name, &load::read_wasm(path)?)?;
+            let decider = Decider::load(&engine, &load::stem(path), &load::read_wasm(path)?)?;
             deciders.insert(decider.id().digest, Arc::new(decider));
         }
         for kept in store.components_of_commands().await? {
@@ -75,7 +68,8 @@ impl ReplayArgs {
 
 fn text(report: &ReplayReport) -> String {
     let (commands, events) = (report.commands, report.events);
-    let same = commands.saturating_sub(report.different);
+    // A command that differs is one of those counted.
+    let same = commands - report.different;
     let mut text = format!("{same} of {commands} commands, with {events} events, came to the same again\n");
     for difference in &report.differences {
         text.push_str(&format!(
@@ -88,7 +82,8 @@ fn text(report: &ReplayReport) -> String {
             difference.replayed
         ));
     }
-    let more = report.different.saturating_sub(report.differences.len() as u64);
+    // Each one listed is counted.
+    let more = report.different - report.differences.len() as u64;
     if more > 0 {
         text.push_str(&format!("DIFFERENT  and {more} more\n"));
     }

@@ -179,13 +179,14 @@ fn intake_settings(config: &HostConfig, partitions: u32, clock: &Clock) -> Intak
         owner: owner.into(),
         lease: Duration::from_millis(config.partition_lease_ms),
         batch_size: config.command_batch_size as usize,
-        state_cache_bytes: (config.state_cache_mib << 20) / u64::from(partitions.max(1)),
+        // A store has at least one partition, or it does not open.
+        state_cache_bytes: (config.state_cache_mib << 20) / u64::from(partitions),
         snapshot_every: config.snapshot_every,
     };
     IntakeSettings { queue_length: config.command_queue_length as usize, writer }
 }
 
-/// Where the contract set begins.
+/// First block of the contract set. A set without filters selects no logs, so any block will do.
 fn first_block(selection: &Selection) -> u64 {
     selection.filters.iter().map(|filter| filter.from_block).min().unwrap_or(0)
 }
@@ -198,8 +199,9 @@ async fn databases(config: &HostConfig) -> anyhow::Result<(PgPool, PgPool)> {
     database::check_schema(Store::Write, &first).await?;
     let partitions = EventStore::open(first).await?.partition_count();
     // Each writer keeps two while it is busy: one that flushes, and one on which it asks meanwhile.
-    let writers = partitions.saturating_mul(2);
-    let write = database::connect(Store::Write, url, CONNECTIONS.saturating_add(writers)).await?;
+    // `migrate` makes 1024 partitions at the most.
+    let connections = CONNECTIONS + partitions * 2;
+    let write = database::connect(Store::Write, url, connections).await?;
     let read = database::connect(Store::Read, &config.databases.read_database_url, CONNECTIONS).await?;
     database::check_schema(Store::Read, &read).await?;
     Ok((write, read))

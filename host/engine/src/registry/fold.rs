@@ -1,4 +1,4 @@
-//! What is in force, from the activations: purely.
+//! Components in force, as a pure fold of the activations.
 
 use std::collections::BTreeMap;
 
@@ -6,22 +6,23 @@ use super::{Activation, ActivationCause, Handler};
 use crate::command::Trial;
 use clearfold_base::digest::Digest;
 
-/// What a handler runs.
+/// Component in force for a handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveComponent {
-    /// Its newest activation.
+    /// Number of the handler's newest activation, a canary's or the end of one included.
     pub newest: u64,
     pub digest: Digest,
-    /// The component that first made states as this one makes them; of a decider only.
+    /// State family: the component that first made states like this one's. Only deciders have one.
     pub family: Option<Digest>,
-    /// The activation that put it in force.
+    /// Number of the activation that put it in force.
     pub since: u64,
     pub canary: Option<ActiveCanary>,
-    /// What was in force for all accounts before, the newest last; what a rollback goes back to.
+    /// Components, with their state families, that were in force for all accounts before, the newest last. A rollback
+    /// goes back to the last.
     pub before: Vec<(Digest, Option<Digest>)>,
 }
 
-/// A component that is tried on a share of the accounts.
+/// Component that is tried on a share of the accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActiveCanary {
     pub since: u64,
@@ -30,7 +31,7 @@ pub struct ActiveCanary {
     pub trial: Trial,
 }
 
-/// What each handler runs after all these activations, which come in their order.
+/// Folds the activations, given in their order, into the component in force for each handler.
 #[must_use]
 pub fn fold<'a>(activations: impl IntoIterator<Item = &'a Activation>) -> BTreeMap<Handler, ActiveComponent> {
     let mut handlers = BTreeMap::<Handler, ActiveComponent>::new();
@@ -66,8 +67,8 @@ impl ActiveComponent {
             }
             (ActivationCause::CanaryEnd | ActivationCause::AutomaticRollback, _) => self.canary = None,
             (ActivationCause::Rollback, _) => {
-                // Back and forth would be no way back: what came behind the one that it goes back to, and what is left, is
-                // not gone back to by itself.
+                // A second rollback must go further back, never forth again. So the target, the component that is
+                // left and everything activated between them are no longer targets of a rollback without a name.
                 let (left, target) = (self.digest, activation.digest);
                 let place = self.before.iter().rposition(|(digest, _)| *digest == target);
                 self.before.truncate(place.unwrap_or(self.before.len()));
@@ -127,7 +128,7 @@ mod tests {
         let last = |steps| history(steps).before.last().map(|(digest, _)| *digest);
         assert_eq!(history(&[(Start, b"a"), (Activate, b"b")]).digest, Digest::of(b"b"));
         assert_eq!(last(&[(Start, b"a"), (Activate, b"b")]), Some(Digest::of(b"a")));
-        // Twice back is two back, never forth again.
+        // Two rollbacks go two components back, and never forth again.
         let twice: &[(ActivationCause, &[u8])] =
             &[(Start, b"a"), (Activate, b"b"), (Activate, b"c"), (Rollback, b"b")];
         assert_eq!((history(twice).digest, last(twice)), (Digest::of(b"b"), Some(Digest::of(b"a"))));

@@ -1,9 +1,9 @@
-//! The registry: which components there are, and which of them is in force for what.
+//! The registry: every component that was deployed, and every activation of one for a handler.
 //!
-//! A component is known by its digest and never changes. What runs is a *handler*, a kind and a name; which component it
-//! runs is the fold of recorded activations, so every past answer stays answerable. [`Operations`] is what people and
-//! programs may do: deploy, verify, activate, try on some accounts, roll back. [`Follower`] makes a running host do what was
-//! recorded. Nothing here decides a command, and nothing is ever taken out.
+//! A component is identified by its digest and never changes. A *handler* is a kind and a name; its component in
+//! force is the fold of the recorded activations, so it can be told for every moment of the past. [`Operations`] are
+//! the actions of operators and programs: deploy, verify, activate, start a canary, roll back. [`Follower`] makes a
+//! running host follow the record. Nothing here decides a command, and nothing is ever removed.
 
 mod canary;
 mod fold;
@@ -31,13 +31,14 @@ pub use view::{
 use std::fmt;
 
 use crate::integrity::ShadowReport;
+use clearfold_base::blocking::Panicked;
 use clearfold_base::database::DatabaseError;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::SignatureError;
 use clearfold_sandbox::{ComponentKind, RuntimeError};
 use clearfold_store::StoreError;
 
-/// What runs: a decider by its aggregate, a projector by its projection, another by its name.
+/// Kind and name of what runs: a decider is named by its aggregate, a projector by its projection.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Handler {
     pub kind: ComponentKind,
@@ -50,7 +51,7 @@ impl fmt::Display for Handler {
     }
 }
 
-/// Why the registry did not do what was asked. Nothing changed.
+/// Failure of an operation of the registry. Nothing changed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     #[error("the registry cannot be used")]
@@ -68,25 +69,27 @@ pub enum RegistryError {
          for it (`clearfold component list`)"
     )]
     NoSuchHandler(Handler),
-    #[error("the component is the {own}, and says so itself; it cannot be put in force as `{asked}`")]
+    #[error(
+        "the component is the {own}, and says so itself; it cannot be activated as `{asked}`: leave the name out"
+    )]
     AnothersName { own: Handler, asked: String },
-    #[error("{what} is empty or has control characters; give words")]
+    #[error("{what} is empty or has control characters; give a text without them")]
     NoText { what: &'static str },
-    #[error("the {handler} was changed in between ({why}); look at it again")]
+    #[error("another activation of the {handler} came first ({why}); look at what is in force and try again")]
     ChangedMeanwhile { handler: Handler, why: String },
-    #[error("the {0} decides nothing, so it cannot be tried on some accounts; activate it")]
+    #[error("only a decider can be tried on some accounts, and the {0} is none; activate it for all")]
     OnlyDeciders(Handler),
-    #[error("nothing was in force for the {0} before that it could go back to")]
+    #[error("nothing was in force for the {0} before, so there is nothing to go back to")]
     NothingBefore(Handler),
-    #[error("no canary is tried for the {0}")]
+    #[error("the {0} has no canary")]
     NoCanary(Handler),
     #[error(
-        "the component decides otherwise than the {handler} in force{}; if that is meant, say so: --expect-divergence \"why\"",
+        "the component decides otherwise than the {handler} in force{}; if this is intended, give the reason: --expect-divergence \"why\"",
         differences(.shadow)
     )]
     Diverges { handler: Handler, shadow: Box<ShadowReport> },
     #[error(
-        "none of the {0}'s commands was decided in that time, so the component would be in force unseen; look further back"
+        "none of the {0}'s commands was decided in that time, so the shadow run compared nothing; go further back"
     )]
     NothingCompared(Handler),
     #[error(transparent)]
@@ -97,10 +100,16 @@ pub enum RegistryError {
     Component(#[from] RuntimeError),
     #[error("the log could not be read")]
     Log(#[from] StoreError),
+    #[error(
+        "what the registry knows cannot be written as JSON; this is a bug of Clearfold, please report it"
+    )]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }
 
 impl RegistryError {
-    /// Whether it would be the same tomorrow: the component does not run here, or must not.
+    /// Returns true if a retry cannot help: the component does not run here, or must not.
     fn is_of_the_component(&self) -> bool {
         matches!(self, Self::Component(_) | Self::Signature(_) | Self::Unknown(_))
     }
@@ -112,7 +121,7 @@ impl From<sqlx::Error> for RegistryError {
     }
 }
 
-/// How often, and the first time in full.
+/// Describes how many commands differ, and the first of them in full.
 fn differences(shadow: &ShadowReport) -> String {
     let (different, commands) = (shadow.different, shadow.commands);
     let first = shadow.divergences.first().map(|first| format!(". The first: {first}")).unwrap_or_default();

@@ -1,7 +1,7 @@
-//! What people and programs may do with components: the command line and the admin API both call these, and nothing else.
+//! Operations on components. The command line and the admin API both call these and nothing else.
 //!
-//! Nothing is put in force unseen: what would decide runs first over what was decided. Only a rollback does not, since what
-//! it goes back to was in force before, and it must take a moment.
+//! No decider is activated untested: it first decides recorded commands again in a shadow run. Only a rollback makes
+//! none, since its target was in force before, and it must take a moment.
 
 use std::sync::Arc;
 
@@ -13,12 +13,13 @@ use super::{
 };
 use crate::command::Trial;
 use crate::integrity::{OnProgress, Shadow, ShadowReport};
+use clearfold_base::blocking::blocking;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
 use clearfold_sandbox::{ComponentKind, Decider, HandlerEngine, inspect};
 use clearfold_store::EventStore;
 
-/// The registry, with what its operations need.
+/// Registry, with the resources that its operations need.
 pub struct Operations {
     pub registry: Registry,
     pub store: EventStore,
@@ -26,34 +27,36 @@ pub struct Operations {
     pub signers: Signers,
 }
 
-/// A component that is to be deployed.
+/// Description of a component that is to be deployed.
 #[derive(Debug, Clone)]
 pub struct DeployRequest {
-    /// Its file's name.
+    /// Name of its file.
     pub name: String,
-    /// The handler's name, for kinds that do not say it themselves.
+    /// Name of the handler, for kinds whose components do not name it themselves.
     pub handler: Option<String>,
     pub source_revision: Option<String>,
     pub by: String,
     pub signature: Option<Vec<u8>>,
 }
 
-/// A component that is in the registry now.
+/// Outcome of a deploy.
 #[derive(Debug, Clone)]
 pub struct Deployed {
     pub digest: Digest,
     pub handler: Handler,
-    /// What is in force for its handler, and what it imports that this does not.
+    /// Component in force for its handler.
     pub in_force: Option<Digest>,
+    /// Imports that the component in force does not have.
     pub newly_imports: Vec<String>,
 }
 
-/// A component that was deployed, and what it is wanted for.
+/// Choice of a deployed component, and of the handler that it is wanted for.
 #[derive(Debug, Clone, Copy)]
 pub struct ComponentSelector<'a> {
-    /// The beginning of its digest.
+    /// Beginning of its digest.
     pub digest: &'a str,
-    /// The handler's name, of a kind that does not say it itself. None: the one that it was first deployed for.
+    /// Name of the handler, for kinds whose components do not name it themselves. None: the one that it was first
+    /// deployed for.
     pub handler: Option<&'a str>,
 }
 
@@ -63,45 +66,45 @@ impl<'a> From<&'a String> for ComponentSelector<'a> {
     }
 }
 
-/// How much of the past a shadow run goes over.
+/// Recorded commands that a shadow run decides again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
     All,
-    /// The aggregate's newest commands, so many over all partitions.
+    /// This many of the aggregate's newest commands, over all partitions.
     Last(u64),
-    /// The commands since then.
+    /// Commands accepted since this time.
     Since(Timestamp),
 }
 
-/// How something is put in force.
+/// Conditions of an activation.
 #[derive(Debug, Clone)]
 pub struct ActivationRequest {
     pub by: String,
     pub window: Window,
-    /// Why it is right that it decides otherwise.
+    /// Reason why the component may decide otherwise. Without one, a difference refuses the activation.
     pub expect_divergence: Option<String>,
 }
 
-/// What was found before a component is put in force.
+/// Findings about a component before it is activated.
 #[derive(Debug, Clone)]
 pub struct Verified {
     pub record: ComponentRecord,
     pub handler: Handler,
     pub now: ActiveComponent,
-    /// None of a kind that decides nothing.
+    /// None for kinds that decide nothing.
     pub shadow: Option<ShadowReport>,
 }
 
 impl Operations {
-    /// Takes a component in. What it is, it says itself.
+    /// Deploys a component. Its kind and, for most kinds, its name come from the component itself.
     pub async fn deploy(&self, wasm: &[u8], deploying: &DeployRequest) -> Result<Deployed, RegistryError> {
         are_words("the name of the file", Some(&deploying.name))?;
         are_words("the handler's name", deploying.handler.as_deref())?;
         are_words("the source revision", deploying.source_revision.as_deref())?;
-        are_words("the name of who deploys", Some(&deploying.by))?;
+        are_words("the name of the deployer", Some(&deploying.by))?;
         let signed = self.signers.check(&deploying.name, wasm, deploying.signature.as_deref())?;
         let (engine, name, bytes) = (Arc::clone(&self.engine), deploying.name.clone(), wasm.to_vec());
-        let found = busy(move || inspect(&engine, &name, &bytes)).await??;
+        let found = blocking(move || inspect(&engine, &name, &bytes)).await??;
         let named_outside = || deploying.handler.clone().unwrap_or_else(|| deploying.name.clone());
         let name = found.name.unwrap_or_else(named_outside);
         let handler = Handler { kind: found.kind, name };
@@ -128,7 +131,7 @@ impl Operations {
         Ok(Deployed { digest, handler, in_force, newly_imports })
     }
 
-    /// Finds out whether a component could be put in force, and what it would decide otherwise.
+    /// Checks that a component could be activated, and finds what it would decide otherwise.
     pub async fn verify(
         &self,
         wanted: impl Into<ComponentSelector<'_>>,
@@ -143,11 +146,8 @@ impl Operations {
             ComponentKind::Decider => {
                 Some(self.shadow(&handler, now.digest, record.digest, window, on_progress).await?)
             }
-            // What does not decide is admitted by its world: a projector is built beside before it is read.
-            ComponentKind::Translator
-            | ComponentKind::Projector
-            | ComponentKind::Auditor
-            | ComponentKind::Http => {
+            // These have no decisions to compare. A projector's tables are built completely before they are read.
+            Kind::Translator | Kind::Projector | Kind::Auditor | Kind::Http => {
                 self.registry.wasm(record.digest, &self.signers).await?;
                 None
             }
@@ -155,7 +155,7 @@ impl Operations {
         Ok(Verified { record, handler, now, shadow })
     }
 
-    /// Puts a component in force for all accounts.
+    /// Activates a component for all accounts.
     pub async fn activate(
         &self,
         wanted: impl Into<ComponentSelector<'_>>,
@@ -165,7 +165,7 @@ impl Operations {
         self.put(wanted.into(), ActivationCause::Activate, None, activating, on_progress).await
     }
 
-    /// Tries a decider on some accounts.
+    /// Starts a canary: activates a decider for a share of the accounts.
     pub async fn canary(
         &self,
         wanted: impl Into<ComponentSelector<'_>>,
@@ -184,8 +184,8 @@ impl Operations {
         activating: &ActivationRequest,
         on_progress: OnProgress<'_>,
     ) -> Result<(u64, Verified), RegistryError> {
-        are_words("why it may decide otherwise", activating.expect_divergence.as_deref())?;
-        are_words("the name of who activates", Some(&activating.by))?;
+        are_words("the reason of the divergence", activating.expect_divergence.as_deref())?;
+        are_words("the name of the activator", Some(&activating.by))?;
         let verified = self.verify(wanted, activating.window, on_progress).await?;
         let Verified { record, handler, now, .. } = &verified;
         let handler = handler.clone();
@@ -211,13 +211,14 @@ impl Operations {
             why: activating.expect_divergence.clone(),
             by: activating.by.clone(),
             trial,
-            shadow: verified.shadow.as_ref().and_then(|shadow| serde_json::to_value(shadow).ok()),
+            shadow: verified.shadow.as_ref().map(serde_json::to_value).transpose()?,
         };
         let activation = self.registry.activate(&new).await?;
         Ok((activation, verified))
     }
 
-    /// Goes back: to what was in force before, or to a component that once was. What is tried goes first.
+    /// Rolls back to the component that was in force before, or to a named earlier one. Without a name, a running
+    /// canary is ended instead.
     pub async fn rollback(
         &self,
         handler: &Handler,
@@ -225,8 +226,8 @@ impl Operations {
         why: Option<String>,
         by: String,
     ) -> Result<(u64, Digest), RegistryError> {
-        are_words("why", why.as_deref())?;
-        are_words("the name of who does it", Some(&by))?;
+        are_words("the reason", why.as_deref())?;
+        are_words("the name of the operator", Some(&by))?;
         let now = self.now(handler).await?;
         if now.canary.is_some() && to.is_none() {
             return self
@@ -245,20 +246,20 @@ impl Operations {
         if digest == now.digest && now.canary.is_none() {
             return Err(RegistryError::InForceAlready { handler: handler.clone(), digest });
         }
-        // What no host would load is no way back.
+        // A component that no host would load cannot be the target.
         self.registry.wasm(digest, &self.signers).await?;
         self.record(handler, &now, digest, family, ActivationCause::Rollback, why, by).await
     }
 
-    /// Ends a trial, without a verdict.
+    /// Ends a canary, without a verdict.
     pub async fn end_canary(
         &self,
         handler: &Handler,
         why: Option<String>,
         by: String,
     ) -> Result<(u64, Digest), RegistryError> {
-        are_words("why", why.as_deref())?;
-        are_words("the name of who does it", Some(&by))?;
+        are_words("the reason", why.as_deref())?;
+        are_words("the name of the operator", Some(&by))?;
         let now = self.now(handler).await?;
         if now.canary.is_none() {
             return Err(RegistryError::NoCanary(handler.clone()));
@@ -266,7 +267,7 @@ impl Operations {
         self.record(handler, &now, now.digest, now.family, ActivationCause::CanaryEnd, why, by).await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one row")]
+    #[expect(clippy::too_many_arguments, reason = "the columns of one row")]
     async fn record(
         &self,
         handler: &Handler,
@@ -283,12 +284,13 @@ impl Operations {
         Ok((self.registry.activate(&new).await?, digest))
     }
 
-    /// What is in force for a handler.
+    /// Returns the component in force for a handler.
     pub async fn now(&self, handler: &Handler) -> Result<ActiveComponent, RegistryError> {
         let activations = self.registry.activations(0).await?;
         fold(&activations).remove(handler).ok_or_else(|| RegistryError::NoSuchHandler(handler.clone()))
     }
 
+    /// Lets the candidate decide the window's commands again, beside the component in force.
     async fn shadow(
         &self,
         handler: &Handler,
@@ -297,13 +299,14 @@ impl Operations {
         window: Window,
         on_progress: OnProgress<'_>,
     ) -> Result<ShadowReport, RegistryError> {
-        // What is in force here need not be vouched for: it may be what is to be replaced for want of a signature.
+        // The component in force needs no signature here: the lack of one may be why it is replaced.
         let in_force = self.decider(in_force, &Signers::default()).await?;
         let candidate = self.decider(candidate, &self.signers).await?;
-        // Who knows other events makes states of them that the other one never makes, whatever the past says.
+        // Deciders that know different events will make different states one day, even if the past shows none.
         let with_states = in_force.state_version() == candidate.state_version()
             && in_force.has_entries() == candidate.has_entries()
             && in_force.knows_the_events_of(&candidate);
+        // A machine that does not tell how many threads it has gets one.
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let shadow =
             Shadow { store: self.store.clone(), in_force, candidate, decided_by: None, with_states, threads };
@@ -315,9 +318,12 @@ impl Operations {
                 Window::All => 0,
                 Window::Last(count) => {
                     let count = count.div_ceil(u64::from(partitions));
-                    self.store.sequence_before_last(partition, &prefix, count).await?.unwrap_or(0)
+                    let before = self.store.sequence_before_last(partition, &prefix, count).await?;
+                    // None: the partition has no more than that many, so the run begins before its first command.
+                    before.unwrap_or(0)
                 }
-                Window::Since(since) => self.store.sequence_since(partition, since).await?.saturating_sub(1),
+                // Sequences begin at 1, so this is 0 at least: before the first command.
+                Window::Since(since) => self.store.sequence_since(partition, since).await? - 1,
             };
             shadow.partition(partition, after, end, &mut report, on_progress).await?;
         }
@@ -334,17 +340,11 @@ impl Operations {
     async fn decider(&self, digest: Digest, signers: &Signers) -> Result<Arc<Decider>, RegistryError> {
         let (name, wasm) = self.registry.wasm(digest, signers).await?;
         let engine = Arc::clone(&self.engine);
-        Ok(Arc::new(busy(move || Decider::load(&engine, &name, &wasm)).await??))
+        Ok(Arc::new(blocking(move || Decider::load(&engine, &name, &wasm)).await??))
     }
 }
 
-/// Does what takes long on a thread that may be busy.
-async fn busy<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RegistryError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| clearfold_base::database::DatabaseError::Corrupt(error.to_string()).into())
-}
-
-/// For which handler a component is wanted.
+/// Determines the handler that a component is wanted for.
 fn handler_of(record: &ComponentRecord, wanted: ComponentSelector<'_>) -> Result<Handler, RegistryError> {
     match (record.kind, wanted.handler, &record.handler) {
         (kind @ (ComponentKind::Translator | ComponentKind::Http), Some(name), _) => {
@@ -358,7 +358,7 @@ fn handler_of(record: &ComponentRecord, wanted: ComponentSelector<'_>) -> Result
     }
 }
 
-/// Whether the database can keep a text, and people can read it.
+/// Refuses a text that people cannot read or the database cannot store. Without a text there is nothing to refuse.
 fn are_words(what: &'static str, text: Option<&str>) -> Result<(), RegistryError> {
     match text {
         Some(text) if text.trim().is_empty() || text.chars().any(char::is_control) => {

@@ -1,4 +1,4 @@
-//! The registry's rows: written once and read often. Only who vouches for a component may be another one later.
+//! Rows of the registry. They are written once; only the signature of a component may be replaced later.
 
 use clearfold_kernel::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,16 +13,16 @@ use clearfold_base::digest::Digest;
 use clearfold_base::signature::{Signed, Signers};
 use clearfold_sandbox::ComponentKind;
 
-/// The registry's tables in the write store.
+/// Tables of the registry in the write store.
 #[derive(Clone)]
 pub struct Registry {
     pool: PgPool,
 }
 
-/// A component on its way into the registry.
+/// Component to be stored in the registry.
 #[derive(Debug, Clone)]
 pub struct Deployment {
-    /// Its file's name, for people.
+    /// Name of its file, for people.
     pub name: String,
     pub handler: Handler,
     pub wit_version: Option<String>,
@@ -32,13 +32,13 @@ pub struct Deployment {
     pub signed: Option<Signed>,
 }
 
-/// A component that was deployed, without its bytes.
+/// Deployed component, without its bytes.
 #[derive(Debug, Clone)]
 pub struct ComponentRecord {
     pub digest: Digest,
     pub name: String,
-    pub kind: ComponentKind,
-    /// None of one that was kept before there was a registry.
+    pub kind: Kind,
+    /// Handler that it was first deployed for; none if it was stored before there was a registry.
     pub handler: Option<Handler>,
     pub wit_version: Option<String>,
     pub imports: Vec<String>,
@@ -49,11 +49,11 @@ pub struct ComponentRecord {
     pub size_bytes: u64,
 }
 
-/// Why an activation was made.
+/// Cause of an activation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActivationCause {
-    /// A host started with a manifest whose file was new.
+    /// Start of a host whose manifest named a new file.
     Start,
     Activate,
     Rollback,
@@ -62,7 +62,7 @@ pub enum ActivationCause {
     AutomaticRollback,
 }
 
-/// A decision about what runs.
+/// Recorded activation of a component for a handler.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activation {
     pub activation: u64,
@@ -77,7 +77,8 @@ pub struct Activation {
     pub shadow: Option<Value>,
 }
 
-/// A decision that is to be recorded. `newest` is the handler's newest activation that its maker knew.
+/// Activation to be recorded. It is refused if `newest`, the handler's newest activation that its maker knew, is no
+/// longer the newest.
 #[derive(Debug, Clone)]
 pub struct NewActivation {
     pub handler: Handler,
@@ -91,12 +92,12 @@ pub struct NewActivation {
     pub shadow: Option<Value>,
 }
 
-/// Where an activation came into force in a partition.
+/// Place in a partition from which on an activation is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Point {
     pub activation: u64,
     pub partition: u32,
-    /// Behind this command and this event.
+    /// Sequence of the last command, and below it the position of the last event, before it is in force.
     pub after_sequence: u64,
     pub after_position: u64,
 }
@@ -124,8 +125,8 @@ impl Registry {
         Self { pool }
     }
 
-    /// Keeps a component. What was deployed before stays as it was recorded then, but for who vouches for it: keys are
-    /// exchanged, and what ran before anybody was asked for a signature is signed later.
+    /// Stores a component. If it was deployed before, its record stays as it is, except for the signature: keys are
+    /// exchanged, and a component that ran before signatures were required is signed later.
     pub async fn keep(&self, wasm: &[u8], deployment: &Deployment) -> Result<Digest, RegistryError> {
         let digest = Digest::of(wasm);
         let kept = sqlx::query!(
@@ -157,8 +158,8 @@ impl Registry {
         Ok(digest)
     }
 
-    /// A component's file's name and its bytes, if they are still what was deployed and one of these vouches for them.
-    /// There is no other way to a component's bytes, so that none runs for which nobody does.
+    /// Returns the name of a component's file and its bytes, if the bytes have their digest and the required
+    /// signature. This is the only way to a component's bytes, so that none runs unsigned.
     pub async fn wasm(&self, digest: Digest, signers: &Signers) -> Result<(String, Vec<u8>), RegistryError> {
         let row =
             sqlx::query!("SELECT name, wasm, signature FROM components WHERE digest = $1", &digest.0[..]);
@@ -171,7 +172,7 @@ impl Registry {
         Ok((row.name, row.wasm))
     }
 
-    /// All components, in the order in which they were deployed.
+    /// Returns all components, in the order in which they were deployed.
     pub async fn components(&self) -> Result<Vec<ComponentRecord>, RegistryError> {
         let rows = sqlx::query_as!(
             ComponentRow,
@@ -181,7 +182,7 @@ impl Registry {
         rows.fetch_all(&self.pool).await?.into_iter().map(ComponentRecord::try_from).collect()
     }
 
-    /// The component whose digest begins with these characters.
+    /// Finds the one component whose digest begins with these characters.
     pub async fn find(&self, prefix: &str) -> Result<ComponentRecord, RegistryError> {
         let prefix = prefix.to_ascii_lowercase();
         let is_hex = prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -196,14 +197,15 @@ impl Registry {
             prefix
         );
         let mut rows = rows.fetch_all(&self.pool).await?;
-        match (rows.pop(), rows.len()) {
-            (Some(row), 0) => row.try_into(),
-            (Some(_), others) => Err(RegistryError::Ambiguous { prefix, count: others.saturating_add(1) }),
+        let count = rows.len();
+        match (rows.pop(), count) {
+            (Some(row), 1) => row.try_into(),
+            (Some(_), _) => Err(RegistryError::Ambiguous { prefix, count }),
             (None, _) => Err(RegistryError::Unknown(prefix)),
         }
     }
 
-    /// The activations behind one of them, in their order.
+    /// Returns the activations after the one with this number, in their order; 0 means all.
     pub async fn activations(&self, after: u64) -> Result<Vec<Activation>, RegistryError> {
         let rows = sqlx::query_as!(
             ActivationRow,
@@ -215,7 +217,7 @@ impl Registry {
         rows.fetch_all(&self.pool).await?.into_iter().map(Activation::try_from).collect()
     }
 
-    /// Records a decision, and says its number.
+    /// Records an activation and returns its number.
     pub async fn activate(&self, new: &NewActivation) -> Result<u64, RegistryError> {
         let made = sqlx::query_scalar!(
             "SELECT activate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
@@ -242,10 +244,11 @@ impl Registry {
                 None => error.into(),
             }
         })?;
-        Ok(unsigned(made.unwrap_or_default())?)
+        let made = made.ok_or_else(|| corrupt("activate() returned no number".to_owned()))?;
+        Ok(unsigned(made)?)
     }
 
-    /// Where activations came into force, partition by partition.
+    /// Returns the points of all activations, by activation and partition.
     pub async fn points(&self) -> Result<Vec<Point>, RegistryError> {
         let rows = sqlx::query_as!(
             PointRow,
@@ -255,7 +258,7 @@ impl Registry {
         rows.fetch_all(&self.pool).await?.into_iter().map(Point::try_from).collect()
     }
 
-    /// Where one did, as far as it has.
+    /// Returns the points of one activation, for the partitions in which it is in force so far.
     pub async fn points_of(&self, activation: u64) -> Result<Vec<Point>, RegistryError> {
         let rows = sqlx::query_as!(
             PointRow,
@@ -266,7 +269,7 @@ impl Registry {
         rows.fetch_all(&self.pool).await?.into_iter().map(Point::try_from).collect()
     }
 
-    /// Records where an activation of a handler without a lease came into force: how far it was, by partition.
+    /// Records the points of an activation of a handler without a lease, a projector: its position in each partition.
     pub async fn begin(&self, activation: u64, positions: &[u64]) -> Result<(), RegistryError> {
         let positions: Vec<i64> =
             positions.iter().map(|position| signed(*position)).collect::<Result<_, _>>()?;
@@ -282,7 +285,7 @@ impl Registry {
     }
 }
 
-/// A row of `components`.
+/// Row of `components`.
 struct ComponentRow {
     digest: Vec<u8>,
     name: String,
@@ -313,12 +316,12 @@ impl TryFrom<ComponentRow> for ComponentRecord {
             deployed_by: row.deployed_by,
             deployed_at: timestamp(row.deployed_at)?,
             signer: row.signer,
-            size_bytes: u64::from(row.size.unsigned_abs()),
+            size_bytes: unsigned(row.size.into())?,
         })
     }
 }
 
-/// A row of `activation_points`.
+/// Row of `activation_points`.
 struct PointRow {
     activation: i64,
     partition: i32,
@@ -330,16 +333,18 @@ impl TryFrom<PointRow> for Point {
     type Error = RegistryError;
 
     fn try_from(row: PointRow) -> Result<Self, RegistryError> {
+        let partition =
+            u32::try_from(row.partition).map_err(|_| corrupt(format!("partition {}", row.partition)))?;
         Ok(Self {
             activation: unsigned(row.activation)?,
-            partition: row.partition.unsigned_abs(),
+            partition,
             after_sequence: unsigned(row.after_sequence)?,
             after_position: unsigned(row.after_position)?,
         })
     }
 }
 
-/// A row of `activations`.
+/// Row of `activations`.
 struct ActivationRow {
     activation: i64,
     kind: String,
@@ -363,7 +368,8 @@ impl TryFrom<ActivationRow> for Activation {
         let cause = ActivationCause::ALL.into_iter().find(|cause| cause.as_str() == row.cause);
         let trial = match (row.canary_permille, row.max_faults, row.max_differences) {
             (Some(permille), Some(max_faults), Some(max_differences)) => Some(Trial {
-                permille: u16::try_from(permille).unwrap_or(0),
+                permille: u16::try_from(permille)
+                    .map_err(|_| corrupt(format!("a canary on {permille} of a thousand accounts")))?,
                 max_faults: unsigned(max_faults)?,
                 max_differences: unsigned(max_differences)?,
             }),

@@ -1,25 +1,25 @@
-//! Components that are loaded, by digest: each once while anybody uses it, whatever it is needed for. It keeps none that
-//! nobody uses, and loads none for which nobody vouches.
+//! Cache of loaded components by digest. A component is loaded once for all its users and unloaded with the last of
+//! them. A component without a required signature is never loaded.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::{Registry, RegistryError};
-use clearfold_base::database::DatabaseError;
+use clearfold_base::blocking::blocking;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
 use clearfold_sandbox::{Auditor, Decider, HandlerEngine, Projector, RuntimeError, Translator};
 
-/// Loads components from the registry. A clone is the same shelf.
+/// Loader of components from the registry. Clones share one cache.
 #[derive(Clone)]
 pub struct Shelf(Arc<ShelfState>);
 
 struct ShelfState {
     registry: Registry,
     engine: Arc<HandlerEngine>,
-    /// Who must vouch for what is loaded, however it came into the registry.
+    /// Keys of which one must have signed each component that is loaded, however it came into the registry.
     signers: Signers,
-    /// What a translator is told of the chain.
+    /// Contract set that each translator gets.
     contracts: Vec<u8>,
     deciders: LoadedByDigest<Decider>,
     projectors: LoadedByDigest<Projector>,
@@ -27,7 +27,7 @@ struct ShelfState {
     translators: LoadedByDigest<Translator>,
 }
 
-/// What is loaded of one kind.
+/// Loaded components of one kind; those that are no longer used cannot be upgraded.
 type LoadedByDigest<T> = Mutex<BTreeMap<Digest, Weak<T>>>;
 
 impl Shelf {
@@ -63,18 +63,19 @@ impl Shelf {
         self.load(&self.0.translators, digest, load).await
     }
 
-    /// Whether there is such a component and somebody vouches for it; of one that is loaded elsewhere.
+    /// Checks that the component exists and has the required signature, for a component that is loaded elsewhere.
     pub async fn vouch(&self, digest: Digest) -> Result<(), RegistryError> {
         self.0.registry.wasm(digest, &self.0.signers).await.map(drop)
     }
 
-    /// Loads one, on a thread that may be busy: it may have to be compiled.
+    /// Returns the component from the cache, or loads it on a blocking thread, since it may have to be compiled.
     async fn load<T: Send + Sync + 'static>(
         &self,
         loaded: &LoadedByDigest<T>,
         digest: Digest,
         load: impl FnOnce(&Arc<HandlerEngine>, &str, &[u8]) -> Result<T, RuntimeError> + Send + 'static,
     ) -> Result<Arc<T>, RegistryError> {
+        // Nothing under either lock can leave the map half changed, so a poisoned one is as good.
         let known =
             loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).and_then(Weak::upgrade);
         if let Some(known) = known {
@@ -82,8 +83,7 @@ impl Shelf {
         }
         let (name, wasm) = self.0.registry.wasm(digest, &self.0.signers).await?;
         let engine = Arc::clone(&self.0.engine);
-        let new = tokio::task::spawn_blocking(move || load(&engine, &name, &wasm)).await;
-        let new = Arc::new(new.map_err(|error| DatabaseError::Corrupt(error.to_string()))??);
+        let new = Arc::new(blocking(move || load(&engine, &name, &wasm)).await??);
         let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
         loaded.retain(|_, used| used.strong_count() > 0);
         loaded.insert(digest, Arc::downgrade(&new));

@@ -1,6 +1,8 @@
-//! What a host's manifest means to the registry: a file that was never in force is deployed and put in force; one that was
-//! is left to what was decided since. So a start with a new file is a deploy, and no start undoes a rollback. All files are
-//! looked at before the first is put in force, so a start that fails has put none in force.
+//! Start of a host: the effect of its manifest on the registry.
+//!
+//! A file that was never in force is deployed and activated. For a file that was in force before, the activations
+//! since then stand. So a start with a new file is a deploy, and no start undoes a rollback. All files are checked
+//! before the first is activated, so a start that fails has activated none.
 
 use std::sync::Arc;
 
@@ -13,17 +15,17 @@ use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
 use clearfold_sandbox::{ComponentKind, HandlerEngine, Inspection, RuntimeError, inspect};
 
-/// A component as a manifest names it.
+/// Component that a manifest names.
 pub struct ManifestComponent {
     pub handler: Handler,
-    /// Its id in the manifest.
+    /// Id of the component in the manifest.
     pub component: String,
     pub wasm: Vec<u8>,
     pub signature: Option<Vec<u8>>,
 }
 
 impl ManifestComponent {
-    /// What it is, if that is what the manifest says.
+    /// Inspects the component, and refuses it if it is another handler than the manifest says.
     pub fn check(&self, engine: &Arc<HandlerEngine>) -> Result<Inspection, RuntimeError> {
         let found = inspect(engine, &self.component, &self.wasm)?;
         agree(self, &found)?;
@@ -31,21 +33,21 @@ impl ManifestComponent {
     }
 }
 
-/// Who starts, and what is known of where the files come from.
+/// Name of the starting host, the keys that it requires, and the revision that the files were built from.
 pub struct StartContext {
     pub by: String,
     pub signers: Signers,
     pub source_revision: Option<String>,
 }
 
-/// A start that was found good: what it will put in force, and nothing of it is yet.
+/// Start whose components were checked and stored, with the activations that it will record. None is recorded yet.
 pub struct Start {
     activations: Vec<Activation>,
     new: Vec<NewActivation>,
 }
 
 impl Registry {
-    /// Takes the manifest's components in, and puts those in force that never were.
+    /// Deploys the manifest's components, and activates those that were never in force.
     pub async fn start(
         &self,
         engine: &Arc<HandlerEngine>,
@@ -56,8 +58,8 @@ impl Registry {
         self.put_in_force(start).await
     }
 
-    /// Takes the manifest's components in, if all of them are what they should be, and finds out what is to be put in
-    /// force.
+    /// Deploys the manifest's components if all of them are what the manifest says, and determines which are to be
+    /// activated.
     pub async fn prepare_start(
         &self,
         engine: &Arc<HandlerEngine>,
@@ -84,7 +86,7 @@ impl Registry {
         Ok(Start { activations, new })
     }
 
-    /// Puts in force what was prepared.
+    /// Records the prepared activations.
     pub async fn put_in_force(&self, start: Start) -> Result<(), RegistryError> {
         let before = fold(&start.activations);
         for new in &start.new {
@@ -94,7 +96,7 @@ impl Registry {
                     `clearfold deploy` makes one");
             }
             match self.activate(new).await {
-                // Another host started at the same moment, with the same file or with another: what it did stands.
+                // Another host started at the same moment, with this file or another one: its activation stands.
                 Err(RegistryError::ChangedMeanwhile { .. }) | Ok(_) => {}
                 Err(error) => return Err(error),
             }
@@ -104,12 +106,12 @@ impl Registry {
 }
 
 impl Start {
-    /// All activations as they will be, if nobody else makes one in between.
+    /// Returns all activations as they will be after this start, if no other is recorded in between.
     #[must_use]
     pub fn activations(&self) -> Vec<Activation> {
         let at = Clock::system().now();
         let newest = self.activations.last().map_or(0, |activation| activation.activation);
-        let new = (newest.saturating_add(1)..).zip(&self.new).map(|(activation, new)| Activation {
+        let new = (newest..).skip(1).zip(&self.new).map(|(activation, new)| Activation {
             activation,
             handler: new.handler.clone(),
             digest: new.digest,
@@ -125,7 +127,7 @@ impl Start {
     }
 }
 
-/// The first time that a file is in force.
+/// Makes the first activation of a file.
 fn first_of(
     named: &ManifestComponent,
     digest: Digest,
@@ -147,13 +149,14 @@ fn first_of(
     }
 }
 
+/// Warns that the manifest's component is not the one in force.
 fn say_what_stands(named: &ManifestComponent, digest: Digest, now: &ActiveComponent) {
     let (handler, in_force, since) = (&named.handler, now.digest, now.since);
     tracing::warn!(%handler, file = %digest, %in_force, since, "the manifest's component was in force before and is not now; \
         what was decided since stands; `clearfold component activate` puts it in force again");
 }
 
-/// What the registry keeps of a component, if it is what the manifest says.
+/// Makes the record of a component that is signed as required and is what the manifest says.
 fn deployment(
     engine: &Arc<HandlerEngine>,
     named: &ManifestComponent,
@@ -173,13 +176,12 @@ fn deployment(
 }
 
 fn agree(named: &ManifestComponent, found: &Inspection) -> Result<(), RuntimeError> {
-    // A translator has no name but the manifest's.
+    // A translator does not name itself, so it has the manifest's name.
     let name = found.name.clone().unwrap_or_else(|| named.handler.name.clone());
     let says = Handler { kind: found.kind, name };
-    let is_same = says == named.handler;
-    if is_same {
+    if says == named.handler {
         return Ok(());
     }
-    let why = format!("the {says}, and the manifest has it as the {}; correct the manifest", named.handler);
+    let why = format!("the {says}, and the manifest names it as the {}; correct the manifest", named.handler);
     Err(RuntimeError::Descriptor { component: named.component.clone(), why })
 }

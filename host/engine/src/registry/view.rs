@@ -1,9 +1,9 @@
-//! The registry as people and programs see it: the command line's `--json` and the admin API show these same shapes.
+//! JSON shapes of the registry, which the command line's `--json` and the admin API share.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Activation, ActivationCause, ActiveComponent, ComponentRecord, Deployed, Handler, Point, Registry,
@@ -13,14 +13,14 @@ use crate::integrity::ShadowReport;
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::ComponentKind;
 
-/// What each handler runs, and every component that there is.
+/// Handlers with their components in force, and all deployed components.
 #[derive(Debug, Serialize)]
 pub struct Overview {
     pub handlers: Vec<HandlerView>,
     pub components: Vec<ComponentView>,
 }
 
-/// A handler, and what is in force for it.
+/// Handler with its component in force.
 #[derive(Debug, Serialize)]
 pub struct HandlerView {
     pub kind: &'static str,
@@ -30,18 +30,18 @@ pub struct HandlerView {
     pub since: String,
     pub by: String,
     pub cause: ActivationCause,
-    /// Of deciders and projectors: how many partitions it has begun in. A projector begins in all of them at once, when its
-    /// rows are read.
+    /// Number of partitions in which a decider or projector has begun. A projector begins in all of them at once,
+    /// when its rows are read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub begun_in: Option<usize>,
-    /// How its build stands, or why it failed, of a projector that is not read yet. Only a host that runs knows.
+    /// Progress of the build of a projector that is not read yet, or why it failed. Only a running host knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryView>,
 }
 
-/// A component that is tried.
+/// Component that is tried on a share of the accounts.
 #[derive(Debug, Serialize)]
 pub struct CanaryView {
     pub digest: String,
@@ -52,7 +52,7 @@ pub struct CanaryView {
     pub max_differences: u64,
 }
 
-/// A component that was deployed.
+/// Deployed component.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ComponentView {
     pub digest: String,
@@ -68,7 +68,7 @@ pub struct ComponentView {
     pub signer: Option<String>,
 }
 
-/// A component that was just taken in.
+/// Outcome of a deploy.
 #[derive(Debug, Serialize)]
 pub struct DeployedView {
     pub digest: String,
@@ -78,7 +78,7 @@ pub struct DeployedView {
     pub newly_imports: Vec<String>,
 }
 
-/// What was found before a component is put in force.
+/// Findings about a component before it is activated.
 #[derive(Debug, Serialize)]
 pub struct VerifiedView {
     pub digest: String,
@@ -86,7 +86,7 @@ pub struct VerifiedView {
     pub shadow: Option<ShadowReport>,
 }
 
-/// An activation, and where it came into force.
+/// Activation with its points.
 #[derive(Debug, Serialize)]
 pub struct ActivationView {
     pub activation: u64,
@@ -100,11 +100,11 @@ pub struct ActivationView {
     pub state_family: Option<String>,
     pub share_permille: Option<u16>,
     pub shadow: Option<Value>,
-    /// By partition, as far as its writer has taken it over.
+    /// Points of the partitions in which it is in force so far.
     pub begun: Vec<PointView>,
 }
 
-/// From which command on, in a partition.
+/// Last command and event of a partition before an activation is in force.
 #[derive(Debug, Serialize)]
 pub struct PointView {
     pub partition: u32,
@@ -112,20 +112,23 @@ pub struct PointView {
     pub after_position: u64,
 }
 
-/// The fields in which two components differ, with both values.
-#[must_use]
-pub fn differing(one: ComponentRecord, other: ComponentRecord) -> BTreeMap<String, [Value; 2]> {
-    let [one, other] =
-        [one, other].map(|record| serde_json::to_value(ComponentView::from(record)).unwrap_or_default());
-    let fields = one.as_object().into_iter().flatten();
-    fields
-        .filter(|(name, value)| other.get(name) != Some(value))
-        .map(|(name, value)| (name.clone(), [value.clone(), other.get(name).cloned().unwrap_or_default()]))
-        .collect()
+/// Returns the fields in which two components differ, with both values.
+pub fn differing(
+    one: ComponentRecord,
+    other: ComponentRecord,
+) -> Result<BTreeMap<String, [Value; 2]>, RegistryError> {
+    // Both have the same fields in the same order: they are of one type, which leaves none out.
+    let fields = view_fields(one)?.into_iter().zip(view_fields(other)?);
+    let differing = fields.filter(|((_, one), (_, other))| one != other);
+    Ok(differing.map(|((name, one), (_, other))| (name, [one, other])).collect())
+}
+
+fn view_fields(record: ComponentRecord) -> Result<Map<String, Value>, RegistryError> {
+    Ok(serde_json::from_value(serde_json::to_value(ComponentView::from(record))?)?)
 }
 
 impl Registry {
-    /// What runs, and what there is.
+    /// Returns the components in force and all that are deployed.
     pub async fn overview(&self) -> Result<Overview, RegistryError> {
         let activations = self.activations(0).await?;
         let by_number: BTreeMap<u64, &Activation> =
@@ -136,6 +139,7 @@ impl Registry {
             *begun.entry(point.activation).or_default() += 1;
         }
         let handlers = handlers.iter().filter_map(|(handler, now)| {
+            // No point is recorded: it has begun in no partition.
             let begun_in = begun.get(&now.since).copied().unwrap_or(0);
             handler_view(handler, now, &by_number, begun_in)
         });
@@ -144,7 +148,7 @@ impl Registry {
         Ok(Overview { handlers, components })
     }
 
-    /// Every activation, of one handler or of all, the oldest first.
+    /// Returns every activation of one handler or of all, the oldest first.
     pub async fn history(&self, only: Option<&Handler>) -> Result<Vec<ActivationView>, RegistryError> {
         let mut points = BTreeMap::<u64, Vec<PointView>>::new();
         for point in self.points().await? {

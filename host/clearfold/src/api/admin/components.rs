@@ -103,7 +103,7 @@ pub(super) async fn diff(
     Path((one, other)): Path<(String, String)>,
 ) -> Result<Json<BTreeMap<String, [Value; 2]>>, Problem> {
     let registry = &state.operations.registry;
-    Ok(Json(differing(registry.find(&one).await?, registry.find(&other).await?)))
+    Ok(Json(differing(registry.find(&one).await?, registry.find(&other).await?)?))
 }
 
 pub(super) async fn verify(

@@ -15,8 +15,7 @@ use serde_json::json;
 
 use self::options::Share;
 pub(super) use self::options::{Past, Place};
-use super::load;
-use super::progress::ProgressLine;
+use super::{load, progress};
 use clearfold_base::digest::Digest;
 use clearfold_engine::command::Trial;
 use clearfold_engine::registry::{
@@ -24,6 +23,9 @@ use clearfold_engine::registry::{
     Operations, Verified, VerifiedView, differing,
 };
 use clearfold_sandbox::{ComponentKind, inspect};
+
+/// Progress of a shadow run.
+const DECIDED_AGAIN: &str = "{pos} commands decided again";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ComponentCommand {
@@ -196,7 +198,7 @@ impl InspectArgs {
     async fn run(self) -> anyhow::Result<()> {
         if Path::new(&self.component).is_file() {
             let path = PathBuf::from(&self.component);
-            let found = inspect(&load::engine()?, &stem(&path), &load::read_wasm(&path)?)?;
+            let found = inspect(&load::engine()?, &load::stem(&path), &load::read_wasm(&path)?)?;
             let found = json!({
                 "digest": found.digest.to_string(), "kind": found.kind.as_str(), "handler": found.name,
                 "about": found.about, "world": found.world, "wit_version": found.wit_version,
@@ -240,22 +242,17 @@ async fn deploy(
     by: String,
 ) -> anyhow::Result<Deployed> {
     let signature = load::signature_beside(file)?;
-    let deploying = DeployRequest { name: stem(file), handler, source_revision, by, signature };
+    let deploying = DeployRequest { name: load::stem(file), handler, source_revision, by, signature };
     Ok(operations.deploy(&load::read_wasm(file)?, &deploying).await?)
-}
-
-fn stem(file: &Path) -> String {
-    file.file_stem().map_or_else(|| "component".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
 impl ComponentVerifyArgs {
     async fn run(self) -> anyhow::Result<()> {
         let operations = self.place.operations().await?;
-        let line = ProgressLine::new();
-        let counted = options::counted(&line);
+        let line = progress::line(DECIDED_AGAIN)?;
         let wanted = ComponentSelector { digest: &self.digest, handler: self.handler.as_deref() };
-        let verified = operations.verify(wanted, self.past.window()?, &counted).await;
-        line.clear();
+        let verified = operations.verify(wanted, self.past.window()?, &|count| line.inc(count)).await;
+        line.finish_and_clear();
         let verified = verified?;
         self.place.show(&VerifiedView::from(&verified), || text::verified(&verified))?;
         anyhow::ensure!(
@@ -317,13 +314,13 @@ pub(super) async fn activate(
         window: past.window()?,
         expect_divergence: past.expect_divergence.clone(),
     };
-    let line = ProgressLine::new();
-    let counted = options::counted(&line);
+    let line = progress::line(DECIDED_AGAIN)?;
+    let counted = |count| line.inc(count);
     let activated = match trial {
         None => operations.activate(wanted, &activating, &counted).await,
         Some(trial) => operations.canary(wanted, trial, &activating, &counted).await,
     };
-    line.clear();
+    line.finish_and_clear();
     let (activation, verified) = activated?;
     Ok(Activated { activation, is_trial: trial.is_some(), verified })
 }
@@ -361,7 +358,7 @@ impl DiffArgs {
     async fn run(self) -> anyhow::Result<()> {
         let registry = self.place.registry().await?;
         let (one, other) = (registry.find(&self.one).await?, registry.find(&self.other).await?);
-        let differs = differing(one, other);
+        let differs = differing(one, other)?;
         self.place.show(&differs, || text::diff(&differs))
     }
 }

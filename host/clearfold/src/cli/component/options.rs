@@ -1,14 +1,12 @@
 //! What several commands about components take: where the registry is, and which past they look at.
 
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use clap::Args;
 use clearfold_kernel::Timestamp;
 
 use super::super::load;
-use super::super::progress::ProgressLine;
 use crate::config::WriteStore;
 use clearfold_base::clock::Clock;
 use clearfold_base::database::{self, Store};
@@ -90,20 +88,12 @@ impl Past {
             _ if self.all => Ok(Window::All),
             None => Ok(Window::Last(self.last)),
             Some(days) => {
-                let ago = u64::from(days).saturating_mul(DAY);
+                let ago = u64::from(days) * DAY;
+                // Reaching back beyond 1970 means everything, since no command is older.
                 let since = Timestamp::from_ms(Clock::system().now().as_ms().saturating_sub(ago));
                 Ok(Window::Since(since.context("--days reaches back before there was time")?))
             }
         }
-    }
-}
-
-/// Shows how many commands were decided.
-pub(in crate::cli) fn counted(line: &ProgressLine) -> impl Fn(u64) + Send + Sync {
-    let done = AtomicU64::new(0);
-    move |count| {
-        let done = done.fetch_add(count, Ordering::Relaxed).saturating_add(count);
-        line.show(format_args!("{done} commands decided again"));
     }
 }
 

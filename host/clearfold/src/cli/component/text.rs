@@ -89,7 +89,8 @@ pub(super) fn verified(verified: &Verified) -> String {
             short(&digest)
         );
     };
-    let same = shadow.commands.saturating_sub(shadow.different);
+    // A command that differs is one of those counted.
+    let same = shadow.commands - shadow.different;
     let mut text = format!(
         "{} beside {}: {same} of {} commands come to the same\n",
         short(&digest),
@@ -108,7 +109,8 @@ pub(super) fn verified(verified: &Verified) -> String {
             divergence.candidate
         ));
     }
-    let more = shadow.different.saturating_sub(shadow.divergences.len() as u64);
+    // Each one listed is counted.
+    let more = shadow.different - shadow.divergences.len() as u64;
     if more > 0 {
         text.push_str(&format!("DIFFERENT  and {more} more\n"));
     }
