@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use clearfold::cli::{Cli, SpinTrigger};
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::compiler_is_asked_for;
 
 /// A command is many small pieces of text that come and go, on two threads at once.

@@ -239,12 +239,12 @@ async fn apply(store: Store, pool: &PgPool) -> Result<i64, SchemaError> {
 /// Applies migrations and definitions under the migrator's lock. The migrator takes the lock once more by itself, which
 /// a session may.
 async fn apply_alone(store: Store, connection: &mut PgConnection) -> Result<(), String> {
-    connection.lock().await.map_err(|error| crate::telemetry::chain(&error))?;
+    connection.lock().await.map_err(|error| crate::telemetry::with_causes(&error))?;
     store.migrator().run(&mut *connection).await.map_err(|error| error.to_string())?;
     if let Some(definitions) = store.definitions() {
-        define(definitions, connection).await.map_err(|error| crate::telemetry::chain(&error))?;
+        define(definitions, connection).await.map_err(|error| crate::telemetry::with_causes(&error))?;
     }
-    connection.unlock().await.map_err(|error| crate::telemetry::chain(&error))
+    connection.unlock().await.map_err(|error| crate::telemetry::with_causes(&error))
 }
 
 /// Applies definitions unless the database has these already: connections of running hosts know its types by their

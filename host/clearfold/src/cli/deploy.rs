@@ -16,7 +16,7 @@ use crate::config::ManifestFile;
 use clearfold_engine::registry::{
     ComponentSelector, DeployRequest, ManifestComponent, Operations, RegistryError, fold,
 };
-use clearfold_sandbox::Kind;
+use clearfold_sandbox::ComponentKind;
 
 #[derive(Debug, Args)]
 pub(super) struct DeployArgs {

@@ -56,7 +56,7 @@ impl DoctorArgs {
                 Ok(found) => println!("ok     {what}: {found}"),
                 Err(error) => {
                     wrong += 1;
-                    println!("wrong  {what}: {}", chain(error.as_ref()));
+                    println!("wrong  {what}: {}", with_causes(error.as_ref()));
                 }
             }
         }

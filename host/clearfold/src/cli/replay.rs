@@ -35,7 +35,7 @@ impl ReplayArgs {
         let pool = database::connect_to_read_all(Store::Write, &self.database.database_url, 3).await?;
         database::check_schema(Store::Write, &pool).await?;
         let store = EventStore::open(pool).await?;
-        let replay = Replay { deciders: self.deciders(&store).await?, store };
+        let replay = CommandReplay { deciders: self.deciders(&store).await?, store };
         let line = progress::line("{pos} commands")?;
         let mut report = ReplayReport::default();
         for partition in 0..replay.store.partition_count() {

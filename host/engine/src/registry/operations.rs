@@ -147,7 +147,10 @@ impl Operations {
                 Some(self.shadow(&handler, now.digest, record.digest, window, on_progress).await?)
             }
             // These have no decisions to compare. A projector's tables are built completely before they are read.
-            Kind::Translator | Kind::Projector | Kind::Auditor | Kind::Http => {
+            ComponentKind::Translator
+            | ComponentKind::Projector
+            | ComponentKind::Auditor
+            | ComponentKind::Http => {
                 self.registry.wasm(record.digest, &self.signers).await?;
                 None
             }

@@ -37,7 +37,7 @@ pub struct Deployment {
 pub struct ComponentRecord {
     pub digest: Digest,
     pub name: String,
-    pub kind: Kind,
+    pub kind: ComponentKind,
     /// Handler that it was first deployed for; none if it was stored before there was a registry.
     pub handler: Option<Handler>,
     pub wit_version: Option<String>,

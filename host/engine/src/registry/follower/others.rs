@@ -149,7 +149,7 @@ impl Others {
 
 impl Wanted {
     fn others(&self) -> impl Iterator<Item = (&Handler, &ActiveComponent)> {
-        self.handlers.iter().filter(|(handler, _)| handler.kind != Kind::Decider)
+        self.handlers.iter().filter(|(handler, _)| handler.kind != ComponentKind::Decider)
     }
 }
 
