@@ -72,7 +72,7 @@ fn a_wrong_specification_fails_with_a_readable_difference() -> Result<()> {
         assert!(!output.status.success(), "{output:?}");
         assert!(output.stdout.contains(said) && output.stdout.contains(" passed, 1 failed\n"), "{output:?}");
         assert_eq!(output.stdout.matches("  FAILED  ").count(), 1, "{output:?}");
-        assert!(output.stderr.contains(" does not do what 1 of "), "{output:?}");
+        assert!(output.stderr.contains(" fails 1 of "), "{output:?}");
     }
     Ok(())
 }

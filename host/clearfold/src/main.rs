@@ -1,4 +1,4 @@
-//! The `clearfold` program, which is `trigger-clearfold` as well when Spin starts it.
+//! The `clearfold` program. Started by Spin, it is the trigger program `trigger-clearfold`.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use clearfold::cli::{Cli, SpinTrigger};
 use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::compiler_is_asked_for;
 
-/// A command is many small pieces of text that come and go, on two threads at once.
+/// A command allocates and frees many small pieces of text, on two threads at once, which mimalloc does faster.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How long a component that is still running may hold up the end of the program.
+/// Time for which a component that is still running may delay the end of the program, in milliseconds.
 const LINGER_MS: u64 = 500;
 
-/// What this program was started as.
+/// Role that this program was started in.
 enum Program {
     Trigger(SpinTrigger),
     CommandLine(Cli),
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         return ended;
     }
     clearfold_base::faults::begin();
-    // Spin's way of starting us comes first: what it gives is no command.
+    // The check for Spin comes first, since its arguments are not those of a command.
     let program = match SpinTrigger::asked_for(std::env::args_os()) {
         Some(trigger) => Program::Trigger(trigger),
         None => Program::CommandLine(Cli::parse()),
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     runtime.shutdown_timeout(Duration::from_millis(LINGER_MS));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        // Who reads the output has read enough, like `head`.
+        // The reader closed the pipe, as `head` does.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => failed(&with_causes(error.as_ref())),
     }

@@ -39,7 +39,7 @@ pub(super) async fn balances(
     match state.read_store.balances(&id).await? {
         Some(balances) => Ok(Json(Balances { id, balances })),
         None => {
-            let detail = "nothing here keeps balances; the manifest needs the projector `balances`";
+            let detail = "this host keeps no balances; add the projector `balances` to its manifest";
             Err(Problem::new(StatusCode::NOT_FOUND, "balances_not_kept", detail))
         }
     }

@@ -1,7 +1,7 @@
 //! `POST /v1/commands`: sends a command to a stream.
 //!
-//! The client makes the idempotency key and sends it in the `Idempotency-Key` header. Sending the same again gets
-//! the same answer.
+//! The client chooses the idempotency key and sends it in the `Idempotency-Key` header. The same command with the
+//! same key gets the same answer again.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,8 +15,9 @@ use super::parameters::{MAX_ID_LENGTH, address, check_id, invalid};
 use super::{ApiState, Problem};
 use clearfold_engine::command::{Answer, Command, CommandError};
 
-/// Who the log names as the sender.
+/// Sender that the log records for these commands.
 const ACTOR: &str = "api";
+/// Length of an idempotency key, in bytes.
 const MAX_KEY_LENGTH: usize = 255;
 
 #[derive(Deserialize)]
@@ -24,7 +25,7 @@ const MAX_KEY_LENGTH: usize = 255;
 pub(super) struct Body {
     aggregate: String,
     id: String,
-    /// Needed only for a stream that does not exist yet.
+    /// Account that a new stream will belong to. Not needed for a stream that exists.
     #[serde(default)]
     account: Option<String>,
     #[serde(rename = "type")]
@@ -45,7 +46,7 @@ pub(super) async fn submit(
         let detail = format!("`aggregate` and `type` are names: 1 to {MAX_ID_LENGTH} letters and digits");
         return Err(invalid("invalid_body", detail));
     }
-    // The log's readers are databases, and none of them holds a zero character.
+    // Payloads become JSON and text in databases, which cannot store this character.
     if body.payload.get().contains(r"\u0000") {
         return Err(invalid(
             "invalid_body",
@@ -73,7 +74,7 @@ pub(super) async fn submit(
 
 fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    // The listener's keys are the identities of logs; nobody else may answer in their place.
+    // Keys below chain/ identify logs. A client that used one would answer in the place of the listener's command.
     if key.is_empty() || key.len() > MAX_KEY_LENGTH || key.starts_with("chain/") {
         let detail = format!(
             "give the header Idempotency-Key with 1 to {MAX_KEY_LENGTH} ASCII characters, not beginning with chain/; \

@@ -1,4 +1,4 @@
-//! The edge: requests for the routes of HTTP components, before the host's own API.
+//! The edge: routes requests to HTTP components, before the host's own API.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -11,26 +11,26 @@ use super::Problem;
 use clearfold_sandbox::edge::{EdgeError, EdgeHandler};
 use clearfold_sandbox::manifest::Route;
 
-/// The HTTP components by route. A component can be replaced while requests come: each request has the one that
-/// answered when it came, to its end.
+/// HTTP components by route. A component can be replaced while requests arrive: each request is answered by the
+/// component that was there when it arrived.
 #[derive(Clone, Default)]
 pub struct Edges(Arc<RwLock<Served>>);
 
-/// The most specific route first. Never changed: another list takes its place, so a reader waits for nobody.
+/// Routes, the most specific first. The list is never changed but replaced as a whole, so readers do not wait.
 type Served = Arc<Vec<(Route, EdgeHandler)>>;
 
 impl Edges {
-    /// Components and the routes that they answer.
+    /// Serves these components at these routes.
     #[must_use]
     pub fn new(mut handlers: Vec<(Route, EdgeHandler)>) -> Self {
         handlers.sort_by_key(|(route, _)| std::cmp::Reverse(route.precedence()));
         Self(Arc::new(RwLock::new(Arc::new(handlers))))
     }
 
-    /// Lets `handler` answer from now on wherever the component of that id did, and says at how many routes that is.
+    /// Replaces the component with that id by `handler` at all its routes, and returns the number of these routes.
     #[must_use]
     pub fn replace(&self, component: &str, handler: &EdgeHandler) -> usize {
-        // Nothing that can panic is done under the lock, so a poisoned one holds a whole list all the same.
+        // Nothing under the lock can panic, so a poisoned lock still holds a complete list.
         let mut served = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let mut handlers = Served::unwrap_or_clone(Arc::clone(&served));
         let mut replaced = 0;
@@ -42,12 +42,12 @@ impl Edges {
         replaced
     }
 
-    /// The edges alone: no other path leads anywhere.
+    /// Router of the edge alone; every other path is not found.
     pub fn alone(self) -> Router {
         self.in_front_of(Router::new().fallback(super::not_found))
     }
 
-    /// What the outside sees: the edges in front of the host's own API.
+    /// Router that tries the edge first, and then the host's own API.
     pub fn in_front_of(self, api: Router) -> Router {
         api.layer(axum::middleware::from_fn(move |request: Request<Body>, next: axum::middleware::Next| {
             let handler = self.find(request.uri().path());
@@ -73,7 +73,8 @@ async fn answer(handler: &EdgeHandler, request: Request<Body>) -> Response {
     }
 }
 
-/// What the caller hears. That all are busy, callers bring about: no error of ours, and over in a moment.
+/// Makes the answer to a request that an HTTP component did not answer. Too many requests at once are the callers'
+/// doing and pass in a moment, so they are only a warning.
 fn refusal(error: &EdgeError) -> Problem {
     let told = error.problem();
     let problem = Problem::new(told.status, "edge_failed", told.detail);

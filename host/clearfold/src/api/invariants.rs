@@ -1,4 +1,4 @@
-//! `GET /v1/invariants`: checks what must always hold, now.
+//! `GET /v1/invariants`: checks the invariants now.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -49,7 +49,7 @@ impl From<AuditError> for Problem {
                     "store_unavailable"
                 };
                 let detail =
-                    format!("{error}, so nothing can be said of the invariants; try again in a moment");
+                    format!("{error}, so the invariants could not be checked; try again in a moment");
                 Self::new(unavailable, code, detail).retry_after_s(RETRY_AFTER_S)
             }
         }

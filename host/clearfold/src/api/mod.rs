@@ -26,7 +26,7 @@ use clearfold_audit::Audit;
 use clearfold_engine::command::CommandIntake;
 use clearfold_views::query::{QueryError, ReadStore};
 
-/// What the endpoints need.
+/// Resources of the endpoints.
 #[derive(Clone)]
 pub struct ApiState {
     pub read_store: ReadStore,
@@ -50,7 +50,7 @@ pub fn router(state: ApiState) -> Router {
 }
 
 async fn not_found(uri: http::Uri) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no_such_path", format!("nothing is at {}", uri.path()))
+    Problem::new(StatusCode::NOT_FOUND, "no_such_path", format!("there is no path {}", uri.path()))
 }
 
 async fn method_not_allowed(method: http::Method, uri: http::Uri) -> Problem {

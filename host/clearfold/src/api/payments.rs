@@ -72,7 +72,7 @@ pub(super) async fn show(
     }
 }
 
-/// A misspelt status would look like "no payments".
+/// Refuses an unknown status, since a misspelt one would look like "no payments".
 fn status(text: String) -> Result<String, Problem> {
     const STATUSES: [&str; 12] = [
         "recorded",

@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
-/// A problem.
+/// Error as RFC 9457 problem details.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
@@ -14,12 +14,12 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with a code for programs and a sentence for people.
+    /// Creates a problem with a code for programs and a sentence for people.
     pub fn new(status: StatusCode, code: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { status, code: code.into(), detail: detail.into(), retry_after_s: None }
     }
 
-    /// The same, with a time after which it is worth trying again.
+    /// Adds the time after which the caller may try again.
     #[must_use]
     pub fn retry_after_s(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);

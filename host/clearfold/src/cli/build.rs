@@ -1,6 +1,6 @@
-//! `clearfold build`: a folder of Rust becomes a component. For authors who have this program and Rust, and nothing else.
+//! `clearfold build`: builds a folder of Rust into a component. An author needs only this program and Rust.
 //!
-//! Cargo compiles, this encodes what comes of it as a component, `target/NAME.wasm`. It never runs what it made; and this
+//! Cargo compiles a module, which is encoded here as a component, `target/NAME.wasm`. The component is not run. This
 //! repository's own components are built by `cargo xtask build`.
 
 use std::path::{Path, PathBuf};
@@ -14,16 +14,16 @@ use wit_component::{ComponentEncoder, DecodedWasm};
 use super::load;
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// Cargo's own name for the flags of that target.
+/// Cargo's variable for the flags of that target.
 const FLAGS: &str = "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS";
-/// A small stack: it lies first in an instance's memory, and all that is used is wiped before the next one.
+/// Small stack: it is the first part of an instance's memory, and all memory in use is wiped before the next call.
 const STACK: &str = "-Clink-arg=-zstack-size=262144";
-/// Cargo's own name for having it compile the standard library itself, where no target is installed.
+/// Cargo's variable to compile the standard library itself, where the target is not installed.
 const BUILD_STD: &str = "CARGO_UNSTABLE_BUILD_STD";
 
 #[derive(Debug, Args)]
 pub(super) struct BuildArgs {
-    /// The folder with the component's Cargo.toml
+    /// Folder with the component's Cargo.toml
     #[arg(default_value = ".")]
     folder: PathBuf,
 }
@@ -61,7 +61,7 @@ fn check_target() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs cargo, whose messages the person sees. The answer: the module that it made.
+/// Runs cargo, shows its messages, and returns the path of the module that it built.
 fn compile(manifest: &Path) -> anyhow::Result<PathBuf> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--release", "--target", TARGET, "--message-format", "json-render-diagnostics"]);
@@ -91,15 +91,15 @@ fn encode(module: &Path) -> anyhow::Result<Vec<u8>> {
     let bytes = std::fs::read(module).with_context(|| format!("{} cannot be read", module.display()))?;
     let mut encoder = ComponentEncoder::default();
     let encoded = encoder.validate(true).module(&bytes).and_then(ComponentEncoder::encode).with_context(|| {
-        "what was built is no component: a crate in it imports what its world has not (clocks of chrono, `js` of uuid or \
-         getrandom), or nothing in it is made of wit/"
+        "the module cannot become a component: a crate in it imports what its world does not have (clocks of chrono, `js` of \
+         uuid or getrandom), or nothing in it is generated from wit/"
     })?;
-    // A world whose functions nobody wrote is no mistake to a compiler.
+    // The compiler does not notice that no function of the world is exported.
     if let DecodedWasm::Component(resolve, world) = wit_component::decode(&encoded)?
         && resolve.worlds[world].exports.is_empty()
     {
         bail!(
-            "what was built exports nothing; `clearfold_guest::export_decider!(…)` or its like is missing in src/lib.rs"
+            "the component exports nothing; `clearfold_guest::export_decider!(…)` or its like is missing in src/lib.rs"
         );
     }
     Ok(encoded)

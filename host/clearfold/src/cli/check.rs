@@ -1,6 +1,7 @@
-//! `clearfold check`: what must always hold, recomputed from the log and the read store, one line an invariant.
+//! `clearfold check`: recomputes the invariants from the log and the read store, and prints one line for each.
 //!
-//! By the components in force. It writes nothing and can run beside a host. What is violated stands below its line, with the streams concerned.
+//! It uses the components in force, writes nothing, and can run beside a host. Violations follow below the
+//! invariant's line, with the streams concerned.
 
 use std::io::Write;
 
@@ -19,10 +20,10 @@ use clearfold_store::EventStore;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// Check this account only
+    /// Account to check, by its address. Without it, the whole log and the read store
     #[arg(long, value_name = "ADDRESS")]
     account: Option<Address>,
-    /// The report as one JSON object, as the API gives it
+    /// Print the report as one JSON object, as the API returns it
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -60,12 +61,12 @@ impl CheckArgs {
     }
 }
 
-/// An error unless everything holds.
+/// Returns an error unless everything was audited and holds.
 fn verdict(report: &Report) -> anyhow::Result<()> {
     let violated = report.invariants.iter().filter(|invariant| !invariant.holds).count();
     if violated > 0 {
         let all = report.invariants.len();
-        bail!("{violated} of {all} invariants do not hold; what breaks them is named above");
+        bail!("{violated} of {all} invariants do not hold; the violations are listed above");
     }
     if !report.holds {
         let left_out = report.not_audited_count;
@@ -83,7 +84,7 @@ fn text(report: &Report) -> String {
             report.checked_at
         ),
         Some(account) => format!(
-            "account {account}, {events} events at {}; of the whole log and the read store nothing is said\n",
+            "account {account}, {events} events at {}; the whole log and the read store were not checked\n",
             report.checked_at
         ),
     };
@@ -120,12 +121,12 @@ fn invariant_text(invariant: &InvariantReport, width: usize) -> String {
     text
 }
 
-/// How many there are beyond those listed.
+/// Number of those beyond the ones listed; none if all are.
 fn beyond(count: u64, listed: usize) -> Option<u64> {
     count.checked_sub(listed as u64).filter(|more| *more > 0)
 }
 
-/// What a person can do. An auditor's invariants are the domain's, and so is what to do about them.
+/// Remedy for a violation. The invariants of auditors belong to the domain, so their remedy is general.
 fn remedy(code: &str) -> &'static str {
     if code == clearfold_audit::READ_STORE_FOLLOWS_LOG {
         return "the log is the truth: have the projection built again, see docs/operating/runbooks.md";

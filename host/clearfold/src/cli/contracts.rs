@@ -7,7 +7,7 @@ use crate::config::Contracts;
 /// Gnosis Pay's contracts on Gnosis Chain.
 const GNOSIS: &[u8] = include_bytes!("../../../../contracts/gnosis.json");
 
-/// The set's bytes, and what to call it in an error.
+/// Returns the set's bytes, and its name for errors.
 pub(super) fn read(contracts: &Contracts) -> anyhow::Result<(Vec<u8>, String)> {
     match &contracts.contracts {
         None => Ok((GNOSIS.to_vec(), "the built-in contract set of Gnosis Chain".to_owned())),

@@ -1,8 +1,8 @@
-//! `clearfold deploy`: brings a running system to what the manifest says, component by component, without a restart.
+//! `clearfold deploy`: deploys and activates the manifest's components in a running system, without a restart.
 //!
-//! `SPIN_DEPLOY_PLUGIN=clearfold spin deploy` runs this too. All components are looked at first; then each that is not in
-//! force is taken in, verified and activated. The first that decides otherwise ends it, and what was activated before stays.
-//! What no host serves is never activated.
+//! `SPIN_DEPLOY_PLUGIN=clearfold spin deploy` runs this too. All components are inspected first; then each that is
+//! not in force is deployed, verified and activated. The first that decides otherwise ends the command; activations
+//! before it stay. Handlers that no host serves are never activated.
 
 use std::path::PathBuf;
 
@@ -20,10 +20,10 @@ use clearfold_sandbox::ComponentKind;
 
 #[derive(Debug, Args)]
 pub(super) struct DeployArgs {
-    /// What the components were built from, like a commit
+    /// Source revision that the components were built from, like a commit. Without it, none is recorded
     #[arg(long, env = "SOURCE_REVISION", value_name = "REVISION")]
     revision: Option<String>,
-    /// The description of what runs, as Spin names it
+    /// Manifest, by the option that Spin uses. It overrides --manifest
     #[arg(short = 'f', long, value_name = "FILE")]
     from: Option<PathBuf>,
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub(super) struct DeployArgs {
     place: Place,
 }
 
-/// What was done, as far as it went.
+/// Progress of the command, also if it ended early.
 #[derive(Default)]
 struct Done {
     activated: Vec<Value>,
@@ -59,7 +59,7 @@ impl DeployArgs {
         ended
     }
 
-    /// Looks at all of them before the first is put in force. Left are those that a host serves.
+    /// Inspects all components before the first is activated, and returns those that a host serves.
     async fn look_at(
         &self,
         operations: &Operations,
@@ -74,10 +74,10 @@ impl DeployArgs {
             named.check(&operations.engine)?;
             if in_force.contains_key(&named.handler) {
                 served.push(named);
-            } else if named.handler.kind == ComponentKind::Http {
-                // Under Spin, Spin serves HTTP, and takes its components from the manifest when it starts.
+            } else if named.handler.kind == Kind::Http {
+                // Under Spin, Spin serves HTTP, and reads its components from the manifest when it starts.
                 let text = format!(
-                    "{component}: passed over, since no host serves it; whoever does takes it when it is started again\n"
+                    "{component}: passed over, since no host serves it; Spin, if it does, takes it at its next start\n"
                 );
                 print!("{}", self.place.unless_json(text));
                 done.passed_over.push(component.clone());
@@ -88,7 +88,7 @@ impl DeployArgs {
         Ok(served)
     }
 
-    /// Takes in and activates what is not in force.
+    /// Deploys and activates the components that are not in force.
     async fn bring(
         &self,
         operations: &Operations,

@@ -1,4 +1,4 @@
-//! `clearfold doctor`: looks at everything that `up` needs, one after the other, and goes on when something is wrong.
+//! `clearfold doctor`: checks everything that `up` needs, one after the other, and goes on after a finding.
 
 use std::net::SocketAddr;
 
@@ -18,16 +18,16 @@ use clearfold_store::EventStore;
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
-    /// The write store
+    /// URL of the write store. Without it, its check fails
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
-    /// The read store
+    /// URL of the read store. Without it, its check fails
     #[arg(long, env = "READ_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     read_database_url: Option<String>,
-    /// The chain's JSON-RPC endpoints, separated by commas
+    /// JSON-RPC endpoints of the chain, separated by commas. Without them, the check of the chain fails
     #[arg(long, env = "CHAIN_RPC_URLS", hide_env_values = true, value_name = "URLS", value_delimiter = ',')]
     chain_rpc_urls: Vec<Url>,
-    /// Where the API would listen
+    /// Address and port of the API, which must be free
     #[arg(long, env = "LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9100")]
     listen: SocketAddr,
     #[command(flatten)]
@@ -36,7 +36,7 @@ pub(super) struct DoctorArgs {
     manifest: ManifestFile,
 }
 
-/// What was found, or what is wrong and how to mend it.
+/// Result of one check, or what is wrong and how to correct it.
 type Finding = anyhow::Result<String>;
 
 impl DoctorArgs {
@@ -66,7 +66,7 @@ impl DoctorArgs {
         Ok(())
     }
 
-    /// What was found, and the chain that the contract set is for.
+    /// Checks manifest and components, and returns the result with the chain id of the contract set.
     fn components(&self) -> anyhow::Result<(String, u64)> {
         let manifest = load::manifest(&self.manifest.manifest, None)?;
         let (contracts, contracts_name) = contracts::read(&self.contracts)?;
@@ -99,8 +99,8 @@ impl DoctorArgs {
     }
 
     async fn follow(&self, chain_id: Option<u64>) -> Finding {
-        let chain_id =
-            chain_id.context("which chain it must be is in the contract set; mend the components first")?;
+        let chain_id = chain_id
+            .context("the chain id comes from the components, which have an error; correct that first")?;
         ensure!(
             !self.chain_rpc_urls.is_empty(),
             "CHAIN_RPC_URLS (--chain-rpc-urls) is not set; give the chain's endpoints"
@@ -110,7 +110,7 @@ impl DoctorArgs {
         if unreachable.is_empty() {
             return Ok(found);
         }
-        Ok(format!("{found}; of CHAIN_RPC_URLS does not answer: {}", unreachable.join("; ")))
+        Ok(format!("{found}; these of CHAIN_RPC_URLS do not answer: {}", unreachable.join("; ")))
     }
 
     async fn address(&self) -> Finding {

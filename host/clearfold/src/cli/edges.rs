@@ -1,4 +1,4 @@
-//! The HTTP components of a host: loaded as they are in force, and replaced while they answer when others are.
+//! Loads the HTTP components in force, and replaces them while they serve when others are activated.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,19 +19,20 @@ use clearfold_engine::registry::{InForceNow, Registry};
 use clearfold_sandbox::edge::{EdgeHandler, EdgeLimits, EdgeRuntime, InProcessApi};
 use clearfold_sandbox::manifest::Manifest;
 
-/// What loading a component takes.
+/// Loader of HTTP components.
 pub(super) struct Loader {
     pub registry: Registry,
-    /// Who must vouch for what answers.
+    /// Keys of which one must have signed each component.
     pub signers: Signers,
     pub manifest: Arc<Manifest>,
     pub address: SocketAddr,
-    /// Calls to this host's API stay in this process.
+    /// This host's API, so that calls to it stay in this process.
     pub api: axum::Router,
     runtime: Arc<EdgeRuntime>,
 }
 
-/// What failed may be a database that is away for a moment, or a component that no try will load: the pause grows.
+/// Pauses between attempts to load a component. They grow, since the cause may be a short outage of the database or a
+/// component that never loads.
 const FIRST_PAUSE_MS: u64 = 200;
 const LONGEST_PAUSE_MS: u64 = 30_000;
 
@@ -47,7 +48,7 @@ impl Loader {
         Ok(Self { registry, signers, manifest, address, api, runtime })
     }
 
-    /// What answers at the manifest's routes.
+    /// Loads the components of the manifest's routes.
     pub(super) async fn edges(
         &self,
         in_force: &BTreeMap<String, InForceNow<Digest>>,
@@ -72,8 +73,8 @@ impl Loader {
         Ok(blocking(move || runtime.load(&component, &wasm, variables, hosts, in_process)).await??)
     }
 
-    /// Replaces what is not in force any more, until it is told to stop. A request that has begun is answered by whoever
-    /// began it.
+    /// Replaces components that are no longer in force, until `stop`. A request that has begun is finished by the
+    /// component that began it.
     pub(super) async fn follow(
         self,
         edges: Edges,
@@ -87,11 +88,11 @@ impl Loader {
         }
     }
 
-    /// Ends when nobody can say any more what is in force.
+    /// Follows one component, until the sender of activations is gone.
     async fn follow_one(&self, component: String, mut now: InForceNow<Digest>, edges: &Edges) {
         while now.changed().await.is_ok() {
             let mut pause_ms = FIRST_PAUSE_MS;
-            // What is wanted is asked for anew at each try: another one may be in force by then.
+            // Each attempt takes the newest activation: another one may be in force by then.
             while let Err(error) = self.take_over(&component, &mut now, edges).await {
                 let error = with_causes(error.as_ref());
                 tracing::error!(

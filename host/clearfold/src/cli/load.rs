@@ -1,4 +1,4 @@
-//! Reads what the manifest names, and finds what is in force of it.
+//! Reads the manifest's components, and loads those in force.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use clearfold_engine::registry::{Handler, ManifestComponent, Registry, Shelf, fo
 use clearfold_sandbox::manifest::{HandlerKind, Manifest};
 use clearfold_sandbox::{Auditor, ComponentKind, HandlerEngine, Limits, Projector};
 
-/// Reads the manifest. `host_url` is where this very host is, for components that call it.
+/// Reads the manifest. `host_url` is the URL of this host, for components that call it.
 pub(super) fn manifest(path: &Path, host_url: Option<&str>) -> anyhow::Result<Manifest> {
     let environment = |name: &str| {
         let own = (name == "SPIN_VARIABLE_HOST_URL").then(|| host_url.map(str::to_owned)).flatten();
@@ -19,7 +19,7 @@ pub(super) fn manifest(path: &Path, host_url: Option<&str>) -> anyhow::Result<Ma
     Ok(Manifest::read(path, environment)?)
 }
 
-/// The components that the manifest names, of handlers and of HTTP triggers, with the signatures that lie beside them.
+/// Reads the components of the manifest's handlers and HTTP triggers, with the signature files beside them.
 pub(super) fn named(manifest: &Manifest) -> anyhow::Result<Vec<ManifestComponent>> {
     let count = |kind| manifest.handlers.iter().filter(|trigger| trigger.kind == kind).count();
     ensure!(
@@ -52,7 +52,7 @@ pub(super) fn named(manifest: &Manifest) -> anyhow::Result<Vec<ManifestComponent
         .collect()
 }
 
-/// What is in force of the handlers that only look at what happened.
+/// Loads the projectors and auditors in force, the handlers that `check` needs.
 pub(super) async fn watchers(
     registry: &Registry,
     shelf: &mut Shelf,
@@ -71,7 +71,7 @@ pub(super) async fn watchers(
     Ok((projectors, watch::Sender::new(auditors).subscribe()))
 }
 
-/// The engine that runs handlers.
+/// Creates the engine that runs handlers.
 pub(super) fn engine() -> anyhow::Result<Arc<HandlerEngine>> {
     Ok(Arc::new(HandlerEngine::new(Limits::of)?))
 }
@@ -81,7 +81,7 @@ fn source<'a>(manifest: &'a Manifest, id: &str) -> anyhow::Result<&'a Path> {
     Ok(&component.with_context(|| format!("the manifest has no component `{id}`"))?.source)
 }
 
-/// The signature of a component, the file `FILE.sig` beside it.
+/// Reads the signature of a component from `FILE.sig` beside it; none if there is no such file.
 pub(super) fn signature_beside(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     let beside = path.with_added_extension("sig");
     match std::fs::read(&beside) {

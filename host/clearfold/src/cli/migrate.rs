@@ -1,4 +1,4 @@
-//! `clearfold migrate`.
+//! `clearfold migrate`: brings both databases to this program's schema.
 
 use clap::Args;
 
@@ -9,7 +9,7 @@ use clearfold_base::database::{self, Store};
 pub(super) struct MigrateArgs {
     #[command(flatten)]
     databases: Databases,
-    /// Partitions of a new log (default 8). They can never be changed
+    /// Number of partitions of a new log, 8 without it. It can never be changed
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
     partitions: Option<u32>,
 }

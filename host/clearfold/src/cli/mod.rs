@@ -1,8 +1,8 @@
-//! The command line: `clearfold up`, `migrate`, `component`, `deploy`, `check`, `verify`, `replay`, `stream`, `translate`,
-//! `new`, `build`, `spec`, `doctor`, `spin`.
+//! The command line: `clearfold up`, `migrate`, `component`, `deploy`, `check`, `verify`, `replay`, `stream`,
+//! `translate`, `new`, `build`, `spec`, `doctor`, `spin`.
 //!
-//! Every command ends with exit code 0 only if all of it was done. An error is one line that says what was wrong
-//! and what to do.
+//! Every command ends with exit code 0 only if all of it was done. An error is one line with the cause and the
+//! remedy.
 
 mod build;
 mod check;
@@ -38,42 +38,42 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum CliCommand {
-    /// Run the host: follow the chain, decide, project, and serve the API
+    /// Run the host: follow the chain, decide commands, project events, and serve the API
     Up(Box<crate::config::HostConfig>),
-    /// Bring both databases to this program's schema; a new log is laid out in partitions
+    /// Bring both databases to this program's schema. A new log is divided into partitions
     Migrate(migrate::MigrateArgs),
-    /// What runs, and what shall run: deploy, verify, activate, try, roll back
+    /// Show and change which components run: deploy, verify, activate, try on some accounts, roll back
     #[command(subcommand)]
     Component(component::ComponentCommand),
-    /// Bring a running system to what the manifest says, without a restart
+    /// Deploy and activate the manifest's components in a running system, without a restart
     Deploy(deploy::DeployArgs),
-    /// Recompute what must always hold from the log and the read store, and name what does not
+    /// Check the invariants: recompute them from the log and the read store, and name what violates them
     Check(check::CheckArgs),
-    /// Walk the log's chain of hashes, and say where it was changed
+    /// Check the log's hash chain, and say where it was changed
     Verify(verify::VerifyArgs),
-    /// Decide every recorded command again, and compare what comes of it bit for bit
+    /// Decide every recorded command again, and compare the results bit for bit
     Replay(replay::ReplayArgs),
-    /// Look at one stream of the event log
+    /// Show one stream of the event log
     #[command(subcommand)]
     Stream(stream::StreamCommand),
-    /// Show what a recorded transaction would become: one command a line, as JSON
+    /// Show the commands that a recorded transaction would become, one JSON object a line
     Translate(translate::TranslateArgs),
-    /// Make a folder with a component that builds and keeps its specifications at once
+    /// Make a folder with a new component that builds and passes its specifications at once
     New(new::New),
-    /// Build the component of a folder
+    /// Build the component in a folder
     Build(build::BuildArgs),
-    /// Hold a component to its specifications
+    /// Run specifications against a component
     #[command(subcommand)]
     Spec(spec::SpecCommand),
-    /// Find what is missing or misconfigured, and say what to do about it
+    /// Find what is missing or misconfigured, and how to correct it
     Doctor(doctor::DoctorArgs),
-    /// Work with Spin
+    /// Connect this program with Spin
     #[command(subcommand)]
     Spin(spin::SpinCommand),
 }
 
 impl Cli {
-    /// Does what was asked.
+    /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
             CliCommand::Up(host) => up::run(*host).await,

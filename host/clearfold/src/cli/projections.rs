@@ -1,5 +1,5 @@
-//! Starts the projections of a host: each under a supervisor that is told what is in force, and records in the registry
-//! from which events on it is read. It projects nothing by itself.
+//! Starts the projections of a host, each under a supervisor that follows the projector in force, and records in the
+//! registry from which events on each is read. Nothing is projected here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,17 +19,17 @@ use clearfold_views::projection::{
 };
 use clearfold_views::query::asked_of;
 
-/// How often is looked whether there is something to record.
+/// Interval between two looks for points to record, in milliseconds.
 const LOOK_MS: u64 = 500;
 
-/// What is read of each projection, and how each stands, now and later.
+/// Projector that is read and status of each projection, now and later.
 pub(super) struct Projections {
     pub live: Vec<Live>,
     pub status: Vec<watch::Receiver<Status>>,
 }
 
 impl Projections {
-    /// How the build of each stands, for the admin.
+    /// Returns the progress of the builds, for the admin API.
     pub(super) fn builds(&self) -> Builds {
         let all = self.status.clone();
         Arc::new(move |projection| {
@@ -40,7 +40,7 @@ impl Projections {
     }
 }
 
-/// Starts them. `ground` is the same for all but for its readers.
+/// Starts the projections. `ground` is common to all of them, except for its readers.
 pub(super) async fn start(
     follower: &mut Follower,
     registry: &Registry,
@@ -73,14 +73,16 @@ pub(super) async fn start(
     Ok(projections)
 }
 
-/// Records where the activations of projectors begin: behind which events the rows of each are those that are read.
+/// Recorder of the points of projectors: the positions after which the rows of each are those that are read.
 struct Record {
     registry: Registry,
     partitions: u32,
     status: Vec<watch::Receiver<Status>>,
-    /// Up to which activation it knows them, and those of projectors.
+    /// Number of the newest activation that was seen.
     through: u64,
+    /// Activations of projectors: number, handler, component.
     known: Vec<(u64, Handler, Digest)>,
+    /// Activations whose points are recorded.
     recorded: BTreeSet<u64>,
 }
 
@@ -97,7 +99,7 @@ impl Record {
         }
     }
 
-    /// What is live is asked, not what was heard: so nothing is missed by who was not there, or failed before.
+    /// Reads the current state rather than changes to it, so nothing is missed after a start or a failure.
     async fn look(&mut self) -> Result<(), RegistryError> {
         for activation in self.registry.activations(self.through).await? {
             self.through = activation.activation;
@@ -114,7 +116,7 @@ impl Record {
             if self.recorded.contains(activation) {
                 continue;
             }
-            // Tables that took nobody's place are of their component from the first event on.
+            // Tables that replaced no others were made by their component from the first event on.
             let mut positions = from;
             positions.resize(self.partitions as usize, 0);
             self.registry.begin(*activation, &positions).await?;

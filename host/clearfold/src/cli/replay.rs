@@ -1,5 +1,5 @@
-//! `clearfold replay --verify`: has every recorded command decided again, by the components that decided it, and
-//! compares what comes of it bit for bit.
+//! `clearfold replay --verify`: has every recorded command decided again by the component that decided it, and
+//! compares the results bit for bit.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -19,10 +19,10 @@ use clearfold_store::EventStore;
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayArgs {
-    /// Compare what comes of the commands with what was recorded; nothing is written
+    /// Compare the results with the recorded ones. Nothing is written
     #[arg(long, required = true)]
     verify: bool,
-    /// A component that the database does not hold
+    /// File with a component that the database does not have
     #[arg(long = "component", value_name = "FILE")]
     components: Vec<PathBuf>,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(super) struct ReplayArgs {
 
 impl ReplayArgs {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        // One for the commands, one for the events.
+        // Connections: one reads commands, one reads events, and one is for the rest.
         let pool = database::connect_to_read_all(Store::Write, &self.database.database_url, 3).await?;
         database::check_schema(Store::Write, &pool).await?;
         let store = EventStore::open(pool).await?;
@@ -44,12 +44,12 @@ impl ReplayArgs {
         line.finish_and_clear();
         write!(std::io::stdout().lock(), "{}", text(&report))?;
         if !report.is_same() {
-            bail!("not every command came to the same again; each is named above");
+            bail!("some commands did not come to the same again; they are listed above");
         }
         Ok(())
     }
 
-    /// The deciders that the database keeps, and those that were given.
+    /// Loads the deciders that the database has, and those that were given.
     async fn deciders(&self, store: &EventStore) -> anyhow::Result<BTreeMap<Digest, Arc<Decider>>> {
         let engine = load::engine()?;
         let mut deciders = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! `clearfold stream show`.
+//! `clearfold stream show`: prints the events of a stream.
 
 use std::io::Write;
 
@@ -18,9 +18,9 @@ pub(super) enum StreamCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
-    /// The stream, like authorization-0123…; a payment's id alone will do
+    /// Stream, like authorization-0123…, or the id of a payment
     id: String,
-    /// One JSON object a line
+    /// Print one JSON object a line
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -40,7 +40,7 @@ impl ShowArgs {
         let pool = database::connect(Store::Write, &self.database.database_url, 1).await?;
         database::check_schema(Store::Write, &pool).await?;
         let store = EventStore::open(pool).await?;
-        // A payment is a stream of authorizations; people copy its id from the API.
+        // A payment is the stream of an authorization; people copy its id from the API.
         let names = [self.id.clone(), format!("authorization-{}", self.id)];
         for name in names {
             if let Some(head) = store.stream_head(&name).await? {
@@ -101,7 +101,7 @@ fn event_json(event: &StoredEvent) -> Value {
     })
 }
 
-/// JSON if it is that, else the bytes in hexadecimal.
+/// Returns the payload as JSON, or its bytes in hexadecimal if it is no JSON.
 fn payload(event: &StoredEvent) -> Value {
     serde_json::from_slice(&event.payload).unwrap_or_else(|_| Value::String(hex::encode(&event.payload)))
 }

@@ -1,6 +1,6 @@
-//! `clearfold translate`: what would this recorded transaction become?
+//! `clearfold translate`: shows the commands that a recorded transaction would become.
 //!
-//! The file has the raw answers of a node: `chainId`, and `blocks` and `receipts` by hash. Nothing is sent anywhere.
+//! The file has the raw answers of a node: `chainId`, and `blocks` and `receipts` by hash. No command is sent.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -17,9 +17,9 @@ use clearfold_sandbox::{HandlerEngine, Limits, TranslatedCommand, Translator};
 
 #[derive(Debug, Args)]
 pub(super) struct TranslateArgs {
-    /// The translator, a component
+    /// File with the translator, a component
     component: PathBuf,
-    /// The recorded transaction: a JSON file with chainId, blocks and receipts
+    /// JSON file with the recorded transaction: chainId, blocks and receipts
     file: PathBuf,
     #[command(flatten)]
     contracts: Contracts,
@@ -57,7 +57,7 @@ impl TranslateArgs {
     }
 }
 
-/// The command's type, id and payload as one JSON object.
+/// Formats the command's type, id and payload as one JSON object.
 fn line(command: &TranslatedCommand) -> anyhow::Result<Value> {
     let payload: Map<String, Value> = serde_json::from_slice(&command.payload)
         .with_context(|| format!("the payload of a {} is no JSON object", command.type_))?;

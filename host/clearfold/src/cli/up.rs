@@ -1,7 +1,7 @@
-//! `clearfold up`: puts the parts together, runs them, and takes them down in order.
+//! `clearfold up`: starts the tasks of a host, runs them, and stops them in order.
 //!
-//! Whatever is in force, every host follows. So components, databases and chain are found good before a start puts anything
-//! in force, and that is before the first part starts. Only the read store can still be refused then.
+//! Every host follows each activation. So components, databases and chain are checked before a start activates
+//! anything, and that is before the first task starts. Only the read store can still be refused then.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -41,18 +41,18 @@ use clearfold_store::{EventStore, Retention};
 use clearfold_views::projection::{Ground, Live, Readers, RunnerSettings};
 use clearfold_views::query::ReadStore;
 
-/// How long a projection waits before it tries again what failed.
+/// Pause of a projection after a failure, in milliseconds.
 const RETRY_MS: u64 = 1_000;
 
-/// For how long after a signal to stop another one is taken for the same wish.
-const SAME_WISH_MS: u64 = 1_000;
+/// Time after a signal to stop in which another one counts as the same request, in milliseconds.
+const SAME_REQUEST_MS: u64 = 1_000;
 
 pub(super) async fn run(config: HostConfig) -> anyhow::Result<()> {
     let path = config.manifest.manifest.clone();
     run_with(config, |host_url| load::manifest(&path, Some(host_url))).await
 }
 
-/// The same with another source of what runs, which is told where this very host is.
+/// Runs the host with the manifest that `manifest` returns for the URL of this host.
 pub(super) async fn run_with(
     config: HostConfig,
     manifest: impl FnOnce(&str) -> anyhow::Result<Manifest>,
@@ -112,7 +112,7 @@ pub(super) async fn run_with(
 
     let admin = AdminState { builds, ..admin(&config, &registry, &store).await? };
     let api = router(ApiState { read_store, intake, audit });
-    // Components call the API, and not the admin's: no token in their hands changes what runs.
+    // Components get the API without the admin API, so that none can change what runs, even with the token.
     let signers = Signers(config.component_signers.clone());
     let loader = edges::Loader::new(registry.clone(), signers, Arc::clone(&manifest), address, api.clone())?;
     let edges = loader.edges(&live.http).await?;
@@ -130,8 +130,8 @@ pub(super) async fn run_with(
     Ok(parts.run_until(|| signalled(told_before.swap(true, Ordering::Relaxed))).await?)
 }
 
-/// Takes the manifest's components into the registry, and loads what is in force. What is new is put in force when all of it
-/// was loaded here and the chain was reached.
+/// Deploys the manifest's components and loads those in force. New ones are activated only after all of them were
+/// loaded here and the chain was reached.
 async fn follower(
     config: &HostConfig,
     registry: &Registry,
@@ -154,17 +154,17 @@ async fn follower(
         tracing::warn!(unreachable, "an endpoint of CHAIN_RPC_URLS does not answer; the others are used");
     }
     registry.put_in_force(start).await?;
-    // What was loaded to be tried is still on the shelf.
+    // The components loaded for the attempt are still in the cache, until `tried` is dropped.
     let follower = Follower::begin(registry.clone(), shelf, handlers).await?;
     drop(tried);
     ensure!(
         chosen(&follower, contracts_name)?.1.chain_id == chain_id,
-        "the translator of another chain was put in force at this very moment; start again"
+        "the translator of another chain was activated meanwhile; start again"
     );
     Ok((follower, rpc))
 }
 
-/// What is in force, and what its translator wants to see of the chain.
+/// Returns the components in force, and the logs that the translator selects on the chain.
 fn chosen(follower: &Follower, contracts_name: &str) -> anyhow::Result<(registry::Live, Selection)> {
     let live = follower.live().context("the manifest was checked to name a translator")?;
     let translator = Arc::clone(&live.translator.borrow().1);
@@ -192,13 +192,13 @@ fn first_block(selection: &Selection) -> u64 {
 }
 
 async fn databases(config: &HostConfig) -> anyhow::Result<(PgPool, PgPool)> {
-    // For queries, and what else is not a writer's.
+    // For queries and everything else that is not a writer.
     const CONNECTIONS: u32 = 16;
     let url = &config.databases.database_url;
     let first = database::connect(Store::Write, url, 1).await?;
     database::check_schema(Store::Write, &first).await?;
     let partitions = EventStore::open(first).await?.partition_count();
-    // Each writer keeps two while it is busy: one that flushes, and one on which it asks meanwhile.
+    // Each busy writer needs two: one that commits a batch, and one for its queries meanwhile.
     // `migrate` makes 1024 partitions at the most.
     let connections = CONNECTIONS + partitions * 2;
     let write = database::connect(Store::Write, url, connections).await?;
@@ -207,13 +207,14 @@ async fn databases(config: &HostConfig) -> anyhow::Result<(PgPool, PgPool)> {
     Ok((write, read))
 }
 
-/// The operations of the admin, with an engine and connections of their own: a shadow run takes none from the writers.
+/// Makes the admin's operations, with an engine and connections of their own, so that a shadow run takes none from
+/// the writers.
 async fn admin(config: &HostConfig, registry: &Registry, store: &EventStore) -> anyhow::Result<AdminState> {
-    // Two for reading the past and two for what is asked in between.
+    // Two to read recorded commands and events, and two for queries in between.
     const CONNECTIONS: u32 = 4;
     let store = match config.admin_token {
         None => store.clone(),
-        // Connections that may read for as long as it takes.
+        // Connections without a time-out, for long reads.
         Some(_) => {
             let url = &config.databases.database_url;
             EventStore::open(database::connect_to_read_all(Store::Write, url, CONNECTIONS).await?).await?
@@ -230,7 +231,7 @@ async fn admin(config: &HostConfig, registry: &Registry, store: &EventStore) -> 
     Ok(AdminState { operations: Arc::new(operations), token, builds: Arc::new(|_| None), trying })
 }
 
-/// The audit, on connections of its own: a check takes none from the writers.
+/// Makes the audit on connections of its own, so that a check takes none from the writers.
 async fn audit(
     config: &HostConfig,
     projectors: Vec<Live>,
@@ -243,7 +244,7 @@ async fn audit(
     Ok(Arc::new(Audit::new(store, read, projectors, auditors, clock.clone())?))
 }
 
-/// Takes an address; `option` is who asked for it.
+/// Listens at an address; `option` names its setting in an error.
 async fn listen(option: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("{option} {address} cannot be used; stop what listens there, or give another address")
@@ -257,13 +258,13 @@ async fn serve(listener: TcpListener, app: axum::Router, stop: CancellationToken
     }
 }
 
-/// Waits for the signal to stop. Where signals cannot be had, nobody can send one.
+/// Waits for a signal to stop; for ever where signals cannot be received.
 ///
-/// One wish to stop may come as two signals: a terminal sends one to Spin and to this program, and Spin sends its
-/// own. So for a moment after the first, another one says nothing new.
+/// One request to stop may come as two signals: a terminal signals both Spin and this program, and Spin signals this
+/// program too. So for a moment after the first, another one counts as the same request.
 async fn signalled(again: bool) {
     if again {
-        tokio::time::sleep(Duration::from_millis(SAME_WISH_MS)).await;
+        tokio::time::sleep(Duration::from_millis(SAME_REQUEST_MS)).await;
     }
     match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
         (Ok(mut interrupt), Ok(mut terminate)) => {

@@ -1,4 +1,4 @@
-//! `clearfold verify`: walks the log's chain of hashes, and says where it is broken first.
+//! `clearfold verify`: checks the log's hash chain, and names the first broken place of each partition.
 
 use std::io::Write;
 

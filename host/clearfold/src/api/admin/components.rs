@@ -1,4 +1,4 @@
-//! `/admin/v1/components`: deploy, look at, verify, activate, try.
+//! `/admin/v1/components`: deploys, shows, verifies and activates components, and starts canaries.
 
 use std::collections::BTreeMap;
 
@@ -23,16 +23,16 @@ use clearfold_sandbox::ComponentKind;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeployQuery {
-    /// The file's name.
+    /// Name of the component's file.
     name: String,
-    /// The handler's name, for a translator or an HTTP component.
+    /// Name of the handler, for a translator or an HTTP component.
     #[serde(default)]
     handler: Option<String>,
     #[serde(default)]
     revision: Option<String>,
 }
 
-/// Which past is decided again, and what is expected of it. Nothing said: the last 100,000 commands.
+/// Commands for the shadow run, and the expected result. By default the last 100,000 commands.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Past {
@@ -40,7 +40,7 @@ pub(super) struct Past {
     since_ms: Option<u64>,
     all: bool,
     expect_divergence: Option<String>,
-    /// The handler's name, of a translator or an HTTP component; else the one that it was deployed for.
+    /// Name of the handler, for a translator or an HTTP component. Without it, the one that it was deployed for.
     handler: Option<String>,
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn show(
     Ok(Json(state.operations.registry.find(&digest).await?.into()))
 }
 
-/// The component is the body; its signature, if one is asked for, the header X-Component-Signature in hexadecimal.
+/// Takes the component as the body, and its signature, if one is required, in hexadecimal in X-Component-Signature.
 pub(super) async fn deploy(
     State(state): State<AdminState>,
     query: Result<Query<DeployQuery>, QueryRejection>,
@@ -84,7 +84,7 @@ pub(super) async fn deploy(
     let signature = headers.get("x-component-signature").map(|value| hex::decode(value.as_bytes()));
     let signature = signature.transpose().map_err(|_| {
         invalid_body(
-            "X-Component-Signature is no hexadecimal; give the signature's 64 bytes as 128 characters",
+            "X-Component-Signature is not hexadecimal; give the signature's 64 bytes as 128 characters",
         )
     })?;
     let deploying = DeployRequest {
@@ -136,7 +136,7 @@ pub(super) async fn canary(
 ) -> Result<Json<Value>, Problem> {
     let Json(CanaryBody { share_permille: permille, max_faults, max_differences, past }) = body?;
     if !(1..1_000).contains(&permille) {
-        return Err(invalid_body("share_permille is 1 to 999 of a thousand accounts"));
+        return Err(invalid_body("share_permille must be 1 to 999, in thousandths of the accounts"));
     }
     let trial = Trial { permille, max_faults, max_differences };
     let wanted = past.wanted(&digest);
@@ -151,17 +151,21 @@ impl Past {
     }
 
     fn window(&self) -> Result<Window, Problem> {
-        /// Commands.
+        /// Number of commands by default.
         const USUAL: u64 = 100_000;
         match (self.all, self.since_ms, self.last) {
             (true, None, None) => Ok(Window::All),
             (false, Some(ms), None) => {
                 let since = Timestamp::from_ms(ms);
-                Ok(Window::Since(since.ok_or_else(|| invalid_body("since_ms is no time"))?))
+                Ok(Window::Since(
+                    since.ok_or_else(|| invalid_body("since_ms is no time; give milliseconds since 1970"))?,
+                ))
             }
-            (false, None, Some(0)) => Err(invalid_body("`last` is 1 or more; nothing is in force unseen")),
+            (false, None, Some(0)) => {
+                Err(invalid_body("`last` must be 1 or more, since nothing is activated without a shadow run"))
+            }
             (false, None, last) => Ok(Window::Last(last.unwrap_or(USUAL))),
-            _ => Err(invalid_body("give one of `last`, `since_ms` and `all`")),
+            _ => Err(invalid_body("give only one of `last`, `since_ms` and `all`")),
         }
     }
 

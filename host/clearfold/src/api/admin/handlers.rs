@@ -1,4 +1,4 @@
-//! `/admin/v1/handlers` and `/admin/v1/activations`: go back, end a trial, and what was in force when.
+//! `/admin/v1/handlers` and `/admin/v1/activations`: rolls back, ends a canary, and lists the activations.
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -14,7 +14,7 @@ use clearfold_engine::registry::{ActivationView, Handler};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RollbackBody {
-    /// To which component that was in force; else to the one before.
+    /// Beginning of the digest of an earlier component. Without it, the one before.
     #[serde(default)]
     to: Option<String>,
     #[serde(default)]

@@ -1,7 +1,7 @@
-//! The admin API: what `clearfold component` does, for programs.
+//! The admin API: the operations of `clearfold component`, for programs.
 //!
-//! Whoever has the token may change what runs, so without ADMIN_TOKEN there is no admin API. Each endpoint makes one call
-//! of the registry's operations and converts; nothing is decided here.
+//! Its token gives the right to change what runs, so without ADMIN_TOKEN the admin API is off. Each endpoint makes
+//! one call of the registry's operations and converts the result; nothing is decided here.
 
 mod components;
 mod handlers;
@@ -21,25 +21,26 @@ use super::Problem;
 use clearfold_engine::registry::{Operations, RegistryError};
 use clearfold_sandbox::MAX_COMPONENT_BYTES;
 
-/// Who the record names.
+/// Name under which the registry records these operations.
 const BY: &str = "admin api";
 
-/// What the admin's endpoints need.
+/// Resources of the admin endpoints.
 #[derive(Clone)]
 pub struct AdminState {
     pub operations: Arc<Operations>,
-    /// None: nobody is the admin.
+    /// Token that requests must bring; none if the admin API is off.
     pub token: Option<Arc<str>>,
-    /// How the build of a projection stands in this host, or why it failed; None when what is in force is read.
+    /// Progress of a projection's build in this host, or why it failed; none if the projector in force is already
+    /// read.
     pub builds: Builds,
-    /// Held while the past is decided again: one at a time, so that its connections are enough.
+    /// Held during a shadow run: one runs at a time, so that its connections suffice.
     pub trying: Arc<Mutex<()>>,
 }
 
-/// Asked with a projection's name.
+/// Function from a projection's name to the progress of its build.
 pub type Builds = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// The endpoints below `/admin/v1`.
+/// Router of the endpoints below `/admin/v1`.
 pub fn router(state: AdminState) -> Router {
     let components = Router::new()
         .route("/components", get(components::list).post(components::deploy))
@@ -72,15 +73,16 @@ fn allowed(state: &AdminState, headers: &HeaderMap) -> Result<(), Problem> {
     };
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let given = given.and_then(|value| value.strip_prefix("Bearer "));
-    // Digests are compared, so that how long it takes tells nothing of the token.
+    // Digests are compared, so that the time it takes reveals nothing about the token.
     if given.is_some_and(|given| Sha256::digest(given) == Sha256::digest(&**token)) {
         return Ok(());
     }
-    let detail = "give the header Authorization: Bearer with the host's ADMIN_TOKEN";
+    let detail =
+        "the token is missing or wrong; send the header Authorization: Bearer with the host's ADMIN_TOKEN";
     Err(Problem::new(StatusCode::UNAUTHORIZED, "not_the_admin", detail))
 }
 
-/// A body that cannot be used.
+/// Problem of a body that cannot be used.
 fn invalid_body(detail: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid_body", detail)
 }

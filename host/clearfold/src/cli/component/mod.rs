@@ -1,6 +1,8 @@
-//! `clearfold component`: what runs, and what shall run. A host that runs follows within a moment, without a restart.
+//! `clearfold component`: shows and changes which components run. A running host follows within a moment, without a
+//! restart.
 //!
-//! It works on the registry in the write store; the admin API offers the same. Nothing here starts or stops a host.
+//! The commands work on the registry in the write store; the admin API offers the same. Nothing here starts or stops
+//! a host.
 
 mod options;
 mod text;
@@ -29,23 +31,24 @@ const DECIDED_AGAIN: &str = "{pos} commands decided again";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ComponentCommand {
-    /// Show what is in force, and what else is deployed
+    /// List the components in force, and what else is deployed
     List(ListArgs),
-    /// Show what a component is: one that is deployed, or a file
+    /// Describe a component: a deployed one, or a file
     Inspect(InspectArgs),
-    /// Take a component into the registry. It does not run until it is activated
+    /// Store a component in the registry. It does not run until it is activated
     Deploy(ComponentDeployArgs),
-    /// Let a component decide what was decided, and say what it would decide otherwise
+    /// Let a component decide recorded commands again, and show what it would decide otherwise
     Verify(ComponentVerifyArgs),
-    /// Put a component in force, after a shadow run
+    /// Put a component in force for all accounts, after a shadow run
     Activate(ActivateArgs),
-    /// Try a decider on a share of the accounts, after a shadow run. It goes by itself when it fails
+    /// Try a decider on a share of the accounts, after a shadow run. It is taken out by itself when it fails or
+    /// differs too often
     Canary(CanaryArgs),
-    /// Go back to what was in force before, at once
+    /// Go back to the component that was in force before, at once
     Rollback(RollbackArgs),
-    /// Show every activation, and from which command on it was in force
+    /// List every activation, and after which command it was in force in each partition
     History(HistoryArgs),
-    /// Show in what two components differ
+    /// Show the fields in which two components differ
     Diff(DiffArgs),
 }
 
@@ -57,7 +60,7 @@ pub(super) struct ListArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
-    /// The beginning of a digest, or a file
+    /// Beginning of a digest, or a file
     component: String,
     #[command(flatten)]
     place: Place,
@@ -65,12 +68,13 @@ pub(super) struct InspectArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ComponentDeployArgs {
-    /// The component
+    /// File with the component. Its signature, if it has one, is in FILE.sig
     file: PathBuf,
-    /// The handler's name, for a translator or an HTTP component; others say it themselves
+    /// Name of the handler, for a translator or an HTTP component; others name it themselves. Without it, the file's
+    /// name
     #[arg(long, value_name = "NAME")]
     handler: Option<String>,
-    /// What it was built from, like a commit
+    /// Source revision that the component was built from, like a commit. Without it, none is recorded
     #[arg(long, env = "SOURCE_REVISION", value_name = "REVISION")]
     revision: Option<String>,
     /// Activate it as well
@@ -84,9 +88,9 @@ pub(super) struct ComponentDeployArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ComponentVerifyArgs {
-    /// The beginning of its digest
+    /// Beginning of its digest
     digest: String,
-    /// For which handler, of a translator or an HTTP component; else the one that it was deployed for
+    /// Name of the handler, for a translator or an HTTP component. Without it, the one that it was deployed for
     #[arg(long, value_name = "NAME")]
     handler: Option<String>,
     #[command(flatten)]
@@ -97,9 +101,9 @@ pub(super) struct ComponentVerifyArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ActivateArgs {
-    /// The beginning of its digest
+    /// Beginning of its digest
     digest: String,
-    /// For which handler, of a translator or an HTTP component; else the one that it was deployed for
+    /// Name of the handler, for a translator or an HTTP component. Without it, the one that it was deployed for
     #[arg(long, value_name = "NAME")]
     handler: Option<String>,
     #[command(flatten)]
@@ -110,22 +114,22 @@ pub(super) struct ActivateArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct CanaryArgs {
-    /// The beginning of its digest; with --end, not needed
+    /// Beginning of its digest; not needed with --end
     #[arg(required_unless_present = "end")]
     digest: Option<String>,
-    /// The share of the accounts: 5%, or 0.5%
+    /// Share of the accounts, like 5% or 0.5%
     #[arg(long, required_unless_present = "end")]
     share: Option<Share>,
-    /// So many commands may it fail on before it goes
+    /// Number of commands that it may fail on before it is taken out
     #[arg(long, value_name = "COMMANDS", default_value_t = 0)]
     max_faults: u64,
-    /// So many commands may it decide otherwise before it goes
+    /// Number of commands that it may decide otherwise before it is taken out
     #[arg(long, value_name = "COMMANDS", default_value_t = 0)]
     max_differences: u64,
-    /// End the trial of this aggregate's decider
+    /// End the canary of this aggregate's decider
     #[arg(long, value_name = "AGGREGATE", conflicts_with_all = ["digest", "share"])]
     end: Option<String>,
-    /// Why it is ended, for the record
+    /// Reason of the end, for the record
     #[arg(long, requires = "end")]
     why: Option<String>,
     #[command(flatten)]
@@ -136,14 +140,14 @@ pub(super) struct CanaryArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RollbackArgs {
-    /// Of which handler: translator, decider, projector, auditor, http
-    kind: ComponentKind,
-    /// Its name: the decider's aggregate, the projector's projection
+    /// Kind of the handler: translator, decider, projector, auditor, http
+    kind: Kind,
+    /// Name of the handler: the decider's aggregate, the projector's projection
     name: String,
-    /// To which component that was in force; else to the one before
+    /// Beginning of the digest of an earlier component. Without it, the one before
     #[arg(long, value_name = "DIGEST")]
     to: Option<String>,
-    /// Why, for the record
+    /// Reason, for the record
     #[arg(long)]
     why: Option<String>,
     #[command(flatten)]
@@ -152,10 +156,10 @@ pub(super) struct RollbackArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct HistoryArgs {
-    /// Of one handler: its kind
+    /// Kind of one handler. Without it, all handlers
     #[arg(requires = "name")]
-    kind: Option<ComponentKind>,
-    /// And its name
+    kind: Option<Kind>,
+    /// Name of the handler
     name: Option<String>,
     #[command(flatten)]
     place: Place,
@@ -163,9 +167,9 @@ pub(super) struct HistoryArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
-    /// The beginning of a digest
+    /// Beginning of a digest
     one: String,
-    /// The beginning of another
+    /// Beginning of the other digest
     other: String,
     #[command(flatten)]
     place: Place,
@@ -233,7 +237,7 @@ impl ComponentDeployArgs {
     }
 }
 
-/// Takes a file in.
+/// Deploys a file.
 async fn deploy(
     operations: &Operations,
     file: &Path,
@@ -257,7 +261,7 @@ impl ComponentVerifyArgs {
         self.place.show(&VerifiedView::from(&verified), || text::verified(&verified))?;
         anyhow::ensure!(
             verified.shadow.as_ref().is_none_or(clearfold_engine::integrity::ShadowReport::is_same),
-            "it decides otherwise than what is in force; what it does is shown above"
+            "it decides otherwise than what is in force; the differences are shown above"
         );
         Ok(())
     }
@@ -294,14 +298,14 @@ impl CanaryArgs {
     }
 }
 
-/// What was put in force.
+/// Outcome of an activation.
 pub(super) struct Activated {
     pub activation: u64,
     is_trial: bool,
     verified: Verified,
 }
 
-/// Puts a component in force, for all accounts or some.
+/// Activates a component, for all accounts or as a canary.
 pub(super) async fn activate(
     operations: &Operations,
     wanted: ComponentSelector<'_>,
@@ -364,7 +368,7 @@ impl DiffArgs {
 }
 
 impl Place {
-    /// As JSON if that was asked for, else as text.
+    /// Prints the value as JSON with `--json`, else the text.
     pub(super) fn show(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         if self.json {

@@ -1,4 +1,4 @@
-//! What several commands about components take: where the registry is, and which past they look at.
+//! Options that several commands about components share: the place of the registry, and the window of a shadow run.
 
 use std::str::FromStr;
 
@@ -14,44 +14,45 @@ use clearfold_base::signature::{Signer, Signers};
 use clearfold_engine::registry::{Operations, Registry, Window};
 use clearfold_store::EventStore;
 
-/// Connections: one reads commands, one events, and one for the rest.
+/// Connections: one reads commands, one reads events, and one is for the rest.
 const CONNECTIONS: u32 = 3;
 
-/// Where the registry is, and who asks.
+/// Place of the registry, the form of the answer, and the operator.
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct Place {
-    /// The answer as one JSON object
+    /// Print the answer as one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Who does it, for the record
+    /// Name of the operator, for the record
     #[arg(long, env = "USER", value_name = "NAME", default_value = "operator")]
     pub by: String,
-    /// Ed25519 keys, separated by commas, of which one must have signed each component
+    /// Ed25519 public keys in hexadecimal, separated by commas; one of them must have signed each component. Without
+    /// keys, no signature is needed
     #[arg(long, env = "COMPONENT_SIGNERS", value_name = "KEYS", value_delimiter = ',')]
     component_signers: Vec<Signer>,
-    /// The write store: the event log and the registry
+    /// URL of the write store, the Postgres database with the event log and the registry
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
 }
 
-/// Which past a shadow run goes over.
+/// Window of a shadow run, and the expected result.
 #[derive(Debug, Clone, Args)]
 pub(in crate::cli) struct Past {
-    /// Decide the aggregate's newest commands again, so many over all partitions
+    /// Number of the aggregate's newest commands to decide again, over all partitions
     #[arg(long, value_name = "COMMANDS", default_value_t = 100_000, conflicts_with_all = ["days", "all"], value_parser = clap::value_parser!(u64).range(1..))]
     last: u64,
-    /// Decide the commands of so many days again
+    /// Decide the commands of this many days again, instead of the newest
     #[arg(long, value_name = "DAYS", conflicts_with = "all")]
     days: Option<u32>,
-    /// Decide every command again that was ever recorded
+    /// Decide every recorded command again
     #[arg(long)]
     all: bool,
-    /// It decides otherwise, and this is why that is right
+    /// Reason why the component may decide otherwise. Without it, a difference refuses the activation
     #[arg(long, value_name = "WHY")]
     pub expect_divergence: Option<String>,
 }
 
-/// A share of the accounts, in thousandths.
+/// Share of the accounts, in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) struct Share(pub u16);
 
@@ -82,7 +83,7 @@ impl Place {
 
 impl Past {
     pub(in crate::cli) fn window(&self) -> anyhow::Result<Window> {
-        /// Milliseconds.
+        /// A day in milliseconds.
         const DAY: u64 = 86_400_000;
         match self.days {
             _ if self.all => Ok(Window::All),
@@ -100,7 +101,7 @@ impl Past {
 impl FromStr for Share {
     type Err = String;
 
-    /// `5%`, `0.5%`: in tenths of a percent, more than nothing and less than all.
+    /// Reads `5%` or `0.5%`: steps of a tenth of a percent, more than 0% and less than 100%.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no share of the accounts; give 0.1% to 99.9%");
         let number = text.strip_suffix('%').ok_or_else(wrong)?.trim();

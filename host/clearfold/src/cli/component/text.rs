@@ -1,4 +1,4 @@
-//! What the commands about components print for people.
+//! Texts that the commands about components print for people.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use clearfold_engine::registry::{ActivationView, Deployed, Overview, Verified};
 
-/// Characters of a digest that are shown where there are many.
+/// Number of characters of a digest that are shown in lists.
 const SHORT: usize = 12;
 
 pub(super) fn overview(overview: &Overview) -> String {
@@ -27,7 +27,7 @@ pub(super) fn overview(overview: &Overview) -> String {
             handler.by
         ));
         if handler.begun_in == Some(0) {
-            text.push_str("    not begun yet: its host does not run, or is at it, or cannot; its log and its admin API say more\n");
+            text.push_str("    not begun yet: its host does not run, is still loading it, or failed to; see the host's log or admin API\n");
         }
         if let Some(canary) = &handler.canary {
             text.push_str(&format!(
@@ -84,10 +84,7 @@ pub(super) fn verified(verified: &Verified) -> String {
     let (digest, against) = (verified.record.digest.to_string(), verified.now.digest.to_string());
     let Some(shadow) = &verified.shadow else {
         let kind = verified.record.kind;
-        return format!(
-            "{}: a {kind} decides nothing, so there is nothing to decide again\n",
-            short(&digest)
-        );
+        return format!("{}: a {kind} decides no commands, so there is no shadow run\n", short(&digest));
     };
     // A command that differs is one of those counted.
     let same = shadow.commands - shadow.different;
@@ -116,15 +113,15 @@ pub(super) fn verified(verified: &Verified) -> String {
     }
     match &shadow.other_state {
         Some(stream) => text.push_str(&format!(
-            "its states are others (first that of {stream}): each stream is folded once when it is needed\n"
+            "its states differ (first that of {stream}): each stream is folded from its events once, when it is needed\n"
         )),
         None if shadow.states > 0 => {
             text.push_str(&format!(
-                "the states of {} streams are the same and go on being used\n",
+                "the states of {} streams are the same, so stored states stay in use\n",
                 shadow.states
             ));
         }
-        None => text.push_str("states were not compared: each stream is folded once when it is needed\n"),
+        None => text.push_str("states were not compared: each stream is folded from its events once, when it is needed\n"),
     }
     text
 }
@@ -161,7 +158,7 @@ pub(super) fn history(history: &[ActivationView]) -> String {
     text
 }
 
-/// A JSON object's fields, one a line.
+/// Formats the fields of a JSON object, one a line.
 pub(super) fn fields(value: &Value) -> String {
     let fields = value.as_object().into_iter().flatten();
     fields.map(|(name, value)| format!("{name:<16} {}\n", plain(value))).collect()
@@ -169,7 +166,7 @@ pub(super) fn fields(value: &Value) -> String {
 
 pub(super) fn diff(differs: &BTreeMap<String, [Value; 2]>) -> String {
     if differs.is_empty() {
-        return "they are the same component\n".to_owned();
+        return "both are the same component\n".to_owned();
     }
     let line = |(name, [one, other]): (&String, &[Value; 2])| {
         format!("{name:<16} - {}\n{:<16} + {}\n", plain(one), "", plain(other))

@@ -1,7 +1,7 @@
-//! `clearfold spec run`: does this component do what these specifications say?
+//! `clearfold spec run`: runs specifications against a component.
 //!
-//! The same files run against Rust functions in the domain's tests; here it is the built component in the host's
-//! sandbox, fresh instances and limits included. Needs no database and no chain.
+//! The domain's tests run the same files against Rust functions; here they run against the built component in the
+//! host's sandbox, with fresh instances and limits. Needs no database and no chain.
 
 mod subject;
 
@@ -26,12 +26,12 @@ pub(super) enum SpecCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// The handler, a component: a decider, a projector or a translator, as the files say
+    /// File with the component: a decider, projector or translator, whichever the specifications are for
     component: PathBuf,
-    /// The specifications, YAML files
+    /// Specifications, YAML files
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// One JSON object a line
+    /// Print one JSON object a line
     #[arg(long)]
     json: bool,
 }
@@ -73,7 +73,7 @@ impl RunArgs {
         }
         if failed > 0 {
             bail!(
-                "{} does not do what {failed} of {} cases say; correct it, or them",
+                "{} fails {failed} of {} cases; correct the component or the specification",
                 self.component.display(),
                 passed + failed
             );
@@ -88,7 +88,7 @@ fn read(file: &Path) -> anyhow::Result<Specification> {
     Specification::read(&text).with_context(|| format!("{} is no specification", file.display()))
 }
 
-/// The file says which kind of handler the component must be; one that is not is refused with what it lacks.
+/// Runs a specification. A component of another kind than the file names is refused with what it lacks.
 fn verdicts(
     engine: &Arc<HandlerEngine>,
     component: &Path,

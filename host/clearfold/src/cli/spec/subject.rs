@@ -1,4 +1,4 @@
-//! Components in the sandbox as subjects of a specification: the border's types for the kernel's, and back.
+//! Components in the sandbox as subjects of a specification: converts between the types of WIT and the kernel's.
 
 use clearfold_kernel::{
     Change, ColumnType, CommandContext, Decided, Encoded, Entry, Folded, RecordedEvent, Rejection, Row,
@@ -12,7 +12,7 @@ use clearfold_spec::{
 use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::{self, Fault};
 
-/// A decider in the sandbox.
+/// Decider in the sandbox.
 pub(super) struct SandboxedDecider(pub clearfold_sandbox::Decider);
 
 impl DeciderSubject for SandboxedDecider {
@@ -52,7 +52,7 @@ impl DeciderSubject for SandboxedDecider {
     }
 }
 
-/// A projector in the sandbox, and its tables.
+/// Projector in the sandbox, and its tables.
 pub(super) struct SandboxedProjector {
     projector: clearfold_sandbox::Projector,
     tables: Vec<Table>,
@@ -91,7 +91,7 @@ impl ProjectorSubject for SandboxedProjector {
     }
 }
 
-/// A translator in the sandbox, with a contract set.
+/// Translator in the sandbox, with a contract set.
 pub(super) struct SandboxedTranslator(pub clearfold_sandbox::Translator);
 
 impl TranslatorSubject for SandboxedTranslator {

@@ -1,8 +1,8 @@
-//! `clearfold spin install`: puts two plugins where Spin looks for them.
+//! `clearfold spin install`: writes two plugins into Spin's folder.
 //!
-//! The plugin `trigger-clearfold` is what `spin up` starts for `[[trigger.clearfold]]`; the plugin `clearfold` is what
-//! `SPIN_DEPLOY_PLUGIN=clearfold spin deploy` starts with the arguments `deploy …`. Both are this program. Nothing
-//! outside of Spin's folder is touched, and nothing is fetched.
+//! The plugin `trigger-clearfold` is what `spin up` starts for `[[trigger.clearfold]]`; the plugin `clearfold` is
+//! what `SPIN_DEPLOY_PLUGIN=clearfold spin deploy` starts with the arguments `deploy …`. Both are this program.
+//! It writes into Spin's folder only, and fetches nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 
 use super::trigger;
 
-/// The plugin of `spin deploy`, and of `spin clearfold …`.
+/// Name of the plugin of `spin deploy`, and of `spin clearfold …`.
 const DEPLOYER: &str = "clearfold";
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct InstallArgs {
-    /// Spin's folder. Without it, the one that Spin uses for this user
+    /// Spin's data folder. Without it, the one that Spin uses for this user
     #[arg(long, env = "SPIN_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Copy this program in place of linking to it; a copy stays as it is when this one is built anew or removed
+    /// Copy this program instead of linking to it. A copy stays as it is when this program is rebuilt or removed
     #[arg(long)]
     copy: bool,
 }
@@ -32,7 +32,7 @@ impl InstallArgs {
             None => default_folder(|name| std::env::var_os(name).map(PathBuf::from))
                 .context("Spin's folder is not known, as HOME is not set; give it with --data-dir")?,
         };
-        let program = std::env::current_exe().context("where this program is cannot be found out")?;
+        let program = std::env::current_exe().context("the path of this program cannot be determined")?;
         for (name, description) in [
             (trigger::NAME, "Runs the handlers of an application: [[trigger.clearfold]]"),
             (DEPLOYER, "Deploys handlers to a running host, after they were verified"),
@@ -54,14 +54,14 @@ impl InstallArgs {
     }
 }
 
-/// Where Spin keeps its data when nobody says.
+/// Determines Spin's default data folder.
 fn default_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     let given = variable("XDG_DATA_HOME").filter(|folder| folder.is_absolute());
     Some(given.or_else(|| Some(variable("HOME")?.join(".local/share")))?.join("spin"))
 }
 
-/// The plugin's description, as `spin plugin install` would have left it. Spin asks it only whether the plugin is for
-/// this machine and this Spin; where a package would come from is read by an install from the network alone.
+/// Makes the plugin's description, as `spin plugin install` would write it. Spin reads from it only whether the
+/// plugin fits this machine and this Spin; the package's address would be read by an installation from the network.
 fn plugin(name: &str, description: &str) -> Value {
     let arch = if cfg!(target_arch = "aarch64") { "aarch64" } else { "amd64" };
     json!({
@@ -74,12 +74,13 @@ fn plugin(name: &str, description: &str) -> Value {
     })
 }
 
-/// Puts the program at `path`, in the place of whatever this command put there before.
+/// Installs the program at `path`, in the place of an earlier installation.
 fn place(program: &Path, path: &Path, copy: bool) -> anyhow::Result<()> {
     let folder = path.parent().context("a plugin has a folder")?;
     std::fs::create_dir_all(folder).with_context(|| cannot(folder))?;
     ensure!(!path.is_dir(), "{} is a folder, where the plugin's program belongs; remove it", path.display());
-    // Beside it first, and then in its place: a Spin that starts it meanwhile finds one or the other.
+    // It is written beside `path` and then renamed, so that a Spin that starts it meanwhile finds the old or the new
+    // one.
     let beside = path.with_extension(format!("new-{}", std::process::id()));
     let placed = match copy {
         true => std::fs::copy(program, &beside).map(drop),

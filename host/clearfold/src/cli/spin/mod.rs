@@ -1,7 +1,8 @@
-//! Spin: this program as its trigger `trigger-clearfold`, and `clearfold spin install`, which makes Spin find it.
+//! Spin: this program as the trigger program `trigger-clearfold`, and `clearfold spin install`, which makes Spin find
+//! it.
 //!
-//! No crate of Spin's is linked: a trigger is a program that Spin starts, and all that the two say to each other is
-//! environment, arguments, one JSON file and signals.
+//! No crate of Spin's is linked: a trigger is a program that Spin starts, and the two communicate by environment,
+//! arguments, one JSON file and signals.
 
 mod install;
 mod trigger;

@@ -1,7 +1,7 @@
-//! The trigger program: what Spin starts for `[[trigger.clearfold]]` when somebody says `spin up`.
+//! The trigger program: `spin up` starts it for `[[trigger.clearfold]]`.
 //!
-//! It is `clearfold up` with another source of what runs: the application that Spin has resolved, in place of
-//! `spin.toml`. HTTP triggers are never served here; Spin does that, and its components call this host's API.
+//! It is `clearfold up` with another manifest: the application that Spin has resolved, in place of `spin.toml`. HTTP
+//! triggers are never served here; Spin serves them, and its components call this host's API.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -16,23 +16,24 @@ use super::super::up;
 use crate::config::HostConfig;
 use clearfold_sandbox::manifest::{LOCKED_URL, Locked, ManifestError};
 
-/// The name under which Spin starts its triggers' programs.
+/// Name under which Spin starts this trigger program.
 pub(super) const NAME: &str = "trigger-clearfold";
 
-/// Spin asks for our options before it knows what to pass on.
+/// Argument with which Spin asks for our options, to know which ones to pass on.
 const METADATA: &str = "--launch-metadata-only";
-/// `spin up --help` asks for the help of the options alone.
+/// Argument with which `spin up --help` asks for the help of the options alone.
 const HELP: &str = "--help-args-only";
 
-/// TriggerArgs that are not ours under Spin: `--listen` is where Spin serves HTTP, and Spin brings the manifest.
+/// Options that belong to Spin under Spin: `--listen` is the address at which Spin serves HTTP, and Spin has the
+/// manifest.
 const NOT_OURS: [&str; 2] = ["listen", "manifest"];
 
-/// This program as Spin's trigger.
+/// This program, started by Spin as a trigger program.
 pub struct SpinTrigger {
     arguments: Vec<OsString>,
 }
 
-/// The options of `clearfold up`, and those of Spin's that concern a trigger.
+/// Options of `clearfold up`, and those of Spin that concern a trigger.
 #[derive(Parser)]
 #[command(name = NAME, version, about = "The trigger `clearfold` of an application that Spin runs")]
 struct TriggerArgs {
@@ -44,14 +45,14 @@ struct TriggerArgs {
 
 #[derive(Args)]
 struct VariableArgs {
-    /// The value of one of the application's variables
+    /// Value of one of the application's variables
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = variable)]
     given: Vec<(String, String)>,
 }
 
 impl SpinTrigger {
-    /// Whether the program was started as Spin starts it, which the first of the arguments (its own name) or the
-    /// environment says. A copy under another name is a trigger when it has an application and is told nothing else.
+    /// Returns the trigger if Spin started the program, as the first argument (the program's name) or the environment
+    /// says. A copy under another name is a trigger if it has an application and no command.
     pub fn asked_for(mut arguments: impl Iterator<Item = OsString>) -> Option<Self> {
         let program = arguments.next().unwrap_or_default();
         let arguments: Vec<OsString> = arguments.collect();
@@ -62,7 +63,7 @@ impl SpinTrigger {
         (is_named || has_application || is_asked).then_some(Self { arguments })
     }
 
-    /// Does what Spin asked: says which options there are, or runs the host until it is told to stop.
+    /// Does what Spin asked: lists the options, or runs the host until it is told to stop.
     pub async fn run(self) -> anyhow::Result<()> {
         let asked = |option: &str| self.arguments.iter().any(|argument| argument == option);
         if asked(METADATA) {
@@ -85,7 +86,7 @@ impl SpinTrigger {
         }
     }
 
-    /// The configuration, and the application with what it says of it.
+    /// Reads the configuration, and the application as a manifest.
     fn options(&self) -> Result<(HostConfig, clearfold_sandbox::manifest::Manifest), Stopped> {
         let name = OsString::from(NAME);
         let command = hidden(TriggerArgs::command());
@@ -107,14 +108,15 @@ impl SpinTrigger {
     }
 }
 
-/// Why the host does not run.
+/// Reason why the host does not run.
 enum Stopped {
-    /// Somebody wanted to read something only.
+    /// Only the help or the version was asked for.
     Shown(String),
     Wrong(anyhow::Error),
 }
 
-/// Under Spin nobody sees which option was missing, since nobody wrote any: the variable is what is needed.
+/// Translates an error of clap's. Under Spin the operator writes no options, so a missing one is named by its
+/// variable.
 fn stopped(error: &clap::Error) -> Stopped {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return Stopped::Shown(error.to_string());
@@ -144,6 +146,7 @@ fn stopped(error: &clap::Error) -> Stopped {
     ))
 }
 
+/// Reads `NAME=VALUE`.
 fn variable(text: &str) -> anyhow::Result<(String, String)> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -151,11 +154,12 @@ fn variable(text: &str) -> anyhow::Result<(String, String)> {
     }
 }
 
+/// Hides the options that belong to Spin.
 fn hidden(command: clap::Command) -> clap::Command {
     NOT_OURS.into_iter().fold(command, |command, id| command.mut_arg(id, |argument| argument.hide(true)))
 }
 
-/// The options that Spin shall pass on, as it reads them.
+/// Lists the options for Spin to pass on, in its format.
 fn metadata(command: &clap::Command) -> Value {
     let ours = command.get_arguments().filter(|argument| !NOT_OURS.contains(&argument.get_id().as_str()));
     let flags = ours.filter_map(clap::Arg::get_long).map(|long| json!({"long": format!("--{long}")}));
