@@ -1,4 +1,4 @@
-//! What surrounds every test here: an engine that all share, a payment that it must still decide, and the memory.
+//! Frame of every test here: a shared engine, a payment that it must still decide afterwards, and limits on memory.
 
 use std::fs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,23 +13,26 @@ use serde_json::json;
 
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// The limits of the tests: those of life, but less fuel and memory, so that a runaway ends in a moment.
-pub fn tight(kind: ComponentKind) -> Limits {
+/// Limits of the tests: those of production with less fuel and memory, so that a runaway ends in a moment.
+pub fn tight(kind: Kind) -> Limits {
     Limits { fuel: 200_000_000, memory_bytes: 32 << 20, output_bytes: 8 << 20, ..Limits::of(kind) }
 }
-/// What a test may add to the process at its worst moment: a memory, an answer, and what an allocator makes of it.
+/// Memory that a test may add to the process at its peak: a component's memory, an answer, and the allocator's
+/// overhead.
 const PEAK_BYTES: usize = 96 << 20;
-/// What may be left of it afterwards: what an allocator keeps. Less than one memory, or one answer after another.
+/// Memory that may remain afterwards, kept by the allocator. Less than one component's memory, so that a
+/// leaked one shows, as do leaked answers.
 const LEFT_BYTES: usize = 24 << 20;
 
-/// A room for one hostile component.
+/// Environment for one hostile component.
 pub struct Room {
     pub engine: Arc<HandlerEngine>,
     pub environment: Environment,
 }
 
-/// Runs a test twice, and looks at the engine before and after, and at the process before and after the second time. So
-/// the compiler's memory is not counted: what is hostile is compiled the first time, and cached.
+/// Runs a test twice. The engine is checked before and after both, the memory of the process before and after the
+/// second: so the memory of the compiler is not counted, since hostile components are compiled in the first run and
+/// cached.
 pub fn contained(test: impl Fn(&Room) -> Result<()>) -> Result<()> {
     let _alone: MutexGuard<'_, ()> = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let environment = Environment::read()?;
@@ -40,7 +43,7 @@ pub fn contained(test: impl Fn(&Room) -> Result<()>) -> Result<()> {
     assert!(before.contains("AuthorizationRequested"), "{before}");
     test(&room)?;
     let resident = memory("VmRSS")?;
-    // From here on the peak counts anew.
+    // From here on the peak is counted anew.
     fs::write("/proc/self/clear_refs", "5")?;
     test(&room)?;
     assert_eq!(decided(&good)?, before, "the payment is decided as before");
@@ -50,13 +53,13 @@ pub fn contained(test: impl Fn(&Room) -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-/// What the good decider says to a payment, and how much fuel it takes.
+/// Lets the good decider decide a payment, and returns its answer and the fuel that it took.
 fn decided(decider: &Decider) -> Result<String> {
     let (decided, fuel) = decider.decide_counted(&[turn(decider.initial())])?;
     Ok(format!("{decided:?} for {fuel}"))
 }
 
-/// Asks for a payment.
+/// Makes the command that asks for a payment.
 pub fn turn(state: &[u8]) -> Turn {
     let account = format!("0x{:040x}", 7);
     let payload = json!({
@@ -80,7 +83,7 @@ pub fn turn(state: &[u8]) -> Turn {
     Turn { state: state.to_vec(), entries: Vec::new(), commands: vec![command] }
 }
 
-/// A figure of this process, in bytes.
+/// Reads a memory figure of this process, in bytes.
 fn memory(name: &str) -> Result<usize> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find(|line| line.starts_with(name)).context("a figure of the process")?;
@@ -89,7 +92,7 @@ fn memory(name: &str) -> Result<usize> {
 }
 
 impl Room {
-    /// A handler of any world, loaded; or why it is not.
+    /// Loads a handler of any world, or returns why it is refused.
     pub fn load(&self, world: &str, wasm: &[u8]) -> Result<Loaded, RuntimeError> {
         Ok(match world {
             "decider" => Loaded::Decider(Decider::load(&self.engine, "hostile", wasm)?),
@@ -99,8 +102,8 @@ impl Room {
         })
     }
 
-    /// The cause for which one of a handler's functions comes to nothing, wherever it is called.
-    pub fn cause(&self, handler: &Handler, function: &str) -> Result<FaultCause> {
+    /// Returns the cause with which one of a handler's functions fails, wherever it is called.
+    pub fn cause(&self, handler: &Handler, function: &str) -> Result<Cause> {
         let fault = match self.load(handler.world, &handler.build(&self.environment)?) {
             Ok(loaded) => loaded.call(function).err().context("the call was answered")?,
             Err(RuntimeError::Fault(fault)) => fault,
@@ -110,14 +113,14 @@ impl Room {
         Ok(fault.cause)
     }
 
-    /// The error, with all its causes, with which a handler is not let in.
+    /// Returns the error, with all its causes, with which a handler is refused.
     pub fn refusal(&self, world: &str, wasm: &[u8]) -> String {
         let refused = self.load(world, wasm).err();
         refused.map(|error| clearfold_base::telemetry::with_causes(&error)).unwrap_or_default()
     }
 }
 
-/// A handler that was let in.
+/// Loaded handler.
 pub enum Loaded {
     Translator(Translator),
     Decider(Decider),
@@ -126,7 +129,7 @@ pub enum Loaded {
 }
 
 impl Loaded {
-    /// Calls a function with what makes it work.
+    /// Calls a function with valid arguments.
     fn call(&self, function: &str) -> Result<(), Fault> {
         let message = Message { type_: "DoNothing".into(), schema_version: 1, payload: Vec::new() };
         match (self, function) {

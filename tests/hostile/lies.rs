@@ -1,4 +1,4 @@
-//! Components that say of themselves, or answer, what cannot be.
+//! Components that describe themselves wrongly, or return impossible answers.
 
 use anyhow::Result;
 use clearfold_sandbox::Entry;
@@ -19,7 +19,7 @@ fn a_good_handler_of_each_world_is_let_in() -> Result<()> {
 
 #[test]
 fn a_lie_in_the_descriptor_is_refused_with_what_is_wrong() -> Result<()> {
-    /// The world, what is said of the lie, and the lie.
+    /// World, expected error, and the lie.
     type Lie = (&'static str, &'static str, fn(&mut Described));
     let lies: [Lie; 16] = [
         ("decider", "no name of an aggregate", |described| described.name = "Not A Name"),
@@ -68,7 +68,7 @@ fn an_entry_that_was_not_named_cannot_have_changed() -> Result<()> {
         let fault = decider.decide(std::slice::from_ref(&asked)).unwrap_err();
         assert_eq!(fault.cause.code(), "nonsense");
         assert!(fault.to_string().contains("`other`, which it did not name"), "{fault}");
-        // The same answer is a good one where the entry was named.
+        // The same answer is valid where the entry was named.
         asked.entries.push(Entry { key: "other".into(), value: Some(vec![1]) });
         assert_eq!(decider.decide(&[asked])?.len(), 1);
         Ok(())

@@ -1,6 +1,6 @@
-//! Hostile components: refused or contained, and after each the same engine still decides a payment as before.
+//! Hostile components are refused or contained, and after each the same engine still decides a payment as before.
 //!
-//! A process of their own, one test at a time, so that the process's memory is theirs.
+//! These tests have a process of their own and run one at a time, so that the memory of the process is theirs.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
 

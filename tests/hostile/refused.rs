@@ -1,4 +1,5 @@
-//! Bytes that never come to run: not a component, too large, of another world, or wanting more than nothing.
+//! Bytes that are refused before they run: no component, too large, of another world, or with imports that are not
+//! allowed.
 
 use anyhow::Result;
 use clearfold_sandbox::MAX_COMPONENT_BYTES;
@@ -14,7 +15,8 @@ fn truncated_bytes_are_refused_wherever_they_end() -> Result<()> {
         let whole = Handler::good("decider").build(&room.environment)?;
         for end in (0..whole.len()).step_by(7) {
             let refused = room.refusal("decider", &whole[..end]);
-            // Between two sections it can be cut where only comments follow: custom sections, of number 0.
+            // A cut before a custom section, whose number is 0, may leave a valid component: only comments are
+            // missing.
             assert!(!refused.is_empty() || whole[end] == 0, "{end} bytes of {} came in", whole.len());
         }
         Ok(())
@@ -28,7 +30,8 @@ fn a_single_changed_byte_never_does_more_than_fail() -> Result<()> {
         for place in (0..whole.len()).step_by(11) {
             let mut changed = whole.clone();
             changed[place] ^= 0x5a;
-            // Some bytes are names or padding, so some of these come in. What counts is what surrounds the test.
+            // Some bytes are names or padding, so some of these are accepted. The checks of the frame must hold all
+            // the same.
             drop(room.load("decider", &changed));
         }
         Ok(())
@@ -61,7 +64,7 @@ fn code_that_is_made_to_take_long_is_refused_before_it_is_compiled() -> Result<(
         assert!(refused.contains("20,001 functions, which takes too long to compile"), "{refused}");
         let refused = room.refusal("decider", &component(&format!("(func {})", "nop ".repeat(128 << 10)))?);
         assert!(refused.contains("a function of") && refused.contains("128 KiB"), "{refused}");
-        // In the bounds it is compiled, and refused for what it is.
+        // Within the limit it is compiled, and refused for its world.
         let refused = room.refusal("decider", &component(&"(func)".repeat(1_000))?);
         assert!(refused.contains("does not export"), "{refused}");
         Ok(())

@@ -1,4 +1,4 @@
-//! Components that never end, never have enough, or give up: each costs its call and nothing else.
+//! Components that never end, take all memory, or trap: each costs its own call and nothing else.
 
 use anyhow::Result;
 use clearfold_sandbox::{Excess, FaultCause};
@@ -147,7 +147,7 @@ fn an_answer_that_is_longer_than_its_own_memory_is_not_read() -> Result<()> {
 #[test]
 fn an_answer_of_too_many_items_goes_nowhere() -> Result<()> {
     contained(|room| {
-        // Lists that all lie over each other: little for the component, much for who reads them.
+        // Lists that all lie at the same place: little memory for the component, much for the host that reads them.
         let lists = |outer: u32| {
             format!(
                 "(drop (memory.grow (i32.const 100)))
@@ -155,7 +155,7 @@ fn an_answer_of_too_many_items_goes_nowhere() -> Result<()> {
                 (i32.const 512)"
             )
         };
-        // Empty lists of keys, 24 bytes each as the host holds them.
+        // Empty lists of keys, which take 24 bytes each in the host.
         let cause = room.cause(&Handler::good("decider").doing("keys", lists(120_000)), "keys")?;
         assert_eq!(cause, FaultCause::OutputTooLarge(Excess::Items { items: 120_000, limit: 100_000 }));
         let cause = room.cause(&Handler::good("decider").doing("keys", lists(800_000)), "keys")?;
@@ -180,7 +180,7 @@ fn an_answer_of_too_many_items_goes_nowhere() -> Result<()> {
 #[test]
 fn an_answer_that_is_no_text_is_nonsense() -> Result<()> {
     contained(|room| {
-        // An error whose text is not UTF-8.
+        // Error whose text is not UTF-8.
         let garbled = "(i32.store (i32.const 512) (i32.const 1)) (i32.store (i32.const 516) (i32.const 600))
             (i32.store (i32.const 520) (i32.const 4)) (i32.store (i32.const 600) (i32.const -1)) (i32.const 512)";
         for (world, function) in [("auditor", "audit"), ("projector", "keys")] {

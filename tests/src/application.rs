@@ -1,5 +1,5 @@
-//! The application in a folder of a test's own: the same manifest, and components that may be others, or signed. What was
-//! built stays as it is.
+//! A copy of the application in a test's own folder: the same manifest, with components that may be replaced or
+//! signed. The built components stay unchanged.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,13 @@ use anyhow::Result;
 
 use crate::{Output, World};
 
-/// A manifest, and the components that it names beside it.
+/// Manifest with its components beside it.
 pub struct Application {
     folder: PathBuf,
 }
 
 impl Application {
-    /// A copy of what was built.
+    /// Copies the manifest and the built components.
     pub fn of(world: &World) -> Result<Self> {
         let folder = world.file("application");
         let application = Self { folder };
@@ -25,24 +25,24 @@ impl Application {
         Ok(application)
     }
 
-    /// Its `spin.toml`.
+    /// Path of its `spin.toml`.
     #[must_use]
     pub fn manifest(&self) -> PathBuf {
         self.folder.join("spin.toml")
     }
 
-    /// A component's file.
+    /// Path of a component's file.
     #[must_use]
     pub fn file(&self, component: &str) -> PathBuf {
         self.folder.join("target/components").join(format!("{component}.wasm"))
     }
 
-    /// Changes what the manifest says.
+    /// Changes the text of the manifest.
     pub fn edit(&self, change: impl FnOnce(String) -> String) -> Result<()> {
         Ok(std::fs::write(self.manifest(), change(std::fs::read_to_string(self.manifest())?))?)
     }
 
-    /// Puts another component in the place of one.
+    /// Replaces a component.
     pub fn replace(&self, component: &str, wasm: &[u8]) -> Result<()> {
         Ok(std::fs::write(self.file(component), wasm)?)
     }
@@ -55,20 +55,20 @@ impl Application {
         Ok(())
     }
 
-    /// The host's program with this manifest.
+    /// Command of the host with this manifest.
     pub fn host_command(&self, world: &World) -> Result<std::process::Command> {
         let mut command = world.host_command()?;
         command.env("MANIFEST", self.manifest());
         Ok(command)
     }
 
-    /// `clearfold deploy` of this manifest.
+    /// Runs `clearfold deploy` with this manifest.
     pub fn deploy(&self, world: &World, arguments: &[&str]) -> Result<Output> {
         let manifest = self.manifest().display().to_string();
         world.clearfold(&[&["deploy", "--manifest", &manifest][..], arguments].concat())
     }
 
-    /// The components that the manifest names.
+    /// Components that the manifest names, with their files.
     fn named(&self) -> Result<Vec<(String, PathBuf)>> {
         let manifest = std::fs::read_to_string(self.manifest())?;
         let sources = manifest.lines().filter_map(|line| line.strip_prefix("source = \"target/components/"));

@@ -1,4 +1,4 @@
-//! Components that implement a world and keep none of its promises.
+//! Components that implement a world but break its promises.
 
 use anyhow::Result;
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
@@ -6,7 +6,7 @@ use wit_parser::{ManglingAndAbi, Resolve, WorldId};
 
 use crate::Environment;
 
-/// A component of a world in `wit/`, each of whose functions does what `body` says in WebAssembly text.
+/// Makes a component of a world in `wit/`. The body of each of its functions is `body`, WebAssembly text.
 pub fn broken_component(environment: &Environment, world: &str, body: &str) -> Result<Vec<u8>> {
     let (resolve, world) = resolve(environment, world)?;
     let abi = ManglingAndAbi::Legacy(wit_parser::LiftLowerAbi::Sync);
@@ -14,14 +14,14 @@ pub fn broken_component(environment: &Environment, world: &str, body: &str) -> R
     encode(&resolve, world, &text.replace("unreachable", body))
 }
 
-/// A translator that asks for the logs of one contract with one topic, and traps when it gets them.
+/// Makes a translator that asks for the logs of one contract with one topic, and traps when it gets them.
 pub fn deaf_translator(
     environment: &Environment,
     chain_id: u64,
     address: &[u8; 20],
     topic: &[u8; 32],
 ) -> Result<Vec<u8>> {
-    // What `filters` answers, as it lies in memory: each list is its place and its length.
+    // The answer of `filters` as it lies in memory: each list is its address and its length.
     const AT: u32 = 1024;
     let list = |offset: u32, length: u32| [(AT + offset).to_le_bytes(), length.to_le_bytes()].concat();
     let (nothing, no_end) = ([0; 8], [0; 16]);

@@ -1,4 +1,4 @@
-//! A write store and a read store of a test's own.
+//! A write store and a read store for one test.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use crate::Environment;
 
-/// Two databases, empty and not migrated. They stay until the throw-away server goes.
+/// Two databases, empty and not migrated. They exist until the throw-away server ends.
 #[derive(Debug, Clone)]
 pub struct Databases {
     pub write_url: String,
@@ -16,9 +16,9 @@ pub struct Databases {
 }
 
 impl Databases {
-    /// Makes both.
+    /// Creates both.
     pub async fn create(environment: &Environment) -> Result<Self> {
-        // The server may be shared by test programs that run at the same time.
+        // Test programs that run at the same time may share the server, so the names contain the process id.
         static MADE: AtomicU32 = AtomicU32::new(0);
         let name = format!("t{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         Ok(Self {
@@ -27,19 +27,19 @@ impl Databases {
         })
     }
 
-    /// Makes both and brings them to the program's schema.
+    /// Creates both and migrates them.
     pub async fn migrated(environment: &Environment) -> Result<Self> {
         let databases = Self::create(environment).await?;
         clearfold_base::database::migrate(&databases.write().await?, &databases.read().await?, None).await?;
         Ok(databases)
     }
 
-    /// A pool on the write store.
+    /// Opens a pool on the write store.
     pub async fn write(&self) -> Result<PgPool> {
         Ok(PgPool::connect(&self.write_url).await?)
     }
 
-    /// A pool on the read store.
+    /// Opens a pool on the read store.
     pub async fn read(&self) -> Result<PgPool> {
         Ok(PgPool::connect(&self.read_url).await?)
     }

@@ -1,29 +1,29 @@
-//! What the tests use, as `cargo xtask test` names it.
+//! Programs, components and servers of the tests, as `cargo xtask test` names them.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-/// The programs, components and servers under test.
+/// Programs, components and servers under test.
 #[derive(Debug, Clone)]
 pub struct Environment {
-    /// The `clearfold` program.
+    /// Path of the `clearfold` program.
     pub host: PathBuf,
-    /// The `xtask` program, which starts a database server for a test that kills it.
+    /// Path of the `xtask` program, which starts a database server for a test that kills it.
     pub xtask: PathBuf,
-    /// The folder of built components.
+    /// Folder of built components.
     pub components: PathBuf,
     pub anvil: PathBuf,
-    /// The folder of compiled contracts.
+    /// Folder of compiled contracts.
     pub artifacts: PathBuf,
-    /// The repository.
+    /// Root of the repository.
     pub root: PathBuf,
-    /// A PostgreSQL server on which databases may be made.
+    /// URL of a PostgreSQL server on which databases may be made.
     pub database_url: String,
 }
 
 impl Environment {
-    /// Reads it from the environment.
+    /// Reads the environment variables.
     pub fn read() -> Result<Self> {
         let path = |name| variable(name).map(PathBuf::from);
         Ok(Self {
@@ -37,7 +37,7 @@ impl Environment {
         })
     }
 
-    /// A component, built.
+    /// Path of a built component.
     #[must_use]
     pub fn component(&self, name: &str) -> PathBuf {
         self.components.join(format!("{name}.wasm"))

@@ -1,43 +1,44 @@
-//! Handlers written in WebAssembly text, each of whose functions can be made to do what no honest one does.
+//! Handlers written in WebAssembly text, each of whose functions can be made to misbehave.
 //!
-//! What is not told otherwise gives the smallest good answer. Nothing here is a mock: the bytes are a component like any
-//! other, and the host cannot tell.
+//! Without further instructions each function returns the smallest valid answer. These are no mocks: the bytes are a
+//! component like any other to the host.
 
 use anyhow::Result;
 
 use super::broken::{encode, resolve};
 use crate::Environment;
 
-/// A handler of a world in `wit/`.
+/// Handler of a world in `wit/`.
 pub struct Handler {
     pub world: &'static str,
-    /// What a function does in WebAssembly text, by its name: `("decide", "unreachable")`.
+    /// Bodies of functions in WebAssembly text, by name: `("decide", "unreachable")`.
     pub bodies: Vec<(&'static str, String)>,
-    /// What else the module has: globals, tables, functions, a start.
+    /// Further items of the module: globals, tables, functions, a start function.
     pub fields: String,
     pub memory_pages: u32,
-    /// What `describe` answers.
+    /// Content of the answer of `describe`.
     pub described: Described,
 }
 
-/// What a handler says of itself.
+/// Self-description of a handler.
 #[derive(Clone)]
 pub struct Described {
-    /// The aggregate, or the projection's or auditor's name.
+    /// Aggregate of a decider, or name of a projection or an auditor.
     pub name: &'static str,
-    /// The version of a decider's states, or a projection's.
+    /// Version of a decider's states, or of a projection.
     pub version: u32,
-    /// Commands, tables or invariants, by name.
+    /// Names of commands, tables or invariants.
     pub parts: Vec<&'static str>,
-    /// The version of each command.
+    /// Schema version of each command.
     pub schema_version: u32,
 }
 
-/// Where the answer of `describe` lies in memory. Before it there are zeros: an empty list, and a success without any.
+/// Address of the answer of `describe`. Zeros lie before it: they read as an empty list, and as a success without
+/// content.
 const DESCRIBED_AT: u32 = 1024;
 const ZEROS_AT: u32 = 512;
 
-/// The functions of a world as its module exports them, with what they take.
+/// Exported functions of a world's module, with their parameters.
 fn functions(world: &str) -> (&'static str, &'static [(&'static str, &'static str)]) {
     match world {
         "decider" => (
@@ -59,34 +60,34 @@ fn functions(world: &str) -> (&'static str, &'static [(&'static str, &'static st
 }
 
 impl Handler {
-    /// One that keeps all promises, and does nothing.
+    /// Makes a handler that keeps all promises and does nothing.
     #[must_use]
     pub fn good(world: &'static str) -> Self {
         let described = Described { name: "quiet", version: 1, parts: vec!["do_nothing"], schema_version: 1 };
         Self { world, bodies: Vec::new(), fields: String::new(), memory_pages: 1, described }
     }
 
-    /// The same with another body for a function.
+    /// Replaces the body of a function.
     #[must_use]
     pub fn doing(mut self, function: &'static str, body: impl Into<String>) -> Self {
         self.bodies.push((function, body.into()));
         self
     }
 
-    /// The same with more in its module.
+    /// Adds items to the module.
     #[must_use]
     pub fn with(mut self, fields: &str) -> Self {
         self.fields.push_str(fields);
         self
     }
 
-    /// The names of its functions.
+    /// Names of its functions.
     #[must_use]
     pub fn functions(world: &str) -> Vec<&'static str> {
         functions(world).1.iter().map(|(name, _)| *name).collect()
     }
 
-    /// The component.
+    /// Builds the component.
     pub fn build(&self, environment: &Environment) -> Result<Vec<u8>> {
         let (interface, functions) = functions(self.world);
         let mut text = format!(
@@ -112,10 +113,10 @@ impl Handler {
         encode(&resolve, world, &text)
     }
 
-    /// The answer of `describe` as it lies in memory.
+    /// Lays out the answer of `describe` in memory.
     fn descriptor(&self) -> Vec<u8> {
         let Described { name, version, parts, schema_version } = &self.described;
-        // The longest record first, then what it points to.
+        // The longest record comes first, then the data that it points to.
         let mut tail = Tail { at: DESCRIBED_AT + 64, bytes: Vec::new() };
         let name = tail.put(name.as_bytes());
         let head: Vec<u8> = match self.world {
@@ -130,7 +131,7 @@ impl Handler {
             }
             "projector" => {
                 let key = tail.put(b"id");
-                // Text, not null, no rule.
+                // Column: text, not null, no rule.
                 let column = tail.list(&[&key[..], &[0; 20]].concat(), 1);
                 let primary_key = tail.list(&key, 1);
                 let tables: Vec<u8> = parts
@@ -153,19 +154,19 @@ impl Handler {
     }
 }
 
-/// What records point to.
+/// Data that records point to.
 struct Tail {
     at: u32,
     bytes: Vec<u8>,
 }
 
 impl Tail {
-    /// Bytes; their place and their length.
+    /// Adds bytes, and returns their address and length.
     fn put(&mut self, bytes: &[u8]) -> [u8; 8] {
         self.list(bytes, bytes.len())
     }
 
-    /// So many elements; their place and their number.
+    /// Adds this many elements, and returns their address and number.
     fn list(&mut self, bytes: &[u8], elements: usize) -> [u8; 8] {
         let place = self.at + u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         let elements = u32::try_from(elements).unwrap_or(u32::MAX);

@@ -1,4 +1,4 @@
-//! The host as a process of its own: started, asked, stopped, killed.
+//! The host as a separate process: started, asked, stopped, killed.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use serde_json::Value;
 
 use crate::{Databases, Environment, eventually};
 
-/// A running host.
+/// Running host.
 pub struct Host {
     child: Child,
     address: String,
     log: PathBuf,
-    /// The log may hold the addresses of earlier lives; this one's begins here.
+    /// Length of the log at the start of this process. The log may contain the addresses of earlier ones.
     begin: usize,
     client: reqwest::Client,
 }
 
-/// An HTTP answer.
+/// HTTP answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     pub status: u16,
@@ -30,7 +30,7 @@ pub struct Answer {
     pub body: Value,
 }
 
-/// What a program printed before it ended.
+/// Exit status and output of a program that has ended.
 #[derive(Debug)]
 pub struct Output {
     pub status: ExitStatus,
@@ -39,7 +39,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Runs a program to its end, which must come within a minute.
+    /// Runs a program until it ends, which must be within a minute.
     pub fn of(command: &mut Command) -> Result<Self> {
         const PATIENCE_S: u64 = 60;
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
@@ -49,7 +49,7 @@ impl Output {
             let late =
                 waiting.recv_timeout(Duration::from_secs(PATIENCE_S)) == Err(mpsc::RecvTimeoutError::Timeout);
             if late {
-                // It may end at this very moment, and then there is nobody to kill.
+                // It may have ended at this very moment; then there is no process to kill.
                 let _ = kill_process(pid, Signal::KILL);
             }
             late
@@ -71,7 +71,7 @@ impl Output {
 }
 
 impl Host {
-    /// The program, configured to follow a chain and listen where there is room.
+    /// Command of the host, configured to follow a chain and to listen at any free port.
     pub fn command(
         environment: &Environment,
         databases: &Databases,
@@ -101,7 +101,7 @@ impl Host {
         Ok(host)
     }
 
-    /// Starts the program, and does not wait.
+    /// Starts the program without waiting.
     pub fn spawn(mut command: Command, log: PathBuf) -> Result<Self> {
         let begin = usize::try_from(std::fs::metadata(&log).map_or(0, |metadata| metadata.len()))?;
         let file = File::options().create(true).append(true).open(&log)?;
@@ -110,7 +110,7 @@ impl Host {
         Ok(Self { child, address: String::new(), log, begin, client })
     }
 
-    /// Waits for the line that says where the host listens.
+    /// Waits for the log line with the host's address.
     pub async fn ready(&mut self) -> Result<()> {
         for _ in 0..2400 {
             if let Some(status) = self.child.try_wait()? {
@@ -132,30 +132,30 @@ impl Host {
         format!("http://{}{path}", self.address)
     }
 
-    /// Where it listens.
+    /// Address at which it listens.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Everything that it wrote, over all its lives.
+    /// Whole log, over all processes that wrote to it.
     pub fn log(&self) -> Result<String> {
         Ok(std::fs::read_to_string(&self.log)?)
     }
 
-    /// `GET`.
+    /// Sends a `GET`.
     pub async fn get(&self, path: &str) -> Result<Answer> {
         Answer::of(self.client.get(self.url(path)).send().await?).await
     }
 
-    /// `POST /v1/commands`.
+    /// Sends a `POST /v1/commands`.
     pub async fn command_to(&self, idempotency_key: &str, body: &Value) -> Result<Answer> {
         let request =
             self.client.post(self.url("/v1/commands")).header("idempotency-key", idempotency_key).json(body);
         Answer::of(request.send().await?).await
     }
 
-    /// All payments, page by page.
+    /// Reads all payments, page by page.
     pub async fn payments(&self) -> Result<Vec<Value>> {
         let mut payments = Vec::new();
         let mut cursor = String::new();
@@ -170,7 +170,7 @@ impl Host {
         }
     }
 
-    /// Waits until there are that many payments, and gives all of them.
+    /// Waits until there are at least this many payments, and returns all of them.
     pub async fn payments_when(&self, count: usize) -> Result<Vec<Value>> {
         eventually(&format!("{count} payments"), async || {
             let payments = self.payments().await?;
@@ -184,19 +184,19 @@ impl Host {
         Ok(kill_process(pid(&self.child)?, signal)?)
     }
 
-    /// How it ended, if it has.
+    /// Exit status, if it has ended.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }
 
-    /// `kill -9`.
+    /// Kills it, as `kill -9` does.
     pub fn kill(mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
-    /// SIGTERM, and how it ended.
+    /// Sends SIGTERM and returns the exit status.
     pub fn stop(mut self) -> Result<ExitStatus> {
         self.signal(Signal::TERM)?;
         Ok(self.child.wait()?)
@@ -205,14 +205,14 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // A test that failed must not leave a host behind; one that was stopped is gone already.
+        // A failed test must not leave a host running; one that was stopped has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 impl Answer {
-    /// Reads an answer to its end.
+    /// Reads an answer completely.
     pub async fn of(response: reqwest::Response) -> Result<Self> {
         let status = response.status().as_u16();
         let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());

@@ -1,6 +1,6 @@
-//! The harness: a chain, databases and the host, all real, each test its own.
+//! The harness: a real chain, real databases and a real host for each test.
 //!
-//! What it needs is installed and named by `cargo xtask test`; nothing here is faked but faults.
+//! `cargo xtask test` installs and names what it needs. Nothing is mocked; only faults are injected.
 
 mod application;
 mod broken;
@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-/// Asks again and again until there is an answer; gives up after half a minute.
+/// Asks repeatedly until there is an answer; fails after half a minute.
 pub async fn eventually<T, F: Future<Output = Result<Option<T>>>>(
     what: &str,
     ask: impl Fn() -> F,

@@ -1,4 +1,4 @@
-//! Clients of the API that go on whatever happens: each sends one command after another, each until it is answered.
+//! API clients that continue through any fault: each sends one command after another, each until it is answered.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,16 +10,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Answer;
 
-/// Clients that send at the same time. Half of them write to one account.
+/// Number of clients that send at the same time. Half of them write to one account.
 const CLIENTS: usize = 12;
 const ACCOUNTS: usize = 5;
-/// An answer that does not come is asked for again, with the same key.
+/// Time after which a command without an answer is sent again with the same key.
 const PATIENCE_MS: u64 = 1_500;
-/// How long a command may stay without an answer, whatever happens.
+/// Longest time for which a command may stay without an answer, whatever happens.
 const LIMIT_S: u64 = 60;
 const PAUSE_MS: u64 = 10;
 
-/// A command, and the first answer to it.
+/// Command with the first answer to it.
 #[derive(Debug, Clone)]
 pub struct Heard {
     pub key: String,
@@ -27,18 +27,18 @@ pub struct Heard {
     pub answer: Answer,
 }
 
-/// Clients at work.
+/// Running clients.
 pub struct Load {
     hosts: Hosts,
     stop: CancellationToken,
     clients: JoinSet<Result<Vec<Heard>>>,
 }
 
-/// The addresses to which commands are sent now, each as good as the other.
+/// Addresses that commands are sent to at the moment; any of them will do.
 type Hosts = Arc<Mutex<Vec<String>>>;
 
 impl Load {
-    /// Clients that send to these hosts.
+    /// Starts clients that send to these hosts.
     pub fn start(addresses: &[&str]) -> Result<Self> {
         let client = reqwest::Client::builder().timeout(Duration::from_millis(PATIENCE_MS)).build()?;
         let mut load =
@@ -51,7 +51,7 @@ impl Load {
         Ok(load)
     }
 
-    /// From now on to these hosts.
+    /// Sends to these hosts from now on.
     pub fn send_to(&self, addresses: &[&str]) {
         *self.hosts.lock().unwrap_or_else(PoisonError::into_inner) =
             addresses.iter().map(|&address| address.to_owned()).collect();
@@ -83,7 +83,7 @@ impl Sender {
             }
             let (key, body) = (format!("load-{}-{step}", self.number), self.command(step));
             let answer = if usize::is_multiple_of(step, 4) {
-                // A client that asks twice at once is answered once, twice.
+                // A client that sends a command twice at once gets the same answer twice.
                 let (one, other) = tokio::try_join!(self.answer(&key, &body), self.answer(&key, &body))?;
                 ensure!(one == other, "{key} was answered with {one:?} and with {other:?}");
                 one
@@ -121,21 +121,21 @@ impl Sender {
         Answer::of(request.header("idempotency-key", key).json(body).send().await?).await
     }
 
-    /// One payment after another, each of five commands on the payment's stream and on the account's.
+    /// Makes one payment after another, each of five commands on the payment's stream and on the account's.
     fn command(&self, step: usize) -> Value {
         let account = if self.number.is_multiple_of(2) { 0 } else { self.number % ACCOUNTS };
         let account = format!("0x{account:038x}ac");
         let payment = format!("c{}-p{}", self.number, step / 5);
         let (aggregate, kind, payload) = match (step, step % 5) {
             (0, _) => ("account", "OpenAccount", json!({"assets": [{"asset": "EURe", "decimals": 18}]})),
-            // Nothing to do, and so no event.
+            // Already satisfied, so no event.
             (_, 0) => ("account", "VoidHold", json!({"hold_id": "never-placed"})),
             (_, 1) => ("authorization", "RequestAuthorization", request(&account)),
             (_, 2) => {
                 ("account", "PlaceHold", json!({"hold_id": payment, "amount": euro(850), "forced": true}))
             }
             (_, 3) => ("authorization", "ApproveAuthorization", json!({"amount": euro(850)})),
-            // Decided already, and so refused.
+            // Already decided, so rejected.
             _ => ("authorization", "ApproveAuthorization", json!({"amount": euro(851)})),
         };
         let id = if aggregate == "account" { &account } else { &payment };

@@ -1,4 +1,4 @@
-//! A wire between the host and its database that breaks, or falls silent, while something is on its way.
+//! A proxy between the host and its database whose connections break or fall silent during a statement.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,39 +12,39 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Where the wire breaks.
+/// Moment at which a connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
-    /// The first half of the append arrives.
+    /// After the first half of the append has arrived.
     InTheMiddle,
-    /// All of it arrives; nobody waits for what comes of it.
+    /// After all of the append has arrived, without waiting for the outcome.
     BehindIt,
-    /// It is committed, and the answer does not arrive.
+    /// After the commit, before the answer arrives.
     BeforeTheAnswer,
 }
 
-/// Where the wire falls silent: nothing passes any more, on no connection, and nobody hangs up. Nor does anybody on a
-/// connection that is made meanwhile.
+/// Moment at which the proxy falls silent: nothing passes any more on any connection, also on new ones, and none is
+/// closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Silence {
-    /// What the host asks before it decides does not arrive.
+    /// Before the host's query ahead of a decision arrives.
     AtTheLookup,
-    /// The append does not arrive.
+    /// Before the append arrives.
     AtTheAppend,
-    /// The append arrives and is committed; the answer does not.
+    /// After the append is committed, before the answer arrives.
     AtTheAnswer,
 }
 
-/// A statement at whose beginning something may happen to the wire.
+/// Statement at whose beginning a fault may occur.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Statement {
     Lookup,
     Append,
 }
 
-/// The wire. It ends when it is dropped.
+/// Running proxy. It ends when it is dropped.
 pub struct Proxy {
-    /// The database's URL through it.
+    /// URL of the database through the proxy.
     pub url: String,
     wire: Arc<Wire>,
     _server: JoinSet<()>,
@@ -60,13 +60,13 @@ struct Wire {
 }
 
 impl Proxy {
-    /// In front of the server of a database.
+    /// Starts a proxy in front of a database's server.
     pub async fn start(database_url: &str) -> Result<Self> {
         let mut url: Url = database_url.parse()?;
         let upstream = format!("{}:{}", url.host_str().context("no host")?, url.port().context("no port")?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         url.set_port(Some(listener.local_addr()?.port())).ok().context("no port")?;
-        // It reads the messages, so they may not be encrypted.
+        // The proxy reads the messages, so they must not be encrypted.
         url.set_query(Some("sslmode=disable"));
         let wire = Arc::new(Wire {
             upstream,
@@ -81,12 +81,12 @@ impl Proxy {
         Ok(Self { url: url.to_string(), wire, _server: server })
     }
 
-    /// Breaks the next append's connection.
+    /// Breaks the connection of the next append.
     pub fn cut(&self, cut: Cut) {
         *self.wire.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(cut);
     }
 
-    /// How many connections it broke.
+    /// Number of connections that it broke.
     #[must_use]
     pub fn cuts(&self) -> u64 {
         self.wire.cuts.load(Ordering::Relaxed)
@@ -97,12 +97,12 @@ impl Proxy {
         *self.wire.silence.lock().unwrap_or_else(PoisonError::into_inner) = Some(silence);
     }
 
-    /// Passes on again what comes and what has waited. The connection on which it fell silent stays silent.
+    /// Passes on again what arrives and what has waited. The connection on which it fell silent stays silent.
     pub fn speak(&self) {
         self.wire.speaks.send_replace(true);
     }
 
-    /// How many connections on which it fell silent the host has hung up.
+    /// Number of silent connections that the host has closed.
     #[must_use]
     pub fn given_up(&self) -> u64 {
         self.wire.given_up.load(Ordering::Relaxed)
@@ -110,9 +110,9 @@ impl Proxy {
 }
 
 impl Wire {
-    /// Waits until it is not silent.
+    /// Waits until the proxy is not silent.
     async fn spoken(&self) {
-        // It fails only when the sender is gone, which is here.
+        // It fails only if the sender is gone, and the sender is in this struct.
         let _ = self.speaks.subscribe().wait_for(|speaks| *speaks).await;
     }
 
@@ -137,7 +137,7 @@ impl Silence {
 }
 
 impl Statement {
-    /// By what stands in a message that prepares it.
+    /// Identifies a statement by the text of the message that prepares it.
     fn of(message: &[u8]) -> Option<Self> {
         let holds = |word: &[u8]| message.windows(word.len()).any(|window| window == word);
         if holds(b"append_batch") {
@@ -151,7 +151,7 @@ async fn accept(listener: TcpListener, wire: Arc<Wire>) {
     let mut connections = JoinSet::new();
     while let Ok((host, _)) = listener.accept().await {
         let wire = Arc::clone(&wire);
-        // A connection that fails is a broken one, which is all that a wire can be.
+        // An error ends the connection, which is what a broken wire looks like.
         connections.spawn(async move { connect(host, &wire).await.ok() });
     }
 }
@@ -159,14 +159,14 @@ async fn accept(listener: TcpListener, wire: Arc<Wire>) {
 async fn connect(host: TcpStream, wire: &Wire) -> Result<()> {
     wire.spoken().await;
     let database = TcpStream::connect(&wire.upstream).await?;
-    // Its pieces are small; none waits for the next.
+    // The pieces are small; none may wait for the next.
     host.set_nodelay(true)?;
     database.set_nodelay(true)?;
     let (from_host, mut to_host) = host.into_split();
     let (mut from_database, to_database) = database.into_split();
     let cut = tokio::select! {
         cut = pass_on(from_host, to_database, wire) => cut?,
-        // The database has ended the connection.
+        // The database has closed the connection.
         ended = pass_back(&mut from_database, &mut to_host, wire) => return ended,
     };
     if let Some((cut, to_database)) = cut {
@@ -179,7 +179,8 @@ async fn connect(host: TcpStream, wire: &Wire) -> Result<()> {
     Ok(())
 }
 
-/// Passes on what the host says, message by message, up to an append that is to be cut off. None: it has hung up.
+/// Forwards the host's messages one by one, up to an append that is to be cut off. None: the host closed the
+/// connection.
 async fn pass_on(
     mut from_host: OwnedReadHalf,
     mut to_database: OwnedWriteHalf,
@@ -187,7 +188,7 @@ async fn pass_on(
 ) -> Result<Option<(Cut, OwnedWriteHalf)>> {
     let mut statements = BTreeMap::new();
     let (mut cut, mut silence) = (None, None);
-    // The first message has no kind.
+    // The first message has no type byte.
     let mut kind = None;
     while let Some((length, body)) = message(&mut from_host).await? {
         match kind {
@@ -196,7 +197,7 @@ async fn pass_on(
                     statements.insert(text(&body, 0).to_vec(), statement);
                 }
             }
-            // The portal's name, then the statement's.
+            // The name of the portal is followed by that of the statement.
             Some(b'B') => {
                 if let Some(statement) = statements.get(text(&body, text(&body, 0).len() + 1)) {
                     silence = wire.fall_silent(*statement);
@@ -209,7 +210,7 @@ async fn pass_on(
         }
         match silence {
             None => wire.spoken().await,
-            // The answer will be held back as everything else is.
+            // The answer is held back as everything else is.
             Some(Silence::AtTheAnswer) => {}
             Some(_) => return unheard(from_host, wire).await,
         }
@@ -235,7 +236,7 @@ async fn pass_on(
     Ok(None)
 }
 
-/// Lets nothing pass of what the host says, until it hangs up.
+/// Discards what the host sends, until it closes the connection.
 async fn unheard<T>(mut from_host: OwnedReadHalf, wire: &Wire) -> Result<Option<T>> {
     let mut buffer = vec![0; 16 << 10];
     while from_host.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
@@ -243,7 +244,7 @@ async fn unheard<T>(mut from_host: OwnedReadHalf, wire: &Wire) -> Result<Option<
     Ok(None)
 }
 
-/// Passes back what the database says, until it hangs up.
+/// Forwards what the database sends, until it closes the connection.
 async fn pass_back(
     from_database: &mut OwnedReadHalf,
     to_host: &mut OwnedWriteHalf,
@@ -260,7 +261,7 @@ async fn pass_back(
     }
 }
 
-/// A message without its kind: its length as it was sent, and what follows. None: nothing more comes.
+/// Reads a message without its type byte: its length as sent, and its content. None: the connection ended.
 async fn message(from: &mut OwnedReadHalf) -> Result<Option<([u8; 4], Vec<u8>)>> {
     let mut length = [0; 4];
     if from.read_exact(&mut length).await.is_err() {
@@ -272,7 +273,7 @@ async fn message(from: &mut OwnedReadHalf) -> Result<Option<([u8; 4], Vec<u8>)>>
     Ok(Some((length, body)))
 }
 
-/// Waits until the database is ready for the next statement: then this one is committed, or refused.
+/// Waits until the database is ready for the next statement: then this one is committed or refused.
 async fn committed(from_database: &mut OwnedReadHalf) -> Result<()> {
     loop {
         let kind = from_database.read_u8().await?;
@@ -283,7 +284,7 @@ async fn committed(from_database: &mut OwnedReadHalf) -> Result<()> {
     }
 }
 
-/// The text in a message that begins at a place and ends with a zero.
+/// Reads a zero-terminated text in a message.
 fn text(body: &[u8], from: usize) -> &[u8] {
     let rest = body.get(from..).unwrap_or_default();
     rest.split(|byte| *byte == 0).next().unwrap_or_default()

@@ -1,12 +1,12 @@
-//! Rows of the registry, as a host would write them that loaded and verified nothing.
+//! Rows of the registry, as a host that loaded and verified nothing would write them.
 
 use clearfold_base::digest::Digest;
 use clearfold_engine::registry::{ActivationCause, Deployment, Handler, NewActivation};
 
-/// Who does everything in tests.
+/// Name under which tests act.
 const BY: &str = "test";
 
-/// That a component was deployed for a handler, by nobody in particular.
+/// Makes the record of a component that was deployed for a handler.
 #[must_use]
 pub fn deployment(component: &str, handler: &Handler) -> Deployment {
     Deployment {
@@ -20,7 +20,7 @@ pub fn deployment(component: &str, handler: &Handler) -> Deployment {
     }
 }
 
-/// That a decider is put in force after the activation `newest`, with states of its own.
+/// Makes the activation of a decider after the activation `newest`, with a state family of its own.
 #[must_use]
 pub fn activation(handler: &Handler, digest: Digest, newest: u64) -> NewActivation {
     NewActivation {

@@ -1,4 +1,4 @@
-//! A node with faults: passes every question on to a real one, and spoils the answers that a test wants spoiled.
+//! A faulty node: forwards every request to a real one, and changes the answers as a test wants.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,22 +9,22 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// What is wrong with the node. By default nothing.
+/// Faults of the node; none by default.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
-    /// Another chain than it is.
+    /// Wrong chain id.
     pub chain_id: Option<u64>,
-    /// An older head than it has. What lies beyond, it does not know.
+    /// Head older than the real one. Blocks beyond it are unknown.
     pub head: Option<u64>,
-    /// Refuses `eth_getLogs` over more blocks than that.
+    /// Largest range of blocks for which `eth_getLogs` is not refused.
     pub max_range: Option<u64>,
     /// Answers `eth_getLogs` as if there were none.
     pub omits_logs: bool,
-    /// Refuses this method.
+    /// Method that is refused.
     pub refused_method: Option<&'static str>,
 }
 
-/// The node. It ends when it is dropped.
+/// Running node. It ends when it is dropped.
 pub struct FaultyRpc {
     pub url: String,
     node: Arc<Node>,
@@ -39,7 +39,7 @@ struct Node {
 }
 
 impl FaultyRpc {
-    /// In front of a real node.
+    /// Starts the node in front of a real one.
     pub async fn start(upstream: &str, faults: Faults) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/", listener.local_addr()?);
@@ -49,7 +49,7 @@ impl FaultyRpc {
             faults: Mutex::new(faults),
             refused: Mutex::default(),
         });
-        // Any path, because keys of providers stand there.
+        // Any path is served, because providers put keys into it.
         let app = Router::new().fallback_service(post(answer).with_state(Arc::clone(&node)));
         let mut server = JoinSet::new();
         server.spawn(async move {
@@ -59,12 +59,12 @@ impl FaultyRpc {
         Ok(Self { url, node, _server: server })
     }
 
-    /// From now on these faults and no others.
+    /// Replaces the faults.
     pub fn set(&self, faults: Faults) {
         *self.node.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
-    /// The ranges that were refused, first and last block, in the order in which they were asked for.
+    /// Ranges that were refused, as first and last block, in the order of the requests.
     #[must_use]
     pub fn refused_ranges(&self) -> Vec<(u64, u64)> {
         self.node.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -83,7 +83,7 @@ async fn answer(State(node): State<Arc<Node>>, Json(question): Json<Value>) -> J
 }
 
 impl Node {
-    /// The answer in place of the real one, if there is to be one.
+    /// Returns the changed answer, if the answer is to be changed.
     fn spoilt(&self, question: &Value) -> Option<Result<Value, String>> {
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (method, params) = (question["method"].as_str()?, &question["params"]);
@@ -107,7 +107,7 @@ impl Node {
             self.refused.lock().unwrap_or_else(PoisonError::into_inner).push((from, to));
             return Some(Err("query exceeds max block range".to_owned()));
         }
-        // A node that is behind says that there is nothing, not that it does not know.
+        // A node that is behind answers that there is nothing, not that it does not know.
         let omitted = faults.omits_logs || faults.head.is_some_and(|head| from > head);
         omitted.then_some(Ok(json!([])))
     }

@@ -1,4 +1,4 @@
-//! A Postgres of a test's own, which may be killed at any moment and started again.
+//! A PostgreSQL server for one test, which may be killed at any moment and started again.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -8,11 +8,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Environment;
 
-/// A server that loses nothing of what it has committed. It is gone with this.
+/// Durable server: it loses nothing that it has committed. It is stopped and deleted when this is dropped.
 pub struct Server {
-    /// The superuser's, for a database that is always there. The same after each start.
+    /// URL of the superuser for a database that always exists. It stays the same after each start.
     pub url: String,
-    /// Starts the server, and ends with its input.
+    /// Process that starts the server; it ends when its input ends.
     keeper: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -20,7 +20,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Makes an empty server, and waits until it answers.
+    /// Starts an empty server, and waits until it answers.
     pub fn start(environment: &Environment) -> Result<Self> {
         let mut command = Command::new(&environment.xtask);
         command.arg("killable-postgres").current_dir(&environment.root);
@@ -33,12 +33,13 @@ impl Server {
         Ok(server)
     }
 
-    /// Ends it: `QUIT` lets it end its sessions at once and write nothing more, `KILL` lets it do nothing at all.
+    /// Crashes the server: with `QUIT` it ends its sessions at once and writes nothing more, with `KILL` it does
+    /// nothing at all.
     pub fn crash(&self, signal: Signal) -> Result<()> {
         Ok(kill_process(self.server, signal)?)
     }
 
-    /// Starts it again, and waits until it answers.
+    /// Starts the server again, and waits until it answers.
     pub fn restart(&mut self) -> Result<()> {
         writeln!(self.input.as_mut().context("it has an input")?)?;
         self.answers()
@@ -57,7 +58,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.input.take());
-        // It takes its server and its files with it.
+        // The keeper stops the server and deletes its files before it ends.
         let _ = self.keeper.wait();
     }
 }

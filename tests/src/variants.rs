@@ -1,12 +1,12 @@
-//! Other components than those that are built: the same code under another digest, code that says something else, and
-//! a projector that is made to order.
+//! Variants of built components: the same code under another digest, code with another text, and a projector made to
+//! order.
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::Environment;
 use crate::broken::{encode, resolve};
 
-/// The same component under another digest: it has a section more, which nobody reads.
+/// Makes the same component under another digest, by a section that nothing reads.
 pub fn variant(wasm: &[u8], text: &str) -> Result<Vec<u8>> {
     const NAME: &str = "variant";
     let content = [&[7], NAME.as_bytes(), text.as_bytes()].concat();
@@ -15,7 +15,7 @@ pub fn variant(wasm: &[u8], text: &str) -> Result<Vec<u8>> {
     Ok([wasm, &[0, length], &content].concat())
 }
 
-/// The code with another text in the place of one that it says once, of the same length.
+/// Replaces a text that occurs once in the code by another of the same length.
 pub fn reworded(wasm: &[u8], text: &str, other: &str) -> Result<Vec<u8>> {
     ensure!(text.len() == other.len(), "`{text}` and `{other}` are not of the same length");
     let found: Vec<usize> = wasm
@@ -29,17 +29,18 @@ pub fn reworded(wasm: &[u8], text: &str, other: &str) -> Result<Vec<u8>> {
     Ok(reworded)
 }
 
-/// A projector that notes every event: `noting.event (partition, position, mark)`, and what `more` columns there are.
+/// Projector that writes a row for every event: `noting.event (partition, position, mark)`, and the columns of
+/// `more`.
 #[derive(Debug, Clone, Copy)]
 pub struct Noting<'a> {
     pub version: u32,
-    /// What stands in the third column of every row.
+    /// Content of the third column of every row.
     pub mark: &'a str,
-    /// The third column's name.
+    /// Name of the third column.
     pub column: &'a str,
-    /// A fourth column of text.
+    /// Adds a fourth column, of text.
     pub more: Option<&'a str>,
-    /// The position, in any partition, at which it traps.
+    /// Position, in any partition, at which it traps.
     pub traps_at: u64,
 }
 
@@ -49,13 +50,13 @@ impl Default for Noting<'_> {
     }
 }
 
-/// What lies in the component's memory before it runs.
+/// Memory of the component before it runs.
 struct Memory(Vec<u8>);
 
 impl Memory {
     const AT: u32 = 1024;
 
-    /// Puts bytes there, and says where.
+    /// Adds bytes, and returns their address.
     fn put(&mut self, bytes: &[u8]) -> u32 {
         self.0.resize(self.0.len().next_multiple_of(8), 0);
         let at = Self::AT + u32::try_from(self.0.len()).unwrap_or(u32::MAX);
@@ -63,7 +64,7 @@ impl Memory {
         at
     }
 
-    /// A list or a text as others refer to it: its place and its length.
+    /// Reference to a list or a text: its address and its length.
     fn list(&mut self, bytes: &[u8], length: usize) -> [u8; 8] {
         let (at, length) = (self.put(bytes), u32::try_from(length).unwrap_or(u32::MAX));
         let mut list = [0; 8];
@@ -76,14 +77,14 @@ impl Memory {
         self.list(text.as_bytes(), text.len())
     }
 
-    /// Name, type, not null, no rule.
+    /// Column: name, type, not null, no rule.
     fn column(&mut self, name: &str, kind: u8) -> Vec<u8> {
         [&self.text(name)[..], &[kind, 0, 0, 0], &[0; 16]].concat()
     }
 }
 
 impl Noting<'_> {
-    /// The component.
+    /// Builds the component.
     pub fn component(&self, environment: &Environment) -> Result<Vec<u8>> {
         const TEXT: u8 = 0;
         const INTEGER: u8 = 1;
@@ -109,7 +110,7 @@ impl Noting<'_> {
     }
 }
 
-/// Events lie 80 bytes apart, with the position at 8; a change has 20 bytes, and a value 16.
+/// Events lie 80 bytes apart, with the position at offset 8; a change has 20 bytes, and a value 16.
 fn code(width: usize, traps_at: u64, [descriptor, cell, name, answer]: [u32; 4], bytes: &str) -> String {
     let row = width * 16;
     let cells: String = (2..width)

@@ -1,4 +1,4 @@
-//! A chain with contracts, databases, and all that is needed to run a host on them.
+//! A test's world: a chain with contracts, databases, and what is needed to run a host on them.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,24 +10,24 @@ use tempfile::TempDir;
 
 use crate::{Databases, Environment, Host, Output};
 
-/// A test's world. It ends with the test.
+/// World of a test. It ends with the test.
 pub struct World {
     pub environment: Environment,
     pub databases: Databases,
     pub chain: DevChain,
     pub anvil: Anvil,
-    /// The contract set's file; a test may write another one.
+    /// File with the contract set; a test may write another one.
     pub contracts: PathBuf,
     folder: TempDir,
 }
 
 impl World {
-    /// Three accounts on a fresh chain, and migrated databases.
+    /// Makes a world with three accounts on a fresh chain, and migrated databases.
     pub async fn new() -> Result<Self> {
         Self::of(Environment::read()?).await
     }
 
-    /// The same with what this environment names.
+    /// Makes a world with the programs and servers of this environment.
     pub async fn of(environment: Environment) -> Result<Self> {
         let folder = TempDir::new()?;
         let anvil = Anvil::start(&environment.anvil, &AnvilOptions::default())?;
@@ -38,37 +38,37 @@ impl World {
         Ok(Self { environment, databases, chain, anvil, contracts, folder })
     }
 
-    /// A host on this world.
+    /// Starts a host on this world.
     pub async fn host(&self) -> Result<Host> {
         self.host_with(|_| {}).await
     }
 
-    /// A host on this world that is configured a little differently.
+    /// Starts a host on this world, with changes to its configuration.
     pub async fn host_with(&self, configure: impl FnOnce(&mut Command)) -> Result<Host> {
         let mut command = self.host_command()?;
         configure(&mut command);
         Host::start(command, self.file("host.log")).await
     }
 
-    /// The program as it would be started.
+    /// Command that would start the host.
     pub fn host_command(&self) -> Result<Command> {
         Host::command(&self.environment, &self.databases, &self.anvil.rpc_url, &self.contracts)
     }
 
-    /// `clearfold` with the write store's address, to its end.
+    /// Runs `clearfold` with the write store's address, until it ends.
     pub fn clearfold(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = Command::new(&self.environment.host);
         Output::of(command.args(arguments).env("DATABASE_URL", &self.databases.write_url))
     }
 
-    /// A path in the test's own folder.
+    /// Path in the test's own folder.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 }
 
-/// Hundredths of a EURe in minor units.
+/// Converts hundredths of a EURe into minor units.
 #[must_use]
 pub fn cents(cents: u64) -> U256 {
     U256::from(cents) * U256::from(10_000_000_000_000_000_u64)
