@@ -1,4 +1,4 @@
-//! Real edge components in the real edge runtime; only the host's API is a stand-in that each test shapes.
+//! Real edge components in the real edge runtime; only the host's API is a stand-in that each test defines.
 
 #![expect(clippy::expect_used, reason = "a test fails loudly, in its helpers too")]
 
@@ -35,7 +35,7 @@ fn component(name: &str) -> Vec<u8> {
     std::fs::read(std::path::Path::new(&folder).join(format!("{name}.wasm"))).expect("run `cargo xtask test`")
 }
 
-/// The edge component with `host_url`, allowed to call `allowed`; the API at [`API`] is `router`.
+/// Loads the edge component with `host_url`, allowed to call `allowed`. The API at [`API`] is `router`.
 fn edge(limits: EdgeLimits, host_url: &str, allowed: &[&str], router: Router) -> EdgeHandler {
     let variables = [("host_url", host_url), ("customer_secret", "")];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -49,7 +49,7 @@ fn with_api(limits: EdgeLimits, router: Router) -> EdgeHandler {
     edge(limits, API, &[API], router)
 }
 
-/// Answers with the payment asked for, with all that the host's API says of one.
+/// API that answers with the payment asked for, with all fields of the host's API.
 fn payments() -> Router {
     Router::new().route("/v1/payments/{id}", get(async |Path(id): Path<String>| axum::Json(payment(&id))))
 }
@@ -63,7 +63,7 @@ fn payment(id: &str) -> Value {
     })
 }
 
-/// An API that keeps every request waiting.
+/// API that keeps every request waiting.
 fn silence() -> Router {
     Router::new().fallback(async || std::future::pending::<()>().await)
 }
@@ -88,7 +88,7 @@ async fn read(edge: &EdgeHandler, id: &str) -> Result<Response<Body>, EdgeError>
     call(edge, "GET", &format!("/edge/payments/{id}")).await
 }
 
-/// Status, content type and body of an answer.
+/// Returns the status, content type and body of an answer.
 async fn parts(answer: Result<Response<Body>, EdgeError>) -> (StatusCode, String, Value) {
     let (head, body) = answer.expect("an answer").into_parts();
     let content_type = head.headers[header::CONTENT_TYPE].to_str().expect("text").to_owned();
@@ -136,11 +136,11 @@ async fn a_host_that_is_not_allowed_is_not_called() {
     let called = Arc::new(OnceLock::new());
     let seen = Arc::clone(&called);
     let router = Router::new().fallback(async move || seen.set(()).expect("one call"));
-    // Not even the host's own API: the manifest is the one place that grants anything.
+    // Not even the host's own API may be called: only the manifest grants access.
     let edge = edge(EdgeLimits::default(), API, &["http://127.0.0.1:9101", "https://127.0.0.1:9100"], router);
     let (status, content_type, body) = parts(read(&edge, ID).await).await;
     assert_eq!((status, content_type.as_str()), (StatusCode::BAD_GATEWAY, PROBLEM));
-    // Why, is not a customer's business.
+    // The cause is not shown to customers.
     assert_eq!(body["detail"], "The payment service cannot be reached. Try again later.");
     assert!(called.get().is_none());
 }
@@ -271,7 +271,7 @@ async fn an_api_that_comes_back_to_the_edge_is_contained() {
     let limits = EdgeLimits { concurrent_requests: 4, deadline_ms: 300, ..EdgeLimits::default() };
     let edge = with_api(limits, Router::new().fallback(back));
     assert!(itself.set(edge.clone()).is_ok());
-    // The component hears "loop detected" from the API, and says what it says when the API is in trouble.
+    // The component gets "loop detected" from the API, and answers as for any failure of the API.
     assert_eq!(parts(read(&edge, ID).await).await.0, StatusCode::BAD_GATEWAY);
 }
 
@@ -309,7 +309,7 @@ async fn a_component_that_is_replaced_ends_what_it_began_and_gets_nothing_new() 
     assert_eq!(tokio::join!(status(), replaced), (json!("cleared"), json!("recorded")));
 }
 
-/// A component in the binary format: its preamble, and sections.
+/// Makes a component in the binary format: its preamble, and sections.
 fn bare_component(sections: &[u8]) -> Vec<u8> {
     [b"\0asm\x0d\0\x01\0", sections].concat()
 }

@@ -1,5 +1,5 @@
-//! Durable commands a second through the whole path: queue, inbox, decider in the sandbox, commit, answer. Beside it,
-//! what raw SQL writes of the same rows in the same minute.
+//! Durable commands per second through the whole path: queue, inbox, decider in the sandbox, commit, answer. Beside
+//! it, raw SQL that writes the same rows in the same minute.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::load::{Payers, closed_loop, request};
 use crate::place::{BATCH_SIZE, CONNECTIONS, Place};
 use crate::report::{Report, resident_mib};
 
-/// As many as one partition's queue and batches hold, so that nobody is sent away when all go to one.
+/// As many as the queue and the batches of one partition hold, so that none is refused when all go to one partition.
 const CLIENTS: usize = 1_024;
 
 pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {

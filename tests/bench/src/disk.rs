@@ -1,4 +1,4 @@
-//! The disk's own flush: what no commit can be faster than.
+//! The disk's own flush: the lower bound of a commit's duration.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -10,12 +10,12 @@ use hdrhistogram::Histogram;
 
 use crate::load::histogram;
 
-/// Writes a page and flushes it, again and again, as a server does with its log of changes.
+/// Writes a page and flushes it repeatedly, as a server does with its write-ahead log.
 pub fn flushes(folder: &Path, time: Duration) -> Result<Histogram<u64>> {
     const PAGE: usize = 8192;
     let path = folder.join("flushes");
     let mut file = File::create(&path)?;
-    // Overwritten in place, as the segments of the log of changes are.
+    // Overwritten in place, as the segments of the write-ahead log are.
     file.write_all(&vec![0; PAGE * 256])?;
     file.sync_all()?;
     let (mut histogram, mut place, page) = (histogram()?, 0, vec![1; PAGE]);

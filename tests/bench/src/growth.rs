@@ -1,6 +1,6 @@
-//! Whether a command costs more as the log and its stream grow.
+//! Cost of a command as the log and its stream grow.
 //!
-//! The log is filled with plain SQL, in the shape of a log that the host wrote; what is measured is the host.
+//! The log is filled by plain SQL in the shape of a log that the host wrote; the host is what is measured.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::place::{CONNECTIONS, Place};
 use crate::report::{Report, Series};
 
 const CLIENTS: usize = 512;
-/// Events that are filled in by one statement.
+/// Number of events filled in by one statement.
 const STEP: u64 = 100_000;
 
 pub async fn run(
@@ -48,7 +48,7 @@ pub async fn run(
     streams(place, time, stream_lengths, report).await
 }
 
-/// A stream that grows: how it begins, and what makes it longer.
+/// A growing stream: its first command, and the command that makes it longer.
 struct Growing {
     name: &'static str,
     begin: fn() -> Command,
@@ -61,7 +61,7 @@ const GROWING: [Growing; 2] = [
     Growing { name: "an account's deposits", begin: open, grow: deposit },
 ];
 
-/// The cost of a command on one stream, by the stream's length.
+/// Measures the cost of a command on one stream, by the stream's length.
 async fn streams(place: &Place, time: Duration, lengths: &[u64], report: &mut Report) -> Result<()> {
     for growing in &GROWING {
         let mut costs = Vec::new();
@@ -92,7 +92,7 @@ async fn cost(place: &Place, time: Duration, length: u64, growing: &Growing) -> 
         futures::future::try_join_all(more).await?;
         number += step;
     }
-    // Each measured command makes the stream longer, so there are few, one after the other.
+    // Each measured command makes the stream longer, so there are only a few, one after the other.
     let outcome = closed_loop(&writing.intake, 1, time / 5, 1_000_000_000, growing.grow).await?;
     Ok(outcome.latencies.mean() / 1000.0)
 }
@@ -158,14 +158,14 @@ async fn fill(pool: &PgPool, from: u64, to: u64) -> Result<()> {
         number = until;
     }
     eprintln!();
-    // Otherwise the server begins with it in some second of what is measured.
+    // Otherwise the server would begin with it at some moment of the measurement.
     sqlx::query("VACUUM ANALYZE").execute(&mut *connection).await?;
     sqlx::query("CHECKPOINT").execute(&mut *connection).await?;
     Ok(())
 }
 
-/// Payments with one event each, as the host writes them: the rows, the bytes and the indexes are those of a real log.
-/// Only the hashes are not, which no command looks at.
+/// Writes payments with one event each, as the host does: the rows, bytes and indexes are those of a real log. Only
+/// the hashes are not, which no command reads.
 const FILL: &str = "
     WITH base AS (
         SELECT partition, head_position, head_sequence FROM partitions

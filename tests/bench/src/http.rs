@@ -1,10 +1,10 @@
-//! An HTTP trigger beside the same handler written natively: requests a second and how long they take, through one
+//! An HTTP trigger beside the same handler written natively: requests per second and their durations, through one
 //! server, over the same connections, in turns.
 //!
-//! The handler is the customer's read of a payment: it asks the host's API, in the same process, and shows a part of the
-//! answer. Natively that is an axum handler; as a trigger it is the component `edge-payments`, a fresh instance for each
-//! request. The API is the real one, which asks the read store; and, to see the sandbox alone, one that answers from
-//! memory.
+//! The handler is the customer's read of a payment: it asks the host's API in the same process, and returns a part of
+//! the answer. The native one is an axum handler; the trigger is the component `edge-payments`, with a fresh instance
+//! for each request. The API is the real one, which asks the read store; and, to measure the sandbox alone, one that
+//! answers from memory.
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -33,12 +33,12 @@ use crate::report::Report;
 use crate::served::{PAYMENTS, Served, id};
 use crate::shadow::noted;
 
-/// Where the component believes the host's API to be.
+/// Address of the host's API for the component.
 const API: &str = "http://127.0.0.1:9100";
 const CONNECTIONS: u64 = 16;
-/// Both take turns, so that what else the machine does falls on both.
+/// Number of turns. Both take turns, so that other load on the machine affects both.
 const TURNS: u32 = 10;
-/// How much of the native handler's rate a sandbox for each request should leave.
+/// Share of the native handler's rate that should remain with a sandbox for each request.
 const SHARE: f64 = 0.4;
 
 pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
@@ -52,7 +52,7 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
     Ok(())
 }
 
-/// The component beside the native handler, both on this API. Says what part of the native rate is left.
+/// Measures the component beside the native handler, both on this API, and returns the share of the native rate.
 async fn beside(name: &str, place: &Place, api: Router, time: Duration, report: &mut Report) -> Result<f64> {
     let edge = load(&EdgeRuntime::new(EdgeLimits::default())?, &wasm(place)?, api.clone())?;
     let route = Route::parse("/edge/...").context("a route")?;
@@ -82,7 +82,7 @@ async fn beside(name: &str, place: &Place, api: Router, time: Duration, report: 
     Ok(trigger.rate() / native.rate())
 }
 
-/// Requests while the component that answers them is replaced every second, beside the same without.
+/// Measures requests while the component that answers them is replaced every second, beside the same without.
 pub async fn swaps(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
     let (runtime, wasm) = (EdgeRuntime::new(EdgeLimits::default())?, wasm(place)?);
     let route = Route::parse("/edge/...").context("a route")?;
@@ -107,7 +107,7 @@ pub async fn swaps(place: &Place, time: Duration, report: &mut Report) -> Result
         }
         Ok(swaps)
     };
-    // An answer that is not a good one ends the benchmark.
+    // An answer that is not as expected ends the benchmark.
     let ((), swaps) = tokio::try_join!(with.add(address, "edge", time), swapping)?;
     let p99 = |measured: &Measured| measured.latencies.value_at_percentile(99.0) as f64 / 1000.0;
     report.figure("HTTP without swaps: p99", p99(&without), "ms");
@@ -118,7 +118,7 @@ pub async fn swaps(place: &Place, time: Duration, report: &mut Report) -> Result
     Ok(())
 }
 
-/// What the sandbox takes without a socket: one request after the other, on one thread.
+/// Measures the sandbox without a socket: one request after the other, on one thread.
 async fn alone(edge: &EdgeHandler, time: Duration, report: &mut Report) -> Result<()> {
     let (began, mut requests) = (Instant::now(), 0_u64);
     while began.elapsed() < time {
@@ -137,7 +137,7 @@ fn wasm(place: &Place) -> Result<Vec<u8>> {
     Ok(std::fs::read(place.components.join("edge-payments.wasm"))?)
 }
 
-/// The component as the host serves it.
+/// Loads the component as the host does.
 fn load(runtime: &EdgeRuntime, wasm: &[u8], router: Router) -> Result<EdgeHandler> {
     let variables = [("host_url", API), ("customer_secret", "")];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -145,7 +145,7 @@ fn load(runtime: &EdgeRuntime, wasm: &[u8], router: Router) -> Result<EdgeHandle
     Ok(runtime.load("edge-payments", wasm, variables, vec![OutboundHost::parse(API)?], api)?)
 }
 
-/// An API that knows every payment, from memory.
+/// Serves an API that knows every payment, from memory.
 fn api() -> Router {
     let answer = async |Path(id): Path<String>| {
         axum::Json(json!({
@@ -175,7 +175,7 @@ struct Amount {
     display: String,
 }
 
-/// What the component does, without a sandbox.
+/// Does what the component does, without a sandbox.
 async fn natively(
     State(api): State<Router>,
     Path(id): Path<String>,
@@ -203,7 +203,7 @@ impl Measured {
         self.latencies.len() as f64 / self.time.as_secs_f64()
     }
 
-    /// As many requests as get through in that time.
+    /// Sends as many requests as get through in that time.
     async fn add(&mut self, address: SocketAddr, path: &str, time: Duration) -> Result<()> {
         let began = Instant::now();
         let mut connections = JoinSet::new();
@@ -218,7 +218,7 @@ impl Measured {
     }
 }
 
-/// One connection, one request after the other, for one payment after the other.
+/// Sends requests on one connection, one after the other, for one payment after the other.
 async fn ask(address: SocketAddr, path: String, first: u64, until: Instant) -> Result<Histogram<u64>> {
     let mut connection = TcpStream::connect(address).await?;
     connection.set_nodelay(true)?;
@@ -240,7 +240,7 @@ async fn ask(address: SocketAddr, path: String, first: u64, until: Instant) -> R
     Ok(latencies)
 }
 
-/// Whether an answer has come to its end; it must be a good one.
+/// Returns true if an answer is complete; it must be as expected.
 fn is_whole(buffer: &[u8]) -> Result<bool> {
     const END: &[u8] = b"\r\n\r\n";
     let Some(head) = buffer.windows(END.len()).position(|at| at == END) else { return Ok(false) };

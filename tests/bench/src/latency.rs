@@ -1,6 +1,6 @@
-//! How long a command takes that arrives when it will: an open loop at fixed rates, measured from the moment at which
-//! the command was due, so that no wait is left out. Beside it, at the middle rate, the same rows written by plain SQL,
-//! and a flush of the same disk.
+//! Duration of commands in an open loop at fixed rates, measured from the moment at which each command was due, so
+//! that no wait is left out. Beside it, at the middle rate, the same rows written by plain SQL, and a flush of the
+//! same disk.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::report::{Report, Series};
 
 const RATES: [u32; 3] = [50, 500, 2_000];
 const MIDDLE_RATE: u32 = 500;
-/// What a flush and the way may take beyond it, at the middle rate.
+/// Milliseconds beyond a flush that a command may take at the middle rate.
 const BEYOND_A_FLUSH_MS: f64 = 2.0;
 const PERCENTILES: [f64; 3] = [50.0, 99.0, 99.9];
 
@@ -70,7 +70,8 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
     Ok(())
 }
 
-/// The same rows at the middle rate without a host: each partition has its connection, and writes one command at a time.
+/// Writes the same rows at the middle rate without a host: each partition has its connection, and writes one command
+/// at a time.
 async fn plain_sql(place: &Place, time: Duration) -> Result<hdrhistogram::Histogram<u64>> {
     const PARTITIONS: usize = 8;
     let log = place.log(CONNECTIONS).await?;
@@ -91,7 +92,7 @@ async fn plain_sql(place: &Place, time: Duration) -> Result<hdrhistogram::Histog
     at_rate(MIDDLE_RATE, time, 100_000_000, send).await
 }
 
-/// Sends what is due, whatever became of that before it, and says how long each took.
+/// Sends each command when it is due, whatever became of the ones before, and returns their durations.
 pub async fn at_rate<F>(
     rate: u32,
     time: Duration,
@@ -103,7 +104,7 @@ where
 {
     let runtime = tokio::runtime::Handle::current();
     let count = u64::from(rate) * time.as_secs().max(1);
-    // A thread of its own: the runtime's timers are a millisecond late, which is about what is measured.
+    // A thread of its own: the runtime's timers are late by a millisecond, which is about what is measured.
     let sending = || {
         let mut under_way = JoinSet::new();
         let (began, every) = (Instant::now(), Duration::from_secs(1) / rate);

@@ -1,5 +1,5 @@
 //! The limit: raw SQL that writes the same rows and bytes as the host does for each command (key and answer, command,
-//! event, stream, and the head that the outbox follows), from one connection and from several, with no host.
+//! event, stream, and the head that the outbox follows), from one connection and from several, without a host.
 
 use std::time::{Duration, Instant};
 
@@ -59,7 +59,7 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
     Ok(())
 }
 
-/// Commands a second from one connection.
+/// Commands per second from one connection.
 pub async fn one_connection(place: &Place, batch: usize, time: Duration) -> Result<f64> {
     connections(place, 1, batch, time).await
 }
@@ -97,7 +97,7 @@ async fn write(pool: &PgPool, partition: i32, batch: usize, time: Duration, payl
     Ok(written as f64 / elapsed.as_secs_f64())
 }
 
-/// Writes commands that follow a number.
+/// Writes commands, numbered from `number` on, which it advances.
 pub async fn write_batch(
     connection: &mut PgConnection,
     partition: i32,
@@ -160,7 +160,7 @@ impl Rows {
     }
 }
 
-/// The event that the decider makes of such a command.
+/// Event that the decider makes of such a command.
 pub fn event_payload() -> Result<Vec<u8>> {
     let command = request(1, Payers::Uniform);
     let context = CommandContext {

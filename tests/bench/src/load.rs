@@ -1,4 +1,4 @@
-//! The commands that are sent, and who sends them.
+//! The commands that are sent, and the clients that send them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-/// Who pays.
+/// Distribution of the payments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Payers {
     /// A thousand accounts, over all partitions.
@@ -19,11 +19,11 @@ pub enum Payers {
     OneCard,
 }
 
-/// What a load came to.
+/// Result of a load.
 pub struct Outcome {
     pub commands: u64,
     pub elapsed: Duration,
-    /// Microseconds.
+    /// Latencies in microseconds.
     pub latencies: Histogram<u64>,
     pub overloaded: u64,
 }
@@ -46,7 +46,7 @@ pub fn account(number: u64) -> String {
     format!("0x{number:040x}")
 }
 
-/// The network asks for a payment that nobody has heard of.
+/// Makes the command by which the network asks for a new payment.
 pub fn request(number: u64, payers: Payers) -> Command {
     let payer = match payers {
         Payers::Uniform => 1 + number % 1000,
@@ -70,7 +70,7 @@ pub fn request(number: u64, payers: Payers) -> Command {
     }
 }
 
-/// So many clients, each with one command under way, for so long. `make` gives the commands by number.
+/// Runs this many clients, each with one command under way, for this long. `make` makes the commands by number.
 pub async fn closed_loop(
     intake: &CommandIntake,
     clients: usize,

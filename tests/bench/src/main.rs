@@ -1,7 +1,7 @@
 //! Benchmarks: each prints its figures beside the limit that binds them, measured in the same run on the same server.
 //!
 //! `cargo xtask bench` starts this with a durable Postgres and built components. A figure is never a test: machines
-//! differ and disks drift, so what counts is the ratio to what the same machine could do in the same minute.
+//! differ and disks drift, so the ratio to what the same machine could do in the same minute counts.
 
 #![allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "figures, not money")]
 
@@ -32,7 +32,7 @@ use clearfold_sandbox::compiler_is_asked_for;
 use self::place::Place;
 use self::report::Report;
 
-/// As the host has it.
+/// The allocator of the host.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -41,22 +41,22 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Arguments {
     /// What to measure
     bench: Bench,
-    /// How long each part is measured
+    /// Duration of each measurement, in seconds
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Where the figures go as JSON
+    /// File for the figures, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Where the plots go as SVG
+    /// Folder for the plots, as SVG
     #[arg(long, value_name = "FOLDER")]
     plots: Option<PathBuf>,
-    /// The sizes that `growth` fills the log to, in events
+    /// Sizes that `growth` fills the log to, in events
     #[arg(long, value_delimiter = ',', default_value = "0,1000000,5000000")]
     log_sizes: Vec<u64>,
-    /// The commands that `shadow` records first
+    /// Number of commands that `shadow` records first
     #[arg(long, default_value_t = 1_000_000)]
     shadow_commands: u64,
-    /// The lengths of the streams that `growth` measures, in events
+    /// Lengths of the streams that `growth` measures, in events
     #[arg(long, value_delimiter = ',', default_value = "10,1000,100000")]
     stream_lengths: Vec<u64>,
 }
@@ -65,15 +65,15 @@ struct Arguments {
 enum Bench {
     /// Raw SQL that writes the same rows and bytes, without a host
     Limit,
-    /// Durable commands a second through the whole path
+    /// Durable commands per second through the whole path
     Commands,
-    /// How long a command takes that arrives when it will, beside a flush of the same disk
+    /// Duration of commands at fixed rates, beside a flush of the same disk
     Latency,
     /// Events folded from the store, natively and in the sandbox
     Replay,
     /// The same decisions natively and in the sandbox
     Wasm,
-    /// Commands a second as the log and the streams grow
+    /// Commands per second as the log and the streams grow
     Growth,
     /// Recorded commands decided again by another component
     Shadow,

@@ -1,4 +1,4 @@
-//! What is measured: a server for databases, built components, and a host's write path in this process.
+//! Resources of the benchmarks: a server for databases, built components, and a host's write path in this process.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,31 +16,31 @@ use clearfold_store::EventStore;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use url::Url;
 
-/// The deciders of the real domain.
+/// Deciders of the domain.
 const DECIDERS: [&str; 3] = ["decider-account", "decider-authorization", "decider-card"];
 
-/// The settings that a host has if nobody says otherwise.
+/// Default settings of a host.
 pub const BATCH_SIZE: usize = 256;
 pub const QUEUE_LENGTH: usize = 1024;
-/// Two for each of the eight writers, and as many for others.
+/// Two connections for each of the eight writers, and as many for others.
 pub const CONNECTIONS: u32 = 32;
 
 pub struct Place {
     pub components: PathBuf,
     pub server: String,
-    /// A folder on the disk of the server's files.
+    /// Folder on the disk of the server's files.
     pub disk: PathBuf,
 }
 
-/// Databases, with a log in the one.
+/// Databases, one of them with a log.
 pub struct Log {
     pub pool: PgPool,
     pub store: EventStore,
-    /// The read store beside it, empty.
+    /// Empty read store beside the log.
     pub read: PgPool,
 }
 
-/// A running write path. Its writers end when it is dropped.
+/// Running write path. Its writers end when it is dropped.
 pub struct Writing {
     pub intake: CommandIntake,
     _parts: Parts,
@@ -69,7 +69,7 @@ impl Place {
         Ok(deciders)
     }
 
-    /// A new log.
+    /// Creates a new log.
     pub async fn log(&self, connections: u32) -> Result<Log> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let name = format!("bench_{}", MADE.fetch_add(1, Ordering::Relaxed));
@@ -93,7 +93,7 @@ impl Place {
         Ok(url.to_string())
     }
 
-    /// The write path as a host has it.
+    /// Starts the write path as a host does.
     pub fn writing(&self, log: &Log) -> Result<Writing> {
         let mut parts = Parts::default();
         let deciders = Deciders::always(self.deciders()?.into_values());
@@ -101,7 +101,7 @@ impl Place {
         Ok(Writing { intake, _parts: parts })
     }
 
-    /// The same, where these decide.
+    /// Starts the write path with these deciders.
     pub fn intake(&self, log: &Log, deciders: LiveDeciders, parts: &mut Parts) -> CommandIntake {
         let writer = WriterSettings {
             owner: "bench".into(),

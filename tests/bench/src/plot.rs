@@ -11,7 +11,7 @@ use crate::report::{Report, Series};
 const COLOURS: [RGBColor; 4] =
     [RGBColor(31, 119, 180), RGBColor(214, 90, 40), RGBColor(44, 140, 70), RGBColor(120, 80, 160)];
 
-/// One file for each plot.
+/// Writes one file for each plot.
 pub fn draw(folder: &Path, report: &Report) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut plots: BTreeMap<&str, Vec<&Series>> = BTreeMap::new();

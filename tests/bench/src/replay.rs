@@ -1,4 +1,4 @@
-//! Events a second, folded from the store: natively, and through the decider in the sandbox. Reading alone beside them.
+//! Events per second, folded from the store: natively, and by the decider in the sandbox. Reading alone beside them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ fn natively(states: &mut BTreeMap<String, State>, events: Vec<StoredEvent>) -> R
     Ok(())
 }
 
-/// As the host folds streams that it loads: a call for each stream.
+/// Folds as the host folds streams that it loads: one call for each stream.
 fn sandboxed(decider: &Decider, events: Vec<StoredEvent>) -> Result<()> {
     let mut by_stream: BTreeMap<String, Vec<Message>> = BTreeMap::new();
     for event in events {

@@ -1,4 +1,4 @@
-//! What was measured, for people and as JSON: figures, and ratios with what they should reach.
+//! Results for people and as JSON: figures, and ratios with their targets.
 
 use std::path::Path;
 
@@ -55,7 +55,7 @@ pub struct Ratio {
     pub holds: bool,
 }
 
-/// A line of a plot.
+/// Line of a plot.
 #[derive(Debug, Clone, Serialize)]
 pub struct Series {
     pub plot: &'static str,
@@ -132,7 +132,7 @@ impl Report {
     }
 }
 
-/// Three figures that count.
+/// Formats a number with three significant digits.
 fn shown(value: f64) -> String {
     match value {
         value if value >= 100.0 => format!("{value:.0}"),
@@ -141,7 +141,7 @@ fn shown(value: f64) -> String {
     }
 }
 
-/// What this process takes of the machine's memory, in MiB.
+/// Memory of this process, in MiB.
 pub fn resident_mib() -> f64 {
     kib("/proc/self/status", "VmRSS").unwrap_or(0) as f64 / 1024.0
 }

@@ -1,7 +1,8 @@
-//! The same decisions natively and in the sandbox: one in a fresh instance, batches of load, on one thread and on two.
+//! The same decisions natively and in the sandbox: one in a fresh instance, batches of load, on one thread and on
+//! two.
 //!
-//! Calls of both kinds take turns of a few milliseconds, so that what else the machine does falls on both; of the turns
-//! the median counts. It measures, and asserts nothing.
+//! Calls of both kinds take turns of a few milliseconds, so that other load on the machine affects both; the median
+//! of the turns counts. It measures, and asserts nothing.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,10 +19,10 @@ use crate::report::{Report, Series};
 
 const BATCHES: [u64; 4] = [1, 16, 64, 256];
 const NOW_S: u64 = 1_795_341_600;
-/// Turns that each way of deciding gets.
+/// Turns of each way of deciding.
 const TURNS: u32 = 40;
 
-/// So many commands for streams that nobody has heard of, for both sides of the border.
+/// Commands for new streams, as the native types and as those of WIT.
 struct Work {
     size: u64,
     native: Vec<Turn>,
@@ -79,7 +80,7 @@ impl Work {
     }
 }
 
-/// A component from its bytes to its first answer, compiled before.
+/// Measures a component from its bytes to its first answer, compiled before.
 fn loading(place: &Place, report: &mut Report) -> Result<()> {
     let wasm = std::fs::read(place.components.join("decider-authorization.wasm"))?;
     let engine = Arc::new(HandlerEngine::new(Limits::of)?);
@@ -97,7 +98,7 @@ fn instances(decider: &Decider, time: Duration, report: &mut Report) -> Result<(
     Ok(())
 }
 
-/// Decisions a second in fresh instances, one a call: on one thread, and on two at once.
+/// Measures decisions per second in fresh instances, one a call: on one thread, and on two at once.
 fn threads(decider: &Decider, time: Duration, report: &mut Report) -> Result<()> {
     let work = Work::new(decider, 1)?;
     let part = time / TURNS;
@@ -127,14 +128,14 @@ fn threads(decider: &Decider, time: Duration, report: &mut Report) -> Result<()>
     Ok(())
 }
 
-/// Natively, in a fresh instance, and in one that is kept.
+/// Measures decisions natively, in a fresh instance, and in one that is kept.
 fn three_ways(decider: &Decider, work: &Work, time: Duration) -> Result<[f64; 3]> {
     let mut natively = || work.natively();
     let mut freshly = || decider.decide(&work.wire).map(drop).map_err(Into::into);
     let mut instance = decider.kept()?;
     let mut calls = 0_u32;
     let mut kept = || {
-        // What a call leaves behind is in the memory for good, so an instance is not kept for ever.
+        // A call's data stays in the instance's memory, so an instance is not kept for ever.
         calls += 1;
         if calls.is_multiple_of(1_000) {
             instance = decider.kept()?;
@@ -144,7 +145,7 @@ fn three_ways(decider: &Decider, work: &Work, time: Duration) -> Result<[f64; 3]
     in_turns(time, work.size, [&mut natively, &mut freshly, &mut kept])
 }
 
-/// What carrying the bytes in and out costs.
+/// Measures the cost of copying the bytes in and out.
 fn border(
     decider: &Decider,
     work: &Work,
@@ -160,7 +161,7 @@ fn border(
     Ok(())
 }
 
-/// Microseconds for each of `batch` that one call does, for each way of doing it.
+/// Returns the microseconds for each of the `batch` items of one call, for each way of doing it.
 fn in_turns<const N: usize>(
     time: Duration,
     batch: u64,
@@ -197,7 +198,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
 
-/// The same bytes in commands of a type that nobody knows, so that nothing of them is read.
+/// The same bytes in commands of an unknown type, so that none of them are parsed.
 fn unread(turns: &[clearfold_sandbox::Turn]) -> Vec<clearfold_sandbox::Turn> {
     let mut turns = turns.to_vec();
     for command in turns.iter_mut().flat_map(|turn| &mut turn.commands) {

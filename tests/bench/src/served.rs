@@ -1,4 +1,4 @@
-//! The host's API as a host serves it: on a log, with what its projection made of that.
+//! The host's API as a host serves it: on a log, with its projection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use tower::ServiceExt;
 use crate::load::{Payers, request};
 use crate::place::{CONNECTIONS, Place, Writing};
 
-/// Payments that can be read.
+/// Number of payments that can be read.
 pub const PAYMENTS: u64 = 1_000;
 
-/// The API, while this lives.
+/// Served API. It ends when this is dropped.
 pub struct Served {
     pub api: Router,
     _writing: Writing,
@@ -91,7 +91,7 @@ impl Served {
     }
 }
 
-/// The id of a payment of [`request`].
+/// Returns the id of a payment of [`request`].
 pub fn id(number: u64) -> String {
     format!("{number:032x}")
 }

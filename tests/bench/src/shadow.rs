@@ -1,5 +1,5 @@
-//! A shadow run over a recorded log: the commands are decided again by another component, and its states compared. Reading
-//! alone beside it.
+//! A shadow run over a recorded log: another component decides the commands again, and its states are compared.
+//! Reading alone beside it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::load::{Payers, closed_loop, request};
 use crate::place::{CONNECTIONS, Log, Place};
 use crate::report::Report;
 
-/// What a million commands may take beside being read.
+/// Seconds that a million commands may take beyond reading them.
 const MILLION_S: f64 = 30.0;
 
 pub async fn run(place: &Place, commands: u64, report: &mut Report) -> Result<()> {
@@ -64,7 +64,7 @@ pub async fn run(place: &Place, commands: u64, report: &mut Report) -> Result<()
     Ok(())
 }
 
-/// Records as many commands as that, or a few more.
+/// Records at least this many commands.
 async fn fill(place: &Place, log: &Log, commands: u64) -> Result<()> {
     let writing = place.writing(log)?;
     let (mut recorded, mut first) = (0, 0);
@@ -80,7 +80,7 @@ async fn fill(place: &Place, log: &Log, commands: u64) -> Result<()> {
     Ok(())
 }
 
-/// The decider that recorded, and the same code under another digest.
+/// Loads the decider that recorded, and the same code under another digest.
 fn components(place: &Place) -> Result<(Arc<Decider>, Arc<Decider>)> {
     let in_force = place.deciders()?.remove("authorization").context("the authorization decider")?;
     let wasm = std::fs::read(place.components.join("decider-authorization.wasm"))?;
@@ -89,10 +89,10 @@ fn components(place: &Place) -> Result<(Arc<Decider>, Arc<Decider>)> {
     Ok((in_force, Arc::new(candidate)))
 }
 
-/// The same code with a note in it, a custom section, so that it is another component, and none that was compiled in an
+/// Adds a note to the code, a custom section, so that it is another component, and none that was compiled in an
 /// earlier run.
 pub fn noted(wasm: &[u8], note: &str) -> Vec<u8> {
-    // Its id, its length, the length of its name, its name, and what nobody reads. All are short.
+    // Section id, length, length of the name, name, and bytes that nothing reads. All lengths are short.
     let note = format!("{note} {}", clearfold_base::clock::Clock::system().now());
     let content = [&[4], b"note".as_slice(), note.as_bytes()].concat();
     let length = u8::try_from(content.len()).unwrap_or(0x7f);

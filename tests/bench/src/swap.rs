@@ -1,5 +1,5 @@
-//! Commands at a fixed rate while their decider is replaced, beside the same without: how long they take, and how many
-//! fail. And HTTP requests while the component that answers them is.
+//! Commands at a fixed rate while their decider is replaced, beside the same without: their durations, and how many
+//! fail. The same for HTTP requests and their component.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -35,17 +35,17 @@ const COMPONENTS: [(&str, ComponentKind, &str); 4] = [
     ("translator-gnosis-pay", ComponentKind::Translator, "gnosis-pay"),
 ];
 
-/// What happens to the decider while commands come.
+/// Replacement of the decider while commands arrive.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Swapping {
     Never,
-    /// Between two versions that are known, each after a shadow run.
+    /// It alternates between two known versions, each after a shadow run.
     EverySecond,
-    /// To a version that nobody has seen: it is compiled first, on the same cores. Again and again.
+    /// It is replaced by a new version again and again, which is compiled first, on the same cores.
     WithDeploys,
 }
 
-/// The modes take turns of so long, for disks and neighbours have their moods.
+/// Duration of a turn. The modes take turns, since disks and other load vary over time.
 const TURN: Duration = Duration::from_secs(10);
 const MODES: [(Swapping, &str); 3] = [
     (Swapping::Never, "without swaps"),
@@ -90,13 +90,13 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
     Ok(())
 }
 
-/// A host's write path whose authorization decider is replaced.
+/// Write path of a host whose decider of authorizations is replaced.
 struct Swapped {
     store: EventStore,
     intake: CommandIntake,
     operations: Operations,
     wasm: Vec<u8>,
-    /// Versions that were deployed.
+    /// Number of versions that were deployed.
     versions: u32,
     /// Two of them, the one in force first.
     known: [Digest; 2],
@@ -131,9 +131,9 @@ impl Swapped {
         Ok(swapped)
     }
 
-    /// Sends commands for a time, and says how long they took and how often their decider was replaced.
+    /// Sends commands for a time, and returns their durations and how often their decider was replaced.
     async fn turn(&mut self, time: Duration, mode: Swapping) -> Result<(Histogram<u64>, u64)> {
-        // A task of its own: it keeps its thread.
+        // A task of its own, since it keeps its thread busy.
         let mut measuring = JoinSet::new();
         let failures = Arc::clone(&self.failures);
         measuring.spawn(commands(time, self.sent, self.intake.clone(), failures));
@@ -152,7 +152,7 @@ impl Swapped {
         Ok((measuring.join_next().await.context("one was spawned")???, swaps))
     }
 
-    /// A version that was never seen before.
+    /// Makes a version that never existed before.
     async fn deploy(&mut self) -> Result<Digest> {
         self.versions += 1;
         let wasm = noted(&self.wasm, &format!("version {}", self.versions));
@@ -167,7 +167,7 @@ impl Swapped {
     }
 
     async fn swap(&mut self) -> Result<()> {
-        // A few commands decided again show that the states are the same ones, so they go on being used.
+        // A few commands decided again show that the states are the same, so that stored states stay in use.
         let window = Window::Last(1_000);
         let activating = ActivationRequest { by: "bench".to_owned(), window, expect_divergence: None };
         self.operations.activate(&self.known[1].to_string(), &activating, &|_| ()).await?;
@@ -175,7 +175,7 @@ impl Swapped {
         Ok(())
     }
 
-    /// The difference between the commands that were accepted and those that the log has.
+    /// Difference between the number of accepted commands and those in the log.
     async fn lost_or_doubled(&self) -> Result<u64> {
         let mut recorded = self.failures.load(Ordering::Relaxed);
         for partition in 0..self.store.partition_count() {

@@ -1,7 +1,7 @@
-//! An HTTP component that does everything wrong, each by another path, in the real edge runtime: what it does costs one
+//! An HTTP component that misbehaves in every way, each by another path, in the real edge runtime: each costs one
 //! request.
 //!
-//! It is made as an author makes one, `clearfold new` and `clearfold build`, of the program `hostile.txt`.
+//! It is made as an author makes one, by `clearfold new` and `clearfold build`, from the program `hostile.txt`.
 
 use super::{API, payments};
 use axum::Router;
@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 const PROGRAM: &str = include_str!("hostile.txt");
 
-/// The component's bytes. The first build on a machine compiles the standard library; it is kept for the next.
+/// Builds the component. The first build on a machine compiles the standard library, which is kept for the next.
 fn hostile() -> &'static [u8] {
     static BUILT: OnceLock<Vec<u8>> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -25,7 +25,7 @@ fn hostile() -> &'static [u8] {
         let compiling: BTreeMap<String, String> = serde_json::from_str(&said).expect("JSON");
         let shared = PathBuf::from(&compiling["CARGO_TARGET_DIR"]);
         std::fs::create_dir_all(&shared).expect("a folder");
-        // The tests of authors use the same one.
+        // The authoring tests use the same folder.
         let lock = std::fs::File::create(shared.join("lock")).expect("a file");
         lock.lock().expect("a lock");
         let folder = shared.join("hostile/http-hostile");
@@ -40,7 +40,7 @@ fn hostile() -> &'static [u8] {
         };
         author(&["new", "http", "hostile", "--path"]);
         std::fs::write(folder.join("src/lib.rs"), PROGRAM).expect("a program");
-        // The versions that are on this machine already.
+        // The versions that are already on this machine.
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         std::fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).expect("a lock file");
         author(&["build"]);
@@ -66,7 +66,7 @@ async fn text(answer: Result<Response<Body>, EdgeError>) -> String {
     String::from_utf8(body.to_vec()).expect("text")
 }
 
-/// More time than any of these needs on a slow machine, but for the one that never ends.
+/// More time than any of these paths needs on a slow machine, except the one that never ends.
 fn limits(deadline_ms: u64) -> EdgeLimits {
     EdgeLimits { deadline_ms, ..EdgeLimits::default() }
 }
@@ -74,7 +74,7 @@ fn limits(deadline_ms: u64) -> EdgeLimits {
 #[tokio::test]
 async fn a_component_that_computes_without_end_is_stopped_and_stops_nobody() {
     let edge = edge(limits(500), payments());
-    // On one thread: whoever asks meanwhile is answered, since what computes gives way.
+    // On one thread: other requests are answered meanwhile, since a component that computes yields.
     let (endless, other) = tokio::join!(ask(&edge, "/loop"), ask(&edge, "/fine"));
     let error = endless.expect_err("a deadline");
     assert!(matches!(error, EdgeError::Deadline { deadline_ms: 500, .. }), "{error:?}");
@@ -101,6 +101,6 @@ async fn a_component_that_fails_costs_its_request_and_tells_the_caller_nothing_o
 async fn a_component_may_send_so_many_requests_and_no_more() {
     let edge = edge(limits(60_000), payments());
     assert_eq!(text(ask(&edge, "/requests").await).await, "64 of 100 were answered");
-    // They are counted for each request anew.
+    // They are counted anew for each request.
     assert_eq!(text(ask(&edge, "/requests").await).await, "64 of 100 were answered");
 }

@@ -1,5 +1,4 @@
-//! The card network's adapter in the real edge runtime, at a time that each test sets, against a stand-in of the API
-//! that it shapes.
+//! The card network's adapter in the real edge runtime, at a time that each test sets, against a stand-in of the API.
 
 use super::{API, call_with, component, parts};
 use axum::Router;
@@ -20,7 +19,7 @@ pub(super) const SECRET: &str = "the-networks-own-secret";
 const NOW_S: u64 = 1_800_000_000;
 const PATH: &str = "/network/authorizations";
 
-/// The adapter at `NOW_S`, with these variables in the place of usual ones.
+/// Loads the adapter at `NOW_S`, with these variables in the place of the usual ones.
 fn adapter(variables: &[(&str, &str)], router: Router) -> EdgeHandler {
     let usual = [
         ("host_url", API),
@@ -32,12 +31,12 @@ fn adapter(variables: &[(&str, &str)], router: Router) -> EdgeHandler {
     at_now("edge-network", &all, router)
 }
 
-/// An edge component at `NOW_S`.
+/// Loads an edge component at `NOW_S`.
 pub(super) fn at_now(name: &str, variables: &[(&str, &str)], router: Router) -> EdgeHandler {
     let all = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let api = InProcessApi { authorities: vec!["127.0.0.1:9100".parse().expect("an authority")], router };
     let clock = Clock::new(|| Timestamp::from_s(NOW_S).expect("a time"));
-    // A slow machine is no part of what is tested here.
+    // The deadline is long, so that a slow machine does not matter.
     let limits = EdgeLimits { deadline_ms: 60_000, ..EdgeLimits::default() };
     let runtime = EdgeRuntime::with_clock(limits, clock).expect("a runtime");
     let allowed = vec![OutboundHost::parse(API).expect("a host")];
@@ -57,7 +56,7 @@ async fn send_at(edge: &EdgeHandler, at_s: u64, message: &Value) -> Result<Respo
     send_to(edge, PATH, at_s, message).await
 }
 
-/// A message signed at a time.
+/// Sends a message signed at a time.
 async fn send_to(
     edge: &EdgeHandler,
     path: &str,
@@ -75,7 +74,7 @@ async fn send(edge: &EdgeHandler, message: &Value) -> (StatusCode, Value) {
     send_now(edge, PATH, message).await
 }
 
-/// A message signed now, and what is said to it.
+/// Sends a message signed now, and returns the answer.
 pub(super) async fn send_now(edge: &EdgeHandler, path: &str, message: &Value) -> (StatusCode, Value) {
     let (status, _, body) = parts(send_to(edge, path, NOW_S, message).await).await;
     (status, body)
@@ -86,8 +85,8 @@ pub(super) fn problem(status: StatusCode, code: &str) -> axum::response::Respons
         .into_response()
 }
 
-/// An API that takes the question, and to the command that closes it says `closing`; until then the payment is asked
-/// for, and from then on it is `status`.
+/// API that accepts the request for an authorization and answers the command that closes it with `closing`. The
+/// payment has the status `requested` until then, and `status` from then on.
 fn api(closing: StatusCode, status: &'static str) -> Router {
     let closed = Arc::new(AtomicU32::new(0));
     let seen = Arc::clone(&closed);
@@ -207,7 +206,7 @@ async fn a_wrong_configuration_is_named_and_serves_nothing() {
     }
 }
 
-/// A refused clearing is lost to the network, so it is said only when the host has decided about this very one.
+/// A refused clearing is lost to the network, so it is refused only if the host has decided about this very one.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_decision_about_a_message_is_never_final() {
     let mut clearing = message();
@@ -215,7 +214,7 @@ async fn what_is_no_decision_about_a_message_is_never_final() {
         clearing.as_object_mut().expect("an object").remove(field);
     }
     for (status, code, expected) in [
-        // A `host_url` with a path too many, a host without the decider, and whatever stands before it.
+        // A `host_url` with a wrong path, a host without the decider, and answers of a gateway before the host.
         (404, "no_such_path", (503, Value::Null)),
         (404, "unknown_aggregate", (503, Value::Null)),
         (405, "method_not_allowed", (503, Value::Null)),
@@ -231,7 +230,7 @@ async fn what_is_no_decision_about_a_message_is_never_final() {
     }
 }
 
-/// The host's waiting before a component begins has to fit into what is left.
+/// The host's wait before a component begins has to fit into the rest.
 #[test]
 fn the_largest_budget_ends_before_the_host_ends_the_request() {
     let longest = clearfold_edge_kit::LONGEST_MS + clearfold_edge_kit::RESERVE_MS;

@@ -1,4 +1,4 @@
-//! The provider's receiver in the real edge runtime, against a stand-in of the API that each test shapes.
+//! The provider's receiver in the real edge runtime, against a stand-in of the API that each test defines.
 
 use super::API;
 use super::network::{SECRET, at_now, problem, send_now};
@@ -19,7 +19,7 @@ fn frozen(card_id: &str) -> Value {
     json!({"id": "evt-1", "type": "card.frozen", "data": {"card_id": card_id, "reason": "stolen"}})
 }
 
-/// An event that is acknowledged never comes again: a stolen card would stay as it is.
+/// An event that is acknowledged is never sent again: a stolen card would stay unfrozen.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_is_acknowledged_only_when_the_host_has_decided_about_it() {
     let none = Value::Null;
