@@ -11,12 +11,13 @@ use rustix::process::Signal;
 use crate::proof::prove;
 use crate::swipe::{sorted_facts, spends};
 
-/// The host dies before it can do anything else.
+/// Pauses before the host dies, in milliseconds: it dies before it can do anything else.
 const AT_ONCE: &[u64] = &[0];
-/// And once more after so many ms in which the rest of it goes on, so that a client hears what was said too early.
+/// It dies once at once, and once after a pause in which the rest of it continues, so that a client would hear an
+/// answer that was sent too early.
 const AND_LINGERING: &[u64] = &[0, 40];
 
-/// The places, in the order of the flow; how often each is passed before the host dies there; and how it dies.
+/// Fault points in the order of the flow; how often each is passed before the host dies there; and the pauses.
 const PLACES: [(&str, u32, &[u64]); 16] = [
     ("lease_taken", 3, AT_ONCE),
     ("lease_renewed", 5, AT_ONCE),
@@ -74,14 +75,14 @@ async fn dying_at_every_place_of_the_write_path_loses_and_doubles_nothing() -> R
     Ok(())
 }
 
-/// A host that holds its leases for as short as it can, and keeps states often.
+/// Host with the shortest lease and frequent snapshots.
 fn host(world: &World, faults: &str) -> Result<Host> {
     let mut command = world.host_command()?;
     command.envs([("FAILPOINTS", faults), ("PARTITION_LEASE_MS", "500"), ("SNAPSHOT_EVERY", "10")]);
     Host::spawn(command, world.file("host.log"))
 }
 
-/// Waits until the host has died at a place.
+/// Waits until the host has died at a fault point.
 pub async fn ended(host: &mut Host, place: &str) -> Result<ExitStatus> {
     const PATIENCE_MS: u64 = 15_000;
     const PAUSE_MS: u64 = 20;
@@ -94,7 +95,7 @@ pub async fn ended(host: &mut Host, place: &str) -> Result<ExitStatus> {
     bail!("the host does not come to `{place}`:\n{}", host.log()?)
 }
 
-/// How many payments the clients have asked for.
+/// Number of payments that the clients have asked for.
 fn requested(heard: &[clearfold_tests::Heard]) -> usize {
     heard.iter().filter(|heard| heard.body["type"] == "RequestAuthorization").count()
 }

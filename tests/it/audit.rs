@@ -1,4 +1,4 @@
-//! The check of what must always hold: silent while it does, and exact about what does not.
+//! The check of the invariants: it reports nothing while they hold, and names violations exactly.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::sync::watch;
 
-/// The host's own invariants; the others are the domain's.
+/// Invariants of the host; the others belong to the domain.
 const OWN: [&str; 6] = [
     "positions_gapless",
     "versions_gapless",
@@ -24,7 +24,7 @@ const OWN: [&str; 6] = [
     "read_store_follows_log",
 ];
 
-/// A world with three payments of two accounts, one of them partly cleared; all of it projected.
+/// Makes a world with three payments of two accounts, one of them partly cleared, all of them projected.
 async fn used() -> Result<(World, Host, String)> {
     let world = World::new().await?;
     let host = world.host().await?;
@@ -60,7 +60,7 @@ pub fn check(world: &World, arguments: &[&str]) -> Command {
     command
 }
 
-/// The report of a check that must not be content.
+/// Returns the report of a check that must find a violation.
 fn report(world: &World) -> Result<Value> {
     let output = Output::of(&mut check(world, &["--json"]))?;
     let report: Value = serde_json::from_str(&output.stdout)?;
@@ -68,13 +68,13 @@ fn report(world: &World) -> Result<Value> {
     Ok(report)
 }
 
-/// The codes of what does not hold.
+/// Codes of the invariants that do not hold.
 fn violated(report: &Value) -> Vec<&str> {
     let invariants = report["invariants"].as_array().unwrap().iter();
     invariants.filter(|one| one["holds"] == false).filter_map(|one| one["code"].as_str()).collect()
 }
 
-/// What breaks an invariant, one text a violation with its streams behind it.
+/// Violations of an invariant, each as a text followed by its streams.
 fn violations(report: &Value, code: &str) -> Vec<String> {
     let invariants = report["invariants"].as_array().unwrap();
     let one = invariants.iter().find(|one| one["code"] == code).unwrap();
@@ -115,7 +115,7 @@ async fn while_all_holds_the_api_and_the_program_say_so() -> Result<()> {
 
     let payment = host.get(&format!("/v1/payments/{id}")).await?.body;
     let account = payment["account"].as_str().unwrap();
-    // Any case is read.
+    // Addresses are read in any case.
     let upper = account.to_uppercase().replace("0X", "0x");
     let one = host.get(&format!("/v1/invariants?account={upper}")).await?;
     assert_eq!((&one.body["holds"], &one.body["account"]), (&json!(true), &json!(account)), "{one:?}");
@@ -136,7 +136,7 @@ async fn while_payments_arrive_nothing_is_reported() -> Result<()> {
     let pay = async {
         for (nth, some) in wanted.chunks(6).enumerate() {
             if nth == 5 {
-                // However slow the machine is: the second report from here begins in the middle of it.
+                // So that even on a slow machine the second report from here begins while payments arrive.
                 host.payments_when(5 * 6).await?;
                 let before = reports.load(Ordering::Relaxed);
                 let later = async || Ok((reports.load(Ordering::Relaxed) > before + 1).then_some(()));
@@ -209,7 +209,7 @@ async fn rows_that_no_event_made_so_are_named_with_both_values_and_their_streams
     Ok(())
 }
 
-/// A copy of the log that every tampering is taken back to.
+/// Copy of the log, to which it is restored after each tampering.
 const KEEP: &str =
     "CREATE TABLE kept_events AS SELECT * FROM events; CREATE TABLE kept_streams AS SELECT * FROM streams;
                     CREATE TABLE kept_partitions AS SELECT * FROM partitions;";
@@ -218,7 +218,7 @@ const RESTORE: &str = "DELETE FROM events; INSERT INTO events SELECT * FROM kept
                        UPDATE partitions SET head_position = kept.head_position FROM kept_partitions kept
                        WHERE kept.partition = partitions.partition;";
 
-/// The audit in this process, where the components are compiled once for many checks.
+/// Makes the audit in this process, where the components are compiled once for many checks.
 async fn audit(world: &World) -> Result<Audit> {
     let engine = Arc::new(HandlerEngine::new(Limits::of)?);
     let wasm = |name: &str| std::fs::read(world.environment.component(name));
@@ -231,7 +231,7 @@ async fn audit(world: &World) -> Result<Audit> {
     Ok(Audit::new(store, read, projectors, auditors, Clock::system())?)
 }
 
-/// Tampers with the log, checks, takes it back.
+/// Tampers with the log, checks, and restores the log.
 async fn tampered(audit: &Audit, write: &PgPool, tamper: String) -> Result<Value> {
     sqlx::raw_sql(sqlx::AssertSqlSafe(tamper)).execute(write).await?;
     let report = audit.check(&Scope::Everything, &|_| {}).await?;
@@ -284,7 +284,7 @@ async fn a_log_that_somebody_changed_is_named_by_stream() -> Result<()> {
     named(&violations(&report, "streams_known"), "a stream that the log does not know there");
     named(&violations(&report, "versions_gapless"), "and has no event in partition");
 
-    // More is claimed against the hold than there was.
+    // More is claimed against the hold than it contained.
     let payload = format!(
         "UPDATE events SET payload = convert_to(replace(convert_from(payload, 'UTF8'),
              '\"against_hold\":\"4000000000000000000\"', '\"against_hold\":\"40000000000000000000\"'), 'UTF8')

@@ -1,6 +1,6 @@
-//! What an author of components does: the examples in other languages, and what `clearfold new` makes.
+//! The work of an author of components: the examples in other languages, and the projects of `clearfold new`.
 //!
-//! Everything goes through the programs that the author has. Nothing here looks inside a component.
+//! The tests use only the programs that an author has, and never look inside a component.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -38,7 +38,7 @@ fn cargo_component_makes_the_same_component_of_the_same_sources() -> Result<()> 
         let mut command = Command::new(&environment.host);
         let output = Output::of(command.args(["component", "inspect", "--json"]).arg(wasm))?;
         let mut seen: Value = serde_json::from_str(&output.stdout)?;
-        // What the tools write beside the code differs.
+        // The files that the tools write beside the code differ.
         let said = seen.as_object_mut().context("an object")?;
         assert!(said.remove("digest").is_some() && said.remove("size_bytes").is_some());
         Ok(seen)
@@ -77,7 +77,7 @@ async fn a_decider_in_typescript_decides_beside_those_in_rust() -> Result<()> {
     assert_eq!(refused["code"], "duplicate_mismatch", "{refused}");
     assert!(host.stop()?.success());
 
-    // The log says which code decided what, and deciding again comes to the same.
+    // The log names the code that decided each command, and deciding again gives the same.
     for (arguments, said) in [
         (["verify"].as_slice(), "events are as they were written"),
         (&["replay", "--verify"], "the same again"),
@@ -90,12 +90,12 @@ async fn a_decider_in_typescript_decides_beside_those_in_rust() -> Result<()> {
     Ok(())
 }
 
-/// Every kind, as an author would: made, built, and held to its specification. The first build on a machine compiles the
-/// standard library; what they share is kept for the next.
+/// Each kind is made, built and run against its specification, as an author would. The first build on a machine
+/// compiles the standard library; the shared part is kept for the next.
 #[tokio::test]
 async fn what_clearfold_new_makes_builds_and_keeps_its_specification_at_once() -> Result<()> {
     let environment = Environment::read()?;
-    // The same folder every time, one test at a time: cargo knows again what it compiled there.
+    // The same folder every time, one test at a time, so that cargo reuses what it compiled there.
     let shared = compiling()?.remove("CARGO_TARGET_DIR").map(PathBuf::from).context("no CARGO_TARGET_DIR")?;
     std::fs::create_dir_all(&shared)?;
     let lock = File::create(shared.join("lock"))?;
@@ -105,7 +105,7 @@ async fn what_clearfold_new_makes_builds_and_keeps_its_specification_at_once() -
         std::fs::remove_dir_all(&scratch)?;
     }
     std::fs::create_dir(&scratch)?;
-    // Names that are also words of the programs that are made.
+    // Names that are also words of the generated programs.
     for (kind, name, cases) in [
         ("decider", "event", Some(5)),
         ("projector", "row", Some(2)),
@@ -117,7 +117,7 @@ async fn what_clearfold_new_makes_builds_and_keeps_its_specification_at_once() -
         assert!(made.status.success() && made.stdout.contains("\nclearfold build\n"), "{made:?}");
         let package = format!("{kind}-{name}");
         let folder = scratch.join(&package);
-        // The versions that are on this machine already.
+        // The versions that are already on this machine.
         std::fs::copy(environment.root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
         let built = author(&environment, &folder, &["build"])?;
         let wasm = format!("target/{package}.wasm");
@@ -143,7 +143,7 @@ async fn what_clearfold_new_makes_builds_and_keeps_its_specification_at_once() -
     Ok(())
 }
 
-/// `cargo test`, as the author is told to check it.
+/// Runs `cargo test`, as the author is told to.
 fn passes_its_own_tests(folder: &Path, shared: &Path) -> Result<()> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let ended =
@@ -153,8 +153,8 @@ fn passes_its_own_tests(folder: &Path, shared: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Runs the last command that `clearfold new` has printed, against a host that has the lines of `spin.toml` but another
-/// program behind them.
+/// Runs the last command that `clearfold new` has printed, against a host whose `spin.toml` has the printed lines but
+/// another program behind them.
 async fn goes_live_as_its_author_is_told(
     printed: &str,
     folder: &Path,
@@ -234,19 +234,19 @@ fn what_cannot_be_built_says_what_to_do() -> Result<()> {
 /// Runs the host's program in a folder, where Rust can compile WebAssembly.
 fn author(environment: &Environment, folder: &Path, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new(&environment.host);
-    // Not within a minute, as other programs: it may compile the standard library.
+    // Without the time-out of a minute that other programs have: it may compile the standard library.
     let ended = command.args(arguments).current_dir(folder).envs(compiling()?).output()?;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes);
     Ok(Output { status: ended.status, stdout: text(ended.stdout)?, stderr: text(ended.stderr)? })
 }
 
-/// What an author's cargo finds in its environment.
+/// Environment of an author's cargo.
 fn compiling() -> Result<BTreeMap<String, String>> {
     let said = std::env::var("CLEARFOLD_AUTHORING");
     Ok(serde_json::from_str(&said.context("CLEARFOLD_AUTHORING is not set; run `cargo xtask test`")?)?)
 }
 
-/// Checks that a component exports what begins like this.
+/// Checks that a component exports a name with this beginning.
 fn exports(file: &Path, beginning: &str) -> Result<()> {
     let mut config = wasmtime::Config::new();
     config.wasm_component_model_async(true);
@@ -263,7 +263,7 @@ fn manifest_with_the_budget(environment: &Environment) -> Result<String> {
     manifest_with(environment, &std::fs::read_to_string(example).context("the example has no spin.toml")?)
 }
 
-/// The project's manifest, and more of one.
+/// The project's manifest, with more of one component.
 fn manifest_with(environment: &Environment, lines: &str) -> Result<String> {
     let project =
         std::fs::read_to_string(environment.root.join("spin.toml")).context("spin.toml is missing")?;
@@ -271,7 +271,7 @@ fn manifest_with(environment: &Environment, lines: &str) -> Result<String> {
     Ok(format!("{project}\n{lines}").replace("source = \"target/components/", &components))
 }
 
-/// Sends a command under a key of its own, and gives the answer's body.
+/// Sends a command under a new key, and returns the body of the answer.
 async fn send(host: &Host, aggregate: &str, id: &str, kind: &str, payload: &Value) -> Result<Value> {
     let body = json!({
         "aggregate": aggregate, "id": id, "account": ACCOUNT, "type": kind, "schema_version": 1, "payload": payload,

@@ -1,4 +1,4 @@
-//! What is malformed or unexpected is kept with its reason, and stops nothing.
+//! Malformed or unexpected input is stored with its reason, and stops nothing.
 
 use anyhow::Result;
 use clearfold_devchain::Oddity;
@@ -27,7 +27,7 @@ async fn odd_logs_are_kept_with_their_reason_and_the_listener_goes_on() -> Resul
             Oddity::SpendOfUnknownAsset => "spend_of_unknown_asset",
             // Neither moved any money.
             Oddity::SpendToStranger | Oddity::SpendOfNothing => "spend_without_transfer",
-            // Not a log that anybody asked for.
+            // A log outside the filters.
             Oddity::LogWithoutTopics => continue,
         };
         expected.push((mined.transaction_hash.to_vec(), code.to_owned()));
@@ -45,7 +45,7 @@ async fn odd_logs_are_kept_with_their_reason_and_the_listener_goes_on() -> Resul
     let found: Vec<_> = letters.into_iter().map(|(hash, code, _)| (hash, code)).collect();
     assert_eq!(found, expected);
 
-    // Read again after a crash, they are still there once.
+    // Read again after a crash, each is still stored once.
     host.kill()?;
     sqlx::query("DELETE FROM chain_cursor").execute(&write).await?;
     let host = world.host().await?;

@@ -1,4 +1,4 @@
-//! What is tried on some accounts and fails, or decides otherwise: it goes by itself, and nothing is lost to it.
+//! Canaries that fail or decide otherwise: they are taken out automatically, and nothing is lost.
 
 use std::process::Command;
 
@@ -9,9 +9,9 @@ use sqlx::{PgPool, query_scalar};
 
 use crate::hot_swap::refusal;
 
-/// A decider of authorizations that says of itself what it should, and does this when it decides.
+/// Makes a decider of authorizations that describes itself correctly and decides with this body.
 fn that_does(world: &World, body: &str) -> Result<Vec<u8>> {
-    /// No key for any message.
+    /// Returns no key for any message.
     const NO_KEYS: &str = "(i32.store (i32.const 512) (i32.const 600))
                            (i32.store (i32.const 516) (local.get 1)) (i32.const 512)";
     let described =
@@ -20,7 +20,7 @@ fn that_does(world: &World, body: &str) -> Result<Vec<u8>> {
     handler.doing("keys", NO_KEYS).doing("decide", body).build(&world.environment)
 }
 
-/// Tries a component on as many accounts as can be, and waits until it decides for them.
+/// Starts a canary on as many accounts as possible, and waits until it decides for them.
 async fn tried(world: &World, write: &PgPool, wasm: &[u8], allowed: [&str; 2]) -> Result<()> {
     let file = world.file("canary.wasm");
     std::fs::write(&file, wasm)?;
@@ -39,7 +39,7 @@ async fn tried(world: &World, write: &PgPool, wasm: &[u8], allowed: [&str; 2]) -
     .await
 }
 
-/// Sends swipes, which become payments without a dead letter, and says why the canary is gone then.
+/// Makes swipes, which become payments without a dead letter, and returns why the canary was taken out.
 async fn outlived(world: &World, host: &Host, write: &PgPool, swipes: usize) -> Result<String> {
     let wanted: Vec<_> = (0..swipes).map(|account| (account, cents(1_000))).collect();
     world.chain.swipes(&wanted).await?;
@@ -52,7 +52,7 @@ async fn outlived(world: &World, host: &Host, write: &PgPool, swipes: usize) -> 
     gone(write).await?.context("it is still tried")
 }
 
-/// Why what was tried is gone, if it is.
+/// Returns why the canary was taken out, if it was.
 async fn gone(write: &PgPool) -> Result<Option<String>> {
     let why = query_scalar("SELECT why FROM activations WHERE cause = 'automatic_rollback'");
     Ok(why.fetch_optional(write).await?)

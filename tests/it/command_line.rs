@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Databases, Output, World, cents};
 use serde_json::Value;
 
-/// Runs the program, which must refuse, and gives the one line that it says.
+/// Runs the program, which must fail, and returns its one line of output.
 fn refusal(command: &mut Command) -> Result<String> {
     let output = Output::of(command)?;
     assert!(!output.status.success(), "{output:?}");

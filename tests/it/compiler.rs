@@ -1,4 +1,4 @@
-//! The process that compiles: what it makes, what it may take, and what it says of a component that is none.
+//! The process that compiles: its results, its limits, and its errors about bytes that are no component.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use clearfold_sandbox::{Bounds, Code, CompileError, Compiler};
 use clearfold_tests::{Environment, eventually};
 use wasmtime::Engine;
 
-/// Functions that each keep a compiler busy, and nothing that anybody would call.
+/// Many functions that each take a compiler long, and that nothing calls.
 fn laborious(functions: usize) -> Result<Vec<u8>> {
     let step = "(local.set 0 (i32.add (i32.mul (local.get 0) (local.get 1)) (i32.load (local.get 0))))\
                 (if (local.get 0) (then (local.set 1 (i32.xor (local.get 1) (local.get 0)))))";
@@ -71,7 +71,7 @@ fn it_says_how_it_is_asked() -> Result<()> {
     Ok(())
 }
 
-/// What would go on for half a minute is ended when whoever asked for it is gone, however that came.
+/// A compilation of half a minute is ended when the process that asked for it is gone, however it ended.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn it_ends_with_its_parent() -> Result<()> {
@@ -91,7 +91,7 @@ async fn it_ends_with_its_parent() -> Result<()> {
     let began = Instant::now();
     parent.kill()?;
     parent.wait()?;
-    // Nobody may be left to ask for how it ended; then its name stays, without threads.
+    // There may be no parent left to collect its exit status; then its name stays, without threads.
     eventually("the compiler ends", async || Ok((threads() <= 1).then_some(()))).await?;
     assert!(began.elapsed() < Duration::from_secs(5), "it ended when it was done: {:?}", began.elapsed());
     Ok(())

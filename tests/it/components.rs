@@ -1,4 +1,4 @@
-//! What is let into the sandbox, and what is not.
+//! Admission to the sandbox: accepted and refused components.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn wasm(name: &str) -> Result<Vec<u8>> {
     Ok(std::fs::read(Environment::read()?.component(name))?)
 }
 
-/// Why a component was refused, with all causes; empty if it was let in.
+/// Error with which a component was refused, with all causes; empty if it was accepted.
 fn refusal<T>(loaded: Result<T, RuntimeError>) -> String {
     loaded.err().map(|error| clearfold_base::telemetry::with_causes(&error)).unwrap_or_default()
 }
@@ -78,7 +78,7 @@ fn an_inspection_says_of_every_component_what_it_is() -> Result<()> {
 #[test]
 fn a_component_of_another_version_of_its_world_is_refused_with_both_versions() -> Result<()> {
     let engine = engine()?;
-    // Both versions have the same length, so the names can be changed where they stand.
+    // Both versions have the same length, so the names can be changed in place.
     let mut newer = wasm("decider-card")?;
     let places: Vec<usize> =
         (0..newer.len() - 6).filter(|place| newer[*place..].starts_with(b"@0.1.0")).collect();
@@ -149,7 +149,7 @@ fn a_component_of_another_world_is_refused_with_the_name_of_what_is_missing() ->
 
 #[test]
 fn a_component_with_a_part_of_its_world_is_refused_with_the_name_of_the_rest() -> Result<()> {
-    // The interface is there, but all that it has is `describe`.
+    // The interface is there, but it contains only `describe`.
     let part = r#"(component
         (core module $m (func (export "f") (result i32) i32.const 0))
         (core instance $i (instantiate $m))

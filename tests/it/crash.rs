@@ -16,7 +16,7 @@ async fn killed_again_and_again_while_swipes_arrive_the_payments_equal_the_spend
     let world = World::new().await?;
     for round in 0..KILLS {
         let host = world.host().await?;
-        // Swipes come while the host is up and while it is down; it dies ever a little later.
+        // Swipes arrive while the host is up and while it is down; it dies a little later each time.
         let wanted: Vec<_> = (0..4).map(|n| (n % 3, cents(100 + round * 10 + n as u64))).collect();
         world.chain.swipes(&wanted).await?;
         tokio::time::sleep(Duration::from_millis(round * 13)).await;
@@ -77,7 +77,7 @@ async fn a_request_that_never_ends_does_not_hold_up_the_end() -> Result<()> {
     Ok(())
 }
 
-/// The laws of the log: positions and versions without a gap, and every event in its stream once.
+/// Checks the log: positions and versions without a gap, and every event in its stream once.
 pub async fn consistent(write: &PgPool) -> Result<()> {
     let partitions = sqlx::query(
         "SELECT head_position, count(events.position), COALESCE(min(position), 1), COALESCE(max(position), 0)

@@ -1,5 +1,5 @@
-//! `clearfold deploy`, and starts with other files: all is looked at before anything is put in force, and what is activated
-//! was seen before.
+//! `clearfold deploy`, and starts with other files: all components are inspected before the first is activated, and
+//! no decider is activated without a shadow run.
 
 use std::process::Command;
 
@@ -9,13 +9,13 @@ use clearfold_tests::{Application, Host, Output, World, cents, variant};
 use serde_json::{Value, json};
 use sqlx::query_scalar;
 
-/// How many activations there are.
+/// Number of activations.
 async fn activations(world: &World) -> Result<i64> {
     let count = query_scalar("SELECT count(*) FROM activations");
     Ok(count.fetch_one(&world.databases.write().await?).await?)
 }
 
-/// Puts the same code under another digest in the place of a component.
+/// Replaces a component by the same code under another digest.
 fn changed(application: &Application, component: &str) -> Result<Digest> {
     let wasm = variant(&std::fs::read(application.file(component))?, "changed")?;
     application.replace(component, &wasm)?;
@@ -40,7 +40,7 @@ async fn a_deploy_brings_what_differs_from_the_manifest_and_nothing_else() -> Re
     assert!(deployed.stdout.contains("\n1 of "), "{deployed:?}");
     let again = application.deploy(&world, &[])?;
     assert!(again.stdout.starts_with("0 of "), "{again:?}");
-    // As JSON it is one object, whether there was anything to do or not.
+    // As JSON the answer is one object, whether there was anything to do or not.
     let again: Value = serde_json::from_str(&application.deploy(&world, &["--json"])?.stdout)?;
     assert_eq!((&again["activated"], &again["passed_over"]), (&json!([]), &json!([])));
     let merchants = changed(&application, "projector-merchants")?.to_string();
@@ -61,7 +61,7 @@ async fn a_deploy_that_is_refused_has_activated_nothing() -> Result<()> {
     assert!(started(&world, &application).await?.stop()?.success());
     let before = activations(&world).await?;
     changed(&application, "decider-account")?;
-    // Two sources exchanged: each file is a projector, and not the one that the manifest says.
+    // Two sources exchanged: each file is a projector, but not the one that the manifest names.
     application.edit(|manifest| {
         let (one, other) = ("components/projector-payments.wasm", "components/projector-balances.wasm");
         manifest.replace(one, "").replace(other, one).replace("target/\"", &format!("target/{other}\""))
@@ -120,7 +120,7 @@ async fn where_another_serves_http_a_deploy_passes_it_over() -> Result<()> {
     let world = World::new().await?;
     let application = Application::of(&world)?;
     let whole = std::fs::read_to_string(application.manifest())?;
-    // As the trigger of Spin sees it: Spin has the HTTP triggers, and the host the handlers.
+    // As for the trigger under Spin: Spin has the HTTP triggers, and the host the handlers.
     application.edit(|manifest| {
         let parts = manifest.split("[[trigger.http]]");
         let without = parts.enumerate().map(|(place, part)| match part.split_once("component = \"edge-") {
@@ -152,7 +152,7 @@ async fn a_component_without_a_name_of_its_own_is_put_in_force_where_it_is_wante
     assert!(mistyped.stderr.contains("no manifest ever named the http edge-provder"), "{mistyped:?}");
     let mended = world.clearfold(&["component", "activate", &digest, "--handler", "edge-provider"])?;
     assert!(mended.status.success(), "{mended:?}");
-    // The manifest's name counts for what the manifest deploys, whatever the registry first heard.
+    // The manifest's name counts for what the manifest deploys, whatever name the registry recorded first.
     let again = application.deploy(&world, &[])?;
     assert!(again.stdout.starts_with("0 of "), "{again:?}");
     let network = application.file("edge-network").display().to_string();
@@ -192,7 +192,7 @@ async fn a_shadow_run_goes_over_what_the_handler_decided_and_not_over_nothing() 
     assert!(!world.clearfold(&["component", "activate", &card, "--last", "0"])?.status.success());
     assert_eq!(activations(&world).await?, before);
     assert!(world.clearfold(&["component", "activate", &card])?.status.success());
-    // Of what has never decided anything there is nothing to see.
+    // A decider that has never decided anything has no commands to compare.
     let account = changed(&application, "decider-account")?.to_string();
     let file = application.file("decider-account").display().to_string();
     assert!(world.clearfold(&["component", "deploy", &file])?.status.success());

@@ -1,7 +1,7 @@
-//! The edge from outside: the network, a provider and customers, each as they would call it.
+//! The edge from outside: requests of the network, a provider and customers.
 //!
-//! `the_contract_of_the_edge` runs against the host, or against the base URL in `EDGE_URL` (a `spin up`, say), with the
-//! secrets of `EDGE_NETWORK_SECRET`, `EDGE_PROVIDER_SECRET` and `EDGE_CUSTOMER_SECRET`.
+//! `the_contract_of_the_edge` runs against the host, or against the base URL in `EDGE_URL` (a `spin up`, for
+//! example), with the secrets of `EDGE_NETWORK_SECRET`, `EDGE_PROVIDER_SECRET` and `EDGE_CUSTOMER_SECRET`.
 
 use anyhow::{Context, Result, ensure};
 use clearfold_base::clock::Clock;
@@ -13,7 +13,7 @@ const ACCOUNT: &str = "0x00000000000000000000000000000000000000ed";
 const PROBLEM: &str = "application/problem+json";
 const SECRET: &str = "a-secret-that-nobody-shares";
 
-/// An edge, wherever it is served, and what is shared with it.
+/// An edge, wherever it is served, and the secrets shared with it.
 struct Edge {
     url: String,
     network_secret: String,
@@ -34,7 +34,7 @@ impl Edge {
         }
     }
 
-    /// The one that the environment names, if it does.
+    /// Edge that the environment names, if it does.
     fn named() -> Result<Option<Self>> {
         let Ok(url) = std::env::var("EDGE_URL") else { return Ok(None) };
         let secret = |name: &str| std::env::var(name).with_context(|| format!("EDGE_URL needs {name}"));
@@ -56,7 +56,7 @@ impl Edge {
         Answer::of(request.send().await?).await
     }
 
-    /// A message signed `age_s` ago.
+    /// Sends a message signed `age_s` ago.
     async fn signed(&self, secret: &str, path: &str, body: &str, age_s: u64) -> Result<Answer> {
         let at_s = (Clock::system().now().as_ms() / 1_000 - age_s).to_string();
         let secrets = Secrets::parse("secret", secret).map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -69,8 +69,8 @@ impl Edge {
         self.signed(&self.network_secret, &format!("/network/{route}"), &message.to_string(), 0).await
     }
 
-    /// What the network hears in the end: while the log cannot be asked in time (a test's machine has much to do), it
-    /// sends the message again, as it would.
+    /// Returns the final answer to a message: while the log does not answer in time (the tests' machine is busy), the
+    /// message is sent again, as the network would.
     async fn told(&self, route: &str, message: &Value) -> Result<Answer> {
         eventually("the log is asked in time", async || {
             let answer = self.network(route, message).await?;
@@ -84,7 +84,7 @@ impl Edge {
         self.signed(&self.provider_secret, "/provider/events", &event.to_string(), 0).await
     }
 
-    /// What the customer of an account reads.
+    /// Reads as the customer of an account.
     async fn customer(&self, account: &str, path: &str) -> Result<Answer> {
         let secrets =
             Secrets::parse("secret", &self.customer_secret).map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -95,7 +95,7 @@ impl Edge {
     }
 }
 
-/// A world whose host knows the edge's secrets.
+/// World whose host knows the edge's secrets.
 async fn host_of(world: &World) -> Result<(Host, Edge)> {
     let host = world
         .host_with(|command| {
@@ -118,13 +118,13 @@ fn authorization(transaction_id: &str) -> Value {
     })
 }
 
-/// What a message about the same payment begins with.
+/// Common fields of the messages about the same payment.
 fn about(transaction_id: &str, message_id: &str) -> Value {
     json!({"message_id": message_id, "transaction_id": transaction_id, "network": "visa", "account": ACCOUNT,
            "transmitted_at": "2026-11-22T11:00:00.000Z"})
 }
 
-/// Ids that no run before this one has used, whatever system it is pointed at.
+/// Ids that no earlier run has used, whatever system it runs against.
 fn fresh() -> String {
     format!("{}-{}", std::process::id(), Clock::system().now().as_ms())
 }
@@ -177,7 +177,7 @@ async fn the_network_is_answered(edge: &Edge) -> Result<()> {
     let refused = edge.network("authorizations", &message).await?;
     assert!(refused.status == 400 && refused.body["detail"].as_str().unwrap_or_default().contains("XAU"));
 
-    // Whatever is decided, and by whom: the answer names the message, and a repeat gets the same one.
+    // However it is decided, the answer names the message, and a repeat gets the same answer.
     let message = authorization(&fresh());
     let answer = edge.told("authorizations", &message).await?;
     assert_eq!((answer.status, &answer.body["message_id"]), (200, &message["message_id"]), "{answer:?}");
@@ -223,7 +223,7 @@ async fn customer(edge: &Edge) -> Result<()> {
     Ok(())
 }
 
-/// The payment of a network's transaction, once it has that status.
+/// Returns the payment of a network's transaction, once it has that status.
 async fn payment_when(host: &Host, transaction_id: &str, status: &str) -> Result<Value> {
     eventually(&format!("{transaction_id} is {status}"), async || {
         let payment = host.get(&format!("/v1/payments/visa-{transaction_id}")).await?.body;
@@ -237,7 +237,7 @@ fn command(transaction_id: &str, kind: &str, payload: &Value) -> Value {
            "schema_version": 1, "payload": payload})
 }
 
-/// The same question as the adapter asks, put by somebody else and under another key.
+/// Asks the same as the adapter, from another client and under another key.
 fn request(message: &Value) -> Value {
     let amount = json!({"minor": "12500000000000000000", "decimals": 18, "asset": "EURe"});
     json!({"message_id": message["message_id"], "account": ACCOUNT, "card_id": "card-1", "amount": amount,
@@ -249,7 +249,7 @@ fn request(message: &Value) -> Value {
 async fn the_network_hears_what_the_log_says() -> Result<()> {
     let world = World::new().await?;
     let (host, edge) = host_of(&world).await?;
-    // Nobody decides: the question is closed in the log before the network hears of it.
+    // Without a decision the request is closed in the log before the network is answered.
     let message = authorization("t1");
     let answer = edge.told("authorizations", &message).await?;
     assert_eq!(
@@ -265,7 +265,7 @@ async fn the_network_hears_what_the_log_says() -> Result<()> {
     let late = host.command_to("late", &late).await?;
     assert_eq!((late.status, &late.body["code"]), (422, &json!("already_decided")));
 
-    // Somebody decides before the network asks (again).
+    // The decision is made before the network asks (again).
     for (id, partial, kind, payload, status, expected) in [
         (
             "t2",
@@ -310,7 +310,7 @@ async fn the_network_hears_what_the_log_says() -> Result<()> {
         let said = json!([said["action"], said["response_code"], said["reason"], said["approved"]["minor"]]);
         assert_eq!(said, expected, "{id}");
     }
-    // The network took its question back since; the repeat hears that nothing is held for it any more.
+    // The network reverses its request; the repeat is told that nothing is held any more.
     let mut reversal = about("t2", "t2-0400");
     reversal["cause"] = json!("timeout");
     assert_eq!(edge.told("reversals", &reversal).await?.body["action"], "recorded");
@@ -318,7 +318,7 @@ async fn the_network_hears_what_the_log_says() -> Result<()> {
     let said = edge.told("authorizations", &authorization("t2")).await?.body;
     let said = json!([said["action"], said["response_code"], said["reason"], said["approved"]]);
     assert_eq!(said, json!(["declined", "05", "reversed", null]));
-    // More was held since than was said at first; the repeat hears what was said.
+    // More was held later than was approved at first; the repeat gets the first approval.
     let mut increment = command("t3", "IncrementAuthorization", &json!({}));
     increment["payload"] =
         json!({"message_id": "t3-0100-2", "amount": amount(250), "occurred_at": "2026-11-22T11:00:00.000Z"});
@@ -333,7 +333,7 @@ async fn the_network_hears_what_the_log_says() -> Result<()> {
     message["partial_allowed"] = json!(true);
     let said = edge.told("authorizations", &message).await?.body;
     assert_eq!(json!([said["action"], said["approved"]["minor"]]), json!(["partially_approved", "500"]));
-    // The same id with another content is somebody's error, and changes nothing.
+    // The same id with another content is an error of the sender, and changes nothing.
     let mut other = authorization("t2");
     other["amount"]["minor"] = json!("9999");
     let refused = edge.told("authorizations", &other).await?;
@@ -394,7 +394,7 @@ async fn a_providers_event_acts_once_and_is_acknowledged_when_it_is_committed() 
                        "schema_version": 1, "payload": {"account": ACCOUNT, "rules": rules}});
     let frozen =
         json!({"id": "evt-1", "type": "card.frozen", "data": {"card_id": "card-1", "reason": "stolen"}});
-    // It overtook the card; once there is one, the same delivery goes through.
+    // The event came before its card existed; once the card exists, the same delivery succeeds.
     assert_eq!(edge.provider(&frozen).await?.status, 503);
     let issued = host.command_to("issue", &issue).await?;
     assert_eq!(issued.status, 200, "{issued:?}");

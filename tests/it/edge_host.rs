@@ -1,4 +1,4 @@
-//! What a host does with its edge components: it serves them at an address of their own, and follows what is in force.
+//! Edge components of a host: it serves them at a second address too, and follows activations.
 
 use anyhow::{Context, Result};
 use clearfold_base::digest::Digest;
@@ -18,7 +18,7 @@ async fn the_edges_own_address_leads_nowhere_else() -> Result<()> {
     let client = reqwest::Client::new();
     let get = async |path: &str| Answer::of(client.get(format!("{url}{path}")).send().await?).await;
 
-    // The components of the edge answer, and reach the API themselves.
+    // At the second address the edge components answer, and reach the API themselves.
     let payment = get("/edge/payments/some-id").await?;
     assert_eq!((payment.status, &payment.body["title"]), (404, &json!("Not Found")), "{payment:?}");
     assert!(payment.body["code"].is_null(), "{payment:?}");
@@ -30,7 +30,7 @@ async fn the_edges_own_address_leads_nowhere_else() -> Result<()> {
     }
     let command = client.post(format!("{url}/v1/commands")).header("idempotency-key", "k").json(&json!({}));
     assert_eq!(Answer::of(command.send().await?).await?.status, 404);
-    // Both at the other address.
+    // The first address serves both the API and the edge.
     assert_eq!(host.get("/v1/payments").await?.status, 200);
     assert_eq!(host.get("/network/authorizations").await?.status, 405);
     assert!(host.stop()?.success());
@@ -50,7 +50,7 @@ async fn what_could_not_be_loaded_at_once_answers_as_soon_as_it_can() -> Result<
     let deployed = Output::of(&mut deploy)?;
     assert!(deployed.status.success(), "{deployed:?}");
 
-    // Activated, while its bytes cannot be read.
+    // Activated while its bytes cannot be read.
     let write = world.databases.write().await?;
     let mut both = write.begin().await?;
     sqlx::query("ALTER TABLE components RENAME TO away").execute(&mut *both).await?;

@@ -1,5 +1,5 @@
-//! What an account remembers by id, wherever it stands: beside the state in memory, on its way, in the database with a
-//! snapshot, or nowhere but in the log. A deposit is booked once, however late its log comes again.
+//! The ids that an account remembers, wherever they are: with the state in memory, in an in-flight batch, in the
+//! database with a snapshot, or only in the log. A deposit is booked once, however late its log is seen again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,14 +20,15 @@ use crate::store::{ACCOUNT, decider, intake_of, store, writing};
 use crate::writer::Hold;
 
 const DECIDER: &str = "decider-account";
-/// Snapshots are taken after every five events, so most deposits were in one many snapshots ago, and the last is in none.
+/// A snapshot is stored after every five events, so most deposits are in one many snapshots ago, and the last is in
+/// none.
 const DEPOSITS: u64 = 40;
 /// The first deposits, those around a snapshot, and the last.
 const ASKED: [u64; 6] = [1, 2, 4, 5, 39, DEPOSITS];
 const EURO: &str = "1000000000000000000";
 const ROOMY: u64 = 1 << 20;
 
-/// An account's books, and a writer of them.
+/// Books of an account, and a writer of them.
 struct Books {
     environment: Environment,
     store: EventStore,
@@ -36,7 +37,7 @@ struct Books {
 }
 
 impl Books {
-    /// Open, with deposits that were booked one after the other.
+    /// Opens books, with deposits that were booked one after the other.
     async fn with_deposits() -> Result<Self> {
         let (environment, store) = store().await?;
         let (intake, parts) = writer(&environment, &store, ROOMY)?;
@@ -49,7 +50,7 @@ impl Books {
         Ok(books)
     }
 
-    /// The same with a writer that has nothing in memory, and room for so many bytes of states.
+    /// Starts another writer with nothing in memory, and with this many bytes for states.
     fn anew(self, state_cache_bytes: u64) -> Result<Self> {
         let Self { environment, store, intake, parts } = self;
         drop((intake, parts));
@@ -57,14 +58,14 @@ impl Books {
         Ok(Self { environment, store, intake, parts })
     }
 
-    /// Sends something new.
+    /// Sends a command that must be new.
     async fn booked(&self, command: Command) -> Result<()> {
         let (key, answer) = (command.idempotency_key.clone(), self.intake.submit(command).await?);
         assert!(is_booked(&answer), "{key}: {answer:?}");
         Ok(())
     }
 
-    /// Sends deposits again, under keys that nobody knows: as they were, and as they were not.
+    /// Sends known deposits again under new keys: with the same content, and with another one.
     async fn recognized(&self, when: &str, numbers: &[u64]) -> Result<()> {
         for number in numbers {
             let again = self.intake.submit(deposit(when, *number, EURO)).await?;
@@ -76,7 +77,7 @@ impl Books {
         Ok(())
     }
 
-    /// That the log holds so many deposits, each once, and that deciding all of it again comes to the same.
+    /// Checks that the log has this many deposits, each once, and that deciding all commands again gives the same.
     async fn prove(&self, deposits: i64) -> Result<()> {
         let logs = "SELECT array[count(*), count(DISTINCT convert_from(payload, 'UTF8')::json #>> '{source,block_hash}')]
                     FROM events WHERE type = 'Deposited'";
@@ -106,7 +107,7 @@ impl Books {
         Ok(raw_sql(AssertSqlSafe(sql.to_owned())).execute(self.store.pool()).await?.rows_affected())
     }
 
-    /// How often a writer took the account's partition.
+    /// Number of times that a writer took the lease of the account's partition.
     async fn epoch(&self) -> Result<i64> {
         self.rows("SELECT lease_epoch FROM partitions WHERE head_position > 0").await
     }
@@ -135,7 +136,7 @@ fn to_account(key: &str, kind: &str, payload: &serde_json::Value) -> Command {
     }
 }
 
-/// What the chain says of one log; the key says when it says so.
+/// Makes the command for one log of the chain; the key differs each time that the log is reported.
 fn deposit(when: &str, number: u64, minor: &str) -> Command {
     let payload = json!({
         "amount": {"minor": minor, "asset": "EURe", "decimals": 18},
@@ -150,12 +151,12 @@ fn hash(number: u64) -> String {
     format!("0x{number:064x}")
 }
 
-/// Something came of it.
+/// Accepted with an event.
 fn is_booked(answer: &Answer) -> bool {
     matches!(answer, Answer::Accepted { events, .. } if events.len() == 1)
 }
 
-/// It holds already.
+/// Already satisfied.
 fn is_satisfied(answer: &Answer) -> bool {
     matches!(answer, Answer::Accepted { events, .. } if events.is_empty())
 }
@@ -170,7 +171,7 @@ async fn a_deposit_of_long_ago_is_recognized_wherever_it_is_remembered() -> Resu
     books.recognized("loaded", &ASKED).await?;
     let books = books.anew(1)?;
     books.recognized("loaded each time", &ASKED).await?;
-    // It is not that everything is taken for known; and what is new is known from then on.
+    // Not everything is taken for known; and a new deposit is known from then on.
     for number in 41..=48 {
         books.booked(deposit("first", number, EURO)).await?;
     }
@@ -183,7 +184,7 @@ async fn a_deposit_of_long_ago_is_recognized_wherever_it_is_remembered() -> Resu
 #[tokio::test]
 async fn deposits_that_are_on_their_way_are_recognized_too() -> Result<()> {
     let books = Books::with_deposits().await?;
-    // Three times more than a batch holds, each three times and old ones between: batches are decided while the one
+    // Three times more than a batch holds, each three times with old ones between: batches are decided while the one
     // before is in flight, also with a snapshot in it.
     let numbers: Vec<u64> = (41..=90).chain([1, 17, 40]).collect();
     let commands = ["first", "second", "third"].map(|when| numbers.iter().map(move |number| (when, *number)));
@@ -221,7 +222,7 @@ async fn a_snapshot_that_goes_before_the_next_builds_on_it_is_not_built_on() -> 
     let books = Books::with_deposits().await?;
     let before = books.epoch().await?;
     let hold = Hold::of(&books.store).await?;
-    // Five more in one batch, with which a snapshot is due that holds only what changed since the one before.
+    // Five more in one batch make a snapshot due, which contains only what changed since the one before.
     let sent = join_all((41..=45).map(|number| books.intake.submit(deposit("first", number, EURO))));
     let meanwhile = async {
         hold.flight().await?;
@@ -266,7 +267,7 @@ async fn entries_go_with_their_snapshot_or_not_at_all() -> Result<()> {
 async fn entries_of_another_component_are_not_used() -> Result<()> {
     const UNSEEN: u64 = 60;
     let books = Books::with_deposits().await?;
-    // The other component knows a log that has not been, and of all others it says that they have not been.
+    // The other component's entries say that a log was seen that never was, and that all others were not.
     let (seen, unseen) = (hash(1), hash(UNSEEN));
     let known = format!(
         "INSERT INTO snapshot_entries (stream, key, component_digest, value)
@@ -282,7 +283,7 @@ async fn entries_of_another_component_are_not_used() -> Result<()> {
     books.change(&others).await?;
     let books = books.anew(ROOMY)?;
     books.recognized("from the log", &ASKED).await?;
-    // The next snapshot is this component's, beside what the other left.
+    // The next snapshot is this component's, beside that of the other.
     for number in 41..=45 {
         books.booked(deposit("first", number, EURO)).await?;
     }

@@ -1,5 +1,5 @@
-//! Components that are replaced while payments flow: nothing fails, nothing happens twice, and what decided what stays
-//! known. What would decide otherwise is found before it decides.
+//! Components that are replaced while payments flow: nothing fails, nothing happens twice, and the log knows which
+//! component decided what. A component that decides otherwise is found before it decides.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,13 +16,13 @@ use tokio_util::sync::CancellationToken;
 
 const PARTITIONS: i64 = 8;
 
-/// `clearfold` with the write store's address.
+/// Runs `clearfold` with the write store's address.
 fn clearfold(world: &World, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new(&world.environment.host);
     Output::of(command.args(arguments).env("DATABASE_URL", &world.databases.write_url).env("USER", "tester"))
 }
 
-/// What a command says as JSON; it must have succeeded.
+/// Returns the JSON output of a command, which must succeed.
 fn done(world: &World, arguments: &[&str]) -> Result<Value> {
     let output = clearfold(world, &[arguments, &["--json"]].concat())?;
     anyhow::ensure!(output.status.success(), "{arguments:?}: {output:?}");
@@ -39,7 +39,7 @@ fn written(world: &World, name: &str, wasm: &[u8]) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Deploys a file and puts it in force; the activation's number.
+/// Deploys and activates a file, and returns the activation's number.
 fn activated(world: &World, file: &std::path::Path, more: &[&str]) -> Result<i64> {
     let file = file.display().to_string();
     let deploy = ["component", "deploy", &file, "--activate"];
@@ -59,7 +59,7 @@ async fn in_force(write: &PgPool, activation: i64) -> Result<()> {
     .await
 }
 
-/// Waits until what an activation put in force has decided something since.
+/// Waits until an activated component has decided a command.
 async fn used(write: &PgPool, activation: i64) -> Result<()> {
     eventually(&format!("a command under activation {activation}"), async || {
         let count: i64 = query_scalar(
@@ -75,8 +75,8 @@ async fn used(write: &PgPool, activation: i64) -> Result<()> {
     .await
 }
 
-/// Commands that were decided by another component than the one whose activation had begun in their partition, or by any
-/// before one had begun.
+/// Returns the commands that were decided by another component than the one in force in their partition, or before
+/// any was in force.
 async fn decided_by_others(write: &PgPool) -> Result<i64> {
     let count = query_scalar(
         "SELECT count(*) FROM commands WHERE component_digest IS DISTINCT FROM (
@@ -93,7 +93,7 @@ fn to_card(card: &str, kind: &str, payload: &Value) -> Value {
     json!({"aggregate": "card", "id": card, "account": account, "type": kind, "schema_version": 1, "payload": payload})
 }
 
-/// The code with which a freeze of a card that does not exist is refused.
+/// Returns the code with which freezing a card that does not exist is rejected.
 pub async fn refusal(host: &Host, key: &str) -> Result<Value> {
     let answer = host.command_to(key, &to_card(key, "FreezeCard", &json!({"reason": "holder"}))).await?;
     assert_eq!(answer.status, 422, "{answer:?}");
@@ -144,9 +144,9 @@ async fn ten_swaps_under_load_fail_nothing_double_nothing_and_can_be_replayed_bi
     )
     .fetch_all(&write)
     .await?;
-    // The one at the start and four others; to go back brought one of them again.
+    // The one of the start and four others; the rollback went back to one of them.
     assert_eq!(deciders, [("account".to_owned(), 5), ("authorization".to_owned(), 5)]);
-    // The states of components that make the same ones go on being used.
+    // Stored states stay in use among components that make the same states.
     let families: i64 =
         query_scalar("SELECT count(DISTINCT state_family) FROM activations WHERE cause = 'activate'")
             .fetch_one(&write)
@@ -360,7 +360,7 @@ async fn who_knows_other_events_takes_no_states_from_the_one_before() -> Result<
     let issued = host.command_to("c1", &issue).await?;
     assert_eq!(issued.status, 200, "{issued:?}");
     let wasm = wasm(&world, "decider-card")?;
-    // An event that never was: the past is decided as before, and comes to the same states.
+    // For an event that never occurred, recorded commands are decided as before and give the same states.
     let mut other = wasm.clone();
     while let Some(place) = other.windows(10).position(|text| text == b"CardClosed") {
         other[place..place + 10].copy_from_slice(b"CardEnded_");

@@ -1,4 +1,5 @@
-//! The inbox's periods: answers are kept for the retention, old periods go whole, and their going holds nobody up.
+//! The inbox's periods: answers are kept for the retention period, old periods are dropped as a whole, and dropping
+//! them blocks nothing.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -30,7 +31,7 @@ impl<'a> Days<'a> {
         Ok(Timestamp::from_s(u64::try_from(self.first + day * 86_400)?).unwrap())
     }
 
-    /// The days on which periods begin after the keeper was there on a day.
+    /// Runs the keeper on a day, and returns the days on which periods begin afterwards.
     async fn periods(&self, day: i64) -> Result<Vec<i64>> {
         // A second host may do the same at any time.
         for _ in 0..2 {
@@ -62,7 +63,7 @@ async fn the_inbox_keeps_answers_for_the_retention_and_drops_whole_periods() -> 
     assert_eq!(days.periods(8).await?, [0, 8]);
     assert_eq!(accepted(intake.submit(swipe("young", "p2", "850")).await?), 1);
 
-    // The first period ended on the eighth day, and its last answers are good for thirty more.
+    // The first period ended on the eighth day, and its last answers are valid for thirty more.
     assert_eq!(days.periods(37).await?, [0, 8, 37]);
     assert_eq!(accepted(intake.submit(old.clone()).await?), 1);
     let reused = intake.submit(swipe("old", "p3", "850")).await;
@@ -77,7 +78,7 @@ async fn the_inbox_keeps_answers_for_the_retention_and_drops_whole_periods() -> 
 
 #[tokio::test]
 async fn who_reads_an_old_period_keeps_it_and_holds_nobody_up() -> Result<()> {
-    /// Far above the 200 ms for which the keeper may stand in the way, far below what a client waits.
+    /// Far above the 200 ms for which the keeper may block, far below a client's time-out.
     const PROMPT: Duration = Duration::from_secs(3);
     const TRIES: u32 = 3;
     let (environment, store) = store().await?;
@@ -91,12 +92,12 @@ async fn who_reads_an_old_period_keeps_it_and_holds_nobody_up() -> Result<()> {
     let mut reader = store.pool().begin().await?;
     sqlx::query(AssertSqlSafe(format!("SELECT FROM {table}"))).execute(&mut *reader).await?;
 
-    // The keeper comes again and again. Each time it waits for the reader, and who appends waits for the keeper.
+    // The keeper comes again and again. Each time it waits for the reader, and appends wait for the keeper.
     let (late, given_up) = (days.day(39)?, Cell::new(0));
     let keeping = async {
         while given_up.get() < TRIES {
             let kept = store.keep_inbox(late, RETENTION).await;
-            // 55P03: the lock was not to be had in time.
+            // 55P03: the lock was not available in time.
             assert!(format!("{kept:?}").contains("55P03"), "{kept:?}");
             given_up.set(given_up.get() + 1);
         }

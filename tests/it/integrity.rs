@@ -1,5 +1,5 @@
-//! Whether the log is what it was: `verify` and `replay --verify` on a log that the real host made, content while it
-//! is, and exact about what was changed. And that snapshots may be lost without a wrong answer.
+//! The integrity of the log: `verify` and `replay --verify` on a log of the real host find nothing while it is
+//! intact, and name exactly what was changed. Lost snapshots never give a wrong answer.
 
 use std::process::Command;
 
@@ -9,10 +9,10 @@ use clearfold_tests::{Host, Output, World, cents};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool, query_scalar, raw_sql};
 
-/// Its streams, `card-c1` and `account-0x…`, share a partition, in which nothing else is.
+/// Its streams, `card-c1` and `account-0x…`, are alone in their partition.
 const ACCOUNT: &str = "0x7b5e3f2a9c4d1e8f60a7b3c2d5e4f1a09b8c7d6e";
 
-/// What the log below holds.
+/// Content of the log below.
 const COMMANDS: u64 = 10;
 const EVENTS: u64 = 6;
 
@@ -26,14 +26,14 @@ fn to_card(id: &str, kind: &str, payload: &Value) -> Value {
     })
 }
 
-/// What a command is answered: its status, with the stream's version or the code of the refusal.
+/// Sends a command and returns the status, with the stream's version or the code of the rejection.
 async fn sent(host: &Host, key: &str, command: &Value) -> Result<(u16, Value)> {
     let answer = host.command_to(key, command).await?;
     let told = if answer.status == 200 { &answer.body["stream_version"] } else { &answer.body["code"] };
     Ok((answer.status, told.clone()))
 }
 
-/// The card `c1`, at version 2.
+/// Issues and freezes the card `c1`, which is then at version 2.
 async fn issue_and_freeze(host: &Host) -> Result<()> {
     let rules = json!({
         "categories": {"all_but": ["7995"]}, "countries": {"only": ["AT"]}, "limits": [], "velocity": [],
@@ -45,7 +45,7 @@ async fn issue_and_freeze(host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// The log of a host that was stopped: payments from the chain, a card and an account, some of it refused.
+/// Makes the log of a host that was stopped: payments from the chain, a card and an account, some commands rejected.
 async fn log() -> Result<(World, PgPool)> {
     let world = World::new().await?;
     let host = world.host().await?;
@@ -85,7 +85,7 @@ async fn log() -> Result<(World, PgPool)> {
     Ok((world, write))
 }
 
-/// A copy of the log that every tampering is taken back to.
+/// Copy of the log, to which it is restored after each tampering.
 const KEEP: &str = "CREATE TABLE kept_events AS SELECT * FROM events;
                     CREATE TABLE kept_commands AS SELECT * FROM commands;
                     CREATE TABLE kept_partitions AS SELECT * FROM partitions;";
@@ -95,7 +95,7 @@ const RESTORE: &str = "DELETE FROM events; INSERT INTO events SELECT * FROM kept
                                              head_sequence = kept.head_sequence
                        FROM kept_partitions kept WHERE kept.partition = partitions.partition;";
 
-/// Computes the whole chain anew, as somebody would who may write to the database.
+/// Computes the whole hash chain anew, as a forger with write access to the database would.
 const FORGE: &str = "DO $$
     DECLARE part record; event events; before bytea;
     BEGIN
@@ -140,7 +140,7 @@ async fn a_log_that_the_host_wrote_is_whole_and_comes_to_the_same_again() -> Res
 
     let replayed = ask(&world, &["replay", "--verify"])?;
     assert!(replayed.status.success() && replayed.stdout == all_the_same(), "{replayed:?}");
-    // What it does is named, so that it can do more one day.
+    // The action is named explicitly, so that the command can get others later.
     assert!(!ask(&world, &["replay"])?.status.success());
     Ok(())
 }
@@ -162,7 +162,7 @@ async fn what_was_changed_is_named_at_its_position() -> Result<()> {
             format!("the event at position 2 {changed}"),
         ),
         (
-            // With its own hash, but not those behind it.
+            // With its own hash recomputed, but not those after it.
             format!(
                 "UPDATE events SET actor = 'somebody else' {second}; UPDATE events SET hash = event_hash(
                      (SELECT hash FROM events WHERE partition = {partition} AND position = 1), events) {second}"
@@ -194,7 +194,7 @@ async fn what_was_changed_is_named_at_its_position() -> Result<()> {
             "the last event, at position 3, has the hash ".to_owned(),
         ),
         (
-            // As it was when that event was the last: what comes behind it reads as if it had never been.
+            // The head as it was when that event was the last: the events after it look as if they had never been.
             format!(
                 "UPDATE partitions SET head_position = 2, head_sequence = 2, head_hash =
                      (SELECT hash FROM events {second}) WHERE partition = {partition}"
@@ -267,7 +267,7 @@ async fn a_chain_forged_anew_is_found_by_deciding_again() -> Result<()> {
         change(&write, RESTORE).await?;
         assert!(verified.status.success(), "{sql}: {verified:?}");
         assert!(!replayed.status.success(), "{sql}: {replayed:?}");
-        // What came of it may make further commands of the stream come to something else: the first is named first.
+        // Its result may change later commands of the stream too; the first difference is named first.
         let different = replayed.stdout.lines().find(|line| line.starts_with("DIFFERENT")).unwrap_or_default();
         assert!(different.starts_with(&format!("DIFFERENT  {named}, command ")), "{sql}: {replayed:?}");
         assert!(replayed.stdout.contains(&format!("    recorded: {recorded}")), "{sql}: {replayed:?}");
@@ -284,12 +284,12 @@ async fn commands_that_are_gone_and_events_that_nobody_asked_for_are_counted() -
     };
     let missing = "MISSING  1 commands were recorded and are not there\n";
     let unexplained = "UNEXPLAINED  1 events came of no recorded command\n";
-    // It came to nothing. A command that follows it in its stream would come to something else without it.
+    // It had no effect. A later command of its stream would be decided otherwise without it.
     let again = "DELETE FROM commands WHERE idempotency_key = 'again'";
     // The payment that was not cleared: one command, one event, and nothing else in its stream.
     let swipe = "DELETE FROM commands WHERE stream IN (
         SELECT stream FROM events WHERE stream LIKE 'authorization-%' GROUP BY stream HAVING count(*) = 1)";
-    // In the chain of hashes it will stand like any other.
+    // In the hash chain it will look like any other.
     let unasked = "
         INSERT INTO events SELECT (event).* FROM (
             SELECT jsonb_populate_record(events, jsonb_build_object(
@@ -318,7 +318,7 @@ async fn commands_that_are_gone_and_events_that_nobody_asked_for_are_counted() -
 #[tokio::test]
 async fn a_component_that_is_not_at_hand_is_said_and_can_be_given() -> Result<()> {
     let (world, write) = log().await?;
-    // As a database has it that was restored without its large columns.
+    // As in a database that was restored without its large columns.
     change(&write, "ALTER TABLE activations DROP CONSTRAINT activations_component_digest_fkey").await?;
     change(&write, "DELETE FROM components WHERE name = 'decider-card'").await?;
     let file = |name: &str| world.environment.component(name).display().to_string();
@@ -351,7 +351,7 @@ async fn a_stream_goes_on_from_its_snapshot_unless_other_code_made_it() -> Resul
     let snapshots = "SELECT format('%s %s', stream, version) FROM snapshots";
     assert_eq!(query_scalar::<_, String>(snapshots).fetch_all(&write).await?, ["card-c1 2"]);
 
-    // The events before it are not needed any more.
+    // The events before it are no longer needed.
     change(&write, "CREATE TABLE kept AS SELECT * FROM events; DELETE FROM events").await?;
     let host = restarted().await?;
     let freeze = |reason: &str| to_card("c1", "FreezeCard", &json!({"reason": reason}));
@@ -359,7 +359,7 @@ async fn a_stream_goes_on_from_its_snapshot_unless_other_code_made_it() -> Resul
     assert_eq!(sent(&host, "stolen", &freeze("stolen")).await?, (200, json!(3)));
     assert!(host.stop()?.success());
 
-    // A snapshot is believed, and one of other code is not, whatever it says.
+    // A snapshot is trusted, and one of other code never is, whatever it contains.
     change(&write, "INSERT INTO events SELECT * FROM kept; UPDATE snapshots SET state = 'no state'").await?;
     let unfreeze = to_card("c1", "UnfreezeCard", &json!({"reason": "holder"}));
     let host = restarted().await?;
@@ -370,7 +370,7 @@ async fn a_stream_goes_on_from_its_snapshot_unless_other_code_made_it() -> Resul
     assert_eq!(sent(&host, "unfreeze", &unfreeze).await?, (200, json!(4)));
     assert!(host.stop()?.success());
 
-    // It was made anew by this code. Now it is as if the code had got another form of state since.
+    // It was made anew by this code. Now it is as if the code had changed its form of states since.
     assert_eq!(query_scalar::<_, String>(snapshots).fetch_all(&write).await?, ["card-c1 4"]);
     change(&write, "UPDATE snapshots SET state_version = state_version + 1, state = 'no state'").await?;
     let host = restarted().await?;

@@ -1,4 +1,4 @@
-//! Nodes that refuse, omit, lag, lie or fork: nothing is lost, nothing is guessed, and the words are true.
+//! Nodes that refuse, omit, lag, lie or fork: nothing is lost, nothing is guessed, and the errors are accurate.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -235,7 +235,7 @@ async fn at_a_fork_below_the_cursor_reading_stops_the_api_goes_on_and_the_docume
     let alarm = alarms[0];
     assert!(alarm.contains("docs/operating/fork-repair.md") && !alarm.contains("trying again"), "{alarm}");
 
-    // What docs/operating/fork-repair.md says: back to a block that the chain has.
+    // The procedure of docs/operating/fork-repair.md: back to a block that the chain has.
     let block = orphaned.block_number - 1;
     let known = ask(&world, "eth_getBlockByNumber", json!([format!("{block:#x}"), false])).await?;
     let back =
@@ -329,7 +329,7 @@ async fn callers_that_do_not_wait_cannot_starve_the_listener() -> Result<()> {
     Ok(())
 }
 
-/// A command of the program, configured like the host.
+/// Makes a command of the program, configured like the host.
 fn run(world: &World, subcommand: &str) -> Result<Command> {
     let host = world.host_command()?;
     let mut command = Command::new(host.get_program());

@@ -1,4 +1,4 @@
-//! The whole, from outside.
+//! Tests of the whole system from outside.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
 

@@ -1,4 +1,4 @@
-//! The database dies, or the wire to it breaks or falls silent, while commands are being committed.
+//! The database crashes, or the connection to it breaks or falls silent, while commands are committed.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use crate::proof::prove;
 use crate::store::{AUTHORIZATION, intake_of, swipe, writing};
 
-/// How long the clients work between two faults.
+/// Time for which the clients work between two faults.
 const BETWEEN: Duration = Duration::from_millis(400);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,19 +63,19 @@ async fn a_wire_that_breaks_around_an_append_loses_and_doubles_nothing() -> Resu
 
 #[tokio::test]
 async fn a_wire_that_falls_silent_is_given_up_and_the_command_is_answered_when_it_speaks() -> Result<()> {
-    // Side by side, for each takes as long as the writer is patient.
+    // In parallel, since each takes as long as the writer's time-out.
     let places = [Silence::AtTheLookup, Silence::AtTheAppend, Silence::AtTheAnswer];
     futures::future::try_join_all(places.map(answered_after)).await?;
     Ok(())
 }
 
-/// Has one command answered whose statement nobody hears until the writer hangs up.
+/// Has one command answered whose statement gets no reply until the writer closes the connection.
 async fn answered_after(silence: Silence) -> Result<()> {
     let environment = Environment::read()?;
     let databases = Databases::migrated(&environment).await?;
     let proxy = Proxy::start(&databases.write_url).await?;
     let store = EventStore::open(PgPool::connect(&proxy.url).await?).await?;
-    // Nothing else may end the silence: no lease is to be renewed meanwhile.
+    // Nothing else may end the silence, so no lease may be renewed meanwhile.
     let writer = WriterSettings { lease: Duration::from_secs(240), ..writing("one") };
     let (intake, _parts) = intake_of(&environment, &store, AUTHORIZATION, writer, &Clock::system())?;
     intake.submit(swipe("first", "first", "850")).await?;

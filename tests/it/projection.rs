@@ -1,4 +1,4 @@
-//! Projections: whose tables they are, and what happens when somebody else had them.
+//! Projections: the owner of their tables, and the effect of another host that took them over.
 
 use anyhow::Result;
 use clearfold_tests::{Output, World, cents, eventually};
@@ -26,7 +26,7 @@ async fn a_host_leaves_tables_of_another_declaration_alone() -> Result<()> {
     let host = world.host().await?;
     world.chain.swipes(&[(0, cents(100)), (0, cents(200))]).await?;
     host.payments_when(2).await?;
-    // Another host deploys version 99: the checkpoints are gone, and the tables are not this host's any more.
+    // Another host deploys version 99: the checkpoints are gone, and the tables no longer belong to this host.
     let read = world.databases.read().await?;
     let replaced =
         "DELETE FROM projections; TRUNCATE payments.payment, payments.payment_event, payments.account_asset;

@@ -1,4 +1,4 @@
-//! What must be true of a log after whatever happened to the host and its database.
+//! Properties of a log after any fault of the host and its database.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use uuid::Uuid;
 
 use crate::crash::consistent;
 
-/// Holds a log to what clients heard, which are all that wrote to it but the chain: no acknowledged command is lost,
-/// none was applied twice, nothing else happened.
+/// Compares a log with the answers of clients, which alone wrote to it besides the chain: no acknowledged command is
+/// lost, none was applied twice, and nothing else happened.
 pub async fn prove(world: &World, host: &Host, heard: &[Heard]) -> Result<()> {
     let write = world.databases.write().await?;
     every_command_stands_once(&write, heard).await?;
     every_key_hears_its_first_answer(host, heard).await?;
-    // To be asked again has changed nothing.
+    // Asking again has changed nothing.
     every_command_stands_once(&write, heard).await?;
     consistent(&write).await?;
     says(world, &["verify"], "events are as they were written")?;
@@ -54,7 +54,7 @@ async fn every_command_stands_once(write: &PgPool, heard: &[Heard]) -> Result<()
     Ok(())
 }
 
-/// The types of the events that each command from the API caused, in order.
+/// Types of the events that each command from the API caused, in order.
 async fn events_by_command(write: &PgPool) -> Result<BTreeMap<Uuid, Vec<String>>> {
     let events = "SELECT correlation_id, type FROM events WHERE actor = 'api' ORDER BY partition, position";
     let mut caused: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
@@ -64,7 +64,7 @@ async fn events_by_command(write: &PgPool) -> Result<BTreeMap<Uuid, Vec<String>>
     Ok(caused)
 }
 
-/// What the log says of a command.
+/// The log's record of a command.
 fn told(command: &sqlx::postgres::PgRow, events: &[String]) -> Value {
     let (stream, before, code): (&str, i64, Option<&str>) = (command.get(1), command.get(2), command.get(3));
     match code {
@@ -76,7 +76,7 @@ fn told(command: &sqlx::postgres::PgRow, events: &[String]) -> Value {
     }
 }
 
-/// What the client was told, in the same form.
+/// The client's answer, in the same form.
 fn said(answer: &Value) -> Value {
     match answer["outcome"].as_str() {
         Some(_) => json!({"stream": answer["stream"], "stream_version": answer["stream_version"],

@@ -1,4 +1,5 @@
-//! A projection gets another component: built beside what is read, and switched to without a gap.
+//! A projection gets another component: its tables are built beside those that are read, and switched to without a
+//! gap.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::supervised::{Projection, Scene, tidy};
 
-/// A projection of a log, whose rows are marked `one`, and two components that mark them otherwise.
+/// Projection of a log, whose rows are marked `one`, and two components that mark them otherwise.
 struct Begun {
     scene: Scene,
     read: PgPool,
@@ -38,8 +39,8 @@ impl Begun {
     }
 }
 
-/// Looks at the rows again and again until it is told to stop: there are never fewer, and never two components' at once.
-/// Gives the marks that were seen, in order.
+/// Reads the rows repeatedly until it is told to stop: there are never fewer, and never those of two components at
+/// once. Returns the marks that were seen, in order.
 async fn look(read: &PgPool, stop: &CancellationToken) -> Result<Vec<String>> {
     let (mut marks, mut most): (Vec<String>, i64) = (Vec::new(), 1);
     while !stop.is_cancelled() {
@@ -65,7 +66,7 @@ async fn under_load_another_component_takes_the_place_and_no_reader_sees_a_gap()
     let change = async {
         projection.wanted.send_replace(Arc::clone(&two));
         let status = projection.is_live(&two).await?;
-        // Behind the switch a little more arrives.
+        // After the switch a few more events arrive.
         tokio::time::sleep(Duration::from_millis(100)).await;
         stop.cancel();
         anyhow::Ok(status)
@@ -90,7 +91,7 @@ async fn under_load_another_component_takes_the_place_and_no_reader_sees_a_gap()
     projection.stop().await
 }
 
-/// Keeps a build from switching, and nothing else: what is read is held as a batch holds it.
+/// Keeps a build from switching, and nothing else: it holds the read tables as a batch does.
 async fn no_switch(read: &PgPool) -> Result<sqlx::Transaction<'static, sqlx::Postgres>> {
     let mut transaction = read.begin().await?;
     let hold = "SELECT name FROM projections WHERE replaces IS NULL FOR SHARE";
@@ -106,7 +107,7 @@ async fn builds(read: &PgPool) -> Result<BTreeMap<Digest, i64>> {
     builds.map(|row| Ok((Digest(row.get::<Vec<u8>, _>(0)[..].try_into()?), row.get(1)))).collect()
 }
 
-/// Waits until this component, and no other, is being built and has come so far.
+/// Waits until this component, and no other, is being built and has reached this position.
 async fn is_built_up_to(read: &PgPool, projector: &Projector, events: i64) -> Result<()> {
     eventually("the build", async || {
         Ok((builds(read).await? == BTreeMap::from([(projector.id().digest, events)])).then_some(()))
@@ -114,7 +115,7 @@ async fn is_built_up_to(read: &PgPool, projector: &Projector, events: i64) -> Re
     .await
 }
 
-/// What was switched to, one after the other.
+/// Components that were switched to, in order.
 fn to(projection: &Projection) -> Vec<Digest> {
     projection.switches().iter().filter_map(|switch| switch.digest).collect()
 }
@@ -122,7 +123,7 @@ fn to(projection: &Projection) -> Vec<Digest> {
 #[tokio::test]
 async fn what_is_half_built_is_thrown_away_for_a_third_component_and_for_a_rollback() -> Result<()> {
     let Begun { scene, read, one, two, three, projection } = Begun::with(60, Readers::default()).await?;
-    // It comes to within its last batch, and can neither switch nor give up.
+    // It reaches its last batch, and can neither switch nor give up.
     let held = no_switch(&read).await?;
     projection.wanted.send_replace(Arc::clone(&two));
     is_built_up_to(&read, &two, 60).await?;
@@ -158,7 +159,7 @@ async fn a_component_that_cannot_read_the_log_never_becomes_live() -> Result<()>
     scene.swipes(10).await?;
     scene.noted(&read, "one").await?;
 
-    // The next start finds it failing again, at once; with the code of what is read that goes on.
+    // The next start finds it failing again, at once; the code of the tables that are read goes on.
     projection.stop().await?;
     let projection = scene.supervise(&read, Arc::clone(&failing), Some(Arc::clone(&one))).await?;
     projection.failed().await?;
@@ -194,7 +195,7 @@ async fn other_tables_take_the_place_and_come_back() -> Result<()> {
     let why = projection.failed().await?;
     assert!(why.contains("the API could not read") && why.contains("mark"), "{why}");
 
-    // Somebody said so: then also an older version.
+    // An explicit activation is followed, also of an older version.
     projection.wanted.send_replace(Arc::clone(&one));
     projection.is_live(&one).await?;
     scene.noted(&read, "one").await?;
@@ -220,7 +221,7 @@ async fn tables_that_the_api_cannot_read_are_not_kept_for_it() -> Result<()> {
     projection.stop().await?;
 
     let projection = Projection::start(Arc::clone(&two), None, scene.ground(&read, Readers(ASKED))).await?;
-    // What the API asks for is there at once, with ever more rows.
+    // The tables that the API needs are there at once, with more and more rows.
     sqlx::query(ASKED[0][0]).fetch_all(&read).await?;
     assert_eq!(builds(&read).await?, BTreeMap::new());
     scene.noted(&read, "two").await?;
@@ -229,7 +230,7 @@ async fn tables_that_the_api_cannot_read_are_not_kept_for_it() -> Result<()> {
     projection.stop().await
 }
 
-/// Waits until somebody has waited for a lock in vain and waits again.
+/// Waits until a session has timed out waiting for a lock and waits again.
 async fn tried_again(read: &PgPool) -> Result<()> {
     let waits = async || {
         let waits = "SELECT query_start::text FROM pg_stat_activity
@@ -252,7 +253,7 @@ async fn tables_that_somebody_locks_for_a_while_are_neither_dropped_nor_given_up
         anyhow::Ok(in_the_way)
     };
 
-    // In the way of the first look at what is read.
+    // Blocks the first look at the tables that are read.
     let in_the_way = lock().await?;
     projection.wanted.send_replace(Arc::clone(&two));
     tried_again(&others).await?;
@@ -261,7 +262,7 @@ async fn tables_that_somebody_locks_for_a_while_are_neither_dropped_nor_given_up
     let built_beside: u64 = projection.switches()[0].from.iter().sum();
     assert_eq!(built_beside, 60);
 
-    // In the way of the switch.
+    // Blocks the switch.
     let held = no_switch(&others).await?;
     projection.wanted.send_replace(Arc::clone(&three));
     is_built_up_to(&others, &three, 60).await?;
@@ -279,7 +280,7 @@ async fn at_the_next_start_a_build_goes_on_or_is_dropped() -> Result<()> {
     let Begun { scene, read, two, three, projection, .. } = Begun::with(60, Readers::default()).await?;
     projection.stop().await?;
 
-    // Without the old code its rows are still read, while nobody moves them.
+    // Without the old code its rows are still read, but not updated.
     let held = no_switch(&read).await?;
     let projection = scene.supervise(&read, Arc::clone(&two), None).await?;
     is_built_up_to(&read, &two, 60).await?;
@@ -311,13 +312,13 @@ async fn of_two_hosts_one_switches_and_the_other_follows() -> Result<()> {
     let others = scene.read().await?;
     let there = scene.supervise(&others, one, None).await?;
 
-    // Both hear of it.
+    // Both follow the activation.
     here.wanted.send_replace(Arc::clone(&two));
     there.wanted.send_replace(Arc::clone(&two));
     tokio::try_join!(scene.swipes(50), here.is_live(&two), there.is_live(&two))?;
     scene.noted(&read, "two").await?;
 
-    // One hears of it alone, and the other has no code of it: it neither writes nor takes it back.
+    // Only one follows it, and the other does not have the code: it neither writes the tables nor takes them back.
     here.wanted.send_replace(Arc::clone(&three));
     here.is_live(&three).await?;
     let left = |status: &Status| status.state == State::LeftAlone { digest: two.id().digest };
@@ -344,7 +345,7 @@ async fn rows_from_before_digests_were_kept_are_adopted_as_they_are() -> Result<
     assert_eq!(stored_digest(&read, "noting").await?, Some(two.id().digest));
     projection.stop().await?;
 
-    // An older version is a host that is out of date, unless it knows what it goes back from.
+    // An older version means that the host is out of date, unless it knows the newer one that it goes back from.
     sqlx::query("UPDATE projections SET version = 2").execute(&read).await?;
     let refused = scene.supervise(&read, Arc::clone(&one), None).await.err().context("it is refused")?;
     assert!(matches!(refused.downcast_ref(), Some(ProjectionError::Older { .. })), "{refused:#}");

@@ -1,4 +1,4 @@
-//! The registry from outside: what a start puts in force, what is tried on some accounts, who may vouch, and the admin API.
+//! The registry from outside: activations at a start, canaries, signatures, and the admin API.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +20,14 @@ fn wasm(world: &World, name: &str) -> Result<Vec<u8>> {
     Ok(std::fs::read(world.environment.component(name))?)
 }
 
-/// A host whose manifest has these bytes for the decider of cards.
+/// Starts a host whose manifest has these bytes for the decider of cards.
 async fn host_with_card(world: &World, wasm: &[u8]) -> Result<Host> {
     let application = Application::of(world)?;
     application.replace("decider-card", wasm)?;
     Host::start(application.host_command(world)?, world.file("host.log")).await
 }
 
-/// What is in force for cards.
+/// Returns the component in force for cards.
 async fn card_in_force(write: &PgPool) -> Result<(Vec<u8>, String)> {
     let newest = query_as(
         "SELECT component_digest, cause FROM activations WHERE kind = 'decider' AND handler = 'card'
@@ -103,7 +103,7 @@ async fn a_canary_that_decides_otherwise_goes_by_itself_and_touched_only_its_acc
         .fetch_one(&write)
         .await?;
     assert!(before > 0 && before == after, "{before} commands, then {after}");
-    // While it was tried, each account was either the canary's or not.
+    // During the canary, each account was decided either by the canary or by the other component.
     let torn: i64 = query_scalar(
         "SELECT count(*) FROM (
              SELECT routing_key FROM commands
@@ -138,7 +138,7 @@ async fn where_signatures_are_asked_for_nothing_runs_without_one() -> Result<()>
     let refused = Output::of(wrong.env("COMPONENT_SIGNERS", "abc"))?;
     assert!(refused.stderr.contains("`abc` is no Ed25519 key"), "{refused:?}");
 
-    // A host that asks for no signatures has run; now one is asked for.
+    // A host without required signatures has run; now one is required.
     assert!(world.host().await?.stop()?.success());
     let bytes = variant(&wasm(&world, "decider-card")?, "signed")?;
     let file = world.file("signed.wasm");
@@ -284,7 +284,7 @@ async fn the_admin_api_does_what_the_command_line_does() -> Result<()> {
     assert_eq!((&card["canary"]["digest"], &card["canary"]["share_permille"]), (&json!(digest), &json!(100)));
     let ended = admin.ask("POST", "/handlers/decider/card/end-canary", None).await?;
     assert_eq!(ended.status, 200, "{ended:?}");
-    // To go back while something is tried takes out what is tried, and nothing else.
+    // A rollback during a canary ends the canary, and nothing else.
     let in_force = ended.body["digest"].clone();
     let tried = admin
         .ask("POST", &format!("/components/{digest}/canary"), Some(json!({"share_permille": 1})))

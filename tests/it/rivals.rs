@@ -1,5 +1,5 @@
-//! Two hosts want the same partitions: each stands still again and again while the other goes on, or knows less than the
-//! other did.
+//! Two hosts compete for the same partitions: each pauses again and again while the other goes on, or knows fewer
+//! activations than the other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::store::{AUTHORIZATION, decider, held, store, swipe, writing};
 
 /// Longer than the lease.
 const PAUSE_MS: u64 = 900;
-/// Longer than anybody should wait for an answer.
+/// Longer than any client should wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
@@ -51,8 +51,8 @@ async fn two_hosts_that_fight_for_the_partitions_never_write_between_each_other(
     prove(&world, &last, &heard).await
 }
 
-/// A host whose writes can be told from another's. It stands still now and then between a decision and its append, and
-/// when it goes on its lease is over.
+/// Starts a host whose writes can be told from another's. It pauses now and then between a decision and its append,
+/// for longer than its lease.
 async fn rival(world: &World, name: &str) -> Result<Host> {
     let url = format!("{}?options[test.host]={name}", world.databases.write_url);
     let faults = format!("before_append=80*off->1*sleep({PAUSE_MS})->120*off->1*sleep({PAUSE_MS})");
@@ -61,7 +61,7 @@ async fn rival(world: &World, name: &str) -> Result<Host> {
     Host::start(command, world.file(name)).await
 }
 
-/// Has the database note whose connection appends what under whose lease, in the transaction that does it.
+/// Lets the database record, in the transaction of each append, the connection and the lease of the append.
 async fn record_appends(write: &PgPool) -> Result<()> {
     sqlx::raw_sql(
         "CREATE TABLE appends (nth bigserial, partition integer, host text, holder text, epoch bigint, after bigint,
@@ -82,8 +82,8 @@ async fn record_appends(write: &PgPool) -> Result<()> {
     Ok(())
 }
 
-/// Sees that what was appended in an epoch stands together, behind all epochs before, and came from the host that held
-/// the lease. The answer: how often another host appended than the one before.
+/// Checks that the events of an epoch are contiguous, after all earlier epochs, and came from the host that held the
+/// lease. Returns how often the appending host changed.
 async fn changes_of_hands(write: &PgPool) -> Result<usize> {
     let appends = sqlx::query(
         "SELECT partition, host, holder, epoch, after, up_to FROM appends ORDER BY partition, nth",
@@ -121,7 +121,7 @@ async fn a_host_that_does_not_know_what_decides_says_so_and_goes_on_when_it_know
     for newest in [0, 1] {
         registry.activate(&activation(&handler, digest, newest)).await?;
     }
-    // The other host took over the second everywhere, and died; this one knows the first.
+    // The other host took over the second activation everywhere, and died; this one knows the first.
     for partition in 0..store.partition_count() {
         let (lease, _) = held(&store, partition, "other", 60_000).await?;
         store.begin_activations(&lease, 2).await?;

@@ -1,4 +1,4 @@
-//! `clearfold spec run`: the domain's specifications against the built components, in any author's shell.
+//! `clearfold spec run`: the domain's specifications against the built components, as any author runs them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,7 +50,7 @@ fn every_specification_holds_for_its_built_component() -> Result<()> {
         assert_eq!(passed, cases, "{output:?}");
         assert!(output.stdout.ends_with(&format!("\n{cases} passed, 0 failed\n")), "{output:?}");
     }
-    // None of the folder's files is left out above.
+    // The list above contains all files of the folder.
     assert_eq!(std::fs::read_dir(folder)?.count(), SPECIFICATIONS.len());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Spin's part of its protocol with a trigger program, played as the real one plays it.
+//! Spin's side of its protocol with a trigger program, played as the real one plays it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 
 use crate::swipe::{sorted_facts, spends};
 
-/// The application as Spin resolves it; the components lie in /app.
+/// Application as Spin resolves it; the components are in /app.
 const LOCKED: &str = include_str!("../fixtures/spin/locked.json");
 
-/// The locked application with the components as they were built.
+/// Locked application with the components as they were built.
 fn locked(world: &World) -> Result<Value> {
     let components = format!("file://{}/", world.environment.components.display());
     Ok(serde_json::from_str(&LOCKED.replace("file:///app/", &components))?)
 }
 
-/// Installs the plugins into a folder of the test's own, and gives that folder.
+/// Installs the plugins into a folder of the test's own, and returns that folder.
 fn installed(world: &World, arguments: &[&str]) -> Result<(PathBuf, Output)> {
     let folder = world.file("spin");
     let mut command = Command::new(&world.environment.host);
@@ -32,7 +32,7 @@ fn program(folder: &Path, plugin: &str) -> PathBuf {
     folder.join("plugins").join(plugin).join(plugin)
 }
 
-/// The installed trigger, started as Spin starts it.
+/// Installed trigger, started as Spin starts it.
 fn trigger(world: &World, folder: &Path, locked: &Value) -> Result<Command> {
     let file = world.file("spin.lock");
     fs::write(&file, locked.to_string())?;
@@ -40,7 +40,7 @@ fn trigger(world: &World, folder: &Path, locked: &Value) -> Result<Command> {
     for (name, value) in world.host_command()?.get_envs() {
         command.env(name, value.unwrap_or_default());
     }
-    // What runs and where it listens, the application says.
+    // The application says which components run and the address to listen at.
     command.env_remove("MANIFEST").env_remove("LISTEN");
     command.env("SPIN_LOCKED_URL", format!("file://{}", file.display()));
     command
@@ -72,19 +72,19 @@ async fn spin_finds_the_trigger_and_runs_the_handlers_with_it() -> Result<()> {
         flags.contains(&json!({"long": "--log-format"})) && !flags.contains(&json!({"long": "--listen"}))
     );
 
-    // `network_secret` has no value, and only Spin's own components want one.
+    // `network_secret` has no value, and only Spin's own components need one.
     let command = trigger(&world, &folder, &locked(&world)?)?;
     let host = Host::start(command, world.file("host.log")).await?;
     world.chain.swipe(1, cents(850)).await?;
     let payments = host.payments_when(1).await?;
     assert_eq!(sorted_facts(&payments), spends(&world).await?);
 
-    // The edge is Spin's to serve.
+    // Spin serves the edge.
     let id = payments[0]["id"].as_str().context("no id")?;
     let edge = host.get(&format!("/edge/payments/{id}")).await?;
     assert_eq!((edge.status, &edge.body["code"]), (404, &json!("no_such_path")));
 
-    // A terminal and Spin send a signal each; the second must not cut off what the first ends in order.
+    // A terminal and Spin send a signal each; the second must not cut off the orderly stop that the first began.
     host.signal(Signal::INT)?;
     let log = world.file("host.log");
     assert!(host.stop()?.success());

@@ -1,4 +1,4 @@
-//! The write path against a real database: who may append, and what a repeat hears.
+//! The write path against a real database: the right to append, and the answers to repeats.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub async fn store() -> Result<(Environment, EventStore)> {
     Ok((environment, EventStore::open(databases.write().await?).await?))
 }
 
-/// An intake under a name of its own, and its writers, which end when they are dropped.
+/// An intake under an owner of its own, and its writers, which end when they are dropped.
 pub fn intake(environment: &Environment, store: &EventStore, owner: &str) -> Result<(CommandIntake, Parts)> {
     intake_of(environment, store, AUTHORIZATION, writing(owner), &Clock::system())
 }
@@ -48,13 +48,13 @@ pub fn intake_of(
     Ok((CommandIntake::start(store, deciders, clock, &settings, &mut parts), parts))
 }
 
-/// A decider as it was built.
+/// Loads a built decider.
 pub fn decider(environment: &Environment, component: &str) -> Result<Decider> {
     let engine = Arc::new(HandlerEngine::new(Limits::of)?);
     Ok(Decider::load(&engine, component, &std::fs::read(environment.component(component))?)?)
 }
 
-/// Small batches and a short lease.
+/// Settings with small batches and a short lease.
 pub fn writing(owner: &str) -> WriterSettings {
     WriterSettings {
         owner: owner.into(),
@@ -86,7 +86,7 @@ pub fn swipe(key: &str, id: &str, minor: &str) -> Command {
 
 const EMPTY: Head = Head { position: 0, hash: EventHash::BEFORE_ALL, sequence: 0 };
 
-/// One event, and where the partition ends after it.
+/// Makes an append of one event, with the end of the partition after it.
 fn one_event(lease: &Lease, head: &Head, stream: &str, from: u64) -> (Append, Head) {
     let mut event = StoredEvent {
         partition: lease.partition,
@@ -159,20 +159,20 @@ async fn who_has_lost_the_lease_cannot_append() -> Result<()> {
     assert_eq!(by_two().await?, Taken::ByAnother { owner: "one".into() });
     let (one, _) = one_event(&first, &head, "s-1", 0);
 
-    // It was paused for longer than its lease, and nobody else has come.
+    // It was paused for longer than its lease, and no other writer has come.
     tokio::time::sleep(Duration::from_millis(400)).await;
     let refused = append(&store, &first, &head, &one).await;
     assert!(matches!(refused, Err(StoreError::LeaseLost { .. })), "{refused:?}");
     assert!(!store.renew_lease(&first).await?);
 
-    // Another has come; and then it comes again itself, in an epoch of its own.
+    // Another writer took the lease; then the first takes it again, in a new epoch.
     let Taken::Held(second, _) = by_two().await? else { bail!("it has run out") };
     assert!(second.epoch > first.epoch);
     let refused = append(&store, &first, &head, &one).await;
     assert!(matches!(refused, Err(StoreError::LeaseLost { .. })), "{refused:?}");
     append(&store, &second, &head, &one).await?;
 
-    // Given back, it need not run out.
+    // A released lease need not expire.
     store.release_lease(&second).await?;
     let (third, found) = held(&store, 0, "one", 60_000).await?;
     assert_eq!((found.position, third.epoch), (1, second.epoch + 1));

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{ACCOUNT, intake, swipe};
 
-/// A log that is written to by the real writer, and what it takes to project it.
+/// A log that the real writer writes, and the resources to project it.
 pub struct Scene {
     pub environment: Environment,
     pub databases: Databases,
@@ -34,7 +34,7 @@ pub struct Scene {
     parts: Parts,
 }
 
-/// A projection under supervision. It ends with this.
+/// Supervised projection. It ends when this is dropped.
 pub struct Projection {
     pub wanted: watch::Sender<Arc<Projector>>,
     pub status: watch::Receiver<Status>,
@@ -56,7 +56,7 @@ impl Scene {
         Ok(Self { environment, databases, store, engine, bus, intake, sent: AtomicU64::new(0), parts })
     }
 
-    /// So many payments more, of several accounts; each is an event.
+    /// Makes this many payments more, of several accounts; each is an event.
     pub async fn swipes(&self, count: u64) -> Result<()> {
         for _ in 0..count {
             let number = self.sent.fetch_add(1, Ordering::Relaxed);
@@ -77,7 +77,7 @@ impl Scene {
         self.projector("noting", &noting.component(&self.environment)?)
     }
 
-    /// A pool on a read store on which nobody waits long for a lock.
+    /// Pool on a read store whose sessions wait only briefly for a lock.
     pub async fn pool(&self, url: &str) -> Result<PgPool> {
         let options: PgConnectOptions = url.parse()?;
         let options = options.options([("lock_timeout", "200ms")]);
@@ -102,13 +102,13 @@ impl Scene {
         Projection::start(first, old, self.ground(pool, Readers::default())).await
     }
 
-    /// All events of the log as (partition, position), which is how they are noted.
+    /// All events of the log as (partition, position), as the rows contain them.
     async fn events(&self) -> Result<Vec<(i64, i64)>> {
         let events = "SELECT partition::bigint, position FROM events ORDER BY 1, 2";
         Ok(sqlx::query_as(events).fetch_all(self.store.pool()).await?)
     }
 
-    /// Waits until every event of the log is noted once, with this mark alone and nothing else there.
+    /// Waits until there is exactly one row for every event of the log, with this mark, and no other row.
     pub async fn noted(&self, read: &PgPool, mark: &str) -> Result<()> {
         let events = self.events().await?;
         let rows = eventually("all events", async || {
@@ -160,7 +160,7 @@ impl Projection {
         .await
     }
 
-    /// Why a component was given up.
+    /// Reason why a component was given up.
     pub async fn failed(&self) -> Result<String> {
         match self.when(|status| matches!(status.state, State::Failed { .. })).await?.state {
             State::Failed { why, .. } => Ok(why),
@@ -168,7 +168,7 @@ impl Projection {
         }
     }
 
-    /// What came to be read since it began, one after the other.
+    /// Tables that came to be read since it began, in order.
     pub fn switches(&self) -> Vec<LiveTables> {
         self.switched.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -178,13 +178,13 @@ impl Projection {
         Ok(self.running.await?)
     }
 
-    /// Ends it where it stands, as a crash would.
+    /// Aborts it, as a crash would.
     pub fn cut_off(self) {
         self.running.abort();
     }
 }
 
-/// Notes what comes to be read, until nobody can tell any more.
+/// Records the tables that come to be read, until the sender is gone.
 async fn note(mut status: watch::Receiver<Status>, switched: Arc<Mutex<Vec<LiveTables>>>) {
     let mut before = status.borrow_and_update().live.clone();
     while status.changed().await.is_ok() {
@@ -196,7 +196,7 @@ async fn note(mut status: watch::Receiver<Status>, switched: Arc<Mutex<Vec<LiveT
     }
 }
 
-/// The schemas and rows of the book that one projection should leave: one of each.
+/// Schemas and rows of the book that one projection should leave: one of each.
 pub async fn tidy(read: &PgPool, projection: &str) -> Result<()> {
     let schemas = eventually("one schema", async || {
         let ours = "SELECT nspname::text FROM pg_namespace WHERE obj_description(oid, 'pg_namespace') LIKE 'Made by clearfold%'";

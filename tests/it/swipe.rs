@@ -4,7 +4,7 @@ use anyhow::Result;
 use clearfold_tests::{Host, World, cents, eventually};
 use serde_json::{Value, json};
 
-/// What must be equal between a `Spend` on the chain and a payment.
+/// Values that a `Spend` on the chain and its payment must have in common.
 fn facts(payment: &Value) -> Value {
     json!([
         payment["account"],
@@ -15,7 +15,7 @@ fn facts(payment: &Value) -> Value {
     ])
 }
 
-/// The truth on the chain in the same form, sorted.
+/// Values of the chain, sorted.
 pub async fn spends(world: &World) -> Result<Vec<Value>> {
     let mut spends: Vec<Value> = world
         .chain
@@ -36,7 +36,7 @@ pub async fn spends(world: &World) -> Result<Vec<Value>> {
     Ok(spends)
 }
 
-/// The payments in the same form, sorted.
+/// Values of the payments, sorted.
 pub fn sorted_facts(payments: &[Value]) -> Vec<Value> {
     let mut facts: Vec<Value> = payments.iter().map(facts).collect();
     facts.sort_by_key(ToString::to_string);
@@ -78,7 +78,7 @@ async fn a_swipe_on_chain_becomes_a_payment_with_a_timeline() -> Result<()> {
         .filter(|line| line["correlation_id"] == correlation_id)
         .filter_map(|line| line["message"].as_str())
         .collect();
-    // Every projection looks at the event; how many have by now is chance.
+    // Every projection reads the event; how many have done so by now is chance.
     messages.dedup();
     assert_eq!(messages, ["seen on chain", "command accepted", "projected"]);
     assert!(host.stop()?.success());
@@ -104,7 +104,8 @@ async fn a_clearing_closes_the_payment_and_its_repeat_changes_nothing() -> Resul
     assert_eq!((first.status, &first.body["events"]), (200, &json!(["ClearingPosted"])));
     payment_when(&host, &id, "partially_cleared").await?;
 
-    // The same key: the stored answer. Another key for the same clearing: satisfied already, nothing appended.
+    // With the same key, the stored answer. With another key for the same clearing, already satisfied: nothing is
+    // appended.
     assert_eq!(host.command_to("key-1", &clearing("c1", 400, false)).await?, first);
     let same = host.command_to("key-2", &clearing("c1", 400, false)).await?;
     assert_eq!((same.status, &same.body["events"]), (200, &json!([])));

@@ -1,4 +1,4 @@
-//! The switch to another component as others see it: whoever asks for payments, whoever audits, and a host that dies.
+//! The switch to another component as others see it: readers of payments, an audit, and a host that dies.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ use crate::supervised::{Projection, Scene, tidy};
 
 const PAYMENTS: &str = "projector-payments";
 
-/// Every row of the payments' tables, as text.
+/// Returns every row of the payments' tables, as text.
 async fn rows(read: &PgPool) -> Result<Vec<String>> {
     let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'payments' ORDER BY 1";
     let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(read).await?;
@@ -120,7 +120,7 @@ async fn an_audit_that_began_before_a_switch_takes_no_rows_for_others() -> Resul
     let audit =
         Audit::new(scene.store.clone(), scene.databases.read().await?, live, nobody(), Clock::system())?;
 
-    // It has begun its transaction, and waits at the table.
+    // It has begun its transaction, and waits for the table.
     let mut in_the_way = read.begin().await?;
     sqlx::raw_sql("LOCK TABLE noting.event").execute(&mut *in_the_way).await?;
     let change = async {
@@ -141,7 +141,7 @@ async fn an_audit_that_began_before_a_switch_takes_no_rows_for_others() -> Resul
     Ok(())
 }
 
-/// A manifest that names another payments' projector, which differs in its digest alone.
+/// Manifest that names another projector of payments, which differs only in its digest.
 fn manifest(world: &World, text: &str) -> Result<(PathBuf, Digest)> {
     let wasm = variant(&std::fs::read(world.environment.component(PAYMENTS))?, text)?;
     let (component, manifest) = (world.file(&format!("{text}.wasm")), world.file(&format!("{text}.toml")));
@@ -196,7 +196,7 @@ async fn a_host_that_dies_while_it_builds_or_switches_leaves_the_old_rows_or_the
         let checked = Output::of(&mut check(&world, &[]))?;
         assert!(checked.status.success(), "{checked:?}");
     }
-    // While no host has built the rows of what is in force, nothing is said of them.
+    // While no host has built the rows of the component in force, the check reports nothing about them.
     let (manifest, _) = manifest(&world, "later")?;
     let mut deploy = Command::new(&world.environment.host);
     deploy.args(["deploy", "--manifest"]).arg(manifest).env("DATABASE_URL", &world.databases.write_url);
@@ -209,7 +209,7 @@ async fn a_host_that_dies_while_it_builds_or_switches_leaves_the_old_rows_or_the
     Ok(())
 }
 
-/// Waits until it is recorded of every projector that was in force where its rows begin to be read.
+/// Waits until the points of every projector that was in force are recorded.
 async fn begun(world: &World) -> Result<()> {
     let write = world.databases.write().await?;
     eventually("where every projector began", async || {

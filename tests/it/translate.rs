@@ -73,7 +73,7 @@ async fn other_contracts_are_not_ours() -> Result<()> {
     let swipe = world.chain.swipe(1, cents(850)).await?;
     let file = world.file("swipe.json");
     std::fs::write(&file, world.chain.record(swipe.transaction_hash).await?.to_string())?;
-    // The built-in set is of the same chain id, but of other contracts.
+    // The built-in set has the same chain id, but other contracts.
     assert_eq!(lines(&translate(&world, &file, None)?)?, Vec::<Value>::new());
     Ok(())
 }

@@ -1,5 +1,4 @@
-//! Who vouches for what runs: signatures that come later, keys that are exchanged, and what a host does with a component
-//! for which nobody does.
+//! Signatures of components: added later, made with other keys, and missing.
 
 use std::process::Command;
 
@@ -10,7 +9,7 @@ use clearfold_tests::{Application, Host, Output, World, eventually, variant};
 use serde_json::{Value, json};
 use sqlx::{PgPool, query_as, query_scalar};
 
-/// The key as COMPONENT_SIGNERS takes it.
+/// Key in the form of COMPONENT_SIGNERS.
 fn public(key: &Ed25519KeyPair) -> String {
     key.public_key().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -19,7 +18,7 @@ fn signed_by(key: &Ed25519KeyPair) -> impl Fn(&[u8]) -> Vec<u8> {
     |wasm| key.sign(wasm).as_ref().to_vec()
 }
 
-/// The application's host, which asks for signatures by one of these.
+/// Host of the application, which requires a signature by one of these keys.
 fn asking(application: &Application, world: &World, signers: &str) -> Result<Command> {
     let mut command = application.host_command(world)?;
     command.env("COMPONENT_SIGNERS", signers);
@@ -39,13 +38,13 @@ async fn what_runs_unsigned_is_signed_later_and_keys_are_exchanged() -> Result<(
         let host = Host::start(command, world.file("host.log")).await?;
         assert!(host.stop()?.success());
     }
-    // Who no more vouches for anything does not make a host start.
+    // A key that is no longer accepted lets no host start.
     let refused = Output::of(&mut asking(&application, &world, &public(&one))?)?;
     assert!(
         !refused.status.success() && refused.stderr.contains("by none of COMPONENT_SIGNERS"),
         "{refused:?}"
     );
-    // Nor is a signature lost when nobody asks for one.
+    // A signature is not lost when a start requires none.
     let host = Host::start(application.host_command(&world)?, world.file("host.log")).await?;
     assert!(host.stop()?.success());
     let unsigned: i64 = query_scalar("SELECT count(*) FROM components WHERE signature IS NULL")
@@ -55,7 +54,7 @@ async fn what_runs_unsigned_is_signed_later_and_keys_are_exchanged() -> Result<(
     Ok(())
 }
 
-/// Deploys and activates a component that nobody has signed, with a command line that asks for no signature.
+/// Deploys and activates an unsigned component, with a command line that requires no signature.
 fn smuggled(world: &World, component: &str, handler: &str) -> Result<String> {
     let wasm = variant(&std::fs::read(world.environment.component(component))?, "unsigned")?;
     let file = world.file(&format!("unsigned-{component}.wasm"));
@@ -66,7 +65,7 @@ fn smuggled(world: &World, component: &str, handler: &str) -> Result<String> {
     Ok(Digest::of(&wasm).to_string())
 }
 
-/// The lines of a host's log about a handler or component.
+/// Lines of a host's log about a handler or component.
 fn said_of(host: &Host, message: &str, what: &str) -> Result<usize> {
     let log = host.log()?;
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -93,7 +92,7 @@ async fn what_nobody_vouches_for_is_not_followed_and_holds_up_nothing_else() -> 
     let application = Application::of(&world)?;
     let host = Host::start(application.host_command(&world)?, world.file("host.log")).await?;
     assert!(host.stop()?.success());
-    // The projector that made the rows has no signature, and the one that comes has.
+    // The projector that made the rows has no signature, and its successor has one.
     let payments = std::fs::read(application.file("projector-payments"))?;
     application.replace("projector-payments", &variant(&payments, "signed")?)?;
     let key = Ed25519KeyPair::generate()?;
@@ -135,7 +134,7 @@ async fn what_nobody_vouches_for_is_not_followed_and_holds_up_nothing_else() -> 
     }
     assert!(host.stop()?.success());
 
-    // A host that is started again does as one that was not.
+    // A host that is restarted behaves like one that was not.
     let host = start().await?;
     for (_, handler, _) in &smuggled {
         assert_eq!(
@@ -146,7 +145,7 @@ async fn what_nobody_vouches_for_is_not_followed_and_holds_up_nothing_else() -> 
     }
     assert_eq!(host.get("/edge/payments/none").await?, edge);
     assert_eq!(host.get("/v1/invariants").await?.body["holds"], json!(true));
-    // Taken back, it is not missed.
+    // After a rollback it is not missed.
     for (kind, name) in [("auditor", "payments"), ("http", "edge-payments")] {
         let back = world.clearfold(&["component", "rollback", kind, name])?;
         assert!(back.status.success(), "{back:?}");

@@ -1,4 +1,4 @@
-//! The writer of a partition where it breaks: failed flights, floods of repeats, clocks that differ.
+//! The writer of a partition under stress: failed in-flight batches, floods of repeats, clocks that differ.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ fn with_lease(ms: u64) -> WriterSettings {
     WriterSettings { lease: Duration::from_millis(ms), ..writing("one") }
 }
 
-/// What every append moves, held by somebody else. While it is held writers decide and commit nothing.
+/// A lock on what every append changes. While it is held, writers decide and commit nothing.
 pub struct Hold<'a> {
     store: &'a EventStore,
     lock: Transaction<'static, Postgres>,
@@ -42,12 +42,12 @@ impl<'a> Hold<'a> {
         Ok(Self { store, lock })
     }
 
-    /// Waits until a batch is in flight, and can go no further.
+    /// Waits until a batch is in flight and blocked.
     pub async fn flight(&self) -> Result<()> {
         self.waiting("SELECT append_batch(%").await
     }
 
-    /// Waits until a writer wants its lease.
+    /// Waits until a writer tries to renew its lease.
     async fn taker(&self) -> Result<()> {
         self.waiting("UPDATE partitions%lease_epoch = lease_epoch + 1%").await
     }
@@ -62,13 +62,13 @@ impl<'a> Hold<'a> {
         .await
     }
 
-    /// Lets go.
+    /// Releases the lock.
     pub async fn end(self) -> Result<()> {
         Ok(self.lock.rollback().await?)
     }
 }
 
-/// A writer that has written, so that nothing is left but to write on.
+/// Makes a writer that has already written, so that it only has to go on.
 async fn at_work() -> Result<(EventStore, CommandIntake, Parts)> {
     let (environment, store) = store().await?;
     let (intake, parts) = intake(&environment, &store, with_lease(20_000), &Clock::system())?;
@@ -87,7 +87,7 @@ async fn after_a_failed_flight_commands_are_decided_in_the_order_in_which_they_c
         waiting.spawn(async move { intake.submit_in_turn(command).await });
     }
     hold.flight().await?;
-    // Behind the batch in flight the next is decided, which nobody sees, and the others wait in the queue.
+    // Behind the batch in flight the next one is decided, unseen, and the others wait in the queue.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let cut = sqlx::query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -119,7 +119,7 @@ async fn repeats_of_what_is_in_flight_do_not_pile_up() -> Result<()> {
         }
     }
     hold.flight().await?;
-    // The last of them are taken or sent away, which nobody sees before they are answered.
+    // The last of them are queued or refused, which is not visible before they are answered.
     tokio::time::sleep(Duration::from_millis(200)).await;
     hold.end().await?;
     let (mut taken, mut sent_away) = (0, 0);
@@ -137,12 +137,12 @@ async fn repeats_of_what_is_in_flight_do_not_pile_up() -> Result<()> {
 
 #[tokio::test]
 async fn what_waits_is_bounded_in_bytes_until_it_is_answered() -> Result<()> {
-    /// Of 32 MiB there is room for seven; beside the eighth there would be none for what goes with each.
+    /// 32 MiB have room for seven; with the eighth there would be none for the data that goes with each.
     const LARGE: usize = 4 << 20;
     let (store, intake, _parts) = at_work().await?;
     let large = |number: u32| {
         let mut command = swipe(&format!("k{number}"), &format!("p{number}"), "850");
-        // As JSON it says no more than without.
+        // The spaces add bytes without content to the JSON.
         command.payload.resize(LARGE, b' ');
         command
     };
@@ -157,7 +157,7 @@ async fn what_waits_is_bounded_in_bytes_until_it_is_answered() -> Result<()> {
         }
     }
     assert_eq!((waiting.len(), sent_away.len()), (7, 5));
-    // Once they are decided and on their way they still take their room, and a small one finds some.
+    // Decided and in flight they still take their room, and a small one finds some.
     hold.flight().await?;
     let answer = intake.submit(large(12)).now_or_never();
     assert!(matches!(answer, Some(Err(CommandError::Overloaded))), "{answer:?}");
@@ -176,7 +176,7 @@ async fn what_waits_is_bounded_in_bytes_until_it_is_answered() -> Result<()> {
 
 #[tokio::test]
 async fn a_stream_whose_events_are_missing_harms_no_other() -> Result<()> {
-    /// What is deleted of which stream: all of it, its beginning, its end.
+    /// Part of the stream that is deleted: all of it, its beginning, its end.
     const DAMAGE: [(&str, &str); 3] =
         [("card-2", "true"), ("card-4", "stream_version = 1"), ("card-6", "stream_version = 2")];
     let (environment, store) = store().await?;
@@ -195,7 +195,7 @@ async fn a_stream_whose_events_are_missing_harms_no_other() -> Result<()> {
         assert!(deleted.rows_affected() > 0, "{stream}");
     }
 
-    // All wait before the writer has its lease, and so it takes all of them at once.
+    // All wait before the writer has its lease, so it takes all of them at once.
     let (intake, _parts) = cards()?;
     let unfreeze = || join_all((0..10).map(|id| intake.submit(to_card(id, "UnfreezeCard"))));
     let is_damaged = |id: usize| DAMAGE.iter().any(|(stream, _)| *stream == format!("card-{id}"));
@@ -211,7 +211,7 @@ async fn a_stream_whose_events_are_missing_harms_no_other() -> Result<()> {
     let commits = "SELECT count(DISTINCT xmin::text) FROM commands WHERE type = 'UnfreezeCard'";
     assert_eq!(query_scalar::<_, i64>(commits).fetch_one(store.pool()).await?, 1, "they came one by one");
 
-    // Whoever brings the events back need not start anything again.
+    // After the events are restored nothing needs a restart.
     raw_sql("INSERT INTO events SELECT * FROM kept ON CONFLICT DO NOTHING").execute(store.pool()).await?;
     for (id, answer) in unfreeze().await.into_iter().enumerate() {
         assert!(matches!(answer, Ok(Answer::Accepted { stream_version: 3, .. })), "{id}: {answer:?}");
@@ -280,7 +280,7 @@ async fn a_host_whose_clock_is_behind_takes_over_without_going_back_in_time() ->
     Ok(())
 }
 
-/// A message of its own for the same payment; the payment remembers when the one before it was accepted.
+/// A different message for the same payment; the payment remembers when the one before it was accepted.
 fn advice(message_id: &str) -> Command {
     let at_first = swipe(message_id, "p", "850");
     let payload = serde_json::json!({
