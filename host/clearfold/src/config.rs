@@ -168,7 +168,10 @@ fn admin_token(token: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::admin_token;
+    use clap::Parser;
+    use clearfold_base::telemetry::LogFormat;
+
+    use super::{Logging, admin_token};
 
     #[test]
     fn a_token_is_long_and_can_be_sent_in_a_header() {
@@ -183,5 +186,21 @@ mod tests {
             assert!(admin_token(wrong).unwrap_err().contains("at least 16"), "{wrong}");
         }
         assert_eq!(admin_token("sixteen-letters!").unwrap(), "sixteen-letters!");
+    }
+
+    #[test]
+    fn a_log_format_is_one_of_two_words() {
+        #[derive(Debug, Parser)]
+        struct Line {
+            #[command(flatten)]
+            logging: Logging,
+        }
+        let format = |word: &str| {
+            Line::try_parse_from(["clearfold", "--log-format", word]).map(|line| line.logging.log_format)
+        };
+        assert_eq!(format("text").unwrap(), LogFormat::Text);
+        assert_eq!(format("json").unwrap(), LogFormat::Json);
+        let error = format("xml").unwrap_err().to_string();
+        assert!(error.contains("text, json"), "{error}");
     }
 }

@@ -12,7 +12,7 @@ use clearfold_base::signature::Signers;
 use clearfold_base::tasks::Parts;
 use clearfold_engine::command::CommandIntake;
 use clearfold_engine::registry::{
-    ActivationRequest, DeployRequest, Follower, Handler, ManifestComponent, Operations, Registry, Shelf,
+    ActivationRequest, ComponentFile, DeployRequest, Follower, Handler, Operations, Registry, Shelf,
     StartContext, Window,
 };
 use clearfold_sandbox::{ComponentKind, HandlerEngine, Limits};
@@ -204,11 +204,11 @@ async fn commands(
     at_rate(RATE, time, first, send).await
 }
 
-fn named(place: &Place) -> Result<Vec<ManifestComponent>> {
+fn named(place: &Place) -> Result<Vec<ComponentFile>> {
     let named = COMPONENTS.into_iter().map(|(component, kind, name)| {
         let wasm = std::fs::read(place.components.join(format!("{component}.wasm")))?;
         let handler = Handler { kind, name: name.to_owned() };
-        Ok(ManifestComponent { handler, component: component.to_owned(), wasm, signature: None })
+        Ok(ComponentFile { handler, component: component.to_owned(), wasm, signature: None })
     });
     named.collect()
 }

@@ -14,7 +14,7 @@ use super::component::{self, Past, Place};
 use super::load;
 use crate::config::ManifestFile;
 use clearfold_engine::registry::{
-    ComponentSelector, DeployRequest, ManifestComponent, Operations, RegistryError, fold,
+    ComponentFile, ComponentSelector, DeployRequest, Operations, RegistryError, fold,
 };
 use clearfold_sandbox::ComponentKind;
 
@@ -63,9 +63,9 @@ impl DeployArgs {
     async fn look_at(
         &self,
         operations: &Operations,
-        named: Vec<ManifestComponent>,
+        named: Vec<ComponentFile>,
         done: &mut Done,
-    ) -> anyhow::Result<Vec<ManifestComponent>> {
+    ) -> anyhow::Result<Vec<ComponentFile>> {
         let in_force = fold(&operations.registry.activations(0).await?);
         let mut served = Vec::new();
         for named in named {
@@ -92,10 +92,10 @@ impl DeployArgs {
     async fn bring(
         &self,
         operations: &Operations,
-        named: Vec<ManifestComponent>,
+        named: Vec<ComponentFile>,
         done: &mut Done,
     ) -> anyhow::Result<()> {
-        for ManifestComponent { handler, component, wasm, signature } in named {
+        for ComponentFile { handler, component, wasm, signature } in named {
             let deploying = DeployRequest {
                 name: component.clone(),
                 handler: Some(handler.name.clone()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use tokio::sync::watch;
 
-use clearfold_engine::registry::{Handler, ManifestComponent, Registry, Shelf, fold};
+use clearfold_engine::registry::{ComponentFile, Handler, Registry, Shelf, fold};
 use clearfold_sandbox::manifest::{HandlerKind, Manifest};
 use clearfold_sandbox::{Auditor, ComponentKind, HandlerEngine, Limits, Projector};
 
@@ -20,7 +20,7 @@ pub(super) fn manifest(path: &Path, host_url: Option<&str>) -> anyhow::Result<Ma
 }
 
 /// Reads the components of the manifest's handlers and HTTP triggers, with the signature files beside them.
-pub(super) fn named(manifest: &Manifest) -> anyhow::Result<Vec<ManifestComponent>> {
+pub(super) fn named(manifest: &Manifest) -> anyhow::Result<Vec<ComponentFile>> {
     let count = |kind| manifest.handlers.iter().filter(|trigger| trigger.kind == kind).count();
     ensure!(
         count(HandlerKind::Decider) > 0,
@@ -47,7 +47,7 @@ pub(super) fn named(manifest: &Manifest) -> anyhow::Result<Vec<ManifestComponent
         .map(|(handler, component)| {
             let source = source(manifest, component)?;
             let (wasm, signature) = (read_wasm(source)?, signature_beside(source)?);
-            Ok(ManifestComponent { handler, component: component.clone(), wasm, signature })
+            Ok(ComponentFile { handler, component: component.clone(), wasm, signature })
         })
         .collect()
 }

@@ -33,7 +33,7 @@ use clearfold_chain::{Listener, ListenerSettings, Rpc};
 use clearfold_engine::command::{CommandIntake, IntakeSettings, WriterSettings};
 use clearfold_engine::inbox_keeper;
 use clearfold_engine::registry::{
-    self, Follower, ManifestComponent, Operations, Registry, Shelf, StartContext, watch_canaries,
+    self, ComponentFile, Follower, Operations, Registry, Shelf, StartContext, watch_canaries,
 };
 use clearfold_sandbox::Auditor;
 use clearfold_sandbox::manifest::Manifest;
@@ -135,7 +135,7 @@ pub(super) async fn run_with(
 async fn follower(
     config: &HostConfig,
     registry: &Registry,
-    named: &[ManifestComponent],
+    named: &[ComponentFile],
     contracts: Vec<u8>,
     contracts_name: &str,
 ) -> anyhow::Result<(Follower, Rpc)> {

@@ -22,7 +22,7 @@ pub use operations::{
 };
 pub use records::{Activation, ActivationCause, ComponentRecord, Deployment, NewActivation, Point, Registry};
 pub use shelf::Shelf;
-pub use start::{ManifestComponent, Start, StartContext};
+pub use start::{ComponentFile, Start, StartContext};
 pub use view::{
     ActivationView, CanaryView, ComponentView, DeployedView, HandlerView, Overview, PointView, VerifiedView,
     differing,

@@ -15,8 +15,8 @@ use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
 use clearfold_sandbox::{ComponentKind, HandlerEngine, Inspection, RuntimeError, inspect};
 
-/// Component that a manifest names.
-pub struct ManifestComponent {
+/// Component that a manifest names, with its bytes and the signature beside it.
+pub struct ComponentFile {
     pub handler: Handler,
     /// Id of the component in the manifest.
     pub component: String,
@@ -24,7 +24,7 @@ pub struct ManifestComponent {
     pub signature: Option<Vec<u8>>,
 }
 
-impl ManifestComponent {
+impl ComponentFile {
     /// Inspects the component, and refuses it if it is another handler than the manifest says.
     pub fn check(&self, engine: &Arc<HandlerEngine>) -> Result<Inspection, RuntimeError> {
         let found = inspect(engine, &self.component, &self.wasm)?;
@@ -51,7 +51,7 @@ impl Registry {
     pub async fn start(
         &self,
         engine: &Arc<HandlerEngine>,
-        named: &[ManifestComponent],
+        named: &[ComponentFile],
         starting: &StartContext,
     ) -> Result<(), RegistryError> {
         let start = self.prepare_start(engine, named, starting).await?;
@@ -63,7 +63,7 @@ impl Registry {
     pub async fn prepare_start(
         &self,
         engine: &Arc<HandlerEngine>,
-        named: &[ManifestComponent],
+        named: &[ComponentFile],
         starting: &StartContext,
     ) -> Result<Start, RegistryError> {
         let activations = self.activations(0).await?;
@@ -129,7 +129,7 @@ impl Start {
 
 /// Makes the first activation of a file.
 fn first_of(
-    named: &ManifestComponent,
+    named: &ComponentFile,
     digest: Digest,
     now: Option<&ActiveComponent>,
     starting: &StartContext,
@@ -150,7 +150,7 @@ fn first_of(
 }
 
 /// Warns that the manifest's component is not the one in force.
-fn say_what_stands(named: &ManifestComponent, digest: Digest, now: &ActiveComponent) {
+fn say_what_stands(named: &ComponentFile, digest: Digest, now: &ActiveComponent) {
     let (handler, in_force, since) = (&named.handler, now.digest, now.since);
     tracing::warn!(%handler, file = %digest, %in_force, since, "the manifest's component was in force before and is not now; \
         what was decided since stands; `clearfold component activate` puts it in force again");
@@ -159,7 +159,7 @@ fn say_what_stands(named: &ManifestComponent, digest: Digest, now: &ActiveCompon
 /// Makes the record of a component that is signed as required and is what the manifest says.
 fn deployment(
     engine: &Arc<HandlerEngine>,
-    named: &ManifestComponent,
+    named: &ComponentFile,
     starting: &StartContext,
 ) -> Result<Deployment, RegistryError> {
     let signed = starting.signers.check(&named.component, &named.wasm, named.signature.as_deref())?;
@@ -175,7 +175,7 @@ fn deployment(
     })
 }
 
-fn agree(named: &ManifestComponent, found: &Inspection) -> Result<(), RuntimeError> {
+fn agree(named: &ComponentFile, found: &Inspection) -> Result<(), RuntimeError> {
     // A translator does not name itself, so it has the manifest's name.
     let name = found.name.clone().unwrap_or_else(|| named.handler.name.clone());
     let says = Handler { kind: found.kind, name };

@@ -264,3 +264,33 @@ impl From<Point> for PointView {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clearfold_kernel::Timestamp;
+
+    fn record(code: &[u8], revision: Option<&str>) -> ComponentRecord {
+        ComponentRecord {
+            digest: Digest::of(code),
+            name: "card.wasm".into(),
+            kind: Kind::Decider,
+            handler: None,
+            wit_version: None,
+            imports: Vec::new(),
+            source_revision: revision.map(str::to_owned),
+            deployed_by: "test".into(),
+            deployed_at: Timestamp::from_s(0).unwrap(),
+            signer: None,
+            size_bytes: 1,
+        }
+    }
+
+    #[test]
+    fn components_differ_in_the_fields_whose_values_differ() {
+        assert_eq!(differing(record(b"a", None), record(b"a", None)).unwrap(), BTreeMap::new());
+        let differs = differing(record(b"a", None), record(b"b", Some("v2"))).unwrap();
+        assert_eq!(differs.keys().collect::<Vec<_>>(), ["digest", "source_revision"]);
+        assert_eq!(differs["source_revision"], [Value::Null, Value::from("v2")]);
+    }
+}
