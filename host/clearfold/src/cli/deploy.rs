@@ -74,7 +74,7 @@ impl DeployArgs {
             named.check(&operations.engine)?;
             if in_force.contains_key(&named.handler) {
                 served.push(named);
-            } else if named.handler.kind == Kind::Http {
+            } else if named.handler.kind == ComponentKind::Http {
                 // Under Spin, Spin serves HTTP, and reads its components from the manifest when it starts.
                 let text = format!(
                     "{component}: passed over, since no host serves it; Spin, if it does, takes it at its next start\n"

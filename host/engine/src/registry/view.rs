@@ -274,7 +274,7 @@ mod tests {
         ComponentRecord {
             digest: Digest::of(code),
             name: "card.wasm".into(),
-            kind: Kind::Decider,
+            kind: ComponentKind::Decider,
             handler: None,
             wit_version: None,
             imports: Vec::new(),

@@ -141,7 +141,7 @@ pub(super) struct CanaryArgs {
 #[derive(Debug, Args)]
 pub(super) struct RollbackArgs {
     /// Kind of the handler: translator, decider, projector, auditor, http
-    kind: Kind,
+    kind: ComponentKind,
     /// Name of the handler: the decider's aggregate, the projector's projection
     name: String,
     /// Beginning of the digest of an earlier component. Without it, the one before
@@ -158,7 +158,7 @@ pub(super) struct RollbackArgs {
 pub(super) struct HistoryArgs {
     /// Kind of one handler. Without it, all handlers
     #[arg(requires = "name")]
-    kind: Option<Kind>,
+    kind: Option<ComponentKind>,
     /// Name of the handler
     name: Option<String>,
     #[command(flatten)]
