@@ -14,7 +14,7 @@ use serde_json::json;
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// Limits of the tests: those of production with less fuel and memory, so that a runaway ends in a moment.
-pub fn tight(kind: Kind) -> Limits {
+pub fn tight(kind: ComponentKind) -> Limits {
     Limits { fuel: 200_000_000, memory_bytes: 32 << 20, output_bytes: 8 << 20, ..Limits::of(kind) }
 }
 /// Memory that a test may add to the process at its peak: a component's memory, an answer, and the allocator's
@@ -103,7 +103,7 @@ impl Room {
     }
 
     /// Returns the cause with which one of a handler's functions fails, wherever it is called.
-    pub fn cause(&self, handler: &Handler, function: &str) -> Result<Cause> {
+    pub fn cause(&self, handler: &Handler, function: &str) -> Result<FaultCause> {
         let fault = match self.load(handler.world, &handler.build(&self.environment)?) {
             Ok(loaded) => loaded.call(function).err().context("the call was answered")?,
             Err(RuntimeError::Fault(fault)) => fault,
