@@ -1,9 +1,10 @@
-//! Work that keeps cores busy for seconds while commands are decided beside it: deciding the past again, and waiting for
+//! Work that keeps cores busy for seconds beside the deciding of commands: deciding past commands again, and waiting for
 //! a compiler.
 //!
-//! It has threads of its own at the lowest priority, one less than there are cores, so it gets what the rest leaves. They
-//! share the process's memory: who changes its layout makes others wait, and the slower he runs, the longer. So what
-//! compiles has a process of its own. Nothing that a payment waits for is ever done here.
+//! It runs on threads of its own at the lowest priority, one less than there are cores, so it gets the time that the
+//! rest leaves. These threads share the process's memory: one that changes the memory's layout makes the others wait,
+//! and the slower it runs, the longer. So the compiler has a process of its own. Nothing that a payment waits for is ever
+//! done here.
 
 use std::num::NonZero;
 use std::sync::OnceLock;
@@ -11,15 +12,16 @@ use std::sync::OnceLock;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::oneshot;
 
-/// The priority of what comes after everything else.
+/// The priority ("niceness") of work that comes after everything else.
 pub const LOWEST: i32 = 19;
 
-/// The work ended without a result.
+/// Background work ended without a result.
 #[derive(Debug, thiserror::Error)]
 #[error("work in the background failed; the log says why")]
 pub struct Abandoned;
 
-/// Does it there, and blocks this thread until it is done. What it splits up stays there too.
+/// Does work on the background threads, and blocks this thread until it is done. Parallel work that it starts stays
+/// there too.
 pub fn install<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     match pool() {
         Some(pool) => pool.install(work),
@@ -27,11 +29,11 @@ pub fn install<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     }
 }
 
-/// Does it there while this task waits.
+/// Does work on the background threads while the calling task waits.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Abandoned> {
     let (tell, told) = oneshot::channel();
     let work = move || {
-        // Nobody may be waiting any more.
+        // The caller may not be waiting any more.
         let _ = tell.send(work());
     };
     match pool() {
@@ -41,13 +43,15 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     told.await.map_err(|_| Abandoned)
 }
 
-/// As many as leave so many cores to the rest.
+/// Number of threads that leaves so many cores to the rest; at least one.
 pub fn threads(spared: usize) -> usize {
+    // Where the number of cores cannot be found out, one is always right.
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    // Fewer cores than are spared leave none, and one thread is needed all the same.
     cores.saturating_sub(spared).max(1)
 }
 
-/// None if the machine has no threads to give: then whoever asks works himself.
+/// The background threads. `None` if they cannot be started: then the work is done by the caller.
 fn pool() -> Option<&'static ThreadPool> {
     static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
     let made = POOL.get_or_init(|| {
@@ -62,7 +66,8 @@ fn pool() -> Option<&'static ThreadPool> {
     made.as_ref()
 }
 
-/// On Linux a priority is a thread's own; elsewhere it would be the process's.
+/// Gives this thread the lowest priority. On Linux a priority belongs to a thread; elsewhere it would change the whole
+/// process.
 fn be_last() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(LOWEST) {

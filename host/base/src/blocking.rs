@@ -1,7 +1,7 @@
-//! Work that keeps a thread busy for milliseconds, such as calling a component: it runs on tokio's blocking threads, and
+//! Work that keeps a thread busy for milliseconds, such as calling a component. It runs on tokio's blocking threads, and
 //! a panic in it is an error of its own kind, never one of the database.
 
-/// The work panicked. The panic hook has logged where; nothing that it did is kept.
+/// The work panicked. The panic hook has logged where; no result of it is kept.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("a task of this host panicked ({message}); this is a bug of Clearfold, please report it")]
 pub struct Panicked {
@@ -14,7 +14,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 }
 
 impl Panicked {
-    /// The panic behind a task that ended without a result.
+    /// Makes an error of a task that ended without a result.
     #[must_use]
     pub fn from_join(error: &tokio::task::JoinError) -> Self {
         Self { message: error.to_string() }

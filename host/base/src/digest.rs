@@ -1,15 +1,15 @@
-//! The digest of a component: which code it was.
+//! The digest of a component, which identifies its code.
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// The SHA-256 of a component's bytes: which code it was.
+/// The SHA-256 of a component's bytes, which identifies its code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    /// The digest of a component.
+    /// Computes the digest of a component.
     #[must_use]
     pub fn of(wasm: &[u8]) -> Self {
         Self(Sha256::digest(wasm).into())

@@ -1,5 +1,5 @@
-//! Parts that every crate of the host uses: clock, digests, signatures, database connections, telemetry, background
-//! work. Knows no table of the flow and no component.
+//! Building blocks of every crate of the host: clock, digests, signatures, database connections, telemetry, background
+//! tasks. Knows no table of the payment flow and no component.
 
 pub mod background;
 pub mod blocking;

@@ -1,28 +1,28 @@
-//! Who may vouch for a component: Ed25519 keys, and signatures of a component's very bytes.
+//! Ed25519 keys of those that may sign components, and the check of a signature of a component's exact bytes.
 //!
-//! It holds no secret and signs nothing. `openssl pkeyutl -sign -rawin -inkey KEY.pem -in X.wasm -out X.wasm.sig` does.
+//! It holds no secret and signs nothing. To sign, use `openssl pkeyutl -sign -rawin -inkey KEY.pem -in X.wasm -out X.wasm.sig`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 
-/// A key that may vouch for components: 64 characters, 0-9 and a-f.
+/// Public key of a signer of components. Its text is 64 characters, 0-9 and a-f.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signer(pub [u8; 32]);
 
-/// The keys of which one must vouch for each component; none: nobody need.
+/// Keys of which one must have signed each component. If there is none, components need no signature.
 #[derive(Debug, Clone, Default)]
 pub struct Signers(pub Vec<Signer>);
 
-/// Who vouches for a component.
+/// A component's signature, and the key that made it.
 #[derive(Debug, Clone, Copy)]
 pub struct Signed {
     pub signer: Signer,
     pub signature: [u8; 64],
 }
 
-/// Why nobody vouches for a component.
+/// A component has no valid signature.
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureError {
     #[error("`{0}` is no Ed25519 key: give its 32 bytes as 64 characters, 0-9 and a-f")]
@@ -38,7 +38,7 @@ pub enum SignatureError {
 }
 
 impl Signers {
-    /// Who signed these bytes. None: nobody is asked for.
+    /// Finds the signer of these bytes. `None` if no signature is needed.
     pub fn check(
         &self,
         component: &str,

@@ -1,12 +1,12 @@
-//! What the host says of itself: structured lines, each payment's under one correlation id.
+//! The host's log: structured lines, all lines of a payment under one correlation id.
 
 use std::error::Error;
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Format of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
     Text,
@@ -18,7 +18,7 @@ pub enum LogFormat {
 pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
     let wrong = |error| format!("RUST_LOG is not a filter: {error}; write it like info,clearfold=debug");
     let filter = EnvFilter::try_new(filter).map_err(wrong)?;
-    // Below `info` this library writes the nodes' URLs, and keys of providers stand in them.
+    // Below `info` this library logs the nodes' URLs, which may contain keys of providers.
     let filter = filter.add_directive("alloy_transport_http=info".parse().map_err(wrong)?);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -32,7 +32,7 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// An error with all its causes, on one line.
+/// Formats an error with all its causes on one line.
 #[must_use]
 pub fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();

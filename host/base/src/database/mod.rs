@@ -1,6 +1,6 @@
-//! What everybody needs who talks to a database: connections, schemas, and numbers and times in its types.
+//! Connections to the databases, their schemas, and conversions of numbers and times.
 //!
-//! It holds no query of any table of the flow.
+//! It holds no query of any table of the payment flow.
 
 mod convert;
 mod schema;
@@ -10,25 +10,27 @@ pub use schema::{
     connect_to_read_all, migrate,
 };
 
-pub use convert::{database_time, partition_key, signed, timestamp, unsigned};
+pub use convert::{
+    database_time, partition_index, partition_key, partition_number, signed, timestamp, unsigned,
+};
 
-/// Why a database gave no answer that can be used.
+/// A database gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// It is away, or refused.
+    /// The database cannot be reached, or refused the statement.
     #[error("the database did not answer")]
     Unanswered(#[from] sqlx::Error),
-    /// It is cut off, or so slow that nobody should wait.
-    #[error("the database has said nothing for {seconds} s")]
+    /// The connection is cut off, or the database is too slow to wait for.
+    #[error("the database did not answer within {seconds} s")]
     Silent { seconds: u64 },
-    /// It holds what this program cannot have written.
+    /// The database holds a value that this program cannot have written.
     #[error("the database holds what cannot be read: {0}")]
     Corrupt(String),
 }
 
 impl DatabaseError {
-    /// Whether the database refused the data (a value that it cannot hold, a constraint), so that giving it again
-    /// is of no use. SQLSTATE classes 22, 23 and 54.
+    /// Returns true if the database refused the data (a value that it cannot hold, a constraint), so that a retry with
+    /// the same data is of no use. SQLSTATE classes 22, 23 and 54.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         let Self::Unanswered(sqlx::Error::Database(error)) = self else { return false };

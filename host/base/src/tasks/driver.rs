@@ -1,0 +1,464 @@
+//! The one loop of all background tasks: step, wait, retry with backoff, log, stop.
+//!
+//! A task defines one step; the driver decides when the next one comes. A failure is logged when its reason is a new one,
+//! not at each retry, and so is the recovery. Cancellation drops a step at any `await`: a step must survive that, as it
+//! must survive a crash.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::{Future, pending};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::status::{StatusEntry, TaskStatuses};
+use crate::clock::Clock;
+use crate::telemetry::with_causes;
+
+/// Time of a task's next step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next<T = Infallible> {
+    /// At once.
+    Again,
+    /// After this time, or earlier if the task is woken.
+    WaitFor(Duration),
+    /// As soon as the task is woken.
+    Idle,
+    /// Never: the task is done.
+    End(T),
+}
+
+/// A task that repeats one step.
+pub trait Task: Send {
+    /// Result of a task that ends by itself; [`Infallible`] if it runs until it is stopped.
+    type Output: Send;
+    type Error: Error + Send + 'static;
+
+    /// Does what is to be done now. It may be dropped at any `await`.
+    fn step(&mut self) -> impl Future<Output = Result<Next<Self::Output>, Self::Error>> + Send;
+
+    /// Ends when there is something to do. It must also end for an occasion that came while a step was running, and may
+    /// be dropped at any `await`.
+    fn woken(&mut self) -> impl Future<Output = ()> + Send {
+        pending()
+    }
+
+    /// Pauses between retries.
+    fn retry(&self) -> Retry;
+
+    /// Log message for a failure, and how it is retried.
+    fn failure(&self, error: &Self::Error) -> Failure;
+
+    /// Log message for the first success after a failure.
+    fn recovered(&self) -> &'static str {
+        "the task succeeds again"
+    }
+}
+
+/// Pauses between retries: each is twice as long as the one before, plus a random part of itself, so that many tasks do
+/// not return to an overloaded server at the same moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    pub least: Duration,
+    /// Longest pause without its random part.
+    pub longest: Duration,
+}
+
+/// A failure as it is logged and retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    message: &'static str,
+    is_warning: bool,
+    is_other_question: bool,
+    repeat: Option<Duration>,
+}
+
+/// Runs tasks until they end or are stopped. A clone stops with the same token and writes to the same statuses.
+#[derive(Clone)]
+pub struct Driver {
+    stop: CancellationToken,
+    clock: Clock,
+    statuses: TaskStatuses,
+}
+
+/// Failures since the last success.
+struct Failing {
+    pauses: ExponentialBackoff,
+    /// The error that was logged last, and when.
+    logged: Option<(String, Instant)>,
+}
+
+impl Failure {
+    /// A failure that is logged as an error.
+    #[must_use]
+    pub const fn error(message: &'static str) -> Self {
+        Self { message, is_warning: false, is_other_question: false, repeat: None }
+    }
+
+    /// A failure that is logged as a warning.
+    #[must_use]
+    pub const fn warning(message: &'static str) -> Self {
+        Self { is_warning: true, ..Self::error(message) }
+    }
+
+    /// Makes the pause before the next step the least one again: the next step asks something else.
+    #[must_use]
+    pub const fn asking_otherwise(self) -> Self {
+        Self { is_other_question: true, ..self }
+    }
+
+    /// Logs the same failure again after each such time, while it lasts.
+    #[must_use]
+    pub const fn repeated_every(self, time: Duration) -> Self {
+        Self { repeat: Some(time), ..self }
+    }
+}
+
+/// Backoff without an end, with jitter.
+#[must_use]
+pub const fn backoff(retry: Retry) -> ExponentialBuilder {
+    ExponentialBuilder::new()
+        .with_min_delay(retry.least)
+        .with_max_delay(retry.longest)
+        .without_max_times()
+        .with_jitter()
+}
+
+/// Ends when the value is changed. If nobody can change it any more, never.
+pub async fn changed<T>(receiver: &mut watch::Receiver<T>) {
+    if receiver.changed().await.is_err() {
+        pending::<()>().await;
+    }
+}
+
+impl Driver {
+    #[must_use]
+    pub fn new(stop: CancellationToken, clock: Clock) -> Self {
+        Self { stop, clock, statuses: TaskStatuses::default() }
+    }
+
+    /// Token that stops the tasks of this driver.
+    #[must_use]
+    pub fn stop(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Statuses of the running tasks.
+    #[must_use]
+    pub fn statuses(&self) -> TaskStatuses {
+        self.statuses.clone()
+    }
+
+    /// Runs a task until it ends; `None` if it was stopped.
+    pub async fn run<T: Task>(&self, name: impl Into<String>, task: &mut T) -> Option<T::Output> {
+        let name = name.into();
+        let entry = self.statuses.enter(name.clone());
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            output = self.repeat(&name, &entry, task) => Some(output),
+        }
+    }
+
+    async fn repeat<T: Task>(&self, name: &str, entry: &StatusEntry, task: &mut T) -> T::Output {
+        let mut failing = Failing::none(task.retry());
+        loop {
+            let pause = match task.step().await {
+                Ok(next) => {
+                    entry.succeeded(self.clock.now());
+                    if failing.logged.is_some() {
+                        tracing::info!(task = name, "{}", task.recovered());
+                        failing = Failing::none(task.retry());
+                    }
+                    match next {
+                        Next::Again => Some(Duration::ZERO),
+                        Next::WaitFor(time) => Some(time),
+                        Next::Idle => None,
+                        Next::End(output) => return output,
+                    }
+                }
+                Err(error) => {
+                    let (failure, text) = (task.failure(&error), with_causes(&error));
+                    let failures = entry.failed(text.clone(), self.clock.now());
+                    Some(failing.failed(name, failure, text, failures, task.retry()))
+                }
+            };
+            match pause {
+                // A step that never waits must not keep the thread, nor the stop, from anybody.
+                Some(Duration::ZERO) => tokio::task::yield_now().await,
+                Some(pause) => {
+                    tokio::select! {
+                        () = task.woken() => {}
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
+                None => task.woken().await,
+            }
+        }
+    }
+}
+
+impl Failing {
+    fn none(retry: Retry) -> Self {
+        Self { pauses: backoff(retry).build(), logged: None }
+    }
+
+    /// Logs a failure unless it was logged, and returns the pause before the next try.
+    fn failed(
+        &mut self,
+        name: &str,
+        failure: Failure,
+        error: String,
+        failures: u64,
+        retry: Retry,
+    ) -> Duration {
+        if failure.is_other_question {
+            self.pauses = backoff(retry).build();
+        }
+        // The backoff has no end; the longest pause is what it comes to.
+        let pause = self.pauses.next().unwrap_or(retry.longest);
+        let is_logged = self.logged.as_ref().is_some_and(|(logged, at)| {
+            *logged == error && failure.repeat.is_none_or(|repeat| at.elapsed() < repeat)
+        });
+        if !is_logged {
+            let (message, pause_ms) = (failure.message, pause.as_millis());
+            if failure.is_warning {
+                tracing::warn!(task = name, error, failures, pause_ms, "{message}");
+            } else {
+                tracing::error!(task = name, error, failures, pause_ms, "{message}");
+            }
+            self.logged = Some((error, Instant::now()));
+        }
+        pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use clearfold_kernel::Timestamp;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// Long enough for a test to fail rather than to wait for it.
+    const NEVER: Duration = Duration::from_secs(3600);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("failure {0}")]
+    struct Refused(u32);
+
+    /// Fails some times, then succeeds, then ends with the number of its steps.
+    struct Flaky {
+        failures: u32,
+        ends_after: u32,
+        steps: u32,
+        retry: Retry,
+    }
+
+    impl Task for Flaky {
+        type Output = u32;
+        type Error = Refused;
+
+        async fn step(&mut self) -> Result<Next<u32>, Refused> {
+            self.steps += 1;
+            if self.steps <= self.failures {
+                return Err(Refused(self.steps));
+            }
+            Ok(if self.steps == self.ends_after { Next::End(self.steps) } else { Next::Idle })
+        }
+
+        fn retry(&self) -> Retry {
+            self.retry
+        }
+
+        fn failure(&self, _: &Refused) -> Failure {
+            Failure::error("the test's step failed")
+        }
+    }
+
+    /// Counts its steps, and waits as it is told until it is woken.
+    struct Waiting {
+        next: Next,
+        bell: Arc<Notify>,
+        steps: Arc<AtomicU32>,
+    }
+
+    impl Task for Waiting {
+        type Output = Infallible;
+        type Error = Refused;
+
+        async fn step(&mut self) -> Result<Next, Refused> {
+            self.steps.fetch_add(1, Ordering::Relaxed);
+            Ok(self.next)
+        }
+
+        async fn woken(&mut self) {
+            self.bell.notified().await;
+        }
+
+        fn retry(&self) -> Retry {
+            Retry { least: NEVER, longest: NEVER }
+        }
+
+        fn failure(&self, _: &Refused) -> Failure {
+            Failure::warning("the test's step failed")
+        }
+    }
+
+    fn driver() -> Driver {
+        Driver::new(CancellationToken::new(), Clock::new(|| Timestamp::from_s(7).unwrap()))
+    }
+
+    async fn eventually(holds: impl Fn() -> bool) {
+        for _ in 0..500 {
+            if holds() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it did not come to that within 5 s");
+    }
+
+    #[tokio::test]
+    async fn a_step_that_fails_is_retried_after_growing_pauses_and_recovers() {
+        let retry = Retry { least: Duration::from_millis(20), longest: Duration::from_millis(40) };
+        let mut task = Flaky { failures: 3, ends_after: 4, steps: 0, retry };
+        let began = Instant::now();
+        assert_eq!(driver().run("flaky", &mut task).await, Some(4));
+        // 20 + 40 + 40 ms, each plus at most as much.
+        assert!(began.elapsed() >= Duration::from_millis(100), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest_with_a_random_part() {
+        let retry = Retry { least: Duration::from_millis(100), longest: Duration::from_millis(300) };
+        let pauses: Vec<u128> = backoff(retry).build().take(4).map(|pause| pause.as_millis()).collect();
+        for (pause, least) in pauses.iter().zip([100, 200, 300, 300]) {
+            assert!((least..=2 * least).contains(pause), "{pauses:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_logged_when_its_reason_is_new_or_its_time_has_come_again() {
+        let retry = Retry { least: Duration::from_millis(1), longest: NEVER };
+        let (mut failing, failure) = (Failing::none(retry), Failure::error("failed"));
+        let long_ago = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+        let mut is_logged_anew = |error: &str, failure| {
+            if let Some((_, at)) = &mut failing.logged {
+                *at = long_ago;
+            }
+            failing.failed("test", failure, error.to_owned(), 1, retry);
+            failing.logged.as_ref().is_some_and(|(logged, at)| logged == error && *at > long_ago)
+        };
+        assert!(is_logged_anew("away", failure));
+        assert!(!is_logged_anew("away", failure));
+        assert!(is_logged_anew("full", failure));
+        assert!(!is_logged_anew("full", failure.repeated_every(NEVER)));
+        assert!(is_logged_anew("full", failure.repeated_every(Duration::from_secs(30))));
+    }
+
+    #[test]
+    fn a_failure_after_which_something_else_is_asked_does_not_lengthen_the_pause() {
+        let retry = Retry { least: Duration::from_millis(100), longest: NEVER };
+        let mut failing = Failing::none(retry);
+        let failure = Failure::error("failed").asking_otherwise();
+        for failures in 1..20 {
+            let pause = failing.failed("test", failure, "refused".to_owned(), failures, retry);
+            assert!(pause <= Duration::from_millis(200), "{pause:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wake_ends_the_wait_with_a_time_and_the_one_without() {
+        for next in [Next::WaitFor(NEVER), Next::Idle] {
+            let (bell, steps) = (Arc::new(Notify::new()), Arc::new(AtomicU32::new(0)));
+            let mut task = Waiting { next, bell: Arc::clone(&bell), steps: Arc::clone(&steps) };
+            let driver = driver();
+            let woken = async {
+                eventually(|| steps.load(Ordering::Relaxed) == 1).await;
+                bell.notify_one();
+                eventually(|| steps.load(Ordering::Relaxed) == 2).await;
+                driver.stop().cancel();
+            };
+            let (ended, ()) = tokio::join!(driver.run("waiting", &mut task), woken);
+            assert_eq!(ended, None);
+        }
+    }
+
+    #[tokio::test]
+    async fn cancellation_ends_a_wait_a_pause_before_a_retry_and_a_step() {
+        struct Stuck;
+        impl Task for Stuck {
+            type Output = Infallible;
+            type Error = Refused;
+            async fn step(&mut self) -> Result<Next, Refused> {
+                pending().await
+            }
+            fn retry(&self) -> Retry {
+                Retry { least: NEVER, longest: NEVER }
+            }
+            fn failure(&self, _: &Refused) -> Failure {
+                Failure::error("the test's step failed")
+            }
+        }
+        let (driver, mut stuck) = (driver(), Stuck);
+        let (bell, steps) = (Arc::default(), Arc::new(AtomicU32::new(0)));
+        let mut waiting = Waiting { next: Next::Idle, bell, steps: Arc::clone(&steps) };
+        let retry = Retry { least: NEVER, longest: NEVER };
+        let mut failing = Flaky { failures: u32::MAX, ends_after: 0, steps: 0, retry };
+        let stop = async {
+            eventually(|| driver.statuses().list().iter().any(|status| status.consecutive_failures == 1))
+                .await;
+            eventually(|| steps.load(Ordering::Relaxed) == 1).await;
+            driver.stop().cancel();
+        };
+        let ended = tokio::join!(
+            driver.run("waiting", &mut waiting),
+            driver.run("failing", &mut failing),
+            driver.run("stuck", &mut stuck),
+            stop,
+        );
+        assert_eq!(ended, (None, None, None, ()));
+        assert_eq!(driver.statuses().list(), []);
+    }
+
+    #[tokio::test]
+    async fn the_status_tells_the_last_success_the_last_error_and_the_failures_in_a_row() {
+        let driver = driver();
+        let retry = Retry { least: Duration::from_millis(1), longest: Duration::from_millis(1) };
+        let mut recovering = Flaky { failures: 2, ends_after: 0, steps: 0, retry };
+        let mut failing = Flaky {
+            failures: u32::MAX,
+            ends_after: 0,
+            steps: 0,
+            retry: Retry { least: NEVER, longest: NEVER },
+        };
+        let look = async {
+            let is_settled = || {
+                let statuses = driver.statuses().list();
+                statuses.len() == 2
+                    && statuses[0].last_success.is_some()
+                    && statuses[1].last_failure.is_some()
+            };
+            eventually(is_settled).await;
+            let statuses = driver.statuses().list();
+            driver.stop().cancel();
+            statuses
+        };
+        let running = (driver.run("recovering", &mut recovering), driver.run("failing", &mut failing), look);
+        let (_, _, statuses) = tokio::join!(running.0, running.1, running.2);
+        let now = Timestamp::from_s(7).unwrap();
+        let failure = |error: &str| Some(super::super::TaskFailure { error: error.to_owned(), at: now });
+        assert_eq!(statuses[0].name, "recovering");
+        assert_eq!((statuses[0].last_success, statuses[0].consecutive_failures), (Some(now), 0));
+        assert_eq!(statuses[0].last_failure, failure("failure 2"));
+        assert_eq!((statuses[1].last_success, statuses[1].consecutive_failures), (None, 1));
+        assert_eq!(statuses[1].last_failure, failure("failure 1"));
+    }
+}
