@@ -1,75 +1,91 @@
-//! How published events reach their consumers.
+//! The bus: published events reach their consumers.
 //!
-//! In process, the log itself is the channel: what the bus carries is how far each partition is published, and a
-//! consumer reads the log up to there from wherever its own checkpoint stands. So a slow or restarted consumer
-//! misses nothing, and no copy of an event has to be kept. The bus never writes and keeps no checkpoints.
+//! In process, the log itself is the channel. The bus carries how far each partition is published, and a consumer reads
+//! the log up to there from its own checkpoint. So a slow or restarted consumer misses nothing, and no copy of an event
+//! has to be kept. Each page that is read is checked for gaps. The bus never writes and keeps no checkpoints.
 
 pub mod outbox;
+mod page;
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use self::page::Asked;
+use clearfold_base::database::partition_index;
+use clearfold_base::tasks::changed;
 use clearfold_store::{EventStore, StoreError};
 
 pub use clearfold_store::StoredEvent;
+pub use page::EventPage;
 
 /// The in-process bus. Cheap to clone.
 #[derive(Clone)]
 pub struct Bus {
     store: EventStore,
-    /// One a partition.
+    /// Published position of each partition.
     published: Arc<watch::Sender<Vec<u64>>>,
 }
 
-/// Events of one partition, in order, without a gap behind the position that was asked for.
-pub struct Batch {
-    pub partition: u32,
-    pub events: Vec<StoredEvent>,
+/// No events are delivered. A retry is always allowed.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    #[error("published events could not be read")]
+    Store(#[from] StoreError),
+    #[error(
+        "partition {partition} is damaged at position {position}: {why}. None of its events from there on is \
+         delivered; `clearfold verify` shows the damage"
+    )]
+    Damaged { partition: u32, position: u64, why: String },
+    #[error("there is no partition {partition}: the log of this bus has {count}; start the host again")]
+    UnknownPartition { partition: u32, count: usize },
+    #[error("a consumer has positions of {given} partitions, and the log has {count}; start the host again")]
+    OtherPartitions { given: usize, count: usize },
 }
 
-/// Why nothing could be read. Asking again is always right.
-#[derive(Debug, thiserror::Error)]
-#[error("published events could not be read")]
-pub struct BusError(#[from] StoreError);
-
-/// One consumer's ear on the bus.
+/// One consumer's subscription to the bus.
 pub struct Subscription {
     store: EventStore,
     published: watch::Receiver<Vec<u64>>,
-    /// Where the next search begins, so that a busy partition does not starve the others.
-    next: usize,
+    /// Partition at which the next search begins, so that a busy partition does not starve the others.
+    next: u32,
 }
 
 impl Bus {
-    /// A bus on which nothing is published yet.
+    /// Makes a bus on which nothing is published yet.
     #[must_use]
     pub fn new(store: EventStore) -> Self {
-        let partitions = usize::try_from(store.partition_count()).unwrap_or(0);
+        let partitions = partition_index(store.partition_count());
         Self { store, published: Arc::new(watch::Sender::new(vec![0; partitions])) }
     }
 
-    /// How many partitions there are.
+    /// Number of partitions.
     #[must_use]
     pub fn partition_count(&self) -> u32 {
         self.store.partition_count()
     }
 
     /// Publishes a partition's events up to and including a position. Doing it again changes nothing.
-    pub fn publish(&self, partition: u32, up_to: u64) {
+    pub fn publish(&self, partition: u32, up_to: u64) -> Result<(), BusError> {
+        let mut published_here = Ok(());
         self.published.send_if_modified(|published| {
-            let slot = usize::try_from(partition).ok().and_then(|index| published.get_mut(index));
-            match slot {
+            let count = published.len();
+            match published.get_mut(partition_index(partition)) {
                 Some(position) if *position < up_to => {
                     *position = up_to;
                     true
                 }
-                _ => false,
+                Some(_) => false,
+                None => {
+                    published_here = Err(BusError::UnknownPartition { partition, count });
+                    false
+                }
             }
         });
+        published_here
     }
 
-    /// Listens. What was published before is delivered too.
+    /// Subscribes. Events that were published before are delivered too.
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
         Subscription { store: self.store.clone(), published: self.published.subscribe(), next: 0 }
@@ -77,62 +93,81 @@ impl Bus {
 }
 
 impl Subscription {
-    /// Waits for published events behind the consumer's positions, one a partition, and reads a page of them.
-    /// None: the bus is gone.
-    pub async fn next(&mut self, positions: &[u64], limit: u32) -> Result<Option<Batch>, BusError> {
-        loop {
-            let ahead = {
-                let published = self.published.borrow_and_update();
-                find_ahead(&published, positions, self.next)
-            };
-            if let Some((index, after, up_to)) = ahead {
-                self.next = index.wrapping_add(1);
-                let partition = u32::try_from(index).unwrap_or(u32::MAX);
-                let events = self.store.page(partition, after, up_to, limit).await?;
-                return Ok(Some(Batch { partition, events }));
-            }
-            if self.published.changed().await.is_err() {
-                return Ok(None);
-            }
-        }
+    /// Reads a page of published events behind the consumer's positions, one for each partition. `None` if there are
+    /// none now.
+    pub async fn next(&mut self, positions: &[u64], limit: u32) -> Result<Option<EventPage>, BusError> {
+        let ahead = find_ahead(&self.published.borrow_and_update(), positions, self.next)?;
+        let Some(asked) = ahead else { return Ok(None) };
+        // Partitions are numbered with 31 bits.
+        self.next = asked.partition + 1;
+        Ok(Some(self.read(asked, limit).await?))
     }
 
-    /// Where the log ends, partition by partition, whether that is published yet or not.
+    /// Waits until something is published that [`next`](Self::next) has not seen.
+    pub async fn published(&mut self) {
+        changed(&mut self.published).await;
+    }
+
+    /// Ends of the log, one for each partition, whether published yet or not.
     pub async fn heads(&self) -> Result<Vec<u64>, BusError> {
         Ok(self.store.heads().await?)
     }
 
-    /// A page of a partition's events behind a position, without waiting for more. For a consumer that knows from the
-    /// heads that there are some.
+    /// Reads a page of a partition's events behind a position, without waiting for more. For a consumer that knows from
+    /// the heads that there are some.
     pub async fn page(
         &self,
         partition: u32,
         after: u64,
         up_to: u64,
         limit: u32,
-    ) -> Result<Vec<StoredEvent>, BusError> {
-        Ok(self.store.page(partition, after, up_to, limit).await?)
+    ) -> Result<EventPage, BusError> {
+        self.read(Asked { partition, after, up_to }, limit).await
+    }
+
+    async fn read(&self, asked: Asked, limit: u32) -> Result<EventPage, BusError> {
+        let Asked { partition, after, up_to } = asked;
+        let events = self.store.page(partition, after, up_to, limit).await?;
+        EventPage::checked(asked, events)
     }
 }
 
 /// The first partition, searched from `from`, that is published beyond the consumer's position.
-fn find_ahead(published: &[u64], positions: &[u64], from: usize) -> Option<(usize, u64, u64)> {
-    let count = published.len();
-    (0..count).map(|step| from.wrapping_add(step) % count).find_map(|index| {
-        let (after, up_to) = (positions.get(index).copied().unwrap_or(0), published[index]);
-        (up_to > after).then_some((index, after, up_to))
-    })
+fn find_ahead(published: &[u64], positions: &[u64], from: u32) -> Result<Option<Asked>, BusError> {
+    if positions.len() != published.len() {
+        return Err(BusError::OtherPartitions { given: positions.len(), count: published.len() });
+    }
+    let asked = (0..).zip(positions).zip(published);
+    let ahead = asked.filter(|((_, after), up_to)| up_to > after).map(|((partition, after), up_to)| Asked {
+        partition,
+        after: *after,
+        up_to: *up_to,
+    });
+    // Those from `from` on come first, then those before it.
+    Ok(ahead.min_by_key(|asked| (asked.partition < from, asked.partition)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::find_ahead;
+    use super::{Asked, find_ahead};
+
+    fn found(published: &[u64], positions: &[u64], from: u32) -> Option<(u32, u64, u64)> {
+        let found = find_ahead(published, positions, from).unwrap();
+        found.map(|Asked { partition, after, up_to }| (partition, after, up_to))
+    }
 
     #[test]
     fn partitions_take_turns() {
-        assert_eq!(find_ahead(&[5, 0, 7], &[3, 0, 0], 0), Some((0, 3, 5)));
-        assert_eq!(find_ahead(&[5, 0, 7], &[3, 0, 0], 1), Some((2, 0, 7)));
-        assert_eq!(find_ahead(&[5, 0, 7], &[5, 0, 7], 4), None);
-        assert_eq!(find_ahead(&[], &[], 1), None);
+        assert_eq!(found(&[5, 0, 7], &[3, 0, 0], 0), Some((0, 3, 5)));
+        assert_eq!(found(&[5, 0, 7], &[3, 0, 0], 1), Some((2, 0, 7)));
+        assert_eq!(found(&[5, 0, 7], &[3, 0, 0], 3), Some((0, 3, 5)));
+        assert_eq!(found(&[5, 0, 7], &[5, 0, 7], 4), None);
+        assert_eq!(found(&[], &[], 1), None);
+    }
+
+    #[test]
+    fn a_consumer_of_another_log_is_refused() {
+        let error = find_ahead(&[5, 0], &[3], 0).err().unwrap().to_string();
+        assert!(error.contains("of 1 partitions") && error.contains("has 2"), "{error}");
     }
 }

@@ -1,52 +1,85 @@
-//! The outbox: what is committed gets published, in order, however often the process dies in between.
+//! The outbox publisher: publishes committed events, in order, however often the process crashes in between.
 //!
-//! Positions have no gap, so what is not published yet is a range: from the published position to the head. It is
-//! published first and noted afterwards. A crash in between publishes again, which a consumer knows by the
-//! position. Nothing here reads a payload.
+//! Positions have no gap, so the unpublished events are a range: from the published position to the head. They are
+//! published first and noted as published afterwards. A crash in between publishes them again, and a consumer recognizes
+//! them by their positions. Nothing here reads a payload.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
-use crate::Bus;
-use clearfold_base::database::unsigned;
+use crate::{Bus, BusError};
+use clearfold_base::database::{DatabaseError, partition_number, unsigned};
 use clearfold_base::faults;
-use clearfold_store::{EventStore, StoreError};
+use clearfold_base::tasks::{Driver, Failure, Next, Retry, Task};
+use clearfold_store::EventStore;
 
-/// How long a commit may stay unseen if its wake-up was lost.
-const POLL_MS: u64 = 500;
-/// The least time between two publications.
-const PAUSE_MS: u64 = 2;
+/// Longest time that a commit stays unpublished if its wake-up was lost.
+const POLL: Duration = Duration::from_millis(500);
+/// Least time between two publications.
+const PAUSE: Duration = Duration::from_millis(2);
+/// Longest pause after a failure.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Events could not be published, or not noted as published. They are published again.
+#[derive(Debug, thiserror::Error)]
+enum OutboxError {
+    #[error("the outbox cannot be used")]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}
+
+struct Publisher {
+    store: EventStore,
+    bus: Bus,
+}
 
 /// Publishes until it is told to stop.
-pub async fn run(store: EventStore, bus: Bus, stop: CancellationToken) {
-    while !stop.is_cancelled() {
-        match publish(&store, &bus).await {
-            // Under load, what is committed meanwhile is published together.
-            Ok(true) => tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await,
-            Ok(false) => {}
-            Err(error) => {
-                tracing::error!(error = %clearfold_base::telemetry::with_causes(&error), "publishing failed; trying again");
-            }
-        }
-        tokio::select! {
-            () = store.appended().notified() => {}
-            () = tokio::time::sleep(Duration::from_millis(POLL_MS)) => {}
-            () = stop.cancelled() => {}
-        }
+pub async fn run(store: EventStore, bus: Bus, driver: Driver) {
+    driver.run("outbox", &mut Publisher { store, bus }).await;
+}
+
+impl From<sqlx::Error> for OutboxError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error.into())
     }
 }
 
-/// Publishes all that is committed, also what another process noted as published: this one's consumers have not
-/// heard of it. Whether there was something.
-async fn publish(store: &EventStore, bus: &Bus) -> Result<bool, StoreError> {
+impl Task for Publisher {
+    type Output = Infallible;
+    type Error = OutboxError;
+
+    async fn step(&mut self) -> Result<Next, OutboxError> {
+        if publish(&self.store, &self.bus).await? {
+            // Under load, the commits of this pause are published together.
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(Next::WaitFor(POLL))
+    }
+
+    async fn woken(&mut self) {
+        self.store.appended().notified().await;
+    }
+
+    fn retry(&self) -> Retry {
+        Retry { least: POLL, longest: LONGEST_PAUSE }
+    }
+
+    fn failure(&self, _: &OutboxError) -> Failure {
+        Failure::error("publishing failed; trying again")
+    }
+}
+
+/// Publishes all that is committed, also what another process noted as published, of which this process's consumers have
+/// not heard. Returns true if there was something that was not noted yet.
+async fn publish(store: &EventStore, bus: &Bus) -> Result<bool, OutboxError> {
     let partitions = sqlx::query!(
         "SELECT partition, published_position, head_position FROM outbox JOIN partitions USING (partition)"
     );
     let (mut ahead, mut heads) = (Vec::new(), Vec::new());
     for row in partitions.fetch_all(store.pool()).await? {
         let (published, head) = (unsigned(row.published_position)?, unsigned(row.head_position)?);
-        bus.publish(row.partition.unsigned_abs(), head);
+        bus.publish(partition_number(row.partition)?, head)?;
         if head > published {
             faults::point("published");
             tracing::debug!(partition = row.partition, from = published, up_to = head, "published");
@@ -61,8 +94,9 @@ async fn publish(store: &EventStore, bus: &Bus) -> Result<bool, StoreError> {
     Ok(!ahead.is_empty())
 }
 
-/// Notes what was published. If the database loses that, it is published again: so nobody waits for its flush.
-async fn note(store: &EventStore, partitions: &[i32], heads: &[i64]) -> Result<(), StoreError> {
+/// Notes what was published. If the database loses the note, the events are published again, so this does not wait for
+/// the flush to disk.
+async fn note(store: &EventStore, partitions: &[i32], heads: &[i64]) -> Result<(), OutboxError> {
     let mut transaction = store.pool().begin().await?;
     sqlx::query("SET LOCAL synchronous_commit = off").execute(&mut *transaction).await?;
     let noted = sqlx::query!(
