@@ -1,24 +1,42 @@
-//! Keeps the inbox to its retention: periods end whole, so that nothing is deleted row by row.
+//! Keeps the inbox to its retention period: its shorter periods end as a whole, so that nothing is deleted row by row.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use clearfold_base::clock::Clock;
-use clearfold_store::{EventStore, Retention};
+use clearfold_base::tasks::{Driver, Failure, Next, Retry, Task};
+use clearfold_store::{EventStore, Retention, StoreError};
 
-/// Periods are days long.
-const EVERY_MS: u64 = 60 * 60 * 1000;
+/// Time between two looks. The periods are days long.
+const EVERY: Duration = Duration::from_secs(60 * 60);
+/// First pause after a failure. A statement that holds up appends is given up soon, so this is common.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// Looks after the inbox until it is told to stop. What fails is tried again the next time.
-pub async fn run(store: EventStore, clock: Clock, retention: Retention, stop: CancellationToken) {
-    loop {
-        if let Err(error) = store.keep_inbox(clock.now(), retention).await {
-            tracing::warn!(error = %clearfold_base::telemetry::with_causes(&error), "the inbox was not tidied; trying again later");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(EVERY_MS)) => {}
-            () = stop.cancelled() => return,
-        }
+struct Keeper {
+    store: EventStore,
+    clock: Clock,
+    retention: Retention,
+}
+
+/// Looks after the inbox until it is told to stop.
+pub async fn run(store: EventStore, clock: Clock, retention: Retention, driver: Driver) {
+    driver.run("inbox keeper", &mut Keeper { store, clock, retention }).await;
+}
+
+impl Task for Keeper {
+    type Output = Infallible;
+    type Error = StoreError;
+
+    async fn step(&mut self) -> Result<Next, StoreError> {
+        self.store.keep_inbox(self.clock.now(), self.retention).await?;
+        Ok(Next::WaitFor(EVERY))
+    }
+
+    fn retry(&self) -> Retry {
+        Retry { least: RETRY_AFTER, longest: EVERY }
+    }
+
+    fn failure(&self, _: &StoreError) -> Failure {
+        Failure::warning("the inbox was not tidied; trying again later")
     }
 }

@@ -10,7 +10,7 @@ use super::writer::{Writer, WriterSettings};
 use super::{Answer, Command, CommandError, LiveDeciders};
 use clearfold_base::clock::Clock;
 use clearfold_base::faults;
-use clearfold_base::tasks::Parts;
+use clearfold_base::tasks::Tasks;
 use clearfold_store::EventStore;
 
 /// What all commands that wait may take together: a queue that is bounded by number alone is not bounded.
@@ -42,7 +42,7 @@ impl CommandIntake {
         deciders: LiveDeciders,
         clock: &Clock,
         settings: &IntakeSettings,
-        parts: &mut Parts,
+        parts: &mut Tasks,
     ) -> Self {
         let queues = (0..store.partition_count()).map(|partition| {
             let (sender, receiver) = mpsc::channel(settings.queue_length);

@@ -1,16 +1,18 @@
-//! The deciders in force, as the writers use them. A decider is never left out: either all are known up to an activation, or
-//! what was known before goes on.
+//! Deciders in force, as the writers use them. No decider is ever left out: either all are known up to an activation, or
+//! the deciders known before go on.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Failing, Wanted, say_followed};
+use super::{FAILURE, LOAD_AGAIN, RECOVERED, WantedHandlers, say_followed};
 use crate::command::{self, Canary, Deciders, Running};
 use crate::registry::{ActiveComponent, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
-use clearfold_sandbox::ComponentKind;
+use clearfold_base::tasks::{Failure, Next, Retry, Task, changed};
+use clearfold_sandbox::Kind;
 
 pub(super) struct FollowedDeciders {
     shelf: Shelf,
@@ -19,37 +21,20 @@ pub(super) struct FollowedDeciders {
     pub(super) told: watch::Sender<Arc<Deciders>>,
 }
 
+/// Loads the deciders that are wanted, whenever others are.
+pub(super) struct FollowDeciders {
+    pub(super) deciders: FollowedDeciders,
+    pub(super) wanted: watch::Receiver<Arc<WantedHandlers>>,
+}
+
 impl FollowedDeciders {
     pub(super) fn new(shelf: Shelf) -> Self {
         Self { shelf, running: BTreeMap::new(), told: watch::Sender::default() }
     }
 
-    /// Follows for ever.
-    pub(super) async fn follow(mut self, mut wanted: watch::Receiver<Arc<Wanted>>) {
-        let mut failing = Failing::default();
-        loop {
-            tokio::select! {
-                changed = wanted.changed() => if changed.is_err() { return },
-                () = failing.again() => {}
-            }
-            let now = Arc::clone(&wanted.borrow_and_update());
-            let before = self.told.borrow().through;
-            match self.take_over(&now).await {
-                Ok(()) => {
-                    failing = Failing::default();
-                    let new = now.handlers.iter().filter(|(handler, in_force)| {
-                        handler.kind == ComponentKind::Decider && in_force.newest > before
-                    });
-                    new.for_each(|(handler, in_force)| say_followed(handler, in_force));
-                }
-                Err(error) => failing.say(&error, "the deciders"),
-            }
-        }
-    }
-
-    /// Loads what is not loaded, then tells the writers; so they are told nothing if one cannot be loaded. They record
-    /// that they follow up to a number, and that must be true of every decider.
-    pub(super) async fn take_over(&mut self, wanted: &Wanted) -> Result<(), RegistryError> {
+    /// Loads what is not loaded, then tells the writers. If one decider cannot be loaded, the writers are told nothing:
+    /// they record that they follow up to an activation, and that must be true of every decider.
+    pub(super) async fn take_over(&mut self, wanted: &WantedHandlers) -> Result<(), RegistryError> {
         if self.told.borrow().through >= wanted.through {
             return Ok(());
         }
@@ -81,15 +66,49 @@ impl FollowedDeciders {
         Ok(command::InForce { stable, canary })
     }
 
-    /// The same one for the same component and family, so that its faults are counted together.
+    /// The same decider for the same component and family, so that its faults are counted together.
     async fn running(
         &mut self,
         digest: Digest,
         family: Option<Digest>,
     ) -> Result<Arc<Running>, RegistryError> {
+        // A component of no family begins its own.
         let family = family.unwrap_or(digest);
         let decider = self.shelf.decider(digest).await?;
         let running = self.running.entry((digest, family));
         Ok(Arc::clone(running.or_insert_with(|| Arc::new(Running::new(decider, family)))))
+    }
+}
+
+impl Task for FollowDeciders {
+    type Output = Infallible;
+    type Error = RegistryError;
+
+    async fn step(&mut self) -> Result<Next, RegistryError> {
+        let now = Arc::clone(&self.wanted.borrow_and_update());
+        let before = self.deciders.told.borrow().through;
+        self.deciders.take_over(&now).await?;
+        let new = now
+            .handlers
+            .iter()
+            .filter(|(handler, in_force)| handler.kind == Kind::Decider && in_force.newest > before);
+        new.for_each(|(handler, in_force)| say_followed(handler, in_force));
+        Ok(Next::Idle)
+    }
+
+    async fn woken(&mut self) {
+        changed(&mut self.wanted).await;
+    }
+
+    fn retry(&self) -> Retry {
+        LOAD_AGAIN
+    }
+
+    fn failure(&self, _: &RegistryError) -> Failure {
+        FAILURE
+    }
+
+    fn recovered(&self) -> &'static str {
+        RECOVERED
     }
 }

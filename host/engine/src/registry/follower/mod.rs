@@ -1,35 +1,45 @@
-//! Makes a running host do what was recorded: looks for new activations, loads what they name, and hands it to those who
-//! use it. When each begins to use it is their affair, and theirs to record.
+//! Makes a running host follow the registry: looks for new activations, loads their components, and hands these to the
+//! tasks that use them. Each of those decides when it begins to use one, and records it.
 //!
-//! Deciders are followed apart from all else, so that nothing which cannot be loaded, or takes long, holds up what decides
-//! payments. What cannot be followed changes nothing: what was followed before goes on, and it is tried again.
+//! Deciders are followed apart from all else, so that a component that cannot be loaded, or takes long, holds up nothing
+//! that decides payments. An activation that cannot be followed changes nothing: the component followed before goes on,
+//! and the activation is retried with backoff.
 
 mod deciders;
 mod others;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
-use self::deciders::FollowedDeciders;
+use self::deciders::{FollowDeciders, FollowedDeciders};
 use self::others::Others;
 use super::{Activation, ActiveComponent, Handler, Registry, RegistryError, Shelf, fold};
 use crate::command::LiveDeciders;
 use clearfold_base::digest::Digest;
+use clearfold_base::tasks::{Driver, Failure, Next, Retry, Task};
 use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::{Auditor, ComponentKind, Projector, Translator};
 
-/// How long an activation may go unnoticed by a host.
-const LOOK_MS: u64 = 200;
+/// Longest time for which an activation goes unnoticed by a host.
+const LOOK: Duration = Duration::from_millis(200);
+/// Longest pause after the registry could not be read: a database that is back is noticed soon.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Pauses before a component that could not be loaded is tried again. With their random part they grow to a minute.
+const LOAD_AGAIN: Retry = Retry { least: Duration::from_millis(400), longest: Duration::from_secs(30) };
 
-/// A component in force, and the activation that put it there; 0 if the one that is in force cannot be loaded here, and
-/// this is one of before.
+const FAILURE: Failure =
+    Failure::error("an activation cannot be followed; going on with what is in force here, and trying again");
+const RECOVERED: &str = "activations are followed again";
+
+/// The component in force, and the activation that put it in force; 0 if the component in force cannot be loaded here, and
+/// this is an earlier one.
 pub type InForceNow<T> = watch::Receiver<(u64, T)>;
 
-/// What is in force, for those who use it.
+/// Components in force, for the tasks that use them.
 pub struct Live {
     pub deciders: LiveDeciders,
     pub translator: InForceNow<Arc<Translator>>,
@@ -43,29 +53,30 @@ pub struct Live {
 pub struct Follower {
     registry: Registry,
     shelf: Shelf,
-    /// What the manifest names; what else is activated is another host's.
+    /// Handlers that the manifest names; activations of others concern other hosts.
     handlers: BTreeSet<Handler>,
     known: Vec<Activation>,
     deciders: FollowedDeciders,
     others: Others,
 }
 
-/// What shall be in force here.
-struct Wanted {
-    /// The newest activation of a decider.
+/// Handlers with the components that must be in force here.
+struct WantedHandlers {
+    /// The newest activation of a decider; 0 if there is none.
     through: u64,
     handlers: BTreeMap<Handler, ActiveComponent>,
 }
 
-/// What could not be followed: said once, and tried again after pauses that grow.
-#[derive(Default)]
-struct Failing {
-    said: String,
-    tries: u32,
+/// Reads new activations, and tells the wanted components to the tasks that load them.
+struct Look {
+    registry: Registry,
+    handlers: BTreeSet<Handler>,
+    known: Vec<Activation>,
+    wanted: watch::Sender<Arc<WantedHandlers>>,
 }
 
 impl Follower {
-    /// Loads all that is in force for these handlers.
+    /// Loads all components in force for these handlers.
     pub async fn begin(
         registry: Registry,
         shelf: Shelf,
@@ -75,7 +86,7 @@ impl Follower {
         Self::begin_with(known, registry, shelf, handlers).await
     }
 
-    /// The same after these activations, whether they were recorded or not.
+    /// Loads all components in force after these activations, whether they were recorded or not.
     pub async fn begin_with(
         known: Vec<Activation>,
         registry: Registry,
@@ -90,7 +101,7 @@ impl Follower {
         Ok(follower)
     }
 
-    /// What is in force, now and later. None: there is no translator.
+    /// Components in force, now and later. `None` if there is no translator.
     #[must_use]
     pub fn live(&self) -> Option<Live> {
         Some(Live {
@@ -102,7 +113,7 @@ impl Follower {
         })
     }
 
-    /// A projector that was in force once, if the registry has it and it can still be loaded.
+    /// Loads a projector that was in force before, if the registry has it and it still runs here.
     pub async fn projector(&mut self, digest: Digest) -> Result<Option<Arc<Projector>>, RegistryError> {
         match self.shelf.projector(digest).await {
             Err(RegistryError::Unknown(_)) => Ok(None),
@@ -117,47 +128,53 @@ impl Follower {
     }
 
     /// Follows until it is told to stop.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(self, driver: Driver) {
         let wanted = watch::Sender::new(Arc::new(self.wanted()));
         let Self { registry, handlers, known, deciders, others, .. } = self;
-        let (to_deciders, to_others) = (wanted.subscribe(), wanted.subscribe());
-        tokio::select! {
-            () = look(registry, handlers, known, wanted) => {}
-            () = deciders.follow(to_deciders) => {}
-            () = others.follow(to_others) => {}
-            () = stop.cancelled() => {}
-        }
+        let mut deciders = FollowDeciders { deciders, wanted: wanted.subscribe() };
+        let to_others = wanted.subscribe();
+        let mut look = Look { registry, handlers, known, wanted };
+        tokio::join!(
+            driver.run("registry", &mut look),
+            driver.run("deciders in force", &mut deciders),
+            others.follow(&to_others, &driver),
+        );
     }
 
-    fn wanted(&self) -> Wanted {
-        Wanted::after(&self.known, &self.handlers)
-    }
-}
-
-/// Tells what shall be in force whenever something was activated.
-async fn look(
-    registry: Registry,
-    handlers: BTreeSet<Handler>,
-    mut known: Vec<Activation>,
-    wanted: watch::Sender<Arc<Wanted>>,
-) {
-    let mut failing = Failing::default();
-    loop {
-        tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
-        let newest = known.last().map_or(0, |activation| activation.activation);
-        match registry.activations(newest).await {
-            Ok(new) if new.is_empty() => failing = Failing::default(),
-            Ok(new) => {
-                failing = Failing::default();
-                known.extend(new);
-                wanted.send_replace(Arc::new(Wanted::after(&known, &handlers)));
-            }
-            Err(error) => failing.say(&error, "the registry"),
-        }
+    fn wanted(&self) -> WantedHandlers {
+        WantedHandlers::after(&self.known, &self.handlers)
     }
 }
 
-impl Wanted {
+impl Task for Look {
+    type Output = Infallible;
+    type Error = RegistryError;
+
+    async fn step(&mut self) -> Result<Next, RegistryError> {
+        // Activations are numbered from 1, so 0 lies before the first.
+        let newest = self.known.last().map_or(0, |activation| activation.activation);
+        let new = self.registry.activations(newest).await?;
+        if !new.is_empty() {
+            self.known.extend(new);
+            self.wanted.send_replace(Arc::new(WantedHandlers::after(&self.known, &self.handlers)));
+        }
+        Ok(Next::WaitFor(LOOK))
+    }
+
+    fn retry(&self) -> Retry {
+        Retry { least: LOOK, longest: LONGEST_PAUSE }
+    }
+
+    fn failure(&self, _: &RegistryError) -> Failure {
+        FAILURE
+    }
+
+    fn recovered(&self) -> &'static str {
+        RECOVERED
+    }
+}
+
+impl WantedHandlers {
     fn after(known: &[Activation], handlers: &BTreeSet<Handler>) -> Self {
         let of_deciders = known.iter().filter(|activation| activation.handler.kind == ComponentKind::Decider);
         let through = of_deciders.map(|activation| activation.activation).max().unwrap_or(0);
@@ -167,34 +184,8 @@ impl Wanted {
     }
 }
 
-impl Failing {
-    /// Says what cannot be followed, unless that was said.
-    fn say(&mut self, error: &RegistryError, what: &str) {
-        self.tries = self.tries.saturating_add(1);
-        let error = with_causes(error);
-        if error != self.said {
-            tracing::error!(
-                what,
-                error,
-                "an activation cannot be followed; going on with what is in force here, and trying again"
-            );
-            self.said = error;
-        }
-    }
-
-    /// Waits until it is to be tried again; for ever if there is nothing to try.
-    async fn again(&self) {
-        /// The longest pause is 51 seconds.
-        const DOUBLED: u32 = 8;
-        if self.tries == 0 {
-            return std::future::pending().await;
-        }
-        tokio::time::sleep(Duration::from_millis(LOOK_MS << self.tries.min(DOUBLED))).await;
-    }
-}
-
-/// Says that this host follows an activation.
-fn say_followed(handler: &Handler, in_force: &ActiveComponent) {
+/// Logs that this host follows an activation.
+fn say_followed(handler: &Handler, in_force: &InForce) {
     let (activation, digest) = (in_force.newest, in_force.digest);
     let canary = in_force.canary.as_ref().map(|tried| tracing::field::display(tried.digest));
     tracing::info!(activation, %handler, %digest, canary, "activated");
