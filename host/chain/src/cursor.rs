@@ -1,18 +1,18 @@
-//! How far the chain was read, and what could not be used on the way: kept together.
+//! The chain cursor and the dead letters of the blocks up to it, kept together.
 
 use clearfold_kernel::Timestamp;
 use sqlx::PgPool;
 
 use clearfold_base::database::{DatabaseError, database_time, signed, unsigned};
 
-/// The last block that was read.
+/// Position of the listener: the last block that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Cursor {
+pub(super) struct ChainCursor {
     pub block_number: u64,
     pub block_hash: [u8; 32],
 }
 
-/// A log that became no payment, and why.
+/// A log that could not become a payment, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DeadLetter {
     pub identity: String,
@@ -24,7 +24,8 @@ pub(super) struct DeadLetter {
     pub detail: String,
 }
 
-pub(super) async fn load(pool: &PgPool, chain_id: u64) -> Result<Option<Cursor>, DatabaseError> {
+/// Loads the cursor. `None` if no block has been read.
+pub(super) async fn load(pool: &PgPool, chain_id: u64) -> Result<Option<ChainCursor>, DatabaseError> {
     let row = sqlx::query!(
         "SELECT block_number, block_hash FROM chain_cursor WHERE chain_id = $1",
         signed(chain_id)?
@@ -33,15 +34,15 @@ pub(super) async fn load(pool: &PgPool, chain_id: u64) -> Result<Option<Cursor>,
     let block_hash = row.block_hash.as_slice().try_into();
     let block_hash =
         block_hash.map_err(|_| DatabaseError::Corrupt("a cursor without a block hash".to_owned()))?;
-    Ok(Some(Cursor { block_number: unsigned(row.block_number)?, block_hash }))
+    Ok(Some(ChainCursor { block_number: unsigned(row.block_number)?, block_hash }))
 }
 
-/// Moves the cursor and keeps the dead letters of the range, in one transaction. A letter that is kept already
-/// stays as it first was.
+/// Moves the cursor and keeps the dead letters of the range, in one transaction. A letter that is already kept stays
+/// unchanged.
 pub(super) async fn advance(
     pool: &PgPool,
     chain_id: u64,
-    cursor: &Cursor,
+    cursor: &ChainCursor,
     dead_letters: &[DeadLetter],
     now: Timestamp,
 ) -> Result<(), DatabaseError> {

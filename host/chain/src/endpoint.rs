@@ -1,7 +1,7 @@
-//! One node: what it is asked, and why it cannot be used.
+//! One node: the requests to it, and its errors.
 //!
-//! Keys of providers stand in URLs, so no URL leaves this file: a node is called by its host, also in the words
-//! of the libraries. An answer is taken as it is; what it must agree with is checked where it is used.
+//! URLs may contain keys of providers, so no URL leaves this file: a node is named by its host, also in error texts of
+//! the libraries. An answer is returned as it is; its consistency is checked where it is used.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,12 +13,12 @@ use alloy::providers::{Provider, ProviderBuilder, RootProvider};
 use alloy::rpc::types::{Filter, Header, Log, TransactionReceipt};
 use url::Url;
 
-/// How long one answer may take.
+/// Time-out of one request.
 const TIMEOUT_MS: u64 = 10_000;
-/// Parts of a URL that are this long may be keys.
+/// Length from which a part of a URL is taken for a key.
 const KEY_LENGTH: usize = 12;
 
-/// Why a node cannot be used now.
+/// A node cannot be used now.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EndpointError {
     #[error("{0}")]
@@ -34,15 +34,15 @@ pub enum EndpointError {
 /// A node.
 pub(super) struct Endpoint {
     host: String,
-    /// What may not be said, and what is said in its place.
+    /// Texts that must not be logged, each with its replacement.
     secrets: Vec<(String, String)>,
     provider: RootProvider,
-    /// Whether it was on the right chain when it was first asked.
+    /// True if the node was found to be on the right chain.
     of_chain: AtomicBool,
 }
 
 impl Endpoint {
-    /// A node over HTTP. Nothing is asked yet.
+    /// Makes a node over HTTP. No request is sent yet.
     pub(super) fn new(url: &Url) -> Self {
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let host = format!("{}{port}", url.host_str().unwrap_or("?"));
@@ -50,7 +50,7 @@ impl Endpoint {
         Self { secrets: secrets(url, &host), host, provider, of_chain: AtomicBool::new(false) }
     }
 
-    /// What it is called.
+    /// Host and port, by which the node is named.
     pub(super) fn host(&self) -> &str {
         &self.host
     }
@@ -72,7 +72,7 @@ impl Endpoint {
         self.ask(self.provider.get_block_number()).await
     }
 
-    /// A block's header, if the node knows the block.
+    /// Requests a block's header. `None` if the node does not know the block.
     pub(super) async fn header(&self, number: u64) -> Result<Option<Header>, EndpointError> {
         let block = self.ask(self.provider.get_block_by_number(BlockNumberOrTag::Number(number))).await?;
         Ok(block.map(|block| block.header))
@@ -82,12 +82,12 @@ impl Endpoint {
         self.ask(self.provider.get_logs(filter)).await
     }
 
-    /// A transaction's receipt, if it is in a block.
+    /// Requests a transaction's receipt. `None` if it is in no block.
     pub(super) async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, EndpointError> {
         self.ask(self.provider.get_transaction_receipt(hash)).await
     }
 
-    /// All receipts of a block, if the node knows the block.
+    /// Requests all receipts of a block. `None` if the node does not know the block.
     pub(super) async fn block_receipts(
         &self,
         number: u64,
@@ -106,7 +106,7 @@ impl Endpoint {
         }
     }
 
-    /// What a library says, without the URL that it may say it with.
+    /// Formats a library's error without the URL that it may contain.
     fn redacted(&self, error: &(dyn Error + 'static)) -> String {
         let mut text = clearfold_base::telemetry::with_causes(error);
         for (secret, instead) in &self.secrets {
@@ -116,7 +116,7 @@ impl Endpoint {
     }
 }
 
-/// The URL as a whole, with and without its user, then whatever in it may be a key.
+/// Lists the URL as a whole, with and without its user, then each part of it that may be a key.
 fn secrets(url: &Url, host: &str) -> Vec<(String, String)> {
     let mut anonymous = url.clone();
     // Both fail only on URLs that cannot have a user.

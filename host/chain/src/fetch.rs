@@ -1,8 +1,8 @@
-//! Fetches the transactions of a range that the translator wants to see, each with all its logs.
+//! Fetches the transactions of a range of blocks that the translator asks for, each with all its logs.
 //!
-//! A swipe is only understood from several logs, so matching logs only point at transactions; what is translated
-//! are receipts. All answers for one range come from one node. Whatever does not fit together is an error, and
-//! the range is read again: nothing is put together from several chains or several nodes.
+//! A swipe is only understood from several logs, so matching logs only point at transactions, and whole receipts are
+//! translated. All answers for one range come from one node. If answers contradict each other, that is an error, and the
+//! range is read again: nothing is put together from several chains or several nodes.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,33 +12,23 @@ use alloy::rpc::types::{Filter, Header};
 use clearfold_kernel::LogFilter;
 use futures::future::try_join_all;
 
-use super::blooms;
+use super::blooms::{self, FilterAnswer, Headers};
 use super::endpoint::{Endpoint, EndpointError};
 use clearfold_sandbox::{Log, Transaction};
 
-/// Up to this many blocks the logs are checked against the headers' blooms: near the head, where nodes are still
-/// at work on what they answer.
+/// Longest range whose logs are checked against the headers' blooms. Such ranges lie near the head, where a node may not
+/// have indexed all logs yet.
 const MAX_CHECKED_BLOCKS: u64 = 16;
 
-/// A range's transactions in chain order, and the header that the range ends with.
+/// A range's transactions in chain order, and the header of its last block.
 pub(super) struct Fetched {
     pub last: Header,
     pub transactions: Vec<Transaction>,
-    /// For each transaction the logs that were asked for.
+    /// Indexes of the logs that were asked for, for each transaction.
     pub log_indexes: Vec<BTreeSet<u64>>,
 }
 
-/// The headers that were seen, by their heights.
-pub(super) type Headers = BTreeMap<u64, Header>;
-
-/// A node's answer to one filter.
-pub(super) struct Answer {
-    pub filter: Filter,
-    /// The blocks of the logs in it.
-    pub blocks: BTreeSet<u64>,
-}
-
-/// The translator's filters as a node reads them.
+/// Converts the translator's filters for a node.
 pub(super) fn filters(filters: &[LogFilter]) -> Vec<Filter> {
     let words =
         |words: &[clearfold_kernel::Hash]| words.iter().map(|hash| B256::from(hash.0)).collect::<Vec<_>>();
@@ -51,11 +41,13 @@ pub(super) fn filters(filters: &[LogFilter]) -> Vec<Filter> {
             .event_signature(words(&filter.topics))
             .topic1(words(&filter.first_arguments))
             .from_block(filter.from_block)
+            // A filter without an end holds for all later blocks.
             .to_block(filter.to_block.unwrap_or(u64::MAX))
     };
     filters.iter().map(filter).collect()
 }
 
+/// Fetches the blocks from `from` to `to`, both included; the planner gives no empty range.
 pub(super) async fn fetch(
     endpoint: &Endpoint,
     chain_id: u64,
@@ -74,7 +66,7 @@ pub(super) async fn fetch(
             blocks.insert(number);
             found.entry((number, block_hash, transaction_hash)).or_default().insert(log_index);
         }
-        answers.push(Answer { filter, blocks });
+        answers.push(FilterAnswer { filter, blocks });
     }
     if checked {
         blooms::nothing_omitted(endpoint, &headers, &answers).await?;
@@ -91,7 +83,7 @@ pub(super) async fn fetch(
         let (index, transaction) = transaction(endpoint, chain_id, header, hash).await?;
         transactions.push((number, index, transaction, log_indexes));
     }
-    // The chain may have been reorganized while we read it: then the answers belong to different chains.
+    // The chain may have been reorganized during the reading: then the answers belong to different chains.
     let last = known(endpoint, to).await?;
     if headers.get(&to).is_none_or(|header| header.hash != last.hash) {
         return Err(changed(to));
@@ -102,7 +94,7 @@ pub(super) async fn fetch(
     Ok(Fetched { last, transactions, log_indexes })
 }
 
-/// Headers that follow each other.
+/// Requests headers, and checks that each follows the one before.
 async fn linked(endpoint: &Endpoint, from: u64, to: u64) -> Result<Headers, EndpointError> {
     let headers = try_join_all((from..=to).map(|number| known(endpoint, number))).await?;
     for (parent, child) in headers.iter().zip(headers.iter().skip(1)) {
@@ -122,18 +114,19 @@ fn changed(number: u64) -> EndpointError {
     inconsistent(format!("block {number} changed while it was read"))
 }
 
-pub(super) fn inconsistent(why: String) -> EndpointError {
+fn inconsistent(why: String) -> EndpointError {
     EndpointError::Inconsistent(why)
 }
 
-/// A filter over the part of the range in which it counts.
+/// Limits a filter to the part of the range in which it holds. `None` if it holds nowhere in the range.
 fn within(filter: &Filter, from: u64, to: u64) -> Option<Filter> {
+    // A filter without a first or last block holds over the whole range.
     let from = filter.get_from_block().map_or(from, |first| from.max(first));
     let to = filter.get_to_block().map_or(to, |last| to.min(last));
     (from <= to).then(|| filter.clone().from_block(from).to_block(to))
 }
 
-/// Where a log is: block, transaction and index.
+/// Place of a log: number and hash of its block, transaction and index.
 fn place(filter: &Filter, log: &alloy::rpc::types::Log) -> Result<(u64, B256, B256, u64), EndpointError> {
     if log.removed {
         return Err(inconsistent("a log of the canonical chain is marked as removed".to_owned()));
@@ -146,7 +139,7 @@ fn place(filter: &Filter, log: &alloy::rpc::types::Log) -> Result<(u64, B256, B2
     }
 }
 
-/// The whole transaction, and its place in the block.
+/// Requests a whole transaction, with its index in the block.
 async fn transaction(
     endpoint: &Endpoint,
     chain_id: u64,
@@ -157,6 +150,10 @@ async fn transaction(
     let receipt = receipt.filter(|receipt| receipt.block_hash == Some(header.hash)).ok_or_else(|| {
         inconsistent(format!("transaction {hash} has a log in block {} but no receipt there", header.number))
     })?;
+    // Without it the order of the block's commands would be a guess.
+    let index = receipt.transaction_index.ok_or_else(|| {
+        inconsistent(format!("the receipt of {hash} in block {} names no place in it", header.number))
+    })?;
     let logs = receipt.inner.logs().iter().map(wire_log).collect::<Result<Vec<_>, _>>()?;
     let transaction = Transaction {
         chain_id,
@@ -166,10 +163,10 @@ async fn transaction(
         transaction_hash: hash.to_vec(),
         logs,
     };
-    Ok((receipt.transaction_index.unwrap_or(0), transaction))
+    Ok((index, transaction))
 }
 
-/// A receipt's log as the translator sees it.
+/// Converts a receipt's log for the translator.
 pub(crate) fn wire_log(log: &alloy::rpc::types::Log) -> Result<Log, EndpointError> {
     let log_index =
         log.log_index.ok_or_else(|| inconsistent("a receipt's log without an index".to_owned()))?;

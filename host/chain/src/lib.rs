@@ -1,8 +1,8 @@
 //! The chain listener: confirmed blocks become commands, each log once.
 //!
-//! A pure planner says which range comes next; a thin executor fetches it from one node, has it translated, sends
-//! the commands, and moves the cursor when all are answered. The cursor follows the commands: after a crash in between, the
-//! range is read again, and the inbox knows every log by its identity. Nothing here decides what a payment is.
+//! A pure planner says which range comes next; a thin executor fetches it from one node, has it translated, sends the
+//! commands, and moves the cursor when all are answered. The cursor follows the commands: after a crash in between, the
+//! range is read again, and the inbox recognizes every log by its identity. Nothing here decides what a payment is.
 
 mod blooms;
 mod cursor;
@@ -14,6 +14,7 @@ mod planner;
 mod recording;
 mod rpc;
 mod submit;
+mod translation;
 
 pub use listener::{Listener, ListenerSettings};
 pub use recording::{Recording, RecordingError};
@@ -21,7 +22,7 @@ pub use rpc::{Rpc, RpcError, Survey};
 
 use clearfold_sandbox::Transaction;
 
-/// The identity of a log, which is the idempotency key of what it stands for.
+/// Identity of a log, used as the idempotency key of its command.
 #[must_use]
 pub fn log_identity(transaction: &Transaction, log_index: u64) -> String {
     format!("chain/{}/0x{}/{log_index}", transaction.chain_id, hex::encode(&transaction.block_hash))

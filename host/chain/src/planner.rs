@@ -1,28 +1,28 @@
-//! What to do next, from what is known. Pure.
+//! Decides the listener's next step from its position and the node's head. Pure.
 
-/// Where the listener stands, and what it knows of the chain.
+/// Position of the listener, and its knowledge of the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct View {
-    /// The last block that was read, if there is one.
+    /// Number of the last block that was read; `None` before the first.
     pub cursor: Option<u64>,
-    /// The first block that matters.
+    /// Number of the first block to read.
     pub first_block: u64,
-    /// The node's newest block.
+    /// Number of the node's newest block.
     pub head: u64,
-    /// How many blocks must lie on top of one before it counts.
+    /// Number of blocks that must lie on top of a block before it is read.
     pub confirmations: u64,
-    /// The most blocks that the next range may have.
+    /// Largest number of blocks in the next range; at least 1.
     pub max_range: u64,
 }
 
-/// The next thing to do.
+/// The listener's next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Nothing is confirmed that was not read.
+    /// All confirmed blocks have been read.
     Wait,
-    /// The node is behind what was read from it: it is syncing, or it is another chain.
+    /// The node's head is before the cursor: it is syncing, or it is on another chain.
     Behind { cursor: u64, head: u64 },
-    /// Read these blocks, both included.
+    /// Read the blocks from `from` to `to`, both included.
     Read { from: u64, to: u64 },
 }
 
@@ -32,11 +32,13 @@ pub(super) fn plan(view: View) -> Step {
     {
         return Step::Behind { cursor, head: view.head };
     }
+    // No block has the number 2^64 - 1: a cursor is kept as a 63-bit number.
     let from = view.cursor.map_or(view.first_block, |cursor| cursor.saturating_add(1));
     let Some(confirmed) = view.head.checked_sub(view.confirmations) else { return Step::Wait };
     if confirmed < from {
         return Step::Wait;
     }
+    // A range that would end behind the largest number ends at the confirmed block all the same.
     Step::Read { from, to: confirmed.min(from.saturating_add(view.max_range.saturating_sub(1))) }
 }
 

@@ -1,4 +1,4 @@
-//! Recorded transactions: the raw answers of a node in a file, read without a node.
+//! Recorded transactions: a node's raw answers in a file, read without a node.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::fetch::wire_log;
 
-/// A node's answers: `chainId`, and `blocks` and `receipts` by hash.
+/// Recorded answers of a node: `chainId`, and `blocks` and `receipts` by hash.
 #[derive(Deserialize)]
 pub struct Recording {
     #[serde(rename = "chainId")]

@@ -1,4 +1,4 @@
-//! The nodes together: which one is asked, and whether all of them are on the right chain.
+//! The endpoints of a chain: the order in which they are asked, and the check that all are on the right chain.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,7 +7,7 @@ use url::Url;
 
 use super::endpoint::{Endpoint, EndpointError};
 
-/// Why the nodes cannot be used.
+/// The endpoints cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RpcError {
     #[error("no endpoint of CHAIN_RPC_URLS can be used; start the node, or correct CHAIN_RPC_URLS: {0}")]
@@ -19,12 +19,12 @@ pub enum RpcError {
     WrongChain { host: String, found: u64, expected: u64 },
 }
 
-/// What the endpoints said when each was asked.
+/// Answers of the endpoints to a request to each of them.
 #[derive(Debug)]
 pub struct Survey {
-    /// The newest block that any of them knows.
+    /// Number of the newest block that any of them knows.
     pub head: u64,
-    /// Those that did not answer, each with the reason.
+    /// Endpoints that did not answer, each with the reason.
     pub unreachable: Vec<String>,
 }
 
@@ -32,25 +32,25 @@ pub struct Survey {
 pub struct Rpc {
     chain_id: u64,
     endpoints: Vec<Endpoint>,
-    /// The one that was of use last.
+    /// Index of the endpoint that is asked first: the last one that was of use.
     preferred: AtomicUsize,
 }
 
 impl Rpc {
-    /// Endpoints over HTTP. Nothing is asked yet.
+    /// Makes endpoints over HTTP. No request is sent yet.
     #[must_use]
     pub fn new(urls: &[Url], chain_id: u64) -> Self {
         Self { chain_id, endpoints: urls.iter().map(Endpoint::new).collect(), preferred: AtomicUsize::new(0) }
     }
 
-    /// The chain that they must be on.
+    /// Id of the chain that the endpoints must be on.
     #[must_use]
     pub fn chain_id(&self) -> u64 {
         self.chain_id
     }
 
-    /// Asks all of them. One that is on another chain is an error; one that does not answer is not, as long as
-    /// another does.
+    /// Asks all endpoints. One that is on another chain is an error; one that does not answer is not, as long as another
+    /// does.
     pub async fn survey(&self) -> Result<Survey, RpcError> {
         let asked = self.endpoints.iter().map(|endpoint| async {
             endpoint.check_chain(self.chain_id).await?;
@@ -71,20 +71,22 @@ impl Rpc {
         Ok(Survey { head, unreachable })
     }
 
-    /// All of them with their places, the preferred one first.
+    /// All endpoints with their indexes, the preferred one first.
     pub(super) fn in_turn(&self) -> impl Iterator<Item = (usize, &Endpoint)> {
         let first = self.preferred.load(Ordering::Relaxed);
         self.endpoints.iter().enumerate().cycle().skip(first).take(self.endpoints.len())
     }
 
-    /// From now on the one at that place comes first.
+    /// Puts the endpoint with that index first from now on.
     pub(super) fn prefer(&self, place: usize) {
+        // Without endpoints there is none to prefer, and the remainder needs a divisor.
         self.preferred.store(place % self.endpoints.len().max(1), Ordering::Relaxed);
     }
 
-    /// From now on the next one comes first.
+    /// Puts the next endpoint first from now on.
     pub(super) fn prefer_another(&self) {
-        self.prefer(self.preferred.load(Ordering::Relaxed).saturating_add(1));
+        // An index of a list, so one more is a number; `prefer` begins again behind the last.
+        self.prefer(self.preferred.load(Ordering::Relaxed) + 1);
     }
 }
 

@@ -1,61 +1,63 @@
-//! Translated transactions become submitted commands, and what cannot be used becomes dead letters.
+//! Translated transactions become submitted commands; logs that cannot be used become dead letters.
 //!
-//! A component that failed is asked again: a deadline missed or a pool that was empty passes, and a canary that fails is
-//! taken out. Only what fails again and again becomes a letter.
+//! A component that failed is asked again: a missed deadline or an empty pool is temporary, and a canary that fails is
+//! taken out. Only repeated failures become a dead letter.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use futures::{StreamExt, stream};
-use tokio::task::{JoinError, spawn_blocking};
 
 use super::cursor::DeadLetter;
 use super::log_identity;
+use super::translation::TranslatorError;
+use clearfold_base::blocking::{Panicked, blocking};
 use clearfold_base::telemetry::with_causes;
 use clearfold_engine::command::{Answer, Command, CommandError, CommandIntake};
 use clearfold_sandbox::{Fault, Transaction, Translated, TranslatedCommand, Translator};
 
-/// Who sends the listener's commands, as deciders know it.
+/// Actor of the listener's commands, as deciders see it.
 const ACTOR: &str = "chain";
-/// Commands under way at the same moment.
+/// Largest number of commands that wait for their answers at the same moment.
 const MAX_IN_FLIGHT: usize = 256;
-/// How often a translator that fails is asked.
-const TRANSLATIONS: u32 = 3;
-/// How often a decider that fails is asked: for three seconds, which is longer than it takes until a canary that fails is
-/// out everywhere.
-const DECISIONS: u32 = 6;
-/// The pause after the first failure; it doubles.
-const RETRY_MS: u64 = 100;
+/// Number of times that a translator that fails is asked.
+const TRANSLATIONS: usize = 3;
+/// Number of times that a decider that fails is asked: for three seconds at least, which is longer than it takes until a
+/// failing canary is taken out everywhere.
+const DECISIONS: usize = 6;
+/// Pause after the first failure; it doubles.
+const RETRY: Duration = Duration::from_millis(100);
 
-/// Translates all transactions. If the batch fails, one by one, so that only the guilty one is left out: each of its
-/// logs in `log_indexes` becomes a letter.
+/// Translates all transactions. If the batch fails, translates them one by one, so that only the failing transaction is
+/// left out: each of its logs in `log_indexes` becomes a letter.
 pub(super) async fn translate(
     translator: &Arc<Translator>,
     transactions: &Arc<[Transaction]>,
     log_indexes: &[BTreeSet<u64>],
-) -> Result<(Vec<Translated>, Vec<DeadLetter>), JoinError> {
-    let part = |range: Range<usize>| {
-        let (translator, transactions) = (Arc::clone(translator), Arc::clone(transactions));
-        spawn_blocking(move || translator.translate(transactions.get(range).unwrap_or_default()))
-    };
+) -> Result<(Vec<Translated>, Vec<DeadLetter>), Panicked> {
     let mut letters = Vec::new();
     if transactions.is_empty() {
         return Ok((Vec::new(), letters));
     }
-    match part(0..transactions.len()).await? {
+    match part(translator, transactions, 0..transactions.len()).await {
         Ok(translated) => return Ok((translated, letters)),
-        Err(fault) => {
+        Err(TranslatorError::Panicked(panicked)) => return Err(panicked),
+        Err(TranslatorError::Fault(fault)) => {
             tracing::warn!(error = %with_causes(&fault), "a range could not be translated at once; trying each transaction");
         }
     }
     let mut translated = Vec::with_capacity(transactions.len());
     for (index, (transaction, log_indexes)) in transactions.iter().zip(log_indexes).enumerate() {
-        let failed = |outcome: &Result<_, _>| matches!(outcome, Ok(Err(_)));
-        match retried(TRANSLATIONS, failed, || part(index..index + 1)).await? {
+        let one = (|| part(translator, transactions, index..index + 1))
+            .retry(asked(TRANSLATIONS))
+            .when(|error| matches!(error, TranslatorError::Fault(_)));
+        match one.await {
             Ok(one) => translated.extend(one),
-            Err(fault) => {
+            Err(TranslatorError::Panicked(panicked)) => return Err(panicked),
+            Err(TranslatorError::Fault(fault)) => {
                 letters.extend(untranslated(transaction, log_indexes, &fault));
                 translated.push(Translated { commands: Vec::new(), refusals: Vec::new() });
             }
@@ -64,7 +66,22 @@ pub(super) async fn translate(
     Ok((translated, letters))
 }
 
-/// A letter for each log that was asked for: any of them may be a payment.
+/// Translates some of the transactions. The range lies within them.
+async fn part(
+    translator: &Arc<Translator>,
+    transactions: &Arc<[Transaction]>,
+    range: Range<usize>,
+) -> Result<Vec<Translated>, TranslatorError> {
+    let (translator, transactions) = (Arc::clone(translator), Arc::clone(transactions));
+    Ok(blocking(move || translator.translate(&transactions[range])).await??)
+}
+
+/// Pauses for asking that often.
+fn asked(times: usize) -> ExponentialBuilder {
+    ExponentialBuilder::new().with_min_delay(RETRY).with_max_times(times - 1).with_jitter()
+}
+
+/// Makes a letter for each log that was asked for: any of them may be a payment.
 fn untranslated(transaction: &Transaction, log_indexes: &BTreeSet<u64>, fault: &Fault) -> Vec<DeadLetter> {
     let transaction_hash = hex::encode(&transaction.transaction_hash);
     tracing::error!(error = %with_causes(fault), transaction = transaction_hash, "a transaction could not be translated");
@@ -73,24 +90,8 @@ fn untranslated(transaction: &Transaction, log_indexes: &BTreeSet<u64>, fault: &
     log_indexes.iter().map(letter).collect()
 }
 
-/// Repeats what failed and may pass, with growing pauses, and gives what came of it last.
-async fn retried<T, F: Future<Output = T>>(
-    attempts: u32,
-    passing: impl Fn(&T) -> bool,
-    attempt: impl Fn() -> F,
-) -> T {
-    for failures in 1..attempts {
-        let outcome = attempt().await;
-        if !passing(&outcome) {
-            return outcome;
-        }
-        tokio::time::sleep(Duration::from_millis(RETRY_MS << (failures - 1))).await;
-    }
-    attempt().await
-}
-
-/// Sends all commands and waits for all answers. Fails only on what passes by itself: then the range is sent again,
-/// and what was answered before is answered likewise.
+/// Submits all commands and waits for all answers. Fails only on temporary errors: then the range is submitted again, and
+/// commands that were answered before get the same answers.
 pub(super) async fn submit(
     intake: &CommandIntake,
     transactions: &[Transaction],
@@ -133,8 +134,10 @@ async fn submit_one(
         block = transaction.block_number, transaction = hex::encode(&transaction.transaction_hash), log_index,
         "seen on chain"
     );
-    let failed = |outcome: &Result<_, _>| matches!(outcome, Err(CommandError::Component(_)));
-    match retried(DECISIONS, failed, || intake.submit_in_turn(command.clone())).await {
+    let answer = (|| intake.submit_in_turn(command.clone()))
+        .retry(asked(DECISIONS))
+        .when(|error| matches!(error, CommandError::Component(_)));
+    match answer.await {
         Ok(Answer::Accepted { .. }) => Ok(None),
         Ok(Answer::Rejected { code, detail }) => Ok(Some(dead_letter(transaction, log_index, &code, detail))),
         Err(error) if error.is_passing() => Err(error),
@@ -171,23 +174,26 @@ fn dead_letter(transaction: &Transaction, log_index: u64, code: &str, detail: St
 mod tests {
     use std::cell::Cell;
 
-    use super::retried;
+    use backon::Retryable;
 
-    /// How often it is asked for, if that many attempts fail, and what comes of it.
-    async fn asked(failures: u32) -> (u32, Result<(), u32>) {
+    use super::asked;
+
+    /// Number of attempts if so many of them fail, and the result of the last one.
+    async fn attempts(failures: u32, is_temporary: bool) -> (u32, Result<(), u32>) {
         let count = Cell::new(0);
         let attempt = || {
             count.set(count.get() + 1);
             std::future::ready(if count.get() > failures { Ok(()) } else { Err(count.get()) })
         };
-        let outcome = retried(3, Result::is_err, attempt).await;
+        let outcome = attempt.retry(asked(3)).when(|_| is_temporary).await;
         (count.get(), outcome)
     }
 
     #[tokio::test]
-    async fn what_passes_is_asked_again_and_what_stays_is_given_up() {
-        assert_eq!(asked(0).await, (1, Ok(())));
-        assert_eq!(asked(2).await, (3, Ok(())));
-        assert_eq!(asked(9).await, (3, Err(3)));
+    async fn a_temporary_failure_is_tried_again_and_a_lasting_one_given_up() {
+        assert_eq!(attempts(0, true).await, (1, Ok(())));
+        assert_eq!(attempts(2, true).await, (3, Ok(())));
+        assert_eq!(attempts(9, true).await, (3, Err(3)));
+        assert_eq!(attempts(9, false).await, (1, Err(1)));
     }
 }

@@ -1,0 +1,104 @@
+//! The translator in use, with the filters of the logs that it asks for.
+//!
+//! Another translator takes over from the next range on, if it can read the contract set of this chain. One that fails is
+//! asked again with backoff, because a missed deadline is temporary, and the one before goes on meanwhile.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::rpc::types::Filter;
+use tokio::sync::watch;
+
+use super::fetch;
+use clearfold_base::blocking::{Panicked, blocking};
+use clearfold_base::tasks::{Failure, Next, Retry, Task, changed};
+use clearfold_sandbox::{Fault, Translator};
+
+/// Pauses before a translator that could not name its filters is asked again.
+const ASK_AGAIN: Retry = Retry { least: Duration::from_secs(1), longest: Duration::from_secs(60) };
+
+/// A translator, and the filters that it named.
+#[derive(Clone)]
+pub(super) struct Translation {
+    pub translator: Arc<Translator>,
+    pub filters: Arc<[Filter]>,
+}
+
+/// A translator did not name its filters.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TranslatorError {
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+}
+
+/// Asks each translator that comes into force for its filters, and hands it to the listener.
+pub(super) struct FollowTranslator {
+    chain_id: u64,
+    /// The translator in force, with the activation that put it there.
+    live: watch::Receiver<(u64, Arc<Translator>)>,
+    told: watch::Sender<Translation>,
+}
+
+impl FollowTranslator {
+    /// Begins with a translator whose filters are known.
+    pub(super) fn new(
+        chain_id: u64,
+        mut live: watch::Receiver<(u64, Arc<Translator>)>,
+        filters: &[clearfold_kernel::LogFilter],
+    ) -> Self {
+        let translator = Arc::clone(&live.borrow_and_update().1);
+        let told = watch::Sender::new(Translation { translator, filters: fetch::filters(filters).into() });
+        Self { chain_id, live, told }
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<Translation> {
+        self.told.subscribe()
+    }
+}
+
+impl Task for FollowTranslator {
+    type Output = Infallible;
+    type Error = TranslatorError;
+
+    async fn step(&mut self) -> Result<Next, TranslatorError> {
+        let (activation, newest) = self.live.borrow_and_update().clone();
+        if Arc::ptr_eq(&newest, &self.told.borrow().translator) {
+            return Ok(Next::Idle);
+        }
+        let asked = Arc::clone(&newest);
+        let selection = blocking(move || asked.filters()).await??;
+        let (chain_id, of_component) = (self.chain_id, selection.chain_id);
+        if chain_id == of_component {
+            let filters = fetch::filters(&selection.filters).into();
+            self.told.send_replace(Translation { translator: newest, filters });
+            tracing::info!(activation, "another translator translates from the next range on");
+        } else {
+            tracing::error!(
+                activation,
+                chain_id,
+                of_component,
+                "the translator is of another chain; going on with the one before"
+            );
+        }
+        Ok(Next::Idle)
+    }
+
+    async fn woken(&mut self) {
+        changed(&mut self.live).await;
+    }
+
+    fn retry(&self) -> Retry {
+        ASK_AGAIN
+    }
+
+    fn failure(&self, _: &TranslatorError) -> Failure {
+        Failure::error("the translator cannot be used; going on with the one before, and asking it again")
+    }
+
+    fn recovered(&self) -> &'static str {
+        "the translator was asked again and answered"
+    }
+}
