@@ -1,39 +1,35 @@
-//! A batch through a projector: which rows it concerns, and what becomes of them.
+//! Runs a batch of events through a projector: the rows that it concerns, and their changes.
 //!
-//! The same for the running projection and for its replay; where the rows are kept is the caller's business.
+//! The running projection and its replay use it alike; the caller decides where the rows are kept.
 
 use std::sync::Arc;
 
 use super::ProjectionError;
+use clearfold_base::blocking::blocking;
 use clearfold_bus::StoredEvent;
 use clearfold_sandbox::{Change, Event, Projector, Row, RowKey};
 
 /// Events of one partition on their way through a projector.
-pub(super) struct Batch {
+pub(super) struct EventBatch {
     projector: Arc<Projector>,
     events: Arc<[Event]>,
 }
 
-impl Batch {
+impl EventBatch {
     pub fn new(projector: &Arc<Projector>, events: &[StoredEvent]) -> Self {
         Self { projector: Arc::clone(projector), events: events.iter().map(wire_event).collect() }
     }
 
-    /// The rows that the component asks for.
+    /// Asks the component for the rows that it needs.
     pub async fn keys(&self) -> Result<Vec<RowKey>, ProjectionError> {
         let (component, asked) = (Arc::clone(&self.projector), Arc::clone(&self.events));
         Ok(blocking(move || component.keys(&asked)).await??)
     }
 
-    /// The changes that the events make, given those of the rows that exist.
+    /// Asks the component for the changes that the events make, given those of the rows that exist.
     pub async fn changes(self, rows: Vec<Row>) -> Result<Vec<Change>, ProjectionError> {
         Ok(blocking(move || self.projector.project(&self.events, &rows)).await??)
     }
-}
-
-/// Runs a component where it may be busy.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, sqlx::Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error)))
 }
 
 fn wire_event(event: &StoredEvent) -> Event {

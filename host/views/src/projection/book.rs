@@ -1,10 +1,10 @@
-//! The book of the read store, `projections`: which tables there are, who made them, and which of them are read.
+//! The book of the read store, `projections`: its tables, the components that made them, and which of them are read.
 //!
 //! A projection's tables lie in the schema of its name, where queries find them. Another component's are built beside
-//! them, in a schema and under a row of their own, and later take their name ([`take_place`]). Whoever makes, drops or
-//! renames tables holds [`lock`] until it is committed, so of several hosts one does it at a time. Whoever writes rows
-//! holds the tables' row in the book ([`hold`]), which dropping and renaming changes first: so no row comes into tables
-//! that are somebody else's by then. A schema that no projection made is never touched.
+//! them, in a schema and under a row of their own, and later take their name ([`take_place`]). A host that makes, drops or
+//! renames tables holds [`lock`] until it commits, so one host at a time does so. A host that writes rows holds the tables'
+//! row in the book ([`hold`]), which dropping and renaming changes first: so no row is written to tables that belong to
+//! another component by then. A schema that no projection made is never touched.
 
 use std::sync::Arc;
 
@@ -18,50 +18,51 @@ use clearfold_base::database::{DatabaseError, database_time, signed, timestamp, 
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::Projector;
 
-/// What marks a schema as ours to drop.
+/// Comment of a schema that a host made and may drop.
 const MARK: &str = "Made by clearfold from what a projector declares. Dropped and built again at will.";
 
-/// What the book says of tables that are read.
+/// Row of the book about tables that are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Not known of rows that are older than this knowledge.
+    /// Component that made the rows; `None` for rows from before digests were kept.
     pub digest: Option<Digest>,
     pub version: i32,
     pub declared: String,
-    /// When they took the place of others, and up to where they had come then.
+    /// Time at which they took the place of others; `None` for the first tables.
     pub since: Option<Timestamp>,
+    /// Their checkpoint at that time; empty for the first tables.
     pub from: Vec<u64>,
 }
 
-/// What is to be done for a component.
+/// Outcome of preparing a component's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Settled {
-    /// The tables that are read are its own. Whether they were made just now.
+    /// The tables that are read are its own; `made` is true if they were made just now.
     Live { made: bool },
-    /// Another's are read, and its own are there to be built beside them.
+    /// Another component's tables are read, and its own are there to be built beside them.
     Beside,
-    /// Another's are read, and stay.
+    /// Another component's tables are read, and stay.
     Others,
 }
 
-/// On which terms it is settled what is to be done.
+/// Conditions under which a component's tables are prepared.
 pub(super) struct Terms<'a> {
     pub now: Timestamp,
     pub readers: Readers,
-    /// The components of which this host has the code.
+    /// Components whose code this host has.
     pub known: &'a [Arc<Projector>],
-    /// Whether another's tables are left as they are, those that are read and those that are being built.
+    /// True if another component's tables are left as they are, those that are read and those that are being built.
     pub leave: bool,
 }
 
-/// Keeps others from making, dropping or renaming tables of a projection until the transaction ends.
+/// Keeps other hosts from making, dropping or renaming tables of a projection until the transaction ends.
 pub(super) async fn lock(transaction: &mut PgConnection, projection: &str) -> Result<(), sqlx::Error> {
     let lock = "SELECT pg_advisory_xact_lock(hashtext('clearfold projections'), hashtext($1))";
     sqlx::query(lock).bind(projection).execute(transaction).await?;
     Ok(())
 }
 
-/// The tables that are read.
+/// Finds the tables that are read.
 pub(super) async fn find(
     connection: &mut PgConnection,
     projection: &str,
@@ -76,17 +77,18 @@ pub(super) async fn find(
         version: found.version,
         declared: found.declaration,
         since: found.live_since.map(timestamp).transpose()?,
+        // The first tables took no place, so they have no positions.
         from: found.live_from.unwrap_or_default().into_iter().map(unsigned).collect::<Result<_, _>>()?,
     }))
 }
 
-/// Makes what a component needs: its tables, if there are none, or a place beside those of another.
+/// Makes a component's tables, if there are none, or a place beside those of another component.
 pub(super) async fn settle(
     pool: &PgPool,
     wanted: &Projector,
     terms: &Terms<'_>,
 ) -> Result<Settled, ProjectionError> {
-    let own = Declaration::live(wanted);
+    let own = Declaration::live(wanted)?;
     let mut transaction = pool.begin().await?;
     lock(&mut transaction, &own.projection).await?;
     let settled = match find(&mut transaction, &own.projection).await? {
@@ -95,7 +97,7 @@ pub(super) async fn settle(
             Settled::Live { made: true }
         }
         Some(read) if read.is_of(&own) => {
-            // Rows that are older than this knowledge become those of whoever declares the same.
+            // Rows from before digests were kept become those of the component that declares the same tables.
             adopt(&mut transaction, &own).await?;
             Settled::Live { made: false }
         }
@@ -104,7 +106,7 @@ pub(super) async fn settle(
             read.allows(&own, terms.known)?;
             match terms.readers.shape(&mut transaction, &format!("before {}", own.digest)).await {
                 Ok(_) => Settled::Beside,
-                // Tables that this host's queries cannot read serve nobody here: there is nothing to wait for.
+                // Tables that this host's queries cannot read are of no use here, so nothing is kept for a build.
                 Err(ProjectionError::Unreadable { .. }) => {
                     make(&mut transaction, &own, None, terms.now).await?;
                     Settled::Live { made: true }
@@ -113,7 +115,7 @@ pub(super) async fn settle(
             }
         }
     };
-    let beside = (settled == Settled::Beside).then(|| Declaration::beside(wanted));
+    let beside = (settled == Settled::Beside).then(|| Declaration::beside(wanted)).transpose()?;
     if !terms.leave {
         throw_away(&mut transaction, &own.projection, beside.as_ref()).await?;
     }
@@ -128,24 +130,24 @@ pub(super) async fn settle(
 }
 
 impl Entry {
-    /// Whether these tables are a declaration's, made by its component or by nobody knows whom.
+    /// Returns true if these tables are the declared ones, made by its component or by an unknown one.
     pub(super) fn is_of(&self, own: &Declaration) -> bool {
         self.version == own.version
             && self.declared == own.declared
             && self.digest.is_none_or(|digest| digest == own.digest)
     }
 
-    /// Whether a component may take the place of the one that made these tables.
+    /// Checks that a component may take the place of the one that made these tables.
     fn allows(&self, own: &Declaration, known: &[Arc<Projector>]) -> Result<(), ProjectionError> {
         let projection = || own.projection.clone();
-        // A host that has the code of what is read knows what it replaces, and may go back. One that does not is out
-        // of date, if it declares less.
+        // A host that has the code of the component whose rows are read knows what it replaces, and may go back to an
+        // older version. A host without that code that declares an older version is out of date.
         let is_known = known.iter().any(|known| Some(known.id().digest) == self.digest);
         if self.version > own.version && !is_known {
             let (stored, declared) = (self.version, own.version);
             return Err(ProjectionError::Older { projection: projection(), stored, declared });
         }
-        // The same component's declaration is another one only if the host writes it another way than before.
+        // The same component's declaration differs only if this version of the host writes it in another way.
         let is_other = self.digest != Some(own.digest);
         if is_other && self.version == own.version && self.declared != own.declared {
             return Err(ProjectionError::Changed { projection: projection(), version: own.version });
@@ -154,7 +156,7 @@ impl Entry {
     }
 }
 
-/// Makes empty tables, in the place of what lies there.
+/// Makes empty tables, in the place of any that lie there.
 async fn make(
     transaction: &mut PgConnection,
     own: &Declaration,
@@ -179,8 +181,8 @@ async fn make(
     Ok(())
 }
 
-/// Drops tables with their row in the book. The row first, as a batch holds it before it touches the tables: the other
-/// way round each could wait for the other.
+/// Drops tables with their row in the book. The row goes first, as a batch holds it before it touches the tables: in the
+/// other order each could wait for the other.
 async fn drop_tables(transaction: &mut PgConnection, schema: &str) -> Result<(), ProjectionError> {
     sqlx::query!("DELETE FROM projections WHERE name = $1", schema).execute(&mut *transaction).await?;
     let mark = sqlx::query_scalar!(
@@ -196,6 +198,7 @@ async fn drop_tables(transaction: &mut PgConnection, schema: &str) -> Result<(),
     Ok(())
 }
 
+/// Notes the component of rows from before digests were kept.
 async fn adopt(transaction: &mut PgConnection, own: &Declaration) -> Result<(), sqlx::Error> {
     let adopted = sqlx::query!(
         "UPDATE projections SET digest = $2 WHERE name = $1 AND digest IS NULL",
@@ -206,8 +209,8 @@ async fn adopt(transaction: &mut PgConnection, own: &Declaration) -> Result<(), 
     Ok(())
 }
 
-/// Drops what is half built for a projection, but for one build. Another host that is at it finds its row gone, and
-/// leaves it at that: what was wanted last counts.
+/// Drops half-built tables of a projection, except those of one build. Another host that builds them finds its row gone
+/// and stops: the last wish counts.
 async fn throw_away(
     transaction: &mut PgConnection,
     projection: &str,
@@ -220,12 +223,12 @@ async fn throw_away(
     );
     for build in builds.fetch_all(&mut *transaction).await? {
         drop_tables(transaction, &build).await?;
-        tracing::info!(projection, build, "what was half built is not wanted any more; dropped");
+        tracing::info!(projection, build, "dropped half-built tables that are not wanted any more");
     }
     Ok(())
 }
 
-/// Keeps tables as they are until the transaction ends, or says that they are others' now.
+/// Keeps tables as they are until the transaction ends. Fails if they belong to another component now.
 pub(super) async fn hold(transaction: &mut PgConnection, own: &Declaration) -> Result<(), ProjectionError> {
     let same = sqlx::query_scalar!(
         "SELECT name FROM projections WHERE name = $1 AND version = $2 AND declaration = $3 AND digest = $4
@@ -241,7 +244,7 @@ pub(super) async fn hold(transaction: &mut PgConnection, own: &Declaration) -> R
     }
 }
 
-/// Says if the tables that are read are not what this component made. It keeps nobody waiting.
+/// Fails if the tables that are read were not made by this component. It takes no lock.
 pub(super) async fn expect(connection: &mut PgConnection, own: &Declaration) -> Result<(), ProjectionError> {
     let projection = own.projection.clone();
     match find(connection, &own.projection).await? {
@@ -252,7 +255,7 @@ pub(super) async fn expect(connection: &mut PgConnection, own: &Declaration) -> 
 }
 
 /// Keeps every host from writing to the tables that are read, and to those that were built beside them, until the
-/// transaction ends; batches that are under way are waited for. Fails if one of the two is not there any more.
+/// transaction ends. Waits for batches that are under way. Fails if one of the two sets is gone.
 pub(super) async fn hold_still(
     transaction: &mut PgConnection,
     build: &Declaration,
@@ -265,11 +268,11 @@ pub(super) async fn hold_still(
     if both.fetch_all(transaction).await?.len() == 2 { Ok(()) } else { Err(build.replaced()) }
 }
 
-/// Gives the tables of a build the name of those that are read, and these a name under which nobody looks for them.
+/// Gives the tables of a build the name of those that are read, and these a name that no query uses.
 ///
-/// Nothing is dropped and no table is locked: renaming a schema waits for no query and keeps none waiting. A query that
-/// has begun goes on with the old tables, which are still there; the next one finds the new ones, also by a statement
-/// that was prepared before, as the server looks up its names again when a schema was renamed.
+/// It drops nothing and locks no table: renaming a schema waits for no query and keeps none waiting. A query that
+/// has begun goes on with the old tables, which still exist; the next one finds the new ones, also by a statement that
+/// was prepared before, as the server looks up its names again after a schema was renamed.
 pub(super) async fn take_place(
     transaction: &mut PgConnection,
     build: &Declaration,
@@ -280,7 +283,7 @@ pub(super) async fn take_place(
         r#"SELECT oid::bigint AS "oid!" FROM pg_namespace WHERE nspname = $1"#,
         build.projection
     );
-    // A number of the server's, which comes never again.
+    // The server gives this number once, so the name is unique.
     let old = format!("old {}", read.fetch_one(&mut *transaction).await?);
     let (read, old, next) = (quoted(&build.projection), quoted(&old), quoted(&build.schema));
     let rename = format!("ALTER SCHEMA {read} RENAME TO {old}; ALTER SCHEMA {next} RENAME TO {read}");
@@ -300,8 +303,8 @@ pub(super) async fn take_place(
     Ok(())
 }
 
-/// Drops schemas of ours that stand in no book: what was read before a switch. Whether that is done; a query that still
-/// reads one may be in the way, and is not waited for.
+/// Drops marked schemas that are not in the book: those that were read before a switch. Returns false if another host does
+/// it at the moment. A query that still reads one may be in the way; it is not waited for.
 pub(super) async fn sweep(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let lock = "SELECT pg_try_advisory_xact_lock(hashtext('clearfold sweep'))";
@@ -319,7 +322,7 @@ pub(super) async fn sweep(pool: &PgPool) -> Result<bool, sqlx::Error> {
     for schema in left.fetch_all(&mut *transaction).await? {
         let drop = format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(&schema));
         sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut *transaction).await?;
-        tracing::info!(schema, "tables that nobody reads any more; dropped");
+        tracing::info!(schema, "dropped tables that are not read any more");
     }
     transaction.commit().await?;
     Ok(true)

@@ -1,20 +1,20 @@
-//! Cells of a projection's tables: what a component gives and what the database holds, as texts.
+//! Cells of a projection's tables as texts: those that a component gives and those that the database holds.
 //!
-//! Every cell crosses to the database as text and is cast there. Here is checked that it will be one that the
-//! column can hold. No statement is run here.
+//! Every cell crosses to the database as text and is cast there. This module checks that the column can hold it. It runs
+//! no statement.
 
 use std::collections::BTreeMap;
 
 use super::ProjectionError;
 use clearfold_sandbox::{Change, ColumnType, ProjectionColumn, Projector, Row, RowKey, Table, Value};
 
-/// A key or a row as the database's texts.
+/// A key or a row as texts of the database.
 pub(super) type Cells = Vec<Option<String>>;
 
-/// Rows in memory: by table, by key.
+/// Rows in memory, by table and key.
 pub(super) type Rows = BTreeMap<String, BTreeMap<Cells, Vec<Value>>>;
 
-/// A change's key, and the whole row unless it is a deletion.
+/// Key of a change, and the whole row unless it is a deletion.
 pub(super) fn keyed(
     projector: &Projector,
     change: Change,
@@ -37,7 +37,7 @@ pub(super) fn keyed(
     }
 }
 
-/// The table that the component means.
+/// Finds the declared table that a component names.
 pub(super) fn declared<'a>(
     projector: &'a Projector,
     call: &'static str,
@@ -47,7 +47,7 @@ pub(super) fn declared<'a>(
     table.ok_or_else(|| projector.nonsense(call, format!("it has no table `{name}`")).into())
 }
 
-/// Values as texts, each checked against its column.
+/// Converts values to texts, and checks each against its column.
 pub(super) fn cells(
     projector: &Projector,
     call: &'static str,
@@ -93,7 +93,7 @@ fn is_whole(digits: &str) -> bool {
     !digits.is_empty() && digits.len() <= 77 && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
-/// Values out of the database's texts; times come as milliseconds.
+/// Converts texts of the database to values; times come as milliseconds.
 pub(super) fn values(table: &Table, cells: Cells) -> Result<Vec<Value>, sqlx::Error> {
     let read = |(column, cell): (&ProjectionColumn, Option<String>)| {
         let Some(cell) = cell else { return Ok(Value::Null) };
@@ -116,7 +116,7 @@ fn value(kind: ColumnType, cell: String) -> Option<Value> {
     })
 }
 
-/// The key of a row as it is stored.
+/// Key of a row as it is stored.
 pub(super) fn stored_key(table: &Table, values: &[Value]) -> Option<Cells> {
     let cell = |name: &String| {
         let index = table.columns.iter().position(|column| column.name == *name)?;
@@ -126,7 +126,8 @@ pub(super) fn stored_key(table: &Table, values: &[Value]) -> Option<Cells> {
     table.primary_key.iter().map(cell).collect()
 }
 
-/// A value in the one writing in which equal values are equal: the database keeps numbers and documents by value.
+/// Converts a value to its canonical text, so that equal values are equal: the database keeps numbers and documents by
+/// value.
 pub(super) fn canonical(value: Value) -> Value {
     match value {
         Value::Numeric(digits) => Value::Numeric(canonical_number(&digits)),

@@ -1,31 +1,34 @@
-//! How far a projection has come, one position a partition.
+//! Checkpoint of a projection: one position for each partition.
 
 use sqlx::{PgConnection, PgExecutor};
 
 use super::ProjectionError;
-use clearfold_base::database::{partition_key, signed, unsigned};
+use clearfold_base::database::{
+    DatabaseError, partition_index, partition_key, partition_number, signed, unsigned,
+};
 
-/// All positions of the tables of that name in the book, by partition; partitions without events are at 0.
+/// Loads the positions of the tables of that name in the book, by partition; partitions without events are at 0.
 pub(super) async fn load(
     store: impl PgExecutor<'_>,
     projection: &str,
     partitions: u32,
 ) -> Result<Vec<u64>, ProjectionError> {
-    let mut positions = vec![0; usize::try_from(partitions).unwrap_or(0)];
+    let mut positions = vec![0; partition_index(partitions)];
     let rows = sqlx::query!(
         "SELECT partition, position FROM projection_checkpoints WHERE projection = $1",
         projection
     );
     for row in rows.fetch_all(store).await? {
-        let index = usize::try_from(row.partition).unwrap_or(usize::MAX);
-        if let Some(position) = positions.get_mut(index) {
-            *position = unsigned(row.position)?;
-        }
+        let partition = partition_number(row.partition)?;
+        let position = positions.get_mut(partition_index(partition)).ok_or_else(|| {
+            DatabaseError::Corrupt(format!("a checkpoint of partition {partition} of a log of {partitions}"))
+        })?;
+        *position = unsigned(row.position)?;
     }
     Ok(positions)
 }
 
-/// Moves the checkpoint from where it was believed to be, or fails: then another process has moved it.
+/// Moves the checkpoint from the position at which this process believes it to be. Fails if another process has moved it.
 pub(super) async fn advance(
     transaction: &mut PgConnection,
     projection: &str,
@@ -33,7 +36,7 @@ pub(super) async fn advance(
     from: u64,
     to: u64,
 ) -> Result<(), ProjectionError> {
-    // Only the first checkpoint may be made; a later one that is missing means that somebody began anew.
+    // Only the first checkpoint may be inserted: if a later one is missing, another process has begun anew.
     let moved = if from == 0 {
         let first = sqlx::query!(
             "INSERT INTO projection_checkpoints AS checkpoint (projection, partition, position)
@@ -62,8 +65,11 @@ pub(super) async fn advance(
     }
 }
 
-/// Refuses a read store that knows more than the log: it was built from another one.
+/// Refuses a read store that is ahead of the log: it was built from another one.
 pub(super) fn check_against(positions: &[u64], heads: &[u64]) -> Result<(), ProjectionError> {
+    if positions.len() != heads.len() {
+        return Err(ProjectionError::OtherPartitions { checkpoint: positions.len(), log: heads.len() });
+    }
     for ((partition, position), head) in (0..).zip(positions).zip(heads) {
         if position > head {
             return Err(ProjectionError::Ahead { partition, position: *position, head: *head });

@@ -1,4 +1,4 @@
-//! Where the read store and the log disagree about a table, cell by cell. Pure: it compares what it is given.
+//! Compares a table of the read store with the one that the log makes, cell by cell. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use clearfold_kernel::Timestamp;
 use super::cells::Cells;
 use clearfold_sandbox::{Table, Value};
 
-/// How much of a value is shown.
+/// Number of characters of a value that are shown.
 const SHOWN_CHARS: usize = 120;
 
-/// A cell that the read store holds otherwise than the log says, or a row too many or too few.
+/// A cell that is another one in the read store than by the log, or a row too many or too few.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct RowDifference {
     table: String,
     key: Cells,
-    /// Projection, table, key and column, with both values.
+    /// Text with projection, table, key and column, and both values.
     pub detail: String,
 }
 
-impl Difference {
-    /// The table's name and the row's key.
+impl RowDifference {
+    /// Name of the table, and key of the row.
     pub(super) fn row(&self) -> (String, Cells) {
         (self.table.clone(), self.key.clone())
     }
@@ -32,11 +32,11 @@ pub(super) fn between(
     table: &Table,
     stored: &BTreeMap<Cells, Vec<Value>>,
     replayed: &BTreeMap<Cells, Vec<Value>>,
-    found: &mut impl FnMut(Difference),
+    found: &mut impl FnMut(RowDifference),
 ) {
     let mut say = |key: &Cells, what: String| {
         let detail = format!("{projection}.{}, {}: {what}", table.name, key_text(table, key));
-        found(Difference { table: table.name.clone(), key: key.clone(), detail });
+        found(RowDifference { table: table.name.clone(), key: key.clone(), detail });
     };
     for (key, by_log) in replayed {
         let Some(held) = stored.get(key) else {

@@ -1,14 +1,14 @@
-//! Projections: published events become rows, by the hand of a projector component.
+//! Projections: a projector component makes rows of published events.
 //!
-//! A batch's rows and its checkpoint commit together in the read store, so every event counts once. A projection
-//! reads events from the bus and never appends. Its tables are made from what the component declares.
+//! A batch's rows and its checkpoint commit together in the read store, so every event counts once. A projection reads
+//! events from the bus and never appends. Its tables are made from the component's declaration.
 //!
-//! Each projection has a [`Supervisor`]. It is told which component shall be live; when that is another one than made
-//! the rows that are read, it builds the new one's beside them from the first event ([`build`]), and switches when they
-//! have come as far: whoever reads finds the old rows or the new ones, and never none.
+//! Each projection has a [`Supervisor`]. It is told which component must be live. If another component made the rows that
+//! are read, it builds the wanted one's beside them from the first event ([`build`]), and switches when they are as far:
+//! queries find the old rows or the new ones, and never none.
 //!
-//! Whether the rows are what the events make of them can be asked later: a [`Replay`] builds them again in memory,
-//! by the same batches, and compares them with a [`Snapshot`] of the read store. Neither writes.
+//! The rows can be checked later: a [`ProjectionReplay`] builds them again in memory, in the same way, and compares them
+//! with a [`StoredProjection`]. Neither writes.
 
 mod batch;
 mod book;
@@ -16,28 +16,30 @@ mod build;
 mod cells;
 mod checkpoint;
 mod difference;
+mod filling;
 mod readers;
 mod replay;
 mod rows;
 mod runner;
-mod snapshot;
 mod status;
+mod stored;
 mod supervisor;
 mod tables;
 
-pub use difference::Difference;
+pub use difference::RowDifference;
 pub use readers::Readers;
-pub use replay::Replay;
+pub use replay::ProjectionReplay;
 pub use runner::RunnerSettings;
-pub use snapshot::Snapshot;
 pub use status::{LiveTables, State, Status};
-pub use supervisor::{Ground, Live, Supervisor, stored_digest};
+pub use stored::StoredProjection;
+pub use supervisor::{Ground, LiveProjector, Supervisor, stored_digest};
 
+use clearfold_base::blocking::Panicked;
 use clearfold_base::database::DatabaseError;
 use clearfold_bus::BusError;
 use clearfold_sandbox::Fault;
 
-/// Why a batch was not projected. Nothing of it was kept.
+/// A batch was not projected. Nothing of it was kept.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectionError {
     #[error("the read store cannot be used")]
@@ -46,6 +48,20 @@ pub enum ProjectionError {
     Bus(#[from] BusError),
     #[error(transparent)]
     Fault(#[from] Fault),
+    #[error("the projector did not end")]
+    Panicked(#[from] Panicked),
+    #[error(
+        "the projection `{projection}` needs event {expected} of partition {partition} next, and there is {found}; \
+         nothing further is projected there. `clearfold verify` shows whether the log is damaged"
+    )]
+    Gap { projection: String, partition: u32, expected: u64, found: String },
+    #[error("a checkpoint of {checkpoint} partitions does not fit a log of {log}; start the host again")]
+    OtherPartitions { checkpoint: usize, log: usize },
+    #[error(
+        "the projector `{projection}` has version {version}, and the read store keeps versions up to 2147483647; give \
+         it a lower version"
+    )]
+    VersionTooHigh { projection: String, version: u32 },
     #[error(
         "the read store holds version {stored} of the projection `{projection}`, and the component is version \
          {declared}: deploy the newer component, or drop the database schema `{projection}` and its row in `projections`"
@@ -108,7 +124,7 @@ impl From<sqlx::Error> for ProjectionError {
 }
 
 impl ProjectionError {
-    /// Whether fewer events could do better: one of them makes the component or the database refuse.
+    /// Returns true if fewer events could succeed: one of them makes the component or the database refuse.
     fn is_of_one_event(&self) -> bool {
         match self {
             Self::Fault(_) | Self::AtEvent { .. } => true,
@@ -117,7 +133,7 @@ impl ProjectionError {
         }
     }
 
-    /// Whether trying again is of no use: the component would have to be another one, or the read store.
+    /// Returns true if a retry is of no use: the component would have to be another one, or the read store.
     fn is_final(&self) -> bool {
         match self {
             Self::Older { .. }
@@ -125,6 +141,7 @@ impl ProjectionError {
             | Self::ForeignSchema { .. }
             | Self::Ahead { .. }
             | Self::Unreadable { .. }
+            | Self::VersionTooHigh { .. }
             | Self::OtherProjection { .. } => true,
             other => other.is_of_one_event(),
         }

@@ -1,4 +1,4 @@
-//! What others ask of a projection's tables, held against the tables before they are read.
+//! Checks queries against a projection's tables before the tables are read.
 //!
 //! The statements are prepared where the tables lie, never run.
 
@@ -7,16 +7,16 @@ use sqlx::{AssertSqlSafe, Column, Connection, Executor, PgConnection, SqlSafeStr
 
 use super::ProjectionError;
 
-/// Statements that must find what they ask for in a projection's tables.
+/// Statements of queries that a projection's tables must serve.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Readers(pub &'static [&'static [&'static str]]);
 
-/// The columns that each statement gives: their names and types.
+/// Columns that each statement returns: names and types.
 pub(super) type Shape = Vec<Vec<(String, String)>>;
 
 impl Readers {
-    /// What the statements give on the tables that bear the projection's name in this transaction, which goes on as it
-    /// was. `when` sets a question apart from those that this connection has asked before and remembers.
+    /// Columns that the statements return on the tables that bear the projection's name in this transaction, which goes on
+    /// as it was. `when` makes the text another one than those that this connection has prepared before and cached.
     pub(super) async fn shape(
         self,
         transaction: &mut PgConnection,
@@ -48,15 +48,15 @@ async fn columns(
     Ok(prepared.columns().iter().map(column).collect())
 }
 
-/// Whether the database says that the tables are not as the statement has them: something is not there or of another
-/// type (SQLSTATE classes 42, 3F and 22). All else says nothing of the tables: a lock that was not had in time, a right
-/// that is missing (42501), a database without memory.
+/// Returns true if the database says that the tables do not serve the statement: something is missing or of another type
+/// (SQLSTATE classes 42, 3F and 22). Other errors say nothing about the tables: a lock that was not available in time, a
+/// missing right (42501), a database without memory.
 fn is_of_shape(code: Option<&str>) -> bool {
     code.is_some_and(|code| code != "42501" && ["42", "3F", "22"].iter().any(|class| code.starts_with(class)))
 }
 
-/// Whether what is read now can be read in the same way afterwards: a column of another type would be misread, and a
-/// statement that a connection keeps prepared would fail on it.
+/// Checks that the columns stay the same: a column of another type would be misread, and a statement that a connection
+/// keeps prepared would fail on it.
 pub(super) fn agree(before: &Shape, after: &Shape) -> Result<(), ProjectionError> {
     let mut both = before.iter().flatten().zip(after.iter().flatten());
     match both.find(|(was, is)| was != is) {

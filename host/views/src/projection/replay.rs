@@ -1,38 +1,38 @@
-//! A projection, built again in memory.
+//! Builds a projection again in memory.
 //!
-//! It takes the same way as the running projection, batch by batch through the component, but keeps the rows to
-//! itself: it never touches the read store.
+//! It works like the running projection, batch by batch through the component, but keeps the rows in memory: it never
+//! touches the read store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::batch::Batch;
+use super::batch::EventBatch;
 use super::cells::{Cells, Rows, canonical, cells, declared, keyed};
-use super::{Difference, ProjectionError, Snapshot, difference};
+use super::{ProjectionError, RowDifference, StoredProjection, difference};
 use clearfold_bus::StoredEvent;
 use clearfold_sandbox::{Change, Projector, Row, RowKey, Value};
 
-/// A table's name, and the key of one of its rows.
+/// Name of a table, and key of one of its rows.
 type RowId = (String, Cells);
 
 /// A projection in memory.
-pub struct Replay {
+pub struct ProjectionReplay {
     projector: Arc<Projector>,
     rows: Rows,
-    /// Rows of which is asked who changed them, and the streams that did.
+    /// Rows whose changing streams are noted, with these streams.
     watched: BTreeMap<RowId, BTreeSet<String>>,
 }
 
-impl Replay {
-    /// A projection before its first event.
+impl ProjectionReplay {
+    /// Makes a projection before its first event.
     #[must_use]
     pub fn new(projector: Arc<Projector>) -> Self {
         Self { projector, rows: Rows::new(), watched: BTreeMap::new() }
     }
 
-    /// The same, but it notes which streams change the rows of these differences. That takes more calls.
+    /// Makes the same, but notes which streams change the rows of these differences. That takes more calls.
     #[must_use]
-    pub fn watching(projector: Arc<Projector>, differences: &[Difference]) -> Self {
+    pub fn watching(projector: Arc<Projector>, differences: &[RowDifference]) -> Self {
         let watched = differences.iter().map(|difference| (difference.row(), BTreeSet::new())).collect();
         Self { projector, rows: Rows::new(), watched }
     }
@@ -41,8 +41,8 @@ impl Replay {
     pub async fn project(&mut self, mut events: &[StoredEvent]) -> Result<(), ProjectionError> {
         while !events.is_empty() {
             let mut count = events.len();
-            // A batch that is too much for the component, or that changes a watched row, is cut in halves, down to
-            // the event that does it.
+            // A batch that is too much for the component, or that changes a watched row, is cut in halves, down to the one
+            // event at fault.
             let changes = loop {
                 match self.changes(&events[..count]).await {
                     Ok(changes) if count == 1 || !self.is_watched(&changes) => break changes,
@@ -57,8 +57,8 @@ impl Replay {
         Ok(())
     }
 
-    /// What the read store holds otherwise, to `found`.
-    pub fn differences(&self, stored: &Snapshot, mut found: impl FnMut(Difference)) {
+    /// Passes each difference between the read store and this replay to `found`.
+    pub fn differences(&self, stored: &StoredProjection, mut found: impl FnMut(RowDifference)) {
         let descriptor = self.projector.descriptor();
         let none = BTreeMap::new();
         for table in &descriptor.tables {
@@ -68,9 +68,9 @@ impl Replay {
         }
     }
 
-    /// The streams whose events changed a watched row.
+    /// Streams whose events changed a watched row.
     #[must_use]
-    pub fn streams_of(&self, difference: &Difference) -> Vec<String> {
+    pub fn streams_of(&self, difference: &RowDifference) -> Vec<String> {
         self.watched.get(&difference.row()).into_iter().flatten().cloned().collect()
     }
 
@@ -78,7 +78,7 @@ impl Replay {
         &self,
         events: &[StoredEvent],
     ) -> Result<Vec<(RowId, Option<Vec<Value>>)>, ProjectionError> {
-        let batch = Batch::new(&self.projector, events);
+        let batch = EventBatch::new(&self.projector, events);
         let rows = self.fetch(batch.keys().await?)?;
         let changes = batch.changes(rows).await?;
         changes.into_iter().map(|change| self.checked(change)).collect()
@@ -99,7 +99,7 @@ impl Replay {
         Ok(asked.into_iter().filter_map(row).collect())
     }
 
-    /// A change that the read store would take: its row, and the new values unless it is a deletion.
+    /// Checks a change as the read store would: its row, and the new values unless it is a deletion.
     fn checked(&self, change: Change) -> Result<(RowId, Option<Vec<Value>>), ProjectionError> {
         let all = |values: Vec<Value>| values.into_iter().map(canonical).collect::<Vec<_>>();
         let change = match change {

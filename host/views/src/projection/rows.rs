@@ -1,6 +1,6 @@
-//! Rows of a projection's tables, fetched and changed, many in one statement.
+//! Fetches and changes rows of a projection's tables, many in one statement.
 //!
-//! Every cell crosses as text and is cast by the database, so one statement serves every declaration.
+//! Every cell crosses as text and is cast by the database, so one kind of statement serves every declaration.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::cells::{Cells, cells, declared, keyed, values};
 use super::tables::{qualified, quoted, quoted_list, sql_type};
 use clearfold_sandbox::{Change, ColumnType, ProjectionColumn, Projector, Row, RowKey, Table, Value};
 
-/// The existing rows among the keys that the component asked for, each once.
+/// Fetches the existing rows among the keys that the component asked for, each once.
 pub(super) async fn fetch(
     connection: &mut PgConnection,
     schema: &str,
@@ -42,7 +42,7 @@ pub(super) async fn fetch(
     Ok(rows)
 }
 
-/// Writes a component's changes. Of several changes of one row the last one counts.
+/// Writes a component's changes. If a row is changed several times, the last change counts.
 pub(super) async fn apply(
     transaction: &mut PgConnection,
     schema: &str,
@@ -87,7 +87,7 @@ async fn execute(
     Ok(())
 }
 
-/// Rows as columns, in the way that UNNEST wants them.
+/// Transposes rows to columns, as UNNEST takes them.
 fn transposed(width: usize, rows: Vec<Cells>) -> Vec<Vec<Option<String>>> {
     let mut columns = vec![Vec::with_capacity(rows.len()); width];
     for row in rows {
@@ -110,7 +110,7 @@ fn unnested(table: &Table, names: &[String]) -> (String, String) {
     (format!("UNNEST({arrays}) AS given({aliases})"), casts)
 }
 
-/// All columns as texts: times as milliseconds, all else as the text that it came from.
+/// Selects all columns as texts: times as milliseconds, all others in their own text form.
 pub(super) fn columns(table: &Table) -> String {
     let read = |column: &ProjectionColumn| match column.type_ {
         ColumnType::Timestamp => {
@@ -154,7 +154,7 @@ fn delete(schema: &str, table: &Table) -> String {
     )
 }
 
-/// A row of a statement that reads [`columns`].
+/// Reads a row of a statement that selects [`columns`].
 pub(super) fn read_row(table: &Table, row: &PgRow) -> Result<Vec<Value>, sqlx::Error> {
     let cells: Cells = (0..table.columns.len()).map(|index| row.try_get(index)).collect::<Result<_, _>>()?;
     values(table, cells)

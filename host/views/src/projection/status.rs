@@ -1,6 +1,6 @@
-//! How a projection stands: which component's rows are read, and what becomes of the one that is to follow.
+//! Status of a projection: the component whose rows are read, and the state of the component that is to follow.
 //!
-//! Only what its supervisor says of it; nothing here asks the database.
+//! Its supervisor sets it; nothing here asks the database.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use clearfold_kernel::Timestamp;
 
 use clearfold_base::digest::Digest;
 
-/// How a projection stands.
+/// Status of a projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     pub projection: String,
-    /// The tables that are read. None before they are found.
+    /// The tables that are read; `None` before they are found.
     pub live: Option<LiveTables>,
     pub state: State,
 }
@@ -20,25 +20,25 @@ pub struct Status {
 /// Tables that are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveTables {
-    /// Whose code made the rows; not known of rows from before that was kept.
+    /// Component that made the rows; `None` for rows from before digests were kept.
     pub digest: Option<Digest>,
-    /// When they took the place of others. None for tables that were the first.
+    /// Time at which they took the place of others; `None` for the first tables.
     pub since: Option<Timestamp>,
-    /// Up to where they had come then, one position a partition: all that is behind is of this component. Empty for tables
-    /// that were the first.
+    /// Their checkpoint at that time, one position for each partition: all later events are projected by this component.
+    /// Empty for the first tables.
     pub from: Vec<u64>,
 }
 
-/// What becomes of the component that shall be live.
+/// State of the component that must become live.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// It is.
+    /// It is live.
     Live,
     /// Its rows are built beside those that are read.
     Building { digest: Digest, position: u64, of: u64, events_per_second: u64 },
-    /// It could not read the log, or not be read. What was live stays live.
+    /// It could not project the log, or its tables could not be read. The component that was live stays live.
     Failed { digest: Digest, why: String },
-    /// Another host put another one in its place, and is followed.
+    /// Another host put another component in its place; this host leaves that one alone.
     LeftAlone { digest: Digest },
 }
 

@@ -1,6 +1,6 @@
-//! What the read store holds of a projection at one moment: its checkpoint and every row.
+//! A projection as the read store holds it at one moment: its checkpoint and every row.
 //!
-//! Read in one transaction that writes nothing, and then held in memory, so that no snapshot of the database stays
+//! It is read in one transaction that writes nothing, and then held in memory, so that no snapshot of the database stays
 //! open while a log is replayed.
 
 use std::collections::BTreeMap;
@@ -13,17 +13,17 @@ use super::{ProjectionError, book, checkpoint, rows};
 use clearfold_base::database::DatabaseError;
 use clearfold_sandbox::{Projector, Table, Value};
 
-/// Rows that are fetched at once.
+/// Number of rows that are fetched at once.
 const PAGE: usize = 5_000;
 
 /// A projection as it is stored.
-pub struct Snapshot {
-    /// The checkpoint, one position a partition.
+pub struct StoredProjection {
+    /// Checkpoint: one position for each partition.
     pub positions: Vec<u64>,
     pub(super) rows: Rows,
 }
 
-impl Snapshot {
+impl StoredProjection {
     /// Reads a projection whose tables are as the component declares them.
     pub async fn take(
         pool: &PgPool,
@@ -32,14 +32,15 @@ impl Snapshot {
     ) -> Result<Self, ProjectionError> {
         const TRIES: u32 = 10;
         for _ in 0..TRIES {
-            if let Some(snapshot) = Self::try_take(pool, projector, partitions).await? {
-                return Ok(snapshot);
+            if let Some(stored) = Self::try_take(pool, projector, partitions).await? {
+                return Ok(stored);
             }
         }
         Err(ProjectionError::OtherTables { projection: projector.descriptor().name.clone() })
     }
 
-    /// None if other tables took their place between the beginning of the transaction and the look at the last of them.
+    /// Returns `None` if other tables took their place between the begin of the transaction and the look at the last of
+    /// them.
     async fn try_take(
         pool: &PgPool,
         projector: &Projector,
@@ -47,7 +48,7 @@ impl Snapshot {
     ) -> Result<Option<Self>, ProjectionError> {
         let descriptor = projector.descriptor();
         let mut transaction = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-        book::expect(&mut transaction, &Declaration::live(projector)).await?;
+        book::expect(&mut transaction, &Declaration::live(projector)?).await?;
         let positions = checkpoint::load(&mut *transaction, &descriptor.name, partitions).await?;
         for (number, table) in descriptor.tables.iter().enumerate() {
             let (columns, name) = (rows::columns(table), qualified(&descriptor.name, &table.name));
@@ -55,8 +56,8 @@ impl Snapshot {
                 format!("DECLARE stored_{number} NO SCROLL CURSOR FOR SELECT {columns} FROM {name}");
             sqlx::raw_sql(AssertSqlSafe(declare)).execute(&mut *transaction).await?;
         }
-        // A transaction sees the rows of its beginning, but a name means what bears it now. From here on the cursors
-        // keep their tables.
+        // A transaction sees the rows as of its begin, but a name refers to the table that bears it now. From here on the
+        // cursors keep their tables.
         let same = "SELECT oid = to_regnamespace(quote_ident($1)) FROM pg_namespace WHERE nspname = $1";
         let same: Option<Option<bool>> =
             sqlx::query_scalar(same).bind(&descriptor.name).fetch_optional(&mut *transaction).await?;

@@ -1,79 +1,95 @@
-//! Sees to it that the wanted component's rows are read: runs it, or builds it beside what is read and switches.
+//! Supervisor of a projection: makes the wanted component's rows those that are read. It runs the component, or builds
+//! its tables beside those that are read and switches.
 //!
-//! What is wanted may change at any moment, and the process may end at any moment: each time it is settled anew from
-//! what the book says ([`book::settle`]). What is half built of another component is thrown away, what is half built of
-//! the wanted one goes on.
+//! The wanted component may change at any moment, and the process may end at any moment: each time the book decides anew
+//! what is to be done ([`book::settle`]). A half-built set of tables of another component is dropped; one of the wanted
+//! component goes on.
 //!
-//! Of two hosts on one read store each acts when it starts and when its wish changes, and follows the other in between:
-//! one that finds its tables replaced leaves them alone, and so two that want different components never take turns at
-//! throwing away each other's work. Two that want the same build together; the checkpoints let one of them through.
+//! If two hosts use one read store, each acts when it starts and when its wish changes, and follows the other in between:
+//! a host that finds its tables replaced leaves them alone. So two hosts that want different components never drop each
+//! other's work in turns. Two that want the same component build it together; the checkpoints let one of them through.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::book::{Settled, Terms};
-use super::build::{Build, Built, Pace};
-use super::runner::{Ended, Filling, Runner, RunnerSettings};
+use super::build::{BuildRate, Built, TableBuild};
+use super::filling::Filling;
+use super::runner::{Replaced, Runner, RunnerSettings};
 use super::tables::Declaration;
 use super::{LiveTables, ProjectionError, Readers, State, Status, book, checkpoint};
 use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
+use clearfold_base::tasks::{Driver, Failure, Next, Retry, Task, changed};
 use clearfold_base::telemetry::with_causes;
 use clearfold_bus::Bus;
 use clearfold_sandbox::Projector;
 
-/// How often is looked again at what another host does, and at what could not be dropped yet.
-const LOOK_AGAIN_MS: u64 = 5_000;
+/// Time between two looks at what other hosts do, and at tables that could not be dropped yet.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The component whose rows are read, as far as this host has its code.
-pub type Live = watch::Receiver<Arc<Projector>>;
+pub type LiveProjector = watch::Receiver<Arc<Projector>>;
 
-/// What a projection stands on.
+/// Resources of a projection.
 #[derive(Clone)]
 pub struct Ground {
     pub pool: PgPool,
     pub bus: Bus,
     pub clock: Clock,
     pub settings: RunnerSettings,
-    /// What others ask of this projection's tables.
+    /// Queries that this projection's tables must serve.
     pub readers: Readers,
 }
 
-/// One projection.
+/// Supervisor of one projection.
 pub struct Supervisor {
     projection: String,
     wanted: watch::Receiver<Arc<Projector>>,
-    /// The components of which this host has the code: what was wanted, and what was live.
+    /// Components whose code this host has: those that were wanted, and the one that was live.
     known: Vec<Arc<Projector>>,
     ground: Ground,
     live: watch::Sender<Arc<Projector>>,
     status: watch::Sender<Status>,
-    /// A component that was wanted and is not built by this host any more, and why.
+    /// A component that was wanted and that this host does not build any more, with the state that says why.
     left: Option<(Digest, State)>,
 }
 
-/// What ended a while in which nothing changed.
+/// Work on a projection until something changes.
+struct Work {
+    /// Keeps the tables that are read up, if this host has their component's code.
+    runner: Option<Runner>,
+    /// Builds the wanted component's tables beside them, if those that are read are another one's.
+    build: Option<TableBuild>,
+}
+
+/// End of a supervisor's step.
 enum Turn {
+    /// The work is settled, and can begin.
+    Settled,
+    /// Another component is wanted.
     Wanted,
-    Live(Ended),
+    /// The tables that are read belong to another component now.
+    Replaced,
     Built(Built),
+    /// Another host changed the tables that are read.
     BookChanged,
 }
 
-/// The digest of the component that made the rows which are read, if there are rows and that is known.
+/// Finds the component that made the rows that are read. `None` if there are no rows, or it is not known.
 pub async fn stored_digest(pool: &PgPool, projection: &str) -> Result<Option<Digest>, ProjectionError> {
     let mut connection = pool.acquire().await?;
     Ok(book::find(&mut connection, projection).await?.and_then(|read| read.digest))
 }
 
 impl Supervisor {
-    /// Makes what the wanted component needs. `old` is the component whose rows are there, if it is another one and the
-    /// host has it: it goes on while the wanted one is built. Fails if nothing could be done for the projection.
+    /// Makes the tables of the wanted component. `old` is the component whose rows are there, if it is another one and the
+    /// host has its code: it goes on while the wanted one is built. Fails if the projection can neither run nor be built.
     pub async fn prepare(
         wanted: watch::Receiver<Arc<Projector>>,
         old: Option<Arc<Projector>>,
@@ -94,7 +110,7 @@ impl Supervisor {
         let settled = supervisor.settle(&first).await;
         supervisor.notice().await?;
         match settled {
-            // With the code of what is read there is something to run all the same.
+            // With the code of the component whose rows are read, the projection can run all the same.
             Err(error) if error.is_final() && supervisor.is_live_known() => {
                 supervisor.give_up(&first, &error);
             }
@@ -105,8 +121,8 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// How the projection stands, now and later. What is live is told after it was committed, also by another host; what
-    /// was committed when the process ended, from the next start.
+    /// Status of the projection, now and later. A component is shown as live after the switch to it was committed, by this
+    /// host or another one; if the process ended then, from the next start.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
@@ -114,79 +130,61 @@ impl Supervisor {
 
     /// The component whose rows are read, now and later.
     #[must_use]
-    pub fn live(&self) -> Live {
+    pub fn live(&self) -> LiveProjector {
         self.live.subscribe()
     }
 
-    /// Keeps the projection up until it is told to stop. That may be at any moment: what is not committed is nothing.
-    pub async fn run(mut self, stop: CancellationToken) {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = self.supervise() => {}
-        }
+    /// Keeps the projection up until it is told to stop. That may be at any moment: only committed work counts.
+    pub async fn run(self, driver: Driver) {
+        let name = format!("supervisor of {}", self.projection);
+        let wanted = Arc::clone(&self.wanted.borrow());
+        let mut supervising = Supervising { supervisor: self, driver: driver.clone(), wanted, work: None };
+        driver.run(name, &mut supervising).await;
     }
 
-    async fn supervise(&mut self) {
-        loop {
-            let wanted = Arc::clone(&self.wanted.borrow_and_update());
-            match Box::pin(self.turn(&wanted)).await {
-                Ok(Turn::Wanted | Turn::Built(Built::Switched | Built::Unwanted)) => {}
-                Ok(Turn::BookChanged) => self.leave(&wanted),
-                Ok(Turn::Built(Built::Replaced) | Turn::Live(Ended::Replaced)) => {
-                    self.leave(&wanted);
-                    self.pause().await;
-                }
-                Ok(Turn::Live(Ended::NoBus)) => pending().await,
-                Err(error) if error.is_final() => {
-                    self.give_up(&wanted, &error);
-                    self.pause().await;
-                }
-                Err(error) => {
-                    let projection = &self.projection;
-                    tracing::error!(%projection, error = %with_causes(&error), "the projection waits; trying again");
-                    self.pause().await;
-                }
-            }
-        }
-    }
-
-    /// Settles what is to be done, and does it until something changes.
-    async fn turn(&mut self, wanted: &Arc<Projector>) -> Result<Turn, ProjectionError> {
+    /// Settles what is to be done for the wanted component.
+    async fn begin(&mut self, wanted: &Arc<Projector>) -> Result<Work, ProjectionError> {
         let settled = self.settle(wanted).await?;
         let runner = self.notice().await?;
         let build = match settled {
             Settled::Beside => Some(self.build(wanted).await?),
             Settled::Live { .. } | Settled::Others => None,
         };
+        Ok(Work { runner, build })
+    }
+
+    /// Does the work until something changes.
+    async fn work(&self, work: Work, driver: &Driver) -> Result<Turn, ProjectionError> {
+        let Work { runner, build } = work;
         let is_building = build.is_some();
-        let (changes, mut changed) = (self.wanted.clone(), self.wanted.clone());
+        let mut wish = self.wanted.clone();
         let live = async {
-            match runner {
-                // While something is built, it is the build that knows why the other one ended.
-                Some(runner) if is_building => {
-                    runner.run().await;
-                    pending().await
-                }
-                Some(runner) => runner.run().await,
-                None => pending().await,
+            let Some(mut runner) = runner else { return pending().await };
+            let ended = driver.run(format!("projection {}", self.projection), &mut runner).await;
+            match ended {
+                Some(ended) if !is_building => ended,
+                // While something is built, the build finds out why the runner ended. If the driver stops, so does this
+                // task.
+                Some(_) | None => pending().await,
             }
         };
         let building = async {
-            match build {
-                Some(build) => build.run(changes).await,
+            let Some(mut build) = build else { return pending().await };
+            match driver.run(format!("build of {}", self.projection), &mut build).await {
+                Some(built) => built,
                 None => pending().await,
             }
         };
         tokio::select! {
-            ended = live => Ok(Turn::Live(ended)),
+            Replaced = live => Ok(Turn::Replaced),
             built = building => built.map(Turn::Built),
-            // A build asks by itself, between two batches.
-            () = is_changed(&mut changed), if !is_building => Ok(Turn::Wanted),
-            () = self.look_again(), if !is_building => Ok(Turn::BookChanged),
+            // A build looks for another wish by itself, between two batches.
+            () = changed(&mut wish), if !is_building => Ok(Turn::Wanted),
+            () = self.look_again(driver), if !is_building => Ok(Turn::BookChanged),
         }
     }
 
-    /// What the book says of the wanted component.
+    /// Prepares the tables of the wanted component, as the book says.
     async fn settle(&mut self, wanted: &Arc<Projector>) -> Result<Settled, ProjectionError> {
         let digest = wanted.id().digest;
         self.left.take_if(|(left, _)| *left != digest);
@@ -212,7 +210,7 @@ impl Supervisor {
         match settled {
             Settled::Live { made } => {
                 if made {
-                    tracing::info!(projection, %component, "tables made; building them from the first event");
+                    tracing::info!(projection, %component, "tables made; filling them from the first event");
                 }
                 self.left = None;
                 self.set(State::Live);
@@ -229,8 +227,8 @@ impl Supervisor {
         Ok(settled)
     }
 
-    /// Finds out which tables are read now, tells of it if they are others than before, and gives what keeps them up,
-    /// if this host has the code.
+    /// Finds the tables that are read now, and reports them if they are others than before. Returns their runner if this
+    /// host has the code.
     async fn notice(&mut self) -> Result<Option<Runner>, ProjectionError> {
         let ground = &self.ground;
         let mut connection = ground.pool.acquire().await?;
@@ -258,8 +256,8 @@ impl Supervisor {
             tracing::info!(projection, from, %to, positions = ?now.from, "switched: the rows of another component are read now");
         }
         let Some(maker) = maker else { return Ok(None) };
-        let declaration = Declaration::live(&maker);
-        // The same component, written down otherwise by another version of this host.
+        let declaration = Declaration::live(&maker)?;
+        // The same component, declared in another way by another version of this host.
         if !read.is_of(&declaration) {
             return Ok(None);
         }
@@ -270,16 +268,18 @@ impl Supervisor {
         )))
     }
 
-    async fn build(&self, wanted: &Arc<Projector>) -> Result<Build<'_>, ProjectionError> {
+    async fn build(&self, wanted: &Arc<Projector>) -> Result<TableBuild, ProjectionError> {
         let ground = &self.ground;
-        Ok(Build {
-            filling: self.filling(Arc::clone(wanted), Declaration::beside(wanted)).await?,
+        Ok(TableBuild {
+            filling: self.filling(Arc::clone(wanted), Declaration::beside(wanted)?).await?,
             subscription: ground.bus.subscribe(),
             settings: ground.settings,
             readers: ground.readers,
-            clock: &ground.clock,
-            status: &self.status,
-            pace: Pace::start(),
+            clock: ground.clock.clone(),
+            status: self.status.clone(),
+            wanted: self.wanted.clone(),
+            rate: BuildRate::start(),
+            failures: 0,
         })
     }
 
@@ -292,36 +292,34 @@ impl Supervisor {
         Filling::load(projector, declaration, self.ground.pool.clone(), partitions).await
     }
 
-    /// Drops what nobody reads any more. Ends when other tables are read than before, by the hand of another host.
-    async fn look_again(&self) {
-        let mut is_swept = false;
-        loop {
-            if !is_swept {
-                // What is in the way of it now, is not for ever.
-                is_swept = book::sweep(&self.ground.pool).await.unwrap_or(false);
-            }
-            tokio::time::sleep(Duration::from_millis(LOOK_AGAIN_MS)).await;
-            let noticed = self.status.borrow().live.as_ref().and_then(|live| live.digest);
-            match stored_digest(&self.ground.pool, &self.projection).await {
-                Ok(stored) if stored != noticed => return,
-                Ok(_) | Err(_) => {}
-            }
+    /// Drops tables that are not read any more. Ends when another host has changed the tables that are read.
+    async fn look_again(&self, driver: &Driver) {
+        let noticed = self.status.borrow().live.as_ref().and_then(|live| live.digest);
+        let (pool, projection) = (&self.ground.pool, self.projection.as_str());
+        let mut book = BookWatch { pool, projection, noticed, is_swept: false, has_waited: false };
+        let name = format!("book of the read store, {projection}");
+        if driver.run(name, &mut book).await.is_none() {
+            pending::<()>().await;
         }
     }
 
-    /// A component that fails is not built any more, and what is live stays live.
+    /// Gives a failing component up: it is not built any more, and the live one stays live.
     fn give_up(&mut self, wanted: &Projector, error: &ProjectionError) {
         let (projection, component, why) = (&self.projection, wanted.id(), with_causes(error));
-        tracing::error!(projection, %component, error = why, "this component cannot become live; what is live stays");
         let digest = component.digest;
-        self.left = Some((digest, State::Failed { digest, why: why.clone() }));
-        self.set(State::Failed { digest, why });
+        let failed = State::Failed { digest, why: why.clone() };
+        // The same reason is logged once, not at each try.
+        if self.left.as_ref().is_none_or(|(_, left)| *left != failed) {
+            tracing::error!(projection, %component, error = why, "this component cannot become live; what is live stays");
+        }
+        self.left = Some((digest, failed.clone()));
+        self.set(failed);
     }
 
     fn leave(&mut self, wanted: &Projector) {
         let digest = wanted.id().digest;
-        let error = Declaration::live(wanted).replaced();
-        tracing::warn!(error = %with_causes(&error), "looking what is read now");
+        let error = ProjectionError::Replaced { projection: self.projection.clone() };
+        tracing::warn!(error = %with_causes(&error), "looking for the tables that are read now");
         self.left.get_or_insert((digest, State::LeftAlone { digest }));
     }
 
@@ -343,15 +341,104 @@ impl Supervisor {
         let positions = checkpoint::load(pool, &self.projection, partitions).await?;
         checkpoint::check_against(&positions, &self.ground.bus.subscribe().heads().await?)
     }
+}
 
-    async fn pause(&self) {
-        tokio::time::sleep(Duration::from_millis(self.ground.settings.retry_ms)).await;
+/// A supervisor at work.
+struct Supervising {
+    supervisor: Supervisor,
+    /// Runs the projection and its build.
+    driver: Driver,
+    /// The component that the work is for.
+    wanted: Arc<Projector>,
+    /// Work to be done next; `None` if it must be settled first.
+    work: Option<Work>,
+}
+
+impl Supervising {
+    /// Settles the work, or does it until something changes: so its beginning is a success of its own.
+    async fn settle_or_work(&mut self) -> Result<Turn, ProjectionError> {
+        if let Some(work) = self.work.take() {
+            return Box::pin(self.supervisor.work(work, &self.driver)).await;
+        }
+        self.wanted = Arc::clone(&self.supervisor.wanted.borrow_and_update());
+        self.work = Some(Box::pin(self.supervisor.begin(&self.wanted)).await?);
+        Ok(Turn::Settled)
     }
 }
 
-/// Waits until something else is given. If nobody can give anything any more, for ever.
-pub(super) async fn is_changed<T>(given: &mut watch::Receiver<T>) {
-    if given.changed().await.is_err() {
-        pending::<()>().await;
+impl Task for Supervising {
+    type Output = Infallible;
+    type Error = ProjectionError;
+
+    async fn step(&mut self) -> Result<Next, ProjectionError> {
+        let turn = self.settle_or_work().await;
+        let Self { supervisor, wanted, .. } = self;
+        let pause = Next::WaitFor(supervisor.ground.settings.retry().least);
+        match turn {
+            Ok(Turn::Settled | Turn::Wanted | Turn::Built(Built::Switched | Built::Unwanted)) => {
+                Ok(Next::Again)
+            }
+            Ok(Turn::BookChanged) => {
+                supervisor.leave(wanted);
+                Ok(Next::Again)
+            }
+            Ok(Turn::Built(Built::Replaced) | Turn::Replaced) => {
+                supervisor.leave(wanted);
+                Ok(pause)
+            }
+            Err(error) if error.is_final() => {
+                supervisor.give_up(wanted, &error);
+                Ok(pause)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn woken(&mut self) {
+        changed(&mut self.supervisor.wanted).await;
+    }
+
+    fn retry(&self) -> Retry {
+        self.supervisor.ground.settings.retry()
+    }
+
+    fn failure(&self, _: &ProjectionError) -> Failure {
+        Failure::error("the projection waits; trying again")
+    }
+}
+
+/// Looks at the book until another host has changed the tables that are read.
+struct BookWatch<'a> {
+    pool: &'a PgPool,
+    projection: &'a str,
+    /// The component whose rows this host knows to be read.
+    noticed: Option<Digest>,
+    is_swept: bool,
+    /// False at the first step: the book was read just before.
+    has_waited: bool,
+}
+
+impl Task for BookWatch<'_> {
+    type Output = ();
+    type Error = ProjectionError;
+
+    async fn step(&mut self) -> Result<Next<()>, ProjectionError> {
+        if self.has_waited && stored_digest(self.pool, self.projection).await? != self.noticed {
+            return Ok(Next::End(()));
+        }
+        if !self.is_swept {
+            // A query that is in the way now will end; the next look tries again.
+            self.is_swept = book::sweep(self.pool).await.unwrap_or(false);
+        }
+        self.has_waited = true;
+        Ok(Next::WaitFor(LOOK_AGAIN))
+    }
+
+    fn retry(&self) -> Retry {
+        Retry { least: LOOK_AGAIN, longest: LOOK_AGAIN }
+    }
+
+    fn failure(&self, _: &ProjectionError) -> Failure {
+        Failure::warning("the book of the read store cannot be read; trying again")
     }
 }

@@ -1,59 +1,64 @@
-//! A projection's tables: from the component's declaration to SQL.
+//! Makes SQL of a component's declaration of its tables.
 //!
-//! Names were checked when the component was loaded: lower-case letters, digits and underscores. They are quoted
-//! all the same. No statement is run here.
+//! Names were checked when the component was loaded: lower-case letters, digits and underscores. They are quoted all the
+//! same. No statement is run here.
 
 use super::ProjectionError;
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{ColumnRule, ColumnType, ProjectionDescriptor, Projector, Table};
 
-/// Digits of a digest that name the schema of a build: no other component has them.
+/// Number of digits of a digest in the name of a build's schema: enough to be no other component's.
 const DIGITS: usize = 32;
 
-/// A projection's tables as one component declares them, and the schema in which they lie.
+/// A projection's tables as one component declares them, with the schema in which they lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Declaration {
-    /// Also the name under which they stand in the book, with their checkpoints.
+    /// Name of the schema, and of the tables' row in the book and of their checkpoints.
     pub schema: String,
     pub projection: String,
     pub digest: Digest,
     pub version: i32,
-    /// The tables as they are declared for the place where they are read, wherever they lie now.
+    /// SQL that makes the tables where they are read, wherever they lie now. Equal texts are equal declarations.
     pub declared: String,
-    /// What makes them where they lie.
+    /// SQL that makes the tables where they lie.
     pub ddl: String,
 }
 
 impl Declaration {
-    /// The tables that are read.
-    pub fn live(projector: &Projector) -> Self {
+    /// Declaration of the tables that are read.
+    pub fn live(projector: &Projector) -> Result<Self, ProjectionError> {
         Self::new(projector, projector.descriptor().name.clone())
     }
 
-    /// The tables that are built beside those.
-    pub fn beside(projector: &Projector) -> Self {
+    /// Declaration of the tables that are built beside those that are read.
+    pub fn beside(projector: &Projector) -> Result<Self, ProjectionError> {
         let digits: String = projector.id().digest.to_string().chars().take(DIGITS).collect();
         Self::new(projector, format!("next {digits}"))
     }
 
-    fn new(projector: &Projector, schema: String) -> Self {
+    fn new(projector: &Projector, schema: String) -> Result<Self, ProjectionError> {
         let descriptor = projector.descriptor();
-        Self {
+        let version = i32::try_from(descriptor.version).map_err(|_| ProjectionError::VersionTooHigh {
+            projection: descriptor.name.clone(),
+            version: descriptor.version,
+        })?;
+        Ok(Self {
             ddl: ddl(descriptor, &schema),
             declared: ddl(descriptor, &descriptor.name),
             schema,
             projection: descriptor.name.clone(),
             digest: projector.id().digest,
-            version: i32::try_from(descriptor.version).unwrap_or(i32::MAX),
-        }
+            version,
+        })
     }
 
+    /// The error that these tables belong to another component now.
     pub fn replaced(&self) -> ProjectionError {
         ProjectionError::Replaced { projection: self.projection.clone() }
     }
 }
 
-/// The table's full name.
+/// Name of a table with its schema, quoted.
 pub(super) fn qualified(schema: &str, table: &str) -> String {
     format!("{}.{}", quoted(schema), quoted(table))
 }

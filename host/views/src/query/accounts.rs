@@ -1,4 +1,4 @@
-//! Accounts: what each spent, had cleared and got back, by asset.
+//! Queries of accounts: amounts spent, cleared and refunded, by asset.
 
 use serde::Serialize;
 use sqlx::postgres::PgRow;
@@ -10,12 +10,12 @@ use super::{MoneyView, QueryError, ReadStore};
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Account {
-    /// The Safe's address.
+    /// Address of the Safe.
     pub id: String,
     pub assets: Vec<AccountAsset>,
 }
 
-/// What an account did in one asset. Spent is what left it on chain, cleared is what the network claimed.
+/// Totals of an account in one asset: `spent` left it on chain, `cleared` was claimed by the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AccountAsset {
     pub asset: String,
@@ -36,7 +36,7 @@ const ASSETS: &str = "
 pub(super) const STATEMENTS: &[&str] = &[ASSETS];
 
 impl ReadStore {
-    /// An account, if it ever paid or was paid.
+    /// Reads an account. `None` if it never paid and was never paid.
     pub async fn account(&self, id: &str) -> Result<Option<Account>, QueryError> {
         let assets = sqlx::query_as::<_, AccountAsset>(ASSETS).bind(id).fetch_all(&self.pool).await?;
         Ok((!assets.is_empty()).then(|| Account { id: id.to_owned(), assets }))

@@ -1,4 +1,4 @@
-//! Balances: what each account has, by asset, as its ledger says.
+//! Queries of balances: those of an account, by asset, as its ledger says.
 
 use serde::Serialize;
 use sqlx::postgres::PgRow;
@@ -7,7 +7,7 @@ use sqlx::{FromRow, Row};
 use super::payments::{amount, time};
 use super::{MoneyView, QueryError, ReadStore};
 
-/// What an account has in one asset: available = posted − pending. Both ends may be below zero.
+/// Balance of an account in one asset: available = posted − pending. Posted and available may be below zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Balance {
     pub asset: String,
@@ -23,8 +23,8 @@ const BALANCES: &str = "
     FROM balances.balance WHERE account = $1 ORDER BY asset";
 
 impl ReadStore {
-    /// An account's balances; none of an account whose books have not begun. Nothing at all if no projector keeps any:
-    /// the host runs without them.
+    /// Reads an account's balances; the list is empty for an account without bookings. `None` if no projector keeps
+    /// balances: the host runs without them.
     pub async fn balances(&self, account: &str) -> Result<Option<Vec<Balance>>, QueryError> {
         const UNDEFINED_TABLE: &str = "42P01";
         match sqlx::query_as::<_, Balance>(BALANCES).bind(account).fetch_all(&self.pool).await {
@@ -47,7 +47,7 @@ impl FromRow<'_, PgRow> for Balance {
     }
 }
 
-/// The amount in a column that may be below zero.
+/// Reads an amount that may be below zero.
 fn net(row: &PgRow, column: &str) -> Result<MoneyView, sqlx::Error> {
     let text: String = row.try_get(column)?;
     match text.strip_prefix('-') {

@@ -1,7 +1,7 @@
-//! The read store, asked: payments, their timelines, accounts, balances.
+//! Queries of the read store: payments, their timelines, accounts, balances.
 //!
-//! The tables belong to the projector component that declares them; what is asked of them is checked once at
-//! start ([`check`]). Nothing here writes.
+//! The tables belong to the projector component that declares them; the statements are checked against them once at start
+//! ([`ReadStore::check`]). Nothing here writes.
 
 mod accounts;
 mod balances;
@@ -10,8 +10,8 @@ mod payments;
 
 pub use accounts::{Account, AccountAsset};
 pub use balances::Balance;
-pub use page::{Cursor, InvalidCursor};
-pub use payments::{MoneyView, Payment, PaymentFilter, Source, TimelineEvent};
+pub use page::{InvalidCursor, PageCursor};
+pub use payments::{MoneyView, Payment, PaymentFilter, PaymentSource, TimelineEvent};
 
 use sqlx::PgPool;
 
@@ -21,14 +21,14 @@ pub struct ReadStore {
     pool: PgPool,
 }
 
-/// Why there is no answer.
+/// A query failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     #[error("the read store did not answer")]
     Database(#[from] sqlx::Error),
 }
 
-/// What is asked of a projection's tables: a component that is to make them must keep it.
+/// Statements of the queries of a projection's tables. A component that makes these tables must serve them.
 #[must_use]
 pub fn asked_of(projection: &str) -> &'static [&'static [&'static str]] {
     match projection {
@@ -38,13 +38,13 @@ pub fn asked_of(projection: &str) -> &'static [&'static [&'static str]] {
 }
 
 impl ReadStore {
-    /// A store on a pool.
+    /// Makes a store on a pool.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         Self { pool }
     }
 
-    /// Whether the projections hold what the queries ask for: the statements are prepared, not run.
+    /// Checks that the projections serve the queries: the statements are prepared, not run.
     pub async fn check(&self) -> Result<(), QueryError> {
         for statement in payments::STATEMENTS.iter().chain(accounts::STATEMENTS) {
             sqlx::Executor::describe(&self.pool, sqlx::SqlSafeStr::into_sql_str(*statement)).await?;

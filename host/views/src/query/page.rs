@@ -1,4 +1,4 @@
-//! Where a page ends: the time and id of its last row, so that pages neither repeat nor skip while rows are added.
+//! Cursor of a page: the time and id of its last row, so that pages neither repeat nor skip rows while rows are added.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,23 +7,23 @@ use clearfold_kernel::Timestamp;
 
 /// A place between two rows. Its text is opaque to callers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor {
+pub struct PageCursor {
     pub occurred_at: Timestamp,
     pub id: String,
 }
 
-/// A text that was not given out as a cursor.
+/// A text is no cursor that this API gave out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the cursor is not one that this API gave out; leave it out to begin with the first page")]
 pub struct InvalidCursor;
 
-impl fmt::Display for Cursor {
+impl fmt::Display for PageCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(format!("{}/{}", self.occurred_at.as_ms(), self.id)))
     }
 }
 
-impl FromStr for Cursor {
+impl FromStr for PageCursor {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn a_cursor_survives_its_text() {
-        let cursor = Cursor { occurred_at: Timestamp::from_ms(1_500).unwrap(), id: "ab/cd".into() };
+        let cursor = PageCursor { occurred_at: Timestamp::from_ms(1_500).unwrap(), id: "ab/cd".into() };
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
     }
 
@@ -59,7 +59,7 @@ mod tests {
             &hex::encode("12/"),
             &hex::encode("1/\0"),
         ] {
-            assert_eq!(text.parse::<Cursor>(), Err(InvalidCursor), "{text}");
+            assert_eq!(text.parse::<PageCursor>(), Err(InvalidCursor), "{text}");
         }
     }
 }

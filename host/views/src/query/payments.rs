@@ -1,4 +1,4 @@
-//! Payments: one, or a page of them, newest first.
+//! Queries of payments: one, or a page of them, newest first.
 
 use clearfold_kernel::{Amount, Asset, Minor, Timestamp};
 use serde::Serialize;
@@ -7,7 +7,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 use time::OffsetDateTime;
 
-use super::{Cursor, QueryError, ReadStore};
+use super::{PageCursor, QueryError, ReadStore};
 use clearfold_base::database::{database_time, timestamp};
 
 /// An amount, as the API writes it.
@@ -17,13 +17,13 @@ pub struct MoneyView {
     pub minor: String,
     pub decimals: u8,
     pub asset: String,
-    /// For people: `8.50 EURe`.
+    /// Text for people: `8.50 EURe`.
     pub display: String,
 }
 
-/// The `Spend` that a payment began with.
+/// The `Spend` log that a payment began with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Source {
+pub struct PaymentSource {
     pub chain_id: i64,
     pub block_hash: String,
     pub block_number: i64,
@@ -31,7 +31,7 @@ pub struct Source {
     pub log_index: i64,
 }
 
-/// Who is paid, as the network says it; what it does not say is null.
+/// The merchant, as the network describes it; unknown fields are null.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Merchant {
     pub id: String,
@@ -40,7 +40,7 @@ pub struct Merchant {
     pub country: Option<String>,
 }
 
-/// How far the money has come on chain.
+/// Progress of the money on chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Funding {
     pub status: String,
@@ -53,10 +53,10 @@ pub struct Payment {
     pub id: String,
     pub account: String,
     pub card_id: Option<String>,
-    /// None for a payment that was seen on chain first.
+    /// `None` for a payment that was seen on chain first.
     pub merchant: Option<Merchant>,
     pub network: Option<String>,
-    /// One of the words of the `payments` projection.
+    /// One of the statuses of the `payments` projection.
     pub status: String,
     pub amount: MoneyView,
     pub requested: MoneyView,
@@ -67,8 +67,8 @@ pub struct Payment {
     pub cleared: MoneyView,
     pub beyond_hold: MoneyView,
     pub refunded: MoneyView,
-    /// None for a payment that did not begin on chain.
-    pub source: Option<Source>,
+    /// `None` for a payment that did not begin on chain.
+    pub source: Option<PaymentSource>,
     pub funding: Funding,
     pub expires_at: Option<String>,
     pub decline_reason: Option<String>,
@@ -77,11 +77,11 @@ pub struct Payment {
     pub over_captured: bool,
     pub late: bool,
     pub dispute: Option<String>,
-    /// The block's time, or the network's, RFC 3339.
+    /// Time of the block, or given by the network, RFC 3339.
     pub occurred_at: String,
     pub updated_at: String,
     #[serde(skip)]
-    pub(super) cursor: Cursor,
+    pub(super) cursor: PageCursor,
 }
 
 /// One event of a payment's life.
@@ -98,13 +98,13 @@ pub struct TimelineEvent {
     pub data: Value,
 }
 
-/// Which payments.
+/// Conditions on the payments of a page.
 #[derive(Debug, Clone, Default)]
 pub struct PaymentFilter {
     pub account: Option<String>,
     pub status: Option<String>,
-    /// Behind this one, towards the past.
-    pub after: Option<Cursor>,
+    /// Only payments that are older than this place.
+    pub after: Option<PageCursor>,
 }
 
 macro_rules! select {
@@ -137,12 +137,12 @@ const TIMELINE: &str = "
 pub(super) const STATEMENTS: &[&str] = &[PAGE, ONE, TIMELINE];
 
 impl ReadStore {
-    /// A page of payments, newest first, and the cursor of the next one if there is more.
+    /// Reads a page of payments, newest first, with the cursor of the next page if there is one.
     pub async fn payments(
         &self,
         filter: &PaymentFilter,
         limit: u32,
-    ) -> Result<(Vec<Payment>, Option<Cursor>), QueryError> {
+    ) -> Result<(Vec<Payment>, Option<PageCursor>), QueryError> {
         let after = filter.after.as_ref();
         let occurred_at = after.map(|cursor| database_time(cursor.occurred_at)).transpose();
         let occurred_at = occurred_at.map_err(|error| sqlx::Error::Decode(error.into()))?;
@@ -152,8 +152,9 @@ impl ReadStore {
             .bind(occurred_at)
             .bind(after.map(|cursor| &cursor.id))
             // One more than asked for tells whether there is a next page.
-            .bind(i64::from(limit).saturating_add(1));
+            .bind(i64::from(limit) + 1);
         let mut payments = query.fetch_all(&self.pool).await?;
+        // Where a limit did not fit a pointer, no list could be longer than it either.
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = payments.len() > limit;
         payments.truncate(limit);
@@ -161,7 +162,7 @@ impl ReadStore {
         Ok((payments, next))
     }
 
-    /// A payment with its timeline.
+    /// Reads a payment with its timeline.
     pub async fn payment(&self, id: &str) -> Result<Option<(Payment, Vec<TimelineEvent>)>, QueryError> {
         let payment = sqlx::query_as::<_, Payment>(ONE).bind(id).fetch_optional(&self.pool).await?;
         let Some(payment) = payment else { return Ok(None) };
@@ -170,12 +171,12 @@ impl ReadStore {
     }
 }
 
-/// The amount in a numeric column that was read as text.
+/// Reads the amount in a numeric column that was selected as text.
 pub(super) fn money(row: &PgRow, column: &str) -> Result<MoneyView, sqlx::Error> {
     amount(row, column, &row.try_get::<String, _>(column)?)
 }
 
-/// The amount of that many minor units of the row's asset; `column` is what an error names.
+/// Makes an amount of so many minor units of the row's asset; `column` is the name for an error.
 pub(super) fn amount(row: &PgRow, column: &str, minor: &str) -> Result<MoneyView, sqlx::Error> {
     let invalid =
         |error: String| sqlx::Error::ColumnDecode { index: column.to_owned(), source: error.into() };
@@ -191,7 +192,7 @@ pub(super) fn amount(row: &PgRow, column: &str, minor: &str) -> Result<MoneyView
     })
 }
 
-/// The time in a column.
+/// Reads the time in a column.
 pub(super) fn time(row: &PgRow, column: &str) -> Result<Timestamp, sqlx::Error> {
     at(row.try_get(column)?, column)
 }
@@ -201,9 +202,9 @@ fn at(at: OffsetDateTime, column: &str) -> Result<Timestamp, sqlx::Error> {
         .map_err(|error| sqlx::Error::ColumnDecode { index: column.to_owned(), source: error.into() })
 }
 
-fn source(row: &PgRow) -> Result<Option<Source>, sqlx::Error> {
+fn source(row: &PgRow) -> Result<Option<PaymentSource>, sqlx::Error> {
     let Some(chain_id) = row.try_get("chain_id")? else { return Ok(None) };
-    Ok(Some(Source {
+    Ok(Some(PaymentSource {
         chain_id,
         block_hash: row.try_get("block_hash")?,
         block_number: row.try_get("block_number")?,
@@ -257,7 +258,7 @@ impl FromRow<'_, PgRow> for Payment {
             dispute: row.try_get("dispute")?,
             occurred_at: occurred_at.to_string(),
             updated_at: time(row, "updated_at")?.to_string(),
-            cursor: Cursor { occurred_at, id: id.clone() },
+            cursor: PageCursor { occurred_at, id: id.clone() },
             id,
         })
     }

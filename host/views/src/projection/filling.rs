@@ -1,0 +1,175 @@
+//! Fills one set of tables: has events projected, and commits rows and checkpoint together.
+//!
+//! If a projector fails on an event, the batch is cut in halves until the event is found; the events before it are
+//! committed. Events are taken in order and without a gap, or not at all.
+
+use std::sync::Arc;
+
+use sqlx::{PgConnection, PgPool};
+
+use super::batch::EventBatch;
+use super::tables::Declaration;
+use super::{ProjectionError, book, checkpoint, rows};
+use clearfold_base::database::partition_index;
+use clearfold_base::faults;
+use clearfold_base::telemetry::with_causes;
+use clearfold_bus::{EventPage, StoredEvent};
+use clearfold_sandbox::{Change, Projector};
+
+/// A component, the tables that it fills, and its checkpoint.
+pub(super) struct Filling {
+    pub projector: Arc<Projector>,
+    pub declaration: Declaration,
+    pub pool: PgPool,
+    pub partitions: u32,
+    /// Checkpoint: one position for each partition.
+    positions: Vec<u64>,
+}
+
+/// Names of the fault points that a batch passes before and after its commit.
+#[derive(Clone, Copy)]
+pub(super) struct Passed {
+    pub before: &'static str,
+    pub after: &'static str,
+}
+
+impl Filling {
+    /// Loads the checkpoint.
+    pub async fn load(
+        projector: Arc<Projector>,
+        declaration: Declaration,
+        pool: PgPool,
+        partitions: u32,
+    ) -> Result<Self, ProjectionError> {
+        let positions = checkpoint::load(&pool, &declaration.schema, partitions).await?;
+        Ok(Self { projector, declaration, pool, partitions, positions })
+    }
+
+    /// Loads the checkpoint again after a failure: a commit may have succeeded unheard.
+    pub async fn reload(&mut self) -> Result<(), ProjectionError> {
+        self.positions = checkpoint::load(&self.pool, &self.declaration.schema, self.partitions).await?;
+        Ok(())
+    }
+
+    /// Checkpoint: one position for each partition.
+    pub fn positions(&self) -> &[u64] {
+        &self.positions
+    }
+
+    /// Checkpoint of one partition.
+    pub fn position(&self, partition: u32) -> Result<u64, ProjectionError> {
+        let position = self.positions.get(partition_index(partition)).copied();
+        position.ok_or_else(|| self.unknown(partition))
+    }
+
+    fn unknown(&self, partition: u32) -> ProjectionError {
+        // One more than an index of a list of partitions.
+        let log = partition_index(partition).saturating_add(1);
+        ProjectionError::OtherPartitions { checkpoint: self.positions.len(), log }
+    }
+
+    /// Projects the events of a page, or as many of the first ones as can be. Returns their number.
+    pub async fn advance(&mut self, page: &EventPage, passed: Passed) -> Result<usize, ProjectionError> {
+        let EventPage { partition, events } = page;
+        // After a failure a smaller and smaller head of the batch is tried, down to the one event that fails.
+        let mut count = events.len();
+        loop {
+            match self.project(*partition, &events[..count], passed).await {
+                Ok(()) => return Ok(count),
+                Err(error) if error.is_of_one_event() && count > 1 => {
+                    tracing::warn!(error = %with_causes(&error), events = count, "a batch failed; trying its first half");
+                    count = count.div_ceil(2);
+                }
+                Err(error) if error.is_of_one_event() => return Err(at(events, error)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn project(
+        &mut self,
+        partition: u32,
+        events: &[StoredEvent],
+        passed: Passed,
+    ) -> Result<(), ProjectionError> {
+        let Some(last) = self.last_of(partition, events)? else { return Ok(()) };
+        let (projector, schema) = (&self.projector, self.declaration.schema.as_str());
+        let batch = EventBatch::new(projector, events);
+        let keys = batch.keys().await?;
+        // No connection is kept while the component works.
+        let rows = rows::fetch(&mut *self.pool.acquire().await?, schema, projector, keys).await?;
+        let changes = batch.changes(rows).await?;
+        let mut transaction = self.pool.begin().await?;
+        book::hold(&mut transaction, &self.declaration).await?;
+        self.write(&mut transaction, partition, last, changes).await?;
+        faults::point(passed.before);
+        transaction.commit().await?;
+        faults::point(passed.after);
+        let unknown = self.unknown(partition);
+        *self.positions.get_mut(partition_index(partition)).ok_or(unknown)? = last;
+        Ok(())
+    }
+
+    /// Projects all events of a page, which end at `up_to`, in the caller's transaction, which holds the tables. The
+    /// checkpoint in memory stays unchanged, because the transaction may fail.
+    pub async fn project_in(
+        &self,
+        transaction: &mut PgConnection,
+        page: &EventPage,
+        up_to: u64,
+    ) -> Result<(), ProjectionError> {
+        let EventPage { partition, events } = page;
+        let last = self.last_of(*partition, events)?.filter(|last| *last == up_to);
+        let last = last.ok_or_else(|| self.gap(*partition, up_to, events.last()))?;
+        let (projector, schema) = (&self.projector, self.declaration.schema.as_str());
+        let batch = EventBatch::new(projector, events);
+        let rows = rows::fetch(&mut *transaction, schema, projector, batch.keys().await?).await?;
+        let changes = batch.changes(rows).await?;
+        self.write(transaction, *partition, last, changes).await
+    }
+
+    /// Returns the position of the last event, if they follow the checkpoint without a gap: events that are missed now are
+    /// never projected.
+    fn last_of(&self, partition: u32, events: &[StoredEvent]) -> Result<Option<u64>, ProjectionError> {
+        let after = self.position(partition)?;
+        for (expected, event) in (after..).skip(1).zip(events) {
+            if (event.partition, event.position) != (partition, expected) {
+                return Err(self.gap(partition, expected, Some(event)));
+            }
+        }
+        Ok(events.last().map(|event| event.position))
+    }
+
+    fn gap(&self, partition: u32, expected: u64, found: Option<&StoredEvent>) -> ProjectionError {
+        let found = match found {
+            Some(event) => format!("event {} of partition {}", event.position, event.partition),
+            None => "nothing".to_owned(),
+        };
+        ProjectionError::Gap { projection: self.declaration.projection.clone(), partition, expected, found }
+    }
+
+    /// Writes rows and checkpoint together.
+    async fn write(
+        &self,
+        transaction: &mut PgConnection,
+        partition: u32,
+        to: u64,
+        changes: Vec<Change>,
+    ) -> Result<(), ProjectionError> {
+        let (schema, from) = (self.declaration.schema.as_str(), self.position(partition)?);
+        checkpoint::advance(transaction, schema, partition, from, to).await?;
+        rows::apply(transaction, schema, &self.projector, changes).await
+    }
+}
+
+/// The same error with the event that it is about.
+fn at(events: &[StoredEvent], cause: ProjectionError) -> ProjectionError {
+    let Some(event) = events.first() else { return cause };
+    ProjectionError::AtEvent {
+        partition: event.partition,
+        position: event.position,
+        kind: event.kind.clone(),
+        stream: event.stream.clone(),
+        cause: Box::new(cause),
+    }
+}
