@@ -1,7 +1,7 @@
-//! Accounts, each by itself: its events are read, their ids compared, and the rest is the auditors' say.
+//! Audits accounts one by one: reads an account's events, compares their ids, and passes them to the auditors.
 //!
-//! An account goes into the sandbox whole, so there is a size beyond which it does not fit. Such an account is
-//! named as not audited; none is passed over.
+//! An account goes into the sandbox as a whole, so there is a size beyond which it does not fit. Such an account is
+//! reported as not audited; none is left out silently.
 
 use std::sync::Arc;
 
@@ -9,36 +9,37 @@ use clearfold_kernel::Timestamp;
 
 use super::findings::Findings;
 use super::invariants::EVENT_IDS_UNIQUE;
-use super::{AuditError, OnProgress, Progress, Scope};
-use clearfold_base::database::{partition_key, unsigned};
+use super::{AuditError, CheckProgress, OnCheckProgress, Scope};
+use clearfold_base::blocking::blocking;
+use clearfold_base::database::{partition_key, partition_number, unsigned};
 use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::{AuditedEvent, Auditor, Fault};
 use clearfold_store::{EventStore, StoredEvent, event_id};
 
-/// Events of one account that are audited at the most. With their payloads they take a fraction of the memory and
+/// Largest number of events of one account that are audited. With their payloads they take a fraction of the memory and
 /// the instructions that the sandbox gives a call (`runtime/limits.rs`).
 const MAX_EVENTS: u64 = 10_000;
-/// Their payloads together.
+/// Largest size of their payloads together, in bytes.
 const MAX_PAYLOAD_BYTES: usize = 8 << 20;
 
-/// Who audits, and the time of the check.
+/// The auditors, and the time of the check.
 pub(super) struct Auditing<'a> {
     pub auditors: &'a [Arc<Auditor>],
     pub checked_at: Timestamp,
 }
 
-/// How much was audited.
+/// Numbers of audited accounts and events.
 pub(super) struct Audited {
     pub accounts: u64,
     pub events: u64,
 }
 
 /// An account, with its streams in one partition.
-struct Account {
+struct AccountStreams {
     id: String,
     partition: u32,
     streams: Vec<String>,
-    /// As its streams' heads say.
+    /// Number of events by the heads of its streams.
     events: u64,
 }
 
@@ -49,22 +50,24 @@ pub(super) async fn check(
     extent: &[(u32, u64)],
     scope: &Scope,
     findings: &mut Findings,
-    on_progress: OnProgress<'_>,
+    on_progress: OnCheckProgress<'_>,
 ) -> Result<Audited, AuditError> {
+    // It saturates: a figure that is shown as progress and decides nothing.
     let total = extent.iter().fold(0, |sum: u64, (_, head)| sum.saturating_add(*head));
     let mut audited = Audited { accounts: 0, events: 0 };
     for (partition, head) in extent.iter().copied() {
         for account in in_partition(store, partition, scope).await? {
-            on_progress(&Progress { at: "events of accounts", done: audited.events, total });
+            on_progress(&CheckProgress { at: "events of accounts", done: audited.events, total });
             let Some(events) = audit(store, auditing, head, &account, findings).await? else { continue };
-            audited.accounts = audited.accounts.saturating_add(1);
-            audited.events = audited.events.saturating_add(events);
+            // Events that were read one by one are fewer than 2^64, and no account is without any.
+            audited.accounts += 1;
+            audited.events += events;
         }
     }
     Ok(audited)
 }
 
-/// The partitions that have streams of an account: one, if all is well.
+/// Finds the partitions that have streams of an account: one, if the log is sound.
 pub(super) async fn partitions_of(store: &EventStore, account: &str) -> Result<Vec<u32>, AuditError> {
     let partitions = sqlx::query_scalar!(
         "SELECT DISTINCT partition FROM streams WHERE routing_key = $1 ORDER BY partition",
@@ -74,11 +77,15 @@ pub(super) async fn partitions_of(store: &EventStore, account: &str) -> Result<V
     if partitions.is_empty() {
         return Err(AuditError::UnknownAccount(account.to_owned()));
     }
-    Ok(partitions.into_iter().map(i32::unsigned_abs).collect())
+    Ok(partitions.into_iter().map(partition_number).collect::<Result<_, _>>()?)
 }
 
-/// The accounts of a partition, or the one that is asked for if it is there.
-async fn in_partition(store: &EventStore, partition: u32, scope: &Scope) -> Result<Vec<Account>, AuditError> {
+/// Finds the accounts of a partition, or the one in the scope if it is there.
+async fn in_partition(
+    store: &EventStore,
+    partition: u32,
+    scope: &Scope,
+) -> Result<Vec<AccountStreams>, AuditError> {
     let only = match scope {
         Scope::Everything => None,
         Scope::Account(account) => Some(account.as_str()),
@@ -93,17 +100,17 @@ async fn in_partition(store: &EventStore, partition: u32, scope: &Scope) -> Resu
     );
     let accounts = accounts.fetch_all(store.pool()).await?.into_iter().map(|row| {
         let events = unsigned(row.events)?;
-        Ok(Account { id: row.routing_key, partition, streams: row.streams, events })
+        Ok(AccountStreams { id: row.routing_key, partition, streams: row.streams, events })
     });
     accounts.collect()
 }
 
-/// Audits an account up to its partition's head, and gives the number of its events; None: it was left out.
+/// Audits an account up to its partition's head. Returns the number of its events; `None` if it was not audited.
 async fn audit(
     store: &EventStore,
     auditing: &Auditing<'_>,
     head: u64,
-    account: &Account,
+    account: &AccountStreams,
     findings: &mut Findings,
 ) -> Result<Option<u64>, AuditError> {
     let subject = format!("account {}", account.id);
@@ -114,7 +121,8 @@ async fn audit(
     let mut events = store.streams(account.partition, &account.streams).await?;
     events.retain(|event| event.position <= head);
     events.sort_by_key(|event| event.position);
-    let bytes = events.iter().fold(0, |sum: usize, event| sum.saturating_add(event.payload.len()));
+    // Payloads that are all in memory have no more bytes than a `usize` counts.
+    let bytes: usize = events.iter().map(|event| event.payload.len()).sum();
     if bytes > MAX_PAYLOAD_BYTES {
         findings.not_audited(subject, too_large(&format!("{bytes} bytes of payloads")));
         return Ok(None);
@@ -142,7 +150,7 @@ async fn audit(
     Ok(complete.then_some(events.len() as u64))
 }
 
-/// Calls a component where it may be busy.
+/// Calls a component on a thread that may block.
 async fn by(
     auditor: &Arc<Auditor>,
     checked_at: Timestamp,
@@ -150,14 +158,14 @@ async fn by(
     events: &Arc<[AuditedEvent]>,
 ) -> Result<Result<Vec<clearfold_sandbox::Violation>, Fault>, AuditError> {
     let (auditor, account, events) = (Arc::clone(auditor), account.to_owned(), Arc::clone(events));
-    Ok(tokio::task::spawn_blocking(move || auditor.audit(&account, checked_at, &events)).await?)
+    Ok(blocking(move || auditor.audit(&account, checked_at, &events)).await?)
 }
 
 fn too_large(what: &str) -> String {
     format!("it has {what}, and {MAX_EVENTS} events or {MAX_PAYLOAD_BYTES} bytes are audited at the most")
 }
 
-/// What is wrong with an event's id.
+/// Compares an event's id with the one of its place. Returns the difference, if there is one.
 fn wrong_id(event: &StoredEvent) -> Option<String> {
     let right = event_id(&event.stream, event.stream_version);
     (event.event_id != right).then(|| {

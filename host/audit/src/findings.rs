@@ -1,4 +1,4 @@
-//! Collects what a check finds. Every violation is counted; the first of each invariant are kept.
+//! Collects the findings of a check. Every violation is counted; the first ones of each invariant are listed.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use super::invariants::{About, OWN};
 use super::report::{InvariantReport, LogExtent, NotAudited, PartitionHead, Report, ViolationReport};
 use clearfold_sandbox::Auditor;
 
-/// Violations that are listed of each invariant, and things that could not be audited.
+/// Largest number of violations listed of each invariant, and of things listed that could not be audited.
 pub(super) const LISTED: usize = 100;
-/// Streams that are listed of each violation.
+/// Largest number of streams listed of each violation.
 const LISTED_STREAMS: usize = 20;
 
-/// What was found so far.
+/// Findings so far.
 pub(super) struct Findings {
     invariants: Vec<InvariantReport>,
     not_audited_count: u64,
@@ -23,7 +23,7 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Nothing yet, of the invariants that can be checked in this scope.
+    /// Makes empty findings for the invariants that can be checked in this scope.
     pub fn new(scope: &Scope, auditors: &[Arc<Auditor>]) -> Self {
         let in_scope = |about| *scope == Scope::Everything || about == About::Accounts;
         let own = OWN.iter().filter(|own| in_scope(own.about)).map(|own| (own.code, own.statement));
@@ -43,7 +43,7 @@ impl Findings {
         }
     }
 
-    /// An invariant does not hold.
+    /// Notes that an invariant does not hold.
     pub fn violation(&mut self, code: &str, detail: String, mut streams: Vec<String>) {
         self.counted(code, 1);
         streams.truncate(LISTED_STREAMS);
@@ -53,23 +53,25 @@ impl Findings {
         }
     }
 
-    /// Further violations of an invariant, which are not listed.
+    /// Counts further violations of an invariant, which are not listed.
     pub fn counted(&mut self, code: &str, count: u64) {
         if let Some(invariant) = self.invariants.iter_mut().find(|invariant| invariant.code == code) {
             invariant.holds &= count == 0;
+            // Saturates: rows of one database are fewer than 2^64, and a damaged count still is a violation.
             invariant.violation_count = invariant.violation_count.saturating_add(count);
         }
     }
 
-    /// Something of which nothing can be said.
+    /// Notes something that could not be audited.
     pub fn not_audited(&mut self, subject: String, why: String) {
-        self.not_audited_count = self.not_audited_count.saturating_add(1);
+        // Counted one by one, so it stays far below 2^64.
+        self.not_audited_count += 1;
         if self.not_audited.len() < LISTED {
             self.not_audited.push(NotAudited { subject, why });
         }
     }
 
-    /// The outcome.
+    /// Makes the report.
     pub fn into_report(
         self,
         checked_at: Timestamp,

@@ -1,16 +1,16 @@
-//! The invariants that the host itself knows, without a look inside a payload.
+//! Invariants that the host checks itself, without reading a payload.
 
-/// An invariant of the host's.
+/// An invariant that the host checks itself.
 pub(super) struct Own {
     pub code: &'static str,
     pub statement: &'static str,
     pub about: About,
 }
 
-/// What must be read to say whether an invariant holds.
+/// Extent of the log that an invariant is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
-    /// Accounts, each by itself.
+    /// Each account by itself.
     Accounts,
     /// The whole log.
     Whole,
@@ -21,10 +21,10 @@ pub(super) const VERSIONS_GAPLESS: &str = "versions_gapless";
 pub(super) const STREAMS_KNOWN: &str = "streams_known";
 pub(super) const EVENT_IDS_UNIQUE: &str = "event_ids_unique";
 pub(super) const ONE_PARTITION_PER_ACCOUNT: &str = "one_partition_per_account";
-/// The one whose remedy is to build the read store again.
+/// Code of the invariant whose remedy is to build the read store again.
 pub const READ_STORE_FOLLOWS_LOG: &str = "read_store_follows_log";
 
-/// All of them, in the order of the report.
+/// All of these invariants, in the order of the report.
 pub(super) const OWN: [Own; 6] = [
     Own {
         code: POSITIONS_GAPLESS,

@@ -1,9 +1,9 @@
-//! The audit: recomputes what must always hold from the log and the read store, and names what does not.
+//! The audit: recomputes the invariants from the log and the read store, and reports those that do not hold.
 //!
-//! Three things are looked at: the log by itself ([`log`]), what happened to each account by the auditor components
-//! ([`accounts`]), and the read store against the log ([`read_store`]). It never writes, never repairs, and never
-//! looks inside a payload. It reads in pages on connections of its own and holds no transaction open on the log:
-//! what lies at or below the heads is the same for ever, so the heads are its snapshot.
+//! It checks three things: the log by itself ([`log`]), each account's events by the auditor components ([`accounts`]),
+//! and the read store against the log ([`read_store`]). It never writes, never repairs, and never looks inside a payload.
+//! It reads in pages on connections of its own and holds no transaction open on the log: events at or below the heads
+//! never change, so the heads are its snapshot.
 
 mod accounts;
 mod findings;
@@ -22,41 +22,42 @@ use sqlx::PgPool;
 use tokio::sync::{Mutex, watch};
 
 use self::findings::Findings;
+use clearfold_base::blocking::Panicked;
 use clearfold_base::clock::Clock;
 use clearfold_base::database::DatabaseError;
 use clearfold_sandbox::Auditor;
 use clearfold_store::{EventStore, StoreError};
-use clearfold_views::projection::{Live, ProjectionError};
+use clearfold_views::projection::{LiveProjector, ProjectionError};
 
-/// Checks what must always hold; one check at a time.
+/// Checks the invariants; one check at a time.
 pub struct Audit {
     store: EventStore,
     read_pool: PgPool,
-    projectors: Vec<Live>,
+    projectors: Vec<LiveProjector>,
     auditors: watch::Receiver<Vec<Arc<Auditor>>>,
     clock: Clock,
     one_at_a_time: Mutex<()>,
 }
 
-/// What is checked.
+/// Extent of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     Everything,
-    /// The streams of one account. Nothing is said of the whole log or of the read store.
+    /// The streams of one account, without the invariants of the whole log and of the read store.
     Account(String),
 }
 
-/// How far a check has come: what it is at, and how much of how much.
-pub struct Progress<'a> {
+/// Progress of a check: the part that it is at, and how much of it is done.
+pub struct CheckProgress<'a> {
     pub at: &'a str,
     pub done: u64,
     pub total: u64,
 }
 
-/// Hears how far a check has come.
-pub type OnProgress<'a> = &'a (dyn Fn(&Progress<'_>) + Sync);
+/// Callback for the progress of a check.
+pub type OnCheckProgress<'a> = &'a (dyn Fn(&CheckProgress<'_>) + Sync);
 
-/// Why nothing can be said of the invariants.
+/// The invariants could not be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     #[error("a check is running; one at a time is made, so ask again when it is done")]
@@ -69,8 +70,8 @@ pub enum AuditError {
     Log(#[from] StoreError),
     #[error("the read store could not be read")]
     ReadStore(#[source] ProjectionError),
-    #[error("a component's thread ended")]
-    Thread(#[from] tokio::task::JoinError),
+    #[error("the auditor did not end")]
+    Panicked(#[from] Panicked),
 }
 
 impl From<sqlx::Error> for AuditError {
@@ -86,12 +87,12 @@ impl From<DatabaseError> for AuditError {
 }
 
 impl Audit {
-    /// An audit by these components; of each projection by the one that is live at the time of the check. The pools
-    /// should be its own, so that it takes no connection from others.
+    /// Makes an audit by these components. A projection is checked with the component that is live at the time of the
+    /// check. The pools should be its own, so that it takes no connection from others.
     pub fn new(
         store: EventStore,
         read_pool: PgPool,
-        projectors: Vec<Live>,
+        projectors: Vec<LiveProjector>,
         auditors: watch::Receiver<Vec<Arc<Auditor>>>,
         clock: Clock,
     ) -> Result<Self, AuditError> {
@@ -100,7 +101,7 @@ impl Audit {
     }
 
     /// Checks everything, or one account. Fails if another check is running.
-    pub async fn check(&self, scope: &Scope, on_progress: OnProgress<'_>) -> Result<Report, AuditError> {
+    pub async fn check(&self, scope: &Scope, on_progress: OnCheckProgress<'_>) -> Result<Report, AuditError> {
         let Ok(_only) = self.one_at_a_time.try_lock() else { return Err(AuditError::Running) };
         let checked_at = self.clock.now();
         let auditors = self.auditors.borrow().clone();

@@ -1,16 +1,16 @@
-//! The log by itself: positions, versions, and where streams lie.
+//! Checks the log by itself: positions, versions, and the partitions of streams.
 //!
-//! Each question is one statement, so each sees one state of a log that goes on being written. Payloads are not read.
+//! Each check is one statement, so it sees one state of a log that goes on being written. Payloads are not read.
 
 use sqlx::PgPool;
 
 use super::findings::{Findings, LISTED};
 use super::invariants::{ONE_PARTITION_PER_ACCOUNT, POSITIONS_GAPLESS, STREAMS_KNOWN, VERSIONS_GAPLESS};
-use super::{AuditError, OnProgress, Progress, Scope};
-use clearfold_base::database::{partition_key, unsigned};
+use super::{AuditError, CheckProgress, OnCheckProgress, Scope};
+use clearfold_base::database::{DatabaseError, partition_key, unsigned};
 use clearfold_store::EventStore;
 
-/// Rows that a statement gives at the most; it counts the others.
+/// Largest number of rows that a statement returns; it counts the others.
 const LIMIT: i64 = LISTED as i64;
 
 pub(super) async fn check(
@@ -18,7 +18,7 @@ pub(super) async fn check(
     extent: &[(u32, u64)],
     scope: &Scope,
     findings: &mut Findings,
-    on_progress: OnProgress<'_>,
+    on_progress: OnCheckProgress<'_>,
 ) -> Result<(), AuditError> {
     let pool = store.pool();
     let account = match scope {
@@ -27,7 +27,7 @@ pub(super) async fn check(
     };
     let total = extent.len() as u64;
     for (done, (partition, _)) in (0..).zip(extent.iter().copied()) {
-        on_progress(&Progress { at: "partitions", done, total });
+        on_progress(&CheckProgress { at: "partitions", done, total });
         versions(pool, partition, account, findings).await?;
         if account.is_none() {
             positions(pool, partition, findings).await?;
@@ -40,7 +40,7 @@ pub(super) async fn check(
     torn(pool, account, findings).await
 }
 
-/// Positions that do not follow the one before.
+/// Finds positions that do not follow the one before.
 async fn positions(pool: &PgPool, partition: u32, findings: &mut Findings) -> Result<(), AuditError> {
     let gaps = sqlx::query!(
         r#"SELECT position AS "position!", previous AS "previous!", stream AS "stream!", count(*) OVER () AS "total!"
@@ -61,7 +61,7 @@ async fn positions(pool: &PgPool, partition: u32, findings: &mut Findings) -> Re
     Ok(())
 }
 
-/// Partitions whose head is not their last event.
+/// Finds partitions whose head is not their last event.
 async fn heads(pool: &PgPool, findings: &mut Findings) -> Result<(), AuditError> {
     let wrong = sqlx::query!(
         r#"SELECT partition, head_position, last AS "last!"
@@ -82,7 +82,7 @@ async fn heads(pool: &PgPool, findings: &mut Findings) -> Result<(), AuditError>
     Ok(())
 }
 
-/// Streams whose versions do not run from 1 to their head.
+/// Finds streams whose versions do not run from 1 to their head.
 async fn versions(
     pool: &PgPool,
     partition: u32,
@@ -117,7 +117,7 @@ async fn versions(
     Ok(())
 }
 
-/// Events whose stream is unknown, or said to lie in another partition.
+/// Finds events whose stream is unknown, or recorded in another partition.
 async fn strays(pool: &PgPool, partition: u32, findings: &mut Findings) -> Result<(), AuditError> {
     let strays = sqlx::query!(
         r#"SELECT stream, count(*) AS "events!", count(*) OVER () AS "total!"
@@ -142,7 +142,7 @@ async fn strays(pool: &PgPool, partition: u32, findings: &mut Findings) -> Resul
     Ok(())
 }
 
-/// Accounts whose streams lie in several partitions.
+/// Finds accounts whose streams lie in several partitions.
 async fn torn(pool: &PgPool, account: Option<&str>, findings: &mut Findings) -> Result<(), AuditError> {
     let torn = sqlx::query!(
         r#"SELECT routing_key, array_agg(DISTINCT partition) AS "partitions!",
@@ -165,9 +165,12 @@ async fn torn(pool: &PgPool, account: Option<&str>, findings: &mut Findings) -> 
     Ok(())
 }
 
-/// Counts what a statement found beyond the rows that it gave.
+/// Counts the findings of a statement beyond the rows that it returned. Each row holds the total; without a row it is 0.
 fn count_rest(findings: &mut Findings, code: &str, total: i64, listed: usize) -> Result<(), AuditError> {
-    findings.counted(code, unsigned(total)?.saturating_sub(listed as u64));
+    let rest = unsigned(total)?.checked_sub(listed as u64);
+    let rest =
+        rest.ok_or_else(|| DatabaseError::Corrupt(format!("a total of {total} over {listed} rows")))?;
+    findings.counted(code, rest);
     Ok(())
 }
 

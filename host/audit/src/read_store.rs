@@ -1,7 +1,7 @@
-//! The read store against the log: each projection is built again in memory and compared, row by row.
+//! Compares the read store with the log: each projection is built again in memory and compared, row by row.
 //!
-//! It costs the projection's tables twice in memory, once as stored and once as built again. Where they differ, the
-//! log is replayed once more to find the streams that made the rows in question.
+//! It takes the projection's tables twice in memory, once as stored and once as built again. If they differ, the log is
+//! replayed once more to find the streams that made the rows in question.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,30 +10,33 @@ use sqlx::PgPool;
 
 use super::findings::{Findings, LISTED};
 use super::invariants::READ_STORE_FOLLOWS_LOG;
-use super::{AuditError, OnProgress, Progress};
+use super::{AuditError, CheckProgress, OnCheckProgress};
 use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::Projector;
 use clearfold_store::EventStore;
-use clearfold_views::projection::{Difference, Live, ProjectionError, Replay, Snapshot};
+use clearfold_views::projection::{
+    LiveProjector, ProjectionError, ProjectionReplay, RowDifference, StoredProjection,
+};
 
-/// Events that are projected together.
+/// Number of events that are projected together.
 const BATCH: u32 = 500;
-/// How soon it is heard that another component is live.
+/// Time to wait for the news that another component is live.
 const HEARD_MS: u64 = 1_000;
 
 pub(super) async fn check(
     store: &EventStore,
     pool: &PgPool,
-    live: &Live,
+    live: &LiveProjector,
     findings: &mut Findings,
-    on_progress: OnProgress<'_>,
+    on_progress: OnCheckProgress<'_>,
 ) -> Result<(), AuditError> {
     let mut live = live.clone();
     let mut projector = Arc::clone(&live.borrow_and_update());
     let compared = loop {
         let compared = compare(store, pool, &projector, findings, on_progress).await;
         let is_others = matches!(compared, Err(AuditError::ReadStore(ProjectionError::OtherTables { .. })));
-        // It may have been replaced while the check began, and then nothing was compared yet. That is heard right away.
+        // The component may have been replaced while the check began, and then nothing was compared yet. The news of it
+        // comes at once.
         let moment = Duration::from_millis(HEARD_MS);
         if !is_others || !matches!(tokio::time::timeout(moment, live.changed()).await, Ok(Ok(()))) {
             break compared;
@@ -55,12 +58,12 @@ async fn compare(
     pool: &PgPool,
     projector: &Arc<Projector>,
     findings: &mut Findings,
-    on_progress: OnProgress<'_>,
+    on_progress: OnCheckProgress<'_>,
 ) -> Result<(), AuditError> {
     let name = &projector.descriptor().name;
-    let stored = Snapshot::take(pool, projector, store.partition_count()).await;
+    let stored = StoredProjection::take(pool, projector, store.partition_count()).await;
     let stored = stored.map_err(AuditError::ReadStore)?;
-    // After the snapshot, so that a log that goes on being written is never behind it.
+    // Read after the rows, so that a log that goes on being written is never behind them.
     let heads = store.heads().await?;
     let mut is_ahead = false;
     for ((partition, position), head) in (0_u32..).zip(&stored.positions).zip(&heads) {
@@ -72,15 +75,16 @@ async fn compare(
             findings.violation(READ_STORE_FOLLOWS_LOG, detail, Vec::new());
         }
     }
-    // What the missing events made of the rows, nobody can say.
+    // The rows that the missing events made cannot be recomputed.
     if is_ahead {
         return Ok(());
     }
-    let mut replay = Replay::new(Arc::clone(projector));
+    let mut replay = ProjectionReplay::new(Arc::clone(projector));
     run(store, &mut replay, &stored.positions, &format!("events of {name}"), on_progress).await?;
     let (mut first, mut total) = (Vec::new(), 0_u64);
     replay.differences(&stored, |difference| {
-        total = total.saturating_add(1);
+        // Counted one by one, so it stays far below 2^64.
+        total += 1;
         if first.len() < LISTED {
             first.push(difference);
         }
@@ -91,7 +95,9 @@ async fn compare(
     drop(replay);
     let positions = stored.positions.clone();
     drop(stored);
-    name_streams(store, projector, &positions, first, total, findings, on_progress).await
+    // The first of them are among the total.
+    let unlisted = total - first.len() as u64;
+    name_streams(store, projector, &positions, first, unlisted, findings, on_progress).await
 }
 
 /// Reports differences, each with the streams whose events changed its row.
@@ -99,15 +105,15 @@ async fn name_streams(
     store: &EventStore,
     projector: &Arc<Projector>,
     positions: &[u64],
-    first: Vec<Difference>,
-    total: u64,
+    first: Vec<RowDifference>,
+    unlisted: u64,
     findings: &mut Findings,
-    on_progress: OnProgress<'_>,
+    on_progress: OnCheckProgress<'_>,
 ) -> Result<(), AuditError> {
-    let mut replay = Replay::watching(Arc::clone(projector), &first);
+    let mut replay = ProjectionReplay::watching(Arc::clone(projector), &first);
     let at = format!("streams behind differences of {}", projector.descriptor().name);
     run(store, &mut replay, positions, &at, on_progress).await?;
-    findings.counted(READ_STORE_FOLLOWS_LOG, total.saturating_sub(first.len() as u64));
+    findings.counted(READ_STORE_FOLLOWS_LOG, unlisted);
     for difference in first {
         let streams = replay.streams_of(&difference);
         findings.violation(READ_STORE_FOLLOWS_LOG, difference.detail, streams);
@@ -118,17 +124,18 @@ async fn name_streams(
 /// Replays the log, one partition after the other, up to a position in each.
 async fn run(
     store: &EventStore,
-    replay: &mut Replay,
+    replay: &mut ProjectionReplay,
     up_to: &[u64],
     at: &str,
-    on_progress: OnProgress<'_>,
+    on_progress: OnCheckProgress<'_>,
 ) -> Result<(), AuditError> {
+    // Both figures saturate: they are shown as progress and decide nothing.
     let total = up_to.iter().fold(0, |sum: u64, position| sum.saturating_add(*position));
     let mut done = 0_u64;
     for (partition, up_to) in (0..).zip(up_to) {
         let mut after = 0;
         loop {
-            on_progress(&Progress { at, done, total });
+            on_progress(&CheckProgress { at, done, total });
             let events = store.page(partition, after, *up_to, BATCH).await?;
             let Some(last) = events.last() else { break };
             after = last.position;
@@ -139,7 +146,7 @@ async fn run(
     Ok(())
 }
 
-/// Whether other projections can be compared all the same.
+/// Returns true if other projections can be compared all the same.
 fn is_of_the_component(error: &ProjectionError) -> bool {
     matches!(
         error,
