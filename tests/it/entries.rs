@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clearfold_base::clock::Clock;
-use clearfold_base::tasks::Parts;
+use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{Answer, Command, CommandIntake, WriterSettings};
 use clearfold_engine::integrity::{CommandReplay, ReplayReport};
 use clearfold_store::EventStore;
@@ -33,7 +33,7 @@ struct Books {
     environment: Environment,
     store: EventStore,
     intake: CommandIntake,
-    parts: Parts,
+    parts: Tasks,
 }
 
 impl Books {
@@ -117,7 +117,7 @@ fn writer(
     environment: &Environment,
     store: &EventStore,
     state_cache_bytes: u64,
-) -> Result<(CommandIntake, Parts)> {
+) -> Result<(CommandIntake, Tasks)> {
     let lease = Duration::from_secs(20);
     let settings = WriterSettings { lease, state_cache_bytes, snapshot_every: 5, ..writing("one") };
     intake_of(environment, store, DECIDER, settings, &Clock::system())

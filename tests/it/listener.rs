@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use alloy::primitives::keccak256;
 use anyhow::{Context, Result};
 use clearfold_base::clock::Clock;
-use clearfold_base::tasks::Parts;
+use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{
     Answer, CommandError, CommandIntake, Deciders, IntakeSettings, WriterSettings,
 };
@@ -291,7 +291,7 @@ async fn callers_that_do_not_wait_cannot_starve_the_listener() -> Result<()> {
     let deciders = Deciders::always([Arc::new(decider)]);
     let writer = WriterSettings { batch_size: 1, ..store::writing("one") };
     let settings = IntakeSettings { queue_length: 1, writer };
-    let mut parts = Parts::default();
+    let mut parts = Tasks::default();
     let intake = CommandIntake::start(&store, deciders, &Clock::system(), &settings, &mut parts);
     let (stop, refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let mut api = JoinSet::new();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clearfold_base::clock::Clock;
-use clearfold_base::tasks::Parts;
+use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{
     Answer, CommandError, CommandIntake, Deciders, InForce, IntakeSettings, Running,
 };
@@ -133,7 +133,7 @@ async fn a_host_that_does_not_know_what_decides_says_so_and_goes_on_when_it_know
         Arc::new(Deciders::new(through, BTreeMap::from([("authorization".to_owned(), in_force)])))
     };
     let (known, deciders) = watch::channel(knowing(1));
-    let mut parts = Parts::default();
+    let mut parts = Tasks::default();
     let settings = IntakeSettings { queue_length: 256, writer: writing("one") };
     let intake = CommandIntake::start(&store, deciders, &Clock::system(), &settings, &mut parts);
     for _ in 0..2 {

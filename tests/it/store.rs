@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
-use clearfold_base::tasks::Parts;
+use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{
     Answer, Command, CommandError, CommandIntake, Deciders, IntakeSettings, WriterSettings,
 };
@@ -28,8 +28,8 @@ pub async fn store() -> Result<(Environment, EventStore)> {
     Ok((environment, EventStore::open(databases.write().await?).await?))
 }
 
-/// An intake under an owner of its own, and its writers, which end when they are dropped.
-pub fn intake(environment: &Environment, store: &EventStore, owner: &str) -> Result<(CommandIntake, Parts)> {
+/// An intake under a name of its own, and its writers, which end when they are dropped.
+pub fn intake(environment: &Environment, store: &EventStore, owner: &str) -> Result<(CommandIntake, Tasks)> {
     intake_of(environment, store, AUTHORIZATION, writing(owner), &Clock::system())
 }
 
@@ -40,8 +40,8 @@ pub fn intake_of(
     component: &str,
     writer: WriterSettings,
     clock: &Clock,
-) -> Result<(CommandIntake, Parts)> {
-    let mut parts = Parts::default();
+) -> Result<(CommandIntake, Tasks)> {
+    let mut parts = Tasks::default();
     let decider = Arc::new(decider(environment, component)?);
     let deciders = Deciders::always([decider]);
     let settings = IntakeSettings { queue_length: 256, writer };

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use clearfold_base::clock::Clock;
-use clearfold_base::tasks::Parts;
+use clearfold_base::tasks::{Driver, Tasks};
 use clearfold_bus::Bus;
 use clearfold_bus::outbox;
 use clearfold_engine::command::CommandIntake;
@@ -13,7 +13,7 @@ use clearfold_sandbox::{HandlerEngine, Limits, Projector};
 use clearfold_store::EventStore;
 use clearfold_tests::{Databases, Environment, Noting, eventually};
 use clearfold_views::projection::{
-    Ground, Live, LiveTables, Readers, RunnerSettings, State, Status, Supervisor,
+    Ground, LiveProjector, LiveTables, Readers, RunnerSettings, State, Status, Supervisor,
 };
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Row};
@@ -31,14 +31,14 @@ pub struct Scene {
     pub bus: Bus,
     intake: CommandIntake,
     sent: AtomicU64,
-    parts: Parts,
+    parts: Tasks,
 }
 
 /// Supervised projection. It ends when this is dropped.
 pub struct Projection {
     pub wanted: watch::Sender<Arc<Projector>>,
     pub status: watch::Receiver<Status>,
-    pub live: Live,
+    pub live: LiveProjector,
     switched: Arc<Mutex<Vec<LiveTables>>>,
     stop: CancellationToken,
     running: tokio::task::JoinHandle<()>,
@@ -51,7 +51,7 @@ impl Scene {
         let store = EventStore::open(databases.write().await?).await?;
         let (intake, mut parts) = intake(&environment, &store, "one")?;
         let bus = Bus::new(store.clone());
-        parts.spawn("outbox", outbox::run(store.clone(), bus.clone(), parts.stop()));
+        parts.spawn("outbox", outbox::run(store.clone(), bus.clone(), parts.driver()));
         let engine = Arc::new(HandlerEngine::new(Limits::of)?);
         Ok(Self { environment, databases, store, engine, bus, intake, sent: AtomicU64::new(0), parts })
     }
@@ -137,7 +137,7 @@ impl Projection {
         let (status, live, stop) = (supervisor.status(), supervisor.live(), CancellationToken::new());
         let switched: Arc<Mutex<Vec<LiveTables>>> = Arc::default();
         let noting = note(status.clone(), Arc::clone(&switched));
-        let running = supervisor.run(stop.clone());
+        let running = supervisor.run(Driver::new(stop.clone(), Clock::system()));
         #[expect(clippy::disallowed_methods, reason = "it is awaited or cut off with the projection")]
         let running = tokio::spawn(async { tokio::join!(running, noting).0 });
         Ok(Self { wanted, status, live, switched, stop, running })

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clearfold_base::clock::Clock;
-use clearfold_base::tasks::Parts;
+use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{Answer, Command, CommandError, CommandIntake, WriterSettings};
 use clearfold_kernel::Timestamp;
 use clearfold_store::EventStore;
@@ -21,7 +21,7 @@ fn intake(
     store: &EventStore,
     writer: WriterSettings,
     clock: &Clock,
-) -> Result<(CommandIntake, Parts)> {
+) -> Result<(CommandIntake, Tasks)> {
     intake_of(environment, store, AUTHORIZATION, writer, clock)
 }
 
@@ -68,8 +68,8 @@ impl<'a> Hold<'a> {
     }
 }
 
-/// Makes a writer that has already written, so that it only has to go on.
-async fn at_work() -> Result<(EventStore, CommandIntake, Parts)> {
+/// A writer that has written, so that nothing is left but to write on.
+async fn at_work() -> Result<(EventStore, CommandIntake, Tasks)> {
     let (environment, store) = store().await?;
     let (intake, parts) = intake(&environment, &store, with_lease(20_000), &Clock::system())?;
     intake.submit(swipe("first", "first", "850")).await?;

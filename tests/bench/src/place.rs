@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clearfold_base::clock::Clock;
 use clearfold_base::database::{self, Store};
-use clearfold_base::tasks::Parts;
+use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{CommandIntake, Deciders, IntakeSettings, LiveDeciders, WriterSettings};
 use clearfold_sandbox::{Decider, HandlerEngine, Limits};
 use clearfold_store::EventStore;
@@ -43,7 +43,7 @@ pub struct Log {
 /// Running write path. Its writers end when it is dropped.
 pub struct Writing {
     pub intake: CommandIntake,
-    _parts: Parts,
+    _parts: Tasks,
 }
 
 impl Place {
@@ -95,14 +95,14 @@ impl Place {
 
     /// Starts the write path as a host does.
     pub fn writing(&self, log: &Log) -> Result<Writing> {
-        let mut parts = Parts::default();
+        let mut parts = Tasks::default();
         let deciders = Deciders::always(self.deciders()?.into_values());
         let intake = self.intake(log, deciders, &mut parts);
         Ok(Writing { intake, _parts: parts })
     }
 
-    /// Starts the write path with these deciders.
-    pub fn intake(&self, log: &Log, deciders: LiveDeciders, parts: &mut Parts) -> CommandIntake {
+    /// The same, where these decide.
+    pub fn intake(&self, log: &Log, deciders: LiveDeciders, parts: &mut Tasks) -> CommandIntake {
         let writer = WriterSettings {
             owner: "bench".into(),
             lease: Duration::from_secs(5),

@@ -10,7 +10,7 @@ use axum::http::{Request, StatusCode};
 use clearfold::api::{ApiState, router};
 use clearfold_audit::Audit;
 use clearfold_base::clock::Clock;
-use clearfold_base::tasks::Parts;
+use clearfold_base::tasks::Tasks;
 use clearfold_bus::Bus;
 use clearfold_bus::outbox;
 use clearfold_engine::command::Answer;
@@ -30,14 +30,14 @@ pub const PAYMENTS: u64 = 1_000;
 pub struct Served {
     pub api: Router,
     _writing: Writing,
-    _parts: Parts,
+    _parts: Tasks,
 }
 
 impl Served {
     /// Requests the payments, and waits until all of them can be read.
     pub async fn begin(place: &Place) -> Result<Self> {
         let log = place.log(CONNECTIONS).await?;
-        let (writing, mut parts) = (place.writing(&log)?, Parts::default());
+        let (writing, mut parts) = (place.writing(&log)?, Tasks::default());
         for number in 0..PAYMENTS {
             let answer = writing.intake.submit(request(number, Payers::Uniform)).await?;
             if let Answer::Rejected { code, detail } = answer {
@@ -45,7 +45,7 @@ impl Served {
             }
         }
         let bus = Bus::new(log.store.clone());
-        parts.spawn("outbox", outbox::run(log.store.clone(), bus.clone(), parts.stop()));
+        parts.spawn("outbox", outbox::run(log.store.clone(), bus.clone(), parts.driver()));
         let engine = Arc::new(HandlerEngine::new(Limits::of)?);
         let wasm = std::fs::read(place.components.join("projector-payments.wasm"))?;
         let projector = Arc::new(Projector::load(&engine, "projector-payments", &wasm)?);
@@ -59,7 +59,7 @@ impl Served {
         let (_, wanted) = watch::channel(projector);
         let supervisor = Supervisor::prepare(wanted, None, ground).await?;
         let live = supervisor.live();
-        parts.spawn("projection", supervisor.run(parts.stop()));
+        parts.spawn("projection", supervisor.run(parts.driver()));
         let auditors = watch::channel(Vec::new()).1;
         let audit = Audit::new(log.store, log.read.clone(), vec![live], auditors, Clock::system())?;
         let state = ApiState {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
-use clearfold_base::tasks::Parts;
+use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::CommandIntake;
 use clearfold_engine::registry::{
     ActivationRequest, ComponentFile, DeployRequest, Follower, Handler, Operations, Registry, Shelf,
@@ -102,7 +102,7 @@ struct Swapped {
     known: [Digest; 2],
     sent: u64,
     failures: Arc<AtomicU64>,
-    _parts: Parts,
+    _parts: Tasks,
 }
 
 impl Swapped {
@@ -117,9 +117,9 @@ impl Swapped {
         let handlers: BTreeSet<Handler> = named.iter().map(|named| named.handler.clone()).collect();
         let follower = Follower::begin(registry.clone(), shelf, handlers).await?;
         let live = follower.live().context("there is a translator")?;
-        let mut parts = Parts::default();
+        let mut parts = Tasks::default();
         let intake = place.intake(log, live.deciders, &mut parts);
-        parts.spawn("registry", follower.run(parts.stop()));
+        parts.spawn("registry", follower.run(parts.driver()));
         let wasm = std::fs::read(place.components.join("decider-authorization.wasm"))?;
         let operations =
             Operations { registry, store: log.store.clone(), engine, signers: Signers::default() };

@@ -40,7 +40,7 @@ impl From<AuditError> for Problem {
             }
             AuditError::Log(_)
             | AuditError::ReadStore(_)
-            | AuditError::Thread(_)
+            | AuditError::Panicked(_)
             | AuditError::CodeTwice(_) => {
                 tracing::error!(error = %clearfold_base::telemetry::with_causes(&error), "a check failed");
                 let code = if matches!(error, AuditError::ReadStore(_)) {

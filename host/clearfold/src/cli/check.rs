@@ -11,7 +11,7 @@ use clearfold_kernel::Address;
 
 use super::{load, progress};
 use crate::config::Databases;
-use clearfold_audit::{Audit, InvariantReport, Progress, Report, Scope};
+use clearfold_audit::{Audit, CheckProgress, InvariantReport, Report, Scope};
 use clearfold_base::clock::Clock;
 use clearfold_base::database::{self, Store};
 use clearfold_base::signature::Signers;
@@ -45,8 +45,8 @@ impl CheckArgs {
         let scope = self.account.map_or(Scope::Everything, |account| Scope::Account(account.to_string()));
         let line = progress::line("{msg}")?;
         let checked = audit
-            .check(&scope, &|progress: &Progress<'_>| {
-                line.set_message(format!("{} of {} {}", progress.done, progress.total, progress.at));
+            .check(&scope, &|progress: &CheckProgress<'_>| {
+                line.show(format_args!("{} of {} {}", progress.done, progress.total, progress.at));
             })
             .await;
         line.finish_and_clear();

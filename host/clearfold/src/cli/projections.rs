@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::admin::Builds;
 use clearfold_base::digest::Digest;
-use clearfold_base::tasks::Parts;
+use clearfold_base::tasks::Tasks;
 use clearfold_base::telemetry::with_causes;
 use clearfold_engine::registry::{Follower, Handler, Registry, RegistryError};
 use clearfold_sandbox::{ComponentKind, Projector};
 use clearfold_views::projection::{
-    Ground, Live, LiveTables, Readers, State, Status, Supervisor, stored_digest,
+    Ground, LiveProjector, LiveTables, Readers, State, Status, Supervisor, stored_digest,
 };
 use clearfold_views::query::asked_of;
 
@@ -24,7 +24,7 @@ const LOOK_MS: u64 = 500;
 
 /// Projector that is read and status of each projection, now and later.
 pub(super) struct Projections {
-    pub live: Vec<Live>,
+    pub live: Vec<LiveProjector>,
     pub status: Vec<watch::Receiver<Status>>,
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn start(
     registry: &Registry,
     projectors: &BTreeMap<String, watch::Receiver<Arc<Projector>>>,
     ground: &Ground,
-    parts: &mut Parts,
+    parts: &mut Tasks,
 ) -> anyhow::Result<Projections> {
     let mut projections = Projections { live: Vec::new(), status: Vec::new() };
     for (name, wanted) in projectors {
@@ -59,7 +59,7 @@ pub(super) async fn start(
             Supervisor::prepare(wanted.clone(), old, Ground { readers, ..ground.clone() }).await?;
         projections.live.push(supervisor.live());
         projections.status.push(supervisor.status());
-        parts.spawn("projection", supervisor.run(parts.stop()));
+        parts.spawn("projection", supervisor.run(parts.driver()));
     }
     let record = Record {
         registry: registry.clone(),

@@ -25,7 +25,7 @@ use clearfold_audit::Audit;
 use clearfold_base::clock::Clock;
 use clearfold_base::database::{self, Store};
 use clearfold_base::signature::Signers;
-use clearfold_base::tasks::Parts;
+use clearfold_base::tasks::Tasks;
 use clearfold_base::telemetry;
 use clearfold_bus::Bus;
 use clearfold_bus::outbox;
@@ -38,7 +38,7 @@ use clearfold_engine::registry::{
 use clearfold_sandbox::Auditor;
 use clearfold_sandbox::manifest::Manifest;
 use clearfold_store::{EventStore, Retention};
-use clearfold_views::projection::{Ground, Live, Readers, RunnerSettings};
+use clearfold_views::projection::{Ground, LiveProjector, Readers, RunnerSettings};
 use clearfold_views::query::ReadStore;
 
 /// Pause of a projection after a failure, in milliseconds.
@@ -72,15 +72,15 @@ pub(super) async fn run_with(
     let (mut follower, rpc) = follower(&config, &registry, &named, contracts, &contracts_name).await?;
     let (live, selection) = chosen(&follower, &contracts_name)?;
 
-    let (mut parts, clock) = (Parts::default(), Clock::system());
+    let (mut tasks, clock) = (Tasks::default(), Clock::system());
     let store = EventStore::open(write_pool.clone()).await?;
     let retention = Retention { days: config.inbox_retention_days };
-    parts.spawn("inbox keeper", inbox_keeper::run(store.clone(), clock.clone(), retention, parts.stop()));
+    tasks.spawn("inbox keeper", inbox_keeper::run(store.clone(), clock.clone(), retention, tasks.driver()));
     let settings = intake_settings(&config, store.partition_count(), &clock);
-    let intake = CommandIntake::start(&store, live.deciders.clone(), &clock, &settings, &mut parts);
+    let intake = CommandIntake::start(&store, live.deciders.clone(), &clock, &settings, &mut tasks);
     let bus = Bus::new(store.clone());
-    let canaries = watch_canaries(registry.clone(), store.clone(), live.deciders.clone(), parts.stop());
-    parts.spawn("canary watch", canaries);
+    let canaries = watch_canaries(registry.clone(), store.clone(), live.deciders.clone(), tasks.driver());
+    tasks.spawn("canary watch", canaries);
     let settings = RunnerSettings { batch_size: config.projection_batch_size, retry_ms: RETRY_MS };
     let ground = Ground {
         pool: read_pool.clone(),
@@ -90,14 +90,14 @@ pub(super) async fn run_with(
         readers: Readers::default(),
     };
     let projections =
-        projections::start(&mut follower, &registry, &live.projectors, &ground, &mut parts).await?;
+        projections::start(&mut follower, &registry, &live.projectors, &ground, &mut tasks).await?;
     let builds = projections.builds();
     let audit = audit(&config, projections.live, live.auditors.clone(), &clock).await?;
     let read_store = ReadStore::new(read_pool);
     read_store.check().await.context(
         "the read store lacks what the API asks for; the manifest needs the projector `payments` of this version",
     )?;
-    parts.spawn("outbox", outbox::run(store.clone(), bus, parts.stop()));
+    tasks.spawn("outbox", outbox::run(store.clone(), bus, tasks.driver()));
     let settings = ListenerSettings {
         confirmations: config.chain.chain_confirmations,
         poll_interval_ms: config.chain.chain_poll_interval_ms,
@@ -107,8 +107,8 @@ pub(super) async fn run_with(
     let chain_id = rpc.chain_id();
     let filters = &selection.filters;
     let listening = Listener::new(rpc, live.translator, filters, intake.clone(), write_pool, clock, settings);
-    parts.spawn("chain listener", listening.run(parts.stop()));
-    parts.spawn("registry", follower.run(parts.stop()));
+    tasks.spawn("chain listener", listening.run(tasks.driver()));
+    tasks.spawn("registry", follower.run(tasks.driver()));
 
     let admin = AdminState { builds, ..admin(&config, &registry, &store).await? };
     let api = router(ApiState { read_store, intake, audit });
@@ -116,18 +116,18 @@ pub(super) async fn run_with(
     let signers = Signers(config.component_signers.clone());
     let loader = edges::Loader::new(registry.clone(), signers, Arc::clone(&manifest), address, api.clone())?;
     let edges = loader.edges(&live.http).await?;
-    parts.spawn("edge", loader.follow(edges.clone(), live.http, parts.stop()));
+    tasks.spawn("edge", loader.follow(edges.clone(), live.http, tasks.stop()));
     if let Some(listener) = edge_listener {
         let address = listener.local_addr()?;
         tracing::info!(%address, "listening for the edge alone");
-        parts.spawn("edge's own address", serve(listener, edges.clone().alone(), parts.stop()));
+        tasks.spawn("edge's own address", serve(listener, edges.clone().alone(), tasks.stop()));
     }
     let app = edges.in_front_of(api.merge(admin::router(admin)));
     tracing::info!(%address, chain_id, application = manifest.name, "listening");
     // The API owns the last clones of the command intake: when it ends, the writers end.
-    parts.spawn("API", serve(listener, app, parts.stop()));
+    tasks.spawn("API", serve(listener, app, tasks.stop()));
     let told_before = AtomicBool::new(false);
-    Ok(parts.run_until(|| signalled(told_before.swap(true, Ordering::Relaxed))).await?)
+    Ok(tasks.run_until(|| signalled(told_before.swap(true, Ordering::Relaxed))).await?)
 }
 
 /// Deploys the manifest's components and loads those in force. New ones are activated only after all of them were
@@ -233,8 +233,8 @@ async fn admin(config: &HostConfig, registry: &Registry, store: &EventStore) -> 
 
 /// Makes the audit on connections of its own, so that a check takes none from the writers.
 async fn audit(
-    config: &HostConfig,
-    projectors: Vec<Live>,
+    config: &Host,
+    projectors: Vec<LiveProjector>,
     auditors: watch::Receiver<Vec<Arc<Auditor>>>,
     clock: &Clock,
 ) -> anyhow::Result<Arc<Audit>> {
