@@ -8,7 +8,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256};
-use alloy::rpc::types::{Filter, Header};
+use alloy::rpc::types::{Filter, Header, TransactionReceipt};
 use clearfold_kernel::LogFilter;
 use futures::future::try_join_all;
 
@@ -146,7 +146,16 @@ async fn transaction(
     header: &Header,
     hash: B256,
 ) -> Result<(u64, Transaction), EndpointError> {
-    let receipt = endpoint.receipt(hash).await?;
+    whole(chain_id, header, hash, endpoint.receipt(hash).await?)
+}
+
+/// Makes a whole transaction of its receipt, with its index in the block.
+fn whole(
+    chain_id: u64,
+    header: &Header,
+    hash: B256,
+    receipt: Option<TransactionReceipt>,
+) -> Result<(u64, Transaction), EndpointError> {
     let receipt = receipt.filter(|receipt| receipt.block_hash == Some(header.hash)).ok_or_else(|| {
         inconsistent(format!("transaction {hash} has a log in block {} but no receipt there", header.number))
     })?;
@@ -176,4 +185,34 @@ pub(crate) fn wire_log(log: &alloy::rpc::types::Log) -> Result<Log, EndpointErro
         topics: log.topics().iter().map(|topic| topic.to_vec()).collect(),
         data: log.data().data.to_vec(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn receipt(index: &serde_json::Value) -> TransactionReceipt {
+        let zeros = |bytes: usize| format!("0x{}", "00".repeat(bytes));
+        let receipt = json!({
+            "transactionHash": zeros(32), "transactionIndex": index, "blockHash": zeros(32), "blockNumber": "0x7",
+            "from": zeros(20), "to": zeros(20), "contractAddress": null, "type": "0x2", "status": "0x1",
+            "gasUsed": "0x1", "cumulativeGasUsed": "0x1", "effectiveGasPrice": "0x1", "logs": [],
+            "logsBloom": zeros(256),
+        });
+        serde_json::from_value(receipt).unwrap()
+    }
+
+    #[test]
+    fn a_receipt_without_its_place_in_the_block_is_a_contradiction() {
+        let header = Header::default();
+        let (index, _) = whole(100, &header, B256::ZERO, Some(receipt(&json!("0x5")))).unwrap();
+        assert_eq!(index, 5);
+        let error = whole(100, &header, B256::ZERO, Some(receipt(&json!(null)))).unwrap_err();
+        assert!(matches!(error, EndpointError::Inconsistent(_)), "{error}");
+        assert!(error.to_string().contains("names no place"), "{error}");
+        let error = whole(100, &header, B256::ZERO, None).unwrap_err();
+        assert!(error.to_string().contains("no receipt there"), "{error}");
+    }
 }
