@@ -77,3 +77,17 @@ pub(super) fn check_against(positions: &[u64], heads: &[u64]) -> Result<(), Proj
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_fits_its_log_or_is_refused() {
+        assert!(check_against(&[3, 0], &[3, 5]).is_ok());
+        let ahead = check_against(&[3, 6], &[3, 5]);
+        assert!(matches!(ahead, Err(ProjectionError::Ahead { partition: 1, position: 6, head: 5 })));
+        let other = check_against(&[3], &[3, 5]);
+        assert!(matches!(other, Err(ProjectionError::OtherPartitions { checkpoint: 1, log: 2 })));
+    }
+}

@@ -132,12 +132,11 @@ impl Filling {
     /// never projected.
     fn last_of(&self, partition: u32, events: &[StoredEvent]) -> Result<Option<u64>, ProjectionError> {
         let after = self.position(partition)?;
-        for (expected, event) in (after..).skip(1).zip(events) {
-            if (event.partition, event.position) != (partition, expected) {
-                return Err(self.gap(partition, expected, Some(event)));
-            }
+        let places = events.iter().map(|event| (event.partition, event.position));
+        match first_gap(partition, after, places) {
+            None => Ok(events.last().map(|event| event.position)),
+            Some((index, expected)) => Err(self.gap(partition, expected, events.get(index))),
         }
-        Ok(events.last().map(|event| event.position))
     }
 
     fn gap(&self, partition: u32, expected: u64, found: Option<&StoredEvent>) -> ProjectionError {
@@ -162,6 +161,18 @@ impl Filling {
     }
 }
 
+/// Finds the first event that does not follow the one before: its index, and the position expected there.
+fn first_gap(
+    partition: u32,
+    after: u64,
+    places: impl IntoIterator<Item = (u32, u64)>,
+) -> Option<(usize, u64)> {
+    let mut expected = (after..).skip(1).zip(places).enumerate();
+    expected
+        .find(|(_, (position, place))| *place != (partition, *position))
+        .map(|(index, (position, _))| (index, position))
+}
+
 /// The same error with the event that it is about.
 fn at(events: &[StoredEvent], cause: ProjectionError) -> ProjectionError {
     let Some(event) = events.first() else { return cause };
@@ -171,5 +182,20 @@ fn at(events: &[StoredEvent], cause: ProjectionError) -> ProjectionError {
         kind: event.kind.clone(),
         stream: event.stream.clone(),
         cause: Box::new(cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_gap;
+
+    #[test]
+    fn the_first_event_that_does_not_follow_is_found() {
+        assert_eq!(first_gap(3, 10, []), None);
+        assert_eq!(first_gap(3, 10, [(3, 11), (3, 12)]), None);
+        assert_eq!(first_gap(3, 10, [(3, 12)]), Some((0, 11)));
+        assert_eq!(first_gap(3, 10, [(3, 11), (3, 13)]), Some((1, 12)));
+        assert_eq!(first_gap(3, 10, [(3, 11), (3, 11)]), Some((1, 12)));
+        assert_eq!(first_gap(3, 10, [(4, 11)]), Some((0, 11)));
     }
 }

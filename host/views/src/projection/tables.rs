@@ -38,10 +38,7 @@ impl Declaration {
 
     fn new(projector: &Projector, schema: String) -> Result<Self, ProjectionError> {
         let descriptor = projector.descriptor();
-        let version = i32::try_from(descriptor.version).map_err(|_| ProjectionError::VersionTooHigh {
-            projection: descriptor.name.clone(),
-            version: descriptor.version,
-        })?;
+        let version = stored_version(&descriptor.name, descriptor.version)?;
         Ok(Self {
             ddl: ddl(descriptor, &schema),
             declared: ddl(descriptor, &descriptor.name),
@@ -56,6 +53,12 @@ impl Declaration {
     pub fn replaced(&self) -> ProjectionError {
         ProjectionError::Replaced { projection: self.projection.clone() }
     }
+}
+
+/// Converts a declared version for the database.
+fn stored_version(projection: &str, version: u32) -> Result<i32, ProjectionError> {
+    let too_high = |_| ProjectionError::VersionTooHigh { projection: projection.to_owned(), version };
+    i32::try_from(version).map_err(too_high)
 }
 
 /// Name of a table with its schema, quoted.
@@ -113,4 +116,16 @@ fn table_ddl(schema: &str, table: &Table) -> String {
         "CREATE TABLE {full_name} ({columns}PRIMARY KEY ({})); {indexes}",
         quoted_list(&table.primary_key)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stored_version;
+
+    #[test]
+    fn a_version_that_the_database_cannot_hold_is_refused_and_not_cut() {
+        assert_eq!(stored_version("payments", 2_147_483_647).unwrap(), i32::MAX);
+        let error = stored_version("payments", 2_147_483_648).unwrap_err().to_string();
+        assert!(error.contains("has version 2147483648"), "{error}");
+    }
 }
