@@ -1,9 +1,9 @@
 //! The audit: recomputes the invariants from the log and the read store, and reports those that do not hold.
 //!
 //! It checks three things: the log by itself ([`log`]), each account's events by the auditor components ([`accounts`]),
-//! and the read store against the log ([`read_store`]). It never writes, never repairs, and never looks inside a payload.
-//! It reads in pages on connections of its own and holds no transaction open on the log: events at or below the heads
-//! never change, so the heads are its snapshot.
+//! and the read store against the log ([`read_store`]). It never writes, never repairs, and never looks inside a
+//! payload. It reads in pages on connections of its own and holds no transaction open on the log: events at or below
+//! the heads never change, so the heads are its snapshot.
 
 mod accounts;
 mod findings;

@@ -165,7 +165,8 @@ async fn torn(pool: &PgPool, account: Option<&str>, findings: &mut Findings) -> 
     Ok(())
 }
 
-/// Counts the findings of a statement beyond the rows that it returned. Each row holds the total; without a row it is 0.
+/// Counts the findings of a statement beyond the rows that it returned. Each row holds the total; without a row it is
+/// 0.
 fn count_rest(findings: &mut Findings, code: &str, total: i64, listed: usize) -> Result<(), AuditError> {
     let rest = unsigned(total)?.checked_sub(listed as u64);
     let rest =

@@ -1,10 +1,10 @@
-//! Work that keeps cores busy for seconds beside the deciding of commands: deciding past commands again, and waiting for
-//! a compiler.
+//! Work that keeps cores busy for seconds beside the deciding of commands: deciding past commands again, and waiting
+//! for a compiler.
 //!
 //! It runs on threads of its own at the lowest priority, one less than there are cores, so it gets the time that the
 //! rest leaves. These threads share the process's memory: one that changes the memory's layout makes the others wait,
-//! and the slower it runs, the longer. So the compiler has a process of its own. Nothing that a payment waits for is ever
-//! done here.
+//! and the slower it runs, the longer. So the compiler has a process of its own. Nothing that a payment waits for is
+//! ever done here.
 
 use std::num::NonZero;
 use std::sync::OnceLock;

@@ -1,5 +1,5 @@
-//! Work that keeps a thread busy for milliseconds, such as calling a component. It runs on tokio's blocking threads, and
-//! a panic in it is an error of its own kind, never one of the database.
+//! Work that keeps a thread busy for milliseconds, such as calling a component. It runs on tokio's blocking threads,
+//! and a panic in it is an error of its own kind, never one of the database.
 
 /// The work panicked. The panic hook has logged where; no result of it is kept.
 #[derive(Debug, Clone, thiserror::Error)]

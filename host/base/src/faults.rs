@@ -1,9 +1,9 @@
 //! Fault points: named places at which a test makes the host crash or stand still.
 //!
-//! The host of the tests has them (the feature `faults`): the variable FAILPOINTS says what happens at which of them, and
-//! at which passage. `decided=7*off->return` ends the process there at the eighth passage; `return(30)` does so after
-//! 30 ms, during which the rest of the host goes on; `1*sleep(900)` keeps one thread waiting. Without the feature, and in
-//! every release, nothing happens here.
+//! The host of the tests has them (the feature `faults`): the variable FAILPOINTS says what happens at which of them,
+//! and at which passage. `decided=7*off->return` ends the process there at the eighth passage; `return(30)` does so
+//! after 30 ms, during which the rest of the host goes on; `1*sleep(900)` keeps one thread waiting. Without the
+//! feature, and in every release, nothing happens here.
 
 /// Reads FAILPOINTS, once, before anything else.
 pub fn begin() {

@@ -1,6 +1,7 @@
 //! Ed25519 keys of those that may sign components, and the check of a signature of a component's exact bytes.
 //!
-//! It holds no secret and signs nothing. To sign, use `openssl pkeyutl -sign -rawin -inkey KEY.pem -in X.wasm -out X.wasm.sig`.
+//! It holds no secret and signs nothing. To sign, use
+//! `openssl pkeyutl -sign -rawin -inkey KEY.pem -in X.wasm -out X.wasm.sig`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,8 +1,8 @@
 //! The outbox publisher: publishes committed events, in order, however often the process crashes in between.
 //!
 //! Positions have no gap, so the unpublished events are a range: from the published position to the head. They are
-//! published first and noted as published afterwards. A crash in between publishes them again, and a consumer recognizes
-//! them by their positions. Nothing here reads a payload.
+//! published first and noted as published afterwards. A crash in between publishes them again, and a consumer
+//! recognizes them by their positions. Nothing here reads a payload.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -70,8 +70,8 @@ impl Task for Publisher {
     }
 }
 
-/// Publishes all that is committed, also what another process noted as published, of which this process's consumers have
-/// not heard. Returns true if there was something that was not noted yet.
+/// Publishes all that is committed, also what another process noted as published, of which this process's consumers
+/// have not heard. Returns true if there was something that was not noted yet.
 async fn publish(store: &EventStore, bus: &Bus) -> Result<bool, OutboxError> {
     let partitions = sqlx::query!(
         "SELECT partition, published_position, head_position FROM outbox JOIN partitions USING (partition)"

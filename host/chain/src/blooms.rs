@@ -1,5 +1,5 @@
-//! Finds logs that a node left out. A block's header says in its bloom filter which logs the block may hold. Where it may
-//! hold one that was asked for and none came, the block's receipts decide.
+//! Finds logs that a node left out. A block's header says in its bloom filter which logs the block may hold. Where it
+//! may hold one that was asked for and none came, the block's receipts decide.
 //!
 //! The receipts are believed only if they make up the header's bloom. A bloom never denies a log that is there, but it
 //! may suspect one that is not: that costs a request, and nothing else.

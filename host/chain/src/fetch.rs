@@ -1,8 +1,8 @@
 //! Fetches the transactions of a range of blocks that the translator asks for, each with all its logs.
 //!
 //! A swipe is only understood from several logs, so matching logs only point at transactions, and whole receipts are
-//! translated. All answers for one range come from one node. If answers contradict each other, that is an error, and the
-//! range is read again: nothing is put together from several chains or several nodes.
+//! translated. All answers for one range come from one node. If answers contradict each other, that is an error, and
+//! the range is read again: nothing is put together from several chains or several nodes.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +16,8 @@ use super::blooms::{self, FilterAnswer, Headers};
 use super::endpoint::{Endpoint, EndpointError};
 use clearfold_sandbox::{Log, Transaction};
 
-/// Longest range whose logs are checked against the headers' blooms. Such ranges lie near the head, where a node may not
-/// have indexed all logs yet.
+/// Longest range whose logs are checked against the headers' blooms. Such ranges lie near the head, where a node may
+/// not have indexed all logs yet.
 const MAX_CHECKED_BLOCKS: u64 = 16;
 
 /// A range's transactions in chain order, and the header of its last block.

@@ -1,7 +1,7 @@
 //! Length of the next range of blocks. Pure.
 //!
-//! Providers refuse ranges that are too long for them, each by its own measure. So a range that was refused is halved, and
-//! grows again after a while. No range is requested twice unchanged in a loop.
+//! Providers refuse ranges that are too long for them, each by its own measure. So a range that was refused is halved,
+//! and grows again after a while. No range is requested twice unchanged in a loop.
 
 /// Reads in a row before a longer range is tried: if the provider's limit is below the setting, every trial is refused.
 const READS_TO_GROW: u32 = 16;

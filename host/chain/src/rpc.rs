@@ -49,8 +49,8 @@ impl Rpc {
         self.chain_id
     }
 
-    /// Asks all endpoints. One that is on another chain is an error; one that does not answer is not, as long as another
-    /// does.
+    /// Asks all endpoints. One that is on another chain is an error; one that does not answer is not, as long as
+    /// another does.
     pub async fn survey(&self) -> Result<Survey, RpcError> {
         let asked = self.endpoints.iter().map(|endpoint| async {
             endpoint.check_chain(self.chain_id).await?;

@@ -25,8 +25,8 @@ const ACTOR: &str = "chain";
 const MAX_IN_FLIGHT: usize = 256;
 /// Number of times that a translator that fails is asked.
 const TRANSLATIONS: usize = 3;
-/// Number of times that a decider that fails is asked: for three seconds at least, which is longer than it takes until a
-/// failing canary is taken out everywhere.
+/// Number of times that a decider that fails is asked: for three seconds at least, which is longer than it takes until
+/// a failing canary is taken out everywhere.
 const DECISIONS: usize = 6;
 /// Pause after the first failure; it doubles.
 const RETRY: Duration = Duration::from_millis(100);
@@ -90,8 +90,8 @@ fn untranslated(transaction: &Transaction, log_indexes: &BTreeSet<u64>, fault: &
     log_indexes.iter().map(letter).collect()
 }
 
-/// Submits all commands and waits for all answers. Fails only on temporary errors: then the range is submitted again, and
-/// commands that were answered before get the same answers.
+/// Submits all commands and waits for all answers. Fails only on temporary errors: then the range is submitted again,
+/// and commands that were answered before get the same answers.
 pub(super) async fn submit(
     intake: &CommandIntake,
     transactions: &[Transaction],

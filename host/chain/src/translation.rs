@@ -1,7 +1,7 @@
 //! The translator in use, with the filters of the logs that it asks for.
 //!
-//! Another translator takes over from the next range on, if it can read the contract set of this chain. One that fails is
-//! asked again with backoff, because a missed deadline is temporary, and the one before goes on meanwhile.
+//! Another translator takes over from the next range on, if it can read the contract set of this chain. One that fails
+//! is asked again with backoff, because a missed deadline is temporary, and the one before goes on meanwhile.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The one loop of all background tasks: step, wait, retry with backoff, log, stop.
 //!
-//! A task defines one step; the driver decides when the next one comes. A failure is logged when its reason is a new one,
-//! not at each retry, and so is the recovery. Cancellation drops a step at any `await`: a step must survive that, as it
-//! must survive a crash.
+//! A task defines one step; the driver decides when the next one comes. A failure is logged when its reason is a new
+//! one, not at each retry, and so is the recovery. Cancellation drops a step at any `await`: a step must survive that,
+//! as it must survive a crash.
 
 use std::convert::Infallible;
 use std::error::Error;

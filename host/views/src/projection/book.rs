@@ -1,10 +1,10 @@
 //! The book of the read store, `projections`: its tables, the components that made them, and which of them are read.
 //!
 //! A projection's tables lie in the schema of its name, where queries find them. Another component's are built beside
-//! them, in a schema and under a row of their own, and later take their name ([`take_place`]). A host that makes, drops or
-//! renames tables holds [`lock`] until it commits, so one host at a time does so. A host that writes rows holds the tables'
-//! row in the book ([`hold`]), which dropping and renaming changes first: so no row is written to tables that belong to
-//! another component by then. A schema that no projection made is never touched.
+//! them, in a schema and under a row of their own, and later take their name ([`take_place`]). A host that makes,
+//! drops or renames tables holds [`lock`] until it commits, so one host at a time does so. A host that writes rows
+//! holds the tables' row in the book ([`hold`]), which dropping and renaming changes first: so no row is written to
+//! tables that belong to another component by then. A schema that no projection made is never touched.
 
 use std::sync::Arc;
 
@@ -181,8 +181,8 @@ async fn make(
     Ok(())
 }
 
-/// Drops tables with their row in the book. The row goes first, as a batch holds it before it touches the tables: in the
-/// other order each could wait for the other.
+/// Drops tables with their row in the book. The row goes first, as a batch holds it before it touches the tables: in
+/// the other order each could wait for the other.
 async fn drop_tables(transaction: &mut PgConnection, schema: &str) -> Result<(), ProjectionError> {
     sqlx::query!("DELETE FROM projections WHERE name = $1", schema).execute(&mut *transaction).await?;
     let mark = sqlx::query_scalar!(
@@ -303,8 +303,8 @@ pub(super) async fn take_place(
     Ok(())
 }
 
-/// Drops marked schemas that are not in the book: those that were read before a switch. Returns false if another host does
-/// it at the moment. A query that still reads one may be in the way; it is not waited for.
+/// Drops marked schemas that are not in the book: those that were read before a switch. Returns false if another host
+/// does it at the moment. A query that still reads one may be in the way; it is not waited for.
 pub(super) async fn sweep(pool: &PgPool) -> Result<bool, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let lock = "SELECT pg_try_advisory_xact_lock(hashtext('clearfold sweep'))";

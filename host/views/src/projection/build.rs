@@ -1,10 +1,10 @@
 //! Builds a component's tables beside those that are read, and puts them in their place.
 //!
-//! A build reads the log from the first event, with checkpoints of its own, while the tables that are read go on. When it
-//! is within a batch of the log's end it switches, in one transaction of the read store: writers to both sets of tables
-//! are kept waiting, the last events are projected, and the schemas exchange their names, with their rows in the book. So
-//! no event is missed or projected twice, the new rows are never behind the old ones, and a crash leaves either the one
-//! or the other.
+//! A build reads the log from the first event, with checkpoints of its own, while the tables that are read go on. When
+//! it is within a batch of the log's end it switches, in one transaction of the read store: writers to both sets of
+//! tables are kept waiting, the last events are projected, and the schemas exchange their names, with their rows in
+//! the book. So no event is missed or projected twice, the new rows are never behind the old ones, and a crash leaves
+//! either the one or the other.
 //!
 //! A component that fails on an event is never switched to. A build never drops or locks tables that are read.
 
@@ -24,7 +24,8 @@ use clearfold_sandbox::Projector;
 
 /// Time between two log lines about the progress of a build.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
-/// Number of times that a component may fail on an event before it is given up: a deadline may have been missed by chance.
+/// Number of times that a component may fail on an event before it is given up: a deadline may have been missed by
+/// chance.
 const TRIES: u32 = 3;
 const PASSED: Passed = Passed { before: "before_build_batch", after: "build_batch" };
 
@@ -88,8 +89,8 @@ impl Task for TableBuild {
     type Error = ProjectionError;
 
     async fn step(&mut self) -> Result<Next<Self::Output>, ProjectionError> {
-        // Another component is taken notice of between two batches only, so that the outcome of a switch is always known.
-        // If nobody can want another one any more, this one stays wanted.
+        // Another component is taken notice of between two batches only, so that the outcome of a switch is always
+        // known. If nobody can want another one any more, this one stays wanted.
         if self.wanted.has_changed().unwrap_or(false) {
             return Ok(Next::End(Ok(Built::Unwanted)));
         }
@@ -131,7 +132,8 @@ impl Task for TableBuild {
 }
 
 impl TableBuild {
-    /// Projects a batch of each partition that is behind, or switches if little is left. Returns true if it has switched.
+    /// Projects a batch of each partition that is behind, or switches if little is left. Returns true if it has
+    /// switched.
     async fn round(&mut self) -> Result<bool, ProjectionError> {
         let heads = self.subscription.heads().await?;
         checkpoint::check_against(self.filling.positions(), &heads)?;

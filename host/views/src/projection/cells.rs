@@ -1,7 +1,7 @@
 //! Cells of a projection's tables as texts: those that a component gives and those that the database holds.
 //!
-//! Every cell crosses to the database as text and is cast there. This module checks that the column can hold it. It runs
-//! no statement.
+//! Every cell crosses to the database as text and is cast there. This module checks that the column can hold it. It
+//! runs no statement.
 
 use std::collections::BTreeMap;
 

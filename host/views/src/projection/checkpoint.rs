@@ -28,7 +28,8 @@ pub(super) async fn load(
     Ok(positions)
 }
 
-/// Moves the checkpoint from the position at which this process believes it to be. Fails if another process has moved it.
+/// Moves the checkpoint from the position at which this process believes it to be. Fails if another process has moved
+/// it.
 pub(super) async fn advance(
     transaction: &mut PgConnection,
     projection: &str,

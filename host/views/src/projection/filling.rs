@@ -128,8 +128,8 @@ impl Filling {
         self.write(transaction, *partition, last, changes).await
     }
 
-    /// Returns the position of the last event, if they follow the checkpoint without a gap: events that are missed now are
-    /// never projected.
+    /// Returns the position of the last event, if they follow the checkpoint without a gap: events that are missed now
+    /// are never projected.
     fn last_of(&self, partition: u32, events: &[StoredEvent]) -> Result<Option<u64>, ProjectionError> {
         let after = self.position(partition)?;
         let places = events.iter().map(|event| (event.partition, event.position));

@@ -3,12 +3,12 @@
 //! A batch's rows and its checkpoint commit together in the read store, so every event counts once. A projection reads
 //! events from the bus and never appends. Its tables are made from the component's declaration.
 //!
-//! Each projection has a [`Supervisor`]. It is told which component must be live. If another component made the rows that
-//! are read, it builds the wanted one's beside them from the first event ([`build`]), and switches when they are as far:
-//! queries find the old rows or the new ones, and never none.
+//! Each projection has a [`Supervisor`]. It is told which component must be live. If another component made the rows
+//! that are read, it builds the wanted one's beside them from the first event ([`build`]), and switches when they are
+//! as far: queries find the old rows or the new ones, and never none.
 //!
-//! The rows can be checked later: a [`ProjectionReplay`] builds them again in memory, in the same way, and compares them
-//! with a [`StoredProjection`]. Neither writes.
+//! The rows can be checked later: a [`ProjectionReplay`] builds them again in memory, in the same way, and compares
+//! them with a [`StoredProjection`]. Neither writes.
 
 mod batch;
 mod book;

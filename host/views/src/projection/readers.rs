@@ -15,8 +15,9 @@ pub struct Readers(pub &'static [&'static [&'static str]]);
 pub(super) type Shape = Vec<Vec<(String, String)>>;
 
 impl Readers {
-    /// Columns that the statements return on the tables that bear the projection's name in this transaction, which goes on
-    /// as it was. `when` makes the text another one than those that this connection has prepared before and cached.
+    /// Columns that the statements return on the tables that bear the projection's name in this transaction, which
+    /// goes on as it was. `when` makes the text another one than those that this connection has prepared before and
+    /// cached.
     pub(super) async fn shape(
         self,
         transaction: &mut PgConnection,
@@ -48,9 +49,9 @@ async fn columns(
     Ok(prepared.columns().iter().map(column).collect())
 }
 
-/// Returns true if the database says that the tables do not serve the statement: something is missing or of another type
-/// (SQLSTATE classes 42, 3F and 22). Other errors say nothing about the tables: a lock that was not available in time, a
-/// missing right (42501), a database without memory.
+/// Returns true if the database says that the tables do not serve the statement: something is missing or of another
+/// type (SQLSTATE classes 42, 3F and 22). Other errors say nothing about the tables: a lock that was not available in
+/// time, a missing right (42501), a database without memory.
 fn is_of_shape(code: Option<&str>) -> bool {
     code.is_some_and(|code| code != "42501" && ["42", "3F", "22"].iter().any(|class| code.starts_with(class)))
 }

@@ -41,8 +41,8 @@ impl ProjectionReplay {
     pub async fn project(&mut self, mut events: &[StoredEvent]) -> Result<(), ProjectionError> {
         while !events.is_empty() {
             let mut count = events.len();
-            // A batch that is too much for the component, or that changes a watched row, is cut in halves, down to the one
-            // event at fault.
+            // A batch that is too much for the component, or that changes a watched row, is cut in halves, down to the
+            // one event at fault.
             let changes = loop {
                 match self.changes(&events[..count]).await {
                     Ok(changes) if count == 1 || !self.is_watched(&changes) => break changes,

@@ -24,8 +24,8 @@ pub struct LiveTables {
     pub digest: Option<Digest>,
     /// Time at which they took the place of others; `None` for the first tables.
     pub since: Option<Timestamp>,
-    /// Their checkpoint at that time, one position for each partition: all later events are projected by this component.
-    /// Empty for the first tables.
+    /// Their checkpoint at that time, one position for each partition: all later events are projected by this
+    /// component. Empty for the first tables.
     pub from: Vec<u64>,
 }
 

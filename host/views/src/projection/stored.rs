@@ -1,7 +1,7 @@
 //! A projection as the read store holds it at one moment: its checkpoint and every row.
 //!
-//! It is read in one transaction that writes nothing, and then held in memory, so that no snapshot of the database stays
-//! open while a log is replayed.
+//! It is read in one transaction that writes nothing, and then held in memory, so that no snapshot of the database
+//! stays open while a log is replayed.
 
 use std::collections::BTreeMap;
 
@@ -56,8 +56,8 @@ impl StoredProjection {
                 format!("DECLARE stored_{number} NO SCROLL CURSOR FOR SELECT {columns} FROM {name}");
             sqlx::raw_sql(AssertSqlSafe(declare)).execute(&mut *transaction).await?;
         }
-        // A transaction sees the rows as of its begin, but a name refers to the table that bears it now. From here on the
-        // cursors keep their tables.
+        // A transaction sees the rows as of its begin, but a name refers to the table that bears it now. From here on
+        // the cursors keep their tables.
         let same = "SELECT oid = to_regnamespace(quote_ident($1)) FROM pg_namespace WHERE nspname = $1";
         let same: Option<Option<bool>> =
             sqlx::query_scalar(same).bind(&descriptor.name).fetch_optional(&mut *transaction).await?;

@@ -1,13 +1,14 @@
 //! Supervisor of a projection: makes the wanted component's rows those that are read. It runs the component, or builds
 //! its tables beside those that are read and switches.
 //!
-//! The wanted component may change at any moment, and the process may end at any moment: each time the book decides anew
-//! what is to be done ([`book::settle`]). A half-built set of tables of another component is dropped; one of the wanted
-//! component goes on.
+//! The wanted component may change at any moment, and the process may end at any moment: each time the book decides
+//! anew what is to be done ([`book::settle`]). A half-built set of tables of another component is dropped; one of the
+//! wanted component goes on.
 //!
-//! If two hosts use one read store, each acts when it starts and when its wish changes, and follows the other in between:
-//! a host that finds its tables replaced leaves them alone. So two hosts that want different components never drop each
-//! other's work in turns. Two that want the same component build it together; the checkpoints let one of them through.
+//! If two hosts use one read store, each acts when it starts and when its wish changes, and follows the other in
+//! between: a host that finds its tables replaced leaves them alone. So two hosts that want different components never
+//! drop each other's work in turns. Two that want the same component build it together; the checkpoints let one of
+//! them through.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -88,8 +89,9 @@ pub async fn stored_digest(pool: &PgPool, projection: &str) -> Result<Option<Dig
 }
 
 impl Supervisor {
-    /// Makes the tables of the wanted component. `old` is the component whose rows are there, if it is another one and the
-    /// host has its code: it goes on while the wanted one is built. Fails if the projection can neither run nor be built.
+    /// Makes the tables of the wanted component. `old` is the component whose rows are there, if it is another one and
+    /// the host has its code: it goes on while the wanted one is built. Fails if the projection can neither run nor be
+    /// built.
     pub async fn prepare(
         wanted: watch::Receiver<Arc<Projector>>,
         old: Option<Arc<Projector>>,
@@ -121,8 +123,8 @@ impl Supervisor {
         Ok(supervisor)
     }
 
-    /// Status of the projection, now and later. A component is shown as live after the switch to it was committed, by this
-    /// host or another one; if the process ended then, from the next start.
+    /// Status of the projection, now and later. A component is shown as live after the switch to it was committed, by
+    /// this host or another one; if the process ended then, from the next start.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
@@ -227,8 +229,8 @@ impl Supervisor {
         Ok(settled)
     }
 
-    /// Finds the tables that are read now, and reports them if they are others than before. Returns their runner if this
-    /// host has the code.
+    /// Finds the tables that are read now, and reports them if they are others than before. Returns their runner if
+    /// this host has the code.
     async fn notice(&mut self) -> Result<Option<Runner>, ProjectionError> {
         let ground = &self.ground;
         let mut connection = ground.pool.acquire().await?;

@@ -1,7 +1,7 @@
 //! Makes SQL of a component's declaration of its tables.
 //!
-//! Names were checked when the component was loaded: lower-case letters, digits and underscores. They are quoted all the
-//! same. No statement is run here.
+//! Names were checked when the component was loaded: lower-case letters, digits and underscores. They are quoted all
+//! the same. No statement is run here.
 
 use super::ProjectionError;
 use clearfold_base::digest::Digest;

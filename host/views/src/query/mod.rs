@@ -1,7 +1,7 @@
 //! Queries of the read store: payments, their timelines, accounts, balances.
 //!
-//! The tables belong to the projector component that declares them; the statements are checked against them once at start
-//! ([`ReadStore::check`]). Nothing here writes.
+//! The tables belong to the projector component that declares them; the statements are checked against them once at
+//! start ([`ReadStore::check`]). Nothing here writes.
 
 mod accounts;
 mod balances;

@@ -1,5 +1,5 @@
-//! Deciders in force, as the writers use them. No decider is ever left out: either all are known up to an activation, or
-//! the deciders known before go on.
+//! Deciders in force, as the writers use them. No decider is ever left out: either all are known up to an activation,
+//! or the deciders known before go on.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -1,9 +1,9 @@
 //! Makes a running host follow the registry: looks for new activations, loads their components, and hands these to the
 //! tasks that use them. Each of those decides when it begins to use one, and records it.
 //!
-//! Deciders are followed apart from all else, so that a component that cannot be loaded, or takes long, holds up nothing
-//! that decides payments. An activation that cannot be followed changes nothing: the component followed before goes on,
-//! and the activation is retried with backoff.
+//! Deciders are followed apart from all else, so that a component that cannot be loaded, or takes long, holds up
+//! nothing that decides payments. An activation that cannot be followed changes nothing: the component followed before
+//! goes on, and the activation is retried with backoff.
 
 mod deciders;
 mod others;
@@ -35,8 +35,8 @@ const FAILURE: Failure =
     Failure::error("an activation cannot be followed; going on with what is in force here, and trying again");
 const RECOVERED: &str = "activations are followed again";
 
-/// The component in force, and the activation that put it in force; 0 if the component in force cannot be loaded here, and
-/// this is an earlier one.
+/// The component in force, and the activation that put it in force; 0 if the component in force cannot be loaded here,
+/// and this is an earlier one.
 pub type InForceNow<T> = watch::Receiver<(u64, T)>;
 
 /// Components in force, for the tasks that use them.

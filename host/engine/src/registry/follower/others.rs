@@ -59,8 +59,8 @@ impl Others {
         }
     }
 
-    /// Loads the components in force. Where one does not run here, loads the one in force before, as a host that was not
-    /// started again would still run it.
+    /// Loads the components in force. Where one does not run here, loads the one in force before, as a host that was
+    /// not started again would still run it.
     pub(super) async fn begin(&mut self, wanted: &WantedHandlers) -> Result<(), RegistryError> {
         for (handler, in_force) in wanted.others() {
             let refused = match self.load(handler, in_force.digest).await {
