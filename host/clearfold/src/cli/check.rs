@@ -46,7 +46,7 @@ impl CheckArgs {
         let line = progress::line("{msg}")?;
         let checked = audit
             .check(&scope, &|progress: &CheckProgress<'_>| {
-                line.show(format_args!("{} of {} {}", progress.done, progress.total, progress.at));
+                line.set_message(format!("{} of {} {}", progress.done, progress.total, progress.at));
             })
             .await;
         line.finish_and_clear();

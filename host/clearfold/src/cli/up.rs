@@ -233,7 +233,7 @@ async fn admin(config: &HostConfig, registry: &Registry, store: &EventStore) -> 
 
 /// Makes the audit on connections of its own, so that a check takes none from the writers.
 async fn audit(
-    config: &Host,
+    config: &HostConfig,
     projectors: Vec<LiveProjector>,
     auditors: watch::Receiver<Vec<Arc<Auditor>>>,
     clock: &Clock,

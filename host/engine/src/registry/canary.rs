@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Cause, Handler, NewActivation, Registry, RegistryError, fold};
+use super::{ActivationCause, Handler, NewActivation, Registry, RegistryError, fold};
 use crate::command::{Canary, InForce, LiveDeciders, Running};
 use crate::integrity::{Shadow, ShadowReport};
 use clearfold_base::database::{DatabaseError, partition_index};

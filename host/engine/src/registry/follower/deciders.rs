@@ -12,7 +12,7 @@ use crate::command::{self, Canary, Deciders, Running};
 use crate::registry::{ActiveComponent, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
 use clearfold_base::tasks::{Failure, Next, Retry, Task, changed};
-use clearfold_sandbox::Kind;
+use clearfold_sandbox::ComponentKind;
 
 pub(super) struct FollowedDeciders {
     shelf: Shelf,
@@ -91,7 +91,7 @@ impl Task for FollowDeciders {
         let new = now
             .handlers
             .iter()
-            .filter(|(handler, in_force)| handler.kind == Kind::Decider && in_force.newest > before);
+            .filter(|(handler, in_force)| handler.kind == ComponentKind::Decider && in_force.newest > before);
         new.for_each(|(handler, in_force)| say_followed(handler, in_force));
         Ok(Next::Idle)
     }

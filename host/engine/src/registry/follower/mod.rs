@@ -185,7 +185,7 @@ impl WantedHandlers {
 }
 
 /// Logs that this host follows an activation.
-fn say_followed(handler: &Handler, in_force: &InForce) {
+fn say_followed(handler: &Handler, in_force: &ActiveComponent) {
     let (activation, digest) = (in_force.newest, in_force.digest);
     let canary = in_force.canary.as_ref().map(|tried| tracing::field::display(tried.digest));
     tracing::info!(activation, %handler, %digest, canary, "activated");

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use tokio::sync::watch;
 
 use super::{FAILURE, LOAD_AGAIN, RECOVERED, WantedHandlers, say_followed};
-use crate::registry::{Handler, InForce, RegistryError, Shelf};
+use crate::registry::{ActiveComponent, Handler, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
 use clearfold_base::tasks::{Driver, Failure, Next, Retry, Task, changed};
 use clearfold_base::telemetry::with_causes;
@@ -128,14 +128,14 @@ impl Others {
 
     async fn load(&self, handler: &Handler, digest: Digest) -> Result<Usable, RegistryError> {
         Ok(match handler.kind {
-            Kind::Translator => Usable::Translator(self.shelf.translator(digest).await?),
-            Kind::Projector => Usable::Projector(self.shelf.projector(digest).await?),
-            Kind::Auditor => Usable::Auditor(self.shelf.auditor(digest).await?),
-            Kind::Http => {
+            ComponentKind::Translator => Usable::Translator(self.shelf.translator(digest).await?),
+            ComponentKind::Projector => Usable::Projector(self.shelf.projector(digest).await?),
+            ComponentKind::Auditor => Usable::Auditor(self.shelf.auditor(digest).await?),
+            ComponentKind::Http => {
                 self.shelf.vouch(digest).await?;
                 Usable::Http
             }
-            Kind::Decider => Usable::Decider,
+            ComponentKind::Decider => Usable::Decider,
         })
     }
 
@@ -200,8 +200,8 @@ impl Task for FollowOne<'_> {
 }
 
 impl WantedHandlers {
-    fn others(&self) -> impl Iterator<Item = (&Handler, &InForce)> {
-        self.handlers.iter().filter(|(handler, _)| handler.kind != Kind::Decider)
+    fn others(&self) -> impl Iterator<Item = (&Handler, &ActiveComponent)> {
+        self.handlers.iter().filter(|(handler, _)| handler.kind != ComponentKind::Decider)
     }
 }
 
