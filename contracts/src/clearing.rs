@@ -13,6 +13,8 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 use tokio::time::Instant;
 
+use crate::client::install_cryptography;
+
 const PAGE: u32 = 100;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -51,6 +53,7 @@ struct Amount {
 
 impl CardNetwork {
     pub fn new(api: &str, clear_after_ms: u64) -> Self {
+        install_cryptography();
         Self {
             api: api.trim_end_matches('/').to_owned(),
             http: Client::new(),

@@ -44,10 +44,18 @@ pub(crate) struct Client {
     sending: Mutex<()>,
 }
 
+/// Makes ring the cryptography of TLS in this process. The HTTP client brings none of its own, and is not built without
+/// one even if it only speaks plain HTTP.
+pub(crate) fn install_cryptography() {
+    // The error says that there is one already, which is as good.
+    rustls::crypto::ring::default_provider().install_default().ok();
+}
+
 impl Client {
     /// Connects to a node; fails if none answers at the URL.
     pub async fn connect(rpc_url: &str) -> Result<Self> {
         let url = rpc_url.parse().with_context(|| format!("`{rpc_url}` is not a URL"))?;
+        install_cryptography();
         let operator: PrivateKeySigner = OPERATOR_KEY.parse()?;
         let relayer: PrivateKeySigner = RELAYER_KEY.parse()?;
         let operator_address = operator.address();

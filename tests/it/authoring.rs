@@ -30,28 +30,6 @@ fn a_decider_in_typescript_imports_nothing_and_keeps_its_specification() -> Resu
     Ok(())
 }
 
-#[test]
-fn cargo_component_makes_the_same_component_of_the_same_sources() -> Result<()> {
-    let environment = Environment::read()?;
-    let made = PathBuf::from(std::env::var("CLEARFOLD_CARGO_COMPONENT").context("run `cargo xtask test`")?);
-    let seen = |wasm: &Path| -> Result<Value> {
-        let mut command = Command::new(&environment.host);
-        let output = Output::of(command.args(["component", "inspect", "--json"]).arg(wasm))?;
-        let mut seen: Value = serde_json::from_str(&output.stdout)?;
-        // The files that the tools write beside the code differ.
-        let said = seen.as_object_mut().context("an object")?;
-        assert!(said.remove("digest").is_some() && said.remove("size_bytes").is_some());
-        Ok(seen)
-    };
-    assert_eq!(seen(&made)?, seen(&environment.component("decider-card"))?);
-
-    let mut command = Command::new(&environment.host);
-    command.args(["spec", "run"]).arg(&made);
-    let output = Output::of(command.arg(environment.root.join("components/lib/domain/specs/card.yaml")))?;
-    assert!(output.status.success() && output.stdout.ends_with(" passed, 0 failed\n"), "{output:?}");
-    Ok(())
-}
-
 #[tokio::test]
 async fn a_decider_in_typescript_decides_beside_those_in_rust() -> Result<()> {
     let world = World::new().await?;

@@ -30,7 +30,7 @@ impl Edge {
             network_secret: secret("network"),
             provider_secret: secret("provider"),
             customer_secret: secret("customer"),
-            client: reqwest::Client::new(),
+            client: clearfold_tests::http_client(),
         }
     }
 
@@ -43,7 +43,7 @@ impl Edge {
             network_secret: secret("EDGE_NETWORK_SECRET")?,
             provider_secret: secret("EDGE_PROVIDER_SECRET")?,
             customer_secret: secret("EDGE_CUSTOMER_SECRET")?,
-            client: reqwest::Client::new(),
+            client: clearfold_tests::http_client(),
         }))
     }
 

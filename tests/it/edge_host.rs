@@ -15,7 +15,7 @@ async fn the_edges_own_address_leads_nowhere_else() -> Result<()> {
     let line = lines.find(|line| line["message"] == "listening for the edge alone");
     let line = line.context("it does not say where")?;
     let url = format!("http://{}", line["address"].as_str().context("no address")?);
-    let client = reqwest::Client::new();
+    let client = clearfold_tests::http_client();
     let get = async |path: &str| Answer::of(client.get(format!("{url}{path}")).send().await?).await;
 
     // At the second address the edge components answer, and reach the API themselves.

@@ -232,7 +232,7 @@ async fn a_projector_that_cannot_be_built_is_seen_in_the_list_and_the_old_one_st
     let unreadable = Handler { described, ..Handler::good("projector") }.build(&world.environment)?;
     let file = written(&world, "projector-payments.wasm", &unreadable)?;
     activated(&world, &file, &[])?;
-    let client = reqwest::Client::new();
+    let client = clearfold_tests::http_client();
     let why = eventually("the reason", async || {
         let ask = client.get(format!("http://{}/admin/v1/components", host.address()));
         let overview = Answer::of(ask.bearer_auth("a-token-for-the-test").send().await?).await?;

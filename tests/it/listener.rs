@@ -51,7 +51,7 @@ async fn said(host: &Host, words: &str) -> Result<()> {
 
 async fn ask(world: &World, method: &str, params: Value) -> Result<Value> {
     let question = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-    let answer = reqwest::Client::new().post(&world.anvil.rpc_url).json(&question).send().await?;
+    let answer = clearfold_tests::http_client().post(&world.anvil.rpc_url).json(&question).send().await?;
     let answer: Value = answer.json().await?;
     answer.get("result").cloned().with_context(|| format!("{method}: {answer}"))
 }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use clearfold_base::digest::Digest;
 use clearfold_engine::registry::{Handler, Registry, RegistryError};
 use clearfold_sandbox::ComponentKind;
 use clearfold_store::{EventStore, Lease, StoreError, Taken};
 use clearfold_tests::{
     Answer, Application, Databases, Environment, Host, Load, Output, World, activation, deployment,
-    eventually, reworded, variant,
+    eventually, reworded, signing_key, variant,
 };
+use ring::signature::KeyPair;
 use serde_json::{Value, json};
 use sqlx::{PgPool, query, query_as, query_scalar};
 
@@ -128,7 +128,7 @@ async fn a_canary_that_decides_otherwise_goes_by_itself_and_touched_only_its_acc
 #[tokio::test]
 async fn where_signatures_are_asked_for_nothing_runs_without_one() -> Result<()> {
     let world = World::new().await?;
-    let key = Ed25519KeyPair::generate()?;
+    let key = signing_key(1)?;
     let signer: String = key.public_key().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let mut unsigned = world.host_command()?;
     let refused = Output::of(unsigned.env("COMPONENT_SIGNERS", &signer))?;
@@ -235,7 +235,7 @@ async fn the_admin_api_does_what_the_command_line_does() -> Result<()> {
             command.env("ADMIN_TOKEN", TOKEN);
         })
         .await?;
-    let admin = Admin { host: &host, client: reqwest::Client::new() };
+    let admin = Admin { host: &host, client: clearfold_tests::http_client() };
     let stranger = host.get("/admin/v1/components").await?;
     assert_eq!((stranger.status, &stranger.body["code"]), (401, &json!("not_the_admin")));
     for wrong in

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use clearfold_base::digest::Digest;
-use clearfold_tests::{Application, Host, Output, World, eventually, variant};
+use clearfold_tests::{Application, Host, Output, World, eventually, signing_key, variant};
+use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 use sqlx::{PgPool, query_as, query_scalar};
 
@@ -31,7 +31,7 @@ async fn what_runs_unsigned_is_signed_later_and_keys_are_exchanged() -> Result<(
     let application = Application::of(&world)?;
     let host = Host::start(application.host_command(&world)?, world.file("host.log")).await?;
     assert!(host.stop()?.success());
-    let (one, other) = (Ed25519KeyPair::generate()?, Ed25519KeyPair::generate()?);
+    let (one, other) = (signing_key(1)?, signing_key(2)?);
     for key in [&one, &other] {
         application.sign(signed_by(key))?;
         let command = asking(&application, &world, &public(key))?;
@@ -95,7 +95,7 @@ async fn what_nobody_vouches_for_is_not_followed_and_holds_up_nothing_else() -> 
     // The projector that made the rows has no signature, and its successor has one.
     let payments = std::fs::read(application.file("projector-payments"))?;
     application.replace("projector-payments", &variant(&payments, "signed")?)?;
-    let key = Ed25519KeyPair::generate()?;
+    let key = signing_key(1)?;
     application.sign(signed_by(&key))?;
     let start = async || {
         let command = asking(&application, &world, &public(&key))?;
@@ -169,7 +169,7 @@ async fn what_hosts_would_refuse_is_not_activated() -> Result<()> {
     application.replace("projector-payments", &wasm)?;
     let file = application.file("projector-payments").display().to_string();
     assert!(world.clearfold(&["component", "deploy", &file])?.status.success());
-    let signers = public(&Ed25519KeyPair::generate()?);
+    let signers = public(&signing_key(1)?);
     let digest = Digest::of(&wasm).to_string();
     let policy = ["--component-signers", &signers];
     let activate = ["component", "activate", &digest];

@@ -106,6 +106,7 @@ impl Host {
         let begin = usize::try_from(std::fs::metadata(&log).map_or(0, |metadata| metadata.len()))?;
         let file = File::options().create(true).append(true).open(&log)?;
         let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
+        clearfold_base::tls::install();
         let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
         Ok(Self { child, address: String::new(), log, begin, client })
     }

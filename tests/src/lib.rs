@@ -34,6 +34,18 @@ use std::future::Future;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use ring::signature::Ed25519KeyPair;
+
+/// An HTTP client. None can be built before a cryptography is installed, even for plain HTTP.
+pub fn http_client() -> reqwest::Client {
+    clearfold_base::tls::install();
+    reqwest::Client::new()
+}
+
+/// A key that signs components; each seed gives another.
+pub fn signing_key(seed: u8) -> Result<Ed25519KeyPair> {
+    Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).map_err(|why| anyhow::anyhow!("no key: {why}"))
+}
 
 /// Asks repeatedly until there is an answer; fails after half a minute.
 pub async fn eventually<T, F: Future<Output = Result<Option<T>>>>(

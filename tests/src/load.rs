@@ -40,6 +40,7 @@ type Hosts = Arc<Mutex<Vec<String>>>;
 impl Load {
     /// Starts clients that send to these hosts.
     pub fn start(addresses: &[&str]) -> Result<Self> {
+        clearfold_base::tls::install();
         let client = reqwest::Client::builder().timeout(Duration::from_millis(PATIENCE_MS)).build()?;
         let mut load =
             Self { hosts: Hosts::default(), stop: CancellationToken::new(), clients: JoinSet::new() };

@@ -45,7 +45,7 @@ impl FaultyRpc {
         let url = format!("http://{}/", listener.local_addr()?);
         let node = Arc::new(Node {
             upstream: upstream.to_owned(),
-            client: reqwest::Client::new(),
+            client: crate::http_client(),
             faults: Mutex::new(faults),
             refused: Mutex::default(),
         });

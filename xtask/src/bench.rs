@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::postgres::Durability;
 use crate::throwaway::Throwaway;
-use crate::{build, cargo, progress};
+use crate::{build, cargo, features, progress};
 
 #[derive(Args)]
 pub struct Options {
@@ -30,7 +30,8 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     build::components(None)?;
     let mut command = cargo::cargo();
-    command.args(["build", "--release", "--package", "clearfold-bench"]);
+    command.args(["build", "--release", "--package", "clearfold-bench"]).args(features::PACKAGE);
+    command.args(["--bin", "clearfold-bench"]);
     let made = cargo::build("building the benchmarks", &mut command)?;
     let program = made.get("clearfold-bench").cloned().unwrap_or_default();
     let server = Throwaway::start_with(Durability::Kept, &[], |_| Ok(()))?;

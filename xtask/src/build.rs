@@ -1,13 +1,17 @@
 //! `cargo xtask build`: the host as a program, every component as a file in `target/components`.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use wit_component::ComponentEncoder;
 
 use crate::{cargo, place, wasm};
+
+const ENCODER: &str = "clearfold-encode";
 
 #[derive(Args)]
 pub struct Options {
@@ -70,25 +74,37 @@ pub fn components_folder() -> PathBuf {
 
 /// Builds all components, or one of them. The answer: where each lies.
 ///
-/// Each is a build of its own: cargo chooses features by what is built together, and a component's bytes
-/// must not depend on which others there are.
+/// One call of cargo builds a group whose members have the same features (`cargo xtask features` checks it), because a
+/// component's bytes must not depend on which others there are.
 pub fn components(only: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
-    let members = cargo::members()?.into_iter().filter(|member| member.is_component);
-    let mut names: Vec<String> = members.map(|member| member.name).collect();
+    let mut groups = cargo::component_groups(&cargo::members()?);
     if let Some(only) = only {
-        if !names.iter().any(|name| name == only) {
-            bail!("there is no component {only}; there are {}", names.join(", "));
+        if !groups.iter().flatten().any(|name| name == only) {
+            bail!("there is no component {only}; there are {}", groups.concat().join(", "));
         }
-        names = vec![only.to_owned()];
+        groups = vec![vec![only.to_owned()]];
     }
     place::create(&components_folder())?;
-    names.into_iter().map(|name| component(&name).map(|path| (name, path))).collect()
+    let mut components = BTreeMap::new();
+    for group in &groups {
+        let made = modules(group, wasm::PROFILE)?;
+        for name in group {
+            components.insert(name.clone(), finish(name, &made, &components_folder())?);
+        }
+    }
+    Ok(components)
 }
 
-fn component(name: &str) -> Result<PathBuf> {
-    let mut command = wasm::cargo_build(wasm::PROFILE)?;
-    let made = cargo::build(&format!("building {name}"), command.args(["--package", name]))?;
-    finish(name, &made, &components_folder())
+/// Builds the modules of components that have the same features.
+pub fn modules(group: &[String], profile: &str) -> Result<BTreeMap<String, PathBuf>> {
+    let mut command = wasm::cargo_build(profile)?;
+    command.args(group.iter().flat_map(|name| ["--package", name]));
+    let label = match group {
+        [name] => format!("building {name}"),
+        [first, ..] => format!("building {} components like {first}", group.len()),
+        [] => return Ok(BTreeMap::new()),
+    };
+    cargo::build(&label, &mut command)
 }
 
 /// Makes a component of the module that a build has made, `NAME.wasm` in the folder.
@@ -107,6 +123,30 @@ pub fn finish(name: &str, made: &BTreeMap<String, PathBuf>, folder: &Path) -> Re
     Ok(path)
 }
 
+/// Encodes a module by a program of its own: what it is made of takes longer to compile than all of xtask.
 fn encode(module: &Path) -> Result<Vec<u8>> {
-    ComponentEncoder::default().validate(true).module(&place::read(module)?)?.encode()
+    let mut child = Command::new(encoder()?)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    // The program reads all before it writes anything. If it stops early, its status says so.
+    child.stdin.take().context("the encoder has an input")?.write_all(&place::read(module)?).ok();
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(output.stdout)
+}
+
+fn encoder() -> Result<&'static Path> {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(built) = BUILT.get() {
+        return Ok(built);
+    }
+    let mut command = cargo::cargo();
+    command.args(["build", "--bin", ENCODER]);
+    let made = cargo::build("building the encoder of components", &mut command)?;
+    let program = made.get(ENCODER).cloned().context("the build made no encoder")?;
+    Ok(BUILT.get_or_init(|| program))
 }

@@ -1,7 +1,7 @@
-//! Calls of cargo and what they answer.
+//! Calls of cargo and their answers.
 //!
-//! Every build names the same packages, the whole workspace without the components. Cargo chooses features
-//! by the packages that it is asked for, so naming others would build the large dependencies a second time.
+//! Whatever a call builds, third-party crates have the same features: `features` states them, and
+//! `cargo xtask features` checks it. So nothing is compiled twice.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -66,8 +66,7 @@ pub fn native(members: &[Member]) -> Vec<String> {
         .collect()
 }
 
-/// Arguments that name the components which have tests of their own: what they decide is tested on this machine, as a
-/// program. They are no part of the other builds, whose features they would change.
+/// Arguments that name the components which have tests of their own, which run on this machine, as programs.
 pub fn tested_components(members: &[Member]) -> Vec<String> {
     let has_tests = |member: &&Member| {
         let source = member.manifest.with_file_name("src");
@@ -78,9 +77,52 @@ pub fn tested_components(members: &[Member]) -> Vec<String> {
     tested.flat_map(|member| ["--package".to_owned(), member.name.clone()]).collect()
 }
 
+/// Names of the components that are built by one call of cargo: the handlers, and those of the edge. Within a group all
+/// have the same features, so a component's bytes do not depend on the others that are built with it.
+pub fn component_groups(members: &[Member]) -> Vec<Vec<String>> {
+    let is_handler = |member: &&Member| member.dependencies.iter().any(|name| name == GUEST);
+    let components = || members.iter().filter(|member| member.is_component);
+    let (handlers, others): (Vec<&Member>, Vec<&Member>) = components().partition(is_handler);
+    let names = |group: Vec<&Member>| group.into_iter().map(|member| member.name.clone()).collect::<Vec<_>>();
+    [names(handlers), names(others)].into_iter().filter(|group| !group.is_empty()).collect()
+}
+
+/// The crate that makes a component a handler.
+pub const GUEST: &str = "clearfold-guest";
+
 /// Runs a build as a step. The answer: what was made, by the target's name.
 pub fn build(label: &str, command: &mut Command) -> Result<BTreeMap<String, PathBuf>> {
-    Ok(made(&progress::run(label, command.args(MESSAGES))?))
+    let mut planned = copy(command);
+    let mut count = || plan(&mut planned).ok().map(|units| units.len() as u64);
+    Ok(made(&progress::build(label, command.args(MESSAGES), &mut count)?))
+}
+
+fn copy(command: &Command) -> Command {
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        copy.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => copy.env(name, value),
+            None => copy.env_remove(name),
+        };
+    }
+    copy
+}
+
+/// Cargo's plan for a build: each run of a compiler or build script, with its package, platform and features. Nothing is
+/// compiled.
+pub fn plan(command: &mut Command) -> Result<Vec<Value>> {
+    // The plan is an unstable option of cargo's; everything else of this repository does without such.
+    command.args(["-Z", "unstable-options", "--unit-graph"]).env("RUSTC_BOOTSTRAP", "1");
+    let output = command.output().context("cannot start cargo")?;
+    if !output.status.success() {
+        anyhow::bail!("cargo makes no plan: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let graph: Value = serde_json::from_slice(&output.stdout).context("cargo's plan is not JSON")?;
+    Ok(list(&graph["units"]).to_vec())
 }
 
 /// What a build made, out of its messages.

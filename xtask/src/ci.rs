@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::{cargo, contracts, place, progress, schemas, sqlx, test, tidy};
+use crate::{cargo, contracts, convention, features, place, progress, schemas, sqlx, test, tidy};
 
 /// What became of a check that did not fail.
 enum Outcome {
@@ -14,9 +14,11 @@ enum Outcome {
 
 type Check = (&'static str, fn() -> Result<Outcome>);
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 11] = [
     ("format", || cargo_check("checking the format", &["fmt", "--all", "--", "--check"])),
-    ("tidy", || passed(tidy::run())),
+    ("tidy", || passed(tidy::run(&tidy::Options::default()))),
+    ("features", || passed(features::run())),
+    ("cargo-machete", machete),
     ("clippy", || {
         let arguments = ["clippy", "--workspace", "--all-targets", "--features", schemas::FEATURE];
         cargo_check("clippy", &[&arguments[..], &["--", "--deny", "warnings"]].concat())
@@ -26,6 +28,7 @@ const CHECKS: [Check; 8] = [
     ("schemas", || passed(schemas::run(&schemas::Options { check: true }))),
     ("cargo-deny", deny),
     ("tests", || passed(test::run(&test::Options::default()))),
+    ("cargo-component", || passed(convention::check())),
 ];
 
 pub fn run() -> Result<()> {
@@ -62,11 +65,21 @@ fn cargo_check(label: &str, arguments: &[&str]) -> Result<Outcome> {
     passed(progress::run(label, cargo::cargo().args(arguments)))
 }
 
+/// Dependencies that no source names. `features` is not among them: it only states features.
+fn machete() -> Result<Outcome> {
+    if !is_installed("cargo-machete") {
+        return Ok(Outcome::Skipped("not installed; `cargo install --locked cargo-machete` brings it"));
+    }
+    cargo_check("cargo-machete", &["machete", "components", "contracts", "host", "tests", "xtask"])
+}
+
+fn is_installed(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
 /// Licences, sources and duplicates need no network but for the crates; advisories need a copy of their list.
 fn deny() -> Result<Outcome> {
-    let installed =
-        Command::new("cargo-deny").arg("--version").output().is_ok_and(|output| output.status.success());
-    if !installed {
+    if !is_installed("cargo-deny") {
         return Ok(Outcome::Skipped("not installed; `cargo install --locked cargo-deny` brings it"));
     }
     // It looks at the crates of every platform, and a build fetches only those of this one.

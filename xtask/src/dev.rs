@@ -29,8 +29,6 @@ const BUILT: [&str; 2] =
     ["cargo xtask", "built from the sources, in the place of what cargo xtask dev had built"];
 /// So many of the newest commands are decided by it first: an author means to change what is decided, and waits for this.
 const DECIDED_AGAIN: &str = "1000";
-/// The crate whose code is made of `wit/`.
-const GUEST: &str = "clearfold-guest";
 
 pub fn run(options: &up::Options) -> Result<()> {
     let mut bench = None;
@@ -98,10 +96,11 @@ impl Bench {
 
     /// Builds all once, so that the first change is as quick as the others.
     fn warm_up(&mut self) -> Result<()> {
+        let mut made = BTreeMap::new();
+        for group in cargo::component_groups(&cargo::members()?) {
+            made.extend(build::modules(&group, wasm::DEV_PROFILE)?);
+        }
         for component in &mut self.components {
-            let mut command = wasm::cargo_build(wasm::DEV_PROFILE)?;
-            command.args(["--package", &component.name]);
-            let made = cargo::build(&format!("building {} for changes", component.name), &mut command)?;
             component.bytes = place::read(&build::finish(&component.name, &made, &self.folder)?)?;
         }
         Ok(())
@@ -175,7 +174,8 @@ impl Bench {
     /// The crate whose code a file is.
     fn crate_of(&self, path: &Path) -> Option<&str> {
         if path.starts_with(place::root().join("wit")) {
-            return Some(GUEST);
+            // Its code is made of `wit/`.
+            return Some(cargo::GUEST);
         }
         let inside = self.crates.iter().filter(|(_, folder)| path.starts_with(folder));
         inside.max_by_key(|(_, folder)| folder.components().count()).map(|(name, _)| name.as_str())

@@ -11,6 +11,7 @@ mod contracts;
 mod convention;
 mod dev;
 mod examples;
+mod features;
 mod http;
 mod place;
 mod postgres;
@@ -23,6 +24,7 @@ mod sqlx;
 mod test;
 mod throwaway;
 mod tidy;
+mod times;
 mod tools;
 mod up;
 mod wasm;
@@ -59,7 +61,11 @@ enum Job {
     /// Play random histories and hold the invariants after every step.
     Sim(sim::Options),
     /// Hold the rules of the house: arrows between crates and modules, lengths, headers.
-    Tidy,
+    Tidy(tidy::Options),
+    /// Check that every third-party crate has one feature set, whatever is built together.
+    Features,
+    /// Show how long each step of the last runs took.
+    Times(times::Options),
     /// Write the schemas of all commands and events, `docs/events`, from the domain's types.
     Schemas(schemas::Options),
     /// Write the caches of checked queries, `host/*/.sqlx`, from the migrations.
@@ -69,13 +75,36 @@ enum Job {
     KillablePostgres,
 }
 
+impl Job {
+    /// Name under which the times of its steps are kept.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Up(_) => "up",
+            Self::Dev(_) => "dev",
+            Self::Build(_) => "build",
+            Self::Test(_) => "test",
+            Self::Ci => "ci",
+            _ => "other",
+        }
+    }
+}
+
 fn main() -> ExitCode {
     if let Err(error) = sqlx::compile_if_asked() {
         eprintln!("error: {error:#}");
         return ExitCode::FAILURE;
     }
     let job = Arguments::parse().job;
-    match signals::watch().and_then(|()| run(job)) {
+    let clock = times::Clock::start();
+    let name = job.name();
+    let result = signals::watch().and_then(|()| run(job));
+    if let Err(error) = times::keep(name, &clock) {
+        eprintln!("The times of this run are not kept: {error:#}");
+    }
+    if ["test", "ci"].contains(&name) {
+        times::print();
+    }
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -94,7 +123,9 @@ fn run(job: Job) -> Result<()> {
         Job::Bench(options) => bench::run(&options),
         Job::Ci => ci::run(),
         Job::Sim(options) => sim::run(&options),
-        Job::Tidy => tidy::run(),
+        Job::Tidy(options) => tidy::run(&options),
+        Job::Features => features::run(),
+        Job::Times(options) => times::run(&options),
         Job::Schemas(options) => schemas::run(&options),
         Job::Sqlx(options) => sqlx::run(&options),
         Job::KillablePostgres => throwaway::killable(),

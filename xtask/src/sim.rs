@@ -6,7 +6,7 @@
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::{cargo, progress};
+use crate::{cargo, features, progress};
 
 #[derive(Args)]
 pub struct Options {
@@ -34,7 +34,8 @@ pub fn run(options: &Options) -> Result<()> {
     let What::Domain(domain) = &options.what;
     let mut command = cargo::cargo();
     // Only the domain: its dependencies are few, and nobody should wait for the host's to play a history.
-    command.args(["test", "--package", "clearfold-domain", "--test", "histories", "--"]);
+    command.args(["test", "--package", "clearfold-domain"]).args(features::PACKAGE);
+    command.args(["--test", "histories", "--"]);
     match (domain.seed, domain.histories) {
         (Some(seed), None) => command.args(["--histories", "1", "--show", "--seed", &seed.to_string()]),
         (seed, histories) => {

@@ -1,14 +1,13 @@
 //! `cargo xtask test`: builds what the tests use, starts a throw-away Postgres, runs them all.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::cargo::Member;
 use crate::throwaway::Throwaway;
-use crate::{build, cargo, contracts, convention, examples, place, progress, schemas, tools, wasm};
+use crate::{build, cargo, contracts, examples, features, place, progress, schemas, tools, wasm};
 
 #[derive(Args, Default)]
 pub struct Options {
@@ -23,44 +22,28 @@ struct Environment {
     xtask: PathBuf,
     anvil: PathBuf,
     artifacts: PathBuf,
-    cargo_component: PathBuf,
     database_url: String,
 }
 
 pub fn run(options: &Options) -> Result<()> {
-    let mut stages = Stages::default();
-    let result = run_stages(options, &mut stages);
-    stages.print();
-    result
-}
-
-fn run_stages(options: &Options, stages: &mut Stages) -> Result<()> {
-    stages.time("components", || build::components(None))?;
-    stages.time("examples", examples::all)?;
-    let cargo_component = stages.time("cargo-component", convention::component)?;
-    let anvil = stages.time("tools", tools::anvil)?;
-    let artifacts = stages.time("contracts", contracts::artifacts)?;
+    build::components(None)?;
+    examples::all()?;
+    let anvil = tools::anvil()?;
+    let artifacts = contracts::artifacts()?;
     let members = cargo::members()?;
-    stages.time("components' own", || test_components(&members, &options.filters))?;
     let native = cargo::native(&members);
     // One build for the programs and the tests: cargo test then finds everything made.
     let mut command = cargo::cargo();
     command.arg("build").args(&native).args(["--lib", "--bins", "--tests"]);
-    let programs =
-        stages.time("host and tests", || cargo::build("building the host and the tests", &mut command))?;
+    let programs = cargo::build("building the host and the tests", &mut command)?;
     let host = build::programs_of(&programs)?.host;
     let xtask = programs.get("xtask").cloned().context("the build made no program xtask")?;
-    stages.time("schemas", || schemas::test(&native, &options.filters))?;
-    let server = stages.time("database", || Throwaway::start(&[], |_| Ok(())))?;
-    let environment = Environment {
-        host,
-        xtask,
-        anvil,
-        artifacts,
-        cargo_component,
-        database_url: server.postgres.url("postgres"),
-    };
-    stages.time("tests", || run_tests(&native, &environment, &options.filters))
+    test_components(&members, &options.filters)?;
+    schemas::test(&native, &options.filters)?;
+    let server = Throwaway::start(&[], |_| Ok(()))?;
+    let environment =
+        Environment { host, xtask, anvil, artifacts, database_url: server.postgres.url("postgres") };
+    run_tests(&native, &environment, &options.filters)
 }
 
 /// Runs what components test themselves.
@@ -71,7 +54,12 @@ fn test_components(members: &[Member], filters: &[String]) -> Result<()> {
         return Ok(());
     }
     let mut command = cargo::cargo();
-    command.arg("test").args(tested).args(["--lib", "--no-fail-fast", "--"]).args(filters);
+    command
+        .arg("test")
+        .args(features::PACKAGE)
+        .args(tested)
+        .args(["--lib", "--no-fail-fast", "--"])
+        .args(filters);
     progress::show("cargo test of the components", &mut command)
 }
 
@@ -83,7 +71,6 @@ fn run_tests(native: &[String], environment: &Environment, filters: &[String]) -
     command.env("CLEARFOLD_XTASK", &environment.xtask);
     command.env("CLEARFOLD_COMPONENTS", build::components_folder());
     command.env("CLEARFOLD_ARTIFACTS", &environment.artifacts);
-    command.env("CLEARFOLD_CARGO_COMPONENT", &environment.cargo_component);
     command.env("CLEARFOLD_ROOT", place::root());
     command.env("ANVIL_BIN", &environment.anvil);
     // For components that tests make outside of this workspace: how they are compiled, and where what they share lies.
@@ -95,23 +82,4 @@ fn run_tests(native: &[String], environment: &Environment, filters: &[String]) -
     }
     command.env("CLEARFOLD_AUTHORING", serde_json::to_string(&authoring)?);
     progress::show("cargo test", &mut command)
-}
-
-/// How long each part took.
-#[derive(Default)]
-struct Stages(Vec<(&'static str, Duration)>);
-
-impl Stages {
-    fn time<T>(&mut self, name: &'static str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let began = Instant::now();
-        let result = work();
-        self.0.push((name, began.elapsed()));
-        result
-    }
-
-    fn print(&self) {
-        for (name, time) in &self.0 {
-            eprintln!("{name:>16}  {}", progress::seconds(*time));
-        }
-    }
 }

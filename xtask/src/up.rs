@@ -15,6 +15,7 @@ use clap::Args;
 use crate::build::{self, Programs};
 use crate::postgres::{self, Durability, Postgres};
 use crate::processes::Processes;
+use crate::times::Clock;
 use crate::watch::Watch;
 use crate::{contracts, dev, http, place, progress, signals, tools};
 
@@ -23,6 +24,9 @@ const PORTS_TRIED: u16 = 100;
 const CHAIN_PORT: u16 = 8545;
 /// How long a process that has died, or a file that was edited, waits to be seen.
 const SEEN_WITHIN_MS: u64 = 50;
+/// Said where nothing was built yet.
+const FIRST_TIME: &str = "The first build compiles 400 crates, which takes a while. Meanwhile read README.md (what this is) and \
+                          docs/ARCHITECTURE.md (how it works); later builds take seconds.";
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// What `--fresh` removes of a data folder; whatever else lies there stays.
 const OURS: [&str; 6] = ["postgres", "chain.json", "deployment.json", "contracts.json", "logs", "processes"];
@@ -56,9 +60,13 @@ pub struct Running<'a> {
 }
 
 pub fn run(options: &Options) -> Result<()> {
+    let clock = Clock::start();
     let mut payments = None;
+    let mut is_first = true;
     run_while(options, |_, api| {
-        payments.get_or_insert_with(|| Watch::new(api)).print_news();
+        if payments.get_or_insert_with(|| Watch::new(api)).print_news() && std::mem::take(&mut is_first) {
+            clock.record("from the start to the first payment");
+        }
         Ok(())
     })
 }
@@ -78,8 +86,11 @@ pub fn run_while(
         forget(&data)?;
     }
     let listen = listen_address(options.listen)?;
-    build::components(None)?;
+    if !place::root().join("target/debug/clearfold").exists() {
+        eprintln!("{FIRST_TIME}");
+    }
     let programs = build::programs(false)?;
+    build::components(None)?;
     let demo = given.is_none();
     let surroundings = match given {
         Some(surroundings) => surroundings,

@@ -24,20 +24,20 @@ impl Watch {
         Self { url, shown: HashMap::new(), first_look: true, coloured: std::io::stdout().is_terminal() }
     }
 
-    /// Prints the payments that are new or have changed. An API that does not answer just now is asked
-    /// again; if it has died, the one who watches the processes says so.
-    pub fn print_news(&mut self) {
-        let Some(payments) = self.payments() else { return };
+    /// Prints the payments that are new or have changed, and returns true if there were any. An API that does not answer
+    /// just now is asked again; if it has died, the caller's watch of the processes reports it.
+    pub fn print_news(&mut self) -> bool {
+        let Some(payments) = self.payments() else { return false };
         // Payments of an earlier run are no news.
         let quiet = std::mem::replace(&mut self.first_look, false);
-        for line in self.news(&payments) {
-            if !quiet {
-                println!("{line}");
-            }
+        let news = self.news(&payments);
+        for line in news.iter().filter(|_| !quiet) {
+            println!("{line}");
         }
         if quiet && !payments.is_empty() {
             println!("Payments of earlier runs are in the database already; here come the new ones.");
         }
+        !quiet && !news.is_empty()
     }
 
     fn payments(&self) -> Option<Vec<Value>> {

@@ -10,3 +10,4 @@ pub mod faults;
 pub mod signature;
 pub mod tasks;
 pub mod telemetry;
+pub mod tls;

@@ -46,6 +46,7 @@ impl Endpoint {
     pub(super) fn new(url: &Url) -> Self {
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let host = format!("{}{port}", url.host_str().unwrap_or("?"));
+        clearfold_base::tls::install();
         let provider = ProviderBuilder::new().disable_recommended_fillers().connect_http(url.clone());
         Self { secrets: secrets(url, &host), host, provider, of_chain: AtomicBool::new(false) }
     }
