@@ -41,7 +41,7 @@ pub fn run() -> Result<()> {
     }
     bail!(
         "{} crates would be compiled with more than one feature set; state the union of each, listed above, in \
-         features/Cargo.toml (for a component: components/lib/features/Cargo.toml), under [dependencies] and, if a \
+         xtask/features/Cargo.toml (for a component: components/lib/features/Cargo.toml), under [dependencies] and, if a \
          macro or build script uses the crate, under [build-dependencies]",
         found.len()
     )
