@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use clearfold_sandbox::{Bounds, Code, CompileError, Compiler};
+use clearfold_sandbox::{Bounds, CompileError, CompileTarget, Compiler};
 use clearfold_tests::{Environment, eventually};
 use wasmtime::Engine;
 
@@ -18,7 +18,7 @@ fn laborious(functions: usize) -> Result<Vec<u8>> {
 }
 
 fn compile(bounds: Bounds, wasm: &[u8]) -> Result<Result<Vec<u8>, CompileError>> {
-    Ok(Compiler::new(&Environment::read()?.host, bounds).compile(Code::Handler, wasm))
+    Ok(Compiler::new(&Environment::read()?.host, bounds).compile(CompileTarget::Handler, wasm))
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! Whether a component may come in: it exports all of its world, and imports nothing.
+//! The admission of handlers: a handler exports all of its world, and imports nothing.
 //!
-//! Decided from the component's own type, before any of its code runs.
+//! It is decided from the component's type alone, before any of its code runs.
 
 use std::collections::BTreeSet;
 
@@ -10,52 +10,44 @@ use wasmtime::component::types::ComponentItem;
 
 use super::ComponentKind;
 
-/// Why a component is not let in.
+/// Reason why a component is not admitted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It wants something from outside.
+    /// It imports something, so that its answers could depend on more than its arguments.
     #[error("it imports {}; a {world} may import nothing, so that every call can be repeated", list(.imports))]
     Imports { world: ComponentKind, imports: Vec<String> },
-    /// It lacks a part of its world.
+    /// It lacks the interface of its world, or functions of it.
     #[error("it is no {world}: it does not export {}; build it against wit/{world}.wit of this version", list(.missing))]
     Missing { world: ComponentKind, missing: Vec<String> },
-    /// It is of no world that this host knows.
+    /// It exports no world that this host knows.
     #[error("it exports {}, which is no world of this host; build it against a world of wit/", list(.exports))]
     NoWorld { exports: Vec<String> },
-    /// It is of more than one.
+    /// It exports more than one world.
     #[error("it exports more than one world, {}; make a component of each", list(.exports))]
     SeveralWorlds { exports: Vec<String> },
-    /// It is of another version of its world.
+    /// It is built against another version of its world.
     #[error(
         "it is built against {built_against}, this host runs {runs}; build it against the wit/ folder of this version"
     )]
     Version { built_against: String, runs: String },
 }
 
-/// What a world asks a component to export: an interface, and the functions in it.
-pub(super) struct World {
-    pub kind: ComponentKind,
-    pub interface: &'static str,
-    pub functions: &'static [&'static str],
-}
-
-pub(super) fn admit(engine: &Engine, component: &Component, world: &World) -> Result<(), Refused> {
+/// Checks a component's type against the world of its kind.
+pub(super) fn admit(engine: &Engine, component: &Component, world: ComponentKind) -> Result<(), Refused> {
     let component_type = component.component_type();
     let imports: Vec<String> = component_type.imports(engine).map(|(name, _)| name.to_owned()).collect();
     if !imports.is_empty() {
-        return Err(Refused::Imports { world: world.kind, imports });
+        return Err(Refused::Imports { world, imports });
     }
-    let exported = component_type.exports(engine).find(|(name, _)| *name == world.interface);
+    let interface = world.export();
+    let exported = component_type.exports(engine).find(|(name, _)| *name == interface);
     let Some((_, export)) = exported else {
         let path = |name: &str| name.split('@').next().map(str::to_owned);
         let mut exports = component_type.exports(engine);
-        if let Some((name, _)) = exports.find(|(name, _)| path(name) == path(world.interface)) {
-            return Err(Refused::Version {
-                built_against: name.to_owned(),
-                runs: world.interface.to_owned(),
-            });
+        if let Some((name, _)) = exports.find(|(name, _)| path(name) == path(&interface)) {
+            return Err(Refused::Version { built_against: name.to_owned(), runs: interface });
         }
-        return Err(Refused::Missing { world: world.kind, missing: vec![world.interface.to_owned()] });
+        return Err(Refused::Missing { world, missing: vec![interface] });
     };
     let functions: BTreeSet<String> = match export.ty {
         ComponentItem::ComponentInstance(instance) => instance
@@ -65,13 +57,10 @@ pub(super) fn admit(engine: &Engine, component: &Component, world: &World) -> Re
             .collect(),
         _ => BTreeSet::new(),
     };
-    let missing: Vec<String> = world
-        .functions
-        .iter()
-        .filter(|function| !functions.contains(**function))
-        .map(|function| format!("{}#{function}", world.interface))
-        .collect();
-    if missing.is_empty() { Ok(()) } else { Err(Refused::Missing { world: world.kind, missing }) }
+    let required = world.facts().functions.iter();
+    let missing = required.filter(|function| !functions.contains(**function));
+    let missing: Vec<String> = missing.map(|function| format!("{interface}#{function}")).collect();
+    if missing.is_empty() { Ok(()) } else { Err(Refused::Missing { world, missing }) }
 }
 
 fn list(names: &[String]) -> String {

@@ -1,7 +1,8 @@
-//! Compiled components, kept in files between two starts, by their bytes and the engine's settings.
+//! Cache of compiled components in files, by the digest of their bytes and a hash of the engine's settings.
 //!
-//! A file is safe to lose: without it a start takes seconds longer. One that was damaged is noticed and made anew, for
-//! what is in it runs as it lies there. It is no protection from who may write to the folder: that is the host's own.
+//! A file may be lost: the next start then takes seconds longer. A damaged file is detected by its seal and compiled
+//! again, because its code is run as it is. The seal protects from damage, not from writers: only the host's own user may
+//! be able to write to the folder.
 
 use std::fs;
 use std::hash::{Hash, Hasher};
@@ -13,50 +14,52 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::compiler::{Code, compile};
+use super::compiler::compile;
+use super::target::CompileTarget;
 use clearfold_base::digest::Digest;
 
-/// Files that are kept. Each version of each component has one, so a developer's folder would grow for ever.
+/// Maximum number of files. Each version of each component has one, so a developer's folder would grow for ever.
 const KEPT: usize = 256;
-/// What a file begins with: the SHA-256 of its name and its code.
+/// Size of the seal that a file begins with, in bytes: the SHA-256 of its name and its code.
 const SEAL: usize = 32;
 
-/// The folder of compiled components, for one engine.
+/// Cache of compiled components, for one engine.
 pub(super) struct Compiled {
-    code: Code,
+    target: CompileTarget,
+    /// None if components are compiled at every start.
     folder: Option<PathBuf>,
     settings: Digest,
 }
 
 impl Compiled {
-    /// In the user's folder for such things.
-    pub(super) fn of_user(code: Code, engine: &Engine) -> Self {
+    /// Opens the cache in the user's cache folder.
+    pub(super) fn of_user(target: CompileTarget, engine: &Engine) -> Self {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let folder = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
         if folder.is_none() {
             tracing::warn!("components are compiled at every start; set HOME or XDG_CACHE_HOME to keep them");
         }
         let folder = folder.map(|folder| folder.join("clearfold/compiled"));
-        Self::new(code, engine, folder.filter(|folder| is_ours(folder)))
+        Self::new(target, engine, folder.filter(|folder| is_ours(folder)))
     }
 
-    fn new(code: Code, engine: &Engine, folder: Option<PathBuf>) -> Self {
+    fn new(target: CompileTarget, engine: &Engine, folder: Option<PathBuf>) -> Self {
         let mut settings = Sha256Hasher(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut settings);
-        Self { code, folder, settings: Digest(settings.0.finalize().into()) }
+        Self { target, folder, settings: Digest(settings.0.finalize().into()) }
     }
 
-    /// A component, compiled now or before.
+    /// Returns a component, compiled now or earlier.
     pub(super) fn component(&self, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Component> {
         let Some(folder) = &self.folder else {
-            return load(engine, &compile(self.code, engine, wasm)?);
+            return load(engine, &compile(self.target, engine, wasm)?);
         };
         let name = format!("{}-{}", Digest::of(wasm), self.settings);
         let path = folder.join(&name);
         if let Some(component) = kept(engine, &path, &name) {
             return Ok(component);
         }
-        let code = compile(self.code, engine, wasm)?;
+        let code = compile(self.target, engine, wasm)?;
         if let Err(error) = keep(folder, &name, &code) {
             tracing::warn!(%error, folder = %folder.display(), "a compiled component could not be kept");
         }
@@ -64,7 +67,7 @@ impl Compiled {
     }
 }
 
-/// Whether nobody else writes there: what lies there is run.
+/// Returns true if only this user can write to the folder, whose files are run as code.
 fn is_ours(folder: &Path) -> bool {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     let found = made.and_then(|()| fs::metadata(folder));
@@ -76,8 +79,8 @@ fn is_ours(folder: &Path) -> bool {
             let folder = folder.display();
             tracing::warn!(
                 %folder,
-                "components are compiled at every start, for the folder that keeps them is not this user's alone; make \
-                 it his (chown), and writable for nobody else (chmod go-w)"
+                "components are compiled at every start, because the folder that keeps them can be written by \
+                 others; make it this user's (chown), and writable for nobody else (chmod go-w)"
             );
             false
         }
@@ -88,7 +91,7 @@ fn is_ours(folder: &Path) -> bool {
     }
 }
 
-/// What a file holds, if it is whole.
+/// Loads the component of a file, if the file is undamaged.
 fn kept(engine: &Engine, path: &Path, name: &str) -> Option<Component> {
     let bytes = fs::read(path).ok()?;
     let (found, code) = bytes.split_at_checked(SEAL)?;
@@ -101,14 +104,16 @@ fn kept(engine: &Engine, path: &Path, name: &str) -> Option<Component> {
 
 fn keep(folder: &Path, name: &str, code: &[u8]) -> std::io::Result<()> {
     fs::create_dir_all(folder)?;
-    // Whoever reads it finds nothing or all of it.
+    // Renaming is atomic, so a reader finds nothing or the whole file.
     let unfinished = folder.join(format!("{name}.{}", std::process::id()));
     fs::write(&unfinished, [&seal(name, code)[..], code].concat())?;
     fs::rename(unfinished, folder.join(name))?;
     let mut files: Vec<(SystemTime, PathBuf)> = fs::read_dir(folder)?
+        // Another process may remove files at the same time.
         .filter_map(|entry| entry.and_then(|entry| Ok((entry.metadata()?.modified()?, entry.path()))).ok())
         .collect();
     files.sort();
+    // Zero while there is room.
     let too_many = files.len().saturating_sub(KEPT);
     files.iter().take(too_many).try_for_each(|(_, file)| fs::remove_file(file))
 }
@@ -122,11 +127,11 @@ fn seal(name: &str, code: &[u8]) -> [u8; SEAL] {
     reason = "compiled code is run as it is: it comes from this engine, now or under a seal"
 )]
 fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: the code was made by `precompile_component` of an engine of the same settings, and is whole.
+    // SAFETY: `precompile_component` of an engine with the same settings made the code, and it is undamaged.
     unsafe { Component::deserialize(engine, code) }
 }
 
-/// For what can only be hashed the standard library's way.
+/// SHA-256 for a value that can only be hashed through the standard library's trait.
 struct Sha256Hasher(Sha256);
 
 impl Hasher for Sha256Hasher {
@@ -135,7 +140,7 @@ impl Hasher for Sha256Hasher {
     }
 
     fn finish(&self) -> u64 {
-        // Nobody asks: the digest is taken instead.
+        // Required by the trait and never called: the digest is taken instead.
         0
     }
 }
@@ -162,7 +167,8 @@ mod tests {
     fn a_file_that_is_lost_or_damaged_only_costs_time() {
         let folder = tempfile::tempdir().unwrap();
         let engine = Engine::default();
-        let compiled = Compiled::new(Code::Handler, &engine, Some(folder.path().join("made/when/needed")));
+        let compiled =
+            Compiled::new(CompileTarget::Handler, &engine, Some(folder.path().join("made/when/needed")));
         let wasm = wat::parse_str(ADDING).unwrap();
         let component = || compiled.component(&engine, &wasm).unwrap();
         assert_eq!(answer(&engine, &component()), 42);
@@ -173,7 +179,7 @@ mod tests {
         fs::remove_file(file()).unwrap();
         assert_eq!(answer(&engine, &component()), 42);
         assert_eq!(fs::read(file()).unwrap(), whole, "made anew");
-        // Anywhere, above all in the middle of the code.
+        // In many places, most of them in the middle of the code.
         for place in (0..whole.len()).step_by(whole.len() / 40) {
             let mut damaged = whole.clone();
             damaged[place] ^= 1;
@@ -190,12 +196,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (one, mut fuelled) = (Engine::default(), wasmtime::Config::new());
         let other = Engine::new(fuelled.consume_fuel(true)).unwrap();
-        let kept_for = |engine| Compiled::new(Code::Handler, engine, Some(folder.path().into()));
+        let kept_for = |engine| Compiled::new(CompileTarget::Handler, engine, Some(folder.path().into()));
         let (of_one, of_other) = (kept_for(&one), kept_for(&other));
         assert_ne!(of_one.settings, of_other.settings);
         let wasm = wat::parse_str(ADDING).unwrap();
         of_one.component(&one, &wasm).unwrap();
-        // A file under another one's name is none.
+        // A file under the name of another engine's file is not used.
         let name =
             |compiled: &Compiled| folder.path().join(format!("{}-{}", Digest::of(&wasm), compiled.settings));
         fs::rename(name(&of_one), name(&of_other)).unwrap();
@@ -220,7 +226,8 @@ mod tests {
         let engine = Engine::default();
         let wasm = wat::parse_str(ADDING).unwrap();
         for folder in [None, Some(PathBuf::from("/proc/no/such/folder"))] {
-            let component = Compiled::new(Code::Handler, &engine, folder).component(&engine, &wasm).unwrap();
+            let component =
+                Compiled::new(CompileTarget::Handler, &engine, folder).component(&engine, &wasm).unwrap();
             assert_eq!(answer(&engine, &component), 42);
         }
     }

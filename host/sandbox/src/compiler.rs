@@ -1,10 +1,10 @@
-//! Compiles components, in a process of its own where the program offers one.
+//! Compilation of components, in a process of its own where the program offers one.
 //!
-//! A compiler takes seconds of all cores and hundreds of MiB, and changes its memory's layout all the time. In the
-//! host's own memory others would wait for that, and a component that was made to be hard to compile could take what
-//! payments need. So the program starts itself again: that process gets a component and no more, comes after all else
-//! that the machine does (unless an author waits for it), ends with its parent, and is ended if it takes more than its
-//! bounds. It never runs what it compiles.
+//! A compiler uses all cores for seconds and hundreds of MiB, and keeps changing its memory's layout. In the host's own
+//! process other threads would wait for that, and a component that was made hard to compile could take the memory that
+//! payments need. So the program starts itself again: the new process gets a component and nothing else, runs at the
+//! lowest priority (unless an author waits for it), ends with its parent, and is killed if it exceeds its bounds. It never
+//! runs the code that it compiles.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -14,76 +14,47 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{self as unix, Resource, Rlimit};
-use wasmtime::{Config, Engine};
+use wasmtime::Engine;
 
-use super::{edge, engine};
+use super::target::CompileTarget;
 use clearfold_base::background;
 use clearfold_base::telemetry::with_causes;
 
-/// The first argument of a program that is to be a compiler; then come the code that is wanted, the bounds, and whether it
-/// comes last.
+/// First argument of a program that is started as a compiler. The target, the bounds and the priority follow.
 const ASKED_FOR: &str = "compile-component";
-/// What it ends with when it said what is wrong with the component, and when it could not go on.
+/// Exit codes: the component was refused, with the reason on stderr; the compiler itself failed.
 const REFUSED: u8 = 1;
 const FAILED: u8 = 2;
-/// More threads would need more memory at once.
+/// Maximum number of threads: more would need more memory at once.
 const MOST_THREADS: usize = 4;
 
-/// Whether somebody waits for the code, and this process decides no payments.
+/// True if an author waits for the code, and this process decides no payments.
 static IN_HURRY: AtomicBool = AtomicBool::new(false);
-/// What the compiler's process is told of that.
+/// The compiler's argument for each of the two.
 const HURRIED: &str = "hurried";
 const PATIENT: &str = "patient";
-/// The program that can be started again as a compiler.
+/// Program that can be started again as a compiler; none until `main` offers it.
 static OFFERED: OnceLock<Compiler> = OnceLock::new();
 
-/// The engine that the code is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Code {
-    /// Handlers: fuel, and nothing that differs between two runs.
-    Handler,
-    /// HTTP components.
-    Edge,
-}
-
-impl Code {
-    const ALL: [Self; 2] = [Self::Handler, Self::Edge];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Handler => "handler",
-            Self::Edge => "edge",
-        }
-    }
-
-    /// What decides what the code looks like; where instances live is the engine's own matter.
-    fn settings(self) -> Config {
-        match self {
-            Self::Handler => engine::code(),
-            Self::Edge => edge::code(),
-        }
-    }
-}
-
-/// What compiling one component may take.
+/// Bounds of compiling one component.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Of processor time, over all threads.
+    /// Processor time, over all threads.
     pub seconds: u64,
     pub memory_bytes: u64,
 }
 
 impl Default for Bounds {
-    /// The authorization decider takes 1.9 s and 120 MiB, an interpreter of JavaScript 2.3 s and 140 MiB.
+    /// Ample: the authorization decider takes 1.9 s and 120 MiB, an interpreter of JavaScript 2.3 s and 140 MiB.
     fn default() -> Self {
         Self { seconds: 120, memory_bytes: 4 << 30 }
     }
 }
 
-/// Why there is no code.
+/// Reason why a component was not compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    /// The component's own fault.
+    /// The component itself is at fault.
     #[error("{0}")]
     Refused(String),
     #[error(
@@ -102,12 +73,12 @@ pub enum CompileError {
     NotAsked,
 }
 
-/// Code of a component, made in a process of its own if the program offers one. It takes seconds of this thread.
-pub(super) fn compile(code: Code, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
+/// Compiles a component, in a process of its own if the program offers one. It blocks this thread for seconds.
+pub(super) fn compile(target: CompileTarget, engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
     let made = || match OFFERED.get() {
-        Some(compiler) => match compiler.compile(code, wasm) {
+        Some(compiler) => match compiler.compile(target, wasm) {
             Err(CompileError::Process(error)) => {
-                tracing::warn!(%error, "no process could be had to compile in; it is done in the host's own");
+                tracing::warn!(%error, "no process for compiling could be started; compiling in the host's own process");
                 engine.precompile_component(wasm)
             }
             made => made.map_err(wasmtime::Error::new),
@@ -118,17 +89,17 @@ pub(super) fn compile(code: Code, engine: &Engine, wasm: &[u8]) -> wasmtime::Res
     if is_hurried() { made() } else { background::install(made) }
 }
 
-/// Must come first in `main`, before any thread: whether the program was started to be a compiler, with the end of its
-/// work. If not, it can be from now on.
+/// Runs the compiler if the program was started as one, and returns its exit code. Otherwise this offers the program as a
+/// compiler from now on. Must be called first in `main`, before any thread starts.
 #[must_use]
 pub fn compiler_is_asked_for() -> Option<ExitCode> {
     let asked: Vec<OsString> = std::env::args_os().skip(1).collect();
     if asked.first().is_none_or(|first| first != ASKED_FOR) {
-        // What is started is what runs now, whatever was put in its place since.
+        // The link leads to the program that runs now, even if another file has taken its place since.
         let program =
             if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() };
         if let Ok(program) = program {
-            // Only the first one counts; there is only one `main`.
+            // Set once, because there is one `main`; a second call would offer the same program.
             let _ = OFFERED.set(Compiler { program, bounds: Bounds::default() });
         }
         return None;
@@ -136,15 +107,15 @@ pub fn compiler_is_asked_for() -> Option<ExitCode> {
     Some(match be_compiler(&asked[1..]) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("{}", with_causes(&error));
-            // What it ran out of is not the component's word for it.
+            eprint!("{}", chain(&error));
+            // A failed process, such as one out of memory, says nothing about the component.
             let is_refused = matches!(error, CompileError::Refused(_) | CompileError::NotAsked);
             ExitCode::from(if is_refused { REFUSED } else { FAILED })
         }
     })
 }
 
-/// From here on this process compiles on all cores and like any other program: for an author who waits, and never where
+/// Makes this process compile on all cores and at the ordinary priority from now on: for an author who waits, never where
 /// payments are decided.
 pub fn compile_in_a_hurry() {
     IN_HURRY.store(true, Ordering::Relaxed);
@@ -154,7 +125,7 @@ fn is_hurried() -> bool {
     IN_HURRY.load(Ordering::Relaxed)
 }
 
-/// A program whose `main` begins with [`compiler_is_asked_for`].
+/// Compiler in a process of its own: a program whose `main` begins with [`compiler_is_asked_for`].
 pub struct Compiler {
     program: PathBuf,
     bounds: Bounds,
@@ -166,11 +137,11 @@ impl Compiler {
         Self { program: program.to_owned(), bounds }
     }
 
-    /// The code of a component, or why there is none. It takes seconds of this thread.
-    pub fn compile(&self, code: Code, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
+    /// Compiles a component. It blocks this thread for seconds.
+    pub fn compile(&self, target: CompileTarget, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
         let Bounds { seconds, memory_bytes } = self.bounds;
         let mut child = Command::new(&self.program)
-            .args([ASKED_FOR, code.name(), &seconds.to_string(), &memory_bytes.to_string()])
+            .args([ASKED_FOR, target.name(), &seconds.to_string(), &memory_bytes.to_string()])
             .arg(if is_hurried() { HURRIED } else { PATIENT })
             // The host's variables hold secrets.
             .env_clear()
@@ -178,7 +149,7 @@ impl Compiler {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        // It reads all before it writes anything. One that ended before it read all has said why.
+        // It reads its whole input before it writes. If it ended earlier, its exit code says why, so that comes first.
         let given = child.stdin.take().map_or(Ok(()), |mut input| input.write_all(wasm));
         let ended = child.wait_with_output()?;
         match ended.status.code() {
@@ -193,9 +164,10 @@ impl Compiler {
 
 fn be_compiler(asked: &[OsString]) -> Result<(), CompileError> {
     let asked: Vec<&str> = asked.iter().filter_map(|argument| argument.to_str()).collect();
-    let [code, seconds, memory_bytes, priority] = asked[..] else { return Err(CompileError::NotAsked) };
+    let [target, seconds, memory_bytes, priority] = asked[..] else { return Err(CompileError::NotAsked) };
     let number = |text: &str| text.parse::<u64>().map_err(|_| CompileError::NotAsked);
-    let wanted = Code::ALL.into_iter().find(|known| known.name() == code).ok_or(CompileError::NotAsked)?;
+    let known = CompileTarget::ALL.into_iter().find(|known| known.name() == target);
+    let target = known.ok_or(CompileError::NotAsked)?;
     keep_within(Bounds { seconds: number(seconds)?, memory_bytes: number(memory_bytes)? })?;
     let spared = match priority {
         HURRIED => 0,
@@ -205,29 +177,29 @@ fn be_compiler(asked: &[OsString]) -> Result<(), CompileError> {
         }
         _ => return Err(CompileError::NotAsked),
     };
-    // They begin with the priority that this one has.
+    // Threads inherit the priority that this one has now.
     let threads = background::threads(spared).min(MOST_THREADS);
-    // Without them wasmtime makes its own.
+    // If it fails, wasmtime makes its own threads.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     let mut wasm = Vec::new();
     std::io::stdin().read_to_end(&mut wasm)?;
     let refused = |error: wasmtime::Error| CompileError::Refused(format!("{error:#}"));
-    let engine = Engine::new(&wanted.settings()).map_err(refused)?;
+    let engine = Engine::new(&target.settings()).map_err(refused)?;
     let code = engine.precompile_component(&wasm).map_err(refused)?;
     std::io::stdout().write_all(&code)?;
     Ok(())
 }
 
-/// From here on the operating system ends this process when it takes more, or when its parent ends.
+/// Makes the operating system end this process when it exceeds the bounds, or when its parent ends.
 fn keep_within(bounds: Bounds) -> std::io::Result<()> {
     let limits = [
         (Resource::Cpu, bounds.seconds),
-        // What it could write to; a limit of all addresses would count what is only reserved.
+        // Writable memory; a limit of the address space would also count what is only reserved.
         (Resource::Data, bounds.memory_bytes),
         (Resource::Core, 0),
     ];
     for (resource, most) in limits {
-        // It may have been given less.
+        // A process cannot raise a limit that it was started with.
         let most = unix::getrlimit(resource).maximum.map_or(most, |given| given.min(most));
         unix::setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     }
@@ -236,14 +208,14 @@ fn keep_within(bounds: Bounds) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Everything else on the machine comes before it. What cannot be had of that is no reason to fail.
+/// Gives this process the lowest priority for processors and memory. Each step may fail, and compiling goes on without.
 fn come_last() {
     let _ = unix::nice(background::LOWEST);
-    // Linux may share the processors between sessions first, and between the threads of each only then.
+    // With autogroups Linux first shares the processors between sessions, and then between the threads of each.
     let _ = unix::setsid();
     #[cfg(target_os = "linux")]
     let _ = std::fs::write("/proc/self/autogroup", background::LOWEST.to_string());
-    // And where memory runs out, it is what goes first.
+    // If memory runs out, the kernel ends this process first.
     #[cfg(target_os = "linux")]
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
 }
@@ -252,23 +224,25 @@ fn come_last() {
 mod tests {
     use std::hash::{DefaultHasher, Hash, Hasher};
 
-    use super::super::{HandlerEngine, Limits};
     use super::*;
+    use crate::edge::{EdgeLimits, EdgeRuntime};
+    use crate::{HandlerEngine, Limits};
 
-    fn is_for(engine: &Engine) -> u64 {
+    /// Hash of the settings that code must share with the engine it runs in.
+    fn compatibility(engine: &Engine) -> u64 {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         hasher.finish()
     }
 
-    /// The compiler's engine holds no instances; what it makes must run in one that does.
+    /// The compiler's engine has no pool of instances; its code must run in engines that have one.
     #[test]
     fn code_is_for_the_engine_that_asked_for_it() {
-        let compilers = |code: Code| is_for(&Engine::new(&code.settings()).unwrap());
+        let compilers = |target: CompileTarget| compatibility(&Engine::new(&target.settings()).unwrap());
         let handlers = HandlerEngine::new(Limits::of).unwrap();
-        assert_eq!(compilers(Code::Handler), is_for(handlers.engine()));
-        let edges = edge::EdgeRuntime::new(edge::EdgeLimits::default()).unwrap();
-        assert_eq!(compilers(Code::Edge), is_for(edges.engine()));
-        assert_ne!(compilers(Code::Handler), compilers(Code::Edge));
+        assert_eq!(compilers(CompileTarget::Handler), compatibility(handlers.engine()));
+        let edges = EdgeRuntime::new(EdgeLimits::default()).unwrap();
+        assert_eq!(compilers(CompileTarget::Edge), compatibility(edges.engine()));
+        assert_ne!(compilers(CompileTarget::Handler), compilers(CompileTarget::Edge));
     }
 }

@@ -1,7 +1,7 @@
 //! The engine that runs handlers: synchronous, without anything that differs from one run to the next.
 //!
-//! It gives every call two budgets. Fuel counts instructions and is the same everywhere, for ever; the epoch is
-//! the wall clock's say and ends what fuel would let run too long on a slow machine.
+//! It gives every call two budgets. Fuel counts instructions and is the same on every machine; the epoch follows the wall
+//! clock, and ends calls that their fuel would let run too long on a slow machine.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -10,27 +10,28 @@ use std::time::Duration;
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
+use super::ComponentKind;
 use super::compiled::Compiled;
-use super::compiler::Code;
-use super::limits::{Guard, MAX_COMPONENT_BYTES, STACK_BYTES};
-use super::{ComponentKind, Limits, RuntimeError};
+use super::error::RuntimeError;
+use super::limits::{Guard, Limits};
+use super::target::CompileTarget;
 
-/// How often the epoch advances.
+/// Interval at which the epoch advances.
 const EPOCH_TICK_MS: u64 = 10;
-/// Handlers that can run at the same moment.
+/// Maximum number of handlers that run at the same moment.
 const MAX_INSTANCES: u32 = 256;
-/// Core modules and tables that one component may be made of: other languages' toolchains need dozens.
+/// Maximum number of core modules, and of tables, in one component: other languages' toolchains need dozens.
 const MAX_PARTS: u32 = 64;
 const MAX_TABLES_OF_A_MODULE: u32 = 8;
-/// What describes one instance of a module: a few bytes for each of its functions.
+/// Maximum size of wasmtime's description of one instance: a few bytes for each of its functions.
 const MAX_INSTANCE_BYTES: usize = 4 << 20;
-/// Memory that stays with an instance's place for the next one, wiped: the stack, the data, and about what one decision
-/// uses besides.
+/// Memory that stays with an instance's slot, wiped, for the next instance: the stack, the data, and about as much as one
+/// decision uses besides.
 const KEPT_BYTES: usize = 512 << 10;
-/// Places that keep their memory while nobody uses them.
+/// Maximum number of unused slots that keep their memory.
 const MAX_WARM: u32 = 16;
 
-/// The engine, and the thread that makes its time pass.
+/// Engine of the handlers, with the thread that advances its epoch.
 pub struct HandlerEngine {
     engine: Engine,
     compiled: Compiled,
@@ -40,7 +41,7 @@ pub struct HandlerEngine {
 }
 
 impl HandlerEngine {
-    /// Builds the engine and starts its epoch. The limits of each kind are usually [`Limits::of`].
+    /// Builds the engine and starts its epoch. `limits` gives the limits of each kind, usually [`Limits::of`].
     pub fn new(limits: fn(ComponentKind) -> Limits) -> Result<Self, RuntimeError> {
         let mut made = Self::without_clock(limits)?;
         let (stop_ticker, stopped) = channel();
@@ -58,10 +59,10 @@ impl HandlerEngine {
         Ok(made)
     }
 
-    /// An engine whose time stands still until somebody moves it.
+    /// Builds an engine whose epoch only advances when the caller advances it.
     fn without_clock(limits: fn(ComponentKind) -> Limits) -> Result<Self, RuntimeError> {
         let engine = Engine::new(&config(limits)).map_err(|error| RuntimeError::Engine(error.into()))?;
-        let compiled = Compiled::of_user(Code::Handler, &engine);
+        let compiled = Compiled::of_user(CompileTarget::Handler, &engine);
         Ok(Self { engine, compiled, limits, stop_ticker: None, ticker: None })
     }
 
@@ -69,21 +70,21 @@ impl HandlerEngine {
         &self.engine
     }
 
-    /// A component, compiled for this engine.
+    /// Returns a component that is compiled for this engine.
     pub(super) fn component(&self, wasm: &[u8]) -> wasmtime::Result<Component> {
         self.compiled.component(&self.engine, wasm)
     }
 
-    /// What a call of such a handler may use.
+    /// Limits of one call of a handler of a kind.
     pub(super) fn limits(&self, kind: ComponentKind) -> Limits {
         (self.limits)(kind)
     }
 
-    /// A store for one call, with the call's whole budget.
+    /// Makes a store for one call, with the call's whole budget.
     pub(super) fn store(&self, limits: &Limits) -> Result<Store<Guard>, wasmtime::Error> {
         let mut store = Store::new(&self.engine, Guard::new(limits));
         store.limiter(|guard| guard);
-        // What reading an answer may allocate. What does not fit is never read.
+        // Reading an answer may allocate this much; a larger answer is never read.
         store.set_hostcall_fuel(limits.output_bytes);
         Self::refuel(&mut store, limits)?;
         Ok(store)
@@ -92,7 +93,8 @@ impl HandlerEngine {
     /// Gives a store the whole budget of one call.
     pub(super) fn refuel(store: &mut Store<Guard>, limits: &Limits) -> Result<(), wasmtime::Error> {
         store.set_fuel(limits.fuel)?;
-        // One tick more, because the next one may come at once.
+        // One tick more, because the next one may come at once. A deadline saturates only if it is longer than the epoch can
+        // count, and then it is never reached anyway.
         store.set_epoch_deadline(limits.deadline_ms.div_ceil(EPOCH_TICK_MS).saturating_add(1));
         Ok(())
     }
@@ -102,32 +104,18 @@ impl Drop for HandlerEngine {
     fn drop(&mut self) {
         drop(self.stop_ticker.take());
         if let Some(ticker) = self.ticker.take() {
-            // The thread ends with its channel; a panic in it has nothing left to harm.
+            // The thread ends when its channel is closed; if it panicked, the engine is gone anyway.
             let _ = ticker.join();
         }
     }
 }
 
-/// How handlers are compiled.
-pub(super) fn code() -> Config {
-    let mut config = Config::new();
-    config
-        .concurrency_support(false)
-        .consume_fuel(true)
-        .epoch_interruption(true)
-        .max_wasm_stack(STACK_BYTES)
-        // What a component's data are mapped from; other languages bring tens of MiB of them.
-        .memory_guaranteed_dense_image_size(MAX_COMPONENT_BYTES as u64)
-        // Bit for bit the same result on every machine.
-        .cranelift_nan_canonicalization(true)
-        .relaxed_simd_deterministic(true);
-    config
-}
-
 fn config(limits: fn(ComponentKind) -> Limits) -> Config {
-    let of_all = || ComponentKind::ALL.into_iter().map(limits);
-    let memory_bytes = of_all().map(|limits| limits.memory_bytes).max().unwrap_or_default();
-    let table_elements = of_all().map(|limits| limits.table_elements).max().unwrap_or_default();
+    // A slot of the pool fits every kind. There is at least one kind, so the folds begin below all of them.
+    let largest =
+        |of: fn(Limits) -> usize| ComponentKind::ALL.map(limits).map(of).into_iter().fold(0, usize::max);
+    let memory_bytes = largest(|limits| limits.memory_bytes);
+    let table_elements = largest(|limits| limits.table_elements);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(MAX_INSTANCES)
         .total_core_instances(MAX_PARTS * MAX_INSTANCES)
@@ -142,12 +130,12 @@ fn config(limits: fn(ComponentKind) -> Limits) -> Config {
         .max_tables_per_module(MAX_TABLES_OF_A_MODULE)
         .table_elements(table_elements)
         .max_memory_size(memory_bytes)
-        // Beyond it, pages come and go. `pagemap_scan` would be quicker, and is not for us: a page that is swapped out or
-        // being moved at that very moment would keep what the call before wrote.
+        // Memory above it is given back to the operating system. `pagemap_scan` would be quicker, but is unsafe here: a page
+        // that is swapped out or being moved at that moment would keep what the previous call wrote.
         .linear_memory_keep_resident(KEPT_BYTES)
         .table_keep_resident(1 << 16)
         .max_unused_warm_slots(MAX_WARM);
-    let mut config = code();
+    let mut config = CompileTarget::Handler.settings();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }
@@ -164,7 +152,7 @@ mod tests {
         (core instance $i (instantiate $m))
         (func (export "f") (canon lift (core func $i "f"))))"#;
 
-    /// How a loop without end ends when so many ticks have passed since its call began, and none follows.
+    /// Trap that ends an endless loop if `ticks` ticks have passed since its call began, and none follows.
     fn end_after(ticks: u64) -> Trap {
         let limits = |kind| Limits { fuel: 1_000_000, deadline_ms: EPOCH_TICK_MS, ..Limits::of(kind) };
         let engine = HandlerEngine::without_clock(limits).unwrap();
@@ -178,7 +166,7 @@ mod tests {
         *call.call(&mut store, ()).unwrap_err().downcast_ref().unwrap()
     }
 
-    /// Without a wall clock: the fuel says when the epoch did not.
+    /// Without a wall clock: if the epoch does not end the loop, running out of fuel does.
     #[test]
     fn a_call_has_its_deadline_and_is_dead_at_the_second_tick_of_it() {
         assert_eq!(end_after(0), Trap::OutOfFuel);

@@ -1,15 +1,16 @@
-//! What went wrong in a call of a component: which one, in which call, and why, as a word and as a sentence.
+//! Faults: failed calls of a component, with the component, the call, and the cause as a code and as a sentence.
 //!
-//! A fault says nothing of what the component was called with: that is unharmed, and the caller's to keep.
+//! A fault never holds the arguments of the call: they are unharmed, and the caller keeps them.
 
 use std::fmt;
 
 use wasmtime::Trap;
 
-use super::limits::{Outgrown, STACK_BYTES};
-use super::{ComponentId, Limits};
+use super::figures::{Size, grouped};
+use super::id::ComponentId;
+use super::limits::{LimitExceeded, Limits, STACK_BYTES};
 
-/// A call that a component did not live through, or answered with nonsense.
+/// Call that a component did not survive, or answered with nonsense.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     pub component: ComponentId,
@@ -17,7 +18,7 @@ pub struct Fault {
     pub cause: FaultCause,
 }
 
-/// Why a call came to nothing.
+/// Cause of a failed call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultCause {
     FuelExhausted {
@@ -41,35 +42,35 @@ pub enum FaultCause {
     /// It broke a rule of WebAssembly, or gave up.
     Trapped {
         reason: String,
-        /// Where, innermost first; empty if the component has no names.
+        /// Functions in which it trapped, innermost first; empty if the component has no names.
         within: Vec<String>,
     },
-    /// Its answer is not one, whatever it did to get there.
+    /// It answered, and the answer is impossible.
     Nonsense {
         why: String,
     },
-    /// No instance was free: the host's trouble, not the component's.
+    /// No instance was free. This is the host's limit, and is never held against the component.
     NoInstance,
-    /// It says itself that it cannot.
+    /// It returned an error of its own.
     Failed {
         why: String,
     },
 }
 
-/// What an answer has too much of.
+/// Limit that an answer exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excess {
     Bytes { limit: usize },
     Items { items: usize, limit: usize },
 }
 
-/// How many functions of a trap are named.
+/// Maximum number of functions that are named of a trap.
 const NAMED_FRAMES: usize = 4;
-/// What wasmtime says when an answer is larger than it may read. The error's type is its own.
+/// Text of wasmtime's error for an answer larger than it may read. The error's type is private to wasmtime.
 const UNREAD: &str = "fuel allocated for hostcalls has been exhausted";
 
 impl FaultCause {
-    /// One word for programs. It never changes.
+    /// Stable code for programs.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -86,16 +87,16 @@ impl FaultCause {
         }
     }
 
-    /// What an error of wasmtime means for a call under these limits.
+    /// Translates an error of wasmtime in a call under these limits.
     pub(super) fn of(error: &wasmtime::Error, limits: &Limits) -> Self {
         if error.is::<wasmtime::PoolConcurrencyLimitError>() {
             return Self::NoInstance;
         }
-        match error.downcast_ref::<Outgrown>() {
-            Some(&Outgrown::Memory { wanted_bytes }) => {
+        match error.downcast_ref::<LimitExceeded>() {
+            Some(&LimitExceeded::Memory { wanted_bytes }) => {
                 return Self::MemoryExhausted { wanted_bytes, limit_bytes: limits.memory_bytes };
             }
-            Some(&Outgrown::Table { wanted_elements }) => {
+            Some(&LimitExceeded::Table { wanted_elements }) => {
                 return Self::TableExhausted { wanted_elements, limit_elements: limits.table_elements };
             }
             None => {}
@@ -109,7 +110,7 @@ impl FaultCause {
                 let reason = reason.strip_prefix("wasm trap: ").unwrap_or(&reason).to_owned();
                 Self::Trapped { reason, within: within(error) }
             }
-            // Not the guest's code failed but the reading of its answer.
+            // The guest's code returned, and reading its answer failed.
             None => match error.root_cause().to_string() {
                 why if why.contains(UNREAD) => {
                     Self::OutputTooLarge(Excess::Bytes { limit: limits.output_bytes })
@@ -120,7 +121,7 @@ impl FaultCause {
     }
 }
 
-/// The functions in which it trapped, without Rust's way from a panic to its trap.
+/// Names the functions in which it trapped, without Rust's own functions between a panic and its trap.
 fn within(error: &wasmtime::Error) -> Vec<String> {
     const PANIC: [&str; 6] = ["abort", "rust_", "__rust", "core::panicking::", "std::", "__rustc::"];
     let frames = error.downcast_ref::<wasmtime::WasmBacktrace>().map(wasmtime::WasmBacktrace::frames);
@@ -173,31 +174,6 @@ impl fmt::Display for FaultCause {
             Self::Nonsense { why } | Self::Failed { why } => f.write_str(why),
         }
     }
-}
-
-/// Bytes, as people read them.
-pub(super) struct Size(pub usize);
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            bytes if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) => write!(f, "{} MiB", bytes >> 20),
-            bytes if bytes >= 1 << 10 && bytes.is_multiple_of(1 << 10) => write!(f, "{} KiB", bytes >> 10),
-            bytes => write!(f, "{bytes} bytes"),
-        }
-    }
-}
-
-/// A number in groups of three digits.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .map(|group| std::str::from_utf8(group).unwrap_or_default())
-        .collect();
-    groups.join(",")
 }
 
 #[cfg(test)]
@@ -261,11 +237,5 @@ mod tests {
             let code = cause.code();
             assert!(document.contains(&format!("| `{code}` |")), "docs/RUNTIME.md lacks `{code}`");
         }
-    }
-
-    #[test]
-    fn numbers_are_grouped_by_threes() {
-        let grouped_of = [0, 12, 123, 1_234, 123_456, 1_234_567].map(grouped);
-        assert_eq!(grouped_of, ["0", "12", "123", "1,234", "123,456", "1,234,567"]);
     }
 }

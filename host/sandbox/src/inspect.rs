@@ -1,7 +1,7 @@
-//! What a component is, asked of the component itself: its world, its version, what it wants, and what it says of itself.
+//! Inspection of a component of unknown kind: its world, its version, its imports and exports, and its own description.
 //!
-//! The world follows from what is exported, and is known before anything is compiled. Nothing is taken on trust from a
-//! file's name or from who sends it, and nothing is kept.
+//! The world follows from the exports, and is known before anything is compiled. A file's name or its sender is never
+//! trusted, and nothing is kept.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,44 +9,39 @@ use std::sync::Arc;
 use wasmparser::{Encoding, Parser, Payload};
 
 use super::admission::Refused;
-use super::component::{RuntimeError, fits};
+use super::component::fits;
 use super::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
-use super::{Auditor, ComponentKind, Decider, HandlerEngine, Projector, Translator};
+use super::{Auditor, ComponentKind, Decider, HandlerEngine, KindFacts, Projector, RuntimeError, Translator};
 use clearfold_base::digest::Digest;
 
-/// The package of the handlers' worlds, and the version of it that this host runs.
-pub const HANDLERS: &str = "clearfold:handlers";
-pub const WIT_VERSION: &str = "0.1.0";
-const HTTP: &str = "wasi:http";
-const HTTP_VERSION: &str = "0.3.0";
-
-/// What a component turned out to be.
+/// Result of an inspection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
     pub digest: Digest,
     pub size_bytes: usize,
     pub kind: ComponentKind,
-    /// The world in `wit/`, or `service` for HTTP.
+    /// World in `wit/`, or `service` for HTTP.
     pub world: String,
-    /// The version of the package that has the world.
+    /// Version of the package that has the world.
     pub wit_version: String,
     pub imports: Vec<String>,
     pub exports: Vec<String>,
-    /// What it calls itself: a decider its aggregate, a projector its projection, an auditor itself.
+    /// Name in its description: a decider's aggregate, a projector's projection, an auditor's name. None for a kind
+    /// without one.
     pub name: Option<String>,
-    /// What it says of itself, as a sentence.
+    /// Summary of its description, for people.
     pub about: String,
 }
 
-/// Looks at a component of any kind: admits it as its world demands, and asks it what it is.
+/// Inspects a component of any kind: admits it to its world, and asks it for its description.
 pub fn inspect(engine: &Arc<HandlerEngine>, name: &str, wasm: &[u8]) -> Result<Inspection, RuntimeError> {
     fits(name, wasm)?;
-    let outside = Outside::read(wasm).map_err(|cause| RuntimeError::NotAComponent {
+    let interfaces = Interfaces::read(wasm).map_err(|cause| RuntimeError::NotAComponent {
         component: name.to_owned(),
         cause: anyhow::Error::msg(cause),
     })?;
     let refused = |cause| RuntimeError::Refused { component: name.to_owned(), cause };
-    let (kind, world) = outside.world().map_err(refused)?;
+    let kind = interfaces.kind().map_err(refused)?;
     let (own_name, about) = match kind {
         ComponentKind::Translator => Translator::load(engine, name, wasm, Vec::new())?.about(),
         ComponentKind::Decider => Decider::load(engine, name, wasm)?.about(),
@@ -57,29 +52,30 @@ pub fn inspect(engine: &Arc<HandlerEngine>, name: &str, wasm: &[u8]) -> Result<I
             (None, "answers HTTP requests".to_owned())
         }
     };
-    let wit_version = if kind == ComponentKind::Http { HTTP_VERSION } else { WIT_VERSION }.to_owned();
-    let Outside { imports, exports } = outside;
+    let KindFacts { world, version, .. } = kind.facts();
+    let (world, wit_version) = ((*world).to_owned(), (*version).to_owned());
+    let Interfaces { imports, exports } = interfaces;
     let (digest, size_bytes) = (Digest::of(wasm), wasm.len());
     Ok(Inspection { digest, size_bytes, kind, world, wit_version, imports, exports, name: own_name, about })
 }
 
-/// HTTP components have an engine of their own; it is needed for a moment only.
+/// Admits an HTTP component, in an engine that lives for this check only.
 fn admit_http(name: &str, wasm: &[u8]) -> Result<(), RuntimeError> {
     let nowhere = InProcessApi { authorities: Vec::new(), router: axum::Router::new() };
     EdgeRuntime::new(EdgeLimits::default())?.load(name, wasm, BTreeMap::new(), Vec::new(), nowhere)?;
     Ok(())
 }
 
-/// What can be seen of a component from outside: the names of what it imports and exports.
+/// Names of what a component imports and exports.
 #[derive(Debug, Default)]
-struct Outside {
+struct Interfaces {
     imports: Vec<String>,
     exports: Vec<String>,
 }
 
-impl Outside {
+impl Interfaces {
     fn read(wasm: &[u8]) -> Result<Self, String> {
-        let mut outside = Self::default();
+        let mut interfaces = Self::default();
         let mut depth = 0_u32;
         for payload in Parser::new(0).parse_all(wasm) {
             match payload.map_err(|error| error.to_string())? {
@@ -89,78 +85,73 @@ impl Outside {
                     );
                 }
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                // The outermost component ends at depth 0.
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
-                        outside.imports.push(import.map_err(|error| error.to_string())?.name.name.to_owned());
+                        interfaces
+                            .imports
+                            .push(import.map_err(|error| error.to_string())?.name.name.to_owned());
                     }
                 }
                 Payload::ComponentExportSection(section) if depth == 0 => {
                     for export in section {
-                        outside.exports.push(export.map_err(|error| error.to_string())?.name.name.to_owned());
+                        interfaces
+                            .exports
+                            .push(export.map_err(|error| error.to_string())?.name.name.to_owned());
                     }
                 }
                 _ => {}
             }
         }
-        Ok(outside)
+        Ok(interfaces)
     }
 
-    /// The one world that it exports, of the version that runs here.
-    fn world(&self) -> Result<(ComponentKind, String), Refused> {
-        let mut worlds: Vec<(ComponentKind, &str, &str)> =
+    /// Kind of the one world that it exports, in the version that runs here.
+    fn kind(&self) -> Result<ComponentKind, Refused> {
+        let mut worlds: Vec<(ComponentKind, &str)> =
             self.exports.iter().filter_map(|export| world_of(export)).collect();
-        let Some((kind, package, version)) = worlds.pop() else {
+        let Some((kind, version)) = worlds.pop() else {
             return Err(Refused::NoWorld { exports: self.exports.clone() });
         };
         if !worlds.is_empty() {
             return Err(Refused::SeveralWorlds { exports: self.exports.clone() });
         }
-        let runs = if kind == ComponentKind::Http { HTTP_VERSION } else { WIT_VERSION };
-        if version != runs {
-            let (built_against, runs) = (format!("{package}@{version}"), runs.to_owned());
+        let KindFacts { package, version: runs, .. } = kind.facts();
+        if version != *runs {
+            let (built_against, runs) = (format!("{package}@{version}"), (*runs).to_owned());
             return Err(Refused::Version { built_against, runs });
         }
-        let world = if kind == ComponentKind::Http { "service" } else { kind.as_str() };
-        Ok((kind, world.to_owned()))
+        Ok(kind)
     }
 }
 
-/// The kind of world that has this interface, with its package and its version.
-fn world_of(export: &str) -> Option<(ComponentKind, &str, &str)> {
+/// Finds the kind whose world has an interface, and the version of it that a component exports.
+fn world_of(export: &str) -> Option<(ComponentKind, &str)> {
     let (path, version) = export.split_once('@').unwrap_or((export, "no version"));
-    let (package, interface) = path.split_once('/')?;
-    let kind = match (package, interface) {
-        (HANDLERS, "translation") => ComponentKind::Translator,
-        (HANDLERS, "decision") => ComponentKind::Decider,
-        (HANDLERS, "projection") => ComponentKind::Projector,
-        (HANDLERS, "audit") => ComponentKind::Auditor,
-        (HTTP, "handler" | "incoming-handler") => ComponentKind::Http,
-        _ => return None,
+    // The name in WASI 0.2. It is found here so that it is refused for its version.
+    let path = if path == "wasi:http/incoming-handler" { "wasi:http/handler" } else { path };
+    let exports_it = |kind: &ComponentKind| {
+        let KindFacts { package, interface, .. } = kind.facts();
+        path.split_once('/') == Some((*package, *interface))
     };
-    Some((kind, package, version))
+    ComponentKind::ALL.into_iter().find(exports_it).map(|kind| (kind, version))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn world(exports: &[&str]) -> Result<(ComponentKind, String), String> {
+    fn kind(exports: &[&str]) -> Result<ComponentKind, String> {
         let exports = exports.iter().map(|export| (*export).to_owned()).collect();
-        Outside { imports: Vec::new(), exports }.world().map_err(|refused| refused.to_string())
+        Interfaces { imports: Vec::new(), exports }.kind().map_err(|refused| refused.to_string())
     }
 
     #[test]
-    fn the_world_follows_from_what_is_exported() {
-        assert_eq!(
-            world(&["clearfold:handlers/decision@0.1.0"]),
-            Ok((ComponentKind::Decider, "decider".into()))
-        );
-        assert_eq!(
-            world(&["other:thing/x@1.0.0", "clearfold:handlers/audit@0.1.0"]),
-            Ok((ComponentKind::Auditor, "auditor".into()))
-        );
-        assert_eq!(world(&["wasi:http/handler@0.3.0"]), Ok((ComponentKind::Http, "service".into())));
+    fn the_kind_follows_from_what_is_exported() {
+        for expected in ComponentKind::ALL {
+            assert_eq!(kind(&["other:thing/x@1.0.0", &expected.export()]), Ok(expected));
+        }
     }
 
     #[test]
@@ -180,16 +171,16 @@ mod tests {
             ),
             ("wasi:http/incoming-handler@0.2.3", "it is built against wasi:http@0.2.3, this host runs 0.3.0"),
         ] {
-            let refused = world(&[export]).unwrap_err();
+            let refused = kind(&[export]).unwrap_err();
             assert!(refused.contains(said), "{refused}");
         }
     }
 
     #[test]
     fn no_world_and_two_worlds_are_refused() {
-        assert!(world(&[]).unwrap_err().contains("exports nothing"));
-        assert!(world(&["run"]).unwrap_err().contains("`run`"));
+        assert!(kind(&[]).unwrap_err().contains("exports nothing"));
+        assert!(kind(&["run"]).unwrap_err().contains("`run`"));
         let two = ["clearfold:handlers/decision@0.1.0", "clearfold:handlers/audit@0.1.0"];
-        assert!(world(&two).unwrap_err().contains("more than one world"));
+        assert!(kind(&two).unwrap_err().contains("more than one world"));
     }
 }

@@ -1,8 +1,8 @@
 //! The sandbox: loads components, holds them to their world and their limits, and calls them.
 //!
-//! Handlers run in a synchronous engine, a fresh instance for every call; HTTP components in [`edge`]. Nothing
-//! here knows what a payload means, reads a database or decides anything. A fault of a component is an error
-//! that names it, and never more than that.
+//! Handlers run in a synchronous engine, with a fresh instance for every call; HTTP components run in [`edge`]. Nothing
+//! here interprets a payload, reads a database or makes a decision. A fault of a component is an error that names it, and
+//! has no other effect on the host.
 
 mod admission;
 mod auditor;
@@ -12,28 +12,35 @@ mod component;
 mod decider;
 pub mod edge;
 mod engine;
+mod error;
 mod fault;
+mod figures;
+mod id;
 mod inspect;
 mod kind;
 mod limits;
 pub mod manifest;
 mod projector;
+mod target;
 mod translator;
 
 pub use admission::Refused;
 pub use auditor::{AuditedEvent, Auditor, AuditorDescriptor, Invariant, Violation};
-pub use compiler::{Bounds, Code, CompileError, Compiler, compile_in_a_hurry, compiler_is_asked_for};
-pub use component::{ComponentId, RuntimeError};
+pub use compiler::{Bounds, CompileError, Compiler, compile_in_a_hurry, compiler_is_asked_for};
+pub use component::MAX_SCHEMA_VERSION;
 pub use decider::{
     Decided, Decider, Entry, Folded, Message, Outcome, Rejection, Turn, WholeState, WireCommand,
 };
 pub use engine::HandlerEngine;
+pub use error::RuntimeError;
 pub use fault::{Excess, Fault, FaultCause};
-pub use inspect::{HANDLERS, Inspection, WIT_VERSION, inspect};
-pub use kind::{ComponentKind, UnknownKind};
+pub use id::ComponentId;
+pub use inspect::{Inspection, inspect};
+pub use kind::{ComponentKind, KindFacts, UnknownKind};
 pub use limits::{Limits, MAX_COMPONENT_BYTES};
 pub use projector::{
     Change, ColumnRule, ColumnType, Event, ProjectionColumn, ProjectionDescriptor, Projector, Row, RowKey,
     Table, Value,
 };
+pub use target::CompileTarget;
 pub use translator::{Log, Refusal, Transaction, Translated, TranslatedCommand, Translator};

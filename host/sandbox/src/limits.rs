@@ -1,73 +1,53 @@
-//! What one call of a handler may use, by the kind of handler.
+//! The limits of one call of a handler, and their enforcement while the call runs.
 //!
-//! The figures stand here and in `docs/RUNTIME.md`, and a test keeps the two alike. Nothing here knows why a limit was
-//! reached: that is for [`FaultCause`](super::FaultCause) to say.
+//! The figures of each kind are in the table of kinds, and in `docs/RUNTIME.md`; a test keeps the two alike. Nothing here
+//! decides what a reached limit means: that is for [`FaultCause`](super::FaultCause).
 
 use wasmtime::ResourceLimiter;
 
-use super::ComponentKind;
-
-/// The largest component that is looked at.
+/// Maximum size of a component, in bytes.
 pub const MAX_COMPONENT_BYTES: usize = 64 << 20;
-/// Functions of all modules of a component, and the bytes of one: what compiling costs grows with the one, and faster
-/// than in proportion with the other.
+/// Maximum number of functions in all modules of a component, and maximum size of one in bytes. The time of compiling
+/// grows with the number, and faster than in proportion with the size.
 pub const MAX_FUNCTIONS: usize = 20_000;
 pub const MAX_FUNCTION_BYTES: usize = 128 << 10;
-/// Stack inside the sandbox, the same for every kind: the engine has one.
+/// Size of the stack inside the sandbox, in bytes. It is a setting of the engine, so every kind has the same.
 pub(super) const STACK_BYTES: usize = 512 << 10;
 
-const MIB: usize = 1 << 20;
-
-/// The limits of one call.
+/// Limits of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Instructions, roughly: wasmtime's fuel.
+    /// Units of wasmtime's fuel: about one for each instruction.
     pub fuel: u64,
     /// Wall-clock time.
     pub deadline_ms: u64,
-    /// Linear memory, all of them together.
+    /// Size of all linear memories together.
     pub memory_bytes: usize,
     /// Entries of one table of functions.
     pub table_elements: usize,
-    /// The answer, as the host holds it.
+    /// Memory that the answer takes in the host.
     pub output_bytes: usize,
-    /// What the answer's lists have in them, all together; the bytes of a payload do not count one by one.
+    /// Elements of all lists of the answer together; the bytes of a payload are not counted one by one.
     pub output_items: usize,
 }
 
 impl Limits {
-    /// What a handler of that kind gets. Room for batches of hundreds, in languages that bring their own runtime: a
-    /// decision needs a ten-thousandth of it. An edge component runs elsewhere, under
-    /// [`EdgeLimits`](super::edge::EdgeLimits).
-    #[must_use]
-    pub const fn of(kind: ComponentKind) -> Self {
-        let usual = Self {
-            fuel: 10_000_000_000,
-            deadline_ms: 5_000,
-            memory_bytes: 128 * MIB,
-            table_elements: 65_536,
-            output_bytes: 32 * MIB,
-            output_items: 100_000,
-        };
-        match kind {
-            ComponentKind::Translator | ComponentKind::Decider | ComponentKind::Http => usual,
-            // A row has a value for each column.
-            ComponentKind::Projector => Self { output_items: 1_000_000, ..usual },
-            // All that ever happened to an account, at once; and what it finds is read by people.
-            ComponentKind::Auditor => Self {
-                fuel: 60_000_000_000,
-                deadline_ms: 30_000,
-                memory_bytes: 256 * MIB,
-                output_bytes: 8 * MIB,
-                ..usual
-            },
-        }
-    }
+    /// Limits of most kinds. They leave room for batches of hundreds, in languages that bring their own runtime: one
+    /// decision needs a ten-thousandth.
+    pub(super) const USUAL: Self = Self {
+        fuel: 10_000_000_000,
+        deadline_ms: 5_000,
+        memory_bytes: 128 << 20,
+        table_elements: 65_536,
+        output_bytes: 32 << 20,
+        output_items: 100_000,
+    };
 }
 
-/// An answer of a component, for the limit of its items.
+/// Answer of a component whose items can be counted.
 pub(super) trait Output {
-    /// What its lists have in them.
+    /// Number of elements of all its lists. It saturates: a saturated count is above every limit, so it is refused like
+    /// the exact one.
     fn items(&self) -> usize;
 }
 
@@ -83,22 +63,22 @@ impl<T: Output> Output for Result<T, String> {
     }
 }
 
-/// All items of a list: the entries themselves, and what `inside` says that each holds besides.
+/// Counts the items of a list: its elements, and the items `inside` each of them. Saturates as [`Output::items`] may.
 pub(super) fn count<T>(list: &[T], inside: impl Fn(&T) -> usize) -> usize {
     list.iter().map(inside).fold(list.len(), usize::saturating_add)
 }
 
-/// A growth that was refused. It ends the call, so that the fault says what was short, and not what the component made
-/// of it.
+/// Growth that was refused. It ends the call, so that the fault names the exceeded limit and not what the component made
+/// of the refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Outgrown {
+pub(super) enum LimitExceeded {
     #[error("{wanted_bytes} bytes of memory are too many")]
     Memory { wanted_bytes: usize },
     #[error("a table of {wanted_elements} elements is too large")]
     Table { wanted_elements: usize },
 }
 
-/// Holds a store to its limits. Memories only grow, and end with their store; so what may still be added is known.
+/// Limiter of a store. Memories only grow, and end with their store, so one budget of what may still be added is enough.
 pub(super) struct Guard {
     memory_bytes: Budget,
     table_elements: usize,
@@ -115,13 +95,14 @@ impl Budget {
         Self { left: limit, limit }
     }
 
-    /// The error: how much there would be of all together.
+    /// Takes from the budget; the error is the total that there would have been.
     fn take(&mut self, more: usize) -> Result<(), usize> {
         match self.left.checked_sub(more) {
             Some(left) => {
                 self.left = left;
                 Ok(())
             }
+            // The total is only shown; a saturated one exceeds the limit all the same.
             None => Err((self.limit - self.left).saturating_add(more)),
         }
     }
@@ -140,8 +121,9 @@ impl ResourceLimiter for Guard {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        // wasmtime asks for growth only, so `desired` is not below `current`.
         let taken = self.memory_bytes.take(desired.saturating_sub(current));
-        taken.map_err(|wanted_bytes| wasmtime::Error::new(Outgrown::Memory { wanted_bytes }))?;
+        taken.map_err(|wanted_bytes| wasmtime::Error::new(LimitExceeded::Memory { wanted_bytes }))?;
         Ok(true)
     }
 
@@ -153,7 +135,7 @@ impl ResourceLimiter for Guard {
     ) -> wasmtime::Result<bool> {
         match desired <= self.table_elements {
             true => Ok(true),
-            false => Err(wasmtime::Error::new(Outgrown::Table { wanted_elements: desired })),
+            false => Err(wasmtime::Error::new(LimitExceeded::Table { wanted_elements: desired })),
         }
     }
 }
@@ -163,9 +145,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::fault::{Size, grouped};
+    use crate::ComponentKind;
+    use crate::figures::{Size, grouped};
 
-    /// The documents' table of limits, made from the limits.
+    /// Renders the documents' table of limits.
     fn rows() -> String {
         let row = |kind: ComponentKind| {
             let Limits { fuel, deadline_ms, memory_bytes, table_elements, output_bytes, output_items } =
@@ -180,7 +163,7 @@ mod tests {
                 grouped(output_items as u64),
             )
         };
-        ComponentKind::ALL.into_iter().filter(|kind| *kind != ComponentKind::Http).map(row).collect()
+        ComponentKind::ALL.into_iter().filter(|kind| kind.is_handler()).map(row).collect()
     }
 
     #[test]
@@ -190,12 +173,12 @@ mod tests {
         let wanted = |grown: wasmtime::Result<bool>| grown.map_err(|error| *error.downcast_ref().unwrap());
         assert_eq!(wanted(guard.memory_growing(0, 40, None)), Ok(true));
         assert_eq!(wanted(guard.memory_growing(0, 50, None)), Ok(true), "another memory");
-        let refused = Outgrown::Memory { wanted_bytes: 101 };
+        let refused = LimitExceeded::Memory { wanted_bytes: 101 };
         assert_eq!(wanted(guard.memory_growing(40, 51, None)), Err(refused));
         assert_eq!(wanted(guard.memory_growing(40, 50, None)), Ok(true), "as much as there is");
         assert_eq!(wanted(guard.table_growing(0, 10, None)), Ok(true));
         assert_eq!(wanted(guard.table_growing(0, 10, None)), Ok(true), "of tables, each has it");
-        let refused = Outgrown::Table { wanted_elements: 11 };
+        let refused = LimitExceeded::Table { wanted_elements: 11 };
         assert_eq!(wanted(guard.table_growing(10, 11, None)), Err(refused));
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use tokio::sync::watch;
 
-use clearfold_engine::registry::{ComponentFile, Handler, Registry, Shelf, fold};
-use clearfold_sandbox::manifest::{HandlerKind, Manifest};
+use clearfold_engine::registry::{Handler, Named, Registry, Shelf, fold};
+use clearfold_sandbox::manifest::Manifest;
 use clearfold_sandbox::{Auditor, ComponentKind, HandlerEngine, Limits, Projector};
 
 /// Reads the manifest. `host_url` is the URL of this host, for components that call it.
@@ -23,22 +23,17 @@ pub(super) fn manifest(path: &Path, host_url: Option<&str>) -> anyhow::Result<Ma
 pub(super) fn named(manifest: &Manifest) -> anyhow::Result<Vec<ComponentFile>> {
     let count = |kind| manifest.handlers.iter().filter(|trigger| trigger.kind == kind).count();
     ensure!(
-        count(HandlerKind::Decider) > 0,
+        count(ComponentKind::Decider) > 0,
         "the manifest names no decider; without one no command can be decided"
     );
     ensure!(
-        count(HandlerKind::Translator) == 1,
+        count(ComponentKind::Translator) == 1,
         "the manifest must name exactly one translator for the chain that the host follows"
     );
-    let handlers = manifest.handlers.iter().map(|trigger| {
-        let kind = match trigger.kind {
-            HandlerKind::Translator => ComponentKind::Translator,
-            HandlerKind::Decider => ComponentKind::Decider,
-            HandlerKind::Projector => ComponentKind::Projector,
-            HandlerKind::Auditor => ComponentKind::Auditor,
-        };
-        (Handler { kind, name: trigger.name.clone() }, &trigger.component)
-    });
+    let handlers = manifest
+        .handlers
+        .iter()
+        .map(|trigger| (Handler { kind: trigger.kind, name: trigger.name.clone() }, &trigger.component));
     let http = manifest.http.iter().map(|trigger| {
         (Handler { kind: ComponentKind::Http, name: trigger.component.clone() }, &trigger.component)
     });

@@ -1,18 +1,19 @@
-//! What can go wrong with a component: when it is loaded, and when it answers a request.
+//! The errors of edge components: when one is loaded, and when it answers a request.
 
 use super::admission;
+use crate::ComponentKind;
 use http::StatusCode;
 use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 
-type Source = Box<dyn std::error::Error + Send + Sync>;
+type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a component cannot be served. It is refused before the first request.
+/// Reason why a component cannot be served. It is refused before the first request.
 #[derive(Debug, thiserror::Error)]
 pub enum EdgeLoadError {
     #[error("the engine for edge components cannot start; lower its limits or give the host more memory")]
-    Engine { source: Source },
+    Engine { source: BoxedError },
     #[error("the component {component:?} is not WebAssembly that this host can compile; build it again")]
-    Unreadable { component: String, source: Source },
+    Unreadable { component: String, source: BoxedError },
     #[error(
         "the component {component:?} imports {import}, which an edge component may not; \
          remove it (allowed: {})",
@@ -21,11 +22,11 @@ pub enum EdgeLoadError {
     Import { component: String, import: String },
     #[error(
         "the component {component:?} does not export {}; write it with spin-sdk 7 and #[http_service]",
-        admission::EXPORT
+        ComponentKind::Http.export()
     )]
     MissingExport { component: String },
     #[error("the component {component:?} has another version of an interface; build it with spin-sdk 7")]
-    Mismatch { component: String, source: Source },
+    Mismatch { component: String, source: BoxedError },
 }
 
 impl EdgeLoadError {
@@ -42,7 +43,7 @@ impl EdgeLoadError {
     }
 }
 
-/// Why a request got no answer from its component.
+/// Reason why a request got no answer from its component.
 #[derive(Debug, thiserror::Error)]
 pub enum EdgeError {
     #[error("the request to the component {component:?} did not arrive whole within {receive_ms} ms")]
@@ -58,16 +59,16 @@ pub enum EdgeError {
     #[error("the component {component:?} did not answer within {deadline_ms} ms")]
     Deadline { component: String, deadline_ms: u64 },
     #[error("the component {component:?} failed: a trap or a limit")]
-    Failed { component: String, source: Source },
-    #[error("the component {component:?} gave the error {code} in the place of a response")]
+    Failed { component: String, source: BoxedError },
+    #[error("the component {component:?} returned the error {code} instead of a response")]
     Refused { component: String, code: String },
     #[error("the component {component:?} answered with more than {limit_bytes} bytes")]
     ResponseTooLarge { component: String, limit_bytes: usize },
     #[error("the component {component:?} broke off its answer")]
-    Incomplete { component: String, source: Source },
+    Incomplete { component: String, source: BoxedError },
 }
 
-/// An error as the caller sees it: the members of RFC 9457 problem details, of the type `about:blank`.
+/// Error as the caller sees it: the members of RFC 9457 problem details, of the type `about:blank`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeProblem {
     pub status: StatusCode,
@@ -84,7 +85,7 @@ impl EdgeError {
         Self::Refused { component: component.to_owned(), code: format!("{code:?}") }
     }
 
-    /// What the caller may know. Why a component failed is for the host's log: `source` has its backtrace.
+    /// Error for the caller. Why the component failed is for the host's log: `source` has its backtrace.
     pub fn problem(&self) -> EdgeProblem {
         let (status, title) = match self {
             Self::NotReceived { .. } => (StatusCode::REQUEST_TIMEOUT, "Request Timeout"),

@@ -1,13 +1,13 @@
 //! Edge components: HTTP triggers written with `spin-sdk`, served inside the host.
 //!
-//! A request gets an instance of its own, and the instance gets nothing but that request, its variables,
-//! the hosts that the manifest allows it, and the time. It never sees a file, the environment or a database. A
-//! call to the host's own API is answered in this process, without a socket.
+//! A request gets an instance of its own, and the instance gets nothing but that request, its variables, the hosts that
+//! the manifest allows it, and the time. It never sees a file, the environment or a database. A call to the host's own API
+//! is answered in this process, without a socket.
 //!
-//! Whatever a component does (it traps, never ends, eats memory, answers without end) costs one request: the
-//! instance is thrown away, and the caller gets an [`EdgeError`] that knows its HTTP form.
+//! Whatever a component does (trap, never end, use up memory, answer without end) costs one request: the instance is
+//! discarded, and the caller gets an [`EdgeError`] as an HTTP problem.
 //!
-//! WASI 0.3 needs wasmtime's async engine, so this one is apart from the handlers' synchronous one.
+//! WASI 0.3 needs wasmtime's async engine, so this engine is separate from the handlers' synchronous one.
 
 mod admission;
 mod engine;
@@ -16,12 +16,11 @@ mod outbound;
 mod state;
 mod time;
 
-pub(super) use engine::code;
 pub use error::{EdgeError, EdgeLoadError, EdgeProblem};
 pub use outbound::InProcessApi;
 
 use super::compiled::Compiled;
-use super::compiler::Code;
+use super::target::CompileTarget;
 use crate::manifest::OutboundHost;
 use axum::body::{Body, Bytes, HttpBody};
 use clearfold_base::clock::Clock;
@@ -38,19 +37,20 @@ use wasmtime::{Engine, Store};
 use wasmtime_wasi_http::p3;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
-/// What one request may cost.
+/// Limits of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeLimits {
-    /// How long a request's body may be on its way. Meanwhile it occupies no instance.
+    /// Time-out for receiving the request's body. Until it has arrived, no instance is occupied.
     pub receive_ms: u64,
-    /// How long a request that is there waits for a free instance.
+    /// Maximum wait of a received request for a free instance.
     pub wait_ms: u64,
-    /// From the beginning of an instance to the end of its response. What a component allows itself must be less.
+    /// Deadline from the start of an instance to the end of its response. A component's own time-outs must be shorter.
     pub deadline_ms: u64,
     pub memory_bytes: usize,
     pub request_bytes: usize,
     pub response_bytes: usize,
-    /// Over all components; one alone has half of them, so that it cannot take what the others need.
+    /// Maximum number of requests at once over all components. One component gets half of them, so that it cannot take
+    /// those that the others need.
     pub concurrent_requests: u32,
 }
 
@@ -69,7 +69,7 @@ impl Default for EdgeLimits {
     }
 }
 
-/// The engine that edge components share, and the room that they have in it.
+/// Engine that edge components share, and the slots for their requests.
 pub struct EdgeRuntime {
     engine: Engine,
     compiled: Compiled,
@@ -84,12 +84,12 @@ impl EdgeRuntime {
         Self::with_clock(limits, Clock::system())
     }
 
-    /// With another clock than the machine's.
+    /// Builds the runtime with another clock than the machine's.
     pub fn with_clock(limits: EdgeLimits, clock: Clock) -> Result<Self, EdgeLoadError> {
         let engine = engine::new(&limits).map_err(EdgeLoadError::engine)?;
         let linker = admission::linker(&engine).map_err(EdgeLoadError::engine)?;
         let slots = Arc::new(Semaphore::new(limits.concurrent_requests as usize));
-        let compiled = Compiled::of_user(Code::Edge, &engine);
+        let compiled = Compiled::of_user(CompileTarget::Edge, &engine);
         Ok(Self { engine, compiled, linker, limits, slots, clock })
     }
 
@@ -98,9 +98,9 @@ impl EdgeRuntime {
         &self.engine
     }
 
-    /// Compiles a component and admits it, or says what it wants that it may not have, or lacks.
+    /// Compiles and admits a component; the error names the import that it may not have, or the export that it lacks.
     ///
-    /// A component that was never compiled here takes a second or two of this thread. `id` is its own in the manifest.
+    /// A component that is not in the cache blocks this thread for a second or two. `id` is its id in the manifest.
     pub fn load(
         &self,
         id: &str,
@@ -122,45 +122,45 @@ impl EdgeRuntime {
     }
 }
 
-/// A component that is ready to answer requests. Cheap to clone.
+/// Component that is ready to answer requests. Cheap to clone.
 #[derive(Clone)]
 pub struct EdgeHandler {
     service: ServicePre<EdgeState>,
     shared: Arc<Shared>,
     limits: EdgeLimits,
-    /// Its own, then those of all.
+    /// Slots of this component, then those shared by all.
     slots: [Arc<Semaphore>; 2],
 }
 
 impl EdgeHandler {
-    /// The component's id in the manifest.
+    /// Id of the component in the manifest.
     #[must_use]
     pub fn component(&self) -> &str {
         &self.shared.id
     }
 
-    /// The component's answer to a request, whole. The request's URI must still be the caller's: a router
-    /// that strips prefixes has to put them back.
+    /// Answers a request; the response's body is complete. The request's URI must be the caller's: a router that strips
+    /// prefixes must restore them.
     pub async fn handle(&self, request: Request<Body>) -> Result<Response<Body>, EdgeError> {
         let component = || self.shared.id.clone();
         if outbound::is_within() {
             return Err(EdgeError::Nested { component: component() });
         }
         let request = self.received(request).await?;
-        // Whoever waits long is hardly answered in time; hearing "busy" now is better.
+        // After a long wait an answer would hardly come in time, so "busy" at once is better.
         let wait = Duration::from_millis(self.limits.wait_ms);
         let slots = async { (self.slots[0].acquire().await, self.slots[1].acquire().await) };
         let Ok((Ok(_own), Ok(_of_all))) = timeout(wait, slots).await else {
             return Err(EdgeError::Busy { component: component() });
         };
-        // A component that computes without end is seen to here as well: each tick of the epoch makes it
-        // yield, and dropping the call ends it.
+        // This also ends a component that computes for ever: each tick of the epoch makes it yield, and dropping the call
+        // ends it.
         let deadline_ms = self.limits.deadline_ms;
         let answer = timeout(Duration::from_millis(deadline_ms), self.answer(request)).await;
         answer.unwrap_or_else(|_| Err(EdgeError::Deadline { component: component(), deadline_ms }))
     }
 
-    /// The request with its whole body: who is slow to send it, or never does, keeps nobody else waiting.
+    /// Receives the whole body of a request first, so that a slow sender does not keep others waiting.
     async fn received(&self, request: Request<Body>) -> Result<Request<Full<Bytes>>, EdgeError> {
         let component = || self.shared.id.clone();
         let EdgeLimits { receive_ms, request_bytes: limit_bytes, .. } = self.limits;
@@ -198,7 +198,7 @@ impl EdgeHandler {
         answered.await.map_err(failed)?
     }
 
-    /// Takes the whole body while the instance lives, so that the deadline and the limits cover it.
+    /// Reads the whole body while the instance lives, so that the deadline and the limits cover it.
     async fn collect(
         &self,
         response: Response<wasmtime_wasi_http::WasiBody>,
@@ -216,7 +216,7 @@ impl EdgeHandler {
     }
 }
 
-/// The request as WASI wants it: with the authority that the caller addressed.
+/// Converts a request to the form that WASI requires: with the authority that the caller addressed.
 fn incoming(
     request: Request<Full<Bytes>>,
 ) -> Request<impl HttpBody<Data = Bytes, Error = wasmtime_wasi_http::Error> + Send + 'static> {

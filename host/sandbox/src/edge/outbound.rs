@@ -1,4 +1,4 @@
-//! Where a component's own requests go: into the host's API, out to an allowed host, or nowhere.
+//! Outbound requests of a component: to the host's own API, to an allowed host, or refused.
 
 use super::state::Shared;
 use axum::body::Body;
@@ -9,16 +9,17 @@ use std::sync::Arc;
 use tower::ServiceExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default_send_request};
 
-/// The host's own API, callable without a socket.
+/// API of this host, callable without a socket.
 #[derive(Clone)]
 pub struct InProcessApi {
-    /// Where components believe the API to be, such as the authority of `host_url`. Plain HTTP.
+    /// Authorities at which components address the API, such as that of `host_url`. Plain HTTP.
     pub authorities: Vec<Authority>,
     pub router: axum::Router,
 }
 
 impl InProcessApi {
     fn answers(&self, uri: &Uri) -> bool {
+        // 80 is the port of plain HTTP when an authority names none.
         let same = |ours: &Authority, theirs: &Authority| {
             ours.host().eq_ignore_ascii_case(theirs.host())
                 && ours.port_u16().unwrap_or(80) == theirs.port_u16().unwrap_or(80)
@@ -28,7 +29,7 @@ impl InProcessApi {
     }
 }
 
-/// How many requests a component may send while it handles one; each holds memory of the host's.
+/// Maximum number of requests that a component sends while it handles one: each takes memory of the host.
 const REQUESTS: u32 = 64;
 
 pub struct Outbound {
@@ -41,7 +42,8 @@ impl Outbound {
         Self { shared, requests_left: REQUESTS }
     }
 
-    /// User names in an address are refused: nobody needs them, and they make one host look like another.
+    /// Returns true if the component may call an address. User names in it are refused: nothing needs them, and they make
+    /// one host look like another.
     fn allows(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
         let allowed = &self.shared.allowed_outbound_hosts;
@@ -50,7 +52,7 @@ impl Outbound {
     }
 }
 
-/// The rest of a connection's work after the response's head.
+/// Work of a connection that is left after the response's head.
 type Rest = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(Response<WasiBody>, Rest), Error>;
 
@@ -86,13 +88,13 @@ tokio::task_local! {
     static WITHIN: ();
 }
 
-/// Whether this is done for a request of an edge component. Then no edge component may be entered: wasmtime panics when
-/// it is entered twice.
+/// Returns true within a request of an edge component. No edge component may be entered then: wasmtime panics when it is
+/// entered twice.
 pub fn is_within() -> bool {
     WITHIN.try_with(|()| ()).is_ok()
 }
 
-/// Within the component's own task: another one would cost two wake-ups of a thread for each request.
+/// Calls the host's API in the component's own task: another task would cost two wake-ups of a thread for each request.
 async fn call_api(router: axum::Router, request: Request<WasiBody>) -> Sent {
     let Ok(response) = WITHIN.scope((), router.oneshot(request.map(Body::new))).await;
     let internal = |error: axum::Error| Error::InternalError(Some(error.to_string()));

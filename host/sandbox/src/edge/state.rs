@@ -1,4 +1,4 @@
-//! What stands behind one instance: its variables, its limits, and the tables of WASI.
+//! The state behind one instance: its variables, its limits, and the tables of WASI.
 
 use super::outbound::{InProcessApi, Outbound};
 use super::{EdgeLimits, OutboundHost};
@@ -11,7 +11,7 @@ use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::clocks::{WasiClocksCtx, WasiClocksCtxView, WasiClocksView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-// The one interface of Spin's that is linked, as `spin-sdk` 7 has it.
+// The only interface of Spin that is linked, as in `spin-sdk` 7.
 wasmtime::component::bindgen!({
     world: "edge",
     inline: "
@@ -34,10 +34,10 @@ wasmtime::component::bindgen!({
     ",
 });
 
-/// More than an honest component ever holds, and little for the host.
+/// Maximum number of an instance's resources: more than an honest component holds, and little for the host.
 const RESOURCES: usize = 1_000;
 
-/// What all instances of a component share.
+/// State that all instances of a component share.
 pub struct Shared {
     pub id: String,
     pub variables: BTreeMap<String, String>,
@@ -57,7 +57,7 @@ pub struct EdgeState {
 
 impl EdgeState {
     pub fn new(shared: Arc<Shared>, limits: &EdgeLimits) -> Self {
-        // A refused growth traps, so the error says "memory" and not whatever the component makes of it.
+        // A refused growth traps, so the error names the memory and not what the component makes of the refusal.
         let limits = StoreLimitsBuilder::new().memory_size(limits.memory_bytes).trap_on_grow_failure(true);
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES);
@@ -83,24 +83,25 @@ impl WasiClocksView for EdgeState {
     }
 }
 
-/// The variables' side of the state, for wasmtime's bindings.
+/// Marker through which wasmtime's bindings reach the variables of the state.
 pub struct HasVariables;
 
-pub struct Variables<'a>(&'a BTreeMap<String, String>);
+/// Variables of a component.
+pub struct EdgeVariables<'a>(&'a BTreeMap<String, String>);
 
 impl HasData for HasVariables {
-    type Data<'a> = Variables<'a>;
+    type Data<'a> = EdgeVariables<'a>;
 }
 
 impl HasVariables {
     pub fn add_to_linker(linker: &mut Linker<EdgeState>) -> wasmtime::Result<()> {
         spin::variables::variables::add_to_linker::<_, Self>(linker, |state| {
-            Variables(&state.shared.variables)
+            EdgeVariables(&state.shared.variables)
         })
     }
 }
 
-impl Host for Variables<'_> {}
+impl Host for EdgeVariables<'_> {}
 
 impl<T> HostWithStore<T> for HasVariables {
     async fn get(accessor: &Accessor<T, Self>, name: String) -> Result<String, Error> {

@@ -1,4 +1,4 @@
-//! The time inside an edge component: the host's clock, and waiting. It is only ever read.
+//! The time inside an edge component: it can read the host's clock and wait, and change nothing.
 
 use super::state::EdgeState;
 use clearfold_base::clock::Clock;
@@ -7,7 +7,7 @@ use wasmtime::component::{HasData, Linker};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::p3::bindings::clocks::{monotonic_clock, system_clock, types};
 
-/// The clock's side of the state, for wasmtime's bindings.
+/// Marker through which wasmtime's bindings reach the clock of the state.
 struct HasClock;
 
 struct Now<'a>(&'a Clock);
@@ -27,6 +27,7 @@ impl system_clock::Host for Now<'_> {
         const MS: u64 = 1_000;
         const NS_PER_MS: u32 = 1_000_000;
         let ms = self.0.now().as_ms();
+        // Below 1,000 times a million, so the product fits.
         let nanoseconds = u32::try_from(ms % MS)?.saturating_mul(NS_PER_MS);
         Ok(system_clock::Instant { seconds: i64::try_from(ms / MS)?, nanoseconds })
     }

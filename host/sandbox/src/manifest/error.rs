@@ -1,8 +1,10 @@
-//! What can be wrong with a manifest. Every message names the file, the entry in it, and the remedy.
+//! The errors of a manifest. Every message names the file, the entry in it, and the remedy.
 
 use super::LOCKED_URL;
+use crate::ComponentKind;
 use std::path::PathBuf;
 
+/// Reason why a manifest cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     #[error("{}: the manifest cannot be read; give the path of a spin.toml", path.display())]
@@ -22,13 +24,13 @@ pub enum ManifestError {
     LockedUnreadable { path: PathBuf, source: std::io::Error },
     #[error("{}: {LOCKED_URL} names no locked application; start it with `spin up`", path.display())]
     LockedMalformed { path: PathBuf, source: serde_json::Error },
-    #[error("{}: {entry}: {fault}", path.display())]
-    Faulty { path: PathBuf, entry: String, fault: Fault },
+    #[error("{}: {entry}: {error}", path.display())]
+    Entry { path: PathBuf, entry: String, error: EntryError },
 }
 
-/// What is wrong with one entry.
+/// Error in one entry of a manifest.
 #[derive(Debug, PartialEq, thiserror::Error)]
-pub enum Fault {
+pub enum EntryError {
     #[error("the version is {0}, and only version 2 is understood; write spin_manifest_version = 2")]
     Version(i64),
     #[error(
@@ -47,8 +49,8 @@ pub enum Fault {
     Address(String),
     #[error("no such kind of trigger is served here; use trigger.http or trigger.clearfold")]
     TriggerType,
-    #[error("the kind {0:?} is unknown; use translator, decider, projector or auditor")]
-    ComponentKind(String),
+    #[error("the kind {0:?} is unknown; use {kinds}", kinds = handler_kinds())]
+    Kind(String),
     #[error("the key {key:?} with the {kind}'s name is missing or not text; add it")]
     NameMissing { kind: &'static str, key: &'static str },
     #[error("the key {0:?} is not known here; remove it or correct its spelling")]
@@ -71,4 +73,19 @@ pub enum Fault {
     Undeclared(String),
     #[error("{host:?} is not an outbound host ({reason}); write scheme://host:port, * for any")]
     OutboundHost { host: String, reason: &'static str },
+}
+
+/// Names the kinds of handler, such as "translator, decider or auditor".
+fn handler_kinds() -> String {
+    let mut text = String::new();
+    let mut kinds = ComponentKind::ALL.into_iter().filter(|kind| kind.is_handler()).peekable();
+    while let Some(kind) = kinds.next() {
+        let separator = match (text.is_empty(), kinds.peek()) {
+            (true, _) => "",
+            (false, Some(_)) => ", ",
+            (false, None) => " or ",
+        };
+        text = text + separator + kind.as_str();
+    }
+    text
 }

@@ -1,10 +1,12 @@
-//! The application as Spin hands it to a trigger program: resolved, in one JSON file that `SPIN_LOCKED_URL` names.
+//! The locked application: `spin.toml` as Spin hands it to a trigger program, resolved, in one JSON file that
+//! `SPIN_LOCKED_URL` names.
 //!
-//! Only the handlers are taken. HTTP triggers and their components are Spin's to serve and to check, and so are the
-//! variables that nothing but them needs: this never opens or refuses any of it.
+//! Only the handlers are read. Spin serves and checks the HTTP triggers, their components and the variables that only they
+//! need, so none of those is opened or refused here.
 
-use super::resolve::{Faulty, assemble};
-use super::{Fault, Manifest, ManifestError, raw, variables};
+use super::raw::{RawApplication, RawComponent, RawHandlerTrigger, RawManifest, RawTriggers, RawVariable};
+use super::resolve::{LocatedError, assemble};
+use super::{EntryError, Manifest, ManifestError, variables};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -12,45 +14,45 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use url::Url;
 
-/// The variable of the environment in which Spin says where the file is.
+/// Environment variable in which Spin gives the URL of the file.
 pub const LOCKED_URL: &str = "SPIN_LOCKED_URL";
 
-/// The type of the triggers that are ours.
+/// Type of the triggers that this host serves.
 const TRIGGER: &str = "clearfold";
 
-/// The versions of the file that are understood. 1 is 0 with `must_understand`.
+/// Versions of the file that are understood. Version 1 is version 0 with `must_understand`.
 const VERSIONS: [i64; 2] = [0, 1];
 
-/// What an application may ask its host to understand. Requirements of the host are about HTTP components (calls
-/// between them), which are not served here.
+/// Entries of `must_understand` that are accepted. The requirements of a host concern calls between HTTP components,
+/// which Spin serves.
 const UNDERSTOOD: [&str; 1] = ["host_requirements"];
 
-/// An application that Spin has resolved.
+/// Application that Spin has resolved.
 pub struct Locked {
-    /// Without HTTP triggers: Spin serves them.
+    /// Manifest without HTTP triggers, which Spin serves.
     pub manifest: Manifest,
-    /// Where the API shall listen: `admin` of `[application.trigger.clearfold]`.
+    /// Address at which the API listens: `admin` of `[application.trigger.clearfold]`.
     pub admin: Option<SocketAddr>,
 }
 
 #[derive(Deserialize)]
-struct File {
+struct LockedApplication {
     #[serde(default)]
     must_understand: Vec<String>,
-    metadata: Metadata,
+    metadata: LockedMetadata,
     #[serde(default)]
-    variables: BTreeMap<String, Variable>,
-    triggers: Vec<Trigger>,
-    components: Vec<Component>,
+    variables: BTreeMap<String, LockedVariable>,
+    triggers: Vec<LockedTrigger>,
+    components: Vec<LockedComponent>,
 }
 
 #[derive(Deserialize)]
-struct Version {
+struct LockVersion {
     spin_lock_version: i64,
 }
 
 #[derive(Deserialize)]
-struct Metadata {
+struct LockedMetadata {
     name: String,
     #[serde(default)]
     version: String,
@@ -58,50 +60,50 @@ struct Metadata {
     triggers: BTreeMap<String, Value>,
 }
 
-/// What `[application.trigger.clearfold]` says.
+/// Content of `[application.trigger.clearfold]`.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settings {
+struct TriggerSettings {
     admin: Option<String>,
 }
 
-/// Without a default it is required.
+/// Variable; one without a default is required.
 #[derive(Deserialize)]
-struct Variable {
+struct LockedVariable {
     default: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Trigger {
+struct LockedTrigger {
     id: String,
     trigger_type: String,
     trigger_config: Value,
 }
 
 #[derive(Deserialize)]
-struct Component {
+struct LockedComponent {
     id: String,
     #[serde(default)]
-    metadata: ComponentMetadata,
-    source: Source,
+    metadata: LockedComponentMetadata,
+    source: LockedSource,
     #[serde(default)]
     config: BTreeMap<String, String>,
 }
 
 #[derive(Default, Deserialize)]
-struct ComponentMetadata {
+struct LockedComponentMetadata {
     #[serde(default)]
     allowed_outbound_hosts: Vec<String>,
 }
 
 #[derive(Deserialize)]
-struct Source {
+struct LockedSource {
     source: Option<String>,
 }
 
 impl Locked {
-    /// Reads the application that the environment names. `environment` answers what a variable of it holds, as for
-    /// [`Manifest::read`].
+    /// Reads the application that `SPIN_LOCKED_URL` names. `environment` returns the value of an environment variable, as
+    /// for [`Manifest::read`].
     pub fn read(environment: impl Fn(&str) -> Option<String>) -> Result<Self, ManifestError> {
         let url = environment(LOCKED_URL).filter(|url| !url.is_empty()).ok_or(ManifestError::NotLocked)?;
         let path = file_of(&url).ok_or(ManifestError::LockedUrl { url })?;
@@ -117,61 +119,61 @@ fn parse(
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Locked, ManifestError> {
     let malformed = |source| ManifestError::LockedMalformed { path: path.to_owned(), source };
-    let faulty = |(entry, fault)| ManifestError::Faulty { path: path.to_owned(), entry, fault };
-    // The version comes first: a file of another one need not have the shape of this one.
-    let Version { spin_lock_version: version } = serde_json::from_slice(text).map_err(malformed)?;
+    let in_entry = |(entry, error)| ManifestError::Entry { path: path.to_owned(), entry, error };
+    // The version is read first, because a file of another version may have another shape.
+    let LockVersion { spin_lock_version: version } = serde_json::from_slice(text).map_err(malformed)?;
     if !VERSIONS.contains(&version) {
-        return Err(faulty(("spin_lock_version".to_owned(), Fault::LockVersion(version))));
+        return Err(in_entry(("spin_lock_version".to_owned(), EntryError::LockVersion(version))));
     }
     let file = serde_json::from_slice(text).map_err(malformed)?;
-    locked(file, path, &environment).map_err(faulty)
+    locked(file, path, &environment).map_err(in_entry)
 }
 
 fn locked(
-    mut file: File,
+    mut file: LockedApplication,
     path: &Path,
     environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Locked, Faulty> {
+) -> Result<Locked, LocatedError> {
     if let Some(other) = file.must_understand.iter().find(|field| !UNDERSTOOD.contains(&field.as_str())) {
-        return Err((format!("must_understand {other:?}"), Fault::NotUnderstood));
+        return Err((format!("must_understand {other:?}"), EntryError::NotUnderstood));
     }
     let settings = file.metadata.triggers.remove(TRIGGER);
-    let admin = admin(settings).map_err(|fault| ("application.trigger.clearfold".to_owned(), fault))?;
+    let admin = admin(settings).map_err(|error| ("application.trigger.clearfold".to_owned(), error))?;
     let (handlers, component) = ours(file.triggers, file.components)?;
-    let raw = raw::Manifest {
-        application: raw::Application { name: file.metadata.name, version: file.metadata.version },
+    let raw = RawManifest {
+        application: RawApplication { name: file.metadata.name, version: file.metadata.version },
         variables: BTreeMap::new(),
-        trigger: raw::Triggers { clearfold: handlers, ..raw::Triggers::default() },
+        trigger: RawTriggers { clearfold: handlers, ..RawTriggers::default() },
         component,
     };
     let declared = file.variables;
     let value_of = |name: &str| {
-        let variable = declared.get(name).ok_or_else(|| Fault::Undeclared(name.to_owned()))?;
+        let variable = declared.get(name).ok_or_else(|| EntryError::Undeclared(name.to_owned()))?;
         let required = variable.default.is_none();
-        variables::value(name, &raw::Variable { default: variable.default.clone(), required }, environment)
+        variables::value(name, &RawVariable { default: variable.default.clone(), required }, environment)
     };
     let manifest = assemble(raw, path.parent().unwrap_or(path), &value_of)?;
     Ok(Locked { manifest, admin })
 }
 
-fn admin(settings: Option<Value>) -> Result<Option<SocketAddr>, Fault> {
+fn admin(settings: Option<Value>) -> Result<Option<SocketAddr>, EntryError> {
     let Some(settings) = settings else { return Ok(None) };
-    let settings: Settings =
-        serde_json::from_value(settings).map_err(|error| Fault::Shape(error.to_string()))?;
-    let address = settings.admin.map(|admin| admin.parse().map_err(|_| Fault::Address(admin)));
+    let settings: TriggerSettings =
+        serde_json::from_value(settings).map_err(|error| EntryError::Shape(error.to_string()))?;
+    let address = settings.admin.map(|admin| admin.parse().map_err(|_| EntryError::Address(admin)));
     address.transpose()
 }
 
-/// The handlers, and the components that they name.
+/// Selects the handlers, and the components that they name.
 fn ours(
-    triggers: Vec<Trigger>,
-    components: Vec<Component>,
-) -> Result<(Vec<raw::Handler>, BTreeMap<String, raw::Component>), Faulty> {
+    triggers: Vec<LockedTrigger>,
+    components: Vec<LockedComponent>,
+) -> Result<(Vec<RawHandlerTrigger>, BTreeMap<String, RawComponent>), LocatedError> {
     let mut handlers = Vec::new();
     for trigger in triggers.into_iter().filter(|trigger| trigger.trigger_type == TRIGGER) {
-        let handler = serde_json::from_value::<raw::Handler>(trigger.trigger_config);
+        let handler = serde_json::from_value::<RawHandlerTrigger>(trigger.trigger_config);
         let shape = |error: serde_json::Error| {
-            (format!("trigger.clearfold with the id {:?}", trigger.id), Fault::Shape(error.to_string()))
+            (format!("trigger.clearfold with the id {:?}", trigger.id), EntryError::Shape(error.to_string()))
         };
         handlers.push(handler.map_err(shape)?);
     }
@@ -182,9 +184,9 @@ fn ours(
         }
         let source = component.source.source.as_deref().and_then(file_of);
         let Some(source) = source.and_then(|path| path.into_os_string().into_string().ok()) else {
-            return Err((format!("component.{}", component.id), Fault::NoFile));
+            return Err((format!("component.{}", component.id), EntryError::NoFile));
         };
-        let raw = raw::Component {
+        let raw = RawComponent {
             source,
             variables: component.config,
             allowed_outbound_hosts: component.metadata.allowed_outbound_hosts,
@@ -194,7 +196,7 @@ fn ours(
     Ok((handlers, named))
 }
 
-/// The path that a file URL names.
+/// Returns the path that a file URL names.
 fn file_of(url: &str) -> Option<PathBuf> {
     Url::parse(url).ok().filter(|url| url.scheme() == "file")?.to_file_path().ok()
 }
@@ -202,10 +204,10 @@ fn file_of(url: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::HandlerKind;
+    use crate::ComponentKind;
     use serde_json::json;
 
-    /// As Spin writes it, with what is ours and what is not.
+    /// A file as Spin writes it, with entries that this host reads and entries that it ignores.
     fn file() -> Value {
         json!({
             "spin_lock_version": 0,
@@ -247,7 +249,7 @@ mod tests {
         assert_eq!(locked.admin, Some(([127, 0, 0, 1], 9200).into()));
         assert!(manifest.http.is_empty());
         let handler = &manifest.handlers[0];
-        assert_eq!((handler.kind, handler.name.as_str()), (HandlerKind::Decider, "card"));
+        assert_eq!((handler.kind, handler.name.as_str()), (ComponentKind::Decider, "card"));
         assert_eq!(manifest.components.len(), 1);
         let component = &manifest.components["decider-card"];
         assert_eq!(component.source, Path::new("/app/a b.wasm"));

@@ -1,16 +1,16 @@
-//! Which hosts a component may call: an entry of `allowed_outbound_hosts`.
+//! Hosts that a component may call: the entries of `allowed_outbound_hosts`.
 
-use super::Fault;
+use super::EntryError;
 use std::ops::RangeInclusive;
 
-/// `scheme://host[:port]`, where each part may be `*` for any, the host may begin with `*.` for any
-/// subdomain, and the port may be a range `8000..8100` that excludes its end.
+/// Entry `scheme://host[:port]`, where each part may be `*` for any, the host may begin with `*.` for any subdomain, and
+/// the port may be a range `8000..8100` that excludes its end.
 ///
-/// The same language as Spin's, less what nothing here needs yet: `self`, and networks such as
-/// `10.0.0.0/8`. Both are refused, never taken for something else.
+/// The syntax is Spin's, without `self` and networks such as `10.0.0.0/8`, which nothing here needs yet. Both are
+/// refused, never read as something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundHost {
-    /// None: any.
+    /// None means any.
     scheme: Option<String>,
     host: Host,
     ports: RangeInclusive<u16>,
@@ -19,14 +19,14 @@ pub struct OutboundHost {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Host {
     Any,
-    /// With the leading dot.
+    /// Suffix with its leading dot.
     SubdomainOf(String),
     Exactly(String),
 }
 
 impl OutboundHost {
-    pub fn parse(text: &str) -> Result<Self, Fault> {
-        parts(text).map_err(|reason| Fault::OutboundHost { host: text.to_owned(), reason })
+    pub fn parse(text: &str) -> Result<Self, EntryError> {
+        parts(text).map_err(|reason| EntryError::OutboundHost { host: text.to_owned(), reason })
     }
 
     pub fn allows(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
@@ -45,7 +45,7 @@ fn parts(text: &str) -> Result<OutboundHost, &'static str> {
     let (scheme, rest) = text.split_once("://").ok_or("it has no scheme")?;
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     let (host, port) = match authority.rsplit_once(':') {
-        // The colons inside [::1] separate no port.
+        // The colons inside [::1] do not separate a port.
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
     };

@@ -1,51 +1,51 @@
-//! The file as it is written. Keys that only Spin or a person reads are passed over.
+//! The manifest as it is written. Keys that only Spin or a person reads are ignored.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
-pub struct Manifest {
-    pub application: Application,
+pub struct RawManifest {
+    pub application: RawApplication,
     #[serde(default)]
-    pub variables: BTreeMap<String, Variable>,
+    pub variables: BTreeMap<String, RawVariable>,
     #[serde(default)]
-    pub trigger: Triggers,
+    pub trigger: RawTriggers,
     #[serde(default)]
-    pub component: BTreeMap<String, Component>,
+    pub component: BTreeMap<String, RawComponent>,
 }
 
 #[derive(Deserialize)]
-pub struct Application {
+pub struct RawApplication {
     pub name: String,
     #[serde(default)]
     pub version: String,
 }
 
 #[derive(Deserialize)]
-pub struct Variable {
+pub struct RawVariable {
     pub default: Option<String>,
     #[serde(default)]
     pub required: bool,
 }
 
 #[derive(Default, Deserialize)]
-pub struct Triggers {
+pub struct RawTriggers {
     #[serde(default)]
-    pub http: Vec<Http>,
+    pub http: Vec<RawHttpTrigger>,
     #[serde(default)]
-    pub clearfold: Vec<Handler>,
+    pub clearfold: Vec<RawHandlerTrigger>,
     #[serde(flatten)]
     pub others: BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Deserialize)]
-pub struct Http {
+pub struct RawHttpTrigger {
     pub route: String,
     pub component: String,
 }
 
 #[derive(Deserialize)]
-pub struct Handler {
+pub struct RawHandlerTrigger {
     pub kind: String,
     pub component: String,
     /// Spin lets any trigger have an id.
@@ -56,7 +56,7 @@ pub struct Handler {
 }
 
 #[derive(Deserialize)]
-pub struct Component {
+pub struct RawComponent {
     pub source: String,
     #[serde(default)]
     pub variables: BTreeMap<String, String>,

@@ -1,16 +1,16 @@
 //! Routes as Spin understands them: an exact path, or a path with everything below it.
 
-/// A path, or with a trailing `/...` that path and all below it. A slash at the end makes no difference.
+/// Path, or with a trailing `/...` a path and everything below it. A slash at the end makes no difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Without a slash at the end, so empty for the root.
+    /// Path without a slash at the end, so empty for the root.
     path: String,
     wildcard: bool,
 }
 
 impl Route {
-    /// None if it is no route. Spin's named segments (`/cards/:id`) are not understood here, and are
-    /// refused rather than taken for a segment that begins with a colon.
+    /// Parses a route; none if the text is not one. Spin's named segments (`/cards/:id`) are not supported, and are refused
+    /// rather than taken for a segment that begins with a colon.
     pub fn parse(text: &str) -> Option<Self> {
         let (path, wildcard) = match text.strip_suffix("/...") {
             Some(path) => (path, true),
@@ -30,7 +30,7 @@ impl Route {
         }
     }
 
-    /// Among the routes that match a path, the one with the highest precedence answers.
+    /// Precedence of a route: of the routes that match a path, the one with the highest answers.
     pub fn precedence(&self) -> (bool, usize) {
         (!self.wildcard, self.path.len())
     }

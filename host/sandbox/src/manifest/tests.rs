@@ -1,4 +1,4 @@
-//! Manifests as a person writes them, right and wrong.
+//! Valid and invalid manifests as a person writes them.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn message(entries: &[&str]) -> String {
     parse(entries, &[]).err().expect("a fault").to_string()
 }
 
-/// This repository's own, as the host finds it.
+/// Reads this repository's own manifest.
 fn ours(environment: impl Fn(&str) -> Option<String>) -> Manifest {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../spin.toml"));
     Manifest::read(path, environment).expect("spin.toml")

@@ -1,21 +1,21 @@
-//! The manifests of a new component: cargo's, a workspace of its own, and the lines for the host's.
+//! The manifests of a new component: its `Cargo.toml`, which is a workspace of its own, and the lines for the host's
+//! `spin.toml`.
 //!
-//! Versions, lints and the profile are those of this repository's workspace, read out of its `Cargo.toml`; none is written
-//! down a second time.
+//! Versions, lints and the profile are read out of this repository's `Cargo.toml`, so none is written down twice.
 
-use super::Kind;
 use super::name::Name;
+use clearfold_sandbox::ComponentKind;
 
 const REPOSITORY: &str = include_str!("../../../../../Cargo.toml");
-/// What the kernel and the guest crate inherit from a workspace.
+/// Dependencies that the kernel and the guest crate inherit from the workspace.
 const HANDLERS_USE: [&str; 9] =
     ["hex", "proptest", "ruint", "schemars", "serde", "serde_json", "thiserror", "time", "wit-bindgen"];
 const HTTP_USES: [&str; 2] = ["serde_json", "spin-sdk"];
 
-/// `Cargo.toml`.
+/// Writes `Cargo.toml`.
 pub(super) fn cargo(name: &Name) -> String {
     let (package, kind) = (name.package(), name.kind());
-    let is_handler = kind != Kind::Http;
+    let is_handler = kind.is_handler();
     let mut text = format!(
         "[package]\nname = \"{package}\"\nversion.workspace = true\nedition.workspace = true\n\
          rust-version.workspace = true\npublish.workspace = true\n\n[lib]\ncrate-type = [\"cdylib\"]\n\n"
@@ -30,10 +30,14 @@ pub(super) fn cargo(name: &Name) -> String {
         );
     }
     let used: &[&str] = match kind {
-        Kind::Http => &HTTP_USES,
-        Kind::Projector | Kind::Auditor => &["clearfold-guest", "clearfold-kernel", "wit-bindgen"],
-        Kind::Decider => &["clearfold-guest", "clearfold-kernel", "serde", "wit-bindgen"],
-        Kind::Translator => &["clearfold-guest", "clearfold-kernel", "serde", "serde_json", "wit-bindgen"],
+        ComponentKind::Http => &HTTP_USES,
+        ComponentKind::Projector | ComponentKind::Auditor => {
+            &["clearfold-guest", "clearfold-kernel", "wit-bindgen"]
+        }
+        ComponentKind::Decider => &["clearfold-guest", "clearfold-kernel", "serde", "wit-bindgen"],
+        ComponentKind::Translator => {
+            &["clearfold-guest", "clearfold-kernel", "serde", "serde_json", "wit-bindgen"]
+        }
     };
     text += "[dependencies]\n";
     text.extend(used.iter().map(|used| format!("{used}.workspace = true\n")));
@@ -58,17 +62,12 @@ pub(super) fn cargo(name: &Name) -> String {
     text + "\n# Small and quick to instantiate.\n[profile.release]\n" + &profile
 }
 
-/// The lines to add to the host's `spin.toml`.
+/// Writes the lines to add to the host's `spin.toml`.
 pub(super) fn spin(name: &Name) -> String {
-    let (package, kind, plain, snake) = (name.package(), name.kind().as_str(), name.plain(), name.snake());
-    let named = match name.kind() {
-        Kind::Decider => format!("aggregate = \"{plain}\""),
-        Kind::Projector => format!("projection = \"{snake}\""),
-        _ => format!("name = \"{plain}\""),
-    };
-    let trigger = match name.kind() {
-        Kind::Http => format!("[[trigger.http]]\nroute = \"/{plain}/...\"\n"),
-        _ => format!("[[trigger.clearfold]]\nkind = \"{kind}\"\n{named}\n"),
+    let (package, kind) = (name.package(), name.kind());
+    let trigger = match kind.facts().name_key {
+        Some(key) => format!("[[trigger.clearfold]]\nkind = \"{kind}\"\n{key} = \"{}\"\n", name.handler()),
+        None => format!("[[trigger.http]]\nroute = \"/{}/...\"\n", name.plain()),
     };
     format!(
         "# To be added to the host's manifest; the source is a path as seen from there.\n\n\
@@ -77,14 +76,14 @@ pub(super) fn spin(name: &Name) -> String {
     )
 }
 
-/// The lines of a section, without its head and what is said about the next one.
+/// Returns the lines of a section, without its heading and the comment on the next section.
 fn section(name: &str) -> String {
     let head = format!("[{name}]");
     let lines = REPOSITORY.lines().skip_while(|line| *line != head).skip(1);
     lines.take_while(|line| !line.starts_with('[') && !line.is_empty()).fold(String::new(), line)
 }
 
-/// The line of a dependency.
+/// Returns the line of a dependency.
 fn dependency(name: &str) -> Option<String> {
     let begin = format!("{name} = ");
     REPOSITORY.lines().find(|line| line.starts_with(&begin)).map(|found| format!("{found}\n"))

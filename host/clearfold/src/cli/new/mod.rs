@@ -1,8 +1,8 @@
-//! `clearfold new`: a folder with a component that builds and keeps its specifications at once.
+//! `clearfold new`: makes a folder with a component that builds and passes its specification at once.
 //!
-//! The folder needs nothing of this repository: the contract (`wit/`) and the two crates that a handler is made with
-//! (`vendor/clearfold/kernel`, `vendor/clearfold/guest`) are written along, as they were when this program was built. Nothing that
-//! exists is overwritten.
+//! The folder does not depend on this repository: the contract (`wit/`) and the crates that a handler is built with
+//! (`vendor/clearfold/`) are written into it as they were when this program was built. Nothing that exists is
+//! overwritten.
 
 mod manifest;
 mod name;
@@ -11,65 +11,49 @@ mod vendored;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use self::name::Name;
+use clearfold_sandbox::ComponentKind;
 
 #[derive(Debug, Args)]
 pub(super) struct New {
-    /// What it shall be
-    kind: Kind,
+    /// Kind of the component
+    #[arg(value_parser = kinds())]
+    kind: ComponentKind,
     /// Its name: a decider's aggregate, a projector's projection
     name: String,
-    /// The folder to make [default: KIND-NAME, here]
+    /// Folder to make [default: KIND-NAME, here]
     #[arg(long, value_name = "FOLDER")]
     path: Option<PathBuf>,
 }
 
-/// A kind of component.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    /// Says which events a command causes
-    Decider,
-    /// Says how events change the rows of tables
-    Projector,
-    /// Makes commands of a chain's logs
-    Translator,
-    /// Says which invariants an account's events break
-    Auditor,
-    /// Answers HTTP requests
-    Http,
+/// Parser of a kind, which lists all kinds with their purposes in the help.
+fn kinds() -> impl TypedValueParser<Value = ComponentKind> {
+    let values = ComponentKind::ALL.map(|kind| PossibleValue::new(kind.as_str()).help(kind.facts().purpose));
+    PossibleValuesParser::new(values).try_map(|word| word.parse::<ComponentKind>())
 }
 
-impl Kind {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Decider => "decider",
-            Self::Projector => "projector",
-            Self::Translator => "translator",
-            Self::Auditor => "auditor",
-            Self::Http => "http",
-        }
+/// The program that a new component begins with, and its specification where `clearfold spec run` runs one.
+fn template(kind: ComponentKind) -> (&'static str, Option<&'static str>) {
+    macro_rules! template {
+        ($file:literal) => {
+            include_str!(concat!("../../../templates/", $file))
+        };
     }
-
-    /// The program, and its specification where the kind has one.
-    fn template(self) -> (&'static str, Option<&'static str>) {
-        macro_rules! template {
-            ($file:literal) => {
-                include_str!(concat!("../../../templates/", $file))
-            };
+    match kind {
+        ComponentKind::Decider => (template!("decider/lib.rs"), Some(template!("decider/specs.yaml"))),
+        ComponentKind::Projector => (template!("projector/lib.rs"), Some(template!("projector/specs.yaml"))),
+        ComponentKind::Translator => {
+            (template!("translator/lib.rs"), Some(template!("translator/specs.yaml")))
         }
-        match self {
-            Self::Decider => (template!("decider/lib.rs"), Some(template!("decider/specs.yaml"))),
-            Self::Projector => (template!("projector/lib.rs"), Some(template!("projector/specs.yaml"))),
-            Self::Translator => (template!("translator/lib.rs"), Some(template!("translator/specs.yaml"))),
-            Self::Auditor => (template!("auditor/lib.rs"), None),
-            Self::Http => (template!("http/lib.rs"), None),
-        }
+        ComponentKind::Auditor => (template!("auditor/lib.rs"), None),
+        ComponentKind::Http => (template!("http/lib.rs"), None),
     }
 }
 
-/// What stands in a file, by its path in the folder.
+/// Files of the folder: path and text of each.
 type Files = Vec<(String, String)>;
 
 impl New {
@@ -89,7 +73,7 @@ impl New {
 }
 
 fn files(name: &Name) -> Files {
-    let (program, specification) = name.kind().template();
+    let (program, specification) = template(name.kind());
     let mut files = vec![
         ("Cargo.toml".to_owned(), manifest::cargo(name)),
         ("spin.toml".to_owned(), manifest::spin(name)),
@@ -100,7 +84,7 @@ fn files(name: &Name) -> Files {
     if let Some(specification) = specification {
         files.push((format!("specs/{}.yaml", name.snake()), name.fill(specification)));
     }
-    if name.kind() != Kind::Http {
+    if name.kind().is_handler() {
         files.extend(vendored::files());
     }
     files
@@ -113,35 +97,34 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
         .with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// What an author does next, again and again.
+/// Commands of an author's usual round: build, test, deploy.
 fn commands(name: &Name) -> String {
     let wasm = format!("target/{}.wasm", name.package());
-    let check = match name.kind() {
-        Kind::Auditor | Kind::Http => "cargo test".to_owned(),
-        _ => format!("clearfold spec run {wasm} specs/{}.yaml", name.snake()),
+    let check = match template(name.kind()) {
+        (_, Some(_specification)) => format!("clearfold spec run {wasm} specs/{}.yaml", name.snake()),
+        (_, None) => "cargo test".to_owned(),
     };
-    let handler = match name.kind() {
-        Kind::Translator => format!(" --handler {}", name.plain()),
-        // The manifest's id of the component.
-        Kind::Http => format!(" --handler {}", name.package()),
-        _ => String::new(),
+    let handler = if name.kind().facts().names_itself {
+        String::new()
+    } else {
+        format!(" --handler {}", name.handler())
     };
     format!("clearfold build\n{check}\nclearfold component deploy {wasm}{handler} --activate\n")
 }
 
 fn readme(name: &Name) -> String {
     let (kind, plain) = (name.kind().as_str(), name.plain());
-    let vendored = match name.kind() {
-        Kind::Http => String::new(),
-        _ => "`wit/` is the contract with the host, and `vendor/clearfold/` the crates that put this program behind it. \
-              They belong to one version of the host: take them from a newer `clearfold new` when it changes, and edit \
-              neither.\n"
-            .to_owned(),
+    let vendored = if name.kind().is_handler() {
+        "`wit/` is the contract with the host, and `vendor/clearfold/` has the crates that implement it for this program. \
+         They belong to one version of the host: when the host changes, take them from a newer `clearfold new`; edit \
+         neither.\n"
+    } else {
+        ""
     };
     format!(
         "# {package}\n\nA {kind} for Clearfold. The program is `src/lib.rs`.\n\n```sh\n{commands}```\n\n\
-         builds it, holds it to its tests, and puts it in force in a running host (`DATABASE_URL` says where its log is). \
-         A host that does not know a {kind} `{plain}` yet needs the lines of `spin.toml` in its manifest first.\n\n\
+         builds it, tests it, and activates it in a running host (`DATABASE_URL` is the URL of the host's write store). A \
+         host that does not know a {kind} `{plain}` yet needs the lines of `spin.toml` in its manifest first.\n\n\
          You need Rust with its WebAssembly target: `rustup target add wasm32-unknown-unknown`.\n\n{vendored}",
         package = name.package(),
         commands = commands(name),
@@ -152,14 +135,14 @@ fn readme(name: &Name) -> String {
 mod tests {
     use super::*;
 
-    /// Each of these is a word that a template has for itself.
+    /// Each of these words is also an identifier of the template.
     #[test]
     fn a_name_may_be_any_word_of_the_template() {
         for (kind, word, made) in [
-            (Kind::Decider, "event", "struct EventDecider;"),
-            (Kind::Projector, "row", "struct RowProjector;"),
-            (Kind::Translator, "log", "struct LogTranslator;"),
-            (Kind::Auditor, "violation", "struct ViolationAuditor;"),
+            (ComponentKind::Decider, "event", "struct EventDecider;"),
+            (ComponentKind::Projector, "row", "struct RowProjector;"),
+            (ComponentKind::Translator, "log", "struct LogTranslator;"),
+            (ComponentKind::Auditor, "violation", "struct ViolationAuditor;"),
         ] {
             let name = Name::of(kind, word).unwrap();
             let (_, program) = files(&name).into_iter().find(|(file, _)| file == "src/lib.rs").unwrap();
@@ -170,8 +153,8 @@ mod tests {
 
     #[test]
     fn no_trace_of_the_template_is_left() {
-        for kind in Kind::value_variants() {
-            let name = Name::of(*kind, "loyalty").unwrap();
+        for kind in ComponentKind::ALL {
+            let name = Name::of(kind, "loyalty").unwrap();
             for (file, text) in files(&name).iter().filter(|(file, _)| !file.starts_with("vendor/")) {
                 let left = file.starts_with("wit/") || !text.to_lowercase().contains("sample");
                 assert!(left, "{kind:?}: {file}:\n{text}");

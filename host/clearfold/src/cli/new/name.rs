@@ -1,23 +1,24 @@
-//! A new component's name, in the forms in which it is written. It never becomes a path or a word of Rust unchecked.
+//! The name of a new component, in all forms in which it is written. It is checked before it becomes a path or an
+//! identifier.
 
-use super::Kind;
+use clearfold_sandbox::ComponentKind;
 
-/// The name that the templates have.
+/// Name that stands in the templates.
 const TEMPLATE: &str = "sample";
 const LONGEST: usize = 40;
 
-/// A name that fits everywhere.
+/// Name that is valid in every form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
-    kind: Kind,
-    /// Small letters and digits, in words with hyphens between them.
+    kind: ComponentKind,
+    /// Lower-case letters and digits, in words that are separated by hyphens.
     plain: String,
 }
 
 impl Name {
-    pub(super) fn of(kind: Kind, text: &str) -> anyhow::Result<Self> {
-        // A stream's id is its aggregate and an id with a hyphen between them.
-        let is_aggregate = kind == Kind::Decider;
+    pub(super) fn of(kind: ComponentKind, text: &str) -> anyhow::Result<Self> {
+        // A stream's name is `{aggregate}-{id}`, so an aggregate has no hyphen.
+        let is_aggregate = kind == ComponentKind::Decider;
         let letter = |byte: u8| byte.is_ascii_lowercase() || (!is_aggregate && byte.is_ascii_digit());
         let is_word = |word: &str| !word.is_empty() && word.bytes().all(letter);
         let words: Vec<&str> = text.split('-').collect();
@@ -34,31 +35,42 @@ impl Name {
         anyhow::bail!("`{text}` is no name for a {}: {rule}, {LONGEST} at most", kind.as_str())
     }
 
-    pub(super) fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> ComponentKind {
         self.kind
     }
 
-    /// `gnosis-pay`
+    /// Form `gnosis-pay`.
     pub(super) fn plain(&self) -> &str {
         &self.plain
     }
 
-    /// `gnosis_pay`
+    /// Form `gnosis_pay`.
     pub(super) fn snake(&self) -> String {
         self.plain.replace('-', "_")
     }
 
-    /// `translator-gnosis-pay`
+    /// Form `translator-gnosis-pay`.
     pub(super) fn package(&self) -> String {
         format!("{}-{}", self.kind.as_str(), self.plain)
     }
 
-    /// A template's text with this name instead of its own.
+    /// Name of the handler in the host: the one that the component states, or else the one that the operator gives.
+    pub(super) fn handler(&self) -> String {
+        match self.kind {
+            ComponentKind::Translator | ComponentKind::Decider | ComponentKind::Auditor => self.plain.clone(),
+            // It names a schema of the read store.
+            ComponentKind::Projector => self.snake(),
+            // The manifest names no handler of this kind; the component's id serves.
+            ComponentKind::Http => self.package(),
+        }
+    }
+
+    /// Fills a template: replaces the template's own name by this one.
     pub(super) fn fill(&self, template: &str) -> String {
         template.replace(TEMPLATE, &self.snake()).replace("Sample", &self.camel())
     }
 
-    /// `GnosisPay`
+    /// Form `GnosisPay`.
     fn camel(&self) -> String {
         let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
         self.plain.split('-').map(capital).collect()
@@ -71,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_name_has_its_forms() {
-        let name = Name::of(Kind::Translator, "gnosis-pay2").unwrap();
+        let name = Name::of(ComponentKind::Translator, "gnosis-pay2").unwrap();
         assert_eq!(
             (name.package().as_str(), name.snake().as_str()),
             ("translator-gnosis-pay2", "gnosis_pay2")
@@ -84,12 +96,15 @@ mod tests {
         for text in
             ["", "-", "a-", "-a", "a--b", "A", "1a", "a b", "ä", "../a", "a/b", "a.b", &"a".repeat(41)]
         {
-            let refused = Name::of(Kind::Projector, text).unwrap_err().to_string();
+            let refused = Name::of(ComponentKind::Projector, text).unwrap_err().to_string();
             assert!(refused.contains("is no name for a projector"), "{refused}");
         }
         for text in ["gnosis-pay", "a1"] {
-            assert!(Name::of(Kind::Decider, text).unwrap_err().to_string().contains("a to z only"), "{text}");
-            assert!(Name::of(Kind::Auditor, text).is_ok(), "{text}");
+            assert!(
+                Name::of(ComponentKind::Decider, text).unwrap_err().to_string().contains("a to z only"),
+                "{text}"
+            );
+            assert!(Name::of(ComponentKind::Auditor, text).is_ok(), "{text}");
         }
     }
 }

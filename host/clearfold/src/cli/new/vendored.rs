@@ -1,10 +1,10 @@
-//! What a component is made with, written into its folder: the contract and three crates of this repository, word for word.
+//! The vendored files of a new component: the contract and three crates of this repository, unchanged.
 //!
-//! They are part of this program, so that it is all that an author needs beside Rust. Nothing here is changed on the way.
+//! They are compiled into this program, so an author needs nothing else besides Rust.
 
 use super::Files;
 
-/// Files of this repository with their texts.
+/// Makes a list of files of this repository, each with its text.
 macro_rules! repository {
     ($($file:literal),* $(,)?) => {
         &[$(($file, include_str!(concat!("../../../../../", $file)))),*]
@@ -42,7 +42,8 @@ const FILES: &[(&str, &str)] = repository![
     "components/lib/kernel/src/translator.rs",
 ];
 
-/// All as deep as they are here, since a crate finds `wit/` two folders above its own.
+/// Returns the files with their paths in the new folder. The crates are as deep there as here, because a crate finds the
+/// contract at `../../../wit`.
 pub(super) fn files() -> Files {
     let place = |file: &str| file.replacen("components/lib/", "vendor/clearfold/", 1);
     FILES.iter().map(|(file, text)| (place(file), (*text).to_owned())).collect()
