@@ -192,7 +192,7 @@ impl Operations {
         let verified = self.verify(wanted, activating.window, on_progress).await?;
         let Verified { record, handler, now, .. } = &verified;
         let handler = handler.clone();
-        if trial.is_some() && handler.kind != ComponentKind::Decider {
+        if trial.is_some() && !handler.kind.decides() {
             return Err(RegistryError::OnlyDeciders(handler));
         }
         if now.digest == record.digest {
@@ -206,7 +206,7 @@ impl Operations {
         let has_same_states = shadow.is_some_and(|shadow| shadow.is_same() && shadow.has_same_states());
         let family = if has_same_states { now.family } else { Some(record.digest) };
         let new = NewActivation {
-            family: family.filter(|_| handler.kind == ComponentKind::Decider),
+            family: family.filter(|_| handler.kind.decides()),
             handler,
             newest: now.newest,
             digest: record.digest,
@@ -350,9 +350,7 @@ impl Operations {
 /// Determines the handler that a component is wanted for.
 fn handler_of(record: &ComponentRecord, wanted: ComponentSelector<'_>) -> Result<Handler, RegistryError> {
     match (record.kind, wanted.handler, &record.handler) {
-        (kind @ (ComponentKind::Translator | ComponentKind::Http), Some(name), _) => {
-            Ok(Handler { kind, name: name.to_owned() })
-        }
+        (kind, Some(name), _) if !kind.facts().names_itself => Ok(Handler { kind, name: name.to_owned() }),
         (_, Some(asked), Some(own)) if asked != own.name => {
             Err(RegistryError::AnothersName { own: own.clone(), asked: asked.to_owned() })
         }

@@ -13,7 +13,7 @@ use super::{
 use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
-use clearfold_sandbox::{ComponentKind, HandlerEngine, Inspection, RuntimeError, inspect};
+use clearfold_sandbox::{HandlerEngine, Inspection, RuntimeError, inspect};
 
 /// Component that a manifest names, with its bytes and the signature beside it.
 pub struct ComponentFile {
@@ -135,7 +135,7 @@ fn first_of(
     starting: &StartContext,
 ) -> NewActivation {
     let handler = named.handler.clone();
-    let family = (handler.kind == ComponentKind::Decider).then_some(digest);
+    let family = handler.kind.decides().then_some(digest);
     NewActivation {
         handler,
         newest: now.map_or(0, |now| now.newest),

@@ -11,8 +11,6 @@ use super::{FAILURE, LOAD_AGAIN, RECOVERED, WantedHandlers, say_followed};
 use crate::command::{self, Canary, Deciders, Running};
 use crate::registry::{ActiveComponent, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
-use clearfold_base::tasks::{Failure, Next, Retry, Task, changed};
-use clearfold_sandbox::ComponentKind;
 
 pub(super) struct FollowedDeciders {
     shelf: Shelf,
@@ -32,15 +30,39 @@ impl FollowedDeciders {
         Self { shelf, running: BTreeMap::new(), told: watch::Sender::default() }
     }
 
-    /// Loads what is not loaded, then tells the writers. If one decider cannot be loaded, the writers are told nothing:
-    /// they record that they follow up to an activation, and that must be true of every decider.
-    pub(super) async fn take_over(&mut self, wanted: &WantedHandlers) -> Result<(), RegistryError> {
+    /// Follows for ever.
+    pub(super) async fn follow(mut self, mut wanted: watch::Receiver<Arc<Wanted>>) {
+        let mut failing = Failing::default();
+        loop {
+            tokio::select! {
+                changed = wanted.changed() => if changed.is_err() { return },
+                () = failing.again() => {}
+            }
+            let now = Arc::clone(&wanted.borrow_and_update());
+            let before = self.told.borrow().through;
+            match self.take_over(&now).await {
+                Ok(()) => {
+                    failing = Failing::default();
+                    let new = now
+                        .handlers
+                        .iter()
+                        .filter(|(handler, in_force)| handler.kind.decides() && in_force.newest > before);
+                    new.for_each(|(handler, in_force)| say_followed(handler, in_force));
+                }
+                Err(error) => failing.say(&error, "the deciders"),
+            }
+        }
+    }
+
+    /// Loads what is not loaded, then tells the writers; so they are told nothing if one cannot be loaded. They record
+    /// that they follow up to a number, and that must be true of every decider.
+    pub(super) async fn take_over(&mut self, wanted: &Wanted) -> Result<(), RegistryError> {
         if self.told.borrow().through >= wanted.through {
             return Ok(());
         }
         let mut deciders = BTreeMap::new();
         for (handler, in_force) in &wanted.handlers {
-            if handler.kind == ComponentKind::Decider {
+            if handler.kind.decides() {
                 deciders.insert(handler.name.clone(), self.in_force(in_force).await?);
             }
         }
