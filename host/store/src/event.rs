@@ -1,4 +1,4 @@
-//! Events as they stand in the log.
+//! Events as the log stores them.
 
 use clearfold_kernel::Timestamp;
 use time::OffsetDateTime;
@@ -8,7 +8,7 @@ use super::EventHash;
 use clearfold_base::database::{DatabaseError, timestamp, unsigned};
 use clearfold_base::digest::Digest;
 
-/// An event in the log, or on its way there with its place decided.
+/// Event in the log, or on its way there with its position decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
     pub partition: u32,
@@ -20,18 +20,18 @@ pub struct StoredEvent {
     pub payload: Vec<u8>,
     pub event_id: Uuid,
     pub correlation_id: Uuid,
-    /// The command that caused it.
+    /// Id of the command that caused it.
     pub causation_id: Uuid,
-    /// Who sent the command.
+    /// Sender of the command.
     pub actor: String,
-    /// Which code decided.
+    /// Digest of the component that decided.
     pub component_digest: Digest,
     pub recorded_at: Timestamp,
-    /// Covers this event and all before it in its partition.
+    /// Hash over this event and all before it in its partition.
     pub hash: EventHash,
 }
 
-/// A row of `events`.
+/// Row of `events`.
 pub(super) struct EventRow {
     pub partition: i32,
     pub position: i64,
@@ -54,12 +54,12 @@ impl TryFrom<EventRow> for StoredEvent {
 
     fn try_from(row: EventRow) -> Result<Self, DatabaseError> {
         Ok(Self {
-            partition: row.partition.unsigned_abs(),
+            partition: unsigned32(row.partition)?,
             position: unsigned(row.position)?,
             stream: row.stream,
             stream_version: unsigned(row.stream_version)?,
             kind: row.kind,
-            schema_version: row.schema_version.unsigned_abs(),
+            schema_version: unsigned32(row.schema_version)?,
             payload: row.payload,
             event_id: row.event_id,
             correlation_id: row.correlation_id,
@@ -72,7 +72,13 @@ impl TryFrom<EventRow> for StoredEvent {
     }
 }
 
-/// The 32 bytes of a hash.
+/// Converts an `integer` that the database holds to be not negative.
+pub(super) fn unsigned32(number: i32) -> Result<u32, DatabaseError> {
+    u32::try_from(number)
+        .map_err(|_| DatabaseError::Corrupt(format!("{number} where no number is below zero")))
+}
+
+/// Converts the 32 bytes of a hash.
 pub(super) fn hash_of(what: &str, bytes: &[u8]) -> Result<[u8; 32], DatabaseError> {
     bytes.try_into().map_err(|_| DatabaseError::Corrupt(format!("a {what} without 32 bytes")))
 }

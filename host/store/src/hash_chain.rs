@@ -1,5 +1,5 @@
-//! The chain of hashes: each event's covers the whole event and the hash before it, so that no event of a partition
-//! can be changed, left out or put in between unnoticed. `event_hash` in the migrations computes the same.
+//! The hash chain: each event's hash covers the whole event and the previous hash, so that no event of a partition can be
+//! changed, removed or inserted unnoticed. `event_hash` in the migrations computes the same.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::StoredEvent;
 
-/// The hash of an event and of everything before it in its partition.
+/// Hash of an event and of everything before it in its partition.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct EventHash(pub [u8; 32]);
 
 impl EventHash {
-    /// What stands before the first event.
+    /// Hash before the first event.
     pub const BEFORE_ALL: Self = Self([0; 32]);
 
-    /// The hash of the event that follows.
+    /// Computes the hash of the event that follows.
     #[must_use]
     pub fn link(self, event: &StoredEvent) -> Self {
         let mut hasher = Sha256::new();

@@ -1,11 +1,11 @@
-//! The inbox: what was answered before, and for how long that is kept.
+//! The inbox: stored answers for repeats of an idempotency key, and their retention.
 
 use serde_json::Value;
 
 use super::{EventStore, StoreError};
 use clearfold_base::database::database_time;
 
-/// A stored answer.
+/// Stored answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answered {
     pub idempotency_key: String,
@@ -13,21 +13,22 @@ pub struct Answered {
     pub answer: Value,
 }
 
-/// How long answers are kept for repeats.
+/// Retention of answers for repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     pub days: u16,
 }
 
 impl Retention {
-    /// Answers go in whole periods, a few to each retention: every key is looked up in all of them.
+    /// Length of the periods in which answers are dropped. A retention has only a few periods, because every key is looked up
+    /// in all of them.
     fn period_days(self) -> u16 {
         self.days.div_ceil(4).max(1)
     }
 }
 
 impl EventStore {
-    /// The answers that these keys got before, in whatever partition.
+    /// Finds the answers that these keys got before, in any partition.
     pub async fn answered(&self, keys: &[String]) -> Result<Vec<Answered>, StoreError> {
         let answered = sqlx::query_as!(
             Answered,
@@ -37,7 +38,7 @@ impl EventStore {
         Ok(answered.fetch_all(&self.pool).await?)
     }
 
-    /// Drops the periods that are over, and begins the next one when it is time.
+    /// Drops the periods that are over, and begins the next one when it is due.
     pub async fn keep_inbox(
         &self,
         now: clearfold_kernel::Timestamp,
@@ -46,7 +47,7 @@ impl EventStore {
         let today = database_time(now)?.date();
         let (days, period) = (i32::from(retention.days), i32::from(retention.period_days()));
         let mut transaction = self.pool.begin().await?;
-        // Appends queue behind whoever waits to drop a period: so nobody waits long, and tries again later.
+        // Appends queue behind a transaction that waits to drop a period, so it gives up soon and is repeated later.
         sqlx::query("SET LOCAL lock_timeout = '200ms'").execute(&mut *transaction).await?;
         sqlx::query!("SELECT keep_inbox($1, $2, $3)", today, days, period).execute(&mut *transaction).await?;
         Ok(transaction.commit().await?)

@@ -1,8 +1,8 @@
-//! The log: appends under a lease and with an expected version, reads in order, and what is written with it: the
-//! commands, their answers for repeats, and states.
+//! The event store: appends to the log under a lease and with expected versions, ordered reads, and the data that is
+//! written with events: recorded commands, their answers for repeats, and snapshots.
 //!
-//! There is one append path, and it checks the lease and every version that it builds on. Payloads are bytes here.
-//! This module never decides anything and never calls a component.
+//! There is one append path, and it checks the lease and every version that it builds on. Payloads are bytes here. This
+//! crate never makes a decision and never calls a component.
 
 mod activation;
 mod append;
@@ -32,7 +32,7 @@ use tokio::sync::Notify;
 
 use clearfold_base::database::DatabaseError;
 
-/// The write store.
+/// Event store in the write database.
 #[derive(Clone)]
 pub struct EventStore {
     pool: PgPool,
@@ -40,13 +40,13 @@ pub struct EventStore {
     appended: Arc<Notify>,
 }
 
-/// Why the store did not do what was asked. Nothing was written.
+/// Reason why the store did not do what was asked. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The partition, a stream or a key of the inbox is not as the writer believes it to be.
+    /// The partition, a stream or a key of the inbox is not in the state that the writer expects.
     #[error("partition {partition} is not where its writer believed it to be ({why})")]
     Conflict { partition: u32, why: String },
-    /// The partition is decided by newer components than the writer knows.
+    /// The partition has begun newer activations than the writer knows.
     #[error("partition {partition} is further than this host ({why})")]
     Behind { partition: u32, why: String },
     /// The writer may not append any more.
@@ -63,7 +63,7 @@ impl From<sqlx::Error> for StoreError {
 }
 
 impl StoreError {
-    /// What an append was answered. The codes are those of `append_batch`; what is there already is a conflict.
+    /// Translates the error of an append. The codes are those of `append_batch`; a duplicate key is a conflict.
     fn of_append(partition: u32, error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         let why = || error.as_database_error().map(|error| error.message().to_owned()).unwrap_or_default();
@@ -75,7 +75,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the database refused what it was given, so that giving it again is of no use.
+    /// Returns true if the database refused the data, so that repeating the append is of no use.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Database(error) if error.is_refusal())
@@ -83,33 +83,30 @@ impl StoreError {
 }
 
 impl EventStore {
-    /// Opens the log that `migrate` laid out.
+    /// Opens the log that `migrate` created.
     pub async fn open(pool: PgPool) -> Result<Self, StoreError> {
         let partitions = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM partitions"#);
         let count = partitions.fetch_one(&pool).await?;
-        let partition_count = u32::try_from(count).unwrap_or(0);
-        if partition_count == 0 {
-            return Err(DatabaseError::Corrupt(
-                "the log has no partitions; run `clearfold migrate`".to_owned(),
-            )
-            .into());
-        }
+        let partition_count = u32::try_from(count).ok().filter(|count| *count > 0).ok_or_else(|| {
+            DatabaseError::Corrupt(format!("the log has {count} partitions; run `clearfold migrate`"))
+        })?;
         Ok(Self { pool, partition_count, appended: Arc::new(Notify::new()) })
     }
 
-    /// In how many parts the log is written.
+    /// Number of partitions of the log.
     #[must_use]
     pub fn partition_count(&self) -> u32 {
         self.partition_count
     }
 
-    /// Rings after every append of this process. A hint: who listens must look by itself now and then.
+    /// Notifies after every append of this process. It is a hint: a listener must also poll, because appends of other
+    /// processes do not notify.
     #[must_use]
     pub fn appended(&self) -> &Notify {
         &self.appended
     }
 
-    /// The pool, for the tables of others in the same database.
+    /// Pool of the write database, for the tables of other modules.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool

@@ -1,17 +1,17 @@
-//! What the writer asks before it decides, in one round trip: which commands were answered before, where streams stand,
-//! and what their states remember under some keys.
+//! The writer's lookup before it decides, in one round trip: earlier answers, the heads of streams, and entries of their
+//! states.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::event::hash_of;
+use super::event::{hash_of, unsigned32};
 use super::{Answered, EventStore, StoreError, StreamHead};
 use clearfold_base::database::{DatabaseError, unsigned};
 use clearfold_base::digest::Digest;
 
-/// Questions.
+/// Keys, streams and entries to look up.
 #[derive(Debug, Clone, Default)]
 pub struct Lookup {
     pub idempotency_keys: Vec<String>,
@@ -19,7 +19,7 @@ pub struct Lookup {
     pub entries: Vec<EntryKey>,
 }
 
-/// An entry of a stream's state, as the newest snapshot of a family knows it.
+/// Key of an entry of a stream's state, in the newest snapshot of a family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryKey {
     pub stream: String,
@@ -27,25 +27,25 @@ pub struct EntryKey {
     pub family: Digest,
 }
 
-/// The answers. What is not known of keys and streams is left out.
+/// Result of a lookup. Unknown idempotency keys and streams are left out.
 #[derive(Debug, Clone, Default)]
 pub struct Found {
     pub answered: Vec<Answered>,
     pub heads: BTreeMap<String, StreamHead>,
-    /// By stream and family, each that was asked for.
+    /// By stream and family, for each that was asked for.
     pub entries: BTreeMap<(String, Digest), FoundEntries>,
 }
 
-/// What a snapshot says of the entries that were asked for.
+/// Entries that a snapshot has of those that were asked for.
 #[derive(Debug, Clone, Default)]
 pub struct FoundEntries {
-    /// The snapshot's version; 0 if that family has none of the stream.
+    /// Version of the snapshot; 0 if the family has none of the stream.
     pub snapshot_version: u64,
-    /// By key; none if there is no such entry.
+    /// Values by key; none if there is no such entry.
     pub values: BTreeMap<String, Option<Vec<u8>>>,
 }
 
-/// A row: of the inbox, of a stream, or of an entry.
+/// Row of the inbox, of a stream, or of an entry.
 struct LookupRow {
     name: String,
     key: Option<String>,
@@ -57,7 +57,7 @@ struct LookupRow {
 }
 
 impl EventStore {
-    /// Looks everything up.
+    /// Looks everything up in one round trip.
     pub async fn look_up(&self, connection: &mut PgConnection, lookup: &Lookup) -> Result<Found, StoreError> {
         let (mut streams, mut keys, mut digests) = (Vec::new(), Vec::new(), Vec::new());
         for entry in &lookup.entries {
@@ -112,7 +112,7 @@ impl Found {
                 version: Some(version),
                 ..
             } => {
-                let (partition, version) = (partition.unsigned_abs(), unsigned(version)?);
+                let (partition, version) = (unsigned32(partition)?, unsigned(version)?);
                 self.heads.insert(name, StreamHead { partition, routing_key, version });
             }
             LookupRow {

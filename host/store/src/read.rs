@@ -1,16 +1,19 @@
-//! The log, read: by stream, and by position.
+//! Reads of the log: by stream, and by position.
+//!
+//! They return what is stored, and do not check that nothing is missing: the writer, the bus, `verify` and the audit each
+//! handle a damaged log in their own way.
 
 use std::collections::BTreeMap;
 
 use clearfold_kernel::Timestamp;
 use futures::{Stream, StreamExt};
 
-use super::event::{EventRow, hash_of};
+use super::event::{EventRow, hash_of, unsigned32};
 use super::{EventHash, EventStore, Head, Snapshot, StoreError, StoredEvent};
 use clearfold_base::database::{partition_key, signed, timestamp, unsigned};
 use clearfold_base::digest::Digest;
 
-/// Where a stream lives and how far it has come.
+/// Head of a stream: its partition, its account and its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamHead {
     pub partition: u32,
@@ -19,7 +22,7 @@ pub struct StreamHead {
 }
 
 impl EventStore {
-    /// The position of the partition's last event; 0 if it has none.
+    /// Returns the position of the partition's last event; 0 if it has none.
     pub async fn head(&self, partition: u32) -> Result<u64, StoreError> {
         let head = sqlx::query_scalar!(
             "SELECT head_position FROM partitions WHERE partition = $1",
@@ -28,7 +31,7 @@ impl EventStore {
         Ok(unsigned(head.fetch_one(&self.pool).await?)?)
     }
 
-    /// Where a partition ends.
+    /// Returns the head of a partition.
     pub async fn end(&self, partition: u32) -> Result<Head, StoreError> {
         let row = sqlx::query!(
             "SELECT head_position, head_hash, head_sequence FROM partitions WHERE partition = $1",
@@ -42,7 +45,7 @@ impl EventStore {
         })
     }
 
-    /// When the last command before a head was accepted.
+    /// Returns the time at which the last command before a head was accepted.
     pub async fn latest(&self, partition: u32, head: &Head) -> Result<Option<Timestamp>, StoreError> {
         let at = sqlx::query_scalar!(
             "SELECT accepted_at FROM commands WHERE partition = $1 AND sequence = $2",
@@ -52,7 +55,7 @@ impl EventStore {
         Ok(at.fetch_optional(&self.pool).await?.map(timestamp).transpose()?)
     }
 
-    /// The position of the last event that there is, whatever the head says; 0 if there is none.
+    /// Returns the position of the last stored event, which the head may contradict; 0 if there is none.
     pub async fn last_position(&self, partition: u32) -> Result<u64, StoreError> {
         let last = sqlx::query_scalar!(
             r#"SELECT COALESCE(max(position), 0) AS "last!" FROM events WHERE partition = $1"#,
@@ -61,20 +64,20 @@ impl EventStore {
         Ok(unsigned(last.fetch_one(&self.pool).await?)?)
     }
 
-    /// All partitions' heads, in order.
+    /// Returns the positions of all partitions' heads, in the order of the partitions.
     pub async fn heads(&self) -> Result<Vec<u64>, StoreError> {
         let heads = sqlx::query_scalar!("SELECT head_position FROM partitions ORDER BY partition");
         let heads = heads.fetch_all(&self.pool).await?;
         Ok(heads.into_iter().map(unsigned).collect::<Result<_, _>>()?)
     }
 
-    /// A stream's place, if there is such a stream.
+    /// Returns the head of a stream, if it exists.
     pub async fn stream_head(&self, stream: &str) -> Result<Option<StreamHead>, StoreError> {
         let mut heads = self.stream_heads(&[stream.to_owned()]).await?;
         Ok(heads.remove(stream))
     }
 
-    /// The places of those streams that exist, by name.
+    /// Returns the heads of those streams that exist, by name.
     pub async fn stream_heads(&self, streams: &[String]) -> Result<BTreeMap<String, StreamHead>, StoreError> {
         let heads = sqlx::query!(
             "SELECT stream, partition, routing_key, version FROM streams WHERE stream = ANY($1)",
@@ -82,20 +85,21 @@ impl EventStore {
         );
         let mut found = BTreeMap::new();
         for row in heads.fetch_all(&self.pool).await? {
-            let (partition, version) = (row.partition.unsigned_abs(), unsigned(row.version)?);
+            let (partition, version) = (unsigned32(row.partition)?, unsigned(row.version)?);
             found.insert(row.stream, StreamHead { partition, routing_key: row.routing_key, version });
         }
         Ok(found)
     }
 
-    /// All events of some streams of one partition, each stream's in order.
+    /// Returns all stored events of some streams of one partition, each stream's in order.
     pub async fn streams(&self, partition: u32, streams: &[String]) -> Result<Vec<StoredEvent>, StoreError> {
         let from_the_beginning: Vec<(String, u64)> =
             streams.iter().map(|stream| (stream.clone(), 0)).collect();
         self.tails(partition, &from_the_beginning, u32::MAX).await
     }
 
-    /// The events of some streams of one partition, each stream's behind a version and in order, `limit` at most.
+    /// Returns the stored events of some streams of one partition, each stream's after a version and in order, `limit` at
+    /// most. A missing event is no error here, because a damaged stream must not keep the writer from the others.
     pub async fn tails(
         &self,
         partition: u32,
@@ -126,7 +130,7 @@ impl EventStore {
         Ok(rows.into_iter().map(StoredEvent::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// The newest states of some streams that were kept, without their entries.
+    /// Returns the newest snapshots of some streams, without their entries.
     pub async fn snapshots(&self, streams: &[String]) -> Result<Vec<Snapshot>, StoreError> {
         let rows = sqlx::query!(
             "SELECT stream, version, component_digest, state_version, state FROM snapshots WHERE stream = ANY($1)",
@@ -138,7 +142,7 @@ impl EventStore {
                 stream: row.stream,
                 version: unsigned(row.version)?,
                 family: Digest(hash_of("family", &row.component_digest)?),
-                state_version: row.state_version.unsigned_abs(),
+                state_version: unsigned32(row.state_version)?,
                 state: row.state,
                 base: 0,
                 entries: BTreeMap::new(),
@@ -147,7 +151,7 @@ impl EventStore {
         Ok(snapshots)
     }
 
-    /// The events of a partition behind `after`, up to and including `up_to`, in order, `limit` at most.
+    /// Returns the stored events of a partition after `after`, up to and including `up_to`, in order, `limit` at most.
     pub async fn page(
         &self,
         partition: u32,
@@ -170,33 +174,34 @@ impl EventStore {
         Ok(rows.into_iter().map(StoredEvent::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// A partition's events of streams whose names begin so, stream by stream, the streams in the order of their bytes.
+    /// Streams a partition's stored events of streams whose names begin with `prefix`: stream by stream, with the streams in
+    /// the order of their bytes.
     pub fn events_by_stream(
         &self,
         partition: u32,
         prefix: &str,
-    ) -> impl Stream<Item = Result<StoredEvent, StoreError>> {
+    ) -> Result<impl Stream<Item = Result<StoredEvent, StoreError>>, StoreError> {
         let rows = sqlx::query_as!(
             EventRow,
             r#"SELECT partition, position, stream, stream_version, type AS kind, schema_version, payload, event_id,
                       correlation_id, causation_id, actor, component_digest, recorded_at, hash
                FROM events WHERE partition = $1 AND starts_with(stream, $2)
                ORDER BY stream COLLATE "C", stream_version"#,
-            i32::try_from(partition).unwrap_or(i32::MAX),
+            partition_key(partition)?,
             prefix,
         );
-        rows.fetch(&self.pool).map(|row| Ok(StoredEvent::try_from(row?)?))
+        Ok(rows.fetch(&self.pool).map(|row| Ok(StoredEvent::try_from(row?)?)))
     }
 
-    /// The same of those streams only that had a command behind one of the partition's; decided by this component, if one
-    /// is named.
+    /// Does the same for those streams only that have a command after the sequence number `after`, decided by the component
+    /// `only` if one is given.
     pub fn events_of_streams_with_commands(
         &self,
         only: Option<Digest>,
         partition: u32,
         prefix: &str,
         after: u64,
-    ) -> impl Stream<Item = Result<StoredEvent, StoreError>> {
+    ) -> Result<impl Stream<Item = Result<StoredEvent, StoreError>>, StoreError> {
         let only = only.map(|only| only.0.to_vec());
         let rows = sqlx::query_as!(
             EventRow,
@@ -206,11 +211,11 @@ impl EventStore {
                    SELECT stream FROM commands WHERE partition = $1 AND sequence > $3 AND starts_with(stream, $2)
                                                  AND ($4::bytea IS NULL OR component_digest = $4)
                ) ORDER BY stream COLLATE "C", stream_version"#,
-            i32::try_from(partition).unwrap_or(i32::MAX),
+            partition_key(partition)?,
             prefix,
-            i64::try_from(after).unwrap_or(i64::MAX),
+            signed(after)?,
             only,
         );
-        rows.fetch(&self.pool).map(|row| Ok(StoredEvent::try_from(row?)?))
+        Ok(rows.fetch(&self.pool).map(|row| Ok(StoredEvent::try_from(row?)?)))
     }
 }

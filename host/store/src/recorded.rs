@@ -1,19 +1,19 @@
-//! The commands of the past, and the code that decided them.
+//! Recorded commands, and the components that decided them.
 
 use clearfold_kernel::Timestamp;
 use futures::{Stream, StreamExt};
 use time::OffsetDateTime;
 
-use super::event::hash_of;
+use super::event::{hash_of, unsigned32};
 use super::{CameOfIt, EventStore, StoreError};
 use clearfold_base::database::{DatabaseError, partition_key, signed, timestamp, unsigned};
 use clearfold_base::digest::Digest;
 
-/// A command with what it was decided on and what came of it.
+/// Recorded command, with the stream version it was decided on and its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCommand {
     pub partition: u32,
-    /// Gapless within the partition, from 1.
+    /// Number of the command in its partition, gapless from 1.
     pub sequence: u64,
     pub stream: String,
     pub routing_key: String,
@@ -27,7 +27,7 @@ pub struct StoredCommand {
     pub came_of_it: CameOfIt,
 }
 
-/// A row of `commands`.
+/// Row of `commands`.
 struct CommandRow {
     partition: i32,
     sequence: i64,
@@ -51,15 +51,22 @@ impl TryFrom<CommandRow> for StoredCommand {
     fn try_from(row: CommandRow) -> Result<Self, DatabaseError> {
         let came_of_it = match (row.rejection_code, row.rejection_detail) {
             (Some(code), Some(detail)) => CameOfIt::Rejection { code, detail },
-            _ => CameOfIt::Events(row.event_count.unsigned_abs()),
+            (None, None) => CameOfIt::Events(unsigned32(row.event_count)?),
+            (code, detail) => {
+                let (partition, sequence) = (row.partition, row.sequence);
+                let why = format!(
+                    "command {sequence} of partition {partition} has half a rejection: {code:?}, {detail:?}"
+                );
+                return Err(DatabaseError::Corrupt(why));
+            }
         };
         Ok(Self {
-            partition: row.partition.unsigned_abs(),
+            partition: unsigned32(row.partition)?,
             sequence: unsigned(row.sequence)?,
             stream: row.stream,
             routing_key: row.routing_key,
             kind: row.kind,
-            schema_version: row.schema_version.unsigned_abs(),
+            schema_version: unsigned32(row.schema_version)?,
             payload: row.payload,
             actor: row.actor,
             accepted_at: timestamp(row.accepted_at)?,
@@ -70,7 +77,7 @@ impl TryFrom<CommandRow> for StoredCommand {
     }
 }
 
-/// A component that was kept because it decided.
+/// Component of the registry that decided recorded commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptComponent {
     pub name: String,
@@ -78,19 +85,19 @@ pub struct KeptComponent {
 }
 
 impl EventStore {
-    /// A partition's commands behind one of them and up to another, to streams whose names begin so: stream by stream,
-    /// the streams in the order of their bytes.
+    /// Streams a partition's commands after the sequence number `after`, up to and including `up_to`, to streams whose names
+    /// begin with `prefix`: stream by stream, with the streams in the order of their bytes.
     pub fn commands_by_stream(
         &self,
         partition: u32,
         prefix: &str,
         after: u64,
         up_to: u64,
-    ) -> impl Stream<Item = Result<StoredCommand, StoreError>> {
+    ) -> Result<impl Stream<Item = Result<StoredCommand, StoreError>>, StoreError> {
         self.commands_decided_by(None, partition, prefix, after, up_to)
     }
 
-    /// The same, of those only that this component decided.
+    /// Does the same for the commands that one component decided; none means all.
     pub fn commands_decided_by(
         &self,
         only: Option<Digest>,
@@ -98,7 +105,7 @@ impl EventStore {
         prefix: &str,
         after: u64,
         up_to: u64,
-    ) -> impl Stream<Item = Result<StoredCommand, StoreError>> {
+    ) -> Result<impl Stream<Item = Result<StoredCommand, StoreError>>, StoreError> {
         let only = only.map(|only| only.0.to_vec());
         let rows = sqlx::query_as!(
             CommandRow,
@@ -107,19 +114,21 @@ impl EventStore {
                FROM commands WHERE partition = $1 AND sequence > $2 AND sequence <= $4 AND starts_with(stream, $3)
                  AND ($5::bytea IS NULL OR component_digest = $5)
                ORDER BY stream COLLATE "C", sequence"#,
-            i32::try_from(partition).unwrap_or(i32::MAX),
-            i64::try_from(after).unwrap_or(i64::MAX),
+            partition_key(partition)?,
+            signed(after)?,
             prefix,
-            i64::try_from(up_to).unwrap_or(i64::MAX),
+            signed(up_to)?,
             only,
         );
-        rows.fetch(&self.pool).map(|row| Ok(StoredCommand::try_from(row?)?))
+        Ok(rows.fetch(&self.pool).map(|row| Ok(StoredCommand::try_from(row?)?)))
     }
 
-    /// The first command of a partition that was accepted at a time or later; what would come next if there is none.
+    /// Finds the sequence number of the first command of a partition that was accepted at `since` or later; the next one to be
+    /// used if there is none.
     pub async fn sequence_since(&self, partition: u32, since: Timestamp) -> Result<u64, StoreError> {
-        // Later ones were accepted later, so halving finds it without reading them.
-        let (mut from, mut to) = (1, self.end(partition).await?.sequence.saturating_add(1));
+        // Commands are accepted in the order of their numbers, so a binary search finds it. Numbers come from a bigint, so
+        // adding one to them cannot overflow.
+        let (mut from, mut to) = (1, self.end(partition).await?.sequence + 1);
         while from < to {
             let middle = from + (to - from) / 2;
             let at = sqlx::query_scalar!(
@@ -128,15 +137,15 @@ impl EventStore {
                 signed(middle)?,
             );
             match at.fetch_optional(&self.pool).await?.map(timestamp).transpose()? {
-                Some(at) if at < since => from = middle.saturating_add(1),
+                Some(at) if at < since => from = middle + 1,
                 _ => to = middle,
             }
         }
         Ok(from)
     }
 
-    /// Behind which command a partition's newest ones begin, so many of them, to streams whose names begin so. None: there
-    /// are no more than that.
+    /// Finds the sequence number after which a partition's newest `count` commands begin, to streams whose names begin with
+    /// `prefix`. None if there are no more than that.
     pub async fn sequence_before_last(
         &self,
         partition: u32,
@@ -153,7 +162,7 @@ impl EventStore {
         Ok(sequence.fetch_optional(&self.pool).await?.map(unsigned).transpose()?)
     }
 
-    /// The components that decided a command.
+    /// Reads the components that decided a command.
     pub async fn components_of_commands(&self) -> Result<Vec<KeptComponent>, StoreError> {
         let kept = sqlx::query_as!(
             KeptComponent,

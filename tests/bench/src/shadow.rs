@@ -25,9 +25,9 @@ pub async fn run(place: &Place, commands: u64, report: &mut Report) -> Result<()
     }
     let reading = Instant::now();
     for partition in 0..log.store.partition_count() {
-        let commands = log.store.commands_by_stream(partition, "authorization-", 0, u64::MAX >> 1);
+        let commands = log.store.commands_by_stream(partition, "authorization-", 0, u64::MAX >> 1)?;
         let commands = commands.try_fold(0_u64, |count, _| async move { Ok(count + 1) });
-        let events = log.store.events_by_stream(partition, "authorization-");
+        let events = log.store.events_by_stream(partition, "authorization-")?;
         let events = events.try_fold(0_u64, |count, _| async move { Ok(count + 1) });
         tokio::try_join!(commands, events)?;
     }

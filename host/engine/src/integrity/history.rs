@@ -1,5 +1,5 @@
-//! What a partition's log tells stream by stream: the commands, and what the events say came of each. It decides
-//! nothing.
+//! The history of a partition stream by stream: the recorded commands with their outcomes, cut into segments that can be
+//! decided again. It decides nothing.
 
 use std::ops::Range;
 use std::pin::Pin;
@@ -11,37 +11,39 @@ use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Message, Outcome};
 use clearfold_store::{CameOfIt, StoreError, StoredCommand, StoredEvent};
 
-/// Commands that are decided in one go, and that one turn has at the most.
+/// Maximum number of commands that are decided in one call, and in one turn.
 pub(super) const BATCH: usize = 1_000;
 
-/// One stream's commands and events, in order.
+/// Commands and events of one stream, in order.
 #[derive(Default)]
 pub(super) struct StreamHistory {
     pub commands: Vec<StoredCommand>,
     pub events: Vec<StoredEvent>,
 }
 
-/// Commands of one stream that one component decided in a row, and what the log says of each.
+/// Consecutive commands of one stream that one component decided, with their recorded outcomes.
 pub(super) struct Segment {
     pub digest: Digest,
-    /// All of the stream's events; its segments share them.
+    /// All events of the stream, shared by its segments.
     pub events: Arc<[Message]>,
     before: Range<usize>,
+    /// True if the same component decided the segment before, so that its state is at hand.
     pub continues: bool,
     pub commands: Vec<StoredCommand>,
     pub recorded: Vec<Outcome>,
 }
 
 impl Segment {
-    /// The events before it: all of them, or those since the segment before it, if it continues that.
+    /// Events to fold before it: all earlier ones, or those since the segment before if it continues that.
     pub fn before(&self) -> &[Message] {
+        // None if commands of a damaged log are recorded on versions out of order; then the decisions differ.
         self.events.get(self.before.clone()).unwrap_or_default()
     }
 }
 
 pub(super) type Peekable<S> = futures::stream::Peekable<S>;
 
-/// The next stream's commands, with its events; none when there are no commands any more.
+/// Reads the next stream's commands with its events; none after the last command.
 pub(super) async fn next_history(
     mut commands: Pin<&mut Peekable<impl Stream<Item = Result<StoredCommand, StoreError>>>>,
     mut events: Pin<&mut Peekable<impl Stream<Item = Result<StoredEvent, StoreError>>>>,
@@ -56,7 +58,7 @@ pub(super) async fn next_history(
     while let Some(command) = commands.as_mut().next_if(is_of_stream).await {
         history.commands.push(command?);
     }
-    // Streams whose events are older than the recorded commands are passed over.
+    // Streams without recorded commands are skipped: their events are older than the recording of commands.
     let up_to = |event: &Result<StoredEvent, _>| event.as_ref().map_or(true, |event| event.stream <= stream);
     while let Some(event) = events.as_mut().next_if(up_to).await {
         let event = event?;
@@ -67,12 +69,13 @@ pub(super) async fn next_history(
     Ok(Some(history))
 }
 
-/// Cuts a history where another component takes over, and where a turn becomes too long.
+/// Cuts a history where another component takes over, and where a turn would become too long.
 pub(super) fn segments(history: StreamHistory) -> Vec<Segment> {
     let mut segments: Vec<Segment> = Vec::new();
     let messages: Arc<[Message]> = history.events.into_iter().map(message).collect();
     let mut folded = 0;
     for command in history.commands {
+        // A damaged log may have fewer events than its commands expect; the decisions on what is left then differ.
         let place = usize::try_from(command.expected_version).unwrap_or(usize::MAX).min(messages.len());
         let recorded = recorded(&command, messages.get(place..).unwrap_or_default());
         match segments.last_mut() {
@@ -105,6 +108,7 @@ fn message(event: StoredEvent) -> Message {
 fn recorded(command: &StoredCommand, events: &[Message]) -> Outcome {
     match &command.came_of_it {
         CameOfIt::Events(count) => {
+            // As above: on a damaged log fewer may be left.
             let count = usize::try_from(*count).unwrap_or(usize::MAX);
             Outcome::Accepted(events.get(..count.min(events.len())).unwrap_or_default().to_vec())
         }

@@ -1,7 +1,7 @@
-//! Whether the log is what it was: `verify` walks the chain of hashes, `replay` decides everything again. And what would
-//! have been: `shadow` lets another component decide what was decided.
+//! Checks of the log: `verify` walks the hash chain, `replay` decides all recorded commands again. And a trial: `shadow`
+//! lets another component decide recorded commands.
 //!
-//! All only read, hold little in memory however long the log is, and run beside a host. Neither trusts a figure that
+//! All of them only read, keep little in memory however long the log is, and run beside a host. None trusts a figure that
 //! it can compute.
 
 mod history;
@@ -14,5 +14,20 @@ pub use replay::{CommandReplay, ReplayDifference, ReplayReport};
 pub use shadow::{Divergence, Shadow, ShadowReport};
 pub use verify::{HashChainBreak, PartitionReport, verify};
 
-/// How far a check has come: events or commands.
+use clearfold_base::background::Abandoned;
+use clearfold_base::blocking::Panicked;
+use clearfold_store::StoreError;
+
+/// Callback with the number of events or commands that were checked since the last call.
 pub type OnProgress<'a> = &'a (dyn Fn(u64) + Send + Sync);
+
+/// Reason why a check was not finished. What it found until then is in its report.
+#[derive(Debug, thiserror::Error)]
+pub enum IntegrityError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+    #[error(transparent)]
+    Abandoned(#[from] Abandoned),
+}

@@ -1,27 +1,29 @@
-//! Has segments of the past decided again, by any decider, and compares what comes of it.
+//! Decides recorded segments again, with any decider, and compares outcomes.
 
 use clearfold_sandbox::{Decider, Fault, Message, Outcome, Turn, WholeState, WireCommand};
 use clearfold_store::StoredCommand;
 
 use super::history::{BATCH, Segment};
 
-const NOT_TRIED: &str = "not tried, for the component failed too often before";
+const NOT_TRIED: &str = "not tried, because the component failed too often before";
 
-/// What commands came to this time, or how the component failed: one for each command of each segment.
+/// New outcomes, or the component's faults as text: one for each command of each segment.
 pub(super) type Redecided = Vec<Vec<Result<Outcome, String>>>;
 
-/// Decides segments again, each on what was recorded before it. Within a turn a difference is carried on to the commands
-/// that follow it. What makes the component fail is found: what came with it is decided without it. Each failure may take
-/// as long as a call may, so after `patience` of them the rest is not tried.
+/// Decides segments again, each on the events recorded before it. Within a turn a difference is carried on to the commands
+/// that follow it. If a call fails, its commands are decided one by one, so that only those fail that must. Each failure
+/// may take as long as a call may, so after `patience` of them the rest is not tried.
 pub(super) fn redecide(decider: &Decider, segments: &[Segment], mut patience: usize) -> Redecided {
     let mut past = WholeState::initial(decider);
     let mut again = Redecided::with_capacity(segments.len());
     let mut rest = segments;
     while !rest.is_empty() {
         let chunk;
-        (chunk, rest) = rest.split_at(count_of_one_go(rest));
+        (chunk, rest) = rest.split_at(count_in_one_call(rest));
         let before = past.clone();
-        match turns(decider, chunk, &mut past).and_then(|turns| decider.decide(&turns)) {
+        let decided = turns(decider, chunk, &mut past)
+            .and_then(|turns| decider.decide(&turns).map_err(|fault| message_of(&fault)));
+        match decided {
             Ok(decided) => {
                 let outcomes = decided.into_iter();
                 again.extend(outcomes.map(|decided| decided.outcomes.into_iter().map(Ok).collect()));
@@ -37,7 +39,7 @@ pub(super) fn redecide(decider: &Decider, segments: &[Segment], mut patience: us
     again
 }
 
-/// Decides a segment's commands each by itself, on what was recorded before it.
+/// Decides a segment's commands one by one, each on the events recorded before it.
 fn one_by_one(
     decider: &Decider,
     segment: &Segment,
@@ -49,16 +51,17 @@ fn one_by_one(
     }
     let mut known = match *patience {
         0 => Err(NOT_TRIED.to_owned()),
-        _ => past.evolve(decider, segment.before()).map_err(|fault| said(&fault)),
+        _ => past.evolve(decider, segment.before()).map_err(|fault| message_of(&fault)),
     };
     let mut folded = past.clone();
     let commands = segment.commands.iter().zip(&segment.recorded).map(|(command, recorded)| {
         known.clone()?;
         let mut decided = by_itself(decider, command, &folded);
         if let Outcome::Accepted(events) = recorded {
-            known = folded.evolve(decider, events).map_err(|fault| said(&fault));
+            known = folded.evolve(decider, events).map_err(|fault| message_of(&fault));
             decided = known.clone().and(decided);
         }
+        // Zero means that it is used up, and then nothing is tried that could fail.
         *patience = patience.saturating_sub(usize::from(decided.is_err()));
         if *patience == 0 {
             known = Err(NOT_TRIED.to_owned());
@@ -69,17 +72,17 @@ fn one_by_one(
 }
 
 fn by_itself(decider: &Decider, command: &StoredCommand, folded: &WholeState) -> Result<Outcome, String> {
-    let turn = folded.turn(decider, vec![wire(decider, command)]).map_err(|fault| said(&fault))?;
-    let decided = decider.decide(&[turn]).map_err(|fault| said(&fault))?.pop();
+    let turn = folded.turn(decider, vec![wire(decider, command)?]).map_err(|fault| message_of(&fault))?;
+    let decided = decider.decide(&[turn]).map_err(|fault| message_of(&fault))?.pop();
     decided.and_then(|mut decided| decided.outcomes.pop()).ok_or_else(|| "no outcome".to_owned())
 }
 
-fn said(fault: &Fault) -> String {
-    clearfold_base::telemetry::with_causes(fault)
+fn message_of(fault: &Fault) -> String {
+    clearfold_base::telemetry::chain(fault)
 }
 
-/// How many segments go together: at least one, and no more commands than a batch if there are several.
-fn count_of_one_go(segments: &[Segment]) -> usize {
+/// Number of segments that go into one call: at least one, and no more commands than a batch if there are several.
+fn count_in_one_call(segments: &[Segment]) -> usize {
     let mut commands = 0;
     let fits = |segment: &&Segment| {
         commands += segment.commands.len();
@@ -88,26 +91,29 @@ fn count_of_one_go(segments: &[Segment]) -> usize {
     segments.iter().take_while(fits).count().max(1)
 }
 
-/// The turns of segments; `past` is the state before the segment before.
-fn turns(decider: &Decider, segments: &[Segment], past: &mut WholeState) -> Result<Vec<Turn>, Fault> {
+/// Makes the turns of segments. `past` is the state before the segment that precedes them.
+fn turns(decider: &Decider, segments: &[Segment], past: &mut WholeState) -> Result<Vec<Turn>, String> {
     let mut turns = Vec::with_capacity(segments.len());
     for segment in segments {
         if !segment.continues {
             *past = WholeState::initial(decider);
         }
         if !segment.before().is_empty() {
-            past.evolve(decider, segment.before())?;
+            past.evolve(decider, segment.before()).map_err(|fault| message_of(&fault))?;
         }
-        let commands = segment.commands.iter().map(|command| wire(decider, command)).collect();
-        turns.push(past.turn(decider, commands)?);
+        let commands =
+            segment.commands.iter().map(|command| wire(decider, command)).collect::<Result<_, _>>()?;
+        turns.push(past.turn(decider, commands).map_err(|fault| message_of(&fault))?);
     }
     Ok(turns)
 }
 
-fn wire(decider: &Decider, command: &StoredCommand) -> WireCommand {
-    let prefix = decider.aggregate().len().saturating_add(1);
-    WireCommand {
-        id: command.stream.get(prefix..).unwrap_or_default().to_owned(),
+fn wire(decider: &Decider, command: &StoredCommand) -> Result<WireCommand, String> {
+    let aggregate = decider.aggregate();
+    let id = command.stream.strip_prefix(aggregate).and_then(|rest| rest.strip_prefix('-'));
+    let id = id.ok_or_else(|| format!("the stream {} is not one of `{aggregate}`", command.stream))?;
+    Ok(WireCommand {
+        id: id.to_owned(),
         routing_key: command.routing_key.clone(),
         actor: command.actor.clone(),
         accepted_at_ms: command.accepted_at.as_ms(),
@@ -116,10 +122,10 @@ fn wire(decider: &Decider, command: &StoredCommand) -> WireCommand {
             schema_version: command.schema_version,
             payload: command.payload.clone(),
         },
-    }
+    })
 }
 
-/// Whether two outcomes are bit for bit the same.
+/// Returns true if two outcomes are the same, bit for bit.
 pub(super) fn is_same(one: &Outcome, other: &Outcome) -> bool {
     let same_message = |(one, other): (&Message, &Message)| {
         one.type_ == other.type_ && one.schema_version == other.schema_version && one.payload == other.payload
@@ -135,7 +141,7 @@ pub(super) fn is_same(one: &Outcome, other: &Outcome) -> bool {
     }
 }
 
-/// An outcome in full, for people.
+/// Renders an outcome in full, for people.
 pub(super) fn shown(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Accepted(events) if events.is_empty() => "nothing, for it held already".to_owned(),

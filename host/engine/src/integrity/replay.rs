@@ -1,7 +1,7 @@
-//! Decides recorded commands again, through the components that decided them, and compares what comes of it with what
-//! was recorded, bit for bit.
+//! The replay: decides recorded commands again with the components that decided them, and compares the outcomes with the
+//! recorded ones, bit for bit.
 //!
-//! The commands come stream by stream. Each turn begins on a state that is folded from the recorded events; within a
+//! The commands are read stream by stream. Each turn begins on a state that is folded from the recorded events; within a
 //! turn a difference is carried on to the commands that follow it.
 
 use std::collections::BTreeMap;
@@ -9,46 +9,47 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 
-use super::OnProgress;
 use super::history::{BATCH, Segment, StreamHistory, next_history, segments};
 use super::redecide::{is_same, redecide, shown};
-use clearfold_base::database::DatabaseError;
+use super::{IntegrityError, OnProgress};
+use clearfold_base::blocking::blocking;
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Decider, Outcome};
-use clearfold_store::{EventStore, StoreError, StoredCommand};
+use clearfold_store::{EventStore, StoredCommand};
 
-/// Differences that are shown; all are counted.
+/// Maximum number of differences that are shown; all are counted.
 const SHOWN: usize = 20;
 
-/// Replays a log.
+/// Replay of a log.
 pub struct CommandReplay {
     pub store: EventStore,
-    /// The components that are at hand.
+    /// Components that are at hand.
     pub deciders: BTreeMap<Digest, Arc<Decider>>,
 }
 
-/// What a replay found.
+/// Result of a replay.
 #[derive(Debug, Default)]
 pub struct ReplayReport {
-    /// Commands that were decided again.
+    /// Number of commands that were decided again.
     pub commands: u64,
-    /// Events that came of them.
+    /// Number of their recorded events.
     pub events: u64,
+    /// Number of commands with another outcome.
     pub different: u64,
-    /// The first of them.
+    /// The first of those.
     pub differences: Vec<ReplayDifference>,
-    /// Commands whose component is not at hand, by its digest.
+    /// Number of commands whose component is not at hand, by its digest.
     pub undecidable: BTreeMap<String, u64>,
-    /// Events that came of no recorded command.
+    /// Number of events that no recorded command explains.
     pub unexplained: u64,
-    /// Commands that were recorded and are not there.
+    /// Number of commands that were recorded and are missing.
     pub missing: u64,
-    /// Commands that were read, and the events that they say came of them.
+    /// Number of commands that were read, and of the events that they account for.
     pub found_commands: u64,
     pub explained: u64,
 }
 
-/// A command that came to something else.
+/// Command with another outcome than recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayDifference {
     pub partition: u32,
@@ -66,12 +67,12 @@ impl CommandReplay {
         partition: u32,
         report: &mut ReplayReport,
         on_progress: OnProgress<'_>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), IntegrityError> {
         let end = self.store.end(partition).await?;
         let (commands_before, events_before) = (report.found_commands, report.explained);
         let mut commands =
-            std::pin::pin!(self.store.commands_by_stream(partition, "", 0, end.sequence).peekable());
-        let mut events = std::pin::pin!(self.store.events_by_stream(partition, "").peekable());
+            std::pin::pin!(self.store.commands_by_stream(partition, "", 0, end.sequence)?.peekable());
+        let mut events = std::pin::pin!(self.store.events_by_stream(partition, "")?.peekable());
         let mut waiting = Vec::new();
         let mut count = 0;
         while let Some(history) = next_history(commands.as_mut(), events.as_mut()).await? {
@@ -87,13 +88,13 @@ impl CommandReplay {
         }
         self.compare(waiting, report).await?;
         on_progress(count as u64);
-        // What was appended meanwhile only adds to what is found.
+        // Saturating: a damaged record may account for more events than there are, and then its decision differs.
         report.missing += end.sequence.saturating_sub(report.found_commands - commands_before);
         report.unexplained += end.position.saturating_sub(report.explained - events_before);
         Ok(())
     }
 
-    async fn compare(&self, segments: Vec<Segment>, report: &mut ReplayReport) -> Result<(), StoreError> {
+    async fn compare(&self, segments: Vec<Segment>, report: &mut ReplayReport) -> Result<(), IntegrityError> {
         let mut by_digest: BTreeMap<Digest, Vec<Segment>> = BTreeMap::new();
         for segment in segments {
             by_digest.entry(segment.digest).or_default().push(segment);
@@ -104,16 +105,14 @@ impl CommandReplay {
                 *report.undecidable.entry(digest.to_string()).or_default() += count;
                 continue;
             };
-            let compared = tokio::task::spawn_blocking(move || compare(&decider, &segments)).await;
-            let compared = compared.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
-            report.add(compared);
+            report.add(blocking(move || compare(&decider, &segments)).await?);
         }
         Ok(())
     }
 }
 
 impl ReplayReport {
-    /// Whether every command came to the same again.
+    /// Returns true if every recorded command is there and has the same outcome again, and no event is unexplained.
     #[must_use]
     pub fn is_same(&self) -> bool {
         self.different == 0 && self.undecidable.is_empty() && self.unexplained == 0 && self.missing == 0
@@ -128,24 +127,25 @@ impl ReplayReport {
         self.commands += other.commands;
         self.events += other.events;
         self.different += other.different;
+        // None once the list is full.
         let room = SHOWN.saturating_sub(self.differences.len());
         self.differences.extend(other.differences.into_iter().take(room));
     }
 }
 
-/// What one component's segments come to this time.
+/// Decides one component's segments again and compares them.
 fn compare(decider: &Decider, segments: &[Segment]) -> ReplayReport {
     let mut report = ReplayReport::default();
     for (segment, again) in segments.iter().zip(redecide(decider, segments, usize::MAX)) {
         for ((command, recorded), again) in segment.commands.iter().zip(&segment.recorded).zip(again) {
-            report.hold_against(command, recorded, again);
+            report.add_outcome(command, recorded, again);
         }
     }
     report
 }
 
 impl ReplayReport {
-    fn hold_against(&mut self, command: &StoredCommand, recorded: &Outcome, again: Result<Outcome, String>) {
+    fn add_outcome(&mut self, command: &StoredCommand, recorded: &Outcome, again: Result<Outcome, String>) {
         self.commands += 1;
         if let Outcome::Accepted(events) = recorded {
             self.events += events.len() as u64;

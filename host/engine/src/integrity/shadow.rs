@@ -1,8 +1,8 @@
-//! Has a component decide what was decided, and names what it would have decided otherwise: the shadow run before it goes
-//! live, and the check of one that is tried on some accounts.
+//! The shadow run: a candidate decides recorded commands, and every decision that differs is reported. It runs before a
+//! component is activated, and beside a canary.
 //!
-//! What counts is what the component in force decides. What it decided itself is in the log; what an older one decided it
-//! decides again, so that a change that was accepted once is not reported for ever. Nothing is written.
+//! The reference is the component in force. Its own decisions are in the log; those of an older component it makes again,
+//! so that a change that was accepted once is not reported for ever. Nothing is written.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,55 +11,56 @@ use futures::{Stream, StreamExt};
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-use super::OnProgress;
 use super::history::{BATCH, Segment, StreamHistory, next_history, segments};
 use super::redecide::{is_same, redecide, shown};
+use super::{IntegrityError, OnProgress};
 use clearfold_base::background;
-use clearfold_base::database::DatabaseError;
+use clearfold_base::blocking::Panicked;
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Decider, Fault, Message, Outcome, WholeState};
 use clearfold_store::{EventStore, StoreError, StoredCommand, StoredEvent};
 
-/// Streams of a partition whose states are compared. A state costs two calls where a command costs one, and a change of
-/// what states are shows in the first few.
+/// Maximum number of a partition's streams whose states are compared. A state costs two calls where a command costs one,
+/// and a change of the states' form shows in the first few.
 const STATES: usize = 10_000;
-/// Events that are held for a thread, if no single stream has more.
+/// Number of events after which a batch is handed to a thread. A single stream may have more.
 const EVENTS: usize = 20_000;
-/// Failures of the candidate after which the rest is not tried: each may take as long as a call may.
+/// Number of the candidate's failures after which the rest is not tried: each may take as long as a call may.
 const PATIENCE: usize = 20;
-/// Divergences that are shown; all are counted.
+/// Maximum number of divergences that are shown; all are counted.
 const SHOWN: usize = 10;
 
-/// A decider beside the one in force.
+/// Shadow run of a candidate beside the decider in force.
 pub struct Shadow {
     pub store: EventStore,
     pub in_force: Arc<Decider>,
     pub candidate: Arc<Decider>,
-    /// Only commands that this component decided; else all.
+    /// Only commands that this component decided; none means all.
     pub decided_by: Option<Digest>,
-    /// Whether to compare the states that both make of the events.
+    /// True to also compare the states that both fold from the events.
     pub with_states: bool,
-    /// Batches that are decided side by side.
+    /// Number of batches that are decided in parallel; zero counts as one.
     pub threads: usize,
 }
 
-/// What a shadow run found.
+/// Result of a shadow run.
 #[derive(Debug, Default, Clone, Serialize)]
 pub struct ShadowReport {
-    /// Commands that were decided again.
+    /// Number of commands that were decided again.
     pub commands: u64,
+    /// Number of commands that the candidate decides otherwise.
     pub different: u64,
-    /// Of these, the ones on which the candidate failed.
+    /// Number of those on which the candidate failed.
     pub faults: u64,
-    /// The first of them.
+    /// The first of the commands that it decides otherwise.
     pub divergences: Vec<Divergence>,
-    /// Streams whose states were compared.
+    /// Number of streams whose states were compared.
     pub states: u64,
-    /// The first stream of which the candidate makes another state.
+    /// First stream of which the candidate folds another state.
     pub other_state: Option<String>,
 }
 
-/// A command that the candidate decides otherwise.
+/// Command that the candidate decides otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Divergence {
     pub partition: u32,
@@ -67,24 +68,24 @@ pub struct Divergence {
     pub stream: String,
     #[serde(rename = "type")]
     pub kind: String,
-    /// Its payload.
+    /// Payload of the command.
     pub command: String,
     pub in_force: String,
     pub candidate: String,
 }
 
-/// Work for one thread.
+/// Segments and streams that one thread compares.
 #[derive(Default)]
 struct ShadowBatch {
     segments: Vec<Segment>,
-    /// The streams whose states are compared, and their events.
+    /// Streams whose states are compared, with their events.
     streams: Vec<(String, Arc<[Message]>)>,
     commands: usize,
     events: usize,
 }
 
 impl Shadow {
-    /// Decides a partition's commands again, behind one of them and up to another.
+    /// Decides a partition's commands again, after the sequence number `after`, up to and including `up_to`.
     pub async fn partition(
         &self,
         partition: u32,
@@ -92,26 +93,26 @@ impl Shadow {
         up_to: u64,
         report: &mut ShadowReport,
         on_progress: OnProgress<'_>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), IntegrityError> {
         let prefix = format!("{}-", self.in_force.aggregate());
         let only = self.decided_by;
-        let commands = self.store.commands_decided_by(only, partition, &prefix, after, up_to);
+        let commands = self.store.commands_decided_by(only, partition, &prefix, after, up_to)?;
         if after == 0 && only.is_none() {
-            let events = self.store.events_by_stream(partition, &prefix);
+            let events = self.store.events_by_stream(partition, &prefix)?;
             return self.compare_all(commands, events, report, on_progress).await;
         }
-        let events = self.store.events_of_streams_with_commands(only, partition, &prefix, after);
+        let events = self.store.events_of_streams_with_commands(only, partition, &prefix, after)?;
         self.compare_all(commands, events, report, on_progress).await
     }
 
-    /// Reads on while what was read is decided.
+    /// Reads on while batches are decided.
     async fn compare_all(
         &self,
         commands: impl Stream<Item = Result<StoredCommand, StoreError>>,
         events: impl Stream<Item = Result<StoredEvent, StoreError>>,
         report: &mut ShadowReport,
         on_progress: OnProgress<'_>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), IntegrityError> {
         let mut commands = std::pin::pin!(commands.peekable());
         let mut events = std::pin::pin!(events.peekable());
         let mut running = JoinSet::new();
@@ -130,8 +131,7 @@ impl Shadow {
             }
             while running.len() >= self.threads.max(1) || (is_end && !running.is_empty()) {
                 let Some(compared) = running.join_next().await else { break };
-                let compared = compared.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
-                let compared = compared.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
+                let compared = compared.map_err(|error| Panicked::from_join(&error))??;
                 on_progress(compared.commands);
                 report.add(compared);
                 if report.faults >= PATIENCE as u64 {
@@ -146,7 +146,7 @@ impl Shadow {
 }
 
 impl ShadowBatch {
-    /// Says how many streams' states will be compared for it.
+    /// Adds a stream's history, and returns the number of streams, 0 or 1, whose states will be compared for it.
     fn add(&mut self, history: StreamHistory, shadow: &Shadow, with_state: bool) -> usize {
         self.events += history.events.len();
         let (only, compared_before) = (shadow.decided_by, self.streams.len());
@@ -155,7 +155,7 @@ impl ShadowBatch {
         let named = first.and_then(|first| Some((first.commands.first()?.stream.clone(), &first.events)));
         self.streams.extend(named.map(|(stream, events)| (stream, Arc::clone(events))));
         let segments = segments.into_iter();
-        // One that continues another was decided by the same component, so none loses what was before it.
+        // A segment that continues another was decided by the same component, so both are kept or both are not.
         for segment in segments.filter(|segment| only.is_none_or(|only| only == segment.digest)) {
             self.commands += segment.commands.len();
             self.segments.push(segment);
@@ -175,13 +175,13 @@ impl ShadowBatch {
         let recorded: Vec<Segment> = self.segments.extract_if(.., its_own).collect();
         for (segment, again) in recorded.iter().zip(redecide(candidate, &recorded, PATIENCE)) {
             let expected = segment.recorded.iter().cloned().map(Ok);
-            report.hold_against(segment, expected, again);
+            report.add_outcomes(segment, expected, again);
         }
         let others = redecide(in_force, &self.segments, usize::MAX);
         for ((segment, expected), again) in
             self.segments.iter().zip(others).zip(redecide(candidate, &self.segments, PATIENCE))
         {
-            report.hold_against(segment, expected.into_iter(), again);
+            report.add_outcomes(segment, expected.into_iter(), again);
         }
         report
     }
@@ -208,19 +208,19 @@ impl fmt::Display for Divergence {
 }
 
 impl ShadowReport {
-    /// Whether the candidate decides as the one in force does.
+    /// Returns true if the candidate decides everything as the component in force does.
     #[must_use]
     pub fn is_same(&self) -> bool {
         self.different == 0
     }
 
-    /// Whether states were compared, and all were the same.
+    /// Returns true if states were compared, and all were the same.
     #[must_use]
     pub fn has_same_states(&self) -> bool {
         self.states > 0 && self.other_state.is_none()
     }
 
-    fn hold_against(
+    fn add_outcomes(
         &mut self,
         segment: &Segment,
         expected: impl Iterator<Item = Result<Outcome, String>>,
@@ -254,6 +254,7 @@ impl ShadowReport {
         self.commands += other.commands;
         self.different += other.different;
         self.faults += other.faults;
+        // None once the list is full.
         let room = SHOWN.saturating_sub(self.divergences.len());
         self.divergences.extend(other.divergences.into_iter().take(room));
         self.states += other.states;

@@ -1,35 +1,35 @@
-//! Walks a partition's chain from its first event to its head.
+//! The verification of a partition: walks its hash chain from the first event to the head.
 
 use std::fmt;
 
 use super::OnProgress;
 use clearfold_store::{EventHash, EventStore, Head, StoreError};
 
-/// Events that are read at once.
+/// Number of events that are read at once.
 const PAGE: u32 = 5_000;
 
-/// What was found in a partition.
+/// Result for one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionReport {
     pub partition: u32,
-    /// How many events are as they were.
+    /// Number of events that are unchanged.
     pub events: u64,
-    /// The hash of the last of them.
+    /// Hash of the last of those.
     pub hash: EventHash,
-    /// The first thing that is not.
+    /// First place where the hash chain breaks, if it does.
     pub broken: Option<HashChainBreak>,
 }
 
-/// The first place where a chain does not hold.
+/// First place where a hash chain breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HashChainBreak {
     /// An event is missing.
     Gap { expected: u64, found: u64 },
-    /// An event is not what its hash says, or stands in another's place.
+    /// An event does not match its hash: it was changed, or is at another's position.
     Hash { position: u64, stored: EventHash, computed: EventHash },
-    /// The log ends before its head, or behind it.
+    /// The log does not end at its head.
     Head { position: u64, head: u64 },
-    /// The last event is not the one that the head names.
+    /// The last event is not the one whose hash the head has.
     HeadHash { position: u64, stored: EventHash, computed: EventHash },
 }
 
@@ -37,11 +37,9 @@ impl fmt::Display for HashChainBreak {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gap { expected, found } => {
-                write!(
-                    f,
-                    "after position {} comes {found}: {expected} is missing",
-                    expected.saturating_sub(1)
-                )
+                // Positions begin with 1, so 0 stands for the beginning.
+                let before = expected.saturating_sub(1);
+                write!(f, "after position {before} comes {found}: {expected} is missing")
             }
             Self::Hash { position, stored, computed } => write!(
                 f,
@@ -59,7 +57,7 @@ impl fmt::Display for HashChainBreak {
     }
 }
 
-/// Walks one partition's chain up to its head of now.
+/// Verifies one partition up to its present head.
 pub async fn verify(
     store: &EventStore,
     partition: u32,
@@ -68,10 +66,12 @@ pub async fn verify(
     let head = store.end(partition).await?;
     let mut walked = PartitionReport { partition, events: 0, hash: EventHash::BEFORE_ALL, broken: None };
     loop {
+        // Beyond the head too, so that a missing event is named even if only later ones are left.
         let events = store.page(partition, walked.events, u64::MAX >> 1, PAGE).await?;
         let count = events.len() as u64;
         for event in events {
-            let expected = walked.events.saturating_add(1);
+            // Positions come from a bigint, so adding one to them cannot overflow.
+            let expected = walked.events + 1;
             let computed = walked.hash.link(&event);
             if event.position != expected {
                 walked.broken = Some(HashChainBreak::Gap { expected, found: event.position });
@@ -79,7 +79,7 @@ pub async fn verify(
                 let (position, stored) = (event.position, event.hash);
                 walked.broken = Some(HashChainBreak::Hash { position, stored, computed });
             }
-            // What was appended since is for the next time.
+            // Events that were appended since are left to the next run.
             if walked.broken.is_some() || event.position > head.position {
                 break;
             }
@@ -96,8 +96,8 @@ pub async fn verify(
     Ok(walked)
 }
 
-/// Rows that no head names: somebody moved the head back. An event is visible together with the head that names it,
-/// so a head that is read later names it too.
+/// Finds events behind the head, which somebody must have moved back. An event becomes visible together with the head that
+/// includes it, so a head that is read later includes it too.
 async fn behind_the_head(store: &EventStore, partition: u32) -> Result<Option<HashChainBreak>, StoreError> {
     let position = store.last_position(partition).await?;
     let head = store.end(partition).await?.position;

@@ -30,8 +30,7 @@ pub use view::{
 
 use std::fmt;
 
-use crate::integrity::ShadowReport;
-use clearfold_base::blocking::Panicked;
+use crate::integrity::{IntegrityError, ShadowReport};
 use clearfold_base::database::DatabaseError;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::SignatureError;
@@ -100,18 +99,23 @@ pub enum RegistryError {
     Component(#[from] RuntimeError),
     #[error("the log could not be read")]
     Log(#[from] StoreError),
-    #[error(
-        "what the registry knows cannot be written as JSON; this is a bug of Clearfold, please report it"
-    )]
-    Json(#[from] serde_json::Error),
-    #[error(transparent)]
-    Panicked(#[from] Panicked),
+    #[error("the recorded commands could not be decided again")]
+    Comparison(#[source] IntegrityError),
 }
 
 impl RegistryError {
     /// Returns true if a retry cannot help: the component does not run here, or must not.
     fn is_of_the_component(&self) -> bool {
         matches!(self, Self::Component(_) | Self::Signature(_) | Self::Unknown(_))
+    }
+}
+
+impl From<IntegrityError> for RegistryError {
+    fn from(error: IntegrityError) -> Self {
+        match error {
+            IntegrityError::Store(error) => Self::Log(error),
+            error @ (IntegrityError::Panicked(_) | IntegrityError::Abandoned(_)) => Self::Comparison(error),
+        }
     }
 }
 
