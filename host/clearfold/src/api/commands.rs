@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::parameters::{MAX_ID_LENGTH, address, check_id, invalid};
 use super::{ApiState, Problem};
 use clearfold_engine::command::{Answer, Command, CommandError};
+use clearfold_sandbox::MAX_SCHEMA_VERSION;
 
 /// Sender that the log records for these commands.
 const ACTOR: &str = "api";
@@ -46,7 +47,8 @@ pub(super) async fn submit(
         let detail = format!("`aggregate` and `type` are names: 1 to {MAX_ID_LENGTH} letters and digits");
         return Err(invalid("invalid_body", detail));
     }
-    // Payloads become JSON and text in databases, which cannot store this character.
+    check_schema_version(body.schema_version)?;
+    // The log's readers are databases, and none of them holds a zero character.
     if body.payload.get().contains(r"\u0000") {
         return Err(invalid(
             "invalid_body",
@@ -85,6 +87,26 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     Ok(key.to_owned())
 }
 
+/// What a stream's id may be, in a command as in a path.
+pub(super) fn check_id(id: &str) -> Result<(), Problem> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if !id.is_empty() && id.len() <= MAX_ID_LENGTH && id.bytes().all(is_plain) {
+        return Ok(());
+    }
+    Err(invalid("invalid_id", format!("an id has 1 to {MAX_ID_LENGTH} letters, digits, and - _ .")))
+}
+
+/// Checks that the log can hold a schema version, so that it is recorded exactly as it was decided on.
+fn check_schema_version(version: u32) -> Result<(), Problem> {
+    if (1..=MAX_SCHEMA_VERSION).contains(&version) {
+        return Ok(());
+    }
+    let detail = format!(
+        "`schema_version` is {version}; give the version of the payload's schema, 1 to {MAX_SCHEMA_VERSION}"
+    );
+    Err(invalid("invalid_schema_version", detail))
+}
+
 fn is_name(text: &str) -> bool {
     (1..=MAX_ID_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
@@ -106,5 +128,24 @@ impl From<CommandError> for Problem {
         };
         let problem = Self::new(status, code, error.to_string());
         if error.is_passing() { problem.retry_after_s(1) } else { problem }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_version_that_the_log_cannot_hold_is_a_bad_request() {
+        for version in [1, MAX_SCHEMA_VERSION] {
+            assert!(check_schema_version(version).is_ok(), "{version}");
+        }
+        for version in [0, MAX_SCHEMA_VERSION + 1, u32::MAX] {
+            let detail = format!(
+                "`schema_version` is {version}; give the version of the payload's schema, 1 to 2147483647"
+            );
+            let refused = Problem::new(StatusCode::BAD_REQUEST, "invalid_schema_version", detail);
+            assert_eq!(check_schema_version(version), Err(refused));
+        }
     }
 }
