@@ -1,5 +1,5 @@
-//! A sample: says of each account whether its streams have gaps. It folds the events again, trusts no stored figure, and
-//! never changes anything.
+//! Auditor `sample`: checks that the streams of an account have no gaps. It computes everything from the events,
+//! trusts no stored figure, and never changes anything.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ const GAPLESS: Invariant = Invariant {
     statement: "The events of a stream are numbered without a gap, from 1.",
 };
 
-/// The auditor.
+/// Auditor of one invariant.
 pub struct SampleAuditor;
 
 impl Auditor for SampleAuditor {
@@ -28,8 +28,9 @@ impl Auditor for SampleAuditor {
         let mut versions: BTreeMap<&str, u64> = BTreeMap::new();
         let mut violations = Vec::new();
         for event in events {
-            let last = versions.insert(&event.stream, event.stream_version).unwrap_or_default();
-            if event.stream_version != last.saturating_add(1) {
+            // Versions begin with 1, so 0 stands for the beginning of a stream.
+            let last = versions.insert(&event.stream, event.stream_version).unwrap_or(0);
+            if last.checked_add(1) != Some(event.stream_version) {
                 violations.push(Violation {
                     invariant: GAPLESS.code,
                     detail: format!("{} follows {last}", event.stream_version),

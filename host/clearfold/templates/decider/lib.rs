@@ -1,5 +1,5 @@
-//! A sample: what an account adds up, up to a limit. It decides from what it is given, and never asks a clock or anybody
-//! else: ids and times come in with the command.
+//! Decider of `sample` streams: each adds up entries of an account, up to a limit. Decisions depend on the arguments
+//! only: there is no clock and no other source, so ids and times come with the command.
 
 use clearfold_kernel::{
     CommandContext, Decider, Entries, ExternalId, Minor, MoneyError, Rejection, Timestamp, messages,
@@ -8,31 +8,31 @@ use serde::{Deserialize, Serialize};
 
 clearfold_guest::export_decider!(SampleDecider);
 
-/// Opens it. Once.
+/// Opens a stream, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenSample {
     pub limit: Minor,
 }
 
-/// Adds to it, each entry once.
+/// Adds an entry. Adding the same entry again changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddToSample {
-    /// An idempotency key is remembered for a while, this for ever.
+    /// Id of the entry in the client's system. It is remembered for ever, where an idempotency key expires.
     pub entry_id: ExternalId,
     pub amount: Minor,
 }
 
 messages! {
-    /// What can be asked for: in the imperative, each with the version of its schema.
+    /// Commands: imperative names, each with the version of its schema.
     pub enum Command {
-        /// Opens it.
+        /// Opens a stream.
         OpenSample = 1,
-        /// Adds to it.
+        /// Adds an entry.
         AddToSample = 1,
     }
 }
 
-/// It is there.
+/// The stream was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleOpened {
     pub account: String,
@@ -40,7 +40,7 @@ pub struct SampleOpened {
     pub at: Timestamp,
 }
 
-/// It has grown.
+/// An entry was added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampleRaised {
     pub account: String,
@@ -51,20 +51,20 @@ pub struct SampleRaised {
 }
 
 messages! {
-    /// What can have happened: in the past. What the log holds once is read for ever.
+    /// Events: names in the past tense. An event stays in the log for ever, so its schema must stay readable.
     pub enum Event {
-        /// It is there.
+        /// The stream was opened.
         SampleOpened = 1,
-        /// It has grown.
+        /// An entry was added.
         SampleRaised = 1,
     }
 }
 
-/// What the events add up to.
+/// State that the events add up to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     opened: Option<Opened>,
-    /// What would grow with every event is no part of a state's bytes: here, the amount of each entry by its id.
+    /// Amount of each entry by its id. Data that grows with every event is kept as entries, outside the state's bytes.
     #[serde(skip)]
     entries: Entries,
 }
@@ -76,7 +76,7 @@ struct Opened {
     total: Minor,
 }
 
-/// The decider.
+/// Decider of the `sample` aggregate.
 pub struct SampleDecider;
 
 impl Decider for SampleDecider {
@@ -95,7 +95,7 @@ impl Decider for SampleDecider {
                 limit: open.limit,
                 at: context.accepted_at,
             })]),
-            // Satisfied already.
+            // A repeat that is satisfied already causes no event.
             (Command::OpenSample(open), Some(opened)) if open.limit == opened.limit => Ok(Vec::new()),
             (Command::OpenSample(_), Some(_)) => {
                 Err(Rejection::new("already_opened", format!("{} was opened with another limit", context.id)))
@@ -121,7 +121,7 @@ impl Decider for SampleDecider {
         state
     }
 
-    // Only the entries that are named here are at hand.
+    // `decide` and `evolve` can read only the entries that these two functions name.
 
     fn command_keys(command: &Command) -> Vec<String> {
         match command {
@@ -142,7 +142,7 @@ impl Decider for SampleDecider {
     }
 }
 
-/// Under what an entry is remembered.
+/// Key of an entry in the state.
 fn key(entry_id: &ExternalId) -> String {
     format!("entry/{entry_id}")
 }
@@ -157,7 +157,7 @@ fn raise(
         return Err(Rejection::new("account_mismatch", format!("this is of {}", opened.account)));
     }
     match entries.get::<Minor>(&key(&add.entry_id)) {
-        // Satisfied already, whatever key it came under.
+        // It was added already, perhaps under another idempotency key.
         Some(amount) if amount == add.amount => return Ok(Vec::new()),
         Some(amount) => {
             let detail = format!("{} was added before, with {amount}", add.entry_id);

@@ -1,5 +1,5 @@
-//! A sample: an HTTP component, run by the host as by Spin. It holds no database connection, and reaches only the hosts
-//! that spin.toml allows it.
+//! HTTP component `sample`, which the host and Spin can both run. It has no database connection, and reaches only the
+//! hosts that spin.toml allows it.
 
 use spin_sdk::http::{HeaderValue, Method, Request, Response, StatusCode};
 use spin_sdk::http_service;
@@ -13,7 +13,7 @@ async fn handle(request: Request) -> Response<String> {
     response
 }
 
-/// What to answer. It does no I/O, so that a test can ask it.
+/// Returns the answer to a request. It does no I/O, so that a test can call it.
 fn answer(method: &Method, path: &str) -> (StatusCode, String) {
     if method != Method::GET {
         return (StatusCode::METHOD_NOT_ALLOWED, r#"{"detail":"only GET is understood here"}"#.to_owned());

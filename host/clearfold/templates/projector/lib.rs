@@ -1,4 +1,5 @@
-//! A sample: how many events each account has, and when the last one came. It says how rows change, and never writes one.
+//! Projector `sample`: the number of events of each account, and the time of the last one. It returns the changes of
+//! rows; the host writes them.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +10,19 @@ use clearfold_kernel::{
 
 clearfold_guest::export_projector!(SampleProjector);
 
-/// The table; the host makes it in the projection's own schema.
+/// Name of the table, which the host creates in the projection's own schema.
 const TABLE: &str = "account";
-/// The streams that count. Events of all others are passed over.
+/// Beginning of the streams that are counted. Events of all other streams are ignored.
 const STREAMS: &str = "account-";
 
-/// The projector.
+/// Projector of one table.
 pub struct SampleProjector;
 
 impl Projector for SampleProjector {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "sample",
-            // Raise it when the tables change: then they are built anew, from the first event on.
+            // Raise it when the tables change: they are then built again, from the first event on.
             version: 1,
             tables: vec![Table {
                 name: TABLE,
@@ -45,11 +46,12 @@ impl Projector for SampleProjector {
     }
 
     fn project(events: &[RecordedEvent], rows: Vec<Row>) -> Result<Vec<Change>, String> {
-        let mut counts: BTreeMap<String, i64> = rows.into_iter().filter_map(counted).collect();
+        let mut counts: BTreeMap<String, i64> = rows.into_iter().map(counted).collect::<Result<_, _>>()?;
         let mut changes = Vec::new();
         for event in events {
             let Some(id) = account(event) else { continue };
-            let count = counts.entry(id.to_owned()).or_default();
+            // An account without a row has no events yet.
+            let count = counts.entry(id.to_owned()).or_insert(0);
             *count = count.checked_add(1).ok_or("more events than a number holds")?;
             let values = vec![id.into(), Value::Integer(*count), event.recorded_at.into()];
             changes.push(Change::Upsert(Row { table: TABLE.to_owned(), values }));
@@ -58,15 +60,15 @@ impl Projector for SampleProjector {
     }
 }
 
-/// The account that an event is of, if it is one that counts.
+/// Account of an event, if its stream is counted.
 fn account(event: &RecordedEvent) -> Option<&str> {
     event.stream.strip_prefix(STREAMS)
 }
 
-/// A row as it was: all columns, in the declared order.
-fn counted(row: Row) -> Option<(String, i64)> {
+/// Account and count of a row. A row has all columns, in the declared order.
+fn counted(row: Row) -> Result<(String, i64), String> {
     match <[Value; 3]>::try_from(row.values) {
-        Ok([Value::Text(id), Value::Integer(count), _]) => Some((id, count)),
-        _ => None,
+        Ok([Value::Text(id), Value::Integer(count), _]) => Ok((id, count)),
+        _ => Err(format!("a row of `{TABLE}` does not have the declared columns")),
     }
 }

@@ -1,5 +1,6 @@
-//! A sample: an ERC-20 `Transfer` of one contract becomes the command `RecordSample` to the sender's account. What it does
-//! not understand it refuses, with a reason; it never drops a log in silence, and never guesses.
+//! Translator `sample`: an ERC-20 `Transfer` of one contract becomes the command `RecordSample` to the sender's
+//! account. It refuses a log that it does not understand, with a reason; it never drops a log silently, and never
+//! guesses.
 
 use clearfold_kernel::{
     Address, Encoded, Hash, Log, LogFilter, Minor, Refusal, Selection, Transaction, Translated,
@@ -10,12 +11,12 @@ use serde_json::json;
 
 clearfold_guest::export_translator!(SampleTranslator);
 
-/// keccak256 of `Transfer(address,address,uint256)`.
+/// Topic of the event: keccak256 of `Transfer(address,address,uint256)`.
 const TRANSFER: &str = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef";
-/// The kind of stream that takes the commands.
+/// Aggregate that takes the commands.
 const AGGREGATE: &str = "sample";
 
-/// The operator's contract set, as this translator reads it.
+/// Contract set of the operator, as this translator reads it.
 #[derive(Deserialize)]
 struct ContractSet {
     chain_id: u64,
@@ -29,7 +30,7 @@ impl ContractSet {
     }
 }
 
-/// The translator.
+/// Translator of one contract's transfers.
 pub struct SampleTranslator;
 
 impl Translator for SampleTranslator {
@@ -65,7 +66,8 @@ fn translate_one(set: &ContractSet, topic: Hash, transaction: &Transaction) -> R
             Ok((from, value)) => translated.commands.push(TranslatedCommand {
                 log_index: log.log_index,
                 aggregate: AGGREGATE,
-                // The same in whatever block the transaction is mined.
+                // The id is the same in whatever block the transaction is mined, so a reorganization makes no second
+                // one.
                 id: format!("{}-{ordinal}", transaction.transaction_hash),
                 routing_key: from.to_string(),
                 message: Encoded {
@@ -86,7 +88,7 @@ fn translate_one(set: &ContractSet, topic: Hash, transaction: &Transaction) -> R
     Ok(translated)
 }
 
-/// Who sent how much.
+/// Reads the sender and the amount of a transfer.
 fn read(log: &Log) -> Result<(Address, Minor), String> {
     let from = log.topics.get(1).and_then(|word| Address::from_slice(&word.0[12..]));
     let from = from.ok_or("the sender is missing")?;
