@@ -1,8 +1,8 @@
 //! Cache of compiled components in files, by the digest of their bytes and a hash of the engine's settings.
 //!
 //! A file may be lost: the next start then takes seconds longer. A damaged file is detected by its seal and compiled
-//! again, because its code is run as it is. The seal protects from damage, not from writers: only the host's own user may
-//! be able to write to the folder.
+//! again, because its code is run as it is. The seal protects from damage, not from writers: only the host's own user
+//! may be able to write to the folder.
 
 use std::fs;
 use std::hash::{Hash, Hasher};

@@ -1,10 +1,10 @@
 //! Compilation of components, in a process of its own where the program offers one.
 //!
-//! A compiler uses all cores for seconds and hundreds of MiB, and keeps changing its memory's layout. In the host's own
-//! process other threads would wait for that, and a component that was made hard to compile could take the memory that
-//! payments need. So the program starts itself again: the new process gets a component and nothing else, runs at the
-//! lowest priority (unless an author waits for it), ends with its parent, and is killed if it exceeds its bounds. It never
-//! runs the code that it compiles.
+//! A compiler uses all cores for seconds and hundreds of MiB, and keeps changing its memory's layout. In the host's
+//! own process other threads would wait for that, and a component that was made hard to compile could take the memory
+//! that payments need. So the program starts itself again: the new process gets a component and nothing else, runs at
+//! the lowest priority (unless an author waits for it), ends with its parent, and is killed if it exceeds its bounds.
+//! It never runs the code that it compiles.
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -89,8 +89,8 @@ pub(super) fn compile(target: CompileTarget, engine: &Engine, wasm: &[u8]) -> wa
     if is_hurried() { made() } else { background::install(made) }
 }
 
-/// Runs the compiler if the program was started as one, and returns its exit code. Otherwise this offers the program as a
-/// compiler from now on. Must be called first in `main`, before any thread starts.
+/// Runs the compiler if the program was started as one, and returns its exit code. Otherwise this offers the program
+/// as a compiler from now on. Must be called first in `main`, before any thread starts.
 #[must_use]
 pub fn compiler_is_asked_for() -> Option<ExitCode> {
     let asked: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -115,8 +115,8 @@ pub fn compiler_is_asked_for() -> Option<ExitCode> {
     })
 }
 
-/// Makes this process compile on all cores and at the ordinary priority from now on: for an author who waits, never where
-/// payments are decided.
+/// Makes this process compile on all cores and at the ordinary priority from now on: for an author who waits, never
+/// where payments are decided.
 pub fn compile_in_a_hurry() {
     IN_HURRY.store(true, Ordering::Relaxed);
 }

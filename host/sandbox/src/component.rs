@@ -1,7 +1,7 @@
 //! The common part of every loaded handler: its identity, code that is ready to run, and its limits.
 //!
-//! Each call gets a fresh instance with a budget of its own. Here every answer is held to the limits; the modules of the
-//! kinds check what is in it.
+//! Each call gets a fresh instance with a budget of its own. Here every answer is held to the limits; the modules of
+//! the kinds check what is in it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -163,7 +163,8 @@ pub(super) fn incompatible(name: &str, cause: wasmtime::Error) -> RuntimeError {
     RuntimeError::Incompatible { component: name.to_owned(), cause: cause.into() }
 }
 
-/// Largest schema version of a message, and version of a state or projection: the log holds them as positive `integer`s.
+/// Largest schema version of a message, and version of a state or projection: the log holds them as positive
+/// `integer`s.
 pub const MAX_SCHEMA_VERSION: u32 = i32::MAX.unsigned_abs();
 
 /// Returns true if a text can be a name, an id or a code: 1 to 255 bytes without control characters.

@@ -145,7 +145,8 @@ impl Decider {
         self.loaded.one_each("keys", messages.len(), keys)
     }
 
-    /// Decides turns of different streams. There is one answer for each turn, with one outcome for each of its commands.
+    /// Decides turns of different streams. There is one answer for each turn, with one outcome for each of its
+    /// commands.
     pub fn decide(&self, turns: &[Turn]) -> Result<Vec<Decided>, Fault> {
         Ok(self.decide_counted(turns)?.0)
     }
@@ -167,8 +168,8 @@ impl Decider {
         Ok((decided.collect::<Result<_, _>>()?, fuel))
     }
 
-    /// Makes an instance that answers repeatedly, to measure what fresh instances cost. The host itself never keeps one:
-    /// the next call would find what the previous one left behind.
+    /// Makes an instance that answers repeatedly, to measure what fresh instances cost. The host itself never keeps
+    /// one: the next call would find what the previous one left behind.
     pub fn kept(&self) -> Result<impl FnMut(&[Turn]) -> Result<Vec<Decided>, Fault>, Fault> {
         let (mut store, instance) = self.loaded.kept("decide", |store| self.pre.instantiate(store))?;
         Ok(move |turns: &[Turn]| {

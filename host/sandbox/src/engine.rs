@@ -1,7 +1,7 @@
 //! The engine that runs handlers: synchronous, without anything that differs from one run to the next.
 //!
-//! It gives every call two budgets. Fuel counts instructions and is the same on every machine; the epoch follows the wall
-//! clock, and ends calls that their fuel would let run too long on a slow machine.
+//! It gives every call two budgets. Fuel counts instructions and is the same on every machine; the epoch follows the
+//! wall clock, and ends calls that their fuel would let run too long on a slow machine.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -25,8 +25,8 @@ const MAX_PARTS: u32 = 64;
 const MAX_TABLES_OF_A_MODULE: u32 = 8;
 /// Maximum size of wasmtime's description of one instance: a few bytes for each of its functions.
 const MAX_INSTANCE_BYTES: usize = 4 << 20;
-/// Memory that stays with an instance's slot, wiped, for the next instance: the stack, the data, and about as much as one
-/// decision uses besides.
+/// Memory that stays with an instance's slot, wiped, for the next instance: the stack, the data, and about as much as
+/// one decision uses besides.
 const KEPT_BYTES: usize = 512 << 10;
 /// Maximum number of unused slots that keep their memory.
 const MAX_WARM: u32 = 16;
@@ -93,8 +93,8 @@ impl HandlerEngine {
     /// Gives a store the whole budget of one call.
     pub(super) fn refuel(store: &mut Store<Guard>, limits: &Limits) -> Result<(), wasmtime::Error> {
         store.set_fuel(limits.fuel)?;
-        // One tick more, because the next one may come at once. A deadline saturates only if it is longer than the epoch can
-        // count, and then it is never reached anyway.
+        // One tick more, because the next one may come at once. A deadline saturates only if it is longer than the
+        // epoch can count, and then it is never reached anyway.
         store.set_epoch_deadline(limits.deadline_ms.div_ceil(EPOCH_TICK_MS).saturating_add(1));
         Ok(())
     }
@@ -130,8 +130,8 @@ fn config(limits: fn(ComponentKind) -> Limits) -> Config {
         .max_tables_per_module(MAX_TABLES_OF_A_MODULE)
         .table_elements(table_elements)
         .max_memory_size(memory_bytes)
-        // Memory above it is given back to the operating system. `pagemap_scan` would be quicker, but is unsafe here: a page
-        // that is swapped out or being moved at that moment would keep what the previous call wrote.
+        // Memory above it is given back to the operating system. `pagemap_scan` would be quicker, but is unsafe here:
+        // a page that is swapped out or being moved at that moment would keep what the previous call wrote.
         .linear_memory_keep_resident(KEPT_BYTES)
         .table_keep_resident(1 << 16)
         .max_unused_warm_slots(MAX_WARM);

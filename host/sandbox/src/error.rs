@@ -45,7 +45,7 @@ pub enum RuntimeError {
         #[source]
         cause: anyhow::Error,
     },
-    #[error("component `{component}` says of itself what cannot be: {why}")]
+    #[error("the description of component `{component}` is impossible ({why}); correct what it exports")]
     Descriptor { component: String, why: String },
     #[error(transparent)]
     Fault(#[from] Fault),

@@ -183,7 +183,10 @@ impl fmt::Display for ComponentKind {
 
 /// A word that names no kind.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is no kind of component; kinds are {kinds}", kinds = ComponentKind::ALL.map(ComponentKind::as_str).join(", "))]
+#[error(
+    "`{0}` is no kind of component; kinds are {kinds}",
+    kinds = ComponentKind::ALL.map(ComponentKind::as_str).join(", ")
+)]
 pub struct UnknownKind(String);
 
 impl FromStr for ComponentKind {

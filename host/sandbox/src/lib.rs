@@ -1,8 +1,8 @@
 //! The sandbox: loads components, holds them to their world and their limits, and calls them.
 //!
-//! Handlers run in a synchronous engine, with a fresh instance for every call; HTTP components run in [`edge`]. Nothing
-//! here interprets a payload, reads a database or makes a decision. A fault of a component is an error that names it, and
-//! has no other effect on the host.
+//! Handlers run in a synchronous engine, with a fresh instance for every call; HTTP components run in [`edge`].
+//! Nothing here interprets a payload, reads a database or makes a decision. A fault of a component is an error that
+//! names it, and has no other effect on the host.
 
 mod admission;
 mod auditor;

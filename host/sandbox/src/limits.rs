@@ -1,7 +1,7 @@
 //! The limits of one call of a handler, and their enforcement while the call runs.
 //!
-//! The figures of each kind are in the table of kinds, and in `docs/RUNTIME.md`; a test keeps the two alike. Nothing here
-//! decides what a reached limit means: that is for [`FaultCause`](super::FaultCause).
+//! The figures of each kind are in the table of kinds, and in `docs/RUNTIME.md`; a test keeps the two alike. Nothing
+//! here decides what a reached limit means: that is for [`FaultCause`](super::FaultCause).
 
 use wasmtime::ResourceLimiter;
 
@@ -68,8 +68,8 @@ pub(super) fn count<T>(list: &[T], inside: impl Fn(&T) -> usize) -> usize {
     list.iter().map(inside).fold(list.len(), usize::saturating_add)
 }
 
-/// Growth that was refused. It ends the call, so that the fault names the exceeded limit and not what the component made
-/// of the refusal.
+/// Growth that was refused. It ends the call, so that the fault names the exceeded limit and not what the component
+/// made of the refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum LimitExceeded {
     #[error("{wanted_bytes} bytes of memory are too many")]
@@ -78,7 +78,8 @@ pub(super) enum LimitExceeded {
     Table { wanted_elements: usize },
 }
 
-/// Limiter of a store. Memories only grow, and end with their store, so one budget of what may still be added is enough.
+/// Limiter of a store. Memories only grow, and end with their store, so one budget of what may still be added is
+/// enough.
 pub(super) struct Guard {
     memory_bytes: Budget,
     table_elements: usize,

@@ -1,5 +1,5 @@
-//! The hash chain: each event's hash covers the whole event and the previous hash, so that no event of a partition can be
-//! changed, removed or inserted unnoticed. `event_hash` in the migrations computes the same.
+//! The hash chain: each event's hash covers the whole event and the previous hash, so that no event of a partition can
+//! be changed, removed or inserted unnoticed. `event_hash` in the migrations computes the same.
 
 use std::fmt;
 

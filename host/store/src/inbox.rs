@@ -20,8 +20,8 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Length of the periods in which answers are dropped. A retention has only a few periods, because every key is looked up
-    /// in all of them.
+    /// Length of the periods in which answers are dropped. A retention has only a few periods, because every key is
+    /// looked up in all of them.
     fn period_days(self) -> u16 {
         self.days.div_ceil(4).max(1)
     }

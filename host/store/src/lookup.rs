@@ -1,5 +1,5 @@
-//! The writer's lookup before it decides, in one round trip: earlier answers, the heads of streams, and entries of their
-//! states.
+//! The writer's lookup before it decides, in one round trip: earlier answers, the heads of streams, and entries of
+//! their states.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Reads of the log: by stream, and by position.
 //!
-//! They return what is stored, and do not check that nothing is missing: the writer, the bus, `verify` and the audit each
-//! handle a damaged log in their own way.
+//! They return what is stored, and do not check that nothing is missing: the writer, the bus, `verify` and the audit
+//! each handle a damaged log in their own way.
 
 use std::collections::BTreeMap;
 
@@ -98,8 +98,8 @@ impl EventStore {
         self.tails(partition, &from_the_beginning, u32::MAX).await
     }
 
-    /// Returns the stored events of some streams of one partition, each stream's after a version and in order, `limit` at
-    /// most. A missing event is no error here, because a damaged stream must not keep the writer from the others.
+    /// Returns the stored events of some streams of one partition, each stream's after a version and in order, `limit`
+    /// at most. A missing event is no error here, because a damaged stream must not keep the writer from the others.
     pub async fn tails(
         &self,
         partition: u32,
@@ -174,8 +174,8 @@ impl EventStore {
         Ok(rows.into_iter().map(StoredEvent::try_from).collect::<Result<_, _>>()?)
     }
 
-    /// Streams a partition's stored events of streams whose names begin with `prefix`: stream by stream, with the streams in
-    /// the order of their bytes.
+    /// Streams a partition's stored events of streams whose names begin with `prefix`: stream by stream, with the
+    /// streams in the order of their bytes.
     pub fn events_by_stream(
         &self,
         partition: u32,
@@ -193,7 +193,8 @@ impl EventStore {
         Ok(rows.fetch(&self.pool).map(|row| Ok(StoredEvent::try_from(row?)?)))
     }
 
-    /// Does the same for those streams only that have a command after the sequence number `after`, decided by the component
+    /// Does the same for those streams only that have a command after the sequence number `after`, decided by the
+    /// component
     /// `only` if one is given.
     pub fn events_of_streams_with_commands(
         &self,

@@ -85,8 +85,8 @@ pub struct KeptComponent {
 }
 
 impl EventStore {
-    /// Streams a partition's commands after the sequence number `after`, up to and including `up_to`, to streams whose names
-    /// begin with `prefix`: stream by stream, with the streams in the order of their bytes.
+    /// Streams a partition's commands after the sequence number `after`, up to and including `up_to`, to streams whose
+    /// names begin with `prefix`: stream by stream, with the streams in the order of their bytes.
     pub fn commands_by_stream(
         &self,
         partition: u32,
@@ -123,11 +123,11 @@ impl EventStore {
         Ok(rows.fetch(&self.pool).map(|row| Ok(StoredCommand::try_from(row?)?)))
     }
 
-    /// Finds the sequence number of the first command of a partition that was accepted at `since` or later; the next one to be
-    /// used if there is none.
+    /// Finds the sequence number of the first command of a partition that was accepted at `since` or later; the next
+    /// one to be used if there is none.
     pub async fn sequence_since(&self, partition: u32, since: Timestamp) -> Result<u64, StoreError> {
-        // Commands are accepted in the order of their numbers, so a binary search finds it. Numbers come from a bigint, so
-        // adding one to them cannot overflow.
+        // Commands are accepted in the order of their numbers, so a binary search finds it. Numbers come from a
+        // bigint, so adding one to them cannot overflow.
         let (mut from, mut to) = (1, self.end(partition).await?.sequence + 1);
         while from < to {
             let middle = from + (to - from) / 2;
@@ -144,7 +144,8 @@ impl EventStore {
         Ok(from)
     }
 
-    /// Finds the sequence number after which a partition's newest `count` commands begin, to streams whose names begin with
+    /// Finds the sequence number after which a partition's newest `count` commands begin, to streams whose names begin
+    /// with
     /// `prefix`. None if there are no more than that.
     pub async fn sequence_before_last(
         &self,

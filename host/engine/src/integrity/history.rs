@@ -1,5 +1,5 @@
-//! The history of a partition stream by stream: the recorded commands with their outcomes, cut into segments that can be
-//! decided again. It decides nothing.
+//! The history of a partition stream by stream: the recorded commands with their outcomes, cut into segments that can
+//! be decided again. It decides nothing.
 
 use std::ops::Range;
 use std::pin::Pin;

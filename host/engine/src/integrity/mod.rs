@@ -1,8 +1,8 @@
-//! Checks of the log: `verify` walks the hash chain, `replay` decides all recorded commands again. And a trial: `shadow`
-//! lets another component decide recorded commands.
+//! Checks of the log: `verify` walks the hash chain, `replay` decides all recorded commands again. And a trial:
+//! `shadow` lets another component decide recorded commands.
 //!
-//! All of them only read, keep little in memory however long the log is, and run beside a host. None trusts a figure that
-//! it can compute.
+//! All of them only read, keep little in memory however long the log is, and run beside a host. None trusts a figure
+//! that it can compute.
 
 mod history;
 mod redecide;

@@ -10,9 +10,9 @@ const NOT_TRIED: &str = "not tried, because the component failed too often befor
 /// New outcomes, or the component's faults as text: one for each command of each segment.
 pub(super) type Redecided = Vec<Vec<Result<Outcome, String>>>;
 
-/// Decides segments again, each on the events recorded before it. Within a turn a difference is carried on to the commands
-/// that follow it. If a call fails, its commands are decided one by one, so that only those fail that must. Each failure
-/// may take as long as a call may, so after `patience` of them the rest is not tried.
+/// Decides segments again, each on the events recorded before it. Within a turn a difference is carried on to the
+/// commands that follow it. If a call fails, its commands are decided one by one, so that only those fail that must.
+/// Each failure may take as long as a call may, so after `patience` of them the rest is not tried.
 pub(super) fn redecide(decider: &Decider, segments: &[Segment], mut patience: usize) -> Redecided {
     let mut past = WholeState::initial(decider);
     let mut again = Redecided::with_capacity(segments.len());

@@ -1,8 +1,8 @@
-//! The replay: decides recorded commands again with the components that decided them, and compares the outcomes with the
-//! recorded ones, bit for bit.
+//! The replay: decides recorded commands again with the components that decided them, and compares the outcomes with
+//! the recorded ones, bit for bit.
 //!
-//! The commands are read stream by stream. Each turn begins on a state that is folded from the recorded events; within a
-//! turn a difference is carried on to the commands that follow it.
+//! The commands are read stream by stream. Each turn begins on a state that is folded from the recorded events; within
+//! a turn a difference is carried on to the commands that follow it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The shadow run: a candidate decides recorded commands, and every decision that differs is reported. It runs before a
 //! component is activated, and beside a canary.
 //!
-//! The reference is the component in force. Its own decisions are in the log; those of an older component it makes again,
-//! so that a change that was accepted once is not reported for ever. Nothing is written.
+//! The reference is the component in force. Its own decisions are in the log; those of an older component it makes
+//! again, so that a change that was accepted once is not reported for ever. Nothing is written.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Decider, Fault, Message, Outcome, WholeState};
 use clearfold_store::{EventStore, StoreError, StoredCommand, StoredEvent};
 
-/// Maximum number of a partition's streams whose states are compared. A state costs two calls where a command costs one,
-/// and a change of the states' form shows in the first few.
+/// Maximum number of a partition's streams whose states are compared. A state costs two calls where a command costs
+/// one, and a change of the states' form shows in the first few.
 const STATES: usize = 10_000;
 /// Number of events after which a batch is handed to a thread. A single stream may have more.
 const EVENTS: usize = 20_000;

@@ -96,8 +96,8 @@ pub async fn verify(
     Ok(walked)
 }
 
-/// Finds events behind the head, which somebody must have moved back. An event becomes visible together with the head that
-/// includes it, so a head that is read later includes it too.
+/// Finds events behind the head, which somebody must have moved back. An event becomes visible together with the head
+/// that includes it, so a head that is read later includes it too.
 async fn behind_the_head(store: &EventStore, partition: u32) -> Result<Option<HashChainBreak>, StoreError> {
     let position = store.last_position(partition).await?;
     let head = store.end(partition).await?.position;

@@ -11,8 +11,8 @@ use wasmtime::{Engine, Result};
 
 /// Interfaces that may be imported, without versions: the linker checks those.
 ///
-/// The clocks are here because they measure the age of a signature: a time in the request would be the sender's claim. A
-/// handler never gets them, and no event depends on what an edge component makes of the time.
+/// The clocks are here because they measure the age of a signature: a time in the request would be the sender's claim.
+/// A handler never gets them, and no event depends on what an edge component makes of the time.
 pub const IMPORTS: [&str; 6] = [
     "wasi:http/types",
     "wasi:http/client",

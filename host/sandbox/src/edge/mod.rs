@@ -1,8 +1,8 @@
 //! Edge components: HTTP triggers written with `spin-sdk`, served inside the host.
 //!
-//! A request gets an instance of its own, and the instance gets nothing but that request, its variables, the hosts that
-//! the manifest allows it, and the time. It never sees a file, the environment or a database. A call to the host's own API
-//! is answered in this process, without a socket.
+//! A request gets an instance of its own, and the instance gets nothing but that request, its variables, the hosts
+//! that the manifest allows it, and the time. It never sees a file, the environment or a database. A call to the
+//! host's own API is answered in this process, without a socket.
 //!
 //! Whatever a component does (trap, never end, use up memory, answer without end) costs one request: the instance is
 //! discarded, and the caller gets an [`EdgeError`] as an HTTP problem.
@@ -153,8 +153,8 @@ impl EdgeHandler {
         let Ok((Ok(_own), Ok(_of_all))) = timeout(wait, slots).await else {
             return Err(EdgeError::Busy { component: component() });
         };
-        // This also ends a component that computes for ever: each tick of the epoch makes it yield, and dropping the call
-        // ends it.
+        // This also ends a component that computes for ever: each tick of the epoch makes it yield, and dropping the
+        // call ends it.
         let deadline_ms = self.limits.deadline_ms;
         let answer = timeout(Duration::from_millis(deadline_ms), self.answer(request)).await;
         answer.unwrap_or_else(|_| Err(EdgeError::Deadline { component: component(), deadline_ms }))

@@ -42,8 +42,8 @@ impl Outbound {
         Self { shared, requests_left: REQUESTS }
     }
 
-    /// Returns true if the component may call an address. User names in it are refused: nothing needs them, and they make
-    /// one host look like another.
+    /// Returns true if the component may call an address. User names in it are refused: nothing needs them, and they
+    /// make one host look like another.
     fn allows(&self, uri: &Uri) -> bool {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return false };
         let allowed = &self.shared.allowed_outbound_hosts;
@@ -88,8 +88,8 @@ tokio::task_local! {
     static WITHIN: ();
 }
 
-/// Returns true within a request of an edge component. No edge component may be entered then: wasmtime panics when it is
-/// entered twice.
+/// Returns true within a request of an edge component. No edge component may be entered then: wasmtime panics when it
+/// is entered twice.
 pub fn is_within() -> bool {
     WITHIN.try_with(|()| ()).is_ok()
 }

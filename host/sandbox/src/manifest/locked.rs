@@ -1,8 +1,8 @@
 //! The locked application: `spin.toml` as Spin hands it to a trigger program, resolved, in one JSON file that
 //! `SPIN_LOCKED_URL` names.
 //!
-//! Only the handlers are read. Spin serves and checks the HTTP triggers, their components and the variables that only they
-//! need, so none of those is opened or refused here.
+//! Only the handlers are read. Spin serves and checks the HTTP triggers, their components and the variables that only
+//! they need, so none of those is opened or refused here.
 
 use super::raw::{RawApplication, RawComponent, RawHandlerTrigger, RawManifest, RawTriggers, RawVariable};
 use super::resolve::{LocatedError, assemble};
@@ -102,8 +102,8 @@ struct LockedSource {
 }
 
 impl Locked {
-    /// Reads the application that `SPIN_LOCKED_URL` names. `environment` returns the value of an environment variable, as
-    /// for [`Manifest::read`].
+    /// Reads the application that `SPIN_LOCKED_URL` names. `environment` returns the value of an environment variable,
+    /// as for [`Manifest::read`].
     pub fn read(environment: impl Fn(&str) -> Option<String>) -> Result<Self, ManifestError> {
         let url = environment(LOCKED_URL).filter(|url| !url.is_empty()).ok_or(ManifestError::NotLocked)?;
         let path = file_of(&url).ok_or(ManifestError::LockedUrl { url })?;

@@ -3,8 +3,8 @@
 use super::EntryError;
 use std::ops::RangeInclusive;
 
-/// Entry `scheme://host[:port]`, where each part may be `*` for any, the host may begin with `*.` for any subdomain, and
-/// the port may be a range `8000..8100` that excludes its end.
+/// Entry `scheme://host[:port]`, where each part may be `*` for any, the host may begin with `*.` for any subdomain,
+/// and the port may be a range `8000..8100` that excludes its end.
 ///
 /// The syntax is Spin's, without `self` and networks such as `10.0.0.0/8`, which nothing here needs yet. Both are
 /// refused, never read as something else.

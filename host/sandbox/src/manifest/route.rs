@@ -9,8 +9,8 @@ pub struct Route {
 }
 
 impl Route {
-    /// Parses a route; none if the text is not one. Spin's named segments (`/cards/:id`) are not supported, and are refused
-    /// rather than taken for a segment that begins with a colon.
+    /// Parses a route; none if the text is not one. Spin's named segments (`/cards/:id`) are not supported, and are
+    /// refused rather than taken for a segment that begins with a colon.
     pub fn parse(text: &str) -> Option<Self> {
         let (path, wildcard) = match text.strip_suffix("/...") {
             Some(path) => (path, true),

@@ -48,7 +48,9 @@ pub(super) fn cargo(name: &Name) -> String {
     text += &format!("\n[workspace.package]\n{}", section("workspace.package"));
     text += "\n[workspace.dependencies]\n";
     if is_handler {
-        text += "clearfold-arena = { path = \"vendor/clearfold/arena\" }\nclearfold-guest = { path = \"vendor/clearfold/guest\" }\nclearfold-kernel = { path = \"vendor/clearfold/kernel\" }\n";
+        for vendored in ["arena", "guest", "kernel"] {
+            text += &format!("clearfold-{vendored} = {{ path = \"vendor/clearfold/{vendored}\" }}\n");
+        }
     }
     let inherited: &[&str] = if is_handler { &HANDLERS_USE } else { &HTTP_USES };
     text.extend(inherited.iter().filter_map(|name| dependency(name)));

@@ -115,16 +115,16 @@ fn commands(name: &Name) -> String {
 fn readme(name: &Name) -> String {
     let (kind, plain) = (name.kind().as_str(), name.plain());
     let vendored = if name.kind().is_handler() {
-        "`wit/` is the contract with the host, and `vendor/clearfold/` has the crates that implement it for this program. \
-         They belong to one version of the host: when the host changes, take them from a newer `clearfold new`; edit \
-         neither.\n"
+        "`wit/` is the contract with the host, and `vendor/clearfold/` has the crates that implement it for this \
+         program. They belong to one version of the host: when the host changes, take them from a newer \
+         `clearfold new`; edit neither.\n"
     } else {
         ""
     };
     format!(
         "# {package}\n\nA {kind} for Clearfold. The program is `src/lib.rs`.\n\n```sh\n{commands}```\n\n\
-         builds it, tests it, and activates it in a running host (`DATABASE_URL` is the URL of the host's write store). A \
-         host that does not know a {kind} `{plain}` yet needs the lines of `spin.toml` in its manifest first.\n\n\
+         builds it, tests it, and activates it in a running host (`DATABASE_URL` is the URL of the host's write store). \
+         A host that does not know a {kind} `{plain}` yet needs the lines of `spin.toml` in its manifest first.\n\n\
          You need Rust with its WebAssembly target: `rustup target add wasm32-unknown-unknown`.\n\n{vendored}",
         package = name.package(),
         commands = commands(name),

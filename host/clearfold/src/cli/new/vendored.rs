@@ -42,8 +42,8 @@ const FILES: &[(&str, &str)] = repository![
     "components/lib/kernel/src/translator.rs",
 ];
 
-/// Returns the files with their paths in the new folder. The crates are as deep there as here, because a crate finds the
-/// contract at `../../../wit`.
+/// Returns the files with their paths in the new folder. The crates are as deep there as here, because a crate finds
+/// the contract at `../../../wit`.
 pub(super) fn files() -> Files {
     let place = |file: &str| file.replacen("components/lib/", "vendor/clearfold/", 1);
     FILES.iter().map(|(file, text)| (place(file), (*text).to_owned())).collect()
