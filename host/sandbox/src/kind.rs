@@ -14,7 +14,7 @@ use super::limits::Limits;
 pub struct KindFacts {
     /// Name in `spin.toml`, in the registry's tables, in the API and on the command line.
     pub name: &'static str,
-    /// What such a component does, for people who choose one. A sentence without its subject and full stop.
+    /// Purpose, for people who choose a kind: a sentence without its subject and full stop.
     pub purpose: &'static str,
     /// World that it is built against, in `wit/` or in WASI.
     pub world: &'static str,
