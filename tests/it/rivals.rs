@@ -9,7 +9,7 @@ use anyhow::Result;
 use clearfold_base::clock::Clock;
 use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{
-    Answer, CommandError, CommandIntake, Deciders, InForce, IntakeSettings, Running,
+    ActiveDecider, AggregateDeciders, Answer, CommandError, CommandIntake, Deciders, IntakeSettings,
 };
 use clearfold_engine::registry::{Handler, Registry};
 use clearfold_sandbox::ComponentKind;
@@ -127,9 +127,9 @@ async fn a_host_that_does_not_know_what_decides_says_so_and_goes_on_when_it_know
         store.begin_activations(&lease, 2).await?;
         store.release_lease(&lease).await?;
     }
-    let running = Arc::new(Running::new(Arc::new(decider(&environment, AUTHORIZATION)?), digest));
+    let running = Arc::new(ActiveDecider::new(Arc::new(decider(&environment, AUTHORIZATION)?), digest));
     let knowing = |through| {
-        let in_force = InForce { stable: Arc::clone(&running), canary: None };
+        let in_force = AggregateDeciders { stable: Arc::clone(&running), canary: None };
         Arc::new(Deciders::new(through, BTreeMap::from([("authorization".to_owned(), in_force)])))
     };
     let (known, deciders) = watch::channel(knowing(1));

@@ -124,6 +124,7 @@ impl From<CommandError> for Problem {
             CommandError::Damaged { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "stream_damaged"),
             CommandError::Unstorable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unstorable"),
             CommandError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
+            CommandError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             CommandError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
         };
         let problem = Self::new(status, code, error.to_string());

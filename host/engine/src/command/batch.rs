@@ -1,16 +1,18 @@
-//! What is decided and not committed yet: one transaction's worth, with the answers that will be true after it.
+//! DecidedStream commands that are not committed yet: one transaction's rows, with the answers that will be true after it.
 //!
-//! Pure: places, versions and hashes follow from where the partition ends. Commands may join until it is committed.
+//! Pure: positions, versions and hashes follow from where the partition ends. Commands may join until it is launched.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use clearfold_kernel::Timestamp;
+use serde_json::Value;
 
-use super::decide::StreamOutcome;
-use super::queued::Queued;
+use super::decide::DecidedStream;
+use super::queued::{Known, Queued};
+use super::sort::StreamCommands;
 use super::state::{States, StreamState};
-use super::{Answer, Command};
+use super::{Answer, Command, CommandError};
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Message, Outcome};
 use clearfold_store::{Append, CameOfIt, Head, RecordedCommand, Snapshot, StoredEvent, StreamMove, event_id};
@@ -19,21 +21,34 @@ use clearfold_store::{Append, CameOfIt, Head, RecordedCommand, Snapshot, StoredE
 /// component was deployed, streams have all of theirs in their next snapshot, and an append must not take seconds.
 const MAX_ENTRIES: usize = 10_000;
 
-/// A batch, which begins where the one before it ends.
+/// Batch that begins where the one before it ends.
 pub(super) struct Batch {
     partition: u32,
-    /// Where the partition ends before it and after it.
+    /// End of the partition before it.
     pub before: Head,
-    pub after: Head,
-    /// When all of it is decided.
+    /// End of the partition after it.
+    after: Head,
+    /// Time at which all of it is decided.
     pub now: Timestamp,
     pub append: Append,
-    /// The streams' states after it.
+    /// States of its streams after it.
     pub states: States,
-    /// The commands of `append`, with their answers.
+    /// Commands of `append`, with their answers.
     pub waiting: Vec<(Queued, Answer)>,
-    keys: BTreeSet<String>,
+    /// Idempotency keys of its commands.
+    pub keys: BTreeSet<String>,
+    /// Place in `append.streams` of each stream that moves.
     moved: BTreeMap<String, usize>,
+}
+
+/// Outcome of a command as it is recorded and answered.
+struct Settled {
+    answer: Answer,
+    stored_answer: Value,
+    came_of_it: CameOfIt,
+    /// Version of the stream before the command.
+    expected_version: u64,
+    messages: Vec<Message>,
 }
 
 impl Batch {
@@ -51,6 +66,11 @@ impl Batch {
         }
     }
 
+    /// Empty batch that follows this one.
+    pub(super) fn next(&self) -> Self {
+        Self::new(self.partition, self.after, self.now)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
@@ -59,63 +79,74 @@ impl Batch {
         self.waiting.is_empty()
     }
 
-    pub(super) fn has_key(&self, key: &str) -> bool {
-        self.keys.contains(key)
+    /// Returns true if its only command is to be tried without others.
+    pub(super) fn is_alone(&self) -> bool {
+        self.waiting.first().is_some_and(|(queued, _)| queued.alone)
     }
 
-    /// Adds what came of a stream's turn. A command that was not decided because a component failed leaves nothing
-    /// behind, so that it can be sent again when the component is mended: it is answered now.
-    pub(super) fn add(&mut self, chunk: &mut BTreeMap<usize, Queued>, outcome: StreamOutcome) {
-        let StreamOutcome { turn, decided_by, mut state, outcomes } = outcome;
+    pub(super) fn into_commands(self) -> Vec<Queued> {
+        self.waiting.into_iter().map(|(queued, _)| queued).collect()
+    }
+
+    /// Adds what was decided on a stream. Returns the commands that do not join, with their answers: one that was not
+    /// decided because a component failed leaves nothing behind, so that it can be sent again when the component is
+    /// mended. If something about the decision cannot be right, no command of the turn joins, since the state after it
+    /// holds the effect of all of them.
+    pub(super) fn add(&mut self, turn: StreamCommands, decided: DecidedStream) -> Vec<Known> {
+        let DecidedStream { decided_by, mut state, outcomes } = decided;
         let from = state.version;
-        let is_decided = outcomes.iter().any(Result::is_ok);
-        for (index, outcome) in turn.commands.iter().zip(outcomes) {
-            let Some(queued) = chunk.remove(index) else { continue };
-            match outcome {
-                Err(error) => queued.answer(Err(error)),
-                Ok(outcome) => self.decided(queued, &turn.stream, &mut state, outcome, decided_by),
+        let settled = match settle_all(&turn, from, outcomes) {
+            Ok(settled) => settled,
+            Err(why) => return turn.refused(&CommandError::Internal(why)).collect(),
+        };
+        let is_decided = settled.iter().any(Result::is_ok);
+        let mut failed = Vec::new();
+        for (command, settled) in turn.commands.into_iter().zip(settled) {
+            match settled {
+                Err(error) => failed.push((command.queued, Err(error))),
+                Ok(settled) => self.join(command.queued, &turn.stream, &mut state, settled, decided_by),
             }
         }
         if state.version > from {
             self.move_stream(&turn.stream, &state, from);
         }
-        // What a component fails on must not pile up here: there may never be a flight that takes it along.
+        // States of streams on which a component fails must not pile up: perhaps no batch ever takes them along.
         if is_decided {
             self.states.insert(turn.stream, state);
         }
+        failed
     }
 
-    fn decided(
+    fn join(
         &mut self,
         queued: Queued,
         stream: &str,
         state: &mut StreamState,
-        outcome: Outcome,
+        settled: Settled,
         decided_by: Digest,
     ) {
         let command = Arc::clone(&queued.command);
-        let expected_version = state.version;
-        let (answer, came_of_it) = match outcome {
-            Outcome::Accepted(messages) => {
-                let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
-                let events = messages.iter().map(|message| message.type_.clone()).collect();
-                for message in messages {
-                    self.append_event(&command, stream, state, message, decided_by);
-                }
-                let stream_version = state.version;
-                let answer = Answer::Accepted { stream: stream.to_owned(), stream_version, events };
-                (answer, CameOfIt::Events(count))
-            }
-            Outcome::Rejected(rejection) => {
-                let (code, detail) = (rejection.code, rejection.detail);
-                let came_of_it = CameOfIt::Rejection { code: code.clone(), detail: detail.clone() };
-                (Answer::Rejected { code, detail }, came_of_it)
-            }
-        };
-        self.append.commands.push(recorded(&command, &answer, decided_by, expected_version, came_of_it));
-        self.after.sequence = self.after.sequence.saturating_add(1);
+        for message in settled.messages {
+            self.append_event(&command, stream, state, message, decided_by);
+        }
+        self.append.commands.push(RecordedCommand {
+            idempotency_key: command.idempotency_key.clone(),
+            body_digest: command.body_digest(),
+            answer: settled.stored_answer,
+            stream: stream.to_owned(),
+            routing_key: command.routing_key.clone(),
+            kind: command.kind.clone(),
+            schema_version: command.schema_version,
+            payload: command.payload.clone(),
+            actor: command.actor.clone(),
+            component_digest: decided_by,
+            expected_version: settled.expected_version,
+            came_of_it: settled.came_of_it,
+        });
+        // An append refuses numbers of 64 bits, so they are far from their end here.
+        self.after.sequence += 1;
         self.keys.insert(command.idempotency_key.clone());
-        self.waiting.push((queued, answer));
+        self.waiting.push((queued, settled.answer));
     }
 
     fn append_event(
@@ -126,10 +157,10 @@ impl Batch {
         message: Message,
         decided_by: Digest,
     ) {
-        state.version = state.version.saturating_add(1);
+        state.version += 1;
         let mut event = StoredEvent {
             partition: self.partition,
-            position: self.after.position.saturating_add(1),
+            position: self.after.position + 1,
             stream: stream.to_owned(),
             stream_version: state.version,
             kind: message.type_,
@@ -148,7 +179,7 @@ impl Batch {
         self.append.events.push(event);
     }
 
-    /// Each stream moves once, however many turns of it the batch has.
+    /// Records the move of a stream, which moves once however often it is decided on in this batch.
     fn move_stream(&mut self, stream: &str, state: &StreamState, from: u64) {
         match self.moved.get(stream) {
             Some(place) => self.append.streams[*place].to = state.version,
@@ -164,8 +195,9 @@ impl Batch {
         }
     }
 
-    /// Takes the snapshots that are due, each as the batch leaves its stream; also of a stream that did not move, since
-    /// whoever needs it next would fold it again. Nothing may join any more, and what was in flight has landed.
+    /// Takes the snapshots that are due, each as the batch leaves its stream; also of a stream that did not move, which
+    /// would have to be folded again when it is needed next. Only for a batch that nothing joins any more, when the one
+    /// before it has landed.
     pub(super) fn take_snapshots(&mut self, every: u64) {
         let mut room = MAX_ENTRIES;
         for (stream, state) in &mut self.states {
@@ -178,6 +210,7 @@ impl Batch {
             if entries.len() > room && room < MAX_ENTRIES {
                 continue;
             }
+            // The first may have more entries than there is room for all.
             room = room.saturating_sub(entries.len());
             self.append.snapshots.push(Snapshot {
                 stream: stream.clone(),
@@ -191,58 +224,189 @@ impl Batch {
             state.snapshot_version = state.version;
         }
     }
+
+    /// Checks that its rows follow from where the partition ends: what the log's readers rely on.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let wrong = |what: &str| Err(format!("a batch of partition {} {what}", self.partition));
+        let Append { streams, events, commands, .. } = &self.append;
+        if !(self.before.position + 1..).zip(events).all(|(position, event)| event.position == position) {
+            return wrong("has a gap between its events");
+        }
+        let count = events.len() as u64;
+        let last = events.last().map_or(self.before.hash, |event| event.hash);
+        if self.after.position != self.before.position + count || self.after.hash != last {
+            return wrong("does not end with its last event");
+        }
+        if commands.iter().map(|command| command.came_of_it.events()).sum::<u64>() != count {
+            return wrong("has events that no command caused");
+        }
+        // A stream never moves back, so the difference is its number of events.
+        if streams.iter().map(|stream| stream.to.saturating_sub(stream.from)).sum::<u64>() != count {
+            return wrong("has events that move no stream");
+        }
+        if commands.len() != self.waiting.len()
+            || self.after.sequence != self.before.sequence + commands.len() as u64
+        {
+            return wrong("has commands that nobody waits for");
+        }
+        Ok(())
+    }
 }
 
-fn recorded(
-    command: &Command,
-    answer: &Answer,
-    decided_by: Digest,
-    expected_version: u64,
-    came_of_it: CameOfIt,
-) -> RecordedCommand {
-    RecordedCommand {
-        idempotency_key: command.idempotency_key.clone(),
-        body_digest: command.body_digest(),
-        // An enum of strings and numbers always has a JSON form.
-        answer: serde_json::to_value(answer).unwrap_or_default(),
-        stream: command.stream(),
-        routing_key: command.routing_key.clone(),
-        kind: command.kind.clone(),
-        schema_version: command.schema_version,
-        payload: command.payload.clone(),
-        actor: command.actor.clone(),
-        component_digest: decided_by,
-        expected_version,
-        came_of_it,
+/// Settles a turn's outcomes one after the other, from the version before them.
+fn settle_all(
+    turn: &StreamCommands,
+    mut version: u64,
+    outcomes: Vec<Result<Outcome, CommandError>>,
+) -> Result<Vec<Result<Settled, CommandError>>, String> {
+    if outcomes.len() != turn.commands.len() {
+        let (commands, outcomes) = (turn.commands.len(), outcomes.len());
+        return Err(format!("{outcomes} outcomes of {commands} commands to {}", turn.stream));
     }
+    let settled = outcomes.into_iter().map(|outcome| match outcome {
+        Ok(outcome) => settle(&turn.stream, &mut version, outcome).map(Ok),
+        Err(error) => Ok(Err(error)),
+    });
+    settled.collect()
+}
+
+fn settle(stream: &str, version: &mut u64, outcome: Outcome) -> Result<Settled, String> {
+    let expected_version = *version;
+    let (answer, came_of_it, messages) = match outcome {
+        Outcome::Accepted(messages) => {
+            let too_many = |_| format!("a command to {stream} has {} events", messages.len());
+            let count = u32::try_from(messages.len()).map_err(too_many)?;
+            *version = version.checked_add(u64::from(count)).ok_or("a version has no next one")?;
+            let events = messages.iter().map(|message| message.type_.clone()).collect();
+            let answer = Answer::Accepted { stream: stream.to_owned(), stream_version: *version, events };
+            (answer, CameOfIt::Events(count), messages)
+        }
+        Outcome::Rejected(rejection) => {
+            let (code, detail) = (rejection.code, rejection.detail);
+            let came_of_it = CameOfIt::Rejection { code: code.clone(), detail: detail.clone() };
+            (Answer::Rejected { code, detail }, came_of_it, Vec::new())
+        }
+    };
+    let stored_answer =
+        serde_json::to_value(&answer).map_err(|error| format!("an answer has no JSON form: {error}"))?;
+    Ok(Settled { answer, stored_answer, came_of_it, expected_version, messages })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::command::entries::Entries;
-    use clearfold_sandbox::Entry;
+    use crate::command::queued::tests::{keys, queued};
+    use crate::command::sort::sort_out;
+    use clearfold_sandbox::{Entry, Rejection};
     use clearfold_store::EventHash;
+
+    fn empty() -> Batch {
+        let head = Head { position: 7, hash: EventHash([0; 32]), sequence: 3 };
+        Batch::new(0, head, Timestamp::from_s(0).unwrap())
+    }
+
+    fn state(version: u64) -> StreamState {
+        StreamState {
+            routing_key: "0xaa".into(),
+            version,
+            state: Vec::new(),
+            family: Digest::of(b""),
+            state_version: 1,
+            snapshot_version: 0,
+            entries: Entries::default(),
+        }
+    }
+
+    /// Turn of a stream at a version, with one command for each outcome.
+    fn turn(
+        version: u64,
+        outcomes: Vec<Result<Outcome, CommandError>>,
+        commands: usize,
+    ) -> (StreamCommands, DecidedStream) {
+        let commands: Vec<_> = (1..=commands).map(|key| queued(&key.to_string(), "a")).collect();
+        let named = commands.iter().map(|_| Ok(Vec::new())).collect();
+        let (_, mut turns) = sort_out(commands, named, Vec::new());
+        (turns.remove(0), DecidedStream { decided_by: Digest::of(b""), state: state(version), outcomes })
+    }
+
+    fn accepted(events: usize) -> Result<Outcome, CommandError> {
+        let message = Message { type_: "Happened".into(), schema_version: 1, payload: Vec::new() };
+        Ok(Outcome::Accepted(vec![message; events]))
+    }
+
+    fn rejected() -> Result<Outcome, CommandError> {
+        Ok(Outcome::Rejected(Rejection { code: "no".into(), detail: "never".into() }))
+    }
+
+    #[test]
+    fn a_turn_joins_with_versions_positions_and_answers_and_without_what_failed() {
+        let mut batch = empty();
+        let failed = Err(CommandError::Component("no".into()));
+        let (commands, decided) = turn(4, vec![accepted(2), failed, rejected(), accepted(1)], 4);
+        let known = batch.add(commands, decided);
+        assert_eq!(keys(known.iter().map(|(queued, _)| queued)), ["2"]);
+        assert_eq!(batch.check(), Ok(()));
+        let places = batch.append.events.iter().map(|event| (event.position, event.stream_version));
+        assert_eq!(places.collect::<Vec<_>>(), [(8, 5), (9, 6), (10, 7)]);
+        let expected = batch.append.commands.iter().map(|command| command.expected_version);
+        assert_eq!(expected.collect::<Vec<_>>(), [4, 6, 6]);
+        let answers: Vec<_> = batch.waiting.iter().map(|(_, answer)| answer).collect();
+        assert!(
+            matches!(answers[0], Answer::Accepted { stream_version: 6, events, .. } if events.len() == 2)
+        );
+        assert!(matches!(answers[1], Answer::Rejected { .. }));
+        let stored: Vec<_> = batch.append.commands.iter().map(|command| &command.answer).collect();
+        assert_eq!(stored[2], &serde_json::to_value(answers[2]).unwrap());
+        let [moved] = &batch.append.streams[..] else { panic!("{:?}", batch.append.streams) };
+        assert_eq!((moved.from, moved.to, batch.states["authorization-a"].version), (4, 7, 7));
+    }
+
+    #[test]
+    fn a_turn_whose_outcomes_do_not_fit_its_commands_leaves_nothing_behind() {
+        let mut batch = empty();
+        let (commands, decided) = turn(0, vec![accepted(1)], 2);
+        let known = batch.add(commands, decided);
+        assert_eq!(known.len(), 2);
+        assert!(known.iter().all(|(_, answer)| matches!(answer, Err(CommandError::Internal(_)))));
+        assert!(batch.is_empty() && batch.append == Append::default() && batch.states.is_empty());
+        assert_eq!(batch.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_batch_that_does_not_follow_from_the_partitions_end_is_noticed() {
+        let whole = || {
+            let mut batch = empty();
+            let (commands, decided) = turn(0, vec![accepted(2), rejected()], 2);
+            assert!(batch.add(commands, decided).is_empty());
+            assert_eq!(batch.check(), Ok(()));
+            batch
+        };
+        let wrong: [fn(&mut Batch); 6] = [
+            |batch| batch.append.events[1].position += 1,
+            |batch| batch.after.hash = batch.before.hash,
+            |batch| batch.append.commands[1].came_of_it = CameOfIt::Events(1),
+            |batch| batch.append.streams[0].to += 1,
+            |batch| batch.after.sequence += 1,
+            |batch| drop(batch.waiting.pop()),
+        ];
+        for (number, wrong) in wrong.iter().enumerate() {
+            let mut batch = whole();
+            wrong(&mut batch);
+            assert!(batch.check().is_err(), "{number}");
+        }
+    }
 
     /// A batch that leaves a stream at a version, with so many entries changed on the way to each.
     fn batch(streams: &[(&str, u64, u64, usize)]) -> Batch {
-        let head = Head { position: 0, hash: EventHash([0; 32]), sequence: 0 };
-        let mut batch = Batch::new(0, head, Timestamp::from_s(0).unwrap());
+        let mut batch = empty();
         for (name, snapshot_version, version, count) in streams {
             let mut entries = Entries::default();
             for version in 1..=*version {
                 let entry = |number| Entry { key: format!("{version}/{number}"), value: Some(vec![1]) };
                 entries.change(version, (0..*count).map(entry).collect());
             }
-            let state = StreamState {
-                routing_key: "0xaa".into(),
-                version: *version,
-                state: Vec::new(),
-                family: Digest::of(b""),
-                state_version: 1,
-                snapshot_version: *snapshot_version,
-                entries,
-            };
+            let state = StreamState { snapshot_version: *snapshot_version, entries, ..state(*version) };
             batch.states.insert((*name).to_owned(), state);
         }
         batch

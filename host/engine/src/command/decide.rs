@@ -1,4 +1,6 @@
-//! Has the turns of a batch decided, and keeps a failing component from harming more than one command.
+//! Decides streams' commands by calling components, and keeps a failing component from harming more than one command.
+//!
+//! Everything here runs components, so it belongs on a thread that may block.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,59 +9,56 @@ use std::time::{Duration, Instant};
 use clearfold_kernel::Timestamp;
 
 use super::entries::Values;
-use super::plan::StreamTurn;
 use super::state::StreamState;
-use super::{Command, CommandError, Deciders, Running};
+use super::{ActiveDecider, Command, CommandError, Deciders};
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Message, Outcome, Turn};
 
-/// How long the commands of a failed batch may take one by one: a component that never answers must not hold its
+/// Time that the commands of a failed batch may take one by one: a component that never answers must not hold its
 /// partition for as many deadlines as there are commands.
 const SINGLY_MS: u64 = 15_000;
 
-/// A stream before its turn.
-pub(super) struct Ready {
-    pub turn: StreamTurn,
-    pub running: Arc<Running>,
+/// Decider of a stream, and the stream as it is before its commands.
+pub(super) struct Basis {
+    pub decider: Arc<ActiveDecider>,
     pub state: StreamState,
-    /// The entries that its commands name, as the database has them.
+    /// Entries that the commands name, as the database has them.
     pub stored: Values,
 }
 
-/// What a stream's commands came to.
-pub(super) struct StreamOutcome {
-    pub turn: StreamTurn,
+/// Stream whose commands are to be decided.
+pub(super) struct UndecidedStream {
+    /// Its commands, each with the keys of the entries that it names.
+    pub commands: Vec<(Arc<Command>, Vec<String>)>,
+    pub basis: Basis,
+}
+
+/// Stream whose commands are decided.
+pub(super) struct DecidedStream {
     pub decided_by: Digest,
-    /// Before the turn, but for the state and its entries, which are those after it.
+    /// State and entries after the commands; version before them.
     pub state: StreamState,
-    /// One for each command of the turn.
+    /// One for each command.
     pub outcomes: Vec<Result<Outcome, CommandError>>,
 }
 
-/// A batch's commands, and the keys of the entries that each names.
-#[derive(Clone)]
-pub(super) struct Named {
-    pub commands: Vec<Arc<Command>>,
-    pub keys: Vec<Vec<String>>,
-}
-
-/// Asks which entries the commands name. What a component cannot answer for fails alone.
+/// Names the entries of each command, in one call a component. A command on which a component fails fails alone.
 pub(super) fn keys(deciders: &Deciders, commands: &[Arc<Command>]) -> Vec<Result<Vec<String>, CommandError>> {
     let mut keys: Vec<_> = commands.iter().map(|_| Ok(Vec::new())).collect();
-    let mut work: BTreeMap<Digest, (&Arc<Running>, Vec<usize>)> = BTreeMap::new();
+    let mut work: BTreeMap<Digest, (&Arc<ActiveDecider>, Vec<usize>)> = BTreeMap::new();
     for (index, command) in commands.iter().enumerate() {
-        let running = deciders.of(&command.aggregate, &command.routing_key);
-        if let Some(running) = running.filter(|running| running.decider.has_entries()) {
-            work.entry(running.digest()).or_insert((running, Vec::new())).1.push(index);
+        let active = deciders.of(&command.aggregate, &command.routing_key);
+        if let Some(active) = active.filter(|active| active.decider.has_entries()) {
+            work.entry(active.digest()).or_insert((active, Vec::new())).1.push(index);
         }
     }
-    for (running, its) in work.into_values() {
+    for (active, its) in work.into_values() {
         let messages: Vec<Message> = its.iter().map(|index| message(&commands[*index])).collect();
-        let answers: Vec<Result<_, CommandError>> = match running.decider.keys(&messages) {
+        let answers: Vec<Result<_, CommandError>> = match active.decider.keys(&messages) {
             Ok(keys) => keys.into_iter().map(Ok).collect(),
             Err(_) => {
                 let until = Instant::now() + Duration::from_millis(SINGLY_MS);
-                messages.into_iter().map(|message| keys_of_one(running, message, until)).collect()
+                messages.into_iter().map(|message| keys_of_one(active, message, until)).collect()
             }
         };
         for (index, answer) in its.into_iter().zip(answers) {
@@ -69,89 +68,104 @@ pub(super) fn keys(deciders: &Deciders, commands: &[Arc<Command>]) -> Vec<Result
     keys
 }
 
-fn keys_of_one(running: &Running, message: Message, until: Instant) -> Result<Vec<String>, CommandError> {
+fn keys_of_one(
+    active: &ActiveDecider,
+    message: Message,
+    until: Instant,
+) -> Result<Vec<String>, CommandError> {
     if Instant::now() >= until {
         return Err(used_up());
     }
-    let keys = running.decider.keys(&[message]).inspect_err(|fault| running.count(fault))?;
-    Ok(keys.into_iter().next().unwrap_or_default())
+    let keys = active.decider.keys(&[message]).inspect_err(|fault| active.count(fault))?;
+    keys.into_iter().next().ok_or_else(no_answer)
 }
 
-/// Decides all turns. Runs components, so it belongs on a thread that may be busy.
-pub(super) fn decide(named: &Named, ready: Vec<Ready>, now: Timestamp) -> Vec<StreamOutcome> {
-    let mut by_decider: BTreeMap<Digest, (Arc<Running>, Vec<Ready>)> = BTreeMap::new();
-    for ready in ready {
-        let its = by_decider.entry(ready.running.digest());
-        its.or_insert_with(|| (Arc::clone(&ready.running), Vec::new())).1.push(ready);
+/// Decides all streams, in their order. Neighbours with the same decider share a call.
+pub(super) fn decide(undecided: Vec<UndecidedStream>, now: Timestamp) -> Vec<DecidedStream> {
+    let mut decided = Vec::with_capacity(undecided.len());
+    let mut streams = undecided.into_iter().peekable();
+    while let Some(first) = streams.next() {
+        let active = Arc::clone(&first.basis.decider);
+        let mut together = vec![first];
+        while let Some(next) = streams.next_if(|next| Arc::ptr_eq(&next.basis.decider, &active)) {
+            together.push(next);
+        }
+        decided.extend(decide_together(&active, together, now));
     }
-    let decided = by_decider.into_values();
-    decided.flat_map(|(running, ready)| decide_together(&running, named, ready, now)).collect()
+    decided
 }
 
-/// One call for all streams. If it fails, one call a command finds the one that made it fail.
+/// Decides streams in one call. If it fails, one call a command finds the one that made it fail.
 fn decide_together(
-    running: &Running,
-    named: &Named,
-    ready: Vec<Ready>,
+    active: &ActiveDecider,
+    undecided: Vec<UndecidedStream>,
     now: Timestamp,
-) -> Vec<StreamOutcome> {
-    let turn = |ready: &Ready| wire_turn(named, &ready.state, &ready.stored, &ready.turn.commands, now);
-    let wire: Vec<Turn> = ready.iter().map(turn).collect();
-    match running.decider.decide(&wire) {
-        Ok(decided) => ready
+) -> Vec<DecidedStream> {
+    let turn = |stream: &UndecidedStream| {
+        wire_turn(&stream.basis.state, &stream.basis.stored, &stream.commands, now)
+    };
+    let turns: Vec<Turn> = undecided.iter().map(turn).collect();
+    match active.decider.decide(&turns) {
+        Ok(decided) => undecided
             .into_iter()
             .zip(decided)
-            .map(|(Ready { turn, mut state, .. }, decided)| {
-                let version = state.version.saturating_add(events_in(&decided.outcomes));
+            .map(|(stream, decided)| {
+                let mut state = stream.basis.state;
+                // Fewer events than there is memory for were counted, and versions stay below 2^63.
+                let version = state.version + events_in(&decided.outcomes);
                 state.entries.change(version, decided.entries);
-                let outcomes = decided.outcomes.into_iter().map(Ok).collect();
-                outcome(running, turn, StreamState { state: decided.state, ..state }, outcomes)
+                state.state = decided.state;
+                outcome(active, state, decided.outcomes.into_iter().map(Ok).collect())
             })
             .collect(),
         Err(fault) => {
             tracing::warn!(fault = %clearfold_base::telemetry::with_causes(&fault), "a batch failed; deciding its commands one by one");
             let until = Instant::now() + Duration::from_millis(SINGLY_MS);
-            ready.into_iter().map(|ready| decide_singly(running, named, ready, now, until)).collect()
+            undecided.into_iter().map(|stream| decide_singly(active, stream, now, until)).collect()
         }
     }
 }
 
 fn decide_singly(
-    running: &Running,
-    named: &Named,
-    Ready { turn, mut state, stored, .. }: Ready,
+    active: &ActiveDecider,
+    stream: UndecidedStream,
     now: Timestamp,
     until: Instant,
-) -> StreamOutcome {
+) -> DecidedStream {
+    let UndecidedStream { commands, basis: Basis { mut state, stored, .. } } = stream;
     let mut version = state.version;
-    let mut outcomes = Vec::with_capacity(turn.commands.len());
-    for index in &turn.commands {
+    let mut outcomes = Vec::with_capacity(commands.len());
+    for command in &commands {
         if Instant::now() >= until {
             outcomes.push(Err(used_up()));
             continue;
         }
-        let wire = wire_turn(named, &state, &stored, &[*index], now);
-        // The runtime has checked that there is one answer with one outcome.
-        let decided = running.decider.decide(&[wire]).map(|mut decided| decided.pop());
+        let turn = wire_turn(&state, &stored, std::slice::from_ref(command), now);
+        let decided = active.decider.decide(&[turn]).map(|mut decided| decided.pop());
         outcomes.push(match decided {
-            Ok(Some(mut decided)) => {
-                version = version.saturating_add(events_in(&decided.outcomes));
+            Ok(Some(mut decided)) if decided.outcomes.len() == 1 => {
+                version += events_in(&decided.outcomes);
                 state.state = decided.state;
                 state.entries.change(version, decided.entries);
-                decided.outcomes.pop().ok_or(CommandError::Stopping)
+                decided.outcomes.pop().ok_or_else(no_answer)
             }
-            Ok(None) => Err(CommandError::Stopping),
+            Ok(_) => Err(no_answer()),
             Err(fault) => {
-                running.count(&fault);
+                active.count(&fault);
                 Err(fault.into())
             }
         });
     }
-    outcome(running, turn, state, outcomes)
+    outcome(active, state, outcomes)
 }
 
 fn used_up() -> CommandError {
     CommandError::Unavailable("a failing component used up the batch's time".to_owned())
+}
+
+/// Answer to a command that the sandbox gave no result for, which it has checked that there is.
+fn no_answer() -> CommandError {
+    CommandError::Internal("the sandbox gave no result for a command".to_owned())
 }
 
 fn events_in(outcomes: &[Outcome]) -> u64 {
@@ -163,32 +177,32 @@ fn events_in(outcomes: &[Outcome]) -> u64 {
 }
 
 fn outcome(
-    running: &Running,
-    turn: StreamTurn,
+    active: &ActiveDecider,
     state: StreamState,
     outcomes: Vec<Result<Outcome, CommandError>>,
-) -> StreamOutcome {
-    let state =
-        StreamState { family: running.family, state_version: running.decider.state_version(), ..state };
-    StreamOutcome { turn, decided_by: running.digest(), state, outcomes }
+) -> DecidedStream {
+    let state = StreamState { family: active.family, state_version: active.decider.state_version(), ..state };
+    DecidedStream { decided_by: active.digest(), state, outcomes }
 }
 
-fn wire_turn(named: &Named, state: &StreamState, stored: &Values, indexes: &[usize], now: Timestamp) -> Turn {
-    let wire = |index: &usize| {
-        let command = &named.commands[*index];
-        clearfold_sandbox::WireCommand {
-            id: command.id.clone(),
-            routing_key: command.routing_key.clone(),
-            actor: command.actor.clone(),
-            accepted_at_ms: now.as_ms(),
-            message: message(command),
-        }
+fn wire_turn(
+    state: &StreamState,
+    stored: &Values,
+    commands: &[(Arc<Command>, Vec<String>)],
+    now: Timestamp,
+) -> Turn {
+    let wire = |(command, _): &(Arc<Command>, Vec<String>)| clearfold_sandbox::Command {
+        id: command.id.clone(),
+        routing_key: command.routing_key.clone(),
+        actor: command.actor.clone(),
+        accepted_at_ms: now.as_ms(),
+        message: message(command),
     };
-    let keys = indexes.iter().flat_map(|index| &named.keys[*index]).collect();
+    let keys = commands.iter().flat_map(|(_, keys)| keys).collect();
     Turn {
         state: state.state.clone(),
         entries: state.entries.named(keys, stored),
-        commands: indexes.iter().map(wire).collect(),
+        commands: commands.iter().map(wire).collect(),
     }
 }
 

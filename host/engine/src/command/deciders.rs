@@ -1,4 +1,4 @@
-//! Which decider decides for which account: the one in force, or for a share of the accounts the one that is tried.
+//! Deciders by account: the one in force, or for a share of the accounts the canary.
 //!
 //! A set of deciders never changes. Another activation makes another set, and each partition takes it over between two
 //! batches.
@@ -11,52 +11,55 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
+use super::CommandError;
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Decider, Fault, FaultCause};
 
-/// The deciders that shall decide now.
+/// Newest set of deciders, which partitions take over.
 pub type LiveDeciders = watch::Receiver<Arc<Deciders>>;
 
-/// The deciders in force, by the aggregate that each decides for.
+/// Deciders in force, by aggregate.
 #[derive(Default)]
 pub struct Deciders {
-    /// The newest activation that is in it; 0 if it follows from none.
+    /// Newest activation that the set follows from; 0 if it follows from none.
     pub through: u64,
-    in_force: BTreeMap<String, InForce>,
+    in_force: BTreeMap<String, AggregateDeciders>,
 }
 
-/// What decides for one aggregate.
-pub struct InForce {
-    pub stable: Arc<Running>,
+/// Deciders of one aggregate.
+pub struct AggregateDeciders {
+    pub stable: Arc<ActiveDecider>,
     pub canary: Option<Canary>,
 }
 
-/// A decider that is tried on some accounts, and the activation that put it there.
+/// Decider that is tried on some accounts.
 pub struct Canary {
+    /// Activation that put it there.
     pub since: u64,
     pub trial: Trial,
-    pub running: Arc<Running>,
+    pub running: Arc<ActiveDecider>,
 }
 
-/// How a component is tried.
+/// Conditions of a canary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Trial {
-    /// Of a thousand accounts.
+    /// Share of the accounts, in thousandths.
     pub permille: u16,
-    /// More of these end it.
+    /// Number of faults; one more ends the trial.
     pub max_faults: u64,
+    /// Number of divergences; one more ends the trial.
     pub max_differences: u64,
 }
 
-/// A decider at work.
-pub struct Running {
+/// Decider that decides in this host.
+pub struct ActiveDecider {
     pub decider: Arc<Decider>,
-    /// The component that first made states as this one makes them: their *family*. Of another family a state is not used.
+    /// Family of its states: the component that first made states like them. States of another family are not used.
     pub family: Digest,
     faults: AtomicU64,
 }
 
-impl Running {
+impl ActiveDecider {
     #[must_use]
     pub fn new(decider: Arc<Decider>, family: Digest) -> Self {
         Self { decider, family, faults: AtomicU64::new(0) }
@@ -67,15 +70,15 @@ impl Running {
         self.decider.id().digest
     }
 
-    /// Commands that it failed on, in this host.
+    /// Number of commands on which it failed in this host.
     #[must_use]
     pub fn faults(&self) -> u64 {
         self.faults.load(Ordering::Relaxed)
     }
 
     pub(super) fn count(&self, fault: &Fault) {
-        // What the host lacks is not held against it.
-        if fault.cause != FaultCause::NoInstance {
+        // A lack of instances is not the component's fault.
+        if fault.cause != Cause::NoInstance {
             self.faults.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -83,30 +86,33 @@ impl Running {
 
 impl Deciders {
     #[must_use]
-    pub fn new(through: u64, in_force: BTreeMap<String, InForce>) -> Self {
+    pub fn new(through: u64, in_force: BTreeMap<String, AggregateDeciders>) -> Self {
         Self { through, in_force }
     }
 
-    /// Deciders that nobody replaces, each for all accounts.
+    /// Deciders that are never replaced, each for all accounts.
     pub fn always(deciders: impl IntoIterator<Item = Arc<Decider>>) -> LiveDeciders {
         let in_force = deciders.into_iter().map(|decider| {
             let (aggregate, digest) = (decider.aggregate().to_owned(), decider.id().digest);
-            (aggregate, InForce { stable: Arc::new(Running::new(decider, digest)), canary: None })
+            (
+                aggregate,
+                AggregateDeciders { stable: Arc::new(ActiveDecider::new(decider, digest)), canary: None },
+            )
         });
         watch::Sender::new(Arc::new(Self::new(0, in_force.collect()))).subscribe()
     }
 
-    /// Who decides for an account.
+    /// Decider of an account.
     #[must_use]
-    pub fn of(&self, aggregate: &str, routing_key: &str) -> Option<&Arc<Running>> {
+    pub fn of(&self, aggregate: &str, routing_key: &str) -> Option<&Arc<ActiveDecider>> {
         let in_force = self.in_force.get(aggregate)?;
         let canary = in_force.canary.as_ref().filter(|canary| place_of(routing_key) < canary.trial.permille);
         Some(canary.map_or(&in_force.stable, |canary| &canary.running))
     }
 
-    /// By aggregate.
+    /// Deciders by aggregate.
     #[must_use]
-    pub fn in_force(&self) -> &BTreeMap<String, InForce> {
+    pub fn in_force(&self) -> &BTreeMap<String, AggregateDeciders> {
         &self.in_force
     }
 
@@ -115,17 +121,19 @@ impl Deciders {
         self.in_force.contains_key(aggregate)
     }
 
-    #[must_use]
-    pub fn aggregates(&self) -> String {
-        self.in_force.keys().cloned().collect::<Vec<_>>().join(", ")
+    /// Answer to a command for an aggregate that has no decider.
+    pub(super) fn unknown(&self, aggregate: &str) -> CommandError {
+        let known = self.in_force.keys().cloned().collect::<Vec<_>>().join(", ");
+        CommandError::UnknownAggregate { aggregate: aggregate.to_owned(), known }
     }
 }
 
-/// An account's place among a thousand: the same for all components, so that a share that grows keeps its accounts.
+/// Place of an account among a thousand: the same for all components, so that a share that grows keeps its accounts.
 fn place_of(routing_key: &str) -> u16 {
     let digest = Sha256::new().chain_update("canary ").chain_update(routing_key).finalize();
     let mut head = [0; 8];
     head.copy_from_slice(&digest[..8]);
+    // A remainder below 1,000 fits, so the 0 is never used.
     u16::try_from(u64::from_be_bytes(head) % 1_000).unwrap_or(0)
 }
 

@@ -1,25 +1,25 @@
-//! The keyed part of a stream's state, as far as it is in memory: what changed behind the newest snapshot.
+//! Entries of a stream's state that are in memory: those that changed behind the newest snapshot.
 //!
 //! A snapshot takes these changes into the database, and from then on they are looked up there when a command names
-//! them. So what is in memory is bounded by how often snapshots are taken, not by the stream's length.
+//! them. So the memory is bounded by how often snapshots are taken, not by the stream's length.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use clearfold_sandbox::Entry;
 
-/// Entries by key, each with its value; none for one that was removed.
+/// Values of entries by key; `None` for a removed one.
 pub(super) type Values = BTreeMap<String, Option<Vec<u8>>>;
 
-/// What changed, layer by layer. To clone it costs little, whatever is in it.
+/// Changed entries, layer by layer. Cloning copies no value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Entries {
     layers: Vec<Arc<Layer>>,
-    /// Of this version the database has all entries; 0: all that there are, are here.
+    /// Version of the newest persisted snapshot; 0 means none, so all entries are in memory.
     snapshot_version: u64,
 }
 
-/// What changed on the way to one version of the stream.
+/// Entries that changed on the way to one version of the stream.
 #[derive(Debug, PartialEq, Eq)]
 struct Layer {
     version: u64,
@@ -27,17 +27,17 @@ struct Layer {
 }
 
 impl Entries {
-    /// Behind a snapshot that is in the database.
+    /// No changes yet behind a persisted snapshot.
     pub(super) fn behind_snapshot(version: u64) -> Self {
         Self { layers: Vec::new(), snapshot_version: version }
     }
 
-    /// The version whose entries are in the database; 0 if all that there are, are here.
+    /// Version of the newest persisted snapshot; 0 if all entries are in memory.
     pub(super) fn snapshot_version(&self) -> u64 {
         self.snapshot_version
     }
 
-    /// What changed on the way to a version.
+    /// Adds the entries that changed on the way to a version.
     pub(super) fn change(&mut self, version: u64, changed: Vec<Entry>) {
         if !changed.is_empty() {
             let values = changed.into_iter().map(|entry| (entry.key, entry.value)).collect();
@@ -45,12 +45,12 @@ impl Entries {
         }
     }
 
-    /// Whether what is known of an entry is here, so that nobody need look elsewhere.
+    /// Returns true if the newest value of an entry, or its absence, is known without the database.
     pub(super) fn know(&self, key: &str) -> bool {
         self.snapshot_version == 0 || self.layers.iter().any(|layer| layer.values.contains_key(key))
     }
 
-    /// Entries as they cross the border, each once: as they are here, else as they are in the database.
+    /// Entries to hand to the component, each once: with the value in memory, else with the stored one.
     pub(super) fn named(&self, keys: BTreeSet<&String>, stored: &Values) -> Vec<Entry> {
         let newest = |key: &String| {
             let changed = self.layers.iter().rev().find_map(|layer| layer.values.get(key));
@@ -59,19 +59,19 @@ impl Entries {
         keys.into_iter().map(|key| Entry { key: key.clone(), value: newest(key) }).collect()
     }
 
-    /// What changed behind a version.
+    /// Entries that changed behind a version.
     pub(super) fn behind(&self, version: u64) -> Values {
         let layers = self.layers.iter().filter(|layer| layer.version > version);
         layers.flat_map(|layer| layer.values.clone()).collect()
     }
 
-    /// Forgets what a committed snapshot of a version holds.
+    /// Forgets the changes that a committed snapshot of a version holds.
     pub(super) fn forget(&mut self, version: u64) {
         self.layers.retain(|layer| layer.version > version);
         self.snapshot_version = version;
     }
 
-    /// What it takes in memory, roughly.
+    /// Memory in bytes, roughly.
     pub(super) fn bytes(&self) -> usize {
         const OVERHEAD: usize = 64;
         let entry = |(key, value): (&String, &Option<Vec<u8>>)| {

@@ -1,4 +1,4 @@
-//! The way in: finds the partition of a command and queues it for that partition's writer.
+//! Intake of commands: finds the partition of a command and queues it for that partition's writer.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use clearfold_base::faults;
 use clearfold_base::tasks::Tasks;
 use clearfold_store::EventStore;
 
-/// What all commands that wait may take together: a queue that is bounded by number alone is not bounded.
+/// Bytes that all waiting commands may take together: a bound on their number alone is no bound on memory.
 const MAX_BYTES: usize = 32 << 20;
 
-/// How much may wait, and how it is written.
+/// Limits of the queues, and settings of the writers.
 #[derive(Debug, Clone)]
 pub struct IntakeSettings {
     /// Commands that may wait in each partition's queue.
@@ -28,7 +28,7 @@ pub struct IntakeSettings {
 #[derive(Clone)]
 pub struct CommandIntake {
     queues: Arc<[mpsc::Sender<Queued>]>,
-    /// Bytes of commands that may still come.
+    /// Bytes of commands that may still be queued.
     room: Arc<Semaphore>,
     store: EventStore,
     deciders: LiveDeciders,
@@ -46,13 +46,8 @@ impl CommandIntake {
     ) -> Self {
         let queues = (0..store.partition_count()).map(|partition| {
             let (sender, receiver) = mpsc::channel(settings.queue_length);
-            let writer = Writer {
-                partition,
-                store: store.clone(),
-                deciders: deciders.clone(),
-                clock: clock.clone(),
-                settings: settings.writer.clone(),
-            };
+            let (deciders, clock) = (deciders.clone(), clock.clone());
+            let writer = Writer::new(partition, store.clone(), deciders, clock, settings.writer.clone());
             parts.spawn("partition writer", writer.run(receiver));
             sender
         });
@@ -64,7 +59,7 @@ impl CommandIntake {
         }
     }
 
-    /// Has a command decided, and answers when it is committed. Refuses if the partition's queue is full.
+    /// Submits a command, and returns its answer when it is committed. Refuses if the partition's queue is full.
     pub async fn submit(&self, command: Command) -> Result<Answer, CommandError> {
         let queue = self.queue_of(&command)?;
         let room = Arc::clone(&self.room).try_acquire_many_owned(size_of(&command));
@@ -78,8 +73,8 @@ impl CommandIntake {
         answered.await.unwrap_or(Err(CommandError::Stopping))
     }
 
-    /// The same, but waits its turn for room in the queue, so that those who do not wait cannot starve it. For the
-    /// listener: the chain has happened, and cannot be asked to come again.
+    /// Submits a command and waits its turn for room in the queue, so that callers that do not wait cannot starve it. For
+    /// the listener: what happened on the chain cannot be asked to come again.
     pub async fn submit_in_turn(&self, command: Command) -> Result<Answer, CommandError> {
         let queue = self.queue_of(&command)?;
         let room = Arc::clone(&self.room).acquire_many_owned(size_of(&command)).await;
@@ -92,15 +87,14 @@ impl CommandIntake {
     fn queue_of(&self, command: &Command) -> Result<&mpsc::Sender<Queued>, CommandError> {
         let deciders = self.deciders.borrow();
         if !deciders.know(&command.aggregate) {
-            let (aggregate, known) = (command.aggregate.clone(), deciders.aggregates());
-            return Err(CommandError::UnknownAggregate { aggregate, known });
+            return Err(deciders.unknown(&command.aggregate));
         }
-        let count = u32::try_from(self.queues.len()).unwrap_or(u32::MAX);
-        let slot = usize::try_from(partition_of(&command.routing_key, count)).ok();
+        let partition = partition_of(&command.routing_key, self.store.partition_count());
+        let slot = usize::try_from(partition).ok();
         slot.and_then(|slot| self.queues.get(slot)).ok_or(CommandError::Stopping)
     }
 
-    /// The routing key of a stream. One that exists knows its account; a new one goes where the sender says.
+    /// Finds the routing key of a stream. One that exists knows its account; a new one belongs to the given one.
     pub async fn route(
         &self,
         aggregate: &str,
@@ -121,20 +115,22 @@ impl CommandIntake {
     }
 }
 
-/// What a command takes while it waits. One that is larger than everything that may wait would wait for ever.
+/// Bytes that a command takes while it waits, at most all that there are: with more it would wait for ever.
 fn size_of(command: &Command) -> u32 {
-    /// Beside what was sent.
+    /// Bytes beside what was sent.
     const OVERHEAD: usize = 512;
     let bytes = command.payload.len().saturating_add(command.idempotency_key.len()).saturating_add(OVERHEAD);
+    // MAX_BYTES fits, so the other number is never used.
     u32::try_from(bytes.min(MAX_BYTES)).unwrap_or(u32::MAX)
 }
 
-/// The partition of a routing key. It may never change: streams lie where it once put them.
+/// Partition of a routing key. It may never change: streams lie where it once put them.
 fn partition_of(routing_key: &str, partition_count: u32) -> u32 {
     let digest = Sha256::digest(routing_key);
     let mut head = [0; 8];
     head.copy_from_slice(&digest[..8]);
     let slot = u64::from_be_bytes(head) % u64::from(partition_count.max(1));
+    // A remainder by a u32 fits, so the 0 is never used.
     u32::try_from(slot).unwrap_or(0)
 }
 

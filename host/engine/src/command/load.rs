@@ -1,5 +1,5 @@
-//! The states of streams that are not in memory: the newest snapshot of the same family, and the events behind it.
-//! Of another family's snapshot nothing is used: the stream is folded from its beginning.
+//! Loads states of streams that are not in memory: the newest snapshot of the same family, and the events behind it. A
+//! snapshot of another family is not used: the stream is folded from its beginning.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,64 +7,69 @@ use std::sync::Arc;
 use sqlx::PgConnection;
 
 use super::entries::{Entries, Values};
-use super::leader::within;
+use super::failure::Failure;
+use super::session::within;
 use super::state::{States, StreamState};
-use super::writer::Writer;
-use super::{CommandError, Running};
-use clearfold_base::database::DatabaseError;
+use super::{ActiveDecider, CommandError};
+use clearfold_base::blocking::blocking;
 use clearfold_base::faults;
 use clearfold_sandbox::{Fault, Message};
-use clearfold_store::{EntryKey, FoundEntries, Lookup, Snapshot, StoreError, StoredEvent, StreamHead};
+use clearfold_store::{
+    EntryKey, EventStore, FoundEntries, Lookup, Snapshot, StoreError, StoredEvent, StreamHead,
+};
 
 /// Events that are read and folded at once.
 const PAGE: u32 = 2_000;
 
-/// What came of loading: states, and the streams whose events the component could not fold.
+/// Loaded states, and the streams that could not be folded.
 #[derive(Default)]
 pub(super) struct LoadedStates {
     pub states: States,
     pub faults: Faults,
 }
 
-/// A stream on its way to its newest state.
+/// Stream on its way to its newest state.
 struct Folding {
-    running: Arc<Running>,
+    active: Arc<ActiveDecider>,
     state: StreamState,
+    /// Version of the newest state.
     target: u64,
-    /// The events that come next, the entries that they name, and these as the database has them.
+    /// Events that come next.
     next: Vec<Message>,
+    /// Keys of the entries that they name.
     keys: BTreeSet<String>,
+    /// Those entries as the database has them.
     stored: Values,
 }
 
-/// Streams, each with what is wrong with it.
+/// Streams, each with the reason why it cannot be folded.
 type Faults = BTreeMap<String, CommandError>;
 
 /// Streams by name.
 type AllFolding = BTreeMap<String, Folding>;
 
-/// Loads streams of a writer's partition that exist, each for who decides on it.
+/// Loads streams of a partition that exist, each for its decider.
 pub(super) async fn load(
-    writer: &Writer,
+    store: &EventStore,
+    partition: u32,
     connection: &mut PgConnection,
-    streams: BTreeMap<String, (Arc<Running>, StreamHead)>,
-) -> Result<LoadedStates, StoreError> {
+    streams: BTreeMap<String, (Arc<ActiveDecider>, StreamHead)>,
+) -> Result<LoadedStates, Failure> {
     let mut loaded = LoadedStates::default();
     if streams.is_empty() {
         return Ok(loaded);
     }
-    let store = &writer.store;
     let names: Vec<String> = streams.keys().cloned().collect();
     let snapshots = within(store.snapshots(&names)).await?;
     let mut snapshots: BTreeMap<String, Snapshot> =
         snapshots.into_iter().map(|snapshot| (snapshot.stream.clone(), snapshot)).collect();
     let mut folding = AllFolding::new();
-    for (stream, (running, head)) in streams {
+    for (stream, (active, head)) in streams {
         let snapshot = snapshots.remove(&stream);
-        folding.insert(stream, Folding::begin(running, snapshot, head));
+        folding.insert(stream, Folding::begin(active, snapshot, head));
     }
     while let Some(wanted) = wanted(&mut folding, &mut loaded) {
-        let events = within(store.tails(writer.partition, &wanted, PAGE)).await?;
+        let events = within(store.tails(partition, &wanted, PAGE)).await?;
         if events.is_empty() {
             loaded.faults.extend(wanted.into_iter().map(|(stream, _)| (stream.clone(), damaged(stream))));
             break;
@@ -77,7 +82,7 @@ pub(super) async fn load(
             for (stream, of_stream) in &mut folding {
                 let of_family = (stream.clone(), of_stream.state.family);
                 let found = found.remove(&of_family).unwrap_or_default();
-                of_stream.stored = stored(writer.partition, stream, &of_stream.state, found)?;
+                of_stream.stored = stored(partition, stream, &of_stream.state, found)?;
             }
         }
         loaded.faults.extend(each(&mut folding, Folding::fold).await?);
@@ -86,7 +91,7 @@ pub(super) async fn load(
     Ok(loaded)
 }
 
-/// Takes out what is folded to its end, and says which events the others need.
+/// Takes out the streams that are folded to their end. Returns which events the others need; `None` if there are none.
 fn wanted(folding: &mut AllFolding, loaded: &mut LoadedStates) -> Option<Vec<(String, u64)>> {
     let done = folding.extract_if(.., |_, folding| folding.state.version >= folding.target);
     loaded.states.extend(done.map(|(stream, folding)| (stream, folding.state)));
@@ -95,7 +100,7 @@ fn wanted(folding: &mut AllFolding, loaded: &mut LoadedStates) -> Option<Vec<(St
     (!wanted.is_empty()).then_some(wanted)
 }
 
-/// Gives each stream its part of a page, which may end in the middle of one. What is not whole is taken out.
+/// Gives each stream its part of a page, which may end in the middle of one. A stream with a gap is taken out.
 fn hand_out(folding: &mut AllFolding, events: Vec<StoredEvent>) -> Faults {
     let mut faults = Faults::new();
     for event in events {
@@ -115,13 +120,13 @@ fn hand_out(folding: &mut AllFolding, events: Vec<StoredEvent>) -> Faults {
     faults
 }
 
-/// Takes a step with each stream, on a thread that may be busy. What the component fails on is taken out.
+/// Takes a step with each stream, on a thread that may block. A stream on which the component fails is taken out.
 async fn each(
     folding: &mut AllFolding,
     step: fn(&mut Folding) -> Result<(), Fault>,
-) -> Result<Faults, StoreError> {
+) -> Result<Faults, Failure> {
     let mut streams = std::mem::take(folding);
-    let stepped = tokio::task::spawn_blocking(move || {
+    let stepped = blocking(move || {
         let mut faults = Faults::new();
         streams.retain(|stream, of_stream| match step(of_stream) {
             Ok(()) => true,
@@ -133,11 +138,11 @@ async fn each(
         (streams, faults)
     });
     let faults;
-    (*folding, faults) = stepped.await.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
+    (*folding, faults) = stepped.await?;
     Ok(faults)
 }
 
-/// What is not in memory of the entries that the events name.
+/// Lookup of the entries that the events name and that are not in memory.
 fn lookup(folding: &AllFolding) -> Lookup {
     let mut lookup = Lookup::default();
     for (stream, of_stream) in folding {
@@ -149,8 +154,8 @@ fn lookup(folding: &AllFolding) -> Lookup {
     lookup
 }
 
-/// What the database has of the entries that a state does not know. That a snapshot is gone is no answer: its entries
-/// would read as if they had never been. Whoever leads next folds the stream from its beginning.
+/// Entries that the database has and the state does not know. A snapshot that is gone is a conflict: its entries would
+/// read as if they had never been. The next leader folds the stream from its beginning.
 pub(super) fn stored(
     partition: u32,
     stream: &str,
@@ -160,30 +165,30 @@ pub(super) fn stored(
     if !found.values.is_empty() && found.snapshot_version < state.entries.snapshot_version() {
         return Err(StoreError::Conflict { partition, why: format!("the snapshot of {stream} is gone") });
     }
-    // Of a stream that was folded from its beginning, what is in memory is all that there is.
+    // All entries of a stream that was folded from its beginning are in memory.
     Ok(if state.entries.snapshot_version() > 0 { found.values } else { Values::new() })
 }
 
-/// The others of the chunk are not harmed by it.
+/// Answer to the commands of a stream with missing events. It does not affect the commands of other streams.
 fn damaged(stream: String) -> CommandError {
     CommandError::Damaged { stream }
 }
 
 impl Folding {
-    fn begin(running: Arc<Running>, snapshot: Option<Snapshot>, head: StreamHead) -> Self {
+    fn begin(active: Arc<ActiveDecider>, snapshot: Option<Snapshot>, head: StreamHead) -> Self {
         let usable = snapshot.filter(|snapshot| {
-            snapshot.family == running.family
-                && snapshot.state_version == running.decider.state_version()
+            snapshot.family == active.family
+                && snapshot.state_version == active.decider.state_version()
                 && snapshot.version <= head.version
         });
-        let mut state = StreamState::initial(&running, head.routing_key);
+        let mut state = StreamState::initial(&active, head.routing_key);
         if let Some(snapshot) = usable {
             (state.version, state.snapshot_version) = (snapshot.version, snapshot.version);
             state.state = snapshot.state;
             state.entries = Entries::behind_snapshot(snapshot.version);
         }
         Self {
-            running,
+            active,
             state,
             target: head.version,
             next: Vec::new(),
@@ -193,7 +198,7 @@ impl Folding {
     }
 
     fn name(&mut self) -> Result<(), Fault> {
-        let keys = self.running.decider.keys(&self.next).inspect_err(|fault| self.running.count(fault))?;
+        let keys = self.active.decider.keys(&self.next).inspect_err(|fault| self.active.count(fault))?;
         self.keys = keys.into_iter().flatten().collect();
         Ok(())
     }
@@ -204,9 +209,10 @@ impl Folding {
         }
         let state = &mut self.state;
         let entries = state.entries.named(self.keys.iter().collect(), &self.stored);
-        let folded = self.running.decider.evolve(&state.state, &entries, &self.next);
-        let folded = folded.inspect_err(|fault| self.running.count(fault))?;
-        state.version = state.version.saturating_add(self.next.len() as u64);
+        let folded = self.active.decider.evolve(&state.state, &entries, &self.next);
+        let folded = folded.inspect_err(|fault| self.active.count(fault))?;
+        // Each of the events was checked to be the next one, up to the version that the database has.
+        state.version += self.next.len() as u64;
         state.state = folded.state;
         state.entries.change(state.version, folded.entries);
         self.next.clear();

@@ -3,21 +3,39 @@
 //! One writer a partition, under a lease: while one batch is being committed the next is decided on the state that it
 //! will leave. Other deciders take over between two batches. An answer is given only after the commit. A repeat of an
 //! idempotency key gets the stored answer without being decided again. Nothing here knows what a command means.
+//!
+//! Each module uses those below it, and none of those above:
+//!
+//! ```text
+//! intake      queues commands by partition
+//! writer      takes the lease, or refuses commands
+//! leader      executes what the planner plans
+//! pipeline    knows what waits where (pure)     prepare   gathers what commands are decided on
+//! planner     plans the next step (pure)        load      folds states that are not in memory
+//! in_flight   commits one batch                 session   holds the lease and the connections
+//! batch       collects what was decided (pure)  sort      sorts commands by stream (pure)
+//! decide      calls components
+//! ```
 
 mod batch;
 mod decide;
 mod deciders;
 mod entries;
+mod failure;
+mod in_flight;
 mod intake;
 mod leader;
 mod load;
-mod plan;
+mod pipeline;
+mod planner;
 mod prepare;
 mod queued;
+mod session;
+mod sort;
 mod state;
 mod writer;
 
-pub use deciders::{Canary, Deciders, InForce, LiveDeciders, Running, Trial};
+pub use deciders::{ActiveDecider, AggregateDeciders, Canary, Deciders, LiveDeciders, Trial};
 pub use intake::{CommandIntake, IntakeSettings};
 pub use writer::WriterSettings;
 
@@ -28,38 +46,38 @@ use uuid::Uuid;
 use clearfold_sandbox::Fault;
 use clearfold_store::{StoreError, command_id};
 
-/// A command on its way to be decided.
+/// Command that is to be decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// Made by the sender: the same key is the same command.
+    /// Key made by the sender: the same key means the same command.
     pub idempotency_key: String,
     pub aggregate: String,
-    /// The stream's id without the aggregate's name.
+    /// Id of the stream without the aggregate's name.
     pub id: String,
-    /// The account, which decides the partition.
+    /// Account, which determines the partition.
     pub routing_key: String,
     pub kind: String,
     pub schema_version: u32,
     pub payload: Vec<u8>,
-    /// Who sends it.
+    /// Sender, as the host knows it.
     pub actor: String,
 }
 
 impl Command {
-    /// The stream that it is for.
+    /// Stream that it is for.
     #[must_use]
     pub fn stream(&self) -> String {
         format!("{}-{}", self.aggregate, self.id)
     }
 
-    /// The id of the command itself, which is also what everything that it brings about is found by.
+    /// Id of the command itself, under which everything that it brings about is found.
     #[must_use]
     pub fn correlation_id(&self) -> Uuid {
         command_id(&self.idempotency_key)
     }
 
-    /// What must be the same when the key is the same. Each part is preceded by its length, so that no two
-    /// different commands read alike.
+    /// Digest of everything that must be the same when the key is the same. Each part is preceded by its length, so that
+    /// no two different commands have the same input.
     #[must_use]
     pub fn body_digest(&self) -> [u8; 32] {
         let version = self.schema_version.to_be_bytes();
@@ -80,27 +98,27 @@ impl Command {
     }
 }
 
-/// What a sender hears, now and at every repeat.
+/// Answer to a command, the first time and at every repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Answer {
-    /// The command holds. Without events it was satisfied already.
+    /// The command is accepted. Without events it was satisfied already.
     Accepted {
         stream: String,
-        /// The stream's version after it.
+        /// Version of the stream after it.
         stream_version: u64,
-        /// The types of the events that it caused.
+        /// Types of the events that it caused.
         events: Vec<String>,
     },
-    /// The command is refused, and nothing changed.
+    /// The command is rejected, and nothing changed.
     Rejected {
-        /// A stable code from the documented list.
+        /// Stable code from the documented list.
         code: String,
         detail: String,
     },
 }
 
-/// Why there is no answer. The command may be sent again with the same key.
+/// Reason why there is no answer. The command may be sent again with the same key.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommandError {
     #[error("no component decides for `{aggregate}`; known are {known}")]
@@ -127,15 +145,25 @@ pub enum CommandError {
     Unstorable(String),
     #[error("the store is not available ({0}); send the command again with the same key")]
     Unavailable(String),
+    #[error("this host failed ({0}); send the command again with the same key")]
+    Internal(String),
     #[error("the host is stopping; send the command again with the same key")]
     Stopping,
 }
 
 impl CommandError {
-    /// Whether the same command can succeed later without anybody mending anything.
+    /// Returns true if the same command can succeed later without a repair. An internal failure counts as passing: a
+    /// command from the chain must not be given up because of a bug of this host.
     #[must_use]
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Overloaded | Self::NotTheWriter { .. } | Self::Unavailable(_) | Self::Stopping)
+        matches!(
+            self,
+            Self::Overloaded
+                | Self::NotTheWriter { .. }
+                | Self::Unavailable(_)
+                | Self::Internal(_)
+                | Self::Stopping
+        )
     }
 }
 

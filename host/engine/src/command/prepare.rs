@@ -1,113 +1,123 @@
-//! What must be known before commands are decided: which were answered before, and the states of the others' streams.
+//! Gathers what must be known before commands are decided: which were answered before, and the states of the others'
+//! streams.
 //!
 //! It asks the components which entries the commands name, and the database in one round trip for everything that is
-//! not in memory. It changes nothing.
+//! not in memory. Commands that need no decision are answered here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sqlx::PgConnection;
 
-use super::decide::{self, Named, Ready};
-use super::leader::within;
-use super::load::{load, stored};
-use super::plan::{Known, StreamTurn, sort_out, take_foreign};
+use super::decide::{self, Basis, UndecidedStream};
+use super::failure::Failure;
+use super::load::{LoadedStates, load, stored};
+use super::queued::{Queued, answer_all};
+use super::session::{Session, within};
+use super::sort::{Home, StreamCommands, in_order, sort_out, take_foreign};
 use super::state::StreamState;
-use super::writer::Writer;
-use super::{Command, CommandError, Deciders};
-use clearfold_base::database::DatabaseError;
-use clearfold_store::{EntryKey, Found, Lookup, StoreError, StreamHead};
+use super::{ActiveDecider, Command, CommandError, Deciders};
+use clearfold_base::blocking::blocking;
+use clearfold_base::digest::Digest;
+use clearfold_store::{EntryKey, EventStore, Found, FoundEntries, Lookup, StreamHead};
 
-/// Commands that can be decided or answered at once.
+/// Commands that can be decided: turns, and beside each what it is decided on. Neighbours have the same decider.
+#[derive(Default)]
 pub(super) struct Prepared {
-    pub known: Vec<Known>,
-    pub named: Named,
-    pub ready: Vec<Ready>,
+    pub turns: Vec<StreamCommands>,
+    pub undecided: Vec<UndecidedStream>,
 }
 
-/// Prepares commands, each with a key of its own. `state` is the newest state of a stream, if it is in
-/// memory and of the family of who decides.
+/// Commands that could not be prepared, in their order.
+pub(super) struct Unprepared {
+    pub failure: Failure,
+    pub commands: Vec<Queued>,
+}
+
+/// Keys of the entries that each command names, or the reason why a component could not name them.
+type NamedKeys = Vec<Result<Vec<String>, CommandError>>;
+
+/// Basis of each turn, or the reason why it cannot be decided.
+type Bases = Vec<Result<Basis, CommandError>>;
+
+/// Prepares commands, each with a key of its own. `in_memory` gives the newest state of a stream if it is in memory and of
+/// the family of its decider.
 pub(super) async fn prepare<'a>(
-    writer: &Writer,
-    deciders: &Arc<Deciders>,
+    session: &Session,
     connection: &mut PgConnection,
-    commands: Vec<Arc<Command>>,
-    state: impl Fn(&str) -> Option<&'a StreamState>,
-) -> Result<Prepared, StoreError> {
-    let (named, unnamed) = name(deciders, commands).await?;
-    let lookup = lookup(deciders, &named, &state);
-    let Found { answered, mut heads, mut entries } =
-        within(writer.store.look_up(connection, &lookup)).await?;
-    let (mut known, mut turns) = sort_out(&named.commands, answered);
-    known.extend(take_unnamed(&mut turns, unnamed));
-    let in_the_database: BTreeSet<String> = heads.keys().cloned().collect();
-    for turn in &turns {
-        if let Some(state) = state(&turn.stream) {
-            let (partition, routing_key) = (writer.partition, state.routing_key.clone());
-            heads.insert(turn.stream.clone(), StreamHead { partition, routing_key, version: state.version });
+    deciders: &Arc<Deciders>,
+    commands: Vec<Queued>,
+    in_memory: impl Fn(&str) -> Option<&'a StreamState>,
+) -> Result<Prepared, Unprepared> {
+    let partition = session.lease().partition;
+    let asked = session.holding(ask(session.store(), connection, deciders, &commands, &in_memory)).await;
+    let (keys, Found { answered, heads, entries }) = match asked {
+        Ok(asked) => asked,
+        Err(failure) => return Err(Unprepared { failure, commands }),
+    };
+    let (known, mut turns) = sort_out(commands, keys, answered);
+    answer_all(known);
+    answer_all(take_foreign(&mut turns, partition, |stream| match in_memory(stream) {
+        Some(state) => Some(Home { partition, routing_key: &state.routing_key }),
+        None => {
+            let head = heads.get(stream)?;
+            Some(Home { partition: head.partition, routing_key: &head.routing_key })
         }
+    }));
+    let missing = missing(deciders, &turns, &heads, &in_memory);
+    let loaded = session.holding(load(session.store(), partition, connection, missing)).await;
+    match loaded.and_then(|loaded| bases(partition, deciders, &turns, loaded, entries, &in_memory)) {
+        Ok(bases) => Ok(with_bases(turns, bases)),
+        Err(failure) => Err(Unprepared { failure, commands: in_order(turns) }),
     }
-    known.extend(take_foreign(&named.commands, &mut turns, &heads, writer.partition));
-    let missing = turns.iter().filter(|turn| in_the_database.contains(&turn.stream)).filter_map(|turn| {
-        let head = heads.remove(&turn.stream)?;
-        let running = Arc::clone(deciders.of(&turn.aggregate, &head.routing_key)?);
-        Some((turn.stream.clone(), (running, head)))
-    });
-    let missing: BTreeMap<_, _> = missing.collect();
-    let mut loaded = load(writer, connection, missing).await?;
-    let mut ready = Vec::with_capacity(turns.len());
-    for turn in turns {
-        if let Some(error) = loaded.faults.remove(&turn.stream) {
-            known.extend(turn.commands.iter().map(|index| (*index, Err(error.clone()))));
-            continue;
-        }
-        let newest = loaded.states.remove(&turn.stream).or_else(|| state(&turn.stream).cloned());
-        // The intake has let in no command that nobody decides.
-        let routing_key = newest.as_ref().map_or(&turn.routing_key, |state| &state.routing_key);
-        let Some(running) = deciders.of(&turn.aggregate, routing_key).cloned() else { continue };
-        let state = newest.unwrap_or_else(|| StreamState::initial(&running, turn.routing_key.clone()));
-        let found = entries.remove(&(turn.stream.clone(), running.family)).unwrap_or_default();
-        let stored = stored(writer.partition, &turn.stream, &state, found)?;
-        ready.push(Ready { turn, running, state, stored });
-    }
-    Ok(Prepared { known, named, ready })
 }
 
-/// The commands that a component failed on, with what their senders hear.
-type Unnamed = BTreeMap<usize, CommandError>;
+/// Names the commands' entries, and looks up everything that is not in memory.
+async fn ask<'a>(
+    store: &EventStore,
+    connection: &mut PgConnection,
+    deciders: &Arc<Deciders>,
+    commands: &[Queued],
+    in_memory: impl Fn(&str) -> Option<&'a StreamState>,
+) -> Result<(NamedKeys, Found), Failure> {
+    let keys = name(deciders, commands).await?;
+    if keys.len() != commands.len() {
+        return Err(Failure::Broken(format!("{} lists of keys for {} commands", keys.len(), commands.len())));
+    }
+    let lookup = lookup(deciders, commands, &keys, in_memory);
+    let found = within(store.look_up(connection, &lookup)).await?;
+    Ok((keys, found))
+}
 
-/// Asks the components, on a thread that may be busy, if one of them has entries.
-async fn name(deciders: &Arc<Deciders>, commands: Vec<Arc<Command>>) -> Result<(Named, Unnamed), StoreError> {
-    let has_entries = |command: &Arc<Command>| {
-        let running = deciders.of(&command.aggregate, &command.routing_key);
-        running.is_some_and(|running| running.decider.has_entries())
+/// Asks the components, on a thread that may block, if one of them has entries.
+async fn name(deciders: &Arc<Deciders>, commands: &[Queued]) -> Result<NamedKeys, Failure> {
+    let has_entries = |queued: &Queued| {
+        let active = deciders.of(&queued.command.aggregate, &queued.command.routing_key);
+        active.is_some_and(|active| active.decider.has_entries())
     };
     if !commands.iter().any(has_entries) {
-        let keys = vec![Vec::new(); commands.len()];
-        return Ok((Named { commands, keys }, Unnamed::new()));
+        return Ok(commands.iter().map(|_| Ok(Vec::new())).collect());
     }
-    let (deciders, asked) = (Arc::clone(deciders), commands.clone());
-    let answers = tokio::task::spawn_blocking(move || decide::keys(&deciders, &asked)).await;
-    let answers = answers.map_err(|error| DatabaseError::Corrupt(error.to_string()))?;
-    let mut unnamed = Unnamed::new();
-    let keys = answers.into_iter().enumerate().map(|(index, answer)| {
-        answer.unwrap_or_else(|error| {
-            unnamed.insert(index, error);
-            Vec::new()
-        })
-    });
-    Ok((Named { keys: keys.collect(), commands }, unnamed))
+    let deciders = Arc::clone(deciders);
+    let commands: Vec<Arc<Command>> = commands.iter().map(|queued| Arc::clone(&queued.command)).collect();
+    Ok(blocking(move || decide::keys(&deciders, &commands)).await?)
 }
 
-fn lookup<'a>(deciders: &Deciders, named: &Named, state: impl Fn(&str) -> Option<&'a StreamState>) -> Lookup {
+fn lookup<'a>(
+    deciders: &Deciders,
+    commands: &[Queued],
+    keys: &NamedKeys,
+    in_memory: impl Fn(&str) -> Option<&'a StreamState>,
+) -> Lookup {
     let mut lookup = Lookup::default();
     let mut seen = BTreeSet::new();
-    for (command, keys) in named.commands.iter().zip(&named.keys) {
+    for (queued, keys) in commands.iter().zip(keys) {
+        let command = &queued.command;
         lookup.idempotency_keys.push(command.idempotency_key.clone());
         let stream = command.stream();
-        let state = state(&stream);
-        if let Some(running) = deciders.of(&command.aggregate, &command.routing_key) {
-            let family = running.family;
+        let state = in_memory(&stream);
+        if let (Some(active), Ok(keys)) = (deciders.of(&command.aggregate, &command.routing_key), keys) {
+            let family = active.family;
             for key in keys {
                 let is_in_memory = state.is_some_and(|state| state.entries.know(key));
                 if !is_in_memory && seen.insert((stream.clone(), key.clone(), family)) {
@@ -122,11 +132,68 @@ fn lookup<'a>(deciders: &Deciders, named: &Named, state: impl Fn(&str) -> Option
     lookup
 }
 
-/// Takes out the commands that a component failed on.
-fn take_unnamed(turns: &mut Vec<StreamTurn>, unnamed: Unnamed) -> Vec<Known> {
-    for turn in turns.iter_mut() {
-        turn.commands.retain(|index| !unnamed.contains_key(index));
+/// Streams that exist and are not in memory, each with its decider.
+fn missing<'a>(
+    deciders: &Deciders,
+    turns: &[StreamCommands],
+    heads: &BTreeMap<String, StreamHead>,
+    in_memory: impl Fn(&str) -> Option<&'a StreamState>,
+) -> BTreeMap<String, (Arc<ActiveDecider>, StreamHead)> {
+    let missing = turns.iter().filter(|turn| in_memory(&turn.stream).is_none()).filter_map(|turn| {
+        let head = heads.get(&turn.stream)?;
+        let active = Arc::clone(deciders.of(&turn.aggregate, &head.routing_key)?);
+        Some((turn.stream.clone(), (active, head.clone())))
+    });
+    missing.collect()
+}
+
+/// Gathers what each turn is decided on.
+fn bases<'a>(
+    partition: u32,
+    deciders: &Deciders,
+    turns: &[StreamCommands],
+    mut loaded: LoadedStates,
+    mut entries: BTreeMap<(String, Digest), FoundEntries>,
+    in_memory: impl Fn(&str) -> Option<&'a StreamState>,
+) -> Result<Bases, Failure> {
+    let mut bases = Bases::with_capacity(turns.len());
+    for turn in turns {
+        if let Some(error) = loaded.faults.remove(&turn.stream) {
+            bases.push(Err(error));
+            continue;
+        }
+        let newest = loaded.states.remove(&turn.stream).or_else(|| in_memory(&turn.stream).cloned());
+        let routing_key = newest.as_ref().map_or(&turn.routing_key, |state| &state.routing_key);
+        let Some(active) = deciders.of(&turn.aggregate, routing_key).cloned() else {
+            // The intake let the command in for deciders that were replaced meanwhile.
+            bases.push(Err(deciders.unknown(&turn.aggregate)));
+            continue;
+        };
+        let state = newest.unwrap_or_else(|| StreamState::initial(&active, turn.routing_key.clone()));
+        let found = entries.remove(&(turn.stream.clone(), active.family)).unwrap_or_default();
+        let stored = stored(partition, &turn.stream, &state, found)?;
+        bases.push(Ok(Basis { decider: active, state, stored }));
     }
-    turns.retain(|turn| !turn.commands.is_empty());
-    unnamed.into_iter().map(|(index, error)| (index, Err(error))).collect()
+    Ok(bases)
+}
+
+/// Puts turns and bases together, those with one decider beside each other. Turns without a basis are answered.
+fn with_bases(turns: Vec<StreamCommands>, bases: Bases) -> Prepared {
+    let mut ready = Vec::with_capacity(turns.len());
+    for (mut turn, basis) in turns.into_iter().zip(bases) {
+        match basis {
+            Ok(basis) => {
+                let commands = turn
+                    .commands
+                    .iter_mut()
+                    .map(|command| (Arc::clone(&command.queued.command), std::mem::take(&mut command.keys)));
+                let undecided = UndecidedStream { commands: commands.collect(), basis };
+                ready.push((turn, undecided));
+            }
+            Err(error) => answer_all(turn.refused(&error)),
+        }
+    }
+    ready.sort_by_key(|(_, undecided)| undecided.basis.decider.digest());
+    let (turns, undecided) = ready.into_iter().unzip();
+    Prepared { turns, undecided }
 }

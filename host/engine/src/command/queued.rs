@@ -1,4 +1,4 @@
-//! A command that waits for its answer.
+//! Command that waits for its answer, with the channel that the answer goes through.
 
 use std::sync::Arc;
 
@@ -6,17 +6,23 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::{Answer, Command, CommandError};
 
-/// A command, and where its answer goes.
+/// Command with the channel of its answer.
 pub(super) struct Queued {
     pub command: Arc<Command>,
-    pub answer: oneshot::Sender<Result<Answer, CommandError>>,
-    /// How often its batch could not be committed.
+    /// Number of its batches that could not be committed.
     pub failures: u32,
-    /// Its batch was refused by the database because of one of its commands: it is tried without the others.
+    /// True if the database refused its batch because of one of the commands: it is tried without the others.
     pub alone: bool,
-    /// Its part of what may wait, given back when it is answered.
-    pub _room: OwnedSemaphorePermit,
+    reply: Reply,
+    /// Its share of the room for waiting commands, given back when it is answered.
+    _room: OwnedSemaphorePermit,
 }
+
+/// Command with its answer, before the answer is sent.
+pub(super) type Known = (Queued, Result<Answer, CommandError>);
+
+/// Sending end of the answer's channel.
+struct Reply(Option<oneshot::Sender<Result<Answer, CommandError>>>);
 
 impl Queued {
     pub(super) fn new(
@@ -24,17 +30,35 @@ impl Queued {
         answer: oneshot::Sender<Result<Answer, CommandError>>,
         room: OwnedSemaphorePermit,
     ) -> Self {
-        Self { command: Arc::new(command), answer, failures: 0, alone: false, _room: room }
+        let reply = Reply(Some(answer));
+        Self { command: Arc::new(command), failures: 0, alone: false, reply, _room: room }
     }
 
-    /// Answers. Who does not wait any more finds the answer in the inbox.
-    pub(super) fn answer(self, answer: Result<Answer, CommandError>) {
+    /// Sends the answer. A caller that has stopped waiting finds it in the inbox when it asks again.
+    pub(super) fn answer(mut self, answer: Result<Answer, CommandError>) {
         log(&self.command, &answer);
-        let _ = self.answer.send(answer);
+        if let Some(reply) = self.reply.0.take() {
+            let _ = reply.send(answer);
+        }
     }
 }
 
-/// One line a command, under the correlation id that its events carry.
+impl Drop for Reply {
+    /// A panicking task drops its commands. Their callers hear that, and not that the host is stopping.
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(reply) = self.0.take()
+        {
+            let _ = reply.send(Err(CommandError::Internal("a task panicked".to_owned())));
+        }
+    }
+}
+
+pub(super) fn answer_all(known: impl IntoIterator<Item = Known>) {
+    known.into_iter().for_each(|(queued, answer)| queued.answer(answer));
+}
+
+/// Writes one line a command, under the correlation id that its events carry.
 fn log(command: &Command, answer: &Result<Answer, CommandError>) {
     let (kind, key) = (&command.kind, &command.idempotency_key);
     match answer {
@@ -51,5 +75,63 @@ fn log(command: &Command, answer: &Result<Answer, CommandError>) {
             tracing::warn!(stream = command.stream(), kind, key, %error, "command not taken");
         }
         Err(error) => tracing::error!(stream = command.stream(), kind, key, %error, "command failed"),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    pub type Answered = oneshot::Receiver<Result<Answer, CommandError>>;
+
+    pub fn command(account: &str, key: &str, id: &str, payload: &str) -> Command {
+        Command {
+            idempotency_key: key.into(),
+            aggregate: "authorization".into(),
+            id: id.into(),
+            routing_key: account.into(),
+            kind: "RecordSwipe".into(),
+            schema_version: 1,
+            payload: payload.into(),
+            actor: "test".into(),
+        }
+    }
+
+    /// Queued command and the receiving end of its answer.
+    pub fn waiting(command: Command) -> (Queued, Answered) {
+        let (sender, receiver) = oneshot::channel();
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        (Queued::new(command, sender, room), receiver)
+    }
+
+    /// Queued command of one account whose caller does not wait.
+    pub fn queued(key: &str, id: &str) -> Queued {
+        waiting(command("0xaa", key, id, "")).0
+    }
+
+    pub fn keys<'a>(commands: impl IntoIterator<Item = &'a Queued>) -> Vec<&'a str> {
+        commands.into_iter().map(|queued| queued.command.idempotency_key.as_str()).collect()
+    }
+
+    #[test]
+    fn the_callers_of_a_task_that_panics_hear_that() {
+        let (queued, mut answered) = waiting(command("0xaa", "1", "a", ""));
+        let task = catch_unwind(AssertUnwindSafe(move || {
+            let _in_hand = queued;
+            panic!("on purpose");
+        }));
+        assert!(task.is_err());
+        assert!(matches!(answered.try_recv(), Ok(Err(CommandError::Internal(_)))));
+    }
+
+    #[test]
+    fn the_callers_of_a_host_that_stops_hear_nothing_of_a_panic() {
+        let (queued, mut answered) = waiting(command("0xaa", "1", "a", ""));
+        drop(queued);
+        assert_eq!(answered.try_recv().unwrap_err(), oneshot::error::TryRecvError::Closed);
     }
 }

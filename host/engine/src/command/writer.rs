@@ -1,126 +1,171 @@
-//! The writer of one partition in this host: takes the lease when it can, leads while it holds it, and otherwise says
-//! who does.
+//! Writer of one partition in this host: takes the lease when it can, leads while it holds it, and otherwise tells callers
+//! why their commands are not taken.
 //!
-//! Whoever has the lease is the only writer, in all hosts: every append checks it in its own transaction.
+//! The holder of the lease is the only writer, in all hosts: every append checks it in its own transaction.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::leader::{End, Leader, within};
-use super::plan::repeated;
+use super::batch::Batch;
+use super::failure::Failure;
+use super::leader::{End, Leader};
 use super::queued::Queued;
+use super::session::{Session, within};
+use super::sort::repeated;
 use super::{CommandError, LiveDeciders};
 use clearfold_base::clock::Clock;
 use clearfold_base::faults;
+use clearfold_base::telemetry::chain;
 use clearfold_store::{EventStore, StoreError, Taken};
 
-/// How partitions are written.
+/// Pause after a failure, which may come again at once.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Settings of the writers.
 #[derive(Debug, Clone)]
 pub struct WriterSettings {
-    /// The name under which this host holds leases: its own in each of its lives.
+    /// Name under which this host holds leases: its own in each of its lives.
     pub owner: Arc<str>,
-    /// How long a lease is good for without being renewed: as long may a partition stand still after a crash.
+    /// Time for which a lease lasts without a renewal, and so the longest standstill of a partition after a crash.
     pub lease: Duration,
-    /// Commands that are committed together at the most.
+    /// Largest number of commands that are committed together.
     pub batch_size: usize,
-    /// What the states in memory may take, in each partition.
+    /// Bytes that the states in memory may take, in each partition.
     pub state_cache_bytes: u64,
-    /// After so many events a stream's state is kept in the database.
+    /// Number of events after which a stream's state is kept in the database.
     pub snapshot_every: u64,
 }
 
 pub(super) struct Writer {
-    pub(super) partition: u32,
-    pub(super) store: EventStore,
-    pub(super) deciders: LiveDeciders,
-    pub(super) clock: Clock,
-    pub(super) settings: WriterSettings,
+    partition: u32,
+    store: EventStore,
+    deciders: LiveDeciders,
+    clock: Clock,
+    settings: WriterSettings,
 }
 
-/// Why this host does not write the partition now.
+/// Result of asking for the lease.
+enum Leadership {
+    /// It is held, and the partition goes on with this empty batch.
+    Ours(Session, Batch),
+    /// The host of this name holds it.
+    AnotherHosts(String),
+}
+
+/// Reason why this host does not write the partition now.
 enum Instead {
     AnotherHost(String),
-    Failure(StoreError),
+    Failure(Failure),
 }
 
 impl Writer {
+    pub(super) fn new(
+        partition: u32,
+        store: EventStore,
+        deciders: LiveDeciders,
+        clock: Clock,
+        settings: WriterSettings,
+    ) -> Self {
+        Self { partition, store, deciders, clock, settings }
+    }
+
     /// Works until the queue is closed and empty.
     pub(super) async fn run(self, mut queue: mpsc::Receiver<Queued>) {
-        /// What failed may fail again at once.
-        const PAUSE_MS: u64 = 20;
         let mut again = Vec::new();
-        // Since when this host has not known what decides.
+        // Time since which this host has not known the newest deciders.
         let mut behind: Option<Instant> = None;
         loop {
-            let (owner, lease_time) = (&self.settings.owner, self.settings.lease);
-            let taken = within(self.store.take_lease(self.partition, owner, lease_time)).await;
-            let instead = match taken {
-                Ok(Taken::Held(lease, head)) => {
-                    tracing::debug!(partition = self.partition, epoch = lease.epoch, "writes the partition");
-                    faults::point("lease_taken");
-                    let latest = self.store.latest(self.partition, &head).await.ok().flatten();
-                    let latest = latest.unwrap_or_else(|| self.clock.now());
-                    let leader = Leader::new(&self, lease, head, latest, std::mem::take(&mut again));
-                    match leader.lead(&mut queue).await {
+            let instead = match self.take_lease().await {
+                Ok(Leadership::Ours(session, begin)) => {
+                    match self.lead(session, begin, mem::take(&mut again), &mut queue).await {
                         End::Stopped => return,
-                        End::Lost { error, again: rest } => {
-                            self.warn(&error, rest.len());
+                        End::Lost { failure, again: rest } => {
+                            self.warn(&failure, rest.len());
                             again = rest;
-                            let is_behind = matches!(error, StoreError::Behind { .. });
-                            behind = is_behind.then(|| behind.unwrap_or_else(Instant::now));
-                            // What it does not know it may know in a moment; for longer than that nobody waits.
-                            if behind.is_none_or(|since| since.elapsed() < lease_time) {
-                                let pause = Duration::from_millis(PAUSE_MS);
-                                tokio::time::sleep(if is_behind { lease_time / 10 } else { pause }).await;
+                            behind = failure.is_behind().then(|| behind.unwrap_or_else(Instant::now));
+                            // It may learn of them in a moment; nobody waits longer for that than a lease.
+                            if behind.is_none_or(|since| since.elapsed() < self.settings.lease) {
+                                let is_behind = behind.is_some();
+                                tokio::time::sleep(if is_behind { self.settings.lease / 10 } else { PAUSE })
+                                    .await;
                                 continue;
                             }
-                            Instead::Failure(error)
+                            Instead::Failure(failure)
                         }
                     }
                 }
-                Ok(Taken::ByAnother { owner }) => {
+                Ok(Leadership::AnotherHosts(owner)) => {
                     behind = None;
                     Instead::AnotherHost(owner)
                 }
                 Err(error) => {
-                    let text = clearfold_base::telemetry::with_causes(&error);
+                    let text = chain(&error);
                     tracing::error!(partition = self.partition, error = text, "the lease could not be taken");
-                    Instead::Failure(error)
+                    Instead::Failure(error.into())
                 }
             };
-            self.refuse(std::mem::take(&mut again), &instead).await;
+            self.refuse(mem::take(&mut again), &instead).await;
             if !self.wait(&mut queue, &instead).await {
                 return;
             }
         }
     }
 
-    fn warn(&self, error: &StoreError, commands: usize) {
-        let (partition, error) = (self.partition, clearfold_base::telemetry::with_causes(error));
+    /// Takes the lease if it is free, and finds where the partition ends.
+    async fn take_lease(&self) -> Result<Leadership, StoreError> {
+        let (owner, duration) = (&self.settings.owner, self.settings.lease);
+        match within(self.store.take_lease(self.partition, owner, duration)).await? {
+            Taken::ByAnother { owner } => Ok(Leadership::AnotherHosts(owner)),
+            Taken::Held(lease, head) => {
+                tracing::debug!(partition = self.partition, epoch = lease.epoch, "writes the partition");
+                faults::point("lease_taken");
+                let latest = within(self.store.latest(self.partition, &head)).await?;
+                let begin = Batch::new(self.partition, head, latest.unwrap_or_else(|| self.clock.now()));
+                Ok(Leadership::Ours(Session::new(self.store.clone(), lease), begin))
+            }
+        }
+    }
+
+    /// Leads the partition. `again` comes before the queue.
+    async fn lead(
+        &self,
+        session: Session,
+        begin: Batch,
+        again: Vec<Queued>,
+        queue: &mut mpsc::Receiver<Queued>,
+    ) -> End {
+        let (deciders, clock) = (self.deciders.clone(), self.clock.clone());
+        Leader::new(session, begin, again, deciders, clock, &self.settings).lead(queue).await
+    }
+
+    fn warn(&self, failure: &Failure, commands: usize) {
+        let (partition, error) = (self.partition, chain(failure));
         tracing::warn!(partition, error, commands, "the partition was lost or not reached");
     }
 
-    /// Answers what comes until it is time to ask for the lease again. False: nothing will come any more.
+    /// Answers commands until it is time to ask for the lease again. Returns false if the queue is closed and empty.
     async fn wait(&self, queue: &mut mpsc::Receiver<Queued>, instead: &Instead) -> bool {
         let until = Instant::now() + self.settings.lease / 10;
-        let mut chunk = Vec::new();
+        let mut commands = Vec::new();
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(until) => return true,
-                count = queue.recv_many(&mut chunk, self.settings.batch_size) => {
+                count = queue.recv_many(&mut commands, self.settings.batch_size) => {
                     if count == 0 {
                         return false;
                     }
-                    self.refuse(std::mem::take(&mut chunk), instead).await;
+                    self.refuse(mem::take(&mut commands), instead).await;
                 }
             }
         }
     }
 
-    /// Says why commands are not taken. What was committed all the same, perhaps by another host, has its answer.
+    /// Tells callers why their commands are not taken. A command that was committed all the same, perhaps by another host,
+    /// has its answer.
     async fn refuse(&self, commands: Vec<Queued>, instead: &Instead) {
         if commands.is_empty() {
             return;
@@ -128,6 +173,7 @@ impl Writer {
         let keys: Vec<String> =
             commands.iter().map(|queued| queued.command.idempotency_key.clone()).collect();
         let answered = match instead {
+            // If the inbox cannot be read, the callers hear that they should ask again.
             Instead::AnotherHost(_) => self.store.answered(&keys).await.unwrap_or_default(),
             Instead::Failure(_) => Vec::new(),
         };
@@ -146,9 +192,7 @@ impl Writer {
             Instead::AnotherHost(owner) => {
                 CommandError::NotTheWriter { partition: self.partition, owner: owner.clone() }
             }
-            Instead::Failure(error) => {
-                CommandError::Unavailable(clearfold_base::telemetry::with_causes(error))
-            }
+            Instead::Failure(failure) => failure.answer(),
         }
     }
 }

@@ -8,8 +8,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ActivationCause, Handler, NewActivation, Registry, RegistryError, fold};
-use crate::command::{Canary, InForce, LiveDeciders, Running};
+use tokio_util::sync::CancellationToken;
+
+use super::{Cause, Handler, NewActivation, Registry, RegistryError, fold};
+use crate::command::{ActiveDecider, AggregateDeciders, Canary, LiveDeciders};
 use crate::integrity::{Shadow, ShadowReport};
 use clearfold_base::database::{DatabaseError, partition_index};
 use clearfold_base::tasks::{Driver, Failure, Next, Retry, Task};
@@ -24,10 +26,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// Observations of one canary so far.
 struct Trying {
-    /// Last command looked at, by partition; `None` where the canary is not in force yet.
-    seen: Vec<Option<u64>>,
-    running: Arc<Running>,
-    /// Its failures up to the last look.
+    /// The commands that were looked at, by partition.
+    seen: Vec<u64>,
+    running: Arc<ActiveDecider>,
+    /// How often it had failed when it was last looked at, and in a trial before this one.
     faults: u64,
     /// Its failures in an earlier trial.
     faults_before: u64,
@@ -101,7 +103,7 @@ impl CanaryWatch {
 async fn look(
     registry: &Registry,
     store: &EventStore,
-    in_force: &InForce,
+    in_force: &AggregateDeciders,
     canary: &Canary,
     trying: &mut BTreeMap<u64, Trying>,
 ) -> Result<Option<String>, RegistryError> {

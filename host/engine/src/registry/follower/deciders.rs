@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{FAILURE, LOAD_AGAIN, RECOVERED, WantedHandlers, say_followed};
-use crate::command::{self, Canary, Deciders, Running};
-use crate::registry::{ActiveComponent, RegistryError, Shelf};
+use super::{Failing, Wanted, say_followed};
+use crate::command::{ActiveDecider, AggregateDeciders, Canary, Deciders};
+use crate::registry::{InForce, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
 
 pub(super) struct FollowedDeciders {
     shelf: Shelf,
     /// By component and family.
-    running: BTreeMap<(Digest, Digest), Arc<Running>>,
+    running: BTreeMap<(Digest, Digest), Arc<ActiveDecider>>,
     pub(super) told: watch::Sender<Arc<Deciders>>,
 }
 
@@ -76,7 +76,7 @@ impl FollowedDeciders {
         Ok(())
     }
 
-    async fn in_force(&mut self, in_force: &ActiveComponent) -> Result<command::InForce, RegistryError> {
+    async fn in_force(&mut self, in_force: &InForce) -> Result<AggregateDeciders, RegistryError> {
         let stable = self.running(in_force.digest, in_force.family).await?;
         let canary = match &in_force.canary {
             None => None,
@@ -85,7 +85,7 @@ impl FollowedDeciders {
                 Some(Canary { since: tried.since, trial: tried.trial, running })
             }
         };
-        Ok(command::InForce { stable, canary })
+        Ok(AggregateDeciders { stable, canary })
     }
 
     /// The same decider for the same component and family, so that its faults are counted together.
@@ -93,12 +93,11 @@ impl FollowedDeciders {
         &mut self,
         digest: Digest,
         family: Option<Digest>,
-    ) -> Result<Arc<Running>, RegistryError> {
-        // A component of no family begins its own.
+    ) -> Result<Arc<ActiveDecider>, RegistryError> {
         let family = family.unwrap_or(digest);
         let decider = self.shelf.decider(digest).await?;
         let running = self.running.entry((digest, family));
-        Ok(Arc::clone(running.or_insert_with(|| Arc::new(Running::new(decider, family)))))
+        Ok(Arc::clone(running.or_insert_with(|| Arc::new(ActiveDecider::new(decider, family)))))
     }
 }
 

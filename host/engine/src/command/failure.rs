@@ -1,0 +1,45 @@
+//! Reasons why a host stops leading a partition before its queue ends.
+
+use super::CommandError;
+use clearfold_base::blocking::Panicked;
+use clearfold_base::database::DatabaseError;
+use clearfold_base::telemetry::chain;
+use clearfold_store::StoreError;
+
+/// Reason why a host stops leading a partition. Nothing that it had not committed holds.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+    /// Something that the code relies on does not hold.
+    #[error("{0}; this is a bug of Clearfold, please report it")]
+    Broken(String),
+}
+
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Failure {
+    /// Returns true if the database refused the data, so that sending it again is of no use.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_refusal())
+    }
+
+    /// Returns true if the partition is decided by newer components than this host knows.
+    pub(super) fn is_behind(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Behind { .. }))
+    }
+
+    /// Answer of a command that is given up because of it.
+    pub(super) fn answer(&self) -> CommandError {
+        match self {
+            Self::Store(_) => CommandError::Unavailable(chain(self)),
+            Self::Panicked(_) | Self::Broken(_) => CommandError::Internal(chain(self)),
+        }
+    }
+}

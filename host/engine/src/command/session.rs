@@ -1,0 +1,125 @@
+//! Lease and database connections of a leader. Every wait for the database has an end, and work that may outlast the lease
+//! renews it.
+
+use std::time::Duration;
+
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
+use tokio::time::Instant;
+
+use clearfold_base::database::DatabaseError;
+use clearfold_base::faults;
+use clearfold_store::{EventStore, Lease, StoreError};
+
+/// Time for which the database may be silent. It ends a statement that waits for a lock or runs too long earlier by
+/// itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Lease of a partition and the connections that are used under it.
+pub(super) struct Session {
+    store: EventStore,
+    lease: Lease,
+    renewed_at: Instant,
+    /// Connections kept from one use to the next: one for the in-flight batch, and one for lookups meanwhile.
+    kept: Vec<PoolConnection<Postgres>>,
+}
+
+impl Session {
+    pub(super) fn new(store: EventStore, lease: Lease) -> Self {
+        Self { store, lease, renewed_at: Instant::now(), kept: Vec::new() }
+    }
+
+    pub(super) fn store(&self) -> &EventStore {
+        &self.store
+    }
+
+    pub(super) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Time at which a leader without a batch in flight renews the lease.
+    pub(super) fn renewal_at(&self) -> Instant {
+        self.renewed_at + self.lease.duration / 3
+    }
+
+    /// Renews the lease when there is nothing to commit.
+    pub(super) async fn renew(&mut self) -> Result<(), StoreError> {
+        renew(&self.store, &self.lease).await?;
+        self.renewed_at = Instant::now();
+        // There is little to do, and one connection is enough for it.
+        self.kept.truncate(1);
+        Ok(())
+    }
+
+    /// Notes that an append has renewed the lease.
+    pub(super) fn renewed(&mut self) {
+        self.renewed_at = Instant::now();
+    }
+
+    /// Gives the lease back. If that fails, the lease expires on its own.
+    pub(super) async fn release(&self) {
+        if let Err(error) = self.store.release_lease(&self.lease).await {
+            tracing::debug!(%error, partition = self.lease.partition, "the lease runs out by itself");
+        }
+    }
+
+    /// Does work that may take longer than the lease lasts. The work is dropped if the lease is lost.
+    pub(super) async fn holding<T, E: From<StoreError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let renewing = async {
+            loop {
+                tokio::time::sleep(self.lease.duration / 3).await;
+                if let Err(error) = renew(&self.store, &self.lease).await {
+                    return error;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            error = renewing => Err(error.into()),
+        }
+    }
+
+    /// A kept connection, or another one.
+    pub(super) async fn connection(&mut self) -> Result<PoolConnection<Postgres>, StoreError> {
+        let kept = self.kept.pop();
+        self.holding(connection(&self.store, kept)).await
+    }
+
+    pub(super) fn take_kept(&mut self) -> Option<PoolConnection<Postgres>> {
+        self.kept.pop()
+    }
+
+    pub(super) fn keep(&mut self, connection: PoolConnection<Postgres>) {
+        self.kept.push(connection);
+    }
+}
+
+async fn renew(store: &EventStore, lease: &Lease) -> Result<(), StoreError> {
+    if within(store.renew_lease(lease)).await? {
+        faults::point("lease_renewed");
+        return Ok(());
+    }
+    let (partition, why) = (lease.partition, "another host may have taken it".to_owned());
+    Err(StoreError::LeaseLost { partition, why })
+}
+
+/// The connection that was kept, or another one.
+pub(super) async fn connection(
+    store: &EventStore,
+    kept: Option<PoolConnection<Postgres>>,
+) -> Result<PoolConnection<Postgres>, StoreError> {
+    match kept {
+        Some(connection) => Ok(connection),
+        None => Ok(store.pool().acquire().await?),
+    }
+}
+
+/// Ends a wait for a database that says nothing any more: it counts as one that does not answer.
+pub(super) async fn within<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let silence = || DatabaseError::Silent { seconds: PATIENCE.as_secs() }.into();
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(silence()))
+}
