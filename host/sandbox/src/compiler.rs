@@ -107,7 +107,7 @@ pub fn compiler_is_asked_for() -> Option<ExitCode> {
     Some(match be_compiler(&asked[1..]) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("{}", chain(&error));
+            eprint!("{}", with_causes(&error));
             // A failed process, such as one out of memory, says nothing about the component.
             let is_refused = matches!(error, CompileError::Refused(_) | CompileError::NotAsked);
             ExitCode::from(if is_refused { REFUSED } else { FAILED })

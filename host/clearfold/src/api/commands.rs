@@ -48,7 +48,7 @@ pub(super) async fn submit(
         return Err(invalid("invalid_body", detail));
     }
     check_schema_version(body.schema_version)?;
-    // The log's readers are databases, and none of them holds a zero character.
+    // Payloads become JSON and text in databases, which cannot store this character.
     if body.payload.get().contains(r"\u0000") {
         return Err(invalid(
             "invalid_body",
@@ -87,15 +87,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     Ok(key.to_owned())
 }
 
-/// What a stream's id may be, in a command as in a path.
-pub(super) fn check_id(id: &str) -> Result<(), Problem> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if !id.is_empty() && id.len() <= MAX_ID_LENGTH && id.bytes().all(is_plain) {
-        return Ok(());
-    }
-    Err(invalid("invalid_id", format!("an id has 1 to {MAX_ID_LENGTH} letters, digits, and - _ .")))
-}
-
 /// Checks that the log can hold a schema version, so that it is recorded exactly as it was decided on.
 fn check_schema_version(version: u32) -> Result<(), Problem> {
     if (1..=MAX_SCHEMA_VERSION).contains(&version) {
@@ -124,7 +115,7 @@ impl From<CommandError> for Problem {
             CommandError::Damaged { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "stream_damaged"),
             CommandError::Unstorable(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unstorable"),
             CommandError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
-            CommandError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            CommandError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
             CommandError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
         };
         let problem = Self::new(status, code, error.to_string());

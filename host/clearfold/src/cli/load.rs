@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use tokio::sync::watch;
 
-use clearfold_engine::registry::{Handler, Named, Registry, Shelf, fold};
+use clearfold_engine::registry::{ComponentFile, Handler, Registry, Shelf, fold};
 use clearfold_sandbox::manifest::Manifest;
 use clearfold_sandbox::{Auditor, ComponentKind, HandlerEngine, Limits, Projector};
 

@@ -191,7 +191,7 @@ fn wire_turn(
     commands: &[(Arc<Command>, Vec<String>)],
     now: Timestamp,
 ) -> Turn {
-    let wire = |(command, _): &(Arc<Command>, Vec<String>)| clearfold_sandbox::Command {
+    let wire = |(command, _): &(Arc<Command>, Vec<String>)| clearfold_sandbox::WireCommand {
         id: command.id.clone(),
         routing_key: command.routing_key.clone(),
         actor: command.actor.clone(),

@@ -78,7 +78,7 @@ impl ActiveDecider {
 
     pub(super) fn count(&self, fault: &Fault) {
         // A lack of instances is not the component's fault.
-        if fault.cause != Cause::NoInstance {
+        if fault.cause != FaultCause::NoInstance {
             self.faults.fetch_add(1, Ordering::Relaxed);
         }
     }

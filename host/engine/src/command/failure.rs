@@ -3,7 +3,7 @@
 use super::CommandError;
 use clearfold_base::blocking::Panicked;
 use clearfold_base::database::DatabaseError;
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_store::StoreError;
 
 /// Reason why a host stops leading a partition. Nothing that it had not committed holds.
@@ -38,8 +38,8 @@ impl Failure {
     /// Answer of a command that is given up because of it.
     pub(super) fn answer(&self) -> CommandError {
         match self {
-            Self::Store(_) => CommandError::Unavailable(chain(self)),
-            Self::Panicked(_) | Self::Broken(_) => CommandError::Internal(chain(self)),
+            Self::Store(_) => CommandError::Unavailable(with_causes(self)),
+            Self::Panicked(_) | Self::Broken(_) => CommandError::Internal(with_causes(self)),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::planner::{Chunk, View};
 use super::queued::{Known, Queued};
 use super::sort::{StreamCommands, take_repeats};
 use super::state::{States, StreamState};
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 
 /// Number of batches of a command that may fail before its caller is told.
 const MAX_FAILURES: u32 = 5;
@@ -177,7 +177,7 @@ fn after_failure(failure: &Failure, commands: Vec<Queued>) -> (Vec<Queued>, Vec<
     for mut queued in commands {
         queued.failures += 1;
         if is_refusal && is_only_one {
-            known.push((queued, Err(CommandError::Unstorable(chain(failure)))));
+            known.push((queued, Err(CommandError::Unstorable(with_causes(failure)))));
         } else if queued.failures > MAX_FAILURES {
             known.push((queued, Err(failure.answer())));
         } else {

@@ -19,7 +19,7 @@ use super::sort::repeated;
 use super::{CommandError, LiveDeciders};
 use clearfold_base::clock::Clock;
 use clearfold_base::faults;
-use clearfold_base::telemetry::chain;
+use clearfold_base::telemetry::with_causes;
 use clearfold_store::{EventStore, StoreError, Taken};
 
 /// Pause after a failure, which may come again at once.
@@ -103,7 +103,7 @@ impl Writer {
                     Instead::AnotherHost(owner)
                 }
                 Err(error) => {
-                    let text = chain(&error);
+                    let text = with_causes(&error);
                     tracing::error!(partition = self.partition, error = text, "the lease could not be taken");
                     Instead::Failure(error.into())
                 }
@@ -143,7 +143,7 @@ impl Writer {
     }
 
     fn warn(&self, failure: &Failure, commands: usize) {
-        let (partition, error) = (self.partition, chain(failure));
+        let (partition, error) = (self.partition, with_causes(failure));
         tracing::warn!(partition, error, commands, "the partition was lost or not reached");
     }
 

@@ -78,7 +78,7 @@ fn by_itself(decider: &Decider, command: &StoredCommand, folded: &WholeState) ->
 }
 
 fn message_of(fault: &Fault) -> String {
-    clearfold_base::telemetry::chain(fault)
+    clearfold_base::telemetry::with_causes(fault)
 }
 
 /// Number of segments that go into one call: at least one, and no more commands than a batch if there are several.

@@ -8,9 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
-use super::{Cause, Handler, NewActivation, Registry, RegistryError, fold};
+use super::{ActivationCause, Handler, NewActivation, Registry, RegistryError, fold};
 use crate::command::{ActiveDecider, AggregateDeciders, Canary, LiveDeciders};
 use crate::integrity::{Shadow, ShadowReport};
 use clearfold_base::database::{DatabaseError, partition_index};
@@ -26,10 +24,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 
 /// Observations of one canary so far.
 struct Trying {
-    /// The commands that were looked at, by partition.
-    seen: Vec<u64>,
+    /// Last command looked at, by partition; `None` where the canary is not in force yet.
+    seen: Vec<Option<u64>>,
     running: Arc<ActiveDecider>,
-    /// How often it had failed when it was last looked at, and in a trial before this one.
+    /// Its failures up to the last look.
     faults: u64,
     /// Its failures in an earlier trial.
     faults_before: u64,
@@ -89,7 +87,7 @@ impl CanaryWatch {
     async fn watch(
         &mut self,
         aggregate: &str,
-        in_force: &InForce,
+        in_force: &AggregateDeciders,
         canary: &Canary,
     ) -> Result<(), RegistryError> {
         match look(&self.registry, &self.store, in_force, canary, &mut self.trying).await? {
@@ -148,7 +146,7 @@ impl Trying {
     async fn compare(
         &mut self,
         store: &EventStore,
-        in_force: &InForce,
+        in_force: &AggregateDeciders,
         canary: &Canary,
     ) -> Result<(), RegistryError> {
         let shadow = Shadow {

@@ -31,6 +31,7 @@ pub use view::{
 use std::fmt;
 
 use crate::integrity::{IntegrityError, ShadowReport};
+use clearfold_base::blocking::Panicked;
 use clearfold_base::database::DatabaseError;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::SignatureError;
@@ -99,6 +100,12 @@ pub enum RegistryError {
     Component(#[from] RuntimeError),
     #[error("the log could not be read")]
     Log(#[from] StoreError),
+    #[error(
+        "what the registry knows cannot be written as JSON; this is a bug of Clearfold, please report it"
+    )]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
     #[error("the recorded commands could not be decided again")]
     Comparison(#[source] IntegrityError),
 }

@@ -108,7 +108,9 @@ impl From<RegistryError> for Problem {
             RegistryError::Diverges { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "diverges"),
             RegistryError::Signature(_) => (StatusCode::FORBIDDEN, "not_signed"),
             RegistryError::Component(_) => (StatusCode::UNPROCESSABLE_ENTITY, "component_refused"),
-            RegistryError::Comparison(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            RegistryError::Comparison(_) | RegistryError::Json(_) | RegistryError::Panicked(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal_error")
+            }
         };
         Self::new(status, code, clearfold_base::telemetry::with_causes(&error))
     }

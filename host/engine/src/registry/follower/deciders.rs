@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Failing, Wanted, say_followed};
+use super::{FAILURE, LOAD_AGAIN, RECOVERED, WantedHandlers, say_followed};
 use crate::command::{ActiveDecider, AggregateDeciders, Canary, Deciders};
-use crate::registry::{InForce, RegistryError, Shelf};
+use crate::registry::{ActiveComponent, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
+use clearfold_base::tasks::{Failure, Next, Retry, Task, changed};
 
 pub(super) struct FollowedDeciders {
     shelf: Shelf,
@@ -30,33 +31,9 @@ impl FollowedDeciders {
         Self { shelf, running: BTreeMap::new(), told: watch::Sender::default() }
     }
 
-    /// Follows for ever.
-    pub(super) async fn follow(mut self, mut wanted: watch::Receiver<Arc<Wanted>>) {
-        let mut failing = Failing::default();
-        loop {
-            tokio::select! {
-                changed = wanted.changed() => if changed.is_err() { return },
-                () = failing.again() => {}
-            }
-            let now = Arc::clone(&wanted.borrow_and_update());
-            let before = self.told.borrow().through;
-            match self.take_over(&now).await {
-                Ok(()) => {
-                    failing = Failing::default();
-                    let new = now
-                        .handlers
-                        .iter()
-                        .filter(|(handler, in_force)| handler.kind.decides() && in_force.newest > before);
-                    new.for_each(|(handler, in_force)| say_followed(handler, in_force));
-                }
-                Err(error) => failing.say(&error, "the deciders"),
-            }
-        }
-    }
-
-    /// Loads what is not loaded, then tells the writers; so they are told nothing if one cannot be loaded. They record
-    /// that they follow up to a number, and that must be true of every decider.
-    pub(super) async fn take_over(&mut self, wanted: &Wanted) -> Result<(), RegistryError> {
+    /// Loads what is not loaded, then tells the writers. If one decider cannot be loaded, the writers are told nothing:
+    /// they record that they follow up to an activation, and that must be true of every decider.
+    pub(super) async fn take_over(&mut self, wanted: &WantedHandlers) -> Result<(), RegistryError> {
         if self.told.borrow().through >= wanted.through {
             return Ok(());
         }
@@ -76,7 +53,7 @@ impl FollowedDeciders {
         Ok(())
     }
 
-    async fn in_force(&mut self, in_force: &InForce) -> Result<AggregateDeciders, RegistryError> {
+    async fn in_force(&mut self, in_force: &ActiveComponent) -> Result<AggregateDeciders, RegistryError> {
         let stable = self.running(in_force.digest, in_force.family).await?;
         let canary = match &in_force.canary {
             None => None,
@@ -94,6 +71,7 @@ impl FollowedDeciders {
         digest: Digest,
         family: Option<Digest>,
     ) -> Result<Arc<ActiveDecider>, RegistryError> {
+        // A component of no family begins its own.
         let family = family.unwrap_or(digest);
         let decider = self.shelf.decider(digest).await?;
         let running = self.running.entry((digest, family));
@@ -112,7 +90,7 @@ impl Task for FollowDeciders {
         let new = now
             .handlers
             .iter()
-            .filter(|(handler, in_force)| handler.kind == ComponentKind::Decider && in_force.newest > before);
+            .filter(|(handler, in_force)| handler.kind.decides() && in_force.newest > before);
         new.for_each(|(handler, in_force)| say_followed(handler, in_force));
         Ok(Next::Idle)
     }

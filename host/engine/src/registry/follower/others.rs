@@ -165,9 +165,43 @@ impl Others {
     }
 }
 
-impl Wanted {
-    fn others(&self) -> impl Iterator<Item = (&Handler, &InForce)> {
-        self.handlers.iter().filter(|(handler, _)| !handler.kind.decides())
+impl Task for FollowOne<'_> {
+    type Output = Infallible;
+    type Error = RegistryError;
+
+    async fn step(&mut self) -> Result<Next, RegistryError> {
+        let wanted = Arc::clone(&self.wanted.borrow_and_update());
+        if let Some(in_force) = wanted.handlers.get(&self.handler)
+            && self.follows != in_force.since
+        {
+            let usable = self.others.load(&self.handler, in_force.digest).await?;
+            self.others.tell(&self.handler, in_force.digest, in_force.since, usable);
+            self.follows = in_force.since;
+            say_followed(&self.handler, in_force);
+        }
+        Ok(Next::Idle)
+    }
+
+    async fn woken(&mut self) {
+        changed(&mut self.wanted).await;
+    }
+
+    fn retry(&self) -> Retry {
+        LOAD_AGAIN
+    }
+
+    fn failure(&self, _: &RegistryError) -> Failure {
+        FAILURE
+    }
+
+    fn recovered(&self) -> &'static str {
+        RECOVERED
+    }
+}
+
+impl WantedHandlers {
+    fn others(&self) -> impl Iterator<Item = (&Handler, &ActiveComponent)> {
+        self.handlers.iter().filter(|(handler, _)| handler.kind != ComponentKind::Decider)
     }
 }
 
