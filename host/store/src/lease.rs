@@ -1,5 +1,5 @@
-//! Leases: who may append to a partition. A lease is held in an epoch, and every append checks it inside its own
-//! transaction, by the database's clock. So a host that was paused or cut off can want to append, and cannot.
+//! Leases: the right to append to a partition. A lease is held in an epoch, and every append checks it inside its own
+//! transaction, by the database's clock. So a host that was paused or cut off may try to append, and is refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,39 +10,41 @@ use super::event::hash_of;
 use super::{EventHash, EventStore, StoreError};
 use clearfold_base::database::{partition_key, signed, unsigned};
 
-/// The right to append to a partition.
+/// Right to append to a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     pub partition: u32,
-    /// The host that holds it, by a name of its own in each of its lives.
+    /// Host that holds it, by a name of its own in each of its lives.
     pub owner: Arc<str>,
+    /// Lease epoch: increments at each takeover.
     pub epoch: u64,
-    /// How long it is good for after each renewal. Every append renews it.
+    /// Time for which it lasts after each renewal. Every append renews it.
     pub duration: Duration,
 }
 
-/// Where a partition ends.
+/// End of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
-    /// The position of the last event.
+    /// Position of the last event; 0 if the partition is empty.
     pub position: u64,
+    /// Hash of the last event, which covers all events before it.
     pub hash: EventHash,
-    /// How many commands were recorded.
+    /// Number of recorded commands.
     pub sequence: u64,
 }
 
-/// What came of asking for a lease.
+/// Result of asking for a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Taken {
-    /// It is held, and this is where to go on.
+    /// The lease is held, and the partition ends here.
     Held(Lease, Head),
-    /// Another host has it.
+    /// Another host holds it.
     ByAnother { owner: String },
 }
 
 impl EventStore {
-    /// Takes a partition's lease if it is free, has run out, or is this owner's already. Waits for an append that is
-    /// under way, so what it finds is the end.
+    /// Takes a partition's lease if it is free, has expired, or is this owner's already. Waits for an append that is
+    /// under way, so the head that it returns is the end.
     pub async fn take_lease(
         &self,
         partition: u32,
@@ -75,7 +77,7 @@ impl EventStore {
         Ok(Taken::ByAnother { owner: owner.unwrap_or_default() })
     }
 
-    /// Makes a lease last. False: it is lost.
+    /// Renews a lease. Returns false if it is lost.
     pub async fn renew_lease(&self, lease: &Lease) -> Result<bool, StoreError> {
         let renewed = sqlx::query!(
             "UPDATE partitions SET lease_until = clock_timestamp() + $4
@@ -88,7 +90,7 @@ impl EventStore {
         Ok(renewed.execute(&self.pool).await?.rows_affected() == 1)
     }
 
-    /// Gives a lease back, so that another host need not wait for its end.
+    /// Gives a lease back, so that another host need not wait until it expires.
     pub async fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {
         let released = sqlx::query!(
             "UPDATE partitions SET lease_until = '-infinity'
@@ -103,6 +105,7 @@ impl EventStore {
 }
 
 pub(super) fn interval(duration: Duration) -> PgInterval {
+    // A duration that does not fit is longer than 292,000 years.
     let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
     PgInterval { months: 0, days: 0, microseconds }
 }

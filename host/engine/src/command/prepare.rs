@@ -22,7 +22,6 @@ use clearfold_base::digest::Digest;
 use clearfold_store::{EntryKey, EventStore, Found, FoundEntries, Lookup, StreamHead};
 
 /// Commands that can be decided: turns, and beside each what it is decided on. Neighbours have the same decider.
-#[derive(Default)]
 pub(super) struct Prepared {
     pub turns: Vec<StreamCommands>,
     pub undecided: Vec<UndecidedStream>,
@@ -196,4 +195,21 @@ fn with_bases(turns: Vec<StreamCommands>, bases: Bases) -> Prepared {
     ready.sort_by_key(|(_, undecided)| undecided.basis.decider.digest());
     let (turns, undecided) = ready.into_iter().unzip();
     Prepared { turns, undecided }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::queued::tests::{command, waiting};
+    use super::*;
+
+    #[test]
+    fn a_command_whose_decider_was_replaced_on_its_way_hears_that_there_is_none() {
+        let (queued, mut answered) = waiting(command("0xaa", "1", "a", ""));
+        let (_, turns) = sort_out(vec![queued], vec![Ok(Vec::new())], Vec::new());
+        let deciders = Deciders::default();
+        let bases = bases(0, &deciders, &turns, LoadedStates::default(), BTreeMap::new(), |_| None).unwrap();
+        let prepared = with_bases(turns, bases);
+        assert!(prepared.turns.is_empty() && prepared.undecided.is_empty());
+        assert!(matches!(answered.try_recv(), Ok(Err(CommandError::UnknownAggregate { .. }))));
+    }
 }
