@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::state::text_or_raw;
+
 /// Error for a text that is not `0x` followed by the right number of hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no {what}: expected 0x and {digits} hexadecimal digits")]
@@ -20,9 +22,10 @@ pub struct InvalidHex {
 macro_rules! fixed_bytes {
     ($(#[$doc:meta])* $name:ident, $len:literal, $what:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(into = "String", try_from = "String")]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub [u8; $len]);
+
+        text_or_raw!($name, [u8; $len], |value| value.0, |bytes| Some(Self(bytes)));
 
         impl $name {
             /// Converts the bytes; `None` if the length is wrong.

@@ -6,20 +6,22 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Encoded, Entries, Entry, Message, StateFault, Timestamp, Undecodable};
+use crate::{
+    Encoded, Entries, Entry, Message, StateFault, Timestamp, Undecodable, decode_state, encode_state,
+};
 
 /// Logic of one kind of stream: the commands it accepts, the events they cause, and the state that the events fold
 /// into.
 pub trait Decider {
     /// Name of the aggregate; the stream ids begin with it.
     const AGGREGATE: &'static str;
-    /// Version of the state's format. Raise it when `State` or an entry changes: snapshots of another version are
-    /// discarded and refolded.
+    /// Version of the state's format. Raise it when `State`, a type in it or an entry changes: snapshots of another
+    /// version are discarded and refolded, but bytes of this one are taken as they are.
     const STATE_VERSION: u32;
     /// True if the state has entries. The decider then implements `command_keys`, `event_keys` and `entries`.
     const HAS_ENTRIES: bool = false;
 
-    /// State that the events fold into.
+    /// State that the events fold into. Its serde attributes are limited as [`encode_state`] says.
     type State: Clone + Default + Serialize + DeserializeOwned;
     /// Commands that it accepts.
     type Command: Message;
@@ -183,7 +185,7 @@ pub fn evolve_state<D: Decider>(
 fn read_state<D: Decider>(state: &[u8], named: &[Entry]) -> Result<D::State, StateFault> {
     let mut state = match state {
         [] => D::State::default(),
-        bytes => serde_json::from_slice(bytes).map_err(|error| StateFault::unreadable(&error))?,
+        bytes => decode_state(bytes)?,
     };
     if let Some(entries) = D::entries(&mut state) {
         *entries = Entries::part(named.iter().cloned());
@@ -193,8 +195,7 @@ fn read_state<D: Decider>(state: &[u8], named: &[Entry]) -> Result<D::State, Sta
 
 fn write_state<D: Decider>(mut state: D::State) -> Result<Folded, StateFault> {
     let entries = D::entries(&mut state).map(std::mem::take).unwrap_or_default().changes()?;
-    let state = crate::json::to_vec(&state).map_err(|error| StateFault::unreadable(&error))?;
-    Ok(Folded { state, entries })
+    Ok(Folded { state: encode_state(&state)?, entries })
 }
 
 /// Decides one command and returns its events, both typed and encoded.

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 pub struct StateFault(pub(crate) String);
 
 impl StateFault {
-    pub(crate) fn unreadable(error: &serde_json::Error) -> Self {
+    pub(crate) fn unreadable(error: impl std::fmt::Display) -> Self {
         Self(format!("the state cannot be read or written: {error}"))
     }
 }

@@ -1,5 +1,5 @@
-//! JSON writer whose output is byte for byte that of `serde_json`, in fewer steps: every decision writes a state and
-//! its events, and in the sandbox every step costs fuel.
+//! JSON writer whose output is byte for byte that of `serde_json`, in fewer steps: every decision writes its events,
+//! and in the sandbox every step costs fuel. `cargo xtask bench wasm` compares the two (ADR 0018).
 //!
 //! Common values (structs, texts, whole numbers) are written here; rare ones (a text with characters to escape, a
 //! number that is not whole) are left to `serde_json`. This module never changes the output, only the speed.
@@ -15,11 +15,14 @@ use serde_json::Error;
 
 type Result<T = ()> = std::result::Result<T, Error>;
 
-/// Initial capacity in bytes, enough for a typical state or event.
+/// Initial capacity in bytes, enough for a typical event.
 const USUAL: usize = 1024;
 
 /// Serializes a value as JSON.
 pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
+    if cfg!(feature = "serde-json-writer") {
+        return serde_json::to_vec(value);
+    }
     let mut json = Json { out: Vec::with_capacity(USUAL) };
     value.serialize(&mut json)?;
     Ok(json.out)

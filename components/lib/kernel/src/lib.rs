@@ -18,6 +18,7 @@ mod money;
 mod projector;
 #[cfg(feature = "schema")]
 pub mod schema;
+mod state;
 mod stored;
 mod timestamp;
 mod translator;
@@ -39,6 +40,7 @@ pub use projector::{
     Change, Column, ColumnRule, ColumnType, ProjectionDescriptor, Projector, RecordedEvent, Row, RowKey,
     Table, Value,
 };
+pub use state::{decode_state, encode_state};
 pub use stored::StoredState;
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use translator::{

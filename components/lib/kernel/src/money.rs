@@ -6,7 +6,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::state::text_or_raw;
 
 /// Reason why an amount could not be read or computed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,9 +36,10 @@ pub enum MoneyError {
 }
 
 /// Whole number of an asset's smallest unit. In JSON it is a string of decimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Minor(u128);
+
+text_or_raw!(Minor, u128, |minor| minor.0, |units| Some(Self(units)));
 
 impl Minor {
     /// Zero units.
@@ -131,13 +135,38 @@ pub struct Asset {
 }
 
 /// Amount of an asset, as it appears in commands, events and answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "AmountFields")]
 pub struct Amount {
     /// Number of the asset's smallest units.
     pub minor: Minor,
     /// Asset that the units belong to.
-    #[serde(flatten)]
     pub asset: Asset,
+}
+
+/// Fields of an amount side by side. `flatten` would buffer them, and states could not be written.
+#[derive(Deserialize)]
+#[serde(expecting = "struct Amount")]
+struct AmountFields {
+    minor: Minor,
+    asset: String,
+    decimals: u8,
+}
+
+impl From<AmountFields> for Amount {
+    fn from(AmountFields { minor, asset: code, decimals }: AmountFields) -> Self {
+        Self { minor, asset: Asset { code, decimals } }
+    }
+}
+
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Amount", 3)?;
+        fields.serialize_field("minor", &self.minor)?;
+        fields.serialize_field("asset", &self.asset.code)?;
+        fields.serialize_field("decimals", &self.asset.decimals)?;
+        fields.end()
+    }
 }
 
 impl fmt::Display for Amount {

@@ -5,9 +5,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+use crate::state::text_or_raw;
 
 /// Error for a text that is not an RFC 3339 time, or a time before 1970 or after the year 9999.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,9 +16,10 @@ use time::format_description::well_known::Rfc3339;
 pub struct InvalidTimestamp(String);
 
 /// Milliseconds since 1970-01-01T00:00:00Z. In JSON an RFC 3339 text: `2026-11-22T10:15:30.000Z`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
+
+text_or_raw!(Timestamp, u64, |at| at.0, Timestamp::from_ms);
 
 impl Timestamp {
     /// 9999-12-31T23:59:59.999Z: the last time that RFC 3339 can write.

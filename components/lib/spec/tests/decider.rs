@@ -241,26 +241,26 @@ fn what_must_always_hold_is_checked_unasked() {
     let faults: [(Fault, &str); 4] = [
         (
             |_, decided| match decided.outcomes.first() {
-                Some(Err(_)) => Decided { state: b"9".to_vec(), ..decided },
+                Some(Err(_)) => Decided { state: vec![0x12], ..decided },
                 _ => decided,
             },
-            "step 1: the rejected command left behind the state 9, instead of 0",
+            "step 1: the rejected command left behind the state 0x12, instead of 0x00",
         ),
         (
             |_, decided| match decided.outcomes.first() {
-                Some(Ok(_)) => Decided { state: b"9".to_vec(), ..decided },
+                Some(Ok(_)) => Decided { state: vec![0x12], ..decided },
                 _ => decided,
             },
-            "step 2: `evolve` gives for the events the state 3, instead of 9",
+            "step 2: `evolve` gives for the events the state 0x06, instead of 0x12",
         ),
         (
             |turn, decided| match turn.commands.len() {
                 1 => decided,
-                _ => Decided { state: b"9".to_vec(), ..decided },
+                _ => Decided { state: vec![0x12], ..decided },
             },
             "decided in one turn the commands lead to rejected: too_little (put more in); Changed \
-             {\"by\":3,\"owner\":\"ann\"}; and the state 9, instead of rejected: too_little (put more in); Changed \
-             {\"by\":3,\"owner\":\"ann\"}; and the state 3 as one by one",
+             {\"by\":3,\"owner\":\"ann\"}; and the state 0x12, instead of rejected: too_little (put more in); Changed \
+             {\"by\":3,\"owner\":\"ann\"}; and the state 0x06 as one by one",
         ),
         (
             |_, decided| Decided { outcomes: Vec::<Outcome>::new(), ..decided },
@@ -316,7 +316,11 @@ fn entries_are_held_to_their_keys_and_compared() {
         (&["a\n"], &[], "given: `a\n` is no key: it has 1 to 512 bytes, without control characters"),
         (&["a"], &["b"], "the entry `b` changed, but `keys` did not name it"),
         (&["a"], &["a", "a"], "the entry `a` changed twice"),
-        (&["a"], &["a"], "`evolve` gives for the events the state 6, instead of 6 with the entries a: 1"),
+        (
+            &["a"],
+            &["a"],
+            "`evolve` gives for the events the state 0x0c, instead of 0x0c with the entries a: 1",
+        ),
     ];
     for (named, changed, expected) in cases {
         let subject = Keyed { purse: NativeDecider::default(), named, changed };

@@ -69,7 +69,7 @@ pub struct Account;
 
 impl Decider for Account {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 4;
+    const STATE_VERSION: u32 = 5;
     const HAS_ENTRIES: bool = true;
 
     type State = State;

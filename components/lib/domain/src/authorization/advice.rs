@@ -12,6 +12,7 @@ use clearfold_kernel::{CommandContext, Minor, Timestamp};
 use super::Decision;
 use super::messages::{AdviceHold, AdviceRecorded, Event, Parties, RecordAdvice};
 use super::state::{Entry, Payment, State, Status, Subject, sum};
+use super::stored::Requested;
 use crate::checks;
 use crate::policy::hold_expiry;
 
@@ -102,7 +103,8 @@ fn begun_anew(state: &mut State, event: &AdviceRecorded) {
         merchant_id: Some(event.merchant.id.clone()),
     };
     let before = state.payment();
-    let requested = before.and_then(|before| before.entry.request()).cloned().map(Box::new);
+    let requested =
+        before.and_then(|before| before.entry.request()).map(|known| Box::new(Requested(known.clone())));
     let (message_id, merchant) = (event.message_id.clone(), Box::new(event.merchant.clone()));
     let entry = Entry::Advised { message_id, merchant, requested };
     let mut payment = Payment::new(parties, event.amount.asset.clone(), entry, Status::Advised);

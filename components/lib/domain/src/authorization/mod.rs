@@ -48,6 +48,7 @@ mod refund;
 mod request;
 mod reversal;
 mod state;
+mod stored;
 mod superseded;
 mod suspense;
 mod swipe;
@@ -60,6 +61,7 @@ pub use messages::*;
 pub use refund::{Resolution, UnlinkedRefund};
 pub use reversal::{Reversal, ReversalFate};
 pub use state::{Entry, Payment, State, Status, Subject, Totals};
+pub use stored::Requested;
 
 use clearfold_kernel::{CommandContext, Decider, Rejection};
 
@@ -74,7 +76,7 @@ type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 6;
+    const STATE_VERSION: u32 = 7;
 
     type State = State;
     type Command = Command;

@@ -10,6 +10,7 @@ use super::messages::{
     AuthorizationRequested, DeclineAuthorization, Event, Parties, RequestAuthorization,
 };
 use super::state::{Entry, Payment, State, Status, Subject};
+use super::stored::Requested;
 use super::{Decision, claim, existing};
 use crate::checks;
 use crate::policy::hold_expiry;
@@ -120,7 +121,7 @@ pub(super) fn requested(state: &mut State, event: &AuthorizationRequested) {
         card_id: Some(event.card_id.clone()),
         merchant_id: Some(event.merchant.id.clone()),
     };
-    let entry = Entry::Requested(Box::new(event.clone()));
+    let entry = Entry::Requested(Box::new(Requested(event.clone())));
     let mut payment = Payment::new(parties, event.amount.asset.clone(), entry, Status::Requested);
     payment.category = Some(event.merchant.category);
     state.begin(payment);

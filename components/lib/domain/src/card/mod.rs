@@ -63,7 +63,7 @@ pub struct Card;
 
 impl Decider for Card {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 2;
+    const STATE_VERSION: u32 = 3;
     const HAS_ENTRIES: bool = true;
 
     type State = State;

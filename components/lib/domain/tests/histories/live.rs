@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use clearfold_kernel::{
     CommandContext, Decider, Encoded, Entries, Message, Rejection, StoredState, Turn, decide_turn,
+    encode_state,
 };
 
 /// Description of a broken property.
@@ -83,7 +84,7 @@ where
 
     fn bytes(&mut self) -> Result<&Vec<u8>, Broken> {
         if self.bytes.is_empty() {
-            self.bytes = serde_json::to_vec(&self.state).map_err(|error| error.to_string())?;
+            self.bytes = encode_state(&self.state).map_err(|fault| fault.to_string())?;
         }
         Ok(&self.bytes)
     }

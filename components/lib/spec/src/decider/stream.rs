@@ -34,11 +34,15 @@ impl<'a> Stream<'a> {
         self.keep(&named, folded)
     }
 
-    /// Formats the state, followed by the entries if there are any.
+    /// Formats the state, followed by the entries if there are any. The state's form is the decider's own: JSON is shown
+    /// as it is, other bytes in hexadecimal digits.
     pub fn shown(&self) -> String {
         let entry = |(key, value): (&str, &[u8])| format!("{key}: {}", readable(value));
         let entries: Vec<String> = self.stored.entries.iter().map(entry).collect();
-        let state = readable(&self.stored.state);
+        let state = match &self.stored.state[..] {
+            json @ [b'{' | b'[', ..] => readable(json),
+            bytes => hex::encode_prefixed(bytes),
+        };
         if entries.is_empty() { state } else { format!("{state} with the entries {}", entries.join(", ")) }
     }
 
