@@ -43,6 +43,9 @@ pub fn run(options: &Options) -> Result<()> {
     command.env("CLEARFOLD_BENCH_DATABASE_URL", server.postgres.url("postgres"));
     command.env("CLEARFOLD_BENCH_DISK", server.folder());
     command.env("CLEARFOLD_COMPONENTS", build::components_folder());
+    if options.name == "wasm" {
+        command.env("CLEARFOLD_COMPONENT_VARIANTS", build::variants()?);
+    }
     command.env("RUST_LOG", "warn");
     progress::show("the benchmark", &mut command)
 }

@@ -26,6 +26,9 @@ pub struct Options {
     component: Option<String>,
 }
 
+/// A component of which the benchmark of the sandbox compares variants, and the feature of each variant.
+const COMPARED: (&str, [&str; 2]) = ("decider-authorization", ["default-allocator", "serde-json-writer"]);
+
 /// The programs of this workspace.
 pub struct Programs {
     pub host: PathBuf,
@@ -93,6 +96,21 @@ pub fn components(only: Option<&str>) -> Result<BTreeMap<String, PathBuf>> {
         }
     }
     Ok(components)
+}
+
+/// Builds the variants that the benchmark of the sandbox compares, `FEATURE/NAME.wasm` in the folder.
+pub fn variants() -> Result<PathBuf> {
+    let folder = place::root().join("target/component-variants");
+    let (name, features) = COMPARED;
+    for feature in features {
+        let mut command = wasm::cargo_build(wasm::PROFILE)?;
+        command.args(["--package", name, "--features", feature]);
+        let made = cargo::build(&format!("building {name} with {feature}"), &mut command)?;
+        let folder = folder.join(feature);
+        place::create(&folder)?;
+        finish(name, &made, &folder)?;
+    }
+    Ok(folder)
 }
 
 /// Builds the modules of components that have the same features.

@@ -4,6 +4,7 @@
 //! Calls of both kinds take turns of a few milliseconds, so that other load on the machine affects both; the median
 //! of the turns counts. It measures, and asserts nothing.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,12 @@ use crate::report::{Report, Series};
 
 const BATCHES: [u64; 4] = [1, 16, 64, 256];
 const NOW_S: u64 = 1_795_341_600;
+/// Decisions a call when variants of the component are compared.
+const VARIANT_BATCH: u64 = 16;
+/// Variants of the component: the feature that takes out one of its parts, that part, and the least ratio of fuel at
+/// which the part pays. Fuel counts instructions, so that it is the same in each run; docs/adr/0018 has the figures.
+const VARIANTS: [(&str, &str, f64); 2] =
+    [("default-allocator", "the arena", 1.1), ("serde-json-writer", "the kernel's writer", 1.03)];
 /// Turns of each way of deciding.
 const TURNS: u32 = 40;
 
@@ -36,6 +43,7 @@ pub fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
     loading(place, report)?;
     instances(decider, time, report)?;
     threads(decider, time, report)?;
+    variants(decider, time, report)?;
     let (mut native_line, mut fresh_line, mut kept_line) = (Vec::new(), Vec::new(), Vec::new());
     for size in BATCHES {
         let work = Work::new(decider, size)?;
@@ -125,6 +133,28 @@ fn threads(decider: &Decider, time: Duration, report: &mut Report) -> Result<()>
     report.figure("one decision a fresh instance, one thread", on_one, "/s");
     report.figure("one decision a fresh instance, two threads", on_two, "/s");
     report.at_least("two threads / one thread", on_two / on_one, 1.6);
+    Ok(())
+}
+
+/// What the arena and the JSON writer save: the same decisions by variants of the component, one without each.
+fn variants(decider: &Decider, time: Duration, report: &mut Report) -> Result<()> {
+    let work = Work::new(decider, VARIANT_BATCH)?;
+    let (_, fuel) = decider.decide_counted(&work.wire)?;
+    let engine = Arc::new(HandlerEngine::new(Limits::of)?);
+    let folder = std::env::var("CLEARFOLD_COMPONENT_VARIANTS");
+    let folder = PathBuf::from(folder.context("run `cargo xtask bench wasm`, which builds the variants")?);
+    for (feature, ours, least) in VARIANTS {
+        let path = folder.join(feature).join("decider-authorization.wasm");
+        let wasm = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        let variant = Decider::load(&engine, "decider-authorization", &wasm)?;
+        let mut with = || decider.decide(&work.wire).map(drop).map_err(Into::into);
+        let mut without = || variant.decide(&work.wire).map(drop).map_err(Into::into);
+        let [with_us, without_us] = in_turns(time, VARIANT_BATCH, [&mut with, &mut without])?;
+        report.figure(format!("with {feature} instead of {ours}"), without_us, "µs a decision");
+        report.figure(format!("time, {feature} / {ours}"), without_us / with_us, "");
+        let (_, without_fuel) = variant.decide_counted(&work.wire)?;
+        report.at_least(&format!("fuel, {feature} / {ours}"), without_fuel as f64 / fuel as f64, least);
+    }
     Ok(())
 }
 

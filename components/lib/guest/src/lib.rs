@@ -8,6 +8,6 @@ pub mod decider;
 pub mod projector;
 pub mod translator;
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", not(feature = "default-allocator")))]
 #[global_allocator]
 static ARENA: clearfold_arena::LinearArena = clearfold_arena::LinearArena::new();
