@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 use tokio::time::Instant;
 
-use crate::client::install_cryptography;
+use clearfold_devchain::install_cryptography;
 
 const PAGE: u32 = 100;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);

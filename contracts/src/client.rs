@@ -46,7 +46,7 @@ pub(crate) struct Client {
 
 /// Makes ring the cryptography of TLS in this process. The HTTP client brings none of its own, and is not built without
 /// one even if it only speaks plain HTTP.
-pub(crate) fn install_cryptography() {
+pub fn install_cryptography() {
     // The error says that there is one already, which is as good.
     rustls::crypto::ring::default_provider().install_default().ok();
 }

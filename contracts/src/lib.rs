@@ -12,7 +12,7 @@ mod devchain;
 mod oddity;
 
 pub use anvil::{Anvil, AnvilOptions};
-pub use client::Mined;
+pub use client::{Mined, install_cryptography};
 pub use deployment::{Account, Deployment};
 pub use devchain::{DevChain, Swipe};
 pub use oddity::Oddity;

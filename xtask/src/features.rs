@@ -94,13 +94,16 @@ fn differences(calls: &[Call], build: impl Fn() -> std::process::Command) -> Res
     Ok(plans.into_iter().filter(|(_, plans)| plans.len() > 1).collect())
 }
 
-/// Name with version and platform of a third-party crate, and its features; None: a crate of this workspace, or of the
-/// standard library.
+/// Name with version and platform of a third-party crate, and its features; None: a crate of this workspace or of the
+/// standard library, or a build script, which is compiled for this machine with the features of each platform.
 fn third_party(unit: &Value) -> Result<Option<(String, BTreeSet<String>)>> {
     let id = unit["pkg_id"].as_str().context("a unit names its package")?;
     let Some((_, package)) = id.split_once('#').filter(|(source, _)| source.starts_with("registry+")) else {
         return Ok(None);
     };
+    if unit["target"]["kind"][0] == "custom-build" {
+        return Ok(None);
+    }
     let features = unit["features"].as_array().context("a unit lists its features")?;
     let features = features.iter().filter_map(|feature| feature.as_str().map(str::to_owned)).collect();
     let platform = unit["platform"].as_str().map(|platform| format!(" for {platform}")).unwrap_or_default();
@@ -114,8 +117,9 @@ mod tests {
     #[test]
     fn a_crate_is_named_with_its_platform_and_our_own_are_left_out() {
         let unit = |id: &str, platform: Value| {
-            third_party(&serde_json::json!({"pkg_id": id, "platform": platform, "features": ["std"]}))
-                .unwrap()
+            let (target, features) = (serde_json::json!({"kind": ["lib"]}), ["std"]);
+            let unit = serde_json::json!({"pkg_id": id, "platform": platform, "target": target, "features": features});
+            third_party(&unit).unwrap()
         };
         let features = BTreeSet::from(["std".to_owned()]);
         assert_eq!(

@@ -89,8 +89,8 @@ fn compile(manifest: &Path) -> anyhow::Result<PathBuf> {
 
 fn encode(module: &Path) -> anyhow::Result<Vec<u8>> {
     let bytes = std::fs::read(module).with_context(|| format!("{} cannot be read", module.display()))?;
-    let mut encoder = ComponentEncoder::default();
-    let encoded = encoder.validate(true).module(&bytes).and_then(|encoder| encoder.encode()).with_context(|| {
+    let encoder = ComponentEncoder::default();
+    let encoded = encoder.validate(true).module(&bytes).and_then(|mut encoder| encoder.encode()).with_context(|| {
         "the module cannot become a component: a crate in it imports what its world does not have (clocks of chrono, `js` of \
          uuid or getrandom), or nothing in it is generated from wit/"
     })?;
