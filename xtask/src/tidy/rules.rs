@@ -3,6 +3,11 @@
 use super::Violation;
 
 pub const LONGEST_FILE: usize = 500;
+/// Crates that count money: a float there is a bug waiting for a large amount. Clippy's `disallowed_types` cannot say so,
+/// because what serde derives for a flattened field names both floats.
+const EXACT: [&str; 2] = ["components/lib/domain/", "components/lib/kernel/"];
+/// Passes on what serde's trait names to `serde_json`, and counts nothing.
+const PASSES_ON: &str = "components/lib/kernel/src/json.rs";
 const BUILT: [&str; 9] = ["a", "cwasm", "dll", "dylib", "exe", "o", "rlib", "so", "wasm"];
 
 /// Words that no file may hold, in two halves so that this file does not. With each: why, and the remedy.
@@ -37,6 +42,7 @@ pub fn of_text(file: &str, text: &str) -> Vec<Violation> {
     if file.ends_with(".rs") {
         violations.extend(header(file, text));
         violations.extend(length(file, text));
+        violations.extend(floats(file, text));
     }
     violations
 }
@@ -69,6 +75,21 @@ fn length(file: &str, text: &str) -> Option<Violation> {
     (lines > LONGEST_FILE).then(|| violation(file, LONGEST_FILE + 1, "length", &remedy))
 }
 
+/// Lines that name a type of floats outside of a comment.
+fn floats(file: &str, text: &str) -> Vec<Violation> {
+    if file == PASSES_ON || !EXACT.iter().any(|folder| file.starts_with(folder)) {
+        return Vec::new();
+    }
+    let names_float = |line: &str| {
+        let code = line.split("//").next().unwrap_or_default();
+        code.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+            .any(|word| ["f32", "f64"].contains(&word))
+    };
+    let remedy = "money is exact: a float loses cents of large amounts; use integers in minor units";
+    let lines = text.lines().enumerate().filter(|(_, line)| names_float(line));
+    lines.map(|(index, _)| violation(file, index + 1, "float", remedy)).collect()
+}
+
 fn violation(file: &str, line: usize, rule: &'static str, remedy: &str) -> Violation {
     Violation { file: file.to_owned(), line, rule, remedy: remedy.to_owned() }
 }
@@ -87,9 +108,12 @@ mod tests {
     }
 
     #[test]
-    fn header_and_length_are_seen() {
+    fn header_length_and_floats_are_seen() {
         assert_eq!(rules("host/base/src/lib.rs", "fn f() {}\n"), [(1, "header")]);
         assert_eq!(rules("host/base/src/lib.rs", &format!("//! x\n{}", "\n".repeat(500))), [(501, "length")]);
+        assert_eq!(rules("components/lib/kernel/src/lib.rs", "//! x\n\nfn f(x: f64) {}\n"), [(3, "float")]);
+        assert!(rules("components/lib/kernel/src/lib.rs", "//! x\n\nlet x = as_f64(y); // f64\n").is_empty());
+        assert!(rules("host/base/src/lib.rs", "//! x\n\nfn f(x: f64) {}\n").is_empty());
     }
 
     #[test]

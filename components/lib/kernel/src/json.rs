@@ -4,8 +4,6 @@
 //! Common values (structs, texts, whole numbers) are written here; rare ones (a text with characters to escape, a
 //! number that is not whole) are left to `serde_json`. This module never changes the output, only the speed.
 
-#![expect(clippy::disallowed_types, reason = "passes on what serde's trait names, and counts nothing")]
-
 use serde::Serialize;
 use serde::ser::{
     Error as _, Impossible, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
