@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: figures beside what bounds them, on a durable Postgres of their own.
 //!
-//! The benchmarks are a program of their own (`tests/bench`), built for release; this gives it what it measures.
+//! The benchmarks are a program of their own (`tests/bench`), built for release; this starts what they measure.
 
 use std::path::PathBuf;
 
@@ -13,16 +13,16 @@ use crate::{build, cargo, features, progress};
 
 #[derive(Args)]
 pub struct Options {
-    /// What to measure: limit, commands, latency, replay, wasm, growth, shadow, swap, http
+    /// Benchmark to run: limit, commands, latency, replay, wasm, growth, shadow, swap, http; `-- --help` describes each
     #[arg(value_name = "NAME")]
     name: String,
-    /// How long each part is measured
+    /// Seconds for which each part is measured
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Where the figures go as JSON
+    /// File to which the figures are written as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// What the benchmark itself takes besides; `-- --help` shows it
+    /// Further options of the benchmark; `-- --help` lists them
     #[arg(last = true)]
     rest: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! Calls of cargo and their answers.
 //!
-//! Whatever a call builds, third-party crates have the same features: `features` states them, and
+//! Third-party crates have the same features in all calls: the crate `features` states them, and
 //! `cargo xtask features` checks it. So nothing is compiled twice.
 
 use std::collections::BTreeMap;
@@ -20,10 +20,10 @@ pub const MESSAGES: [&str; 2] = ["--message-format", "json-render-diagnostics"];
 pub struct Member {
     pub name: String,
     pub manifest: PathBuf,
-    /// Whether it is a component: a library that only makes sense as WebAssembly.
+    /// True if it is a component: a library that only makes sense as WebAssembly.
     pub is_component: bool,
     pub dependencies: Vec<String>,
-    /// What its manifest says to this project: `[package.metadata.clearfold]`.
+    /// `[package.metadata.clearfold]` of its manifest.
     pub metadata: Value,
 }
 
@@ -125,7 +125,7 @@ pub fn plan(command: &mut Command) -> Result<Vec<Value>> {
     Ok(list(&graph["units"]).to_vec())
 }
 
-/// What a build made, out of its messages.
+/// Reads from a build's messages what it made.
 pub fn made(output: &str) -> BTreeMap<String, PathBuf> {
     let messages = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     messages

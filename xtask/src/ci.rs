@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: every check there is. Each runs whatever became of the others.
+//! `cargo xtask ci`: every check. Each runs even if others failed.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::{cargo, contracts, convention, features, place, progress, schemas, sqlx, test, tidy};
 
-/// What became of a check that did not fail.
+/// Outcome of a check that did not fail.
 enum Outcome {
     Passed,
     Skipped(&'static str),

@@ -38,7 +38,7 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// What the host reads in a component, without the figures in which tools may differ.
+/// Description of a component by the host, without the figures in which tools may differ.
 fn inspected(host: &Path, component: &Path) -> Result<Value> {
     let mut inspect = Command::new(host);
     inspect.args(["component", "inspect", "--json"]).arg(component);

@@ -22,12 +22,13 @@ use crate::{build, cargo, place, up, wasm};
 
 /// An editor that saves writes several times; this long nothing more may come.
 const QUIET: Duration = Duration::from_millis(50);
-/// What the record says of who put these in force, and why.
+/// Actor and reason that the registry records for components of a session.
 const EDITED: [&str; 2] = ["cargo xtask dev", "edited under cargo xtask dev"];
-/// And of who replaced them.
+/// Actor and reason for components that replace those of a session.
 const BUILT: [&str; 2] =
     ["cargo xtask", "built from the sources, in the place of what cargo xtask dev had built"];
-/// So many of the newest commands are decided by it first: an author means to change what is decided, and waits for this.
+/// Number of the newest commands that a new component decides again before it goes live. Few, because the author waits and
+/// means to change decisions anyway.
 const DECIDED_AGAIN: &str = "1000";
 
 pub fn run(options: &up::Options) -> Result<()> {
@@ -42,15 +43,15 @@ pub fn run(options: &up::Options) -> Result<()> {
     })
 }
 
-/// Where components are worked on.
+/// Components under edit: built, watched and deployed.
 struct Bench {
     components: Vec<Component>,
     /// The folder of each crate that a component is made of.
     crates: BTreeMap<String, PathBuf>,
-    /// Where the built ones lie.
+    /// Folder of the built components.
     folder: PathBuf,
     changes: Receiver<PathBuf>,
-    /// What a change concerned and is not live yet, since something was wrong with it or with one before it.
+    /// Components that a change concerns and that are not live yet, because they or one before them failed.
     left: Vec<usize>,
     /// It watches as long as it lives.
     _watcher: notify::RecommendedWatcher,
@@ -60,12 +61,12 @@ struct Component {
     name: String,
     /// The crates of this workspace that it is made of, itself among them.
     crates: BTreeSet<String>,
-    /// Where its business stands: a change there is first of all its own.
+    /// Folders of its own logic; after a change there it is built first.
     sources: Vec<PathBuf>,
     specs: Vec<PathBuf>,
     /// The handler's name, where a component does not say it itself.
     handler: Option<String>,
-    /// What was built last and is live, or as good as live.
+    /// Bytes of its last live build, or of the build that the session began with.
     bytes: Vec<u8>,
 }
 
@@ -200,8 +201,8 @@ impl Component {
         }
     }
 
-    /// Builds it, holds it to its specifications and puts it in force. The answer: what was done, if the change was one
-    /// of this component at all.
+    /// Builds the component, runs its specifications and puts it in force. Returns a summary, or None if its bytes did not
+    /// change.
     fn renew(&mut self, folder: &Path, running: &Running<'_>) -> Result<Option<String>> {
         let began = Instant::now();
         let mut command = wasm::cargo_build(wasm::DEV_PROFILE)?;
@@ -296,7 +297,7 @@ pub fn give_way(running: &Running<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What of all that is in force sessions have put there.
+/// Components in force that a session put there.
 fn stale(listed: &Value) -> Vec<Stale> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let all = |key: &str| listed[key].as_array().cloned().unwrap_or_default();
@@ -327,7 +328,7 @@ fn folder_of(member: &Member) -> Option<PathBuf> {
     member.manifest.parent().map(Path::to_path_buf)
 }
 
-/// Whether a file is one that components are made of or held to, and not an editor's own.
+/// Returns true if a file is a source or specification of components, and not an editor's temporary file.
 fn is_source(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or(".");
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();

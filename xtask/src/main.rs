@@ -1,6 +1,6 @@
 //! `cargo xtask`: every job of this repository, from set-up to running the whole.
 //!
-//! Whatever a job lacks (a compiler target, a Postgres, a development chain) it fetches itself, once per
+//! A job that lacks something (a compiler target, a Postgres, a development chain) fetches it itself, once per
 //! machine. What a job never does: touch a database, a process or a file that it did not make.
 
 mod bench;

@@ -1,4 +1,4 @@
-//! Where things are: the repository, the cache of this machine, and small questions to the file system.
+//! Paths of the repository and of this machine's cache, and small helpers for files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub fn cache() -> Result<PathBuf> {
     fs::canonicalize(&folder).with_context(|| format!("cannot use the cache folder {}", folder.display()))
 }
 
-/// Where cargo keeps what it has downloaded.
+/// Folder of cargo's downloads.
 pub fn cargo_home() -> Result<PathBuf> {
     if let Some(home) = std::env::var_os("CARGO_HOME") {
         return Ok(home.into());

@@ -21,7 +21,7 @@ use crate::{place, progress, tools};
 const SUPERUSER: &str = "clearfold";
 const OLDEST_MAJOR: u32 = 14;
 
-/// How much a crash of the machine may cost.
+/// Durability of committed data if the machine crashes.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Durability {
     /// Nothing: the data is somebody's.
@@ -189,7 +189,7 @@ pub fn free_port(preferred: Option<u16>) -> Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// Where a folder's server lies: `postgres` inside, or, where the server's user cannot go, a folder of the
+/// Folder of a data folder's server: `postgres` inside, or, if the server's user has no access there, a folder of the
 /// system with a name made from the path.
 pub fn home_of(folder: &Path) -> Result<PathBuf> {
     let owner = if place::is_root() { Some(owner()?) } else { None };

@@ -1,6 +1,6 @@
 //! Children that live as long as a job: started in their own process group, watched, stopped in order.
 //!
-//! What runs is also written to a ledger in the data folder. If xtask itself is killed, the next run of
+//! Each is also written to a ledger in the data folder. If xtask itself is killed, the next run of
 //! this folder finds the survivors there and stops them, and only them: a process counts as ours if its
 //! number *and* the time of its start agree.
 
@@ -179,7 +179,7 @@ fn wait_until(mut met: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// When a living process was started, in whatever form the system gives it. None: there is no such process.
+/// Start time of a living process, in the system's own form; None if there is no such process.
 fn start_of(pid: u32) -> Option<String> {
     if let Ok(line) = fs::read_to_string(format!("/proc/{pid}/stat")) {
         // The program's name is in parentheses and may hold spaces; state and start time follow it.

@@ -19,7 +19,7 @@ const ANNOUNCE_AFTER: Duration = Duration::from_secs(1);
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 /// A build is asked for the number of its crates only if it takes this long, because the answer takes half a second.
 const COUNT_AFTER: Duration = Duration::from_secs(2);
-/// How much of a failed step's output is shown; the rest is in its log.
+/// Number of lines of a failed step's output that are shown; the rest is in its log.
 const SHOWN_LINES: usize = 60;
 
 /// One thing being done.
@@ -141,7 +141,7 @@ fn run_quietly(
     Ok((status, output, log))
 }
 
-/// How far a build is, by its messages.
+/// Number of crates that a build has finished, by its messages.
 struct Crates {
     output: PathBuf,
     /// Bytes of the output that were read, up to the end of a line.

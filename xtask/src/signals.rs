@@ -1,6 +1,6 @@
 //! A request to stop (Ctrl-C, SIGTERM, SIGHUP) as a flag that every wait looks at.
 //!
-//! Nothing here ends the process: whoever waits sees the flag, stops what it started, and returns.
+//! It never ends the process: each wait checks the flag, and its caller stops what it started and returns.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -19,7 +19,7 @@ pub fn watch() -> Result<()> {
     Ok(())
 }
 
-/// Whether somebody asked to stop.
+/// Returns true if a signal asked to stop.
 pub fn stop_requested() -> bool {
     STOP.load(Ordering::Relaxed)
 }

@@ -25,7 +25,7 @@ struct Domain {
     /// The seed of the first history. Alone it repeats that one history and shows its steps.
     #[arg(long)]
     seed: Option<u64>,
-    /// How many histories; each has the seed after the one before it.
+    /// Number of histories; each has the seed after the one before it.
     #[arg(long)]
     histories: Option<u64>,
 }

@@ -16,7 +16,7 @@ pub struct Options {
     filters: Vec<String>,
 }
 
-/// Where the tests find what they use.
+/// Programs, folders and servers that the tests use.
 struct Environment {
     host: PathBuf,
     xtask: PathBuf,

@@ -22,13 +22,13 @@ use crate::{contracts, dev, http, place, progress, signals, tools};
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9100);
 const PORTS_TRIED: u16 = 100;
 const CHAIN_PORT: u16 = 8545;
-/// How long a process that has died, or a file that was edited, waits to be seen.
+/// Interval at which processes and edited files are looked at.
 const SEEN_WITHIN_MS: u64 = 50;
 /// Said where nothing was built yet.
 const FIRST_TIME: &str = "The first build compiles 400 crates, which takes a while. Meanwhile read README.md (what this is) and \
                           docs/ARCHITECTURE.md (how it works); later builds take seconds.";
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// What `--fresh` removes of a data folder; whatever else lies there stays.
+/// Names that `--fresh` removes from a data folder; everything else stays.
 const OURS: [&str; 6] = ["postgres", "chain.json", "deployment.json", "contracts.json", "logs", "processes"];
 
 #[derive(Args)]
@@ -47,13 +47,13 @@ pub struct Options {
     listen: Option<SocketAddr>,
 }
 
-/// What the host is told, and what a person would want to open.
+/// Environment of the host, and addresses to show.
 struct Surroundings {
     environment: Vec<(&'static str, OsString)>,
     addresses: Vec<(&'static str, String)>,
 }
 
-/// What a person does beside it needs to know.
+/// Program and environment of a running host, for commands that are sent to it.
 pub struct Running<'a> {
     pub host: &'a Path,
     pub environment: &'a [(&'static str, OsString)],
@@ -140,7 +140,7 @@ fn demo_surroundings(data: &Path, processes: &mut Processes, programs: &Programs
     })
 }
 
-/// What the operator says, for a run without the demo.
+/// Surroundings named by the operator, for a run without the demo.
 fn given_surroundings() -> Result<Surroundings> {
     let names = ["DATABASE_URL", "READ_DATABASE_URL", "CHAIN_RPC_URLS", "CHAIN_CONTRACTS"];
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());

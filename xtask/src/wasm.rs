@@ -21,9 +21,9 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std";
 const DEBIAN_PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 
-/// What runs for good.
+/// Profile of components that run for good.
 pub const PROFILE: &str = "component";
-/// What an author changes every few minutes.
+/// Profile of components under edit.
 pub const DEV_PROFILE: &str = "component-dev";
 
 /// A `cargo build` for the target, complete but for the packages.
@@ -43,7 +43,7 @@ pub fn cargo_build(profile: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// What compiles for the target on this machine.
+/// Compiler for the target on this machine.
 enum Compiler {
     Installed,
     OfDebian { linker: PathBuf },
@@ -77,7 +77,7 @@ fn find_compiler() -> Result<Compiler> {
     Ok(Compiler::OfDebian { linker: linker()? })
 }
 
-/// What another cargo needs in its environment to compile for the target on this machine.
+/// Environment that another cargo needs to compile for the target on this machine.
 pub fn environment() -> Result<BTreeMap<String, String>> {
     let command = cargo_build(PROFILE)?;
     let text = |text: &OsStr| text.to_string_lossy().into_owned();

@@ -10,7 +10,7 @@ use crate::http;
 /// More than ever changes between two looks.
 const LOOK_AT: usize = 100;
 
-/// What has been shown so far.
+/// Payments shown so far.
 pub struct Watch {
     url: String,
     shown: HashMap<String, String>,

@@ -20,7 +20,7 @@ pub struct Violation {
     file: String,
     line: usize,
     rule: &'static str,
-    /// Why it is a rule, and what to do.
+    /// Reason for the rule, and remedy.
     remedy: String,
 }
 

@@ -27,7 +27,7 @@ const OUTSIDE: &str = "the repository must make sense without what lies around i
 const REGISTRY: &str =
     "a registry's address breaks machines that use a mirror; leave it to the client's configuration";
 
-/// Whether a file belongs in git at all.
+/// Checks that a file belongs in git at all.
 pub fn of_name(file: &str) -> Option<Violation> {
     let built = file.rsplit_once('.').is_some_and(|(_, ending)| BUILT.contains(&ending));
     let installed = file.split('/').any(|folder| folder == "node_modules" || folder == "target");
@@ -36,7 +36,7 @@ pub fn of_name(file: &str) -> Option<Violation> {
     (built || installed).then(|| violation(file, 1, "built-file", remedy))
 }
 
-/// Whether a file's text keeps the rules.
+/// Checks the text of a file.
 pub fn of_text(file: &str, text: &str) -> Vec<Violation> {
     let mut violations = forbidden_words(file, text);
     if file.ends_with(".rs") {
