@@ -63,6 +63,6 @@ pub(crate) fn resolve(environment: &Environment, world: &str) -> Result<(Resolve
 
 pub(crate) fn encode(resolve: &Resolve, world: WorldId, text: &str) -> Result<Vec<u8>> {
     let mut module = wat::parse_str(text)?;
-    embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8, false)?;
+    embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8)?;
     ComponentEncoder::default().validate(true).module(&module)?.encode()
 }
