@@ -24,9 +24,9 @@ const OLDEST_MAJOR: u32 = 14;
 /// Durability of committed data if the machine crashes.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Durability {
-    /// Nothing: the data is somebody's.
+    /// Durable: the data outlives this run.
     Kept,
-    /// Everything: the data lives for one test run.
+    /// Not durable: the data lives for one test run.
     ThrownAway,
 }
 

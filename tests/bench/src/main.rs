@@ -39,7 +39,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(about = "Figures beside what bounds them.")]
 struct Arguments {
-    /// What to measure
+    /// Benchmark to run
     bench: Bench,
     /// Duration of each measurement, in seconds
     #[arg(long, default_value_t = 10)]

@@ -136,7 +136,7 @@ fn threads(decider: &Decider, time: Duration, report: &mut Report) -> Result<()>
     Ok(())
 }
 
-/// What the arena and the JSON writer save: the same decisions by variants of the component, one without each.
+/// Measures what the arena and the JSON writer save: the same decisions by variants of the component, one without each.
 fn variants(decider: &Decider, time: Duration, report: &mut Report) -> Result<()> {
     let work = Work::new(decider, VARIANT_BATCH)?;
     let (_, fuel) = decider.decide_counted(&work.wire)?;

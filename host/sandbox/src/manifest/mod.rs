@@ -53,7 +53,7 @@ pub struct HandlerTrigger {
     pub component: String,
 }
 
-/// ManifestComponent as the manifest describes it.
+/// Component as the manifest describes it.
 pub struct ManifestComponent {
     /// Absolute path of its file, which need not exist yet.
     pub source: PathBuf,

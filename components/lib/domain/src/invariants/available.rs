@@ -1,5 +1,5 @@
 //! 3. The available balance is the posted balance less the holds, and only holds that can be refused are limited by
-//! it.
+//!    it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
 //! 7. The balance of the hold account is the finalized funding less what was sent back or settled; funding that is
-//! not final is in transit.
+//!    not final is in transit.
 
 use std::collections::BTreeMap;
 

@@ -8,8 +8,25 @@ use clearfold_sandbox::ComponentKind;
 
 const REPOSITORY: &str = include_str!("../../../../../Cargo.toml");
 /// Dependencies that the kernel and the guest crate inherit from the workspace.
-const HANDLERS_USE: [&str; 9] =
-    ["hex", "proptest", "ruint", "schemars", "serde", "serde_json", "thiserror", "time", "wit-bindgen"];
+const HANDLERS_USE: [&str; 10] = [
+    "hex",
+    "postcard",
+    "proptest",
+    "ruint",
+    "schemars",
+    "serde",
+    "serde_json",
+    "thiserror",
+    "time",
+    "wit-bindgen",
+];
+/// The vendored crates and their folders.
+const VENDORED: [(&str, &str); 4] = [
+    ("clearfold-arena", "arena"),
+    ("clearfold-component-features", "features"),
+    ("clearfold-guest", "guest"),
+    ("clearfold-kernel", "kernel"),
+];
 const HTTP_USES: [&str; 2] = ["serde_json", "spin-sdk"];
 
 /// Writes `Cargo.toml`.
@@ -48,8 +65,8 @@ pub(super) fn cargo(name: &Name) -> String {
     text += &format!("\n[workspace.package]\n{}", section("workspace.package"));
     text += "\n[workspace.dependencies]\n";
     if is_handler {
-        for vendored in ["arena", "guest", "kernel"] {
-            text += &format!("clearfold-{vendored} = {{ path = \"vendor/clearfold/{vendored}\" }}\n");
+        for (name, folder) in VENDORED {
+            text += &format!("{name} = {{ path = \"vendor/clearfold/{folder}\" }}\n");
         }
     }
     let inherited: &[&str] = if is_handler { &HANDLERS_USE } else { &HTTP_USES };

@@ -1,4 +1,4 @@
-//! The vendored files of a new component: the contract and three crates of this repository, unchanged.
+//! The vendored files of a new component: the contract and four crates of this repository, unchanged.
 //!
 //! They are compiled into this program, so an author needs nothing else besides Rust.
 
@@ -18,6 +18,8 @@ const FILES: &[(&str, &str)] = repository![
     "wit/translator.wit",
     "components/lib/arena/Cargo.toml",
     "components/lib/arena/src/lib.rs",
+    "components/lib/features/Cargo.toml",
+    "components/lib/features/src/lib.rs",
     "components/lib/guest/Cargo.toml",
     "components/lib/guest/src/auditor.rs",
     "components/lib/guest/src/decider.rs",
@@ -37,6 +39,7 @@ const FILES: &[(&str, &str)] = repository![
     "components/lib/kernel/src/money.rs",
     "components/lib/kernel/src/projector.rs",
     "components/lib/kernel/src/schema.rs",
+    "components/lib/kernel/src/state.rs",
     "components/lib/kernel/src/stored.rs",
     "components/lib/kernel/src/timestamp.rs",
     "components/lib/kernel/src/translator.rs",
@@ -59,14 +62,17 @@ mod tests {
     #[test]
     fn no_file_of_these_folders_is_left_out() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-        let there: BTreeSet<String> =
-            ["wit", "components/lib/arena/src", "components/lib/guest/src", "components/lib/kernel/src"]
-                .iter()
-                .flat_map(|folder| {
-                    std::fs::read_dir(root.join(folder)).unwrap().map(move |entry| (folder, entry))
-                })
-                .map(|(folder, entry)| format!("{folder}/{}", entry.unwrap().file_name().display()))
-                .collect();
+        let crates =
+            ["arena", "features", "guest", "kernel"].map(|name| format!("components/lib/{name}/src"));
+        let there: BTreeSet<String> = crates
+            .iter()
+            .map(String::as_str)
+            .chain(["wit"])
+            .flat_map(|folder| {
+                std::fs::read_dir(root.join(folder)).unwrap().map(move |entry| (folder, entry))
+            })
+            .map(|(folder, entry)| format!("{folder}/{}", entry.unwrap().file_name().display()))
+            .collect();
         let named = FILES.iter().map(|(file, _)| (*file).to_owned());
         let named: BTreeSet<String> = named.filter(|file| !file.ends_with("Cargo.toml")).collect();
         assert_eq!(named, there);
