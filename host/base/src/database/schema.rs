@@ -1,7 +1,7 @@
 //! Schemas of the two databases: applied by `clearfold migrate`, checked by everything else at start.
 //!
-//! Tables are changed by migrations, which are applied once and in order. The functions of the write path stand whole in
-//! one file, which is applied after the migrations whenever the database has another one.
+//! Tables are changed by migrations, which are applied once and in order. The functions of the write path stand whole
+//! in one file, which is applied after the migrations whenever the database has another one.
 
 use std::time::Duration;
 

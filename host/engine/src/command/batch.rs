@@ -1,4 +1,5 @@
-//! DecidedStream commands that are not committed yet: one transaction's rows, with the answers that will be true after it.
+//! Commands that are decided and not committed yet: one transaction's rows, with the answers that will be true after
+//! it.
 //!
 //! Pure: positions, versions and hashes follow from where the partition ends. Commands may join until it is launched.
 

@@ -73,8 +73,8 @@ impl CommandIntake {
         answered.await.unwrap_or(Err(CommandError::Stopping))
     }
 
-    /// Submits a command and waits its turn for room in the queue, so that callers that do not wait cannot starve it. For
-    /// the listener: what happened on the chain cannot be asked to come again.
+    /// Submits a command and waits its turn for room in the queue, so that callers that do not wait cannot starve it.
+    /// For the listener: what happened on the chain cannot be asked to come again.
     pub async fn submit_in_turn(&self, command: Command) -> Result<Answer, CommandError> {
         let queue = self.queue_of(&command)?;
         let room = Arc::clone(&self.room).acquire_many_owned(size_of(&command)).await;

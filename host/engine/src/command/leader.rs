@@ -45,8 +45,8 @@ pub(super) struct Leader {
 }
 
 impl Leader {
-    /// `begin` is the empty batch at the partition's end; its time is that of the partition's last command, so that time
-    /// does not run backwards from one host to another. `again` comes before the queue.
+    /// `begin` is the empty batch at the partition's end; its time is that of the partition's last command, so that
+    /// time does not run backwards from one host to another. `again` comes before the queue.
     pub(super) fn new(
         session: Session,
         begin: Batch,

@@ -76,8 +76,8 @@ impl Command {
         command_id(&self.idempotency_key)
     }
 
-    /// Digest of everything that must be the same when the key is the same. Each part is preceded by its length, so that
-    /// no two different commands have the same input.
+    /// Digest of everything that must be the same when the key is the same. Each part is preceded by its length, so
+    /// that no two different commands have the same input.
     #[must_use]
     pub fn body_digest(&self) -> [u8; 32] {
         let version = self.schema_version.to_be_bytes();

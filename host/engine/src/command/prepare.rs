@@ -39,8 +39,8 @@ type NamedKeys = Vec<Result<Vec<String>, CommandError>>;
 /// Basis of each turn, or the reason why it cannot be decided.
 type Bases = Vec<Result<Basis, CommandError>>;
 
-/// Prepares commands, each with a key of its own. `in_memory` gives the newest state of a stream if it is in memory and of
-/// the family of its decider.
+/// Prepares commands, each with a key of its own. `in_memory` gives the newest state of a stream if it is in memory and
+/// of the family of its decider.
 pub(super) async fn prepare<'a>(
     session: &Session,
     connection: &mut PgConnection,

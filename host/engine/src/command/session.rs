@@ -1,5 +1,5 @@
-//! Lease and database connections of a leader. Every wait for the database has an end, and work that may outlast the lease
-//! renews it.
+//! Lease and database connections of a leader. Every wait for the database has an end, and work that may outlast the
+//! lease renews it.
 
 use std::time::Duration;
 

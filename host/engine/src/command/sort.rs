@@ -1,5 +1,5 @@
-//! Pure sorting of commands that came together: those answered before, those of streams that live elsewhere, and those to
-//! decide, stream by stream.
+//! Pure sorting of commands that came together: those answered before, those of streams that live elsewhere, and those
+//! to decide, stream by stream.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,9 +51,9 @@ pub(super) fn take_repeats(commands: &mut Vec<Queued>, is_on_its_way: impl Fn(&s
     repeats.collect()
 }
 
-/// Splits commands, each with a key of its own, into those whose answer is known and the turns of the others; the streams
-/// stand in the order in which they came. `keys` has the entries' keys of each command, or the reason why a component
-/// could not name them.
+/// Splits commands, each with a key of its own, into those whose answer is known and the turns of the others; the
+/// streams stand in the order in which they came. `keys` has the entries' keys of each command, or the reason why a
+/// component could not name them.
 pub(super) fn sort_out(
     commands: Vec<Queued>,
     keys: Vec<Result<Vec<String>, CommandError>>,

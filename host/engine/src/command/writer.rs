@@ -1,5 +1,5 @@
-//! Writer of one partition in this host: takes the lease when it can, leads while it holds it, and otherwise tells callers
-//! why their commands are not taken.
+//! Writer of one partition in this host: takes the lease when it can, leads while it holds it, and otherwise tells
+//! callers why their commands are not taken.
 //!
 //! The holder of the lease is the only writer, in all hosts: every append checks it in its own transaction.
 
@@ -7,6 +7,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clearfold_kernel::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -20,7 +21,7 @@ use super::{CommandError, LiveDeciders};
 use clearfold_base::clock::Clock;
 use clearfold_base::faults;
 use clearfold_base::telemetry::with_causes;
-use clearfold_store::{EventStore, StoreError, Taken};
+use clearfold_store::{EventStore, Head, Lease, StoreError, Taken};
 
 /// Pause after a failure, which may come again at once.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -50,8 +51,8 @@ pub(super) struct Writer {
 
 /// Result of asking for the lease.
 enum Leadership {
-    /// It is held, and the partition goes on with this empty batch.
-    Ours(Session, Batch),
+    /// It is held. The partition ends here, with its last command accepted at this time.
+    Ours(Lease, Head, Timestamp),
     /// The host of this name holds it.
     AnotherHosts(String),
 }
@@ -80,8 +81,9 @@ impl Writer {
         let mut behind: Option<Instant> = None;
         loop {
             let instead = match self.take_lease().await {
-                Ok(Leadership::Ours(session, begin)) => {
-                    match self.lead(session, begin, mem::take(&mut again), &mut queue).await {
+                Ok(Leadership::Ours(lease, head, latest)) => {
+                    let begin = Batch::new(self.partition, head, latest);
+                    match self.lead(lease, begin, mem::take(&mut again), &mut queue).await {
                         End::Stopped => return,
                         End::Lost { failure, again: rest } => {
                             self.warn(&failure, rest.len());
@@ -124,8 +126,7 @@ impl Writer {
                 tracing::debug!(partition = self.partition, epoch = lease.epoch, "writes the partition");
                 faults::point("lease_taken");
                 let latest = within(self.store.latest(self.partition, &head)).await?;
-                let begin = Batch::new(self.partition, head, latest.unwrap_or_else(|| self.clock.now()));
-                Ok(Leadership::Ours(Session::new(self.store.clone(), lease), begin))
+                Ok(Leadership::Ours(lease, head, latest.unwrap_or_else(|| self.clock.now())))
             }
         }
     }
@@ -133,11 +134,12 @@ impl Writer {
     /// Leads the partition. `again` comes before the queue.
     async fn lead(
         &self,
-        session: Session,
+        lease: Lease,
         begin: Batch,
         again: Vec<Queued>,
         queue: &mut mpsc::Receiver<Queued>,
     ) -> End {
+        let session = Session::new(self.store.clone(), lease);
         let (deciders, clock) = (self.deciders.clone(), self.clock.clone());
         Leader::new(session, begin, again, deciders, clock, &self.settings).lead(queue).await
     }
@@ -164,8 +166,8 @@ impl Writer {
         }
     }
 
-    /// Tells callers why their commands are not taken. A command that was committed all the same, perhaps by another host,
-    /// has its answer.
+    /// Tells callers why their commands are not taken. A command that was committed all the same, perhaps by another
+    /// host, has its answer.
     async fn refuse(&self, commands: Vec<Queued>, instead: &Instead) {
         if commands.is_empty() {
             return;

@@ -1,7 +1,8 @@
 //! Arguments of the SQL function `append_batch`: composite types that borrow from what is appended.
 //!
-//! `functions/write_path.sql` declares the same types. Postgres checks the number and the types of the attributes at each
-//! call; their names and order are compared by a test, because two attributes of one type could change places unnoticed.
+//! `functions/write_path.sql` declares the same types. Postgres checks the number and the types of the attributes at
+//! each call; their names and order are compared by a test, because two attributes of one type could change places
+//! unnoticed.
 //! A connection looks the types up once, at its first append.
 
 use sqlx::postgres::types::PgInterval;
