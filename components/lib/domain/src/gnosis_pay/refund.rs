@@ -26,7 +26,8 @@ pub(super) fn refunds<'a>(
             return None;
         }
         let found = refund(asset, &transfer, transaction, log, ordinal);
-        ordinal += 1;
+        // A transaction has fewer logs than a usize counts.
+        ordinal = ordinal.saturating_add(1);
         Some(Ok(found))
     })
 }

@@ -44,8 +44,8 @@ pub fn percent(category: Option<MerchantCategory>) -> u8 {
 #[must_use]
 pub fn tolerates(category: Option<MerchantCategory>, authorized: Minor, excess: Minor) -> bool {
     // Amounts are below 2^128 and the factors at most 255, so neither product overflows 256 bits.
-    let allowed = U256::from(authorized.get()) * U256::from(percent(category));
-    U256::from(excess.get()) * U256::from(100) <= allowed
+    let times = |amount: Minor, factor: u64| U256::from(amount.get()).checked_mul(U256::from(factor));
+    times(excess, 100) <= times(authorized, u64::from(percent(category)))
 }
 
 #[cfg(test)]
