@@ -63,20 +63,20 @@ mod tests {
     use super::*;
     use crate::{Address, Amount, Asset, Hash, Minor, Timestamp};
 
-    fn reads_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: T, bytes: &[u8]) {
-        assert_eq!(encode_state(&value).unwrap(), bytes);
-        assert_eq!(decode_state::<T>(bytes).unwrap(), value);
+    fn reads_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, bytes: &[u8]) {
+        assert_eq!(encode_state(value).unwrap(), bytes);
+        assert_eq!(decode_state::<T>(bytes).unwrap(), *value);
     }
 
     #[test]
     fn value_types_are_short_in_a_state_and_text_in_json() {
-        reads_back(Minor::new(300), &[0xac, 2]);
-        reads_back(Timestamp::from_ms(300).unwrap(), &[0xac, 2]);
-        reads_back(Address([7; 20]), &[7; 20]);
-        reads_back(Hash([9; 32]), &[9; 32]);
+        reads_back(&Minor::new(300), &[0xac, 2]);
+        reads_back(&Timestamp::from_ms(300).unwrap(), &[0xac, 2]);
+        reads_back(&Address([7; 20]), &[7; 20]);
+        reads_back(&Hash([9; 32]), &[9; 32]);
         let amount = Amount { minor: Minor::new(5), asset: Asset { code: "EURe".into(), decimals: 18 } };
         assert_eq!(serde_json::to_string(&amount).unwrap(), r#"{"minor":"5","asset":"EURe","decimals":18}"#);
-        reads_back(amount, b"\x05\x04EURe\x12");
+        reads_back(&amount, b"\x05\x04EURe\x12");
     }
 
     #[test]
