@@ -75,7 +75,7 @@ async fn answered_after(silence: Silence) -> Result<()> {
     let databases = Databases::migrated(&environment).await?;
     let proxy = Proxy::start(&databases.write_url).await?;
     let store = EventStore::open(PgPool::connect(&proxy.url).await?).await?;
-    // Nothing else may end the silence, so no lease may be renewed meanwhile.
+    // A long lease, so that no renewal meets the silent connection before the command does.
     let writer = WriterSettings { lease: Duration::from_secs(240), ..writing("one") };
     let (intake, _parts) = intake_of(&environment, &store, AUTHORIZATION, writer, &Clock::system())?;
     intake.submit(swipe("first", "first", "850")).await?;

@@ -45,7 +45,7 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
 
 /// Number of threads that leaves so many cores to the rest; at least one.
 pub fn threads(spared: usize) -> usize {
-    // Where the number of cores cannot be found out, one is always right.
+    // If the number of cores is unknown, one is a safe assumption.
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     // Fewer cores than are spared leave none, and one thread is needed all the same.
     cores.saturating_sub(spared).max(1)

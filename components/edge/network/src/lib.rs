@@ -37,8 +37,7 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
     if request.method() != Method::POST {
         return Err(Reply::wrong_method("POST"));
     }
-    // Nothing is awaited before this, so everything that follows counts towards the budget, including the reading of
-    // variables.
+    // The budget begins before the first `await`: reading the variables counts towards it too.
     let begun = Deadline::now();
     let secrets = host::secrets("network_secret").await?;
     let window_s = host::number("network_window_s", 1..=3_600).await?;

@@ -30,7 +30,7 @@ impl Edges {
     /// Replaces the component with that id by `handler` at all its routes, and returns the number of these routes.
     #[must_use]
     pub fn replace(&self, component: &str, handler: &EdgeHandler) -> usize {
-        // Nothing under the lock can panic, so a poisoned lock still holds a complete list.
+        // The list is replaced as a whole, so it is complete even if the lock is poisoned.
         let mut served = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let mut handlers = Served::unwrap_or_clone(Arc::clone(&served));
         let mut replaced = 0;

@@ -75,7 +75,7 @@ impl Shelf {
         digest: Digest,
         load: impl FnOnce(&Arc<HandlerEngine>, &str, &[u8]) -> Result<T, RuntimeError> + Send + 'static,
     ) -> Result<Arc<T>, RegistryError> {
-        // Nothing under either lock can leave the map half changed, so a poisoned one is as good.
+        // Each change of the map is one call, so the map is whole even if the lock is poisoned.
         let known =
             loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).and_then(Weak::upgrade);
         if let Some(known) = known {

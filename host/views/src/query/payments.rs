@@ -154,7 +154,7 @@ impl ReadStore {
             // One more than asked for tells whether there is a next page.
             .bind(i64::from(limit) + 1);
         let mut payments = query.fetch_all(&self.pool).await?;
-        // Where a limit did not fit a pointer, no list could be longer than it either.
+        // A limit that does not fit a usize is longer than any list.
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = payments.len() > limit;
         payments.truncate(limit);

@@ -140,7 +140,7 @@ macro_rules! tally {
             /// Returns what has been outstanding for more than an hour and will not arrive by itself any more.
             #[must_use]
             pub fn overdue(&self, account_stream: &str, checked_at: Timestamp) -> Vec<Violation> {
-                // What happened after the check began is not overdue.
+                // An event after the check began has age 0, so it is not overdue.
                 let age_ms = |at: Timestamp| checked_at.as_ms().saturating_sub(at.as_ms());
                 self.settle_where(account_stream, &|at| age_ms(at) > ON_ITS_WAY_MS)
             }
