@@ -86,7 +86,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    pub type Answered = oneshot::Receiver<Result<Answer, CommandError>>;
+    pub type AnswerReceiver = oneshot::Receiver<Result<Answer, CommandError>>;
 
     pub fn command(account: &str, key: &str, id: &str, payload: &str) -> Command {
         Command {
@@ -102,7 +102,7 @@ pub(super) mod tests {
     }
 
     /// Queued command and the receiving end of its answer.
-    pub fn waiting(command: Command) -> (Queued, Answered) {
+    pub fn waiting(command: Command) -> (Queued, AnswerReceiver) {
         let (sender, receiver) = oneshot::channel();
         let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         (Queued::new(command, sender, room), receiver)
