@@ -29,11 +29,12 @@ pub struct TaskFailure {
 
 /// Statuses of the running tasks. A clone shows the same ones.
 #[derive(Debug, Clone, Default)]
-pub struct TaskStatuses(Arc<Mutex<Entries>>);
+pub struct TaskStatuses(Arc<Mutex<StatusTable>>);
 
+/// Statuses by number: numbers tell tasks of the same name apart.
 #[derive(Debug, Default)]
-struct Entries {
-    /// Numbers tell tasks of the same name apart.
+struct StatusTable {
+    /// Number of the next task.
     next: u64,
     statuses: BTreeMap<u64, TaskStatus>,
 }
@@ -48,7 +49,7 @@ impl TaskStatuses {
     /// Statuses as they are now, in the order in which the tasks were started.
     #[must_use]
     pub fn list(&self) -> Vec<TaskStatus> {
-        self.with(|entries| entries.statuses.values().cloned().collect())
+        self.with(|table| table.statuses.values().cloned().collect())
     }
 
     /// Writes the statuses to the log: those of tasks that have failed as information, the others for debugging.
@@ -70,18 +71,18 @@ impl TaskStatuses {
     }
 
     pub(super) fn enter(&self, name: String) -> StatusEntry {
-        let number = self.with(|entries| {
-            let number = entries.next;
+        let number = self.with(|table| {
+            let number = table.next;
             // A task that started every nanosecond would take 584 years to use up the numbers.
-            entries.next = number.wrapping_add(1);
+            table.next = number.wrapping_add(1);
             let status = TaskStatus { name, last_success: None, last_failure: None, consecutive_failures: 0 };
-            entries.statuses.insert(number, status);
+            table.statuses.insert(number, status);
             number
         });
         StatusEntry { statuses: self.clone(), number }
     }
 
-    fn with<R>(&self, work: impl FnOnce(&mut Entries) -> R) -> R {
+    fn with<R>(&self, work: impl FnOnce(&mut StatusTable) -> R) -> R {
         // Each change is one assignment, so a thread that panicked has left nothing half done.
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -108,12 +109,12 @@ impl StatusEntry {
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut TaskStatus) -> R) -> Option<R> {
-        self.statuses.with(|entries| entries.statuses.get_mut(&self.number).map(change))
+        self.statuses.with(|table| table.statuses.get_mut(&self.number).map(change))
     }
 }
 
 impl Drop for StatusEntry {
     fn drop(&mut self) {
-        self.statuses.with(|entries| entries.statuses.remove(&self.number));
+        self.statuses.with(|table| table.statuses.remove(&self.number));
     }
 }
