@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::{Bus, BusError};
 use clearfold_base::database::{DatabaseError, partition_number, unsigned};
 use clearfold_base::faults;
-use clearfold_base::tasks::{Driver, Failure, Next, Retry, Task};
+use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task};
 use clearfold_store::EventStore;
 
 /// Longest time that a commit stays unpublished if its wake-up was lost.
@@ -65,8 +65,8 @@ impl Task for Publisher {
         Retry { least: POLL, longest: LONGEST_PAUSE }
     }
 
-    fn failure(&self, _: &OutboxError) -> Failure {
-        Failure::error("publishing failed; trying again")
+    fn failure(&self, _: &OutboxError) -> StepFailure {
+        StepFailure::error("publishing failed; trying again")
     }
 }
 

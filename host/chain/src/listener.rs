@@ -18,7 +18,7 @@ use clearfold_base::blocking::Panicked;
 use clearfold_base::clock::Clock;
 use clearfold_base::database::DatabaseError;
 use clearfold_base::faults;
-use clearfold_base::tasks::{Driver, Failure, Next, Retry, Task};
+use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task};
 use clearfold_engine::command::{CommandError, CommandIntake};
 use clearfold_sandbox::Translator;
 
@@ -167,18 +167,18 @@ impl Task for Reader {
         Retry { least, longest: LONGEST_PAUSE.max(least) }
     }
 
-    fn failure(&self, error: &ListenError) -> Failure {
+    fn failure(&self, error: &ListenError) -> StepFailure {
         match error {
             // The next look may find the block again, so it comes after the usual interval.
-            ListenError::Forked { .. } => Failure::error("the listener has stopped reading")
+            ListenError::Forked { .. } => StepFailure::error("the listener has stopped reading")
                 .asking_otherwise()
                 .repeated_every(ALARM_INTERVAL),
             // A shorter range is another question, so there is no need to wait for better times.
             ListenError::NoEndpoint { is_halved: true, .. } => {
-                Failure::error("the chain could not be read; trying again").asking_otherwise()
+                StepFailure::error("the chain could not be read; trying again").asking_otherwise()
             }
-            ListenError::NoEndpoint { .. } => Failure::error("the chain could not be read; trying again"),
-            _ => Failure::error("the chain could not be followed; trying again"),
+            ListenError::NoEndpoint { .. } => StepFailure::error("the chain could not be read; trying again"),
+            _ => StepFailure::error("the chain could not be followed; trying again"),
         }
     }
 

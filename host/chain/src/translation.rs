@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::fetch;
 use clearfold_base::blocking::{Panicked, blocking};
-use clearfold_base::tasks::{Failure, Next, Retry, Task, changed};
+use clearfold_base::tasks::{Next, Retry, StepFailure, Task, changed};
 use clearfold_sandbox::{Fault, Translator};
 
 /// Pauses before a translator that could not name its filters is asked again.
@@ -94,8 +94,8 @@ impl Task for FollowTranslator {
         ASK_AGAIN
     }
 
-    fn failure(&self, _: &TranslatorError) -> Failure {
-        Failure::error("the translator cannot be used; going on with the one before, and asking it again")
+    fn failure(&self, _: &TranslatorError) -> StepFailure {
+        StepFailure::error("the translator cannot be used; going on with the one before, and asking it again")
     }
 
     fn recovered(&self) -> &'static str {

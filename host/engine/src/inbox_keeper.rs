@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use clearfold_base::clock::Clock;
-use clearfold_base::tasks::{Driver, Failure, Next, Retry, Task};
+use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task};
 use clearfold_store::{EventStore, Retention, StoreError};
 
 /// Time between two looks. The periods are days long.
@@ -36,7 +36,7 @@ impl Task for Keeper {
         Retry { least: RETRY_AFTER, longest: EVERY }
     }
 
-    fn failure(&self, _: &StoreError) -> Failure {
-        Failure::warning("the inbox was not tidied; trying again later")
+    fn failure(&self, _: &StoreError) -> StepFailure {
+        StepFailure::warning("the inbox was not tidied; trying again later")
     }
 }

@@ -50,7 +50,7 @@ pub trait Task: Send {
     fn retry(&self) -> Retry;
 
     /// Log message for a failure, and how it is retried.
-    fn failure(&self, error: &Self::Error) -> Failure;
+    fn failure(&self, error: &Self::Error) -> StepFailure;
 
     /// Log message for the first success after a failure.
     fn recovered(&self) -> &'static str {
@@ -69,7 +69,7 @@ pub struct Retry {
 
 /// A failure as it is logged and retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failure {
+pub struct StepFailure {
     message: &'static str,
     is_warning: bool,
     is_other_question: bool,
@@ -91,7 +91,7 @@ struct Failing {
     logged: Option<(String, Instant)>,
 }
 
-impl Failure {
+impl StepFailure {
     /// A failure that is logged as an error.
     #[must_use]
     pub const fn error(message: &'static str) -> Self {
@@ -210,7 +210,7 @@ impl Failing {
     fn failed(
         &mut self,
         name: &str,
-        failure: Failure,
+        failure: StepFailure,
         error: String,
         failures: u64,
         retry: Retry,
@@ -277,8 +277,8 @@ mod tests {
             self.retry
         }
 
-        fn failure(&self, _: &Refused) -> Failure {
-            Failure::error("the test's step failed")
+        fn failure(&self, _: &Refused) -> StepFailure {
+            StepFailure::error("the test's step failed")
         }
     }
 
@@ -306,8 +306,8 @@ mod tests {
             Retry { least: NEVER, longest: NEVER }
         }
 
-        fn failure(&self, _: &Refused) -> Failure {
-            Failure::warning("the test's step failed")
+        fn failure(&self, _: &Refused) -> StepFailure {
+            StepFailure::warning("the test's step failed")
         }
     }
 
@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn a_failure_is_logged_when_its_reason_is_new_or_its_time_has_come_again() {
         let retry = Retry { least: Duration::from_millis(1), longest: NEVER };
-        let (mut failing, failure) = (Failing::none(retry), Failure::error("failed"));
+        let (mut failing, failure) = (Failing::none(retry), StepFailure::error("failed"));
         let long_ago = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
         let mut is_logged_anew = |error: &str, failure| {
             if let Some((_, at)) = &mut failing.logged {
@@ -367,7 +367,7 @@ mod tests {
     fn a_failure_after_which_something_else_is_asked_does_not_lengthen_the_pause() {
         let retry = Retry { least: Duration::from_millis(100), longest: NEVER };
         let mut failing = Failing::none(retry);
-        let failure = Failure::error("failed").asking_otherwise();
+        let failure = StepFailure::error("failed").asking_otherwise();
         for failures in 1..20 {
             let pause = failing.failed("test", failure, "refused".to_owned(), failures, retry);
             assert!(pause <= Duration::from_millis(200), "{pause:?}");
@@ -403,8 +403,8 @@ mod tests {
             fn retry(&self) -> Retry {
                 Retry { least: NEVER, longest: NEVER }
             }
-            fn failure(&self, _: &Refused) -> Failure {
-                Failure::error("the test's step failed")
+            fn failure(&self, _: &Refused) -> StepFailure {
+                StepFailure::error("the test's step failed")
             }
         }
         let (driver, mut stuck) = (driver(), Stuck);

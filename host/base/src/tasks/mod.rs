@@ -7,7 +7,7 @@
 mod driver;
 mod status;
 
-pub use driver::{Driver, Failure, Next, Retry, Task, backoff, changed};
+pub use driver::{Driver, Next, Retry, StepFailure, Task, backoff, changed};
 pub use status::{TaskFailure, TaskStatus, TaskStatuses};
 
 use std::collections::BTreeMap;

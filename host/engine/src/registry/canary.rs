@@ -12,7 +12,7 @@ use super::{ActivationCause, Handler, NewActivation, Registry, RegistryError, fo
 use crate::command::{ActiveDecider, AggregateDeciders, Canary, LiveDeciders};
 use crate::integrity::{Shadow, ShadowReport};
 use clearfold_base::database::{DatabaseError, partition_index};
-use clearfold_base::tasks::{Driver, Failure, Next, Retry, Task};
+use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task};
 use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::ComponentKind;
 use clearfold_store::EventStore;
@@ -77,8 +77,8 @@ impl Task for CanaryWatch {
         Retry { least: LOOK, longest: LONGEST_PAUSE }
     }
 
-    fn failure(&self, _: &Unwatched) -> Failure {
-        Failure::error("a canary cannot be watched; trying again")
+    fn failure(&self, _: &Unwatched) -> StepFailure {
+        StepFailure::error("a canary cannot be watched; trying again")
     }
 }
 

@@ -18,7 +18,7 @@ use super::runner::RunnerSettings;
 use super::{ProjectionError, Readers, State, Status, book, checkpoint, readers};
 use clearfold_base::clock::Clock;
 use clearfold_base::faults;
-use clearfold_base::tasks::{Failure, Next, Retry, Task, changed};
+use clearfold_base::tasks::{Next, Retry, StepFailure, Task, changed};
 use clearfold_bus::Subscription;
 use clearfold_sandbox::Projector;
 
@@ -122,8 +122,8 @@ impl Task for TableBuild {
         self.settings.retry()
     }
 
-    fn failure(&self, _: &ProjectionError) -> Failure {
-        Failure::warning("building stopped here; trying again")
+    fn failure(&self, _: &ProjectionError) -> StepFailure {
+        StepFailure::warning("building stopped here; trying again")
     }
 
     fn recovered(&self) -> &'static str {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::ProjectionError;
 use super::filling::{Filling, Passed};
-use clearfold_base::tasks::{Failure, Next, Retry, Task};
+use clearfold_base::tasks::{Next, Retry, StepFailure, Task};
 use clearfold_bus::Subscription;
 
 const PASSED: Passed = Passed { before: "before_projection", after: "projected" };
@@ -90,8 +90,8 @@ impl Task for Runner {
         self.settings.retry()
     }
 
-    fn failure(&self, _: &ProjectionError) -> Failure {
-        Failure::error("projection stopped here; trying again")
+    fn failure(&self, _: &ProjectionError) -> StepFailure {
+        StepFailure::error("projection stopped here; trying again")
     }
 
     fn recovered(&self) -> &'static str {

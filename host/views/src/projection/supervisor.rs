@@ -26,7 +26,7 @@ use super::tables::Declaration;
 use super::{LiveTables, ProjectionError, Readers, State, Status, book, checkpoint};
 use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
-use clearfold_base::tasks::{Driver, Failure, Next, Retry, Task, changed};
+use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task, changed};
 use clearfold_base::telemetry::with_causes;
 use clearfold_bus::Bus;
 use clearfold_sandbox::Projector;
@@ -404,8 +404,8 @@ impl Task for Supervising {
         self.supervisor.ground.settings.retry()
     }
 
-    fn failure(&self, _: &ProjectionError) -> Failure {
-        Failure::error("the projection waits; trying again")
+    fn failure(&self, _: &ProjectionError) -> StepFailure {
+        StepFailure::error("the projection waits; trying again")
     }
 }
 
@@ -440,7 +440,7 @@ impl Task for BookWatch<'_> {
         Retry { least: LOOK_AGAIN, longest: LOOK_AGAIN }
     }
 
-    fn failure(&self, _: &ProjectionError) -> Failure {
-        Failure::warning("the book of the read store cannot be read; trying again")
+    fn failure(&self, _: &ProjectionError) -> StepFailure {
+        StepFailure::warning("the book of the read store cannot be read; trying again")
     }
 }

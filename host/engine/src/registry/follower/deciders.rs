@@ -11,7 +11,7 @@ use super::{FAILURE, LOAD_AGAIN, RECOVERED, WantedHandlers, say_followed};
 use crate::command::{ActiveDecider, AggregateDeciders, Canary, Deciders};
 use crate::registry::{ActiveComponent, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
-use clearfold_base::tasks::{Failure, Next, Retry, Task, changed};
+use clearfold_base::tasks::{Next, Retry, StepFailure, Task, changed};
 
 pub(super) struct FollowedDeciders {
     shelf: Shelf,
@@ -103,7 +103,7 @@ impl Task for FollowDeciders {
         LOAD_AGAIN
     }
 
-    fn failure(&self, _: &RegistryError) -> Failure {
+    fn failure(&self, _: &RegistryError) -> StepFailure {
         FAILURE
     }
 

@@ -20,7 +20,7 @@ use self::others::Others;
 use super::{Activation, ActiveComponent, Handler, Registry, RegistryError, Shelf, fold};
 use crate::command::LiveDeciders;
 use clearfold_base::digest::Digest;
-use clearfold_base::tasks::{Driver, Failure, Next, Retry, Task};
+use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task};
 use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::{Auditor, ComponentKind, Projector, Translator};
 
@@ -31,8 +31,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Pauses before a component that could not be loaded is tried again. With their random part they grow to a minute.
 const LOAD_AGAIN: Retry = Retry { least: Duration::from_millis(400), longest: Duration::from_secs(30) };
 
-const FAILURE: Failure =
-    Failure::error("an activation cannot be followed; going on with what is in force here, and trying again");
+const FAILURE: StepFailure = StepFailure::error(
+    "an activation cannot be followed; going on with what is in force here, and trying again",
+);
 const RECOVERED: &str = "activations are followed again";
 
 /// The component in force, and the activation that put it in force; 0 if the component in force cannot be loaded here,
@@ -165,7 +166,7 @@ impl Task for Look {
         Retry { least: LOOK, longest: LONGEST_PAUSE }
     }
 
-    fn failure(&self, _: &RegistryError) -> Failure {
+    fn failure(&self, _: &RegistryError) -> StepFailure {
         FAILURE
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::{FAILURE, LOAD_AGAIN, RECOVERED, WantedHandlers, say_followed};
 use crate::registry::{ActiveComponent, Handler, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
-use clearfold_base::tasks::{Driver, Failure, Next, Retry, Task, changed};
+use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task, changed};
 use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::{Auditor, ComponentKind, Projector, Translator};
 
@@ -190,7 +190,7 @@ impl Task for FollowOne<'_> {
         LOAD_AGAIN
     }
 
-    fn failure(&self, _: &RegistryError) -> Failure {
+    fn failure(&self, _: &RegistryError) -> StepFailure {
         FAILURE
     }
 
