@@ -42,8 +42,8 @@ pub(super) struct Batch {
     moved: BTreeMap<String, usize>,
 }
 
-/// Outcome of a command as it is recorded and answered.
-struct Settled {
+/// A command's outcome as it is recorded and answered.
+struct SettledCommand {
     answer: Answer,
     stored_answer: Value,
     came_of_it: CameOfIt,
@@ -123,7 +123,7 @@ impl Batch {
         queued: Queued,
         stream: &str,
         state: &mut StreamState,
-        settled: Settled,
+        settled: SettledCommand,
         decided_by: Digest,
     ) {
         let command = Arc::clone(&queued.command);
@@ -259,7 +259,7 @@ fn settle_all(
     turn: &StreamCommands,
     mut version: u64,
     outcomes: Vec<Result<Outcome, CommandError>>,
-) -> Result<Vec<Result<Settled, CommandError>>, String> {
+) -> Result<Vec<Result<SettledCommand, CommandError>>, String> {
     if outcomes.len() != turn.commands.len() {
         let (commands, outcomes) = (turn.commands.len(), outcomes.len());
         return Err(format!("{outcomes} outcomes of {commands} commands to {}", turn.stream));
@@ -271,7 +271,7 @@ fn settle_all(
     settled.collect()
 }
 
-fn settle(stream: &str, version: &mut u64, outcome: Outcome) -> Result<Settled, String> {
+fn settle(stream: &str, version: &mut u64, outcome: Outcome) -> Result<SettledCommand, String> {
     let expected_version = *version;
     let (answer, came_of_it, messages) = match outcome {
         Outcome::Accepted(messages) => {
@@ -290,7 +290,7 @@ fn settle(stream: &str, version: &mut u64, outcome: Outcome) -> Result<Settled, 
     };
     let stored_answer =
         serde_json::to_value(&answer).map_err(|error| format!("an answer has no JSON form: {error}"))?;
-    Ok(Settled { answer, stored_answer, came_of_it, expected_version, messages })
+    Ok(SettledCommand { answer, stored_answer, came_of_it, expected_version, messages })
 }
 
 #[cfg(test)]
