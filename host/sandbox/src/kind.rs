@@ -31,6 +31,8 @@ pub struct KindFacts {
     /// True if its answers become events. Such a component is in force in each partition from a recorded command on,
     /// makes states that belong to a family, and can be tried beside the one in force.
     pub decides: bool,
+    /// True if the registry records the point at which such a component begins in each partition.
+    pub begins_in_partitions: bool,
     /// Limits of one call. HTTP components run under [`EdgeLimits`](super::edge::EdgeLimits) instead.
     pub limits: Limits,
 }
@@ -76,6 +78,7 @@ component_kinds! {
         name_key: Some("name"),
         names_itself: false,
         decides: false,
+        begins_in_partitions: false,
         limits: Limits::USUAL,
     },
     Decider => KindFacts {
@@ -89,6 +92,7 @@ component_kinds! {
         name_key: Some("aggregate"),
         names_itself: true,
         decides: true,
+        begins_in_partitions: true,
         limits: Limits::USUAL,
     },
     Projector => KindFacts {
@@ -102,6 +106,7 @@ component_kinds! {
         name_key: Some("projection"),
         names_itself: true,
         decides: false,
+        begins_in_partitions: true,
         // A row has a value for each column.
         limits: Limits { output_items: 1_000_000, ..Limits::USUAL },
     },
@@ -116,6 +121,7 @@ component_kinds! {
         name_key: Some("name"),
         names_itself: true,
         decides: false,
+        begins_in_partitions: false,
         // One call gets all events of an account; its answer is short, since people read it.
         limits: Limits {
             fuel: 60_000_000_000,
@@ -136,6 +142,7 @@ component_kinds! {
         name_key: None,
         names_itself: false,
         decides: false,
+        begins_in_partitions: false,
         limits: Limits::USUAL,
     },
 }
@@ -157,6 +164,12 @@ impl ComponentKind {
     #[must_use]
     pub const fn decides(self) -> bool {
         self.facts().decides
+    }
+
+    /// Returns true if it begins in each partition at a recorded point, see [`KindFacts::begins_in_partitions`].
+    #[must_use]
+    pub const fn begins_in_partitions(self) -> bool {
+        self.facts().begins_in_partitions
     }
 
     /// Interface that a component of this kind exports, as it stands in the component.

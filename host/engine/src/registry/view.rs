@@ -11,7 +11,6 @@ use super::{
 };
 use crate::integrity::ShadowReport;
 use clearfold_base::digest::Digest;
-use clearfold_sandbox::ComponentKind;
 
 /// Handlers with their components in force, and all deployed components.
 #[derive(Debug, Serialize)]
@@ -191,8 +190,7 @@ fn handler_view(
         since: since.at.to_string(),
         by: since.by.clone(),
         cause: since.cause,
-        begun_in: matches!(handler.kind, ComponentKind::Decider | ComponentKind::Projector)
-            .then_some(begun_in),
+        begun_in: handler.kind.begins_in_partitions().then_some(begun_in),
         build: None,
         canary,
     })
@@ -269,6 +267,7 @@ impl From<Point> for PointView {
 mod tests {
     use super::*;
     use clearfold_kernel::Timestamp;
+    use clearfold_sandbox::ComponentKind;
 
     fn record(code: &[u8], revision: Option<&str>) -> ComponentRecord {
         ComponentRecord {

@@ -22,7 +22,7 @@ use crate::command::LiveDeciders;
 use clearfold_base::digest::Digest;
 use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task};
 use clearfold_base::telemetry::with_causes;
-use clearfold_sandbox::{Auditor, ComponentKind, Projector, Translator};
+use clearfold_sandbox::{Auditor, Projector, Translator};
 
 /// Longest time for which an activation goes unnoticed by a host.
 const LOOK: Duration = Duration::from_millis(200);
@@ -177,7 +177,7 @@ impl Task for Look {
 
 impl WantedHandlers {
     fn after(known: &[Activation], handlers: &BTreeSet<Handler>) -> Self {
-        let of_deciders = known.iter().filter(|activation| activation.handler.kind == ComponentKind::Decider);
+        let of_deciders = known.iter().filter(|activation| activation.handler.kind.decides());
         let through = of_deciders.map(|activation| activation.activation).max().unwrap_or(0);
         let mut in_force = fold(known);
         in_force.retain(|handler, _| handlers.contains(handler));

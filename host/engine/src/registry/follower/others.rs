@@ -201,7 +201,7 @@ impl Task for FollowOne<'_> {
 
 impl WantedHandlers {
     fn others(&self) -> impl Iterator<Item = (&Handler, &ActiveComponent)> {
-        self.handlers.iter().filter(|(handler, _)| handler.kind != ComponentKind::Decider)
+        self.handlers.iter().filter(|(handler, _)| !handler.kind.decides())
     }
 }
 
