@@ -2,16 +2,15 @@
 //! registry from which events on each is read. Nothing is projected here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::api::admin::Builds;
 use clearfold_base::digest::Digest;
-use clearfold_base::tasks::Tasks;
-use clearfold_base::telemetry::with_causes;
+use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task, Tasks};
 use clearfold_engine::registry::{Follower, Handler, Registry, RegistryError};
 use clearfold_sandbox::{ComponentKind, Projector};
 use clearfold_views::projection::{
@@ -19,8 +18,8 @@ use clearfold_views::projection::{
 };
 use clearfold_views::query::asked_of;
 
-/// Interval between two looks for points to record, in milliseconds.
-const LOOK_MS: u64 = 500;
+/// Interval between two looks for points to record, also after a failure: a database that is back is noticed soon.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Projector that is read and status of each projection, now and later.
 pub(super) struct Projections {
@@ -46,7 +45,7 @@ pub(super) async fn start(
     registry: &Registry,
     projectors: &BTreeMap<String, watch::Receiver<Arc<Projector>>>,
     ground: &Ground,
-    parts: &mut Tasks,
+    tasks: &mut Tasks,
 ) -> anyhow::Result<Projections> {
     let mut projections = Projections { live: Vec::new(), status: Vec::new() };
     for (name, wanted) in projectors {
@@ -59,7 +58,7 @@ pub(super) async fn start(
             Supervisor::prepare(wanted.clone(), old, Ground { readers, ..ground.clone() }).await?;
         projections.live.push(supervisor.live());
         projections.status.push(supervisor.status());
-        parts.spawn("projection", supervisor.run(parts.driver()));
+        tasks.spawn("projection", supervisor.run(tasks.driver()));
     }
     let record = Record {
         registry: registry.clone(),
@@ -69,7 +68,7 @@ pub(super) async fn start(
         known: Vec::new(),
         recorded: BTreeSet::new(),
     };
-    parts.spawn("projection record", record.run(parts.stop()));
+    tasks.spawn("projection record", record.run(tasks.driver()));
     Ok(projections)
 }
 
@@ -87,16 +86,8 @@ struct Record {
 }
 
 impl Record {
-    async fn run(mut self, stop: CancellationToken) {
-        loop {
-            if let Err(error) = self.look().await {
-                tracing::error!(error = %with_causes(&error), "where a projector begins cannot be recorded; trying again");
-            }
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(LOOK_MS)) => {}
-                () = stop.cancelled() => return,
-            }
-        }
+    async fn run(mut self, driver: Driver) {
+        driver.run("projection record", &mut self).await;
     }
 
     /// Reads the current state rather than changes to it, so nothing is missed after a start or a failure.
@@ -123,5 +114,23 @@ impl Record {
             self.recorded.insert(*activation);
         }
         Ok(())
+    }
+}
+
+impl Task for Record {
+    type Output = Infallible;
+    type Error = RegistryError;
+
+    async fn step(&mut self) -> Result<Next, RegistryError> {
+        self.look().await?;
+        Ok(Next::WaitFor(LOOK))
+    }
+
+    fn retry(&self) -> Retry {
+        Retry { least: LOOK, longest: LOOK }
+    }
+
+    fn failure(&self, _: &RegistryError) -> StepFailure {
+        StepFailure::error("where a projector begins cannot be recorded; trying again")
     }
 }

@@ -42,13 +42,13 @@ impl CommandIntake {
         deciders: LiveDeciders,
         clock: &Clock,
         settings: &IntakeSettings,
-        parts: &mut Tasks,
+        tasks: &mut Tasks,
     ) -> Self {
         let queues = (0..store.partition_count()).map(|partition| {
             let (sender, receiver) = mpsc::channel(settings.queue_length);
             let (deciders, clock) = (deciders.clone(), clock.clone());
             let writer = Writer::new(partition, store.clone(), deciders, clock, settings.writer.clone());
-            parts.spawn("partition writer", writer.run(receiver));
+            tasks.spawn("partition writer", writer.run(receiver));
             sender
         });
         Self {
