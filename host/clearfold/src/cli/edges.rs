@@ -1,6 +1,7 @@
 //! Loads the HTTP components in force, and replaces them while they serve when others are activated.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +9,12 @@ use std::time::Duration;
 use anyhow::Context;
 use futures::future::join_all;
 use http::uri::Authority;
-use tokio_util::sync::CancellationToken;
 
 use crate::api::Edges;
 use clearfold_base::blocking::blocking;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
-use clearfold_base::telemetry::with_causes;
+use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task, changed};
 use clearfold_engine::registry::{InForceNow, Registry};
 use clearfold_sandbox::edge::{EdgeHandler, EdgeLimits, EdgeRuntime, InProcessApi};
 use clearfold_sandbox::manifest::Manifest;
@@ -33,8 +33,23 @@ pub(super) struct Loader {
 
 /// Pauses between attempts to load a component. They grow, since the cause may be a short outage of the database or a
 /// component that never loads.
-const FIRST_PAUSE_MS: u64 = 200;
-const LONGEST_PAUSE_MS: u64 = 30_000;
+const LOAD_AGAIN: Retry = Retry { least: Duration::from_millis(200), longest: Duration::from_secs(30) };
+
+/// A component in force could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct NotLoaded(#[from] anyhow::Error);
+
+/// Follows one component.
+struct FollowOne<'a> {
+    loader: &'a Loader,
+    component: String,
+    now: InForceNow<Digest>,
+    edges: &'a Edges,
+    /// True if another one may be in force than the one that answers. False at the first step: the one in force was
+    /// loaded at the start.
+    is_behind: bool,
+}
 
 impl Loader {
     pub(super) fn new(
@@ -73,53 +88,63 @@ impl Loader {
         Ok(blocking(move || runtime.load(&component, &wasm, variables, hosts, in_process)).await??)
     }
 
-    /// Replaces components that are no longer in force, until `stop`. A request that has begun is finished by the
-    /// component that began it.
+    /// Replaces components that are no longer in force, until the driver stops. A request that has begun is finished by
+    /// the component that began it.
     pub(super) async fn follow(
         self,
         edges: Edges,
         in_force: BTreeMap<String, InForceNow<Digest>>,
-        stop: CancellationToken,
+        driver: Driver,
     ) {
-        let each = in_force.into_iter().map(|(component, now)| self.follow_one(component, now, &edges));
-        tokio::select! {
-            _ = join_all(each) => stop.cancelled().await,
-            () = stop.cancelled() => {}
-        }
-    }
-
-    /// Follows one component, until the sender of activations is gone.
-    async fn follow_one(&self, component: String, mut now: InForceNow<Digest>, edges: &Edges) {
-        while now.changed().await.is_ok() {
-            let mut pause_ms = FIRST_PAUSE_MS;
-            // Each attempt takes the newest activation: another one may be in force by then.
-            while let Err(error) = self.take_over(&component, &mut now, edges).await {
-                let error = with_causes(error.as_ref());
-                tracing::error!(
-                    component,
-                    error,
-                    pause_ms,
-                    "what is in force cannot answer; the one before goes on"
-                );
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_millis(pause_ms)) => {}
-                    Ok(()) = now.changed() => {}
-                }
-                pause_ms = (pause_ms * 2).min(LONGEST_PAUSE_MS);
+        let (loader, edges) = (&self, &edges);
+        let each = in_force.into_iter().map(|(component, now)| {
+            let driver = driver.clone();
+            async move {
+                let name = format!("edge of {component}");
+                let mut one = FollowOne { loader, component, now, edges, is_behind: false };
+                driver.run(name, &mut one).await
             }
-        }
+        });
+        join_all(each).await;
+        // A manifest without HTTP components leaves nothing to follow, and a task may not end before the host stops.
+        driver.stop().cancelled().await;
     }
+}
 
-    async fn take_over(
-        &self,
-        component: &str,
-        now: &mut InForceNow<Digest>,
-        edges: &Edges,
-    ) -> anyhow::Result<()> {
-        let (activation, digest) = *now.borrow_and_update();
-        let handler = self.load(component, digest).await?;
-        let routes = edges.replace(component, &handler);
+impl FollowOne<'_> {
+    /// Takes the newest activation: another one may be in force than at the last attempt.
+    async fn take_over(&mut self) -> anyhow::Result<()> {
+        let (activation, digest) = *self.now.borrow_and_update();
+        let component = &self.component;
+        let handler = self.loader.load(component, digest).await?;
+        let routes = self.edges.replace(component, &handler);
         tracing::info!(activation, component, %digest, routes, "answers from now on");
         Ok(())
+    }
+}
+
+impl Task for FollowOne<'_> {
+    type Output = Infallible;
+    type Error = NotLoaded;
+
+    async fn step(&mut self) -> Result<Next, NotLoaded> {
+        if self.is_behind {
+            self.take_over().await?;
+            self.is_behind = false;
+        }
+        Ok(Next::Idle)
+    }
+
+    async fn woken(&mut self) {
+        changed(&mut self.now).await;
+        self.is_behind = true;
+    }
+
+    fn retry(&self) -> Retry {
+        LOAD_AGAIN
+    }
+
+    fn failure(&self, _: &NotLoaded) -> StepFailure {
+        StepFailure::error("what is in force cannot answer; the one before goes on")
     }
 }

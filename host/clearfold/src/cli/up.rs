@@ -116,7 +116,7 @@ pub(super) async fn run_with(
     let signers = Signers(config.component_signers.clone());
     let loader = edges::Loader::new(registry.clone(), signers, Arc::clone(&manifest), address, api.clone())?;
     let edges = loader.edges(&live.http).await?;
-    tasks.spawn("edge", loader.follow(edges.clone(), live.http, tasks.stop()));
+    tasks.spawn("edge", loader.follow(edges.clone(), live.http, tasks.driver()));
     if let Some(listener) = edge_listener {
         let address = listener.local_addr()?;
         tracing::info!(%address, "listening for the edge alone");
