@@ -30,7 +30,7 @@ use clearfold_base::telemetry;
 use clearfold_bus::Bus;
 use clearfold_bus::outbox;
 use clearfold_chain::{Listener, ListenerSettings, Rpc};
-use clearfold_engine::command::{CommandIntake, IntakeSettings, WriterSettings};
+use clearfold_engine::command::{CommandIntake, IntakeSettings, LiveDeciders, WriterSettings};
 use clearfold_engine::inbox_keeper;
 use clearfold_engine::registry::{
     self, ComponentFile, Follower, Operations, Registry, Shelf, StartContext, watch_canaries,
@@ -74,21 +74,9 @@ pub(super) async fn run_with(
 
     let (mut tasks, clock) = (Tasks::default(), Clock::system());
     let store = EventStore::open(write_pool.clone()).await?;
-    let retention = Retention { days: config.inbox_retention_days };
-    tasks.spawn("inbox keeper", inbox_keeper::run(store.clone(), clock.clone(), retention, tasks.driver()));
-    let settings = intake_settings(&config, store.partition_count(), &clock);
-    let intake = CommandIntake::start(&store, live.deciders.clone(), &clock, &settings, &mut tasks);
+    let intake = start_writers(&config, &registry, &store, &live.deciders, &clock, &mut tasks);
     let bus = Bus::new(store.clone());
-    let canaries = watch_canaries(registry.clone(), store.clone(), live.deciders.clone(), tasks.driver());
-    tasks.spawn("canary watch", canaries);
-    let settings = RunnerSettings { batch_size: config.projection_batch_size, retry_ms: RETRY_MS };
-    let ground = Ground {
-        pool: read_pool.clone(),
-        bus: bus.clone(),
-        clock: clock.clone(),
-        settings,
-        readers: Readers::default(),
-    };
+    let ground = ground(&config, &read_pool, &bus, &clock);
     let projections =
         projections::start(&mut follower, &registry, &live.projectors, &ground, &mut tasks).await?;
     let builds = projections.builds();
@@ -98,12 +86,7 @@ pub(super) async fn run_with(
         "the read store lacks what the API asks for; the manifest needs the projector `payments` of this version",
     )?;
     tasks.spawn("outbox", outbox::run(store.clone(), bus, tasks.driver()));
-    let settings = ListenerSettings {
-        confirmations: config.chain.chain_confirmations,
-        poll_interval_ms: config.chain.chain_poll_interval_ms,
-        max_range: config.chain.chain_max_range,
-        first_block: config.chain.chain_first_block.unwrap_or_else(|| first_block(&selection)),
-    };
+    let settings = listener_settings(&config, &selection);
     let chain_id = rpc.chain_id();
     let filters = &selection.filters;
     let listening = Listener::new(rpc, live.translator, filters, intake.clone(), write_pool, clock, settings);
@@ -172,6 +155,25 @@ fn chosen(follower: &Follower, contracts_name: &str) -> anyhow::Result<(registry
     Ok((live, selection))
 }
 
+/// Starts what appends to the log and what tends it: the partitions' writers, the watch of their canaries and the inbox
+/// keeper. Returns the intake of commands.
+fn start_writers(
+    config: &HostConfig,
+    registry: &Registry,
+    store: &EventStore,
+    deciders: &LiveDeciders,
+    clock: &Clock,
+    tasks: &mut Tasks,
+) -> CommandIntake {
+    let retention = Retention { days: config.inbox_retention_days };
+    tasks.spawn("inbox keeper", inbox_keeper::run(store.clone(), clock.clone(), retention, tasks.driver()));
+    let settings = intake_settings(config, store.partition_count(), clock);
+    let intake = CommandIntake::start(store, deciders.clone(), clock, &settings, tasks);
+    let canaries = watch_canaries(registry.clone(), store.clone(), deciders.clone(), tasks.driver());
+    tasks.spawn("canary watch", canaries);
+    intake
+}
+
 fn intake_settings(config: &HostConfig, partitions: u32, clock: &Clock) -> IntakeSettings {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let owner = format!("{host}/{}/{}", std::process::id(), clock.now().as_ms());
@@ -184,6 +186,26 @@ fn intake_settings(config: &HostConfig, partitions: u32, clock: &Clock) -> Intak
         snapshot_every: config.snapshot_every,
     };
     IntakeSettings { queue_length: config.command_queue_length as usize, writer }
+}
+
+/// Ground that all projections share, without the readers of each.
+fn ground(config: &HostConfig, read_pool: &PgPool, bus: &Bus, clock: &Clock) -> Ground {
+    Ground {
+        pool: read_pool.clone(),
+        bus: bus.clone(),
+        clock: clock.clone(),
+        settings: RunnerSettings { batch_size: config.projection_batch_size, retry_ms: RETRY_MS },
+        readers: Readers::default(),
+    }
+}
+
+fn listener_settings(config: &HostConfig, selection: &Selection) -> ListenerSettings {
+    ListenerSettings {
+        confirmations: config.chain.chain_confirmations,
+        poll_interval_ms: config.chain.chain_poll_interval_ms,
+        max_range: config.chain.chain_max_range,
+        first_block: config.chain.chain_first_block.unwrap_or_else(|| first_block(selection)),
+    }
 }
 
 /// First block of the contract set. A set without filters selects no logs, so any block will do.
