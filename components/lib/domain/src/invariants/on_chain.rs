@@ -1,5 +1,5 @@
-//! 7. The balance of the hold account is the finalized funding less what was sent back or settled; funding that is
-//!    not final is in transit.
+//! 7. The balance of the hold account is the finalized funding less what was returned, refunded on chain or settled;
+//!    funding that is not final is in transit.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,9 @@ use crate::account::{Event, FundingStep, LedgerAccount, SettlementDirection, Sta
 
 const HOLD_ACCOUNT_MATCHES_CHAIN: Invariant = Invariant {
     code: "hold_account_matches_chain",
-    statement: "What was pulled for good, without what was sent back and settled, is the balance of the hold account; \
-                what was pulled and is not final is in transit. Of an account that was never opened nothing is said.",
+    statement: "What was pulled for good, without what was returned, refunded on chain and settled, is the balance of \
+                the hold account; what was pulled and is not final is in transit. Of an account that was never opened \
+                nothing is said.",
 };
 
 /// Expected balances of the two ledger accounts, by asset, computed from what happened on chain.
