@@ -6,16 +6,15 @@ use super::comparison::What;
 use super::figures::Reported;
 use super::told::{HoldStep, Step, Teller, Told, leg};
 use crate::account::dispute_key;
-use crate::authorization::{DisputeOutcome, Event, RefundOrigin};
+use crate::authorization::{
+    ClearingPosted, DisputeOutcome, DisputeResolved, Event, RefundOrigin, SwipeRecorded,
+};
 
 /// Returns the content of an event; `None` if nothing is to be booked for it.
 pub(super) fn told(payment_id: &str, event: &Event) -> Result<Option<Told>, MoneyError> {
     let payment = Payment(payment_id);
     Ok(Some(match event {
-        Event::SwipeRecorded(event) => payment
-            .holds(event.account, &event.amount)
-            .reports(Reported::PulledIncluded, Step::Up(event.amount.minor))
-            .says(What::FundingIncluded, &leg(&event.source), payment.id(), Step::Up(event.amount.minor)),
+        Event::SwipeRecorded(event) => payment.swiped(event),
         Event::AuthorizationApproved(event) => payment.holds(event.parties.account, &event.amount),
         Event::AuthorizationPartiallyApproved(event) => payment.holds(event.parties.account, &event.amount),
         Event::AdviceRecorded(event) if event.held() == Minor::ZERO => return Ok(None),
@@ -26,12 +25,7 @@ pub(super) fn told(payment_id: &str, event: &Event) -> Result<Option<Told>, Mone
         Event::HoldIncreased(event) => payment.holds(event.parties.account, &event.amount),
         Event::AuthorizationReversed(event) => payment.frees(event.parties.account, &event.released),
         Event::AuthorizationExpired(event) => payment.frees(event.parties.account, &event.released),
-        Event::ClearingPosted(event) => {
-            let claimed = Amount { minor: event.claimed()?, asset: event.asset.clone() };
-            let step = HoldStep::Claimed { minor: claimed.minor, is_final: event.is_final };
-            let id = event.clearing_id.as_str();
-            payment.says(event.parties.account, What::Clearing, id, &claimed).holds(payment_id, step)
-        }
+        Event::ClearingPosted(event) => payment.claimed(event)?,
         Event::ForcePosted(event) => {
             payment.says(event.parties.account, What::Clearing, event.clearing_id.as_str(), &event.amount)
         }
@@ -65,14 +59,7 @@ pub(super) fn told(payment_id: &str, event: &Event) -> Result<Option<Told>, Mone
             let id = dispute_key(payment_id, &event.dispute_id);
             payment.says(event.parties.account, What::DisputeCredit, &id, &event.amount)
         }
-        Event::DisputeResolved(event) => {
-            let asset = event.amount.asset.clone();
-            let (what, amount) = match event.outcome {
-                DisputeOutcome::Won => (What::DisputeWon, Amount { minor: event.awarded(), asset }),
-                DisputeOutcome::Lost => (What::DisputeLost, event.amount.clone()),
-            };
-            payment.says(event.parties.account, what, &dispute_key(payment_id, &event.dispute_id), &amount)
-        }
+        Event::DisputeResolved(event) => payment.disputed(event),
         Event::AuthorizationRequested(_)
         | Event::AuthorizationDeclined(_)
         | Event::ReversalRefused(_)
@@ -111,6 +98,33 @@ impl<'a> Payment<'a> {
 
     fn says(self, account: Address, what: What, id: &str, amount: &Amount) -> Told {
         Self::of(account, amount).says(what, id, self.id(), Step::Up(amount.minor))
+    }
+
+    /// A swipe is held and pulled at once: it was seen in a block.
+    fn swiped(self, event: &SwipeRecorded) -> Told {
+        let step = Step::Up(event.amount.minor);
+        self.holds(event.account, &event.amount).reports(Reported::PulledIncluded, step).says(
+            What::FundingIncluded,
+            &leg(&event.source),
+            self.id(),
+            step,
+        )
+    }
+
+    fn claimed(self, event: &ClearingPosted) -> Result<Told, MoneyError> {
+        let claimed = Amount { minor: event.claimed()?, asset: event.asset.clone() };
+        let step = HoldStep::Claimed { minor: claimed.minor, is_final: event.is_final };
+        let id = event.clearing_id.as_str();
+        Ok(self.says(event.parties.account, What::Clearing, id, &claimed).holds(self.0, step))
+    }
+
+    fn disputed(self, event: &DisputeResolved) -> Told {
+        let asset = event.amount.asset.clone();
+        let (what, amount) = match event.outcome {
+            DisputeOutcome::Won => (What::DisputeWon, Amount { minor: event.awarded(), asset }),
+            DisputeOutcome::Lost => (What::DisputeLost, event.amount.clone()),
+        };
+        self.says(event.parties.account, what, &dispute_key(self.0, &event.dispute_id), &amount)
     }
 
     fn pulled(
