@@ -43,20 +43,7 @@ fn command(step: Step, at: Timestamp) -> Command {
     let id: ExternalId = format!("i{}", step.id).parse().unwrap();
     let asset = Asset { code: "EURe".into(), decimals: 18 };
     let amount = Amount { minor: Minor::new(step.minor.into()), asset };
-    let source = ChainSource {
-        chain_id: 100,
-        block_hash: Hash([step.id; 32]),
-        block_number: 1,
-        transaction_hash: TRANSACTION,
-        log_index: 0,
-    };
-    let merchant = Merchant {
-        id: "m1".parse().unwrap(),
-        name: "Korn".into(),
-        category: MerchantCategory::new(5462).unwrap(),
-        country: "DE".to_owned().try_into().unwrap(),
-    };
-    let card_id: ExternalId = "card-1".parse().unwrap();
+    let source = source(step.id);
     let observed = |observation| Command::ObserveFunding(ObserveFunding { observation, occurred_at: at });
     let present = |part| {
         let (clearing_id, amount) = (id.clone(), amount.clone());
@@ -70,17 +57,7 @@ fn command(step: Step, at: Timestamp) -> Command {
     };
     match step.command {
         0 => Command::RecordSwipe(RecordSwipe { account: ACCOUNT, amount, source, occurred_at: at }),
-        1..=3 => Command::RequestAuthorization(RequestAuthorization {
-            message_id: id,
-            account: ACCOUNT,
-            card_id,
-            amount: Amount { minor: Minor::new(500), ..amount },
-            presented: None,
-            merchant,
-            network: Network::Visa,
-            partial_allowed: true,
-            occurred_at: at,
-        }),
+        1..=3 => Command::RequestAuthorization(request(id, amount, at)),
         4 => Command::ApproveAuthorization(ApproveAuthorization { amount }),
         5 => Command::ApproveAuthorization(ApproveAuthorization {
             amount: Amount { minor: Minor::new(500), ..amount },
@@ -94,26 +71,10 @@ fn command(step: Step, at: Timestamp) -> Command {
         8 => reverse(Extent::Full),
         9 => reverse(Extent::Part(amount.minor)),
         10 => Command::ExpireAuthorization(ExpireAuthorization {}),
-        11 => Command::RecordAdvice(RecordAdvice {
-            message_id: id,
-            account: ACCOUNT,
-            card_id,
-            amount,
-            merchant,
-            network: Network::Mastercard,
-            occurred_at: at,
-        }),
+        11 => Command::RecordAdvice(advice(id, amount, at)),
         12 => present(Part::Partial),
         13 => present(Part::Final),
-        14 => Command::ForcePost(ForcePost {
-            clearing_id: id,
-            account: ACCOUNT,
-            card_id,
-            amount,
-            presented: None,
-            merchant,
-            occurred_at: at,
-        }),
+        14 => Command::ForcePost(force_post(id, amount, at)),
         15 => {
             let origin = RefundOrigin::Network(id);
             Command::RecordRefund(RecordRefund { account: ACCOUNT, amount, origin, occurred_at: at })
@@ -133,6 +94,68 @@ fn command(step: Step, at: Timestamp) -> Command {
         }
         25 => Command::ResolveRefund(ResolveRefund { outcome: RefundOutcome::TakenBack, payment_id: None }),
         _ => Command::FlagPayment(FlagPayment { reason: DeclineReason::CardFrozen }),
+    }
+}
+
+fn source(id: u8) -> ChainSource {
+    ChainSource {
+        chain_id: 100,
+        block_hash: Hash([id; 32]),
+        block_number: 1,
+        transaction_hash: TRANSACTION,
+        log_index: 0,
+    }
+}
+
+fn merchant() -> Merchant {
+    Merchant {
+        id: "m1".parse().unwrap(),
+        name: "Korn".into(),
+        category: MerchantCategory::new(5462).unwrap(),
+        country: "DE".to_owned().try_into().unwrap(),
+    }
+}
+
+fn card_id() -> ExternalId {
+    "card-1".parse().unwrap()
+}
+
+/// Request for a fixed amount, which an approval may agree with or stay below.
+fn request(message_id: ExternalId, amount: Amount, at: Timestamp) -> RequestAuthorization {
+    RequestAuthorization {
+        message_id,
+        account: ACCOUNT,
+        card_id: card_id(),
+        amount: Amount { minor: Minor::new(500), ..amount },
+        presented: None,
+        merchant: merchant(),
+        network: Network::Visa,
+        partial_allowed: true,
+        occurred_at: at,
+    }
+}
+
+fn advice(message_id: ExternalId, amount: Amount, at: Timestamp) -> RecordAdvice {
+    RecordAdvice {
+        message_id,
+        account: ACCOUNT,
+        card_id: card_id(),
+        amount,
+        merchant: merchant(),
+        network: Network::Mastercard,
+        occurred_at: at,
+    }
+}
+
+fn force_post(clearing_id: ExternalId, amount: Amount, at: Timestamp) -> ForcePost {
+    ForcePost {
+        clearing_id,
+        account: ACCOUNT,
+        card_id: card_id(),
+        amount,
+        presented: None,
+        merchant: merchant(),
+        occurred_at: at,
     }
 }
 

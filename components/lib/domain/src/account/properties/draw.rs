@@ -133,19 +133,7 @@ impl Draw {
                 Command::LowerHold(LowerHold { hold_id: id, change_id: other, amount: self.minor(1), cause })
             }
             "VoidHold" => Command::VoidHold(VoidHold { hold_id: id }),
-            "BookClearing" => Command::BookClearing(BookClearing {
-                clearing_id: other,
-                hold_id: id,
-                against_hold: self.minor(1),
-                beyond_hold: self.minor(0),
-                released: self.minor(2),
-                asset: self.asset(),
-                residue: self.pick([
-                    Residue::default(),
-                    Residue { over: Minor::new(1), under: Minor::ZERO },
-                    Residue { over: Minor::ZERO, under: Minor::new(1) },
-                ]),
-            }),
+            "BookClearing" => Command::BookClearing(self.clearing()),
             "SuspendClearing" => Command::SuspendClearing(SuspendClearing { clearing_id: other, amount }),
             "ResolveSuspense" => {
                 let outcome = self.pick([
@@ -155,11 +143,7 @@ impl Draw {
                 ]);
                 Command::ResolveSuspense(ResolveSuspense { clearing_id: other, outcome })
             }
-            "BookFunding" => {
-                let step = self.pick([FundingStep::Included, FundingStep::Finalized, FundingStep::Reorged]);
-                let (hold_id, amount, source) = ("id-0".parse().unwrap(), self.agreed_amount(), self.leg());
-                Command::BookFunding(BookFunding { hold_id, step, amount, source })
-            }
+            "BookFunding" => Command::BookFunding(self.funding()),
             "RecordReturn" => Command::RecordReturn(RecordReturn { amount, source }),
             "BookRefund" => {
                 let link = self.pick([RefundLink::Linked, RefundLink::Linked, RefundLink::Unlinked]);
@@ -170,16 +154,7 @@ impl Draw {
                 let outcome = self.pick([RefundOutcome::Paid, RefundOutcome::Paid, RefundOutcome::TakenBack]);
                 Command::ResolveRefund(ResolveRefund { refund_id: id, outcome })
             }
-            "BookDispute" => {
-                let step = self.pick([DisputeStep::Provisional, DisputeStep::Won, DisputeStep::Lost]);
-                Command::BookDispute(BookDispute {
-                    hold_id: other,
-                    dispute_id: id,
-                    step,
-                    amount: self.agreed_amount(),
-                    awarded: self.pick([None, None, Some(self.minor(1))]),
-                })
-            }
+            "BookDispute" => Command::BookDispute(self.dispute()),
             "BookReceivable" => Command::BookReceivable(BookReceivable { receivable_id: id, amount }),
             "RecoverReceivable" => Command::RecoverReceivable(RecoverReceivable {
                 recovery_id: other,
@@ -193,6 +168,41 @@ impl Draw {
             }
             "ChargeFee" => Command::ChargeFee(ChargeFee { fee_id: id, amount }),
             new => panic!("{new} is drawn nowhere"),
+        }
+    }
+    /// Claim against a hold and beyond it, at times with a residue of its conversion.
+    fn clearing(&self) -> BookClearing {
+        let residue = self.pick([
+            Residue::default(),
+            Residue { over: Minor::new(1), under: Minor::ZERO },
+            Residue { over: Minor::ZERO, under: Minor::new(1) },
+        ]);
+        BookClearing {
+            clearing_id: self.id(1),
+            hold_id: self.id(0),
+            against_hold: self.minor(1),
+            beyond_hold: self.minor(0),
+            released: self.minor(2),
+            asset: self.asset(),
+            residue,
+        }
+    }
+
+    /// Step of a leg, always of the same hold, so that the steps agree.
+    fn funding(&self) -> BookFunding {
+        let step = self.pick([FundingStep::Included, FundingStep::Finalized, FundingStep::Reorged]);
+        let hold_id = "id-0".parse().unwrap();
+        BookFunding { hold_id, step, amount: self.agreed_amount(), source: self.leg() }
+    }
+
+    /// Step of a dispute; a won one is at times won in part.
+    fn dispute(&self) -> BookDispute {
+        BookDispute {
+            hold_id: self.id(1),
+            dispute_id: self.id(0),
+            step: self.pick([DisputeStep::Provisional, DisputeStep::Won, DisputeStep::Lost]),
+            amount: self.agreed_amount(),
+            awarded: self.pick([None, None, Some(self.minor(1))]),
         }
     }
 }
