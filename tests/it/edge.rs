@@ -249,76 +249,73 @@ fn request(message: &Value) -> Value {
 async fn the_network_hears_what_the_log_says() -> Result<()> {
     let world = World::new().await?;
     let (host, edge) = host_of(&world).await?;
-    // Without a decision the request is closed in the log before the network is answered.
-    let message = authorization("t1");
-    let answer = edge.told("authorizations", &message).await?;
+    a_request_without_a_decision_is_closed(&host, &edge).await?;
+    a_decision_made_before_is_told(&host, &edge).await?;
+    a_reversed_request_is_declined(&host, &edge).await?;
+    an_increment_leaves_the_first_approval(&host, &edge).await?;
+    another_request_with_the_same_id_is_refused(&edge).await
+}
+
+/// Without a decision the request is closed in the log before the network is answered.
+async fn a_request_without_a_decision_is_closed(host: &Host, edge: &Edge) -> Result<()> {
+    let answer = edge.told("authorizations", &authorization("t1")).await?;
     assert_eq!(
         (answer.status, &answer.body["action"], &answer.body["response_code"], &answer.body["reason"]),
         (200, &json!("declined"), &json!("91"), &json!("timeout")),
         "{answer:?}"
     );
-    let payment = payment_when(&host, "t1", "declined").await?;
+    let payment = payment_when(host, "t1", "declined").await?;
     assert_eq!(payment["decline_reason"], "timeout");
     assert_eq!(payment["requested"]["minor"], "12500000000000000000");
-    let amount = |cents: u64| json!({"minor": cents_text(cents), "decimals": 18, "asset": "EURe"});
     let late = command("t1", "ApproveAuthorization", &json!({"amount": amount(1_250)}));
     let late = host.command_to("late", &late).await?;
     assert_eq!((late.status, &late.body["code"]), (422, &json!("already_decided")));
+    Ok(())
+}
 
-    // The decision is made before the network asks (again).
-    for (id, partial, kind, payload, status, expected) in [
-        (
-            "t2",
-            false,
-            "ApproveAuthorization",
-            json!({"amount": amount(1_250)}),
-            "authorized",
-            json!(["approved", "00", null, "1250"]),
-        ),
-        (
-            "t3",
-            true,
-            "ApproveAuthorization",
-            json!({"amount": amount(500)}),
-            "partially_authorized",
-            json!(["partially_approved", "10", null, "500"]),
-        ),
+/// The decision is made before the network asks (again).
+async fn a_decision_made_before_is_told(host: &Host, edge: &Edge) -> Result<()> {
+    let approved = |cents| ("ApproveAuthorization", json!({"amount": amount(cents)}));
+    let declined = |reason| ("DeclineAuthorization", json!({"reason": reason}));
+    for (id, partial, (kind, payload), status, expected) in [
+        ("t2", false, approved(1_250), "authorized", json!(["approved", "00", null, "1250"])),
+        ("t3", true, approved(500), "partially_authorized", json!(["partially_approved", "10", null, "500"])),
         (
             "t4",
             false,
-            "DeclineAuthorization",
-            json!({"reason": "insufficient_funds"}),
+            declined("insufficient_funds"),
             "declined",
             json!(["declined", "51", "insufficient_funds", null]),
         ),
-        (
-            "t5",
-            false,
-            "DeclineAuthorization",
-            json!({"reason": "card_frozen"}),
-            "declined",
-            json!(["declined", "62", "card_frozen", null]),
-        ),
+        ("t5", false, declined("card_frozen"), "declined", json!(["declined", "62", "card_frozen", null])),
     ] {
         let mut message = authorization(id);
         message["partial_allowed"] = json!(partial);
         let asked = command(id, "RequestAuthorization", &request(&message));
         assert_eq!(host.command_to(&format!("{id}-ask"), &asked).await?.status, 200);
         assert_eq!(host.command_to(&format!("{id}-say"), &command(id, kind, &payload)).await?.status, 200);
-        payment_when(&host, id, status).await?;
+        payment_when(host, id, status).await?;
         let said = edge.told("authorizations", &message).await?.body;
         let said = json!([said["action"], said["response_code"], said["reason"], said["approved"]["minor"]]);
         assert_eq!(said, expected, "{id}");
     }
-    // The network reverses its request; the repeat is told that nothing is held any more.
+    Ok(())
+}
+
+/// The network reverses its request; the repeat is told that nothing is held any more.
+async fn a_reversed_request_is_declined(host: &Host, edge: &Edge) -> Result<()> {
     let mut reversal = about("t2", "t2-0400");
     reversal["cause"] = json!("timeout");
     assert_eq!(edge.told("reversals", &reversal).await?.body["action"], "recorded");
-    payment_when(&host, "t2", "reversed").await?;
+    payment_when(host, "t2", "reversed").await?;
     let said = edge.told("authorizations", &authorization("t2")).await?.body;
     let said = json!([said["action"], said["response_code"], said["reason"], said["approved"]]);
     assert_eq!(said, json!(["declined", "05", "reversed", null]));
-    // More was held later than was approved at first; the repeat gets the first approval.
+    Ok(())
+}
+
+/// More was held later than was approved at first; the repeat gets the first approval.
+async fn an_increment_leaves_the_first_approval(host: &Host, edge: &Edge) -> Result<()> {
     let mut increment = command("t3", "IncrementAuthorization", &json!({}));
     increment["payload"] =
         json!({"message_id": "t3-0100-2", "amount": amount(250), "occurred_at": "2026-11-22T11:00:00.000Z"});
@@ -333,12 +330,21 @@ async fn the_network_hears_what_the_log_says() -> Result<()> {
     message["partial_allowed"] = json!(true);
     let said = edge.told("authorizations", &message).await?.body;
     assert_eq!(json!([said["action"], said["approved"]["minor"]]), json!(["partially_approved", "500"]));
-    // The same id with another content is an error of the sender, and changes nothing.
+    Ok(())
+}
+
+/// The same id with another content is an error of the sender, and changes nothing.
+async fn another_request_with_the_same_id_is_refused(edge: &Edge) -> Result<()> {
     let mut other = authorization("t2");
     other["amount"]["minor"] = json!("9999");
     let refused = edge.told("authorizations", &other).await?;
     assert_eq!((refused.status, &refused.body["response_code"]), (200, &json!("94")), "{refused:?}");
     Ok(())
+}
+
+/// Amount in the log's form.
+fn amount(cents: u64) -> Value {
+    json!({"minor": cents_text(cents), "decimals": 18, "asset": "EURe"})
 }
 
 fn cents_text(amount: u64) -> String {

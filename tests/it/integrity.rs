@@ -145,14 +145,11 @@ async fn a_log_that_the_host_wrote_is_whole_and_comes_to_the_same_again() -> Res
     Ok(())
 }
 
-#[tokio::test]
-async fn what_was_changed_is_named_at_its_position() -> Result<()> {
-    let (world, write) = log().await?;
-    let partition: i32 =
-        query_scalar("SELECT partition FROM streams WHERE stream = 'card-c1'").fetch_one(&write).await?;
+/// Changes of the card's partition, which has three events, each with the beginning of what is said of it.
+fn changes(partition: i32) -> [(String, String); 10] {
     let second = format!("WHERE partition = {partition} AND position = 2");
     let (changed, head) = ("was changed, or one before it", "the partition's head says");
-    for (sql, said) in [
+    [
         (
             format!("UPDATE events SET payload = payload || ' ' {second}"),
             format!("the event at position 2 {changed}"),
@@ -208,7 +205,15 @@ async fn what_was_changed_is_named_at_its_position() -> Result<()> {
             ),
             format!("the last event stands at position 3; {head} 0"),
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn what_was_changed_is_named_at_its_position() -> Result<()> {
+    let (world, write) = log().await?;
+    let partition: i32 =
+        query_scalar("SELECT partition FROM streams WHERE stream = 'card-c1'").fetch_one(&write).await?;
+    for (sql, said) in changes(partition) {
         change(&write, &sql).await?;
         let output = ask(&world, &["verify"])?;
         change(&write, RESTORE).await?;

@@ -236,7 +236,21 @@ async fn the_admin_api_does_what_the_command_line_does() -> Result<()> {
         })
         .await?;
     let admin = Admin { host: &host, client: clearfold_tests::http_client() };
-    let stranger = host.get("/admin/v1/components").await?;
+    who_is_not_the_admin_is_refused(&admin).await?;
+    for guessed in ["", "short"] {
+        let refused = Output::of(world.host_command()?.env("ADMIN_TOKEN", guessed))?;
+        assert!(!refused.status.success() && refused.stderr.contains("at least 16"), "{refused:?}");
+    }
+
+    let digest =
+        deployed_and_verified(&admin, variant(&wasm(&world, "decider-card")?, "by the api")?).await?;
+    it_is_activated_and_rolled_back(&admin, &digest).await?;
+    it_is_tried_on_a_share_of_the_accounts(&admin, &digest).await?;
+    what_is_wrong_is_refused_with_its_code(&admin, &digest).await
+}
+
+async fn who_is_not_the_admin_is_refused(admin: &Admin<'_>) -> Result<()> {
+    let stranger = admin.host.get("/admin/v1/components").await?;
     assert_eq!((stranger.status, &stranger.body["code"]), (401, &json!("not_the_admin")));
     for wrong in
         ["Bearer ", "Bearer the-token-of-the-test", "the-token-of-the-tests", "Basic the-token-of-the-tests"]
@@ -245,12 +259,11 @@ async fn the_admin_api_does_what_the_command_line_does() -> Result<()> {
         let stranger = Answer::of(request.send().await?).await?;
         assert_eq!((stranger.status, &stranger.body["code"]), (401, &json!("not_the_admin")), "{wrong}");
     }
-    for guessed in ["", "short"] {
-        let refused = Output::of(world.host_command()?.env("ADMIN_TOKEN", guessed))?;
-        assert!(!refused.status.success() && refused.stderr.contains("at least 16"), "{refused:?}");
-    }
+    Ok(())
+}
 
-    let bytes = variant(&wasm(&world, "decider-card")?, "by the api")?;
+/// Deploys a component, and returns its digest after it decided everything as the one in force did.
+async fn deployed_and_verified(admin: &Admin<'_>, bytes: Vec<u8>) -> Result<String> {
     let (digest, size) = (Digest::of(&bytes).to_string(), bytes.len());
     let deploy = admin.request("POST", "/components?name=card&revision=abc")?.bearer_auth(TOKEN);
     let deployed = Answer::of(deploy.body(bytes).send().await?).await?;
@@ -265,6 +278,10 @@ async fn the_admin_api_does_what_the_command_line_does() -> Result<()> {
     let verified =
         admin.ask("POST", &format!("/components/{digest}/verify"), Some(json!({"all": true}))).await?;
     assert_eq!((verified.status, &verified.body["shadow"]["different"]), (200, &json!(0)), "{verified:?}");
+    Ok(digest)
+}
+
+async fn it_is_activated_and_rolled_back(admin: &Admin<'_>, digest: &str) -> Result<()> {
     let activated = admin.ask("POST", &format!("/components/{digest}/activate"), Some(json!({}))).await?;
     assert_eq!(activated.status, 200, "{activated:?}");
     let again = admin.ask("POST", &format!("/components/{digest}/activate"), Some(json!({}))).await?;
@@ -275,6 +292,10 @@ async fn the_admin_api_does_what_the_command_line_does() -> Result<()> {
     let causes: Vec<&str> =
         history.body.as_array().context("no list")?.iter().filter_map(|one| one["cause"].as_str()).collect();
     assert_eq!(causes, ["start", "activate", "rollback"]);
+    Ok(())
+}
+
+async fn it_is_tried_on_a_share_of_the_accounts(admin: &Admin<'_>, digest: &str) -> Result<()> {
     let canary = json!({"share_permille": 100});
     let tried = admin.ask("POST", &format!("/components/{digest}/canary"), Some(canary)).await?;
     assert_eq!(tried.status, 200, "{tried:?}");
@@ -292,6 +313,10 @@ async fn the_admin_api_does_what_the_command_line_does() -> Result<()> {
     assert_eq!(tried.status, 200, "{tried:?}");
     let back = admin.ask("POST", "/handlers/decider/card/rollback", Some(json!({}))).await?;
     assert_eq!((back.status, &back.body["digest"]), (200, &in_force), "{back:?}");
+    Ok(())
+}
+
+async fn what_is_wrong_is_refused_with_its_code(admin: &Admin<'_>, digest: &str) -> Result<()> {
     let activate = format!("/components/{digest}/activate");
     for (method, path, body, code) in [
         ("GET", "/components/0123456789", None, "component_not_found"),

@@ -65,6 +65,22 @@ fn smuggled(world: &World, component: &str, handler: &str) -> Result<String> {
     Ok(Digest::of(&wasm).to_string())
 }
 
+/// Activates another decider of cards, signed by the key. Returns the activation.
+fn another_signed_card_decider(
+    world: &World,
+    application: &Application,
+    key: &Ed25519KeyPair,
+) -> Result<i64> {
+    let card = variant(&std::fs::read(application.file("decider-card"))?, "signed")?;
+    application.replace("decider-card", &card)?;
+    application.sign(signed_by(key))?;
+    let card_file = application.file("decider-card").display().to_string();
+    let signers = public(key);
+    let deploy = ["component", "deploy", &card_file, "--activate", "--component-signers", &signers, "--json"];
+    let activated: Value = serde_json::from_str(&world.clearfold(&deploy)?.stdout)?;
+    activated["activation"].as_i64().context("no activation")
+}
+
 /// Lines of a host's log about a handler or component.
 fn said_of(host: &Host, message: &str, what: &str) -> Result<usize> {
     let log = host.log()?;
@@ -120,14 +136,7 @@ async fn what_nobody_vouches_for_is_not_followed_and_holds_up_nothing_else() -> 
         .with_context(|| (*component).to_owned())?;
     }
     // A decider's activation comes after theirs, and is in force all the same.
-    let card = variant(&std::fs::read(application.file("decider-card"))?, "signed")?;
-    application.replace("decider-card", &card)?;
-    application.sign(signed_by(&key))?;
-    let card_file = application.file("decider-card").display().to_string();
-    let signers = public(&key);
-    let deploy = ["component", "deploy", &card_file, "--activate", "--component-signers", &signers, "--json"];
-    let activated: Value = serde_json::from_str(&world.clearfold(&deploy)?.stdout)?;
-    begun(&write, activated["activation"].as_i64().context("no activation")?).await?;
+    begun(&write, another_signed_card_decider(&world, &application, &key)?).await?;
     for (component, _, digest) in &smuggled {
         assert_eq!(said_of(&host, "answers from now on", digest)?, 0, "{component}");
         assert_eq!(said_of(&host, "activated", digest)?, 0, "{component}");
