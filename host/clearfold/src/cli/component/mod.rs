@@ -38,9 +38,9 @@ pub(super) enum ComponentCommand {
     /// Store a component in the registry. It does not run until it is activated
     Deploy(ComponentDeployArgs),
     /// Let a component decide recorded commands again, and show what it would decide otherwise
-    Verify(ComponentVerifyArgs),
+    Verify(CandidateArgs),
     /// Put a component in force for all accounts, after a shadow run
-    Activate(ActivateArgs),
+    Activate(CandidateArgs),
     /// Try a decider on a share of the accounts, after a shadow run. It is taken out by itself when it fails or
     /// differs too often
     Canary(CanaryArgs),
@@ -86,21 +86,9 @@ pub(super) struct ComponentDeployArgs {
     place: Place,
 }
 
+// A deployed component, to be verified or activated.
 #[derive(Debug, Args)]
-pub(super) struct ComponentVerifyArgs {
-    /// Beginning of its digest
-    digest: String,
-    /// Name of the handler, for a translator or an HTTP component. Without it, the one that it was deployed for
-    #[arg(long, value_name = "NAME")]
-    handler: Option<String>,
-    #[command(flatten)]
-    past: Past,
-    #[command(flatten)]
-    place: Place,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ActivateArgs {
+pub(super) struct CandidateArgs {
     /// Beginning of its digest
     digest: String,
     /// Name of the handler, for a translator or an HTTP component. Without it, the one that it was deployed for
@@ -181,8 +169,8 @@ impl ComponentCommand {
             Self::List(list) => list.run().await,
             Self::Inspect(inspect) => inspect.run().await,
             Self::Deploy(deploy) => deploy.run().await,
-            Self::Verify(verify) => verify.run().await,
-            Self::Activate(activate) => activate.run().await,
+            Self::Verify(candidate) => candidate.verify().await,
+            Self::Activate(candidate) => candidate.activate().await,
             Self::Canary(canary) => canary.run().await,
             Self::Rollback(rollback) => rollback.run().await,
             Self::History(history) => history.run().await,
@@ -250,8 +238,8 @@ async fn deploy(
     Ok(operations.deploy(&load::read_wasm(file)?, &deploying).await?)
 }
 
-impl ComponentVerifyArgs {
-    async fn run(self) -> anyhow::Result<()> {
+impl CandidateArgs {
+    async fn verify(self) -> anyhow::Result<()> {
         let operations = self.place.operations().await?;
         let line = progress::line(DECIDED_AGAIN)?;
         let wanted = ComponentSelector { digest: &self.digest, handler: self.handler.as_deref() };
@@ -265,10 +253,8 @@ impl ComponentVerifyArgs {
         );
         Ok(())
     }
-}
 
-impl ActivateArgs {
-    async fn run(self) -> anyhow::Result<()> {
+    async fn activate(self) -> anyhow::Result<()> {
         let wanted = ComponentSelector { digest: &self.digest, handler: self.handler.as_deref() };
         let activated =
             activate(&self.place.operations().await?, wanted, None, &self.past, &self.place).await?;
