@@ -53,19 +53,19 @@ pub struct RecordedCommand {
     pub component_digest: Digest,
     /// Version of the stream before the command.
     pub expected_version: u64,
-    pub came_of_it: CameOfIt,
+    pub outcome: RecordedOutcome,
 }
 
-/// Outcome of a command.
+/// Outcome of a command, as the log keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CameOfIt {
+pub enum RecordedOutcome {
     /// Accepted with this number of events.
     Events(u32),
     /// Rejected without effect.
     Rejection { code: String, detail: String },
 }
 
-impl CameOfIt {
+impl RecordedOutcome {
     /// Number of events.
     #[must_use]
     pub fn events(&self) -> u64 {

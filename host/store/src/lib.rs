@@ -15,13 +15,13 @@ mod lookup;
 mod read;
 mod recorded;
 
-pub use append::{Append, CameOfIt, RecordedCommand, Snapshot, StreamMove};
+pub use append::{Append, RecordedCommand, RecordedOutcome, Snapshot, StreamMove};
 pub use event::StoredEvent;
 pub use hash_chain::EventHash;
 pub use identity::{command_id, event_id};
 pub use inbox::{Answered, Retention};
 pub use lease::{Head, Lease, Taken};
-pub use lookup::{EntryKey, Found, FoundEntries, Lookup};
+pub use lookup::{EntryKey, FoundEntries, Lookup, LookupResult};
 pub use read::StreamHead;
 pub use recorded::{KeptComponent, StoredCommand};
 

@@ -29,7 +29,7 @@ pub struct EntryKey {
 
 /// Result of a lookup. Unknown idempotency keys and streams are left out.
 #[derive(Debug, Clone, Default)]
-pub struct Found {
+pub struct LookupResult {
     pub answered: Vec<Answered>,
     pub heads: BTreeMap<String, StreamHead>,
     /// By stream and family, for each that was asked for.
@@ -58,7 +58,11 @@ struct LookupRow {
 
 impl EventStore {
     /// Looks everything up in one round trip.
-    pub async fn look_up(&self, connection: &mut PgConnection, lookup: &Lookup) -> Result<Found, StoreError> {
+    pub async fn look_up(
+        &self,
+        connection: &mut PgConnection,
+        lookup: &Lookup,
+    ) -> Result<LookupResult, StoreError> {
         let (mut streams, mut keys, mut digests) = (Vec::new(), Vec::new(), Vec::new());
         for entry in &lookup.entries {
             streams.push(entry.stream.clone());
@@ -91,7 +95,7 @@ impl EventStore {
             &keys,
             &digests,
         );
-        let mut found = Found::default();
+        let mut found = LookupResult::default();
         for row in rows.fetch_all(connection).await? {
             found.add(row)?;
         }
@@ -99,7 +103,7 @@ impl EventStore {
     }
 }
 
-impl Found {
+impl LookupResult {
     fn add(&mut self, row: LookupRow) -> Result<(), StoreError> {
         match row {
             LookupRow { name, bytes: Some(body_digest), answer: Some(answer), .. } => {

@@ -5,7 +5,7 @@ use futures::{Stream, StreamExt};
 use time::OffsetDateTime;
 
 use super::event::{hash_of, unsigned32};
-use super::{CameOfIt, EventStore, StoreError};
+use super::{EventStore, RecordedOutcome, StoreError};
 use clearfold_base::database::{DatabaseError, partition_key, signed, timestamp, unsigned};
 use clearfold_base::digest::Digest;
 
@@ -24,7 +24,7 @@ pub struct StoredCommand {
     pub accepted_at: Timestamp,
     pub component_digest: Digest,
     pub expected_version: u64,
-    pub came_of_it: CameOfIt,
+    pub outcome: RecordedOutcome,
 }
 
 /// Row of `commands`.
@@ -49,9 +49,9 @@ impl TryFrom<CommandRow> for StoredCommand {
     type Error = DatabaseError;
 
     fn try_from(row: CommandRow) -> Result<Self, DatabaseError> {
-        let came_of_it = match (row.rejection_code, row.rejection_detail) {
-            (Some(code), Some(detail)) => CameOfIt::Rejection { code, detail },
-            (None, None) => CameOfIt::Events(unsigned32(row.event_count)?),
+        let outcome = match (row.rejection_code, row.rejection_detail) {
+            (Some(code), Some(detail)) => RecordedOutcome::Rejection { code, detail },
+            (None, None) => RecordedOutcome::Events(unsigned32(row.event_count)?),
             (code, detail) => {
                 let (partition, sequence) = (row.partition, row.sequence);
                 let why = format!(
@@ -72,7 +72,7 @@ impl TryFrom<CommandRow> for StoredCommand {
             accepted_at: timestamp(row.accepted_at)?,
             component_digest: Digest(hash_of("component digest", &row.component_digest)?),
             expected_version: unsigned(row.expected_version)?,
-            came_of_it,
+            outcome,
         })
     }
 }

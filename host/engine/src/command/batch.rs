@@ -16,7 +16,9 @@ use super::state::{States, StreamState};
 use super::{Answer, Command, CommandError};
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Message, Outcome};
-use clearfold_store::{Append, CameOfIt, Head, RecordedCommand, Snapshot, StoredEvent, StreamMove, event_id};
+use clearfold_store::{
+    Append, Head, RecordedCommand, RecordedOutcome, Snapshot, StoredEvent, StreamMove, event_id,
+};
 
 /// Entries that the snapshots of one batch hold together, unless one alone has more. The others stay due: after another
 /// component was deployed, streams have all of theirs in their next snapshot, and an append must not take seconds.
@@ -46,7 +48,7 @@ pub(super) struct Batch {
 struct SettledCommand {
     answer: Answer,
     stored_answer: Value,
-    came_of_it: CameOfIt,
+    outcome: RecordedOutcome,
     /// Version of the stream before the command.
     expected_version: u64,
     messages: Vec<Message>,
@@ -142,7 +144,7 @@ impl Batch {
             actor: command.actor.clone(),
             component_digest: decided_by,
             expected_version: settled.expected_version,
-            came_of_it: settled.came_of_it,
+            outcome: settled.outcome,
         });
         // An append refuses numbers of 64 bits, so they are far from their end here.
         self.after.sequence += 1;
@@ -238,7 +240,7 @@ impl Batch {
         if self.after.position != self.before.position + count || self.after.hash != last {
             return wrong("does not end with its last event");
         }
-        if commands.iter().map(|command| command.came_of_it.events()).sum::<u64>() != count {
+        if commands.iter().map(|command| command.outcome.events()).sum::<u64>() != count {
             return wrong("has events that no command caused");
         }
         // A stream never moves back, so the difference is its number of events.
@@ -273,24 +275,24 @@ fn settle_all(
 
 fn settle(stream: &str, version: &mut u64, outcome: Outcome) -> Result<SettledCommand, String> {
     let expected_version = *version;
-    let (answer, came_of_it, messages) = match outcome {
+    let (answer, outcome, messages) = match outcome {
         Outcome::Accepted(messages) => {
             let too_many = |_| format!("a command to {stream} has {} events", messages.len());
             let count = u32::try_from(messages.len()).map_err(too_many)?;
             *version = version.checked_add(u64::from(count)).ok_or("a version has no next one")?;
             let events = messages.iter().map(|message| message.type_.clone()).collect();
             let answer = Answer::Accepted { stream: stream.to_owned(), stream_version: *version, events };
-            (answer, CameOfIt::Events(count), messages)
+            (answer, RecordedOutcome::Events(count), messages)
         }
         Outcome::Rejected(rejection) => {
             let (code, detail) = (rejection.code, rejection.detail);
-            let came_of_it = CameOfIt::Rejection { code: code.clone(), detail: detail.clone() };
-            (Answer::Rejected { code, detail }, came_of_it, Vec::new())
+            let outcome = RecordedOutcome::Rejection { code: code.clone(), detail: detail.clone() };
+            (Answer::Rejected { code, detail }, outcome, Vec::new())
         }
     };
     let stored_answer =
         serde_json::to_value(&answer).map_err(|error| format!("an answer has no JSON form: {error}"))?;
-    Ok(SettledCommand { answer, stored_answer, came_of_it, expected_version, messages })
+    Ok(SettledCommand { answer, stored_answer, outcome, expected_version, messages })
 }
 
 #[cfg(test)]
@@ -386,7 +388,7 @@ mod tests {
         let wrong: [fn(&mut Batch); 6] = [
             |batch| batch.append.events[1].position += 1,
             |batch| batch.after.hash = batch.before.hash,
-            |batch| batch.append.commands[1].came_of_it = CameOfIt::Events(1),
+            |batch| batch.append.commands[1].outcome = RecordedOutcome::Events(1),
             |batch| batch.append.streams[0].to += 1,
             |batch| batch.after.sequence += 1,
             |batch| drop(batch.waiting.pop()),

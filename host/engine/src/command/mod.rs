@@ -141,7 +141,7 @@ pub enum CommandError {
         "events of {stream} are missing from the log, so that nothing can be decided on it; run `clearfold verify`"
     )]
     Damaged { stream: String },
-    #[error("the database cannot hold the command or what it came to ({0}); the command had no effect")]
+    #[error("the database cannot hold the command or its outcome ({0}); the command had no effect")]
     Unstorable(String),
     #[error("the store is not available ({0}); send the command again with the same key")]
     Unavailable(String),

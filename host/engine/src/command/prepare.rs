@@ -19,7 +19,7 @@ use super::state::StreamState;
 use super::{ActiveDecider, Command, CommandError, Deciders};
 use clearfold_base::blocking::blocking;
 use clearfold_base::digest::Digest;
-use clearfold_store::{EntryKey, EventStore, Found, FoundEntries, Lookup, StreamHead};
+use clearfold_store::{EntryKey, EventStore, FoundEntries, Lookup, LookupResult, StreamHead};
 
 /// Commands that can be decided: turns, and beside each what it is decided on. Neighbours have the same decider.
 pub(super) struct Prepared {
@@ -50,7 +50,7 @@ pub(super) async fn prepare<'a>(
 ) -> Result<Prepared, Unprepared> {
     let partition = session.lease().partition;
     let asked = session.holding(ask(session.store(), connection, deciders, &commands, &in_memory)).await;
-    let (keys, Found { answered, heads, entries }) = match asked {
+    let (keys, LookupResult { answered, heads, entries }) = match asked {
         Ok(asked) => asked,
         Err(failure) => return Err(Unprepared { failure, commands }),
     };
@@ -78,7 +78,7 @@ async fn ask<'a>(
     deciders: &Arc<Deciders>,
     commands: &[Queued],
     in_memory: impl Fn(&str) -> Option<&'a StreamState>,
-) -> Result<(NamedKeys, Found), Failure> {
+) -> Result<(NamedKeys, LookupResult), Failure> {
     let keys = name(deciders, commands).await?;
     if keys.len() != commands.len() {
         return Err(Failure::Broken(format!("{} lists of keys for {} commands", keys.len(), commands.len())));

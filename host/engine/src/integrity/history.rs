@@ -9,7 +9,7 @@ use futures::{Stream, TryStreamExt};
 
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Message, Outcome};
-use clearfold_store::{CameOfIt, StoreError, StoredCommand, StoredEvent};
+use clearfold_store::{RecordedOutcome, StoreError, StoredCommand, StoredEvent};
 
 /// Maximum number of commands that are decided in one call, and in one turn.
 pub(super) const BATCH: usize = 1_000;
@@ -106,13 +106,13 @@ fn message(event: StoredEvent) -> Message {
 }
 
 fn recorded(command: &StoredCommand, events: &[Message]) -> Outcome {
-    match &command.came_of_it {
-        CameOfIt::Events(count) => {
+    match &command.outcome {
+        RecordedOutcome::Events(count) => {
             // As above: on a damaged log fewer may be left.
             let count = usize::try_from(*count).unwrap_or(usize::MAX);
             Outcome::Accepted(events.get(..count.min(events.len())).unwrap_or_default().to_vec())
         }
-        CameOfIt::Rejection { code, detail } => {
+        RecordedOutcome::Rejection { code, detail } => {
             Outcome::Rejected(clearfold_sandbox::Rejection { code: code.clone(), detail: detail.clone() })
         }
     }

@@ -120,7 +120,7 @@ impl ReplayReport {
 
     fn found(&mut self, history: &StreamHistory) {
         self.found_commands += history.commands.len() as u64;
-        self.explained += history.commands.iter().map(|command| command.came_of_it.events()).sum::<u64>();
+        self.explained += history.commands.iter().map(|command| command.outcome.events()).sum::<u64>();
     }
 
     fn add(&mut self, other: Self) {

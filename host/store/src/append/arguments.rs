@@ -11,7 +11,7 @@ use sqlx::types::Json;
 use sqlx::{Postgres, Type};
 use uuid::Uuid;
 
-use super::{CameOfIt, RecordedCommand, Snapshot, StreamMove};
+use super::{RecordedCommand, RecordedOutcome, Snapshot, StreamMove};
 use crate::lease::interval;
 use crate::{Head, Lease, StoreError, StoredEvent};
 use clearfold_base::database::{DatabaseError, partition_key, signed};
@@ -180,9 +180,9 @@ impl<'a> EventArgument<'a> {
 
 impl<'a> CommandArgument<'a> {
     pub(super) fn of(command: &'a RecordedCommand) -> Result<Self, StoreError> {
-        let (event_count, rejection) = match &command.came_of_it {
-            CameOfIt::Events(count) => (integer("count of events", *count)?, None),
-            CameOfIt::Rejection { code, detail } => (0, Some((code.as_str(), detail.as_str()))),
+        let (event_count, rejection) = match &command.outcome {
+            RecordedOutcome::Events(count) => (integer("count of events", *count)?, None),
+            RecordedOutcome::Rejection { code, detail } => (0, Some((code.as_str(), detail.as_str()))),
         };
         let (rejection_code, rejection_detail) = rejection.unzip();
         Ok(Self {
