@@ -234,7 +234,7 @@ async fn a_snapshot_that_goes_before_the_next_builds_on_it_is_not_built_on() -> 
     for answer in answers {
         assert!(is_booked(&answer?));
     }
-    assert!(books.epoch().await? > before, "the flight landed");
+    assert!(books.epoch().await? > before, "the batch was committed");
     books.recognized("in memory", &[1, 40, 45]).await?;
     let books = books.anew(ROOMY)?;
     books.recognized("loaded", &[1, 40, 45]).await?;

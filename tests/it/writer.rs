@@ -93,7 +93,7 @@ async fn after_a_failed_flight_commands_are_decided_in_the_order_in_which_they_c
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE wait_event_type = 'Lock' AND datname = current_database()",
     );
-    assert!(cut.execute(store.pool()).await?.rows_affected() > 0, "no flight was under way");
+    assert!(cut.execute(store.pool()).await?.rows_affected() > 0, "no batch was in flight");
     hold.taker().await?;
     hold.end().await?;
     while let Some(answer) = waiting.join_next().await {

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use clearfold_kernel::Timestamp;
 use serde_json::Value;
 
-use super::decide::DecidedStream;
-use super::queued::{Known, Queued};
-use super::sort::StreamCommands;
+use super::decide::DecidedTurn;
+use super::queued::{Queued, Resolved};
+use super::sort::QueuedTurn;
 use super::state::{States, StreamState};
 use super::{Answer, Command, CommandError};
 use clearfold_base::digest::Digest;
@@ -95,8 +95,8 @@ impl Batch {
     /// decided because a component failed leaves nothing behind, so that it can be sent again when the component is
     /// mended. If something about the decision cannot be right, no command of the turn joins, since the state after it
     /// holds the effect of all of them.
-    pub(super) fn add(&mut self, turn: StreamCommands, decided: DecidedStream) -> Vec<Known> {
-        let DecidedStream { decided_by, mut state, outcomes } = decided;
+    pub(super) fn add(&mut self, turn: QueuedTurn, decided: DecidedTurn) -> Vec<Resolved> {
+        let DecidedTurn { decided_by, mut state, outcomes } = decided;
         let from = state.version;
         let settled = match settle_all(&turn, from, outcomes) {
             Ok(settled) => settled,
@@ -200,7 +200,7 @@ impl Batch {
 
     /// Takes the snapshots that are due, each as the batch leaves its stream; also of a stream that did not move, which
     /// would have to be folded again when it is needed next. Only for a batch that nothing joins any more, when the one
-    /// before it has landed.
+    /// before it is committed.
     pub(super) fn take_snapshots(&mut self, every: u64) {
         let mut room = MAX_ENTRIES;
         for (stream, state) in &mut self.states {
@@ -258,7 +258,7 @@ impl Batch {
 
 /// Settles a turn's outcomes one after the other, from the version before them.
 fn settle_all(
-    turn: &StreamCommands,
+    turn: &QueuedTurn,
     mut version: u64,
     outcomes: Vec<Result<Outcome, CommandError>>,
 ) -> Result<Vec<Result<SettledCommand, CommandError>>, String> {
@@ -326,11 +326,11 @@ mod tests {
         version: u64,
         outcomes: Vec<Result<Outcome, CommandError>>,
         commands: usize,
-    ) -> (StreamCommands, DecidedStream) {
+    ) -> (QueuedTurn, DecidedTurn) {
         let commands: Vec<_> = (1..=commands).map(|key| queued(&key.to_string(), "a")).collect();
         let named = commands.iter().map(|_| Ok(Vec::new())).collect();
         let (_, mut turns) = sort_out(commands, named, Vec::new());
-        (turns.remove(0), DecidedStream { decided_by: Digest::of(b""), state: state(version), outcomes })
+        (turns.remove(0), DecidedTurn { decided_by: Digest::of(b""), state: state(version), outcomes })
     }
 
     fn accepted(events: usize) -> Result<Outcome, CommandError> {
@@ -347,8 +347,8 @@ mod tests {
         let mut batch = empty();
         let failed = Err(CommandError::Component("no".into()));
         let (commands, decided) = turn(4, vec![accepted(2), failed, rejected(), accepted(1)], 4);
-        let known = batch.add(commands, decided);
-        assert_eq!(keys(known.iter().map(|(queued, _)| queued)), ["2"]);
+        let resolved = batch.add(commands, decided);
+        assert_eq!(keys(resolved.iter().map(|(queued, _)| queued)), ["2"]);
         assert_eq!(batch.check(), Ok(()));
         let places = batch.append.events.iter().map(|event| (event.position, event.stream_version));
         assert_eq!(places.collect::<Vec<_>>(), [(8, 5), (9, 6), (10, 7)]);
@@ -369,9 +369,9 @@ mod tests {
     fn a_turn_whose_outcomes_do_not_fit_its_commands_leaves_nothing_behind() {
         let mut batch = empty();
         let (commands, decided) = turn(0, vec![accepted(1)], 2);
-        let known = batch.add(commands, decided);
-        assert_eq!(known.len(), 2);
-        assert!(known.iter().all(|(_, answer)| matches!(answer, Err(CommandError::Internal(_)))));
+        let resolved = batch.add(commands, decided);
+        assert_eq!(resolved.len(), 2);
+        assert!(resolved.iter().all(|(_, answer)| matches!(answer, Err(CommandError::Internal(_)))));
         assert!(batch.is_empty() && batch.append == Append::default() && batch.states.is_empty());
         assert_eq!(batch.check(), Ok(()));
     }

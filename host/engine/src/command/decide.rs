@@ -26,15 +26,15 @@ pub(super) struct Basis {
     pub stored: Values,
 }
 
-/// Stream whose commands are to be decided.
-pub(super) struct UndecidedStream {
-    /// Its commands, each with the keys of the entries that it names.
+/// Commands of one turn, and what they are decided on.
+pub(super) struct TurnInput {
+    /// Commands of one stream, each with the keys of the entries that it names.
     pub commands: Vec<(Arc<Command>, Vec<String>)>,
     pub basis: Basis,
 }
 
-/// Stream whose commands are decided.
-pub(super) struct DecidedStream {
+/// Turn whose commands are decided.
+pub(super) struct DecidedTurn {
     pub decided_by: Digest,
     /// State and entries after the commands; version before them.
     pub state: StreamState,
@@ -42,7 +42,7 @@ pub(super) struct DecidedStream {
     pub outcomes: Vec<Result<Outcome, CommandError>>,
 }
 
-/// Names the entries of each command, in one call a component. A command on which a component fails fails alone.
+/// Names the entries of each command, in one call per component. A command on which a component fails fails alone.
 pub(super) fn keys(deciders: &Deciders, commands: &[Arc<Command>]) -> Vec<Result<Vec<String>, CommandError>> {
     let mut keys: Vec<_> = commands.iter().map(|_| Ok(Vec::new())).collect();
     let mut work: BTreeMap<Digest, (&Arc<ActiveDecider>, Vec<usize>)> = BTreeMap::new();
@@ -80,14 +80,14 @@ fn keys_of_one(
     keys.into_iter().next().ok_or_else(no_answer)
 }
 
-/// Decides all streams, in their order. Neighbours with the same decider share a call.
-pub(super) fn decide(undecided: Vec<UndecidedStream>, now: Timestamp) -> Vec<DecidedStream> {
-    let mut decided = Vec::with_capacity(undecided.len());
-    let mut streams = undecided.into_iter().peekable();
-    while let Some(first) = streams.next() {
+/// Decides all turns, in their order. Neighbours with the same decider share a call.
+pub(super) fn decide(inputs: Vec<TurnInput>, now: Timestamp) -> Vec<DecidedTurn> {
+    let mut decided = Vec::with_capacity(inputs.len());
+    let mut inputs = inputs.into_iter().peekable();
+    while let Some(first) = inputs.next() {
         let active = Arc::clone(&first.basis.decider);
         let mut together = vec![first];
-        while let Some(next) = streams.next_if(|next| Arc::ptr_eq(&next.basis.decider, &active)) {
+        while let Some(next) = inputs.next_if(|next| Arc::ptr_eq(&next.basis.decider, &active)) {
             together.push(next);
         }
         decided.extend(decide_together(&active, together, now));
@@ -95,44 +95,33 @@ pub(super) fn decide(undecided: Vec<UndecidedStream>, now: Timestamp) -> Vec<Dec
     decided
 }
 
-/// Decides streams in one call. If it fails, one call a command finds the one that made it fail.
-fn decide_together(
-    active: &ActiveDecider,
-    undecided: Vec<UndecidedStream>,
-    now: Timestamp,
-) -> Vec<DecidedStream> {
-    let turn = |stream: &UndecidedStream| {
-        wire_turn(&stream.basis.state, &stream.basis.stored, &stream.commands, now)
-    };
-    let turns: Vec<Turn> = undecided.iter().map(turn).collect();
+/// Decides turns in one call. If it fails, decides each command by itself, to find the one at fault.
+fn decide_together(active: &ActiveDecider, inputs: Vec<TurnInput>, now: Timestamp) -> Vec<DecidedTurn> {
+    let turn = |input: &TurnInput| wire_turn(&input.basis.state, &input.basis.stored, &input.commands, now);
+    let turns: Vec<Turn> = inputs.iter().map(turn).collect();
     match active.decider.decide(&turns) {
-        Ok(decided) => undecided
+        Ok(decided) => inputs
             .into_iter()
             .zip(decided)
-            .map(|(stream, decided)| {
-                let mut state = stream.basis.state;
+            .map(|(input, decided)| {
+                let mut state = input.basis.state;
                 // Fewer events than there is memory for were counted, and versions stay below 2^63.
                 let version = state.version + events_in(&decided.outcomes);
                 state.entries.change(version, decided.entries);
                 state.state = decided.state;
-                outcome(active, state, decided.outcomes.into_iter().map(Ok).collect())
+                decided_turn(active, state, decided.outcomes.into_iter().map(Ok).collect())
             })
             .collect(),
         Err(fault) => {
             tracing::warn!(fault = %clearfold_base::telemetry::with_causes(&fault), "a batch failed; deciding its commands one by one");
             let until = Instant::now() + Duration::from_millis(SINGLY_MS);
-            undecided.into_iter().map(|stream| decide_singly(active, stream, now, until)).collect()
+            inputs.into_iter().map(|input| decide_singly(active, input, now, until)).collect()
         }
     }
 }
 
-fn decide_singly(
-    active: &ActiveDecider,
-    stream: UndecidedStream,
-    now: Timestamp,
-    until: Instant,
-) -> DecidedStream {
-    let UndecidedStream { commands, basis: Basis { mut state, stored, .. } } = stream;
+fn decide_singly(active: &ActiveDecider, input: TurnInput, now: Timestamp, until: Instant) -> DecidedTurn {
+    let TurnInput { commands, basis: Basis { mut state, stored, .. } } = input;
     let mut version = state.version;
     let mut outcomes = Vec::with_capacity(commands.len());
     for command in &commands {
@@ -156,7 +145,7 @@ fn decide_singly(
             }
         });
     }
-    outcome(active, state, outcomes)
+    decided_turn(active, state, outcomes)
 }
 
 fn used_up() -> CommandError {
@@ -176,13 +165,13 @@ fn events_in(outcomes: &[Outcome]) -> u64 {
     outcomes.iter().map(events).sum()
 }
 
-fn outcome(
+fn decided_turn(
     active: &ActiveDecider,
     state: StreamState,
     outcomes: Vec<Result<Outcome, CommandError>>,
-) -> DecidedStream {
+) -> DecidedTurn {
     let state = StreamState { family: active.family, state_version: active.decider.state_version(), ..state };
-    DecidedStream { decided_by: active.digest(), state, outcomes }
+    DecidedTurn { decided_by: active.digest(), state, outcomes }
 }
 
 fn wire_turn(

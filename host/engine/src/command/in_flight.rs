@@ -7,16 +7,16 @@ use tokio::task::JoinSet;
 use super::batch::Batch;
 use super::failure::Failure;
 use super::queued::Queued;
-use super::session::{connection, within};
+use super::session::{connection, with_time_out};
 use clearfold_base::blocking::Panicked;
 use clearfold_base::faults;
 use clearfold_store::{EventStore, Lease};
 
 /// Batch on its way to the database. Dropping it ends its task.
-pub(super) struct InFlight(JoinSet<Landed>);
+pub(super) struct InFlight(JoinSet<CommitOutcome>);
 
 /// Outcome of an in-flight batch.
-pub(super) enum Landed {
+pub(super) enum CommitOutcome {
     /// It is committed, and its commands are answered.
     Committed(PoolConnection<Postgres>),
     /// It is not committed, or its outcome is unknown: the inbox resolves that when its commands come again.
@@ -36,14 +36,14 @@ impl InFlight {
     }
 
     /// Waits for its outcome.
-    pub(super) async fn landed(&mut self) -> Landed {
+    pub(super) async fn outcome(&mut self) -> CommitOutcome {
         let failure = match self.0.join_next().await {
-            Some(Ok(landed)) => return landed,
+            Some(Ok(outcome)) => return outcome,
             // The task took its commands with it; dropping them has answered their callers.
             Some(Err(error)) => Panicked::from_join(&error).into(),
             None => Failure::Broken("the outcome of a batch was awaited twice".to_owned()),
         };
-        Landed::Failed { failure, commands: Vec::new() }
+        CommitOutcome::Failed { failure, commands: Vec::new() }
     }
 }
 
@@ -53,26 +53,28 @@ async fn commit(
     kept: Option<PoolConnection<Postgres>>,
     lease: &Lease,
     batch: Batch,
-) -> Landed {
+) -> CommitOutcome {
     let mut connection = match connection(store, kept).await {
         Ok(connection) => connection,
-        Err(error) => return Landed::Failed { failure: error.into(), commands: batch.into_commands() },
+        Err(error) => {
+            return CommitOutcome::Failed { failure: error.into(), commands: batch.into_commands() };
+        }
     };
     faults::point("before_append");
     let appended = store.append(&mut connection, lease, &batch.before, &batch.append, batch.now);
-    match within(appended).await {
+    match with_time_out(appended).await {
         Ok(()) => {
             faults::point("committed");
             for (queued, answer) in batch.waiting {
                 queued.answer(Ok(answer));
                 faults::point("answered");
             }
-            Landed::Committed(connection)
+            CommitOutcome::Committed(connection)
         }
         Err(error) => {
             // The connection may be in any state; it is cut without waiting for it.
             drop(connection.detach());
-            Landed::Failed { failure: error.into(), commands: batch.into_commands() }
+            CommitOutcome::Failed { failure: error.into(), commands: batch.into_commands() }
         }
     }
 }

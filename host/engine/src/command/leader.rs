@@ -1,4 +1,4 @@
-//! Writer of a partition while it holds the lease: executes the steps that the pipeline plans.
+//! Writer of a partition while it holds the lease: executes the steps that the planner plans from the pipeline's view.
 //!
 //! If a batch fails, everything that was built on it is thrown away, and no caller was told that it had happened.
 
@@ -9,13 +9,13 @@ use tokio::sync::mpsc;
 use super::batch::Batch;
 use super::decide;
 use super::failure::Failure;
-use super::in_flight::{InFlight, Landed};
+use super::in_flight::{CommitOutcome, InFlight};
 use super::pipeline::Pipeline;
 use super::planner::{Chunk, Step, plan};
 use super::prepare::{Prepared, Unprepared, prepare};
 use super::queued::{Queued, answer_all};
-use super::session::{Session, within};
-use super::sort::{StreamCommands, in_order};
+use super::session::{Session, with_time_out};
+use super::sort::{QueuedTurn, in_order};
 use super::state::{StateCache, StreamState};
 use super::writer::WriterSettings;
 use super::{Deciders, LiveDeciders};
@@ -108,7 +108,7 @@ impl Leader {
         let newest = Arc::clone(&self.live.borrow_and_update());
         if newest.through > 0 {
             let begun = self.session.store().begin_activations(self.session.lease(), newest.through);
-            self.session.holding(within(begun)).await?;
+            self.session.renewing_lease_during(with_time_out(begun)).await?;
         }
         faults::point("taken_over");
         self.deciders = Some(newest);
@@ -121,22 +121,22 @@ impl Leader {
         if commands.is_empty() {
             return Ok(());
         }
-        let Prepared { turns, undecided } = self.prepare(commands).await?;
+        let Prepared { turns, inputs } = self.prepare(commands).await?;
         faults::point("prepared");
         let now = self.pipeline.decision_time(self.clock.now());
-        let decided = if undecided.is_empty() {
+        let decided = if inputs.is_empty() {
             Ok(Vec::new())
         } else {
-            let deciding = blocking(move || decide::decide(undecided, now));
-            self.session.holding(async { Ok::<_, Failure>(deciding.await?) }).await
+            let deciding = blocking(move || decide::decide(inputs, now));
+            self.session.renewing_lease_during(async { Ok::<_, Failure>(deciding.await?) }).await
         };
         let decided = match decided {
             Ok(decided) if decided.len() == turns.len() => decided,
             Ok(decided) => {
                 let why = format!("{} decisions for {} streams", decided.len(), turns.len());
-                return Err(self.undecided(Failure::Broken(why), turns));
+                return Err(self.keep_undecided(Failure::Broken(why), turns));
             }
-            Err(failure) => return Err(self.undecided(failure, turns)),
+            Err(failure) => return Err(self.keep_undecided(failure, turns)),
         };
         for (turn, decided) in turns.into_iter().zip(decided) {
             answer_all(self.pipeline.decided(turn, decided));
@@ -145,9 +145,10 @@ impl Leader {
         Ok(())
     }
 
-    /// Keeps the commands of turns that could not be decided.
-    fn undecided(&mut self, failure: Failure, turns: Vec<StreamCommands>) -> Failure {
-        answer_all(self.pipeline.undecided(&failure, in_order(turns)));
+    /// Keeps the commands of turns that could not be decided for another try, answers those that are given up, and
+    /// returns the failure.
+    fn keep_undecided(&mut self, failure: Failure, turns: Vec<QueuedTurn>) -> Failure {
+        answer_all(self.pipeline.decision_failed(&failure, in_order(turns)));
         failure
     }
 
@@ -157,7 +158,7 @@ impl Leader {
             Ok(connection) => connection,
             Err(error) => {
                 let failure = error.into();
-                answer_all(self.pipeline.undecided(&failure, commands));
+                answer_all(self.pipeline.decision_failed(&failure, commands));
                 return Err(failure);
             }
         };
@@ -174,7 +175,7 @@ impl Leader {
             Err(Unprepared { failure, commands }) => {
                 // The connection may be in any state; it is cut without waiting for it.
                 drop(connection.detach());
-                answer_all(self.pipeline.undecided(&failure, commands));
+                answer_all(self.pipeline.decision_failed(&failure, commands));
                 Err(failure)
             }
         }
@@ -185,7 +186,7 @@ impl Leader {
         let batch = self.pipeline.launched(self.snapshot_every);
         if let Err(why) = batch.check() {
             let failure = Failure::Broken(why);
-            answer_all(self.pipeline.fell(&failure, batch.into_commands()));
+            answer_all(self.pipeline.commit_failed(&failure, batch.into_commands()));
             return Err(failure);
         }
         let (store, lease) = (self.session.store().clone(), self.session.lease().clone());
@@ -204,7 +205,7 @@ impl Leader {
         let mut commands = Vec::new();
         tokio::select! {
             biased;
-            landed = landed(&mut self.in_flight), if is_in_flight => self.land(landed),
+            outcome = commit_outcome(&mut self.in_flight), if is_in_flight => self.finish_commit(outcome),
             () = tokio::time::sleep_until(self.session.renewal_at()), if !is_in_flight => {
                 Ok(self.session.renew().await?)
             }
@@ -221,18 +222,19 @@ impl Leader {
         }
     }
 
-    fn land(&mut self, landed: Landed) -> Result<(), Failure> {
+    /// Takes over what the in-flight batch left, or keeps its commands for another try and returns the failure.
+    fn finish_commit(&mut self, outcome: CommitOutcome) -> Result<(), Failure> {
         self.in_flight = None;
-        match landed {
-            Landed::Committed(connection) => {
+        match outcome {
+            CommitOutcome::Committed(connection) => {
                 self.session.keep(connection);
                 self.session.renewed();
-                self.cache.keep(self.pipeline.landed());
+                self.cache.keep(self.pipeline.commit_succeeded());
                 faults::point("states_kept");
                 Ok(())
             }
-            Landed::Failed { failure, commands } => {
-                answer_all(self.pipeline.fell(&failure, commands));
+            CommitOutcome::Failed { failure, commands } => {
+                answer_all(self.pipeline.commit_failed(&failure, commands));
                 Err(failure)
             }
         }
@@ -241,11 +243,11 @@ impl Leader {
     /// Everything that was not committed, in the order in which it came.
     async fn abandon(mut self) -> Vec<Queued> {
         if self.in_flight.is_some() {
-            match landed(&mut self.in_flight).await {
+            match commit_outcome(&mut self.in_flight).await {
                 // Its commands are answered. Its states are not kept: the next leadership begins without any.
-                Landed::Committed(_) => {}
-                Landed::Failed { failure, commands } => {
-                    answer_all(self.pipeline.fell(&failure, commands));
+                CommitOutcome::Committed(_) => {}
+                CommitOutcome::Failed { failure, commands } => {
+                    answer_all(self.pipeline.commit_failed(&failure, commands));
                 }
             }
         }
@@ -254,9 +256,9 @@ impl Leader {
 }
 
 /// Outcome of the in-flight batch; never, if there is none.
-async fn landed(in_flight: &mut Option<InFlight>) -> Landed {
+async fn commit_outcome(in_flight: &mut Option<InFlight>) -> CommitOutcome {
     match in_flight {
-        Some(in_flight) => in_flight.landed().await,
+        Some(in_flight) => in_flight.outcome().await,
         None => std::future::pending().await,
     }
 }

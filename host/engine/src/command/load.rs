@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use super::entries::{Entries, Values};
 use super::failure::Failure;
-use super::session::within;
+use super::session::with_time_out;
 use super::state::{States, StreamState};
 use super::{ActiveDecider, CommandError};
 use clearfold_base::blocking::blocking;
@@ -60,7 +60,7 @@ pub(super) async fn load(
         return Ok(loaded);
     }
     let names: Vec<String> = streams.keys().cloned().collect();
-    let snapshots = within(store.snapshots(&names)).await?;
+    let snapshots = with_time_out(store.snapshots(&names)).await?;
     let mut snapshots: BTreeMap<String, Snapshot> =
         snapshots.into_iter().map(|snapshot| (snapshot.stream.clone(), snapshot)).collect();
     let mut folding = AllFolding::new();
@@ -69,7 +69,7 @@ pub(super) async fn load(
         folding.insert(stream, Folding::begin(active, snapshot, head));
     }
     while let Some(wanted) = wanted(&mut folding, &mut loaded) {
-        let events = within(store.tails(partition, &wanted, PAGE)).await?;
+        let events = with_time_out(store.tails(partition, &wanted, PAGE)).await?;
         if events.is_empty() {
             loaded.faults.extend(wanted.into_iter().map(|(stream, _)| (stream.clone(), damaged(stream))));
             break;
@@ -78,7 +78,7 @@ pub(super) async fn load(
         loaded.faults.extend(each(&mut folding, Folding::name).await?);
         let lookup = lookup(&folding);
         if !lookup.entries.is_empty() {
-            let mut found = within(store.look_up(connection, &lookup)).await?.entries;
+            let mut found = with_time_out(store.look_up(connection, &lookup)).await?.entries;
             for (stream, of_stream) in &mut folding {
                 let of_family = (stream.clone(), of_stream.state.family);
                 let found = found.remove(&of_family).unwrap_or_default();

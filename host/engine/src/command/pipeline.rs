@@ -8,11 +8,11 @@ use clearfold_kernel::Timestamp;
 
 use super::CommandError;
 use super::batch::Batch;
-use super::decide::DecidedStream;
+use super::decide::DecidedTurn;
 use super::failure::Failure;
 use super::planner::{Chunk, View};
-use super::queued::{Known, Queued};
-use super::sort::{StreamCommands, take_repeats};
+use super::queued::{Queued, Resolved};
+use super::sort::{QueuedTurn, take_repeats};
 use super::state::{States, StreamState};
 use clearfold_base::telemetry::with_causes;
 
@@ -23,20 +23,20 @@ const MAX_FAILURES: u32 = 5;
 pub(super) struct Pipeline {
     batch_size: usize,
     is_closed: bool,
-    in_flight: Option<Uncommitted>,
+    in_flight: Option<LaunchedBatch>,
     next: Batch,
     /// Commands that come before those in the queue: they came earlier, and are not committed.
     backlog: VecDeque<Queued>,
     /// Repeats of commands that are on their way: they hear the answer that is committed.
     repeats: Vec<Queued>,
-    /// Commands of the batch that did not land.
-    fallen: Vec<Queued>,
-    /// Commands that were being decided when the leadership ended.
-    in_hand: Vec<Queued>,
+    /// Commands of the in-flight batch that failed to commit.
+    uncommitted: Vec<Queued>,
+    /// Commands that could not be decided when the leadership ended.
+    undecided: Vec<Queued>,
 }
 
 /// Batch in flight, as far as the commands behind it must know it.
-struct Uncommitted {
+struct LaunchedBatch {
     states: States,
     keys: BTreeSet<String>,
 }
@@ -51,13 +51,13 @@ impl Pipeline {
             next,
             backlog: again.into(),
             repeats: Vec::new(),
-            fallen: Vec::new(),
-            in_hand: Vec::new(),
+            uncommitted: Vec::new(),
+            undecided: Vec::new(),
         }
     }
 
     pub(super) fn view(&self, is_takeover_due: bool) -> View {
-        let landed = |queued: &&Queued| !self.is_on_its_way(&queued.command.idempotency_key);
+        let is_resolved = |queued: &&Queued| !self.is_on_its_way(&queued.command.idempotency_key);
         View {
             is_takeover_due,
             is_closed: self.is_closed,
@@ -67,7 +67,7 @@ impl Pipeline {
             is_next_alone: self.next.is_alone(),
             repeats: self.repeats.len(),
             // A batch takes no more than its size, so no more need be counted.
-            landed_repeats: self.repeats.iter().filter(landed).take(self.batch_size).count(),
+            resolved_repeats: self.repeats.iter().filter(is_resolved).take(self.batch_size).count(),
             backlog: self.backlog.len(),
             is_first_alone: self.backlog.front().is_some_and(|queued| queued.alone),
             together: self.backlog.iter().take(self.batch_size).take_while(|queued| !queued.alone).count(),
@@ -102,8 +102,8 @@ impl Pipeline {
         let mut commands: Vec<Queued> = match chunk {
             Chunk::Alone => self.backlog.pop_front().into_iter().collect(),
             Chunk::Together { repeats, backlog } => {
-                let landed = self.repeats.extract_if(.., |queued| !on_its_way(queued)).take(repeats);
-                let mut commands: Vec<Queued> = landed.collect();
+                let resolved = self.repeats.extract_if(.., |queued| !on_its_way(queued)).take(repeats);
+                let mut commands: Vec<Queued> = resolved.collect();
                 commands.extend(self.backlog.drain(..backlog.min(self.backlog.len())));
                 commands
             }
@@ -123,7 +123,7 @@ impl Pipeline {
     }
 
     /// Adds what was decided to the next batch. Returns the commands that do not join it, with their answers.
-    pub(super) fn decided(&mut self, turn: StreamCommands, decided: DecidedStream) -> Vec<Known> {
+    pub(super) fn decided(&mut self, turn: QueuedTurn, decided: DecidedTurn) -> Vec<Resolved> {
         self.next.add(turn, decided)
     }
 
@@ -133,59 +133,59 @@ impl Pipeline {
         let mut batch = mem::replace(&mut self.next, next);
         batch.take_snapshots(snapshot_every);
         let (states, keys) = (mem::take(&mut batch.states), mem::take(&mut batch.keys));
-        self.in_flight = Some(Uncommitted { states, keys });
+        self.in_flight = Some(LaunchedBatch { states, keys });
         batch
     }
 
     /// Notes that the in-flight batch is committed. Returns the states that it left.
-    pub(super) fn landed(&mut self) -> States {
-        self.in_flight.take().map(|landed| landed.states).unwrap_or_default()
+    pub(super) fn commit_succeeded(&mut self) -> States {
+        self.in_flight.take().map(|committed| committed.states).unwrap_or_default()
     }
 
     /// Notes that the in-flight batch was not committed, or perhaps not. Returns the commands that are given up.
-    pub(super) fn fell(&mut self, failure: &Failure, commands: Vec<Queued>) -> Vec<Known> {
+    pub(super) fn commit_failed(&mut self, failure: &Failure, commands: Vec<Queued>) -> Vec<Resolved> {
         self.in_flight = None;
-        let (again, known) = after_failure(failure, commands);
-        self.fallen = again;
-        known
+        let (again, resolved) = after_failure(failure, commands);
+        self.uncommitted = again;
+        resolved
     }
 
     /// Notes that commands could not be decided. Returns those that are given up.
-    pub(super) fn undecided(&mut self, failure: &Failure, commands: Vec<Queued>) -> Vec<Known> {
-        let (again, known) = after_failure(failure, commands);
-        self.in_hand = again;
-        known
+    pub(super) fn decision_failed(&mut self, failure: &Failure, commands: Vec<Queued>) -> Vec<Resolved> {
+        let (again, resolved) = after_failure(failure, commands);
+        self.undecided = again;
+        resolved
     }
 
     /// Everything that was not committed, in the order in which it came.
     pub(super) fn abandoned(self) -> Vec<Queued> {
-        let Self { fallen, next, in_hand, backlog, repeats, .. } = self;
-        let undecided = in_hand.into_iter().chain(backlog).chain(repeats);
-        fallen.into_iter().chain(next.into_commands()).chain(undecided).collect()
+        let Self { uncommitted, next, undecided, backlog, repeats, .. } = self;
+        let undecided = undecided.into_iter().chain(backlog).chain(repeats);
+        uncommitted.into_iter().chain(next.into_commands()).chain(undecided).collect()
     }
 }
 
-fn is_on_its_way(next: &Batch, in_flight: Option<&Uncommitted>, key: &str) -> bool {
+fn is_on_its_way(next: &Batch, in_flight: Option<&LaunchedBatch>, key: &str) -> bool {
     next.keys.contains(key) || in_flight.is_some_and(|batch| batch.keys.contains(key))
 }
 
 /// Splits commands after a failure into those that are tried again and those that are given up. If the database refused
 /// them, each goes alone from then on, so that only the one at fault fails.
-fn after_failure(failure: &Failure, commands: Vec<Queued>) -> (Vec<Queued>, Vec<Known>) {
+fn after_failure(failure: &Failure, commands: Vec<Queued>) -> (Vec<Queued>, Vec<Resolved>) {
     let (is_refusal, is_only_one) = (failure.is_refusal(), commands.len() == 1);
-    let (mut again, mut known) = (Vec::with_capacity(commands.len()), Vec::new());
+    let (mut again, mut resolved) = (Vec::with_capacity(commands.len()), Vec::new());
     for mut queued in commands {
         queued.failures += 1;
         if is_refusal && is_only_one {
-            known.push((queued, Err(CommandError::Unstorable(with_causes(failure)))));
+            resolved.push((queued, Err(CommandError::Unstorable(with_causes(failure)))));
         } else if queued.failures > MAX_FAILURES {
-            known.push((queued, Err(failure.answer())));
+            resolved.push((queued, Err(failure.answer())));
         } else {
             queued.alone = is_refusal;
             again.push(queued);
         }
     }
-    (again, known)
+    (again, resolved)
 }
 
 #[cfg(test)]
@@ -231,9 +231,9 @@ mod tests {
                 entries: Entries::default(),
             });
             let outcomes = turn.commands.iter().map(|_| Ok(Outcome::Accepted(vec![event.clone()]))).collect();
-            let known =
-                pipeline.decided(turn, DecidedStream { decided_by: Digest::of(b""), state, outcomes });
-            assert!(known.is_empty());
+            let resolved =
+                pipeline.decided(turn, DecidedTurn { decided_by: Digest::of(b""), state, outcomes });
+            assert!(resolved.is_empty());
         }
         decided
     }
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn repeats_hear_after_the_flight() {
+    fn repeats_hear_after_the_commit() {
         let mut pipeline = pipeline(Vec::new());
         pipeline.received(several(&["1", "1"]));
         assert_eq!(decide(&mut pipeline), ["1"]);
@@ -261,7 +261,7 @@ mod tests {
             Step::Wait { room: 0 },
             "two repeats and one command fill a batch of three"
         );
-        assert_eq!(pipeline.landed().keys().collect::<Vec<_>>(), ["authorization-1"]);
+        assert_eq!(pipeline.commit_succeeded().keys().collect::<Vec<_>>(), ["authorization-1"]);
         assert_eq!(decide(&mut pipeline), ["1"], "the other repeats this one");
         assert_eq!(keys(&pipeline.repeats), ["1"]);
     }
@@ -274,10 +274,10 @@ mod tests {
         pipeline.received(several(&["3"]));
         assert_eq!(decide(&mut pipeline), ["3"]);
         pipeline.received(several(&["4", "5"]));
-        let in_hand = pipeline.take(Chunk::Together { repeats: 0, backlog: 1 });
+        let undecided = pipeline.take(Chunk::Together { repeats: 0, backlog: 1 });
         let failure = Failure::Broken("on purpose".into());
-        assert!(pipeline.undecided(&failure, in_hand).is_empty());
-        assert!(pipeline.fell(&failure, batch.into_commands()).is_empty());
+        assert!(pipeline.decision_failed(&failure, undecided).is_empty());
+        assert!(pipeline.commit_failed(&failure, batch.into_commands()).is_empty());
         let again = pipeline.abandoned();
         assert_eq!(keys(&again), ["1", "2", "3", "4", "5", "2"]);
         let failures: Vec<_> = again.iter().map(|queued| queued.failures).collect();
@@ -289,18 +289,18 @@ mod tests {
     fn what_the_database_refuses_is_found_one_by_one() {
         let refused =
             || Failure::from(clearfold_base::database::DatabaseError::from(sqlx::Error::from(Refused)));
-        let (again, known) = after_failure(&refused(), several(&["1", "2"]));
-        assert!(known.is_empty());
+        let (again, resolved) = after_failure(&refused(), several(&["1", "2"]));
+        assert!(resolved.is_empty());
         let mut pipeline = pipeline(again);
         pipeline.backlog.extend(several(&["3"]));
         for key in ["1", "2"] {
             assert_eq!(decide(&mut pipeline), [key]);
             assert_eq!(step(&pipeline), Step::Launch, "3 does not join a command that goes alone");
-            let _ = (pipeline.launched(10), pipeline.landed());
+            let _ = (pipeline.launched(10), pipeline.commit_succeeded());
         }
         assert_eq!(decide(&mut pipeline), ["3"]);
-        let (again, known) = after_failure(&refused(), several(&["1"]));
-        assert!(again.is_empty() && matches!(&known[..], [(_, Err(CommandError::Unstorable(_)))]));
+        let (again, resolved) = after_failure(&refused(), several(&["1"]));
+        assert!(again.is_empty() && matches!(&resolved[..], [(_, Err(CommandError::Unstorable(_)))]));
     }
 
     #[test]
@@ -308,13 +308,13 @@ mod tests {
         let failure = Failure::Broken("on purpose".into());
         let mut commands = several(&["1", "2"]);
         for _ in 0..MAX_FAILURES {
-            let known;
-            (commands, known) = after_failure(&failure, commands);
-            assert!(known.is_empty());
+            let resolved;
+            (commands, resolved) = after_failure(&failure, commands);
+            assert!(resolved.is_empty());
         }
-        let (again, known) = after_failure(&failure, commands);
-        assert!(again.is_empty() && known.len() == 2);
-        assert!(known.iter().all(|(_, answer)| matches!(answer, Err(CommandError::Internal(_)))));
+        let (again, resolved) = after_failure(&failure, commands);
+        assert!(again.is_empty() && resolved.len() == 2);
+        assert!(resolved.iter().all(|(_, answer)| matches!(answer, Err(CommandError::Internal(_)))));
     }
 
     #[test]
@@ -327,7 +327,7 @@ mod tests {
         pipeline.received(vec![queued("2", "a"), queued("3", "a")]);
         decide(&mut pipeline);
         assert_eq!(version(&pipeline), Some(3), "in the next batch");
-        assert_eq!(pipeline.landed()["authorization-a"].version, 1);
+        assert_eq!(pipeline.commit_succeeded()["authorization-a"].version, 1);
         assert_eq!(pipeline.launched(10).check(), Ok(()));
     }
 

@@ -1,7 +1,7 @@
 //! Next step of a leading writer, from where its partition stands. Pure.
 //!
 //! One batch is in flight to the database; meanwhile the next is decided on the state that it will leave, and grows
-//! until the flight lands. So a command that comes alone is committed at once, and many that come together share one
+//! until that commit ends. So a command that comes alone is committed at once, and many that come together share one
 //! flush.
 
 /// State of the pipeline, as far as the next step depends on it.
@@ -19,8 +19,8 @@ pub(super) struct View {
     pub is_next_alone: bool,
     /// Number of repeats that wait for the command that they repeat.
     pub repeats: usize,
-    /// Number of those whose first has landed or was answered.
-    pub landed_repeats: usize,
+    /// Number of those whose first was committed or answered.
+    pub resolved_repeats: usize,
     /// Number of commands that come before the queue.
     pub backlog: usize,
     /// True if the first of them goes alone.
@@ -38,7 +38,7 @@ pub(super) enum Step {
     Decide(Chunk),
     /// Send the next batch to the database.
     Launch,
-    /// Wait for what happens: the flight lands, other deciders come, or commands, at most `room` of them.
+    /// Wait for what happens: the commit ends, other deciders come, or commands, at most `room` of them.
     Wait { room: usize },
     /// End: nothing is left, and nothing comes any more.
     Stop,
@@ -49,7 +49,7 @@ pub(super) enum Step {
 pub(super) enum Chunk {
     /// The first of the backlog, by itself.
     Alone,
-    /// Repeats whose first has landed, then the beginning of the backlog.
+    /// Repeats whose first was committed or answered, then the beginning of the backlog.
     Together { repeats: usize, backlog: usize },
 }
 
@@ -79,7 +79,7 @@ pub(super) fn plan(view: View) -> Step {
 
 /// Commands that come before the queue and can be decided now.
 fn chunk(view: View, free: usize, is_idle: bool) -> Option<Chunk> {
-    let repeats = view.landed_repeats.min(free);
+    let repeats = view.resolved_repeats.min(free);
     if repeats == 0 && view.is_first_alone {
         return is_idle.then_some(Chunk::Alone);
     }
@@ -99,7 +99,7 @@ mod tests {
         next: 0,
         is_next_alone: false,
         repeats: 0,
-        landed_repeats: 0,
+        resolved_repeats: 0,
         backlog: 0,
         is_first_alone: false,
         together: 0,
@@ -137,9 +137,9 @@ mod tests {
     fn commands_are_decided_while_a_batch_is_in_flight_as_far_as_there_is_room() {
         assert_eq!(plan(WAITING), together(0, 5));
         assert_eq!(plan(View { next: 7, is_in_flight: true, ..WAITING }), together(0, 3));
-        assert_eq!(plan(View { repeats: 4, landed_repeats: 3, ..WAITING }), together(3, 5));
-        assert_eq!(plan(View { repeats: 9, landed_repeats: 9, ..WAITING }), together(9, 1));
-        assert_eq!(plan(View { repeats: 12, landed_repeats: 12, next: 9, ..WAITING }), together(1, 0));
+        assert_eq!(plan(View { repeats: 4, resolved_repeats: 3, ..WAITING }), together(3, 5));
+        assert_eq!(plan(View { repeats: 9, resolved_repeats: 9, ..WAITING }), together(9, 1));
+        assert_eq!(plan(View { repeats: 12, resolved_repeats: 12, next: 9, ..WAITING }), together(1, 0));
     }
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(plan(View { is_in_flight: true, ..alone }), Step::Wait { room: 0 });
         assert_eq!(plan(View { next: 1, ..alone }), Step::Launch);
         assert_eq!(
-            plan(View { repeats: 2, landed_repeats: 2, ..alone }),
+            plan(View { repeats: 2, resolved_repeats: 2, ..alone }),
             together(2, 0),
             "repeats go before"
         );
@@ -175,6 +175,6 @@ mod tests {
         assert_eq!(closed(IN_FLIGHT), Step::Wait { room: 0 });
         assert_eq!(closed(View { next: 1, ..VIEW }), Step::Launch);
         assert_eq!(closed(WAITING), together(0, 5));
-        assert_eq!(closed(View { repeats: 1, landed_repeats: 1, ..VIEW }), together(1, 0));
+        assert_eq!(closed(View { repeats: 1, resolved_repeats: 1, ..VIEW }), together(1, 0));
     }
 }

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use sqlx::PgConnection;
 
-use super::decide::{self, Basis, UndecidedStream};
+use super::decide::{self, Basis, TurnInput};
 use super::failure::Failure;
 use super::load::{LoadedStates, load, stored};
 use super::queued::{Queued, answer_all};
-use super::session::{Session, within};
-use super::sort::{Home, StreamCommands, in_order, sort_out, take_foreign};
+use super::session::{Session, with_time_out};
+use super::sort::{Home, QueuedTurn, in_order, sort_out, take_foreign};
 use super::state::StreamState;
 use super::{ActiveDecider, Command, CommandError, Deciders};
 use clearfold_base::blocking::blocking;
@@ -23,8 +23,8 @@ use clearfold_store::{EntryKey, EventStore, FoundEntries, Lookup, LookupResult, 
 
 /// Commands that can be decided: turns, and beside each what it is decided on. Neighbours have the same decider.
 pub(super) struct Prepared {
-    pub turns: Vec<StreamCommands>,
-    pub undecided: Vec<UndecidedStream>,
+    pub turns: Vec<QueuedTurn>,
+    pub inputs: Vec<TurnInput>,
 }
 
 /// Commands that could not be prepared, in their order.
@@ -49,13 +49,15 @@ pub(super) async fn prepare<'a>(
     in_memory: impl Fn(&str) -> Option<&'a StreamState>,
 ) -> Result<Prepared, Unprepared> {
     let partition = session.lease().partition;
-    let asked = session.holding(ask(session.store(), connection, deciders, &commands, &in_memory)).await;
+    let asked = session
+        .renewing_lease_during(ask(session.store(), connection, deciders, &commands, &in_memory))
+        .await;
     let (keys, LookupResult { answered, heads, entries }) = match asked {
         Ok(asked) => asked,
         Err(failure) => return Err(Unprepared { failure, commands }),
     };
-    let (known, mut turns) = sort_out(commands, keys, answered);
-    answer_all(known);
+    let (resolved, mut turns) = sort_out(commands, keys, answered);
+    answer_all(resolved);
     answer_all(take_foreign(&mut turns, partition, |stream| match in_memory(stream) {
         Some(state) => Some(Home { partition, routing_key: &state.routing_key }),
         None => {
@@ -64,7 +66,7 @@ pub(super) async fn prepare<'a>(
         }
     }));
     let missing = missing(deciders, &turns, &heads, &in_memory);
-    let loaded = session.holding(load(session.store(), partition, connection, missing)).await;
+    let loaded = session.renewing_lease_during(load(session.store(), partition, connection, missing)).await;
     match loaded.and_then(|loaded| bases(partition, deciders, &turns, loaded, entries, &in_memory)) {
         Ok(bases) => Ok(with_bases(turns, bases)),
         Err(failure) => Err(Unprepared { failure, commands: in_order(turns) }),
@@ -84,7 +86,7 @@ async fn ask<'a>(
         return Err(Failure::Broken(format!("{} lists of keys for {} commands", keys.len(), commands.len())));
     }
     let lookup = lookup(deciders, commands, &keys, in_memory);
-    let found = within(store.look_up(connection, &lookup)).await?;
+    let found = with_time_out(store.look_up(connection, &lookup)).await?;
     Ok((keys, found))
 }
 
@@ -134,7 +136,7 @@ fn lookup<'a>(
 /// Streams that exist and are not in memory, each with its decider.
 fn missing<'a>(
     deciders: &Deciders,
-    turns: &[StreamCommands],
+    turns: &[QueuedTurn],
     heads: &BTreeMap<String, StreamHead>,
     in_memory: impl Fn(&str) -> Option<&'a StreamState>,
 ) -> BTreeMap<String, (Arc<ActiveDecider>, StreamHead)> {
@@ -150,7 +152,7 @@ fn missing<'a>(
 fn bases<'a>(
     partition: u32,
     deciders: &Deciders,
-    turns: &[StreamCommands],
+    turns: &[QueuedTurn],
     mut loaded: LoadedStates,
     mut entries: BTreeMap<(String, Digest), FoundEntries>,
     in_memory: impl Fn(&str) -> Option<&'a StreamState>,
@@ -177,7 +179,7 @@ fn bases<'a>(
 }
 
 /// Puts turns and bases together, those with one decider beside each other. Turns without a basis are answered.
-fn with_bases(turns: Vec<StreamCommands>, bases: Bases) -> Prepared {
+fn with_bases(turns: Vec<QueuedTurn>, bases: Bases) -> Prepared {
     let mut ready = Vec::with_capacity(turns.len());
     for (mut turn, basis) in turns.into_iter().zip(bases) {
         match basis {
@@ -186,15 +188,15 @@ fn with_bases(turns: Vec<StreamCommands>, bases: Bases) -> Prepared {
                     .commands
                     .iter_mut()
                     .map(|command| (Arc::clone(&command.queued.command), std::mem::take(&mut command.keys)));
-                let undecided = UndecidedStream { commands: commands.collect(), basis };
-                ready.push((turn, undecided));
+                let input = TurnInput { commands: commands.collect(), basis };
+                ready.push((turn, input));
             }
             Err(error) => answer_all(turn.refused(&error)),
         }
     }
-    ready.sort_by_key(|(_, undecided)| undecided.basis.decider.digest());
-    let (turns, undecided) = ready.into_iter().unzip();
-    Prepared { turns, undecided }
+    ready.sort_by_key(|(_, input)| input.basis.decider.digest());
+    let (turns, inputs) = ready.into_iter().unzip();
+    Prepared { turns, inputs }
 }
 
 #[cfg(test)]
@@ -209,7 +211,7 @@ mod tests {
         let deciders = Deciders::default();
         let bases = bases(0, &deciders, &turns, LoadedStates::default(), BTreeMap::new(), |_| None).unwrap();
         let prepared = with_bases(turns, bases);
-        assert!(prepared.turns.is_empty() && prepared.undecided.is_empty());
+        assert!(prepared.turns.is_empty() && prepared.inputs.is_empty());
         assert!(matches!(answered.try_recv(), Ok(Err(CommandError::UnknownAggregate { .. }))));
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Queued {
 }
 
 /// Command with its answer, before the answer is sent.
-pub(super) type Known = (Queued, Result<Answer, CommandError>);
+pub(super) type Resolved = (Queued, Result<Answer, CommandError>);
 
 /// Sending end of the answer's channel.
 struct Reply(Option<oneshot::Sender<Result<Answer, CommandError>>>);
@@ -54,11 +54,11 @@ impl Drop for Reply {
     }
 }
 
-pub(super) fn answer_all(known: impl IntoIterator<Item = Known>) {
-    known.into_iter().for_each(|(queued, answer)| queued.answer(answer));
+pub(super) fn answer_all(resolved: impl IntoIterator<Item = Resolved>) {
+    resolved.into_iter().for_each(|(queued, answer)| queued.answer(answer));
 }
 
-/// Writes one line a command, under the correlation id that its events carry.
+/// Writes one line per command, under the correlation id that its events carry.
 fn log(command: &Command, answer: &Result<Answer, CommandError>) {
     let (kind, key) = (&command.kind, &command.idempotency_key);
     match answer {
@@ -121,7 +121,7 @@ pub(super) mod tests {
     fn the_callers_of_a_task_that_panics_hear_that() {
         let (queued, mut answered) = waiting(command("0xaa", "1", "a", ""));
         let task = catch_unwind(AssertUnwindSafe(move || {
-            let _in_hand = queued;
+            let _taken = queued;
             panic!("on purpose");
         }));
         assert!(task.is_err());

@@ -11,9 +11,8 @@ use clearfold_base::database::DatabaseError;
 use clearfold_base::faults;
 use clearfold_store::{EventStore, Lease, StoreError};
 
-/// Time for which the database may be silent. It ends a statement that waits for a lock or runs too long earlier by
-/// itself.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait for the database. Its own statement and lock time-outs end sooner.
+const DATABASE_TIME_OUT: Duration = Duration::from_secs(10);
 
 /// Lease of a partition and the connections that are used under it.
 pub(super) struct Session {
@@ -64,7 +63,7 @@ impl Session {
     }
 
     /// Does work that may take longer than the lease lasts. The work is dropped if the lease is lost.
-    pub(super) async fn holding<T, E: From<StoreError>>(
+    pub(super) async fn renewing_lease_during<T, E: From<StoreError>>(
         &self,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
@@ -86,7 +85,7 @@ impl Session {
     /// A kept connection, or another one.
     pub(super) async fn connection(&mut self) -> Result<PoolConnection<Postgres>, StoreError> {
         let kept = self.kept.pop();
-        self.holding(connection(&self.store, kept)).await
+        self.renewing_lease_during(connection(&self.store, kept)).await
     }
 
     pub(super) fn take_kept(&mut self) -> Option<PoolConnection<Postgres>> {
@@ -99,7 +98,7 @@ impl Session {
 }
 
 async fn renew(store: &EventStore, lease: &Lease) -> Result<(), StoreError> {
-    if within(store.renew_lease(lease)).await? {
+    if with_time_out(store.renew_lease(lease)).await? {
         faults::point("lease_renewed");
         return Ok(());
     }
@@ -119,7 +118,9 @@ pub(super) async fn connection(
 }
 
 /// Ends a wait for a database that says nothing any more: it counts as one that does not answer.
-pub(super) async fn within<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let silence = || DatabaseError::Silent { seconds: PATIENCE.as_secs() }.into();
-    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(silence()))
+pub(super) async fn with_time_out<T>(
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let silence = || DatabaseError::Silent { seconds: DATABASE_TIME_OUT.as_secs() }.into();
+    tokio::time::timeout(DATABASE_TIME_OUT, work).await.unwrap_or_else(|_| Err(silence()))
 }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::queued::{Known, Queued};
+use super::queued::{Queued, Resolved};
 use super::{Answer, Command, CommandError};
 use clearfold_store::Answered;
 
 /// Commands of one stream that are decided in one call, with the channels of their answers.
-pub(super) struct StreamCommands {
+pub(super) struct QueuedTurn {
     pub stream: String,
     pub aggregate: String,
     /// Account of the first of them.
@@ -34,9 +34,9 @@ pub(super) struct Home<'a> {
     pub routing_key: &'a str,
 }
 
-impl StreamCommands {
+impl QueuedTurn {
     /// Gives all its commands one answer.
-    pub(super) fn refused(self, error: &CommandError) -> impl Iterator<Item = Known> {
+    pub(super) fn refused(self, error: &CommandError) -> impl Iterator<Item = Resolved> {
         self.commands.into_iter().map(|command| (command.queued, Err(error.clone())))
     }
 }
@@ -51,29 +51,29 @@ pub(super) fn take_repeats(commands: &mut Vec<Queued>, is_on_its_way: impl Fn(&s
     repeats.collect()
 }
 
-/// Splits commands, each with a key of its own, into those whose answer is known and the turns of the others; the
+/// Splits commands, each with a key of its own, into those whose answer is resolved and the turns of the others; the
 /// streams stand in the order in which they came. `keys` has the entries' keys of each command, or the reason why a
 /// component could not name them.
 pub(super) fn sort_out(
     commands: Vec<Queued>,
     keys: Vec<Result<Vec<String>, CommandError>>,
     answered: Vec<Answered>,
-) -> (Vec<Known>, Vec<StreamCommands>) {
+) -> (Vec<Resolved>, Vec<QueuedTurn>) {
     let answered: BTreeMap<String, Answered> =
         answered.into_iter().map(|entry| (entry.idempotency_key.clone(), entry)).collect();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    let (mut known, mut turns) = (Vec::new(), Vec::<StreamCommands>::new());
+    let (mut resolved, mut turns) = (Vec::new(), Vec::<QueuedTurn>::new());
     for (place, (queued, keys)) in commands.into_iter().zip(keys).enumerate() {
         let command = &queued.command;
         if let Some(answered) = answered.get(&command.idempotency_key) {
             let answer = repeated(command, answered);
-            known.push((queued, answer));
+            resolved.push((queued, answer));
             continue;
         }
         let keys = match keys {
             Ok(keys) => keys,
             Err(error) => {
-                known.push((queued, Err(error)));
+                resolved.push((queued, Err(error)));
                 continue;
             }
         };
@@ -81,50 +81,50 @@ pub(super) fn sort_out(
         let turn = *places.entry(stream.clone()).or_insert(turns.len());
         if turn == turns.len() {
             let (aggregate, routing_key) = (command.aggregate.clone(), command.routing_key.clone());
-            turns.push(StreamCommands { stream, aggregate, routing_key, commands: Vec::new() });
+            turns.push(QueuedTurn { stream, aggregate, routing_key, commands: Vec::new() });
         }
         turns[turn].commands.push(KeyedCommand { queued, place, keys });
     }
-    (known, turns)
+    (resolved, turns)
 }
 
 /// Takes out the commands for streams that live elsewhere: in another partition, or under another account. A new
 /// stream belongs to the account that opens it.
 pub(super) fn take_foreign<'a>(
-    turns: &mut Vec<StreamCommands>,
+    turns: &mut Vec<QueuedTurn>,
     partition: u32,
     home: impl Fn(&str) -> Option<Home<'a>>,
-) -> Vec<Known> {
-    let mut known = Vec::new();
+) -> Vec<Resolved> {
+    let mut resolved = Vec::new();
     for turn in turns.iter_mut() {
         let home = home(&turn.stream);
         let is_here = home.as_ref().is_none_or(|home| home.partition == partition);
         let owner = home.map_or(turn.routing_key.as_str(), |home| home.routing_key);
         let foreign =
             turn.commands.extract_if(.., |command| !is_here || command.queued.command.routing_key != owner);
-        known.extend(foreign.map(|KeyedCommand { queued, .. }| {
+        resolved.extend(foreign.map(|KeyedCommand { queued, .. }| {
             let (stream, owner, given) =
                 (turn.stream.clone(), owner.to_owned(), queued.command.routing_key.clone());
             (queued, Err(CommandError::AccountMismatch { stream, owner, given }))
         }));
     }
     turns.retain(|turn| !turn.commands.is_empty());
-    known
+    resolved
 }
 
 /// Commands of turns in the order in which they came.
-pub(super) fn in_order(turns: Vec<StreamCommands>) -> Vec<Queued> {
+pub(super) fn in_order(turns: Vec<QueuedTurn>) -> Vec<Queued> {
     let mut commands: Vec<KeyedCommand> = turns.into_iter().flat_map(|turn| turn.commands).collect();
     commands.sort_by_key(|command| command.place);
     commands.into_iter().map(|command| command.queued).collect()
 }
 
 /// Answer of a command whose key was answered before.
-pub(super) fn repeated(command: &Command, known: &Answered) -> Result<Answer, CommandError> {
-    if known.body_digest != command.body_digest() {
+pub(super) fn repeated(command: &Command, answered: &Answered) -> Result<Answer, CommandError> {
+    if answered.body_digest != command.body_digest() {
         return Err(CommandError::KeyReused { key: command.idempotency_key.clone() });
     }
-    Answer::deserialize(&known.answer)
+    Answer::deserialize(&answered.answer)
         .map_err(|error| CommandError::Unavailable(format!("the stored answer cannot be read: {error}")))
 }
 
@@ -134,20 +134,21 @@ mod tests {
     use super::*;
 
     /// Sorts commands that name no entries.
-    fn sorted(commands: Vec<Queued>, answered: Vec<Answered>) -> (Vec<Known>, Vec<StreamCommands>) {
+    fn sorted(commands: Vec<Queued>, answered: Vec<Answered>) -> (Vec<Resolved>, Vec<QueuedTurn>) {
         let named = commands.iter().map(|_| Ok(Vec::new())).collect();
         sort_out(commands, named, answered)
     }
 
-    fn keys_of(turn: &StreamCommands) -> Vec<&str> {
+    fn keys_of(turn: &QueuedTurn) -> Vec<&str> {
         keys(turn.commands.iter().map(|command| &command.queued))
     }
 
     #[test]
     fn commands_of_a_stream_share_a_turn_in_their_order() {
-        let (known, turns) = sorted(vec![queued("1", "a"), queued("2", "b"), queued("3", "a")], Vec::new());
+        let (resolved, turns) =
+            sorted(vec![queued("1", "a"), queued("2", "b"), queued("3", "a")], Vec::new());
         let streams: Vec<_> = turns.iter().map(|turn| (turn.stream.as_str(), keys_of(turn))).collect();
-        assert!(known.is_empty());
+        assert!(resolved.is_empty());
         assert_eq!(streams, [("authorization-a", vec!["1", "3"]), ("authorization-b", vec!["2"])]);
         assert_eq!(keys(&in_order(turns)), ["1", "2", "3"]);
     }
@@ -161,11 +162,11 @@ mod tests {
             body_digest: sent.body_digest().to_vec(),
             answer: serde_json::to_value(&answer).unwrap(),
         };
-        let (known, turns) = sorted(vec![waiting(sent).0], vec![stored.clone()]);
-        assert!(matches!(&known[..], [(_, Ok(repeat))] if *repeat == answer));
+        let (resolved, turns) = sorted(vec![waiting(sent).0], vec![stored.clone()]);
+        assert!(matches!(&resolved[..], [(_, Ok(repeat))] if *repeat == answer));
         assert!(turns.is_empty());
-        let (known, turns) = sorted(vec![waiting(command("0xaa", "1", "a", "y")).0], vec![stored]);
-        assert!(matches!(&known[..], [(_, Err(CommandError::KeyReused { .. }))]));
+        let (resolved, turns) = sorted(vec![waiting(command("0xaa", "1", "a", "y")).0], vec![stored]);
+        assert!(matches!(&resolved[..], [(_, Err(CommandError::KeyReused { .. }))]));
         assert!(turns.is_empty());
     }
 
@@ -178,15 +179,15 @@ mod tests {
             body_digest: commands[0].command.body_digest().to_vec(),
             answer: serde_json::json!({"outcome": "rejected", "code": "no", "detail": ""}),
         };
-        let (known, turns) =
+        let (resolved, turns) =
             sort_out(commands, vec![failed(), failed(), Ok(vec!["k".into()])], vec![answered]);
-        assert!(matches!(&known[..], [(_, Ok(_)), (_, Err(CommandError::Component(_)))]));
+        assert!(matches!(&resolved[..], [(_, Ok(_)), (_, Err(CommandError::Component(_)))]));
         let [turn] = &turns[..] else { panic!("{} turns", turns.len()) };
         assert_eq!((keys_of(turn), &turn.commands[0].keys), (vec!["3"], &vec!["k".to_owned()]));
     }
 
     #[test]
-    fn a_key_that_is_on_its_way_waits_for_what_comes_of_it() {
+    fn a_key_that_is_on_its_way_waits_for_its_outcome() {
         let mut commands = vec![queued("1", "a"), queued("2", "a"), queued("1", "a"), queued("3", "a")];
         let repeats = take_repeats(&mut commands, |key| key == "3");
         assert_eq!((keys(&commands), keys(&repeats)), (vec!["1", "2"], vec!["1", "3"]));
@@ -197,13 +198,15 @@ mod tests {
         let other = |key: &str, id: &str| waiting(command("0xbb", key, id, "")).0;
         let commands = vec![queued("1", "a"), other("2", "a"), queued("3", "b"), other("4", "c")];
         let (_, mut turns) = sorted(commands, Vec::new());
-        let known = take_foreign(&mut turns, 1, |stream| match stream {
+        let resolved = take_foreign(&mut turns, 1, |stream| match stream {
             "authorization-a" => Some(Home { partition: 1, routing_key: "0xaa" }),
             "authorization-b" => Some(Home { partition: 2, routing_key: "0xaa" }),
             _ => None,
         });
-        assert_eq!(keys(known.iter().map(|(queued, _)| queued)), ["2", "3"]);
-        assert!(known.iter().all(|(_, answer)| matches!(answer, Err(CommandError::AccountMismatch { .. }))));
+        assert_eq!(keys(resolved.iter().map(|(queued, _)| queued)), ["2", "3"]);
+        assert!(
+            resolved.iter().all(|(_, answer)| matches!(answer, Err(CommandError::AccountMismatch { .. })))
+        );
         assert_eq!(keys(&in_order(turns)), ["1", "4"]);
     }
 

@@ -15,7 +15,7 @@ use super::batch::Batch;
 use super::failure::Failure;
 use super::leader::{End, Leader};
 use super::queued::Queued;
-use super::session::{Session, within};
+use super::session::{Session, with_time_out};
 use super::sort::repeated;
 use super::{CommandError, LiveDeciders};
 use clearfold_base::clock::Clock;
@@ -120,12 +120,12 @@ impl Writer {
     /// Takes the lease if it is free, and finds where the partition ends.
     async fn take_lease(&self) -> Result<Leadership, StoreError> {
         let (owner, duration) = (&self.settings.owner, self.settings.lease);
-        match within(self.store.take_lease(self.partition, owner, duration)).await? {
+        match with_time_out(self.store.take_lease(self.partition, owner, duration)).await? {
             Taken::ByAnother { owner } => Ok(Leadership::AnotherHosts(owner)),
             Taken::Held(lease, head) => {
                 tracing::debug!(partition = self.partition, epoch = lease.epoch, "writes the partition");
                 faults::point("lease_taken");
-                let latest = within(self.store.latest(self.partition, &head)).await?;
+                let latest = with_time_out(self.store.latest(self.partition, &head)).await?;
                 Ok(Leadership::Ours(lease, head, latest.unwrap_or_else(|| self.clock.now())))
             }
         }
