@@ -42,6 +42,52 @@ struct Folding {
     stored: Values,
 }
 
+impl Folding {
+    fn begin(active: Arc<ActiveDecider>, snapshot: Option<Snapshot>, head: StreamHead) -> Self {
+        let usable = snapshot.filter(|snapshot| {
+            snapshot.family == active.family
+                && snapshot.state_version == active.decider.state_version()
+                && snapshot.version <= head.version
+        });
+        let mut state = StreamState::initial(&active, head.routing_key);
+        if let Some(snapshot) = usable {
+            (state.version, state.snapshot_version) = (snapshot.version, snapshot.version);
+            state.state = snapshot.state;
+            state.entries = Entries::behind_snapshot(snapshot.version);
+        }
+        Self {
+            active,
+            state,
+            target: head.version,
+            next: Vec::new(),
+            keys: BTreeSet::new(),
+            stored: Values::new(),
+        }
+    }
+
+    fn name(&mut self) -> Result<(), Fault> {
+        let keys = self.active.decider.keys(&self.next).inspect_err(|fault| self.active.count(fault))?;
+        self.keys = keys.into_iter().flatten().collect();
+        Ok(())
+    }
+
+    fn fold(&mut self) -> Result<(), Fault> {
+        if self.next.is_empty() {
+            return Ok(());
+        }
+        let state = &mut self.state;
+        let entries = state.entries.named(self.keys.iter().collect(), &self.stored);
+        let folded = self.active.decider.evolve(&state.state, &entries, &self.next);
+        let folded = folded.inspect_err(|fault| self.active.count(fault))?;
+        // Each of the events was checked to be the next one, up to the version that the database has.
+        state.version += self.next.len() as u64;
+        state.state = folded.state;
+        state.entries.change(state.version, folded.entries);
+        self.next.clear();
+        Ok(())
+    }
+}
+
 /// Streams, each with the reason why it cannot be folded.
 type Faults = BTreeMap<String, CommandError>;
 
@@ -172,50 +218,4 @@ pub(super) fn stored(
 /// Answer to the commands of a stream with missing events. It does not affect the commands of other streams.
 fn damaged(stream: String) -> CommandError {
     CommandError::Damaged { stream }
-}
-
-impl Folding {
-    fn begin(active: Arc<ActiveDecider>, snapshot: Option<Snapshot>, head: StreamHead) -> Self {
-        let usable = snapshot.filter(|snapshot| {
-            snapshot.family == active.family
-                && snapshot.state_version == active.decider.state_version()
-                && snapshot.version <= head.version
-        });
-        let mut state = StreamState::initial(&active, head.routing_key);
-        if let Some(snapshot) = usable {
-            (state.version, state.snapshot_version) = (snapshot.version, snapshot.version);
-            state.state = snapshot.state;
-            state.entries = Entries::behind_snapshot(snapshot.version);
-        }
-        Self {
-            active,
-            state,
-            target: head.version,
-            next: Vec::new(),
-            keys: BTreeSet::new(),
-            stored: Values::new(),
-        }
-    }
-
-    fn name(&mut self) -> Result<(), Fault> {
-        let keys = self.active.decider.keys(&self.next).inspect_err(|fault| self.active.count(fault))?;
-        self.keys = keys.into_iter().flatten().collect();
-        Ok(())
-    }
-
-    fn fold(&mut self) -> Result<(), Fault> {
-        if self.next.is_empty() {
-            return Ok(());
-        }
-        let state = &mut self.state;
-        let entries = state.entries.named(self.keys.iter().collect(), &self.stored);
-        let folded = self.active.decider.evolve(&state.state, &entries, &self.next);
-        let folded = folded.inspect_err(|fault| self.active.count(fault))?;
-        // Each of the events was checked to be the next one, up to the version that the database has.
-        state.version += self.next.len() as u64;
-        state.state = folded.state;
-        state.entries.change(state.version, folded.entries);
-        self.next.clear();
-        Ok(())
-    }
 }
