@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::queued::Queued;
-use super::writer::{Writer, WriterSettings};
-use super::{Answer, Command, CommandError, LiveDeciders};
+use super::writer::Writer;
+use super::{Answer, Command, CommandError, LiveDeciders, WriterSettings};
 use clearfold_base::clock::Clock;
 use clearfold_base::faults;
 use clearfold_base::tasks::Tasks;
@@ -62,7 +62,7 @@ impl CommandIntake {
     /// Submits a command, and returns its answer when it is committed. Refuses if the partition's queue is full.
     pub async fn submit(&self, command: Command) -> Result<Answer, CommandError> {
         let queue = self.queue_of(&command)?;
-        let room = Arc::clone(&self.room).try_acquire_many_owned(size_of(&command));
+        let room = Arc::clone(&self.room).try_acquire_many_owned(queued_bytes(&command));
         let room = room.map_err(|_| CommandError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
         queue.try_send(Queued::new(command, answer, room)).map_err(|error| match error {
@@ -77,7 +77,7 @@ impl CommandIntake {
     /// For the listener: what happened on the chain cannot be asked to come again.
     pub async fn submit_in_turn(&self, command: Command) -> Result<Answer, CommandError> {
         let queue = self.queue_of(&command)?;
-        let room = Arc::clone(&self.room).acquire_many_owned(size_of(&command)).await;
+        let room = Arc::clone(&self.room).acquire_many_owned(queued_bytes(&command)).await;
         let room = room.map_err(|_| CommandError::Stopping)?;
         let (answer, answered) = oneshot::channel();
         queue.send(Queued::new(command, answer, room)).await.map_err(|_| CommandError::Stopping)?;
@@ -115,8 +115,8 @@ impl CommandIntake {
     }
 }
 
-/// Bytes that a command takes while it waits, at most all that there are: with more it would wait for ever.
-fn size_of(command: &Command) -> u32 {
+/// Bytes that a waiting command takes of `MAX_BYTES`, capped there, because a larger request could never be met.
+fn queued_bytes(command: &Command) -> u32 {
     /// Bytes beside what was sent.
     const OVERHEAD: usize = 512;
     let bytes = command.payload.len().saturating_add(command.idempotency_key.len()).saturating_add(OVERHEAD);

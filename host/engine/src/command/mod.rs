@@ -1,6 +1,6 @@
 //! Commands in, answers out: routed to the account's partition, decided by a component, committed, answered.
 //!
-//! One writer a partition, under a lease: while one batch is being committed the next is decided on the state that it
+//! One writer per partition, under a lease: while one batch is being committed the next is decided on the state that it
 //! will leave. Other deciders take over between two batches. An answer is given only after the commit. A repeat of an
 //! idempotency key gets the stored answer without being decided again. Nothing here knows what a command means.
 //!
@@ -10,11 +10,21 @@
 //! intake      queues commands by partition
 //! writer      takes the lease, or refuses commands
 //! leader      executes what the planner plans
-//! pipeline    knows what waits where (pure)     prepare   gathers what commands are decided on
-//! planner     plans the next step (pure)        load      folds states that are not in memory
-//! in_flight   commits one batch                 session   holds the lease and the connections
-//! batch       collects what was decided (pure)  sort      sorts commands by stream (pure)
+//! prepare     gathers what commands are decided on
+//! load        folds states that are not in memory
+//! in_flight   commits one batch
+//! pipeline    knows what waits where (pure)
+//! planner     plans the next step (pure)
+//! batch       collects what was decided (pure)
 //! decide      calls components
+//! session     holds the lease and the connections
+//! sort        sorts commands by stream (pure)
+//! state       keeps states of streams in a cache
+//! entries     keeps changed entries of a state (pure)
+//! queued      answers and logs one command
+//! deciders    finds the decider of an account (pure)
+//! failure     says why a leadership ends
+//! settings    settings of the writers
 //! ```
 
 mod batch;
@@ -31,13 +41,14 @@ mod planner;
 mod prepare;
 mod queued;
 mod session;
+mod settings;
 mod sort;
 mod state;
 mod writer;
 
 pub use deciders::{ActiveDecider, AggregateDeciders, Canary, Deciders, LiveDeciders, Trial};
 pub use intake::{CommandIntake, IntakeSettings};
-pub use writer::WriterSettings;
+pub use settings::WriterSettings;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};

@@ -4,7 +4,6 @@
 //! The holder of the lease is the only writer, in all hosts: every append checks it in its own transaction.
 
 use std::mem;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clearfold_kernel::Timestamp;
@@ -17,7 +16,7 @@ use super::leader::{End, Leader};
 use super::queued::Queued;
 use super::session::{Session, with_time_out};
 use super::sort::repeated;
-use super::{CommandError, LiveDeciders};
+use super::{CommandError, LiveDeciders, WriterSettings};
 use clearfold_base::clock::Clock;
 use clearfold_base::faults;
 use clearfold_base::telemetry::with_causes;
@@ -25,21 +24,6 @@ use clearfold_store::{EventStore, Head, Lease, StoreError, Taken};
 
 /// Pause after a failure, which may come again at once.
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// Settings of the writers.
-#[derive(Debug, Clone)]
-pub struct WriterSettings {
-    /// Name under which this host holds leases: its own in each of its lives.
-    pub owner: Arc<str>,
-    /// Time for which a lease lasts without a renewal, and so the longest standstill of a partition after a crash.
-    pub lease: Duration,
-    /// Largest number of commands that are committed together.
-    pub batch_size: usize,
-    /// Bytes that the states in memory may take, in each partition.
-    pub state_cache_bytes: u64,
-    /// Number of events after which a stream's state is kept in the database.
-    pub snapshot_every: u64,
-}
 
 pub(super) struct Writer {
     partition: u32,
@@ -51,15 +35,15 @@ pub(super) struct Writer {
 
 /// Result of asking for the lease.
 enum Leadership {
-    /// It is held. The partition ends here, with its last command accepted at this time.
-    Ours(Lease, Head, Timestamp),
-    /// The host of this name holds it.
-    AnotherHosts(String),
+    /// This host holds it. The partition ends at `head`, with its last command accepted at `last_accepted_at`.
+    Held { lease: Lease, head: Head, last_accepted_at: Timestamp },
+    /// Another host holds it.
+    HeldByAnother { owner: String },
 }
 
 /// Reason why this host does not write the partition now.
-enum Instead {
-    AnotherHost(String),
+enum NotLeading {
+    AnotherHost { owner: String },
     Failure(Failure),
 }
 
@@ -78,40 +62,39 @@ impl Writer {
     pub(super) async fn run(self, mut queue: mpsc::Receiver<Queued>) {
         let mut again = Vec::new();
         // Time since which this host has not known the newest deciders.
-        let mut behind: Option<Instant> = None;
+        let mut behind_since: Option<Instant> = None;
         loop {
-            let instead = match self.take_lease().await {
-                Ok(Leadership::Ours(lease, head, latest)) => {
-                    let begin = Batch::new(self.partition, head, latest);
+            let reason = match self.take_lease().await {
+                Ok(Leadership::Held { lease, head, last_accepted_at }) => {
+                    let begin = Batch::new(self.partition, head, last_accepted_at);
                     match self.lead(lease, begin, mem::take(&mut again), &mut queue).await {
                         End::Stopped => return,
                         End::Lost { failure, again: rest } => {
                             self.warn(&failure, rest.len());
                             again = rest;
-                            behind = failure.is_behind().then(|| behind.unwrap_or_else(Instant::now));
-                            // It may learn of them in a moment; nobody waits longer for that than a lease.
-                            if behind.is_none_or(|since| since.elapsed() < self.settings.lease) {
-                                let is_behind = behind.is_some();
-                                tokio::time::sleep(if is_behind { self.settings.lease / 10 } else { PAUSE })
-                                    .await;
+                            behind_since =
+                                failure.is_behind().then(|| behind_since.unwrap_or_else(Instant::now));
+                            let behind_for = behind_since.map(|since| since.elapsed());
+                            if let Some(pause) = pause_before_retry(behind_for, self.settings.lease) {
+                                tokio::time::sleep(pause).await;
                                 continue;
                             }
-                            Instead::Failure(failure)
+                            NotLeading::Failure(failure)
                         }
                     }
                 }
-                Ok(Leadership::AnotherHosts(owner)) => {
-                    behind = None;
-                    Instead::AnotherHost(owner)
+                Ok(Leadership::HeldByAnother { owner }) => {
+                    behind_since = None;
+                    NotLeading::AnotherHost { owner }
                 }
                 Err(error) => {
                     let text = with_causes(&error);
                     tracing::error!(partition = self.partition, error = text, "the lease could not be taken");
-                    Instead::Failure(error.into())
+                    NotLeading::Failure(error.into())
                 }
             };
-            self.refuse(mem::take(&mut again), &instead).await;
-            if !self.wait(&mut queue, &instead).await {
+            self.refuse(mem::take(&mut again), &reason).await;
+            if !self.wait(&mut queue, &reason).await {
                 return;
             }
         }
@@ -121,12 +104,13 @@ impl Writer {
     async fn take_lease(&self) -> Result<Leadership, StoreError> {
         let (owner, duration) = (&self.settings.owner, self.settings.lease);
         match with_time_out(self.store.take_lease(self.partition, owner, duration)).await? {
-            Taken::ByAnother { owner } => Ok(Leadership::AnotherHosts(owner)),
+            Taken::ByAnother { owner } => Ok(Leadership::HeldByAnother { owner }),
             Taken::Held(lease, head) => {
                 tracing::debug!(partition = self.partition, epoch = lease.epoch, "writes the partition");
                 faults::point("lease_taken");
                 let latest = with_time_out(self.store.latest(self.partition, &head)).await?;
-                Ok(Leadership::Ours(lease, head, latest.unwrap_or_else(|| self.clock.now())))
+                let last_accepted_at = latest.unwrap_or_else(|| self.clock.now());
+                Ok(Leadership::Held { lease, head, last_accepted_at })
             }
         }
     }
@@ -150,7 +134,7 @@ impl Writer {
     }
 
     /// Answers commands until it is time to ask for the lease again. Returns false if the queue is closed and empty.
-    async fn wait(&self, queue: &mut mpsc::Receiver<Queued>, instead: &Instead) -> bool {
+    async fn wait(&self, queue: &mut mpsc::Receiver<Queued>, reason: &NotLeading) -> bool {
         let until = Instant::now() + self.settings.lease / 10;
         let mut commands = Vec::new();
         loop {
@@ -160,7 +144,7 @@ impl Writer {
                     if count == 0 {
                         return false;
                     }
-                    self.refuse(mem::take(&mut commands), instead).await;
+                    self.refuse(mem::take(&mut commands), reason).await;
                 }
             }
         }
@@ -168,33 +152,57 @@ impl Writer {
 
     /// Tells callers why their commands are not taken. A command that was committed all the same, perhaps by another
     /// host, has its answer.
-    async fn refuse(&self, commands: Vec<Queued>, instead: &Instead) {
+    async fn refuse(&self, commands: Vec<Queued>, reason: &NotLeading) {
         if commands.is_empty() {
             return;
         }
         let keys: Vec<String> =
             commands.iter().map(|queued| queued.command.idempotency_key.clone()).collect();
-        let answered = match instead {
+        let answered = match reason {
             // If the inbox cannot be read, the callers hear that they should ask again.
-            Instead::AnotherHost(_) => self.store.answered(&keys).await.unwrap_or_default(),
-            Instead::Failure(_) => Vec::new(),
+            NotLeading::AnotherHost { .. } => self.store.answered(&keys).await.unwrap_or_default(),
+            NotLeading::Failure(_) => Vec::new(),
         };
         for queued in commands {
-            let known = answered.iter().find(|known| known.idempotency_key == queued.command.idempotency_key);
-            let answer = match known {
-                Some(known) => repeated(&queued.command, known),
-                None => Err(self.refusal(instead)),
+            let key = &queued.command.idempotency_key;
+            let answer = match answered.iter().find(|answered| answered.idempotency_key == *key) {
+                Some(answered) => repeated(&queued.command, answered),
+                None => Err(self.refusal(reason)),
             };
             queued.answer(answer);
         }
     }
 
-    fn refusal(&self, instead: &Instead) -> CommandError {
-        match instead {
-            Instead::AnotherHost(owner) => {
+    fn refusal(&self, reason: &NotLeading) -> CommandError {
+        match reason {
+            NotLeading::AnotherHost { owner } => {
                 CommandError::NotTheWriter { partition: self.partition, owner: owner.clone() }
             }
-            Instead::Failure(failure) => failure.answer(),
+            NotLeading::Failure(failure) => failure.answer(),
         }
+    }
+}
+
+/// Pause before the partition is led again after a failure; `None` if commands are to be refused first. `behind_for` is
+/// the time for which this host has not known the newest deciders; none if it knows them.
+fn pause_before_retry(behind_for: Option<Duration>, lease: Duration) -> Option<Duration> {
+    // If newer deciders are in force, waits up to one lease to learn of them before refusing commands.
+    match behind_for {
+        None => Some(PAUSE),
+        Some(behind_for) => (behind_for < lease).then_some(lease / 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_refused_once_newer_deciders_were_unknown_for_a_lease() {
+        let lease = Duration::from_secs(10);
+        let pause = |behind_for: Option<u64>| pause_before_retry(behind_for.map(Duration::from_secs), lease);
+        assert_eq!(pause(None), Some(PAUSE));
+        assert_eq!([pause(Some(0)), pause(Some(9))], [Some(Duration::from_secs(1)); 2]);
+        assert_eq!(pause(Some(10)), None);
     }
 }
