@@ -22,12 +22,13 @@ use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task};
 use clearfold_engine::command::{CommandError, CommandIntake};
 use clearfold_sandbox::Translator;
 
-/// Time after which an alarm is repeated that nobody has answered.
+/// Interval at which the error of a fork is logged again while it lasts.
 const ALARM_INTERVAL: Duration = Duration::from_secs(60);
-/// Longest pause after a failure; half a minute with its random part.
+/// Longest pause after a failure, before jitter, which can double it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// Looks at a node that shows nothing new before another one is asked: a node that hangs also shows nothing new.
-const QUIET_LOOKS: u32 = 30;
+/// Number of times in a row that a node shows nothing new before another one is asked: a node that hangs also shows
+/// nothing new.
+const QUIET_READS: u32 = 30;
 
 /// Settings of the listener.
 #[derive(Debug, Clone, Copy)]
@@ -56,21 +57,21 @@ struct Reader {
     clock: Clock,
     settings: ListenerSettings,
     pace: Pace,
-    quiet_looks: u32,
+    quiet_reads: u32,
 }
 
 /// A range was not finished. It is read again.
 #[derive(Debug, thiserror::Error)]
 enum ListenError {
+    /// One endpoint failed; the next one is asked.
     #[error("{cause}")]
     Endpoint {
         /// Number of blocks that were requested, if it came to that.
-        refused: Option<u64>,
+        refused_blocks: Option<u64>,
         cause: EndpointError,
     },
     #[error("no endpoint of CHAIN_RPC_URLS can be used: {why}")]
     NoEndpoint {
-        refused: Option<u64>,
         /// True if the next range is a shorter one.
         is_halved: bool,
         why: String,
@@ -91,14 +92,34 @@ enum ListenError {
 
 impl From<EndpointError> for ListenError {
     fn from(cause: EndpointError) -> Self {
-        Self::Endpoint { refused: None, cause }
+        Self::Endpoint { refused_blocks: None, cause }
     }
 }
 
-/// Result of a look at the chain.
-enum Looked {
+/// Outcome of reading the next range.
+enum RangeOutcome {
+    /// It was read and submitted, and the cursor is behind it.
     Read,
+    /// The chain has no further range yet.
     UpToDate,
+}
+
+/// Reason why the next range was not read.
+enum RangeError {
+    AllEndpointsFailed {
+        /// Number of blocks that were requested last, if it came to that.
+        refused_blocks: Option<u64>,
+        /// Reason of each endpoint.
+        why: String,
+    },
+    /// Reason that has nothing to do with an endpoint.
+    Other(ListenError),
+}
+
+impl From<ListenError> for RangeError {
+    fn from(error: ListenError) -> Self {
+        Self::Other(error)
+    }
 }
 
 impl Listener {
@@ -116,7 +137,7 @@ impl Listener {
         let translators = FollowTranslator::new(rpc.chain_id(), live, filters);
         let translation = translators.subscribe();
         let pace = Pace::new(settings.max_range);
-        let reader = Reader { rpc, translation, intake, pool, clock, settings, pace, quiet_looks: 0 };
+        let reader = Reader { rpc, translation, intake, pool, clock, settings, pace, quiet_reads: 0 };
         Self { reader, translators }
     }
 
@@ -135,27 +156,27 @@ impl Task for Reader {
     type Error = ListenError;
 
     async fn step(&mut self) -> Result<Next, ListenError> {
-        match self.look_in_turn().await {
-            Ok(Looked::Read) => {
+        match self.read_from_any_endpoint().await {
+            Ok(RangeOutcome::Read) => {
                 self.pace.read();
-                self.quiet_looks = 0;
+                self.quiet_reads = 0;
                 Ok(Next::Again)
             }
-            Ok(Looked::UpToDate) => {
-                // At most QUIET_LOOKS, where it begins again.
-                self.quiet_looks += 1;
-                if self.quiet_looks >= QUIET_LOOKS {
-                    self.quiet_looks = 0;
+            Ok(RangeOutcome::UpToDate) => {
+                // At most QUIET_READS, where it begins again.
+                self.quiet_reads += 1;
+                if self.quiet_reads >= QUIET_READS {
+                    self.quiet_reads = 0;
                     self.rpc.prefer_another();
                 }
                 Ok(Next::WaitFor(self.poll_interval()))
             }
-            Err(ListenError::NoEndpoint { refused, why, .. }) => {
-                let is_halved = self.pace.failed(refused);
+            Err(RangeError::AllEndpointsFailed { refused_blocks, why }) => {
+                let is_halved = self.pace.failed(refused_blocks);
                 tracing::debug!(max_range = self.pace.range(), "the next range is no longer than this");
-                Err(ListenError::NoEndpoint { refused, is_halved, why })
+                Err(ListenError::NoEndpoint { is_halved, why })
             }
-            Err(error) => {
+            Err(RangeError::Other(error)) => {
                 self.pace.failed(None);
                 Err(error)
             }
@@ -169,7 +190,7 @@ impl Task for Reader {
 
     fn failure(&self, error: &ListenError) -> StepFailure {
         match error {
-            // The next look may find the block again, so it comes after the usual interval.
+            // The next read may find the block again, so it comes after the usual interval.
             ListenError::Forked { .. } => StepFailure::error("the listener has stopped reading")
                 .asking_otherwise()
                 .repeated_every(ALARM_INTERVAL),
@@ -192,27 +213,32 @@ impl Reader {
         Duration::from_millis(self.settings.poll_interval_ms)
     }
 
-    /// Looks at the chain once. All answers come from one node; if it fails, the look begins again on the next one.
-    async fn look_in_turn(&self) -> Result<Looked, ListenError> {
-        let cursor = cursor::load(&self.pool, self.rpc.chain_id()).await?;
-        let (mut reasons, mut range) = (Vec::new(), None);
+    /// Reads the next range. All answers come from one node; if it fails, the read begins again on the next one.
+    async fn read_from_any_endpoint(&self) -> Result<RangeOutcome, RangeError> {
+        let cursor = cursor::load(&self.pool, self.rpc.chain_id()).await.map_err(ListenError::from)?;
+        let (mut reasons, mut last_refused) = (Vec::new(), None);
         for (place, endpoint) in self.rpc.in_turn() {
-            match self.look(endpoint, cursor.as_ref()).await {
-                Err(ListenError::Endpoint { refused, cause }) => {
+            match self.read_next_range(endpoint, cursor.as_ref()).await {
+                Err(ListenError::Endpoint { refused_blocks, cause }) => {
                     tracing::debug!(host = endpoint.host(), error = %cause, "an endpoint could not be used");
                     reasons.push(format!("{}: {cause}", endpoint.host()));
-                    range = refused.or(range);
+                    last_refused = refused_blocks.or(last_refused);
                 }
-                done => {
+                outcome => {
                     self.rpc.prefer(place);
-                    return done;
+                    return Ok(outcome?);
                 }
             }
         }
-        Err(ListenError::NoEndpoint { refused: range, is_halved: false, why: reasons.join("; ") })
+        Err(RangeError::AllEndpointsFailed { refused_blocks: last_refused, why: reasons.join("; ") })
     }
 
-    async fn look(&self, endpoint: &Endpoint, cursor: Option<&ChainCursor>) -> Result<Looked, ListenError> {
+    /// Reads the next range from one endpoint and submits it, if the chain has one.
+    async fn read_next_range(
+        &self,
+        endpoint: &Endpoint,
+        cursor: Option<&ChainCursor>,
+    ) -> Result<RangeOutcome, ListenError> {
         endpoint.check_chain(self.rpc.chain_id()).await?;
         let view = View {
             cursor: cursor.map(|cursor| cursor.block_number),
@@ -222,7 +248,7 @@ impl Reader {
             max_range: self.pace.range(),
         };
         match plan(view) {
-            Step::Wait => Ok(Looked::UpToDate),
+            Step::Wait => Ok(RangeOutcome::UpToDate),
             Step::Behind { cursor, head } => Err(EndpointError::Behind { head, cursor }.into()),
             Step::Read { from, to } => {
                 still_canonical(endpoint, cursor).await?;
@@ -231,17 +257,21 @@ impl Reader {
                 let filters = &translation.filters;
                 let fetched = fetch::fetch(endpoint, self.rpc.chain_id(), filters, from, to).await;
                 // The planner gives no empty range, and none that ends behind the head.
-                let refused = Some(to - from + 1);
-                let fetched = fetched.map_err(|cause| ListenError::Endpoint { refused, cause })?;
-                self.take(&translation.translator, fetched).await?;
+                let refused_blocks = Some(to - from + 1);
+                let fetched = fetched.map_err(|cause| ListenError::Endpoint { refused_blocks, cause })?;
+                self.submit_range(&translation.translator, fetched).await?;
                 tracing::debug!(from, to, host = endpoint.host(), "blocks read");
-                Ok(Looked::Read)
+                Ok(RangeOutcome::Read)
             }
         }
     }
 
     /// Has a range translated and decided, and moves the cursor behind it.
-    async fn take(&self, translator: &Arc<Translator>, fetched: fetch::Fetched) -> Result<(), ListenError> {
+    async fn submit_range(
+        &self,
+        translator: &Arc<Translator>,
+        fetched: fetch::Fetched,
+    ) -> Result<(), ListenError> {
         let transactions: Arc<[_]> = fetched.transactions.into();
         let (translated, mut letters) =
             submit::translate(translator, &transactions, &fetched.log_indexes).await?;

@@ -35,11 +35,11 @@ impl Pace {
         }
     }
 
-    /// Notes a failure; `refused` is the number of blocks that were requested, if it came to that. Returns true if the
-    /// next range is a shorter one, so that the next request is another one.
-    pub(super) fn failed(&mut self, refused: Option<u64>) -> bool {
+    /// Notes a failure; `refused_blocks` is the number of blocks that were requested, if it came to that. Returns true
+    /// if the next range is a shorter one, so that the next request is another one.
+    pub(super) fn failed(&mut self, refused_blocks: Option<u64>) -> bool {
         self.reads = 0;
-        let shorter = refused.map(|blocks| blocks / 2).filter(|blocks| *blocks > 0);
+        let shorter = refused_blocks.map(|blocks| blocks / 2).filter(|blocks| *blocks > 0);
         if let Some(blocks) = shorter {
             self.range = blocks;
         }

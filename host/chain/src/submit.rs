@@ -13,7 +13,7 @@ use futures::{StreamExt, stream};
 
 use super::cursor::DeadLetter;
 use super::log_identity;
-use super::translation::TranslatorError;
+use super::translation::TranslatorCallError;
 use clearfold_base::blocking::{Panicked, blocking};
 use clearfold_base::telemetry::with_causes;
 use clearfold_engine::command::{Answer, Command, CommandError, CommandIntake};
@@ -22,12 +22,12 @@ use clearfold_sandbox::{Fault, Transaction, Translated, TranslatedCommand, Trans
 /// Actor of the listener's commands, as deciders see it.
 const ACTOR: &str = "chain";
 /// Largest number of commands that wait for their answers at the same moment.
-const MAX_IN_FLIGHT: usize = 256;
-/// Number of times that a translator that fails is asked.
-const TRANSLATIONS: usize = 3;
-/// Number of times that a decider that fails is asked: for three seconds at least, which is longer than it takes until
-/// a failing canary is taken out everywhere.
-const DECISIONS: usize = 6;
+const MAX_UNANSWERED: usize = 256;
+/// Attempts to translate a transaction before its logs are kept as dead letters.
+const MAX_TRANSLATION_ATTEMPTS: usize = 3;
+/// Attempts to decide a command before it is kept as a dead letter: for three seconds at least, which is longer than it
+/// takes until a failing canary is taken out everywhere.
+const MAX_DECISION_ATTEMPTS: usize = 6;
 /// Pause after the first failure; it doubles.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -42,22 +42,22 @@ pub(super) async fn translate(
     if transactions.is_empty() {
         return Ok((Vec::new(), letters));
     }
-    match part(translator, transactions, 0..transactions.len()).await {
+    match translate_range(translator, transactions, 0..transactions.len()).await {
         Ok(translated) => return Ok((translated, letters)),
-        Err(TranslatorError::Panicked(panicked)) => return Err(panicked),
-        Err(TranslatorError::Fault(fault)) => {
+        Err(TranslatorCallError::Panicked(panicked)) => return Err(panicked),
+        Err(TranslatorCallError::Fault(fault)) => {
             tracing::warn!(error = %with_causes(&fault), "a range could not be translated at once; trying each transaction");
         }
     }
     let mut translated = Vec::with_capacity(transactions.len());
     for (index, (transaction, log_indexes)) in transactions.iter().zip(log_indexes).enumerate() {
-        let one = (|| part(translator, transactions, index..index + 1))
-            .retry(asked(TRANSLATIONS))
-            .when(|error| matches!(error, TranslatorError::Fault(_)));
+        let one = (|| translate_range(translator, transactions, index..index + 1))
+            .retry(retry_policy(MAX_TRANSLATION_ATTEMPTS))
+            .when(|error| matches!(error, TranslatorCallError::Fault(_)));
         match one.await {
             Ok(one) => translated.extend(one),
-            Err(TranslatorError::Panicked(panicked)) => return Err(panicked),
-            Err(TranslatorError::Fault(fault)) => {
+            Err(TranslatorCallError::Panicked(panicked)) => return Err(panicked),
+            Err(TranslatorCallError::Fault(fault)) => {
                 letters.extend(untranslated(transaction, log_indexes, &fault));
                 translated.push(Translated { commands: Vec::new(), refusals: Vec::new() });
             }
@@ -67,18 +67,18 @@ pub(super) async fn translate(
 }
 
 /// Translates some of the transactions. The range lies within them.
-async fn part(
+async fn translate_range(
     translator: &Arc<Translator>,
     transactions: &Arc<[Transaction]>,
     range: Range<usize>,
-) -> Result<Vec<Translated>, TranslatorError> {
+) -> Result<Vec<Translated>, TranslatorCallError> {
     let (translator, transactions) = (Arc::clone(translator), Arc::clone(transactions));
     Ok(blocking(move || translator.translate(&transactions[range])).await??)
 }
 
-/// Pauses for asking that often.
-fn asked(times: usize) -> ExponentialBuilder {
-    ExponentialBuilder::new().with_min_delay(RETRY).with_max_times(times - 1).with_jitter()
+/// Backoff between at most `attempts` attempts.
+fn retry_policy(attempts: usize) -> ExponentialBuilder {
+    ExponentialBuilder::new().with_min_delay(RETRY).with_max_times(attempts - 1).with_jitter()
 }
 
 /// Makes a letter for each log that was asked for: any of them may be a payment.
@@ -115,7 +115,7 @@ pub(super) async fn submit(
         }
     }
     // Started in chain order, so commands of one stream reach their queue in that order.
-    let mut answers = stream::iter(waiting).buffered(MAX_IN_FLIGHT);
+    let mut answers = stream::iter(waiting).buffered(MAX_UNANSWERED);
     while let Some(answer) = answers.next().await {
         letters.extend(answer?);
     }
@@ -135,7 +135,7 @@ async fn submit_one(
         "seen on chain"
     );
     let answer = (|| intake.submit_in_turn(command.clone()))
-        .retry(asked(DECISIONS))
+        .retry(retry_policy(MAX_DECISION_ATTEMPTS))
         .when(|error| matches!(error, CommandError::Component(_)));
     match answer.await {
         Ok(Answer::Accepted { .. }) => Ok(None),
@@ -176,7 +176,7 @@ mod tests {
 
     use backon::Retryable;
 
-    use super::asked;
+    use super::retry_policy;
 
     /// Number of attempts if so many of them fail, and the result of the last one.
     async fn attempts(failures: u32, is_temporary: bool) -> (u32, Result<(), u32>) {
@@ -185,7 +185,7 @@ mod tests {
             count.set(count.get() + 1);
             std::future::ready(if count.get() > failures { Ok(()) } else { Err(count.get()) })
         };
-        let outcome = attempt.retry(asked(3)).when(|_| is_temporary).await;
+        let outcome = attempt.retry(retry_policy(3)).when(|_| is_temporary).await;
         (count.get(), outcome)
     }
 

@@ -25,9 +25,9 @@ pub(super) struct Translation {
     pub filters: Arc<[Filter]>,
 }
 
-/// A translator did not name its filters.
+/// Reason why a call of the translator gave no result.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TranslatorError {
+pub(super) enum TranslatorCallError {
     #[error(transparent)]
     Fault(#[from] Fault),
     #[error(transparent)]
@@ -61,9 +61,9 @@ impl FollowTranslator {
 
 impl Task for FollowTranslator {
     type Output = Infallible;
-    type Error = TranslatorError;
+    type Error = TranslatorCallError;
 
-    async fn step(&mut self) -> Result<Next, TranslatorError> {
+    async fn step(&mut self) -> Result<Next, TranslatorCallError> {
         let (activation, newest) = self.live.borrow_and_update().clone();
         if Arc::ptr_eq(&newest, &self.told.borrow().translator) {
             return Ok(Next::Idle);
@@ -94,7 +94,7 @@ impl Task for FollowTranslator {
         ASK_AGAIN
     }
 
-    fn failure(&self, _: &TranslatorError) -> StepFailure {
+    fn failure(&self, _: &TranslatorCallError) -> StepFailure {
         StepFailure::error("the translator cannot be used; going on with the one before, and asking it again")
     }
 
