@@ -1,4 +1,5 @@
-//! Runs a batch of events through a projector: the rows that it concerns, and their changes.
+//! Asks a projector for the rows that a batch of events needs, and for its changes to them. It never reads or writes a
+//! database.
 //!
 //! The running projection and its replay use it alike; the caller decides where the rows are kept.
 

@@ -23,7 +23,7 @@ const MARK: &str = "Made by clearfold from what a projector declares. Dropped an
 
 /// Row of the book about tables that are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct BookRow {
     /// Component that made the rows; `None` for rows from before digests were kept.
     pub digest: Option<Digest>,
     pub version: i32,
@@ -66,13 +66,13 @@ pub(super) async fn lock(transaction: &mut PgConnection, projection: &str) -> Re
 pub(super) async fn find(
     connection: &mut PgConnection,
     projection: &str,
-) -> Result<Option<Entry>, ProjectionError> {
+) -> Result<Option<BookRow>, ProjectionError> {
     let found = sqlx::query!(
         "SELECT digest, version, declaration, live_since, live_from FROM projections WHERE name = $1",
         projection
     );
     let Some(found) = found.fetch_optional(connection).await? else { return Ok(None) };
-    Ok(Some(Entry {
+    Ok(Some(BookRow {
         digest: found.digest.map(digest).transpose()?,
         version: found.version,
         declared: found.declaration,
@@ -129,7 +129,7 @@ pub(super) async fn settle(
     Ok(settled)
 }
 
-impl Entry {
+impl BookRow {
     /// Returns true if these tables are the declared ones, made by its component or by an unknown one.
     pub(super) fn is_of(&self, own: &Declaration) -> bool {
         self.version == own.version

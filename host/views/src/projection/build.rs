@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::filling::{Filling, Passed};
 use super::runner::RunnerSettings;
+use super::table_writer::{FaultPoints, TableWriter};
 use super::{ProjectionError, Readers, State, Status, book, checkpoint, readers};
 use clearfold_base::clock::Clock;
 use clearfold_base::faults;
@@ -27,11 +27,12 @@ const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// Number of times that a component may fail on an event before it is given up: a deadline may have been missed by
 /// chance.
 const TRIES: u32 = 3;
-const PASSED: Passed = Passed { before: "before_build_batch", after: "build_batch" };
+/// Fault points of a batch of a build.
+const FAULT_POINTS: FaultPoints = FaultPoints { before: "before_build_batch", after: "build_batch" };
 
 /// A build under way.
 pub(super) struct TableBuild {
-    pub filling: Filling,
+    pub tables: TableWriter,
     pub subscription: Subscription,
     pub settings: RunnerSettings,
     pub readers: Readers,
@@ -95,7 +96,7 @@ impl Task for TableBuild {
             return Ok(Next::End(Ok(Built::Unwanted)));
         }
         if self.failures > 0 {
-            self.filling.reload().await?;
+            self.tables.reload().await?;
         }
         match self.round().await {
             Ok(true) => Ok(Next::End(Ok(Built::Switched))),
@@ -136,24 +137,24 @@ impl TableBuild {
     /// switched.
     async fn round(&mut self) -> Result<bool, ProjectionError> {
         let heads = self.subscription.heads().await?;
-        checkpoint::check_against(self.filling.positions(), &heads)?;
+        checkpoint::check_against(self.tables.positions(), &heads)?;
         self.report(&heads);
-        if behind(self.filling.positions(), &heads) <= u64::from(self.settings.batch_size) {
+        if behind(self.tables.positions(), &heads) <= u64::from(self.settings.batch_size) {
             match self.switch(&heads).await {
                 Ok(true) => return Ok(true),
-                Ok(false) => self.filling.reload().await?,
+                Ok(false) => self.tables.reload().await?,
                 // The event at fault is found when they are projected in smaller and smaller batches.
                 Err(error) if error.is_of_one_event() => {}
                 Err(error) => return Err(error),
             }
         }
         for (partition, head) in (0..).zip(heads) {
-            let after = self.filling.position(partition)?;
+            let after = self.tables.position(partition)?;
             if head <= after {
                 continue;
             }
             let page = self.subscription.page(partition, after, head, self.settings.batch_size).await?;
-            let done = self.filling.advance(&page, PASSED).await?;
+            let done = self.tables.advance(&page, FAULT_POINTS).await?;
             // A figure that is shown and decides nothing.
             self.rate.events = self.rate.events.saturating_add(done as u64);
         }
@@ -162,9 +163,9 @@ impl TableBuild {
 
     /// Takes the place of the tables that are read, unless too much is left for one transaction.
     async fn switch(&self, heads: &[u64]) -> Result<bool, ProjectionError> {
-        let build = &self.filling.declaration;
-        let partitions = self.filling.partitions;
-        let mut transaction = self.filling.pool.begin().await?;
+        let build = &self.tables.declaration;
+        let partitions = self.tables.partitions;
+        let mut transaction = self.tables.pool.begin().await?;
         book::lock(&mut transaction, &build.projection).await?;
         book::hold_still(&mut transaction, build).await?;
         // Nobody moves these checkpoints any more. Another host may be at the same build, or ahead of this one with the
@@ -172,7 +173,7 @@ impl TableBuild {
         let read = checkpoint::load(&mut *transaction, &build.projection, partitions).await?;
         let built = checkpoint::load(&mut *transaction, &build.schema, partitions).await?;
         let end: Vec<u64> = read.iter().zip(heads).map(|(read, head)| *read.max(head)).collect();
-        if built != self.filling.positions() || behind(&built, &end) > u64::from(self.settings.batch_size) {
+        if built != self.tables.positions() || behind(&built, &end) > u64::from(self.settings.batch_size) {
             transaction.rollback().await?;
             return Ok(false);
         }
@@ -180,7 +181,7 @@ impl TableBuild {
             if *up_to > after {
                 let limit = self.settings.batch_size;
                 let page = self.subscription.page(partition, after, *up_to, limit).await?;
-                self.filling.project_in(&mut transaction, &page, *up_to).await?;
+                self.tables.project_in(&mut transaction, &page, *up_to).await?;
             }
         }
         let digest = build.digest;
@@ -195,14 +196,14 @@ impl TableBuild {
     }
 
     fn report(&mut self, heads: &[u64]) {
-        let (position, of) = (sum(self.filling.positions()), sum(heads));
-        let (digest, events_per_second) = (self.filling.declaration.digest, self.rate.events_per_second());
+        let (position, of) = (sum(self.tables.positions()), sum(heads));
+        let (digest, events_per_second) = (self.tables.declaration.digest, self.rate.events_per_second());
         self.status.send_modify(|status| {
             status.state = State::Building { digest, position, of, events_per_second };
         });
         if self.rate.is_time() {
-            let projection = &self.filling.declaration.projection;
-            let component = self.filling.projector.id();
+            let projection = &self.tables.declaration.projection;
+            let component = self.tables.projector.id();
             tracing::info!(projection, %component, position, of, events_per_second, "building beside what is read");
         }
     }

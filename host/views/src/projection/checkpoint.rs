@@ -3,21 +3,20 @@
 use sqlx::{PgConnection, PgExecutor};
 
 use super::ProjectionError;
+use super::tables::Declaration;
 use clearfold_base::database::{
     DatabaseError, partition_index, partition_key, partition_number, signed, unsigned,
 };
 
-/// Loads the positions of the tables of that name in the book, by partition; partitions without events are at 0.
+/// Loads the positions of the tables in a schema, by partition; partitions without events are at 0.
 pub(super) async fn load(
     store: impl PgExecutor<'_>,
-    projection: &str,
+    schema: &str,
     partitions: u32,
 ) -> Result<Vec<u64>, ProjectionError> {
     let mut positions = vec![0; partition_index(partitions)];
-    let rows = sqlx::query!(
-        "SELECT partition, position FROM projection_checkpoints WHERE projection = $1",
-        projection
-    );
+    let rows =
+        sqlx::query!("SELECT partition, position FROM projection_checkpoints WHERE projection = $1", schema);
     for row in rows.fetch_all(store).await? {
         let partition = partition_number(row.partition)?;
         let position = positions.get_mut(partition_index(partition)).ok_or_else(|| {
@@ -28,11 +27,11 @@ pub(super) async fn load(
     Ok(positions)
 }
 
-/// Moves the checkpoint from the position at which this process believes it to be. Fails if another process has moved
+/// Moves the checkpoint of declared tables from the position at which this process believes it to be. Fails if another process has moved
 /// it.
 pub(super) async fn advance(
     transaction: &mut PgConnection,
-    projection: &str,
+    tables: &Declaration,
     partition: u32,
     from: u64,
     to: u64,
@@ -43,7 +42,7 @@ pub(super) async fn advance(
             "INSERT INTO projection_checkpoints AS checkpoint (projection, partition, position)
              VALUES ($1, $2, $3)
              ON CONFLICT (projection, partition) DO UPDATE SET position = $3 WHERE checkpoint.position = 0",
-            projection,
+            tables.schema,
             partition_key(partition)?,
             signed(to)?,
         );
@@ -52,7 +51,7 @@ pub(super) async fn advance(
         let next = sqlx::query!(
             "UPDATE projection_checkpoints SET position = $4
              WHERE projection = $1 AND partition = $2 AND position = $3",
-            projection,
+            tables.schema,
             partition_key(partition)?,
             signed(from)?,
             signed(to)?,
@@ -62,7 +61,7 @@ pub(super) async fn advance(
     if moved.rows_affected() == 1 {
         Ok(())
     } else {
-        Err(ProjectionError::Overtaken { projection: projection.to_owned(), partition })
+        Err(ProjectionError::Overtaken { projection: tables.projection.clone(), partition })
     }
 }
 

@@ -16,7 +16,6 @@ mod build;
 mod cells;
 mod checkpoint;
 mod difference;
-mod filling;
 mod readers;
 mod replay;
 mod rows;
@@ -24,6 +23,7 @@ mod runner;
 mod status;
 mod stored;
 mod supervisor;
+mod table_writer;
 mod tables;
 
 pub use difference::RowDifference;

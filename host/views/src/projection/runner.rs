@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use super::ProjectionError;
-use super::filling::{Filling, Passed};
+use super::table_writer::{FaultPoints, TableWriter};
 use clearfold_base::tasks::{Next, Retry, StepFailure, Task};
 use clearfold_bus::Subscription;
 
-const PASSED: Passed = Passed { before: "before_projection", after: "projected" };
+/// Fault points of a batch of tables that are read.
+const FAULT_POINTS: FaultPoints = FaultPoints { before: "before_projection", after: "projected" };
 /// The longest pause before a retry is that many times the first one.
 const LONGEST_PAUSE_FACTOR: u32 = 4;
 
@@ -34,7 +35,7 @@ impl RunnerSettings {
 
 /// A projection whose tables are read, kept up with the log.
 pub(super) struct Runner {
-    filling: Filling,
+    tables: TableWriter,
     subscription: Subscription,
     settings: RunnerSettings,
     /// True after a failure: a commit may have succeeded unheard, so the positions are loaded again.
@@ -46,19 +47,19 @@ pub(super) struct Runner {
 pub(super) struct Replaced;
 
 impl Runner {
-    pub fn new(filling: Filling, subscription: Subscription, settings: RunnerSettings) -> Self {
-        Self { filling, subscription, settings, is_stale: false }
+    pub fn new(tables: TableWriter, subscription: Subscription, settings: RunnerSettings) -> Self {
+        Self { tables, subscription, settings, is_stale: false }
     }
 
     /// Projects the next page of events. Returns false if there is none now.
     async fn project_next(&mut self) -> Result<bool, ProjectionError> {
         if self.is_stale {
-            self.filling.reload().await?;
+            self.tables.reload().await?;
             self.is_stale = false;
         }
-        let next = self.subscription.next(self.filling.positions(), self.settings.batch_size).await?;
+        let next = self.subscription.next(self.tables.positions(), self.settings.batch_size).await?;
         let Some(page) = next else { return Ok(false) };
-        let done = self.filling.advance(&page, PASSED).await?;
+        let done = self.tables.advance(&page, FAULT_POINTS).await?;
         for event in page.events.iter().take(done) {
             tracing::info!(correlation_id = %event.correlation_id, stream = event.stream, kind = event.kind, "projected");
         }

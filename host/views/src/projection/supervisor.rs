@@ -20,8 +20,8 @@ use tokio::sync::watch;
 
 use super::book::{Settled, Terms};
 use super::build::{BuildRate, Built, TableBuild};
-use super::filling::Filling;
 use super::runner::{Replaced, Runner, RunnerSettings};
+use super::table_writer::TableWriter;
 use super::tables::Declaration;
 use super::{LiveTables, ProjectionError, Readers, State, Status, book, checkpoint};
 use clearfold_base::clock::Clock;
@@ -264,7 +264,7 @@ impl Supervisor {
             return Ok(None);
         }
         Ok(Some(Runner::new(
-            self.filling(maker, declaration).await?,
+            self.table_writer(maker, declaration).await?,
             self.ground.bus.subscribe(),
             self.ground.settings,
         )))
@@ -273,7 +273,7 @@ impl Supervisor {
     async fn build(&self, wanted: &Arc<Projector>) -> Result<TableBuild, ProjectionError> {
         let ground = &self.ground;
         Ok(TableBuild {
-            filling: self.filling(Arc::clone(wanted), Declaration::beside(wanted)?).await?,
+            tables: self.table_writer(Arc::clone(wanted), Declaration::beside(wanted)?).await?,
             subscription: ground.bus.subscribe(),
             settings: ground.settings,
             readers: ground.readers,
@@ -285,13 +285,13 @@ impl Supervisor {
         })
     }
 
-    async fn filling(
+    async fn table_writer(
         &self,
         projector: Arc<Projector>,
         declaration: Declaration,
-    ) -> Result<Filling, ProjectionError> {
+    ) -> Result<TableWriter, ProjectionError> {
         let partitions = self.ground.bus.partition_count();
-        Filling::load(projector, declaration, self.ground.pool.clone(), partitions).await
+        TableWriter::load(projector, declaration, self.ground.pool.clone(), partitions).await
     }
 
     /// Drops tables that are not read any more. Ends when another host has changed the tables that are read.

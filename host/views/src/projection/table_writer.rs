@@ -1,4 +1,4 @@
-//! Fills one set of tables: has events projected, and commits rows and checkpoint together.
+//! Writes one set of tables: has events projected, and commits rows and checkpoint together.
 //!
 //! If a projector fails on an event, the batch is cut in halves until the event is found; the events before it are
 //! committed. Events are taken in order and without a gap, or not at all.
@@ -16,8 +16,8 @@ use clearfold_base::telemetry::with_causes;
 use clearfold_bus::{EventPage, StoredEvent};
 use clearfold_sandbox::{Change, Projector};
 
-/// A component, the tables that it fills, and its checkpoint.
-pub(super) struct Filling {
+/// A component, the tables that it writes, and its checkpoint.
+pub(super) struct TableWriter {
     pub projector: Arc<Projector>,
     pub declaration: Declaration,
     pub pool: PgPool,
@@ -28,12 +28,12 @@ pub(super) struct Filling {
 
 /// Names of the fault points that a batch passes before and after its commit.
 #[derive(Clone, Copy)]
-pub(super) struct Passed {
+pub(super) struct FaultPoints {
     pub before: &'static str,
     pub after: &'static str,
 }
 
-impl Filling {
+impl TableWriter {
     /// Loads the checkpoint.
     pub async fn load(
         projector: Arc<Projector>,
@@ -69,12 +69,12 @@ impl Filling {
     }
 
     /// Projects the events of a page, or as many of the first ones as can be. Returns their number.
-    pub async fn advance(&mut self, page: &EventPage, passed: Passed) -> Result<usize, ProjectionError> {
+    pub async fn advance(&mut self, page: &EventPage, points: FaultPoints) -> Result<usize, ProjectionError> {
         let EventPage { partition, events } = page;
         // After a failure a smaller and smaller head of the batch is tried, down to the one event that fails.
         let mut count = events.len();
         loop {
-            match self.project(*partition, &events[..count], passed).await {
+            match self.project(*partition, &events[..count], points).await {
                 Ok(()) => return Ok(count),
                 Err(error) if error.is_of_one_event() && count > 1 => {
                     tracing::warn!(error = %with_causes(&error), events = count, "a batch failed; trying its first half");
@@ -90,7 +90,7 @@ impl Filling {
         &mut self,
         partition: u32,
         events: &[StoredEvent],
-        passed: Passed,
+        points: FaultPoints,
     ) -> Result<(), ProjectionError> {
         let Some(last) = self.last_of(partition, events)? else { return Ok(()) };
         let (projector, schema) = (&self.projector, self.declaration.schema.as_str());
@@ -102,9 +102,9 @@ impl Filling {
         let mut transaction = self.pool.begin().await?;
         book::hold(&mut transaction, &self.declaration).await?;
         self.write(&mut transaction, partition, last, changes).await?;
-        faults::point(passed.before);
+        faults::point(points.before);
         transaction.commit().await?;
-        faults::point(passed.after);
+        faults::point(points.after);
         let unknown = self.unknown(partition);
         *self.positions.get_mut(partition_index(partition)).ok_or(unknown)? = last;
         Ok(())
@@ -156,7 +156,7 @@ impl Filling {
         changes: Vec<Change>,
     ) -> Result<(), ProjectionError> {
         let (schema, from) = (self.declaration.schema.as_str(), self.position(partition)?);
-        checkpoint::advance(transaction, schema, partition, from, to).await?;
+        checkpoint::advance(transaction, &self.declaration, partition, from, to).await?;
         rows::apply(transaction, schema, &self.projector, changes).await
     }
 }
