@@ -33,15 +33,15 @@ struct Books {
     environment: Environment,
     store: EventStore,
     intake: CommandIntake,
-    parts: Tasks,
+    tasks: Tasks,
 }
 
 impl Books {
     /// Opens books, with deposits that were booked one after the other.
     async fn with_deposits() -> Result<Self> {
         let (environment, store) = store().await?;
-        let (intake, parts) = writer(&environment, &store, ROOMY)?;
-        let books = Self { environment, store, intake, parts };
+        let (intake, tasks) = writer(&environment, &store, ROOMY)?;
+        let books = Self { environment, store, intake, tasks };
         let payload = json!({"assets": [{"asset": "EURe", "decimals": 18}]});
         books.booked(to_account("open", "OpenAccount", &payload)).await?;
         for number in 1..=DEPOSITS {
@@ -52,10 +52,10 @@ impl Books {
 
     /// Starts another writer with nothing in memory, and with this many bytes for states.
     fn anew(self, state_cache_bytes: u64) -> Result<Self> {
-        let Self { environment, store, intake, parts } = self;
-        drop((intake, parts));
-        let (intake, parts) = writer(&environment, &store, state_cache_bytes)?;
-        Ok(Self { environment, store, intake, parts })
+        let Self { environment, store, intake, tasks } = self;
+        drop((intake, tasks));
+        let (intake, tasks) = writer(&environment, &store, state_cache_bytes)?;
+        Ok(Self { environment, store, intake, tasks })
     }
 
     /// Sends a command that must be new.

@@ -51,7 +51,7 @@ impl<'a> Days<'a> {
 #[tokio::test]
 async fn the_inbox_keeps_answers_for_the_retention_and_drops_whole_periods() -> Result<()> {
     let (environment, store) = store().await?;
-    let (intake, _parts) = intake(&environment, &store, "one")?;
+    let (intake, _tasks) = intake(&environment, &store, "one")?;
     let days = Days::of(&store).await?;
     let accepted = |answer: Answer| match answer {
         Answer::Accepted { events, .. } => events.len(),
@@ -82,7 +82,7 @@ async fn who_reads_an_old_period_keeps_it_and_holds_nobody_up() -> Result<()> {
     const PROMPT: Duration = Duration::from_secs(3);
     const TRIES: u32 = 3;
     let (environment, store) = store().await?;
-    let (intake, _parts) = intake(&environment, &store, "one")?;
+    let (intake, _tasks) = intake(&environment, &store, "one")?;
     let days = Days::of(&store).await?;
     assert_eq!(days.periods(8).await?, [0, 8]);
     let table: String =

@@ -291,8 +291,8 @@ async fn callers_that_do_not_wait_cannot_starve_the_listener() -> Result<()> {
     let deciders = Deciders::always([Arc::new(decider)]);
     let writer = WriterSettings { batch_size: 1, ..store::writing("one") };
     let settings = IntakeSettings { queue_length: 1, writer };
-    let mut parts = Tasks::default();
-    let intake = CommandIntake::start(&store, deciders, &Clock::system(), &settings, &mut parts);
+    let mut tasks = Tasks::default();
+    let intake = CommandIntake::start(&store, deciders, &Clock::system(), &settings, &mut tasks);
     let (stop, refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let mut api = JoinSet::new();
     for caller in 0..4 {

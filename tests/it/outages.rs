@@ -77,7 +77,7 @@ async fn answered_after(silence: Silence) -> Result<()> {
     let store = EventStore::open(PgPool::connect(&proxy.url).await?).await?;
     // A long lease, so that no renewal meets the silent connection before the command does.
     let writer = WriterSettings { lease: Duration::from_secs(240), ..writing("one") };
-    let (intake, _parts) = intake_of(&environment, &store, AUTHORIZATION, writer, &Clock::system())?;
+    let (intake, _tasks) = intake_of(&environment, &store, AUTHORIZATION, writer, &Clock::system())?;
     intake.submit(swipe("first", "first", "850")).await?;
     proxy.fall_silent(silence);
     let network = async {

@@ -133,9 +133,9 @@ async fn a_host_that_does_not_know_what_decides_says_so_and_goes_on_when_it_know
         Arc::new(Deciders::new(through, BTreeMap::from([("authorization".to_owned(), in_force)])))
     };
     let (known, deciders) = watch::channel(knowing(1));
-    let mut parts = Tasks::default();
+    let mut tasks = Tasks::default();
     let settings = IntakeSettings { queue_length: 256, writer: writing("one") };
-    let intake = CommandIntake::start(&store, deciders, &Clock::system(), &settings, &mut parts);
+    let intake = CommandIntake::start(&store, deciders, &Clock::system(), &settings, &mut tasks);
     for _ in 0..2 {
         let answer = tokio::time::timeout(PATIENCE, intake.submit(swipe("k", "p", "850"))).await?;
         let Err(CommandError::Unavailable(why)) = answer else { panic!("{answer:?}") };

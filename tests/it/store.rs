@@ -41,11 +41,11 @@ pub fn intake_of(
     writer: WriterSettings,
     clock: &Clock,
 ) -> Result<(CommandIntake, Tasks)> {
-    let mut parts = Tasks::default();
+    let mut tasks = Tasks::default();
     let decider = Arc::new(decider(environment, component)?);
     let deciders = Deciders::always([decider]);
     let settings = IntakeSettings { queue_length: 256, writer };
-    Ok((CommandIntake::start(store, deciders, clock, &settings, &mut parts), parts))
+    Ok((CommandIntake::start(store, deciders, clock, &settings, &mut tasks), tasks))
 }
 
 /// Loads a built decider.
@@ -182,7 +182,7 @@ async fn who_has_lost_the_lease_cannot_append() -> Result<()> {
 #[tokio::test]
 async fn the_database_computes_the_same_chain() -> Result<()> {
     let (environment, store) = store().await?;
-    let (intake, _parts) = intake(&environment, &store, "one")?;
+    let (intake, _tasks) = intake(&environment, &store, "one")?;
     for number in 0..20 {
         intake.submit(swipe(&format!("k{number}"), &format!("p{number}"), "850")).await?;
     }
@@ -235,7 +235,7 @@ async fn many_at_once_through_two_intakes_each_acts_once() -> Result<()> {
 #[tokio::test]
 async fn a_repeat_hears_what_the_first_heard_even_a_refusal() -> Result<()> {
     let (environment, store) = store().await?;
-    let (intake, _parts) = intake(&environment, &store, "one")?;
+    let (intake, _tasks) = intake(&environment, &store, "one")?;
     let refused = intake.submit(swipe("k1", "p1", "0")).await?;
     assert!(matches!(&refused, Answer::Rejected { code, .. } if code == "amount_not_positive"));
     assert_eq!(intake.submit(swipe("k1", "p1", "0")).await?, refused);
@@ -264,7 +264,7 @@ async fn the_database_itself_refuses_what_no_type_allows() -> Result<()> {
 #[tokio::test]
 async fn a_key_acts_once_whatever_account_it_is_sent_for() -> Result<()> {
     let (environment, store) = store().await?;
-    let (intake, _parts) = intake(&environment, &store, "one")?;
+    let (intake, _tasks) = intake(&environment, &store, "one")?;
     let mut refused = 0;
     for account in 1..=9_u8 {
         let mut command = swipe("same", &format!("p{account}"), "850");
@@ -284,7 +284,7 @@ async fn a_key_acts_once_whatever_account_it_is_sent_for() -> Result<()> {
 #[tokio::test]
 async fn a_stream_stays_with_its_account() -> Result<()> {
     let (environment, store) = store().await?;
-    let (intake, _parts) = intake(&environment, &store, "one")?;
+    let (intake, _tasks) = intake(&environment, &store, "one")?;
     assert!(matches!(intake.submit(swipe("k1", "p1", "850")).await?, Answer::Accepted { .. }));
     for account in 1..=9_u8 {
         let mut command = swipe(&format!("k1-{account}"), "p1", "850");
@@ -298,7 +298,7 @@ async fn a_stream_stays_with_its_account() -> Result<()> {
 #[tokio::test]
 async fn what_the_database_cannot_hold_fails_alone() -> Result<()> {
     let (environment, store) = store().await?;
-    let (intake, _parts) = intake(&environment, &store, "one")?;
+    let (intake, _tasks) = intake(&environment, &store, "one")?;
     let mut waiting = JoinSet::new();
     for number in 0..20 {
         let intake = intake.clone();

@@ -31,7 +31,7 @@ pub struct Scene {
     pub bus: Bus,
     intake: CommandIntake,
     sent: AtomicU64,
-    parts: Tasks,
+    tasks: Tasks,
 }
 
 /// Supervised projection. It ends when this is dropped.
@@ -49,11 +49,11 @@ impl Scene {
         let environment = Environment::read()?;
         let databases = Databases::migrated(&environment).await?;
         let store = EventStore::open(databases.write().await?).await?;
-        let (intake, mut parts) = intake(&environment, &store, "one")?;
+        let (intake, mut tasks) = intake(&environment, &store, "one")?;
         let bus = Bus::new(store.clone());
-        parts.spawn("outbox", outbox::run(store.clone(), bus.clone(), parts.driver()));
+        tasks.spawn("outbox", outbox::run(store.clone(), bus.clone(), tasks.driver()));
         let engine = Arc::new(HandlerEngine::new(Limits::of)?);
-        Ok(Self { environment, databases, store, engine, bus, intake, sent: AtomicU64::new(0), parts })
+        Ok(Self { environment, databases, store, engine, bus, intake, sent: AtomicU64::new(0), tasks })
     }
 
     /// Makes this many payments more, of several accounts; each is an event.
@@ -126,7 +126,7 @@ impl Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        self.parts.stop().cancel();
+        self.tasks.stop().cancel();
     }
 }
 

@@ -71,14 +71,14 @@ impl<'a> Hold<'a> {
 /// A writer that has written, so that nothing is left but to write on.
 async fn at_work() -> Result<(EventStore, CommandIntake, Tasks)> {
     let (environment, store) = store().await?;
-    let (intake, parts) = intake(&environment, &store, with_lease(20_000), &Clock::system())?;
+    let (intake, tasks) = intake(&environment, &store, with_lease(20_000), &Clock::system())?;
     intake.submit(swipe("first", "first", "850")).await?;
-    Ok((store, intake, parts))
+    Ok((store, intake, tasks))
 }
 
 #[tokio::test]
 async fn after_a_failed_flight_commands_are_decided_in_the_order_in_which_they_came() -> Result<()> {
-    let (store, intake, _parts) = at_work().await?;
+    let (store, intake, _tasks) = at_work().await?;
     let hold = Hold::of(&store).await?;
     let mut waiting = JoinSet::new();
     for number in 0..200 {
@@ -108,7 +108,7 @@ async fn after_a_failed_flight_commands_are_decided_in_the_order_in_which_they_c
 
 #[tokio::test(flavor = "multi_thread")]
 async fn repeats_of_what_is_in_flight_do_not_pile_up() -> Result<()> {
-    let (store, intake, _parts) = at_work().await?;
+    let (store, intake, _tasks) = at_work().await?;
     let hold = Hold::of(&store).await?;
     let mut waiting = JoinSet::new();
     for number in 0..2_000 {
@@ -139,7 +139,7 @@ async fn repeats_of_what_is_in_flight_do_not_pile_up() -> Result<()> {
 async fn what_waits_is_bounded_in_bytes_until_it_is_answered() -> Result<()> {
     /// 32 MiB have room for seven; with the eighth there would be none for the data that goes with each.
     const LARGE: usize = 4 << 20;
-    let (store, intake, _parts) = at_work().await?;
+    let (store, intake, _tasks) = at_work().await?;
     let large = |number: u32| {
         let mut command = swipe(&format!("k{number}"), &format!("p{number}"), "850");
         // The spaces add bytes without content to the JSON.
@@ -181,13 +181,13 @@ async fn a_stream_whose_events_are_missing_harms_no_other() -> Result<()> {
         [("card-2", "true"), ("card-4", "stream_version = 1"), ("card-6", "stream_version = 2")];
     let (environment, store) = store().await?;
     let cards = || intake_of(&environment, &store, "decider-card", with_lease(20_000), &Clock::system());
-    let (intake, parts) = cards()?;
+    let (intake, tasks) = cards()?;
     for kind in ["IssueCard", "FreezeCard"] {
         for answer in join_all((0..10).map(|id| intake.submit(to_card(id, kind)))).await {
             assert!(matches!(answer, Ok(Answer::Accepted { .. })), "{answer:?}");
         }
     }
-    drop((intake, parts));
+    drop((intake, tasks));
     raw_sql("CREATE TABLE kept AS SELECT * FROM events").execute(store.pool()).await?;
     for (stream, events) in DAMAGE {
         let delete = format!("DELETE FROM events WHERE stream = '{stream}' AND {events}");
@@ -196,7 +196,7 @@ async fn a_stream_whose_events_are_missing_harms_no_other() -> Result<()> {
     }
 
     // All wait before the writer has its lease, so it takes all of them at once.
-    let (intake, _parts) = cards()?;
+    let (intake, _tasks) = cards()?;
     let unfreeze = || join_all((0..10).map(|id| intake.submit(to_card(id, "UnfreezeCard"))));
     let is_damaged = |id: usize| DAMAGE.iter().any(|(stream, _)| *stream == format!("card-{id}"));
     for (id, answer) in unfreeze().await.into_iter().enumerate() {
@@ -240,7 +240,7 @@ fn to_card(id: usize, kind: &str) -> Command {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_repeats_does_not_cost_the_lease() -> Result<()> {
     let (environment, store) = store().await?;
-    let (intake, _parts) = intake(&environment, &store, with_lease(600), &Clock::system())?;
+    let (intake, _tasks) = intake(&environment, &store, with_lease(600), &Clock::system())?;
     intake.submit(swipe("k", "p", "850")).await?;
     let epoch = || query_scalar::<_, i64>("SELECT lease_epoch FROM partitions WHERE head_position > 0");
     let before = epoch().fetch_one(store.pool()).await?;
@@ -268,7 +268,7 @@ async fn a_host_whose_clock_is_behind_takes_over_without_going_back_in_time() ->
     for (owner, behind_ms) in [("one", 0), ("two", 3_000)] {
         let at = Timestamp::from_ms(now.as_ms() - behind_ms).unwrap();
         let settings = WriterSettings { owner: owner.into(), ..with_lease(500) };
-        let (intake, _parts) = intake(&environment, &store, settings, &Clock::new(move || at))?;
+        let (intake, _tasks) = intake(&environment, &store, settings, &Clock::new(move || at))?;
         let answer = loop {
             match intake.submit(advice(owner)).await {
                 Err(error) if error.is_passing() => tokio::time::sleep(Duration::from_millis(50)).await,

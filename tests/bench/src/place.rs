@@ -43,7 +43,7 @@ pub struct Log {
 /// Running write path. Its writers end when it is dropped.
 pub struct Writing {
     pub intake: CommandIntake,
-    _parts: Tasks,
+    _tasks: Tasks,
 }
 
 impl Place {
@@ -95,14 +95,14 @@ impl Place {
 
     /// Starts the write path as a host does.
     pub fn writing(&self, log: &Log) -> Result<Writing> {
-        let mut parts = Tasks::default();
+        let mut tasks = Tasks::default();
         let deciders = Deciders::always(self.deciders()?.into_values());
-        let intake = self.intake(log, deciders, &mut parts);
-        Ok(Writing { intake, _parts: parts })
+        let intake = self.intake(log, deciders, &mut tasks);
+        Ok(Writing { intake, _tasks: tasks })
     }
 
     /// The same, where these decide.
-    pub fn intake(&self, log: &Log, deciders: LiveDeciders, parts: &mut Tasks) -> CommandIntake {
+    pub fn intake(&self, log: &Log, deciders: LiveDeciders, tasks: &mut Tasks) -> CommandIntake {
         let writer = WriterSettings {
             owner: "bench".into(),
             lease: Duration::from_secs(5),
@@ -111,6 +111,6 @@ impl Place {
             snapshot_every: 100,
         };
         let settings = IntakeSettings { queue_length: QUEUE_LENGTH, writer };
-        CommandIntake::start(&log.store, deciders, &Clock::system(), &settings, parts)
+        CommandIntake::start(&log.store, deciders, &Clock::system(), &settings, tasks)
     }
 }

@@ -30,14 +30,14 @@ pub const PAYMENTS: u64 = 1_000;
 pub struct Served {
     pub api: Router,
     _writing: Writing,
-    _parts: Tasks,
+    _tasks: Tasks,
 }
 
 impl Served {
     /// Requests the payments, and waits until all of them can be read.
     pub async fn begin(place: &Place) -> Result<Self> {
         let log = place.log(CONNECTIONS).await?;
-        let (writing, mut parts) = (place.writing(&log)?, Tasks::default());
+        let (writing, mut tasks) = (place.writing(&log)?, Tasks::default());
         for number in 0..PAYMENTS {
             let answer = writing.intake.submit(request(number, Payers::Uniform)).await?;
             if let Answer::Rejected { code, detail } = answer {
@@ -45,7 +45,7 @@ impl Served {
             }
         }
         let bus = Bus::new(log.store.clone());
-        parts.spawn("outbox", outbox::run(log.store.clone(), bus.clone(), parts.driver()));
+        tasks.spawn("outbox", outbox::run(log.store.clone(), bus.clone(), tasks.driver()));
         let engine = Arc::new(HandlerEngine::new(Limits::of)?);
         let wasm = std::fs::read(place.components.join("projector-payments.wasm"))?;
         let projector = Arc::new(Projector::load(&engine, "projector-payments", &wasm)?);
@@ -59,7 +59,7 @@ impl Served {
         let (_, wanted) = watch::channel(projector);
         let supervisor = Supervisor::prepare(wanted, None, ground).await?;
         let live = supervisor.live();
-        parts.spawn("projection", supervisor.run(parts.driver()));
+        tasks.spawn("projection", supervisor.run(tasks.driver()));
         let auditors = watch::channel(Vec::new()).1;
         let audit = Audit::new(log.store, log.read.clone(), vec![live], auditors, Clock::system())?;
         let state = ApiState {
@@ -67,7 +67,7 @@ impl Served {
             intake: writing.intake.clone(),
             audit: Arc::new(audit),
         };
-        let served = Self { api: router(state), _writing: writing, _parts: parts };
+        let served = Self { api: router(state), _writing: writing, _tasks: tasks };
         served.is_read().await?;
         Ok(served)
     }

@@ -102,7 +102,7 @@ struct Swapped {
     known: [Digest; 2],
     sent: u64,
     failures: Arc<AtomicU64>,
-    _parts: Tasks,
+    _tasks: Tasks,
 }
 
 impl Swapped {
@@ -117,16 +117,16 @@ impl Swapped {
         let handlers: BTreeSet<Handler> = named.iter().map(|named| named.handler.clone()).collect();
         let follower = Follower::begin(registry.clone(), shelf, handlers).await?;
         let live = follower.live().context("there is a translator")?;
-        let mut parts = Tasks::default();
-        let intake = place.intake(log, live.deciders, &mut parts);
-        parts.spawn("registry", follower.run(parts.driver()));
+        let mut tasks = Tasks::default();
+        let intake = place.intake(log, live.deciders, &mut tasks);
+        tasks.spawn("registry", follower.run(tasks.driver()));
         let wasm = std::fs::read(place.components.join("decider-authorization.wasm"))?;
         let operations =
             Operations { registry, store: log.store.clone(), engine, signers: Signers::default() };
         let known = [Digest::of(&wasm); 2];
         let (store, failures) = (log.store.clone(), Arc::default());
         let mut swapped =
-            Self { store, intake, operations, wasm, versions: 0, known, sent: 0, failures, _parts: parts };
+            Self { store, intake, operations, wasm, versions: 0, known, sent: 0, failures, _tasks: tasks };
         swapped.known[1] = swapped.deploy().await?;
         Ok(swapped)
     }
