@@ -38,7 +38,7 @@ impl CheckArgs {
         database::check_schema(Store::Read, &read).await?;
         let registry = Registry::new(write.clone());
         let mut shelf = Shelf::new(registry.clone(), load::engine()?, Signers::default(), Vec::new());
-        let (projectors, auditors) = load::watchers(&registry, &mut shelf).await?;
+        let (projectors, auditors) = load::check_handlers(&registry, &mut shelf).await?;
         let store = EventStore::open(write).await?;
         let audit = Audit::new(store, read, projectors, auditors, Clock::system())?;
 

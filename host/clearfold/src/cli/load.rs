@@ -48,7 +48,7 @@ pub(super) fn named(manifest: &Manifest) -> anyhow::Result<Vec<ComponentFile>> {
 }
 
 /// Loads the projectors and auditors in force, the handlers that `check` needs.
-pub(super) async fn watchers(
+pub(super) async fn check_handlers(
     registry: &Registry,
     shelf: &mut Shelf,
 ) -> anyhow::Result<(Vec<watch::Receiver<Arc<Projector>>>, watch::Receiver<Vec<Arc<Auditor>>>)> {

@@ -69,7 +69,8 @@ pub(super) async fn run_with(
     let named = load::named(&manifest)?;
     let (write_pool, read_pool) = databases(&config).await?;
     let registry = Registry::new(write_pool.clone());
-    let (mut follower, rpc) = follower(&config, &registry, &named, contracts, &contracts_name).await?;
+    let (mut follower, rpc) =
+        deploy_and_follow(&config, &registry, &named, contracts, &contracts_name).await?;
     let (live, selection) = chosen(&follower, &contracts_name)?;
 
     let (mut tasks, clock) = (Tasks::default(), Clock::system());
@@ -115,7 +116,7 @@ pub(super) async fn run_with(
 
 /// Deploys the manifest's components and loads those in force. New ones are activated only after all of them were
 /// loaded here and the chain was reached.
-async fn follower(
+async fn deploy_and_follow(
     config: &HostConfig,
     registry: &Registry,
     named: &[ComponentFile],
