@@ -70,8 +70,8 @@ impl Task for Publisher {
     }
 }
 
-/// Publishes all that is committed, also what another process noted as published, of which this process's consumers
-/// have not heard. Returns true if there was something that was not noted yet.
+/// Publishes every partition up to its head on this process's bus, including what another process has already noted.
+/// Returns true if any position was not noted yet.
 async fn publish(store: &EventStore, bus: &Bus) -> Result<bool, OutboxError> {
     let partitions = sqlx::query!(
         "SELECT partition, published_position, head_position FROM outbox JOIN partitions USING (partition)"

@@ -54,7 +54,7 @@ impl LoadedComponent {
         self.counted(call, run).map(|(answer, _)| answer)
     }
 
-    /// Does the same, and also returns the fuel that the call used.
+    /// Runs a call like [`call`](Self::call), and also returns the fuel used.
     pub(super) fn counted<T: Output>(
         &self,
         call: &'static str,

@@ -151,7 +151,7 @@ impl Decider {
         Ok(self.decide_counted(turns)?.0)
     }
 
-    /// Does the same, and also returns the fuel used, which is the same on every machine.
+    /// Decides turns like [`decide`](Self::decide), and also returns the fuel used.
     pub fn decide_counted(&self, turns: &[Turn]) -> Result<(Vec<Decided>, u64), Fault> {
         let (decided, fuel) = self.loaded.counted("decide", |store| {
             let instance = self.pre.instantiate(&mut *store)?;

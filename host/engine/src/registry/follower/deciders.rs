@@ -20,7 +20,7 @@ pub(super) struct FollowedDeciders {
     pub(super) told: watch::Sender<Arc<Deciders>>,
 }
 
-/// Loads the deciders that are wanted, whenever others are.
+/// Task that loads the wanted deciders each time the set of wanted ones changes.
 pub(super) struct FollowDeciders {
     pub(super) deciders: FollowedDeciders,
     pub(super) wanted: watch::Receiver<Arc<WantedHandlers>>,
