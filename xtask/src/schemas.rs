@@ -66,7 +66,7 @@ fn needed() -> Result<Files> {
     serde_json::from_str(&printed).context("the program `schemas` printed something else than files")
 }
 
-/// The files there that this job makes: the table, and one file a message in a folder for each aggregate.
+/// The files there that this job makes: the table, and one file per message in a folder for each aggregate.
 fn present(folder: &Path) -> Files {
     let made = |name: &str| name == "README.md" || name.ends_with(".json");
     let files = place::files_below(folder).into_iter().filter_map(|file| {

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line, for machines.
+    /// One JSON object per line, for machines.
     Json,
 }
 

@@ -148,7 +148,7 @@ pub struct HostConfig {
 /// Accepts the two formats by their names.
 fn log_format() -> impl TypedValueParser<Value = LogFormat> {
     let text = PossibleValue::new("text").help("For people");
-    let json = PossibleValue::new("json").help("One JSON object a line, for machines");
+    let json = PossibleValue::new("json").help("One JSON object per line, for machines");
     PossibleValuesParser::new([text, json])
         .map(|name| if name == "json" { LogFormat::Json } else { LogFormat::Text })
 }

@@ -56,7 +56,7 @@ enum CliCommand {
     /// Show one stream of the event log
     #[command(subcommand)]
     Stream(stream::StreamCommand),
-    /// Show the commands that a recorded transaction would become, one JSON object a line
+    /// Show the commands that a recorded transaction would become, one JSON object per line
     Translate(translate::TranslateArgs),
     /// Make a folder with a new component that builds and passes its specifications at once
     New(new::New),

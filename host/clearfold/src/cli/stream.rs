@@ -20,7 +20,7 @@ pub(super) enum StreamCommand {
 pub(super) struct ShowArgs {
     /// Stream, like authorization-0123…, or the id of a payment
     id: String,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -20,7 +20,7 @@ use clearfold_sandbox::{Decider, HandlerEngine, Limits, Projector, Translator, c
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SpecCommand {
-    /// Run specifications against a component, one line a case
+    /// Run specifications against a component, one line per case
     Run(RunArgs),
 }
 
@@ -31,7 +31,7 @@ pub(super) struct RunArgs {
     /// Specifications, YAML files
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
