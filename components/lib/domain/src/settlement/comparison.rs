@@ -3,8 +3,8 @@
 
 use clearfold_kernel::{MoneyError, RowKey, Timestamp};
 
+use super::reported_change::{ReportedChange, ReportingSide, Side, Step};
 use super::tables::Difference;
-use super::told::{Side, Step, Teller, Told};
 use crate::account::Net;
 use crate::network::{RefundOutcome, SuspenseOutcome};
 use crate::projecting::{Misfit, Rows, lowered, raised, words};
@@ -128,44 +128,49 @@ impl Subject {
 
 /// Updates one side of a comparison. Sides that agree leave no row: such an item either happens once on each side, or
 /// has returned to zero.
-pub(super) fn tell(rows: &mut Rows, told: &Told, side: &Side, at: Timestamp) -> Result<(), Misfit> {
-    let known = find(rows, told, &side.subject)?;
+pub(super) fn update_side(
+    rows: &mut Rows,
+    change: &ReportedChange,
+    side: &Side,
+    at: Timestamp,
+) -> Result<(), Misfit> {
+    let known = find(rows, change, &side.subject)?;
     let (mut expected, mut booked) =
         known.map_or_else(Default::default, |known| (known.expected_minor, known.booked_minor));
-    let figure = match told.teller {
-        Teller::Authorization => &mut expected,
-        Teller::Account => &mut booked,
+    let figure = match change.reporting_side {
+        ReportingSide::Authorization => &mut expected,
+        ReportingSide::Account => &mut booked,
     };
     *figure = side.step.applied(*figure)?;
-    compare(rows, told, &side.subject, expected, booked, at)
+    compare(rows, change, &side.subject, expected, booked, at)
 }
 
 /// Stores the difference of two figures, or removes it if they agree.
 pub(super) fn compare(
     rows: &mut Rows,
-    told: &Told,
+    change: &ReportedChange,
     subject: &Subject,
     expected: Net,
     booked: Net,
     at: Timestamp,
 ) -> Result<(), Misfit> {
-    let known = find(rows, told, subject)?;
+    let known = find(rows, change, subject)?;
     if expected == booked {
         if known.is_some() {
-            rows.remove(key(told, subject));
+            rows.remove(key(change, subject));
         }
         return Ok(());
     }
     let since = known.as_ref().map_or(at, |known| known.since);
     let payment_id = subject.payment_id.clone().or(known.and_then(|known| known.payment_id));
     rows.put(&Difference {
-        account: told.account.clone(),
-        asset: told.asset.code.clone(),
+        account: change.account.clone(),
+        asset: change.asset.code.clone(),
         what: subject.what,
         subject: subject.id.clone(),
         how: How::of(subject.what, expected, booked),
         payment_id,
-        decimals: told.asset.decimals,
+        decimals: change.asset.decimals,
         expected_minor: expected,
         booked_minor: booked,
         since,
@@ -174,12 +179,12 @@ pub(super) fn compare(
     Ok(())
 }
 
-fn find(rows: &Rows, told: &Told, subject: &Subject) -> Result<Option<Difference>, Misfit> {
-    rows.find(&key(told, subject))
+fn find(rows: &Rows, change: &ReportedChange, subject: &Subject) -> Result<Option<Difference>, Misfit> {
+    rows.find(&key(change, subject))
 }
 
-fn key(told: &Told, subject: &Subject) -> RowKey {
-    Difference::key(&told.account, &told.asset.code, &subject.what, &subject.id)
+fn key(change: &ReportedChange, subject: &Subject) -> RowKey {
+    Difference::key(&change.account, &change.asset.code, &subject.what, &subject.id)
 }
 
 impl Step {

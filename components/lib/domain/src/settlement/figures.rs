@@ -4,8 +4,8 @@
 use clearfold_kernel::{Minor, MoneyError, Timestamp};
 
 use super::comparison::{Subject, What, compare};
+use super::reported_change::{ReportedChange, Step};
 use super::tables::{AccountAsset, AssetTotal};
-use super::told::{Step, Told};
 use crate::account::{LedgerAccount, Net};
 use crate::projecting::{Misfit, Rows, legs, posted};
 
@@ -42,25 +42,25 @@ pub(super) trait Figures {
     fn updated_at(&mut self) -> &mut Timestamp;
 }
 
-pub(super) fn add(rows: &mut Rows, told: &Told, at: Timestamp) -> Result<(), Misfit> {
-    let (account, asset) = (&told.account, &told.asset);
+pub(super) fn add(rows: &mut Rows, change: &ReportedChange, at: Timestamp) -> Result<(), Misfit> {
+    let (account, asset) = (&change.account, &change.asset);
     let total: Option<AssetTotal> = rows.find(&AssetTotal::key(&asset.code))?;
     let mut total = total.unwrap_or_else(|| AssetTotal::none(asset.code.clone(), asset.decimals, at));
-    told.add_to(&mut total, at)?;
+    change.add_to(&mut total, at)?;
     rows.put(&total);
 
     let own: Option<AccountAsset> = rows.find(&AccountAsset::key(account, &asset.code))?;
     let mut own =
         own.unwrap_or_else(|| AccountAsset::none(account.clone(), asset.code.clone(), asset.decimals, at));
-    told.add_to(&mut own, at)?;
+    change.add_to(&mut own, at)?;
     rows.put(&own);
     for (what, expected, booked) in own.compared()? {
-        compare(rows, told, &Subject::of_account(what, account), expected, booked, at)?;
+        compare(rows, change, &Subject::of_account(what, account), expected, booked, at)?;
     }
     Ok(())
 }
 
-impl Told {
+impl ReportedChange {
     fn add_to(&self, figures: &mut impl Figures, at: Timestamp) -> Result<(), MoneyError> {
         for (reported, step) in &self.reported {
             let figure = figures.reported(*reported);

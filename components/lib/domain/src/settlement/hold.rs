@@ -4,35 +4,35 @@
 use clearfold_kernel::{Minor, MoneyError, Timestamp};
 
 use super::comparison::{Subject, compare};
+use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step};
 use super::tables::Hold;
-use super::told::{HoldStep, Step, Teller, Told};
 use crate::account::Net;
 use crate::projecting::{Misfit, Rows};
 
-pub(super) fn change(
+pub(super) fn update(
     rows: &mut Rows,
-    told: &Told,
+    change: &ReportedChange,
     payment_id: &str,
     step: HoldStep,
     at: Timestamp,
 ) -> Result<(), Misfit> {
     let payment_id = payment_id.to_owned();
-    let key = Hold::key(&told.account, &told.asset.code, &payment_id);
+    let key = Hold::key(&change.account, &change.asset.code, &payment_id);
     let known: Option<Hold> = rows.find(&key)?;
     let is_known = known.is_some();
     let mut hold = known.unwrap_or_else(|| Hold {
-        account: told.account.clone(),
-        asset: told.asset.code.clone(),
+        account: change.account.clone(),
+        asset: change.asset.code.clone(),
         payment_id,
-        decimals: told.asset.decimals,
+        decimals: change.asset.decimals,
         authorization_minor: Minor::ZERO,
         account_minor: Minor::ZERO,
         updated_at: at,
     });
     hold.updated_at = at;
-    let minor = match told.teller {
-        Teller::Authorization => &mut hold.authorization_minor,
-        Teller::Account => &mut hold.account_minor,
+    let minor = match change.reporting_side {
+        ReportingSide::Authorization => &mut hold.authorization_minor,
+        ReportingSide::Account => &mut hold.account_minor,
     };
     *minor = step.applied(*minor)?;
     if hold.authorization_minor > Minor::ZERO || hold.account_minor > Minor::ZERO {
@@ -42,7 +42,7 @@ pub(super) fn change(
     }
     let [expected, booked] =
         [hold.authorization_minor, hold.account_minor].map(|held| Net::of(held, Minor::ZERO));
-    compare(rows, told, &Subject::of_payment(&hold.payment_id), expected, booked, at)
+    compare(rows, change, &Subject::of_payment(&hold.payment_id), expected, booked, at)
 }
 
 impl HoldStep {

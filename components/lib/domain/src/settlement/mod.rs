@@ -30,16 +30,16 @@ mod figures;
 mod hold;
 mod of_account;
 mod of_authorization;
+mod reported_change;
 mod tables;
-mod told;
 
 use std::slice;
 
 use clearfold_kernel::{Change, ProjectionDescriptor, Projector, RecordedEvent, Row, RowKey, Timestamp};
 
 use self::comparison::Subject;
+use self::reported_change::ReportedChange;
 use self::tables::{AccountAsset, AssetTotal, Difference, Hold};
-use self::told::Told;
 use crate::projecting::{self, Misfit, Rows};
 use crate::{account, authorization};
 
@@ -53,8 +53,8 @@ impl Projector for Settlement {
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {
         let mut keys = Vec::new();
-        each(events, |told, _| {
-            keys.extend(keys_of(told));
+        each(events, |change, _| {
+            keys.extend(keys_of(change));
             Ok(())
         })?;
         Ok(keys)
@@ -62,39 +62,39 @@ impl Projector for Settlement {
 
     fn project(events: &[RecordedEvent], rows: Vec<Row>) -> Result<Vec<Change>, String> {
         let mut rows = Rows::fetched(&tables::all(), rows)?;
-        each(events, |told, at| apply(&mut rows, told, at))?;
+        each(events, |change, at| apply(&mut rows, change, at))?;
         Ok(rows.into_changes())
     }
 }
 
-/// Calls `work` with the content of each event, for both kinds of streams in the order of the log.
+/// Calls `work` with the effect of each event, for both kinds of streams in the order of the log.
 fn each(
     events: &[RecordedEvent],
-    mut work: impl FnMut(&Told, Timestamp) -> Result<(), Misfit>,
+    mut work: impl FnMut(&ReportedChange, Timestamp) -> Result<(), Misfit>,
 ) -> Result<(), String> {
-    let mut hand_over = |told: Option<Told>, recorded: &RecordedEvent| {
-        told.map_or(Ok(()), |told| work(&told, recorded.recorded_at))
+    let mut hand_over = |change: Option<ReportedChange>, recorded: &RecordedEvent| {
+        change.map_or(Ok(()), |change| work(&change, recorded.recorded_at))
     };
     for event in events.iter().map(slice::from_ref) {
         projecting::each(authorization::AGGREGATE, event, |seen| {
-            hand_over(of_authorization::told(seen.id, &seen.event)?, seen.recorded)
+            hand_over(of_authorization::reported_change(seen.id, &seen.event)?, seen.recorded)
         })?;
         projecting::each(account::AGGREGATE, event, |seen| {
-            hand_over(of_account::told(seen.id, &seen.event)?, seen.recorded)
+            hand_over(of_account::reported_change(seen.id, &seen.event)?, seen.recorded)
         })?;
     }
     Ok(())
 }
 
-fn keys_of(told: &Told) -> Vec<RowKey> {
-    let (account, asset) = (&told.account, &told.asset.code);
-    let mut subjects: Vec<Subject> = told.sides.iter().map(|side| side.subject.clone()).collect();
+fn keys_of(change: &ReportedChange) -> Vec<RowKey> {
+    let (account, asset) = (&change.account, &change.asset.code);
+    let mut subjects: Vec<Subject> = change.sides.iter().map(|side| side.subject.clone()).collect();
     let mut keys = Vec::new();
-    if told.moves_figures() {
+    if change.moves_figures() {
         keys.extend([AccountAsset::key(account, asset), AssetTotal::key(asset)]);
         subjects.extend(figures::COMPARED.map(|what| Subject::of_account(what, account)));
     }
-    if let Some((payment_id, _)) = &told.hold {
+    if let Some((payment_id, _)) = &change.hold {
         keys.push(Hold::key(account, asset, payment_id));
         subjects.push(Subject::of_payment(payment_id));
     }
@@ -102,12 +102,12 @@ fn keys_of(told: &Told) -> Vec<RowKey> {
     keys
 }
 
-fn apply(rows: &mut Rows, told: &Told, at: Timestamp) -> Result<(), Misfit> {
-    if told.moves_figures() {
-        figures::add(rows, told, at)?;
+fn apply(rows: &mut Rows, change: &ReportedChange, at: Timestamp) -> Result<(), Misfit> {
+    if change.moves_figures() {
+        figures::add(rows, change, at)?;
     }
-    if let Some((payment_id, step)) = &told.hold {
-        hold::change(rows, told, payment_id, *step, at)?;
+    if let Some((payment_id, step)) = &change.hold {
+        hold::update(rows, change, payment_id, *step, at)?;
     }
-    told.sides.iter().try_for_each(|side| comparison::tell(rows, told, side, at))
+    change.sides.iter().try_for_each(|side| comparison::update_side(rows, change, side, at))
 }

@@ -1,16 +1,16 @@
-//! Content of an account's events: what was booked, and what the chain and the network did to the account.
+//! Effects of an account's events: what was booked, and what the chain and the network did to the account.
 
 use clearfold_kernel::{Asset, ExternalId, Minor, MoneyError};
 
 use super::comparison::What;
 use super::figures::Reported;
-use super::told::{HoldStep, Step, Teller, Told, leg};
+use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg};
 use crate::account::{DisputeStep, Event, FundingStep, LedgerAccount, SettlementDirection};
 use crate::projecting::legs;
 
-/// Returns the content of an event; `None` if it moves nothing.
-pub(super) fn told(account: &str, event: &Event) -> Result<Option<Told>, MoneyError> {
-    let by = |asset: &Asset| Told::by(Teller::Account, account.to_owned(), asset);
+/// Returns the effect of an event; `None` if it moves nothing.
+pub(super) fn reported_change(account: &str, event: &Event) -> Result<Option<ReportedChange>, MoneyError> {
+    let by = |asset: &Asset| ReportedChange::by(ReportingSide::Account, account.to_owned(), asset);
     if let Some((asset, transfers)) = event.booked() {
         return booked(by(asset).moves(transfers), event).map(Some);
     }
@@ -31,19 +31,21 @@ pub(super) fn told(account: &str, event: &Event) -> Result<Option<Told>, MoneyEr
     })
 }
 
-fn booked(told: Told, event: &Event) -> Result<Told, MoneyError> {
+fn booked(change: ReportedChange, event: &Event) -> Result<ReportedChange, MoneyError> {
     Ok(match event {
-        Event::Deposited(event) => told.reports(Reported::Deposited, Step::Up(event.amount.minor)),
-        Event::DepositReorged(event) => told.reports(Reported::Deposited, Step::Down(event.amount.minor)),
-        Event::Withdrawn(event) => told.reports(Reported::Withdrawn, Step::Up(event.amount.minor)),
-        Event::WithdrawalReorged(event) => told.reports(Reported::Withdrawn, Step::Down(event.amount.minor)),
-        Event::Returned(event) => told.reports(Reported::Returned, Step::Up(event.amount.minor)),
+        Event::Deposited(event) => change.reports(Reported::Deposited, Step::Up(event.amount.minor)),
+        Event::DepositReorged(event) => change.reports(Reported::Deposited, Step::Down(event.amount.minor)),
+        Event::Withdrawn(event) => change.reports(Reported::Withdrawn, Step::Up(event.amount.minor)),
+        Event::WithdrawalReorged(event) => {
+            change.reports(Reported::Withdrawn, Step::Down(event.amount.minor))
+        }
+        Event::Returned(event) => change.reports(Reported::Returned, Step::Up(event.amount.minor)),
         Event::SettlementBooked(event) => {
             let figure = match event.direction {
                 SettlementDirection::Paid => Reported::Paid,
                 SettlementDirection::Received => Reported::Received,
             };
-            told.reports(figure, Step::Up(event.amount.minor))
+            change.reports(figure, Step::Up(event.amount.minor))
         }
         Event::FundingBooked(event) => {
             let what = match event.step {
@@ -51,32 +53,32 @@ fn booked(told: Told, event: &Event) -> Result<Told, MoneyError> {
                 FundingStep::Finalized => What::FundingFinalized,
                 FundingStep::Reorged => What::FundingReorged,
             };
-            told.says(what, &leg(&event.source), Some(event.hold_id.as_str()), Step::Up(event.amount.minor))
+            change.says(what, &leg(&event.source), Some(event.hold_id.as_str()), Step::Up(event.amount.minor))
         }
         Event::ClearingBooked(event) => {
             let (payment_id, claimed) = (event.hold_id.as_str(), event.against_hold.plus(event.beyond_hold)?);
-            let told =
-                told.says(What::Clearing, event.clearing_id.as_str(), Some(payment_id), Step::Up(claimed));
+            let change =
+                change.says(What::Clearing, event.clearing_id.as_str(), Some(payment_id), Step::Up(claimed));
             match event.against_hold.plus(event.released)? {
-                Minor::ZERO => told,
-                taken => told.holds(payment_id, HoldStep::By(Step::Down(taken))),
+                Minor::ZERO => change,
+                taken => change.holds(payment_id, HoldStep::By(Step::Down(taken))),
             }
         }
         Event::ClearingSuspended(event) => {
             let (id, step) = (event.clearing_id.as_str(), Step::Up(event.amount.minor));
-            suspense(told, "clearing", id).says(What::SuspendedClearing, id, None, step)
+            suspense(change, "clearing", id).says(What::SuspendedClearing, id, None, step)
         }
         Event::SuspenseResolved(event) => {
             let (id, step) = (event.clearing_id.as_str(), Step::Up(event.amount.minor));
-            suspense(told, "clearing", id).says(event.outcome.into(), id, None, step)
+            suspense(change, "clearing", id).says(event.outcome.into(), id, None, step)
         }
         Event::RefundBooked(event) => {
             let (id, step) = (event.refund_id.as_str(), Step::Up(event.amount.minor));
-            suspense(told, "refund", id).says(What::Refund, id, None, step)
+            suspense(change, "refund", id).says(What::Refund, id, None, step)
         }
         Event::RefundResolved(event) => {
             let (id, step) = (event.refund_id.as_str(), Step::Up(event.amount.minor));
-            suspense(told, "refund", id).says(event.outcome.into(), id, None, step)
+            suspense(change, "refund", id).says(event.outcome.into(), id, None, step)
         }
         Event::DisputeBooked(event) => {
             let (what, minor) = match event.step {
@@ -85,31 +87,31 @@ fn booked(told: Told, event: &Event) -> Result<Told, MoneyError> {
                 DisputeStep::Lost => (What::DisputeLost, event.amount.minor),
             };
             let (id, payment_id) = (event.key(), Some(event.hold_id.as_str()));
-            suspense(told, "dispute", &id).says(what, &id, payment_id, Step::Up(minor))
+            suspense(change, "dispute", &id).says(what, &id, payment_id, Step::Up(minor))
         }
         Event::ReceivableBooked(event) => {
-            stands(told, LedgerAccount::Receivable, What::Receivable, event.receivable_id.as_str())
+            stands(change, LedgerAccount::Receivable, What::Receivable, event.receivable_id.as_str())
         }
         Event::ReceivableRecovered(event) => {
-            stands(told, LedgerAccount::Receivable, What::Receivable, event.receivable_id.as_str())
+            stands(change, LedgerAccount::Receivable, What::Receivable, event.receivable_id.as_str())
         }
         // A fee concerns the account alone, so there is nothing to compare it with.
-        _ => told,
+        _ => change,
     })
 }
 
 /// Adds the change of one item in suspense. A clearing, a refund and a dispute may have the same id, so the kind is a
 /// part of the key.
-fn suspense(told: Told, of: &str, id: &str) -> Told {
-    stands(told, LedgerAccount::Suspense, What::Suspense, &format!("{of}/{id}"))
+fn suspense(change: ReportedChange, of: &str, id: &str) -> ReportedChange {
+    stands(change, LedgerAccount::Suspense, What::Suspense, &format!("{of}/{id}"))
 }
 
 /// Adds what the event's own transfers bring to a ledger account or take from it, for one item.
-fn stands(told: Told, ledger_account: LedgerAccount, what: What, id: &str) -> Told {
-    let transfers = told.transfers.clone();
+fn stands(change: ReportedChange, ledger_account: LedgerAccount, what: What, id: &str) -> ReportedChange {
+    let transfers = change.transfers.clone();
     let moved = legs(&transfers).filter(|(account, ..)| *account == ledger_account);
-    moved.fold(told, |told, (account, side, minor)| {
+    moved.fold(change, |change, (account, side, minor)| {
         let step = if side == account.normal_side() { Step::Up(minor) } else { Step::Down(minor) };
-        told.says(what, id, None, step)
+        change.says(what, id, None, step)
     })
 }

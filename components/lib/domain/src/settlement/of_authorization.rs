@@ -1,17 +1,17 @@
-//! Content of an authorization's events: what is to be booked.
+//! Effects of an authorization's events: what is to be booked.
 
 use clearfold_kernel::{Address, Amount, ChainSource, Minor, MoneyError};
 
 use super::comparison::What;
 use super::figures::Reported;
-use super::told::{HoldStep, Step, Teller, Told, leg};
+use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg};
 use crate::account::dispute_key;
 use crate::authorization::{
     ClearingPosted, DisputeOutcome, DisputeResolved, Event, RefundOrigin, SwipeRecorded,
 };
 
-/// Returns the content of an event; `None` if nothing is to be booked for it.
-pub(super) fn told(payment_id: &str, event: &Event) -> Result<Option<Told>, MoneyError> {
+/// Returns the effect of an event; `None` if nothing is to be booked for it.
+pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<ReportedChange>, MoneyError> {
     let payment = Payment(payment_id);
     Ok(Some(match event {
         Event::SwipeRecorded(event) => payment.swiped(event),
@@ -84,24 +84,24 @@ impl<'a> Payment<'a> {
         Some(self.0)
     }
 
-    fn of(account: Address, amount: &Amount) -> Told {
-        Told::by(Teller::Authorization, account.to_string(), &amount.asset)
+    fn of(account: Address, amount: &Amount) -> ReportedChange {
+        ReportedChange::by(ReportingSide::Authorization, account.to_string(), &amount.asset)
     }
 
-    fn holds(self, account: Address, amount: &Amount) -> Told {
+    fn holds(self, account: Address, amount: &Amount) -> ReportedChange {
         Self::of(account, amount).holds(self.0, HoldStep::By(Step::Up(amount.minor)))
     }
 
-    fn frees(self, account: Address, amount: &Amount) -> Told {
+    fn frees(self, account: Address, amount: &Amount) -> ReportedChange {
         Self::of(account, amount).holds(self.0, HoldStep::By(Step::Down(amount.minor)))
     }
 
-    fn says(self, account: Address, what: What, id: &str, amount: &Amount) -> Told {
+    fn says(self, account: Address, what: What, id: &str, amount: &Amount) -> ReportedChange {
         Self::of(account, amount).says(what, id, self.id(), Step::Up(amount.minor))
     }
 
     /// A swipe is held and pulled at once: it was seen in a block.
-    fn swiped(self, event: &SwipeRecorded) -> Told {
+    fn swiped(self, event: &SwipeRecorded) -> ReportedChange {
         let step = Step::Up(event.amount.minor);
         self.holds(event.account, &event.amount).reports(Reported::PulledIncluded, step).says(
             What::FundingIncluded,
@@ -111,14 +111,14 @@ impl<'a> Payment<'a> {
         )
     }
 
-    fn claimed(self, event: &ClearingPosted) -> Result<Told, MoneyError> {
+    fn claimed(self, event: &ClearingPosted) -> Result<ReportedChange, MoneyError> {
         let claimed = Amount { minor: event.claimed()?, asset: event.asset.clone() };
         let step = HoldStep::Claimed { minor: claimed.minor, is_final: event.is_final };
         let id = event.clearing_id.as_str();
         Ok(self.says(event.parties.account, What::Clearing, id, &claimed).holds(self.0, step))
     }
 
-    fn disputed(self, event: &DisputeResolved) -> Told {
+    fn disputed(self, event: &DisputeResolved) -> ReportedChange {
         let asset = event.amount.asset.clone();
         let (what, amount) = match event.outcome {
             DisputeOutcome::Won => (What::DisputeWon, Amount { minor: event.awarded(), asset }),
@@ -133,15 +133,15 @@ impl<'a> Payment<'a> {
         amount: &Amount,
         source: &ChainSource,
         (what, figure): (What, Reported),
-    ) -> Told {
+    ) -> ReportedChange {
         self.says(account, what, &leg(source), amount).reports(figure, Step::Up(amount.minor))
     }
 
-    fn refunded(self, account: Address, amount: &Amount, origin: &RefundOrigin) -> Told {
-        let told = self.says(account, What::Refund, &refund(origin), amount);
+    fn refunded(self, account: Address, amount: &Amount, origin: &RefundOrigin) -> ReportedChange {
+        let change = self.says(account, What::Refund, &refund(origin), amount);
         match origin {
-            RefundOrigin::Network(_) => told,
-            RefundOrigin::Chain(_) => told.reports(Reported::Refunded, Step::Up(amount.minor)),
+            RefundOrigin::Network(_) => change,
+            RefundOrigin::Chain(_) => change.reports(Reported::Refunded, Step::Up(amount.minor)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Content of one event about an account's money in one asset, from either side.
+//! Effect of one event on an account's figures in one asset, as the authorization or the account reports it.
 
 use clearfold_kernel::{Asset, ChainSource, Minor};
 
@@ -6,18 +6,18 @@ use super::comparison::{Subject, What};
 use super::figures::Reported;
 use crate::account::Transfer;
 
-/// Side that an event speaks for.
+/// Side whose stream reports a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Teller {
+pub(super) enum ReportingSide {
     /// Authorization's side: what is to be booked.
     Authorization,
     /// Account's side: what was booked.
     Account,
 }
 
-/// Content of one event.
-pub(super) struct Told {
-    pub teller: Teller,
+/// Effect of one event on an account's figures in one asset.
+pub(super) struct ReportedChange {
+    pub reporting_side: ReportingSide,
     pub account: String,
     pub asset: Asset,
     /// Changes of figures that the chain or the network reported.
@@ -55,10 +55,10 @@ pub(super) struct Side {
     pub step: Step,
 }
 
-impl Told {
-    pub(super) fn by(teller: Teller, account: String, asset: &Asset) -> Self {
+impl ReportedChange {
+    pub(super) fn by(reporting_side: ReportingSide, account: String, asset: &Asset) -> Self {
         Self {
-            teller,
+            reporting_side,
             account,
             asset: asset.clone(),
             reported: Vec::new(),
