@@ -63,7 +63,7 @@ fn translate_one(contracts: &ContractSet, transaction: &Transaction) -> Result<T
 }
 
 /// Payment found in a transaction, before it becomes a command.
-struct Found {
+struct FoundPayment {
     log_index: u64,
     /// `swipe` or `refund`; `ordinal` is the position among the payments of that kind in the transaction.
     kind: &'static str,
@@ -72,7 +72,7 @@ struct Found {
     command: Command,
 }
 
-impl Found {
+impl FoundPayment {
     fn into_command(self, transaction: &Transaction) -> Result<TranslatedCommand, String> {
         let message: Encoded = self.command.encode().map_err(|error| error.to_string())?;
         Ok(TranslatedCommand {

@@ -6,7 +6,7 @@ use clearfold_kernel::{Log, Refusal, Transaction};
 
 use super::contract_set::{AssetContracts, ContractSet};
 use super::events::{self, TransferLog, Unreadable};
-use super::{Found, amount_of, refusal, source};
+use super::{FoundPayment, amount_of, refusal, source};
 use crate::authorization::{Command, RecordRefund, RefundOrigin};
 
 /// Returns all refunds of a transaction, each at its asset's canonical address, and refusals for transfers there that
@@ -14,7 +14,7 @@ use crate::authorization::{Command, RecordRefund, RefundOrigin};
 pub(super) fn refunds<'a>(
     contracts: &'a ContractSet,
     transaction: &'a Transaction,
-) -> impl Iterator<Item = Result<Found, Refusal>> + 'a {
+) -> impl Iterator<Item = Result<FoundPayment, Refusal>> + 'a {
     let mut ordinal = 0_usize;
     transaction.logs.iter().filter_map(move |log| {
         let asset = canonical_asset(contracts, log)?;
@@ -52,14 +52,14 @@ fn refund(
     transaction: &Transaction,
     log: &Log,
     ordinal: usize,
-) -> Found {
+) -> FoundPayment {
     let refund = RecordRefund {
         account: transfer.to,
         amount: amount_of(&asset.asset, transfer.minor),
         origin: RefundOrigin::Chain(source(transaction, log.log_index)),
         occurred_at: transaction.block_timestamp,
     };
-    Found {
+    FoundPayment {
         log_index: log.log_index,
         kind: "refund",
         ordinal,

@@ -6,14 +6,14 @@ use clearfold_kernel::{Address, Log, Refusal, Transaction};
 
 use super::contract_set::{AssetContracts, ContractSet};
 use super::events::{self, SpendLog, Unreadable};
-use super::{Found, amount_of, refusal, source};
+use super::{FoundPayment, amount_of, refusal, source};
 use crate::authorization::{Command, RecordSwipe};
 
 /// Returns, for each `Spend` of the contract set's spenders, the swipe or a refusal with the reason.
 pub(super) fn swipes<'a>(
     contracts: &'a ContractSet,
     transaction: &'a Transaction,
-) -> impl Iterator<Item = Result<Found, Refusal>> + 'a {
+) -> impl Iterator<Item = Result<FoundPayment, Refusal>> + 'a {
     let signature = events::spend_signature();
     let mut claimed = BTreeSet::new();
     transaction
@@ -32,7 +32,7 @@ fn swipe(
     log: &Log,
     ordinal: usize,
     claimed: &mut BTreeSet<u64>,
-) -> Result<Found, Refusal> {
+) -> Result<FoundPayment, Refusal> {
     let at = log.log_index;
     let spend = events::spend(log).map_err(|error| match error {
         Unreadable::Malformed(detail) => refusal(at, "spend_malformed", detail),
@@ -59,7 +59,13 @@ fn swipe(
         source: source(transaction, at),
         occurred_at: transaction.block_timestamp,
     };
-    Ok(Found { log_index: at, kind: "swipe", ordinal, account: safe, command: Command::RecordSwipe(swipe) })
+    Ok(FoundPayment {
+        log_index: at,
+        kind: "swipe",
+        ordinal,
+        account: safe,
+        command: Command::RecordSwipe(swipe),
+    })
 }
 
 /// Returns the Safe that last executed for the module before the `Spend` was logged.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use clearfold_kernel::{Amount, Asset, ExternalId, Invariant, Minor, Timestamp};
 
 use super::sum::{Sum, plus};
-use super::tally::{Fact, Found, Happened, IsDue, Watch};
+use super::tally::{Fact, Happened, IsDue, Violations, Watch};
 use crate::account;
 use crate::authorization::{AdviceHold, Event, ForcePostReason, HoldIncreased};
 use crate::bookings;
@@ -74,7 +74,7 @@ struct Halves {
 impl Watch for AccountHolds {
     const INVARIANTS: &'static [Invariant] = &[HOLDS_MATCH_AUTHORIZATIONS];
 
-    fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>) {
+    fn observe(&mut self, fact: Fact<'_>, found: &mut Violations<'_>) {
         match fact.event {
             Happened::Authorization(event) => {
                 let is_open = self.opened_at.is_some();
@@ -90,7 +90,7 @@ impl Watch for AccountHolds {
         }
     }
 
-    fn settle(&self, is_due: IsDue<'_>, found: &mut Found<'_>) {
+    fn settle(&self, is_due: IsDue<'_>, found: &mut Violations<'_>) {
         if !self.opened_at.is_some_and(is_due) {
             return;
         }
@@ -101,7 +101,7 @@ impl Watch for AccountHolds {
         }
     }
 
-    fn compare_account(&self, state: &account::State, found: &mut Found<'_>) {
+    fn compare_account(&self, state: &account::State, found: &mut Violations<'_>) {
         let says = state.holds();
         for (id, hold) in &self.holds {
             let says = says.get(id).map_or(Minor::ZERO, |held| held.minor);
@@ -115,7 +115,7 @@ impl Watch for AccountHolds {
 }
 
 impl AccountHolds {
-    fn account(&mut self, event: &account::Event, at: Timestamp, found: &mut Found<'_>) {
+    fn account(&mut self, event: &account::Event, at: Timestamp, found: &mut Violations<'_>) {
         use account::Event;
         let id = match event {
             Event::AccountOpened(_) => {

@@ -3,7 +3,7 @@
 use clearfold_kernel::{Invariant, Minor};
 
 use super::sum::plus;
-use super::tally::{Fact, Found, Happened, Watch};
+use super::tally::{Fact, Happened, Violations, Watch};
 use crate::{account, authorization, card};
 
 const AMOUNTS_POSITIVE: Invariant = Invariant {
@@ -17,7 +17,7 @@ pub(super) struct Amounts;
 impl Watch for Amounts {
     const INVARIANTS: &'static [Invariant] = &[AMOUNTS_POSITIVE];
 
-    fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>) {
+    fn observe(&mut self, fact: Fact<'_>, found: &mut Violations<'_>) {
         let moved = match fact.event {
             Happened::Account(event) => of_account(event),
             Happened::Authorization(event) => of_authorization(event),

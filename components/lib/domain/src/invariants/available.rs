@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clearfold_kernel::{Amount, Asset, Invariant};
 
 use super::sum::{Sum, plus};
-use super::tally::{Fact, Found, Happened, Watch};
+use super::tally::{Fact, Happened, Violations, Watch};
 use crate::account::{DisputeStep, Event, LedgerAccount, RefundOutcome, State};
 
 const AVAILABLE: Invariant = Invariant {
@@ -40,7 +40,7 @@ impl Figures {
 impl Watch for Available {
     const INVARIANTS: &'static [Invariant] = &[AVAILABLE];
 
-    fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>) {
+    fn observe(&mut self, fact: Fact<'_>, found: &mut Violations<'_>) {
         let Happened::Account(event) = fact.event else { return };
         match event {
             Event::HoldPlaced(event) => self.hold(&event.amount, event.forced, found),
@@ -60,7 +60,7 @@ impl Watch for Available {
         }
     }
 
-    fn compare_account(&self, state: &State, found: &mut Found<'_>) {
+    fn compare_account(&self, state: &State, found: &mut Violations<'_>) {
         for (asset, figures) in &self.balances {
             let says = (state.posted(asset), state.pending(asset), state.available(asset));
             let is = (figures.posted.net(), figures.held.net().magnitude(), figures.available());
@@ -98,7 +98,7 @@ impl Available {
         self.posted(&amount.asset).take(amount.minor);
     }
 
-    fn hold(&mut self, amount: &Amount, forced: bool, found: &mut Found<'_>) {
+    fn hold(&mut self, amount: &Amount, forced: bool, found: &mut Violations<'_>) {
         let figures = self.figures(&amount.asset);
         let available = figures.available();
         if !forced && !available.covers(amount.minor) {

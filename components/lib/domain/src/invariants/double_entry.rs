@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clearfold_kernel::{Invariant, Minor};
 
 use super::sum::plus;
-use super::tally::{Fact, Found, Happened, Watch};
+use super::tally::{Fact, Happened, Violations, Watch};
 use crate::account::{Balance, LedgerAccount, State};
 
 const DEBITS_EQUAL_CREDITS: Invariant = Invariant {
@@ -19,7 +19,7 @@ pub(super) struct DoubleEntry(BTreeMap<(String, LedgerAccount), Balance>);
 impl Watch for DoubleEntry {
     const INVARIANTS: &'static [Invariant] = &[DEBITS_EQUAL_CREDITS];
 
-    fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>) {
+    fn observe(&mut self, fact: Fact<'_>, found: &mut Violations<'_>) {
         let Happened::Account(event) = fact.event else { return };
         let Some((asset, transfers)) = event.booked() else { return };
         for transfer in transfers {
@@ -33,7 +33,7 @@ impl Watch for DoubleEntry {
         }
     }
 
-    fn compare_account(&self, state: &State, found: &mut Found<'_>) {
+    fn compare_account(&self, state: &State, found: &mut Violations<'_>) {
         let Some(ledger) = state.ledger() else { return };
         for (code, book) in ledger.books() {
             let sum = |of: fn(&Balance) -> Minor| book.values().map(of).fold(Minor::ZERO, plus);

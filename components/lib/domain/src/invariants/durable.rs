@@ -6,7 +6,7 @@ use std::fmt;
 
 use clearfold_kernel::{Amount, Asset, ChainSource, ExternalId, Invariant, Minor, Timestamp};
 
-use super::tally::{Fact, Found, Happened, IsDue, Watch};
+use super::tally::{Fact, Happened, IsDue, Violations, Watch};
 use crate::account::{self, DisputeStep, FundingStep};
 use crate::authorization::{self, DisputeOutcome};
 use crate::bookings;
@@ -48,7 +48,7 @@ struct Said {
 impl Watch for Durable {
     const INVARIANTS: &'static [Invariant] = &[DECIDED_BEFORE_ANSWERED];
 
-    fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>) {
+    fn observe(&mut self, fact: Fact<'_>, found: &mut Violations<'_>) {
         match fact.event {
             Happened::Authorization(event) => {
                 self.decided(fact, event, found);
@@ -67,7 +67,7 @@ impl Watch for Durable {
         }
     }
 
-    fn settle(&self, is_due: IsDue<'_>, found: &mut Found<'_>) {
+    fn settle(&self, is_due: IsDue<'_>, found: &mut Violations<'_>) {
         if !self.opened_at.is_some_and(is_due) {
             return;
         }
@@ -80,7 +80,7 @@ impl Watch for Durable {
 }
 
 impl Durable {
-    fn decided(&mut self, fact: Fact<'_>, event: &authorization::Event, found: &mut Found<'_>) {
+    fn decided(&mut self, fact: Fact<'_>, event: &authorization::Event, found: &mut Violations<'_>) {
         use authorization::Event;
         match event {
             Event::AuthorizationRequested(_) => {
@@ -99,7 +99,13 @@ impl Durable {
 
     /// Matches a booking with the payment's request for it. `hold_id` is only given for a clearing and for funding,
     /// whose events name the payment.
-    fn book(&mut self, booking: &Booking, hold_id: Option<&ExternalId>, said: &Said, found: &mut Found<'_>) {
+    fn book(
+        &mut self,
+        booking: &Booking,
+        hold_id: Option<&ExternalId>,
+        said: &Said,
+        found: &mut Violations<'_>,
+    ) {
         let (what, id) = booking;
         match self.asked.get_mut(booking) {
             None => {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use clearfold_kernel::{Invariant, Minor};
 
 use super::sum::Sum;
-use super::tally::{Fact, Found, Happened, Watch};
+use super::tally::{Fact, Happened, Violations, Watch};
 use crate::authorization::{AdviceHold, Event, State};
 
 const HOLD_NEVER_NEGATIVE: Invariant = Invariant {
@@ -32,7 +32,7 @@ struct Held {
 impl Watch for Holds {
     const INVARIANTS: &'static [Invariant] = &[HOLD_NEVER_NEGATIVE, CLOSED_HOLDS_NOTHING];
 
-    fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>) {
+    fn observe(&mut self, fact: Fact<'_>, found: &mut Violations<'_>) {
         let Happened::Authorization(event) = fact.event else { return };
         let held = self.0.entry(fact.id.to_owned()).or_default();
         held.take(event);
@@ -44,7 +44,7 @@ impl Watch for Holds {
         }
     }
 
-    fn compare_authorization(&self, id: &str, state: &State, found: &mut Found<'_>) {
+    fn compare_authorization(&self, id: &str, state: &State, found: &mut Violations<'_>) {
         let held = self.0.get(id).copied().unwrap_or_default();
         let (says, is_open) = state
             .payment()

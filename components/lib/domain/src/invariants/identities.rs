@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use clearfold_kernel::{ChainSource, Invariant};
 
-use super::tally::{Fact, Found, Happened, Watch};
+use super::tally::{Fact, Happened, Violations, Watch};
 use crate::account::{DisputeStep, FundingStep};
 use crate::authorization::RefundOrigin;
 use crate::network::SuspenseOutcome;
@@ -28,7 +28,7 @@ pub(super) struct Identities(BTreeSet<(&'static str, String)>);
 impl Watch for Identities {
     const INVARIANTS: &'static [Invariant] = &[ONE_EFFECT_PER_IDENTITY];
 
-    fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>) {
+    fn observe(&mut self, fact: Fact<'_>, found: &mut Violations<'_>) {
         let identities = match fact.event {
             Happened::Account(event) => of_account(event),
             Happened::Authorization(event) => of_authorization(fact.id, event),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use clearfold_kernel::{Asset, Invariant, Minor};
 
 use super::sum::Sum;
-use super::tally::{Fact, Found, Happened, Watch};
+use super::tally::{Fact, Happened, Violations, Watch};
 use crate::account::{Event, FundingStep, LedgerAccount, SettlementDirection, State};
 
 const HOLD_ACCOUNT_MATCHES_CHAIN: Invariant = Invariant {
@@ -29,14 +29,14 @@ struct Pulled {
 impl Watch for OnChain {
     const INVARIANTS: &'static [Invariant] = &[HOLD_ACCOUNT_MATCHES_CHAIN];
 
-    fn observe(&mut self, fact: Fact<'_>, _found: &mut Found<'_>) {
+    fn observe(&mut self, fact: Fact<'_>, _found: &mut Violations<'_>) {
         let Happened::Account(event) = fact.event else { return };
         let Some((asset, _)) = event.booked() else { return };
         let pulled = self.0.entry(asset.clone()).or_default();
         pulled.take(event);
     }
 
-    fn compare_account(&self, state: &State, found: &mut Found<'_>) {
+    fn compare_account(&self, state: &State, found: &mut Violations<'_>) {
         let Some(ledger) = state.ledger() else { return };
         for (asset, pulled) in &self.0 {
             let both = [(LedgerAccount::InTransit, pulled.in_transit), (LedgerAccount::Hold, pulled.hold)];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clearfold_kernel::{Invariant, Minor};
 
 use super::sum::plus;
-use super::tally::{Fact, Found, Happened, Watch};
+use super::tally::{Fact, Happened, Violations, Watch};
 use crate::authorization::{Event, State};
 
 const REFUNDS_WITHIN_CAPTURED: Invariant = Invariant {
@@ -26,7 +26,7 @@ struct Captured {
 impl Watch for Refunds {
     const INVARIANTS: &'static [Invariant] = &[REFUNDS_WITHIN_CAPTURED];
 
-    fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>) {
+    fn observe(&mut self, fact: Fact<'_>, found: &mut Violations<'_>) {
         let Happened::Authorization(event) = fact.event else { return };
         let payment = self.0.entry(fact.id.to_owned()).or_default();
         match event {
@@ -45,7 +45,7 @@ impl Watch for Refunds {
         }
     }
 
-    fn compare_authorization(&self, id: &str, state: &State, found: &mut Found<'_>) {
+    fn compare_authorization(&self, id: &str, state: &State, found: &mut Violations<'_>) {
         let Captured { captured, refunded, .. } = self.0.get(id).copied().unwrap_or_default();
         let Some(payment) = state.payment() else { return };
         let says = (payment.totals.captured(), payment.totals.refunded);

@@ -1,4 +1,4 @@
-//! All invariants together, fed with one event at a time.
+//! Checks all invariants of an account, fed one event at a time. It never reads a store.
 
 use clearfold_kernel::{Invariant, Timestamp, Violation};
 
@@ -38,12 +38,12 @@ pub(super) struct Fact<'a> {
 pub(super) type IsDue<'a> = &'a dyn Fn(Timestamp) -> bool;
 
 /// Violations found so far in one stream.
-pub(super) struct Found<'a> {
+pub(super) struct Violations<'a> {
     stream: &'a str,
     violations: Vec<Violation>,
 }
 
-impl Found<'_> {
+impl Violations<'_> {
     /// Reports that an invariant does not hold after the current event.
     pub(super) fn report(&mut self, invariant: Invariant, detail: impl Into<String>) {
         self.report_in(invariant, detail, []);
@@ -68,16 +68,16 @@ pub(super) trait Watch {
     const INVARIANTS: &'static [Invariant];
 
     /// Takes an event and reports what it breaks.
-    fn observe(&mut self, fact: Fact<'_>, found: &mut Found<'_>);
+    fn observe(&mut self, fact: Fact<'_>, found: &mut Violations<'_>);
 
     /// Compares the tally with the account's folded state.
-    fn compare_account(&self, _state: &account::State, _found: &mut Found<'_>) {}
+    fn compare_account(&self, _state: &account::State, _found: &mut Violations<'_>) {}
 
     /// Compares the tally with a payment's folded state.
-    fn compare_authorization(&self, _id: &str, _state: &authorization::State, _found: &mut Found<'_>) {}
+    fn compare_authorization(&self, _id: &str, _state: &authorization::State, _found: &mut Violations<'_>) {}
 
     /// Reports everything that is due but still outstanding.
-    fn settle(&self, _is_due: IsDue<'_>, _found: &mut Found<'_>) {}
+    fn settle(&self, _is_due: IsDue<'_>, _found: &mut Violations<'_>) {}
 }
 
 macro_rules! tally {
@@ -109,7 +109,7 @@ macro_rules! tally {
             ) -> Vec<Violation> {
                 let id = stream.split_once('-').map_or(stream, |(_, id)| id);
                 let fact = Fact { stream, id, event, recorded_at };
-                let mut found = Found { stream, violations: Vec::new() };
+                let mut found = Violations { stream, violations: Vec::new() };
                 $(self.$watch.observe(fact, &mut found);)+
                 found.violations
             }
@@ -117,7 +117,7 @@ macro_rules! tally {
             /// Returns the differences between an account's folded state and its events.
             #[must_use]
             pub fn compare_account(&self, stream: &str, state: &account::State) -> Vec<Violation> {
-                let mut found = Found { stream, violations: Vec::new() };
+                let mut found = Violations { stream, violations: Vec::new() };
                 $(self.$watch.compare_account(state, &mut found);)+
                 found.violations
             }
@@ -126,7 +126,7 @@ macro_rules! tally {
             #[must_use]
             pub fn compare_authorization(&self, stream: &str, state: &authorization::State) -> Vec<Violation> {
                 let id = stream.split_once('-').map_or(stream, |(_, id)| id);
-                let mut found = Found { stream, violations: Vec::new() };
+                let mut found = Violations { stream, violations: Vec::new() };
                 $(self.$watch.compare_authorization(id, state, &mut found);)+
                 found.violations
             }
@@ -146,7 +146,7 @@ macro_rules! tally {
             }
 
             fn settle_where(&self, account_stream: &str, is_due: IsDue<'_>) -> Vec<Violation> {
-                let mut found = Found { stream: account_stream, violations: Vec::new() };
+                let mut found = Violations { stream: account_stream, violations: Vec::new() };
                 $(self.$watch.settle(is_due, &mut found);)+
                 found.violations
             }
