@@ -2,7 +2,8 @@
 //!
 //! Each module is one handler's whole logic and says so in its name: [`gnosis_pay`] reads the chain;
 //! [`authorization`], [`account`] and [`card`] decide; [`payments`], [`merchants`], [`disputes`], [`balances`],
-//! [`card_usage`] and [`settlement`] build tables. Shared code stands beside them: [`policy`] (rules as data tables),
+//! [`card_usage`] and [`settlement`] build tables; [`invariants`] audits. [`bookings`] says which commands to account
+//! and card follow from an authorization's events. Shared code stands beside them: [`policy`] (rules as data tables),
 //! [`network`] (the card network's vocabulary), [`checks`] (checks on every command), [`projecting`] (rows as types).
 //! No module does I/O, reads a clock or draws a random number; the thin crates beside this one put each handler
 //! behind its WIT world.

@@ -20,8 +20,8 @@ fn log(log_index: u64) -> Value {
     })
 }
 
-/// Event of a command: the same content, with the account and the time.
-fn happened(mut command: Value) -> Value {
+/// Returns the event of a command: its payload with account and time added.
+fn event_of(mut command: Value) -> Value {
     command["account"] = json!("0x7b5e3f2a9c4d1e8f60a7b3c2d5e4f1a09b8c7d6e");
     command["at"] = json!("2026-11-22T10:15:31.250Z");
     command
@@ -32,7 +32,7 @@ fn booked(command: Value, legs: &[(&str, &str, &str)]) -> Value {
     let transfer = |&(debit, credit, minor): &(&str, &str, &str)| -> Value {
         json!({"debit": debit, "credit": credit, "minor": minor})
     };
-    let mut event = happened(command);
+    let mut event = event_of(command);
     event["transfers"] = legs.iter().map(transfer).collect();
     event
 }
@@ -56,9 +56,9 @@ macro_rules! examples {
 // Opening and the delay queue.
 examples! {
     OpenAccount => json!({"assets": [{"asset": "EURe", "decimals": 18}, {"asset": "USDC.e", "decimals": 6}]});
-    AccountOpened => happened(OpenAccount::example());
+    AccountOpened => event_of(OpenAccount::example());
     ObserveDelayQueue => json!({"state": "waiting", "source": log(2)});
-    DelayQueueChanged => happened(ObserveDelayQueue::example());
+    DelayQueueChanged => event_of(ObserveDelayQueue::example());
 }
 
 // Movements of money on chain.
@@ -99,23 +99,23 @@ examples! {
 // Holds.
 examples! {
     PlaceHold => json!({"hold_id": "auth-1", "amount": euro("8500000000000000000"), "forced": false});
-    HoldPlaced => happened(PlaceHold::example());
+    HoldPlaced => event_of(PlaceHold::example());
     RaiseHold => json!({
         "hold_id": "auth-1",
         "change_id": "msg-2",
         "amount": euro("1500000000000000000"),
         "forced": false,
     });
-    HoldRaised => happened(RaiseHold::example());
+    HoldRaised => event_of(RaiseHold::example());
     LowerHold => json!({
         "hold_id": "auth-1",
         "change_id": "msg-3",
         "amount": "500000000000000000",
         "cause": "reversed",
     });
-    HoldLowered => happened(with(LowerHold::example(), "amount", euro("500000000000000000")));
+    HoldLowered => event_of(with(LowerHold::example(), "amount", euro("500000000000000000")));
     VoidHold => json!({"hold_id": "auth-1"});
-    HoldVoided => happened(with(VoidHold::example(), "released", euro("8500000000000000000")));
+    HoldVoided => event_of(with(VoidHold::example(), "released", euro("8500000000000000000")));
 }
 
 // Clearings. The one that is booked claims 9.00 EURe on a hold of 8.50; its exact amount would be 9.003 EURe.

@@ -41,7 +41,7 @@ messages! {
         CardIssued = 1,
         /// Card frozen for a reason.
         CardFrozen = 1,
-        /// One reason for a freeze lifted.
+        /// One reason for the card's freeze was lifted.
         CardUnfrozen = 1,
         /// Card closed permanently.
         CardClosed = 1,
@@ -184,7 +184,7 @@ pub struct CardFrozen {
     pub at: Timestamp,
 }
 
-/// One reason for a freeze lifted.
+/// One reason for the card's freeze was lifted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CardUnfrozen {
