@@ -134,7 +134,7 @@ fn install_from_debian() -> Result<()> {
     Ok(())
 }
 
-/// Rustup's compiler brings a linker that understands WebAssembly; Debian calls its own by version.
+/// Finds a linker for WebAssembly: rustup's bundled one, else one on PATH, where Debian's has a version in its name.
 fn linker() -> Result<PathBuf> {
     let sysroot = answer(Command::new("rustc").args(["--print", "sysroot"])).unwrap_or_default();
     let host = answer(Command::new("rustc").args(["--print", "host-tuple"])).unwrap_or_default();
