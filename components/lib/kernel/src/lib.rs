@@ -16,6 +16,7 @@ mod json;
 mod message;
 mod money;
 mod projector;
+mod saga;
 #[cfg(feature = "schema")]
 pub mod schema;
 mod state;
@@ -39,6 +40,9 @@ pub use money::{Amount, Asset, Minor, MoneyError};
 pub use projector::{
     Change, Column, ColumnRule, ColumnType, ProjectionDescriptor, Projector, RecordedEvent, Row, RowKey,
     Table, Value,
+};
+pub use saga::{
+    Action, Flow, Observed, Phase, PlannedStep, Retry, Saga, Step, StepCall, Subject, observe_message,
 };
 pub use state::{decode_state, encode_state};
 pub use stored::StoredState;
