@@ -172,6 +172,11 @@ pub(super) fn is_word(text: &str) -> bool {
     (1..=255).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
+/// Returns true if a text can be the first part of a stream's name, which ends at the first hyphen.
+pub(super) fn is_letters(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
 /// Checks a name that becomes SQL or stands in the API's answers: only plain letters, digits and underscores.
 pub(super) fn plain(what: &str, name: &str) -> Result<(), String> {
     let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());

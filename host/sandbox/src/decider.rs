@@ -6,12 +6,13 @@ use std::sync::Arc;
 use self::bindings::DeciderPre;
 use self::bindings::exports::clearfold::handlers::decision as wit;
 use super::ComponentKind;
-use super::component::{LoadedComponent, MAX_SCHEMA_VERSION, distinct, incompatible, is_word};
+use super::component::{LoadedComponent, MAX_SCHEMA_VERSION, distinct, incompatible, is_letters, is_word};
 use super::engine::HandlerEngine;
 use super::error::RuntimeError;
 use super::fault::Fault;
 use super::id::ComponentId;
 use super::limits::{Guard, Output, count};
+use super::saga::INSTANCES;
 
 pub use self::bindings::exports::clearfold::handlers::decision::{
     Command as WireCommand, Decided, Entry, Folded, Message, Outcome, Rejection, Turn,
@@ -229,8 +230,11 @@ impl Decider {
 
 fn check(descriptor: &wit::Descriptor) -> Result<(), String> {
     let wit::Descriptor { aggregate, commands, events, state_version, .. } = descriptor;
-    if aggregate.is_empty() || !aggregate.bytes().all(|byte| byte.is_ascii_lowercase()) {
+    if !is_letters(aggregate) {
         return Err(format!("`{aggregate}` is no name of an aggregate: lower-case letters only"));
+    }
+    if aggregate == INSTANCES {
+        return Err(format!("`{aggregate}` is reserved: the streams of sagas' instances are of this aggregate"));
     }
     if commands.is_empty() {
         return Err("it takes no commands".to_owned());

@@ -11,7 +11,7 @@ use wasmparser::{Encoding, Parser, Payload};
 use super::admission::Refused;
 use super::component::fits;
 use super::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
-use super::{Auditor, ComponentKind, Decider, HandlerEngine, KindFacts, Projector, RuntimeError, Translator};
+use super::{Auditor, ComponentKind, Decider, HandlerEngine, KindFacts, Projector, RuntimeError, Saga, Translator};
 use clearfold_base::digest::Digest;
 
 /// Result of an inspection.
@@ -26,8 +26,8 @@ pub struct Inspection {
     pub wit_version: String,
     pub imports: Vec<String>,
     pub exports: Vec<String>,
-    /// Name in its description: a decider's aggregate, a projector's projection, an auditor's name. None for a kind
-    /// without one.
+    /// Name in its description: a decider's aggregate, a projector's projection, a saga's or an auditor's name. None
+    /// for a kind without one.
     pub name: Option<String>,
     /// Summary of its description, for people.
     pub about: String,
@@ -45,6 +45,7 @@ pub fn inspect(engine: &Arc<HandlerEngine>, name: &str, wasm: &[u8]) -> Result<I
     let (own_name, about) = match kind {
         ComponentKind::Translator => Translator::load(engine, name, wasm, Vec::new())?.about(),
         ComponentKind::Decider => Decider::load(engine, name, wasm)?.about(),
+        ComponentKind::Saga => Saga::load(engine, name, wasm)?.about(),
         ComponentKind::Projector => Projector::load(engine, name, wasm)?.about(),
         ComponentKind::Auditor => Auditor::load(engine, name, wasm)?.about(),
         ComponentKind::Http => {

@@ -95,6 +95,19 @@ component_kinds! {
         begins_in_partitions: true,
         limits: Limits::USUAL,
     },
+    Saga => KindFacts {
+        name: "saga",
+        purpose: "Says what a workflow does at each event of a stream, step by step",
+        world: "saga",
+        package: HANDLERS,
+        version: WIT_VERSION,
+        interface: "orchestration",
+        functions: &["describe", "observe", "run", "compensate"],
+        name_key: Some("name"),
+        names_itself: true,
+        decides: true,
+        limits: Limits::USUAL,
+    },
     Projector => KindFacts {
         name: "projector",
         purpose: "Says how events change the rows of tables",
@@ -260,8 +273,8 @@ mod tests {
         for kind in ComponentKind::ALL {
             assert_eq!(kind.as_str().parse::<ComponentKind>().unwrap(), kind);
         }
-        let unknown = "saga".parse::<ComponentKind>().unwrap_err().to_string();
-        let said = "`saga` is no kind of component; kinds are translator, decider, projector, auditor, http";
+        let unknown = "sage".parse::<ComponentKind>().unwrap_err().to_string();
+        let said = "`sage` is no kind of component; kinds are translator, decider, saga, projector, auditor, http";
         assert_eq!(unknown, said);
     }
 

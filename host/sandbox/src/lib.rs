@@ -21,6 +21,7 @@ mod kind;
 mod limits;
 pub mod manifest;
 mod projector;
+mod saga;
 mod target;
 mod translator;
 
@@ -41,6 +42,10 @@ pub use limits::{Limits, MAX_COMPONENT_BYTES};
 pub use projector::{
     Change, ColumnRule, ColumnType, Event, ProjectionColumn, ProjectionDescriptor, Projector, Row, RowKey,
     Table, Value,
+};
+pub use saga::{
+    Observation, Observed, PlannedStep, Saga, SagaAction, SagaCommand, SagaDescriptor, SagaFlow, SagaMessage,
+    SagaPhase, SagaRefusal, SagaRetry, SagaStep, SagaSubject, StepCall, StepResult,
 };
 pub use target::CompileTarget;
 pub use translator::{Log, Refusal, Transaction, Translated, TranslatedCommand, Translator};

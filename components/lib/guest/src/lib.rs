@@ -6,6 +6,7 @@
 pub mod auditor;
 pub mod decider;
 pub mod projector;
+pub mod saga;
 pub mod translator;
 
 #[cfg(all(target_arch = "wasm32", not(feature = "default-allocator")))]

@@ -60,7 +60,10 @@ pub(super) async fn check_handlers(
                 projectors.push(watch::Sender::new(projector).subscribe());
             }
             ComponentKind::Auditor => auditors.push(shelf.auditor(in_force.digest).await?),
-            ComponentKind::Translator | ComponentKind::Decider | ComponentKind::Http => {}
+            ComponentKind::Translator
+            | ComponentKind::Decider
+            | ComponentKind::Saga
+            | ComponentKind::Http => {}
         }
     }
     Ok((projectors, watch::Sender::new(auditors).subscribe()))

@@ -148,6 +148,7 @@ impl Operations {
             }
             // These have no decisions to compare. A projector's tables are built completely before they are read.
             ComponentKind::Translator
+            | ComponentKind::Saga
             | ComponentKind::Projector
             | ComponentKind::Auditor
             | ComponentKind::Http => {

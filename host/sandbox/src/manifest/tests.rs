@@ -114,7 +114,7 @@ fn each_fault_names_its_entry_and_its_remedy() {
             "the key \"name\" is not known",
         ),
         (PAYMENTS.to_owned() + &decider("aggregate = \"card\"").repeat(2), "the same kind and name"),
-        (PAYMENTS.to_owned() + &decider("").replace("decider", "saga"), "the kind \"saga\" is unknown"),
+        (PAYMENTS.to_owned() + &decider("").replace("decider", "sage"), "the kind \"sage\" is unknown"),
         (PAYMENTS.to_owned() + &http("/a/...").repeat(2), "another trigger has the same route"),
         (PAYMENTS.to_owned() + &http("a"), "trigger.http with the route \"a\": \"a\" is not a route"),
         (own("[[trigger.redis]]\nchannel = \"x\""), "trigger.redis: no such kind of trigger is served here"),

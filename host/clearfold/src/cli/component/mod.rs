@@ -128,7 +128,7 @@ pub(super) struct CanaryArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RollbackArgs {
-    /// Kind of the handler: translator, decider, projector, auditor, http
+    /// Kind of the handler: translator, decider, saga, projector, auditor, http
     kind: ComponentKind,
     /// Name of the handler: the decider's aggregate, the projector's projection
     name: String,

@@ -52,7 +52,7 @@ pub(super) fn cargo(name: &Name) -> String {
             &["clearfold-guest", "clearfold-kernel", "wit-bindgen"]
         }
         ComponentKind::Decider => &["clearfold-guest", "clearfold-kernel", "serde", "wit-bindgen"],
-        ComponentKind::Translator => {
+        ComponentKind::Translator | ComponentKind::Saga => {
             &["clearfold-guest", "clearfold-kernel", "serde", "serde_json", "wit-bindgen"]
         }
     };

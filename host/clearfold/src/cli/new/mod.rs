@@ -48,6 +48,7 @@ fn template(kind: ComponentKind) -> (&'static str, Option<&'static str>) {
         ComponentKind::Translator => {
             (template!("translator/lib.rs"), Some(template!("translator/specs.yaml")))
         }
+        ComponentKind::Saga => (template!("saga/lib.rs"), None),
         ComponentKind::Auditor => (template!("auditor/lib.rs"), None),
         ComponentKind::Http => (template!("http/lib.rs"), None),
     }
@@ -142,6 +143,7 @@ mod tests {
             (ComponentKind::Decider, "event", "struct EventDecider;"),
             (ComponentKind::Projector, "row", "struct RowProjector;"),
             (ComponentKind::Translator, "log", "struct LogTranslator;"),
+            (ComponentKind::Saga, "step", "struct StepSaga;"),
             (ComponentKind::Auditor, "violation", "struct ViolationAuditor;"),
         ] {
             let name = Name::of(kind, word).unwrap();

@@ -17,20 +17,20 @@ pub(super) struct Name {
 
 impl Name {
     pub(super) fn of(kind: ComponentKind, text: &str) -> anyhow::Result<Self> {
-        // A stream's name is `{aggregate}-{id}`, so an aggregate has no hyphen.
-        let is_aggregate = kind == ComponentKind::Decider;
-        let letter = |byte: u8| byte.is_ascii_lowercase() || (!is_aggregate && byte.is_ascii_digit());
+        // A stream's name is `{aggregate}-{id}`, an instance's `saga-{name}-{id}`, so neither name has a hyphen.
+        let letters_only = matches!(kind, ComponentKind::Decider | ComponentKind::Saga);
+        let letter = |byte: u8| byte.is_ascii_lowercase() || (!letters_only && byte.is_ascii_digit());
         let is_word = |word: &str| !word.is_empty() && word.bytes().all(letter);
         let words: Vec<&str> = text.split('-').collect();
         let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
         let fits = begins && words.iter().all(|word| is_word(word)) && text.len() <= LONGEST;
-        if fits && (words.len() == 1 || !is_aggregate) {
+        if fits && (words.len() == 1 || !letters_only) {
             return Ok(Self { kind, plain: text.to_owned() });
         }
-        let rule = if is_aggregate {
-            "an aggregate's name has the letters a to z only, like `loyalty`"
-        } else {
-            "a name has the letters a to z, digits and single hyphens, and begins with a letter, like `gnosis-pay`"
+        let rule = match kind {
+            ComponentKind::Decider => "an aggregate's name has the letters a to z only, like `loyalty`",
+            ComponentKind::Saga => "a saga's name has the letters a to z only, like `payout`",
+            _ => "a name has the letters a to z, digits and single hyphens, and begins with a letter, like `gnosis-pay`",
         };
         anyhow::bail!("`{text}` is no name for a {}: {rule}, {LONGEST} at most", kind.as_str())
     }
@@ -57,7 +57,10 @@ impl Name {
     /// Name of the handler in the host: the one that the component states, or else the one that the operator gives.
     pub(super) fn handler(&self) -> String {
         match self.kind {
-            ComponentKind::Translator | ComponentKind::Decider | ComponentKind::Auditor => self.plain.clone(),
+            ComponentKind::Translator
+            | ComponentKind::Decider
+            | ComponentKind::Saga
+            | ComponentKind::Auditor => self.plain.clone(),
             // It names a schema of the read store.
             ComponentKind::Projector => self.snake(),
             // The manifest names no handler of this kind; the component's id serves.
@@ -100,10 +103,10 @@ mod tests {
             assert!(refused.contains("is no name for a projector"), "{refused}");
         }
         for text in ["gnosis-pay", "a1"] {
-            assert!(
-                Name::of(ComponentKind::Decider, text).unwrap_err().to_string().contains("a to z only"),
-                "{text}"
-            );
+            for kind in [ComponentKind::Decider, ComponentKind::Saga] {
+                let refused = Name::of(kind, text).unwrap_err().to_string();
+                assert!(refused.contains("a to z only"), "{refused}");
+            }
             assert!(Name::of(ComponentKind::Auditor, text).is_ok(), "{text}");
         }
     }

@@ -135,7 +135,7 @@ impl Others {
                 self.shelf.vouch(digest).await?;
                 Usable::Http
             }
-            ComponentKind::Decider => Usable::Decider,
+            ComponentKind::Decider | ComponentKind::Saga => Usable::Decider,
         })
     }
 
