@@ -54,6 +54,37 @@ impl Output for Folded {
     }
 }
 
+/// What decides the commands of one kind of stream: a decider component, or the host's machine with a saga component.
+pub trait Decides: Send + Sync {
+    /// Id of the component.
+    fn id(&self) -> &ComponentId;
+
+    /// Kind of stream that it decides for.
+    fn aggregate(&self) -> &str;
+
+    /// Version of the format of its states.
+    fn state_version(&self) -> u32;
+
+    /// True if its states have entries, which `keys` names.
+    fn has_entries(&self) -> bool;
+
+    /// Events that it knows, with their newest versions.
+    fn events(&self) -> BTreeMap<String, u32>;
+
+    /// State before the first event. It has no entries.
+    fn initial(&self) -> &[u8];
+
+    /// Returns the keys of the entries that commands need to be decided, or events to be folded: one list for each.
+    fn keys(&self, messages: &[Message]) -> Result<Vec<Vec<String>>, Fault>;
+
+    /// Decides turns of different streams. There is one answer for each turn, with one outcome for each of its
+    /// commands.
+    fn decide(&self, turns: &[Turn]) -> Result<Vec<Decided>, Fault>;
+
+    /// Folds events into a state, with the entries that `keys` named for them.
+    fn evolve(&self, state: &[u8], entries: &[Entry], events: &[Message]) -> Result<Folded, Fault>;
+}
+
 /// Decider that was admitted.
 pub struct Decider {
     loaded: LoadedComponent,
@@ -79,12 +110,6 @@ impl Decider {
         Ok(Self { loaded, pre, descriptor, initial })
     }
 
-    /// Id of the component.
-    #[must_use]
-    pub fn id(&self) -> &ComponentId {
-        &self.loaded.id
-    }
-
     /// Name in its description, and a summary of the description.
     pub(super) fn about(&self) -> (Option<String>, String) {
         let wit::Descriptor { aggregate, commands, events, state_version, has_entries } = &self.descriptor;
@@ -96,63 +121,7 @@ impl Decider {
         (Some(aggregate.clone()), about)
     }
 
-    /// Kind of stream that it decides for.
-    #[must_use]
-    pub fn aggregate(&self) -> &str {
-        &self.descriptor.aggregate
-    }
-
-    /// Version of the format of its states.
-    #[must_use]
-    pub fn state_version(&self) -> u32 {
-        self.descriptor.state_version
-    }
-
-    /// True if its states have entries, which `keys` names.
-    #[must_use]
-    pub fn has_entries(&self) -> bool {
-        self.descriptor.has_entries
-    }
-
-    /// Returns true if its description lists the same events as another decider's, in the same versions.
-    #[must_use]
-    pub fn knows_the_events_of(&self, other: &Self) -> bool {
-        let names = |decider: &Self| -> BTreeMap<String, u32> {
-            let events = decider.descriptor.events.iter();
-            events.map(|event| (event.name.clone(), event.schema_version)).collect()
-        };
-        names(self) == names(other)
-    }
-
-    /// State before the first event. It has no entries.
-    #[must_use]
-    pub fn initial(&self) -> &[u8] {
-        &self.initial
-    }
-
-    /// Returns the keys of the entries that commands need to be decided, or events to be folded: one list for each.
-    pub fn keys(&self, messages: &[Message]) -> Result<Vec<Vec<String>>, Fault> {
-        if !self.has_entries() || messages.is_empty() {
-            return Ok(vec![Vec::new(); messages.len()]);
-        }
-        let keys = self.loaded.call("keys", |store| {
-            let instance = self.pre.instantiate(&mut *store)?;
-            instance.clearfold_handlers_decision().call_keys(store, messages)
-        })?;
-        let odd = |key: &&String| !(1..=MAX_KEY).contains(&key.len()) || key.chars().any(char::is_control);
-        if let Some(key) = keys.iter().flatten().find(odd) {
-            return Err(self.loaded.nonsense("keys", format!("the key `{key}`")));
-        }
-        self.loaded.one_each("keys", messages.len(), keys)
-    }
-
-    /// Decides turns of different streams. There is one answer for each turn, with one outcome for each of its
-    /// commands.
-    pub fn decide(&self, turns: &[Turn]) -> Result<Vec<Decided>, Fault> {
-        Ok(self.decide_counted(turns)?.0)
-    }
-
-    /// Decides turns like [`decide`](Self::decide), and also returns the fuel used.
+    /// Decides turns like [`decide`](Decides::decide), and also returns the fuel used, which is the same on every machine.
     pub fn decide_counted(&self, turns: &[Turn]) -> Result<(Vec<Decided>, u64), Fault> {
         let (decided, fuel) = self.loaded.counted("decide", |store| {
             let instance = self.pre.instantiate(&mut *store)?;
@@ -205,17 +174,6 @@ impl Decider {
         }
     }
 
-    /// Folds events into a state, with the entries that `keys` named for them.
-    pub fn evolve(&self, state: &[u8], entries: &[Entry], events: &[Message]) -> Result<Folded, Fault> {
-        let folded = self.loaded.call("evolve", |store| {
-            let instance = self.pre.instantiate(&mut *store)?;
-            instance.clearfold_handlers_decision().call_evolve(store, state, entries, events)
-        })?;
-        let folded = folded.map_err(|why| self.loaded.failed("evolve", why))?;
-        self.only_named("evolve", entries, &folded.entries)?;
-        Ok(folded)
-    }
-
     /// Checks that only named entries changed: the component has not seen any other.
     fn only_named(&self, call: &'static str, named: &[Entry], changed: &[Entry]) -> Result<(), Fault> {
         let named: BTreeSet<&str> = named.iter().map(|entry| entry.key.as_str()).collect();
@@ -225,6 +183,62 @@ impl Decider {
             }
             None => Ok(()),
         }
+    }
+}
+
+impl Decides for Decider {
+    fn id(&self) -> &ComponentId {
+        &self.loaded.id
+    }
+
+    fn aggregate(&self) -> &str {
+        &self.descriptor.aggregate
+    }
+
+    fn state_version(&self) -> u32 {
+        self.descriptor.state_version
+    }
+
+    fn has_entries(&self) -> bool {
+        self.descriptor.has_entries
+    }
+
+    fn events(&self) -> BTreeMap<String, u32> {
+        let events = self.descriptor.events.iter();
+        events.map(|event| (event.name.clone(), event.schema_version)).collect()
+    }
+
+    fn initial(&self) -> &[u8] {
+        &self.initial
+    }
+
+    fn keys(&self, messages: &[Message]) -> Result<Vec<Vec<String>>, Fault> {
+        if !self.has_entries() || messages.is_empty() {
+            return Ok(vec![Vec::new(); messages.len()]);
+        }
+        let keys = self.loaded.call("keys", |store| {
+            let instance = self.pre.instantiate(&mut *store)?;
+            instance.clearfold_handlers_decision().call_keys(store, messages)
+        })?;
+        let odd = |key: &&String| !(1..=MAX_KEY).contains(&key.len()) || key.chars().any(char::is_control);
+        if let Some(key) = keys.iter().flatten().find(odd) {
+            return Err(self.loaded.nonsense("keys", format!("the key `{key}`")));
+        }
+        self.loaded.one_each("keys", messages.len(), keys)
+    }
+
+    fn decide(&self, turns: &[Turn]) -> Result<Vec<Decided>, Fault> {
+        Ok(self.decide_counted(turns)?.0)
+    }
+
+    fn evolve(&self, state: &[u8], entries: &[Entry], events: &[Message]) -> Result<Folded, Fault> {
+        let folded = self.loaded.call("evolve", |store| {
+            let instance = self.pre.instantiate(&mut *store)?;
+            instance.clearfold_handlers_decision().call_evolve(store, state, entries, events)
+        })?;
+        let folded = folded.map_err(|why| self.loaded.failed("evolve", why))?;
+        self.only_named("evolve", entries, &folded.entries)?;
+        Ok(folded)
     }
 }
 
@@ -265,12 +279,12 @@ pub struct WholeState {
 impl WholeState {
     /// State before the first event.
     #[must_use]
-    pub fn initial(decider: &Decider) -> Self {
+    pub fn initial(decider: &dyn Decides) -> Self {
         Self { state: decider.initial().to_vec(), entries: BTreeMap::new() }
     }
 
     /// Folds events, in pages that fit the limits of a call.
-    pub fn evolve(&mut self, decider: &Decider, events: &[Message]) -> Result<(), Fault> {
+    pub fn evolve(&mut self, decider: &dyn Decides, events: &[Message]) -> Result<(), Fault> {
         const PAGE: usize = 2_000;
         for events in events.chunks(PAGE) {
             let folded = decider.evolve(&self.state, &self.named(decider, events)?, events)?;
@@ -287,12 +301,12 @@ impl WholeState {
     }
 
     /// Makes a turn of commands on this state.
-    pub fn turn(&self, decider: &Decider, commands: Vec<WireCommand>) -> Result<Turn, Fault> {
+    pub fn turn(&self, decider: &dyn Decides, commands: Vec<WireCommand>) -> Result<Turn, Fault> {
         let messages: Vec<Message> = commands.iter().map(|command| command.message.clone()).collect();
         Ok(Turn { state: self.state.clone(), entries: self.named(decider, &messages)?, commands })
     }
 
-    fn named(&self, decider: &Decider, messages: &[Message]) -> Result<Vec<Entry>, Fault> {
+    fn named(&self, decider: &dyn Decides, messages: &[Message]) -> Result<Vec<Entry>, Fault> {
         let keys: BTreeSet<String> = decider.keys(messages)?.into_iter().flatten().collect();
         let entry = |key: String| Entry { value: self.entries.get(&key).cloned(), key };
         Ok(keys.into_iter().map(entry).collect())

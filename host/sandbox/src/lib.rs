@@ -30,7 +30,7 @@ pub use auditor::{AuditedEvent, Auditor, AuditorDescriptor, Invariant, Violation
 pub use compiler::{Bounds, CompileError, Compiler, compile_in_a_hurry, compiler_is_asked_for};
 pub use component::MAX_SCHEMA_VERSION;
 pub use decider::{
-    Decided, Decider, Entry, Folded, Message, Outcome, Rejection, Turn, WholeState, WireCommand,
+    Decided, Decider, Decides, Entry, Folded, Message, Outcome, Rejection, Turn, WholeState, WireCommand,
 };
 pub use engine::HandlerEngine;
 pub use error::RuntimeError;

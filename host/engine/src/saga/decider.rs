@@ -1,0 +1,234 @@
+//! Saga as the write path knows it: a decider, whose decisions are the machine's with the component's answers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use clearfold_kernel::{Timestamp, decode_state, encode_state};
+use clearfold_sandbox::{
+    ComponentId, Decided, Decides, Entry, Fault, FaultCause, Folded, Message, Outcome, Rejection, Turn,
+    WireCommand,
+};
+
+use super::content::Refusal;
+use super::event::SagaEvent;
+use super::input::Input;
+use super::instance::{Instance, STATE_VERSION};
+use super::logic::{Observation, SagaLogic, StepCall};
+use super::machine::{Machine, Question, Reply};
+
+/// Prefix of the aggregate of every saga's instances; their streams are `saga-{name}-{id}`.
+pub(crate) const PREFIX: &str = "saga-";
+
+/// Saga that decides its instances.
+pub struct SagaDecider {
+    saga: Arc<dyn SagaLogic>,
+    aggregate: String,
+    initial: Vec<u8>,
+}
+
+/// Turn that is being decided.
+struct Running<'a> {
+    machine: Machine<'a>,
+    inputs: VecDeque<WireCommand>,
+    /// True while an input is being decided.
+    is_deciding: bool,
+    question: Option<Question>,
+    outcomes: Vec<Outcome>,
+}
+
+/// Answer to one question, or what the component failed with.
+type Answered<T> = Result<T, Refusal>;
+
+impl SagaDecider {
+    pub(crate) fn new(saga: Arc<dyn SagaLogic>) -> Result<Self, String> {
+        let initial = encode_state(&Instance::default()).map_err(|fault| fault.to_string())?;
+        let aggregate = format!("{PREFIX}{}", saga.name());
+        Ok(Self { saga, aggregate, initial })
+    }
+
+    /// Saga whose instances it decides.
+    pub(crate) fn saga(&self) -> &Arc<dyn SagaLogic> {
+        &self.saga
+    }
+
+    fn failed(&self, call: &'static str, why: impl ToString) -> Fault {
+        Fault { component: self.saga.id().clone(), call, cause: FaultCause::Failed { why: why.to_string() } }
+    }
+
+    fn begin(&self, turn: &Turn) -> Result<Running<'_>, Fault> {
+        let instance: Instance = decode_state(&turn.state).map_err(|fault| self.failed("decide", fault))?;
+        // The sandbox and the writer make no turn without commands.
+        let (id, routing_key) = turn
+            .commands
+            .first()
+            .map(|command| (command.id.clone(), command.routing_key.clone()))
+            .unwrap_or_default();
+        Ok(Running {
+            machine: Machine::new(&*self.saga, id, routing_key, instance),
+            inputs: turn.commands.iter().cloned().collect(),
+            is_deciding: false,
+            question: None,
+            outcomes: Vec::with_capacity(turn.commands.len()),
+        })
+    }
+
+    /// Asks the component everything that turns have to ask, in one call for each function. Returns false if nothing
+    /// was asked.
+    fn ask_for(&self, turns: &mut [Running<'_>]) -> Result<bool, Fault> {
+        let (mut observe, mut run, mut undo) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, turn) in turns.iter_mut().enumerate() {
+            match turn.question.take() {
+                Some(Question::Observe(observation)) => observe.push((index, observation)),
+                Some(Question::Run(call)) => run.push((index, call)),
+                Some(Question::Compensate(call)) => undo.push((index, call)),
+                None => {}
+            }
+        }
+        let is_any = !(observe.is_empty() && run.is_empty() && undo.is_empty());
+        let observed = self.ask(&observe, |asked: &[&Observation]| self.saga.observe(asked))?;
+        let ran = self.ask(&run, |asked: &[&StepCall]| self.saga.run(asked))?;
+        let undone = self.ask(&undo, |asked: &[&StepCall]| self.saga.compensate(asked))?;
+        let observed = observed.into_iter().map(|(index, answer)| (index, Reply::Observed(answer)));
+        let actions = ran.into_iter().chain(undone).map(|(index, answer)| (index, Reply::Action(answer)));
+        for (index, reply) in observed.chain(actions) {
+            if let Some(turn) = turns.get_mut(index) {
+                turn.question = turn.machine.go_on(reply);
+            }
+        }
+        Ok(is_any)
+    }
+
+    /// Asks questions in one call. If the component fails, each is asked alone, so that only the one at fault gets no
+    /// answer. A lack of instances or time is nobody's fault, and the whole is decided again later.
+    fn ask<Q, A>(
+        &self,
+        questions: &[(usize, Q)],
+        call: impl Fn(&[&Q]) -> Result<Vec<Result<A, String>>, Fault>,
+    ) -> Result<Vec<(usize, Answered<A>)>, Fault> {
+        if questions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all: Vec<&Q> = questions.iter().map(|(_, question)| question).collect();
+        let said = |why: String| Refusal { code: "failed".to_owned(), detail: why };
+        let answers = match call(&all) {
+            Ok(answers) => answers.into_iter().map(|answer| answer.map_err(said)).collect(),
+            Err(fault) if is_passing(&fault) => return Err(fault),
+            Err(_) => all.iter().map(|question| self.ask_one(question, &call)).collect::<Result<Vec<_>, _>>()?,
+        };
+        if answers.len() != questions.len() {
+            return Err(self.failed("decide", format!("{} answers to {} questions", answers.len(), all.len())));
+        }
+        Ok(questions.iter().map(|(index, _)| *index).zip(answers).collect())
+    }
+
+    fn ask_one<Q, A>(
+        &self,
+        question: &Q,
+        call: impl Fn(&[&Q]) -> Result<Vec<Result<A, String>>, Fault>,
+    ) -> Result<Answered<A>, Fault> {
+        match call(&[question]) {
+            Ok(answers) => {
+                let answer = answers.into_iter().next();
+                let answer = answer.ok_or_else(|| self.failed("decide", "a question without an answer"))?;
+                Ok(answer.map_err(|why| Refusal { code: "failed".to_owned(), detail: why }))
+            }
+            Err(fault) if is_passing(&fault) => Err(fault),
+            Err(fault) => {
+                tracing::error!(fault = %clearfold_base::telemetry::with_causes(&fault), "a saga failed; its instance is parked");
+                // A code and no text: the event must be the same when it is decided again.
+                let detail = format!("the component failed in `{}`", fault.call);
+                Ok(Err(Refusal { code: fault.cause.code().to_owned(), detail }))
+            }
+        }
+    }
+}
+
+/// Returns true if the same call may succeed later.
+fn is_passing(fault: &Fault) -> bool {
+    matches!(fault.cause, FaultCause::NoInstance | FaultCause::DeadlinePassed { .. })
+}
+
+impl Running<'_> {
+    /// Decides inputs until a question comes up or none is left.
+    fn go_on(&mut self, decider: &SagaDecider) -> Result<(), Fault> {
+        while self.question.is_none() {
+            if std::mem::take(&mut self.is_deciding) {
+                let events = self.machine.take_events();
+                let events = events.iter().map(SagaEvent::write).collect::<Result<Vec<_>, _>>();
+                let events = events.map_err(|error| decider.failed("decide", error))?;
+                self.outcomes.push(Outcome::Accepted(events));
+            }
+            let Some(command) = self.inputs.pop_front() else { return Ok(()) };
+            let Message { type_, schema_version, payload } = &command.message;
+            match Input::read(type_, *schema_version, payload) {
+                Ok(input) => {
+                    let now = Timestamp::from_ms(command.accepted_at_ms);
+                    let now = now.ok_or_else(|| decider.failed("decide", "a time after the year 9999"))?;
+                    self.question = self.machine.begin(input, &command.actor, now);
+                    self.is_deciding = true;
+                }
+                Err(Refusal { code, detail }) => {
+                    self.outcomes.push(Outcome::Rejected(Rejection { code, detail }));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Decides for SagaDecider {
+    fn id(&self) -> &ComponentId {
+        self.saga.id()
+    }
+
+    fn aggregate(&self) -> &str {
+        &self.aggregate
+    }
+
+    fn state_version(&self) -> u32 {
+        STATE_VERSION
+    }
+
+    fn has_entries(&self) -> bool {
+        false
+    }
+
+    fn events(&self) -> BTreeMap<String, u32> {
+        SagaEvent::TYPES.iter().map(|kind| ((*kind).to_owned(), SagaEvent::VERSION)).collect()
+    }
+
+    fn initial(&self) -> &[u8] {
+        &self.initial
+    }
+
+    fn keys(&self, messages: &[Message]) -> Result<Vec<Vec<String>>, Fault> {
+        Ok(vec![Vec::new(); messages.len()])
+    }
+
+    fn decide(&self, turns: &[Turn]) -> Result<Vec<Decided>, Fault> {
+        let mut running = turns.iter().map(|turn| self.begin(turn)).collect::<Result<Vec<_>, _>>()?;
+        loop {
+            for turn in &mut running {
+                turn.go_on(self)?;
+            }
+            if !self.ask_for(&mut running)? {
+                break;
+            }
+        }
+        let decided = running.into_iter().map(|turn| {
+            let state = encode_state(&turn.machine.into_instance());
+            let state = state.map_err(|fault| self.failed("decide", fault))?;
+            Ok(Decided { state, entries: Vec::new(), outcomes: turn.outcomes })
+        });
+        decided.collect()
+    }
+
+    fn evolve(&self, state: &[u8], _: &[Entry], events: &[Message]) -> Result<Folded, Fault> {
+        let mut instance: Instance = decode_state(state).map_err(|fault| self.failed("evolve", fault))?;
+        for event in events {
+            instance.apply(SagaEvent::read(event).map_err(|why| self.failed("evolve", why))?);
+        }
+        let state = encode_state(&instance).map_err(|fault| self.failed("evolve", fault))?;
+        Ok(Folded { state, entries: Vec::new() })
+    }
+}

@@ -1,0 +1,189 @@
+//! Events of a saga instance, as the log holds them.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::content::{Bytes, ChildCommand, Content, Refusal};
+use super::input::StepKey;
+use clearfold_kernel::Timestamp;
+use clearfold_sandbox::Message;
+
+/// Defines the events: an enum whose variants have one struct each, with the type's name in the log.
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+            pub(crate) struct $name { $($(#[$field_doc])* pub $field: $type),* }
+
+            impl From<$name> for SagaEvent {
+                fn from(event: $name) -> Self {
+                    Self::$name(event)
+                }
+            }
+        )*
+
+        /// Event of an instance.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub(crate) enum SagaEvent {
+            $($(#[$doc])* $name($name)),*
+        }
+
+        impl SagaEvent {
+            /// Types of all events.
+            pub(crate) const TYPES: &'static [&'static str] = &[$(stringify!($name)),*];
+            /// Schema version of all of them.
+            pub(crate) const VERSION: u32 = 1;
+
+            pub(crate) fn write(&self) -> Result<Message, serde_json::Error> {
+                let (type_, payload) = match self {
+                    $(Self::$name(event) => (stringify!($name), serde_json::to_vec(event)?)),*
+                };
+                Ok(Message { type_: type_.to_owned(), schema_version: Self::VERSION, payload })
+            }
+
+            /// Reads an event; the error says what was wrong.
+            pub(crate) fn read(message: &Message) -> Result<Self, String> {
+                let Message { type_, schema_version, payload } = message;
+                if *schema_version != Self::VERSION {
+                    let newest = Self::VERSION;
+                    return Err(format!("`{type_}` has no schema version {schema_version}; the newest is {newest}"));
+                }
+                let read = match type_.as_str() {
+                    $(stringify!($name) => serde_json::from_slice(payload).map(Self::$name),)*
+                    _ => return Err(format!("`{type_}` is no event of a saga")),
+                };
+                read.map_err(|error| format!("the payload is no `{type_}`: {error}"))
+            }
+        }
+    };
+}
+
+events! {
+    /// The instance began.
+    SagaStarted {
+        saga: String,
+        /// Version of the machine that decides the instance.
+        engine: u32,
+        /// Digest of the component that it runs on.
+        component: String,
+    }
+    /// An event of the followed stream was observed.
+    EventObserved {
+        version: u64,
+        #[serde(rename = "type")]
+        kind: String,
+        /// New memory; absent if it stays as it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        memory: Option<Bytes>,
+    }
+    /// The component could not say what follows from an event. The event waits until an operator has it tried again.
+    ObservationFailed {
+        version: u64,
+        event: Content,
+        correlation_id: Uuid,
+        reason: Refusal,
+    }
+    /// An event came while an earlier one waits; it waits behind it.
+    ObservationQueued {
+        version: u64,
+        event: Content,
+        correlation_id: Uuid,
+    }
+    /// A flow was added to its lane.
+    FlowAdded {
+        /// Number of the flow in the instance, from 1.
+        flow: u32,
+        name: String,
+        lane: String,
+        steps: Vec<PlannedStep>,
+        /// Correlation id of the command whose event asked for it.
+        correlation_id: Uuid,
+    }
+    /// A step, or its compensation, began: its command is decided next.
+    StepStarted {
+        key: StepKey,
+        name: String,
+        command: ChildCommand,
+    }
+    /// A step waits until a time; then it is asked again.
+    StepWaiting {
+        key: StepKey,
+        name: String,
+        /// Number of the timer in the instance, from 1.
+        timer: u64,
+        until: Timestamp,
+    }
+    /// The next attempt of a step was put off until a time: after a refusal, or because the run became too long.
+    StepDeferred {
+        key: StepKey,
+        name: String,
+        timer: u64,
+        until: Timestamp,
+        command: ChildCommand,
+    }
+    /// A step is done, or its compensation is.
+    StepDone {
+        key: StepKey,
+        name: String,
+    }
+    /// A step, or its compensation, was refused.
+    StepRefused {
+        key: StepKey,
+        name: String,
+        reason: Refusal,
+    }
+    /// The done steps of a flow are compensated from now on, the last one first.
+    CompensationStarted {
+        flow: u32,
+        reason: Refusal,
+    }
+    /// A flow ended.
+    FlowEnded {
+        flow: u32,
+        outcome: FlowOutcome,
+        /// Timer that its step waited for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timer: Option<PendingTimer>,
+    }
+    /// A flow stands still until an operator acts: a step failed too often, or the component failed.
+    FlowParked {
+        key: StepKey,
+        name: String,
+        reason: Refusal,
+    }
+    /// An operator had a parked flow, or a failed observation, tried again.
+    RetryOrdered {
+        /// Absent for a failed observation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        flow: Option<u32>,
+        by: String,
+    }
+}
+
+/// Step of a flow with its argument.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlannedStep {
+    pub step: String,
+    pub argument: Bytes,
+}
+
+/// End of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FlowOutcome {
+    /// All its steps are done.
+    Done,
+    /// What it had done is undone.
+    Compensated,
+    /// It waited for a time, and was not wanted any more.
+    Cancelled,
+}
+
+/// Timer of an instance that has not fired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PendingTimer {
+    /// Number of the timer in the instance, from 1.
+    pub timer: u64,
+    pub due: Timestamp,
+}

@@ -1,0 +1,235 @@
+//! State of a saga instance, folded from its own events.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::content::{Bytes, ChildCommand, Content, Refusal};
+use super::event::{PendingTimer, PlannedStep, SagaEvent};
+use super::input::StepKey;
+
+/// Version of the machine: raised when it decides differently. The first event of an instance has it.
+pub(crate) const ENGINE: u32 = 1;
+/// Version of the state's format.
+pub(crate) const STATE_VERSION: u32 = 1;
+
+/// State of an instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Instance {
+    /// Version of the machine that decides it; 0 if it has not begun.
+    pub engine: u32,
+    /// Digest of the component that it runs on.
+    pub component: String,
+    /// What the component remembers.
+    pub memory: Bytes,
+    /// Version of the followed stream up to which its events are observed or wait.
+    pub observed: u64,
+    /// Number of flows so far.
+    pub flows: u32,
+    /// Number of timers so far.
+    pub timers: u64,
+    /// Lanes with flows that have not ended, the running one first.
+    pub lanes: BTreeMap<String, VecDeque<Flow>>,
+    /// Events that wait because the component failed on the first of them.
+    pub unobserved: VecDeque<Unobserved>,
+}
+
+/// Event of the followed stream that is not observed yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Unobserved {
+    pub version: u64,
+    pub event: Content,
+    pub correlation_id: Uuid,
+}
+
+/// Flow that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Flow {
+    /// Number of the flow in its instance, from 1.
+    pub number: u32,
+    pub name: String,
+    pub correlation_id: Uuid,
+    pub steps: Vec<PlannedStep>,
+    /// Place of the step that comes up, or that is undone next.
+    pub at: u32,
+    /// Refusal for which it is compensated; none while it runs.
+    pub compensated_for: Option<Refusal>,
+    /// Number of the attempt, from 1.
+    pub attempt: u32,
+    /// Attempt behind which an operator's retry begins to count; 0 without one.
+    pub forgiven: u32,
+    /// Refusal of the attempt before.
+    pub last_refusal: Option<Refusal>,
+    pub doing: Doing,
+}
+
+/// What a flow waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Doing {
+    /// Nothing: its step is to be asked what to do.
+    Nothing,
+    /// The answer to a command.
+    Command(ChildCommand),
+    /// A time, at which the step is asked again.
+    Wait(PendingTimer),
+    /// A time, at which the command is sent.
+    Deferred(PendingTimer, ChildCommand),
+    /// An operator.
+    Parked(Refusal),
+}
+
+impl Flow {
+    /// Key of its present step.
+    pub(crate) fn key(&self) -> StepKey {
+        StepKey {
+            flow: self.number,
+            step: self.at,
+            undo: self.compensated_for.is_some(),
+            attempt: self.attempt,
+        }
+    }
+
+    /// Its present step; none if all are done.
+    pub(crate) fn step(&self) -> Option<&PlannedStep> {
+        self.steps.get(usize::try_from(self.at).ok()?)
+    }
+
+    /// Timer that it waits for.
+    pub(crate) fn timer(&self) -> Option<PendingTimer> {
+        match &self.doing {
+            Doing::Wait(timer) | Doing::Deferred(timer, _) => Some(*timer),
+            Doing::Nothing | Doing::Command(_) | Doing::Parked(_) => None,
+        }
+    }
+
+    /// Begins with another step.
+    fn turn_to(&mut self, step: u32) {
+        (self.at, self.attempt, self.forgiven) = (step, 1, 0);
+        (self.last_refusal, self.doing) = (None, Doing::Nothing);
+    }
+}
+
+impl Instance {
+    pub(crate) fn has_begun(&self) -> bool {
+        self.engine > 0
+    }
+
+    /// Running flow of each lane.
+    pub(crate) fn running(&self) -> impl Iterator<Item = &Flow> {
+        self.lanes.values().filter_map(VecDeque::front)
+    }
+
+    /// Running flow with a number.
+    pub(crate) fn flow(&self, number: u32) -> Option<&Flow> {
+        self.running().find(|flow| flow.number == number)
+    }
+
+    fn flow_mut(&mut self, number: u32) -> Option<&mut Flow> {
+        self.lanes.values_mut().filter_map(VecDeque::front_mut).find(|flow| flow.number == number)
+    }
+
+    /// Applies an event. Total: what happened cannot be refused.
+    pub(crate) fn apply(&mut self, event: SagaEvent) {
+        match event {
+            SagaEvent::SagaStarted(event) => {
+                (self.engine, self.component) = (event.engine, event.component);
+            }
+            SagaEvent::EventObserved(event) => {
+                self.observed = self.observed.max(event.version);
+                self.unobserved.retain(|waiting| waiting.version != event.version);
+                if let Some(memory) = event.memory {
+                    self.memory = memory;
+                }
+            }
+            SagaEvent::ObservationFailed(event) => {
+                // A failure at a retry finds it in its place.
+                if event.version > self.observed {
+                    self.wait(event.version, event.event, event.correlation_id);
+                }
+            }
+            SagaEvent::ObservationQueued(event) => self.wait(event.version, event.event, event.correlation_id),
+            SagaEvent::FlowAdded(event) => {
+                self.flows = event.flow;
+                self.lanes.entry(event.lane).or_default().push_back(Flow {
+                    number: event.flow,
+                    name: event.name,
+                    correlation_id: event.correlation_id,
+                    steps: event.steps,
+                    at: 0,
+                    compensated_for: None,
+                    attempt: 1,
+                    forgiven: 0,
+                    last_refusal: None,
+                    doing: Doing::Nothing,
+                });
+            }
+            SagaEvent::FlowEnded(event) => {
+                for lane in self.lanes.values_mut() {
+                    lane.retain(|flow| flow.number != event.flow);
+                }
+                self.lanes.retain(|_, lane| !lane.is_empty());
+            }
+            event => self.apply_to_flow(event),
+        }
+    }
+
+    fn wait(&mut self, version: u64, event: Content, correlation_id: Uuid) {
+        self.observed = self.observed.max(version);
+        self.unobserved.push_back(Unobserved { version, event, correlation_id });
+    }
+
+    /// Applies an event of one flow.
+    fn apply_to_flow(&mut self, event: SagaEvent) {
+        let (number, change): (u32, Box<dyn FnOnce(&mut Flow)>) = match event {
+            SagaEvent::StepStarted(event) => {
+                (event.key.flow, Box::new(move |flow| flow.doing = Doing::Command(event.command)))
+            }
+            SagaEvent::StepWaiting(event) => {
+                self.timers = event.timer;
+                let timer = PendingTimer { timer: event.timer, due: event.until };
+                (event.key.flow, Box::new(move |flow| flow.doing = Doing::Wait(timer)))
+            }
+            SagaEvent::StepDeferred(event) => {
+                self.timers = event.timer;
+                let timer = PendingTimer { timer: event.timer, due: event.until };
+                (event.key.flow, Box::new(move |flow| flow.doing = Doing::Deferred(timer, event.command)))
+            }
+            SagaEvent::StepDone(event) => {
+                // Compensation goes backwards; behind the first step it ends, which FlowEnded says.
+                let next = if event.key.undo {
+                    event.key.step.saturating_sub(1)
+                } else {
+                    event.key.step.saturating_add(1)
+                };
+                (event.key.flow, Box::new(move |flow| flow.turn_to(next)))
+            }
+            SagaEvent::StepRefused(event) => (
+                event.key.flow,
+                Box::new(move |flow| {
+                    flow.attempt = flow.attempt.saturating_add(1);
+                    (flow.last_refusal, flow.doing) = (Some(event.reason), Doing::Nothing);
+                }),
+            ),
+            SagaEvent::CompensationStarted(event) => (
+                event.flow,
+                Box::new(move |flow| {
+                    flow.turn_to(flow.at.saturating_sub(1));
+                    flow.compensated_for = Some(event.reason);
+                }),
+            ),
+            SagaEvent::FlowParked(event) => {
+                (event.key.flow, Box::new(move |flow| flow.doing = Doing::Parked(event.reason)))
+            }
+            SagaEvent::RetryOrdered(event) => (
+                // No flow has the number 0.
+                event.flow.unwrap_or(0),
+                Box::new(|flow| (flow.forgiven, flow.doing) = (flow.attempt, Doing::Nothing)),
+            ),
+            _ => return,
+        };
+        if let Some(flow) = self.flow_mut(number) {
+            change(flow);
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! Machine of a saga instance: order of steps, attempts, delays, compensation and parking. Pure.
+//!
+//! The machine never calls the component. It says what it has to ask, and goes on with the answer; so the questions of
+//! many instances share a call.
+
+use sha2::{Digest as _, Sha256};
+
+use super::content::{ChildCommand, Refusal};
+use super::event::{
+    CompensationStarted, EventObserved, FlowAdded, FlowEnded, FlowOutcome, FlowParked, ObservationFailed,
+    ObservationQueued, RetryOrdered, SagaEvent, SagaStarted, StepDeferred, StepDone, StepRefused,
+    StepStarted, StepWaiting,
+};
+use super::input::{AnswerStep, FireTimer, Input, Observe, Retry, StepAnswer, StepKey};
+use super::instance::{Doing, ENGINE, Flow, Instance, Unobserved};
+use super::logic::{Action, Observation, Observed, Phase, SagaLogic, StepCall, StepFacts, Subject};
+use clearfold_kernel::Timestamp;
+
+/// Rounds of a run after which a step's command waits for the next batch.
+const MAX_ROUNDS: u32 = 64;
+
+/// Instance with the input that is being decided.
+pub(crate) struct Machine<'a> {
+    saga: &'a dyn SagaLogic,
+    id: String,
+    routing_key: String,
+    now: Timestamp,
+    instance: Instance,
+    /// Number of rounds of the run so far.
+    round: u32,
+    /// Event whose observation is asked.
+    asked: Option<Unobserved>,
+    /// Flow whose step is asked.
+    asked_flow: Option<u32>,
+    events: Vec<SagaEvent>,
+}
+
+/// What the component is to be asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    Observe(Observation),
+    Run(StepCall),
+    Compensate(StepCall),
+}
+
+/// Answer of the component. An error is what it failed with.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Observed(Result<Observed, Refusal>),
+    Action(Result<Action, Refusal>),
+}
+
+impl<'a> Machine<'a> {
+    pub(crate) fn new(
+        saga: &'a dyn SagaLogic,
+        id: String,
+        routing_key: String,
+        instance: Instance,
+    ) -> Self {
+        Self {
+            saga,
+            id,
+            routing_key,
+            now: Timestamp::default(),
+            instance,
+            round: 0,
+            asked: None,
+            asked_flow: None,
+            events: Vec::new(),
+        }
+    }
+
+    pub(crate) fn into_instance(self) -> Instance {
+        self.instance
+    }
+
+    /// Events of the input that was decided last.
+    pub(crate) fn take_events(&mut self) -> Vec<SagaEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Begins with an input. Returns what is to be asked; none if the input is decided.
+    pub(crate) fn begin(&mut self, input: Input, actor: &str, now: Timestamp) -> Option<Question> {
+        (self.now, self.round) = (now, input.round());
+        match input {
+            Input::Observe(input) => self.observe(input),
+            Input::AnswerStep(input) => self.answer_step(&input),
+            Input::FireTimer(input) => self.fire(input),
+            Input::Retry(input) => self.retry(input, actor),
+        }
+        self.question()
+    }
+
+    /// Goes on with an answer. Returns what is to be asked next; none if the input is decided.
+    pub(crate) fn go_on(&mut self, reply: Reply) -> Option<Question> {
+        match reply {
+            Reply::Observed(observed) => {
+                if let Some(event) = self.asked.take() {
+                    self.observed(event, observed);
+                }
+            }
+            Reply::Action(action) => {
+                let number = self.asked_flow.take();
+                if let Some(flow) = number.and_then(|number| self.instance.flow(number)).cloned() {
+                    self.act(&flow, action);
+                }
+            }
+        }
+        self.question()
+    }
+
+    fn emit(&mut self, event: impl Into<SagaEvent>) {
+        let event = event.into();
+        self.instance.apply(event.clone());
+        self.events.push(event);
+    }
+
+    fn observe(&mut self, input: Observe) {
+        let Observe { version, event, correlation_id, .. } = input;
+        if !self.instance.has_begun() {
+            if !self.saga.starts_on(&event.kind) {
+                return;
+            }
+            self.emit(SagaStarted {
+                saga: self.saga.name().to_owned(),
+                engine: ENGINE,
+                component: self.saga.id().digest.to_string(),
+            });
+        }
+        if version <= self.instance.observed {
+            return;
+        }
+        if !self.instance.unobserved.is_empty() {
+            self.emit(ObservationQueued { version, event, correlation_id });
+            return;
+        }
+        self.asked = Some(Unobserved { version, event, correlation_id });
+    }
+
+    fn answer_step(&mut self, input: &AnswerStep) {
+        let flow = self.instance.flow(input.key.flow);
+        let flow = flow.filter(|flow| flow.key() == input.key && matches!(flow.doing, Doing::Command(_)));
+        // Anything else is an answer that came late or twice.
+        let Some(flow) = flow.cloned() else { return };
+        match &input.answer {
+            StepAnswer::Accepted => self.done(&flow),
+            StepAnswer::Refused(reason) | StepAnswer::Failed(reason) => self.refused(&flow, reason.clone()),
+        }
+    }
+
+    fn fire(&mut self, input: FireTimer) {
+        let waits = |flow: &&Flow| flow.timer().is_some_and(|timer| timer.timer == input.timer);
+        let Some(flow) = self.instance.running().find(waits).cloned() else { return };
+        match &flow.doing {
+            Doing::Deferred(_, command) => self.start(&flow, command.clone()),
+            _ => self.asked_flow = Some(flow.number),
+        }
+    }
+
+    fn retry(&mut self, input: Retry, actor: &str) {
+        let by = actor.to_owned();
+        match input.flow {
+            None => {
+                let Some(event) = self.instance.unobserved.front().cloned() else { return };
+                self.emit(RetryOrdered { flow: None, by });
+                self.asked = Some(event);
+            }
+            Some(number) => {
+                let parked = self.instance.flow(number);
+                if parked.is_some_and(|flow| matches!(flow.doing, Doing::Parked(_))) {
+                    self.emit(RetryOrdered { flow: Some(number), by });
+                }
+            }
+        }
+    }
+
+    /// What is to be asked now: the event at hand, then the steps that come up, lane by lane.
+    fn question(&mut self) -> Option<Question> {
+        if let Some(event) = &self.asked {
+            let event = event.event.clone();
+            return Some(Question::Observe(Observation { subject: self.subject(), event }));
+        }
+        loop {
+            let asked = self.asked_flow.and_then(|number| self.instance.flow(number));
+            let idle = || self.instance.running().find(|flow| flow.doing == Doing::Nothing);
+            let flow = asked.or_else(idle)?.clone();
+            let Some(step) = flow.step().cloned() else {
+                self.end(&flow, FlowOutcome::Done);
+                continue;
+            };
+            self.asked_flow = Some(flow.number);
+            let call = StepCall {
+                subject: self.subject(),
+                flow: flow.name.clone(),
+                step,
+                attempt: flow.attempt,
+                refusal: flow.compensated_for.clone(),
+                last_refusal: flow.last_refusal.clone(),
+            };
+            let is_undo = flow.compensated_for.is_some();
+            return Some(if is_undo { Question::Compensate(call) } else { Question::Run(call) });
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        Subject {
+            id: self.id.clone(),
+            routing_key: self.routing_key.clone(),
+            memory: self.instance.memory.clone(),
+            now: self.now,
+        }
+    }
+
+    fn observed(&mut self, asked: Unobserved, observed: Result<Observed, Refusal>) {
+        let Unobserved { version, event, correlation_id } = asked;
+        let observed = match observed {
+            Ok(observed) => observed,
+            Err(reason) => {
+                self.emit(ObservationFailed { version, event, correlation_id, reason });
+                return;
+            }
+        };
+        self.emit(EventObserved { version, kind: event.kind, memory: observed.memory });
+        for lane in &observed.cancel {
+            self.cancel(lane);
+        }
+        for flow in observed.flows {
+            // A stream has fewer events than flows can be counted.
+            let number = self.instance.flows.saturating_add(1);
+            self.emit(FlowAdded {
+                flow: number,
+                name: flow.name,
+                lane: flow.lane,
+                steps: flow.steps,
+                correlation_id,
+            });
+        }
+        self.asked = self.instance.unobserved.front().cloned();
+    }
+
+    /// Ends the flows of a lane if the running one only waits; those behind it have not begun.
+    fn cancel(&mut self, lane: &str) {
+        let Some(flows) = self.instance.lanes.get(lane) else { return };
+        if flows.front().is_some_and(|flow| matches!(flow.doing, Doing::Wait(_) | Doing::Nothing)) {
+            for flow in flows.clone() {
+                self.end(&flow, FlowOutcome::Cancelled);
+            }
+        }
+    }
+
+    fn end(&mut self, flow: &Flow, outcome: FlowOutcome) {
+        self.emit(FlowEnded { flow: flow.number, outcome, timer: flow.timer() });
+    }
+
+    /// Does what the component says of a flow's present step.
+    fn act(&mut self, flow: &Flow, action: Result<Action, Refusal>) {
+        match action {
+            Ok(Action::Done) => self.done(flow),
+            Ok(Action::WaitUntil(until)) => {
+                let (key, name, timer) = (flow.key(), name_of(flow), self.next_timer());
+                self.emit(StepWaiting { key, name, timer, until });
+            }
+            Ok(Action::Refuse(reason)) => match self.facts(flow) {
+                Some(facts) if facts.phase != Phase::Retriable && flow.compensated_for.is_none() => {
+                    self.refused(flow, reason);
+                }
+                _ => self.park(flow, Refusal { code: "refusal_not_allowed".to_owned(), detail: reason.detail }),
+            },
+            Ok(Action::Command(command)) => self.attempt(flow, command),
+            Err(reason) => self.park(flow, reason),
+        }
+    }
+
+    /// Sends a step's command: at once if it is the first attempt or an operator's, else after a delay.
+    fn attempt(&mut self, flow: &Flow, command: ChildCommand) {
+        let Some(facts) = self.facts(flow) else {
+            let detail = format!("the component describes no step `{}`", name_of(flow));
+            return self.park(flow, Refusal { code: "unknown_step".to_owned(), detail });
+        };
+        let is_first = flow.attempt == flow.forgiven.max(1);
+        if is_first && self.round < MAX_ROUNDS {
+            return self.start(flow, command);
+        }
+        if flow.attempt.saturating_sub(flow.forgiven) > facts.retry.attempts {
+            let last = flow.last_refusal.clone();
+            let reason = last.unwrap_or_else(|| Refusal {
+                code: "attempts_used_up".to_owned(),
+                detail: format!("{} attempts", facts.retry.attempts),
+            });
+            return self.park(flow, reason);
+        }
+        let delay_ms = if is_first { 0 } else { self.delay_ms(flow, facts) };
+        // No time is that far from the calendar's end; if one were, the attempt would come at once.
+        let until = Timestamp::from_ms(self.now.as_ms().saturating_add(delay_ms)).unwrap_or(self.now);
+        let (key, name, timer) = (flow.key(), name_of(flow), self.next_timer());
+        self.emit(StepDeferred { key, name, timer, until, command });
+    }
+
+    fn start(&mut self, flow: &Flow, command: ChildCommand) {
+        let (key, name) = (flow.key(), name_of(flow));
+        self.emit(StepStarted { key, name, command });
+    }
+
+    fn done(&mut self, flow: &Flow) {
+        let key = flow.key();
+        let is_last_undo = key.undo && key.step == 0;
+        self.emit(StepDone { key, name: name_of(flow) });
+        if is_last_undo {
+            self.end_now(flow.number, FlowOutcome::Compensated);
+        }
+    }
+
+    fn refused(&mut self, flow: &Flow, reason: Refusal) {
+        let is_retried = flow.compensated_for.is_some()
+            || self.facts(flow).is_some_and(|facts| facts.phase == Phase::Retriable);
+        self.emit(StepRefused { key: flow.key(), name: name_of(flow), reason: reason.clone() });
+        if is_retried {
+            return;
+        }
+        self.emit(CompensationStarted { flow: flow.number, reason });
+        if flow.at == 0 {
+            // Nothing was done.
+            self.end_now(flow.number, FlowOutcome::Compensated);
+        }
+    }
+
+    fn park(&mut self, flow: &Flow, reason: Refusal) {
+        self.emit(FlowParked { key: flow.key(), name: name_of(flow), reason });
+    }
+
+    fn end_now(&mut self, number: u32, outcome: FlowOutcome) {
+        if let Some(flow) = self.instance.flow(number).cloned() {
+            self.end(&flow, outcome);
+        }
+    }
+
+    fn facts(&self, flow: &Flow) -> Option<StepFacts> {
+        self.saga.step(&flow.step()?.step)
+    }
+
+    fn next_timer(&self) -> u64 {
+        self.instance.timers.saturating_add(1)
+    }
+
+    /// Delay before an attempt: twice the one before it, up to the longest, less a jitter of up to a half. The jitter
+    /// follows from instance, step and attempt, so that a replay has the same.
+    fn delay_ms(&self, flow: &Flow, facts: StepFacts) -> u64 {
+        let doublings = flow.attempt.saturating_sub(flow.forgiven).saturating_sub(2).min(31);
+        let delay = (u64::from(facts.retry.first_delay_ms) << doublings).min(facts.retry.longest_delay_ms.into());
+        let half = delay / 2;
+        delay - half + jitter(&self.id, &flow.key()) % (half + 1)
+    }
+}
+
+fn name_of(flow: &Flow) -> String {
+    flow.step().map(|step| step.step.clone()).unwrap_or_default()
+}
+
+fn jitter(id: &str, key: &StepKey) -> u64 {
+    let StepKey { flow, step, undo, attempt } = key;
+    let digest = Sha256::digest(format!("{id}/{flow}/{step}/{undo}/{attempt}"));
+    let mut head = [0; 8];
+    head.copy_from_slice(&digest[..8]);
+    u64::from_be_bytes(head)
+}
