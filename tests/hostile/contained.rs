@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use clearfold_sandbox::{
-    Auditor, ComponentKind, Decider, Fault, FaultCause, HandlerEngine, Limits, Message, Projector,
+    Auditor, ComponentKind, Decider, Decides, Fault, FaultCause, HandlerEngine, Limits, Message, Projector,
     RuntimeError, Translator, Turn, WireCommand,
 };
 use clearfold_tests::{Environment, Handler};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{
-    Auditor, ComponentKind, Decider, HandlerEngine, Limits, Projector, RuntimeError, Translator, inspect,
+    Auditor, ComponentKind, Decider, Decides, HandlerEngine, Limits, Projector, RuntimeError, Translator,
+    inspect,
 };
 use clearfold_tests::{Environment, Handler, broken_component};
 use wasmtime::Engine;

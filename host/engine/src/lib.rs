@@ -5,3 +5,4 @@ pub mod command;
 pub mod inbox_keeper;
 pub mod integrity;
 pub mod registry;
+pub mod saga;

@@ -248,7 +248,9 @@ fn check(descriptor: &wit::Descriptor) -> Result<(), String> {
         return Err(format!("`{aggregate}` is no name of an aggregate: lower-case letters only"));
     }
     if aggregate == INSTANCES {
-        return Err(format!("`{aggregate}` is reserved: the streams of sagas' instances are of this aggregate"));
+        return Err(format!(
+            "`{aggregate}` is reserved: the streams of sagas' instances are of this aggregate"
+        ));
     }
     if commands.is_empty() {
         return Err("it takes no commands".to_owned());

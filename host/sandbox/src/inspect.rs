@@ -11,7 +11,9 @@ use wasmparser::{Encoding, Parser, Payload};
 use super::admission::Refused;
 use super::component::fits;
 use super::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
-use super::{Auditor, ComponentKind, Decider, HandlerEngine, KindFacts, Projector, RuntimeError, Saga, Translator};
+use super::{
+    Auditor, ComponentKind, Decider, HandlerEngine, KindFacts, Projector, RuntimeError, Saga, Translator,
+};
 use clearfold_base::digest::Digest;
 
 /// Result of an inspection.

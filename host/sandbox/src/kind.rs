@@ -106,6 +106,7 @@ component_kinds! {
         name_key: Some("name"),
         names_itself: true,
         decides: true,
+        begins_in_partitions: true,
         limits: Limits::USUAL,
     },
     Projector => KindFacts {
@@ -274,7 +275,8 @@ mod tests {
             assert_eq!(kind.as_str().parse::<ComponentKind>().unwrap(), kind);
         }
         let unknown = "sage".parse::<ComponentKind>().unwrap_err().to_string();
-        let said = "`sage` is no kind of component; kinds are translator, decider, saga, projector, auditor, http";
+        let said =
+            "`sage` is no kind of component; kinds are translator, decider, saga, projector, auditor, http";
         assert_eq!(unknown, said);
     }
 

@@ -45,7 +45,7 @@ pub use projector::{
 };
 pub use saga::{
     Observation, Observed, PlannedStep, Saga, SagaAction, SagaCommand, SagaDescriptor, SagaFlow, SagaMessage,
-    SagaPhase, SagaRefusal, SagaRetry, SagaStep, SagaSubject, StepCall, StepResult,
+    SagaPhase, SagaRefusal, SagaRetry, SagaStep, SagaSubject, StepCall,
 };
 pub use target::CompileTarget;
 pub use translator::{Log, Refusal, Transaction, Translated, TranslatedCommand, Translator};

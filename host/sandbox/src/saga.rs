@@ -18,7 +18,7 @@ use super::limits::{Guard, Output, count};
 pub use self::bindings::exports::clearfold::handlers::orchestration::{
     Action as SagaAction, Command as SagaCommand, Descriptor as SagaDescriptor, Flow as SagaFlow,
     Message as SagaMessage, Observation, Observed, Phase as SagaPhase, PlannedStep, Refusal as SagaRefusal,
-    Retry as SagaRetry, Step as SagaStep, StepCall, StepResult, Subject as SagaSubject,
+    Retry as SagaRetry, Step as SagaStep, StepCall, Subject as SagaSubject,
 };
 
 mod bindings {
@@ -89,7 +89,8 @@ impl Saga {
     pub(super) fn about(&self) -> (Option<String>, String) {
         let SagaDescriptor { name, follows, starts_on, steps, .. } = &self.descriptor;
         let steps = steps.len();
-        let about = format!("follows `{follows}` from {} on as `{name}`: {steps} steps", starts_on.join(", "));
+        let about =
+            format!("follows `{follows}` from {} on as `{name}`: {steps} steps", starts_on.join(", "));
         (Some(name.clone()), about)
     }
 
@@ -200,7 +201,9 @@ fn check_step(step: &SagaStep) -> Result<(), String> {
     let SagaStep { name, retry: SagaRetry { first_delay_ms, longest_delay_ms, attempts }, .. } = step;
     check_name("step", name)?;
     if *first_delay_ms == 0 || *attempts == 0 {
-        return Err(format!("the step `{name}` has a first delay of {first_delay_ms} ms and {attempts} attempts; both are at least 1"));
+        return Err(format!(
+            "the step `{name}` has a first delay of {first_delay_ms} ms and {attempts} attempts; both are at least 1"
+        ));
     }
     if longest_delay_ms < first_delay_ms {
         return Err(format!(
@@ -217,7 +220,9 @@ fn check_name(what: &str, name: &str) -> Result<(), String> {
     if begins && goes_on && name.len() <= MAX_NAME {
         return Ok(());
     }
-    Err(format!("`{name}` is no name for a {what}: a-z, 0-9 and -, beginning with a letter, {MAX_NAME} at most"))
+    Err(format!(
+        "`{name}` is no name for a {what}: a-z, 0-9 and -, beginning with a letter, {MAX_NAME} at most"
+    ))
 }
 
 /// Checks an aggregate that a saga follows or sends commands to.
@@ -303,7 +308,7 @@ fn checked_action(
 }
 
 fn check_command(command: &SagaCommand) -> Result<(), String> {
-    let SagaCommand { aggregate, id, message } = command;
+    let SagaCommand { aggregate, id, message, .. } = command;
     check_aggregate(aggregate)?;
     if !is_word(id) {
         return Err(format!("{id:?} is no id of a stream"));
@@ -348,11 +353,7 @@ mod tests {
 
     fn flow(steps: &[&str]) -> SagaFlow {
         let planned = |step: &&str| PlannedStep { step: (*step).to_owned(), argument: Vec::new() };
-        SagaFlow {
-            name: "authorize".into(),
-            lane: "main".into(),
-            steps: steps.iter().map(planned).collect(),
-        }
+        SagaFlow { name: "authorize".into(), lane: "main".into(), steps: steps.iter().map(planned).collect() }
     }
 
     fn call(step: &str) -> StepCall {
@@ -364,7 +365,6 @@ mod tests {
             step: step.to_owned(),
             argument: Vec::new(),
             attempt: 1,
-            results: Vec::new(),
             refusal: None,
             last_refusal: None,
         }
@@ -373,7 +373,7 @@ mod tests {
     fn command() -> SagaCommand {
         let message =
             SagaMessage { type_: "ReserveAmount".into(), schema_version: 1, payload: b"{}".to_vec() };
-        SagaCommand { aggregate: "card".into(), id: "c-1".into(), message }
+        SagaCommand { aggregate: "card".into(), id: "c-1".into(), seen_on_chain: false, message }
     }
 
     #[test]
@@ -436,11 +436,10 @@ mod tests {
     fn names_that_are_none_are_noticed_in_an_observation() {
         let observed = |cancel: &str, name: &str, lane: &str| {
             let flow = SagaFlow { name: name.to_owned(), lane: lane.to_owned(), ..flow(&["hold"]) };
-            check_observed(&described(), &Observed {
-                memory: None,
-                cancel: vec![cancel.to_owned()],
-                flows: vec![flow],
-            })
+            check_observed(
+                &described(),
+                &Observed { memory: None, cancel: vec![cancel.to_owned()], flows: vec![flow] },
+            )
         };
         assert_eq!(observed("expiry", "authorize", "main"), Ok(()));
         for (cancel, name, lane) in [("", "a", "b"), ("a", "A", "b"), ("a", "b", "c/d"), ("a\0", "b", "c")] {

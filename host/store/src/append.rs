@@ -10,9 +10,9 @@ use sqlx::PgConnection;
 
 use self::arguments::{
     CommandArgument, EntryArgument, EventArgument, HeadArgument, LeaseArgument, SnapshotArgument,
-    StreamArgument,
+    StreamArgument, TimerArgument,
 };
-use super::{EventStore, Head, Lease, StoreError, StoredEvent};
+use super::{DueTimer, EventStore, Head, Lease, StoreError, StoredEvent};
 use clearfold_base::database::database_time;
 use clearfold_base::digest::Digest;
 
@@ -26,6 +26,10 @@ pub struct Append {
     /// Commands in the order in which they were decided.
     pub commands: Vec<RecordedCommand>,
     pub snapshots: Vec<Snapshot>,
+    /// Timers of sagas to set.
+    pub timers: Vec<DueTimer>,
+    /// Timers that fired or are not wanted any more. One that does not exist is none.
+    pub ended_timers: Vec<DueTimer>,
 }
 
 /// Move of a stream from one version to another.
@@ -43,7 +47,8 @@ pub struct StreamMove {
 pub struct RecordedCommand {
     pub idempotency_key: String,
     pub body_digest: [u8; 32],
-    pub answer: Value,
+    /// Answer for its repeats; none for a command of the host, which cannot be repeated.
+    pub answer: Option<Value>,
     pub stream: String,
     pub routing_key: String,
     pub kind: String,
@@ -107,8 +112,11 @@ impl EventStore {
         let snapshots: Vec<_> =
             append.snapshots.iter().map(SnapshotArgument::of).collect::<Result<_, _>>()?;
         let entries: Vec<_> = append.snapshots.iter().flat_map(EntryArgument::all_of).collect();
+        let timers: Vec<_> = append.timers.iter().map(TimerArgument::of).collect::<Result<_, _>>()?;
+        let ended_timers: Vec<_> =
+            append.ended_timers.iter().map(TimerArgument::of).collect::<Result<_, _>>()?;
         let appended = sqlx::query!(
-            "SELECT append_batch($1, $2, $3, $4, $5, $6, $7, $8)",
+            "SELECT append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             LeaseArgument::of(lease)? as LeaseArgument<'_>,
             HeadArgument::of(head)? as HeadArgument<'_>,
             database_time(now)?,
@@ -117,6 +125,8 @@ impl EventStore {
             &commands as &[CommandArgument<'_>],
             &snapshots as &[SnapshotArgument<'_>],
             &entries as &[EntryArgument<'_>],
+            &timers as &[TimerArgument<'_>],
+            &ended_timers as &[TimerArgument<'_>],
         );
         appended.execute(connection).await.map_err(|error| StoreError::of_append(lease.partition, error))?;
         self.appended.notify_one();

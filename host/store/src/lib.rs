@@ -14,6 +14,7 @@ mod lease;
 mod lookup;
 mod read;
 mod recorded;
+mod timers;
 
 pub use append::{Append, RecordedCommand, RecordedOutcome, Snapshot, StreamMove};
 pub use event::StoredEvent;
@@ -24,6 +25,7 @@ pub use lease::{Head, Lease, Taken};
 pub use lookup::{EntryKey, FoundEntries, Lookup, LookupResult};
 pub use read::StreamHead;
 pub use recorded::{KeptComponent, StoredCommand};
+pub use timers::{DueTimer, WaitingTimer};
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@
 DROP FUNCTION IF EXISTS append_batch, begin_activations;
 -- A composite type cannot be replaced. Only the functions above use these.
 DROP TYPE IF EXISTS append_lease, append_head, append_stream, append_event, append_command, append_snapshot,
-                    append_entry;
+                    append_entry, append_timer;
 
 -- The composite types of `append_batch`'s arguments. host/store/src/append.rs declares the same attributes in the same
 -- order; a test compares them with this file.
@@ -50,7 +50,7 @@ CREATE TYPE append_event AS (
     hash             bytea
 );
 
--- A decided command with its answer. A rejected one has a code and a detail.
+-- A decided command. One of a sender has its answer, for its repeats; a rejected one has a code and a detail.
 CREATE TYPE append_command AS (
     idempotency_key  text,
     body_digest      bytea,
@@ -86,6 +86,13 @@ CREATE TYPE append_entry AS (
     value            bytea
 );
 
+-- A timer of a saga.
+CREATE TYPE append_timer AS (
+    due    timestamptz,
+    stream text,
+    number bigint
+);
+
 -- Appends a batch to a partition: events, streams, commands, answers and snapshots with their entries, or nothing. It
 -- is one statement for the writer, so one round trip and one flush. Each stream stands once in `new_streams`; events
 -- and commands stand in their order. Errors of its own:
@@ -94,7 +101,8 @@ CREATE TYPE append_entry AS (
 CREATE FUNCTION append_batch(
     held append_lease, expected append_head, now_is timestamptz,
     new_streams append_stream[], new_events append_event[], new_commands append_command[],
-    new_snapshots append_snapshot[], new_entries append_entry[]
+    new_snapshots append_snapshot[], new_entries append_entry[], new_timers append_timer[],
+    ended_timers append_timer[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     to_partition CONSTANT integer := held.partition;
@@ -154,6 +162,7 @@ BEGIN
     INSERT INTO inbox (period, idempotency_key, partition, body_digest, answer, answered_at)
     SELECT in_period, new.idempotency_key, to_partition, new.body_digest, new.answer, now_is
     FROM UNNEST(new_commands) AS new
+    WHERE new.answer IS NOT NULL
     -- In one order everywhere: two partitions that insert the same keys must not wait for each other.
     ORDER BY new.idempotency_key;
     INSERT INTO commands (partition, sequence, idempotency_key, stream, routing_key, type, schema_version, payload,
@@ -163,6 +172,16 @@ BEGIN
            new.type, new.schema_version, new.payload, new.actor, now_is, new.component_digest, new.expected_version,
            new.event_count, new.rejection_code, new.rejection_detail
     FROM UNNEST(new_commands) WITH ORDINALITY AS new;
+
+    IF cardinality(new_timers) > 0 THEN
+        INSERT INTO timers (partition, due, stream, number)
+        SELECT to_partition, new.due, new.stream, new.number FROM UNNEST(new_timers) AS new;
+    END IF;
+    IF cardinality(ended_timers) > 0 THEN
+        DELETE FROM timers USING UNNEST(ended_timers) AS ended
+        WHERE timers.partition = to_partition AND timers.due = ended.due AND timers.stream = ended.stream
+          AND timers.number = ended.number;
+    END IF;
 
     IF cardinality(new_snapshots) > 0 THEN
         PERFORM FROM snapshots WHERE stream = ANY(ARRAY(SELECT new.stream FROM UNNEST(new_snapshots) AS new))
@@ -189,7 +208,7 @@ BEGIN
 END
 $$;
 
--- Puts the deciders' activations up to one of them in force in a partition, from its next command on. Errors of its own:
+-- Puts the activations of deciders and sagas up to one of them in force in a partition, from its next command on. Errors of its own:
 --   CF001  the lease is not the writer's any more
 --   CF003  a newer activation is in force there already
 CREATE FUNCTION begin_activations(to_partition integer, writer text, epoch bigint, through bigint)
@@ -206,13 +225,14 @@ BEGIN
         RAISE EXCEPTION 'the lease of partition % is not held in epoch %', to_partition, epoch USING ERRCODE = 'CF001';
     END IF;
     SELECT COALESCE(max(activation), 0) INTO newest
-    FROM activation_points JOIN activations USING (activation) WHERE partition = to_partition AND kind = 'decider';
+    FROM activation_points JOIN activations USING (activation)
+    WHERE partition = to_partition AND kind IN ('decider', 'saga');
     IF newest > through THEN
         RAISE EXCEPTION 'activation % is in force in partition %, and its writer knows them up to %', newest,
             to_partition, through USING ERRCODE = 'CF003';
     END IF;
     INSERT INTO activation_points (partition, activation, after_sequence, after_position)
     SELECT to_partition, activation, at_sequence, at_position FROM activations
-    WHERE kind = 'decider' AND activation > newest AND activation <= through;
+    WHERE kind IN ('decider', 'saga') AND activation > newest AND activation <= through;
 END
 $$;

@@ -11,7 +11,7 @@ use clearfold_base::clock::Clock;
 use clearfold_base::database::{self, Store};
 use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{CommandIntake, Deciders, IntakeSettings, LiveDeciders, WriterSettings};
-use clearfold_sandbox::{Decider, HandlerEngine, Limits};
+use clearfold_sandbox::{Decider, Decides, HandlerEngine, Limits};
 use clearfold_store::EventStore;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use url::Url;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clearfold_domain::authorization::{Authorization, Event, State};
 use clearfold_kernel::{Decider as _, Message as _};
-use clearfold_sandbox::{Decider, Message};
+use clearfold_sandbox::{Decider, Decides, Message};
 use clearfold_store::{EventStore, StoredEvent};
 use tokio::task::JoinSet;
 

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use clearfold_domain::authorization::Authorization;
 use clearfold_engine::command::Command;
 use clearfold_kernel::{CommandContext, Encoded, Timestamp, Turn, decide_turn};
-use clearfold_sandbox::{self, Decider, HandlerEngine, Limits};
+use clearfold_sandbox::{self, Decider, Decides, HandlerEngine, Limits};
 
 use crate::load::{Payers, request};
 use crate::place::Place;

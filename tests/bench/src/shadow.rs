@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clearfold_engine::integrity::{Shadow, ShadowReport};
-use clearfold_sandbox::{Decider, HandlerEngine, Limits};
+use clearfold_sandbox::{Decider, Decides, HandlerEngine, Limits};
 use futures::TryStreamExt;
 
 use crate::load::{Payers, closed_loop, request};
@@ -39,8 +39,8 @@ pub async fn run(place: &Place, commands: u64, report: &mut Report) -> Result<()
     for (name, with_states) in [("decisions", false), ("decisions and states", true)] {
         let shadow = Shadow {
             store: log.store.clone(),
-            in_force: Arc::clone(&in_force),
-            candidate: Arc::clone(&candidate),
+            in_force: Arc::clone(&in_force) as Arc<dyn Decides>,
+            candidate: Arc::clone(&candidate) as Arc<dyn Decides>,
             decided_by: None,
             with_states,
             threads,

@@ -82,14 +82,12 @@ fn read_subject(subject: wit::Subject) -> Subject {
 }
 
 fn read_call(call: wit::StepCall) -> StepCall {
-    let events = |events: Vec<wit::Message>| events.into_iter().map(encoded).collect();
     StepCall {
         subject: read_subject(call.subject),
         flow: call.flow,
         step: call.step,
         argument: call.argument,
         attempt: call.attempt,
-        results: call.results.into_iter().map(|result| (result.step, events(result.events))).collect(),
         refusal: call.refusal.map(rejection),
         last_refusal: call.last_refusal.map(rejection),
     }
@@ -114,9 +112,10 @@ fn flow(flow: Flow) -> wit::Flow {
 
 fn action(action: Action) -> wit::Action {
     match action {
-        Action::Command { aggregate, id, message: Encoded { kind, schema_version, payload } } => {
+        Action::Command { aggregate, id, seen_on_chain, message } => {
+            let Encoded { kind, schema_version, payload } = message;
             let message = wit::Message { type_: kind, schema_version, payload };
-            wit::Action::Command(wit::Command { aggregate: aggregate.to_owned(), id, message })
+            wit::Action::Command(wit::Command { aggregate: aggregate.to_owned(), id, seen_on_chain, message })
         }
         Action::WaitUntil(time) => wit::Action::WaitUntilMs(time.as_ms()),
         Action::Done => wit::Action::Done,

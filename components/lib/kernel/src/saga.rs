@@ -119,8 +119,6 @@ pub struct StepCall {
     pub argument: Vec<u8>,
     /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// Events that the done steps of this flow caused, by step.
-    pub results: Vec<(String, Vec<Encoded>)>,
     /// Refusal for which the flow is compensated; none while it runs.
     pub refusal: Option<Rejection>,
     /// Refusal of the attempt before; none for the first.
@@ -136,6 +134,8 @@ pub enum Action {
         aggregate: &'static str,
         /// Id of the stream within that kind.
         id: String,
+        /// True if it reports what was seen on chain. The host sends it as the chain reader does.
+        seen_on_chain: bool,
         /// The command.
         message: Encoded,
     },

@@ -14,7 +14,8 @@ use crate::config::WriteStore;
 use clearfold_base::database::{self, Store};
 use clearfold_base::digest::Digest;
 use clearfold_engine::integrity::{CommandReplay, ReplayReport};
-use clearfold_sandbox::Decider;
+use clearfold_engine::saga::load_deciding;
+use clearfold_sandbox::{Decides, HandlerEngine, inspect};
 use clearfold_store::EventStore;
 
 #[derive(Debug, Args)]
@@ -50,20 +51,26 @@ impl ReplayArgs {
     }
 
     /// Loads the deciders that the database has, and those that were given.
-    async fn deciders(&self, store: &EventStore) -> anyhow::Result<BTreeMap<Digest, Arc<Decider>>> {
+    async fn deciders(&self, store: &EventStore) -> anyhow::Result<BTreeMap<Digest, Arc<dyn Decides>>> {
         let engine = load::engine()?;
         let mut deciders = BTreeMap::new();
         for path in &self.components {
-            let decider = Decider::load(&engine, &load::stem(path), &load::read_wasm(path)?)?;
-            deciders.insert(decider.id().digest, Arc::new(decider));
+            let decider = load_any(&engine, &load::stem(path), &load::read_wasm(path)?)?;
+            deciders.insert(decider.id().digest, decider);
         }
         for kept in store.components_of_commands().await? {
-            let decider = Decider::load(&engine, &kept.name, &kept.wasm)
+            let decider = load_any(&engine, &kept.name, &kept.wasm)
                 .with_context(|| format!("the kept component {} cannot be used", kept.name))?;
-            deciders.insert(decider.id().digest, Arc::new(decider));
+            deciders.insert(decider.id().digest, decider);
         }
         Ok(deciders)
     }
+}
+
+/// Loads a decider or a saga.
+fn load_any(engine: &Arc<HandlerEngine>, name: &str, wasm: &[u8]) -> anyhow::Result<Arc<dyn Decides>> {
+    let kind = inspect(engine, name, wasm)?.kind;
+    Ok(load_deciding(engine, kind, name, wasm)?)
 }
 
 fn text(report: &ReplayReport) -> String {

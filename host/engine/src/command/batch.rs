@@ -13,7 +13,8 @@ use super::decide::DecidedTurn;
 use super::queued::{Queued, Resolved};
 use super::sort::QueuedTurn;
 use super::state::{States, StreamState};
-use super::{Answer, Command, CommandError};
+use super::{Answer, CommandError, Deciders};
+use crate::saga::follow::{Consequences, Decision};
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Message, Outcome};
 use clearfold_store::{
@@ -40,6 +41,8 @@ pub(super) struct Batch {
     pub waiting: Vec<(Queued, Answer)>,
     /// Idempotency keys of its commands.
     pub keys: BTreeSet<String>,
+    /// Number of its commands that do not follow from another one.
+    count: usize,
     /// Place in `append.streams` of each stream that moves.
     moved: BTreeMap<String, usize>,
 }
@@ -65,6 +68,7 @@ impl Batch {
             states: States::new(),
             waiting: Vec::new(),
             keys: BTreeSet::new(),
+            count: 0,
             moved: BTreeMap::new(),
         }
     }
@@ -74,8 +78,14 @@ impl Batch {
         Self::new(self.partition, self.after, self.now)
     }
 
+    /// Empty batch in the place of this one, which is given up.
+    pub(super) fn again(&self) -> Self {
+        Self::new(self.partition, self.before, self.now)
+    }
+
+    /// Number of its commands that do not follow from another one.
     pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+        self.count
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -91,23 +101,39 @@ impl Batch {
         self.waiting.into_iter().map(|(queued, _)| queued).collect()
     }
 
-    /// Adds what was decided on a stream. Returns the commands that do not join, with their answers: one that was not
+    /// Adds what was decided on a stream. Returns the commands that follow from it, and those that do not join, with
+    /// their answers: one that was not
     /// decided because a component failed leaves nothing behind, so that it can be sent again when the component is
     /// mended. If something about the decision cannot be right, no command of the turn joins, since the state after it
     /// holds the effect of all of them.
-    pub(super) fn add(&mut self, turn: QueuedTurn, decided: DecidedTurn) -> Vec<Resolved> {
+    pub(super) fn add(
+        &mut self,
+        turn: QueuedTurn,
+        decided: DecidedTurn,
+        deciders: &Deciders,
+    ) -> (Vec<Queued>, Vec<Resolved>) {
         let DecidedTurn { decided_by, mut state, outcomes } = decided;
         let from = state.version;
         let settled = match settle_all(&turn, from, outcomes) {
             Ok(settled) => settled,
-            Err(why) => return turn.refused(&CommandError::Internal(why)).collect(),
+            Err(why) => return (Vec::new(), turn.refused(&CommandError::Internal(why)).collect()),
         };
         let is_decided = settled.iter().any(Result::is_ok);
-        let mut failed = Vec::new();
+        let (mut follow_ups, mut failed) = (Vec::new(), Vec::new());
         for (command, settled) in turn.commands.into_iter().zip(settled) {
+            let settled = settled.and_then(|settled| {
+                let consequences = consequences(&command.queued, &settled, deciders);
+                consequences.map(|consequences| (settled, consequences)).map_err(CommandError::Internal)
+            });
             match settled {
                 Err(error) => failed.push((command.queued, Err(error))),
-                Ok(settled) => self.join(command.queued, &turn.stream, &mut state, settled, decided_by),
+                Ok((settled, consequences)) => {
+                    self.join(command.queued, &turn.stream, &mut state, settled, decided_by);
+                    self.append.timers.extend(consequences.timers);
+                    self.append.ended_timers.extend(consequences.ended_timers);
+                    let commands = consequences.commands.into_iter();
+                    follow_ups.extend(commands.map(|(command, origin)| Queued::of_host(command, origin)));
+                }
             }
         }
         if state.version > from {
@@ -117,7 +143,7 @@ impl Batch {
         if is_decided {
             self.states.insert(turn.stream, state);
         }
-        failed
+        (follow_ups, failed)
     }
 
     fn join(
@@ -130,12 +156,12 @@ impl Batch {
     ) {
         let command = Arc::clone(&queued.command);
         for message in settled.messages {
-            self.append_event(&command, stream, state, message, decided_by);
+            self.append_event(&queued, stream, state, message, decided_by);
         }
         self.append.commands.push(RecordedCommand {
             idempotency_key: command.idempotency_key.clone(),
             body_digest: command.body_digest(),
-            answer: settled.stored_answer,
+            answer: queued.has_sender().then_some(settled.stored_answer),
             stream: stream.to_owned(),
             routing_key: command.routing_key.clone(),
             kind: command.kind.clone(),
@@ -148,13 +174,16 @@ impl Batch {
         });
         // An append refuses numbers of 64 bits, so they are far from their end here.
         self.after.sequence += 1;
-        self.keys.insert(command.idempotency_key.clone());
+        if !queued.is_follow_up() {
+            self.count += 1;
+            self.keys.insert(command.idempotency_key.clone());
+        }
         self.waiting.push((queued, settled.answer));
     }
 
     fn append_event(
         &mut self,
-        command: &Command,
+        queued: &Queued,
         stream: &str,
         state: &mut StreamState,
         message: Message,
@@ -170,9 +199,9 @@ impl Batch {
             schema_version: message.schema_version,
             payload: message.payload,
             event_id: event_id(stream, state.version),
-            correlation_id: command.correlation_id(),
-            causation_id: command.correlation_id(),
-            actor: command.actor.clone(),
+            correlation_id: queued.correlation_id(),
+            causation_id: queued.command.correlation_id(),
+            actor: queued.command.actor.clone(),
             component_digest: decided_by,
             recorded_at: self.now,
             hash: self.after.hash,
@@ -254,6 +283,22 @@ impl Batch {
         }
         Ok(())
     }
+}
+
+/// Says what follows from a decided command.
+fn consequences(
+    queued: &Queued,
+    settled: &SettledCommand,
+    deciders: &Deciders,
+) -> Result<Consequences, String> {
+    let decision = Decision {
+        command: &queued.command,
+        origin: &queued.origin,
+        answer: &settled.answer,
+        events: &settled.messages,
+        version: settled.expected_version,
+    };
+    decision.consequences(deciders.followers(&queued.command.aggregate))
 }
 
 /// Settles a turn's outcomes one after the other, from the version before them.

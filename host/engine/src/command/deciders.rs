@@ -12,8 +12,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use super::CommandError;
+use crate::saga::{SagaDecider, SagaLogic};
 use clearfold_base::digest::Digest;
-use clearfold_sandbox::{Decider, Fault, FaultCause};
+use clearfold_sandbox::{Decides, Fault, FaultCause};
 
 /// Newest set of deciders, which partitions take over.
 pub type LiveDeciders = watch::Receiver<Arc<Deciders>>;
@@ -24,6 +25,8 @@ pub struct Deciders {
     /// Newest activation that the set follows from; 0 if it follows from none.
     pub through: u64,
     in_force: BTreeMap<String, AggregateDeciders>,
+    /// Sagas in force, by the aggregate that they follow.
+    followers: BTreeMap<String, Vec<Arc<dyn SagaLogic>>>,
 }
 
 /// Deciders of one aggregate.
@@ -53,16 +56,24 @@ pub struct Trial {
 
 /// Decider that decides in this host.
 pub struct ActiveDecider {
-    pub decider: Arc<Decider>,
+    pub decider: Arc<dyn Decides>,
     /// Family of its states: the component that first made states like them. States of another family are not used.
     pub family: Digest,
+    /// The saga, if it decides the instances of one.
+    saga: Option<Arc<dyn SagaLogic>>,
     faults: AtomicU64,
 }
 
 impl ActiveDecider {
     #[must_use]
-    pub fn new(decider: Arc<Decider>, family: Digest) -> Self {
-        Self { decider, family, faults: AtomicU64::new(0) }
+    pub fn new(decider: Arc<dyn Decides>, family: Digest) -> Self {
+        Self { decider, family, saga: None, faults: AtomicU64::new(0) }
+    }
+
+    #[must_use]
+    pub fn of_saga(saga: &Arc<SagaDecider>, family: Digest) -> Self {
+        let logic = Arc::clone(saga.saga());
+        Self { saga: Some(logic), ..Self::new(Arc::clone(saga) as Arc<dyn Decides>, family) }
     }
 
     #[must_use]
@@ -87,12 +98,22 @@ impl ActiveDecider {
 impl Deciders {
     #[must_use]
     pub fn new(through: u64, in_force: BTreeMap<String, AggregateDeciders>) -> Self {
-        Self { through, in_force }
+        let mut followers: BTreeMap<String, Vec<Arc<dyn SagaLogic>>> = BTreeMap::new();
+        for saga in in_force.values().filter_map(|in_force| in_force.stable.saga.as_ref()) {
+            followers.entry(saga.follows().to_owned()).or_default().push(Arc::clone(saga));
+        }
+        Self { through, in_force, followers }
+    }
+
+    /// Sagas that follow the streams of an aggregate.
+    pub(super) fn followers(&self, aggregate: &str) -> impl Iterator<Item = &Arc<dyn SagaLogic>> {
+        self.followers.get(aggregate).into_iter().flatten()
     }
 
     /// Deciders that are never replaced, each for all accounts.
-    pub fn always(deciders: impl IntoIterator<Item = Arc<Decider>>) -> LiveDeciders {
+    pub fn always<D: Decides + 'static>(deciders: impl IntoIterator<Item = Arc<D>>) -> LiveDeciders {
         let in_force = deciders.into_iter().map(|decider| {
+            let decider: Arc<dyn Decides> = decider;
             let (aggregate, digest) = (decider.aggregate().to_owned(), decider.id().digest);
             (
                 aggregate,

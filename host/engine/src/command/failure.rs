@@ -13,6 +13,9 @@ pub(super) enum Failure {
     Store(#[from] StoreError),
     #[error(transparent)]
     Panicked(#[from] Panicked),
+    /// An input of a saga could not be decided, so nothing from which it follows can be committed.
+    #[error("a saga cannot take in what happened: {0}")]
+    FollowUp(CommandError),
     /// Something that the code relies on does not hold.
     #[error("{0}; this is a bug of Clearfold, please report it")]
     Broken(String),
@@ -25,9 +28,21 @@ impl From<DatabaseError> for Failure {
 }
 
 impl Failure {
-    /// Returns true if the database refused the data, so that sending it again is of no use.
+    /// Returns true if one of the commands is at fault, so that sending them together again is of no use.
     pub(super) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_refusal())
+        match self {
+            Self::Store(error) => error.is_refusal(),
+            Self::FollowUp(_) => true,
+            Self::Panicked(_) | Self::Broken(_) => false,
+        }
+    }
+
+    /// Answer of the one command that is at fault.
+    pub(super) fn refusal(&self) -> CommandError {
+        match self {
+            Self::FollowUp(error) => error.clone(),
+            _ => CommandError::Unstorable(with_causes(self)),
+        }
     }
 
     /// Returns true if the partition is decided by newer components than this host knows.
@@ -39,6 +54,7 @@ impl Failure {
     pub(super) fn answer(&self) -> CommandError {
         match self {
             Self::Store(_) => CommandError::Unavailable(with_causes(self)),
+            Self::FollowUp(error) => error.clone(),
             Self::Panicked(_) | Self::Broken(_) => CommandError::Internal(with_causes(self)),
         }
     }

@@ -13,14 +13,17 @@ use super::in_flight::{CommitOutcome, InFlight};
 use super::pipeline::Pipeline;
 use super::planner::{Chunk, Step, plan};
 use super::prepare::{Prepared, Unprepared, prepare};
-use super::queued::{Queued, answer_all};
+use super::queued::{Origin, Queued, answer_all};
 use super::session::{Session, with_time_out};
 use super::sort::{QueuedTurn, in_order};
 use super::state::{StateCache, StreamState};
+use super::timers::{PAGE, TimerQueue};
 use super::{Deciders, LiveDeciders, WriterSettings};
+use crate::saga::follow;
 use clearfold_base::blocking::blocking;
 use clearfold_base::clock::Clock;
 use clearfold_base::faults;
+use clearfold_store::DueTimer;
 
 /// End of a leadership.
 pub(super) enum End {
@@ -35,6 +38,9 @@ pub(super) struct Leader {
     pipeline: Pipeline,
     in_flight: Option<InFlight>,
     cache: StateCache,
+    timers: TimerQueue,
+    /// Timers that the in-flight batch sets.
+    set_timers: Vec<DueTimer>,
     /// Newest deciders.
     live: LiveDeciders,
     /// Deciders in force here; none until their takeover is recorded.
@@ -59,6 +65,8 @@ impl Leader {
             pipeline: Pipeline::new(settings.batch_size, begin, again),
             in_flight: None,
             cache: StateCache::new(settings.state_cache_bytes),
+            timers: TimerQueue::new(),
+            set_timers: Vec::new(),
             live: deciders,
             deciders: None,
             clock,
@@ -87,9 +95,11 @@ impl Leader {
     async fn work(&mut self, queue: &mut mpsc::Receiver<Queued>) -> Result<(), Failure> {
         loop {
             let is_takeover_due = self.is_takeover_due();
-            match plan(self.pipeline.view(is_takeover_due)) {
+            let is_timer_due = self.timers.is_due(self.clock.now());
+            match plan(self.pipeline.view(is_takeover_due, is_timer_due)) {
                 Step::TakeOver => self.take_over().await?,
                 Step::Decide(chunk) => self.decide(chunk).await?,
+                Step::ReadTimers => self.read_timers().await?,
                 Step::Launch => self.launch()?,
                 Step::Wait { room } => self.wait(room, !is_takeover_due, queue).await?,
                 Step::Stop => return Ok(()),
@@ -120,7 +130,7 @@ impl Leader {
         if commands.is_empty() {
             return Ok(());
         }
-        let Prepared { turns, inputs } = self.prepare(commands).await?;
+        let Prepared { turns, inputs, resolved } = self.prepare(commands).await?;
         faults::point("prepared");
         let now = self.pipeline.decision_time(self.clock.now());
         let decided = if inputs.is_empty() {
@@ -137,10 +147,50 @@ impl Leader {
             }
             Err(failure) => return Err(self.keep_undecided(failure, turns)),
         };
-        for (turn, decided) in turns.into_iter().zip(decided) {
-            answer_all(self.pipeline.decided(turn, decided));
+        let deciders = self.deciders.clone().unwrap_or_default();
+        let joined = self.pipeline.resolved(resolved).and_then(|mut answers| {
+            let mut turns = turns.into_iter().zip(decided);
+            while let Some((turn, decided)) = turns.next() {
+                match self.pipeline.decided(turn, decided, &deciders) {
+                    Ok(more) => answers.extend(more),
+                    Err(failure) => {
+                        // What was not added yet is decided again, like the batch that it would have joined.
+                        let rest = in_order(turns.map(|(turn, _)| turn).collect());
+                        answers.extend(self.pipeline.decision_failed(&failure, rest));
+                        answer_all(answers);
+                        return Err(failure);
+                    }
+                }
+            }
+            Ok(answers)
+        });
+        match joined {
+            Ok(answers) => answer_all(answers),
+            Err(failure) => {
+                answer_all(self.pipeline.next_failed(&failure));
+                return Err(failure);
+            }
         }
         faults::point("decided");
+        Ok(())
+    }
+
+    /// Reads timers that are due, and puts what they fire before the queue.
+    async fn read_timers(&mut self) -> Result<(), Failure> {
+        let now = self.clock.now();
+        let mut connection = self.session.connection().await?;
+        let (store, partition) = (self.session.store(), self.session.lease().partition);
+        let page =
+            with_time_out(store.timers(&mut connection, partition, self.timers.behind(), PAGE)).await?;
+        self.session.keep(connection);
+        let due = self.timers.take(page, now);
+        let fired = due.iter().map(|waiting| {
+            let command = follow::fire(&waiting.timer, &waiting.routing_key).map_err(Failure::Broken)?;
+            Ok(Queued::of_host(command, Origin::Timer))
+        });
+        let fired = fired.collect::<Result<Vec<_>, Failure>>()?;
+        self.pipeline.received(fired);
+        faults::point("timers_read");
         Ok(())
     }
 
@@ -188,6 +238,7 @@ impl Leader {
             answer_all(self.pipeline.commit_failed(&failure, batch.into_commands()));
             return Err(failure);
         }
+        self.set_timers = batch.append.timers.clone();
         let (store, lease) = (self.session.store().clone(), self.session.lease().clone());
         self.in_flight = Some(InFlight::launch(store, lease, self.session.take_kept(), batch));
         Ok(())
@@ -202,6 +253,9 @@ impl Leader {
     ) -> Result<(), Failure> {
         let is_in_flight = self.in_flight.is_some();
         let mut commands = Vec::new();
+        let until_timer = self.timers.wait(self.clock.now());
+        let waits_for_timer = until_timer.is_some() && for_deciders;
+        let until_timer = until_timer.unwrap_or_default();
         tokio::select! {
             biased;
             outcome = commit_outcome(&mut self.in_flight), if is_in_flight => self.finish_commit(outcome),
@@ -210,6 +264,7 @@ impl Leader {
             }
             // If nobody can send other deciders any more, none come.
             Ok(()) = self.live.changed(), if for_deciders => Ok(()),
+            () = tokio::time::sleep(until_timer), if waits_for_timer => Ok(()),
             count = queue.recv_many(&mut commands, room), if room > 0 => {
                 if count == 0 {
                     self.pipeline.closed();
@@ -229,6 +284,7 @@ impl Leader {
                 self.session.keep(connection);
                 self.session.renewed();
                 self.cache.keep(self.pipeline.commit_succeeded());
+                self.timers.set(&std::mem::take(&mut self.set_timers));
                 faults::point("states_kept");
                 Ok(())
             }
@@ -264,7 +320,7 @@ async fn commit_outcome(in_flight: &mut Option<InFlight>) -> CommitOutcome {
 
 /// Returns true if the decider of a stream makes states like this one.
 fn is_of_family(deciders: &Deciders, stream: &str, state: &StreamState) -> bool {
-    let aggregate = stream.split_once('-').map_or(stream, |(aggregate, _)| aggregate);
+    let aggregate = follow::split(stream).map_or(stream, |(aggregate, _)| aggregate);
     let active = deciders.of(aggregate, &state.routing_key);
     active.is_some_and(|active| active.family == state.family)
 }

@@ -23,6 +23,7 @@
 //! entries     keeps changed entries of a state (pure)
 //! queued      answers and logs one command
 //! deciders    finds the decider of an account (pure)
+//! timers      knows which timers of sagas are due next (pure)
 //! failure     says why a leadership ends
 //! settings    settings of the writers
 //! ```
@@ -44,10 +45,12 @@ mod session;
 mod settings;
 mod sort;
 mod state;
+mod timers;
 mod writer;
 
 pub use deciders::{ActiveDecider, AggregateDeciders, Canary, Deciders, LiveDeciders, Trial};
 pub use intake::{CommandIntake, IntakeSettings};
+pub(crate) use queued::{FollowUp, Origin};
 pub use settings::WriterSettings;
 
 use serde::{Deserialize, Serialize};

@@ -7,6 +7,7 @@ use std::mem;
 use clearfold_kernel::Timestamp;
 
 use super::CommandError;
+use super::Deciders;
 use super::batch::Batch;
 use super::decide::DecidedTurn;
 use super::failure::Failure;
@@ -14,7 +15,7 @@ use super::planner::{Chunk, View};
 use super::queued::{Queued, Resolved};
 use super::sort::{QueuedTurn, take_repeats};
 use super::state::{States, StreamState};
-use clearfold_base::telemetry::with_causes;
+use crate::saga::follow;
 
 /// Number of batches of a command that may fail before its caller is told.
 const MAX_FAILURES: u32 = 5;
@@ -25,6 +26,8 @@ pub(super) struct Pipeline {
     is_closed: bool,
     in_flight: Option<LaunchedBatch>,
     next: Batch,
+    /// Commands that follow from those of `next`, and are committed with them.
+    follow_ups: Vec<Queued>,
     /// Commands that come before those in the queue: they came earlier, and are not committed.
     backlog: VecDeque<Queued>,
     /// Repeats of commands that are on their way: they hear the answer that is committed.
@@ -49,6 +52,7 @@ impl Pipeline {
             is_closed: false,
             in_flight: None,
             next,
+            follow_ups: Vec::new(),
             backlog: again.into(),
             repeats: Vec::new(),
             uncommitted: Vec::new(),
@@ -56,7 +60,7 @@ impl Pipeline {
         }
     }
 
-    pub(super) fn view(&self, is_takeover_due: bool) -> View {
+    pub(super) fn view(&self, is_takeover_due: bool, is_timer_due: bool) -> View {
         let is_resolved = |queued: &&Queued| !self.is_on_its_way(&queued.command.idempotency_key);
         View {
             is_takeover_due,
@@ -71,6 +75,8 @@ impl Pipeline {
             backlog: self.backlog.len(),
             is_first_alone: self.backlog.front().is_some_and(|queued| queued.alone),
             together: self.backlog.iter().take(self.batch_size).take_while(|queued| !queued.alone).count(),
+            has_follow_ups: !self.follow_ups.is_empty(),
+            is_timer_due,
         }
     }
 
@@ -100,6 +106,8 @@ impl Pipeline {
             is_on_its_way(&self.next, self.in_flight.as_ref(), &queued.command.idempotency_key)
         };
         let mut commands: Vec<Queued> = match chunk {
+            // Each has a key of its own, which follows from the step of the saga.
+            Chunk::FollowUps => return mem::take(&mut self.follow_ups),
             Chunk::Alone => self.backlog.pop_front().into_iter().collect(),
             Chunk::Together { repeats, backlog } => {
                 let resolved = self.repeats.extract_if(.., |queued| !on_its_way(queued)).take(repeats);
@@ -122,9 +130,44 @@ impl Pipeline {
         self.next.now
     }
 
-    /// Adds what was decided to the next batch. Returns the commands that do not join it, with their answers.
-    pub(super) fn decided(&mut self, turn: QueuedTurn, decided: DecidedTurn) -> Vec<Resolved> {
-        self.next.add(turn, decided)
+    /// Adds what was decided to the next batch, with what follows from it. Returns the commands that do not join it,
+    /// with their answers.
+    pub(super) fn decided(
+        &mut self,
+        turn: QueuedTurn,
+        decided: DecidedTurn,
+        deciders: &Deciders,
+    ) -> Result<Vec<Resolved>, Failure> {
+        let (follow_ups, failed) = self.next.add(turn, decided, deciders);
+        self.follow_ups.extend(follow_ups);
+        self.resolved(failed)
+    }
+
+    /// Sorts commands that were resolved without joining the batch: those of senders are returned; of those that
+    /// follow from the batch, a step hears that its command failed.
+    pub(super) fn resolved(&mut self, resolved: Vec<Resolved>) -> Result<Vec<Resolved>, Failure> {
+        let (failed, resolved): (Vec<Resolved>, Vec<Resolved>) =
+            resolved.into_iter().partition(|(queued, _)| queued.is_follow_up());
+        for (queued, answer) in failed {
+            let error = answer.err().unwrap_or_else(|| CommandError::Internal("no error".to_owned()));
+            match follow::failed_child(&queued.command, &queued.origin, &error) {
+                Some(Ok((command, origin))) => self.follow_ups.push(Queued::of_host(command, origin)),
+                Some(Err(why)) => return Err(Failure::Broken(why)),
+                None => return Err(Failure::FollowUp(error)),
+            }
+        }
+        Ok(resolved)
+    }
+
+    /// Notes that something that follows from the next batch could not be decided, so that the batch cannot be
+    /// committed. Returns the commands that are given up.
+    pub(super) fn next_failed(&mut self, failure: &Failure) -> Vec<Resolved> {
+        let empty = self.next.again();
+        let next = mem::replace(&mut self.next, empty);
+        let (again, resolved) = after_failure(failure, next.into_commands());
+        self.follow_ups.clear();
+        self.undecided.extend(again);
+        resolved
     }
 
     /// Takes the next batch, which is in flight from now on.
@@ -153,7 +196,7 @@ impl Pipeline {
     /// Notes that commands could not be decided. Returns those that are given up.
     pub(super) fn decision_failed(&mut self, failure: &Failure, commands: Vec<Queued>) -> Vec<Resolved> {
         let (again, resolved) = after_failure(failure, commands);
-        self.undecided = again;
+        self.undecided.extend(again);
         resolved
     }
 
@@ -172,12 +215,13 @@ fn is_on_its_way(next: &Batch, in_flight: Option<&LaunchedBatch>, key: &str) -> 
 /// Splits commands after a failure into those that are tried again and those that are given up. If the database refused
 /// them, each goes alone from then on, so that only the one at fault fails.
 fn after_failure(failure: &Failure, commands: Vec<Queued>) -> (Vec<Queued>, Vec<Resolved>) {
+    let commands: Vec<Queued> = commands.into_iter().filter(|queued| !queued.is_follow_up()).collect();
     let (is_refusal, is_only_one) = (failure.is_refusal(), commands.len() == 1);
     let (mut again, mut resolved) = (Vec::with_capacity(commands.len()), Vec::new());
     for mut queued in commands {
         queued.failures += 1;
         if is_refusal && is_only_one {
-            resolved.push((queued, Err(CommandError::Unstorable(with_causes(failure)))));
+            resolved.push((queued, Err(failure.refusal())));
         } else if queued.failures > MAX_FAILURES {
             resolved.push((queued, Err(failure.answer())));
         } else {

@@ -27,6 +27,10 @@ pub(super) struct View {
     pub is_first_alone: bool,
     /// Number of them before the first that goes alone.
     pub together: usize,
+    /// True if commands follow from those of the next batch, and are not decided yet.
+    pub has_follow_ups: bool,
+    /// True if timers of sagas are due.
+    pub is_timer_due: bool,
 }
 
 /// Next thing to do.
@@ -36,6 +40,8 @@ pub(super) enum Step {
     TakeOver,
     /// Decide some commands, which then join the next batch.
     Decide(Chunk),
+    /// Read timers that are due, which then join the backlog.
+    ReadTimers,
     /// Send the next batch to the database.
     Launch,
     /// Wait for what happens: the commit ends, other deciders come, or commands, at most `room` of them.
@@ -47,6 +53,8 @@ pub(super) enum Step {
 /// Commands to decide together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chunk {
+    /// Everything that follows from commands of the next batch.
+    FollowUps,
     /// The first of the backlog, by itself.
     Alone,
     /// Repeats whose first was committed or answered, then the beginning of the backlog.
@@ -55,6 +63,10 @@ pub(super) enum Chunk {
 
 /// Plans the next step.
 pub(super) fn plan(view: View) -> Step {
+    // What follows from a command is committed with it, by the deciders that decided it.
+    if view.has_follow_ups {
+        return Step::Decide(Chunk::FollowUps);
+    }
     let is_idle = !view.is_in_flight && view.next == 0;
     // A batch is never larger than its size, unless that was set to 0.
     let free = if view.is_next_alone { 0 } else { view.batch_size.saturating_sub(view.next) };
@@ -63,6 +75,8 @@ pub(super) fn plan(view: View) -> Step {
         if is_idle {
             return Step::TakeOver;
         }
+    } else if view.is_timer_due && view.backlog < view.batch_size {
+        return Step::ReadTimers;
     } else if let Some(chunk) = chunk(view, free, is_idle) {
         return Step::Decide(chunk);
     }
@@ -103,6 +117,8 @@ mod tests {
         backlog: 0,
         is_first_alone: false,
         together: 0,
+        has_follow_ups: false,
+        is_timer_due: false,
     };
     const WAITING: View = View { backlog: 5, together: 5, ..VIEW };
     const IN_FLIGHT: View = View { is_in_flight: true, ..VIEW };
@@ -166,6 +182,24 @@ mod tests {
             plan(View { backlog: 0, together: 0, is_in_flight: true, ..next }),
             Step::Wait { room: 0 }
         );
+    }
+
+    #[test]
+    fn what_follows_from_a_command_comes_first_and_before_the_launch() {
+        let follow_ups = |view| plan(View { has_follow_ups: true, next: 1, ..view });
+        for view in [VIEW, WAITING, IN_FLIGHT, View { is_takeover_due: true, ..VIEW }] {
+            assert_eq!(follow_ups(view), Step::Decide(Chunk::FollowUps), "{view:?}");
+        }
+        assert_eq!(follow_ups(View { is_next_alone: true, ..VIEW }), Step::Decide(Chunk::FollowUps));
+    }
+
+    #[test]
+    fn timers_join_the_backlog_while_it_is_short_and_never_before_a_takeover() {
+        let due = |view| plan(View { is_timer_due: true, ..view });
+        assert_eq!(due(VIEW), Step::ReadTimers);
+        assert_eq!(due(View { next: 10, ..IN_FLIGHT }), Step::ReadTimers);
+        assert_eq!(due(View { backlog: 10, together: 10, ..VIEW }), together(0, 10));
+        assert_eq!(due(View { is_takeover_due: true, ..VIEW }), Step::TakeOver);
     }
 
     #[test]

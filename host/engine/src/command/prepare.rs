@@ -2,7 +2,7 @@
 //! streams.
 //!
 //! It asks the components which entries the commands name, and the database in one round trip for everything that is
-//! not in memory. Commands that need no decision are answered here.
+//! not in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use super::decide::{self, Basis, TurnInput};
 use super::failure::Failure;
 use super::load::{LoadedStates, load, stored};
-use super::queued::{Queued, answer_all};
+use super::queued::{Queued, Resolved, answer_all};
 use super::session::{Session, with_time_out};
 use super::sort::{Home, QueuedTurn, in_order, sort_out, take_foreign};
 use super::state::StreamState;
@@ -23,6 +23,8 @@ use clearfold_store::{EntryKey, EventStore, FoundEntries, Lookup, LookupResult, 
 
 /// Commands that can be decided: turns, and beside each what it is decided on. Neighbours have the same decider.
 pub(super) struct Prepared {
+    /// Commands that need no decision, with their answers.
+    pub resolved: Vec<Resolved>,
     pub turns: Vec<QueuedTurn>,
     pub inputs: Vec<TurnInput>,
 }
@@ -56,9 +58,8 @@ pub(super) async fn prepare<'a>(
         Ok(asked) => asked,
         Err(failure) => return Err(Unprepared { failure, commands }),
     };
-    let (resolved, mut turns) = sort_out(commands, keys, answered);
-    answer_all(resolved);
-    answer_all(take_foreign(&mut turns, partition, |stream| match in_memory(stream) {
+    let (mut resolved, mut turns) = sort_out(commands, keys, answered);
+    resolved.extend(take_foreign(&mut turns, partition, |stream| match in_memory(stream) {
         Some(state) => Some(Home { partition, routing_key: &state.routing_key }),
         None => {
             let head = heads.get(stream)?;
@@ -68,8 +69,11 @@ pub(super) async fn prepare<'a>(
     let missing = missing(deciders, &turns, &heads, &in_memory);
     let loaded = session.renewing_lease_during(load(session.store(), partition, connection, missing)).await;
     match loaded.and_then(|loaded| bases(partition, deciders, &turns, loaded, entries, &in_memory)) {
-        Ok(bases) => Ok(with_bases(turns, bases)),
-        Err(failure) => Err(Unprepared { failure, commands: in_order(turns) }),
+        Ok(bases) => Ok(with_bases(turns, bases, resolved)),
+        Err(failure) => {
+            answer_all(resolved);
+            Err(Unprepared { failure, commands: in_order(turns) })
+        }
     }
 }
 
@@ -114,7 +118,9 @@ fn lookup<'a>(
     let mut seen = BTreeSet::new();
     for (queued, keys) in commands.iter().zip(keys) {
         let command = &queued.command;
-        lookup.idempotency_keys.push(command.idempotency_key.clone());
+        if queued.has_sender() {
+            lookup.idempotency_keys.push(command.idempotency_key.clone());
+        }
         let stream = command.stream();
         let state = in_memory(&stream);
         if let (Some(active), Ok(keys)) = (deciders.of(&command.aggregate, &command.routing_key), keys) {
@@ -178,8 +184,8 @@ fn bases<'a>(
     Ok(bases)
 }
 
-/// Puts turns and bases together, those with one decider beside each other. Turns without a basis are answered.
-fn with_bases(turns: Vec<QueuedTurn>, bases: Bases) -> Prepared {
+/// Puts turns and bases together, those with one decider beside each other. Turns without a basis are resolved.
+fn with_bases(turns: Vec<QueuedTurn>, bases: Bases, mut resolved: Vec<Resolved>) -> Prepared {
     let mut ready = Vec::with_capacity(turns.len());
     for (mut turn, basis) in turns.into_iter().zip(bases) {
         match basis {
@@ -191,12 +197,12 @@ fn with_bases(turns: Vec<QueuedTurn>, bases: Bases) -> Prepared {
                 let input = TurnInput { commands: commands.collect(), basis };
                 ready.push((turn, input));
             }
-            Err(error) => answer_all(turn.refused(&error)),
+            Err(error) => resolved.extend(turn.refused(&error)),
         }
     }
     ready.sort_by_key(|(_, input)| input.basis.decider.digest());
     let (turns, inputs) = ready.into_iter().unzip();
-    Prepared { turns, inputs }
+    Prepared { resolved, turns, inputs }
 }
 
 #[cfg(test)]
@@ -210,7 +216,8 @@ mod tests {
         let (_, turns) = sort_out(vec![queued], vec![Ok(Vec::new())], Vec::new());
         let deciders = Deciders::default();
         let bases = bases(0, &deciders, &turns, LoadedStates::default(), BTreeMap::new(), |_| None).unwrap();
-        let prepared = with_bases(turns, bases);
+        let prepared = with_bases(turns, bases, Vec::new());
+        answer_all(prepared.resolved);
         assert!(prepared.turns.is_empty() && prepared.inputs.is_empty());
         assert!(matches!(answered.try_recv(), Ok(Err(CommandError::UnknownAggregate { .. }))));
     }

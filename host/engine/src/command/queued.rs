@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use uuid::Uuid;
 
 use super::{Answer, Command, CommandError};
+use crate::saga::AskedBy;
 
 /// Command with the channel of its answer.
 pub(super) struct Queued {
@@ -13,9 +15,34 @@ pub(super) struct Queued {
     pub failures: u32,
     /// True if the database refused its batch because of one of the commands: it is tried without the others.
     pub alone: bool,
+    pub origin: Origin,
     reply: Reply,
     /// Its share of the room for waiting commands, given back when it is answered.
-    _room: OwnedSemaphorePermit,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Where a command comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A sender outside, who has its answer kept in the inbox.
+    Sender,
+    /// A timer of a saga that is due.
+    Timer,
+    /// A command of the same batch, from which it follows.
+    FollowUp(FollowUp),
+}
+
+/// Origin of a command that follows from another one of its batch. It is committed with that one, or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FollowUp {
+    /// Correlation id of the command with which the run began.
+    pub correlation_id: Uuid,
+    /// Id of the command that it follows from.
+    pub causation_id: Uuid,
+    /// Number of rounds of the run before it, from 1.
+    pub round: u32,
+    /// Step of a saga that asked for it, and gets its answer.
+    pub asked_by: Option<AskedBy>,
 }
 
 /// Command with its answer, before the answer is sent.
@@ -31,12 +58,41 @@ impl Queued {
         room: OwnedSemaphorePermit,
     ) -> Self {
         let reply = Reply(Some(answer));
-        Self { command: Arc::new(command), failures: 0, alone: false, reply, _room: room }
+        let (command, origin, room) = (Arc::new(command), Origin::Sender, Some(room));
+        Self { command, failures: 0, alone: false, origin, reply, _room: room }
+    }
+
+    /// Command of the host itself, for whose answer nobody waits.
+    pub(super) fn of_host(command: Command, origin: Origin) -> Self {
+        let (command, reply) = (Arc::new(command), Reply(None));
+        Self { command, failures: 0, alone: false, origin, reply, _room: None }
+    }
+
+    /// Returns true if it follows from another command of its batch.
+    pub(super) fn is_follow_up(&self) -> bool {
+        matches!(self.origin, Origin::FollowUp(_))
+    }
+
+    /// Returns true if its answer is kept in the inbox.
+    pub(super) fn has_sender(&self) -> bool {
+        matches!(self.origin, Origin::Sender)
+    }
+
+    /// Id of everything that its outside cause led to.
+    pub(super) fn correlation_id(&self) -> Uuid {
+        match &self.origin {
+            Origin::FollowUp(origin) => origin.correlation_id,
+            Origin::Sender | Origin::Timer => self.command.correlation_id(),
+        }
     }
 
     /// Sends the answer. A caller that has stopped waiting finds it in the inbox when it asks again.
     pub(super) fn answer(mut self, answer: Result<Answer, CommandError>) {
-        log(&self.command, &answer);
+        if self.has_sender() {
+            log(&self.command, &answer);
+        } else {
+            log_quietly(&self, &answer);
+        }
         if let Some(reply) = self.reply.0.take() {
             let _ = reply.send(answer);
         }
@@ -75,6 +131,16 @@ fn log(command: &Command, answer: &Result<Answer, CommandError>) {
             tracing::warn!(stream = command.stream(), kind, key, %error, "command not taken");
         }
         Err(error) => tracing::error!(stream = command.stream(), kind, key, %error, "command failed"),
+    }
+}
+
+/// Writes one line per command of the host. A refusal of one is part of a saga's work.
+fn log_quietly(queued: &Queued, answer: &Result<Answer, CommandError>) {
+    let (key, correlation_id) =
+        (&queued.command.idempotency_key, tracing::field::display(queued.correlation_id()));
+    match answer {
+        Ok(answer) => tracing::debug!(correlation_id, key, ?answer, "command of a saga decided"),
+        Err(error) => tracing::error!(correlation_id, key, %error, "command of a saga failed"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Decides recorded segments again, with any decider, and compares outcomes.
 
-use clearfold_sandbox::{Decider, Fault, Message, Outcome, Turn, WholeState, WireCommand};
+use clearfold_sandbox::{Decides, Fault, Message, Outcome, Turn, WholeState, WireCommand};
 use clearfold_store::StoredCommand;
 
 use super::history::{BATCH, Segment};
@@ -13,7 +13,7 @@ pub(super) type Redecided = Vec<Vec<Result<Outcome, String>>>;
 /// Decides segments again, each on the events recorded before it. Within a turn a difference is carried on to the
 /// commands that follow it. If a call fails, its commands are decided one by one, so that only those fail that must.
 /// Each failure may take as long as a call may, so after `patience` of them the rest is not tried.
-pub(super) fn redecide(decider: &Decider, segments: &[Segment], mut patience: usize) -> Redecided {
+pub(super) fn redecide(decider: &dyn Decides, segments: &[Segment], mut patience: usize) -> Redecided {
     let mut past = WholeState::initial(decider);
     let mut again = Redecided::with_capacity(segments.len());
     let mut rest = segments;
@@ -41,7 +41,7 @@ pub(super) fn redecide(decider: &Decider, segments: &[Segment], mut patience: us
 
 /// Decides a segment's commands one by one, each on the events recorded before it.
 fn one_by_one(
-    decider: &Decider,
+    decider: &dyn Decides,
     segment: &Segment,
     past: &mut WholeState,
     patience: &mut usize,
@@ -71,7 +71,7 @@ fn one_by_one(
     commands.collect()
 }
 
-fn by_itself(decider: &Decider, command: &StoredCommand, folded: &WholeState) -> Result<Outcome, String> {
+fn by_itself(decider: &dyn Decides, command: &StoredCommand, folded: &WholeState) -> Result<Outcome, String> {
     let turn = folded.turn(decider, vec![wire(decider, command)?]).map_err(|fault| message_of(&fault))?;
     let decided = decider.decide(&[turn]).map_err(|fault| message_of(&fault))?.pop();
     decided.and_then(|mut decided| decided.outcomes.pop()).ok_or_else(|| "no outcome".to_owned())
@@ -92,7 +92,7 @@ fn count_in_one_call(segments: &[Segment]) -> usize {
 }
 
 /// Makes the turns of segments. `past` is the state before the segment that precedes them.
-fn turns(decider: &Decider, segments: &[Segment], past: &mut WholeState) -> Result<Vec<Turn>, String> {
+fn turns(decider: &dyn Decides, segments: &[Segment], past: &mut WholeState) -> Result<Vec<Turn>, String> {
     let mut turns = Vec::with_capacity(segments.len());
     for segment in segments {
         if !segment.continues {
@@ -108,7 +108,7 @@ fn turns(decider: &Decider, segments: &[Segment], past: &mut WholeState) -> Resu
     Ok(turns)
 }
 
-fn wire(decider: &Decider, command: &StoredCommand) -> Result<WireCommand, String> {
+fn wire(decider: &dyn Decides, command: &StoredCommand) -> Result<WireCommand, String> {
     let aggregate = decider.aggregate();
     let id = command.stream.strip_prefix(aggregate).and_then(|rest| rest.strip_prefix('-'));
     let id = id.ok_or_else(|| format!("the stream {} is not one of `{aggregate}`", command.stream))?;

@@ -14,7 +14,7 @@ use super::redecide::{is_same, redecide, shown};
 use super::{IntegrityError, OnProgress};
 use clearfold_base::blocking::blocking;
 use clearfold_base::digest::Digest;
-use clearfold_sandbox::{Decider, Outcome};
+use clearfold_sandbox::{Decides, Outcome};
 use clearfold_store::{EventStore, StoredCommand};
 
 /// Maximum number of differences that are shown; all are counted.
@@ -24,7 +24,7 @@ const SHOWN: usize = 20;
 pub struct CommandReplay {
     pub store: EventStore,
     /// Components that are at hand.
-    pub deciders: BTreeMap<Digest, Arc<Decider>>,
+    pub deciders: BTreeMap<Digest, Arc<dyn Decides>>,
 }
 
 /// Result of a replay.
@@ -105,7 +105,7 @@ impl CommandReplay {
                 *report.undecidable.entry(digest.to_string()).or_default() += count;
                 continue;
             };
-            report.add(blocking(move || compare(&decider, &segments)).await?);
+            report.add(blocking(move || compare(&*decider, &segments)).await?);
         }
         Ok(())
     }
@@ -134,7 +134,7 @@ impl ReplayReport {
 }
 
 /// Decides one component's segments again and compares them.
-fn compare(decider: &Decider, segments: &[Segment]) -> ReplayReport {
+fn compare(decider: &dyn Decides, segments: &[Segment]) -> ReplayReport {
     let mut report = ReplayReport::default();
     for (segment, again) in segments.iter().zip(redecide(decider, segments, usize::MAX)) {
         for ((command, recorded), again) in segment.commands.iter().zip(&segment.recorded).zip(again) {

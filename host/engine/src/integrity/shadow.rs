@@ -17,7 +17,7 @@ use super::{IntegrityError, OnProgress};
 use clearfold_base::background;
 use clearfold_base::blocking::Panicked;
 use clearfold_base::digest::Digest;
-use clearfold_sandbox::{Decider, Fault, Message, Outcome, WholeState};
+use clearfold_sandbox::{Decides, Fault, Message, Outcome, WholeState};
 use clearfold_store::{EventStore, StoreError, StoredCommand, StoredEvent};
 
 /// Maximum number of a partition's streams whose states are compared. A state costs two calls where a command costs
@@ -33,8 +33,8 @@ const SHOWN: usize = 10;
 /// Shadow run of a candidate beside the decider in force.
 pub struct Shadow {
     pub store: EventStore,
-    pub in_force: Arc<Decider>,
-    pub candidate: Arc<Decider>,
+    pub in_force: Arc<dyn Decides>,
+    pub candidate: Arc<dyn Decides>,
     /// Only commands that this component decided; none means all.
     pub decided_by: Option<Digest>,
     /// True to also compare the states that both fold from the events.
@@ -127,7 +127,7 @@ impl Shadow {
             if batch.commands >= BATCH || batch.events >= EVENTS || is_end {
                 let (in_force, candidate) = (Arc::clone(&self.in_force), Arc::clone(&self.candidate));
                 let batch = std::mem::take(&mut batch);
-                running.spawn(background::run(move || batch.compare(&in_force, &candidate)));
+                running.spawn(background::run(move || batch.compare(&*in_force, &*candidate)));
             }
             while running.len() >= self.threads.max(1) || (is_end && !running.is_empty()) {
                 let Some(compared) = running.join_next().await else { break };
@@ -163,7 +163,7 @@ impl ShadowBatch {
         self.streams.len() - compared_before
     }
 
-    fn compare(mut self, in_force: &Decider, candidate: &Decider) -> ShadowReport {
+    fn compare(mut self, in_force: &dyn Decides, candidate: &dyn Decides) -> ShadowReport {
         let mut report = ShadowReport::default();
         for (stream, events) in &self.streams {
             report.states += 1;
@@ -187,8 +187,8 @@ impl ShadowBatch {
     }
 }
 
-fn are_states_same(in_force: &Decider, candidate: &Decider, events: &[Message]) -> bool {
-    let folded = |decider: &Decider| -> Result<WholeState, Fault> {
+fn are_states_same(in_force: &dyn Decides, candidate: &dyn Decides, events: &[Message]) -> bool {
+    let folded = |decider: &dyn Decides| -> Result<WholeState, Fault> {
         let mut state = WholeState::initial(decider);
         state.evolve(decider, events)?;
         Ok(state)

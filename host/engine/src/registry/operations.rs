@@ -13,10 +13,11 @@ use super::{
 };
 use crate::command::Trial;
 use crate::integrity::{OnProgress, Shadow, ShadowReport};
+use crate::saga::load_deciding;
 use clearfold_base::blocking::blocking;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
-use clearfold_sandbox::{ComponentKind, Decider, HandlerEngine, inspect};
+use clearfold_sandbox::{ComponentKind, Decides, HandlerEngine, inspect};
 use clearfold_store::EventStore;
 
 /// Registry, with the resources that its operations need.
@@ -143,12 +144,11 @@ impl Operations {
         let handler = handler_of(&record, wanted)?;
         let now = self.now(&handler).await?;
         let shadow = match handler.kind {
-            ComponentKind::Decider => {
+            ComponentKind::Decider | ComponentKind::Saga => {
                 Some(self.shadow(&handler, now.digest, record.digest, window, on_progress).await?)
             }
             // These have no decisions to compare. A projector's tables are built completely before they are read.
             ComponentKind::Translator
-            | ComponentKind::Saga
             | ComponentKind::Projector
             | ComponentKind::Auditor
             | ComponentKind::Http => {
@@ -304,18 +304,19 @@ impl Operations {
         on_progress: OnProgress<'_>,
     ) -> Result<ShadowReport, RegistryError> {
         // The component in force needs no signature here: the lack of one may be why it is replaced.
-        let in_force = self.decider(in_force, &Signers::default()).await?;
-        let candidate = self.decider(candidate, &self.signers).await?;
+        let in_force = self.decider(handler.kind, in_force, &Signers::default()).await?;
+        let candidate = self.decider(handler.kind, candidate, &self.signers).await?;
         // Deciders that know different events will make different states one day, even if the past shows none.
         let with_states = in_force.state_version() == candidate.state_version()
             && in_force.has_entries() == candidate.has_entries()
-            && in_force.knows_the_events_of(&candidate);
+            && in_force.events() == candidate.events();
+        let in_force_aggregate = in_force.aggregate().to_owned();
         // A machine that does not tell how many threads it has gets one.
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let shadow =
             Shadow { store: self.store.clone(), in_force, candidate, decided_by: None, with_states, threads };
         let mut report = ShadowReport::default();
-        let (partitions, prefix) = (self.store.partition_count(), format!("{}-", handler.name));
+        let (partitions, prefix) = (self.store.partition_count(), format!("{}-", in_force_aggregate));
         for partition in 0..partitions {
             let end = self.store.end(partition).await?.sequence;
             let after = match window {
@@ -341,10 +342,15 @@ impl Operations {
         Ok(report)
     }
 
-    async fn decider(&self, digest: Digest, signers: &Signers) -> Result<Arc<Decider>, RegistryError> {
+    async fn decider(
+        &self,
+        kind: ComponentKind,
+        digest: Digest,
+        signers: &Signers,
+    ) -> Result<Arc<dyn Decides>, RegistryError> {
         let (name, wasm) = self.registry.wasm(digest, signers).await?;
         let engine = Arc::clone(&self.engine);
-        Ok(Arc::new(blocking(move || Decider::load(&engine, &name, &wasm)).await??))
+        Ok(blocking(move || load_deciding(&engine, kind, &name, &wasm)).await??)
     }
 }
 

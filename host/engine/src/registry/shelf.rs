@@ -8,7 +8,9 @@ use super::{Registry, RegistryError};
 use clearfold_base::blocking::blocking;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
-use clearfold_sandbox::{Auditor, Decider, HandlerEngine, Projector, RuntimeError, Translator};
+use clearfold_sandbox::{Auditor, Decider, HandlerEngine, Projector, RuntimeError, Saga, Translator};
+
+use crate::saga::SagaDecider;
 
 /// Loader of components from the registry. Clones share one cache.
 #[derive(Clone)]
@@ -22,6 +24,7 @@ struct ShelfState {
     /// Contract set that each translator gets.
     contracts: Vec<u8>,
     deciders: LoadedByDigest<Decider>,
+    sagas: LoadedByDigest<SagaDecider>,
     projectors: LoadedByDigest<Projector>,
     auditors: LoadedByDigest<Auditor>,
     translators: LoadedByDigest<Translator>,
@@ -39,6 +42,7 @@ impl Shelf {
             signers,
             contracts,
             deciders: LoadedByDigest::default(),
+            sagas: LoadedByDigest::default(),
             projectors: LoadedByDigest::default(),
             auditors: LoadedByDigest::default(),
             translators: LoadedByDigest::default(),
@@ -47,6 +51,13 @@ impl Shelf {
 
     pub async fn decider(&self, digest: Digest) -> Result<Arc<Decider>, RegistryError> {
         self.load(&self.0.deciders, digest, Decider::load).await
+    }
+
+    pub async fn saga(&self, digest: Digest) -> Result<Arc<SagaDecider>, RegistryError> {
+        self.load(&self.0.sagas, digest, |engine: &_, name: &str, wasm: &[u8]| {
+            Ok(SagaDecider::new(Arc::new(Saga::load(engine, name, wasm)?)))
+        })
+        .await
     }
 
     pub async fn projector(&self, digest: Digest) -> Result<Arc<Projector>, RegistryError> {

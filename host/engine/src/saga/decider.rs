@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use clearfold_kernel::{Timestamp, decode_state, encode_state};
 use clearfold_sandbox::{
-    ComponentId, Decided, Decides, Entry, Fault, FaultCause, Folded, Message, Outcome, Rejection, Turn,
-    WireCommand,
+    ComponentId, ComponentKind, Decided, Decider, Decides, Entry, Fault, FaultCause, Folded, HandlerEngine,
+    Message, Outcome, Rejection, RuntimeError, Saga, Turn, WireCommand,
 };
 
 use super::content::Refusal;
@@ -23,7 +23,19 @@ pub(crate) const PREFIX: &str = "saga-";
 pub struct SagaDecider {
     saga: Arc<dyn SagaLogic>,
     aggregate: String,
-    initial: Vec<u8>,
+}
+
+/// Loads a component that decides: a decider, or a saga.
+pub fn load_deciding(
+    engine: &Arc<HandlerEngine>,
+    kind: ComponentKind,
+    name: &str,
+    wasm: &[u8],
+) -> Result<Arc<dyn Decides>, RuntimeError> {
+    Ok(match kind {
+        ComponentKind::Saga => Arc::new(SagaDecider::new(Arc::new(Saga::load(engine, name, wasm)?))),
+        _ => Arc::new(Decider::load(engine, name, wasm)?),
+    })
 }
 
 /// Turn that is being decided.
@@ -40,10 +52,9 @@ struct Running<'a> {
 type Answered<T> = Result<T, Refusal>;
 
 impl SagaDecider {
-    pub(crate) fn new(saga: Arc<dyn SagaLogic>) -> Result<Self, String> {
-        let initial = encode_state(&Instance::default()).map_err(|fault| fault.to_string())?;
+    pub(crate) fn new(saga: Arc<dyn SagaLogic>) -> Self {
         let aggregate = format!("{PREFIX}{}", saga.name());
-        Ok(Self { saga, aggregate, initial })
+        Self { saga, aggregate }
     }
 
     /// Saga whose instances it decides.
@@ -56,7 +67,7 @@ impl SagaDecider {
     }
 
     fn begin(&self, turn: &Turn) -> Result<Running<'_>, Fault> {
-        let instance: Instance = decode_state(&turn.state).map_err(|fault| self.failed("decide", fault))?;
+        let instance = read(&turn.state).map_err(|why| self.failed("decide", why))?;
         // The sandbox and the writer make no turn without commands.
         let (id, routing_key) = turn
             .commands
@@ -113,10 +124,14 @@ impl SagaDecider {
         let answers = match call(&all) {
             Ok(answers) => answers.into_iter().map(|answer| answer.map_err(said)).collect(),
             Err(fault) if is_passing(&fault) => return Err(fault),
-            Err(_) => all.iter().map(|question| self.ask_one(question, &call)).collect::<Result<Vec<_>, _>>()?,
+            Err(_) => {
+                all.iter().map(|question| self.ask_one(*question, &call)).collect::<Result<Vec<_>, _>>()?
+            }
         };
         if answers.len() != questions.len() {
-            return Err(self.failed("decide", format!("{} answers to {} questions", answers.len(), all.len())));
+            return Err(
+                self.failed("decide", format!("{} answers to {} questions", answers.len(), all.len()))
+            );
         }
         Ok(questions.iter().map(|(index, _)| *index).zip(answers).collect())
     }
@@ -140,6 +155,14 @@ impl SagaDecider {
                 Ok(Err(Refusal { code: fault.cause.code().to_owned(), detail }))
             }
         }
+    }
+}
+
+/// Reads the state of an instance. One that has not begun has no bytes.
+fn read(state: &[u8]) -> Result<Instance, String> {
+    match state {
+        [] => Ok(Instance::default()),
+        state => decode_state(state).map_err(|fault| fault.to_string()),
     }
 }
 
@@ -198,7 +221,8 @@ impl Decides for SagaDecider {
     }
 
     fn initial(&self) -> &[u8] {
-        &self.initial
+        // An instance that has not begun has no bytes.
+        &[]
     }
 
     fn keys(&self, messages: &[Message]) -> Result<Vec<Vec<String>>, Fault> {
@@ -224,7 +248,7 @@ impl Decides for SagaDecider {
     }
 
     fn evolve(&self, state: &[u8], _: &[Entry], events: &[Message]) -> Result<Folded, Fault> {
-        let mut instance: Instance = decode_state(state).map_err(|fault| self.failed("evolve", fault))?;
+        let mut instance = read(state).map_err(|why| self.failed("evolve", why))?;
         for event in events {
             instance.apply(SagaEvent::read(event).map_err(|why| self.failed("evolve", why))?);
         }

@@ -105,6 +105,8 @@ events! {
         key: StepKey,
         name: String,
         command: ChildCommand,
+        /// Correlation id of the command whose event asked for the flow.
+        correlation_id: Uuid,
     }
     /// A step waits until a time; then it is asked again.
     StepWaiting {

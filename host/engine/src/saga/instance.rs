@@ -148,7 +148,9 @@ impl Instance {
                     self.wait(event.version, event.event, event.correlation_id);
                 }
             }
-            SagaEvent::ObservationQueued(event) => self.wait(event.version, event.event, event.correlation_id),
+            SagaEvent::ObservationQueued(event) => {
+                self.wait(event.version, event.event, event.correlation_id)
+            }
             SagaEvent::FlowAdded(event) => {
                 self.flows = event.flow;
                 self.lanes.entry(event.lane).or_default().push_back(Flow {

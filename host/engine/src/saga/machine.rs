@@ -51,12 +51,7 @@ pub(crate) enum Reply {
 }
 
 impl<'a> Machine<'a> {
-    pub(crate) fn new(
-        saga: &'a dyn SagaLogic,
-        id: String,
-        routing_key: String,
-        instance: Instance,
-    ) -> Self {
+    pub(crate) fn new(saga: &'a dyn SagaLogic, id: String, routing_key: String, instance: Instance) -> Self {
         Self {
             saga,
             id,
@@ -264,7 +259,9 @@ impl<'a> Machine<'a> {
                 Some(facts) if facts.phase != Phase::Retriable && flow.compensated_for.is_none() => {
                     self.refused(flow, reason);
                 }
-                _ => self.park(flow, Refusal { code: "refusal_not_allowed".to_owned(), detail: reason.detail }),
+                _ => {
+                    self.park(flow, Refusal { code: "refusal_not_allowed".to_owned(), detail: reason.detail })
+                }
             },
             Ok(Action::Command(command)) => self.attempt(flow, command),
             Err(reason) => self.park(flow, reason),
@@ -297,8 +294,8 @@ impl<'a> Machine<'a> {
     }
 
     fn start(&mut self, flow: &Flow, command: ChildCommand) {
-        let (key, name) = (flow.key(), name_of(flow));
-        self.emit(StepStarted { key, name, command });
+        let (key, name, correlation_id) = (flow.key(), name_of(flow), flow.correlation_id);
+        self.emit(StepStarted { key, name, command, correlation_id });
     }
 
     fn done(&mut self, flow: &Flow) {
@@ -346,7 +343,8 @@ impl<'a> Machine<'a> {
     /// follows from instance, step and attempt, so that a replay has the same.
     fn delay_ms(&self, flow: &Flow, facts: StepFacts) -> u64 {
         let doublings = flow.attempt.saturating_sub(flow.forgiven).saturating_sub(2).min(31);
-        let delay = (u64::from(facts.retry.first_delay_ms) << doublings).min(facts.retry.longest_delay_ms.into());
+        let delay =
+            (u64::from(facts.retry.first_delay_ms) << doublings).min(facts.retry.longest_delay_ms.into());
         let half = delay / 2;
         delay - half + jitter(&self.id, &flow.key()) % (half + 1)
     }

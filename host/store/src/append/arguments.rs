@@ -9,12 +9,13 @@ use sqlx::postgres::types::PgInterval;
 use sqlx::postgres::{PgHasArrayType, PgTypeInfo};
 use sqlx::types::Json;
 use sqlx::{Postgres, Type};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{RecordedCommand, RecordedOutcome, Snapshot, StreamMove};
+use super::{DueTimer, RecordedCommand, RecordedOutcome, Snapshot, StreamMove};
 use crate::lease::interval;
 use crate::{Head, Lease, StoreError, StoredEvent};
-use clearfold_base::database::{DatabaseError, partition_key, signed};
+use clearfold_base::database::{DatabaseError, database_time, partition_key, signed};
 
 /// Declares a composite type once: the struct, its encoding, and the names that the test compares.
 macro_rules! composite {
@@ -95,7 +96,7 @@ composite! {
     CommandArgument = "append_command" {
         idempotency_key: &'a str,
         body_digest: &'a [u8],
-        answer: Json<&'a serde_json::Value>,
+        answer: Option<Json<&'a serde_json::Value>>,
         stream: &'a str,
         routing_key: &'a str,
         r#type: &'a str,
@@ -129,6 +130,15 @@ composite! {
         key: &'a str,
         component_digest: &'a [u8],
         value: Option<&'a [u8]>,
+    }
+}
+
+composite! {
+    /// Timer of a saga.
+    TimerArgument = "append_timer" {
+        due: OffsetDateTime,
+        stream: &'a str,
+        number: i64,
     }
 }
 
@@ -188,7 +198,7 @@ impl<'a> CommandArgument<'a> {
         Ok(Self {
             idempotency_key: &command.idempotency_key,
             body_digest: &command.body_digest,
-            answer: Json(&command.answer),
+            answer: command.answer.as_ref().map(Json),
             stream: &command.stream,
             routing_key: &command.routing_key,
             r#type: &command.kind,
@@ -228,6 +238,12 @@ impl<'a> EntryArgument<'a> {
     }
 }
 
+impl<'a> TimerArgument<'a> {
+    pub(super) fn of(timer: &'a DueTimer) -> Result<Self, StoreError> {
+        Ok(Self { due: database_time(timer.due)?, stream: &timer.stream, number: signed(timer.number)? })
+    }
+}
+
 /// A number in the database's `integer`, which has half the range.
 fn integer(what: &str, number: u32) -> Result<i32, DatabaseError> {
     i32::try_from(number)
@@ -257,6 +273,7 @@ mod tests {
             CommandArgument::DECLARED,
             SnapshotArgument::DECLARED,
             EntryArgument::DECLARED,
+            TimerArgument::DECLARED,
         ];
         assert_eq!(WRITE_PATH.matches("CREATE TYPE").count(), declared.len());
         for (sql_name, fields) in declared {

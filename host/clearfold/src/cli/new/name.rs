@@ -30,7 +30,9 @@ impl Name {
         let rule = match kind {
             ComponentKind::Decider => "an aggregate's name has the letters a to z only, like `loyalty`",
             ComponentKind::Saga => "a saga's name has the letters a to z only, like `payout`",
-            _ => "a name has the letters a to z, digits and single hyphens, and begins with a letter, like `gnosis-pay`",
+            _ => {
+                "a name has the letters a to z, digits and single hyphens, and begins with a letter, like `gnosis-pay`"
+            }
         };
         anyhow::bail!("`{text}` is no name for a {}: {rule}, {LONGEST} at most", kind.as_str())
     }

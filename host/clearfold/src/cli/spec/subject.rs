@@ -10,7 +10,7 @@ use clearfold_spec::{
 };
 
 use clearfold_base::telemetry::with_causes;
-use clearfold_sandbox::{self, Fault};
+use clearfold_sandbox::{self, Decides as _, Fault};
 
 /// Decider in the sandbox.
 pub(super) struct SandboxedDecider(pub clearfold_sandbox::Decider);

@@ -9,9 +9,11 @@ use tokio::sync::watch;
 
 use super::{FAILURE, LOAD_AGAIN, RECOVERED, WantedHandlers, say_followed};
 use crate::command::{ActiveDecider, AggregateDeciders, Canary, Deciders};
-use crate::registry::{ActiveComponent, RegistryError, Shelf};
+use crate::registry::{ActiveComponent, Handler, RegistryError, Shelf};
+use crate::saga::PREFIX;
 use clearfold_base::digest::Digest;
 use clearfold_base::tasks::{Next, Retry, StepFailure, Task, changed};
+use clearfold_sandbox::ComponentKind;
 
 pub(super) struct FollowedDeciders {
     shelf: Shelf,
@@ -40,7 +42,8 @@ impl FollowedDeciders {
         let mut deciders = BTreeMap::new();
         for (handler, in_force) in &wanted.handlers {
             if handler.kind.decides() {
-                deciders.insert(handler.name.clone(), self.in_force(in_force).await?);
+                let aggregate = aggregate_of(handler);
+                deciders.insert(aggregate, self.in_force(handler.kind, in_force).await?);
             }
         }
         let used = deciders.values().flat_map(|in_force| {
@@ -53,12 +56,16 @@ impl FollowedDeciders {
         Ok(())
     }
 
-    async fn in_force(&mut self, in_force: &ActiveComponent) -> Result<AggregateDeciders, RegistryError> {
-        let stable = self.running(in_force.digest, in_force.family).await?;
+    async fn in_force(
+        &mut self,
+        kind: ComponentKind,
+        in_force: &ActiveComponent,
+    ) -> Result<AggregateDeciders, RegistryError> {
+        let stable = self.running(kind, in_force.digest, in_force.family).await?;
         let canary = match &in_force.canary {
             None => None,
             Some(tried) => {
-                let running = self.running(tried.digest, tried.family).await?;
+                let running = self.running(kind, tried.digest, tried.family).await?;
                 Some(Canary { since: tried.since, trial: tried.trial, running })
             }
         };
@@ -68,14 +75,27 @@ impl FollowedDeciders {
     /// The same decider for the same component and family, so that its faults are counted together.
     async fn running(
         &mut self,
+        kind: ComponentKind,
         digest: Digest,
         family: Option<Digest>,
     ) -> Result<Arc<ActiveDecider>, RegistryError> {
         // A component of no family begins its own.
         let family = family.unwrap_or(digest);
-        let decider = self.shelf.decider(digest).await?;
+        let active = if kind == ComponentKind::Saga {
+            ActiveDecider::of_saga(&self.shelf.saga(digest).await?, family)
+        } else {
+            ActiveDecider::new(self.shelf.decider(digest).await?, family)
+        };
         let running = self.running.entry((digest, family));
-        Ok(Arc::clone(running.or_insert_with(|| Arc::new(ActiveDecider::new(decider, family)))))
+        Ok(Arc::clone(running.or_insert_with(|| Arc::new(active))))
+    }
+}
+
+/// Aggregate of the streams that a handler decides.
+fn aggregate_of(handler: &Handler) -> String {
+    match handler.kind {
+        ComponentKind::Saga => format!("{PREFIX}{}", handler.name),
+        _ => handler.name.clone(),
     }
 }
 

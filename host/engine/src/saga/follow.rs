@@ -1,0 +1,274 @@
+//! What follows from a decided command: inputs of the sagas that follow its stream, the answer to the step that asked
+//! for it, and, of an input of a saga, the commands of the steps that it began and the changes of timers. Pure.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::content::{Bytes, ChildCommand, Content, Refusal};
+use super::decider::PREFIX;
+use super::event::{PendingTimer, SagaEvent};
+use super::input::{self, AnswerStep, FireTimer, Input, Observe, StepAnswer, StepKey};
+use super::logic::SagaLogic;
+use crate::command::{Answer, Command, CommandError, FollowUp, Origin};
+use clearfold_kernel::CommandContext;
+use clearfold_sandbox::Message;
+use clearfold_store::{DueTimer, command_id};
+
+/// Sender of the commands of sagas, and of their inputs.
+const ACTOR: &str = "saga";
+
+/// Step of an instance that asked for a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AskedBy {
+    /// Aggregate of the instance, `saga-{name}`.
+    pub aggregate: String,
+    /// Id of the instance.
+    pub id: String,
+    pub key: StepKey,
+}
+
+/// A decided command, as far as something follows from it.
+pub(crate) struct Decision<'a> {
+    pub command: &'a Command,
+    pub origin: &'a Origin,
+    pub answer: &'a Answer,
+    /// Its events.
+    pub events: &'a [Message],
+    /// Version of the stream before them.
+    pub version: u64,
+}
+
+/// What follows from a decided command.
+#[derive(Debug, Default)]
+pub(crate) struct Consequences {
+    /// Commands to decide next, in order.
+    pub commands: Vec<(Command, Origin)>,
+    /// Timers to set.
+    pub timers: Vec<DueTimer>,
+    /// Timers that fired or are not wanted any more.
+    pub ended_timers: Vec<DueTimer>,
+}
+
+impl Decision<'_> {
+    fn correlation_id(&self) -> Uuid {
+        match self.origin {
+            Origin::FollowUp(origin) => origin.correlation_id,
+            Origin::Sender | Origin::Timer => self.command.correlation_id(),
+        }
+    }
+
+    /// Origin of what follows from it.
+    fn cause(&self, correlation_id: Uuid, asked_by: Option<AskedBy>) -> FollowUp {
+        let round = match self.origin {
+            Origin::FollowUp(origin) => origin.round.saturating_add(1),
+            Origin::Sender | Origin::Timer => 1,
+        };
+        FollowUp { correlation_id, causation_id: command_id(&self.command.idempotency_key), round, asked_by }
+    }
+
+    /// Says what follows from it. `following` are the sagas that follow its stream.
+    pub(crate) fn consequences<'s>(
+        &self,
+        following: impl Iterator<Item = &'s Arc<dyn SagaLogic>>,
+    ) -> Result<Consequences, String> {
+        let mut consequences = Consequences::default();
+        if self.command.aggregate.starts_with(PREFIX) {
+            self.of_saga(&mut consequences)?;
+            return Ok(consequences);
+        }
+        for saga in following {
+            self.observations(&**saga, &mut consequences)?;
+        }
+        if let Origin::FollowUp(FollowUp { asked_by: Some(asked_by), .. }) = self.origin {
+            let answer = match self.answer {
+                Answer::Accepted { .. } => StepAnswer::Accepted,
+                Answer::Rejected { code, detail } => {
+                    StepAnswer::Refused(Refusal { code: code.clone(), detail: detail.clone() })
+                }
+            };
+            consequences.commands.push(answer_to(
+                asked_by,
+                answer,
+                self.command,
+                self.cause(self.correlation_id(), None),
+            )?);
+        }
+        Ok(consequences)
+    }
+
+    /// Inputs of a saga that follows the stream: one for each event that it observes.
+    fn observations(&self, saga: &dyn SagaLogic, consequences: &mut Consequences) -> Result<(), String> {
+        for (version, event) in (self.version + 1..).zip(self.events) {
+            if !saga.observes(&event.type_) {
+                continue;
+            }
+            let cause = self.cause(self.correlation_id(), None);
+            let input = Input::Observe(Observe {
+                version,
+                event: Content {
+                    kind: event.type_.clone(),
+                    schema_version: event.schema_version,
+                    payload: Bytes(event.payload.clone()),
+                },
+                correlation_id: cause.correlation_id,
+                round: cause.round,
+            });
+            let aggregate = format!("{PREFIX}{}", saga.name());
+            let key = format!("{aggregate}-{}/observe/{version}", self.command.id);
+            let to = Instance {
+                aggregate: &aggregate,
+                id: &self.command.id,
+                routing_key: &self.command.routing_key,
+            };
+            consequences.commands.push((to.command(key, &input)?, Origin::FollowUp(cause)));
+        }
+        Ok(())
+    }
+
+    /// Commands and timers of the steps that an input of a saga began.
+    fn of_saga(&self, consequences: &mut Consequences) -> Result<(), String> {
+        let Command { aggregate, id, routing_key, .. } = self.command;
+        let stream = self.command.stream();
+        let timer =
+            |timer: PendingTimer| DueTimer { due: timer.due, stream: stream.clone(), number: timer.timer };
+        if self.command.kind == "FireTimer"
+            && let Ok(Input::FireTimer(FireTimer { timer: number, due })) =
+                Input::read(&self.command.kind, self.command.schema_version, &self.command.payload)
+        {
+            consequences.ended_timers.push(timer(PendingTimer { timer: number, due }));
+        }
+        for event in self.events {
+            match SagaEvent::read(event)? {
+                SagaEvent::StepStarted(event) => {
+                    let ChildCommand { aggregate: of, id: to, seen_on_chain, message } = event.command;
+                    let command = Command {
+                        idempotency_key: child_key(&stream, &event.key, &event.name),
+                        aggregate: of,
+                        id: to,
+                        routing_key: routing_key.clone(),
+                        kind: message.kind,
+                        schema_version: message.schema_version,
+                        payload: message.payload.0,
+                        actor: if seen_on_chain { CommandContext::CHAIN } else { ACTOR }.to_owned(),
+                    };
+                    let asked_by = AskedBy { aggregate: aggregate.clone(), id: id.clone(), key: event.key };
+                    let cause = self.cause(event.correlation_id, Some(asked_by));
+                    consequences.commands.push((command, Origin::FollowUp(cause)));
+                }
+                SagaEvent::StepWaiting(event) => {
+                    consequences.timers.push(timer(PendingTimer { timer: event.timer, due: event.until }));
+                }
+                SagaEvent::StepDeferred(event) => {
+                    consequences.timers.push(timer(PendingTimer { timer: event.timer, due: event.until }));
+                }
+                SagaEvent::FlowEnded(event) => consequences.ended_timers.extend(event.timer.map(timer)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Answer to the step that asked for a command which could not be decided; none if no step did.
+pub(crate) fn failed_child(
+    command: &Command,
+    origin: &Origin,
+    error: &CommandError,
+) -> Option<Result<(Command, Origin), String>> {
+    let Origin::FollowUp(FollowUp { correlation_id, causation_id, round, asked_by: Some(asked_by) }) = origin
+    else {
+        return None;
+    };
+    // A code and no text of the fault: the input must not depend on this host.
+    let reason =
+        Refusal { code: code_of(error).to_owned(), detail: "the command could not be decided".to_owned() };
+    let cause = FollowUp {
+        correlation_id: *correlation_id,
+        causation_id: *causation_id,
+        round: round.saturating_add(1),
+        asked_by: None,
+    };
+    Some(answer_to(asked_by, StepAnswer::Failed(reason), command, cause))
+}
+
+fn code_of(error: &CommandError) -> &'static str {
+    match error {
+        CommandError::UnknownAggregate { .. } => "unknown_aggregate",
+        CommandError::AccountMismatch { .. } => "account_mismatch",
+        CommandError::Component(_) => "component_failed",
+        _ => "system_error",
+    }
+}
+
+fn answer_to(
+    asked_by: &AskedBy,
+    answer: StepAnswer,
+    command: &Command,
+    cause: FollowUp,
+) -> Result<(Command, Origin), String> {
+    let AskedBy { aggregate, id, key } = asked_by;
+    let input = Input::AnswerStep(AnswerStep { key: key.clone(), answer, round: cause.round });
+    let to = Instance { aggregate, id, routing_key: &command.routing_key };
+    let command = to.command(format!("{}/answer", command.idempotency_key), &input)?;
+    Ok((command, Origin::FollowUp(cause)))
+}
+
+/// Command that fires a due timer.
+pub(crate) fn fire(timer: &DueTimer, routing_key: &str) -> Result<Command, String> {
+    let no_instance = || format!("the timer of {} is not one of a saga", timer.stream);
+    let (aggregate, id) = split(&timer.stream).ok_or_else(no_instance)?;
+    let input = Input::FireTimer(FireTimer { timer: timer.number, due: timer.due });
+    Instance { aggregate, id, routing_key }
+        .command(format!("{}/timer/{}", timer.stream, timer.number), &input)
+}
+
+/// Splits the name of a stream into aggregate and id. The aggregate of a saga's instances has two words.
+pub(crate) fn split(stream: &str) -> Option<(&str, &str)> {
+    let words = if stream.starts_with(PREFIX) { PREFIX.len() } else { 0 };
+    let end = stream.get(words..)?.find('-')? + words;
+    Some((stream.get(..end)?, stream.get(end + 1..)?))
+}
+
+/// Instance to which an input goes.
+struct Instance<'a> {
+    aggregate: &'a str,
+    id: &'a str,
+    routing_key: &'a str,
+}
+
+impl Instance<'_> {
+    fn command(&self, idempotency_key: String, input: &Input) -> Result<Command, String> {
+        Ok(Command {
+            idempotency_key,
+            aggregate: self.aggregate.to_owned(),
+            id: self.id.to_owned(),
+            routing_key: self.routing_key.to_owned(),
+            kind: input.kind().to_owned(),
+            schema_version: input::VERSION,
+            payload: input
+                .payload()
+                .map_err(|error| format!("an input of a saga has no JSON form: {error}"))?,
+            actor: ACTOR.to_owned(),
+        })
+    }
+}
+
+/// Key of a step's command: the same for the same attempt, whatever happens in between.
+fn child_key(stream: &str, key: &StepKey, name: &str) -> String {
+    let StepKey { flow, step, undo, attempt } = key;
+    let undo = if *undo { "/undo" } else { "" };
+    format!("{stream}/{flow}/{step}-{name}{undo}/{attempt}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_aggregate_of_an_instance_has_two_words() {
+        assert_eq!(split("card-c-1"), Some(("card", "c-1")));
+        assert_eq!(split("saga-authorization-a-1"), Some(("saga-authorization", "a-1")));
+        assert_eq!((split("card"), split("saga-a")), (None, None));
+    }
+}

@@ -1,0 +1,26 @@
+//! Sagas: workflows whose instances are streams. What an event causes is decided and committed with it (ADR 0019).
+//!
+//! ```text
+//! follow      says what follows from a decided command (pure)
+//! decider     a saga as the write path knows it: a decider
+//! machine     order, attempts, delays, compensation of one instance (pure)
+//! instance    state of an instance, folded from its events (pure)
+//! event       events of an instance          input    inputs of an instance
+//! logic       what the machine asks          sandboxed  the component that answers
+//! content     bytes that the host does not look into
+//! ```
+
+mod content;
+mod decider;
+mod event;
+pub(crate) mod follow;
+mod input;
+mod instance;
+mod logic;
+mod machine;
+mod sandboxed;
+
+pub(crate) use decider::PREFIX;
+pub use decider::{SagaDecider, load_deciding};
+pub(crate) use follow::AskedBy;
+pub(crate) use logic::SagaLogic;
