@@ -259,7 +259,9 @@ mod tests {
 
     /// Decides what the plan says: each command causes one event of a stream named like its key.
     fn decide(pipeline: &mut Pipeline) -> Vec<String> {
-        let Step::Decide(chunk) = plan(pipeline.view(false)) else { panic!("{:?}", pipeline.view(false)) };
+        let Step::Decide(chunk) = plan(pipeline.view(false, false)) else {
+            panic!("{:?}", pipeline.view(false, false))
+        };
         let commands = pipeline.take(chunk);
         let decided = keys(&commands).iter().map(ToString::to_string).collect();
         let named = commands.iter().map(|_| Ok(Vec::new())).collect();
@@ -275,8 +277,13 @@ mod tests {
                 entries: Entries::default(),
             });
             let outcomes = turn.commands.iter().map(|_| Ok(Outcome::Accepted(vec![event.clone()]))).collect();
-            let resolved =
-                pipeline.decided(turn, DecidedTurn { decided_by: Digest::of(b""), state, outcomes });
+            let resolved = pipeline
+                .decided(
+                    turn,
+                    DecidedTurn { decided_by: Digest::of(b""), state, outcomes },
+                    &Deciders::default(),
+                )
+                .unwrap();
             assert!(resolved.is_empty());
         }
         decided
@@ -287,7 +294,7 @@ mod tests {
     }
 
     fn step(pipeline: &Pipeline) -> Step {
-        plan(pipeline.view(false))
+        plan(pipeline.view(false, false))
     }
 
     #[test]

@@ -19,6 +19,8 @@ mod instance;
 mod logic;
 mod machine;
 mod sandboxed;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use decider::PREFIX;
 pub use decider::{SagaDecider, load_deciding};

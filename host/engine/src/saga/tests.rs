@@ -1,0 +1,397 @@
+//! The machine against random workflows: whatever is refused, fails or comes twice, every flow ends done, or undone in
+//! reverse order; and the state folded from the events is the state that the machine holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use clearfold_base::digest::Digest;
+use clearfold_kernel::Timestamp;
+use clearfold_sandbox::{
+    ComponentId, Decided, Decides, Fault, FaultCause, Message, Outcome, Turn, WireCommand,
+};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::SagaDecider;
+use super::content::{Bytes, ChildCommand, Content, Refusal};
+use super::event::{FlowOutcome, PlannedStep, SagaEvent};
+use super::input::{AnswerStep, FireTimer, Input, Observe, Retry, StepAnswer, StepKey, VERSION};
+use super::logic::{
+    Action, NewFlow, Observation, Observed, Phase, Retry as RetryFacts, SagaLogic, StepCall, StepFacts,
+};
+
+/// Saga whose flows the observed event spells out: `lane:steps`, where each letter is a step: `c` compensatable, `p`
+/// pivot, `r` retriable, `w` one that waits a second first, `n` one that has nothing to do, `x` one whose answer fails.
+struct Spelled {
+    id: ComponentId,
+    /// Steps that were asked, in order: letter, and whether it is undone.
+    asked: Mutex<Vec<(char, bool)>>,
+}
+
+impl Spelled {
+    fn decider() -> SagaDecider {
+        let id = ComponentId { name: "spelled".into(), digest: Digest::of(b"spelled") };
+        SagaDecider::new(std::sync::Arc::new(Self { id, asked: Mutex::default() }))
+    }
+
+    fn action(&self, call: &StepCall, is_undo: bool) -> Result<Action, String> {
+        let letter = call.step.step.chars().next().unwrap_or('?');
+        self.asked.lock().unwrap().push((letter, is_undo));
+        match letter {
+            'x' => return Err("it does not know".to_owned()),
+            'n' => return Ok(Action::Done),
+            'w' if call.attempt == 1 && call.subject.now < Timestamp::from_s(50).unwrap() => {
+                return Ok(Action::WaitUntil(Timestamp::from_s(50).unwrap()));
+            }
+            _ => {}
+        }
+        let message = Content { kind: "Do".into(), schema_version: 1, payload: Bytes(b"{}".to_vec()) };
+        let id = String::from_utf8_lossy(&call.step.argument.0).into_owned();
+        Ok(Action::Command(ChildCommand { aggregate: "thing".into(), id, seen_on_chain: false, message }))
+    }
+}
+
+impl SagaLogic for Spelled {
+    fn id(&self) -> &ComponentId {
+        &self.id
+    }
+
+    fn name(&self) -> &'static str {
+        "spelled"
+    }
+
+    fn follows(&self) -> &'static str {
+        "thing"
+    }
+
+    fn starts_on(&self, kind: &str) -> bool {
+        kind == "Began"
+    }
+
+    fn observes(&self, _: &str) -> bool {
+        true
+    }
+
+    fn step(&self, name: &str) -> Option<StepFacts> {
+        let phase = match name.chars().next()? {
+            'c' | 'n' | 'x' => Phase::Compensatable,
+            'p' => Phase::Pivot,
+            _ => Phase::Retriable,
+        };
+        let retry = RetryFacts { first_delay_ms: 100, longest_delay_ms: 1_000, attempts: 3 };
+        Some(StepFacts { phase, retry })
+    }
+
+    fn observe(&self, questions: &[&Observation]) -> Result<Vec<Result<Observed, String>>, Fault> {
+        let fault = || Fault {
+            component: self.id.clone(),
+            call: "observe",
+            cause: FaultCause::FuelExhausted { limit: 1 },
+        };
+        let one = |question: &&Observation| {
+            let spelled = String::from_utf8_lossy(&question.event.payload.0).into_owned();
+            if spelled == "trap" {
+                return Err(fault());
+            }
+            let mut observed =
+                Observed { memory: Some(Bytes(spelled.clone().into_bytes())), ..Observed::default() };
+            for (number, flow) in spelled.split_whitespace().enumerate() {
+                if let Some(lane) = flow.strip_prefix('!') {
+                    observed.cancel.push(lane.to_owned());
+                    continue;
+                }
+                let (lane, letters) = flow.split_once(':').unwrap_or(("a", flow));
+                let step = |(place, letter): (usize, char)| PlannedStep {
+                    step: letter.to_string(),
+                    argument: Bytes(format!("{number}-{place}").into_bytes()),
+                };
+                observed.flows.push(NewFlow {
+                    name: letters.to_owned(),
+                    lane: lane.to_owned(),
+                    steps: letters.chars().enumerate().map(step).collect(),
+                });
+            }
+            Ok(Ok(observed))
+        };
+        questions.iter().map(one).collect()
+    }
+
+    fn run(&self, questions: &[&StepCall]) -> Result<Vec<Result<Action, String>>, Fault> {
+        Ok(questions.iter().map(|call| self.action(call, false)).collect())
+    }
+
+    fn compensate(&self, questions: &[&StepCall]) -> Result<Vec<Result<Action, String>>, Fault> {
+        Ok(questions.iter().map(|call| self.action(call, true)).collect())
+    }
+}
+
+/// One instance, as the write path would drive it.
+struct Driven {
+    decider: SagaDecider,
+    state: Vec<u8>,
+    events: Vec<SagaEvent>,
+    now_s: u64,
+    version: u64,
+}
+
+impl Driven {
+    fn new() -> Self {
+        let decider = Spelled::decider();
+        let state = decider.initial().to_vec();
+        Self { decider, state, events: Vec::new(), now_s: 1, version: 0 }
+    }
+
+    /// Decides an input, and checks that the events fold to the same state.
+    fn input(&mut self, input: &Input) -> Vec<SagaEvent> {
+        let message = Message {
+            type_: input.kind().to_owned(),
+            schema_version: VERSION,
+            payload: input.payload().unwrap(),
+        };
+        let command = WireCommand {
+            id: "i".into(),
+            routing_key: "0xaa".into(),
+            actor: "test".into(),
+            accepted_at_ms: self.now_s * 1_000,
+            message,
+        };
+        let turn = Turn { state: self.state.clone(), entries: Vec::new(), commands: vec![command] };
+        let Decided { state, outcomes, .. } = self.decider.decide(&[turn]).unwrap().remove(0);
+        let [Outcome::Accepted(messages)] = &outcomes[..] else { panic!("{outcomes:?}") };
+        let folded = self.decider.evolve(&self.state, &[], messages).unwrap().state;
+        assert_eq!(folded, state, "the events fold to what the machine holds");
+        self.state = state;
+        let events: Vec<SagaEvent> =
+            messages.iter().map(|message| SagaEvent::read(message).unwrap()).collect();
+        self.events.extend(events.clone());
+        events
+    }
+
+    fn observe(&mut self, kind: &str, spelled: &str) -> Vec<SagaEvent> {
+        self.version += 1;
+        self.observe_as(self.version, kind, spelled, 1)
+    }
+
+    fn observe_as(&mut self, version: u64, kind: &str, spelled: &str, round: u32) -> Vec<SagaEvent> {
+        let event =
+            Content { kind: kind.into(), schema_version: 1, payload: Bytes(spelled.as_bytes().to_vec()) };
+        self.input(&Input::Observe(Observe { version, event, correlation_id: Uuid::nil(), round }))
+    }
+
+    fn answer(&mut self, key: &StepKey, answer: StepAnswer) -> Vec<SagaEvent> {
+        self.input(&Input::AnswerStep(AnswerStep { key: key.clone(), answer, round: 2 }))
+    }
+
+    fn names(events: &[SagaEvent]) -> Vec<String> {
+        events.iter().map(|event| event.write().unwrap().type_).collect()
+    }
+}
+
+fn refused() -> StepAnswer {
+    StepAnswer::Refused(Refusal { code: "no".into(), detail: "never".into() })
+}
+
+fn started(events: &[SagaEvent]) -> Vec<StepKey> {
+    let keys = events.iter().filter_map(|event| match event {
+        SagaEvent::StepStarted(event) => Some(event.key.clone()),
+        _ => None,
+    });
+    keys.collect()
+}
+
+fn timers(events: &[SagaEvent]) -> Vec<FireTimer> {
+    let timers = events.iter().filter_map(|event| match event {
+        SagaEvent::StepWaiting(event) => Some(FireTimer { timer: event.timer, due: event.until }),
+        SagaEvent::StepDeferred(event) => Some(FireTimer { timer: event.timer, due: event.until }),
+        _ => None,
+    });
+    timers.collect()
+}
+
+#[test]
+fn steps_follow_each_other_until_the_flow_is_done() {
+    let mut driven = Driven::new();
+    let events = driven.observe("Began", "ccpr");
+    assert_eq!(Driven::names(&events), ["SagaStarted", "EventObserved", "FlowAdded", "StepStarted"]);
+    let mut key = started(&events).remove(0);
+    for place in 1..4 {
+        let events = driven.answer(&key, StepAnswer::Accepted);
+        assert_eq!(Driven::names(&events), ["StepDone", "StepStarted"]);
+        key = started(&events).remove(0);
+        assert_eq!((key.step, key.attempt, key.undo), (place, 1, false));
+    }
+    assert_eq!(Driven::names(&driven.answer(&key, StepAnswer::Accepted)), ["StepDone", "FlowEnded"]);
+    assert!(driven.answer(&key, StepAnswer::Accepted).is_empty(), "a second answer changes nothing");
+}
+
+#[test]
+fn a_refusal_undoes_the_done_steps_in_reverse_order() {
+    let mut driven = Driven::new();
+    let mut key = started(&driven.observe("Began", "cncp")).remove(0);
+    key = started(&driven.answer(&key, StepAnswer::Accepted)).remove(0);
+    key = started(&driven.answer(&key, StepAnswer::Accepted)).remove(0);
+    let events = driven.answer(&key, refused());
+    assert_eq!(Driven::names(&events), ["StepRefused", "CompensationStarted", "StepStarted"]);
+    let undo = started(&events).remove(0);
+    assert_eq!((undo.step, undo.undo), (2, true), "the refused step itself did nothing");
+    let events = driven.answer(&undo, StepAnswer::Accepted);
+    assert_eq!(Driven::names(&events), ["StepDone", "StepDone", "StepStarted"], "nothing to undo for `n`");
+    let undo = started(&events).remove(0);
+    let events = driven.answer(&undo, StepAnswer::Accepted);
+    let ended = events.iter().any(
+        |event| matches!(event, SagaEvent::FlowEnded(event) if event.outcome == FlowOutcome::Compensated),
+    );
+    assert!(ended, "{events:?}");
+}
+
+#[test]
+fn a_retriable_step_is_repeated_with_delays_and_parked_in_the_end() {
+    let mut driven = Driven::new();
+    let mut key = started(&driven.observe("Began", "r")).remove(0);
+    for attempt in 2..=3 {
+        let events = driven.answer(&key, refused());
+        assert_eq!(Driven::names(&events), ["StepRefused", "StepDeferred"]);
+        let timer = timers(&events).remove(0);
+        assert!(timer.due > Timestamp::from_s(1).unwrap());
+        key = started(&driven.input(&Input::FireTimer(timer))).remove(0);
+        assert_eq!(key.attempt, attempt);
+        assert!(driven.input(&Input::FireTimer(timer)).is_empty(), "a timer fires once");
+    }
+    assert_eq!(Driven::names(&driven.answer(&key, refused())), ["StepRefused", "FlowParked"]);
+    let events = driven.input(&Input::Retry(Retry { flow: Some(1) }));
+    assert_eq!(Driven::names(&events), ["RetryOrdered", "StepStarted"]);
+    assert_eq!(
+        Driven::names(&driven.answer(&started(&events)[0], StepAnswer::Accepted)),
+        ["StepDone", "FlowEnded"]
+    );
+}
+
+#[test]
+fn a_step_that_waits_is_asked_again_at_its_time_and_can_be_cancelled_before() {
+    let mut driven = Driven::new();
+    let events = driven.observe("Began", "b:w");
+    assert_eq!(Driven::names(&events), ["SagaStarted", "EventObserved", "FlowAdded", "StepWaiting"]);
+    let first = timers(&events).remove(0);
+    let events = driven.observe("Later", "!b b:w");
+    assert_eq!(Driven::names(&events), ["EventObserved", "FlowEnded", "FlowAdded", "StepWaiting"]);
+    let SagaEvent::FlowEnded(ended) = &events[1] else { panic!("{events:?}") };
+    assert_eq!(ended.timer.map(|timer| (timer.timer, timer.due)), Some((first.timer, first.due)));
+    assert!(driven.input(&Input::FireTimer(first)).is_empty(), "it is not waited for any more");
+    driven.now_s = 50;
+    let events = driven.input(&Input::FireTimer(timers(&events)[0]));
+    assert_eq!(Driven::names(&events), ["StepStarted"]);
+}
+
+#[test]
+fn a_component_that_fails_parks_its_flow_and_nothing_else() {
+    let mut driven = Driven::new();
+    let events = driven.observe("Began", "a:cx b:c");
+    let key = started(&events).remove(0);
+    assert_eq!(started(&events).len(), 2, "one in each lane");
+    let events = driven.answer(&key, StepAnswer::Accepted);
+    assert_eq!(Driven::names(&events), ["StepDone", "FlowParked"]);
+    let events = driven.observe("Later", "trap");
+    assert_eq!(Driven::names(&events), ["ObservationFailed"]);
+    let events = driven.observe("Later", "c:c");
+    assert_eq!(Driven::names(&events), ["ObservationQueued"], "it waits behind the one that failed");
+    let events = driven.input(&Input::Retry(Retry { flow: None }));
+    assert_eq!(Driven::names(&events), ["RetryOrdered", "ObservationFailed"]);
+}
+
+#[test]
+fn a_run_that_is_too_long_goes_on_with_a_timer() {
+    let mut driven = Driven::new();
+    let events = driven.observe_as(1, "Began", "c", 64);
+    assert_eq!(Driven::names(&events).last().map(String::as_str), Some("StepDeferred"));
+    let timer = timers(&events).remove(0);
+    assert_eq!(timer.due, Timestamp::from_s(1).unwrap(), "at once");
+    assert_eq!(Driven::names(&driven.input(&Input::FireTimer(timer))), ["StepStarted"]);
+}
+
+#[test]
+fn what_is_seen_twice_is_observed_once_and_nothing_begins_without_its_event() {
+    let mut driven = Driven::new();
+    assert!(driven.observe("Later", "c").is_empty());
+    assert!(!driven.observe("Began", "c").is_empty());
+    assert!(driven.observe_as(2, "Began", "c", 1).is_empty());
+}
+
+/// Letters of a flow in an order of phases that admission takes.
+fn flows() -> impl Strategy<Value = String> {
+    let flow =
+        ("[ab]", "[cn]{0,3}", "p?", "[rw]{0,2}").prop_filter_map("no step", |(lane, one, two, three)| {
+            let steps = format!("{one}{two}{three}");
+            (!steps.is_empty()).then(|| format!("{lane}:{steps}"))
+        });
+    prop::collection::vec(flow, 1..4).prop_map(|flows| flows.join(" "))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Random workflows with random refusals, answers and timers that come twice, and operators who try again.
+    #[test]
+    fn every_flow_ends_done_or_undone_in_reverse_order(
+        spelled in prop::collection::vec(flows(), 1..4),
+        refusals in prop::collection::vec(any::<bool>(), 40),
+        twice in any::<bool>(),
+    ) {
+        let mut driven = Driven::new();
+        let mut refusals = refusals.into_iter();
+        let mut todo: Vec<Input> = Vec::new();
+        for (number, flows) in spelled.iter().enumerate() {
+            driven.observe(if number == 0 { "Began" } else { "Later" }, flows);
+        }
+        let (mut done, mut undone) = (BTreeMap::<u32, Vec<u32>>::new(), BTreeMap::<u32, Vec<u32>>::new());
+        let mut seen = 0;
+        for _ in 0..2_000 {
+            for event in &driven.events[seen..] {
+                match event {
+                    SagaEvent::StepStarted(event) => {
+                        // Once the refusals are used up everything is accepted, so every flow ends.
+                        let is_refused = refusals.next().unwrap_or(false);
+                        let answer = if is_refused { refused() } else { StepAnswer::Accepted };
+                        let answer = Input::AnswerStep(AnswerStep { key: event.key.clone(), answer, round: 2 });
+                        todo.extend(std::iter::repeat_n(answer, if twice { 2 } else { 1 }));
+                    }
+                    SagaEvent::StepWaiting(event) => {
+                        todo.push(Input::FireTimer(FireTimer { timer: event.timer, due: event.until }));
+                    }
+                    SagaEvent::StepDeferred(event) => {
+                        todo.push(Input::FireTimer(FireTimer { timer: event.timer, due: event.until }));
+                    }
+                    SagaEvent::FlowParked(event) => todo.push(Input::Retry(Retry { flow: Some(event.key.flow) })),
+                    SagaEvent::StepDone(event) => {
+                        let steps = if event.key.undo { &mut undone } else { &mut done };
+                        steps.entry(event.key.flow).or_default().push(event.key.step);
+                    }
+                    _ => {}
+                }
+            }
+            seen = driven.events.len();
+            let Some(input) = todo.pop() else { break };
+            driven.now_s += 60;
+            driven.input(&input);
+        }
+        let ended: BTreeMap<u32, FlowOutcome> = driven.events.iter().filter_map(|event| match event {
+            SagaEvent::FlowEnded(event) => Some((event.flow, event.outcome)),
+            _ => None,
+        }).collect();
+        let added: BTreeSet<u32> = driven.events.iter().filter_map(|event| match event {
+            SagaEvent::FlowAdded(event) => Some(event.flow),
+            _ => None,
+        }).collect();
+        prop_assert_eq!(ended.keys().copied().collect::<BTreeSet<_>>(), added, "every flow ends");
+        for (flow, outcome) in ended {
+            let did = done.remove(&flow).unwrap_or_default();
+            let mut undid = undone.remove(&flow).unwrap_or_default();
+            prop_assert!(did.is_sorted(), "in order: {:?}", did);
+            undid.reverse();
+            match outcome {
+                FlowOutcome::Done => prop_assert!(undid.is_empty()),
+                FlowOutcome::Compensated => prop_assert_eq!(undid, did),
+                FlowOutcome::Cancelled => prop_assert!(false, "nothing was cancelled"),
+            }
+        }
+    }
+}
