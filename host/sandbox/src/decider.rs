@@ -121,7 +121,8 @@ impl Decider {
         (Some(aggregate.clone()), about)
     }
 
-    /// Decides turns like [`decide`](Decides::decide), and also returns the fuel used, which is the same on every machine.
+    /// Decides turns like [`decide`](Decides::decide), and also returns the fuel used, which is the same on every
+    /// machine.
     pub fn decide_counted(&self, turns: &[Turn]) -> Result<(Vec<Decided>, u64), Fault> {
         let (decided, fuel) = self.loaded.counted("decide", |store| {
             let instance = self.pre.instantiate(&mut *store)?;
