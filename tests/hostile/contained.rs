@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use clearfold_sandbox::{
-    Auditor, ComponentKind, Decider, Decides, Fault, FaultCause, HandlerEngine, Limits, Message, Projector,
-    RuntimeError, Translator, Turn, WireCommand,
+    Auditor, ComponentKind, Decider, Decides, Fault, FaultCause, HandlerEngine, Limits, Message, Observation,
+    Projector, RuntimeError, Saga, SagaMessage, SagaSubject, StepCall, Translator, Turn, WireCommand,
 };
 use clearfold_tests::{Environment, Handler};
 use serde_json::json;
@@ -83,6 +83,28 @@ pub fn turn(state: &[u8]) -> Turn {
     Turn { state: state.to_vec(), entries: Vec::new(), commands: vec![command] }
 }
 
+/// Makes the event that begins an instance of a saga.
+pub fn observation() -> Observation {
+    let event = SagaMessage { type_: "Begun".into(), schema_version: 1, payload: b"{}".to_vec() };
+    Observation { subject: subject(), event }
+}
+
+fn step_call() -> StepCall {
+    StepCall {
+        subject: subject(),
+        flow: "a".into(),
+        step: "nothing".into(),
+        argument: Vec::new(),
+        attempt: 1,
+        refusal: None,
+        last_refusal: None,
+    }
+}
+
+fn subject() -> SagaSubject {
+    SagaSubject { id: "1".into(), routing_key: "0xaa".into(), memory: Vec::new(), now_ms: 1_795_341_600_000 }
+}
+
 /// Reads a memory figure of this process, in bytes.
 fn memory(name: &str) -> Result<usize> {
     let status = fs::read_to_string("/proc/self/status")?;
@@ -96,6 +118,7 @@ impl Room {
     pub fn load(&self, world: &str, wasm: &[u8]) -> Result<Loaded, RuntimeError> {
         Ok(match world {
             "decider" => Loaded::Decider(Decider::load(&self.engine, "hostile", wasm)?),
+            "saga" => Loaded::Saga(Saga::load(&self.engine, "hostile", wasm)?),
             "projector" => Loaded::Projector(Projector::load(&self.engine, "hostile", wasm)?),
             "auditor" => Loaded::Auditor(Auditor::load(&self.engine, "hostile", wasm)?),
             _ => Loaded::Translator(Translator::load(&self.engine, "hostile", wasm, Vec::new())?),
@@ -124,6 +147,7 @@ impl Room {
 pub enum Loaded {
     Translator(Translator),
     Decider(Decider),
+    Saga(Saga),
     Projector(Projector),
     Auditor(Auditor),
 }
@@ -136,6 +160,9 @@ impl Loaded {
             (Self::Decider(decider), "keys") => decider.keys(&[message]).map(drop),
             (Self::Decider(decider), "evolve") => decider.evolve(&[], &[], &[message]).map(drop),
             (Self::Decider(decider), _) => decider.decide(&[turn(b"{}")]).map(drop),
+            (Self::Saga(saga), "observe") => saga.observe(&[observation()]).map(drop),
+            (Self::Saga(saga), "run") => saga.run(&[step_call()]).map(drop),
+            (Self::Saga(saga), _) => saga.compensate(&[step_call()]).map(drop),
             (Self::Projector(projector), "keys") => projector.keys(&[]).map(drop),
             (Self::Projector(projector), _) => projector.project(&[], &[]).map(drop),
             (Self::Auditor(auditor), _) => {

@@ -7,7 +7,7 @@ use clearfold_tests::Handler;
 
 use crate::contained::contained;
 
-const WORLDS: [&str; 4] = ["translator", "decider", "projector", "auditor"];
+const WORLDS: [&str; 5] = ["translator", "decider", "saga", "projector", "auditor"];
 
 #[test]
 fn truncated_bytes_are_refused_wherever_they_end() -> Result<()> {

@@ -6,7 +6,7 @@ use clearfold_tests::Handler;
 
 use crate::contained::{contained, tight, turn};
 
-const WORLDS: [&str; 4] = ["translator", "decider", "projector", "auditor"];
+const WORLDS: [&str; 5] = ["translator", "decider", "saga", "projector", "auditor"];
 const LOOP: &str = "(loop $again (br $again)) unreachable";
 /// Takes memory until there is none.
 const MEMORY_BOMB: &str = "(loop $again (drop (memory.grow (i32.const 16))) (br $again)) unreachable";

@@ -88,6 +88,7 @@ async fn what_clearfold_new_makes_builds_and_keeps_its_specification_at_once() -
         ("decider", "event", Some(5)),
         ("projector", "row", Some(2)),
         ("translator", "log", Some(3)),
+        ("saga", "step", None),
         ("auditor", "violation", None),
         ("http", "request", None),
     ] {
@@ -107,7 +108,11 @@ async fn what_clearfold_new_makes_builds_and_keeps_its_specification_at_once() -
                 assert!(held.stdout.ends_with(&format!("{cases} passed, 0 failed\n")), "{held:?}");
             }
             None => {
-                let beginning = if kind == "http" { "wasi:http/" } else { "clearfold:handlers/audit" };
+                let beginning = match kind {
+                    "http" => "wasi:http/",
+                    "saga" => "clearfold:handlers/orchestration",
+                    _ => "clearfold:handlers/audit",
+                };
                 exports(&folder.join(&wasm), beginning)?;
                 passes_its_own_tests(&folder, &shared)?;
             }
@@ -169,8 +174,9 @@ fn clearfold_new_overwrites_nothing_and_explains_a_bad_name() -> Result<()> {
     for (arguments, said) in [
         (["new", "auditor", "taken"], "auditor-taken is there already, and nothing is overwritten"),
         (["new", "decider", "my-thing"], "the letters a to z only"),
+        (["new", "saga", "my-thing"], "a saga's name has the letters a to z only"),
         (["new", "http", "../away"], "is no name for a http"),
-        (["new", "sage", "x"], "possible values: translator, decider, projector, auditor, http"),
+        (["new", "sage", "x"], "possible values: translator, decider, saga, projector, auditor, http"),
     ] {
         let refused = author(&environment, scratch.path(), &arguments)?;
         assert!(refused.stderr.contains(said) || refused.stdout.contains(said), "{arguments:?}: {refused:?}");

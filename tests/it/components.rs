@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{
-    Auditor, ComponentKind, Decider, Decides, HandlerEngine, Limits, Projector, RuntimeError, Translator,
-    inspect,
+    Auditor, ComponentKind, Decider, Decides, HandlerEngine, Limits, Projector, RuntimeError, Saga,
+    Translator, inspect,
 };
 use clearfold_tests::{Environment, Handler, broken_component};
 use wasmtime::Engine;
@@ -143,6 +143,8 @@ fn a_component_of_another_world_is_refused_with_the_name_of_what_is_missing() ->
     let decider = wasm("decider-authorization")?;
     let refused = refusal(Projector::load(&engine, "wrong", &decider));
     assert!(refused.contains("clearfold:handlers/projection@0.1.0"), "{refused}");
+    let refused = refusal(Saga::load(&engine, "wrong", &decider));
+    assert!(refused.contains("clearfold:handlers/orchestration@0.1.0"), "{refused}");
     let refused = refusal(Auditor::load(&engine, "wrong", &decider));
     assert!(refused.contains("clearfold:handlers/audit@0.1.0"), "{refused}");
     Ok(())

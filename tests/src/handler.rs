@@ -23,13 +23,15 @@ pub struct Handler {
 /// Self-description of a handler.
 #[derive(Clone)]
 pub struct Described {
-    /// Aggregate of a decider, or name of a projection or an auditor.
+    /// Aggregate of a decider, or name of a projection, a saga or an auditor. A saga follows the aggregate of the same
+    /// name.
     pub name: &'static str,
-    /// Version of a decider's states, or of a projection.
+    /// Version of a decider's states, or of a projection; number of attempts of a saga's steps.
     pub version: u32,
-    /// Names of commands, tables or invariants.
+    /// Names of commands, tables, steps or invariants. The first step is compensatable, the second is a pivot, the
+    /// others are retriable.
     pub parts: Vec<&'static str>,
-    /// Schema version of each command.
+    /// Schema version of each command; delay of each step.
     pub schema_version: u32,
 }
 
@@ -54,6 +56,10 @@ fn functions(world: &str) -> (&'static str, &'static [(&'static str, &'static st
         "projector" => {
             ("projection", &[("describe", ""), ("keys", "i32 i32"), ("project", "i32 i32 i32 i32")])
         }
+        "saga" => (
+            "orchestration",
+            &[("describe", ""), ("observe", "i32 i32"), ("run", "i32 i32"), ("compensate", "i32 i32")],
+        ),
         "auditor" => ("audit", &[("describe", ""), ("audit", "i32 i32 i64 i32 i32")]),
         _ => ("translation", &[("filters", "i32 i32"), ("translate", "i32 i32 i32 i32")]),
     }
@@ -63,7 +69,7 @@ impl Handler {
     /// Makes a handler that keeps all promises and does nothing.
     #[must_use]
     pub fn good(world: &'static str) -> Self {
-        let described = Described { name: "quiet", version: 1, parts: vec!["do_nothing"], schema_version: 1 };
+        let described = Described { name: "quiet", version: 1, parts: vec!["nothing"], schema_version: 1 };
         Self { world, bodies: Vec::new(), fields: String::new(), memory_pages: 1, described }
     }
 
@@ -142,6 +148,21 @@ impl Handler {
                     .collect();
                 let tables = tail.list(&tables, parts.len());
                 [&name[..], &version.to_le_bytes(), &tables].concat()
+            }
+            "saga" => {
+                let parts: Vec<_> = parts.iter().map(|part| tail.put(part.as_bytes())).collect();
+                let (delay, attempts) = (schema_version.to_le_bytes(), version.to_le_bytes());
+                let steps: Vec<u8> = parts
+                    .iter()
+                    .zip([0_u32, 1].into_iter().chain(std::iter::repeat(2)))
+                    .flat_map(|(part, phase)| {
+                        [&part[..], &phase.to_le_bytes(), &delay, &delay, &attempts].concat()
+                    })
+                    .collect();
+                let steps = tail.list(&steps, parts.len());
+                let begun = tail.put(b"Begun");
+                let starts_on = tail.list(&begun, 1);
+                [&name[..], &name, &starts_on, &[0; 8], &steps].concat()
             }
             _ => {
                 let texts: Vec<u8> =

@@ -301,7 +301,7 @@ mod tests {
                 "trigger.clearfold with the id \"card\": it is not as Spin writes it (missing field `component`",
             ),
             (
-                |file| file["triggers"][1]["trigger_config"]["kind"] = json!("saga"),
+                |file| file["triggers"][1]["trigger_config"]["kind"] = json!("sage"),
                 "the kind \"saga\" is unknown",
             ),
             (|file| file["triggers"][1]["trigger_config"]["x"] = json!(1), "the key \"x\" is not known"),

@@ -47,7 +47,7 @@ pub struct HttpTrigger {
 pub struct HandlerTrigger {
     /// Kind of the handler; never one for which [`ComponentKind::is_handler`] is false.
     pub kind: ComponentKind,
-    /// The translator's or auditor's name, the decider's aggregate, or the projector's projection.
+    /// The translator's, saga's or auditor's name, the decider's aggregate, or the projector's projection.
     pub name: String,
     /// Id of its component.
     pub component: String,

@@ -125,6 +125,14 @@ fn each_fault_names_its_entry_and_its_remedy() {
 }
 
 #[test]
+fn a_saga_is_a_handler_with_a_name() {
+    let saga = "[[trigger.clearfold]]\nkind = \"saga\"\nname = \"payout\"\ncomponent = \"payments\"\n";
+    let manifest = parse(&[saga, PAYMENTS], &[]).expect("a manifest");
+    let handler = &manifest.handlers[0];
+    assert_eq!((handler.kind, handler.name.as_str()), (ComponentKind::Saga, "payout"));
+}
+
+#[test]
 fn another_version_is_refused_before_its_shape_is_read() {
     let text = "spin_manifest_version = 1\nname = \"old\"";
     let error = resolve::manifest(Path::new("/app/spin.toml"), text, |_| None).err().expect("a fault");
