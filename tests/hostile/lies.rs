@@ -1,7 +1,7 @@
 //! Components that describe themselves wrongly, or return impossible answers.
 
 use anyhow::Result;
-use clearfold_sandbox::Entry;
+use clearfold_sandbox::{Decides as _, Entry};
 use clearfold_tests::{Described, Handler};
 
 use crate::contained::{Loaded, contained, observation, turn};

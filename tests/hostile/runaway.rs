@@ -1,7 +1,7 @@
 //! Components that never end, take all memory, or trap: each costs its own call and nothing else.
 
 use anyhow::Result;
-use clearfold_sandbox::{Excess, FaultCause};
+use clearfold_sandbox::{Decides as _, Excess, FaultCause};
 use clearfold_tests::Handler;
 
 use crate::contained::{contained, tight, turn};

@@ -10,6 +10,7 @@ use clearfold_base::clock::Clock;
 use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{Answer, Command, CommandIntake, WriterSettings};
 use clearfold_engine::integrity::{CommandReplay, ReplayReport};
+use clearfold_sandbox::Decides as _;
 use clearfold_store::EventStore;
 use clearfold_tests::Environment;
 use futures::future::{join_all, try_join_all};

@@ -11,7 +11,7 @@ use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{
     Answer, CommandError, CommandIntake, Deciders, IntakeSettings, WriterSettings,
 };
-use clearfold_sandbox::{Decider, Decides, HandlerEngine, Limits};
+use clearfold_sandbox::{Decider, HandlerEngine, Limits};
 use clearfold_tests::{Faults, FaultyRpc, Host, Output, World, cents, deaf_translator, eventually};
 use serde_json::{Value, json};
 use sqlx::{PgPool, Row};

@@ -11,7 +11,7 @@ use clearfold_engine::command::{
     Answer, Command, CommandError, CommandIntake, Deciders, IntakeSettings, WriterSettings,
 };
 use clearfold_kernel::Timestamp;
-use clearfold_sandbox::{Decider, Decides, HandlerEngine, Limits};
+use clearfold_sandbox::{Decider, HandlerEngine, Limits};
 use clearfold_store::{
     Append, EventHash, EventStore, Head, Lease, StoreError, StoredEvent, StreamMove, Taken, event_id,
 };

@@ -310,13 +310,13 @@ impl Operations {
         let with_states = in_force.state_version() == candidate.state_version()
             && in_force.has_entries() == candidate.has_entries()
             && in_force.events() == candidate.events();
-        let in_force_aggregate = in_force.aggregate().to_owned();
         // A machine that does not tell how many threads it has gets one.
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let shadow =
             Shadow { store: self.store.clone(), in_force, candidate, decided_by: None, with_states, threads };
         let mut report = ShadowReport::default();
-        let (partitions, prefix) = (self.store.partition_count(), format!("{}-", in_force_aggregate));
+        let (partitions, prefix) =
+            (self.store.partition_count(), format!("{}-", shadow.in_force.aggregate()));
         for partition in 0..partitions {
             let end = self.store.end(partition).await?.sequence;
             let after = match window {

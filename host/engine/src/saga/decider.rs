@@ -62,8 +62,8 @@ impl SagaDecider {
         &self.saga
     }
 
-    fn failed(&self, call: &'static str, why: impl ToString) -> Fault {
-        Fault { component: self.saga.id().clone(), call, cause: FaultCause::Failed { why: why.to_string() } }
+    fn failed(&self, call: &'static str, why: impl Into<String>) -> Fault {
+        Fault { component: self.saga.id().clone(), call, cause: FaultCause::Failed { why: why.into() } }
     }
 
     fn begin(&self, turn: &Turn) -> Result<Running<'_>, Fault> {
@@ -178,7 +178,7 @@ impl Running<'_> {
             if std::mem::take(&mut self.is_deciding) {
                 let events = self.machine.take_events();
                 let events = events.iter().map(SagaEvent::write).collect::<Result<Vec<_>, _>>();
-                let events = events.map_err(|error| decider.failed("decide", error))?;
+                let events = events.map_err(|error| decider.failed("decide", error.to_string()))?;
                 self.outcomes.push(Outcome::Accepted(events));
             }
             let Some(command) = self.inputs.pop_front() else { return Ok(()) };
@@ -241,7 +241,7 @@ impl Decides for SagaDecider {
         }
         let decided = running.into_iter().map(|turn| {
             let state = encode_state(&turn.machine.into_instance());
-            let state = state.map_err(|fault| self.failed("decide", fault))?;
+            let state = state.map_err(|fault| self.failed("decide", fault.to_string()))?;
             Ok(Decided { state, entries: Vec::new(), outcomes: turn.outcomes })
         });
         decided.collect()
@@ -252,7 +252,7 @@ impl Decides for SagaDecider {
         for event in events {
             instance.apply(SagaEvent::read(event).map_err(|why| self.failed("evolve", why))?);
         }
-        let state = encode_state(&instance).map_err(|fault| self.failed("evolve", fault))?;
+        let state = encode_state(&instance).map_err(|fault| self.failed("evolve", fault.to_string()))?;
         Ok(Folded { state, entries: Vec::new() })
     }
 }

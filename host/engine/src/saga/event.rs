@@ -163,6 +163,28 @@ events! {
     }
 }
 
+impl SagaEvent {
+    /// Number of the flow that it is about.
+    pub(crate) fn flow(&self) -> Option<u32> {
+        match self {
+            Self::StepStarted(StepStarted { key, .. })
+            | Self::StepWaiting(StepWaiting { key, .. })
+            | Self::StepDeferred(StepDeferred { key, .. })
+            | Self::StepDone(StepDone { key, .. })
+            | Self::StepRefused(StepRefused { key, .. })
+            | Self::FlowParked(FlowParked { key, .. }) => Some(key.flow),
+            Self::FlowAdded(FlowAdded { flow, .. })
+            | Self::CompensationStarted(CompensationStarted { flow, .. })
+            | Self::FlowEnded(FlowEnded { flow, .. }) => Some(*flow),
+            Self::RetryOrdered(RetryOrdered { flow, .. }) => *flow,
+            Self::SagaStarted(_)
+            | Self::EventObserved(_)
+            | Self::ObservationFailed(_)
+            | Self::ObservationQueued(_) => None,
+        }
+    }
+}
+
 /// Step of a flow with its argument.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PlannedStep {

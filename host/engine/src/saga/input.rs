@@ -71,7 +71,7 @@ pub(crate) struct FireTimer {
     pub due: Timestamp,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Retry {
     /// Flow to try again; none for a failed observation.
     pub flow: Option<u32>,

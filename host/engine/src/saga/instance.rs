@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::content::{Bytes, ChildCommand, Content, Refusal};
-use super::event::{PendingTimer, PlannedStep, SagaEvent};
+use super::event::{PendingTimer, PlannedStep, SagaEvent, StepDeferred, StepWaiting};
 use super::input::StepKey;
 
 /// Version of the machine: raised when it decides differently. The first event of an instance has it.
@@ -149,7 +149,7 @@ impl Instance {
                 }
             }
             SagaEvent::ObservationQueued(event) => {
-                self.wait(event.version, event.event, event.correlation_id)
+                self.wait(event.version, event.event, event.correlation_id);
             }
             SagaEvent::FlowAdded(event) => {
                 self.flows = event.flow;
@@ -183,55 +183,50 @@ impl Instance {
 
     /// Applies an event of one flow.
     fn apply_to_flow(&mut self, event: SagaEvent) {
-        let (number, change): (u32, Box<dyn FnOnce(&mut Flow)>) = match event {
-            SagaEvent::StepStarted(event) => {
-                (event.key.flow, Box::new(move |flow| flow.doing = Doing::Command(event.command)))
-            }
+        if let SagaEvent::StepWaiting(StepWaiting { timer, .. })
+        | SagaEvent::StepDeferred(StepDeferred { timer, .. }) = &event
+        {
+            self.timers = *timer;
+        }
+        if let Some(flow) = event.flow().and_then(|number| self.flow_mut(number)) {
+            flow.apply(event);
+        }
+    }
+}
+
+impl Flow {
+    fn apply(&mut self, event: SagaEvent) {
+        match event {
+            SagaEvent::StepStarted(event) => self.doing = Doing::Command(event.command),
             SagaEvent::StepWaiting(event) => {
-                self.timers = event.timer;
-                let timer = PendingTimer { timer: event.timer, due: event.until };
-                (event.key.flow, Box::new(move |flow| flow.doing = Doing::Wait(timer)))
+                self.doing = Doing::Wait(PendingTimer { timer: event.timer, due: event.until });
             }
             SagaEvent::StepDeferred(event) => {
-                self.timers = event.timer;
                 let timer = PendingTimer { timer: event.timer, due: event.until };
-                (event.key.flow, Box::new(move |flow| flow.doing = Doing::Deferred(timer, event.command)))
+                self.doing = Doing::Deferred(timer, event.command);
             }
             SagaEvent::StepDone(event) => {
                 // Compensation goes backwards; behind the first step it ends, which FlowEnded says.
-                let next = if event.key.undo {
-                    event.key.step.saturating_sub(1)
-                } else {
-                    event.key.step.saturating_add(1)
-                };
-                (event.key.flow, Box::new(move |flow| flow.turn_to(next)))
+                let step = event.key.step;
+                self.turn_to(if event.key.undo { step.saturating_sub(1) } else { step.saturating_add(1) });
             }
-            SagaEvent::StepRefused(event) => (
-                event.key.flow,
-                Box::new(move |flow| {
-                    flow.attempt = flow.attempt.saturating_add(1);
-                    (flow.last_refusal, flow.doing) = (Some(event.reason), Doing::Nothing);
-                }),
-            ),
-            SagaEvent::CompensationStarted(event) => (
-                event.flow,
-                Box::new(move |flow| {
-                    flow.turn_to(flow.at.saturating_sub(1));
-                    flow.compensated_for = Some(event.reason);
-                }),
-            ),
-            SagaEvent::FlowParked(event) => {
-                (event.key.flow, Box::new(move |flow| flow.doing = Doing::Parked(event.reason)))
+            SagaEvent::StepRefused(event) => {
+                self.attempt = self.attempt.saturating_add(1);
+                (self.last_refusal, self.doing) = (Some(event.reason), Doing::Nothing);
             }
-            SagaEvent::RetryOrdered(event) => (
-                // No flow has the number 0.
-                event.flow.unwrap_or(0),
-                Box::new(|flow| (flow.forgiven, flow.doing) = (flow.attempt, Doing::Nothing)),
-            ),
-            _ => return,
-        };
-        if let Some(flow) = self.flow_mut(number) {
-            change(flow);
+            SagaEvent::CompensationStarted(event) => {
+                self.turn_to(self.at.saturating_sub(1));
+                self.compensated_for = Some(event.reason);
+            }
+            SagaEvent::FlowParked(event) => self.doing = Doing::Parked(event.reason),
+            SagaEvent::RetryOrdered(_) => (self.forgiven, self.doing) = (self.attempt, Doing::Nothing),
+            // These change the instance.
+            SagaEvent::SagaStarted(_)
+            | SagaEvent::EventObserved(_)
+            | SagaEvent::ObservationFailed(_)
+            | SagaEvent::ObservationQueued(_)
+            | SagaEvent::FlowAdded(_)
+            | SagaEvent::FlowEnded(_) => {}
         }
     }
 }

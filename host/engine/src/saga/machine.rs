@@ -260,7 +260,10 @@ impl<'a> Machine<'a> {
                     self.refused(flow, reason);
                 }
                 _ => {
-                    self.park(flow, Refusal { code: "refusal_not_allowed".to_owned(), detail: reason.detail })
+                    self.park(
+                        flow,
+                        Refusal { code: "refusal_not_allowed".to_owned(), detail: reason.detail },
+                    );
                 }
             },
             Ok(Action::Command(command)) => self.attempt(flow, command),
