@@ -1,0 +1,129 @@
+//! Flow `book`: the commands of the [bookings](crate::bookings), each repeated until it is accepted.
+//!
+//! A booking is given up only where nothing is left to book:
+//!
+//! | command | refused with | why nothing is left |
+//! |---|---|---|
+//! | `OpenAccount` | `duplicate_mismatch` | the account is open, with other assets |
+//! | `VoidHold` | `account_not_opened` | no hold was ever placed |
+//! | every command to the card | `card_not_issued`, `account_mismatch` | the account has no such card that could count it |
+//! | `ReleaseSpend` | `reservation_not_found` | nothing was reserved |
+//!
+//! Every other refusal is repeated, and in the end an operator's: no money is dropped. Idempotent repeats are
+//! accepted, so they need no rule.
+
+use clearfold_kernel::{Action, Asset, Encoded, ExternalId, Message, Minor, PlannedStep, StepCall};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::was_refused;
+use crate::account::{self, OpenAccount};
+use crate::authorization::{Event, State, Subject};
+use crate::{bookings, card};
+
+pub(super) const OPEN: &str = "open";
+pub(super) const BOOK: &str = "book";
+
+/// Argument of a step: its command. JSON, so that people can read it in the log.
+#[derive(Serialize, Deserialize)]
+struct Booking {
+    aggregate: String,
+    id: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    seen_on_chain: bool,
+    #[serde(rename = "type")]
+    kind: String,
+    schema_version: u32,
+    payload: Box<RawValue>,
+}
+
+/// Plans the bookings of an event: the account's, then the card's.
+pub(super) fn steps(
+    subject: &clearfold_kernel::Subject,
+    id: &ExternalId,
+    before: &State,
+    event: &Event,
+) -> Result<Vec<PlannedStep>, String> {
+    let of_account = bookings::of_account(id, event).map_err(|error| error.to_string())?;
+    let of_card = bookings::of_card(id, before, event).map_err(|error| error.to_string())?;
+    let mut steps = Vec::new();
+    if let Some(asset) = opened_for(before, event)
+        && of_account.iter().any(|command| !matches!(command, account::Command::VoidHold(_)))
+    {
+        let open = account::Command::OpenAccount(OpenAccount { assets: vec![asset] });
+        steps.push(step(OPEN, account::AGGREGATE, &subject.routing_key, false, &open)?);
+    }
+    for command in &of_account {
+        let seen_on_chain = bookings::is_seen_on_chain(command);
+        steps.push(step(BOOK, account::AGGREGATE, &subject.routing_key, seen_on_chain, command)?);
+    }
+    for (card_id, command) in &of_card {
+        steps.push(step(BOOK, card::AGGREGATE, card_id.as_str(), false, command)?);
+    }
+    Ok(steps)
+}
+
+/// Returns the asset for which the account is opened if it is not open: that of an event which posts whatever the
+/// account is. None if the payment held or claimed something before, because then the account is open.
+fn opened_for(before: &State, event: &Event) -> Option<Asset> {
+    let is_first = match &before.subject {
+        Subject::Nothing => true,
+        Subject::Payment(payment) => {
+            payment.totals.authorized == Minor::ZERO && payment.totals.captured() == Minor::ZERO
+        }
+        Subject::Refund(_) => false,
+    };
+    if !is_first {
+        return None;
+    }
+    match event {
+        Event::SwipeRecorded(event) => Some(event.amount.asset.clone()),
+        Event::AdviceRecorded(event) => Some(event.amount.asset.clone()),
+        Event::ForcePosted(event) => Some(event.amount.asset.clone()),
+        Event::RefundUnlinked(event) => Some(event.amount.asset.clone()),
+        Event::FundingIncluded(event) => Some(event.amount.asset.clone()),
+        _ => None,
+    }
+}
+
+pub(super) fn run(call: &StepCall) -> Result<Action, String> {
+    let booking: Booking = serde_json::from_slice(&call.argument)
+        .map_err(|error| format!("the argument of `{}`: {error}", call.step))?;
+    let aggregate = match booking.aggregate.as_str() {
+        account::AGGREGATE => account::AGGREGATE,
+        card::AGGREGATE => card::AGGREGATE,
+        other => return Err(format!("a booking on `{other}`, which keeps no books")),
+    };
+    if is_settled(call, aggregate, &booking.kind) {
+        return Ok(Action::Done);
+    }
+    let Booking { id, seen_on_chain, kind, schema_version, payload, .. } = booking;
+    let payload = payload.get().as_bytes().to_vec();
+    Ok(Action::Command { aggregate, id, seen_on_chain, message: Encoded { kind, schema_version, payload } })
+}
+
+/// Returns true if the refusal of the attempt before says that nothing is left to book.
+fn is_settled(call: &StepCall, aggregate: &str, kind: &str) -> bool {
+    match (aggregate, kind) {
+        (account::AGGREGATE, "OpenAccount") => was_refused(call, &["duplicate_mismatch"]),
+        (account::AGGREGATE, "VoidHold") => was_refused(call, &["account_not_opened"]),
+        (card::AGGREGATE, "ReleaseSpend") if was_refused(call, &["reservation_not_found"]) => true,
+        (card::AGGREGATE, _) => was_refused(call, &["card_not_issued", "account_mismatch"]),
+        _ => false,
+    }
+}
+
+fn step(
+    name: &'static str,
+    aggregate: &'static str,
+    id: &str,
+    seen_on_chain: bool,
+    command: &impl Message,
+) -> Result<PlannedStep, String> {
+    let Encoded { kind, schema_version, payload } = command.encode().map_err(|error| error.to_string())?;
+    let payload: Box<RawValue> = serde_json::from_slice(&payload).map_err(|error| error.to_string())?;
+    let (aggregate, id) = (aggregate.to_owned(), id.to_owned());
+    let booking = Booking { aggregate, id, seen_on_chain, kind, schema_version, payload };
+    let argument = serde_json::to_vec(&booking).map_err(|error| error.to_string())?;
+    Ok(PlannedStep { step: name, argument })
+}

@@ -1,0 +1,48 @@
+//! Memory of an instance: the payment's state, folded from the events that were observed.
+//!
+//! It lacks the reversals that came before the payment began, because those start no instance. Nothing here reads
+//! them: of the state only the payment and what was added to it count.
+
+use clearfold_kernel::{Decider, ExternalId, Subject, decode_state, encode_state};
+
+use crate::authorization::{Authorization, AuthorizationRequested, Payment, State};
+
+/// First byte of the memory: the version of the state's format. An instance may outlive a change of the format, and
+/// bytes of another one must not be read as something else.
+#[expect(clippy::cast_possible_truncation, reason = "checked beside it")]
+const VERSION: u8 = {
+    assert!(Authorization::STATE_VERSION <= u8::MAX as u32, "the version fits into a byte");
+    Authorization::STATE_VERSION as u8
+};
+
+/// Reads the memory; empty before the first observation.
+pub(super) fn read(subject: &Subject) -> Result<State, String> {
+    match subject.memory.split_first() {
+        None => Ok(State::default()),
+        Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
+        Some((version, _)) => Err(format!("the memory has version {version}; this component reads {VERSION}")),
+    }
+}
+
+/// Writes the memory.
+pub(super) fn write(state: &State) -> Result<Vec<u8>, String> {
+    let state = encode_state(state).map_err(|fault| fault.to_string())?;
+    Ok([vec![VERSION], state].concat())
+}
+
+/// Returns the payment's request, which the steps of `authorize` are about.
+pub(super) fn request(state: &State) -> Result<&AuthorizationRequested, String> {
+    let request = state.payment().and_then(|payment| payment.entry.request());
+    request.ok_or_else(|| "the memory has no request of the network".to_owned())
+}
+
+/// Returns the id of the followed stream.
+pub(super) fn id(subject: &Subject) -> Result<ExternalId, String> {
+    subject.id.parse().map_err(|error| format!("the id of the payment: {error}"))
+}
+
+/// Returns true if another hand approved the request. `authorize` itself approves with its last step.
+pub(super) fn is_approved(payment: &Payment) -> bool {
+    let is_requested = matches!(payment.entry, crate::authorization::Entry::Requested(_));
+    is_requested && payment.totals.authorized > clearfold_kernel::Minor::ZERO
+}

@@ -1,0 +1,98 @@
+//! Saga of an authorization: carries one payment from its request to its end, across its card and its account.
+//!
+//! | event | flow | steps |
+//! |---|---|---|
+//! | requested | `authorize` | `answer`, `reserve`, `hold`, `approve` (the pivot) |
+//! | declined | none: [`authorize`] undoes what it did itself | |
+//! | every other event with [bookings](crate::bookings) | `book` | `open` if the account may not be open, then `book` for each command |
+//! | the hold begins to have an expiry time | `expire`, in a lane of its own | `expire` |
+//!
+//! All flows but `expire` share the lane `books`, so the bookings of a payment are sent in the order of its events.
+//! This is the order that [`bookings`](crate::bookings) asks for. An event that ends the hold ends the wait for its
+//! expiry.
+//!
+//! The memory is the payment's state, folded from the observed events. The saga decides nothing about money: it sends
+//! what the deciders and the bookings say, and repeats a booking that is refused until the host gives it to an
+//! operator.
+
+mod authorize;
+mod book;
+mod expire;
+mod memory;
+mod observe;
+
+use clearfold_kernel::{Action, Observed, Phase, Retry, Saga, Step, StepCall, Subject};
+
+use crate::authorization::{self, Event};
+
+/// Saga of an authorization.
+pub struct AuthorizationSaga;
+
+/// Repetition of a booking. The twelve attempts take 34 minutes at most: an operator has the booking before the audit
+/// counts it as missing, which is after an hour.
+const BOOKING: Retry = Retry { first_delay_ms: 1_000, longest_delay_ms: 1_024_000, attempts: 12 };
+
+/// Repetition of a compensation. The network waits two seconds for its answer, and the customer's money is held
+/// meanwhile, so it begins quickly; after ten minutes an operator has it.
+const COMPENSATION: Retry = Retry { first_delay_ms: 100, longest_delay_ms: 60_000, attempts: 20 };
+
+/// Repetition of an expiry. Nobody waits for it, and a hold that lives some hours longer harms nobody.
+const EXPIRY: Retry = Retry { first_delay_ms: 60_000, longest_delay_ms: 3_600_000, attempts: 30 };
+
+const fn step(name: &'static str, phase: Phase, retry: Retry) -> Step {
+    Step { name, phase, retry }
+}
+
+impl Saga for AuthorizationSaga {
+    const NAME: &'static str = "authorization";
+    const FOLLOWS: &'static str = authorization::AGGREGATE;
+    // All events that can be the first of a stream, except a reversal that fits nothing: it moves no money, and no
+    // later booking depends on it.
+    const STARTS_ON: &'static [&'static str] =
+        &["SwipeRecorded", "AuthorizationRequested", "AdviceRecorded", "ForcePosted", "RefundUnlinked"];
+    const STEPS: &'static [Step] = &[
+        step(authorize::ANSWER, Phase::Compensatable, COMPENSATION),
+        step(authorize::RESERVE, Phase::Compensatable, COMPENSATION),
+        step(authorize::HOLD, Phase::Compensatable, COMPENSATION),
+        step(authorize::APPROVE, Phase::Pivot, COMPENSATION),
+        step(book::OPEN, Phase::Retriable, BOOKING),
+        step(book::BOOK, Phase::Retriable, BOOKING),
+        step(expire::EXPIRE, Phase::Retriable, EXPIRY),
+    ];
+
+    type Event = Event;
+
+    fn observe(subject: &Subject, event: &Event) -> Result<Observed, String> {
+        observe::observe(subject, event)
+    }
+
+    fn run(call: &StepCall) -> Result<Action, String> {
+        match call.step.as_str() {
+            authorize::ANSWER => Ok(Action::Done),
+            authorize::RESERVE => authorize::reserve(call),
+            authorize::HOLD => authorize::hold(call),
+            authorize::APPROVE => authorize::approve(call),
+            book::OPEN | book::BOOK => book::run(call),
+            expire::EXPIRE => expire::run(call),
+            _ => Err(unknown(call)),
+        }
+    }
+
+    fn compensate(call: &StepCall) -> Result<Action, String> {
+        match call.step.as_str() {
+            authorize::ANSWER => authorize::decline(call),
+            authorize::RESERVE => authorize::release(call),
+            authorize::HOLD => authorize::void(call),
+            _ => Err(unknown(call)),
+        }
+    }
+}
+
+fn unknown(call: &StepCall) -> String {
+    format!("the step `{}` is not one that can be done or undone here", call.step)
+}
+
+/// Returns true if the attempt before was refused with one of these codes.
+fn was_refused(call: &StepCall, codes: &[&str]) -> bool {
+    call.last_refusal.as_ref().is_some_and(|refusal| codes.contains(&refusal.code.as_str()))
+}
