@@ -238,7 +238,10 @@ impl Hold {
             .changes
             .values()
             .any(|halves| halves.account.as_ref().is_some_and(|booked| booked.amount.minor > Minor::ZERO));
-        if self.refused_at.is_some() && released_all && is_same_asset && !has_changed {
+        // Only an undecided request may lose its hold before it is refused: what could not be answered is undone first
+        // and declined then.
+        let may_lose = self.refused_at.is_some() || self.decided.is_none();
+        if may_lose && released_all && is_same_asset && !has_changed {
             return Ok(());
         }
         let (before, released) =

@@ -194,6 +194,19 @@ fn what_an_account_must_book_it_has_an_hour_for_since_it_was_opened() {
 }
 
 #[test]
+fn only_an_undecided_request_may_lose_its_hold_before_it_is_declined() {
+    let voided = || books("HoldVoided", json!({"hold_id": "a", "released": amount(60)}));
+    let declined =
+        || payment("AuthorizationDeclined", json!({"amount": amount(60), "reason": "system_error"}));
+    let held = [opened(), deposited(100, 1), requested(60), placed(60, false)];
+    let after = |events: &[RecordedEvent]| violations_ms(9 * HOUR_MS, &[&held[..], events].concat());
+    assert_eq!(after(&[voided(), declined()]), []);
+    assert_eq!(after(&[declined(), voided()]), []);
+    assert_eq!(broken(&[&held[..], &[approved(60), voided()]].concat()), ["holds_match_authorizations"]);
+    assert_eq!(broken(&[&held[..], &[voided(), approved(60)]].concat()), ["holds_match_authorizations"]);
+}
+
+#[test]
 fn an_account_that_was_never_opened_is_not_compared() {
     assert_eq!(violations(&[requested(60), approved(60)]), []);
 }
