@@ -1,10 +1,11 @@
 //! Domain logic of card payments, as pure functions.
 //!
 //! Each module is one handler's whole logic and says so in its name: [`gnosis_pay`] reads the chain;
-//! [`authorization`], [`account`] and [`card`] decide; [`payments`], [`merchants`], [`disputes`], [`balances`],
-//! [`card_usage`] and [`settlement`] build tables; [`invariants`] audits. [`bookings`] says which commands to account
-//! and card follow from an authorization's events. Shared code stands beside them: [`policy`] (rules as data tables),
-//! [`network`] (the card network's vocabulary), [`checks`] (checks on every command), [`projecting`] (rows as types).
+//! [`authorization`], [`account`] and [`card`] decide; [`authorization_saga`] carries a payment through the three;
+//! [`payments`], [`merchants`], [`disputes`], [`balances`], [`card_usage`] and [`settlement`] build tables;
+//! [`invariants`] audits. [`bookings`] says which commands to account and card follow from an authorization's events.
+//! Shared code stands beside them: [`policy`] (rules as data tables), [`network`] (the card network's vocabulary),
+//! [`checks`] (checks on every command), [`projecting`] (rows as types).
 //! No module does I/O, reads a clock or draws a random number; the thin crates beside this one put each handler
 //! behind its WIT world.
 
@@ -13,6 +14,7 @@
 
 pub mod account;
 pub mod authorization;
+pub mod authorization_saga;
 pub mod balances;
 pub mod bookings;
 pub mod card;

@@ -40,12 +40,15 @@ pub(super) fn steps() -> Vec<PlannedStep> {
 pub(super) fn reserve(call: &StepCall) -> Result<Action, String> {
     let state = read(&call.subject)?;
     let request = request(&state)?;
-    to_card(request.card_id.as_str(), &card::Command::ReserveSpend(ReserveSpend {
-        reservation_id: request.message_id.clone(),
-        authorization_id: id(&call.subject)?,
-        amount: request.amount.clone(),
-        merchant: request.merchant.clone(),
-    }))
+    to_card(
+        request.card_id.as_str(),
+        &card::Command::ReserveSpend(ReserveSpend {
+            reservation_id: request.message_id.clone(),
+            authorization_id: id(&call.subject)?,
+            amount: request.amount.clone(),
+            merchant: request.merchant.clone(),
+        }),
+    )
 }
 
 pub(super) fn hold(call: &StepCall) -> Result<Action, String> {
@@ -73,16 +76,20 @@ pub(super) fn decline(call: &StepCall) -> Result<Action, String> {
 /// Releases everything that was reserved. If the reservation never arrived, this prevents it.
 pub(super) fn release(call: &StepCall) -> Result<Action, String> {
     let state = read(&call.subject)?;
-    if state.payment().is_some_and(is_approved) || was_refused(call, &["card_not_issued", "account_mismatch"]) {
+    if state.payment().is_some_and(is_approved) || was_refused(call, &["card_not_issued", "account_mismatch"])
+    {
         return Ok(Action::Done);
     }
     let request = request(&state)?;
     let release_id = bookings::declined(&id(&call.subject)?).map_err(|error| error.to_string())?;
-    to_card(request.card_id.as_str(), &card::Command::ReleaseSpend(ReleaseSpend {
-        reservation_id: request.message_id.clone(),
-        release_id,
-        amount: Portion::Everything,
-    }))
+    to_card(
+        request.card_id.as_str(),
+        &card::Command::ReleaseSpend(ReleaseSpend {
+            reservation_id: request.message_id.clone(),
+            release_id,
+            amount: Portion::Everything,
+        }),
+    )
 }
 
 /// Voids the hold. If it was never placed, this prevents it; a hold that a stand-in's advice forced stays.

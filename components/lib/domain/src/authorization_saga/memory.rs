@@ -20,7 +20,9 @@ pub(super) fn read(subject: &Subject) -> Result<State, String> {
     match subject.memory.split_first() {
         None => Ok(State::default()),
         Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
-        Some((version, _)) => Err(format!("the memory has version {version}; this component reads {VERSION}")),
+        Some((version, _)) => {
+            Err(format!("the memory has version {version}; this component reads {VERSION}"))
+        }
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn expired(authorization_id: &ExternalId) -> Result<ExternalId, Inval
 }
 
 /// Id of the release of everything that a declined payment's request reserved.
-pub(super) fn declined(authorization_id: &ExternalId) -> Result<ExternalId, InvalidId> {
+pub(crate) fn declined(authorization_id: &ExternalId) -> Result<ExternalId, InvalidId> {
     derived("declined", authorization_id)
 }
 

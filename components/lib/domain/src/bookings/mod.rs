@@ -18,7 +18,7 @@ mod ids;
 mod of_account;
 mod of_card;
 
-pub(crate) use ids::{expired, undone};
+pub(crate) use ids::{declined, expired, undone};
 pub(crate) use of_account::refund_id;
 pub use of_account::{is_seen_on_chain, of_account, raise_undone};
 pub use of_card::of_card;
