@@ -24,6 +24,7 @@ const HANDLERS: [(&str, &str); 11] = [
     ("projector-card-usage", "clearfold:handlers/projection@0.1.0"),
     ("projector-settlement", "clearfold:handlers/projection@0.1.0"),
     ("auditor-payments", "clearfold:handlers/audit@0.1.0"),
+    ("saga-authorization", "clearfold:handlers/orchestration@0.1.0"),
 ];
 
 fn engine() -> Result<Arc<HandlerEngine>> {
