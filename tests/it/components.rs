@@ -12,7 +12,7 @@ use clearfold_tests::{Environment, Handler, broken_component};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-const HANDLERS: [(&str, &str); 11] = [
+const HANDLERS: [(&str, &str); 12] = [
     ("translator-gnosis-pay", "clearfold:handlers/translation@0.1.0"),
     ("decider-account", "clearfold:handlers/decision@0.1.0"),
     ("decider-authorization", "clearfold:handlers/decision@0.1.0"),

@@ -10,7 +10,7 @@ use clearfold_base::clock::Clock;
 use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{Answer, Command, CommandIntake, WriterSettings};
 use clearfold_engine::integrity::{CommandReplay, ReplayReport};
-use clearfold_sandbox::Decides as _;
+use clearfold_sandbox::Decides;
 use clearfold_store::EventStore;
 use clearfold_tests::Environment;
 use futures::future::{join_all, try_join_all};
@@ -84,7 +84,8 @@ impl Books {
                     FROM events WHERE type = 'Deposited'";
         assert_eq!(self.rows::<Vec<i64>>(logs).await?, [deposits, deposits]);
         let decider = decider(&self.environment, DECIDER)?;
-        let deciders = BTreeMap::from([(decider.id().digest, Arc::new(decider))]);
+        let deciders: BTreeMap<_, Arc<dyn Decides>> =
+            BTreeMap::from([(decider.id().digest, Arc::new(decider) as Arc<dyn Decides>)]);
         let replay = CommandReplay { store: self.store.clone(), deciders };
         let mut report = ReplayReport::default();
         for partition in 0..self.store.partition_count() {

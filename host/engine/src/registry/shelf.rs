@@ -8,7 +8,7 @@ use super::{Registry, RegistryError};
 use clearfold_base::blocking::blocking;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
-use clearfold_sandbox::{Auditor, Decider, HandlerEngine, Projector, RuntimeError, Saga, Translator};
+use clearfold_sandbox::{Auditor, Decider, HandlerEngine, Projector, RuntimeError, Translator};
 
 use crate::saga::SagaDecider;
 
@@ -54,10 +54,7 @@ impl Shelf {
     }
 
     pub async fn saga(&self, digest: Digest) -> Result<Arc<SagaDecider>, RegistryError> {
-        self.load(&self.0.sagas, digest, |engine: &_, name: &str, wasm: &[u8]| {
-            Ok(SagaDecider::new(Arc::new(Saga::load(engine, name, wasm)?)))
-        })
-        .await
+        self.load(&self.0.sagas, digest, SagaDecider::load).await
     }
 
     pub async fn projector(&self, digest: Digest) -> Result<Arc<Projector>, RegistryError> {

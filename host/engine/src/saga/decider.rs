@@ -33,7 +33,7 @@ pub fn load_deciding(
     wasm: &[u8],
 ) -> Result<Arc<dyn Decides>, RuntimeError> {
     Ok(match kind {
-        ComponentKind::Saga => Arc::new(SagaDecider::new(Arc::new(Saga::load(engine, name, wasm)?))),
+        ComponentKind::Saga => Arc::new(SagaDecider::load(engine, name, wasm)?),
         _ => Arc::new(Decider::load(engine, name, wasm)?),
     })
 }
@@ -52,6 +52,11 @@ struct Running<'a> {
 type Answered<T> = Result<T, Refusal>;
 
 impl SagaDecider {
+    /// Loads a saga's component.
+    pub fn load(engine: &Arc<HandlerEngine>, name: &str, wasm: &[u8]) -> Result<Self, RuntimeError> {
+        Ok(Self::new(Arc::new(Saga::load(engine, name, wasm)?)))
+    }
+
     pub(crate) fn new(saga: Arc<dyn SagaLogic>) -> Self {
         let aggregate = format!("{PREFIX}{}", saga.name());
         Self { saga, aggregate }

@@ -207,7 +207,6 @@ impl Instance {
             step: step.to_owned(),
             argument,
             attempt: flow.attempt,
-            results: Vec::new(),
             refusal: flow.compensated_for.clone(),
             last_refusal: flow.last_refusal.clone(),
         })

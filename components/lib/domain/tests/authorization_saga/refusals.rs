@@ -63,7 +63,6 @@ fn call(subject: Subject, step: &str, argument: Vec<u8>) -> StepCall {
         step: step.to_owned(),
         argument,
         attempt: 1,
-        results: Vec::new(),
         refusal: None,
         last_refusal: None,
     }

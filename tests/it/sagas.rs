@@ -1,0 +1,257 @@
+//! Sagas in the write path: what an event causes is decided and committed with it, and survives what a crash leaves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Result;
+use clearfold_base::clock::Clock;
+use clearfold_base::digest::Digest;
+use clearfold_base::tasks::Tasks;
+use clearfold_engine::command::{
+    ActiveDecider, AggregateDeciders, Answer, Command, CommandIntake, Deciders, IntakeSettings,
+};
+use clearfold_engine::integrity::{CommandReplay, ReplayReport};
+use clearfold_engine::saga::SagaDecider;
+use clearfold_kernel::Timestamp;
+use clearfold_sandbox::{Decides, HandlerEngine, Limits};
+use clearfold_store::EventStore;
+use clearfold_tests::Environment;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Row, query};
+use tokio::sync::watch;
+
+use crate::store::{ACCOUNT, decider, store, swipe, writing};
+
+const STREAMS: [&str; 3] = ["decider-account", "decider-authorization", "decider-card"];
+
+/// Account with money and a card, and writers that run the authorization saga.
+struct Place {
+    environment: Environment,
+    store: EventStore,
+    intake: CommandIntake,
+    tasks: Tasks,
+    /// Time by the writers' clock, in ms.
+    now_ms: Arc<AtomicU64>,
+}
+
+impl Place {
+    async fn with_a_card() -> Result<Self> {
+        let (environment, store) = store().await?;
+        let now_ms = Arc::new(AtomicU64::new(1_795_341_600_000));
+        let (intake, tasks) = writers(&environment, &store, &now_ms)?;
+        let place = Self { environment, store, intake, tasks, now_ms };
+        place
+            .accepted(
+                "account",
+                ACCOUNT,
+                "OpenAccount",
+                json!({"assets": [{"asset": "EURe", "decimals": 18}]}),
+            )
+            .await?;
+        let source = json!({
+            "chain_id": 100, "block_hash": format!("0x{}", "22".repeat(32)), "block_number": 1,
+            "transaction_hash": format!("0x{}", "33".repeat(32)), "log_index": 1,
+        });
+        let deposit =
+            json!({"amount": euro(100), "source": source, "occurred_at": "2026-11-22T10:00:00.000Z"});
+        place.accepted("account", ACCOUNT, "RecordDeposit", deposit).await?;
+        let rules = json!({"categories": "all", "countries": "all", "limits": [], "velocity": []});
+        place.accepted("card", "c1", "IssueCard", json!({"account": ACCOUNT, "rules": rules})).await?;
+        Ok(place)
+    }
+
+    /// Writers with nothing in memory, as after a crash.
+    fn anew(self) -> Result<Self> {
+        let Self { environment, store, intake, tasks, now_ms } = self;
+        drop((intake, tasks));
+        let (intake, tasks) = writers(&environment, &store, &now_ms)?;
+        Ok(Self { environment, store, intake, tasks, now_ms })
+    }
+
+    async fn submit(&self, aggregate: &str, id: &str, kind: &str, payload: Value) -> Result<Answer> {
+        let actor = if kind == "RecordDeposit" { "chain" } else { "api" };
+        let command = Command {
+            idempotency_key: format!("{aggregate}-{id}/{kind}/{}", self.now_ms.load(Ordering::Relaxed)),
+            aggregate: aggregate.into(),
+            id: id.into(),
+            routing_key: ACCOUNT.into(),
+            kind: kind.into(),
+            schema_version: if kind == "PresentClearing" { 2 } else { 1 },
+            payload: payload.to_string().into_bytes(),
+            actor: actor.into(),
+        };
+        Ok(self.intake.submit(command).await?)
+    }
+
+    async fn accepted(&self, aggregate: &str, id: &str, kind: &str, payload: Value) -> Result<()> {
+        let answer = self.submit(aggregate, id, kind, payload).await?;
+        assert!(matches!(answer, Answer::Accepted { .. }), "{kind}: {answer:?}");
+        Ok(())
+    }
+
+    async fn request(&self, id: &str, euros: u64) -> Result<()> {
+        let request = json!({
+            "message_id": format!("msg-{id}"), "account": ACCOUNT, "card_id": "c1", "amount": euro(euros),
+            "merchant": {"id": "m1", "name": "Trattoria da Bruno", "category": "5812", "country": "IT"},
+            "network": "visa", "partial_allowed": false, "occurred_at": "2026-11-22T10:00:00.000Z",
+        });
+        self.accepted("authorization", id, "RequestAuthorization", request).await
+    }
+
+    /// Types of the events behind a position of the partition, with the stream of each.
+    async fn events_behind(&self, position: i64) -> Result<Vec<String>> {
+        let rows =
+            query("SELECT stream, type FROM events WHERE position > $1 ORDER BY position").bind(position);
+        let rows = rows.fetch_all(self.store.pool()).await?;
+        Ok(rows
+            .iter()
+            .map(|row| format!("{} {}", row.get::<String, _>(0), row.get::<String, _>(1)))
+            .collect())
+    }
+
+    async fn number(&self, sql: &str) -> Result<i64> {
+        Ok(query(AssertSqlSafe(sql.to_owned())).fetch_one(self.store.pool()).await?.get(0))
+    }
+
+    async fn head(&self) -> Result<i64> {
+        self.number("SELECT max(head_position) FROM partitions").await
+    }
+
+    /// Checks that the recorded components decide everything again in the same way.
+    async fn prove(&self) -> Result<()> {
+        let mut deciders: BTreeMap<Digest, Arc<dyn Decides>> = BTreeMap::new();
+        for name in STREAMS {
+            let decider = decider(&self.environment, name)?;
+            deciders.insert(decider.id().digest, Arc::new(decider));
+        }
+        let saga = saga(&self.environment)?;
+        deciders.insert(saga.id().digest, Arc::new(saga));
+        let replay = CommandReplay { store: self.store.clone(), deciders };
+        let mut report = ReplayReport::default();
+        for partition in 0..self.store.partition_count() {
+            replay.partition(partition, &mut report, &|_| {}).await?;
+        }
+        assert!(report.is_same(), "{report:?}");
+        Ok(())
+    }
+}
+
+fn euro(euros: u64) -> Value {
+    json!({"minor": format!("{euros}000000000000000000"), "asset": "EURe", "decimals": 18})
+}
+
+fn saga(environment: &Environment) -> Result<SagaDecider> {
+    let engine = Arc::new(HandlerEngine::new(Limits::of)?);
+    let wasm = std::fs::read(environment.component("saga-authorization"))?;
+    Ok(SagaDecider::load(&engine, "saga-authorization", &wasm)?)
+}
+
+fn writers(
+    environment: &Environment,
+    store: &EventStore,
+    now_ms: &Arc<AtomicU64>,
+) -> Result<(CommandIntake, Tasks)> {
+    let always = |active: ActiveDecider| AggregateDeciders { stable: Arc::new(active), canary: None };
+    let mut in_force = BTreeMap::new();
+    for name in STREAMS {
+        let decider = decider(environment, name)?;
+        let (aggregate, digest) = (decider.aggregate().to_owned(), decider.id().digest);
+        in_force.insert(aggregate, always(ActiveDecider::new(Arc::new(decider), digest)));
+    }
+    let saga = Arc::new(saga(environment)?);
+    let active = always(ActiveDecider::of_saga(&saga, saga.id().digest));
+    in_force.insert(saga.aggregate().to_owned(), active);
+    let deciders = watch::Sender::new(Arc::new(Deciders::new(0, in_force))).subscribe();
+    let mut tasks = Tasks::default();
+    let now_ms = Arc::clone(now_ms);
+    let clock = Clock::new(move || Timestamp::from_ms(now_ms.load(Ordering::Relaxed)).unwrap());
+    let settings = IntakeSettings { queue_length: 256, writer: writing("sagas") };
+    Ok((CommandIntake::start(store, deciders, &clock, &settings, &mut tasks), tasks))
+}
+
+#[tokio::test]
+async fn a_whole_authorization_is_one_commit() -> Result<()> {
+    let place = Place::with_a_card().await?;
+    let (before, inbox) = (place.head().await?, place.number("SELECT count(*) FROM inbox").await?);
+    place.request("a1", 40).await?;
+    let events = place.events_behind(before).await?;
+    let of = |stream: &str| -> Vec<&str> {
+        events.iter().filter_map(|event| event.strip_prefix(stream)).map(str::trim).collect()
+    };
+    assert_eq!(of("authorization-a1"), ["AuthorizationRequested", "AuthorizationApproved"], "{events:#?}");
+    assert_eq!(of("card-c1"), ["SpendReserved"], "{events:#?}");
+    assert_eq!(of(&format!("account-{ACCOUNT}")), ["HoldPlaced"], "{events:#?}");
+    assert_eq!(of("saga-authorization-a1").first(), Some(&"SagaStarted"), "{events:#?}");
+    let transactions = "SELECT count(DISTINCT xmin::text) FROM events WHERE stream LIKE '%-a1'";
+    assert_eq!(place.number(transactions).await?, 1, "one commit");
+    assert_eq!(
+        place.number("SELECT count(*) FROM inbox").await?,
+        inbox + 1,
+        "a follow-up has no answer to keep"
+    );
+    assert_eq!(place.number("SELECT count(*) FROM timers").await?, 1, "the hold expires one day");
+    place.prove().await
+}
+
+#[tokio::test]
+async fn a_refusal_is_undone_and_declined_in_the_same_commit() -> Result<()> {
+    let place = Place::with_a_card().await?;
+    let before = place.head().await?;
+    place.request("a1", 140).await?;
+    let events = place.events_behind(before).await?;
+    let expected = [
+        "authorization-a1 AuthorizationRequested",
+        "card-c1 SpendReserved",
+        "card-c1 SpendReleased",
+        "authorization-a1 AuthorizationDeclined",
+    ];
+    let payments: Vec<&String> = events.iter().filter(|event| !event.starts_with("saga-")).collect();
+    assert_eq!(payments, expected, "{events:#?}");
+    let reason = "SELECT count(*) FROM events WHERE type = 'AuthorizationDeclined'
+                  AND convert_from(payload, 'UTF8')::json ->> 'reason' = 'insufficient_funds'";
+    assert_eq!(place.number(reason).await?, 1);
+    assert_eq!(place.number("SELECT count(*) FROM timers").await?, 0);
+    place.prove().await
+}
+
+#[tokio::test]
+async fn a_timer_survives_a_restart_and_fires_once() -> Result<()> {
+    let place = Place::with_a_card().await?;
+    place.request("a1", 40).await?;
+    let place = place.anew()?;
+    place.now_ms.fetch_add(40 * 86_400_000, Ordering::Relaxed);
+    let expired = "SELECT count(*) FROM events WHERE type = 'AuthorizationExpired'";
+    for _ in 0..100 {
+        if place.number(expired).await? > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(place.number(expired).await?, 1);
+    let place = place.anew()?;
+    place.request("a2", 100).await?;
+    let approved =
+        "SELECT count(*) FROM events WHERE type = 'AuthorizationApproved' AND stream = 'authorization-a2'";
+    assert_eq!(place.number(approved).await?, 1, "the money of the expired hold is free again");
+    assert_eq!(place.number(expired).await?, 1, "it fired once");
+    assert_eq!(place.number("SELECT count(*) FROM timers").await?, 1, "that of the second hold");
+    place.prove().await
+}
+
+#[tokio::test]
+async fn a_swipe_of_an_unknown_account_opens_its_books() -> Result<()> {
+    let (environment, store) = store().await?;
+    let now_ms = Arc::new(AtomicU64::new(1_795_341_600_000));
+    let (intake, tasks) = writers(&environment, &store, &now_ms)?;
+    let place = Place { environment, store, intake, tasks, now_ms };
+    let answer = place.intake.submit(swipe("s1", "s1", "5000000000000000000")).await?;
+    assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
+    let events = place.events_behind(0).await?;
+    let payments: Vec<&String> = events.iter().filter(|event| event.starts_with("account-")).collect();
+    let account = |kind: &str| format!("account-{ACCOUNT} {kind}");
+    assert_eq!(payments.first(), Some(&&account("AccountOpened")), "{events:#?}");
+    assert!(payments.contains(&&account("HoldPlaced")), "{events:#?}");
+    place.prove().await
+}
