@@ -302,7 +302,7 @@ mod tests {
             ),
             (
                 |file| file["triggers"][1]["trigger_config"]["kind"] = json!("sage"),
-                "the kind \"saga\" is unknown",
+                "the kind \"sage\" is unknown",
             ),
             (|file| file["triggers"][1]["trigger_config"]["x"] = json!(1), "the key \"x\" is not known"),
         ];
