@@ -96,6 +96,7 @@ impl Task for FollowTranslator {
 
     fn failure(&self, _: &TranslatorCallError) -> StepFailure {
         StepFailure::error("the translator cannot be used; going on with the one before, and asking it again")
+            .or_when_woken()
     }
 
     fn recovered(&self) -> &'static str {

@@ -405,7 +405,7 @@ impl Task for Supervising {
     }
 
     fn failure(&self, _: &ProjectionError) -> StepFailure {
-        StepFailure::error("the projection waits; trying again")
+        StepFailure::error("the projection waits; trying again").or_when_woken()
     }
 }
 

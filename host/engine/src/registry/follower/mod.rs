@@ -33,7 +33,8 @@ const LOAD_AGAIN: Retry = Retry { least: Duration::from_millis(400), longest: Du
 
 const FAILURE: StepFailure = StepFailure::error(
     "an activation cannot be followed; going on with what is in force here, and trying again",
-);
+)
+.or_when_woken();
 const RECOVERED: &str = "activations are followed again";
 
 /// The component in force, and the activation that put it in force; 0 if the component in force cannot be loaded here,
