@@ -16,7 +16,7 @@ use clearfold_base::tasks::{Next, Retry, StepFailure, Task, changed};
 use clearfold_sandbox::{Fault, Translator};
 
 /// Pauses before a translator that could not name its filters is asked again.
-const ASK_AGAIN: Retry = Retry { least: Duration::from_secs(1), longest: Duration::from_secs(60) };
+const ASK_AGAIN: Retry = Retry { least: Duration::from_secs(1), longest: Duration::from_secs(30) };
 
 /// A translator, and the filters that it named.
 #[derive(Clone)]
@@ -40,6 +40,15 @@ pub(super) struct FollowTranslator {
     /// The translator in force, with the activation that put it there.
     live: watch::Receiver<(u64, Arc<Translator>)>,
     told: watch::Sender<Translation>,
+    asked: Asked,
+}
+
+/// The activation whose translator was asked last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Asked {
+    activation: Option<u64>,
+    /// True if the one asked before it was another one.
+    is_other: bool,
 }
 
 impl FollowTranslator {
@@ -51,7 +60,7 @@ impl FollowTranslator {
     ) -> Self {
         let translator = Arc::clone(&live.borrow_and_update().1);
         let told = watch::Sender::new(Translation { translator, filters: fetch::filters(filters).into() });
-        Self { chain_id, live, told }
+        Self { chain_id, live, told, asked: Asked::default() }
     }
 
     pub(super) fn subscribe(&self) -> watch::Receiver<Translation> {
@@ -68,6 +77,7 @@ impl Task for FollowTranslator {
         if Arc::ptr_eq(&newest, &self.told.borrow().translator) {
             return Ok(Next::Idle);
         }
+        self.asked.ask(activation);
         let asked = Arc::clone(&newest);
         let selection = blocking(move || asked.filters()).await??;
         let (chain_id, of_component) = (self.chain_id, selection.chain_id);
@@ -95,11 +105,36 @@ impl Task for FollowTranslator {
     }
 
     fn failure(&self, _: &TranslatorCallError) -> StepFailure {
-        StepFailure::error("the translator cannot be used; going on with the one before, and asking it again")
-            .or_when_woken()
+        let failure = StepFailure::error(
+            "the translator cannot be used; going on with the one before, and asking it again",
+        );
+        // A new translator does not inherit the backoff of the one before it.
+        let failure = if self.asked.is_other { failure.asking_otherwise() } else { failure };
+        failure.or_when_woken()
     }
 
     fn recovered(&self) -> &'static str {
         "the translator was asked again and answered"
+    }
+}
+
+impl Asked {
+    fn ask(&mut self, activation: u64) {
+        *self = Self { activation: Some(activation), is_other: self.activation != Some(activation) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_translator_is_told_from_one_that_is_asked_again() {
+        let mut asked = Asked::default();
+        let is_other = [7, 7, 8, 8, 7].map(|activation| {
+            asked.ask(activation);
+            asked.is_other
+        });
+        assert_eq!(is_other, [true, false, true, false, true]);
     }
 }
