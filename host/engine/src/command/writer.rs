@@ -160,7 +160,9 @@ impl Writer {
             commands.iter().map(|queued| queued.command.idempotency_key.clone()).collect();
         let answered = match reason {
             // If the inbox cannot be read, the callers hear that they should ask again.
-            NotLeading::AnotherHost { .. } => self.store.answered(&keys).await.unwrap_or_default(),
+            NotLeading::AnotherHost { .. } => {
+                with_time_out(self.store.answered(&keys)).await.unwrap_or_default()
+            }
             NotLeading::Failure(_) => Vec::new(),
         };
         for queued in commands {
