@@ -34,6 +34,18 @@ pub(super) enum TranslatorCallError {
     Panicked(#[from] Panicked),
 }
 
+/// Reason why a translator does not take over.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TakeoverError {
+    #[error(transparent)]
+    Call(#[from] TranslatorCallError),
+    #[error(
+        "the translator is of chain {of_component}, and the listener follows chain {chain_id}; activate one of this \
+         chain"
+    )]
+    OtherChain { chain_id: u64, of_component: u64 },
+}
+
 /// Asks each translator that comes into force for its filters, and hands it to the listener.
 pub(super) struct FollowTranslator {
     chain_id: u64,
@@ -70,29 +82,21 @@ impl FollowTranslator {
 
 impl Task for FollowTranslator {
     type Output = Infallible;
-    type Error = TranslatorCallError;
+    type Error = TakeoverError;
 
-    async fn step(&mut self) -> Result<Next, TranslatorCallError> {
+    async fn step(&mut self) -> Result<Next, TakeoverError> {
         let (activation, newest) = self.live.borrow_and_update().clone();
         if Arc::ptr_eq(&newest, &self.told.borrow().translator) {
             return Ok(Next::Idle);
         }
         self.asked.ask(activation);
         let asked = Arc::clone(&newest);
-        let selection = blocking(move || asked.filters()).await??;
-        let (chain_id, of_component) = (self.chain_id, selection.chain_id);
-        if chain_id == of_component {
-            let filters = fetch::filters(&selection.filters).into();
-            self.told.send_replace(Translation { translator: newest, filters });
-            tracing::info!(activation, "another translator translates from the next range on");
-        } else {
-            tracing::error!(
-                activation,
-                chain_id,
-                of_component,
-                "the translator is of another chain; going on with the one before"
-            );
-        }
+        let selection = blocking(move || asked.filters()).await.map_err(TranslatorCallError::from)?;
+        let selection = selection.map_err(TranslatorCallError::from)?;
+        check_chain(self.chain_id, selection.chain_id)?;
+        let filters = fetch::filters(&selection.filters).into();
+        self.told.send_replace(Translation { translator: newest, filters });
+        tracing::info!(activation, "another translator translates from the next range on");
         Ok(Next::Idle)
     }
 
@@ -104,7 +108,7 @@ impl Task for FollowTranslator {
         ASK_AGAIN
     }
 
-    fn failure(&self, _: &TranslatorCallError) -> StepFailure {
+    fn failure(&self, _: &TakeoverError) -> StepFailure {
         let failure = StepFailure::error(
             "the translator cannot be used; going on with the one before, and asking it again",
         );
@@ -118,6 +122,10 @@ impl Task for FollowTranslator {
     }
 }
 
+fn check_chain(chain_id: u64, of_component: u64) -> Result<(), TakeoverError> {
+    if chain_id == of_component { Ok(()) } else { Err(TakeoverError::OtherChain { chain_id, of_component }) }
+}
+
 impl Asked {
     fn ask(&mut self, activation: u64) {
         *self = Self { activation: Some(activation), is_other: self.activation != Some(activation) };
@@ -127,6 +135,13 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_translator_of_another_chain_is_a_failure_that_names_both() {
+        assert!(check_chain(100, 100).is_ok());
+        let error = check_chain(100, 1).unwrap_err().to_string();
+        assert!(error.contains("of chain 1,") && error.contains("follows chain 100"), "{error}");
+    }
 
     #[test]
     fn another_translator_is_told_from_one_that_is_asked_again() {
