@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use clearfold_tests::{Output, World, cents};
+use clearfold_base::database::{SchemaError, migrate as migrate_both};
+use clearfold_tests::{Databases, Environment, Output, World, cents, eventually};
 use sqlx::{AssertSqlSafe, PgPool, query, query_scalar, raw_sql};
 
 const BEFORE: &str = include_str!("../../migrations/write/0004_snapshot_entries.sql");
@@ -86,5 +87,45 @@ async fn a_database_with_another_programs_functions_is_refused_until_it_is_migra
     let again: i64 = query_scalar(function).fetch_one(&write).await?;
     assert_eq!(again, defined, "what is up to date stays, with the types that running hosts know");
     assert!(world.host().await?.stop()?.success());
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_two_migrations_at_once_the_one_with_another_number_of_partitions_is_told() -> Result<()> {
+    let databases = Databases::migrated(&Environment::read()?).await?;
+    let (write, read) = (databases.write().await?, databases.read().await?);
+    // The log is laid out anew, by two that both find none.
+    for partition in 0..8 {
+        let gone = format!("DROP TABLE events_p{partition}, commands_p{partition}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(gone)).execute(&write).await?;
+    }
+    sqlx::raw_sql("DELETE FROM outbox; DELETE FROM partitions").execute(&write).await?;
+    let mut hold = write.begin().await?;
+    sqlx::raw_sql("LOCK TABLE partitions IN EXCLUSIVE MODE").execute(&mut *hold).await?;
+    let migrations = [3, 4].map(|count| migrate_both(&write, &read, Some(count)));
+    let release = async {
+        eventually("both lay out the log", async || {
+            let waiting = "SELECT count(*) FROM pg_stat_activity
+                           WHERE wait_event_type = 'Lock' AND datname = current_database()
+                             AND query LIKE 'SELECT create_partitions(%'";
+            let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&write).await?;
+            Ok((waiting == 2).then_some(()))
+        })
+        .await?;
+        Ok::<_, anyhow::Error>(hold.rollback().await?)
+    };
+    let (results, released) = tokio::join!(futures::future::join_all(migrations), release);
+    released?;
+    let laid_out: i64 = sqlx::query_scalar("SELECT count(*) FROM partitions").fetch_one(&write).await?;
+    for (result, wanted) in results.into_iter().zip([3, 4]) {
+        match result {
+            Ok(report) => assert_eq!(i64::from(report.partition_count), laid_out),
+            Err(SchemaError::PartitionCount { existing, wanted: told }) => {
+                assert_eq!((i64::from(existing), told), (laid_out, wanted));
+                assert_ne!(existing, wanted);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
     Ok(())
 }

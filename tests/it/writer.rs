@@ -1,20 +1,26 @@
 //! The writer of a partition under stress: failed in-flight batches, floods of repeats, clocks that differ.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clearfold_base::clock::Clock;
 use clearfold_base::tasks::Tasks;
-use clearfold_engine::command::{Answer, Command, CommandError, CommandIntake, WriterSettings};
+use clearfold_engine::command::{
+    ActiveDecider, AggregateDeciders, Answer, Command, CommandError, CommandIntake, Deciders, IntakeSettings,
+    WriterSettings,
+};
 use clearfold_kernel::Timestamp;
-use clearfold_store::EventStore;
+use clearfold_store::{EventStore, Taken};
 use clearfold_tests::{Environment, eventually};
 use futures::FutureExt;
 use futures::future::join_all;
 use sqlx::{Postgres, Transaction, query_scalar, raw_sql};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::store::{ACCOUNT, AUTHORIZATION, intake_of, store, swipe, writing};
+use crate::store::{ACCOUNT, AUTHORIZATION, decider, intake_of, store, swipe, writing};
 
 fn intake(
     environment: &Environment,
@@ -295,4 +301,28 @@ fn advice(message_id: &str) -> Command {
         payload: payload.to_string().into(),
         ..at_first
     }
+}
+
+#[tokio::test]
+async fn a_takeover_that_fails_for_good_is_answered_and_the_lease_given_back() -> Result<()> {
+    let (environment, store) = store().await?;
+    raw_sql("DROP FUNCTION begin_activations").execute(store.pool()).await?;
+    let decider = Arc::new(decider(&environment, AUTHORIZATION)?);
+    let digest = decider.id().digest;
+    let stable = Arc::new(ActiveDecider::new(decider, digest));
+    let in_force = BTreeMap::from([("authorization".to_owned(), AggregateDeciders { stable, canary: None })]);
+    let deciders = watch::Sender::new(Arc::new(Deciders::new(1, in_force)));
+    let lease = Duration::from_millis(500);
+    let writer = WriterSettings { lease, ..writing("one") };
+    let mut tasks = Tasks::default();
+    let settings = IntakeSettings { queue_length: 256, writer };
+    let intake = CommandIntake::start(&store, deciders.subscribe(), &Clock::system(), &settings, &mut tasks);
+    let answer = tokio::time::timeout(10 * lease, intake.submit(swipe("k", "p", "850"))).await?;
+    assert!(matches!(answer, Err(CommandError::Unavailable(_))), "{answer:?}");
+    // The lease that the writer holds would last longer than it takes another owner to get it.
+    eventually("another owner takes the lease", async || {
+        let taken = store.take_lease(0, &"other".into(), Duration::from_secs(60)).await?;
+        Ok(matches!(taken, Taken::Held(..)).then_some(()))
+    })
+    .await
 }

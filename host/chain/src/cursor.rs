@@ -3,7 +3,7 @@
 use clearfold_kernel::Timestamp;
 use sqlx::PgPool;
 
-use clearfold_base::database::{DatabaseError, database_time, signed, unsigned};
+use clearfold_base::database::{DatabaseError, database_time, signed, unsigned, with_time_out};
 
 /// Position of the listener: the last block that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,8 @@ pub(super) async fn load(pool: &PgPool, chain_id: u64) -> Result<Option<ChainCur
         "SELECT block_number, block_hash FROM chain_cursor WHERE chain_id = $1",
         signed(chain_id)?
     );
-    let Some(row) = row.fetch_optional(pool).await? else { return Ok(None) };
+    let row = with_time_out(async { Ok::<_, DatabaseError>(row.fetch_optional(pool).await?) }).await?;
+    let Some(row) = row else { return Ok(None) };
     let block_hash = row.block_hash.as_slice().try_into();
     let block_hash =
         block_hash.map_err(|_| DatabaseError::Corrupt("a cursor without a block hash".to_owned()))?;
@@ -40,6 +41,16 @@ pub(super) async fn load(pool: &PgPool, chain_id: u64) -> Result<Option<ChainCur
 /// Moves the cursor and keeps the dead letters of the range, in one transaction. A letter that is already kept stays
 /// unchanged.
 pub(super) async fn advance(
+    pool: &PgPool,
+    chain_id: u64,
+    cursor: &ChainCursor,
+    dead_letters: &[DeadLetter],
+    now: Timestamp,
+) -> Result<(), DatabaseError> {
+    with_time_out(advance_together(pool, chain_id, cursor, dead_letters, now)).await
+}
+
+async fn advance_together(
     pool: &PgPool,
     chain_id: u64,
     cursor: &ChainCursor,

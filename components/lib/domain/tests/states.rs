@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails loudly")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::fs;
 
@@ -16,6 +17,47 @@ use clearfold_domain::card::Card;
 use clearfold_kernel::{Decider, decode_state, encode_state};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+/// Variants that the recorded states must hold, with the key of the enum and the form that each variant has there. A
+/// variant whose number changes unseen would be read as another one.
+const VARIANTS: [(&str, &str, &[&str]); 14] = [
+    ("authorization", "fate", &["Posted", "Forced", "Suspended", "Refused", "Done"]),
+    ("authorization", "is_back", &["true", "false"]),
+    ("authorization", "entry", &["Requested", "Swiped", "Advised", "Forced"]),
+    ("authorization", "subject", &["Nothing", "Payment", "Refund"]),
+    ("authorization", "part", &["partial", "final", "sequence"]),
+    ("authorization", "extent", &["full", "part"]),
+    ("authorization", "hold", &["placed", "raised", "unchanged"]),
+    ("authorization", "resolution", &["Open", "Resolved"]),
+    ("authorization", "stage", &["new", "submitted", "representment", "pre_arbitration", "arbitration"]),
+    (
+        "authorization",
+        "funding",
+        &["None", "Unsubmitted", "Unconfirmed", "Included", "Finalized", "ExecReverted", "Dropped"],
+    ),
+    (
+        "authorization",
+        "status",
+        &[
+            "Requested",
+            "Declined",
+            "Recorded",
+            "Authorized",
+            "PartiallyAuthorized",
+            "Advised",
+            "Reversed",
+            "Cleared",
+            "Expired",
+            "ClearedLate",
+            "ForcePosted",
+            "Open",
+            "Closed",
+        ],
+    ),
+    ("account", "delay_queue", &["empty", "waiting"]),
+    ("card", "status", &["open", "closed"]),
+    ("card", "categories", &["all", "only", "all_but"]),
+];
 
 #[derive(Serialize, Deserialize)]
 struct Recorded {
@@ -29,6 +71,81 @@ fn states_are_written_and_read_as_recorded_for_their_version() {
     recorded::<Account>();
     recorded::<Authorization>();
     recorded::<Card>();
+}
+
+#[test]
+fn every_variant_of_a_state_is_recorded() {
+    for (aggregate, key, variants) in VARIANTS {
+        let mut found = BTreeSet::new();
+        each_object(&states_of(aggregate), "", &mut |_, fields| {
+            let value = fields.get(key);
+            // A variant with fields is an object of one key.
+            let variant = |value: &Value| match value {
+                Value::Object(fields) => fields.keys().next().cloned().unwrap_or_default(),
+                Value::String(name) => name.clone(),
+                other => other.to_string(),
+            };
+            found.extend(value.map(variant));
+        });
+        for variant in variants {
+            assert!(found.contains(*variant), "no {aggregate} is recorded with `{key}` {variant}: {found:?}");
+        }
+    }
+    let mut is_known = false;
+    each_object(&states_of("authorization"), "", &mut |_, fields| {
+        is_known |= fields.get("Forced").is_some_and(|forced| forced["merchant"].is_object());
+    });
+    assert!(is_known, "no forced posting is recorded with its merchant");
+}
+
+#[test]
+fn fields_of_one_type_are_recorded_with_different_values() {
+    for aggregate in ["account", "authorization", "card"] {
+        // By object and pair of fields: true if the values differ somewhere.
+        let mut differs: BTreeMap<(String, String, String), bool> = BTreeMap::new();
+        each_object(&states_of(aggregate), "", &mut |path, fields| {
+            for (first, one) in fields {
+                for (second, other) in fields.iter().filter(|(second, _)| *second > first) {
+                    let pair = (path.to_owned(), first.clone(), second.clone());
+                    if !one.is_null() && !one.is_boolean() {
+                        *differs.entry(pair).or_default() |= one != other;
+                    }
+                }
+            }
+        });
+        let same = differs.into_iter().filter(|(_, differs)| !differs).map(|(pair, _)| pair);
+        let same: Vec<_> = same.collect();
+        assert!(same.is_empty(), "{aggregate}: fields that are mixed up unseen: {same:?}");
+    }
+}
+
+/// States of an aggregate, as they are recorded for the newest version in the folder.
+fn states_of(aggregate: &str) -> Value {
+    let folder = format!("{}/tests/states", env!("CARGO_MANIFEST_DIR"));
+    let names = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let name = names.filter(|name| name.starts_with(&format!("{aggregate}.v"))).max().unwrap();
+    let states: Vec<Recorded> =
+        serde_json::from_str(&fs::read_to_string(format!("{folder}/{name}")).unwrap()).unwrap();
+    states.into_iter().map(|recorded| recorded.state).collect()
+}
+
+/// Visits every object with its path, in which the keys of maps are left out: what they hold is of one type.
+fn each_object(value: &Value, path: &str, visit: &mut impl FnMut(&str, &serde_json::Map<String, Value>)) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| each_object(value, path, visit)),
+        Value::Object(fields) => {
+            let is_map = ["ledger", "pending"].iter().any(|map| path.ends_with(&format!(".{map}")))
+                || fields.keys().any(|key| !key.chars().all(|c| c.is_ascii_alphabetic() || c == '_'));
+            if !is_map {
+                visit(path, fields);
+            }
+            for (key, value) in fields {
+                let key = if is_map { "#" } else { key };
+                each_object(value, &format!("{path}.{key}"), visit);
+            }
+        }
+        _ => {}
+    }
 }
 
 fn recorded<D: Decider>()

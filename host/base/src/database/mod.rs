@@ -4,11 +4,14 @@
 
 mod convert;
 mod schema;
+mod time_out;
 
 pub use schema::{
     MigrateReport, SchemaError, SchemaState, Store, check_schema, connect, connect_to_migrate,
     connect_to_read_all, migrate,
 };
+
+pub use time_out::{with_time_out, within};
 
 pub use convert::{
     database_time, partition_index, partition_key, partition_number, signed, timestamp, unsigned,

@@ -275,20 +275,23 @@ async fn is_applied(definitions: &Definitions, connection: &mut PgConnection) ->
 async fn lay_out(pool: &PgPool, wanted: Option<u32>) -> Result<u32, SchemaError> {
     const DEFAULT_PARTITIONS: u32 = 8;
     let failed = |cause| SchemaError::Database { store: Store::Write, cause };
-    let existing = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM partitions"#);
-    let existing = u32::try_from(existing.fetch_one(pool).await.map_err(failed)?).unwrap_or(u32::MAX);
-    match wanted {
-        Some(wanted) if existing > 0 && wanted != existing => {
-            Err(SchemaError::PartitionCount { existing, wanted })
-        }
-        _ if existing > 0 => Ok(existing),
-        _ => {
-            let count = wanted.unwrap_or(DEFAULT_PARTITIONS);
-            let number = i32::try_from(count).unwrap_or(i32::MAX);
-            sqlx::query!("SELECT create_partitions($1)", number).execute(pool).await.map_err(failed)?;
-            Ok(count)
-        }
+    if count_partitions(pool).await? == 0 {
+        let number = i32::try_from(wanted.unwrap_or(DEFAULT_PARTITIONS)).unwrap_or(i32::MAX);
+        sqlx::query!("SELECT create_partitions($1)", number).execute(pool).await.map_err(failed)?;
     }
+    // Counted after the call, because another process that came first at the same moment decides the number.
+    let existing = count_partitions(pool).await?;
+    match wanted {
+        Some(wanted) if wanted != existing => Err(SchemaError::PartitionCount { existing, wanted }),
+        _ => Ok(existing),
+    }
+}
+
+async fn count_partitions(pool: &PgPool) -> Result<u32, SchemaError> {
+    let failed = |cause| SchemaError::Database { store: Store::Write, cause };
+    let existing = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM partitions"#);
+    // Partitions are numbered with 31 bits.
+    Ok(u32::try_from(existing.fetch_one(pool).await.map_err(failed)?).unwrap_or(u32::MAX))
 }
 
 /// Compares a database's schema with this program's.

@@ -52,6 +52,12 @@ pub trait Task: Send {
     /// Log message for a failure, and how it is retried.
     fn failure(&self, error: &Self::Error) -> StepFailure;
 
+    /// Returns true if an earlier failure lasts although a later step succeeded, because that step did other work. The
+    /// failure then stays in the status, and neither is recovery logged nor does the backoff begin anew.
+    fn is_still_failing(&self) -> bool {
+        false
+    }
+
     /// Log message for the first success after a failure.
     fn recovered(&self) -> &'static str {
         "the task succeeds again"
@@ -73,6 +79,7 @@ pub struct StepFailure {
     message: &'static str,
     is_warning: bool,
     is_other_question: bool,
+    is_ended_by_wake: bool,
     repeat: Option<Duration>,
 }
 
@@ -95,7 +102,7 @@ impl StepFailure {
     /// A failure that is logged as an error.
     #[must_use]
     pub const fn error(message: &'static str) -> Self {
-        Self { message, is_warning: false, is_other_question: false, repeat: None }
+        Self { message, is_warning: false, is_other_question: false, is_ended_by_wake: false, repeat: None }
     }
 
     /// A failure that is logged as a warning.
@@ -108,6 +115,14 @@ impl StepFailure {
     #[must_use]
     pub const fn asking_otherwise(self) -> Self {
         Self { is_other_question: true, ..self }
+    }
+
+    /// Ends the pause before the next step early if the task is woken: the wake asks for other work than the step that
+    /// failed. Without this a wake during the pause is kept until the pause has ended, so that a task under load backs
+    /// off too.
+    #[must_use]
+    pub const fn or_when_woken(self) -> Self {
+        Self { is_ended_by_wake: true, ..self }
     }
 
     /// Logs the same failure again after each such time, while it lasts.
@@ -168,10 +183,12 @@ impl Driver {
         loop {
             let pause = match task.step().await {
                 Ok(next) => {
-                    entry.succeeded(self.clock.now());
-                    if failing.logged.is_some() {
-                        tracing::info!(task = name, "{}", task.recovered());
-                        failing = Failing::none(task.retry());
+                    if !task.is_still_failing() {
+                        entry.succeeded(self.clock.now());
+                        if failing.logged.is_some() {
+                            tracing::info!(task = name, "{}", task.recovered());
+                            failing = Failing::none(task.retry());
+                        }
                     }
                     match next {
                         Next::Again => Some(Duration::ZERO),
@@ -183,7 +200,12 @@ impl Driver {
                 Err(error) => {
                     let (failure, text) = (task.failure(&error), with_causes(&error));
                     let failures = entry.failed(text.clone(), self.clock.now());
-                    Some(failing.failed(name, failure, text, failures, task.retry()))
+                    let pause = failing.failed(name, failure, text, failures, task.retry());
+                    if !failure.is_ended_by_wake {
+                        tokio::time::sleep(pause).await;
+                        continue;
+                    }
+                    Some(pause)
                 }
             };
             match pause {
@@ -311,6 +333,61 @@ mod tests {
         }
     }
 
+    /// Fails at each step with one kind of failure, and is woken all the time.
+    struct Pestered {
+        failure: StepFailure,
+        steps: Arc<AtomicU32>,
+        retry: Retry,
+    }
+
+    impl Task for Pestered {
+        type Output = Infallible;
+        type Error = Refused;
+
+        async fn step(&mut self) -> Result<Next, Refused> {
+            Err(Refused(self.steps.fetch_add(1, Ordering::Relaxed)))
+        }
+
+        async fn woken(&mut self) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+
+        fn retry(&self) -> Retry {
+            self.retry
+        }
+
+        fn failure(&self, _: &Refused) -> StepFailure {
+            self.failure
+        }
+    }
+
+    /// Fails at every second step, and does other work in between.
+    struct HalfStuck {
+        steps: u32,
+    }
+
+    impl Task for HalfStuck {
+        type Output = Infallible;
+        type Error = Refused;
+
+        async fn step(&mut self) -> Result<Next, Refused> {
+            self.steps += 1;
+            if self.steps.is_multiple_of(2) { Ok(Next::Again) } else { Err(Refused(0)) }
+        }
+
+        fn retry(&self) -> Retry {
+            Retry { least: Duration::from_millis(1), longest: Duration::from_millis(1) }
+        }
+
+        fn failure(&self, _: &Refused) -> StepFailure {
+            StepFailure::error("the test's step failed")
+        }
+
+        fn is_still_failing(&self) -> bool {
+            true
+        }
+    }
+
     fn driver() -> Driver {
         Driver::new(CancellationToken::new(), Clock::new(|| Timestamp::from_s(7).unwrap()))
     }
@@ -389,6 +466,40 @@ mod tests {
             let (ended, ()) = tokio::join!(driver.run("waiting", &mut task), woken);
             assert_eq!(ended, None);
         }
+    }
+
+    #[tokio::test]
+    async fn a_wake_shortens_the_pause_after_a_failure_only_if_it_asks_for_other_work() {
+        let steps_within = async |failure, least| {
+            let steps = Arc::new(AtomicU32::new(0));
+            let retry = Retry { least, longest: NEVER };
+            let mut task = Pestered { failure, steps: Arc::clone(&steps), retry };
+            let (driver, mut waited) = (driver(), false);
+            tokio::select! {
+                _ = driver.run("pestered", &mut task) => {}
+                () = tokio::time::sleep(Duration::from_millis(250)) => waited = true,
+            }
+            assert!(waited);
+            steps.load(Ordering::Relaxed)
+        };
+        let failure = StepFailure::error("the test's step failed");
+        let steps = steps_within(failure, Duration::from_millis(100)).await;
+        assert!(steps <= 4, "{steps} steps");
+        let steps = steps_within(failure.or_when_woken(), NEVER).await;
+        assert!(steps > 4, "{steps} steps");
+    }
+
+    #[tokio::test]
+    async fn a_failure_that_lasts_stays_in_the_status_while_other_work_succeeds() {
+        let (driver, mut task) = (driver(), HalfStuck { steps: 0 });
+        let look = async {
+            let lasts = || driver.statuses().list().iter().any(|status| status.consecutive_failures >= 3);
+            eventually(lasts).await;
+            assert_eq!(driver.statuses().list()[0].last_success, None);
+            driver.stop().cancel();
+        };
+        let (ended, ()) = tokio::join!(driver.run("half stuck", &mut task), look);
+        assert_eq!(ended, None);
     }
 
     #[tokio::test]

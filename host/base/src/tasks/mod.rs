@@ -71,7 +71,7 @@ impl Tasks {
 
     /// Runs until `told` to stop, then stops all tasks. If told again, cuts off those that have not stopped.
     pub async fn run_until<F: Future<Output = ()>>(mut self, told: impl Fn() -> F) -> Result<(), TaskEnded> {
-        let ended = tokio::select! {
+        let mut ended = tokio::select! {
             () = told() => None,
             ended = self.running.join_next_with_id() => ended.map(|ended| self.name(ended)),
         };
@@ -79,7 +79,7 @@ impl Tasks {
         self.statuses().log();
         self.stop().cancel();
         tokio::select! {
-            () = self.drain() => tracing::info!("stopped"),
+            () = self.drain(&mut ended) => tracing::info!("stopped"),
             () = tokio::time::sleep(Duration::from_millis(SHUTDOWN_MS)) => self.cut_off(),
             () = told() => self.cut_off(),
         }
@@ -94,10 +94,16 @@ impl Tasks {
         TaskEnded { name: self.names.remove(&id).unwrap_or("task"), why }
     }
 
-    async fn drain(&mut self) {
+    /// Waits until all tasks have ended. Keeps the first failure: one that panics while it stops may have left its work
+    /// undone, which must not look like an orderly stop.
+    async fn drain(&mut self, failure: &mut Option<TaskEnded>) {
         while let Some(ended) = self.running.join_next_with_id().await {
-            let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
-            self.names.remove(&id);
+            let has_failed = ended.is_err();
+            let ended = self.name(ended);
+            if has_failed {
+                tracing::error!(task = ended.name, error = ended.why, "a task failed while it stopped");
+                failure.get_or_insert(ended);
+            }
         }
     }
 
@@ -121,6 +127,33 @@ mod tests {
             tasks.spawn("hasty", async move { assert!(!panics, "it fell over") });
             let ended = tasks.run_until(std::future::pending).await.unwrap_err();
             assert_eq!(ended.name, "hasty");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_while_it_stops_makes_the_run_fail_unless_another_one_failed_before() {
+        for ends_early in [false, true] {
+            let mut tasks = Tasks::default();
+            let (stop, stop_too) = (tasks.stop(), tasks.stop());
+            tasks.spawn("orderly", async move { stop.cancelled().await });
+            tasks.spawn("clumsy", async move {
+                stop_too.cancelled().await;
+                panic!("it fell over while it stopped");
+            });
+            if ends_early {
+                tasks.spawn("hasty", async {});
+            }
+            let told = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(ends_early));
+            let tell_once = move || {
+                let was_told = told.swap(true, std::sync::atomic::Ordering::Relaxed);
+                async move {
+                    if was_told {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            };
+            let ended = tasks.run_until(tell_once).await.unwrap_err();
+            assert_eq!(ended.name, if ends_early { "hasty" } else { "clumsy" });
         }
     }
 

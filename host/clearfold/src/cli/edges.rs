@@ -145,6 +145,6 @@ impl Task for FollowOne<'_> {
     }
 
     fn failure(&self, _: &NotLoaded) -> StepFailure {
-        StepFailure::error("what is in force cannot answer; the one before goes on")
+        StepFailure::error("what is in force cannot answer; the one before goes on").or_when_woken()
     }
 }

@@ -45,6 +45,11 @@ impl Failure {
         }
     }
 
+    /// Returns true if one command may be at fault, so that each is tried without the others.
+    pub(super) fn is_of_one_command(&self) -> bool {
+        self.is_refusal() || matches!(self, Self::Panicked(_) | Self::Broken(_))
+    }
+
     /// Returns true if the partition is decided by newer components than this host knows.
     pub(super) fn is_behind(&self) -> bool {
         matches!(self, Self::Store(StoreError::Behind { .. }))

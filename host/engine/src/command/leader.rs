@@ -30,13 +30,19 @@ pub(super) enum End {
     /// The queue is closed and empty, and the lease is given back.
     Stopped,
     /// The commands in `again` were not committed: the next leadership, here or elsewhere, decides them again.
-    Lost { failure: Failure, again: Vec<Queued> },
+    Lost {
+        failure: Failure,
+        again: Vec<Queued>,
+        /// True if the leadership committed a batch, or was idle until it renewed its lease.
+        has_progressed: bool,
+    },
 }
 
 pub(super) struct Leader {
     session: Session,
     pipeline: Pipeline,
     in_flight: Option<InFlight>,
+    has_progressed: bool,
     cache: StateCache,
     timers: TimerQueue,
     /// Timers that the in-flight batch sets.
@@ -64,6 +70,7 @@ impl Leader {
             session,
             pipeline: Pipeline::new(settings.batch_size, begin, again),
             in_flight: None,
+            has_progressed: false,
             cache: StateCache::new(settings.state_cache_bytes),
             timers: TimerQueue::new(),
             set_timers: Vec::new(),
@@ -87,7 +94,8 @@ impl Leader {
                     // Another host may know what decides here; this one looks again later.
                     self.session.release().await;
                 }
-                End::Lost { again: self.abandon().await, failure }
+                let (again, has_progressed) = self.abandon().await;
+                End::Lost { failure, again, has_progressed }
             }
         }
     }
@@ -260,7 +268,9 @@ impl Leader {
             biased;
             outcome = commit_outcome(&mut self.in_flight), if is_in_flight => self.finish_commit(outcome),
             () = tokio::time::sleep_until(self.session.renewal_at()), if !is_in_flight => {
-                Ok(self.session.renew().await?)
+                self.session.renew().await?;
+                self.has_progressed = true;
+                Ok(())
             }
             // If nobody can send other deciders any more, none come.
             Ok(()) = self.live.changed(), if for_deciders => Ok(()),
@@ -283,6 +293,7 @@ impl Leader {
             CommitOutcome::Committed(connection) => {
                 self.session.keep(connection);
                 self.session.renewed();
+                self.has_progressed = true;
                 self.cache.keep(self.pipeline.commit_succeeded());
                 self.timers.set(&std::mem::take(&mut self.set_timers));
                 faults::point("states_kept");
@@ -295,18 +306,18 @@ impl Leader {
         }
     }
 
-    /// Everything that was not committed, in the order in which it came.
-    async fn abandon(mut self) -> Vec<Queued> {
+    /// Everything that was not committed, in the order in which it came, and whether the leadership has progressed.
+    async fn abandon(mut self) -> (Vec<Queued>, bool) {
         if self.in_flight.is_some() {
             match commit_outcome(&mut self.in_flight).await {
                 // Its commands are answered. Its states are not kept: the next leadership begins without any.
-                CommitOutcome::Committed(_) => {}
+                CommitOutcome::Committed(_) => self.has_progressed = true,
                 CommitOutcome::Failed { failure, commands } => {
                     answer_all(self.pipeline.commit_failed(&failure, commands));
                 }
             }
         }
-        self.pipeline.abandoned()
+        (self.pipeline.abandoned(), self.has_progressed)
     }
 }
 

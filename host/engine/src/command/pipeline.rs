@@ -212,20 +212,20 @@ fn is_on_its_way(next: &Batch, in_flight: Option<&LaunchedBatch>, key: &str) -> 
     next.keys.contains(key) || in_flight.is_some_and(|batch| batch.keys.contains(key))
 }
 
-/// Splits commands after a failure into those that are tried again and those that are given up. If the database refused
-/// them, each goes alone from then on, so that only the one at fault fails.
+/// Splits commands after a failure into those that are tried again and those that are given up. If one of
+/// them may be at fault, each goes alone from then on, so that only that one fails.
 fn after_failure(failure: &Failure, commands: Vec<Queued>) -> (Vec<Queued>, Vec<Resolved>) {
     let commands: Vec<Queued> = commands.into_iter().filter(|queued| !queued.is_follow_up()).collect();
-    let (is_refusal, is_only_one) = (failure.is_refusal(), commands.len() == 1);
+    let (is_of_one, is_only_one) = (failure.is_of_one_command(), commands.len() == 1);
     let (mut again, mut resolved) = (Vec::with_capacity(commands.len()), Vec::new());
     for mut queued in commands {
         queued.failures += 1;
-        if is_refusal && is_only_one {
+        if failure.is_refusal() && is_only_one {
             resolved.push((queued, Err(failure.refusal())));
-        } else if queued.failures > MAX_FAILURES {
+        } else if queued.failures > MAX_FAILURES || is_of_one && is_only_one && queued.alone {
             resolved.push((queued, Err(failure.answer())));
         } else {
-            queued.alone = is_refusal;
+            queued.alone = is_of_one;
             again.push(queued);
         }
     }
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(decide(&mut pipeline), ["3"]);
         pipeline.received(several(&["4", "5"]));
         let undecided = pipeline.take(Chunk::Together { repeats: 0, backlog: 1 });
-        let failure = Failure::Broken("on purpose".into());
+        let failure = Failure::from(clearfold_base::database::DatabaseError::Silent { seconds: 10 });
         assert!(pipeline.decision_failed(&failure, undecided).is_empty());
         assert!(pipeline.commit_failed(&failure, batch.into_commands()).is_empty());
         let again = pipeline.abandoned();
@@ -352,6 +352,25 @@ mod tests {
         assert_eq!(decide(&mut pipeline), ["3"]);
         let (again, resolved) = after_failure(&refused(), several(&["1"]));
         assert!(again.is_empty() && matches!(&resolved[..], [(_, Err(CommandError::Unstorable(_)))]));
+    }
+
+    #[test]
+    fn what_makes_the_host_fail_is_found_one_by_one() {
+        let broken = || Failure::Broken("on purpose".into());
+        let (again, resolved) = after_failure(&broken(), several(&["1", "2"]));
+        assert!(resolved.is_empty() && again.iter().all(|queued| queued.alone));
+        let mut pipeline = pipeline(again);
+        pipeline.backlog.extend(several(&["3"]));
+        let at_fault = pipeline.take(Chunk::Alone);
+        let answers = pipeline.decision_failed(&broken(), at_fault);
+        assert!(matches!(&answers[..], [(queued, Err(CommandError::Internal(_)))]
+            if queued.command.idempotency_key == "1"));
+        assert_eq!(keys(&pipeline.abandoned()), ["2", "3"]);
+        // One that happened to come alone may have met a passing failure, and is tried once more.
+        let (again, resolved) = after_failure(&broken(), several(&["4"]));
+        assert!(resolved.is_empty());
+        let (again, resolved) = after_failure(&broken(), again);
+        assert!(again.is_empty() && resolved.len() == 1);
     }
 
     #[test]

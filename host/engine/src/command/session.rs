@@ -1,18 +1,13 @@
 //! Lease and database connections of a leader. Every wait for the database has an end, and work that may outlast the
 //! lease renews it.
 
-use std::time::Duration;
-
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use tokio::time::Instant;
 
-use clearfold_base::database::DatabaseError;
+pub(super) use clearfold_base::database::with_time_out;
 use clearfold_base::faults;
 use clearfold_store::{EventStore, Lease, StoreError};
-
-/// Longest wait for the database. Its own statement and lock time-outs end sooner.
-const DATABASE_TIME_OUT: Duration = Duration::from_secs(10);
 
 /// Lease of a partition and the connections that are used under it.
 pub(super) struct Session {
@@ -55,11 +50,9 @@ impl Session {
         self.renewed_at = Instant::now();
     }
 
-    /// Gives the lease back. If that fails, the lease expires on its own.
+    /// Gives the lease back.
     pub(super) async fn release(&self) {
-        if let Err(error) = self.store.release_lease(&self.lease).await {
-            tracing::debug!(%error, partition = self.lease.partition, "the lease runs out by itself");
-        }
+        release(&self.store, &self.lease).await;
     }
 
     /// Does work that may take longer than the lease lasts. The work is dropped if the lease is lost.
@@ -106,6 +99,13 @@ async fn renew(store: &EventStore, lease: &Lease) -> Result<(), StoreError> {
     Err(StoreError::LeaseLost { partition, why })
 }
 
+/// Gives a lease back. If that fails, the lease expires on its own.
+pub(super) async fn release(store: &EventStore, lease: &Lease) {
+    if let Err(error) = with_time_out(store.release_lease(lease)).await {
+        tracing::debug!(%error, partition = lease.partition, "the lease runs out by itself");
+    }
+}
+
 /// The connection that was kept, or another one.
 pub(super) async fn connection(
     store: &EventStore,
@@ -115,12 +115,4 @@ pub(super) async fn connection(
         Some(connection) => Ok(connection),
         None => Ok(store.pool().acquire().await?),
     }
-}
-
-/// Ends a wait for a database that says nothing any more: it counts as one that does not answer.
-pub(super) async fn with_time_out<T>(
-    work: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let silence = || DatabaseError::Silent { seconds: DATABASE_TIME_OUT.as_secs() }.into();
-    tokio::time::timeout(DATABASE_TIME_OUT, work).await.unwrap_or_else(|_| Err(silence()))
 }

@@ -14,7 +14,7 @@ use super::batch::Batch;
 use super::failure::Failure;
 use super::leader::{End, Leader};
 use super::queued::Queued;
-use super::session::{Session, with_time_out};
+use super::session::{Session, release, with_time_out};
 use super::sort::repeated;
 use super::{CommandError, LiveDeciders, WriterSettings};
 use clearfold_base::clock::Clock;
@@ -61,30 +61,34 @@ impl Writer {
     /// Works until the queue is closed and empty.
     pub(super) async fn run(self, mut queue: mpsc::Receiver<Queued>) {
         let mut again = Vec::new();
-        // Time since which this host has not known the newest deciders.
-        let mut behind_since: Option<Instant> = None;
+        // Time since which no leadership has progressed.
+        let mut stuck_since: Option<Instant> = None;
         loop {
             let reason = match self.take_lease().await {
                 Ok(Leadership::Held { lease, head, last_accepted_at }) => {
                     let begin = Batch::new(self.partition, head, last_accepted_at);
-                    match self.lead(lease, begin, mem::take(&mut again), &mut queue).await {
+                    match self.lead(lease.clone(), begin, mem::take(&mut again), &mut queue).await {
                         End::Stopped => return,
-                        End::Lost { failure, again: rest } => {
+                        End::Lost { failure, again: rest, has_progressed } => {
                             self.warn(&failure, rest.len());
                             again = rest;
-                            behind_since =
-                                failure.is_behind().then(|| behind_since.unwrap_or_else(Instant::now));
-                            let behind_for = behind_since.map(|since| since.elapsed());
-                            if let Some(pause) = pause_before_retry(behind_for, self.settings.lease) {
+                            let since = stuck_since.filter(|_| !has_progressed).unwrap_or_else(Instant::now);
+                            stuck_since = Some(since);
+                            let is_behind = failure.is_behind();
+                            if let Some(pause) =
+                                pause_before_retry(since.elapsed(), is_behind, self.settings.lease)
+                            {
                                 tokio::time::sleep(pause).await;
                                 continue;
                             }
+                            // Another host may be able to lead; this one tries again later.
+                            release(&self.store, &lease).await;
                             NotLeading::Failure(failure)
                         }
                     }
                 }
                 Ok(Leadership::HeldByAnother { owner }) => {
-                    behind_since = None;
+                    stuck_since = None;
                     NotLeading::AnotherHost { owner }
                 }
                 Err(error) => {
@@ -160,7 +164,9 @@ impl Writer {
             commands.iter().map(|queued| queued.command.idempotency_key.clone()).collect();
         let answered = match reason {
             // If the inbox cannot be read, the callers hear that they should ask again.
-            NotLeading::AnotherHost { .. } => self.store.answered(&keys).await.unwrap_or_default(),
+            NotLeading::AnotherHost { .. } => {
+                with_time_out(self.store.answered(&keys)).await.unwrap_or_default()
+            }
             NotLeading::Failure(_) => Vec::new(),
         };
         for queued in commands {
@@ -183,14 +189,12 @@ impl Writer {
     }
 }
 
-/// Pause before the partition is led again after a failure; `None` if commands are to be refused first. `behind_for` is
-/// the time for which this host has not known the newest deciders; none if it knows them.
-fn pause_before_retry(behind_for: Option<Duration>, lease: Duration) -> Option<Duration> {
-    // If newer deciders are in force, waits up to one lease to learn of them before refusing commands.
-    match behind_for {
-        None => Some(PAUSE),
-        Some(behind_for) => (behind_for < lease).then_some(lease / 10),
-    }
+/// Pause before the partition is led again after a failure; `None` if the lease is to be given back and commands are to
+/// be refused first. `stuck_for` is the time for which no leadership has progressed, and `is_behind` is true if newer
+/// deciders than this host knows are in force.
+fn pause_before_retry(stuck_for: Duration, is_behind: bool, lease: Duration) -> Option<Duration> {
+    // A failure may pass within one lease, as it does when the host learns of the newer deciders.
+    (stuck_for < lease).then_some(if is_behind { lease / 10 } else { PAUSE })
 }
 
 #[cfg(test)]
@@ -198,11 +202,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_refused_once_newer_deciders_were_unknown_for_a_lease() {
+    fn commands_are_refused_once_no_leadership_has_progressed_for_a_lease() {
         let lease = Duration::from_secs(10);
-        let pause = |behind_for: Option<u64>| pause_before_retry(behind_for.map(Duration::from_secs), lease);
-        assert_eq!(pause(None), Some(PAUSE));
-        assert_eq!([pause(Some(0)), pause(Some(9))], [Some(Duration::from_secs(1)); 2]);
-        assert_eq!(pause(Some(10)), None);
+        let pause =
+            |stuck_for, is_behind| pause_before_retry(Duration::from_secs(stuck_for), is_behind, lease);
+        assert_eq!([pause(0, false), pause(9, false)], [Some(PAUSE); 2]);
+        assert_eq!([pause(0, true), pause(9, true)], [Some(Duration::from_secs(1)); 2]);
+        assert_eq!([pause(10, false), pause(10, true)], [None; 2]);
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{ActivationCause, Handler, NewActivation, Registry, RegistryError, fold};
 use crate::command::{ActiveDecider, AggregateDeciders, Canary, LiveDeciders};
 use crate::integrity::{Shadow, ShadowReport};
-use clearfold_base::database::{DatabaseError, partition_index};
+use clearfold_base::database::{DatabaseError, partition_index, with_time_out, within};
 use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task};
 use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::ComponentKind;
@@ -19,8 +19,11 @@ use clearfold_store::EventStore;
 
 /// Time between two looks at the newly recorded commands.
 const LOOK: Duration = Duration::from_millis(500);
-/// Longest pause after a failure.
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// Pauses after a failure. With their random part they stay below the listener's patience with a canary that fails, a
+/// few seconds: a failure of one look must not keep the other canaries in force.
+const LOOK_AGAIN: Retry = Retry { least: LOOK, longest: LOOK };
+/// Longest time for comparing what one partition recorded since the last look, which is many pages after an outage.
+const COMPARE_TIME_OUT: Duration = Duration::from_secs(300);
 
 /// Observations of one canary so far.
 struct Trying {
@@ -59,9 +62,30 @@ impl Task for CanaryWatch {
 
     async fn step(&mut self) -> Result<Next, Unwatched> {
         let now = Arc::clone(&self.deciders.borrow());
+        let canaries = || {
+            let each = now.in_force().iter();
+            each.filter_map(|(aggregate, in_force)| Some((aggregate, in_force, in_force.canary.as_ref()?)))
+        };
+        let partitions = partition_index(self.store.partition_count());
+        // The faults of all are counted before the database is asked for anything, so that no canary that fails waits
+        // for another one's comparison.
+        let mut failing = Vec::new();
+        for (aggregate, _, canary) in canaries() {
+            if let Some(why) = count_faults(&mut self.trying, canary, partitions) {
+                failing.push((aggregate, canary, why));
+            }
+        }
         let mut unwatched = Vec::new();
-        for (aggregate, in_force) in now.in_force() {
-            let Some(canary) = &in_force.canary else { continue };
+        let failing_since: Vec<u64> = failing.iter().map(|(_, canary, _)| canary.since).collect();
+        for (aggregate, canary, why) in failing {
+            if let Err(error) = with_time_out(take_out(&self.registry, aggregate, canary, why)).await {
+                unwatched.push(format!("{aggregate}: {}", with_causes(&error)));
+            }
+        }
+        for (aggregate, in_force, canary) in canaries() {
+            if failing_since.contains(&canary.since) {
+                continue;
+            }
             if let Err(error) = self.watch(aggregate, in_force, canary).await {
                 unwatched.push(format!("{aggregate}: {}", with_causes(&error)));
             }
@@ -74,7 +98,7 @@ impl Task for CanaryWatch {
     }
 
     fn retry(&self) -> Retry {
-        Retry { least: LOOK, longest: LONGEST_PAUSE }
+        LOOK_AGAIN
     }
 
     fn failure(&self, _: &Unwatched) -> StepFailure {
@@ -83,29 +107,25 @@ impl Task for CanaryWatch {
 }
 
 impl CanaryWatch {
-    /// Looks at one canary, and takes it out if it must go.
+    /// Looks at what one canary recorded, and takes it out if it decides otherwise too often.
     async fn watch(
         &mut self,
         aggregate: &str,
         in_force: &AggregateDeciders,
         canary: &Canary,
     ) -> Result<(), RegistryError> {
-        match look(&self.registry, &self.store, in_force, canary, &mut self.trying).await? {
-            Some(why) => take_out(&self.registry, aggregate, canary, why).await,
+        let Some(trying) = self.trying.get_mut(&canary.since) else { return Ok(()) };
+        with_time_out(trying.begin(&self.registry, canary.since)).await?;
+        trying.compare(&self.store, in_force, canary).await?;
+        match trying.too_different(canary) {
+            Some(why) => with_time_out(take_out(&self.registry, aggregate, canary, why)).await,
             None => Ok(()),
         }
     }
 }
 
-/// Looks at what the canary did since the last look. Returns the reason if it must go.
-async fn look(
-    registry: &Registry,
-    store: &EventStore,
-    in_force: &AggregateDeciders,
-    canary: &Canary,
-    trying: &mut BTreeMap<u64, Trying>,
-) -> Result<Option<String>, RegistryError> {
-    let partitions = partition_index(store.partition_count());
+/// Counts the faults of a canary since its trial began, without asking the database. Returns the reason if it must go.
+fn count_faults(trying: &mut BTreeMap<u64, Trying>, canary: &Canary, partitions: usize) -> Option<String> {
     // The same component may have been tried on fewer accounts before; if it was not, it has no failure before.
     let trial_before = trying.values().filter(|other| Arc::ptr_eq(&other.running, &canary.running));
     let faults_before = trial_before.map(|before| before.faults).max().unwrap_or(0);
@@ -119,12 +139,8 @@ async fn look(
     trying.faults = canary.running.faults();
     // The counter of one component only grows, so it is never below what it was before.
     let faults = trying.faults.saturating_sub(trying.faults_before);
-    if faults > canary.trial.max_faults {
-        return Ok(Some(format!("it failed on {faults} commands, and {} may fail", canary.trial.max_faults)));
-    }
-    trying.begin(registry, canary.since).await?;
-    trying.compare(store, in_force, canary).await?;
-    Ok(trying.too_different(canary))
+    let max = canary.trial.max_faults;
+    (faults > max).then(|| format!("it failed on {faults} commands, and {max} may fail"))
 }
 
 impl Trying {
@@ -159,12 +175,13 @@ impl Trying {
         };
         for (partition, seen) in (0..).zip(&mut self.seen) {
             let Some(seen) = seen else { continue };
-            let end = store.end(partition).await?.sequence;
+            let end = with_time_out(store.end(partition)).await?.sequence;
             if end > *seen {
                 // Differences that are found before the database fails are found again at the next look, so they are
                 // counted when the whole partition was read.
                 let mut report = self.report.clone();
-                shadow.partition(partition, *seen, end, &mut report, &|_| ()).await?;
+                let compared = shadow.partition(partition, *seen, end, &mut report, &|_| ());
+                within(COMPARE_TIME_OUT, async { Ok::<_, RegistryError>(compared.await?) }).await?;
                 (self.report, *seen) = (report, end);
             }
         }
@@ -224,5 +241,16 @@ async fn take_out(
         // Another host or an operator changed the handler first; the next look sees the change.
         Ok(_) | Err(RegistryError::ChangedMeanwhile { .. }) => Ok(()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_look_is_followed_by_another_one_within_the_listeners_patience() {
+        // The random part of a pause is at most as long as the pause.
+        assert!(2 * LOOK_AGAIN.longest <= Duration::from_secs(1));
     }
 }

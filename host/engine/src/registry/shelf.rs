@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::{Registry, RegistryError};
 use clearfold_base::blocking::blocking;
+use clearfold_base::database::with_time_out;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
 use clearfold_sandbox::{Auditor, Decider, HandlerEngine, Projector, RuntimeError, Translator};
@@ -73,7 +74,7 @@ impl Shelf {
 
     /// Checks that the component exists and has the required signature, for a component that is loaded elsewhere.
     pub async fn vouch(&self, digest: Digest) -> Result<(), RegistryError> {
-        self.0.registry.wasm(digest, &self.0.signers).await.map(drop)
+        with_time_out(self.0.registry.wasm(digest, &self.0.signers)).await.map(drop)
     }
 
     /// Returns the component from the cache, or loads it on a blocking thread, since it may have to be compiled.
@@ -89,7 +90,7 @@ impl Shelf {
         if let Some(known) = known {
             return Ok(known);
         }
-        let (name, wasm) = self.0.registry.wasm(digest, &self.0.signers).await?;
+        let (name, wasm) = with_time_out(self.0.registry.wasm(digest, &self.0.signers)).await?;
         let engine = Arc::clone(&self.0.engine);
         let new = Arc::new(blocking(move || load(&engine, &name, &wasm)).await??);
         let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);

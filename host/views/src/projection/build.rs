@@ -124,7 +124,7 @@ impl Task for TableBuild {
     }
 
     fn failure(&self, _: &ProjectionError) -> StepFailure {
-        StepFailure::warning("building stopped here; trying again")
+        StepFailure::warning("building stopped here; trying again").or_when_woken()
     }
 
     fn recovered(&self) -> &'static str {

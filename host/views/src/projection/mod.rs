@@ -113,6 +113,12 @@ pub enum ProjectionError {
         "the API could not read the tables as this component declares them: {why}; keep what it asks for"
     )]
     Unreadable { why: String },
+    #[error("the component {component} was given up")]
+    GivenUp {
+        component: String,
+        #[source]
+        cause: Box<ProjectionError>,
+    },
     #[error("the component is a projector of `{declared}`, and not of `{projection}`; deploy it there")]
     OtherProjection { projection: String, declared: String },
 }

@@ -1,14 +1,19 @@
 //! Keeps the tables that are read up with the log: takes a page of events after the other and has it projected.
 //!
-//! A projector that fails on an event stops its projection there, and the event is named and tried again. No other
-//! projection waits.
+//! A projector that fails on an event stops its projection in that partition, and the event is named and tried again
+//! with backoff. Neither the other partitions nor another projection wait, and the failure stays in the status until the
+//! partition has advanced.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff};
+use tokio::time::Instant;
 
 use super::ProjectionError;
 use super::table_writer::{FaultPoints, TableWriter};
-use clearfold_base::tasks::{Next, Retry, StepFailure, Task};
-use clearfold_bus::Subscription;
+use clearfold_base::tasks::{Next, Retry, StepFailure, Task, backoff};
+use clearfold_bus::{BusError, Subscription};
 
 /// Fault points of a batch of tables that are read.
 const FAULT_POINTS: FaultPoints = FaultPoints { before: "before_projection", after: "projected" };
@@ -40,6 +45,18 @@ pub(super) struct Runner {
     settings: RunnerSettings,
     /// True after a failure: a commit may have succeeded unheard, so the positions are loaded again.
     is_stale: bool,
+    stuck: StuckPartitions,
+}
+
+/// Partitions whose next batch failed, each until it has advanced.
+struct StuckPartitions {
+    retry: Retry,
+    partitions: BTreeMap<u32, StuckPartition>,
+}
+
+struct StuckPartition {
+    pauses: ExponentialBackoff,
+    retry_at: Instant,
 }
 
 /// The tables belong to another component now, so that their runner ended.
@@ -48,18 +65,22 @@ pub(super) struct Replaced;
 
 impl Runner {
     pub fn new(tables: TableWriter, subscription: Subscription, settings: RunnerSettings) -> Self {
-        Self { tables, subscription, settings, is_stale: false }
+        let stuck = StuckPartitions { retry: settings.retry(), partitions: BTreeMap::new() };
+        Self { tables, subscription, settings, is_stale: false, stuck }
     }
 
-    /// Projects the next page of events. Returns false if there is none now.
+    /// Projects the next page of events, but none of a partition whose pause after a failure lasts. Returns false if
+    /// there is none now.
     async fn project_next(&mut self) -> Result<bool, ProjectionError> {
         if self.is_stale {
             self.tables.reload().await?;
             self.is_stale = false;
         }
-        let next = self.subscription.next(self.tables.positions(), self.settings.batch_size).await?;
+        let positions = self.stuck.positions_to_read(self.tables.positions(), Instant::now());
+        let next = self.subscription.next(&positions, self.settings.batch_size).await?;
         let Some(page) = next else { return Ok(false) };
         let done = self.tables.advance(&page, FAULT_POINTS).await?;
+        self.stuck.advanced(page.partition);
         for event in page.events.iter().take(done) {
             tracing::info!(correlation_id = %event.correlation_id, stream = event.stream, kind = event.kind, "projected");
         }
@@ -74,10 +95,13 @@ impl Task for Runner {
     async fn step(&mut self) -> Result<Next<Replaced>, ProjectionError> {
         match self.project_next().await {
             Ok(true) => Ok(Next::Again),
-            Ok(false) => Ok(Next::Idle),
+            Ok(false) => Ok(self.stuck.next_retry(Instant::now()).map_or(Next::Idle, Next::WaitFor)),
             Err(ProjectionError::Replaced { .. }) => Ok(Next::End(Replaced)),
             Err(error) => {
                 self.is_stale = true;
+                if let Some(partition) = partition_at_fault(&error) {
+                    self.stuck.failed(partition, Instant::now());
+                }
                 Err(error)
             }
         }
@@ -91,11 +115,80 @@ impl Task for Runner {
         self.settings.retry()
     }
 
-    fn failure(&self, _: &ProjectionError) -> StepFailure {
-        StepFailure::error("projection stopped here; trying again")
+    fn failure(&self, error: &ProjectionError) -> StepFailure {
+        let failure = StepFailure::error("projection stopped here; trying again");
+        // The partition has a pause of its own, and the others go on.
+        if partition_at_fault(error).is_some() { failure.asking_otherwise().or_when_woken() } else { failure }
+    }
+
+    fn is_still_failing(&self) -> bool {
+        !self.stuck.partitions.is_empty()
     }
 
     fn recovered(&self) -> &'static str {
         "the projection goes on"
+    }
+}
+
+/// Partition in which the failure lies; `None` if it may concern all.
+fn partition_at_fault(error: &ProjectionError) -> Option<u32> {
+    match error {
+        ProjectionError::AtEvent { partition, .. }
+        | ProjectionError::Gap { partition, .. }
+        | ProjectionError::Overtaken { partition, .. }
+        | ProjectionError::Bus(BusError::Damaged { partition, .. }) => Some(*partition),
+        _ => None,
+    }
+}
+
+impl StuckPartitions {
+    fn failed(&mut self, partition: u32, now: Instant) {
+        let begin = || StuckPartition { pauses: backoff(self.retry).build(), retry_at: now };
+        let stuck = self.partitions.entry(partition).or_insert_with(begin);
+        // The backoff has no end; the longest pause is what it comes to.
+        stuck.retry_at = now + stuck.pauses.next().unwrap_or(self.retry.longest);
+    }
+
+    fn advanced(&mut self, partition: u32) {
+        self.partitions.remove(&partition);
+    }
+
+    /// Positions behind which to read: of a partition whose pause lasts, one behind which nothing is.
+    fn positions_to_read(&self, positions: &[u64], now: Instant) -> Vec<u64> {
+        let waits = |partition| self.partitions.get(&partition).is_some_and(|stuck| stuck.retry_at > now);
+        let each = (0..).zip(positions);
+        each.map(|(partition, position)| if waits(partition) { u64::MAX } else { *position }).collect()
+    }
+
+    /// Time until the first partition is tried again; `None` if none is stuck.
+    fn next_retry(&self, now: Instant) -> Option<Duration> {
+        let first = self.partitions.values().map(|stuck| stuck.retry_at).min()?;
+        // A time of zero would ask again at once, without end.
+        Some(first.saturating_duration_since(now).max(Duration::from_millis(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stuck_partition_waits_longer_each_time_until_it_advances_and_the_others_go_on() {
+        let retry = Retry { least: Duration::from_millis(100), longest: Duration::from_millis(400) };
+        let (mut stuck, now) = (StuckPartitions { retry, partitions: BTreeMap::new() }, Instant::now());
+        assert_eq!((stuck.positions_to_read(&[7, 8], now), stuck.next_retry(now)), (vec![7, 8], None));
+        for least in [100, 200, 400, 400].map(Duration::from_millis) {
+            stuck.failed(1, now);
+            let pause = stuck.next_retry(now).unwrap();
+            assert!((least..=2 * least).contains(&pause), "{pause:?}");
+            assert_eq!(stuck.positions_to_read(&[7, 8], now), [7, u64::MAX]);
+            assert_eq!(stuck.positions_to_read(&[7, 8], now + pause), [7, 8]);
+        }
+        stuck.advanced(0);
+        assert!(stuck.next_retry(now).is_some(), "the success of another partition is not its recovery");
+        stuck.advanced(1);
+        assert_eq!((stuck.positions_to_read(&[7, 8], now), stuck.next_retry(now)), (vec![7, 8], None));
+        stuck.failed(1, now);
+        assert!(stuck.next_retry(now).unwrap() <= Duration::from_millis(200), "the backoff begins anew");
     }
 }

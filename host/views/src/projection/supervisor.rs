@@ -59,6 +59,8 @@ pub struct Supervisor {
     status: watch::Sender<Status>,
     /// A component that was wanted and that this host does not build any more, with the state that says why.
     left: Option<(Digest, State)>,
+    /// A failure that no task has reported yet.
+    unreported: Option<ProjectionError>,
 }
 
 /// Work on a projection until something changes.
@@ -108,13 +110,14 @@ impl Supervisor {
             live: watch::Sender::new(Arc::clone(&first)),
             status: watch::Sender::new(status),
             left: None,
+            unreported: None,
         };
         let settled = supervisor.settle(&first).await;
         supervisor.notice().await?;
         match settled {
             // With the code of the component whose rows are read, the projection can run all the same.
             Err(error) if error.is_final() && supervisor.is_live_known() => {
-                supervisor.give_up(&first, &error);
+                supervisor.unreported = Some(supervisor.give_up(&first, error));
             }
             Err(error) => return Err(error),
             Ok(_) => {}
@@ -305,17 +308,15 @@ impl Supervisor {
         }
     }
 
-    /// Gives a failing component up: it is not built any more, and the live one stays live.
-    fn give_up(&mut self, wanted: &Projector, error: &ProjectionError) {
-        let (projection, component, why) = (&self.projection, wanted.id(), with_causes(error));
-        let digest = component.digest;
-        let failed = State::Failed { digest, why: why.clone() };
-        // The same reason is logged once, not at each try.
-        if self.left.as_ref().is_none_or(|(_, left)| *left != failed) {
-            tracing::error!(projection, %component, error = why, "this component cannot become live; what is live stays");
-        }
+    /// Gives a failing component up: it is not built any more, and the live one stays live. Returns the failure to
+    /// report.
+    fn give_up(&mut self, wanted: &Projector, cause: ProjectionError) -> ProjectionError {
+        let (component, why) = (wanted.id(), with_causes(&cause));
+        let (digest, component) = (component.digest, component.to_string());
+        let failed = State::Failed { digest, why };
         self.left = Some((digest, failed.clone()));
         self.set(failed);
+        ProjectionError::GivenUp { component, cause: Box::new(cause) }
     }
 
     fn leave(&mut self, wanted: &Projector) {
@@ -373,6 +374,9 @@ impl Task for Supervising {
     type Error = ProjectionError;
 
     async fn step(&mut self) -> Result<Next, ProjectionError> {
+        if let Some(error) = self.supervisor.unreported.take() {
+            return Err(error);
+        }
         let turn = self.settle_or_work().await;
         let Self { supervisor, wanted, .. } = self;
         let pause = Next::WaitFor(supervisor.ground.settings.retry().least);
@@ -388,10 +392,7 @@ impl Task for Supervising {
                 supervisor.leave(wanted);
                 Ok(pause)
             }
-            Err(error) if error.is_final() => {
-                supervisor.give_up(wanted, &error);
-                Ok(pause)
-            }
+            Err(error) if error.is_final() => Err(supervisor.give_up(wanted, error)),
             Err(error) => Err(error),
         }
     }
@@ -404,9 +405,23 @@ impl Task for Supervising {
         self.supervisor.ground.settings.retry()
     }
 
-    fn failure(&self, _: &ProjectionError) -> StepFailure {
-        StepFailure::error("the projection waits; trying again")
+    fn is_still_failing(&self) -> bool {
+        has_given_up(self.supervisor.left.as_ref())
     }
+
+    fn failure(&self, error: &ProjectionError) -> StepFailure {
+        let message = match error {
+            ProjectionError::GivenUp { .. } => "this component cannot become live; what is live stays",
+            _ => "the projection waits; trying again",
+        };
+        StepFailure::error(message).or_when_woken()
+    }
+}
+
+/// Returns true if the wanted component was given up: the failure lasts until another one is wanted, although the live
+/// one is kept up.
+fn has_given_up(left: Option<&(Digest, State)>) -> bool {
+    left.is_some_and(|(_, state)| matches!(state, State::Failed { .. }))
 }
 
 /// Looks at the book until another host has changed the tables that are read.
@@ -442,5 +457,18 @@ impl Task for BookWatch<'_> {
 
     fn failure(&self, _: &ProjectionError) -> StepFailure {
         StepFailure::warning("the book of the read store cannot be read; trying again")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_that_was_given_up_stays_a_failure_and_one_left_to_another_host_is_none() {
+        let digest = Digest::of(b"projector");
+        assert!(!has_given_up(None));
+        assert!(!has_given_up(Some(&(digest, State::LeftAlone { digest }))));
+        assert!(has_given_up(Some(&(digest, State::Failed { digest, why: "it trapped".to_owned() }))));
     }
 }

@@ -19,6 +19,7 @@ use self::deciders::{FollowDeciders, FollowedDeciders};
 use self::others::Others;
 use super::{Activation, ActiveComponent, Handler, Registry, RegistryError, Shelf, fold};
 use crate::command::LiveDeciders;
+use clearfold_base::database::with_time_out;
 use clearfold_base::digest::Digest;
 use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task};
 use clearfold_base::telemetry::with_causes;
@@ -33,7 +34,8 @@ const LOAD_AGAIN: Retry = Retry { least: Duration::from_millis(400), longest: Du
 
 const FAILURE: StepFailure = StepFailure::error(
     "an activation cannot be followed; going on with what is in force here, and trying again",
-);
+)
+.or_when_woken();
 const RECOVERED: &str = "activations are followed again";
 
 /// The component in force, and the activation that put it in force; 0 if the component in force cannot be loaded here,
@@ -154,7 +156,7 @@ impl Task for Look {
     async fn step(&mut self) -> Result<Next, RegistryError> {
         // Activations are numbered from 1, so 0 lies before the first.
         let newest = self.known.last().map_or(0, |activation| activation.activation);
-        let new = self.registry.activations(newest).await?;
+        let new = with_time_out(self.registry.activations(newest)).await?;
         if !new.is_empty() {
             self.known.extend(new);
             self.wanted.send_replace(Arc::new(WantedHandlers::after(&self.known, &self.handlers)));
