@@ -12,6 +12,7 @@ use clearfold_engine::command::{
     WriterSettings,
 };
 use clearfold_kernel::Timestamp;
+use clearfold_sandbox::Decides as _;
 use clearfold_store::{EventStore, Taken};
 use clearfold_tests::{Environment, eventually};
 use futures::FutureExt;
