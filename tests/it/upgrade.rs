@@ -33,7 +33,7 @@ async fn age(write: &PgPool) -> Result<()> {
     let (_, function) =
         BEFORE.split_once("CREATE FUNCTION append_batch(").context("it defines the function")?;
     let older = format!(
-        "DROP FUNCTION append_batch; DROP TYPE {types}; DROP TABLE definitions;
+        "DROP FUNCTION append_batch; DROP TYPE {types}; DROP TABLE definitions, timers;
          DELETE FROM _sqlx_migrations WHERE version > 6; CREATE FUNCTION append_batch({function}"
     );
     raw_sql(AssertSqlSafe(older)).execute(write).await?;
