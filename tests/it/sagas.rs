@@ -17,7 +17,7 @@ use clearfold_engine::saga::SagaDecider;
 use clearfold_kernel::Timestamp;
 use clearfold_sandbox::{Decides, HandlerEngine, Limits};
 use clearfold_store::EventStore;
-use clearfold_tests::Environment;
+use clearfold_tests::{Environment, World};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row, query};
 use tokio::sync::watch;
@@ -254,4 +254,47 @@ async fn a_swipe_of_an_unknown_account_opens_its_books() -> Result<()> {
     assert_eq!(payments.first(), Some(&&account("AccountOpened")), "{events:#?}");
     assert!(payments.contains(&&account("HoldPlaced")), "{events:#?}");
     place.prove().await
+}
+
+/// The registry's part: a saga of the manifest is in force like a decider, and beside the decider of the same name.
+#[tokio::test]
+async fn a_host_runs_the_saga_that_its_manifest_names() -> Result<()> {
+    let world = World::new().await?;
+    let manifest = world.file("spin.toml");
+    let lines = r#"
+[[trigger.clearfold]]
+kind = "saga"
+name = "authorization"
+component = "saga-authorization"
+
+[component.saga-authorization]
+source = "target/components/saga-authorization.wasm"
+"#;
+    let project = std::fs::read_to_string(world.environment.root.join("spin.toml"))?;
+    let components = format!("source = \"{}/", world.environment.components.display());
+    std::fs::write(
+        &manifest,
+        format!("{project}{lines}").replace("source = \"target/components/", &components),
+    )?;
+    let host = world.host_with(|command| _ = command.env("MANIFEST", &manifest)).await?;
+    let request = json!({
+        "message_id": "m1", "account": ACCOUNT, "card_id": "c1", "amount": euro(5),
+        "merchant": {"id": "m1", "name": "Trattoria da Bruno", "category": "5812", "country": "IT"},
+        "network": "visa", "partial_allowed": false, "occurred_at": "2026-11-22T10:00:00.000Z",
+    });
+    let body = json!({"aggregate": "authorization", "id": "a1", "account": ACCOUNT, "type": "RequestAuthorization",
+                      "schema_version": 1, "payload": request});
+    assert_eq!(host.command_to("k1", &body).await?.status, 200);
+    // Nobody issued the card.
+    let write = world.databases.write().await?;
+    let declined =
+        "SELECT count(*) FROM events WHERE type = 'AuthorizationDeclined' AND stream = 'authorization-a1'";
+    assert_eq!(query(declined).fetch_one(&write).await?.get::<i64, _>(0), 1);
+    let points = "SELECT count(DISTINCT partition) FROM activation_points JOIN activations USING (activation)
+                  WHERE kind = 'saga' AND state_family IS NOT NULL";
+    assert!(query(points).fetch_one(&write).await?.get::<i64, _>(0) > 0, "it begins at a recorded point");
+    assert!(host.stop()?.success());
+    let replayed = world.clearfold(&["replay", "--verify"])?;
+    assert!(replayed.status.success() && replayed.stdout.contains("came to the same again"), "{replayed:?}");
+    Ok(())
 }

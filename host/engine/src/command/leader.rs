@@ -186,11 +186,22 @@ impl Leader {
     /// Reads timers that are due, and puts what they fire before the queue.
     async fn read_timers(&mut self) -> Result<(), Failure> {
         let now = self.clock.now();
+        // A partition without work must not hold a connection, so one that was not kept goes back to the pool.
+        let was_kept = self.session.has_kept();
         let mut connection = self.session.connection().await?;
         let (store, partition) = (self.session.store(), self.session.lease().partition);
-        let page =
-            with_time_out(store.timers(&mut connection, partition, self.timers.behind(), PAGE)).await?;
-        self.session.keep(connection);
+        let read = with_time_out(store.timers(&mut connection, partition, self.timers.behind(), PAGE)).await;
+        let page = match read {
+            Ok(page) => page,
+            Err(error) => {
+                // The connection may be in any state; it is cut without waiting for it.
+                drop(connection.detach());
+                return Err(error.into());
+            }
+        };
+        if was_kept {
+            self.session.keep(connection);
+        }
         let due = self.timers.take(page, now);
         let fired = due.iter().map(|waiting| {
             let command = follow::fire(&waiting.timer, &waiting.routing_key).map_err(Failure::Broken)?;

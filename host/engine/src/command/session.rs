@@ -81,6 +81,10 @@ impl Session {
         self.renewing_lease_during(connection(&self.store, kept)).await
     }
 
+    pub(super) fn has_kept(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
     pub(super) fn take_kept(&mut self) -> Option<PoolConnection<Postgres>> {
         self.kept.pop()
     }

@@ -14,7 +14,6 @@ use crate::integrity::{Shadow, ShadowReport};
 use clearfold_base::database::{DatabaseError, partition_index, with_time_out, within};
 use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task};
 use clearfold_base::telemetry::with_causes;
-use clearfold_sandbox::ComponentKind;
 use clearfold_store::EventStore;
 
 /// Time between two looks at the newly recorded commands.
@@ -219,7 +218,7 @@ async fn take_out(
     canary: &Canary,
     why: String,
 ) -> Result<(), RegistryError> {
-    let handler = Handler { kind: ComponentKind::Decider, name: aggregate.to_owned() };
+    let handler = Handler::deciding(aggregate);
     let activations = registry.activations(0).await?;
     let Some(now) = fold(&activations).remove(&handler) else { return Ok(()) };
     if now.canary.as_ref().is_none_or(|tried| tried.since != canary.since) {

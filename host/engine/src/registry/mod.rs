@@ -31,6 +31,7 @@ pub use view::{
 use std::fmt;
 
 use crate::integrity::{IntegrityError, ShadowReport};
+use crate::saga::PREFIX;
 use clearfold_base::blocking::Panicked;
 use clearfold_base::database::DatabaseError;
 use clearfold_base::digest::Digest;
@@ -43,6 +44,26 @@ use clearfold_store::StoreError;
 pub struct Handler {
     pub kind: ComponentKind,
     pub name: String,
+}
+
+impl Handler {
+    /// Aggregate of the streams that it decides. That of a saga's instances begins with its kind.
+    #[must_use]
+    pub fn aggregate(&self) -> String {
+        match self.kind {
+            ComponentKind::Saga => format!("{PREFIX}{}", self.name),
+            _ => self.name.clone(),
+        }
+    }
+
+    /// Handler that decides the streams of an aggregate.
+    #[must_use]
+    pub fn deciding(aggregate: &str) -> Self {
+        match aggregate.strip_prefix(PREFIX) {
+            Some(name) => Self { kind: ComponentKind::Saga, name: name.to_owned() },
+            None => Self { kind: ComponentKind::Decider, name: aggregate.to_owned() },
+        }
+    }
 }
 
 impl fmt::Display for Handler {
@@ -137,4 +158,20 @@ fn differences(shadow: &ShadowReport) -> String {
     let (different, commands) = (shadow.different, shadow.commands);
     let first = shadow.divergences.first().map(|first| format!(". The first: {first}")).unwrap_or_default();
     format!(" on {different} of {commands} commands{first}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handler_and_the_aggregate_that_it_decides_are_found_from_each_other() {
+        for (kind, name, aggregate) in [
+            (ComponentKind::Decider, "authorization", "authorization"),
+            (ComponentKind::Saga, "authorization", "saga-authorization"),
+        ] {
+            let handler = Handler { kind, name: name.to_owned() };
+            assert_eq!((handler.aggregate().as_str(), Handler::deciding(aggregate)), (aggregate, handler));
+        }
+    }
 }

@@ -9,8 +9,7 @@ use tokio::sync::watch;
 
 use super::{FAILURE, LOAD_AGAIN, RECOVERED, WantedHandlers, say_followed};
 use crate::command::{ActiveDecider, AggregateDeciders, Canary, Deciders};
-use crate::registry::{ActiveComponent, Handler, RegistryError, Shelf};
-use crate::saga::PREFIX;
+use crate::registry::{ActiveComponent, RegistryError, Shelf};
 use clearfold_base::digest::Digest;
 use clearfold_base::tasks::{Next, Retry, StepFailure, Task, changed};
 use clearfold_sandbox::ComponentKind;
@@ -42,8 +41,7 @@ impl FollowedDeciders {
         let mut deciders = BTreeMap::new();
         for (handler, in_force) in &wanted.handlers {
             if handler.kind.decides() {
-                let aggregate = aggregate_of(handler);
-                deciders.insert(aggregate, self.in_force(handler.kind, in_force).await?);
+                deciders.insert(handler.aggregate(), self.in_force(handler.kind, in_force).await?);
             }
         }
         let used = deciders.values().flat_map(|in_force| {
@@ -88,14 +86,6 @@ impl FollowedDeciders {
         };
         let running = self.running.entry((digest, family));
         Ok(Arc::clone(running.or_insert_with(|| Arc::new(active))))
-    }
-}
-
-/// Aggregate of the streams that a handler decides.
-fn aggregate_of(handler: &Handler) -> String {
-    match handler.kind {
-        ComponentKind::Saga => format!("{PREFIX}{}", handler.name),
-        _ => handler.name.clone(),
     }
 }
 
