@@ -256,6 +256,20 @@ async fn a_swipe_of_an_unknown_account_opens_its_books() -> Result<()> {
     place.prove().await
 }
 
+/// A forged answer to a step would be taken for a booking, and a forged event for a payment.
+#[tokio::test]
+async fn nobody_outside_sends_inputs_to_an_instance() -> Result<()> {
+    let place = Place::with_a_card().await?;
+    let before = place.head().await?;
+    for kind in ["Observe", "AnswerStep", "FireTimer", "Retry"] {
+        let refused =
+            place.submit("saga-authorization", "a1", kind, json!({})).await.unwrap_err().to_string();
+        assert!(refused.contains("known are account, authorization, card"), "{refused}");
+    }
+    assert_eq!(place.head().await?, before);
+    Ok(())
+}
+
 /// The registry's part: a saga of the manifest is in force like a decider, and beside the decider of the same name.
 #[tokio::test]
 async fn a_host_runs_the_saga_that_its_manifest_names() -> Result<()> {

@@ -57,6 +57,9 @@ struct SettledCommand {
     messages: Vec<Message>,
 }
 
+/// A settled command with what follows from it, or the reason why it was not decided.
+type WithConsequences = Result<(SettledCommand, Consequences), CommandError>;
+
 impl Batch {
     pub(super) fn new(partition: u32, before: Head, now: Timestamp) -> Self {
         Self {
@@ -102,10 +105,9 @@ impl Batch {
     }
 
     /// Adds what was decided on a stream. Returns the commands that follow from it, and those that do not join, with
-    /// their answers: one that was not
-    /// decided because a component failed leaves nothing behind, so that it can be sent again when the component is
-    /// mended. If something about the decision cannot be right, no command of the turn joins, since the state after it
-    /// holds the effect of all of them.
+    /// their answers: one that was not decided because a component failed leaves nothing behind, so that it can be
+    /// sent again when the component is mended. If something about the decision cannot be right, no command of the
+    /// turn joins, since the state after it holds the effect of all of them.
     pub(super) fn add(
         &mut self,
         turn: QueuedTurn,
@@ -114,17 +116,14 @@ impl Batch {
     ) -> (Vec<Queued>, Vec<Resolved>) {
         let DecidedTurn { decided_by, mut state, outcomes } = decided;
         let from = state.version;
-        let settled = match settle_all(&turn, from, outcomes) {
+        let settled = settle_all(&turn, from, outcomes);
+        let settled = match settled.and_then(|settled| with_consequences(&turn, settled, deciders)) {
             Ok(settled) => settled,
             Err(why) => return (Vec::new(), turn.refused(&CommandError::Internal(why)).collect()),
         };
         let is_decided = settled.iter().any(Result::is_ok);
         let (mut follow_ups, mut failed) = (Vec::new(), Vec::new());
         for (command, settled) in turn.commands.into_iter().zip(settled) {
-            let settled = settled.and_then(|settled| {
-                let consequences = consequences(&command.queued, &settled, deciders);
-                consequences.map(|consequences| (settled, consequences)).map_err(CommandError::Internal)
-            });
             match settled {
                 Err(error) => failed.push((command.queued, Err(error))),
                 Ok((settled, consequences)) => {
@@ -285,20 +284,27 @@ impl Batch {
     }
 }
 
-/// Says what follows from a decided command.
-fn consequences(
-    queued: &Queued,
-    settled: &SettledCommand,
+/// Says what follows from each decided command of a turn.
+fn with_consequences(
+    turn: &QueuedTurn,
+    settled: Vec<Result<SettledCommand, CommandError>>,
     deciders: &Deciders,
-) -> Result<Consequences, String> {
-    let decision = Decision {
-        command: &queued.command,
-        origin: &queued.origin,
-        answer: &settled.answer,
-        events: &settled.messages,
-        version: settled.expected_version,
-    };
-    decision.consequences(deciders.followers(&queued.command.aggregate))
+) -> Result<Vec<WithConsequences>, String> {
+    let each = turn.commands.iter().zip(settled).map(|(command, settled)| match settled {
+        Err(error) => Ok(Err(error)),
+        Ok(settled) => {
+            let decision = Decision {
+                command: &command.queued.command,
+                origin: &command.queued.origin,
+                answer: &settled.answer,
+                events: &settled.messages,
+                version: settled.expected_version,
+            };
+            let consequences = decision.consequences(deciders.followers(&turn.aggregate))?;
+            Ok(Ok((settled, consequences)))
+        }
+    });
+    each.collect()
 }
 
 /// Settles a turn's outcomes one after the other, from the version before them.

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use super::CommandError;
-use crate::saga::{SagaDecider, SagaLogic};
+use crate::saga::{PREFIX, SagaDecider, SagaLogic};
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Decides, Fault, FaultCause};
 
@@ -144,7 +144,8 @@ impl Deciders {
 
     /// Answer to a command for an aggregate that has no decider.
     pub(super) fn unknown(&self, aggregate: &str) -> CommandError {
-        let known = self.in_force.keys().cloned().collect::<Vec<_>>().join(", ");
+        let open = self.in_force.keys().filter(|aggregate| !aggregate.starts_with(PREFIX));
+        let known = open.cloned().collect::<Vec<_>>().join(", ");
         CommandError::UnknownAggregate { aggregate: aggregate.to_owned(), known }
     }
 }

@@ -13,6 +13,8 @@ use clearfold_base::faults;
 use clearfold_base::tasks::Tasks;
 use clearfold_store::EventStore;
 
+use crate::saga::PREFIX;
+
 /// Bytes that all waiting commands may take together: a bound on their number alone is no bound on memory.
 const MAX_BYTES: usize = 32 << 20;
 
@@ -86,7 +88,8 @@ impl CommandIntake {
 
     fn queue_of(&self, command: &Command) -> Result<&mpsc::Sender<Queued>, CommandError> {
         let deciders = self.deciders.borrow();
-        if !deciders.know(&command.aggregate) {
+        // Only the host makes inputs of a saga: a forged answer to a step would be taken for a booking.
+        if !deciders.know(&command.aggregate) || command.aggregate.starts_with(PREFIX) {
             return Err(deciders.unknown(&command.aggregate));
         }
         let partition = partition_of(&command.routing_key, self.store.partition_count());

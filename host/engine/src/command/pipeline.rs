@@ -6,8 +6,6 @@ use std::mem;
 
 use clearfold_kernel::Timestamp;
 
-use super::CommandError;
-use super::Deciders;
 use super::batch::Batch;
 use super::decide::DecidedTurn;
 use super::failure::Failure;
@@ -15,6 +13,7 @@ use super::planner::{Chunk, View};
 use super::queued::{Queued, Resolved};
 use super::sort::{QueuedTurn, take_repeats};
 use super::state::{States, StreamState};
+use super::{CommandError, Deciders};
 use crate::saga::follow;
 
 /// Number of batches of a command that may fail before its caller is told.
