@@ -2,7 +2,8 @@
 //!
 //! Each scene says what it expects and fails if it is otherwise.
 
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
@@ -29,8 +30,7 @@ enum Scene {
 
 /// Authorizations that are under way when the host is killed.
 const ASKED: usize = 24;
-/// Blocks that are replaced in `reorg`, fewer than the confirmations.
-const REPLACED_BLOCKS: u64 = 1;
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn run(options: &Options) -> Result<()> {
     let mut demo = Demo::begin()?;
@@ -77,7 +77,7 @@ impl Demo {
                 .and_then(|said| Some(said["balances"][0]["available"]["minor"].as_str()?.to_owned()));
             minor.is_some_and(|minor| minor != "0" && !minor.starts_with('-'))
         };
-        self.begun.processes.wait("waiting for the deposit", std::time::Duration::from_secs(60), is_funded)
+        self.begun.processes.wait("waiting for the deposit", PATIENCE, is_funded)
     }
 
     fn question(&self, id: &str, cents: u64) -> Result<Command> {
@@ -122,21 +122,15 @@ impl Demo {
     fn crash(&mut self) -> Result<()> {
         println!("\nThe network asks {ASKED} times at once, and the host is killed meanwhile.");
         let ids: Vec<String> = (0..ASKED).map(|number| format!("crash-{number}")).collect();
-        let asking = ids.iter().map(|id| {
-            Ok(progress::spawn(
-                self.question(id, 100)?
-                    .stdout(std::process::Stdio::piped())
-                    .stderr(std::process::Stdio::null()),
-            )?)
-        });
-        let asking = asking.collect::<Result<Vec<_>>>()?;
+        let ask = |id: &String| {
+            let mut question = self.question(id, 100)?;
+            Ok(progress::spawn(question.stdout(Stdio::piped()).stderr(Stdio::null()))?)
+        };
+        let asking = ids.iter().map(ask).collect::<Result<Vec<Child>>>()?;
         signals::pause(60)?;
         self.begun.processes.kill("host")?;
-        let outputs = asking.into_iter().map(std::process::Child::wait_with_output);
-        let before: Vec<Option<Heard>> = outputs
-            .map(|output| Ok(output?))
-            .map(|output: Result<_>| output.map(|output| heard(&output.stdout).ok()))
-            .collect::<Result<_>>()?;
+        let before = asking.into_iter().map(|asked| Ok(heard(&asked.wait_with_output()?.stdout).ok()));
+        let before: Vec<Option<Heard>> = before.collect::<Result<_>>()?;
         let answered = before.iter().flatten().count();
         println!(
             "{answered} were answered, {} were not. The host starts again, and the network repeats all.",
@@ -158,30 +152,63 @@ impl Demo {
     }
 
     fn reorg(&mut self) -> Result<()> {
-        println!("\nA customer pays on chain; then the chain replaces the block.");
-        let rpc = self.begun.variable("CHAIN_RPC_URLS")?;
-        let call = |method: &str, parameters: &str| -> Result<Value> {
-            let question = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{parameters}}}"#);
-            let said = http::post_json(&rpc, &question).context("the chain does not answer")?;
-            let said: Value = serde_json::from_str(&said)?;
-            ensure!(said["error"].is_null(), "{method}: {}", said["error"]);
-            Ok(said["result"].clone())
-        };
-        let mut swipe = Command::new(&self.begun.programs.devchain);
-        swipe.args(["swipes", "--rpc", &rpc, "--count", "1", "--every-ms", "1"]);
-        swipe.arg("--deployment").arg(self.begun.file("deployment.json"));
-        let swiped = swipe.output()?;
-        ensure!(swiped.status.success(), "no swipe: {}", String::from_utf8_lossy(&swiped.stderr));
-        let line = String::from_utf8_lossy(&swiped.stdout).trim().to_owned();
-        let transaction = line.rsplit(' ').next().context("a transaction")?.to_owned();
-        let block = |call: &dyn Fn(&str, &str) -> Result<Value>| -> Result<String> {
-            let receipt = call("eth_getTransactionReceipt", &format!(r#"["{transaction}"]"#))?;
-            Ok(receipt["blockHash"].as_str().context("it is in no block")?.to_owned())
-        };
-        let first = block(&call)?;
-        println!("{line}\n  in block {first}");
-        call("anvil_reorg", &format!("[{REPLACED_BLOCKS}, []]"))?;
+        println!("\nA customer pays on chain, and the chain replaces the block with another one.");
+        let chain = Chain { rpc: self.begun.variable("CHAIN_RPC_URLS")? };
+        // From here on blocks are mined by hand, so that the replaced one is not confirmed yet.
+        chain.call("evm_setIntervalMining", "[0]")?;
+        let before = chain.call("evm_snapshot", "[]")?;
+        let transaction = self.swipe(&chain)?;
+        let (first, raw) = (chain.block_of(&transaction)?, chain.raw(&transaction)?);
+        println!("The swipe {transaction}\n  is in block {first}.");
+        ensure!(chain.call("evm_revert", &format!("[{before}]"))? == true, "the chain does not go back");
+        chain.call("evm_mine", "[]")?;
+        chain.call("eth_sendRawTransaction", &format!("[\"{raw}\"]"))?;
+        chain.call("evm_mine", "[]")?;
+        let second = chain.block_of(&transaction)?;
+        ensure!(first != second, "the block was not replaced");
+        println!("The chain has gone back; now it is in block {second}.");
+        chain.call("evm_setIntervalMining", "[1]")?;
+        let payment = self.recorded()?;
+        let source = &payment["source"];
+        println!("\nOne payment is recorded: {}, {}.", payment["id"], payment["amount"]["display"]);
+        ensure!(
+            source["block_hash"] == second.as_str(),
+            "it is recorded from block {}",
+            source["block_hash"]
+        );
+        self.timeline(payment["id"].as_str().context("an id")?)?;
+        println!("\nThe listener waits for confirmations, so what a replaced block held is never recorded.");
         Ok(())
+    }
+
+    /// Swipes a card on chain, and returns the transaction once it is mined.
+    fn swipe(&self, chain: &Chain) -> Result<String> {
+        let mut swipe = Command::new(&self.begun.programs.devchain);
+        swipe.args(["swipes", "--rpc", &chain.rpc, "--count", "1", "--every-ms", "1"]);
+        swipe.arg("--deployment").arg(self.begun.file("deployment.json"));
+        let swiping = progress::spawn(swipe.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+        while chain.call("txpool_status", "[]")?["pending"] == "0x0" {
+            signals::pause(20)?;
+        }
+        chain.call("evm_mine", "[]")?;
+        let swiped = swiping.wait_with_output()?;
+        ensure!(swiped.status.success(), "no swipe: {}", String::from_utf8_lossy(&swiped.stderr));
+        let line = String::from_utf8(swiped.stdout)?;
+        let transaction = line.trim().rsplit(' ').next().filter(|word| word.starts_with("0x"));
+        Ok(transaction.with_context(|| format!("no transaction in `{line}`"))?.to_owned())
+    }
+
+    /// The payment that began on chain, once it is recorded; there must be one only.
+    fn recorded(&mut self) -> Result<Value> {
+        let url = format!("{}/v1/payments?status=recorded", self.begun.api());
+        let mut payments = Vec::new();
+        self.begun.processes.wait("waiting for the confirmations", PATIENCE, || {
+            let said: Option<Value> = http::get(&url).and_then(|said| serde_json::from_str(&said).ok());
+            payments = said.and_then(|said| said["data"].as_array().cloned()).unwrap_or_default();
+            !payments.is_empty()
+        })?;
+        ensure!(payments.len() == 1, "{} payments are recorded", payments.len());
+        Ok(payments.remove(0))
     }
 
     /// Prints the events that a payment brought about, in the order of the log, and returns them.
@@ -213,6 +240,31 @@ impl Demo {
         ensure!(output.status.success(), "{stream} cannot be shown: {failure}");
         let text = String::from_utf8(output.stdout)?;
         text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
+}
+
+/// The chain, by its JSON-RPC.
+struct Chain {
+    rpc: String,
+}
+
+impl Chain {
+    fn call(&self, method: &str, parameters: &str) -> Result<Value> {
+        let question = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{parameters}}}"#);
+        let said = http::post_json(&self.rpc, &question).context("the chain does not answer")?;
+        let said: Value = serde_json::from_str(&said)?;
+        ensure!(said["error"].is_null(), "{method}: {}", said["error"]);
+        Ok(said["result"].clone())
+    }
+
+    fn block_of(&self, transaction: &str) -> Result<String> {
+        let receipt = self.call("eth_getTransactionReceipt", &format!("[\"{transaction}\"]"))?;
+        Ok(receipt["blockHash"].as_str().context("it is in no block")?.to_owned())
+    }
+
+    fn raw(&self, transaction: &str) -> Result<String> {
+        let raw = self.call("eth_getRawTransactionByHash", &format!("[\"{transaction}\"]"))?;
+        Ok(raw.as_str().context("the node does not have its bytes")?.to_owned())
     }
 }
 
