@@ -11,6 +11,7 @@ sol! {
 
     interface Token {
         function transfer(address to, uint256 amount) external returns (bool);
+        function balanceOf(address account) external view returns (uint256);
     }
 
     interface Safe {
