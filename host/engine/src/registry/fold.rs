@@ -17,6 +17,8 @@ pub struct ActiveComponent {
     /// Number of the activation that put it in force.
     pub since: u64,
     pub canary: Option<ActiveCanary>,
+    /// True if another component was activated for the handler before, a canary included.
+    pub has_others: bool,
     /// Components, with their state families, that were in force for all accounts before, the newest last. A rollback
     /// goes back to the last.
     pub before: Vec<(Digest, Option<Digest>)>,
@@ -54,12 +56,14 @@ impl ActiveComponent {
             family: activation.family,
             since: activation.activation,
             canary: None,
+            has_others: false,
             before: Vec::new(),
         }
     }
 
     fn apply(&mut self, activation: &Activation) {
         self.newest = activation.activation;
+        self.has_others |= activation.digest != self.digest;
         match (activation.cause, activation.trial) {
             (ActivationCause::Canary, Some(trial)) => {
                 let (since, digest, family) = (activation.activation, activation.digest, activation.family);

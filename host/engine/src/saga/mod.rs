@@ -7,6 +7,7 @@
 //! instance    state of an instance, folded from its events (pure)
 //! event       events of an instance          input    inputs of an instance
 //! logic       what the machine asks          sandboxed  the component that answers
+//! versions    versions that are not in force, for instances that began on them
 //! content     bytes that the host does not look into
 //! ```
 
@@ -21,8 +22,10 @@ mod machine;
 mod sandboxed;
 #[cfg(test)]
 mod tests;
+mod versions;
 
 pub(crate) use decider::PREFIX;
 pub use decider::{SagaDecider, load_deciding};
+pub(crate) use event::without_version;
 pub(crate) use follow::AskedBy;
-pub(crate) use logic::SagaLogic;
+pub(crate) use logic::{SagaLogic, SagaVersions};
