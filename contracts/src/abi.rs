@@ -12,7 +12,6 @@ sol! {
     interface Token {
         function balanceOf(address account) external view returns (uint256);
         function transfer(address to, uint256 amount) external returns (bool);
-        function balanceOf(address account) external view returns (uint256);
     }
 
     interface Safe {

@@ -131,12 +131,6 @@ impl DevChain {
         Mined::try_from(&self.client.mined(hash).await?)
     }
 
-    /// Returns the balance of an account's Safe.
-    pub async fn balance(&self, account: usize) -> Result<U256> {
-        let safe = self.deployment.account(account)?.safe;
-        self.client.read(self.deployment.eure_v2, Token::balanceOfCall { account: safe }).await
-    }
-
     /// Emits logs that no honest contract would emit, from the contract `deployment().oddities`.
     pub async fn odd(&self, oddity: Oddity) -> Result<Mined> {
         let call = Oddities::emitLogsCall { logs: oddity.logs(&self.deployment)? };
