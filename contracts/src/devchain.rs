@@ -10,7 +10,7 @@ use alloy::sol_types::{SolCall, SolEvent};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::abi::{Oddities, Spender, Token};
+use crate::abi::{EureV2, Oddities, Spender, Token};
 use crate::client::{Client, Mined};
 use crate::deployment::{self, Deployment, SPENDING_ROLE, exec_batch};
 use crate::oddity::Oddity;
@@ -108,6 +108,26 @@ impl DevChain {
         }
         let from = self.client.operator;
         let hash = self.client.send(from, self.deployment.settlement, exec_batch(calls)).await?;
+        Mined::try_from(&self.client.mined(hash).await?)
+    }
+
+    /// Issues money to an account, as the issuer does for a bank transfer.
+    pub async fn deposit(&self, account: usize, amount: U256) -> Result<Mined> {
+        let to = self.deployment.account(account)?.safe;
+        let call = EureV2::mintCall { to, amount };
+        let from = self.client.operator;
+        let hash = self.client.send(from, self.deployment.eure_v2, call.abi_encode()).await?;
+        Mined::try_from(&self.client.mined(hash).await?)
+    }
+
+    /// Sends money from an account's Safe, as its owner does, to each receiver in one transaction.
+    pub async fn withdraw(&self, account: usize, receivers: &[(Address, U256)]) -> Result<Mined> {
+        let safe = self.deployment.account(account)?.safe;
+        let call = |&(to, amount): &(Address, U256)| {
+            (self.deployment.eure_v1, Token::transferCall { to, amount }.abi_encode())
+        };
+        let calls = exec_batch(receivers.iter().map(call).collect());
+        let hash = self.client.send(self.client.operator, safe, calls).await?;
         Mined::try_from(&self.client.mined(hash).await?)
     }
 

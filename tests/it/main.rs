@@ -13,6 +13,7 @@ mod compiler;
 mod components;
 mod crash;
 mod deploy;
+mod deposits;
 mod edge;
 mod edge_host;
 mod entries;

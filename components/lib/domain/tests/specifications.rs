@@ -20,6 +20,7 @@ use clearfold_spec::{NativeDecider, NativeProjector, NativeTranslator, Specifica
 fn account() {
     decider::<Account>(include_str!("../specs/account.yaml"));
     decider::<Account>(include_str!("../specs/account_ledger.yaml"));
+    decider::<Account>(include_str!("../specs/account_opening.yaml"));
 }
 
 #[test]
@@ -50,6 +51,7 @@ fn card_usage() {
 #[test]
 fn gnosis_pay() {
     translator::<GnosisPay>(include_str!("../specs/gnosis_pay.yaml"));
+    translator::<GnosisPay>(include_str!("../specs/gnosis_pay_movements.yaml"));
 }
 
 #[test]

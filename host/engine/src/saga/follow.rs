@@ -13,7 +13,7 @@ use clearfold_sandbox::Message;
 use clearfold_store::{DueTimer, command_id};
 
 /// Sender of the commands of sagas, and of their inputs.
-const ACTOR: &str = "saga";
+const ACTOR: &str = CommandContext::SAGA;
 
 /// Step of an instance that asked for a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
