@@ -12,6 +12,7 @@ use clearfold_domain::disputes::Disputes;
 use clearfold_domain::gnosis_pay::GnosisPay;
 use clearfold_domain::merchants::Merchants;
 use clearfold_domain::payments::Payments;
+use clearfold_domain::sagas::Sagas;
 use clearfold_domain::settlement::Settlement;
 use clearfold_kernel::{Decider, Projector, Translator};
 use clearfold_spec::{NativeDecider, NativeProjector, NativeTranslator, Specification, Verdict};
@@ -50,6 +51,11 @@ fn card_usage() {
 #[test]
 fn gnosis_pay() {
     translator::<GnosisPay>(include_str!("../specs/gnosis_pay.yaml"));
+}
+
+#[test]
+fn sagas() {
+    projector::<Sagas>(include_str!("../specs/sagas.yaml"));
 }
 
 #[test]
