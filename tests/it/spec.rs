@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 16] = [
+const SPECIFICATIONS: [(&str, &str); 17] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -25,6 +25,7 @@ const SPECIFICATIONS: [(&str, &str); 16] = [
     ("projector-balances", "balances.yaml"),
     ("projector-card-usage", "card_usage.yaml"),
     ("projector-settlement", "settlement.yaml"),
+    ("projector-sagas", "sagas.yaml"),
 ];
 
 fn folder(environment: &Environment) -> PathBuf {
