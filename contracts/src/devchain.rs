@@ -125,6 +125,12 @@ impl DevChain {
         logs.iter().map(|log| self.swipe_from(log)).collect()
     }
 
+    /// Returns what an account's Safe holds in EURe, in minor units.
+    pub async fn balance(&self, account: usize) -> Result<U256> {
+        let safe = self.deployment.account(account)?.safe;
+        self.client.read(self.deployment.eure_v2, Token::balanceOfCall { account: safe }).await
+    }
+
     /// Returns one transaction with its block and its receipt, verbatim as the node answers.
     pub async fn record(&self, transaction_hash: B256) -> Result<Value> {
         let receipt = self.ask("eth_getTransactionReceipt", json!([transaction_hash])).await?;

@@ -5,6 +5,7 @@
 mod aborts;
 mod audit;
 mod authoring;
+mod authorize;
 mod bad_input;
 mod canary;
 mod command_line;

@@ -10,14 +10,15 @@ use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
 use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{
-    ActiveDecider, AggregateDeciders, Answer, Command, CommandIntake, Deciders, IntakeSettings, LiveDeciders,
+    ActiveDecider, AggregateDeciders, Answer, Awaited, Command, CommandIntake, Deciders, IntakeSettings,
+    LiveDeciders, WaitFor,
 };
 use clearfold_engine::integrity::{CommandReplay, ReplayReport};
 use clearfold_engine::saga::SagaDecider;
 use clearfold_kernel::Timestamp;
 use clearfold_sandbox::{Decides, HandlerEngine, Limits};
 use clearfold_store::EventStore;
-use clearfold_tests::{Environment, World};
+use clearfold_tests::{Application, Environment, Host, World, variant};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row, query};
 use tokio::sync::watch;
@@ -77,8 +78,12 @@ impl Place {
     }
 
     async fn submit(&self, aggregate: &str, id: &str, kind: &str, payload: Value) -> Result<Answer> {
+        Ok(self.intake.submit(self.command(aggregate, id, kind, payload)).await?)
+    }
+
+    fn command(&self, aggregate: &str, id: &str, kind: &str, payload: Value) -> Command {
         let actor = if kind == "RecordDeposit" { "chain" } else { "api" };
-        let command = Command {
+        Command {
             idempotency_key: format!("{aggregate}-{id}/{kind}/{}", self.now_ms.load(Ordering::Relaxed)),
             aggregate: aggregate.into(),
             id: id.into(),
@@ -87,8 +92,7 @@ impl Place {
             schema_version: if kind == "PresentClearing" { 2 } else { 1 },
             payload: payload.to_string().into_bytes(),
             actor: actor.into(),
-        };
-        Ok(self.intake.submit(command).await?)
+        }
     }
 
     async fn accepted(&self, aggregate: &str, id: &str, kind: &str, payload: Value) -> Result<()> {
@@ -98,12 +102,7 @@ impl Place {
     }
 
     pub async fn request(&self, id: &str, euros: u64) -> Result<()> {
-        let request = json!({
-            "message_id": format!("msg-{id}"), "account": ACCOUNT, "card_id": "c1", "amount": euro(euros),
-            "merchant": {"id": "m1", "name": "Trattoria da Bruno", "category": "5812", "country": "IT"},
-            "network": "visa", "partial_allowed": false, "occurred_at": "2026-11-22T10:00:00.000Z",
-        });
-        self.accepted("authorization", id, "RequestAuthorization", request).await
+        self.accepted("authorization", id, "RequestAuthorization", request_of(id, euros)).await
     }
 
     /// Types of the events behind a position of the partition, with the stream of each.
@@ -144,6 +143,14 @@ impl Place {
     }
 }
 
+fn request_of(id: &str, euros: u64) -> Value {
+    json!({
+        "message_id": format!("msg-{id}"), "account": ACCOUNT, "card_id": "c1", "amount": euro(euros),
+        "merchant": {"id": "m1", "name": "Trattoria da Bruno", "category": "5812", "country": "IT"},
+        "network": "visa", "partial_allowed": false, "occurred_at": "2026-11-22T10:00:00.000Z",
+    })
+}
+
 fn euro(euros: u64) -> Value {
     json!({"minor": format!("{euros}000000000000000000"), "asset": "EURe", "decimals": 18})
 }
@@ -164,7 +171,7 @@ pub fn in_force(environment: &Environment, components: &[&str]) -> Result<Decide
         in_force.insert(aggregate, always(ActiveDecider::new(Arc::new(decider), digest)));
     }
     let saga = Arc::new(saga(environment)?);
-    let active = always(ActiveDecider::of_saga(&saga, saga.id().digest));
+    let active = always(ActiveDecider::of_saga(&saga, saga.id().digest, false));
     in_force.insert(saga.aggregate().to_owned(), active);
     Ok(Deciders::new(0, in_force))
 }
@@ -271,6 +278,57 @@ async fn a_swipe_of_an_unknown_account_opens_its_books() -> Result<()> {
     place.prove().await
 }
 
+fn decision(at_most_ms: u64) -> WaitFor {
+    let events = ["AuthorizationApproved", "AuthorizationDeclined"].map(str::to_owned).into();
+    WaitFor { events, at_most: Duration::from_millis(at_most_ms) }
+}
+
+fn kinds(awaited: &Awaited) -> Vec<(&str, u64)> {
+    awaited.events.iter().map(|event| (event.kind.as_str(), event.stream_version)).collect()
+}
+
+#[tokio::test]
+async fn a_caller_hears_the_decision_with_the_answer_and_a_repeat_hears_it_again() -> Result<()> {
+    let place = Place::with_a_card().await?;
+    for (id, euros, decided) in [("a1", 40, "AuthorizationApproved"), ("a2", 140, "AuthorizationDeclined")] {
+        let request = || place.command("authorization", id, "RequestAuthorization", request_of(id, euros));
+        // Nothing is waited for: the decision is in the commit of the request.
+        let first = place.intake.submit_and_wait(request(), &decision(0)).await?;
+        assert_eq!(kinds(&first), [(decided, 2)]);
+        assert!(
+            matches!(&first.answer, Answer::Accepted { events, .. } if events == &["AuthorizationRequested"])
+        );
+        assert_eq!(place.intake.submit_and_wait(request(), &decision(0)).await?, first, "a repeat");
+    }
+    let refused = place.command("authorization", "a1", "ExpireAuthorization", json!({"odd": 1}));
+    let refused = place.intake.submit_and_wait(refused, &decision(60_000)).await?;
+    assert!(matches!(refused.answer, Answer::Rejected { .. }) && refused.events.is_empty(), "{refused:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_caller_waits_for_a_decision_that_comes_later_or_not_at_all() -> Result<()> {
+    let place = Place::with_a_card().await?;
+    // A stand-in's advice is no decision of ours.
+    let mut advice = request_of("a1", 40);
+    advice.as_object_mut().unwrap().remove("partial_allowed");
+    let advice = || place.command("authorization", "a1", "RecordAdvice", advice.clone());
+    let none = place.intake.submit_and_wait(advice(), &decision(100)).await?;
+    assert!(matches!(none.answer, Answer::Accepted { .. }) && none.events.is_empty(), "{none:?}");
+    let reversed = WaitFor { events: ["AuthorizationReversed".to_owned()].into(), ..decision(60_000) };
+    let later = async {
+        // The wait has begun by then, or finds the reversal in the log: both are right.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let reversal = json!({"message_id": "r1", "extent": "full", "cause": "merchant",
+                              "occurred_at": "2026-11-22T11:00:00.000Z"});
+        place.accepted("authorization", "a1", "ReverseAuthorization", reversal).await
+    };
+    let (awaited, later) = tokio::join!(place.intake.submit_and_wait(advice(), &reversed), later);
+    later?;
+    assert_eq!(kinds(&awaited?), [("AuthorizationReversed", 2)]);
+    Ok(())
+}
+
 /// A forged answer to a step would be taken for a booking, and a forged event for a payment.
 #[tokio::test]
 async fn nobody_outside_sends_inputs_to_an_instance() -> Result<()> {
@@ -289,23 +347,7 @@ async fn nobody_outside_sends_inputs_to_an_instance() -> Result<()> {
 #[tokio::test]
 async fn a_host_runs_the_saga_that_its_manifest_names() -> Result<()> {
     let world = World::new().await?;
-    let manifest = world.file("spin.toml");
-    let lines = r#"
-[[trigger.clearfold]]
-kind = "saga"
-name = "authorization"
-component = "saga-authorization"
-
-[component.saga-authorization]
-source = "target/components/saga-authorization.wasm"
-"#;
-    let project = std::fs::read_to_string(world.environment.root.join("spin.toml"))?;
-    let components = format!("source = \"{}/", world.environment.components.display());
-    std::fs::write(
-        &manifest,
-        format!("{project}{lines}").replace("source = \"target/components/", &components),
-    )?;
-    let host = world.host_with(|command| _ = command.env("MANIFEST", &manifest)).await?;
+    let host = world.host().await?;
     let request = json!({
         "message_id": "m1", "account": ACCOUNT, "card_id": "c1", "amount": euro(5),
         "merchant": {"id": "m1", "name": "Trattoria da Bruno", "category": "5812", "country": "IT"},
@@ -322,6 +364,71 @@ source = "target/components/saga-authorization.wasm"
     let points = "SELECT count(DISTINCT partition) FROM activation_points JOIN activations USING (activation)
                   WHERE kind = 'saga' AND state_family IS NOT NULL";
     assert!(query(points).fetch_one(&write).await?.get::<i64, _>(0) > 0, "it begins at a recorded point");
+    assert!(host.stop()?.success());
+    let replayed = world.clearfold(&["replay", "--verify"])?;
+    assert!(replayed.status.success() && replayed.stdout.contains("came to the same again"), "{replayed:?}");
+    Ok(())
+}
+
+/// Two versions with the same code: what decides is in each event.
+#[tokio::test]
+async fn an_instance_ends_on_the_version_that_it_began_on() -> Result<()> {
+    let world = World::new().await?;
+    let application = Application::of(&world)?;
+    let host = Host::start(application.host_command(&world)?, world.file("host.log")).await?;
+    let accepted = async |host: &Host, id: &str, kind: &str, payload: Value| {
+        let body = json!({"aggregate": "authorization", "id": id, "account": ACCOUNT, "type": kind,
+                          "schema_version": 1, "payload": payload});
+        let answer =
+            host.command_to(&format!("{id}/{kind}/{}", body["payload"]["message_id"]), &body).await?;
+        anyhow::ensure!(answer.status == 200, "{answer:?}");
+        Ok(())
+    };
+    let advice = |id: &str| {
+        let mut advice = request_of(id, 40);
+        advice.as_object_mut().unwrap().remove("partial_allowed");
+        advice
+    };
+    let reversal = |id: &str, euros: u64| {
+        json!({"message_id": id, "extent": {"part": euro(euros)["minor"]}, "cause": "merchant",
+               "occurred_at": "2026-11-22T11:00:00.000Z"})
+    };
+    accepted(&host, "a1", "RecordAdvice", advice("a1")).await?;
+    let one = std::fs::read(application.file("saga-authorization"))?;
+    let two = variant(&one, "two")?;
+    application.replace("saga-authorization", &two)?;
+    let deployed = application.deploy(&world, &[])?;
+    assert!(deployed.status.success(), "{deployed:?}");
+    let write = world.databases.write().await?;
+    let decided = async |id: &str| -> Result<Vec<String>> {
+        let digests = "SELECT DISTINCT encode(component_digest, 'hex') FROM events WHERE stream = $1";
+        let stream = format!("saga-authorization-{id}");
+        Ok(sqlx::query_scalar(digests).bind(stream).fetch_all(&write).await?)
+    };
+    let (one, two) = (Digest::of(&one).to_string(), Digest::of(&two).to_string());
+    // Hosts follow an activation by themselves; until then a new instance begins on the first version.
+    let mut followed = 0;
+    while decided(&format!("b{followed}")).await? != [two.clone()] {
+        followed += 1;
+        anyhow::ensure!(followed < 200, "the host does not follow the deploy");
+        accepted(&host, &format!("b{followed}"), "RecordAdvice", advice(&format!("b{followed}"))).await?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    accepted(&host, "a1", "ReverseAuthorization", reversal("r1", 1)).await?;
+    assert!(host.stop()?.success());
+    let host = Host::start(application.host_command(&world)?, world.file("host.log")).await?;
+    accepted(&host, "a1", "ReverseAuthorization", reversal("r2", 2)).await?;
+    assert_eq!(decided("a1").await?, [one.clone()], "begun on the first version");
+    let released = "SELECT count(*) FROM events WHERE type = 'HoldReleased' AND correlation_id IN
+                    (SELECT correlation_id FROM events WHERE stream = 'authorization-a1')";
+    assert_eq!(query(released).fetch_one(&write).await?.get::<i64, _>(0), 2, "its bookings went on");
+    let named = "SELECT count(*) FROM events WHERE type = 'SagaStarted'
+                 AND convert_from(payload, 'UTF8')::json ->> 'component' <> encode(component_digest, 'hex')";
+    assert_eq!(
+        query(named).fetch_one(&write).await?.get::<i64, _>(0),
+        0,
+        "an instance names what decides it"
+    );
     assert!(host.stop()?.success());
     let replayed = world.clearfold(&["replay", "--verify"])?;
     assert!(replayed.status.success() && replayed.stdout.contains("came to the same again"), "{replayed:?}");

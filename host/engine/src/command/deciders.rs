@@ -26,9 +26,28 @@ pub struct Deciders {
     pub through: u64,
     in_force: BTreeMap<String, AggregateDeciders>,
     /// Sagas in force, by the aggregate that they follow.
-    followers: BTreeMap<String, Vec<Arc<dyn SagaLogic>>>,
+    followers: BTreeMap<String, Vec<Follower>>,
     /// Aggregates of the instances of paused sagas.
     paused: BTreeSet<String>,
+}
+
+/// Saga that follows streams.
+#[derive(Clone)]
+pub(crate) struct Follower {
+    saga: Arc<dyn SagaLogic>,
+    /// True if instances may run on other versions, which may observe other events.
+    has_other_versions: bool,
+}
+
+impl Follower {
+    pub(crate) fn name(&self) -> &str {
+        self.saga.name()
+    }
+
+    /// Returns true if an instance may observe events of this type.
+    pub(crate) fn may_observe(&self, kind: &str) -> bool {
+        self.has_other_versions || self.saga.observes(kind)
+    }
 }
 
 /// Deciders of one aggregate.
@@ -62,7 +81,7 @@ pub struct ActiveDecider {
     /// Family of its states: the component that first made states like them. States of another family are not used.
     pub family: Digest,
     /// The saga, if it decides the instances of one.
-    saga: Option<Arc<dyn SagaLogic>>,
+    saga: Option<Follower>,
     faults: AtomicU64,
 }
 
@@ -73,9 +92,9 @@ impl ActiveDecider {
     }
 
     #[must_use]
-    pub fn of_saga(saga: &Arc<SagaDecider>, family: Digest) -> Self {
-        let logic = Arc::clone(saga.saga());
-        Self { saga: Some(logic), ..Self::new(Arc::clone(saga) as Arc<dyn Decides>, family) }
+    pub fn of_saga(saga: &Arc<SagaDecider>, family: Digest, has_other_versions: bool) -> Self {
+        let follower = Follower { saga: Arc::clone(saga.saga()), has_other_versions };
+        Self { saga: Some(follower), ..Self::new(Arc::clone(saga) as Arc<dyn Decides>, family) }
     }
 
     #[must_use]
@@ -100,9 +119,9 @@ impl ActiveDecider {
 impl Deciders {
     #[must_use]
     pub fn new(through: u64, in_force: BTreeMap<String, AggregateDeciders>) -> Self {
-        let mut followers: BTreeMap<String, Vec<Arc<dyn SagaLogic>>> = BTreeMap::new();
-        for saga in in_force.values().filter_map(|in_force| in_force.stable.saga.as_ref()) {
-            followers.entry(saga.follows().to_owned()).or_default().push(Arc::clone(saga));
+        let mut followers: BTreeMap<String, Vec<Follower>> = BTreeMap::new();
+        for follower in in_force.values().filter_map(|in_force| in_force.stable.saga.as_ref()) {
+            followers.entry(follower.saga.follows().to_owned()).or_default().push(follower.clone());
         }
         Self { through, in_force, followers, paused: BTreeSet::new() }
     }
@@ -125,7 +144,7 @@ impl Deciders {
     }
 
     /// Sagas that follow the streams of an aggregate.
-    pub(super) fn followers(&self, aggregate: &str) -> impl Iterator<Item = &Arc<dyn SagaLogic>> {
+    pub(super) fn followers(&self, aggregate: &str) -> impl Iterator<Item = &Follower> {
         self.followers.get(aggregate).into_iter().flatten()
     }
 

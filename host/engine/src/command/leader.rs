@@ -18,6 +18,7 @@ use super::queued::{Origin, Queued, answer_all};
 use super::session::{Session, with_time_out};
 use super::sort::{QueuedTurn, in_order};
 use super::state::{StateCache, StreamState};
+use super::subscriptions::Subscriptions;
 use super::timers::{HeldQueue, PAGE, TimerQueue};
 use super::{Deciders, LiveDeciders, WriterSettings};
 use crate::saga::follow;
@@ -55,6 +56,7 @@ pub(super) struct Leader {
     deciders: Option<Arc<Deciders>>,
     clock: Clock,
     snapshot_every: u64,
+    subscriptions: Subscriptions,
 }
 
 impl Leader {
@@ -67,6 +69,7 @@ impl Leader {
         deciders: LiveDeciders,
         clock: Clock,
         settings: &WriterSettings,
+        subscriptions: Subscriptions,
     ) -> Self {
         Self {
             session,
@@ -81,6 +84,7 @@ impl Leader {
             deciders: None,
             clock,
             snapshot_every: settings.snapshot_every,
+            subscriptions,
         }
     }
 
@@ -270,7 +274,8 @@ impl Leader {
         }
         self.set_timers = batch.append.timers.clone();
         let (store, lease) = (self.session.store().clone(), self.session.lease().clone());
-        self.in_flight = Some(InFlight::launch(store, lease, self.session.take_kept(), batch));
+        self.in_flight =
+            Some(InFlight::launch(store, lease, self.session.take_kept(), batch, self.subscriptions.clone()));
         Ok(())
     }
 

@@ -43,6 +43,8 @@ pub(crate) struct FollowUp {
     pub round: u32,
     /// Step of a saga that asked for it, and gets its answer.
     pub asked_by: Option<AskedBy>,
+    /// True if its stream does not exist yet: that of an instance whose followed stream begins in this batch.
+    pub begins_stream: bool,
 }
 
 /// Command with its answer, before the answer is sent.
@@ -71,6 +73,11 @@ impl Queued {
     /// Returns true if it follows from another command of its batch.
     pub(super) fn is_follow_up(&self) -> bool {
         matches!(self.origin, Origin::FollowUp(_))
+    }
+
+    /// Returns true if its stream is known not to exist.
+    pub(super) fn begins_stream(&self) -> bool {
+        matches!(self.origin, Origin::FollowUp(FollowUp { begins_stream: true, .. }))
     }
 
     /// Returns true if its answer is kept in the inbox.

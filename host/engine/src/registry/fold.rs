@@ -19,6 +19,8 @@ pub struct ActiveComponent {
     pub canary: Option<ActiveCanary>,
     /// True for a saga that begins no step until it is resumed.
     pub is_paused: bool,
+    /// True if another component was activated for the handler before, a canary included.
+    pub has_others: bool,
     /// Components, with their state families, that were in force for all accounts before, the newest last. A rollback
     /// goes back to the last.
     pub before: Vec<(Digest, Option<Digest>)>,
@@ -57,12 +59,14 @@ impl ActiveComponent {
             since: activation.activation,
             canary: None,
             is_paused: false,
+            has_others: false,
             before: Vec::new(),
         }
     }
 
     fn apply(&mut self, activation: &Activation) {
         self.newest = activation.activation;
+        self.has_others |= activation.digest != self.digest;
         match (activation.cause, activation.trial) {
             (ActivationCause::Canary, Some(trial)) => {
                 let (since, digest, family) = (activation.activation, activation.digest, activation.family);

@@ -240,6 +240,18 @@ impl SagaEvent {
     }
 }
 
+/// The same message without the component on which an instance began: two versions of a saga that do the same differ in
+/// nothing else.
+pub(crate) fn without_version(message: &Message) -> Message {
+    match SagaEvent::read(message) {
+        Ok(SagaEvent::SagaStarted(started)) => {
+            let started = SagaEvent::from(SagaStarted { component: String::new(), ..started });
+            started.write().unwrap_or_else(|_| message.clone())
+        }
+        _ => message.clone(),
+    }
+}
+
 /// Step of a flow with its argument.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PlannedStep {

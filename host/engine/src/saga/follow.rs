@@ -1,8 +1,6 @@
 //! What follows from a decided command: inputs of the sagas that follow its stream, the answer to the step that asked
 //! for it, and, of an input of a saga, the commands of the steps that it began and the changes of timers. Pure.
 
-use std::sync::Arc;
-
 use uuid::Uuid;
 
 use super::content::{Bytes, ChildCommand, Content, Refusal};
@@ -10,8 +8,7 @@ use super::decider::PREFIX;
 pub(crate) use super::event::never;
 use super::event::{PendingTimer, SagaEvent};
 use super::input::{self, AnswerStep, FireTimer, Input, Observe, StepAnswer, StepKey};
-use super::logic::SagaLogic;
-use crate::command::{Answer, Command, CommandError, FollowUp, Origin};
+use crate::command::{Answer, Command, CommandError, FollowUp, Follower, Origin};
 use clearfold_kernel::CommandContext;
 use clearfold_sandbox::Message;
 use clearfold_store::{DueTimer, command_id};
@@ -65,13 +62,14 @@ impl Decision<'_> {
             Origin::FollowUp(origin) => origin.round.saturating_add(1),
             Origin::Sender | Origin::Timer => 1,
         };
-        FollowUp { correlation_id, causation_id: command_id(&self.command.idempotency_key), round, asked_by }
+        let causation_id = command_id(&self.command.idempotency_key);
+        FollowUp { correlation_id, causation_id, round, asked_by, begins_stream: false }
     }
 
     /// Says what follows from it. `following` are the sagas that follow its stream.
     pub(crate) fn consequences<'s>(
         &self,
-        following: impl Iterator<Item = &'s Arc<dyn SagaLogic>>,
+        following: impl Iterator<Item = &'s Follower>,
     ) -> Result<Consequences, String> {
         let mut consequences = Consequences::default();
         if self.command.aggregate.starts_with(PREFIX) {
@@ -79,7 +77,7 @@ impl Decision<'_> {
             return Ok(consequences);
         }
         for saga in following {
-            self.observations(&**saga, &mut consequences)?;
+            self.observations(saga, &mut consequences)?;
         }
         if let Origin::FollowUp(FollowUp { asked_by: Some(asked_by), .. }) = self.origin {
             let answer = match self.answer {
@@ -99,12 +97,13 @@ impl Decision<'_> {
     }
 
     /// Inputs of a saga that follows the stream: one for each event that it observes.
-    fn observations(&self, saga: &dyn SagaLogic, consequences: &mut Consequences) -> Result<(), String> {
+    fn observations(&self, saga: &Follower, consequences: &mut Consequences) -> Result<(), String> {
         for (version, event) in (self.version + 1..).zip(self.events) {
-            if !saga.observes(&event.type_) {
+            if !saga.may_observe(&event.type_) {
                 continue;
             }
-            let cause = self.cause(self.correlation_id(), None);
+            // Only events of the followed stream begin an instance.
+            let cause = FollowUp { begins_stream: version == 1, ..self.cause(self.correlation_id(), None) };
             let input = Input::Observe(Observe {
                 version,
                 event: Content {
@@ -183,7 +182,8 @@ pub(crate) fn failed_child(
     origin: &Origin,
     error: &CommandError,
 ) -> Option<Result<(Command, Origin), String>> {
-    let Origin::FollowUp(FollowUp { correlation_id, causation_id, round, asked_by: Some(asked_by) }) = origin
+    let Origin::FollowUp(FollowUp { correlation_id, causation_id, round, asked_by: Some(asked_by), .. }) =
+        origin
     else {
         return None;
     };
@@ -195,6 +195,7 @@ pub(crate) fn failed_child(
         causation_id: *causation_id,
         round: round.saturating_add(1),
         asked_by: None,
+        begins_stream: false,
     };
     Some(answer_to(asked_by, StepAnswer::Failed(reason), command, cause))
 }

@@ -6,6 +6,8 @@
 mod orders;
 mod pause;
 
+use std::sync::Arc;
+
 use sha2::{Digest as _, Sha256};
 
 use super::content::{ChildCommand, Refusal};
@@ -22,8 +24,9 @@ use clearfold_kernel::Timestamp;
 const MAX_ROUNDS: u32 = 64;
 
 /// Instance with the input that is being decided.
-pub(crate) struct Machine<'a> {
-    saga: &'a dyn SagaLogic,
+pub(crate) struct Machine {
+    /// Version of the saga that the instance began on.
+    saga: Arc<dyn SagaLogic>,
     id: String,
     routing_key: String,
     now: Timestamp,
@@ -54,8 +57,8 @@ pub(crate) enum Reply {
     Action(Result<Action, Refusal>),
 }
 
-impl<'a> Machine<'a> {
-    pub(crate) fn new(saga: &'a dyn SagaLogic, id: String, routing_key: String, instance: Instance) -> Self {
+impl Machine {
+    pub(crate) fn new(saga: Arc<dyn SagaLogic>, id: String, routing_key: String, instance: Instance) -> Self {
         Self {
             saga,
             id,
@@ -72,6 +75,10 @@ impl<'a> Machine<'a> {
 
     pub(crate) fn into_instance(self) -> Instance {
         self.instance
+    }
+
+    pub(crate) fn saga(&self) -> &Arc<dyn SagaLogic> {
+        &self.saga
     }
 
     /// Events of the input that was decided last.
@@ -134,7 +141,8 @@ impl<'a> Machine<'a> {
                 component: self.saga.id().digest.to_string(),
             });
         }
-        if version <= self.instance.observed {
+        // The version in force may observe more than the one that the instance began on.
+        if version <= self.instance.observed || !self.saga.observes(&event.kind) {
             return;
         }
         if self.is_held || !self.instance.unobserved.is_empty() {

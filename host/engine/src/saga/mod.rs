@@ -9,6 +9,7 @@
 //! instance    state of an instance, folded from its events (pure)
 //! event       events of an instance          input    inputs of an instance
 //! logic       what the machine asks          sandboxed  the component that answers
+//! versions    versions that are not in force, for instances that began on them
 //! content     bytes that the host does not look into
 //! ```
 
@@ -24,13 +25,15 @@ mod operations;
 mod sandboxed;
 #[cfg(test)]
 mod tests;
+mod versions;
 mod view;
 
 pub(crate) use decider::PREFIX;
 pub use decider::{SagaDecider, load_deciding};
+pub(crate) use event::without_version;
 pub(crate) use follow::AskedBy;
 pub use input::Resolution;
-pub(crate) use logic::SagaLogic;
+pub(crate) use logic::{SagaLogic, SagaVersions};
 pub use operations::{OrderedAction, SagaError, SagaOperations, SagaOrder};
 pub use view::{
     AttemptView, CommandView, ContradictionView, FlowView, InstanceState, InstanceView, OrderView,

@@ -5,7 +5,7 @@ mod orders;
 mod pause;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use clearfold_base::digest::Digest;
 use clearfold_kernel::Timestamp;
@@ -27,7 +27,7 @@ use super::logic::{
 
 /// Saga whose flows the observed event spells out: `lane:steps`, where each letter is a step: `c` compensatable, `p`
 /// pivot, `r` retriable, `w` one that waits a second first, `n` one that has nothing to do, `x` one whose answer fails.
-struct Spelled {
+pub(super) struct Spelled {
     id: ComponentId,
     /// Steps that were asked, in order: letter, and whether it is undone.
     asked: Mutex<Vec<(char, bool)>>,
@@ -35,8 +35,18 @@ struct Spelled {
 
 impl Spelled {
     fn decider() -> SagaDecider {
-        let id = ComponentId { name: "spelled".into(), digest: Digest::of(b"spelled") };
-        SagaDecider::new(std::sync::Arc::new(Self { id, asked: Mutex::default() }))
+        SagaDecider::new(Self::version(b"spelled"))
+    }
+
+    /// Version of the saga with this code.
+    pub(super) fn version(code: &[u8]) -> Arc<Self> {
+        let id = ComponentId { name: "spelled".into(), digest: Digest::of(code) };
+        Arc::new(Self { id, asked: Mutex::default() })
+    }
+
+    /// Number of steps that it was asked about.
+    pub(super) fn count(&self) -> usize {
+        self.asked.lock().unwrap().len()
     }
 
     fn action(&self, call: &StepCall, is_undo: bool) -> Result<Action, String> {

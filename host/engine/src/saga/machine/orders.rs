@@ -9,7 +9,7 @@ use crate::saga::input::{AnswerStep, Cancel, Order, Resolution, Resolve, Retry, 
 use crate::saga::instance::{Doing, Flow, ResolvedStep};
 use crate::saga::logic::Phase;
 
-impl Machine<'_> {
+impl Machine {
     pub(super) fn retry(&mut self, input: Retry) -> Result<(), Refusal> {
         self.check_begun()?;
         let is_parked = |flow: &&Flow| matches!(flow.doing, Doing::Parked(_));

@@ -4,7 +4,7 @@ use super::{Machine, name_of};
 use crate::saga::event::{SagaHeld, SagaResumed, TimerHeld};
 use crate::saga::instance::Flow;
 
-impl Machine<'_> {
+impl Machine {
     /// Has what waits for the resume found by it.
     pub(super) fn hold(&mut self) {
         let waits = !self.instance.unobserved.is_empty() || self.instance.running().any(Flow::is_idle);
