@@ -28,6 +28,7 @@ mod registry;
 
 mod rebuild;
 mod rivals;
+mod saga_orders;
 mod sagas;
 mod spec;
 mod spin;

@@ -11,7 +11,7 @@ use clearfold_base::digest::Digest;
 use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{
     ActiveDecider, AggregateDeciders, Answer, Awaited, Command, CommandIntake, Deciders, IntakeSettings,
-    WaitFor,
+    LiveDeciders, WaitFor,
 };
 use clearfold_engine::integrity::{CommandReplay, ReplayReport};
 use clearfold_engine::saga::SagaDecider;
@@ -25,20 +25,20 @@ use tokio::sync::watch;
 
 use crate::store::{ACCOUNT, decider, store, swipe, writing};
 
-const STREAMS: [&str; 3] = ["decider-account", "decider-authorization", "decider-card"];
+pub const STREAMS: [&str; 3] = ["decider-account", "decider-authorization", "decider-card"];
 
 /// Account with money and a card, and writers that run the authorization saga.
-struct Place {
-    environment: Environment,
-    store: EventStore,
-    intake: CommandIntake,
+pub struct Place {
+    pub environment: Environment,
+    pub store: EventStore,
+    pub intake: CommandIntake,
     tasks: Tasks,
     /// Time by the writers' clock, in ms.
-    now_ms: Arc<AtomicU64>,
+    pub now_ms: Arc<AtomicU64>,
 }
 
 impl Place {
-    async fn with_a_card() -> Result<Self> {
+    pub async fn with_a_card() -> Result<Self> {
         let (environment, store) = store().await?;
         let now_ms = Arc::new(AtomicU64::new(1_795_341_600_000));
         let (intake, tasks) = writers(&environment, &store, &now_ms)?;
@@ -65,9 +65,15 @@ impl Place {
 
     /// Writers with nothing in memory, as after a crash.
     fn anew(self) -> Result<Self> {
+        let deciders = in_force(&self.environment, &STREAMS)?;
+        self.with(watch::Sender::new(Arc::new(deciders)).subscribe())
+    }
+
+    /// Writers with nothing in memory and these deciders.
+    pub fn with(self, deciders: LiveDeciders) -> Result<Self> {
         let Self { environment, store, intake, tasks, now_ms } = self;
         drop((intake, tasks));
-        let (intake, tasks) = writers(&environment, &store, &now_ms)?;
+        let (intake, tasks) = writers_of(deciders, &store, &now_ms);
         Ok(Self { environment, store, intake, tasks, now_ms })
     }
 
@@ -95,12 +101,12 @@ impl Place {
         Ok(())
     }
 
-    async fn request(&self, id: &str, euros: u64) -> Result<()> {
+    pub async fn request(&self, id: &str, euros: u64) -> Result<()> {
         self.accepted("authorization", id, "RequestAuthorization", request_of(id, euros)).await
     }
 
     /// Types of the events behind a position of the partition, with the stream of each.
-    async fn events_behind(&self, position: i64) -> Result<Vec<String>> {
+    pub async fn events_behind(&self, position: i64) -> Result<Vec<String>> {
         let rows =
             query("SELECT stream, type FROM events WHERE position > $1 ORDER BY position").bind(position);
         let rows = rows.fetch_all(self.store.pool()).await?;
@@ -110,16 +116,16 @@ impl Place {
             .collect())
     }
 
-    async fn number(&self, sql: &str) -> Result<i64> {
+    pub async fn number(&self, sql: &str) -> Result<i64> {
         Ok(query(AssertSqlSafe(sql.to_owned())).fetch_one(self.store.pool()).await?.get(0))
     }
 
-    async fn head(&self) -> Result<i64> {
+    pub async fn head(&self) -> Result<i64> {
         self.number("SELECT max(head_position) FROM partitions").await
     }
 
     /// Checks that the recorded components decide everything again in the same way.
-    async fn prove(&self) -> Result<()> {
+    pub async fn prove(&self) -> Result<()> {
         let mut deciders: BTreeMap<Digest, Arc<dyn Decides>> = BTreeMap::new();
         for name in STREAMS {
             let decider = decider(&self.environment, name)?;
@@ -155,14 +161,11 @@ fn saga(environment: &Environment) -> Result<SagaDecider> {
     Ok(SagaDecider::load(&engine, "saga-authorization", &wasm)?)
 }
 
-fn writers(
-    environment: &Environment,
-    store: &EventStore,
-    now_ms: &Arc<AtomicU64>,
-) -> Result<(CommandIntake, Tasks)> {
+/// The saga and the deciders of these components.
+pub fn in_force(environment: &Environment, components: &[&str]) -> Result<Deciders> {
     let always = |active: ActiveDecider| AggregateDeciders { stable: Arc::new(active), canary: None };
     let mut in_force = BTreeMap::new();
-    for name in STREAMS {
+    for name in components {
         let decider = decider(environment, name)?;
         let (aggregate, digest) = (decider.aggregate().to_owned(), decider.id().digest);
         in_force.insert(aggregate, always(ActiveDecider::new(Arc::new(decider), digest)));
@@ -170,12 +173,24 @@ fn writers(
     let saga = Arc::new(saga(environment)?);
     let active = always(ActiveDecider::of_saga(&saga, saga.id().digest, false));
     in_force.insert(saga.aggregate().to_owned(), active);
-    let deciders = watch::Sender::new(Arc::new(Deciders::new(0, in_force))).subscribe();
+    Ok(Deciders::new(0, in_force))
+}
+
+fn writers(
+    environment: &Environment,
+    store: &EventStore,
+    now_ms: &Arc<AtomicU64>,
+) -> Result<(CommandIntake, Tasks)> {
+    let deciders = watch::Sender::new(Arc::new(in_force(environment, &STREAMS)?)).subscribe();
+    Ok(writers_of(deciders, store, now_ms))
+}
+
+fn writers_of(deciders: LiveDeciders, store: &EventStore, now_ms: &Arc<AtomicU64>) -> (CommandIntake, Tasks) {
     let mut tasks = Tasks::default();
     let now_ms = Arc::clone(now_ms);
     let clock = Clock::new(move || Timestamp::from_ms(now_ms.load(Ordering::Relaxed)).unwrap());
     let settings = IntakeSettings { queue_length: 256, writer: writing("sagas") };
-    Ok((CommandIntake::start(store, deciders, &clock, &settings, &mut tasks), tasks))
+    (CommandIntake::start(store, deciders, &clock, &settings, &mut tasks), tasks)
 }
 
 #[tokio::test]
@@ -319,7 +334,7 @@ async fn a_caller_waits_for_a_decision_that_comes_later_or_not_at_all() -> Resul
 async fn nobody_outside_sends_inputs_to_an_instance() -> Result<()> {
     let place = Place::with_a_card().await?;
     let before = place.head().await?;
-    for kind in ["Observe", "AnswerStep", "FireTimer", "Retry"] {
+    for kind in ["Observe", "AnswerStep", "FireTimer", "Retry", "Cancel", "Resolve"] {
         let refused =
             place.submit("saga-authorization", "a1", kind, json!({})).await.unwrap_err().to_string();
         assert!(refused.contains("known are account, authorization, card"), "{refused}");

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 18] = [
+const SPECIFICATIONS: [(&str, &str); 19] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -27,6 +27,7 @@ const SPECIFICATIONS: [(&str, &str); 18] = [
     ("projector-card-usage", "card_usage.yaml"),
     ("projector-settlement", "settlement.yaml"),
     ("translator-gnosis-pay", "gnosis_pay_movements.yaml"),
+    ("projector-sagas", "sagas.yaml"),
 ];
 
 fn folder(environment: &Environment) -> PathBuf {

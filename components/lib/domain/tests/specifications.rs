@@ -12,6 +12,7 @@ use clearfold_domain::disputes::Disputes;
 use clearfold_domain::gnosis_pay::GnosisPay;
 use clearfold_domain::merchants::Merchants;
 use clearfold_domain::payments::Payments;
+use clearfold_domain::sagas::Sagas;
 use clearfold_domain::settlement::Settlement;
 use clearfold_kernel::{Decider, Projector, Translator};
 use clearfold_spec::{NativeDecider, NativeProjector, NativeTranslator, Specification, Verdict};
@@ -52,6 +53,11 @@ fn card_usage() {
 fn gnosis_pay() {
     translator::<GnosisPay>(include_str!("../specs/gnosis_pay.yaml"));
     translator::<GnosisPay>(include_str!("../specs/gnosis_pay_movements.yaml"));
+}
+
+#[test]
+fn sagas() {
+    projector::<Sagas>(include_str!("../specs/sagas.yaml"));
 }
 
 #[test]

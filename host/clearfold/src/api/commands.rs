@@ -149,7 +149,8 @@ fn awaited(event: StoredEvent) -> Result<AwaitedEvent, Problem> {
     Ok(AwaitedEvent { stream_version, kind, schema_version, data })
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+/// Reads the idempotency key of a command.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
     // Keys below chain/ identify logs. A client that used one would answer in the place of the listener's command.
     if key.is_empty() || key.len() > MAX_KEY_LENGTH || key.starts_with("chain/") {

@@ -3,7 +3,7 @@
 //! A set of deciders never changes. Another activation makes another set, and each partition takes it over between two
 //! batches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,6 +27,8 @@ pub struct Deciders {
     in_force: BTreeMap<String, AggregateDeciders>,
     /// Sagas in force, by the aggregate that they follow.
     followers: BTreeMap<String, Vec<Follower>>,
+    /// Aggregates of the instances of paused sagas.
+    paused: BTreeSet<String>,
 }
 
 /// Saga that follows streams.
@@ -121,7 +123,24 @@ impl Deciders {
         for follower in in_force.values().filter_map(|in_force| in_force.stable.saga.as_ref()) {
             followers.entry(follower.saga.follows().to_owned()).or_default().push(follower.clone());
         }
-        Self { through, in_force, followers }
+        Self { through, in_force, followers, paused: BTreeSet::new() }
+    }
+
+    /// The same deciders, with these sagas paused: aggregates of their instances.
+    #[must_use]
+    pub fn pausing(self, paused: BTreeSet<String>) -> Self {
+        Self { paused, ..self }
+    }
+
+    /// Returns true if an aggregate is that of the instances of a paused saga.
+    #[must_use]
+    pub fn is_paused(&self, aggregate: &str) -> bool {
+        self.paused.contains(aggregate)
+    }
+
+    /// Aggregates of the instances of sagas that are not paused.
+    pub(super) fn running_sagas(&self) -> impl Iterator<Item = &String> {
+        self.in_force.keys().filter(|aggregate| aggregate.starts_with(PREFIX) && !self.is_paused(aggregate))
     }
 
     /// Sagas that follow the streams of an aggregate.

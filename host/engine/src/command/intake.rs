@@ -100,6 +100,28 @@ impl CommandIntake {
     /// Submits a command, and returns its answer when it is committed. Refuses if the partition's queue is full.
     pub async fn submit(&self, command: Command) -> Result<Answer, CommandError> {
         let queue = self.queue_of(&command)?;
+        self.submit_to(queue, command).await
+    }
+
+    /// Submits an operator's order to an instance of a saga.
+    pub(crate) async fn submit_order(&self, order: Command) -> Result<Answer, CommandError> {
+        if !self.deciders.borrow().know(&order.aggregate) {
+            return Err(self.deciders.borrow().unknown(&order.aggregate));
+        }
+        let queue = self.queue_of_partition(&order)?;
+        self.submit_to(queue, order).await
+    }
+
+    /// Returns true if an aggregate is that of the instances of a paused saga.
+    pub(crate) fn is_paused(&self, aggregate: &str) -> bool {
+        self.deciders.borrow().is_paused(aggregate)
+    }
+
+    async fn submit_to(
+        &self,
+        queue: &mpsc::Sender<Queued>,
+        command: Command,
+    ) -> Result<Answer, CommandError> {
         let room = Arc::clone(&self.room).try_acquire_many_owned(queued_bytes(&command));
         let room = room.map_err(|_| CommandError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
@@ -160,6 +182,10 @@ impl CommandIntake {
         if !deciders.know(&command.aggregate) || command.aggregate.starts_with(PREFIX) {
             return Err(deciders.unknown(&command.aggregate));
         }
+        self.queue_of_partition(command)
+    }
+
+    fn queue_of_partition(&self, command: &Command) -> Result<&mpsc::Sender<Queued>, CommandError> {
         let partition = partition_of(&command.routing_key, self.store.partition_count());
         let slot = usize::try_from(partition).ok();
         slot.and_then(|slot| self.queues.get(slot)).ok_or(CommandError::Stopping)

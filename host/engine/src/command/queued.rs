@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
-use super::{Answer, Command, CommandError};
-use crate::saga::AskedBy;
+use super::{Answer, Command, CommandError, Deciders};
+use crate::saga::{AskedBy, follow};
 
 /// Command with the channel of its answer.
 pub(super) struct Queued {
@@ -85,6 +85,18 @@ impl Queued {
         matches!(self.origin, Origin::Sender)
     }
 
+    /// Says in an input of an instance whether its saga is paused. An operator's order stays as it was given.
+    pub(super) fn hold(&mut self, deciders: &Deciders) -> Result<(), String> {
+        let is_paused = deciders.is_paused(&self.command.aggregate);
+        match self.origin {
+            Origin::Sender => Ok(()),
+            // It may have been held in a batch that failed; what follows from a batch is made anew.
+            Origin::Timer => follow::hold(Arc::make_mut(&mut self.command), is_paused),
+            Origin::FollowUp(_) if is_paused => follow::hold(Arc::make_mut(&mut self.command), is_paused),
+            Origin::FollowUp(_) => Ok(()),
+        }
+    }
+
     /// Id of everything that its outside cause led to.
     pub(super) fn correlation_id(&self) -> Uuid {
         match &self.origin {
@@ -100,6 +112,7 @@ impl Queued {
         } else {
             log_quietly(&self, &answer);
         }
+        alarm(&self, &answer);
         if let Some(reply) = self.reply.0.take() {
             let _ = reply.send(answer);
         }
@@ -148,6 +161,21 @@ fn log_quietly(queued: &Queued, answer: &Result<Answer, CommandError>) {
     match answer {
         Ok(answer) => tracing::debug!(correlation_id, key, ?answer, "command of a saga decided"),
         Err(error) => tracing::error!(correlation_id, key, %error, "command of a saga failed"),
+    }
+}
+
+/// Writes an error if an instance of a saga needs an operator from now on. Only what is committed is answered, so a
+/// replay or a batch that failed alarms nobody.
+fn alarm(queued: &Queued, answer: &Result<Answer, CommandError>) {
+    let Ok(Answer::Accepted { stream, events, .. }) = answer else { return };
+    for event in follow::alarms(stream, events) {
+        let correlation_id = tracing::field::display(queued.correlation_id());
+        tracing::error!(
+            correlation_id,
+            stream,
+            event,
+            "a saga needs an operator; `clearfold saga show` says why, `clearfold saga list --state parked` shows all"
+        );
     }
 }
 

@@ -193,6 +193,10 @@ impl SagaDecider {
     }
 }
 
+fn rejected(Refusal { code, detail }: Refusal) -> Outcome {
+    Outcome::Rejected(Rejection { code, detail })
+}
+
 /// Questions to one version, each with the place of its turn.
 struct Questions {
     saga: Arc<dyn SagaLogic>,
@@ -236,12 +240,12 @@ impl Running {
                 Ok(input) => {
                     let now = Timestamp::from_ms(command.accepted_at_ms);
                     let now = now.ok_or_else(|| decider.failed("decide", "a time after the year 9999"))?;
-                    self.question = self.machine.begin(input, &command.actor, now);
-                    self.is_deciding = true;
+                    match self.machine.begin(input, now) {
+                        Ok(question) => (self.question, self.is_deciding) = (question, true),
+                        Err(refusal) => self.outcomes.push(rejected(refusal)),
+                    }
                 }
-                Err(Refusal { code, detail }) => {
-                    self.outcomes.push(Outcome::Rejected(Rejection { code, detail }));
-                }
+                Err(refusal) => self.outcomes.push(rejected(refusal)),
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::content::{Bytes, ChildCommand, Content, Refusal};
 use super::decider::PREFIX;
+pub(crate) use super::event::never;
 use super::event::{PendingTimer, SagaEvent};
 use super::input::{self, AnswerStep, FireTimer, Input, Observe, StepAnswer, StepKey};
 use crate::command::{Answer, Command, CommandError, FollowUp, Follower, Origin};
@@ -112,6 +113,7 @@ impl Decision<'_> {
                 },
                 correlation_id: cause.correlation_id,
                 round: cause.round,
+                held: false,
             });
             let aggregate = format!("{PREFIX}{}", saga.name());
             let key = format!("{aggregate}-{}/observe/{version}", self.command.id);
@@ -132,7 +134,7 @@ impl Decision<'_> {
         let timer =
             |timer: PendingTimer| DueTimer { due: timer.due, stream: stream.clone(), number: timer.timer };
         if self.command.kind == "FireTimer"
-            && let Ok(Input::FireTimer(FireTimer { timer: number, due })) =
+            && let Ok(Input::FireTimer(FireTimer { timer: number, due, .. })) =
                 Input::read(&self.command.kind, self.command.schema_version, &self.command.payload)
         {
             consequences.ended_timers.push(timer(PendingTimer { timer: number, due }));
@@ -161,7 +163,12 @@ impl Decision<'_> {
                 SagaEvent::StepDeferred(event) => {
                     consequences.timers.push(timer(PendingTimer { timer: event.timer, due: event.until }));
                 }
+                SagaEvent::SagaHeld(event) => {
+                    consequences.timers.push(timer(PendingTimer { timer: event.timer, due: never() }));
+                }
                 SagaEvent::FlowEnded(event) => consequences.ended_timers.extend(event.timer.map(timer)),
+                SagaEvent::CancelOrdered(event) => consequences.ended_timers.extend(event.timer.map(timer)),
+                SagaEvent::ResolveOrdered(event) => consequences.ended_timers.extend(event.timer.map(timer)),
                 _ => {}
             }
         }
@@ -209,7 +216,7 @@ fn answer_to(
     cause: FollowUp,
 ) -> Result<(Command, Origin), String> {
     let AskedBy { aggregate, id, key } = asked_by;
-    let input = Input::AnswerStep(AnswerStep { key: key.clone(), answer, round: cause.round });
+    let input = Input::AnswerStep(AnswerStep { key: key.clone(), answer, round: cause.round, held: false });
     let to = Instance { aggregate, id, routing_key: &command.routing_key };
     let command = to.command(format!("{}/answer", command.idempotency_key), &input)?;
     Ok((command, Origin::FollowUp(cause)))
@@ -219,9 +226,32 @@ fn answer_to(
 pub(crate) fn fire(timer: &DueTimer, routing_key: &str) -> Result<Command, String> {
     let no_instance = || format!("the timer of {} is not one of a saga", timer.stream);
     let (aggregate, id) = split(&timer.stream).ok_or_else(no_instance)?;
-    let input = Input::FireTimer(FireTimer { timer: timer.number, due: timer.due });
+    let input = Input::FireTimer(FireTimer { timer: timer.number, due: timer.due, held: false });
     Instance { aggregate, id, routing_key }
         .command(format!("{}/timer/{}", timer.stream, timer.number), &input)
+}
+
+/// Types among a stream's new events that need an operator.
+pub(crate) fn alarms<'a>(stream: &str, events: &'a [String]) -> Vec<&'a str> {
+    if !stream.starts_with(PREFIX) {
+        return Vec::new();
+    }
+    events.iter().map(String::as_str).filter(|event| SagaEvent::ALARMS.contains(event)).collect()
+}
+
+/// Says in an input of an instance whether its saga is paused, so that the recorded command has it. Orders stay as the
+/// operator gave them; other commands are no inputs.
+pub(crate) fn hold(command: &mut Command, is_paused: bool) -> Result<(), String> {
+    let Ok(mut input) = Input::read(&command.kind, command.schema_version, &command.payload) else {
+        // The instance rejects what it cannot read.
+        return Ok(());
+    };
+    if input.is_held() != is_paused {
+        input.hold(is_paused);
+        command.payload =
+            input.payload().map_err(|error| format!("an input of a saga has no JSON form: {error}"))?;
+    }
+    Ok(())
 }
 
 /// Splits the name of a stream into aggregate and id. The aggregate of a saga's instances has two words.

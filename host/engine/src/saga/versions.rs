@@ -78,12 +78,12 @@ mod tests {
 
     fn begin() -> Input {
         let event = Content { kind: "Began".into(), schema_version: 1, payload: Bytes(b"cc".to_vec()) };
-        Input::Observe(Observe { version: 1, event, correlation_id: Uuid::nil(), round: 1 })
+        Input::Observe(Observe { version: 1, event, correlation_id: Uuid::nil(), round: 1, held: false })
     }
 
     fn answered() -> Input {
         let key = StepKey { flow: 1, step: 0, undo: false, attempt: 1 };
-        Input::AnswerStep(AnswerStep { key, answer: StepAnswer::Accepted, round: 2 })
+        Input::AnswerStep(AnswerStep { key, answer: StepAnswer::Accepted, round: 2, held: false })
     }
 
     fn started_on(decided: &Decided) -> Option<String> {

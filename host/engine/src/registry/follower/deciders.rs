@@ -50,7 +50,9 @@ impl FollowedDeciders {
         });
         let used: Vec<Digest> = used.collect();
         self.running.retain(|(digest, ..), _| used.contains(digest));
-        self.told.send_replace(Arc::new(Deciders::new(wanted.through, deciders)));
+        let paused = wanted.handlers.iter().filter(|(_, in_force)| in_force.is_paused);
+        let paused = paused.map(|(handler, _)| handler.aggregate()).collect();
+        self.told.send_replace(Arc::new(Deciders::new(wanted.through, deciders).pausing(paused)));
         Ok(())
     }
 
