@@ -39,7 +39,6 @@ pub struct Amount {
     pub minor: String,
     pub decimals: u8,
     pub asset: String,
-    pub display: String,
 }
 
 /// Answer to a message of the network.

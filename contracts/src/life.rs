@@ -114,7 +114,6 @@ mod tests {
             minor: (cents * CENT).to_string(),
             decimals: 18,
             asset: "EURe".to_owned(),
-            display: String::new(),
         };
         Payment {
             id: id.to_owned(),
