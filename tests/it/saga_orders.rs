@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clearfold_engine::command::Answer;
+use clearfold_engine::command::{Answer, Deciders};
 use clearfold_engine::saga::{
     InstanceState, InstanceView, OrderedAction, Resolution, SagaError, SagaOperations, SagaOrder,
 };
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sqlx::{query, query_scalar};
 use tokio::sync::watch;
 
-use crate::sagas::{Place, STREAMS, in_force};
+use crate::sagas::{Place, STREAMS, in_force, request_of};
 use crate::store::ACCOUNT;
 
 const TOKEN: &str = "the-token-of-the-tests";
@@ -44,72 +44,84 @@ fn said(answer: Answer) -> String {
     }
 }
 
-/// Log on which the compensation of a request is parked, since nothing decides for cards.
-async fn with_a_parked_compensation() -> Result<Place> {
+fn advice_of(id: &str) -> Value {
+    let mut advice = request_of(id, 40);
+    advice.as_object_mut().unwrap().remove("partial_allowed");
+    advice
+}
+
+/// Log on which the bookings of an advice are parked, since nothing decides for accounts; and the deciders, to be
+/// replaced.
+async fn with_parked_bookings() -> Result<(Place, watch::Sender<Arc<Deciders>>)> {
     let place = Place::with_a_card().await?;
-    let without_cards = in_force(&place.environment, &["decider-account", "decider-authorization"])?;
-    let place = place.with(watch::Sender::new(Arc::new(without_cards)).subscribe())?;
-    place.request("a1", 40).await?;
+    let without_accounts =
+        Arc::new(in_force(&place.environment, &["decider-authorization", "decider-card"])?);
+    let live = watch::Sender::new(Arc::clone(&without_accounts));
+    let place = place.with(live.subscribe())?;
+    place.accepted("authorization", "a1", "RecordAdvice", advice_of("a1")).await?;
     let parked = "SELECT count(*) FROM events WHERE type = 'FlowParked'";
-    for _ in 0..400 {
+    for _ in 0..600 {
         if place.number(parked).await? > 0 {
             break;
         }
-        place.now_ms.fetch_add(61_000, Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        place.now_ms.fetch_add(1_100_000, Ordering::Relaxed);
+        // Wakes the writer, which would look at its clock a second later.
+        live.send_replace(Arc::clone(&without_accounts));
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(place.number(parked).await?, 1);
-    let deciders = in_force(&place.environment, &STREAMS)?;
-    place.with(watch::Sender::new(Arc::new(deciders)).subscribe())
+    Ok((place, live))
 }
 
 #[tokio::test]
-async fn a_parked_compensation_is_shown_and_retried() -> Result<()> {
-    let place = with_a_parked_compensation().await?;
+async fn parked_bookings_are_shown_and_retried() -> Result<()> {
+    let (place, live) = with_parked_bookings().await?;
     let shown = show(&place).await?;
     assert_eq!((shown.state, shown.account.as_str()), (InstanceState::Parked, ACCOUNT));
-    let [flow] = &shown.flows[..] else { panic!("{shown:#?}") };
+    let flow = &shown.flows[0];
     assert!(flow.waits_for.as_ref().unwrap().contains("an operator"), "{flow:#?}");
-    let reserve = &flow.steps[1];
-    let undone: Vec<_> = reserve.attempts.iter().filter(|attempt| attempt.is_compensation).collect();
-    assert!(undone.len() > 5, "every attempt is shown: {reserve:#?}");
-    let command = undone[0].command.as_ref().unwrap();
-    assert_eq!((command.aggregate.as_str(), command.kind.as_str()), ("card", "ReleaseSpend"));
-    assert_eq!(undone[0].refusal.as_ref().unwrap().code, "unknown_aggregate");
+    let attempts = &flow.steps[0].attempts;
+    assert!(attempts.len() > 10, "every attempt is shown: {attempts:#?}");
+    let command = attempts[0].command.as_ref().unwrap();
+    assert_eq!((command.aggregate.as_str(), command.kind.as_str()), ("account", "OpenAccount"));
+    assert_eq!(attempts[0].refusal.as_ref().unwrap().code, "unknown_aggregate");
 
+    live.send_replace(Arc::new(in_force(&place.environment, &STREAMS)?));
     let before = place.head().await?;
-    let cancel = OrderedAction::Cancel { flow: None };
-    assert_eq!(said(give(&place, "1", cancel).await?), "compensating");
+    let refused = OrderedAction::Resolve { flow: flow.flow, outcome: Resolution::Refused, code: None };
+    assert_eq!(said(give(&place, "1", refused).await?), "outcome_not_possible");
     assert_eq!(place.head().await?, before, "a refused order is no event");
-    let answer = give(&place, "2", OrderedAction::Retry { flow: Some(1) }).await?;
-    assert!(said(answer.clone()).starts_with("RetryOrdered StepStarted"), "{answer:?}");
-    let repeated = give(&place, "2", OrderedAction::Retry { flow: Some(1) }).await?;
-    assert_eq!(repeated, answer, "the same key is the same order");
-    let reused = give(&place, "2", OrderedAction::Retry { flow: None }).await.unwrap_err();
+    let retry = |flow| OrderedAction::Retry { flow };
+    let answer = give(&place, "2", retry(Some(1))).await?;
+    assert_eq!(said(answer.clone()), "RetryOrdered StepStarted");
+    assert_eq!(give(&place, "2", retry(Some(1))).await?, answer, "the same key is the same order");
+    let reused = give(&place, "2", retry(None)).await.unwrap_err();
     assert!(reused.to_string().contains("was used for another command"), "{reused}");
     let shown = show(&place).await?;
-    assert_eq!((shown.state, shown.flows[0].outcome.as_deref()), (InstanceState::Ended, Some("compensated")));
+    assert_eq!(shown.flows[0].outcome.as_deref(), Some("done"), "{shown:#?}");
     assert_eq!((shown.orders[0].order.as_str(), shown.orders[0].by.as_str()), ("retry", "anna"));
-    let declined =
-        "SELECT count(*) FROM events WHERE type = 'AuthorizationDeclined' AND stream = 'authorization-a1'";
-    assert_eq!(place.number(declined).await?, 1);
+    let held = "SELECT count(*) FROM events WHERE type = 'HoldPlaced'";
+    assert_eq!(place.number(held).await?, 1);
     let actors = "SELECT count(*) FROM events WHERE type = 'RetryOrdered' AND actor = 'admin'";
     assert_eq!(place.number(actors).await?, 1);
-    assert_eq!(said(give(&place, "3", OrderedAction::Retry { flow: Some(1) }).await?), "flow_ended");
+    assert_eq!(said(give(&place, "3", retry(Some(1))).await?), "flow_ended");
     place.prove().await
 }
 
 #[tokio::test]
-async fn a_parked_compensation_is_resolved_by_hand() -> Result<()> {
-    let place = with_a_parked_compensation().await?;
+async fn parked_bookings_are_resolved_by_hand_and_then_not_cancelled_any_more() -> Result<()> {
+    let (place, live) = with_parked_bookings().await?;
     let resolve = |outcome| OrderedAction::Resolve { flow: 1, outcome, code: None };
-    assert_eq!(said(give(&place, "1", resolve(Resolution::Done)).await?), "outcome_not_possible");
-    let answer = give(&place, "2", resolve(Resolution::Compensated)).await?;
-    assert!(said(answer.clone()).starts_with("ResolveOrdered StepDone StepStarted"), "{answer:?}");
+    assert_eq!(said(give(&place, "1", resolve(Resolution::Compensated)).await?), "outcome_not_possible");
+    let answer = give(&place, "2", resolve(Resolution::Done)).await?;
+    assert_eq!(said(answer), "ResolveOrdered StepDone StepStarted", "the account is said to be open");
     let shown = show(&place).await?;
-    assert_eq!(shown.flows[0].outcome.as_deref(), Some("compensated"));
-    let by = shown.flows[0].steps[1].attempts.iter().find_map(|attempt| attempt.resolved_by.clone());
+    let by = shown.flows[0].steps[0].attempts.iter().find_map(|attempt| attempt.resolved_by.clone());
     assert_eq!(by.as_deref(), Some("anna"));
+    let cancel = |flow| OrderedAction::Cancel { flow };
+    assert_eq!(said(give(&place, "3", cancel(Some(1))).await?), "past_pivot");
+    assert_eq!(said(give(&place, "4", cancel(None)).await?), "past_pivot", "all or none");
+    live.send_replace(Arc::new(in_force(&place.environment, &STREAMS)?));
     place.prove().await
 }
 
@@ -253,15 +265,10 @@ source = "target/components/saga-authorization.wasm"
         clearfold_tests::Answer::of(http_client().get(url).bearer_auth(TOKEN).send().await?).await
     }
 
-    async fn request(&self, id: &str) -> Result<()> {
-        let request = json!({
-            "message_id": format!("m-{id}"), "account": ACCOUNT, "card_id": "c1",
-            "amount": {"minor": "5000000000000000000", "asset": "EURe", "decimals": 18},
-            "merchant": {"id": "m1", "name": "Trattoria da Bruno", "category": "5812", "country": "IT"},
-            "network": "visa", "partial_allowed": false, "occurred_at": "2026-11-22T10:00:00.000Z",
-        });
+    /// Records a stand-in's advice, whose bookings begin with the account and end with the card.
+    async fn advise(&self, id: &str) -> Result<()> {
         let body = json!({"aggregate": "authorization", "id": id, "account": ACCOUNT, "schema_version": 1,
-                          "type": "RequestAuthorization", "payload": request});
+                          "type": "RecordAdvice", "payload": advice_of(id)});
         assert_eq!(self.host.command_to(&format!("k-{id}"), &body).await?.status, 200);
         Ok(())
     }
@@ -280,26 +287,24 @@ source = "target/components/saga-authorization.wasm"
 #[tokio::test]
 async fn operators_find_and_mend_an_instance_by_command_line_and_api() -> Result<()> {
     let site = Site::start().await?;
-    site.request("a1").await?;
-    let listed = site.listed("compensating", INSTANCE).await?;
+    site.advise("a1").await?;
+    let listed = site.listed("waiting", INSTANCE).await?;
     assert_eq!((&listed["saga"], &listed["id"]), (&json!("authorization"), &json!("a1")));
-    assert_eq!(listed["flows"][0]["step"], "reserve", "{listed}");
-    assert!(site.done(&["list", "--state", "open"])?.starts_with("compensating saga-authorization-a1"));
+    assert_eq!(listed["flows"][0]["name"], "book", "{listed}");
+    assert!(site.done(&["list", "--state", "open"])?.starts_with("waiting      saga-authorization-a1"));
     assert!(site.done(&["list", "--state", "ended"])?.starts_with("no instance is in that state"));
     let shown = site.done(&["show", INSTANCE])?;
-    for part in
-        ["saga-authorization-a1, compensating", "flow 1 authorize", "component_failed", "ReleaseSpend v1"]
-    {
+    for part in ["saga-authorization-a1, waiting", "flow 1 book", "component_failed", "flow 2 expire"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     what_cannot_be_done_says_why_and_what_to_do(&site).await?;
 
-    let why = "no card, no reservation";
-    let resolve =
-        ["resolve", INSTANCE, "--flow", "1", "--as", "compensated", "--why", why, "--key", "resolve-1"];
+    let why = "the card counts it by hand";
+    let resolve = ["resolve", INSTANCE, "--flow", "1", "--as", "done", "--why", why, "--key", "resolve-1"];
     let resolved = site.done(&resolve)?;
-    assert!(resolved.contains("ResolveOrdered, StepDone"), "{resolved}");
+    assert!(resolved.contains("ResolveOrdered, StepDone, FlowEnded"), "{resolved}");
     assert_eq!(site.done(&resolve)?, resolved, "the same key is the same order");
+    assert!(site.done(&["cancel", INSTANCE, "--flow", "2"])?.contains("CancelOrdered, FlowEnded"));
     site.listed("ended", INSTANCE).await?;
     let by_command: Value = serde_json::from_str(&site.done(&["show", INSTANCE, "--json"])?)?;
     let by_api = site.get(&format!("/sagas/{INSTANCE}")).await?;
@@ -322,11 +327,12 @@ async fn operators_find_and_mend_an_instance_by_command_line_and_api() -> Result
 }
 
 async fn what_cannot_be_done_says_why_and_what_to_do(site: &Site) -> Result<()> {
-    let refusals: [(&[&str], &str); 7] = [
-        (&["cancel", INSTANCE], "if it is parked, retry or resolve it (compensating)"),
+    let refusals: [(&[&str], &str); 8] = [
+        (&["cancel", INSTANCE], "retry or resolve it (past_pivot)"),
         (&["retry", INSTANCE], "says what it waits for (nothing_parked)"),
-        (&["retry", INSTANCE, "--flow", "1"], "it goes on by itself"),
-        (&["resolve", INSTANCE, "--flow", "1", "--as", "done"], "resolve the step as compensated"),
+        (&["retry", INSTANCE, "--flow", "1"], "is not parked; it goes on by itself at"),
+        (&["resolve", INSTANCE, "--flow", "1", "--as", "refused"], "resolve it as done, or retry it"),
+        (&["resolve", INSTANCE, "--flow", "2", "--as", "done"], "cancel it if it is not wanted"),
         (&["cancel", INSTANCE, "--flow", "9"], "`clearfold saga show` lists its flows (flow_not_found)"),
         (&["retry", "saga-authorization-none"], "there is no instance `saga-authorization-none`"),
         (&["show", "authorization-a1"], "(instance_not_found)"),
@@ -369,7 +375,7 @@ async fn a_pause_holds_what_comes_and_a_resume_lets_it_go(site: &Site) -> Result
     };
     begun("pause").await?;
     assert!(site.world.clearfold(&["component", "list"])?.stdout.contains("paused: its instances"));
-    site.request("a2").await?;
+    site.advise("a2").await?;
     let shown = site.done(&["show", "saga-authorization-a2"])?;
     assert!(shown.contains("what waits goes on at the resume"), "{shown}");
     assert!(site.refused(&["retry", "saga-authorization-a2"])?.contains("(saga_paused)"));

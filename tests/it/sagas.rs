@@ -95,7 +95,7 @@ impl Place {
         }
     }
 
-    async fn accepted(&self, aggregate: &str, id: &str, kind: &str, payload: Value) -> Result<()> {
+    pub async fn accepted(&self, aggregate: &str, id: &str, kind: &str, payload: Value) -> Result<()> {
         let answer = self.submit(aggregate, id, kind, payload).await?;
         assert!(matches!(answer, Answer::Accepted { .. }), "{kind}: {answer:?}");
         Ok(())
@@ -143,7 +143,7 @@ impl Place {
     }
 }
 
-fn request_of(id: &str, euros: u64) -> Value {
+pub fn request_of(id: &str, euros: u64) -> Value {
     json!({
         "message_id": format!("msg-{id}"), "account": ACCOUNT, "card_id": "c1", "amount": euro(euros),
         "merchant": {"id": "m1", "name": "Trattoria da Bruno", "category": "5812", "country": "IT"},
