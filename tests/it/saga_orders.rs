@@ -345,7 +345,9 @@ async fn what_cannot_be_done_says_why_and_what_to_do(site: &Site) -> Result<()> 
         ("/sagas?state=parkd", 400, "invalid_state"),
         ("/sagas?limit=0", 400, "invalid_limit"),
         ("/sagas?cursor=zz", 400, "invalid_cursor"),
+        ("/sagas?saga=%00", 400, "invalid_id"),
         ("/sagas/saga-authorization-none", 404, "instance_not_found"),
+        ("/sagas/saga-authorization-%00", 404, "instance_not_found"),
     ] {
         let answer = site.get(path).await?;
         assert_eq!((answer.status, &answer.body["code"]), (status, &json!(code)), "{path}");

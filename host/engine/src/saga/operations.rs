@@ -73,9 +73,7 @@ impl SagaOperations {
     /// Reads an instance.
     pub async fn show(&self, stream: &str) -> Result<InstanceView, SagaError> {
         let none = || SagaError::NoInstance(stream.to_owned());
-        if !stream.starts_with(PREFIX) {
-            return Err(none());
-        }
+        split(stream).ok_or_else(none)?;
         let head = self.store.stream_head(stream).await?.ok_or_else(none)?;
         let events = self.store.streams(head.partition, &[stream.to_owned()]).await?;
         let view = InstanceView::fold(stream, &head.routing_key, &events).map_err(SagaError::Unreadable)?;
@@ -90,8 +88,7 @@ impl SagaOperations {
         order: SagaOrder,
     ) -> Result<Answer, SagaError> {
         let none = || SagaError::NoInstance(stream.to_owned());
-        let (aggregate, id) =
-            follow::split(stream).filter(|(aggregate, _)| aggregate.starts_with(PREFIX)).ok_or_else(none)?;
+        let (aggregate, id) = split(stream).ok_or_else(none)?;
         let input = input_of(order)?;
         let head = self.store.stream_head(stream).await?.ok_or_else(none)?;
         if self.intake.is_paused(aggregate) {
@@ -109,6 +106,12 @@ impl SagaOperations {
         };
         Ok(self.intake.submit_order(command).await?)
     }
+}
+
+/// Splits the stream of an instance. None for what no instance can be called, which no query could be asked for.
+fn split(stream: &str) -> Option<(&str, &str)> {
+    let is_instance = stream.starts_with(PREFIX) && !stream.contains(char::is_control);
+    follow::split(stream).filter(|_| is_instance)
 }
 
 fn input_of(order: SagaOrder) -> Result<Input, SagaError> {

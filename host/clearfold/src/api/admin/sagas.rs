@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{AdminState, BY};
 use crate::api::Problem;
 use crate::api::commands::idempotency_key;
-use crate::api::parameters::invalid;
+use crate::api::parameters::{check_id, invalid};
 use clearfold_engine::command::Answer;
 use clearfold_engine::saga::{InstanceView, OrderedAction, Resolution, SagaError, SagaOrder};
 use clearfold_views::query::{SagaFilter, SagaPage};
@@ -69,6 +69,7 @@ pub(super) async fn list(
     }
     let after = query.cursor.map(|cursor| cursor.parse()).transpose();
     let after = after.map_err(|error| invalid("invalid_cursor", format!("{error}")))?;
+    query.saga.as_deref().map(check_id).transpose()?;
     let filter = SagaFilter { saga: query.saga, after, ..state_filter(query.state)? };
     Ok(Json(state.read_store.sagas(&filter, limit).await?))
 }
