@@ -50,7 +50,7 @@ enum CliCommand {
     Deploy(deploy::DeployArgs),
     /// Show instances of sagas, and act on them: try again, cancel, say how a step ended
     #[command(subcommand)]
-    Saga(saga::SagaCommand),
+    Saga(Box<saga::SagaCommand>),
     /// Check the invariants: recompute them from the log and the read store, and name what violates them
     Check(check::CheckArgs),
     /// Check the log's hash chain, and say where it was changed
@@ -84,7 +84,7 @@ impl Cli {
             CliCommand::Migrate(migrate) => migrate.run().await,
             CliCommand::Component(component) => component.run().await,
             CliCommand::Deploy(deploy) => deploy.run().await,
-            CliCommand::Saga(saga) => saga.run().await,
+            CliCommand::Saga(saga) => (*saga).run().await,
             CliCommand::Check(check) => check.run().await,
             CliCommand::Verify(verify) => verify.run().await,
             CliCommand::Replay(replay) => replay.run().await,
