@@ -10,6 +10,7 @@ mod client;
 mod deployment;
 mod devchain;
 mod oddity;
+pub mod pool;
 mod spend;
 
 pub use anvil::{Anvil, AnvilOptions};

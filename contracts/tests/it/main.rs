@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod contracts;
+mod pool;
 mod spend;
 
 use std::path::{Path, PathBuf};
