@@ -6,7 +6,7 @@ import {Roles} from "./Roles.sol";
 import {Safe} from "./Safe.sol";
 
 /// @title Remembers which signed calls were executed or invalidated, modelled on Zodiac's ExecutionTracker.
-contract ExecutionTracker {
+abstract contract ExecutionTracker {
     event HashExecuted(bytes32 hash);
     event HashInvalidated(bytes32 hash);
 

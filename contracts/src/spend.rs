@@ -113,7 +113,7 @@ impl DevChain {
 
     async fn exec(&self, safe: Address, to: Address, call: Vec<u8>) -> Result<()> {
         let hash = self.client.send(self.client.operator, safe, exec_batch(vec![(to, call)])).await?;
-        self.client.mined(hash).await?;
+        self.client.mined_now(hash).await?;
         Ok(())
     }
 }

@@ -116,6 +116,12 @@ impl StrictPool {
         Ok(())
     }
 
+    /// Sets the base fee of the next block.
+    pub async fn set_next_base_fee(&self, base_fee_wei: u128) -> Result<()> {
+        self.node.ask("anvil_setNextBlockBaseFeePerGas", json!([format!("{base_fee_wei:#x}")])).await?;
+        Ok(())
+    }
+
     /// Replaces the newest blocks by empty ones. Their transactions are in no block and in no pool afterwards.
     pub async fn reorganize(&self, depth: u64) -> Result<()> {
         self.node.ask("anvil_reorg", json!([depth, []])).await?;

@@ -79,8 +79,7 @@ async fn answers_to_a_send_can_be_wrong_in_both_directions() {
         (SendFault::silence(false), false),
         (SendFault::lost(), false),
     ];
-    let mut nonce = 0;
-    for (fault, reaches_pool) in sent {
+    for (nonce, (fault, reaches_pool)) in (0..).zip(sent) {
         let raw = transfer(nonce, 10 * GWEI, GWEI);
         pool.fail_next_send(fault.clone());
         let answer = send(&pool.rpc_url, &raw).await;
@@ -89,7 +88,6 @@ async fn answers_to_a_send_can_be_wrong_in_both_directions() {
         // The same bytes again put right whatever happened.
         let again = send(&pool.rpc_url, &raw).await;
         assert_eq!(again.err().as_deref(), reaches_pool.then_some("already known"), "{fault:?}");
-        nonce += 1;
     }
     let verdicts: Vec<Attempt> = pool.attempts();
     assert_eq!(verdicts.len(), 12);
