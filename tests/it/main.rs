@@ -30,6 +30,7 @@ mod sagas;
 mod spec;
 mod spin;
 mod store;
+mod submitter;
 mod supervised;
 mod swipe;
 mod switch;

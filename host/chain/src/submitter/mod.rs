@@ -1,4 +1,4 @@
-//! The chain submitter's pure core: pulls become transactions, each pull at most once.
+//! The chain submitter: pulls become transactions, each pull at most once. Here is its pure core, in `executor` the rest.
 //!
 //! ```text
 //! Command ── accept ──▶ changes ──▶ committed ──▶ State
@@ -9,12 +9,13 @@
 //! The executor does one thing after the other: it commits what `accept` and `settle` return, and then takes the steps of
 //! `plan`. Whatever it was doing when it ended, it begins again with the committed state and an empty view.
 //!
-//! Nothing here asks a node, signs, stores or reads a clock, and nothing rests on the text of an error: the answer to a
+//! The core does not ask a node, sign, store or read a clock, and nothing rests on the text of an error: the answer to a
 //! send is not even an input. Each account has one lane of nonces. A nonce belongs to one work until a final block has
 //! used it; all transactions that were ever signed for it are watched. A pull ends by the state of its hash in a final
 //! block, whoever sent the call.
 
 mod accept;
+pub mod executor;
 mod plan;
 mod price;
 mod pull;

@@ -9,7 +9,7 @@ use super::Policy;
 use super::accept::Draft;
 use super::pull::PullId;
 use super::settle::unreported;
-use super::state::{Lane, Outcome, Phase, Slot, State, Transaction, Work};
+use super::state::{Lane, Outcome, Phase, PullState, Slot, State, Transaction, Work};
 use super::view::{Account, Observation, Sighting, View};
 use super::wait::Wait;
 
@@ -85,7 +85,7 @@ impl<'a> Outlook<'a> {
             Work::Pull { id, attempt } => self.state.pulls.get(id).is_some_and(|known| {
                 known.phase == Phase::Open && known.attempt == *attempt && known.abandoned.is_none()
             }),
-            Work::Invalidate { id } => self.state.pulls.get(id).is_some_and(|known| known.is_undecided()),
+            Work::Invalidate { id } => self.state.pulls.get(id).is_some_and(PullState::is_undecided),
         };
         // A nonce that does nothing stays so: its pull is abandoned or has ended, or has another nonce.
         let first = slot.transactions.first().filter(|first| first.work == newest.work);
@@ -139,7 +139,7 @@ impl<'a> Outlook<'a> {
     fn next_work(self) -> Option<Work> {
         let due = self.state.pulls.iter().filter_map(|(id, known)| {
             let id = id.clone();
-            if known.abandoned.is_some() && known.is_exposed && known.is_undecided() {
+            if known.abandoned.is_some() && known.is_exposed() && known.is_undecided() {
                 let is_ours = known.pull.delegate == self.account;
                 return is_ours.then_some((false, known.sequence, Work::Invalidate { id }));
             }

@@ -1,7 +1,9 @@
 //! Prices of transactions: the first, the raised, and the ceilings. Whole wei, checked, never a float.
 
+use serde::{Deserialize, Serialize};
+
 /// Both caps of a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Price {
     /// Most that is paid for one unit of gas.
     pub fee_cap_wei: u128,

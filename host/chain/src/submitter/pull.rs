@@ -4,12 +4,13 @@ use std::fmt;
 
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use clearfold_kernel::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// Longest id of a pull, in bytes.
 const MAX_ID_BYTES: usize = 256;
 
 /// Id of a pull, made by its saga. Two pulls with the same id are the same pull.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PullId(String);
 
 impl PullId {
@@ -27,7 +28,7 @@ impl fmt::Display for PullId {
 }
 
 /// Transfer that a delegate signs for the Spender, and an account sends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pull {
     pub id: PullId,
     pub chain_id: u64,

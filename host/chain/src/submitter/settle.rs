@@ -94,7 +94,7 @@ fn end_pull(seen: &Observation, id: &PullId, known: &PullState) -> Vec<Change> {
         changes.extend(expired.map(|cause| Change::Abandoned { id: id.clone(), cause }));
     }
     // A call that nobody ever signed needs no invalidation.
-    if let Some(cause) = known.abandoned.or(expired).filter(|_| !known.is_exposed) {
+    if let Some(cause) = known.abandoned.or(expired).filter(|_| !known.is_exposed()) {
         changes.push(Change::Dead { id: id.clone(), cause });
     }
     changes

@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256, Bytes};
+use serde::{Deserialize, Serialize};
 
 use super::price::Price;
 use super::pull::{Pull, PullId};
 
 /// Fact that was committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// The pull was taken over, with everything that its hash covers.
     Accepted { pull: Pull },
@@ -35,8 +36,54 @@ pub enum Change {
     Reported { id: PullId, outcome: Outcome },
 }
 
+impl Change {
+    /// Returns the name of the kind of change.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::LaneOpened { .. } => "lane_opened",
+            Self::Signed { .. } => "signed",
+            Self::Settled { .. } => "settled",
+            Self::Refused { .. } => "refused",
+            Self::Retried { .. } => "retried",
+            Self::Abandoned { .. } => "abandoned",
+            Self::Done { .. } => "done",
+            Self::Dead { .. } => "dead",
+            Self::Reported { .. } => "reported",
+        }
+    }
+
+    /// Returns the pull that the change is about.
+    #[must_use]
+    pub fn pull(&self) -> Option<&PullId> {
+        match self {
+            Self::Accepted { pull } => Some(&pull.id),
+            Self::Signed { transaction, .. } => transaction.work.pull(),
+            Self::Refused { id, .. }
+            | Self::Retried { id, .. }
+            | Self::Abandoned { id, .. }
+            | Self::Done { id, .. }
+            | Self::Dead { id, .. }
+            | Self::Reported { id, .. } => Some(id),
+            Self::LaneOpened { .. } | Self::Settled { .. } => None,
+        }
+    }
+
+    /// Returns the account and nonce that the change is about.
+    #[must_use]
+    pub fn place(&self) -> Option<(Address, u64)> {
+        match self {
+            Self::LaneOpened { account, next_nonce: nonce }
+            | Self::Signed { account, nonce, .. }
+            | Self::Settled { account, nonce, .. } => Some((*account, *nonce)),
+            _ => None,
+        }
+    }
+}
+
 /// Signed transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transaction {
     pub hash: B256,
     pub raw: Bytes,
@@ -47,7 +94,7 @@ pub struct Transaction {
 }
 
 /// Purpose of a transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Work {
     Pull {
         id: PullId,
@@ -61,8 +108,19 @@ pub enum Work {
     Repair,
 }
 
+impl Work {
+    /// Returns the pull that the work is about.
+    #[must_use]
+    pub fn pull(&self) -> Option<&PullId> {
+        match self {
+            Self::Pull { id, .. } | Self::Invalidate { id } => Some(id),
+            Self::Repair => None,
+        }
+    }
+}
+
 /// Owner of the transaction that used a nonce.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Settler {
     Ours {
         transaction: B256,
@@ -73,7 +131,7 @@ pub enum Settler {
 }
 
 /// Reason for which a pull shall not happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
     /// Its saga asked for it.
     Asked,
@@ -84,7 +142,7 @@ pub enum Cause {
 }
 
 /// Result for the saga.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The money was pulled.
     Done { transaction: B256, block: u64 },
@@ -95,7 +153,7 @@ pub enum Outcome {
 }
 
 /// Pull with its progress.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PullState {
     pub pull: Pull,
     pub hash: B256,
@@ -105,14 +163,15 @@ pub struct PullState {
     pub attempt: u32,
     pub phase: Phase,
     pub abandoned: Option<Cause>,
-    /// True if a transaction with the delegate's signature was committed: it may be known outside.
-    pub is_exposed: bool,
+    /// Newest block when the first transaction with the delegate's signature was committed. Since then, the call may be
+    /// known outside. `None` before.
+    pub exposed_at_block: Option<u64>,
     /// Outcome that the saga has recorded last.
     pub reported: Option<Outcome>,
 }
 
 /// Phase of a pull.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// To be sent, or sent.
     Open,
@@ -121,6 +180,12 @@ pub enum Phase {
 }
 
 impl PullState {
+    /// Returns true if the delegate's signature may be known outside.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        self.exposed_at_block.is_some()
+    }
+
     /// Returns true if the chain can still change what became of the pull.
     #[must_use]
     pub fn is_undecided(&self) -> bool {
@@ -138,7 +203,7 @@ impl PullState {
 }
 
 /// Nonce that is not settled, with the transactions that were signed for it, the oldest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
     pub transactions: Vec<Transaction>,
 }
@@ -152,7 +217,7 @@ impl Slot {
 }
 
 /// Nonces of one account, in use and to come.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lane {
     /// First nonce that was never assigned.
     pub next_nonce: u64,
@@ -187,7 +252,7 @@ pub enum Inconsistent {
 }
 
 /// All pulls and lanes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     pub pulls: BTreeMap<PullId, PullState>,
     pub lanes: BTreeMap<Address, Lane>,
@@ -235,7 +300,7 @@ impl State {
             attempt: 1,
             phase: Phase::Open,
             abandoned: None,
-            is_exposed: false,
+            exposed_at_block: None,
             reported: None,
         };
         self.next_sequence += 1;
@@ -258,7 +323,8 @@ impl State {
         transaction: &Transaction,
     ) -> Result<(), Inconsistent> {
         if let Work::Pull { id, attempt } = &transaction.work {
-            self.at_attempt(id, *attempt)?.is_exposed = true;
+            let known = self.at_attempt(id, *attempt)?;
+            known.exposed_at_block.get_or_insert(transaction.signed_at_block);
         }
         let lane = self.lanes.get_mut(&account).ok_or(Inconsistent::Lane(account))?;
         let unusable = Inconsistent::Nonce { account, nonce };

@@ -4,8 +4,8 @@ use alloy::primitives::Address;
 use clearfold_kernel::Timestamp;
 
 use super::super::{
-    Change, Command, Inconsistent, Observation, Policy, PriceLimits, Pull, Refusal, Settler, State, View,
-    accept,
+    Account, Change, Command, Inconsistent, Observation, Policy, PriceLimits, Pull, Refusal, Settler,
+    Sighting, State, View, accept, settle,
 };
 use super::cases::Case;
 use super::chain::Lies;
@@ -52,6 +52,34 @@ fn an_observation_that_contradicts_itself_is_not_used() {
     fewer.accounts.get_mut(&SENDER).unwrap().latest_nonce = 0;
     assert!(observe(fewer).contains("0 transactions, but 1 in final blocks"));
     view.observe(&case.driver.state, good).unwrap();
+}
+
+#[test]
+fn a_block_that_is_not_final_settles_nothing_and_neither_does_a_count_alone() {
+    let case = Case::sent(&[1]);
+    let mut seen = case.chain.observe(&case.driver.state, &Lies::default());
+    (seen.head, seen.finalized) = (20, 10);
+    let settled = |seen: &Observation| {
+        let mut view = View::default();
+        view.observe(&case.driver.state, seen.clone()).unwrap();
+        settle(&case.driver.state, &view).len()
+    };
+    let hash = *seen.sightings.keys().next().unwrap();
+    let mined = |block| Sighting::Mined { block, succeeded: false };
+    let sender = seen.accounts[&SENDER];
+
+    seen.sightings.insert(hash, mined(11));
+    seen.accounts.insert(SENDER, Account { latest_nonce: 1, pending_nonce: 1, ..sender });
+    assert_eq!(settled(&seen), 0, "in a block that is not final");
+    seen.accounts.insert(SENDER, Account { final_nonce: 1, latest_nonce: 1, pending_nonce: 1, ..sender });
+    assert_eq!(settled(&seen), 0, "the count is final, the block is not");
+    seen.sightings.insert(hash, mined(10));
+    seen.accounts.insert(SENDER, Account { latest_nonce: 1, pending_nonce: 1, ..sender });
+    assert_eq!(settled(&seen), 0, "the block is final, the count is not");
+    seen.accounts.insert(SENDER, Account { final_nonce: 1, latest_nonce: 1, pending_nonce: 1, ..sender });
+    assert_eq!(settled(&seen), 2, "settled, and refused");
+    seen.fates.clear();
+    assert_eq!(settled(&seen), 0, "the Spender was not asked");
 }
 
 #[test]
