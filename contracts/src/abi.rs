@@ -10,6 +10,7 @@ sol! {
     }
 
     interface Token {
+        function balanceOf(address account) external view returns (uint256);
         function transfer(address to, uint256 amount) external returns (bool);
     }
 

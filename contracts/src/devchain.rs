@@ -10,7 +10,7 @@ use alloy::sol_types::{SolCall, SolEvent};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::abi::{Oddities, Spender, Token};
+use crate::abi::{EureV2, Oddities, Spender, Token};
 use crate::client::{Client, Mined, Party};
 use crate::deployment::{self, Deployment, exec_batch};
 use crate::oddity::Oddity;
@@ -109,6 +109,26 @@ impl DevChain {
         Mined::try_from(&self.client.mined(hash).await?)
     }
 
+    /// Issues money to an account, as the issuer does for a bank transfer.
+    pub async fn deposit(&self, account: usize, amount: U256) -> Result<Mined> {
+        let to = self.deployment.account(account)?.safe;
+        let call = EureV2::mintCall { to, amount };
+        let from = self.client.operator;
+        let hash = self.client.send(from, self.deployment.eure_v2, call.abi_encode()).await?;
+        Mined::try_from(&self.client.mined(hash).await?)
+    }
+
+    /// Sends money from an account's Safe, as its owner does, to each receiver in one transaction.
+    pub async fn withdraw(&self, account: usize, receivers: &[(Address, U256)]) -> Result<Mined> {
+        let safe = self.deployment.account(account)?.safe;
+        let call = |&(to, amount): &(Address, U256)| {
+            (self.deployment.eure_v1, Token::transferCall { to, amount }.abi_encode())
+        };
+        let calls = exec_batch(receivers.iter().map(call).collect());
+        let hash = self.client.send(self.client.operator, safe, calls).await?;
+        Mined::try_from(&self.client.mined(hash).await?)
+    }
+
     /// Emits logs that no honest contract would emit, from the contract `deployment().oddities`.
     pub async fn odd(&self, oddity: Oddity) -> Result<Mined> {
         let call = Oddities::emitLogsCall { logs: oddity.logs(&self.deployment)? };
@@ -121,6 +141,12 @@ impl DevChain {
     pub async fn spends(&self) -> Result<Vec<Swipe>> {
         let logs = self.client.logs(self.deployment.spender, Spender::Spend::SIGNATURE_HASH).await?;
         logs.iter().map(|log| self.swipe_from(log)).collect()
+    }
+
+    /// Returns what an account's Safe holds in EURe, in minor units.
+    pub async fn balance(&self, account: usize) -> Result<U256> {
+        let safe = self.deployment.account(account)?.safe;
+        self.client.read(self.deployment.eure_v2, Token::balanceOfCall { account: safe }).await
     }
 
     /// Returns one transaction with its block and its receipt, verbatim as the node answers.

@@ -1,20 +1,24 @@
-//! Generator of random cardholder activity: swipes at a steady pace, occasional refunds, and the card network's
-//! clearing if there is a host to present it to. It continues after errors, until it is stopped.
+//! Generator of random cardholder activity at a steady pace: swipes on the chain, and, if there is a host, payments
+//! that the card network asks for, in turns. It continues after errors, until it is stopped.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use alloy::primitives::{B256, U256};
+use alloy::primitives::{Address, B256, U256};
 use anyhow::Result;
 use clearfold_devchain::{Deployment, DevChain};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::clearing::CardNetwork;
+use crate::card_network::{self, CardNetwork, Question};
+use crate::host::{Host, moment};
 
+/// Swipes on the chain between two batches of refunds, where no host is told of them.
 const SWIPES_PER_REFUND: u64 = 20;
+/// More than any account has.
+const TOO_MUCH_CENTS: u64 = 500_000_000;
 const CENTS: std::ops::RangeInclusive<u64> = 100..=12_000;
-const CLEARING_POLL: Duration = Duration::from_secs(1);
+const NETWORK_POLL: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -31,10 +35,14 @@ pub struct Options {
     /// recorded.
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// URL of the host's API. With it, payments are also cleared, as the card network would.
-    #[arg(long, value_name = "URL")]
+    /// URL of the host's API. With it, the card network asks for payments too, and clears, reverses, refunds and settles
+    /// them.
+    #[arg(long, value_name = "URL", requires = "network_secret")]
     api: Option<String>,
-    /// Time that a payment stays recorded before it is cleared, in milliseconds.
+    /// Secret under which the network signs, as in the host's SPIN_VARIABLE_NETWORK_SECRET.
+    #[arg(long, value_name = "SECRET", env = "NETWORK_SECRET", hide_env_values = true)]
+    network_secret: Option<String>,
+    /// Time from one act of the network on a payment to the next, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 6000)]
     clear_after_ms: u64,
 }
@@ -52,38 +60,67 @@ pub async fn run(options: &Options) -> Result<()> {
 async fn play(options: &Options) -> Result<()> {
     let deployment = Deployment::read(&options.deployment)?;
     let chain = DevChain::open(&options.rpc, &deployment).await?;
-    let network = options.api.as_deref().map(|api| CardNetwork::new(api, options.clear_after_ms));
+    let (Some(api), Some(secret)) = (&options.api, &options.network_secret) else {
+        swipe(&chain, None, options).await;
+        return Ok(());
+    };
+    let patience = Duration::from_millis(options.clear_after_ms);
+    let mut network = CardNetwork::new(Host::new(api, secret)?, patience);
+    let accounts: Vec<Address> = deployment.accounts.iter().map(|account| account.safe).collect();
+    network.open(&accounts).await?;
+    let asking = CardNetwork::new(Host::new(api, secret)?, patience);
     tokio::select! {
-        () = swipe(&chain, options) => {}
-        () = clear(network) => {}
+        () = swipe(&chain, Some(&asking), options) => {}
+        () = go_on(&mut network) => {}
     }
     Ok(())
 }
 
-async fn swipe(chain: &DevChain, options: &Options) {
+async fn swipe(chain: &DevChain, network: Option<&CardNetwork>, options: &Options) {
     let mut ticks = interval(Duration::from_millis(options.every_ms));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut away = Once::default();
-    let mut count = 0;
+    let (mut chain_away, mut host_away) = (Once::default(), Once::default());
+    let mut count = 0_u64;
     while options.count != Some(count) {
         ticks.tick().await;
         count += 1;
-        away.report("the chain does not take swipes", swipe_once(chain).await);
-        if count % SWIPES_PER_REFUND == 0 {
-            away.report("the chain does not take refunds", refund_once(chain).await);
+        match network {
+            Some(network) if count.is_multiple_of(2) => {
+                host_away.report("the host takes no authorizations", ask_once(chain, network).await);
+            }
+            _ => chain_away.report("the chain does not take swipes", swipe_once(chain).await),
+        }
+        if network.is_none() && count.is_multiple_of(SWIPES_PER_REFUND) {
+            chain_away.report("the chain does not take refunds", refund_once(chain).await);
         }
     }
 }
 
-async fn clear(network: Option<CardNetwork>) {
-    let Some(mut network) = network else { return std::future::pending().await };
-    let mut ticks = interval(CLEARING_POLL);
+async fn go_on(network: &mut CardNetwork) {
+    let mut ticks = interval(NETWORK_POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut away = Once::default();
     loop {
         ticks.tick().await;
-        away.report("clearings wait", network.clear_due().await);
+        away.report("the network waits for the host", network.go_on().await);
     }
+}
+
+/// Asks for a random payment: now and then for too much, or with a card that was reported lost.
+async fn ask_once(chain: &DevChain, network: &CardNetwork) -> Result<()> {
+    let (account, cents) = draw(chain);
+    let (card, cents) = match B256::random()[0] % 12 {
+        0 => (format!("card-{account}"), TOO_MUCH_CENTS),
+        1 => (format!("card-{account}-lost"), cents),
+        _ => (format!("card-{account}"), cents),
+    };
+    let safe = chain.deployment().account(account)?.safe;
+    let question =
+        Question { transaction_id: card_network::new_id(), account: safe, card, cents, at: moment() };
+    let said = network.ask(&question).await?;
+    let reason = said.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    println!("asked {} account {safe:#x} {}{reason}", display(cents), said.action);
+    Ok(())
 }
 
 async fn swipe_once(chain: &DevChain) -> Result<()> {

@@ -12,7 +12,7 @@ use clearfold_tests::{Environment, Handler, broken_component};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-const HANDLERS: [(&str, &str); 12] = [
+const HANDLERS: [(&str, &str); 13] = [
     ("translator-gnosis-pay", "clearfold:handlers/translation@0.1.0"),
     ("decider-account", "clearfold:handlers/decision@0.1.0"),
     ("decider-authorization", "clearfold:handlers/decision@0.1.0"),
@@ -23,6 +23,7 @@ const HANDLERS: [(&str, &str); 12] = [
     ("projector-balances", "clearfold:handlers/projection@0.1.0"),
     ("projector-card-usage", "clearfold:handlers/projection@0.1.0"),
     ("projector-settlement", "clearfold:handlers/projection@0.1.0"),
+    ("projector-sagas", "clearfold:handlers/projection@0.1.0"),
     ("auditor-payments", "clearfold:handlers/audit@0.1.0"),
     ("saga-authorization", "clearfold:handlers/orchestration@0.1.0"),
 ];

@@ -3,10 +3,12 @@
 //! `the_contract_of_the_edge` runs against the host, or against the base URL in `EDGE_URL` (a `spin up`, for
 //! example), with the secrets of `EDGE_NETWORK_SECRET`, `EDGE_PROVIDER_SECRET` and `EDGE_CUSTOMER_SECRET`.
 
+use std::process::Command;
+
 use anyhow::{Context, Result, ensure};
 use clearfold_base::clock::Clock;
 use clearfold_edge_kit::Secrets;
-use clearfold_tests::{Answer, Host, World, cents, eventually};
+use clearfold_tests::{Answer, Application, Host, World, cents, eventually};
 use serde_json::{Value, json};
 
 const ACCOUNT: &str = "0x00000000000000000000000000000000000000ed";
@@ -14,7 +16,7 @@ const PROBLEM: &str = "application/problem+json";
 const SECRET: &str = "a-secret-that-nobody-shares";
 
 /// An edge, wherever it is served, and the secrets shared with it.
-struct Edge {
+pub struct Edge {
     url: String,
     network_secret: String,
     provider_secret: String,
@@ -23,7 +25,7 @@ struct Edge {
 }
 
 impl Edge {
-    fn of(host: &Host) -> Self {
+    pub fn of(host: &Host) -> Self {
         let secret = |of: &str| format!("the-{of}-secret-of-the-tests");
         Self {
             url: format!("http://{}", host.address()),
@@ -65,7 +67,7 @@ impl Edge {
         self.send("POST", path, &headers, body).await
     }
 
-    async fn network(&self, route: &str, message: &Value) -> Result<Answer> {
+    pub async fn network(&self, route: &str, message: &Value) -> Result<Answer> {
         self.signed(&self.network_secret, &format!("/network/{route}"), &message.to_string(), 0).await
     }
 
@@ -95,16 +97,24 @@ impl Edge {
     }
 }
 
-/// World whose host knows the edge's secrets.
+/// Host that knows the edge's secrets.
 async fn host_of(world: &World) -> Result<(Host, Edge)> {
-    let host = world
-        .host_with(|command| {
-            for of in ["network", "provider", "customer"] {
-                let variable = format!("SPIN_VARIABLE_{}_SECRET", of.to_uppercase());
-                command.env(variable, format!("the-{of}-secret-of-the-tests"));
-            }
-        })
-        .await?;
+    with_secrets(world, world.host_command()?).await
+}
+
+/// The same without a saga: nothing is decided but what the test decides.
+async fn host_without_saga(world: &World) -> Result<(Host, Edge)> {
+    let application = Application::of(world)?;
+    application.remove_saga("authorization", "saga-authorization")?;
+    with_secrets(world, application.host_command(world)?).await
+}
+
+async fn with_secrets(world: &World, mut command: Command) -> Result<(Host, Edge)> {
+    for of in ["network", "provider", "customer"] {
+        let variable = format!("SPIN_VARIABLE_{}_SECRET", of.to_uppercase());
+        command.env(variable, format!("the-{of}-secret-of-the-tests"));
+    }
+    let host = Host::start(command, world.file("host.log")).await?;
     let edge = Edge::of(&host);
     Ok((host, edge))
 }
@@ -248,7 +258,7 @@ fn request(message: &Value) -> Value {
 #[tokio::test]
 async fn the_network_hears_what_the_log_says() -> Result<()> {
     let world = World::new().await?;
-    let (host, edge) = host_of(&world).await?;
+    let (host, edge) = host_without_saga(&world).await?;
     a_request_without_a_decision_is_closed(&host, &edge).await?;
     a_decision_made_before_is_told(&host, &edge).await?;
     a_reversed_request_is_declined(&host, &edge).await?;
@@ -349,6 +359,42 @@ fn amount(cents: u64) -> Value {
 
 fn cents_text(amount: u64) -> String {
     cents(amount).to_string()
+}
+
+#[tokio::test]
+async fn the_saga_decides_before_the_network_is_answered() -> Result<()> {
+    let world = World::new().await?;
+    let (host, edge) = host_of(&world).await?;
+    let said = async |id: &str| {
+        let said = edge.told("authorizations", &authorization(id)).await?.body;
+        anyhow::Ok(json!([said["action"], said["response_code"], said["reason"]]))
+    };
+    let nobody_issued_it = json!(["declined", "14", "card_not_issued"]);
+    assert_eq!(said("t1").await?, nobody_issued_it);
+    assert_eq!(said("t1").await?, nobody_issued_it, "a repeat");
+    let rules = json!({"categories": "all", "countries": "all", "limits": [], "velocity": []});
+    let issue = json!({"aggregate": "card", "id": "card-1", "account": ACCOUNT, "type": "IssueCard",
+                       "schema_version": 1, "payload": {"account": ACCOUNT, "rules": rules}});
+    assert_eq!(host.command_to("issue", &issue).await?.status, 200);
+    assert_eq!(said("t2").await?, json!(["declined", "14", "account_not_opened"]));
+    let open = json!({"aggregate": "account", "id": ACCOUNT, "account": ACCOUNT, "type": "OpenAccount",
+                      "schema_version": 1, "payload": {"assets": [{"asset": "EURe", "decimals": 18}]}});
+    assert_eq!(host.command_to("open", &open).await?.status, 200);
+    assert_eq!(said("t3").await?, json!(["declined", "51", "insufficient_funds"]));
+    // The answer does not depend on the read store.
+    let read = world.databases.read().await?;
+    let schema = "DROP SCHEMA payments CASCADE; REVOKE ALL ON SCHEMA public FROM PUBLIC";
+    sqlx::raw_sql(schema).execute(&read).await?;
+    assert_eq!(said("t4").await?, json!(["declined", "51", "insufficient_funds"]));
+    let write = world.databases.write().await?;
+    let commits: i64 = sqlx::query_scalar(
+        "SELECT max(n) FROM (SELECT count(DISTINCT xmin::text) AS n FROM events
+         WHERE stream LIKE '%visa-t%' GROUP BY correlation_id) AS of_each",
+    )
+    .fetch_one(&write)
+    .await?;
+    assert_eq!(commits, 1, "request, saga and decision are one commit");
+    Ok(())
 }
 
 #[tokio::test]

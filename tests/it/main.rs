@@ -5,6 +5,7 @@
 mod aborts;
 mod audit;
 mod authoring;
+mod authorize;
 mod bad_input;
 mod canary;
 mod command_line;
@@ -12,6 +13,7 @@ mod compiler;
 mod components;
 mod crash;
 mod deploy;
+mod deposits;
 mod edge;
 mod edge_host;
 mod entries;
@@ -26,6 +28,7 @@ mod registry;
 
 mod rebuild;
 mod rivals;
+mod saga_orders;
 mod sagas;
 mod spec;
 mod spin;

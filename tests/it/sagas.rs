@@ -10,34 +10,35 @@ use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
 use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{
-    ActiveDecider, AggregateDeciders, Answer, Command, CommandIntake, Deciders, IntakeSettings,
+    ActiveDecider, AggregateDeciders, Answer, Awaited, Command, CommandIntake, Deciders, IntakeSettings,
+    LiveDeciders, WaitFor,
 };
 use clearfold_engine::integrity::{CommandReplay, ReplayReport};
 use clearfold_engine::saga::SagaDecider;
 use clearfold_kernel::Timestamp;
 use clearfold_sandbox::{Decides, HandlerEngine, Limits};
 use clearfold_store::EventStore;
-use clearfold_tests::{Environment, World};
+use clearfold_tests::{Application, Environment, Host, World, variant};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row, query};
 use tokio::sync::watch;
 
 use crate::store::{ACCOUNT, decider, store, swipe, writing};
 
-const STREAMS: [&str; 3] = ["decider-account", "decider-authorization", "decider-card"];
+pub const STREAMS: [&str; 3] = ["decider-account", "decider-authorization", "decider-card"];
 
 /// Account with money and a card, and writers that run the authorization saga.
-struct Place {
-    environment: Environment,
-    store: EventStore,
-    intake: CommandIntake,
+pub struct Place {
+    pub environment: Environment,
+    pub store: EventStore,
+    pub intake: CommandIntake,
     tasks: Tasks,
     /// Time by the writers' clock, in ms.
-    now_ms: Arc<AtomicU64>,
+    pub now_ms: Arc<AtomicU64>,
 }
 
 impl Place {
-    async fn with_a_card() -> Result<Self> {
+    pub async fn with_a_card() -> Result<Self> {
         let (environment, store) = store().await?;
         let now_ms = Arc::new(AtomicU64::new(1_795_341_600_000));
         let (intake, tasks) = writers(&environment, &store, &now_ms)?;
@@ -64,15 +65,25 @@ impl Place {
 
     /// Writers with nothing in memory, as after a crash.
     fn anew(self) -> Result<Self> {
+        let deciders = in_force(&self.environment, &STREAMS)?;
+        self.with(watch::Sender::new(Arc::new(deciders)).subscribe())
+    }
+
+    /// Writers with nothing in memory and these deciders.
+    pub fn with(self, deciders: LiveDeciders) -> Result<Self> {
         let Self { environment, store, intake, tasks, now_ms } = self;
         drop((intake, tasks));
-        let (intake, tasks) = writers(&environment, &store, &now_ms)?;
+        let (intake, tasks) = writers_of(deciders, &store, &now_ms);
         Ok(Self { environment, store, intake, tasks, now_ms })
     }
 
     async fn submit(&self, aggregate: &str, id: &str, kind: &str, payload: Value) -> Result<Answer> {
+        Ok(self.intake.submit(self.command(aggregate, id, kind, payload)).await?)
+    }
+
+    fn command(&self, aggregate: &str, id: &str, kind: &str, payload: Value) -> Command {
         let actor = if kind == "RecordDeposit" { "chain" } else { "api" };
-        let command = Command {
+        Command {
             idempotency_key: format!("{aggregate}-{id}/{kind}/{}", self.now_ms.load(Ordering::Relaxed)),
             aggregate: aggregate.into(),
             id: id.into(),
@@ -81,8 +92,7 @@ impl Place {
             schema_version: if kind == "PresentClearing" { 2 } else { 1 },
             payload: payload.to_string().into_bytes(),
             actor: actor.into(),
-        };
-        Ok(self.intake.submit(command).await?)
+        }
     }
 
     async fn accepted(&self, aggregate: &str, id: &str, kind: &str, payload: Value) -> Result<()> {
@@ -91,17 +101,12 @@ impl Place {
         Ok(())
     }
 
-    async fn request(&self, id: &str, euros: u64) -> Result<()> {
-        let request = json!({
-            "message_id": format!("msg-{id}"), "account": ACCOUNT, "card_id": "c1", "amount": euro(euros),
-            "merchant": {"id": "m1", "name": "Trattoria da Bruno", "category": "5812", "country": "IT"},
-            "network": "visa", "partial_allowed": false, "occurred_at": "2026-11-22T10:00:00.000Z",
-        });
-        self.accepted("authorization", id, "RequestAuthorization", request).await
+    pub async fn request(&self, id: &str, euros: u64) -> Result<()> {
+        self.accepted("authorization", id, "RequestAuthorization", request_of(id, euros)).await
     }
 
     /// Types of the events behind a position of the partition, with the stream of each.
-    async fn events_behind(&self, position: i64) -> Result<Vec<String>> {
+    pub async fn events_behind(&self, position: i64) -> Result<Vec<String>> {
         let rows =
             query("SELECT stream, type FROM events WHERE position > $1 ORDER BY position").bind(position);
         let rows = rows.fetch_all(self.store.pool()).await?;
@@ -111,16 +116,16 @@ impl Place {
             .collect())
     }
 
-    async fn number(&self, sql: &str) -> Result<i64> {
+    pub async fn number(&self, sql: &str) -> Result<i64> {
         Ok(query(AssertSqlSafe(sql.to_owned())).fetch_one(self.store.pool()).await?.get(0))
     }
 
-    async fn head(&self) -> Result<i64> {
+    pub async fn head(&self) -> Result<i64> {
         self.number("SELECT max(head_position) FROM partitions").await
     }
 
     /// Checks that the recorded components decide everything again in the same way.
-    async fn prove(&self) -> Result<()> {
+    pub async fn prove(&self) -> Result<()> {
         let mut deciders: BTreeMap<Digest, Arc<dyn Decides>> = BTreeMap::new();
         for name in STREAMS {
             let decider = decider(&self.environment, name)?;
@@ -138,6 +143,14 @@ impl Place {
     }
 }
 
+fn request_of(id: &str, euros: u64) -> Value {
+    json!({
+        "message_id": format!("msg-{id}"), "account": ACCOUNT, "card_id": "c1", "amount": euro(euros),
+        "merchant": {"id": "m1", "name": "Trattoria da Bruno", "category": "5812", "country": "IT"},
+        "network": "visa", "partial_allowed": false, "occurred_at": "2026-11-22T10:00:00.000Z",
+    })
+}
+
 fn euro(euros: u64) -> Value {
     json!({"minor": format!("{euros}000000000000000000"), "asset": "EURe", "decimals": 18})
 }
@@ -148,27 +161,36 @@ fn saga(environment: &Environment) -> Result<SagaDecider> {
     Ok(SagaDecider::load(&engine, "saga-authorization", &wasm)?)
 }
 
-fn writers(
-    environment: &Environment,
-    store: &EventStore,
-    now_ms: &Arc<AtomicU64>,
-) -> Result<(CommandIntake, Tasks)> {
+/// The saga and the deciders of these components.
+pub fn in_force(environment: &Environment, components: &[&str]) -> Result<Deciders> {
     let always = |active: ActiveDecider| AggregateDeciders { stable: Arc::new(active), canary: None };
     let mut in_force = BTreeMap::new();
-    for name in STREAMS {
+    for name in components {
         let decider = decider(environment, name)?;
         let (aggregate, digest) = (decider.aggregate().to_owned(), decider.id().digest);
         in_force.insert(aggregate, always(ActiveDecider::new(Arc::new(decider), digest)));
     }
     let saga = Arc::new(saga(environment)?);
-    let active = always(ActiveDecider::of_saga(&saga, saga.id().digest));
+    let active = always(ActiveDecider::of_saga(&saga, saga.id().digest, false));
     in_force.insert(saga.aggregate().to_owned(), active);
-    let deciders = watch::Sender::new(Arc::new(Deciders::new(0, in_force))).subscribe();
+    Ok(Deciders::new(0, in_force))
+}
+
+fn writers(
+    environment: &Environment,
+    store: &EventStore,
+    now_ms: &Arc<AtomicU64>,
+) -> Result<(CommandIntake, Tasks)> {
+    let deciders = watch::Sender::new(Arc::new(in_force(environment, &STREAMS)?)).subscribe();
+    Ok(writers_of(deciders, store, now_ms))
+}
+
+fn writers_of(deciders: LiveDeciders, store: &EventStore, now_ms: &Arc<AtomicU64>) -> (CommandIntake, Tasks) {
     let mut tasks = Tasks::default();
     let now_ms = Arc::clone(now_ms);
     let clock = Clock::new(move || Timestamp::from_ms(now_ms.load(Ordering::Relaxed)).unwrap());
     let settings = IntakeSettings { queue_length: 256, writer: writing("sagas") };
-    Ok((CommandIntake::start(store, deciders, &clock, &settings, &mut tasks), tasks))
+    (CommandIntake::start(store, deciders, &clock, &settings, &mut tasks), tasks)
 }
 
 #[tokio::test]
@@ -256,12 +278,63 @@ async fn a_swipe_of_an_unknown_account_opens_its_books() -> Result<()> {
     place.prove().await
 }
 
+fn decision(at_most_ms: u64) -> WaitFor {
+    let events = ["AuthorizationApproved", "AuthorizationDeclined"].map(str::to_owned).into();
+    WaitFor { events, at_most: Duration::from_millis(at_most_ms) }
+}
+
+fn kinds(awaited: &Awaited) -> Vec<(&str, u64)> {
+    awaited.events.iter().map(|event| (event.kind.as_str(), event.stream_version)).collect()
+}
+
+#[tokio::test]
+async fn a_caller_hears_the_decision_with_the_answer_and_a_repeat_hears_it_again() -> Result<()> {
+    let place = Place::with_a_card().await?;
+    for (id, euros, decided) in [("a1", 40, "AuthorizationApproved"), ("a2", 140, "AuthorizationDeclined")] {
+        let request = || place.command("authorization", id, "RequestAuthorization", request_of(id, euros));
+        // Nothing is waited for: the decision is in the commit of the request.
+        let first = place.intake.submit_and_wait(request(), &decision(0)).await?;
+        assert_eq!(kinds(&first), [(decided, 2)]);
+        assert!(
+            matches!(&first.answer, Answer::Accepted { events, .. } if events == &["AuthorizationRequested"])
+        );
+        assert_eq!(place.intake.submit_and_wait(request(), &decision(0)).await?, first, "a repeat");
+    }
+    let refused = place.command("authorization", "a1", "ExpireAuthorization", json!({"odd": 1}));
+    let refused = place.intake.submit_and_wait(refused, &decision(60_000)).await?;
+    assert!(matches!(refused.answer, Answer::Rejected { .. }) && refused.events.is_empty(), "{refused:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_caller_waits_for_a_decision_that_comes_later_or_not_at_all() -> Result<()> {
+    let place = Place::with_a_card().await?;
+    // A stand-in's advice is no decision of ours.
+    let mut advice = request_of("a1", 40);
+    advice.as_object_mut().unwrap().remove("partial_allowed");
+    let advice = || place.command("authorization", "a1", "RecordAdvice", advice.clone());
+    let none = place.intake.submit_and_wait(advice(), &decision(100)).await?;
+    assert!(matches!(none.answer, Answer::Accepted { .. }) && none.events.is_empty(), "{none:?}");
+    let reversed = WaitFor { events: ["AuthorizationReversed".to_owned()].into(), ..decision(60_000) };
+    let later = async {
+        // The wait has begun by then, or finds the reversal in the log: both are right.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let reversal = json!({"message_id": "r1", "extent": "full", "cause": "merchant",
+                              "occurred_at": "2026-11-22T11:00:00.000Z"});
+        place.accepted("authorization", "a1", "ReverseAuthorization", reversal).await
+    };
+    let (awaited, later) = tokio::join!(place.intake.submit_and_wait(advice(), &reversed), later);
+    later?;
+    assert_eq!(kinds(&awaited?), [("AuthorizationReversed", 2)]);
+    Ok(())
+}
+
 /// A forged answer to a step would be taken for a booking, and a forged event for a payment.
 #[tokio::test]
 async fn nobody_outside_sends_inputs_to_an_instance() -> Result<()> {
     let place = Place::with_a_card().await?;
     let before = place.head().await?;
-    for kind in ["Observe", "AnswerStep", "FireTimer", "Retry"] {
+    for kind in ["Observe", "AnswerStep", "FireTimer", "Retry", "Cancel", "Resolve"] {
         let refused =
             place.submit("saga-authorization", "a1", kind, json!({})).await.unwrap_err().to_string();
         assert!(refused.contains("known are account, authorization, card"), "{refused}");
@@ -274,23 +347,7 @@ async fn nobody_outside_sends_inputs_to_an_instance() -> Result<()> {
 #[tokio::test]
 async fn a_host_runs_the_saga_that_its_manifest_names() -> Result<()> {
     let world = World::new().await?;
-    let manifest = world.file("spin.toml");
-    let lines = r#"
-[[trigger.clearfold]]
-kind = "saga"
-name = "authorization"
-component = "saga-authorization"
-
-[component.saga-authorization]
-source = "target/components/saga-authorization.wasm"
-"#;
-    let project = std::fs::read_to_string(world.environment.root.join("spin.toml"))?;
-    let components = format!("source = \"{}/", world.environment.components.display());
-    std::fs::write(
-        &manifest,
-        format!("{project}{lines}").replace("source = \"target/components/", &components),
-    )?;
-    let host = world.host_with(|command| _ = command.env("MANIFEST", &manifest)).await?;
+    let host = world.host().await?;
     let request = json!({
         "message_id": "m1", "account": ACCOUNT, "card_id": "c1", "amount": euro(5),
         "merchant": {"id": "m1", "name": "Trattoria da Bruno", "category": "5812", "country": "IT"},
@@ -307,6 +364,71 @@ source = "target/components/saga-authorization.wasm"
     let points = "SELECT count(DISTINCT partition) FROM activation_points JOIN activations USING (activation)
                   WHERE kind = 'saga' AND state_family IS NOT NULL";
     assert!(query(points).fetch_one(&write).await?.get::<i64, _>(0) > 0, "it begins at a recorded point");
+    assert!(host.stop()?.success());
+    let replayed = world.clearfold(&["replay", "--verify"])?;
+    assert!(replayed.status.success() && replayed.stdout.contains("came to the same again"), "{replayed:?}");
+    Ok(())
+}
+
+/// Two versions with the same code: what decides is in each event.
+#[tokio::test]
+async fn an_instance_ends_on_the_version_that_it_began_on() -> Result<()> {
+    let world = World::new().await?;
+    let application = Application::of(&world)?;
+    let host = Host::start(application.host_command(&world)?, world.file("host.log")).await?;
+    let accepted = async |host: &Host, id: &str, kind: &str, payload: Value| {
+        let body = json!({"aggregate": "authorization", "id": id, "account": ACCOUNT, "type": kind,
+                          "schema_version": 1, "payload": payload});
+        let answer =
+            host.command_to(&format!("{id}/{kind}/{}", body["payload"]["message_id"]), &body).await?;
+        anyhow::ensure!(answer.status == 200, "{answer:?}");
+        Ok(())
+    };
+    let advice = |id: &str| {
+        let mut advice = request_of(id, 40);
+        advice.as_object_mut().unwrap().remove("partial_allowed");
+        advice
+    };
+    let reversal = |id: &str, euros: u64| {
+        json!({"message_id": id, "extent": {"part": euro(euros)["minor"]}, "cause": "merchant",
+               "occurred_at": "2026-11-22T11:00:00.000Z"})
+    };
+    accepted(&host, "a1", "RecordAdvice", advice("a1")).await?;
+    let one = std::fs::read(application.file("saga-authorization"))?;
+    let two = variant(&one, "two")?;
+    application.replace("saga-authorization", &two)?;
+    let deployed = application.deploy(&world, &[])?;
+    assert!(deployed.status.success(), "{deployed:?}");
+    let write = world.databases.write().await?;
+    let decided = async |id: &str| -> Result<Vec<String>> {
+        let digests = "SELECT DISTINCT encode(component_digest, 'hex') FROM events WHERE stream = $1";
+        let stream = format!("saga-authorization-{id}");
+        Ok(sqlx::query_scalar(digests).bind(stream).fetch_all(&write).await?)
+    };
+    let (one, two) = (Digest::of(&one).to_string(), Digest::of(&two).to_string());
+    // Hosts follow an activation by themselves; until then a new instance begins on the first version.
+    let mut followed = 0;
+    while decided(&format!("b{followed}")).await? != [two.clone()] {
+        followed += 1;
+        anyhow::ensure!(followed < 200, "the host does not follow the deploy");
+        accepted(&host, &format!("b{followed}"), "RecordAdvice", advice(&format!("b{followed}"))).await?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    accepted(&host, "a1", "ReverseAuthorization", reversal("r1", 1)).await?;
+    assert!(host.stop()?.success());
+    let host = Host::start(application.host_command(&world)?, world.file("host.log")).await?;
+    accepted(&host, "a1", "ReverseAuthorization", reversal("r2", 2)).await?;
+    assert_eq!(decided("a1").await?, [one.clone()], "begun on the first version");
+    let released = "SELECT count(*) FROM events WHERE type = 'HoldReleased' AND correlation_id IN
+                    (SELECT correlation_id FROM events WHERE stream = 'authorization-a1')";
+    assert_eq!(query(released).fetch_one(&write).await?.get::<i64, _>(0), 2, "its bookings went on");
+    let named = "SELECT count(*) FROM events WHERE type = 'SagaStarted'
+                 AND convert_from(payload, 'UTF8')::json ->> 'component' <> encode(component_digest, 'hex')";
+    assert_eq!(
+        query(named).fetch_one(&write).await?.get::<i64, _>(0),
+        0,
+        "an instance names what decides it"
+    );
     assert!(host.stop()?.success());
     let replayed = world.clearfold(&["replay", "--verify"])?;
     assert!(replayed.status.success() && replayed.stdout.contains("came to the same again"), "{replayed:?}");

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 16] = [
+const SPECIFICATIONS: [(&str, &str); 19] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -18,6 +18,7 @@ const SPECIFICATIONS: [(&str, &str); 16] = [
     ("decider-authorization", "authorization_suspense.yaml"),
     ("decider-account", "account.yaml"),
     ("decider-account", "account_ledger.yaml"),
+    ("decider-account", "account_opening.yaml"),
     ("decider-card", "card.yaml"),
     ("decider-card", "card_spend.yaml"),
     ("projector-merchants", "merchants.yaml"),
@@ -25,6 +26,8 @@ const SPECIFICATIONS: [(&str, &str); 16] = [
     ("projector-balances", "balances.yaml"),
     ("projector-card-usage", "card_usage.yaml"),
     ("projector-settlement", "settlement.yaml"),
+    ("translator-gnosis-pay", "gnosis_pay_movements.yaml"),
+    ("projector-sagas", "sagas.yaml"),
 ];
 
 fn folder(environment: &Environment) -> PathBuf {

@@ -42,6 +42,18 @@ impl Application {
         Ok(std::fs::write(self.manifest(), change(std::fs::read_to_string(self.manifest())?))?)
     }
 
+    /// Removes a saga from the manifest, so that nothing follows from what is recorded.
+    pub fn remove_saga(&self, name: &str, component: &str) -> Result<()> {
+        let lines = format!(
+            "[[trigger.clearfold]]\nkind = \"saga\"\nname = \"{name}\"\ncomponent = \"{component}\"\n\n"
+        );
+        anyhow::ensure!(
+            std::fs::read_to_string(self.manifest())?.contains(&lines),
+            "the manifest has no saga `{name}`"
+        );
+        self.edit(|manifest| manifest.replace(&lines, ""))
+    }
+
     /// Replaces a component.
     pub fn replace(&self, component: &str, wasm: &[u8]) -> Result<()> {
         Ok(std::fs::write(self.file(component), wasm)?)

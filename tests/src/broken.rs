@@ -25,16 +25,17 @@ pub fn deaf_translator(
     const AT: u32 = 1024;
     let list = |offset: u32, length: u32| [(AT + offset).to_le_bytes(), length.to_le_bytes()].concat();
     let (nothing, no_end) = ([0; 8], [0; 16]);
-    let selection: [&[u8]; 11] = [
+    let selection: [&[u8]; 12] = [
         &[0; 8],
         &chain_id.to_le_bytes(),
         &list(24, 1),
-        &list(72, 1),
         &list(80, 1),
+        &list(88, 1),
+        &nothing,
         &nothing,
         &0_u64.to_le_bytes(),
         &no_end,
-        &[list(88, 20), list(108, 32)].concat(),
+        &[list(96, 20), list(116, 32)].concat(),
         address,
         topic,
     ];

@@ -9,6 +9,7 @@ mod cargo;
 mod ci;
 mod contracts;
 mod convention;
+mod demo;
 mod dev;
 mod examples;
 mod features;
@@ -48,6 +49,8 @@ enum Job {
     Up(up::Options),
     /// The same, and after each change of a component: build it, hold it to its specifications, put it in force.
     Dev(up::Options),
+    /// Show what happens when something goes wrong: a step is refused, the host dies, a block is replaced.
+    Demo(demo::Options),
     /// Build the host and the components.
     Build(build::Options),
     /// Build the examples of components in other languages.
@@ -117,6 +120,7 @@ fn run(job: Job) -> Result<()> {
     match job {
         Job::Up(options) => up::run(&options),
         Job::Dev(options) => dev::run(&options),
+        Job::Demo(options) => demo::run(&options),
         Job::Build(options) => build::run(&options),
         Job::Example(options) => examples::run(&options),
         Job::Test(options) => test::run(&options),

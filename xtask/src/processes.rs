@@ -73,6 +73,15 @@ impl Processes {
         Ok(pid)
     }
 
+    /// Kills one of them, as `kill -9` does.
+    pub fn kill(&mut self, name: &str) -> Result<()> {
+        let place = self.running.iter().position(|running| running.name == name);
+        let mut running = self.running.remove(place.with_context(|| format!("no process `{name}` runs"))?);
+        running.child.kill()?;
+        running.child.wait()?;
+        self.write_ledger()
+    }
+
     /// Fails if one of them has ended, with the end of its log.
     pub fn check(&mut self) -> Result<()> {
         let mut died: Option<(&'static str, ExitStatus)> = None;

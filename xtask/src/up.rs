@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,6 +23,8 @@ use crate::{contracts, dev, http, place, progress, signals, tools};
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9100);
 const PORTS_TRIED: u16 = 100;
 const CHAIN_PORT: u16 = 8545;
+/// Secret that the simulated card network shares with the edge.
+const NETWORK_SECRET: &str = "SPIN_VARIABLE_NETWORK_SECRET";
 /// Interval at which processes and edited files are looked at.
 const SEEN_WITHIN_MS: u64 = 50;
 /// Said where nothing was built yet.
@@ -31,7 +34,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Names that `--fresh` removes from a data folder; everything else stays.
 const OURS: [&str; 6] = ["postgres", "chain.json", "deployment.json", "contracts.json", "logs", "processes"];
 
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct Options {
     /// Start anew: forget the database and the chain of the data folder.
     #[arg(long, conflicts_with = "no_demo")]
@@ -59,6 +62,13 @@ pub struct Running<'a> {
     pub environment: &'a [(&'static str, OsString)],
 }
 
+impl Options {
+    /// A run of its own that forgets what an earlier one left in its folder.
+    pub fn apart(data: PathBuf) -> Self {
+        Self { fresh: true, data: Some(data), ..Self::default() }
+    }
+}
+
 pub fn run(options: &Options) -> Result<()> {
     let clock = Clock::start();
     let mut payments = None;
@@ -71,12 +81,71 @@ pub fn run(options: &Options) -> Result<()> {
     })
 }
 
+/// All that `up` starts, running.
+pub struct Begun {
+    pub processes: Processes,
+    pub programs: Programs,
+    surroundings: Surroundings,
+    data: PathBuf,
+    listen: SocketAddr,
+}
+
+impl Begun {
+    /// URL of the host's API.
+    pub fn api(&self) -> String {
+        format!("http://{}", self.listen)
+    }
+
+    pub fn running(&self) -> Running<'_> {
+        Running { host: &self.programs.host, environment: &self.surroundings.environment }
+    }
+
+    pub fn start_host(&mut self) -> Result<()> {
+        start_host(&mut self.processes, &self.programs, &self.surroundings, self.listen)
+    }
+
+    /// Value of a variable of the host's environment.
+    pub fn variable(&self, name: &str) -> Result<String> {
+        let found = self.surroundings.environment.iter().find(|(variable, _)| *variable == name);
+        Ok(found.with_context(|| format!("the demo sets {name}"))?.1.to_string_lossy().into_owned())
+    }
+
+    /// Secret of the simulated network. A host may have two while one is exchanged; the last is the new one.
+    pub fn network_secret(&self) -> Result<String> {
+        let secrets = self.variable(NETWORK_SECRET)?;
+        Ok(secrets.split_whitespace().last().unwrap_or_default().to_owned())
+    }
+
+    /// File of the data folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.data.join(name)
+    }
+}
+
 /// Starts all of it and calls `meanwhile` a few times a second, until somebody asks to stop; fails if a part stops by
 /// itself.
 pub fn run_while(
     options: &Options,
     mut meanwhile: impl FnMut(&Running<'_>, &str) -> Result<()>,
 ) -> Result<()> {
+    let mut begun = begin(options)?;
+    dev::give_way(&begun.running())?;
+    if !options.no_demo {
+        start_swipes(&mut begun)?;
+    }
+    let api = begun.api();
+    announce(&api, &begun.surroundings, &begun.data);
+    let Begun { mut processes, programs, surroundings, .. } = begun;
+    let running = Running { host: &programs.host, environment: &surroundings.environment };
+    let ended = watch(&mut processes, || meanwhile(&running, &api));
+    let step = progress::Step::begin("stopping");
+    processes.stop();
+    step.end(true);
+    ended
+}
+
+/// Starts all of it but the swipes.
+pub fn begin(options: &Options) -> Result<Begun> {
     let given = if options.no_demo { Some(given_surroundings()?) } else { None };
     let data = options.data.clone().unwrap_or_else(|| place::root().join(".clearfold"));
     place::create(&data)?;
@@ -91,24 +160,13 @@ pub fn run_while(
     }
     let programs = build::programs(false)?;
     build::components(None)?;
-    let demo = given.is_none();
     let surroundings = match given {
         Some(surroundings) => surroundings,
         None => demo_surroundings(&data, &mut processes, &programs)?,
     };
-    let api = format!("http://{listen}");
-    start_host(&mut processes, &programs, &surroundings, listen)?;
-    let running = Running { host: &programs.host, environment: &surroundings.environment };
-    dev::give_way(&running)?;
-    if demo {
-        start_swipes(&mut processes, &programs, &surroundings, &data, &api)?;
-    }
-    announce(&api, &surroundings, &data);
-    let ended = watch(&mut processes, || meanwhile(&running, &api));
-    let step = progress::Step::begin("stopping");
-    processes.stop();
-    step.end(true);
-    ended
+    let mut begun = Begun { processes, programs, surroundings, data, listen };
+    begun.start_host()?;
+    Ok(begun)
 }
 
 /// Postgres and the chain, with databases and contracts.
@@ -135,6 +193,7 @@ fn demo_surroundings(data: &Path, processes: &mut Processes, programs: &Programs
             ("CHAIN_CONTRACTS", file("contracts.json").into()),
             ("CHAIN_CONFIRMATIONS", unless_set("CHAIN_CONFIRMATIONS", "2")),
             ("CHAIN_POLL_INTERVAL_MS", unless_set("CHAIN_POLL_INTERVAL_MS", "500")),
+            (NETWORK_SECRET, unless_set(NETWORK_SECRET, &secret()?)),
         ],
         addresses: vec![("chain", rpc), ("events", write), ("read store", read)],
     })
@@ -149,6 +208,13 @@ fn given_surroundings() -> Result<Surroundings> {
         bail!("--no-demo runs against your own database and chain: please set {}", missing.join(", "));
     }
     Ok(Surroundings { environment: Vec::new(), addresses: Vec::new() })
+}
+
+/// Secret of one run, which nobody can guess.
+fn secret() -> Result<String> {
+    let mut bytes = [0; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(hex::encode(bytes))
 }
 
 /// Our value for a demo, unless the person has set another.
@@ -199,19 +265,13 @@ fn start_host(
     processes.wait("starting the host", READY_WITHIN, || http::get(&health).is_some())
 }
 
-fn start_swipes(
-    processes: &mut Processes,
-    programs: &Programs,
-    surroundings: &Surroundings,
-    data: &Path,
-    api: &str,
-) -> Result<()> {
-    let rpc =
-        surroundings.addresses.iter().find(|(name, _)| *name == "chain").context("the demo has a chain")?;
-    let mut command = Command::new(&programs.devchain);
-    command.args(["swipes", "--rpc", &rpc.1, "--api", api, "--every-ms", "2000", "--clear-after-ms", "6000"]);
-    command.arg("--deployment").arg(data.join("deployment.json"));
-    processes.start("swipes", &mut command).map(drop)
+fn start_swipes(begun: &mut Begun) -> Result<()> {
+    let mut command = Command::new(&begun.programs.devchain);
+    command.args(["swipes", "--rpc", &begun.variable("CHAIN_RPC_URLS")?, "--api", &begun.api()]);
+    command.args(["--every-ms", "2000", "--clear-after-ms", "6000"]);
+    command.arg("--deployment").arg(begun.file("deployment.json"));
+    command.env("NETWORK_SECRET", begun.network_secret()?);
+    begun.processes.start("swipes", &mut command).map(drop)
 }
 
 fn announce(api: &str, surroundings: &Surroundings, data: &Path) {

@@ -1,4 +1,4 @@
-//! A line per payment, and another when it clears: what the API says, as a person would read it.
+//! A line for each change of a payment: what the API says, as a person would read it.
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -13,7 +13,7 @@ const LOOK_AT: usize = 100;
 /// Payments shown so far.
 pub struct Watch {
     url: String,
-    shown: HashMap<String, String>,
+    shown: HashMap<String, Shown>,
     first_look: bool,
     coloured: bool,
 }
@@ -49,27 +49,59 @@ impl Watch {
     fn news(&mut self, newest_first: &[Value]) -> Vec<String> {
         let mut lines = Vec::new();
         for payment in newest_first.iter().rev() {
-            let status = text(&payment["status"]);
-            let before = self.shown.insert(text(&payment["id"]), status.clone());
-            if before.as_ref() != Some(&status) {
-                lines.push(self.line(payment, &status));
+            let now = Shown::of(payment);
+            let before = self.shown.insert(text(&payment["id"]), now.clone());
+            if let Some((what, amount)) = now.news_since(before.as_ref()) {
+                lines.push(self.line(payment, &what, &amount));
             }
         }
         lines
     }
 
-    /// `12:03:41  recorded    8.50 EURe  0x7a3f…c21b  5f0c…`
-    fn line(&self, payment: &Value, status: &str) -> String {
+    /// `12:03:41  recorded           8.50 EURe  0x7a3f…c21b  5f0c…`, and the reason if it was declined.
+    fn line(&self, payment: &Value, what: &str, amount: &str) -> String {
         let updated_at = text(&payment["updated_at"]);
         let time = updated_at.get(11..19).unwrap_or(&updated_at);
-        let (amount, account) = (text(&payment["amount"]["display"]), short(&text(&payment["account"])));
-        let id = text(&payment["id"]);
-        let (on, off) = match (self.coloured, status) {
+        let (account, id) = (short(&text(&payment["account"])), text(&payment["id"]));
+        let reason = text(&payment["decline_reason"]);
+        let reason = if what == "declined" { format!("  {reason}") } else { String::new() };
+        let (on, off) = match (self.coloured, what) {
             (false, _) => ("", ""),
             (true, "cleared") => ("\x1b[32m", "\x1b[0m"),
+            (true, "declined") => ("\x1b[31m", "\x1b[0m"),
             (true, _) => ("\x1b[36m", "\x1b[0m"),
         };
-        format!("{time}  {on}{status:<9}{off} {amount:>14}  {account}  {id}")
+        format!("{time}  {on}{what:<17}{off} {amount:>16}  {account}  {id}{reason}")
+    }
+}
+
+/// What was last shown of a payment.
+#[derive(Clone, PartialEq, Eq)]
+struct Shown {
+    status: String,
+    amount: String,
+    reversed: String,
+    refunded: String,
+}
+
+impl Shown {
+    fn of(payment: &Value) -> Self {
+        let display = |field: &str| text(&payment[field]["display"]);
+        let (status, amount) = (text(&payment["status"]), display("amount"));
+        Self { status, amount, reversed: display("reversed"), refunded: display("refunded") }
+    }
+
+    /// What has happened, and to which amount; none if nothing has.
+    fn news_since(&self, before: Option<&Self>) -> Option<(String, String)> {
+        let Some(before) = before else { return Some((self.status.clone(), self.amount.clone())) };
+        if self.status != before.status {
+            return Some((self.status.clone(), self.amount.clone()));
+        }
+        if self.refunded != before.refunded {
+            return Some(("refunded".to_owned(), self.refunded.clone()));
+        }
+        let is_reversed = self.reversed != before.reversed;
+        is_reversed.then(|| ("reversed in part".to_owned(), self.reversed.clone()))
     }
 }
 
@@ -101,10 +133,17 @@ mod tests {
         let mut watch = Watch::new("http://127.0.0.1:1");
         let first = watch.news(&[payment("b", "recorded"), payment("a", "recorded")]);
         assert_eq!(first.len(), 2);
-        assert_eq!(first[0], "12:03:41  recorded       8.50 EURe  0x7a3f…0c21  a");
+        assert_eq!(first[0], "12:03:41  recorded                 8.50 EURe  0x7a3f…0c21  a");
         let second = watch.news(&[payment("b", "recorded"), payment("a", "cleared")]);
         assert_eq!(second.len(), 1);
         assert!(second[0].contains("cleared") && second[0].ends_with('a'));
         assert!(watch.news(&[payment("b", "recorded"), payment("a", "cleared")]).is_empty());
+        let mut refunded = payment("a", "cleared");
+        refunded["refunded"] = serde_json::json!({"display": "3.00 EURe"});
+        let third = watch.news(&[payment("b", "recorded"), refunded]);
+        assert!(third[0].contains("refunded") && third[0].contains("3.00 EURe"), "{third:?}");
+        let mut declined = payment("c", "declined");
+        declined["decline_reason"] = serde_json::json!("insufficient_funds");
+        assert!(watch.news(&[declined])[0].ends_with("c  insufficient_funds"));
     }
 }

@@ -1,6 +1,7 @@
 //! The digest of a component, which identifies its code.
 
 use std::fmt;
+use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
@@ -13,6 +14,21 @@ impl Digest {
     #[must_use]
     pub fn of(wasm: &[u8]) -> Self {
         Self(Sha256::digest(wasm).into())
+    }
+}
+
+/// A text that is no digest: 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no digest; one has 64 hexadecimal digits")]
+pub struct NoDigest(String);
+
+impl FromStr for Digest {
+    type Err = NoDigest;
+
+    fn from_str(text: &str) -> Result<Self, NoDigest> {
+        let mut digest = [0; 32];
+        hex::decode_to_slice(text, &mut digest).map_err(|_| NoDigest(text.to_owned()))?;
+        Ok(Self(digest))
     }
 }
 

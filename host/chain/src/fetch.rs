@@ -40,6 +40,7 @@ pub(super) fn filters(filters: &[LogFilter]) -> Vec<Filter> {
             .address(addresses(filter))
             .event_signature(words(&filter.topics))
             .topic1(words(&filter.first_arguments))
+            .topic2(words(&filter.second_arguments))
             .from_block(filter.from_block)
             // A filter without an end holds for all later blocks.
             .to_block(filter.to_block.unwrap_or(u64::MAX))
@@ -202,6 +203,28 @@ mod tests {
             "logsBloom": zeros(256),
         });
         serde_json::from_value(receipt).unwrap()
+    }
+
+    #[test]
+    fn a_filter_by_the_second_argument_matches_no_other_log_and_no_bloom_without_it() {
+        let word = |byte: u8| clearfold_kernel::Hash([byte; 32]);
+        let asked = LogFilter {
+            addresses: vec![clearfold_kernel::Address([1; 20])],
+            topics: vec![word(2)],
+            first_arguments: Vec::new(),
+            second_arguments: vec![word(4), word(5)],
+            from_block: 0,
+            to_block: None,
+        };
+        let [filter] = &filters(&[asked])[..] else { panic!("one filter") };
+        let log = |second: u8| {
+            let topics = vec![B256::repeat_byte(2), B256::repeat_byte(3), B256::repeat_byte(second)];
+            alloy::primitives::Log::new_unchecked(Address::repeat_byte(1), topics, Default::default())
+        };
+        for (second, is_asked) in [(4, true), (5, true), (6, false)] {
+            let bloom = alloy::primitives::logs_bloom([&log(second)]);
+            assert_eq!((filter.matches(&log(second)), filter.matches_bloom(bloom)), (is_asked, is_asked));
+        }
     }
 
     #[test]

@@ -25,8 +25,15 @@ pub use rpc::{Rpc, RpcError, Survey};
 
 use clearfold_sandbox::Transaction;
 
-/// Identity of a log, used as the idempotency key of its command.
+/// Identity of a log, used as the idempotency key of its first command.
 #[must_use]
 pub fn log_identity(transaction: &Transaction, log_index: u64) -> String {
     format!("chain/{}/0x{}/{log_index}", transaction.chain_id, hex::encode(&transaction.block_hash))
+}
+
+/// Identity of a part of a log, used as the idempotency key of the command about it. A log's first part has the log's.
+#[must_use]
+pub fn part_identity(transaction: &Transaction, log_index: u64, part: u32) -> String {
+    let log = log_identity(transaction, log_index);
+    if part == 0 { log } else { format!("{log}/{part}") }
 }

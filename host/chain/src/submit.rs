@@ -12,8 +12,8 @@ use backon::{ExponentialBuilder, Retryable};
 use futures::{StreamExt, stream};
 
 use super::cursor::DeadLetter;
-use super::log_identity;
 use super::translation::TranslatorCallError;
+use super::{log_identity, part_identity};
 use clearfold_base::blocking::{Panicked, blocking};
 use clearfold_base::telemetry::with_causes;
 use clearfold_engine::command::{Answer, Command, CommandError, CommandIntake};
@@ -86,7 +86,10 @@ fn untranslated(transaction: &Transaction, log_indexes: &BTreeSet<u64>, fault: &
     let transaction_hash = hex::encode(&transaction.transaction_hash);
     tracing::error!(error = %with_causes(fault), transaction = transaction_hash, "a transaction could not be translated");
     let detail = format!("nothing of the transaction was used: {}", with_causes(fault));
-    let letter = |log_index: &u64| dead_letter(transaction, *log_index, "component_failed", detail.clone());
+    let letter = |log_index: &u64| {
+        let identity = log_identity(transaction, *log_index);
+        dead_letter(transaction, identity, *log_index, "component_failed", detail.clone())
+    };
     log_indexes.iter().map(letter).collect()
 }
 
@@ -108,7 +111,14 @@ pub(super) async fn submit(
                 log_index = refusal.log_index,
                 "a log was refused and kept"
             );
-            letters.push(dead_letter(transaction, refusal.log_index, &refusal.code, refusal.detail));
+            let identity = log_identity(transaction, refusal.log_index);
+            letters.push(dead_letter(
+                transaction,
+                identity,
+                refusal.log_index,
+                &refusal.code,
+                refusal.detail,
+            ));
         }
         for translated in commands {
             waiting.push(submit_one(intake, transaction, translated));
@@ -129,6 +139,9 @@ async fn submit_one(
 ) -> Result<Option<DeadLetter>, CommandError> {
     let log_index = translated.log_index;
     let command = command(transaction, translated);
+    let letter = |code: &str, detail: String| {
+        dead_letter(transaction, command.idempotency_key.clone(), log_index, code, detail)
+    };
     tracing::info!(
         correlation_id = %command.correlation_id(), kind = command.kind, stream = command.stream(),
         block = transaction.block_number, transaction = hex::encode(&transaction.transaction_hash), log_index,
@@ -139,15 +152,15 @@ async fn submit_one(
         .when(|error| matches!(error, CommandError::Component(_)));
     match answer.await {
         Ok(Answer::Accepted { .. }) => Ok(None),
-        Ok(Answer::Rejected { code, detail }) => Ok(Some(dead_letter(transaction, log_index, &code, detail))),
+        Ok(Answer::Rejected { code, detail }) => Ok(Some(letter(&code, detail))),
         Err(error) if error.is_passing() => Err(error),
-        Err(error) => Ok(Some(dead_letter(transaction, log_index, "command_failed", error.to_string()))),
+        Err(error) => Ok(Some(letter("command_failed", error.to_string()))),
     }
 }
 
 fn command(transaction: &Transaction, translated: TranslatedCommand) -> Command {
     Command {
-        idempotency_key: log_identity(transaction, translated.log_index),
+        idempotency_key: part_identity(transaction, translated.log_index, translated.part),
         aggregate: translated.aggregate,
         id: translated.id,
         routing_key: translated.routing_key,
@@ -158,9 +171,16 @@ fn command(transaction: &Transaction, translated: TranslatedCommand) -> Command 
     }
 }
 
-fn dead_letter(transaction: &Transaction, log_index: u64, code: &str, detail: String) -> DeadLetter {
+/// Makes the letter of a log, or of the part of it that `identity` names.
+fn dead_letter(
+    transaction: &Transaction,
+    identity: String,
+    log_index: u64,
+    code: &str,
+    detail: String,
+) -> DeadLetter {
     DeadLetter {
-        identity: log_identity(transaction, log_index),
+        identity,
         block_number: transaction.block_number,
         block_hash: transaction.block_hash.clone(),
         transaction_hash: transaction.transaction_hash.clone(),
@@ -176,7 +196,38 @@ mod tests {
 
     use backon::Retryable;
 
-    use super::retry_policy;
+    use super::{command, retry_policy};
+    use clearfold_sandbox::{Transaction, TranslatedCommand};
+
+    #[test]
+    fn the_first_part_of_a_log_has_its_key_and_further_ones_a_suffix() {
+        let transaction = Transaction {
+            chain_id: 100,
+            block_hash: vec![0xab; 32],
+            block_number: 1,
+            block_timestamp_s: 1,
+            transaction_hash: vec![2; 32],
+            logs: Vec::new(),
+        };
+        let key = |part: u32| {
+            let translated = TranslatedCommand {
+                log_index: 7,
+                part,
+                aggregate: "account".into(),
+                id: "1".into(),
+                routing_key: "0xaa".into(),
+                type_: "RecordDeposit".into(),
+                schema_version: 1,
+                payload: Vec::new(),
+            };
+            command(&transaction, translated).idempotency_key
+        };
+        let of_log = format!("chain/100/0x{}/7", "ab".repeat(32));
+        assert_eq!(
+            [key(0), key(1), key(12)],
+            [of_log.clone(), format!("{of_log}/1"), format!("{of_log}/12")]
+        );
+    }
 
     /// Number of attempts if so many of them fail, and the result of the last one.
     async fn attempts(failures: u32, is_temporary: bool) -> (u32, Result<(), u32>) {

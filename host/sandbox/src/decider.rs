@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::id::ComponentId;
 use super::limits::{Guard, Output, count};
 use super::saga::INSTANCES;
+use clearfold_base::digest::Digest;
 
 pub use self::bindings::exports::clearfold::handlers::decision::{
     Command as WireCommand, Decided, Entry, Folded, Message, Outcome, Rejection, Turn,
@@ -70,6 +71,12 @@ pub trait Decides: Send + Sync {
 
     /// Events that it knows, with their newest versions.
     fn events(&self) -> BTreeMap<String, u32>;
+
+    /// Component that decides the commands of a stream with this state; this one, unless the stream is bound to another
+    /// version.
+    fn decided_by(&self, _state: &[u8]) -> Digest {
+        self.id().digest
+    }
 
     /// State before the first event. It has no entries.
     fn initial(&self) -> &[u8];

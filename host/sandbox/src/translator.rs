@@ -32,7 +32,7 @@ impl Output for wit::Selection {
     fn items(&self) -> usize {
         count(&self.filters, |filter| {
             let logs = filter.addresses.len().saturating_add(filter.topics.len());
-            logs.saturating_add(filter.first_arguments.len())
+            logs.saturating_add(filter.first_arguments.len()).saturating_add(filter.second_arguments.len())
         })
     }
 }
@@ -111,14 +111,17 @@ fn filter(filter: &wit::LogFilter) -> Result<LogFilter, String> {
         addresses: filter.addresses.iter().map(address).collect::<Result<_, _>>()?,
         topics: filter.topics.iter().map(hash).collect::<Result<_, _>>()?,
         first_arguments: filter.first_arguments.iter().map(hash).collect::<Result<_, _>>()?,
+        second_arguments: filter.second_arguments.iter().map(hash).collect::<Result<_, _>>()?,
         from_block: filter.from_block,
         to_block: filter.to_block,
     })
 }
 
-/// Checks that the database can hold an answer, and that it has at most one command and one refusal for each log.
+/// Checks that the database can hold an answer, and that it has at most one command for each part of a log, and one
+/// refusal for each log.
 fn checked(asked: &Transaction, mut answer: Translated) -> Result<Translated, String> {
-    let mut free: BTreeSet<u64> = asked.logs.iter().map(|log| log.log_index).collect();
+    let logs: BTreeSet<u64> = asked.logs.iter().map(|log| log.log_index).collect();
+    let mut parts = BTreeSet::new();
     for command in &answer.commands {
         let words = [&command.aggregate, &command.id, &command.routing_key, &command.type_];
         if let Some(odd) = words.into_iter().find(|word| !is_word(word)) {
@@ -127,14 +130,14 @@ fn checked(asked: &Transaction, mut answer: Translated) -> Result<Translated, St
         if !(1..=MAX_SCHEMA_VERSION).contains(&command.schema_version) {
             return Err(format!("a {} of schema version {}", command.type_, command.schema_version));
         }
-        if !free.remove(&command.log_index) {
-            let (kind, log) = (&command.type_, command.log_index);
+        let (kind, log, part) = (&command.type_, command.log_index, command.part);
+        if !logs.contains(&log) || !parts.insert((log, part)) {
             return Err(format!(
-                "a {kind} for log {log}, which the transaction lacks or another command has"
+                "a {kind} for part {part} of log {log}, which the transaction lacks or another command has"
             ));
         }
     }
-    let mut free: BTreeSet<u64> = asked.logs.iter().map(|log| log.log_index).collect();
+    let mut free = logs;
     for refusal in &mut answer.refusals {
         if !is_word(&refusal.code) {
             return Err(format!("a refusal with {:?} for a code", refusal.code));
@@ -167,6 +170,7 @@ mod tests {
     fn command(log_index: u64) -> TranslatedCommand {
         TranslatedCommand {
             log_index,
+            part: 0,
             aggregate: "authorization".into(),
             id: "1".into(),
             routing_key: "0xaa".into(),
@@ -187,17 +191,20 @@ mod tests {
     #[test]
     fn an_answer_within_the_limits_passes() {
         let refusals = vec![refusal(4, "odd", "with a zero\0in it")];
-        let answer = Translated { commands: vec![command(4), command(5)], refusals };
+        let second = TranslatedCommand { part: 1, ..command(5) };
+        let answer = Translated { commands: vec![command(4), command(5), second], refusals };
         let answer = checked(&transaction(), answer).unwrap();
         assert_eq!(
             (answer.commands.len(), answer.refusals[0].detail.as_str()),
-            (2, "with a zero\u{fffd}in it")
+            (3, "with a zero\u{fffd}in it")
         );
     }
 
     #[test]
     fn commands_that_cannot_be_kept_apart_or_stored_are_nonsense() {
-        assert!(why(vec![command(4), command(4)], vec![]).contains("log 4"));
+        assert!(why(vec![command(4), command(4)], vec![]).contains("part 0 of log 4"));
+        let second = || TranslatedCommand { part: 1, ..command(4) };
+        assert!(why(vec![second(), command(4), second()], vec![]).contains("part 1 of log 4"));
         assert!(why(vec![command(6)], vec![]).contains("log 6"));
         for odd in ["", "a\0b", &"x".repeat(256)] {
             let odd = odd.to_owned();
@@ -230,13 +237,16 @@ mod tests {
             addresses: vec![vec![1; 20]],
             topics: vec![vec![2; 32]],
             first_arguments: Vec::new(),
+            second_arguments: Vec::new(),
             from_block: 3,
             to_block: None,
         };
         assert_eq!(filter(&good).unwrap().addresses, [Address([1; 20])]);
         let short = wit::LogFilter { addresses: vec![vec![1; 19]], ..good.clone() };
         assert_eq!(filter(&short).unwrap_err(), "an address of 19 bytes");
-        let long = wit::LogFilter { first_arguments: vec![vec![1; 33]], ..good };
+        let long = wit::LogFilter { first_arguments: vec![vec![1; 33]], ..good.clone() };
+        assert_eq!(filter(&long).unwrap_err(), "a hash of 33 bytes");
+        let long = wit::LogFilter { second_arguments: vec![vec![1; 33]], ..good };
         assert_eq!(filter(&long).unwrap_err(), "a hash of 33 bytes");
     }
 }

@@ -19,6 +19,13 @@ pub struct Lookup {
     pub entries: Vec<EntryKey>,
 }
 
+impl Lookup {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.idempotency_keys.is_empty() && self.streams.is_empty() && self.entries.is_empty()
+    }
+}
+
 /// Key of an entry of a stream's state, in the newest snapshot of a family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryKey {

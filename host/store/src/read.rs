@@ -130,6 +130,29 @@ impl EventStore {
         Ok(rows.into_iter().map(StoredEvent::try_from).collect::<Result<_, _>>()?)
     }
 
+    /// Returns the stored events of a stream that are of some types, in order, `limit` at most.
+    pub async fn events_of(
+        &self,
+        stream: &str,
+        kinds: &[String],
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let events = sqlx::query_as!(
+            EventRow,
+            r#"SELECT partition, position, stream, stream_version, type AS kind, schema_version, payload, event_id,
+                      correlation_id, causation_id, actor, component_digest, recorded_at, hash
+               FROM events
+               WHERE partition = (SELECT partition FROM streams WHERE streams.stream = $1)
+                 AND events.stream = $1 AND type = ANY($2)
+               ORDER BY stream_version LIMIT $3"#,
+            stream,
+            kinds,
+            i64::from(limit),
+        );
+        let rows = events.fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(StoredEvent::try_from).collect::<Result<_, _>>()?)
+    }
+
     /// Returns the newest snapshots of some streams, without their entries.
     pub async fn snapshots(&self, streams: &[String]) -> Result<Vec<Snapshot>, StoreError> {
         let rows = sqlx::query!(

@@ -11,7 +11,7 @@ use crate::place::{BATCH_SIZE, CONNECTIONS, Place};
 use crate::report::{Report, resident_mib};
 
 /// As many as the queue and the batches of one partition hold, so that none is refused when all go to one partition.
-const CLIENTS: usize = 1_024;
+pub const CLIENTS: usize = 1_024;
 
 pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
     let mut rates = Vec::new();

@@ -5,6 +5,7 @@
 
 #![allow(clippy::float_arithmetic, clippy::cast_precision_loss, reason = "figures, not money")]
 
+mod authorize;
 mod commands;
 mod disk;
 mod growth;
@@ -79,6 +80,8 @@ enum Bench {
     Shadow,
     /// Commands while their decider is replaced every second
     Swap,
+    /// Whole authorizations from the network's request to the answer
+    Authorize,
     /// An HTTP trigger beside the same handler written natively
     Http,
 }
@@ -114,6 +117,7 @@ async fn measure() -> Result<()> {
         Bench::Growth => {
             growth::run(&place, time, &arguments.log_sizes, &arguments.stream_lengths, &mut report).await?;
         }
+        Bench::Authorize => authorize::run(&place, time, &mut report).await?,
         Bench::Http => http::run(&place, time, &mut report).await?,
     }
     report.print();

@@ -10,10 +10,14 @@ use anyhow::{Context, Result};
 use clearfold_base::clock::Clock;
 use clearfold_base::database::{self, Store};
 use clearfold_base::tasks::Tasks;
-use clearfold_engine::command::{CommandIntake, Deciders, IntakeSettings, LiveDeciders, WriterSettings};
+use clearfold_engine::command::{
+    ActiveDecider, AggregateDeciders, CommandIntake, Deciders, IntakeSettings, LiveDeciders, WriterSettings,
+};
+use clearfold_engine::saga::SagaDecider;
 use clearfold_sandbox::{Decider, Decides, HandlerEngine, Limits};
 use clearfold_store::EventStore;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use tokio::sync::watch;
 use url::Url;
 
 /// Deciders of the domain.
@@ -97,6 +101,25 @@ impl Place {
     pub fn writing(&self, log: &Log) -> Result<Writing> {
         let mut tasks = Tasks::default();
         let deciders = Deciders::always(self.deciders()?.into_values());
+        let intake = self.intake(log, deciders, &mut tasks);
+        Ok(Writing { intake, _tasks: tasks })
+    }
+
+    /// Starts the write path with the authorization saga, as a host does.
+    pub fn writing_with_saga(&self, log: &Log) -> Result<Writing> {
+        let mut in_force = BTreeMap::new();
+        let always = |active: ActiveDecider| AggregateDeciders { stable: Arc::new(active), canary: None };
+        for (aggregate, decider) in self.deciders()? {
+            let digest = decider.id().digest;
+            in_force.insert(aggregate, always(ActiveDecider::new(decider, digest)));
+        }
+        let engine = Arc::new(HandlerEngine::new(Limits::of)?);
+        let wasm = std::fs::read(self.components.join("saga-authorization.wasm"))?;
+        let saga = Arc::new(SagaDecider::load(&engine, "saga-authorization", &wasm)?);
+        let active = ActiveDecider::of_saga(&saga, saga.id().digest, false);
+        in_force.insert(saga.aggregate().to_owned(), always(active));
+        let deciders = watch::Sender::new(Arc::new(Deciders::new(0, in_force))).subscribe();
+        let mut tasks = Tasks::default();
         let intake = self.intake(log, deciders, &mut tasks);
         Ok(Writing { intake, _tasks: tasks })
     }

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use crate::load::{Payers, request};
-use crate::place::{CONNECTIONS, Place, Writing};
+use crate::place::{CONNECTIONS, Log, Place, Writing};
 
 /// Number of payments that can be read.
 pub const PAYMENTS: u64 = 1_000;
@@ -34,40 +34,49 @@ pub struct Served {
 }
 
 impl Served {
+    /// Serves the API on a log, with these projectors.
+    pub async fn of(place: &Place, log: Log, writing: Writing, projectors: &[&str]) -> Result<Self> {
+        let mut tasks = Tasks::default();
+        let bus = Bus::new(log.store.clone());
+        tasks.spawn("outbox", outbox::run(log.store.clone(), bus.clone(), tasks.driver()));
+        let engine = Arc::new(HandlerEngine::new(Limits::of)?);
+        let mut live = Vec::new();
+        for name in projectors {
+            let wasm = std::fs::read(place.components.join(format!("{name}.wasm")))?;
+            let projector = Arc::new(Projector::load(&engine, name, &wasm)?);
+            let ground = Ground {
+                pool: log.read.clone(),
+                bus: bus.clone(),
+                clock: Clock::system(),
+                settings: RunnerSettings { batch_size: 256, retry_ms: 1_000 },
+                readers: Readers(asked_of(&projector.descriptor().name)),
+            };
+            let (_, wanted) = watch::channel(projector);
+            let supervisor = Supervisor::prepare(wanted, None, ground).await?;
+            live.push(supervisor.live());
+            tasks.spawn("projection", supervisor.run(tasks.driver()));
+        }
+        let auditors = watch::channel(Vec::new()).1;
+        let audit = Audit::new(log.store, log.read.clone(), live, auditors, Clock::system())?;
+        let state = ApiState {
+            read_store: ReadStore::new(log.read),
+            intake: writing.intake.clone(),
+            audit: Arc::new(audit),
+        };
+        Ok(Self { api: router(state), _writing: writing, _tasks: tasks })
+    }
+
     /// Requests the payments, and waits until all of them can be read.
     pub async fn begin(place: &Place) -> Result<Self> {
         let log = place.log(CONNECTIONS).await?;
-        let (writing, mut tasks) = (place.writing(&log)?, Tasks::default());
+        let writing = place.writing(&log)?;
         for number in 0..PAYMENTS {
             let answer = writing.intake.submit(request(number, Payers::Uniform)).await?;
             if let Answer::Rejected { code, detail } = answer {
                 bail!("refused: {code}: {detail}");
             }
         }
-        let bus = Bus::new(log.store.clone());
-        tasks.spawn("outbox", outbox::run(log.store.clone(), bus.clone(), tasks.driver()));
-        let engine = Arc::new(HandlerEngine::new(Limits::of)?);
-        let wasm = std::fs::read(place.components.join("projector-payments.wasm"))?;
-        let projector = Arc::new(Projector::load(&engine, "projector-payments", &wasm)?);
-        let ground = Ground {
-            pool: log.read.clone(),
-            bus,
-            clock: Clock::system(),
-            settings: RunnerSettings { batch_size: 256, retry_ms: 1_000 },
-            readers: Readers(asked_of("payments")),
-        };
-        let (_, wanted) = watch::channel(projector);
-        let supervisor = Supervisor::prepare(wanted, None, ground).await?;
-        let live = supervisor.live();
-        tasks.spawn("projection", supervisor.run(tasks.driver()));
-        let auditors = watch::channel(Vec::new()).1;
-        let audit = Audit::new(log.store, log.read.clone(), vec![live], auditors, Clock::system())?;
-        let state = ApiState {
-            read_store: ReadStore::new(log.read),
-            intake: writing.intake.clone(),
-            audit: Arc::new(audit),
-        };
-        let served = Self { api: router(state), _writing: writing, _tasks: tasks };
+        let served = Self::of(place, log, writing, &["projector-payments"]).await?;
         served.is_read().await?;
         Ok(served)
     }

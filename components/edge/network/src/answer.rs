@@ -36,13 +36,23 @@ enum Action {
     Refused,
 }
 
-/// The fields used here of a payment from the host's read store.
+/// Events of a payment that say what the network is to hear.
+pub const AWAITED: [&str; 8] = [
+    "AuthorizationApproved",
+    "AuthorizationPartiallyApproved",
+    "AuthorizationDeclined",
+    "AdviceRecorded",
+    "AuthorizationReversed",
+    "AuthorizationExpired",
+    "ClearingPosted",
+    "ForcePosted",
+];
+
+/// The fields used here of the host's answer to a command that waits.
 #[derive(Debug, Deserialize)]
-pub struct Payment {
-    status: String,
-    decline_reason: Option<String>,
-    /// Events of the payment, in order.
-    timeline: Vec<Event>,
+pub struct Answered {
+    /// Awaited events of the payment, in order.
+    awaited: Vec<Event>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,11 +73,29 @@ enum Decision {
     Declined(String),
 }
 
-impl Payment {
+impl Answered {
     /// Returns the first decision, which is the answer to every repeat: the amount held by now may be higher, because
     /// of increments and advices, or lower. `None` if nobody ever decided.
     fn first_decision(&self) -> Option<Decision> {
-        self.timeline.iter().find_map(Event::decision)
+        self.awaited.iter().find_map(Event::decision)
+    }
+
+    fn has(&self, is: impl Fn(&Event) -> bool) -> bool {
+        self.awaited.iter().any(is)
+    }
+
+    /// Returns why nothing is held any more; `None` if something is, or was claimed.
+    fn gone(&self) -> Option<&'static str> {
+        if self.has(|event| event.kind == "ClearingPosted") {
+            return None;
+        }
+        let is_expiry = |event: &Event| event.kind == "AuthorizationExpired";
+        let is_full_reversal =
+            |event: &Event| event.kind == "AuthorizationReversed" && event.data["full"] == true;
+        if self.has(is_full_reversal) {
+            return Some("reversed");
+        }
+        self.has(is_expiry).then_some("expired")
     }
 }
 
@@ -89,22 +117,17 @@ impl Event {
 impl Answer {
     /// Returns the answer that follows from the log; `None` while the payment is not decided. If nothing is held any
     /// more, the answer is not "approved", whatever it was before.
-    pub fn decided(message: &Message, payment: &Payment) -> Option<Self> {
-        match payment.status.as_str() {
-            "requested" => return None,
-            gone @ ("reversed" | "expired") => return Some(Self::declined(message, gone)),
-            "declined" => {
-                let reason = payment.decline_reason.as_deref().unwrap_or("system_error");
-                return Some(Self::declined(message, reason));
-            }
-            _ => {}
-        }
-        Some(match payment.first_decision() {
-            Some(Decision::Held(minor)) => Self::approved(message, minor),
-            Some(Decision::Declined(reason)) => Self::declined(message, &reason),
+    pub fn decided(message: &Message, answered: &Answered) -> Option<Self> {
+        let first = answered.first_decision();
+        match (first, answered.gone()) {
+            (Some(Decision::Declined(reason)), _) => Some(Self::declined(message, &reason)),
+            (_, Some(gone)) => Some(Self::declined(message, gone)),
+            (Some(Decision::Held(minor)), None) => Some(Self::approved(message, minor)),
             // Claimed before anybody decided, so nothing was ever held for it.
-            None => Self::declined(message, "nothing_held"),
-        })
+            (None, None) => answered
+                .has(|event| event.kind == "ForcePosted")
+                .then(|| Self::declined(message, "nothing_held")),
+        }
     }
 
     fn approved(message: &Message, held: Minor) -> Self {
@@ -156,7 +179,7 @@ fn response_code(reason: &str) -> &'static str {
     match reason {
         "insufficient_funds" | "delay_queue_not_empty" => "51",
         "card_frozen" => "62",
-        "card_closed" | "card_not_issued" => "14",
+        "card_closed" | "card_not_issued" | "account_not_opened" => "14",
         "per_transaction_limit" | "daily_limit" => "61",
         "velocity" => "65",
         "merchant_category_blocked" | "country_blocked" => "57",
@@ -198,62 +221,69 @@ mod tests {
         json!({"type": "AuthorizationDeclined", "data": {"reason": reason}})
     }
 
-    /// Returns action, response code, reason and amount of the answer for a payment with that status and those
-    /// decisions.
-    fn said(status: &str, decline_reason: Option<&str>, decisions: &[Value]) -> Option<Value> {
-        let mut timeline = vec![event("AuthorizationRequested", 1_250)];
-        timeline.extend_from_slice(decisions);
-        let payment = json!({"status": status, "decline_reason": decline_reason, "timeline": timeline});
-        let answer = Answer::decided(&message(), &serde_json::from_value(payment).unwrap())?;
-        let answer = json!(answer);
+    fn reversed(is_full: bool) -> Value {
+        json!({"type": "AuthorizationReversed", "data": {"full": is_full}})
+    }
+
+    fn of(kind: &str) -> Value {
+        json!({"type": kind, "data": {}})
+    }
+
+    /// Returns action, response code, reason and amount of the answer to those awaited events.
+    fn said(awaited: &[Value]) -> Option<Value> {
+        let answered = serde_json::from_value(json!({"awaited": awaited})).unwrap();
+        let answer = json!(Answer::decided(&message(), &answered)?);
         let fields =
             [&answer["action"], &answer["response_code"], &answer["reason"], &answer["approved"]["minor"]];
         Some(json!(fields))
     }
 
     #[test]
-    fn every_status_has_its_answer() {
-        let whole = event("AuthorizationApproved", 1_250);
-        let part = event("AuthorizationPartiallyApproved", 500);
+    fn every_decision_has_its_answer() {
+        let whole = || event("AuthorizationApproved", 1_250);
         let approved = Some(json!(["approved", "00", null, "1250"]));
-        let in_part = Some(json!(["partially_approved", "10", null, "500"]));
         let refused = |code: &str, reason: &str| Some(json!(["declined", code, reason, null]));
-        assert_eq!(said("requested", None, &[]), None);
-        for status in ["authorized", "partially_cleared", "cleared", "cleared_late", "advised"] {
-            assert_eq!(said(status, None, std::slice::from_ref(&whole)), approved, "{status}");
+        assert_eq!(said(&[]), None);
+        assert_eq!(said(&[whole()]), approved);
+        let in_part = Some(json!(["partially_approved", "10", null, "500"]));
+        assert_eq!(said(&[event("AuthorizationPartiallyApproved", 500)]), in_part);
+        assert_eq!(said(&[declined("velocity")]), refused("65", "velocity"));
+        // A part is still held, or something was claimed.
+        assert_eq!(said(&[whole(), reversed(false)]), approved);
+        for then in ["AuthorizationExpired", "AuthorizationReversed"] {
+            let mut after = of(then);
+            after["data"]["full"] = json!(true);
+            assert_eq!(said(&[whole(), of("ClearingPosted"), after.clone()]), approved, "{then}");
+            assert_eq!(said(&[whole(), after, of("ClearingPosted")]), approved, "{then}");
         }
-        assert_eq!(said("partially_authorized", None, std::slice::from_ref(&part)), in_part);
-        assert_eq!(said("declined", Some("velocity"), &[declined("velocity")]), refused("65", "velocity"));
         // Nothing is held any more.
-        for gone in ["reversed", "expired"] {
-            assert_eq!(said(gone, None, std::slice::from_ref(&whole)), refused("05", gone));
-        }
+        assert_eq!(said(&[whole(), reversed(true)]), refused("05", "reversed"));
+        assert_eq!(said(&[whole(), of("AuthorizationExpired")]), refused("05", "expired"));
+        // Reversed before anybody decided.
+        assert_eq!(said(&[reversed(true)]), refused("05", "reversed"));
+        assert_eq!(said(&[reversed(true), declined("timeout")]), refused("91", "timeout"));
         // Claimed although it was declined, or before any decision.
-        let forced = said("force_posted", Some("card_frozen"), &[declined("card_frozen")]);
-        assert_eq!(forced, refused("62", "card_frozen"));
-        assert_eq!(said("force_posted", None, &[]), refused("05", "nothing_held"));
+        assert_eq!(said(&[declined("card_frozen"), of("ForcePosted")]), refused("62", "card_frozen"));
+        assert_eq!(said(&[of("ForcePosted")]), refused("05", "nothing_held"));
     }
 
     #[test]
     fn a_repeat_hears_the_first_decision_whatever_is_held_by_now() {
-        let part = event("AuthorizationPartiallyApproved", 500);
-        let more = event("HoldIncreased", 750);
-        let promised = event("AdviceRecorded", 1_250);
+        let part = || event("AuthorizationPartiallyApproved", 500);
+        let promised = || event("AdviceRecorded", 1_250);
         let in_part = Some(json!(["partially_approved", "10", null, "500"]));
-        assert_eq!(said("partially_authorized", None, &[part.clone(), more]), in_part);
-        assert_eq!(said("partially_authorized", None, &[part, promised.clone()]), in_part);
+        assert_eq!(said(&[part(), promised()]), in_part);
         // The stand-in approved it after we had declined, or before we decided.
-        let first = said("advised", None, &[declined("timeout"), promised.clone()]);
+        let first = said(&[declined("timeout"), promised()]);
         assert_eq!(first, Some(json!(["declined", "91", "timeout", null])));
-        assert_eq!(said("advised", None, &[promised]), Some(json!(["approved", "00", null, "1250"])));
+        assert_eq!(said(&[promised()]), Some(json!(["approved", "00", null, "1250"])));
     }
 
     #[test]
     fn less_than_the_smallest_unit_is_no_approval() {
         let mut dust = event("AuthorizationPartiallyApproved", 1);
         dust["data"]["amount"]["minor"] = json!("9999999999999999");
-        let said = said("partially_authorized", None, &[dust]);
-        assert_eq!(said, Some(json!(["declined", "05", "approval_too_small", null])));
+        assert_eq!(said(&[dust]), Some(json!(["declined", "05", "approval_too_small", null])));
     }
 
     #[test]
@@ -261,7 +291,7 @@ mod tests {
         for (code, reasons) in [
             ("51", ["insufficient_funds", "delay_queue_not_empty"].as_slice()),
             ("62", &["card_frozen"]),
-            ("14", &["card_closed", "card_not_issued"]),
+            ("14", &["card_closed", "card_not_issued", "account_not_opened"]),
             ("61", &["per_transaction_limit", "daily_limit"]),
             ("65", &["velocity"]),
             ("57", &["merchant_category_blocked", "country_blocked"]),

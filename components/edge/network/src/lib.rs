@@ -9,19 +9,16 @@ mod answer;
 mod message;
 mod translate;
 
-use answer::{Answer, Payment};
+use answer::{Answer, Answered};
 use clearfold_edge_kit::host::{self, Deadline, Host};
-use clearfold_edge_kit::{LONGEST_MS, Outcome, Reply};
+use clearfold_edge_kit::{LONGEST_MS, Outcome, Reply, Said};
 use message::{Kind, Message};
 use spin_sdk::http::{Method, Request, Response};
 use spin_sdk::http_service;
+use translate::Translated;
 
 /// Part of the budget reserved for closing the request in the log.
 const CLOSING_MS: u64 = 200;
-/// First and longest pause between polls of the read store for the decision. The host allows a component 64 outgoing
-/// requests in all.
-const FIRST_PAUSE_MS: u64 = 5;
-const LONGEST_PAUSE_MS: u64 = 40;
 
 #[http_service]
 async fn handle(request: Request) -> Response<String> {
@@ -52,10 +49,18 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
     match kind {
         Kind::Authorization => {
             let too_late = translate::too_late(&message).map_err(odd)?;
-            Ok(conversation.decide(command, too_late, closing, end).await)
+            conversation.decide(&command, too_late, closing, end).await.map_err(odd)
         }
-        Kind::Advice | Kind::Reversal | Kind::Clearing => conversation.record(command, end).await,
+        Kind::Advice | Kind::Reversal | Kind::Clearing => {
+            conversation.record(command.body().map_err(odd)?, end).await
+        }
     }
+}
+
+/// What is known of a request after it was sent.
+enum Asked {
+    Decided(Answer),
+    Undecided,
 }
 
 /// A message, and the host that it is sent to.
@@ -67,61 +72,65 @@ struct Conversation<'a> {
 
 impl Conversation<'_> {
     /// Requests a decision, and returns what the log says of it by the end of the budget.
-    async fn decide(&self, command: String, too_late: String, closing: Deadline, end: Deadline) -> Reply {
+    async fn decide(
+        &self,
+        command: &Translated<'_>,
+        too_late: String,
+        closing: Deadline,
+        end: Deadline,
+    ) -> Result<Reply, String> {
         // Spin passes a body on while it arrives. If it arrived too slowly, a request could not be closed in time, so
         // none is made.
         if closing.is_over() {
-            return Reply::json(&Answer::declined(self.message, "no_answer"));
+            return Ok(Reply::json(&Answer::declined(self.message, "no_answer")));
         }
+        let waiting = command.body_that_waits(closing.left_ms())?;
+        // A repeat that waits for nothing.
+        let again = command.body_that_waits(0)?;
+        let answer = match self.ask(waiting, closing).await {
+            Asked::Decided(answer) => answer,
+            // It is not decided, or unknown whether the request was recorded: it is closed as if it was.
+            Asked::Undecided => self.close(again, too_late, end).await,
+        };
+        Ok(Reply::json(&answer))
+    }
+
+    /// Sends the request, and returns the decision that the host has waited for.
+    async fn ask(&self, command: String, until: Deadline) -> Asked {
         let key = self.message.idempotency_key(self.kind);
-        let asked = closing.limit(self.host.command(&key, command)).await;
-        match asked.map(|said| said.map(|said| said.outcome())) {
+        let said = until.limit(self.host.command(&key, command)).await;
+        let Some(Ok(said)) = said else { return Asked::Undecided };
+        match said.outcome() {
             // The request was refused, so it was never recorded and nothing is held.
-            Some(Ok(Outcome::Refused(code))) => return Reply::json(&Answer::declined(self.message, &code)),
-            Some(Ok(Outcome::Committed)) => {}
-            // It is unknown whether the request was recorded, so it is closed below as if it was.
-            Some(Ok(Outcome::Unknown) | Err(_)) | None => return self.close(&key, too_late, end).await,
-        }
-        match self.decision(closing).await {
-            Some(answer) => Reply::json(&answer),
-            None => self.close(&key, too_late, end).await,
+            Outcome::Refused(code) => Asked::Decided(Answer::declined(self.message, &code)),
+            Outcome::Committed => self.decision(&said).map_or(Asked::Undecided, Asked::Decided),
+            Outcome::Unknown => Asked::Undecided,
         }
     }
 
+    fn decision(&self, said: &Said) -> Option<Answer> {
+        let answered: Answered = serde_json::from_slice(&said.body).ok()?;
+        Answer::decided(self.message, &answered)
+    }
+
     /// Closes the request in the log. If it was decided meanwhile, returns that decision.
-    async fn close(&self, key: &str, too_late: String, end: Deadline) -> Reply {
+    async fn close(&self, again: String, too_late: String, end: Deadline) -> Answer {
         // The key is new each time: a moment ago the answer may have been that there is no such request, and it would
         // be repeated for the same key. Declining twice for the same reason has the same effect as declining once.
-        let key = format!("{key}/timeout/{}", host::moment());
+        let key = format!("{}/timeout/{}", self.message.idempotency_key(self.kind), host::moment());
         let closed = end.limit(self.host.command(&key, too_late)).await;
-        let answer = match closed.map(|said| said.map(|said| said.outcome())) {
+        match closed.map(|said| said.map(|said| said.outcome())) {
             Some(Ok(Outcome::Committed)) => Answer::declined(self.message, "timeout"),
             Some(Ok(Outcome::Refused(code))) if code == "already_decided" => {
-                let decided = self.decision(end).await;
-                decided.unwrap_or_else(|| Answer::declined(self.message, "no_answer"))
+                match self.ask(again, end).await {
+                    Asked::Decided(answer) => answer,
+                    Asked::Undecided => Answer::declined(self.message, "no_answer"),
+                }
             }
             // The log could not be reached in time. The network's stand-in decides, and an advice reports its
             // decision to us.
             _ => Answer::declined(self.message, "no_answer"),
-        };
-        Reply::json(&answer)
-    }
-
-    /// Polls the read store until the decision is visible; `None` at the deadline.
-    async fn decision(&self, until: Deadline) -> Option<Answer> {
-        let path = format!("/v1/payments/{}", self.message.payment_id());
-        let mut pause_ms = FIRST_PAUSE_MS;
-        while !until.is_over() {
-            let said = until.limit(self.host.get(&path)).await?;
-            let payment = said.ok().filter(|said| said.status == 200);
-            let payment = payment.and_then(|said| serde_json::from_slice::<Payment>(&said.body).ok());
-            if let Some(answer) = payment.and_then(|payment| Answer::decided(self.message, &payment)) {
-                return Some(answer);
-            }
-            until.limit(host::pause_ms(pause_ms)).await?;
-            pause_ms = (pause_ms * 2).min(LONGEST_PAUSE_MS);
         }
-        None
     }
 
     /// Records a message of the network. It is confirmed only after it is committed.

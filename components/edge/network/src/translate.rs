@@ -14,6 +14,7 @@ use clearfold_kernel::{Amount, Asset, Message as _, Minor};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::answer::AWAITED;
 use crate::message::{Cause, Kind, Message, Money};
 
 /// Currencies with the asset that stands for each.
@@ -29,10 +30,37 @@ struct Body<'a> {
     kind: String,
     schema_version: u32,
     payload: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait_for: Option<WaitFor>,
+}
+
+/// Wait for a decision, in the host's terms.
+#[derive(Serialize)]
+struct WaitFor {
+    events: [&'static str; AWAITED.len()],
+    timeout_ms: u64,
+}
+
+/// Command of a message, before it is sent.
+pub struct Translated<'a> {
+    message: &'a Message,
+    command: Command,
+}
+
+impl Translated<'_> {
+    /// Returns the body that sends it.
+    pub fn body(&self) -> Result<String, String> {
+        body(self.message, &self.command, None)
+    }
+
+    /// Returns the body that sends it and waits for the decision, that long at most.
+    pub fn body_that_waits(&self, timeout_ms: u64) -> Result<String, String> {
+        body(self.message, &self.command, Some(WaitFor { events: AWAITED, timeout_ms }))
+    }
 }
 
 /// Returns the command that a message becomes, or what is wrong with the message.
-pub fn command(kind: Kind, message: &Message) -> Result<String, String> {
+pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> {
     let needs = |field: &str| format!("{field} is missing; a message of this kind has one");
     let amount = || message.amount.as_ref().ok_or_else(|| needs("amount")).and_then(asset_amount);
     let card_id = || message.card.clone().ok_or_else(|| needs("card"));
@@ -85,16 +113,17 @@ pub fn command(kind: Kind, message: &Message) -> Result<String, String> {
             occurred_at,
         }),
     };
-    body(message, &command)
+    Ok(Translated { message, command })
 }
 
 /// Returns the command that closes a request that was not decided in time. The first decision counts, so it changes
 /// nothing if there already is one.
 pub fn too_late(message: &Message) -> Result<String, String> {
-    body(message, &Command::DeclineAuthorization(DeclineAuthorization { reason: DeclineReason::Timeout }))
+    let command = Command::DeclineAuthorization(DeclineAuthorization { reason: DeclineReason::Timeout });
+    body(message, &command, None)
 }
 
-fn body(message: &Message, command: &Command) -> Result<String, String> {
+fn body(message: &Message, command: &Command, wait_for: Option<WaitFor>) -> Result<String, String> {
     let encoded = command.encode().map_err(|error| error.to_string())?;
     let payload = String::from_utf8(encoded.payload).map_err(|error| error.to_string())?;
     let body = Body {
@@ -104,6 +133,7 @@ fn body(message: &Message, command: &Command) -> Result<String, String> {
         kind: encoded.kind,
         schema_version: encoded.schema_version,
         payload: RawValue::from_string(payload).map_err(|error| error.to_string())?,
+        wait_for,
     };
     serde_json::to_string(&body).map_err(|error| error.to_string())
 }

@@ -2,7 +2,7 @@
 //!
 //! Each module is one handler's whole logic and says so in its name: [`gnosis_pay`] reads the chain;
 //! [`authorization`], [`account`] and [`card`] decide; [`authorization_saga`] carries a payment through the three;
-//! [`payments`], [`merchants`], [`disputes`], [`balances`], [`card_usage`] and [`settlement`] build tables;
+//! [`payments`], [`merchants`], [`disputes`], [`balances`], [`card_usage`], [`settlement`] and [`sagas`] build tables;
 //! [`invariants`] audits. [`bookings`] says which commands to account and card follow from an authorization's events.
 //! Shared code stands beside them: [`policy`] (rules as data tables), [`network`] (the card network's vocabulary),
 //! [`checks`] (checks on every command), [`projecting`] (rows as types).
@@ -28,6 +28,7 @@ pub mod network;
 pub mod payments;
 pub mod policy;
 pub mod projecting;
+pub mod sagas;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod settlement;

@@ -12,6 +12,7 @@ use clearfold_domain::disputes::Disputes;
 use clearfold_domain::gnosis_pay::GnosisPay;
 use clearfold_domain::merchants::Merchants;
 use clearfold_domain::payments::Payments;
+use clearfold_domain::sagas::Sagas;
 use clearfold_domain::settlement::Settlement;
 use clearfold_kernel::{Decider, Projector, Translator};
 use clearfold_spec::{NativeDecider, NativeProjector, NativeTranslator, Specification, Verdict};
@@ -20,6 +21,7 @@ use clearfold_spec::{NativeDecider, NativeProjector, NativeTranslator, Specifica
 fn account() {
     decider::<Account>(include_str!("../specs/account.yaml"));
     decider::<Account>(include_str!("../specs/account_ledger.yaml"));
+    decider::<Account>(include_str!("../specs/account_opening.yaml"));
 }
 
 #[test]
@@ -50,6 +52,12 @@ fn card_usage() {
 #[test]
 fn gnosis_pay() {
     translator::<GnosisPay>(include_str!("../specs/gnosis_pay.yaml"));
+    translator::<GnosisPay>(include_str!("../specs/gnosis_pay_movements.yaml"));
+}
+
+#[test]
+fn sagas() {
+    projector::<Sagas>(include_str!("../specs/sagas.yaml"));
 }
 
 #[test]

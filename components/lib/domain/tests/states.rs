@@ -20,7 +20,7 @@ use serde_json::Value;
 
 /// Variants that the recorded states must hold, with the key of the enum and the form that each variant has there. A
 /// variant whose number changes unseen would be read as another one.
-const VARIANTS: [(&str, &str, &[&str]); 14] = [
+const VARIANTS: [(&str, &str, &[&str]); 15] = [
     ("authorization", "fate", &["Posted", "Forced", "Suspended", "Refused", "Done"]),
     ("authorization", "is_back", &["true", "false"]),
     ("authorization", "entry", &["Requested", "Swiped", "Advised", "Forced"]),
@@ -54,6 +54,7 @@ const VARIANTS: [(&str, &str, &[&str]); 14] = [
             "Closed",
         ],
     ),
+    ("account", "assets_by", &["operator", "fact"]),
     ("account", "delay_queue", &["empty", "waiting"]),
     ("card", "status", &["open", "closed"]),
     ("card", "categories", &["all", "only", "all_but"]),

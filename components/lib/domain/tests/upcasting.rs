@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails loudly, in its helpers too")]
 
+use clearfold_domain::account::Account;
 use clearfold_domain::authorization::{Authorization, Event};
 use clearfold_domain::payments::Payments;
 use clearfold_kernel::{
@@ -91,4 +92,26 @@ fn rows<'a>(changes: &'a [Change], table: &str) -> Vec<&'a Row> {
         _ => None,
     };
     changes.iter().filter_map(upserted).collect()
+}
+
+#[test]
+fn the_assets_of_an_account_of_version_1_are_an_operators() {
+    let opened =
+        r#"{"account":"ACCOUNT","assets":[{"asset":"EURe","decimals":18}],"at":"2026-11-22T10:00:00.000Z"}"#;
+    let mut state = StoredState::default();
+    state.evolve::<Account>(&[encoded("AccountOpened", 1, opened)]).unwrap();
+    let context = CommandContext {
+        id: ACCOUNT.into(),
+        routing_key: ACCOUNT.into(),
+        actor: "api".into(),
+        accepted_at: "2026-11-23T10:00:00.000Z".parse().unwrap(),
+    };
+    let open = |assets: &str| (context.clone(), encoded("OpenAccount", 1, assets));
+    let same = open(r#"{"assets":[{"asset":"EURe","decimals":18}]}"#);
+    let other = open(r#"{"assets":[{"asset":"USDC.e","decimals":6}]}"#);
+    let [same, other] = &state.decide::<Account>(vec![same, other]).unwrap()[..] else {
+        panic!("two outcomes")
+    };
+    assert_eq!(*same, Ok(Vec::new()));
+    assert_eq!(other.as_ref().unwrap_err().code, "duplicate_mismatch");
 }

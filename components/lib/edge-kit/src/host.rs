@@ -73,6 +73,12 @@ impl Deadline {
         monotonic_clock::now() >= self.0
     }
 
+    /// Returns the whole milliseconds until the deadline.
+    #[must_use]
+    pub fn left_ms(self) -> u64 {
+        self.0.saturating_sub(monotonic_clock::now()) / NS_PER_MS
+    }
+
     /// Returns the result of `work`, or `None` if it is not done by the deadline.
     pub async fn limit<T>(self, work: impl Future<Output = T>) -> Option<T> {
         match select(pin!(work), pin!(monotonic_clock::wait_until(self.0))).await {
@@ -80,11 +86,6 @@ impl Deadline {
             Either::Right(_) => None,
         }
     }
-}
-
-/// Waits for that time; one beyond the clock's range never ends.
-pub async fn pause_ms(ms: u64) {
-    monotonic_clock::wait_for(ms.saturating_mul(NS_PER_MS)).await;
 }
 
 /// Returns the body of a request after checking that it was signed with a secret within the window.

@@ -51,6 +51,7 @@ fn filter(filter: &LogFilter) -> wit::LogFilter {
         addresses: filter.addresses.iter().map(|address| address.0.to_vec()).collect(),
         topics: words(&filter.topics),
         first_arguments: words(&filter.first_arguments),
+        second_arguments: words(&filter.second_arguments),
         from_block: filter.from_block,
         to_block: filter.to_block,
     }
@@ -89,6 +90,7 @@ fn hash(bytes: &[u8]) -> Result<Hash, String> {
 fn translated(translated: Translated) -> wit::Translated {
     let commands = translated.commands.into_iter().map(|command| wit::Command {
         log_index: command.log_index,
+        part: command.part,
         aggregate: command.aggregate.to_owned(),
         id: command.id,
         routing_key: command.routing_key,

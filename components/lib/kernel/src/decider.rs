@@ -71,6 +71,8 @@ pub struct CommandContext {
 impl CommandContext {
     /// Actor of commands that report what was seen on chain. No other actor can report it.
     pub const CHAIN: &'static str = "chain";
+    /// Actor of commands that a saga sends because of what it observed.
+    pub const SAGA: &'static str = "saga";
 }
 
 /// Reason why a command was rejected; nothing changed.

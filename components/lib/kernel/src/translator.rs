@@ -22,7 +22,7 @@ pub struct Selection {
     pub filters: Vec<LogFilter>,
 }
 
-/// Log filter with three conditions, all of which must match; an empty list matches everything.
+/// Log filter with four conditions, all of which must match; an empty list matches everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter {
     /// Emitting contracts, any of which matches.
@@ -31,6 +31,8 @@ pub struct LogFilter {
     pub topics: Vec<Hash>,
     /// First indexed arguments, any of which matches.
     pub first_arguments: Vec<Hash>,
+    /// Second indexed arguments, any of which matches.
+    pub second_arguments: Vec<Hash>,
     /// First block that counts.
     pub from_block: u64,
     /// Last block that counts; `None` if there is no end.
@@ -72,6 +74,9 @@ pub struct Transaction {
 pub struct TranslatedCommand {
     /// Index of the log in its block.
     pub log_index: u64,
+    /// Part of the log's meaning that this command is about, the same number whatever the contract set is; 0 if one
+    /// command says all.
+    pub part: u32,
     /// Kind of stream.
     pub aggregate: &'static str,
     /// Id of the stream within that kind.
@@ -96,7 +101,7 @@ pub struct Refusal {
 /// Result of translating one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Translated {
-    /// Commands in log order.
+    /// Commands in log order, then by part.
     pub commands: Vec<TranslatedCommand>,
     /// Refusals in log order.
     pub refusals: Vec<Refusal>,

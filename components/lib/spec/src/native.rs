@@ -118,6 +118,7 @@ fn table(table: clearfold_kernel::Table) -> Table {
 fn translation(translated: Translated) -> Translation {
     let commands = translated.commands.into_iter().map(|command| TranslatedCommand {
         log_index: command.log_index,
+        part: command.part,
         aggregate: command.aggregate.to_owned(),
         id: command.id,
         account: command.routing_key,

@@ -34,6 +34,7 @@ fn echo(transaction: &Transaction) -> Translated {
         let payload = format!(r#"{{"bytes":{},"block":{}}}"#, log.data.len(), transaction.block_number);
         translated.commands.push(TranslatedCommand {
             log_index: log.log_index,
+            part: 0,
             aggregate: "echo",
             id: "e1".into(),
             routing_key: log.address.to_string(),
@@ -69,7 +70,7 @@ fn said(case: &str) -> String {
 fn an_answer_that_is_as_expected_passes() {
     for case in [
         "{ case: x, given: [*loud, *silent], commands: [{ Say v2: { block: 7, bytes: 32 }, log_index: 0, id: e1,
-           aggregate: echo, account: *account }], refusals: [{ code: empty, log_index: 1 }] }",
+           aggregate: echo, account: *account, part: 0 }], refusals: [{ code: empty, log_index: 1 }] }",
         "{ case: x, transaction: { block_number: 9 }, given: [*loud], commands: [{ Say v2: { block: 9, bytes: 32 } }] }",
         "{ case: x, given: [{ <<: *silent, log_index: 40 }], refusals: [{ code: empty, log_index: 40 }] }",
         "{ case: x, given: [], commands: [] }",
@@ -82,8 +83,9 @@ fn an_answer_that_is_as_expected_passes() {
 fn an_answer_that_differs_says_where() {
     for (case, expected) in [
         (
-            "{ case: x, given: [*loud], commands: [{ Say v2: { block: 8, bytes: 32 }, id: e2, log_index: 1, account: me }] }",
-            "command 1: expected the log_index 1, got 0\ncommand 1: expected the id e2, got e1\n\
+            "{ case: x, given: [*loud], commands: [{ Say v2: { block: 8, bytes: 32 }, id: e2, log_index: 1, part: 1, account: me }] }",
+            "command 1: expected the log_index 1, got 0\ncommand 1: expected the part 1, got 0\n\
+             command 1: expected the id e2, got e1\n\
              command 1: expected the account me, got 0x1010101010101010101010101010101010101010\n\
              command 1, Say v2.block: expected 8, got 7",
         ),

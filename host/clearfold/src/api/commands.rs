@@ -2,24 +2,35 @@
 //!
 //! The client chooses the idempotency key and sends it in the `Idempotency-Key` header. The same command with the
 //! same key gets the same answer again.
+//!
+//! With `wait_for` the answer comes with committed events of the stream, as soon as there is one of the named types:
+//! what a saga decided about the command, without polling.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::parameters::{MAX_ID_LENGTH, address, check_id, invalid};
 use super::{ApiState, Problem};
-use clearfold_engine::command::{Answer, Command, CommandError};
+use clearfold_engine::command::{Answer, Awaited, Command, CommandError, WaitFor};
 use clearfold_sandbox::MAX_SCHEMA_VERSION;
+use clearfold_store::StoredEvent;
 
 /// Sender that the log records for these commands.
 const ACTOR: &str = "api";
 /// Length of an idempotency key, in bytes.
 const MAX_KEY_LENGTH: usize = 255;
+/// Longest wait for events, in milliseconds.
+const MAX_WAIT_MS: u64 = 30_000;
+/// Types of events that a caller may wait for.
+const MAX_AWAITED_TYPES: usize = 32;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +44,34 @@ pub(super) struct Body {
     kind: String,
     schema_version: u32,
     payload: Box<RawValue>,
+    /// Events to wait for behind the answer.
+    #[serde(default)]
+    wait_for: Option<WaitForBody>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WaitForBody {
+    /// Types of events of the command's stream; one of them ends the wait.
+    events: BTreeSet<String>,
+    timeout_ms: u64,
+}
+
+/// Answer with the events that were waited for.
+#[derive(Serialize)]
+struct WithAwaited {
+    #[serde(flatten)]
+    answer: Answer,
+    awaited: Vec<AwaitedEvent>,
+}
+
+#[derive(Serialize)]
+struct AwaitedEvent {
+    stream_version: u64,
+    #[serde(rename = "type")]
+    kind: String,
+    schema_version: u32,
+    data: Box<RawValue>,
 }
 
 pub(super) async fn submit(
@@ -48,6 +87,7 @@ pub(super) async fn submit(
         return Err(invalid("invalid_body", detail));
     }
     check_schema_version(body.schema_version)?;
+    let wait = body.wait_for.map(wait_for).transpose()?;
     // Payloads become JSON and text in databases, which cannot store this character.
     if body.payload.get().contains(r"\u0000") {
         return Err(invalid(
@@ -66,15 +106,51 @@ pub(super) async fn submit(
         payload: body.payload.get().as_bytes().to_vec(),
         actor: ACTOR.to_owned(),
     };
-    match state.intake.submit(command).await? {
-        accepted @ Answer::Accepted { .. } => Ok((StatusCode::OK, Json(accepted)).into_response()),
+    let Some(wait) = wait else {
+        let answer = accepted(state.intake.submit(command).await?)?;
+        return Ok((StatusCode::OK, Json(answer)).into_response());
+    };
+    let Awaited { answer, events } = state.intake.submit_and_wait(command, &wait).await?;
+    let answer = accepted(answer)?;
+    let awaited = events.into_iter().map(awaited).collect::<Result<_, _>>()?;
+    Ok((StatusCode::OK, Json(WithAwaited { answer, awaited })).into_response())
+}
+
+/// Turns a rejection into a problem.
+fn accepted(answer: Answer) -> Result<Answer, Problem> {
+    match answer {
+        Answer::Accepted { .. } => Ok(answer),
         Answer::Rejected { code, detail } => {
             Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail))
         }
     }
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+fn wait_for(body: WaitForBody) -> Result<WaitFor, Problem> {
+    let WaitForBody { events, timeout_ms } = body;
+    if events.is_empty() || events.len() > MAX_AWAITED_TYPES || !events.iter().all(|kind| is_name(kind)) {
+        let detail = format!("`wait_for.events` are 1 to {MAX_AWAITED_TYPES} types of events");
+        return Err(invalid("invalid_wait", detail));
+    }
+    if timeout_ms > MAX_WAIT_MS {
+        let detail = format!("`wait_for.timeout_ms` is {timeout_ms}; give 0 to {MAX_WAIT_MS}");
+        return Err(invalid("invalid_wait", detail));
+    }
+    Ok(WaitFor { events, at_most: Duration::from_millis(timeout_ms) })
+}
+
+fn awaited(event: StoredEvent) -> Result<AwaitedEvent, Problem> {
+    let data = serde_json::from_slice(&event.payload).map_err(|error| {
+        let (stream, version) = (event.stream, event.stream_version);
+        tracing::error!(stream, version, %error, "the log holds an event that is no JSON");
+        CommandError::Damaged { stream }
+    })?;
+    let StoredEvent { stream_version, kind, schema_version, .. } = event;
+    Ok(AwaitedEvent { stream_version, kind, schema_version, data })
+}
+
+/// Reads the idempotency key of a command.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).unwrap_or_default();
     // Keys below chain/ identify logs. A client that used one would answer in the place of the listener's command.
     if key.is_empty() || key.len() > MAX_KEY_LENGTH || key.starts_with("chain/") {

@@ -60,6 +60,9 @@ async fn method_not_allowed(method: http::Method, uri: http::Uri) -> Problem {
 
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
+        if let QueryError::NoProjection(_) = error {
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_projection", error.to_string());
+        }
         tracing::error!(error = %clearfold_base::telemetry::with_causes(&error), "a query failed");
         let detail = "the read store did not answer; try again in a moment";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "read_store_unavailable", detail)

@@ -17,6 +17,7 @@ use clearfold_base::database::{self, Store};
 use clearfold_base::signature::Signers;
 use clearfold_engine::registry::{Registry, Shelf};
 use clearfold_store::EventStore;
+use clearfold_views::query::{QueryError, ReadStore, SagaCounts};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -40,6 +41,12 @@ impl CheckArgs {
         let mut shelf = Shelf::new(registry.clone(), load::engine()?, Signers::default(), Vec::new());
         let (projectors, auditors) = load::check_handlers(&registry, &mut shelf).await?;
         let store = EventStore::open(write).await?;
+        let sagas = match ReadStore::new(read.clone()).saga_counts().await {
+            Ok(counts) => Some(counts),
+            // A host may run without that projection.
+            Err(QueryError::NoProjection(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
         let audit = Audit::new(store, read, projectors, auditors, Clock::system())?;
 
         let scope = self.account.map_or(Scope::Everything, |account| Scope::Account(account.to_string()));
@@ -55,7 +62,7 @@ impl CheckArgs {
         if self.json {
             writeln!(out, "{}", serde_json::to_string(&report)?)?;
         } else {
-            write!(out, "{}", text(&report))?;
+            write!(out, "{}{}", text(&report), sagas.map(sagas_text).unwrap_or_default())?;
         }
         verdict(&report)
     }
@@ -73,6 +80,14 @@ fn verdict(report: &Report) -> anyhow::Result<()> {
         bail!("what was audited holds, but {left_out} could not be; the reasons are above");
     }
     Ok(())
+}
+
+/// Says how many sagas are open, and what to do about those that wait for an operator.
+fn sagas_text(counts: SagaCounts) -> String {
+    let SagaCounts { open, parked } = counts;
+    let remedy =
+        if parked > 0 { "; `clearfold saga list --state parked` shows what waits for you" } else { "" };
+    format!("sagas        {open} open, {parked} parked{remedy}\n")
 }
 
 fn text(report: &Report) -> String {
@@ -183,6 +198,12 @@ mod tests {
             assert!(text.contains(said), "{text}");
         }
         assert!(verdict(&report).unwrap_err().to_string().starts_with("1 of 1 invariants do not hold"));
+    }
+
+    #[test]
+    fn parked_sagas_are_counted_with_the_command_that_shows_them() {
+        assert_eq!(sagas_text(SagaCounts { open: 3, parked: 0 }), "sagas        3 open, 0 parked\n");
+        assert!(sagas_text(SagaCounts { open: 3, parked: 1 }).contains("clearfold saga list --state parked"));
     }
 
     #[test]

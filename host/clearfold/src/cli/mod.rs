@@ -1,4 +1,4 @@
-//! The command line: `clearfold up`, `migrate`, `component`, `deploy`, `check`, `verify`, `replay`, `stream`,
+//! The command line: `clearfold up`, `migrate`, `component`, `deploy`, `saga`, `check`, `verify`, `replay`, `stream`,
 //! `translate`, `new`, `build`, `spec`, `doctor`, `spin`.
 //!
 //! Every command ends with exit code 0 only if all of it was done. An error is one line with the cause and the
@@ -17,6 +17,7 @@ mod new;
 mod progress;
 mod projections;
 mod replay;
+mod saga;
 mod spec;
 mod spin;
 mod stream;
@@ -47,6 +48,9 @@ enum CliCommand {
     Component(component::ComponentCommand),
     /// Deploy and activate the manifest's components in a running system, without a restart
     Deploy(deploy::DeployArgs),
+    /// Show instances of sagas, and act on them: try again, cancel, say how a step ended
+    #[command(subcommand)]
+    Saga(saga::SagaCommand),
     /// Check the invariants: recompute them from the log and the read store, and name what violates them
     Check(check::CheckArgs),
     /// Check the log's hash chain, and say where it was changed
@@ -80,6 +84,7 @@ impl Cli {
             CliCommand::Migrate(migrate) => migrate.run().await,
             CliCommand::Component(component) => component.run().await,
             CliCommand::Deploy(deploy) => deploy.run().await,
+            CliCommand::Saga(saga) => saga.run().await,
             CliCommand::Check(check) => check.run().await,
             CliCommand::Verify(verify) => verify.run().await,
             CliCommand::Replay(replay) => replay.run().await,

@@ -35,6 +35,7 @@ use clearfold_engine::inbox_keeper;
 use clearfold_engine::registry::{
     self, ComponentFile, Follower, Operations, Registry, Shelf, StartContext, watch_canaries,
 };
+use clearfold_engine::saga::SagaOperations;
 use clearfold_sandbox::Auditor;
 use clearfold_sandbox::manifest::Manifest;
 use clearfold_store::{EventStore, Retention};
@@ -94,7 +95,9 @@ pub(super) async fn run_with(
     tasks.spawn("chain listener", listening.run(tasks.driver()));
     tasks.spawn("registry", follower.run(tasks.driver()));
 
-    let admin = AdminState { builds, ..admin(&config, &registry, &store).await? };
+    let sagas = SagaOperations { store: store.clone(), intake: intake.clone() };
+    let read = read_store.clone();
+    let admin = AdminState { builds, ..admin(&config, &registry, sagas, read).await? };
     let api = router(ApiState { read_store, intake, audit });
     // Components get the API without the admin API, so that none can change what runs, even with the token.
     let signers = Signers(config.component_signers.clone());
@@ -232,11 +235,16 @@ async fn databases(config: &HostConfig) -> anyhow::Result<(PgPool, PgPool)> {
 
 /// Makes the admin's operations, with an engine and connections of their own, so that a shadow run takes none from
 /// the writers.
-async fn admin(config: &HostConfig, registry: &Registry, store: &EventStore) -> anyhow::Result<AdminState> {
+async fn admin(
+    config: &HostConfig,
+    registry: &Registry,
+    sagas: SagaOperations,
+    read_store: ReadStore,
+) -> anyhow::Result<AdminState> {
     // Two to read recorded commands and events, and two for queries in between.
     const CONNECTIONS: u32 = 4;
     let store = match config.admin_token {
-        None => store.clone(),
+        None => sagas.store.clone(),
         // Connections without a time-out, for long reads.
         Some(_) => {
             let url = &config.databases.database_url;
@@ -251,7 +259,8 @@ async fn admin(config: &HostConfig, registry: &Registry, store: &EventStore) -> 
     };
     let token = config.admin_token.clone().map(Into::into);
     let trying = Arc::new(Mutex::new(()));
-    Ok(AdminState { operations: Arc::new(operations), token, builds: Arc::new(|_| None), trying })
+    let (operations, builds) = (Arc::new(operations), Arc::new(|_: &str| None));
+    Ok(AdminState { operations, sagas, read_store, token, builds, trying })
 }
 
 /// Makes the audit on connections of its own, so that a check takes none from the writers.

@@ -40,6 +40,7 @@ impl Translator for SampleTranslator {
             addresses: vec![set.contract],
             topics: vec![topic()?],
             first_arguments: Vec::new(),
+            second_arguments: Vec::new(),
             from_block: set.from_block,
             to_block: None,
         };
@@ -65,6 +66,8 @@ fn translate_one(set: &ContractSet, topic: Hash, transaction: &Transaction) -> R
         match read(log) {
             Ok((from, value)) => translated.commands.push(TranslatedCommand {
                 log_index: log.log_index,
+                // One command says all that the log means.
+                part: 0,
                 aggregate: AGGREGATE,
                 // The id is the same in whatever block the transaction is mined, so a reorganization makes no second
                 // one.

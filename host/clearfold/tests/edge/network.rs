@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Response, StatusCode, header};
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::post;
 use clearfold_base::clock::Clock;
 use clearfold_edge_kit::Secrets;
 use clearfold_kernel::Timestamp;
@@ -85,14 +85,18 @@ pub(super) fn problem(status: StatusCode, code: &str) -> axum::response::Respons
         .into_response()
 }
 
-/// API that accepts the request for an authorization and answers the command that closes it with `closing`. The
-/// payment has the status `requested` until then, and `status` from then on.
-fn api(closing: StatusCode, status: &'static str) -> Router {
+/// API that accepts the request for an authorization and answers the command that closes it with `closing`. Nothing is
+/// decided until then, and `decided` from then on.
+fn api(closing: StatusCode, decided: Value) -> Router {
     let closed = Arc::new(AtomicU32::new(0));
-    let seen = Arc::clone(&closed);
     let command = async move |axum::Json(body): axum::Json<Value>| {
         if body["type"] == "RequestAuthorization" {
-            return axum::Json(json!({"outcome": "accepted"})).into_response();
+            let awaited = if closed.load(Ordering::Relaxed) == 0 { json!([]) } else { json!([decided]) };
+            let is_awaited = |kind: &str| {
+                body["wait_for"]["events"].as_array().is_some_and(|kinds| kinds.contains(&json!(kind)))
+            };
+            assert!(is_awaited("AuthorizationApproved") && is_awaited("AuthorizationDeclined"), "{body}");
+            return axum::Json(json!({"outcome": "accepted", "awaited": awaited})).into_response();
         }
         assert_eq!(
             (&body["type"], &body["payload"]["reason"]),
@@ -104,22 +108,20 @@ fn api(closing: StatusCode, status: &'static str) -> Router {
             refused => problem(refused, "already_decided"),
         }
     };
-    let payment = async move || {
-        let status = if seen.load(Ordering::Relaxed) == 0 { "requested" } else { status };
-        let timeline = match status {
-            "authorized" => {
-                json!([{"type": "AuthorizationApproved", "data": {"amount": {"minor": "12500000000000000000"}}}])
-            }
-            _ => json!([]),
-        };
-        axum::Json(json!({"status": status, "timeline": timeline, "decline_reason": "velocity"}))
-    };
-    Router::new().route("/v1/commands", post(command)).route("/v1/payments/mastercard-t-1", get(payment))
+    Router::new().route("/v1/commands", post(command))
+}
+
+fn approved() -> Value {
+    json!({"type": "AuthorizationApproved", "data": {"amount": {"minor": "12500000000000000000"}}})
+}
+
+fn declined() -> Value {
+    json!({"type": "AuthorizationDeclined", "data": {"reason": "velocity"}})
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signatures_age_is_measured_by_the_hosts_clock() {
-    let edge = adapter(&[], api(StatusCode::OK, "declined"));
+    let edge = adapter(&[], api(StatusCode::OK, declined()));
     for (at_s, expected) in [(NOW_S - 300, 200), (NOW_S + 300, 200), (NOW_S - 301, 401), (NOW_S + 301, 401)] {
         let (status, _, body) = parts(send_at(&edge, at_s, &message()).await).await;
         assert_eq!(status.as_u16(), expected, "{at_s} {body}");
@@ -128,7 +130,7 @@ async fn a_signatures_age_is_measured_by_the_hosts_clock() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_that_nobody_decides_is_closed_before_it_is_answered() {
-    let (status, body) = send(&adapter(&[], api(StatusCode::OK, "declined")), &message()).await;
+    let (status, body) = send(&adapter(&[], api(StatusCode::OK, declined())), &message()).await;
     let said = json!([body["action"], body["response_code"], body["reason"]]);
     assert_eq!((status, said), (StatusCode::OK, json!(["declined", "91", "timeout"])));
 }
@@ -136,9 +138,9 @@ async fn a_question_that_nobody_decides_is_closed_before_it_is_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decision_that_came_first_is_the_answer() {
     let refused = StatusCode::UNPROCESSABLE_ENTITY;
-    let (_, body) = send(&adapter(&[], api(refused, "authorized")), &message()).await;
+    let (_, body) = send(&adapter(&[], api(refused, approved())), &message()).await;
     assert_eq!(json!([body["action"], body["approved"]["minor"]]), json!(["approved", "1250"]));
-    let (_, body) = send(&adapter(&[], api(refused, "declined")), &message()).await;
+    let (_, body) = send(&adapter(&[], api(refused, declined())), &message()).await;
     assert_eq!(json!([body["action"], body["response_code"]]), json!(["declined", "65"]));
 }
 

@@ -171,7 +171,7 @@ fn decided_turn(
     outcomes: Vec<Result<Outcome, CommandError>>,
 ) -> DecidedTurn {
     let state = StreamState { family: active.family, state_version: active.decider.state_version(), ..state };
-    DecidedTurn { decided_by: active.digest(), state, outcomes }
+    DecidedTurn { decided_by: active.decider.decided_by(&state.state), state, outcomes }
 }
 
 fn wire_turn(

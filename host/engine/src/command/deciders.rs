@@ -3,7 +3,7 @@
 //! A set of deciders never changes. Another activation makes another set, and each partition takes it over between two
 //! batches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,7 +26,28 @@ pub struct Deciders {
     pub through: u64,
     in_force: BTreeMap<String, AggregateDeciders>,
     /// Sagas in force, by the aggregate that they follow.
-    followers: BTreeMap<String, Vec<Arc<dyn SagaLogic>>>,
+    followers: BTreeMap<String, Vec<Follower>>,
+    /// Aggregates of the instances of paused sagas.
+    paused: BTreeSet<String>,
+}
+
+/// Saga that follows streams.
+#[derive(Clone)]
+pub(crate) struct Follower {
+    saga: Arc<dyn SagaLogic>,
+    /// True if instances may run on other versions, which may observe other events.
+    has_other_versions: bool,
+}
+
+impl Follower {
+    pub(crate) fn name(&self) -> &str {
+        self.saga.name()
+    }
+
+    /// Returns true if an instance may observe events of this type.
+    pub(crate) fn may_observe(&self, kind: &str) -> bool {
+        self.has_other_versions || self.saga.observes(kind)
+    }
 }
 
 /// Deciders of one aggregate.
@@ -60,7 +81,7 @@ pub struct ActiveDecider {
     /// Family of its states: the component that first made states like them. States of another family are not used.
     pub family: Digest,
     /// The saga, if it decides the instances of one.
-    saga: Option<Arc<dyn SagaLogic>>,
+    saga: Option<Follower>,
     faults: AtomicU64,
 }
 
@@ -71,9 +92,9 @@ impl ActiveDecider {
     }
 
     #[must_use]
-    pub fn of_saga(saga: &Arc<SagaDecider>, family: Digest) -> Self {
-        let logic = Arc::clone(saga.saga());
-        Self { saga: Some(logic), ..Self::new(Arc::clone(saga) as Arc<dyn Decides>, family) }
+    pub fn of_saga(saga: &Arc<SagaDecider>, family: Digest, has_other_versions: bool) -> Self {
+        let follower = Follower { saga: Arc::clone(saga.saga()), has_other_versions };
+        Self { saga: Some(follower), ..Self::new(Arc::clone(saga) as Arc<dyn Decides>, family) }
     }
 
     #[must_use]
@@ -98,15 +119,32 @@ impl ActiveDecider {
 impl Deciders {
     #[must_use]
     pub fn new(through: u64, in_force: BTreeMap<String, AggregateDeciders>) -> Self {
-        let mut followers: BTreeMap<String, Vec<Arc<dyn SagaLogic>>> = BTreeMap::new();
-        for saga in in_force.values().filter_map(|in_force| in_force.stable.saga.as_ref()) {
-            followers.entry(saga.follows().to_owned()).or_default().push(Arc::clone(saga));
+        let mut followers: BTreeMap<String, Vec<Follower>> = BTreeMap::new();
+        for follower in in_force.values().filter_map(|in_force| in_force.stable.saga.as_ref()) {
+            followers.entry(follower.saga.follows().to_owned()).or_default().push(follower.clone());
         }
-        Self { through, in_force, followers }
+        Self { through, in_force, followers, paused: BTreeSet::new() }
+    }
+
+    /// The same deciders, with these sagas paused: aggregates of their instances.
+    #[must_use]
+    pub fn pausing(self, paused: BTreeSet<String>) -> Self {
+        Self { paused, ..self }
+    }
+
+    /// Returns true if an aggregate is that of the instances of a paused saga.
+    #[must_use]
+    pub fn is_paused(&self, aggregate: &str) -> bool {
+        self.paused.contains(aggregate)
+    }
+
+    /// Aggregates of the instances of sagas that are not paused.
+    pub(super) fn running_sagas(&self) -> impl Iterator<Item = &String> {
+        self.in_force.keys().filter(|aggregate| aggregate.starts_with(PREFIX) && !self.is_paused(aggregate))
     }
 
     /// Sagas that follow the streams of an aggregate.
-    pub(super) fn followers(&self, aggregate: &str) -> impl Iterator<Item = &Arc<dyn SagaLogic>> {
+    pub(super) fn followers(&self, aggregate: &str) -> impl Iterator<Item = &Follower> {
         self.followers.get(aggregate).into_iter().flatten()
     }
 

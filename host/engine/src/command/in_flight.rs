@@ -8,6 +8,7 @@ use super::batch::Batch;
 use super::failure::Failure;
 use super::queued::Queued;
 use super::session::{connection, with_time_out};
+use super::subscriptions::Subscriptions;
 use clearfold_base::blocking::Panicked;
 use clearfold_base::faults;
 use clearfold_store::{EventStore, Lease};
@@ -29,9 +30,10 @@ impl InFlight {
         lease: Lease,
         kept: Option<PoolConnection<Postgres>>,
         batch: Batch,
+        subscriptions: Subscriptions,
     ) -> Self {
         let mut task = JoinSet::new();
-        task.spawn(async move { commit(&store, kept, &lease, batch).await });
+        task.spawn(async move { commit(&store, kept, &lease, batch, &subscriptions).await });
         Self(task)
     }
 
@@ -53,6 +55,7 @@ async fn commit(
     kept: Option<PoolConnection<Postgres>>,
     lease: &Lease,
     batch: Batch,
+    subscriptions: &Subscriptions,
 ) -> CommitOutcome {
     let mut connection = match connection(store, kept).await {
         Ok(connection) => connection,
@@ -65,6 +68,8 @@ async fn commit(
     match with_time_out(appended).await {
         Ok(()) => {
             faults::point("committed");
+            // Before the answers, so that a caller finds what was committed with its command.
+            subscriptions.committed(&batch.append);
             for (queued, answer) in batch.waiting {
                 queued.answer(Ok(answer));
                 faults::point("answered");

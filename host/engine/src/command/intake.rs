@@ -1,22 +1,30 @@
 //! Intake of commands: finds the partition of a command and queues it for that partition's writer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::FutureExt;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use super::queued::Queued;
+use super::session::with_time_out;
+use super::subscriptions::Subscriptions;
 use super::writer::Writer;
 use super::{Answer, Command, CommandError, LiveDeciders, WriterSettings};
 use clearfold_base::clock::Clock;
 use clearfold_base::faults;
 use clearfold_base::tasks::Tasks;
-use clearfold_store::EventStore;
+use clearfold_store::{EventStore, StoredEvent};
 
 use crate::saga::PREFIX;
 
 /// Bytes that all waiting commands may take together: a bound on their number alone is no bound on memory.
 const MAX_BYTES: usize = 32 << 20;
+/// Events that a caller gets at most of those that it waits for.
+const MAX_AWAITED: u32 = 100;
 
 /// Limits of the queues, and settings of the writers.
 #[derive(Debug, Clone)]
@@ -34,6 +42,31 @@ pub struct CommandIntake {
     room: Arc<Semaphore>,
     store: EventStore,
     deciders: LiveDeciders,
+    subscriptions: Subscriptions,
+}
+
+/// What a caller waits for behind the answer to its command.
+#[derive(Debug, Clone)]
+pub struct WaitFor {
+    /// Types of events; one of them ends the wait.
+    pub events: BTreeSet<String>,
+    /// Longest wait, from the submission. The command's own answer is waited for in any case.
+    pub at_most: Duration,
+}
+
+impl WaitFor {
+    pub(super) fn is_for(&self, event: &StoredEvent) -> bool {
+        self.events.contains(&event.kind)
+    }
+}
+
+/// Answer to a command, with the events that its caller waited for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Awaited {
+    pub answer: Answer,
+    /// Committed events of the stream of the awaited types, the first hundred in order; empty if none came in time, or
+    /// if the command was rejected.
+    pub events: Vec<StoredEvent>,
 }
 
 impl CommandIntake {
@@ -46,10 +79,12 @@ impl CommandIntake {
         settings: &IntakeSettings,
         tasks: &mut Tasks,
     ) -> Self {
+        let subscriptions = Subscriptions::default();
         let queues = (0..store.partition_count()).map(|partition| {
             let (sender, receiver) = mpsc::channel(settings.queue_length);
             let (deciders, clock) = (deciders.clone(), clock.clone());
-            let writer = Writer::new(partition, store.clone(), deciders, clock, settings.writer.clone());
+            let (store, settings) = (store.clone(), settings.writer.clone());
+            let writer = Writer::new(partition, store, deciders, clock, settings, subscriptions.clone());
             tasks.spawn("partition writer", writer.run(receiver));
             sender
         });
@@ -58,12 +93,35 @@ impl CommandIntake {
             room: Arc::new(Semaphore::new(MAX_BYTES)),
             store: store.clone(),
             deciders,
+            subscriptions,
         }
     }
 
     /// Submits a command, and returns its answer when it is committed. Refuses if the partition's queue is full.
     pub async fn submit(&self, command: Command) -> Result<Answer, CommandError> {
         let queue = self.queue_of(&command)?;
+        self.submit_to(queue, command).await
+    }
+
+    /// Submits an operator's order to an instance of a saga.
+    pub(crate) async fn submit_order(&self, order: Command) -> Result<Answer, CommandError> {
+        if !self.deciders.borrow().know(&order.aggregate) {
+            return Err(self.deciders.borrow().unknown(&order.aggregate));
+        }
+        let queue = self.queue_of_partition(&order)?;
+        self.submit_to(queue, order).await
+    }
+
+    /// Returns true if an aggregate is that of the instances of a paused saga.
+    pub(crate) fn is_paused(&self, aggregate: &str) -> bool {
+        self.deciders.borrow().is_paused(aggregate)
+    }
+
+    async fn submit_to(
+        &self,
+        queue: &mpsc::Sender<Queued>,
+        command: Command,
+    ) -> Result<Answer, CommandError> {
         let room = Arc::clone(&self.room).try_acquire_many_owned(queued_bytes(&command));
         let room = room.map_err(|_| CommandError::Overloaded)?;
         let (answer, answered) = oneshot::channel();
@@ -73,6 +131,38 @@ impl CommandIntake {
         })?;
         faults::point("queued");
         answered.await.unwrap_or(Err(CommandError::Stopping))
+    }
+
+    /// Submits a command, and waits until its stream has an event of an awaited type: what a saga decided about it, say.
+    /// A repeat finds what was committed before.
+    pub async fn submit_and_wait(&self, command: Command, wait: &WaitFor) -> Result<Awaited, CommandError> {
+        let until = Instant::now() + wait.at_most;
+        let stream = command.stream();
+        // Before the command, so that no commit is missed.
+        let mut subscription = self.subscriptions.subscribe(stream.clone());
+        let answer = self.submit(command).await?;
+        if matches!(answer, Answer::Rejected { .. }) {
+            return Ok(Awaited { answer, events: Vec::new() });
+        }
+        if let Some(appended) = subscription.next().now_or_never() {
+            // A commit that begins the stream holds all there is; behind another one, the log knows what came before.
+            let is_all = appended.first().is_some_and(|event| event.stream_version == 1);
+            let events: Vec<StoredEvent> =
+                appended.iter().filter(|event| wait.is_for(event)).cloned().collect();
+            if is_all && !events.is_empty() {
+                return Ok(Awaited { answer, events });
+            }
+        }
+        let kinds: Vec<String> = wait.events.iter().cloned().collect();
+        let mut is_over = false;
+        loop {
+            let events = with_time_out(self.store.events_of(&stream, &kinds, MAX_AWAITED)).await?;
+            if is_over || !events.is_empty() {
+                return Ok(Awaited { answer, events });
+            }
+            // At the end the log is read once more, because another host may have become the writer.
+            is_over = timeout_at(until, subscription.next_of(wait)).await.is_err();
+        }
     }
 
     /// Submits a command and waits its turn for room in the queue, so that callers that do not wait cannot starve it.
@@ -92,28 +182,29 @@ impl CommandIntake {
         if !deciders.know(&command.aggregate) || command.aggregate.starts_with(PREFIX) {
             return Err(deciders.unknown(&command.aggregate));
         }
+        self.queue_of_partition(command)
+    }
+
+    fn queue_of_partition(&self, command: &Command) -> Result<&mpsc::Sender<Queued>, CommandError> {
         let partition = partition_of(&command.routing_key, self.store.partition_count());
         let slot = usize::try_from(partition).ok();
         slot.and_then(|slot| self.queues.get(slot)).ok_or(CommandError::Stopping)
     }
 
-    /// Finds the routing key of a stream. One that exists knows its account; a new one belongs to the given one.
+    /// Finds the routing key of a stream: the given account, or that of a stream that exists. The writer refuses a
+    /// command for a stream of another account.
     pub async fn route(
         &self,
         aggregate: &str,
         id: &str,
         account: Option<String>,
     ) -> Result<String, CommandError> {
-        let stream = format!("{aggregate}-{id}");
-        match (self.store.stream_head(&stream).await?, account) {
-            (Some(head), Some(given)) if head.routing_key != given => {
-                Err(CommandError::AccountMismatch { stream, owner: head.routing_key, given })
-            }
-            (Some(head), _) => Ok(head.routing_key),
-            (None, Some(given)) => Ok(given),
-            (None, None) => {
-                Err(CommandError::UnknownStream { aggregate: aggregate.to_owned(), id: id.to_owned() })
-            }
+        if let Some(account) = account {
+            return Ok(account);
+        }
+        match self.store.stream_head(&format!("{aggregate}-{id}")).await? {
+            Some(head) => Ok(head.routing_key),
+            None => Err(CommandError::UnknownStream { aggregate: aggregate.to_owned(), id: id.to_owned() }),
         }
     }
 }

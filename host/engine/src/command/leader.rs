@@ -2,6 +2,7 @@
 //!
 //! If a batch fails, everything that was built on it is thrown away, and no caller was told that it had happened.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -17,7 +18,8 @@ use super::queued::{Origin, Queued, answer_all};
 use super::session::{Session, with_time_out};
 use super::sort::{QueuedTurn, in_order};
 use super::state::{StateCache, StreamState};
-use super::timers::{PAGE, TimerQueue};
+use super::subscriptions::Subscriptions;
+use super::timers::{HeldQueue, PAGE, TimerQueue};
 use super::{Deciders, LiveDeciders, WriterSettings};
 use crate::saga::follow;
 use clearfold_base::blocking::blocking;
@@ -45,6 +47,7 @@ pub(super) struct Leader {
     has_progressed: bool,
     cache: StateCache,
     timers: TimerQueue,
+    held: HeldQueue,
     /// Timers that the in-flight batch sets.
     set_timers: Vec<DueTimer>,
     /// Newest deciders.
@@ -53,6 +56,7 @@ pub(super) struct Leader {
     deciders: Option<Arc<Deciders>>,
     clock: Clock,
     snapshot_every: u64,
+    subscriptions: Subscriptions,
 }
 
 impl Leader {
@@ -65,6 +69,7 @@ impl Leader {
         deciders: LiveDeciders,
         clock: Clock,
         settings: &WriterSettings,
+        subscriptions: Subscriptions,
     ) -> Self {
         Self {
             session,
@@ -73,11 +78,13 @@ impl Leader {
             has_progressed: false,
             cache: StateCache::new(settings.state_cache_bytes),
             timers: TimerQueue::new(),
+            held: HeldQueue::of(BTreeSet::new()),
             set_timers: Vec::new(),
             live: deciders,
             deciders: None,
             clock,
             snapshot_every: settings.snapshot_every,
+            subscriptions,
         }
     }
 
@@ -103,7 +110,7 @@ impl Leader {
     async fn work(&mut self, queue: &mut mpsc::Receiver<Queued>) -> Result<(), Failure> {
         loop {
             let is_takeover_due = self.is_takeover_due();
-            let is_timer_due = self.timers.is_due(self.clock.now());
+            let is_timer_due = self.timers.is_due(self.clock.now()) || self.held.is_due();
             match plan(self.pipeline.view(is_takeover_due, is_timer_due)) {
                 Step::TakeOver => self.take_over().await?,
                 Step::Decide(chunk) => self.decide(chunk).await?,
@@ -128,15 +135,22 @@ impl Leader {
             self.session.renewing_lease_during(with_time_out(begun)).await?;
         }
         faults::point("taken_over");
+        self.held = HeldQueue::of(newest.running_sagas().cloned().collect());
         self.deciders = Some(newest);
         Ok(())
     }
 
     /// Decides a chunk of commands, which then join the next batch.
     async fn decide(&mut self, chunk: Chunk) -> Result<(), Failure> {
-        let commands = self.pipeline.take(chunk);
+        let mut commands = self.pipeline.take(chunk);
         if commands.is_empty() {
             return Ok(());
+        }
+        let deciders = self.deciders.clone().unwrap_or_default();
+        if let Err(why) = commands.iter_mut().try_for_each(|queued| queued.hold(&deciders)) {
+            let failure = Failure::Broken(why);
+            answer_all(self.pipeline.decision_failed(&failure, commands));
+            return Err(failure);
         }
         let Prepared { turns, inputs, resolved } = self.prepare(commands).await?;
         faults::point("prepared");
@@ -155,7 +169,6 @@ impl Leader {
             }
             Err(failure) => return Err(self.keep_undecided(failure, turns)),
         };
-        let deciders = self.deciders.clone().unwrap_or_default();
         let joined = self.pipeline.resolved(resolved).and_then(|mut answers| {
             let mut turns = turns.into_iter().zip(decided);
             while let Some((turn, decided)) = turns.next() {
@@ -183,14 +196,16 @@ impl Leader {
         Ok(())
     }
 
-    /// Reads timers that are due, and puts what they fire before the queue.
+    /// Reads timers that are due, or else those that a resume fires, and puts what they fire before the queue.
     async fn read_timers(&mut self) -> Result<(), Failure> {
         let now = self.clock.now();
+        let is_due = self.timers.is_due(now);
+        let behind = if is_due { self.timers.behind() } else { Some(self.held.behind()) };
         // A partition without work must not hold a connection, so one that was not kept goes back to the pool.
         let was_kept = self.session.has_kept();
         let mut connection = self.session.connection().await?;
         let (store, partition) = (self.session.store(), self.session.lease().partition);
-        let read = with_time_out(store.timers(&mut connection, partition, self.timers.behind(), PAGE)).await;
+        let read = with_time_out(store.timers(&mut connection, partition, behind, PAGE)).await;
         let page = match read {
             Ok(page) => page,
             Err(error) => {
@@ -202,7 +217,7 @@ impl Leader {
         if was_kept {
             self.session.keep(connection);
         }
-        let due = self.timers.take(page, now);
+        let due = if is_due { self.timers.take(page, now) } else { self.held.take(page) };
         let fired = due.iter().map(|waiting| {
             let command = follow::fire(&waiting.timer, &waiting.routing_key).map_err(Failure::Broken)?;
             Ok(Queued::of_host(command, Origin::Timer))
@@ -259,7 +274,8 @@ impl Leader {
         }
         self.set_timers = batch.append.timers.clone();
         let (store, lease) = (self.session.store().clone(), self.session.lease().clone());
-        self.in_flight = Some(InFlight::launch(store, lease, self.session.take_kept(), batch));
+        self.in_flight =
+            Some(InFlight::launch(store, lease, self.session.take_kept(), batch, self.subscriptions.clone()));
         Ok(())
     }
 

@@ -21,6 +21,7 @@
 //! sort        sorts commands by stream (pure)
 //! state       keeps states of streams in a cache
 //! entries     keeps changed entries of a state (pure)
+//! subscriptions hands committed events to callers that wait for them
 //! queued      answers and logs one command
 //! deciders    finds the decider of an account (pure)
 //! timers      knows which timers of sagas are due next (pure)
@@ -45,11 +46,13 @@ mod session;
 mod settings;
 mod sort;
 mod state;
+mod subscriptions;
 mod timers;
 mod writer;
 
+pub(crate) use deciders::Follower;
 pub use deciders::{ActiveDecider, AggregateDeciders, Canary, Deciders, LiveDeciders, Trial};
-pub use intake::{CommandIntake, IntakeSettings};
+pub use intake::{Awaited, CommandIntake, IntakeSettings, WaitFor};
 pub(crate) use queued::{FollowUp, Origin};
 pub use settings::WriterSettings;
 

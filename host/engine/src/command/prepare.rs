@@ -90,6 +90,10 @@ async fn ask<'a>(
         return Err(Failure::Broken(format!("{} lists of keys for {} commands", keys.len(), commands.len())));
     }
     let lookup = lookup(deciders, commands, &keys, in_memory);
+    // Most rounds of a saga's run find everything in memory.
+    if lookup.is_empty() {
+        return Ok((keys, LookupResult::default()));
+    }
     let found = with_time_out(store.look_up(connection, &lookup)).await?;
     Ok((keys, found))
 }
@@ -132,7 +136,7 @@ fn lookup<'a>(
                 }
             }
         }
-        if state.is_none() {
+        if state.is_none() && !queued.begins_stream() {
             lookup.streams.push(stream);
         }
     }

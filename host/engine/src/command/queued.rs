@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use uuid::Uuid;
 
-use super::{Answer, Command, CommandError};
-use crate::saga::AskedBy;
+use super::{Answer, Command, CommandError, Deciders};
+use crate::saga::{AskedBy, follow};
 
 /// Command with the channel of its answer.
 pub(super) struct Queued {
@@ -43,6 +43,8 @@ pub(crate) struct FollowUp {
     pub round: u32,
     /// Step of a saga that asked for it, and gets its answer.
     pub asked_by: Option<AskedBy>,
+    /// True if its stream does not exist yet: that of an instance whose followed stream begins in this batch.
+    pub begins_stream: bool,
 }
 
 /// Command with its answer, before the answer is sent.
@@ -73,9 +75,26 @@ impl Queued {
         matches!(self.origin, Origin::FollowUp(_))
     }
 
+    /// Returns true if its stream is known not to exist.
+    pub(super) fn begins_stream(&self) -> bool {
+        matches!(self.origin, Origin::FollowUp(FollowUp { begins_stream: true, .. }))
+    }
+
     /// Returns true if its answer is kept in the inbox.
     pub(super) fn has_sender(&self) -> bool {
         matches!(self.origin, Origin::Sender)
+    }
+
+    /// Says in an input of an instance whether its saga is paused. An operator's order stays as it was given.
+    pub(super) fn hold(&mut self, deciders: &Deciders) -> Result<(), String> {
+        let is_paused = deciders.is_paused(&self.command.aggregate);
+        match self.origin {
+            Origin::Sender => Ok(()),
+            // It may have been held in a batch that failed; what follows from a batch is made anew.
+            Origin::Timer => follow::hold(Arc::make_mut(&mut self.command), is_paused),
+            Origin::FollowUp(_) if is_paused => follow::hold(Arc::make_mut(&mut self.command), is_paused),
+            Origin::FollowUp(_) => Ok(()),
+        }
     }
 
     /// Id of everything that its outside cause led to.
@@ -93,6 +112,7 @@ impl Queued {
         } else {
             log_quietly(&self, &answer);
         }
+        alarm(&self, &answer);
         if let Some(reply) = self.reply.0.take() {
             let _ = reply.send(answer);
         }
@@ -141,6 +161,21 @@ fn log_quietly(queued: &Queued, answer: &Result<Answer, CommandError>) {
     match answer {
         Ok(answer) => tracing::debug!(correlation_id, key, ?answer, "command of a saga decided"),
         Err(error) => tracing::error!(correlation_id, key, %error, "command of a saga failed"),
+    }
+}
+
+/// Writes an error if an instance of a saga needs an operator from now on. Only what is committed is answered, so a
+/// replay or a batch that failed alarms nobody.
+fn alarm(queued: &Queued, answer: &Result<Answer, CommandError>) {
+    let Ok(Answer::Accepted { stream, events, .. }) = answer else { return };
+    for event in follow::alarms(stream, events) {
+        let correlation_id = tracing::field::display(queued.correlation_id());
+        tracing::error!(
+            correlation_id,
+            stream,
+            event,
+            "a saga needs an operator; `clearfold saga show` says why, `clearfold saga list --state parked` shows all"
+        );
     }
 }
 

@@ -1,9 +1,12 @@
 //! Timers of sagas in one partition: which were read, and when the next is due. Pure.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clearfold_kernel::Timestamp;
 use clearfold_store::{DueTimer, WaitingTimer};
+
+use crate::saga::follow;
 
 /// Timers that are read at once.
 pub(super) const PAGE: u32 = 100;
@@ -71,6 +74,47 @@ impl TimerQueue {
     }
 }
 
+/// Timers of held instances, which the resume of their saga fires, page by page. Made when deciders take over; none of
+/// a saga that runs is added afterwards.
+#[derive(Debug)]
+pub(super) struct HeldQueue {
+    /// Aggregates of the instances of sagas that run.
+    running: BTreeSet<String>,
+    /// Last timer that was read.
+    read: DueTimer,
+    is_done: bool,
+}
+
+impl HeldQueue {
+    pub(super) fn of(running: BTreeSet<String>) -> Self {
+        let is_done = running.is_empty();
+        let read = DueTimer { due: follow::never(), stream: String::new(), number: 0 };
+        Self { running, read, is_done }
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        !self.is_done
+    }
+
+    /// Timer behind which the next page begins.
+    pub(super) fn behind(&self) -> &DueTimer {
+        &self.read
+    }
+
+    /// Takes in a page that was read. Returns the timers that fire.
+    pub(super) fn take(&mut self, mut page: Vec<WaitingTimer>) -> Vec<WaitingTimer> {
+        self.is_done = !u32::try_from(page.len()).is_ok_and(|count| count >= PAGE);
+        if let Some(last) = page.last() {
+            self.read = last.timer.clone();
+        }
+        let runs = |stream: &str| {
+            follow::split(stream).is_some_and(|(aggregate, _)| self.running.contains(aggregate))
+        };
+        page.retain(|waiting| runs(&waiting.timer.stream));
+        page
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,5 +166,22 @@ mod tests {
             (queue.behind(), queue.is_due(time(5)), queue.is_due(time(9))),
             (Some(&timer(3, 2)), false, true)
         );
+    }
+
+    #[test]
+    fn only_the_held_instances_of_sagas_that_run_are_resumed_page_by_page() {
+        let held = |stream: &str| WaitingTimer {
+            timer: DueTimer { due: follow::never(), stream: stream.into(), number: 1 },
+            routing_key: "0xaa".into(),
+        };
+        let mut queue = HeldQueue::of(BTreeSet::from(["saga-runs".to_owned()]));
+        let mut full: Vec<WaitingTimer> = (1..PAGE).map(|number| held(&format!("saga-a-{number}"))).collect();
+        full.push(held("saga-runs-1"));
+        let fired = queue.take(full);
+        assert_eq!(fired, [held("saga-runs-1")]);
+        assert!(queue.is_due());
+        assert_eq!(queue.behind(), &fired[0].timer);
+        assert!(queue.take(Vec::new()).is_empty() && !queue.is_due());
+        assert!(!HeldQueue::of(BTreeSet::new()).is_due(), "without sagas nothing is read");
     }
 }

@@ -16,6 +16,7 @@ use super::leader::{End, Leader};
 use super::queued::Queued;
 use super::session::{Session, release, with_time_out};
 use super::sort::repeated;
+use super::subscriptions::Subscriptions;
 use super::{CommandError, LiveDeciders, WriterSettings};
 use clearfold_base::clock::Clock;
 use clearfold_base::faults;
@@ -31,6 +32,7 @@ pub(super) struct Writer {
     deciders: LiveDeciders,
     clock: Clock,
     settings: WriterSettings,
+    subscriptions: Subscriptions,
 }
 
 /// Result of asking for the lease.
@@ -54,8 +56,9 @@ impl Writer {
         deciders: LiveDeciders,
         clock: Clock,
         settings: WriterSettings,
+        subscriptions: Subscriptions,
     ) -> Self {
-        Self { partition, store, deciders, clock, settings }
+        Self { partition, store, deciders, clock, settings, subscriptions }
     }
 
     /// Works until the queue is closed and empty.
@@ -129,7 +132,8 @@ impl Writer {
     ) -> End {
         let session = Session::new(self.store.clone(), lease);
         let (deciders, clock) = (self.deciders.clone(), self.clock.clone());
-        Leader::new(session, begin, again, deciders, clock, &self.settings).lead(queue).await
+        let subscriptions = self.subscriptions.clone();
+        Leader::new(session, begin, again, deciders, clock, &self.settings, subscriptions).lead(queue).await
     }
 
     fn warn(&self, failure: &Failure, commands: usize) {

@@ -4,6 +4,7 @@ use clearfold_sandbox::{Decides, Fault, Message, Outcome, Turn, WholeState, Wire
 use clearfold_store::StoredCommand;
 
 use super::history::{BATCH, Segment};
+use crate::saga::without_version;
 
 const NOT_TRIED: &str = "not tried, because the component failed too often before";
 
@@ -139,6 +140,16 @@ pub(super) fn is_same(one: &Outcome, other: &Outcome) -> bool {
         }
         _ => false,
     }
+}
+
+/// Returns true if two versions came to the same: the outcomes are the same but for the version that an instance of a
+/// saga names as its own.
+pub(super) fn is_same_but_for_version(one: &Outcome, other: &Outcome) -> bool {
+    let without_version = |outcome: &Outcome| match outcome {
+        Outcome::Accepted(events) => Outcome::Accepted(events.iter().map(without_version).collect()),
+        rejected @ Outcome::Rejected(_) => rejected.clone(),
+    };
+    is_same(one, other) || is_same(&without_version(one), &without_version(other))
 }
 
 /// Renders an outcome in full, for people.

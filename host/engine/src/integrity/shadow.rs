@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::history::{BATCH, Segment, StreamHistory, next_history, segments};
-use super::redecide::{is_same, redecide, shown};
+use super::redecide::{is_same_but_for_version, redecide, shown};
 use super::{IntegrityError, OnProgress};
 use clearfold_base::background;
 use clearfold_base::blocking::Panicked;
@@ -228,7 +228,9 @@ impl ShadowReport {
     ) {
         for ((command, expected), again) in segment.commands.iter().zip(expected).zip(again) {
             self.commands += 1;
-            if matches!((&expected, &again), (Ok(expected), Ok(again)) if is_same(expected, again)) {
+            if let (Ok(expected), Ok(again)) = (&expected, &again)
+                && is_same_but_for_version(expected, again)
+            {
                 continue;
             }
             self.different += 1;

@@ -17,6 +17,10 @@ pub struct ActiveComponent {
     /// Number of the activation that put it in force.
     pub since: u64,
     pub canary: Option<ActiveCanary>,
+    /// True for a saga that begins no step until it is resumed.
+    pub is_paused: bool,
+    /// True if another component was activated for the handler before, a canary included.
+    pub has_others: bool,
     /// Components, with their state families, that were in force for all accounts before, the newest last. A rollback
     /// goes back to the last.
     pub before: Vec<(Digest, Option<Digest>)>,
@@ -54,18 +58,23 @@ impl ActiveComponent {
             family: activation.family,
             since: activation.activation,
             canary: None,
+            is_paused: false,
+            has_others: false,
             before: Vec::new(),
         }
     }
 
     fn apply(&mut self, activation: &Activation) {
         self.newest = activation.activation;
+        self.has_others |= activation.digest != self.digest;
         match (activation.cause, activation.trial) {
             (ActivationCause::Canary, Some(trial)) => {
                 let (since, digest, family) = (activation.activation, activation.digest, activation.family);
                 self.canary = Some(ActiveCanary { since, digest, family, trial });
             }
             (ActivationCause::CanaryEnd | ActivationCause::AutomaticRollback, _) => self.canary = None,
+            (ActivationCause::Pause, _) => self.is_paused = true,
+            (ActivationCause::Resume, _) => self.is_paused = false,
             (ActivationCause::Rollback, _) => {
                 // A second rollback must go further back, never forth again. So the target, the component that is
                 // left and everything activated between them are no longer targets of a rollback without a name.
@@ -146,6 +155,16 @@ mod tests {
         let deep: &[(ActivationCause, &[u8])] =
             &[(Start, b"z"), (Activate, b"a"), (Activate, b"b"), (Rollback, b"a")];
         assert_eq!(history(deep).before.len(), 1);
+    }
+
+    #[test]
+    fn a_pause_lasts_until_the_resume_whatever_is_activated_meanwhile() {
+        use ActivationCause::{Activate, Pause, Resume, Start};
+        let paused = history(&[(Start, b"a"), (Pause, b"a"), (Activate, b"b")]);
+        assert_eq!((paused.digest, paused.is_paused, paused.before.len()), (Digest::of(b"b"), true, 1));
+        let resumed = history(&[(Start, b"a"), (Pause, b"a"), (Resume, b"a")]);
+        assert_eq!((resumed.digest, resumed.is_paused, resumed.since), (Digest::of(b"a"), false, 1));
+        assert!(resumed.before.is_empty(), "a pause is nothing to go back to");
     }
 
     #[test]

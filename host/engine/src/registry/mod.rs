@@ -104,6 +104,10 @@ pub enum RegistryError {
     NothingBefore(Handler),
     #[error("the {0} has no canary")]
     NoCanary(Handler),
+    #[error("the {0} is paused already; `clearfold component history` says since when")]
+    PausedAlready(Handler),
+    #[error("the {0} is not paused, so there is nothing to resume")]
+    NotPaused(Handler),
     #[error(
         "the component decides otherwise than the {handler} in force{}; if this is intended, give the reason: --expect-divergence \"why\"",
         differences(.shadow)

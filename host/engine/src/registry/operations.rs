@@ -271,6 +271,36 @@ impl Operations {
         self.record(handler, &now, now.digest, now.family, ActivationCause::CanaryEnd, why, by).await
     }
 
+    /// Pauses a saga: from the next command of each partition on, its instances begin no step.
+    pub async fn pause(&self, saga: &str, why: Option<String>, by: String) -> Result<u64, RegistryError> {
+        self.set_paused(saga, true, why, by).await
+    }
+
+    /// Resumes a paused saga. What waited goes on.
+    pub async fn resume(&self, saga: &str, why: Option<String>, by: String) -> Result<u64, RegistryError> {
+        self.set_paused(saga, false, why, by).await
+    }
+
+    async fn set_paused(
+        &self,
+        saga: &str,
+        is_paused: bool,
+        why: Option<String>,
+        by: String,
+    ) -> Result<u64, RegistryError> {
+        are_words("the reason", why.as_deref())?;
+        are_words("the name of the operator", Some(&by))?;
+        let handler = Handler { kind: ComponentKind::Saga, name: saga.to_owned() };
+        let now = self.now(&handler).await?;
+        let cause = match (is_paused, now.is_paused) {
+            (true, false) => ActivationCause::Pause,
+            (false, true) => ActivationCause::Resume,
+            (true, true) => return Err(RegistryError::PausedAlready(handler)),
+            (false, false) => return Err(RegistryError::NotPaused(handler)),
+        };
+        Ok(self.record(&handler, &now, now.digest, now.family, cause, why, by).await?.0)
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the columns of one row")]
     async fn record(
         &self,

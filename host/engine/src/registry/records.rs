@@ -60,6 +60,10 @@ pub enum ActivationCause {
     Canary,
     CanaryEnd,
     AutomaticRollback,
+    /// The saga begins no step any more.
+    Pause,
+    /// The saga begins steps again.
+    Resume,
 }
 
 /// Recorded activation of a component for a handler.
@@ -103,8 +107,16 @@ pub struct Point {
 }
 
 impl ActivationCause {
-    pub const ALL: [Self; 6] =
-        [Self::Start, Self::Activate, Self::Rollback, Self::Canary, Self::CanaryEnd, Self::AutomaticRollback];
+    pub const ALL: [Self; 8] = [
+        Self::Start,
+        Self::Activate,
+        Self::Rollback,
+        Self::Canary,
+        Self::CanaryEnd,
+        Self::AutomaticRollback,
+        Self::Pause,
+        Self::Resume,
+    ];
 
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -115,6 +127,8 @@ impl ActivationCause {
             Self::Canary => "canary",
             Self::CanaryEnd => "canary_end",
             Self::AutomaticRollback => "automatic_rollback",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
         }
     }
 }

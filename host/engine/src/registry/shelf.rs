@@ -11,7 +11,8 @@ use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
 use clearfold_sandbox::{Auditor, Decider, HandlerEngine, Projector, RuntimeError, Translator};
 
-use crate::saga::SagaDecider;
+use crate::saga::{SagaDecider, SagaLogic, SagaVersions};
+use clearfold_base::telemetry::with_causes;
 
 /// Loader of components from the registry. Clones share one cache.
 #[derive(Clone)]
@@ -34,6 +35,15 @@ struct ShelfState {
 /// Loaded components of one kind; those that are no longer used cannot be upgraded.
 type LoadedByDigest<T> = Mutex<BTreeMap<Digest, Weak<T>>>;
 
+impl SagaVersions for Shelf {
+    fn version(&self, digest: Digest) -> Result<Arc<dyn SagaLogic>, String> {
+        // Decisions are made on threads that may block.
+        let runtime = tokio::runtime::Handle::try_current().map_err(|error| error.to_string())?;
+        let loaded = runtime.block_on(self.saga(digest));
+        Ok(Arc::clone(loaded.map_err(|error| with_causes(&error))?.saga()))
+    }
+}
+
 impl Shelf {
     #[must_use]
     pub fn new(registry: Registry, engine: Arc<HandlerEngine>, signers: Signers, contracts: Vec<u8>) -> Self {
@@ -54,8 +64,13 @@ impl Shelf {
         self.load(&self.0.deciders, digest, Decider::load).await
     }
 
+    /// Loads a saga that finds its other versions here.
     pub async fn saga(&self, digest: Digest) -> Result<Arc<SagaDecider>, RegistryError> {
-        self.load(&self.0.sagas, digest, SagaDecider::load).await
+        let shelf = self.clone();
+        let load = move |engine: &_, name: &str, wasm: &[u8]| {
+            Ok(SagaDecider::load(engine, name, wasm)?.with_versions(Arc::new(shelf)))
+        };
+        self.load(&self.0.sagas, digest, load).await
     }
 
     pub async fn projector(&self, digest: Digest) -> Result<Arc<Projector>, RegistryError> {

@@ -38,6 +38,9 @@ pub struct HandlerView {
     pub build: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryView>,
+    /// True for a saga that is paused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_paused: bool,
 }
 
 /// Component that is tried on a share of the accounts.
@@ -193,6 +196,7 @@ fn handler_view(
         begun_in: handler.kind.begins_in_partitions().then_some(begun_in),
         build: None,
         canary,
+        is_paused: now.is_paused,
     })
 }
 

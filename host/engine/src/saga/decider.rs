@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use clearfold_base::digest::Digest;
 use clearfold_kernel::{Timestamp, decode_state, encode_state};
 use clearfold_sandbox::{
     ComponentId, ComponentKind, Decided, Decider, Decides, Entry, Fault, FaultCause, Folded, HandlerEngine,
@@ -13,16 +14,19 @@ use super::content::Refusal;
 use super::event::SagaEvent;
 use super::input::Input;
 use super::instance::{Instance, STATE_VERSION};
-use super::logic::{Observation, SagaLogic, StepCall};
+use super::logic::{Observation, SagaLogic, SagaVersions, StepCall};
 use super::machine::{Machine, Question, Reply};
+use super::versions::Versions;
 
 /// Prefix of the aggregate of every saga's instances; their streams are `saga-{name}-{id}`.
 pub(crate) const PREFIX: &str = "saga-";
 
-/// Saga that decides its instances.
+/// Saga that decides its instances. An instance is decided by the version that it began on.
 pub struct SagaDecider {
     saga: Arc<dyn SagaLogic>,
     aggregate: String,
+    /// Other versions; none where all instances are decided by this one, as in a replay or a shadow run.
+    versions: Option<Versions>,
 }
 
 /// Loads a component that decides: a decider, or a saga.
@@ -39,8 +43,8 @@ pub fn load_deciding(
 }
 
 /// Turn that is being decided.
-struct Running<'a> {
-    machine: Machine<'a>,
+struct Running {
+    machine: Machine,
     inputs: VecDeque<WireCommand>,
     /// True while an input is being decided.
     is_deciding: bool,
@@ -59,7 +63,12 @@ impl SagaDecider {
 
     pub(crate) fn new(saga: Arc<dyn SagaLogic>) -> Self {
         let aggregate = format!("{PREFIX}{}", saga.name());
-        Self { saga, aggregate }
+        Self { saga, aggregate, versions: None }
+    }
+
+    /// The same, with other versions for the instances that began on them.
+    pub(crate) fn with_versions(self, source: Arc<dyn SagaVersions>) -> Self {
+        Self { versions: Some(Versions::new(source)), ..self }
     }
 
     /// Saga whose instances it decides.
@@ -71,7 +80,7 @@ impl SagaDecider {
         Fault { component: self.saga.id().clone(), call, cause: FaultCause::Failed { why: why.into() } }
     }
 
-    fn begin(&self, turn: &Turn) -> Result<Running<'_>, Fault> {
+    fn begin(&self, turn: &Turn) -> Result<Running, Fault> {
         let instance = read(&turn.state).map_err(|why| self.failed("decide", why))?;
         // The sandbox and the writer make no turn without commands.
         let (id, routing_key) = turn
@@ -80,7 +89,7 @@ impl SagaDecider {
             .map(|command| (command.id.clone(), command.routing_key.clone()))
             .unwrap_or_default();
         Ok(Running {
-            machine: Machine::new(&*self.saga, id, routing_key, instance),
+            machine: Machine::new(self.version_of(&instance)?, id, routing_key, instance),
             inputs: turn.commands.iter().cloned().collect(),
             is_deciding: false,
             question: None,
@@ -88,27 +97,48 @@ impl SagaDecider {
         })
     }
 
-    /// Asks the component everything that turns have to ask, in one call for each function. Returns false if nothing
-    /// was asked.
-    fn ask_for(&self, turns: &mut [Running<'_>]) -> Result<bool, Fault> {
-        let (mut observe, mut run, mut undo) = (Vec::new(), Vec::new(), Vec::new());
+    /// Version that decides an instance.
+    fn version_of(&self, instance: &Instance) -> Result<Arc<dyn SagaLogic>, Fault> {
+        match (&self.versions, self.pinned(instance)) {
+            (Some(versions), Some(digest)) => {
+                versions.find(digest).map_err(|why| self.failed("decide", format!("version {digest}: {why}")))
+            }
+            _ => Ok(Arc::clone(&self.saga)),
+        }
+    }
+
+    /// Digest of the version that an instance began on, if it is another one.
+    fn pinned(&self, instance: &Instance) -> Option<Digest> {
+        let digest = instance.component.parse().ok().filter(|_| instance.has_begun());
+        digest.filter(|digest| *digest != self.saga.id().digest)
+    }
+
+    /// Asks the components everything that turns have to ask, in one call for each version and function. Returns false
+    /// if nothing was asked.
+    fn ask_for(&self, turns: &mut [Running]) -> Result<bool, Fault> {
+        let mut of_versions: BTreeMap<Digest, Questions> = BTreeMap::new();
         for (index, turn) in turns.iter_mut().enumerate() {
-            match turn.question.take() {
-                Some(Question::Observe(observation)) => observe.push((index, observation)),
-                Some(Question::Run(call)) => run.push((index, call)),
-                Some(Question::Compensate(call)) => undo.push((index, call)),
-                None => {}
+            let Some(question) = turn.question.take() else { continue };
+            let saga = turn.machine.saga();
+            let of_version =
+                of_versions.entry(saga.id().digest).or_insert_with(|| Questions::to(Arc::clone(saga)));
+            match question {
+                Question::Observe(observation) => of_version.observe.push((index, observation)),
+                Question::Run(call) => of_version.run.push((index, call)),
+                Question::Compensate(call) => of_version.undo.push((index, call)),
             }
         }
-        let is_any = !(observe.is_empty() && run.is_empty() && undo.is_empty());
-        let observed = self.ask(&observe, |asked: &[&Observation]| self.saga.observe(asked))?;
-        let ran = self.ask(&run, |asked: &[&StepCall]| self.saga.run(asked))?;
-        let undone = self.ask(&undo, |asked: &[&StepCall]| self.saga.compensate(asked))?;
-        let observed = observed.into_iter().map(|(index, answer)| (index, Reply::Observed(answer)));
-        let actions = ran.into_iter().chain(undone).map(|(index, answer)| (index, Reply::Action(answer)));
-        for (index, reply) in observed.chain(actions) {
-            if let Some(turn) = turns.get_mut(index) {
-                turn.question = turn.machine.go_on(reply);
+        let is_any = !of_versions.is_empty();
+        for Questions { saga, observe, run, undo } in of_versions.into_values() {
+            let observed = self.ask(&observe, |asked: &[&Observation]| saga.observe(asked))?;
+            let ran = self.ask(&run, |asked: &[&StepCall]| saga.run(asked))?;
+            let undone = self.ask(&undo, |asked: &[&StepCall]| saga.compensate(asked))?;
+            let observed = observed.into_iter().map(|(index, answer)| (index, Reply::Observed(answer)));
+            let actions = ran.into_iter().chain(undone).map(|(index, answer)| (index, Reply::Action(answer)));
+            for (index, reply) in observed.chain(actions) {
+                if let Some(turn) = turns.get_mut(index) {
+                    turn.question = turn.machine.go_on(reply);
+                }
             }
         }
         Ok(is_any)
@@ -163,6 +193,24 @@ impl SagaDecider {
     }
 }
 
+fn rejected(Refusal { code, detail }: Refusal) -> Outcome {
+    Outcome::Rejected(Rejection { code, detail })
+}
+
+/// Questions to one version, each with the place of its turn.
+struct Questions {
+    saga: Arc<dyn SagaLogic>,
+    observe: Vec<(usize, Observation)>,
+    run: Vec<(usize, StepCall)>,
+    undo: Vec<(usize, StepCall)>,
+}
+
+impl Questions {
+    fn to(saga: Arc<dyn SagaLogic>) -> Self {
+        Self { saga, observe: Vec::new(), run: Vec::new(), undo: Vec::new() }
+    }
+}
+
 /// Reads the state of an instance. One that has not begun has no bytes.
 fn read(state: &[u8]) -> Result<Instance, String> {
     match state {
@@ -176,7 +224,7 @@ fn is_passing(fault: &Fault) -> bool {
     matches!(fault.cause, FaultCause::NoInstance | FaultCause::DeadlinePassed { .. })
 }
 
-impl Running<'_> {
+impl Running {
     /// Decides inputs until a question comes up or none is left.
     fn go_on(&mut self, decider: &SagaDecider) -> Result<(), Fault> {
         while self.question.is_none() {
@@ -192,12 +240,12 @@ impl Running<'_> {
                 Ok(input) => {
                     let now = Timestamp::from_ms(command.accepted_at_ms);
                     let now = now.ok_or_else(|| decider.failed("decide", "a time after the year 9999"))?;
-                    self.question = self.machine.begin(input, &command.actor, now);
-                    self.is_deciding = true;
+                    match self.machine.begin(input, now) {
+                        Ok(question) => (self.question, self.is_deciding) = (question, true),
+                        Err(refusal) => self.outcomes.push(rejected(refusal)),
+                    }
                 }
-                Err(Refusal { code, detail }) => {
-                    self.outcomes.push(Outcome::Rejected(Rejection { code, detail }));
-                }
+                Err(refusal) => self.outcomes.push(rejected(refusal)),
             }
         }
         Ok(())
@@ -223,6 +271,11 @@ impl Decides for SagaDecider {
 
     fn events(&self) -> BTreeMap<String, u32> {
         SagaEvent::TYPES.iter().map(|kind| ((*kind).to_owned(), SagaEvent::VERSION)).collect()
+    }
+
+    fn decided_by(&self, state: &[u8]) -> Digest {
+        let pinned = self.versions.as_ref().and_then(|_| self.pinned(&read(state).ok()?));
+        pinned.unwrap_or(self.saga.id().digest)
     }
 
     fn initial(&self) -> &[u8] {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::content::{Bytes, ChildCommand, Content, Refusal};
-use super::input::StepKey;
+use super::input::{Order, Resolution, StepAnswer, StepKey};
 use clearfold_kernel::Timestamp;
 use clearfold_sandbox::Message;
 
@@ -159,11 +159,60 @@ events! {
         /// Absent for a failed observation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         flow: Option<u32>,
-        by: String,
+        #[serde(flatten)]
+        order: Order,
+    }
+    /// An operator had a flow cancelled. What it had done is compensated next; if a command of it is under way, after
+    /// the answer.
+    CancelOrdered {
+        flow: u32,
+        #[serde(flatten)]
+        order: Order,
+        /// Timer that its step waited for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timer: Option<PendingTimer>,
+    }
+    /// An operator said how a step, or its compensation, ended.
+    ResolveOrdered {
+        key: StepKey,
+        name: String,
+        outcome: Resolution,
+        #[serde(flatten)]
+        order: Order,
+        /// Timer that the step waited for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timer: Option<PendingTimer>,
+    }
+    /// A timer fired while the saga was paused. Its step goes on at the resume.
+    TimerHeld {
+        key: StepKey,
+        name: String,
+        timer: u64,
+    }
+    /// Something waits until the saga is resumed.
+    SagaHeld {
+        /// Number of the timer that the resume fires.
+        timer: u64,
+    }
+    /// The saga was resumed: what waited for that goes on.
+    SagaResumed {
+        timer: u64,
+    }
+    /// The answer to a step's command came, and says otherwise than the operator did.
+    ResolutionContradicted {
+        key: StepKey,
+        name: String,
+        /// Outcome by the operator's word.
+        outcome: Resolution,
+        answer: StepAnswer,
     }
 }
 
 impl SagaEvent {
+    /// Types of the events that need an operator.
+    pub(crate) const ALARMS: &'static [&'static str] =
+        &["FlowParked", "ObservationFailed", "ResolutionContradicted"];
+
     /// Number of the flow that it is about.
     pub(crate) fn flow(&self) -> Option<u32> {
         match self {
@@ -172,16 +221,34 @@ impl SagaEvent {
             | Self::StepDeferred(StepDeferred { key, .. })
             | Self::StepDone(StepDone { key, .. })
             | Self::StepRefused(StepRefused { key, .. })
-            | Self::FlowParked(FlowParked { key, .. }) => Some(key.flow),
+            | Self::FlowParked(FlowParked { key, .. })
+            | Self::ResolveOrdered(ResolveOrdered { key, .. })
+            | Self::TimerHeld(TimerHeld { key, .. })
+            | Self::ResolutionContradicted(ResolutionContradicted { key, .. }) => Some(key.flow),
             Self::FlowAdded(FlowAdded { flow, .. })
             | Self::CompensationStarted(CompensationStarted { flow, .. })
+            | Self::CancelOrdered(CancelOrdered { flow, .. })
             | Self::FlowEnded(FlowEnded { flow, .. }) => Some(*flow),
             Self::RetryOrdered(RetryOrdered { flow, .. }) => *flow,
             Self::SagaStarted(_)
+            | Self::SagaHeld(_)
+            | Self::SagaResumed(_)
             | Self::EventObserved(_)
             | Self::ObservationFailed(_)
             | Self::ObservationQueued(_) => None,
         }
+    }
+}
+
+/// The same message without the component on which an instance began: two versions of a saga that do the same differ in
+/// nothing else.
+pub(crate) fn without_version(message: &Message) -> Message {
+    match SagaEvent::read(message) {
+        Ok(SagaEvent::SagaStarted(started)) => {
+            let started = SagaEvent::from(SagaStarted { component: String::new(), ..started });
+            started.write().unwrap_or_else(|_| message.clone())
+        }
+        _ => message.clone(),
     }
 }
 
@@ -200,8 +267,13 @@ pub(crate) enum FlowOutcome {
     Done,
     /// What it had done is undone.
     Compensated,
-    /// It waited for a time, and was not wanted any more.
+    /// It had done nothing, and was not wanted any more.
     Cancelled,
+}
+
+/// Time at which the timers of held instances are due: it never comes, so that only a resume fires them.
+pub(crate) fn never() -> Timestamp {
+    Timestamp::default().after_s(u64::MAX)
 }
 
 /// Timer of an instance that has not fired.

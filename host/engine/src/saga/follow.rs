@@ -1,22 +1,20 @@
 //! What follows from a decided command: inputs of the sagas that follow its stream, the answer to the step that asked
 //! for it, and, of an input of a saga, the commands of the steps that it began and the changes of timers. Pure.
 
-use std::sync::Arc;
-
 use uuid::Uuid;
 
 use super::content::{Bytes, ChildCommand, Content, Refusal};
 use super::decider::PREFIX;
+pub(crate) use super::event::never;
 use super::event::{PendingTimer, SagaEvent};
 use super::input::{self, AnswerStep, FireTimer, Input, Observe, StepAnswer, StepKey};
-use super::logic::SagaLogic;
-use crate::command::{Answer, Command, CommandError, FollowUp, Origin};
+use crate::command::{Answer, Command, CommandError, FollowUp, Follower, Origin};
 use clearfold_kernel::CommandContext;
 use clearfold_sandbox::Message;
 use clearfold_store::{DueTimer, command_id};
 
 /// Sender of the commands of sagas, and of their inputs.
-const ACTOR: &str = "saga";
+const ACTOR: &str = CommandContext::SAGA;
 
 /// Step of an instance that asked for a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,13 +62,14 @@ impl Decision<'_> {
             Origin::FollowUp(origin) => origin.round.saturating_add(1),
             Origin::Sender | Origin::Timer => 1,
         };
-        FollowUp { correlation_id, causation_id: command_id(&self.command.idempotency_key), round, asked_by }
+        let causation_id = command_id(&self.command.idempotency_key);
+        FollowUp { correlation_id, causation_id, round, asked_by, begins_stream: false }
     }
 
     /// Says what follows from it. `following` are the sagas that follow its stream.
     pub(crate) fn consequences<'s>(
         &self,
-        following: impl Iterator<Item = &'s Arc<dyn SagaLogic>>,
+        following: impl Iterator<Item = &'s Follower>,
     ) -> Result<Consequences, String> {
         let mut consequences = Consequences::default();
         if self.command.aggregate.starts_with(PREFIX) {
@@ -78,7 +77,7 @@ impl Decision<'_> {
             return Ok(consequences);
         }
         for saga in following {
-            self.observations(&**saga, &mut consequences)?;
+            self.observations(saga, &mut consequences)?;
         }
         if let Origin::FollowUp(FollowUp { asked_by: Some(asked_by), .. }) = self.origin {
             let answer = match self.answer {
@@ -98,12 +97,13 @@ impl Decision<'_> {
     }
 
     /// Inputs of a saga that follows the stream: one for each event that it observes.
-    fn observations(&self, saga: &dyn SagaLogic, consequences: &mut Consequences) -> Result<(), String> {
+    fn observations(&self, saga: &Follower, consequences: &mut Consequences) -> Result<(), String> {
         for (version, event) in (self.version + 1..).zip(self.events) {
-            if !saga.observes(&event.type_) {
+            if !saga.may_observe(&event.type_) {
                 continue;
             }
-            let cause = self.cause(self.correlation_id(), None);
+            // Only events of the followed stream begin an instance.
+            let cause = FollowUp { begins_stream: version == 1, ..self.cause(self.correlation_id(), None) };
             let input = Input::Observe(Observe {
                 version,
                 event: Content {
@@ -113,6 +113,7 @@ impl Decision<'_> {
                 },
                 correlation_id: cause.correlation_id,
                 round: cause.round,
+                held: false,
             });
             let aggregate = format!("{PREFIX}{}", saga.name());
             let key = format!("{aggregate}-{}/observe/{version}", self.command.id);
@@ -133,7 +134,7 @@ impl Decision<'_> {
         let timer =
             |timer: PendingTimer| DueTimer { due: timer.due, stream: stream.clone(), number: timer.timer };
         if self.command.kind == "FireTimer"
-            && let Ok(Input::FireTimer(FireTimer { timer: number, due })) =
+            && let Ok(Input::FireTimer(FireTimer { timer: number, due, .. })) =
                 Input::read(&self.command.kind, self.command.schema_version, &self.command.payload)
         {
             consequences.ended_timers.push(timer(PendingTimer { timer: number, due }));
@@ -162,7 +163,12 @@ impl Decision<'_> {
                 SagaEvent::StepDeferred(event) => {
                     consequences.timers.push(timer(PendingTimer { timer: event.timer, due: event.until }));
                 }
+                SagaEvent::SagaHeld(event) => {
+                    consequences.timers.push(timer(PendingTimer { timer: event.timer, due: never() }));
+                }
                 SagaEvent::FlowEnded(event) => consequences.ended_timers.extend(event.timer.map(timer)),
+                SagaEvent::CancelOrdered(event) => consequences.ended_timers.extend(event.timer.map(timer)),
+                SagaEvent::ResolveOrdered(event) => consequences.ended_timers.extend(event.timer.map(timer)),
                 _ => {}
             }
         }
@@ -176,7 +182,8 @@ pub(crate) fn failed_child(
     origin: &Origin,
     error: &CommandError,
 ) -> Option<Result<(Command, Origin), String>> {
-    let Origin::FollowUp(FollowUp { correlation_id, causation_id, round, asked_by: Some(asked_by) }) = origin
+    let Origin::FollowUp(FollowUp { correlation_id, causation_id, round, asked_by: Some(asked_by), .. }) =
+        origin
     else {
         return None;
     };
@@ -188,6 +195,7 @@ pub(crate) fn failed_child(
         causation_id: *causation_id,
         round: round.saturating_add(1),
         asked_by: None,
+        begins_stream: false,
     };
     Some(answer_to(asked_by, StepAnswer::Failed(reason), command, cause))
 }
@@ -208,7 +216,7 @@ fn answer_to(
     cause: FollowUp,
 ) -> Result<(Command, Origin), String> {
     let AskedBy { aggregate, id, key } = asked_by;
-    let input = Input::AnswerStep(AnswerStep { key: key.clone(), answer, round: cause.round });
+    let input = Input::AnswerStep(AnswerStep { key: key.clone(), answer, round: cause.round, held: false });
     let to = Instance { aggregate, id, routing_key: &command.routing_key };
     let command = to.command(format!("{}/answer", command.idempotency_key), &input)?;
     Ok((command, Origin::FollowUp(cause)))
@@ -218,9 +226,32 @@ fn answer_to(
 pub(crate) fn fire(timer: &DueTimer, routing_key: &str) -> Result<Command, String> {
     let no_instance = || format!("the timer of {} is not one of a saga", timer.stream);
     let (aggregate, id) = split(&timer.stream).ok_or_else(no_instance)?;
-    let input = Input::FireTimer(FireTimer { timer: timer.number, due: timer.due });
+    let input = Input::FireTimer(FireTimer { timer: timer.number, due: timer.due, held: false });
     Instance { aggregate, id, routing_key }
         .command(format!("{}/timer/{}", timer.stream, timer.number), &input)
+}
+
+/// Types among a stream's new events that need an operator.
+pub(crate) fn alarms<'a>(stream: &str, events: &'a [String]) -> Vec<&'a str> {
+    if !stream.starts_with(PREFIX) {
+        return Vec::new();
+    }
+    events.iter().map(String::as_str).filter(|event| SagaEvent::ALARMS.contains(event)).collect()
+}
+
+/// Says in an input of an instance whether its saga is paused, so that the recorded command has it. Orders stay as the
+/// operator gave them; other commands are no inputs.
+pub(crate) fn hold(command: &mut Command, is_paused: bool) -> Result<(), String> {
+    let Ok(mut input) = Input::read(&command.kind, command.schema_version, &command.payload) else {
+        // The instance rejects what it cannot read.
+        return Ok(());
+    };
+    if input.is_held() != is_paused {
+        input.hold(is_paused);
+        command.payload =
+            input.payload().map_err(|error| format!("an input of a saga has no JSON form: {error}"))?;
+    }
+    Ok(())
 }
 
 /// Splits the name of a stream into aggregate and id. The aggregate of a saga's instances has two words.

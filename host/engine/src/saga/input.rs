@@ -18,8 +18,18 @@ pub(crate) enum Input {
     AnswerStep(AnswerStep),
     /// A timer that is due.
     FireTimer(FireTimer),
-    /// An operator's order to try a parked flow, or a failed observation, again.
+    /// An operator's order to try again what is parked.
     Retry(Retry),
+    /// An operator's order to undo a flow, or to end it if it has done nothing.
+    Cancel(Cancel),
+    /// An operator's statement of how a step ended.
+    Resolve(Resolve),
+}
+
+impl Input {
+    /// Types of all inputs.
+    pub(crate) const KINDS: &'static [&'static str] =
+        &["Observe", "AnswerStep", "FireTimer", "Retry", "Cancel", "Resolve"];
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +41,9 @@ pub(crate) struct Observe {
     pub correlation_id: Uuid,
     /// Number of rounds of the run before this one.
     pub round: u32,
+    /// True while the saga is paused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
 }
 
 /// Step of a flow, to be done or to be undone.
@@ -46,11 +59,21 @@ pub(crate) struct StepKey {
     pub attempt: u32,
 }
 
+impl StepKey {
+    /// Returns true if both are attempts of the same step, or of the same compensation.
+    pub(crate) fn is_same_step(&self, other: &Self) -> bool {
+        (self.flow, self.step, self.undo) == (other.flow, other.step, other.undo)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct AnswerStep {
     pub key: StepKey,
     pub answer: StepAnswer,
     pub round: u32,
+    /// True while the saga is paused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
 }
 
 /// Answer to a step's command.
@@ -69,12 +92,58 @@ pub(crate) struct FireTimer {
     pub timer: u64,
     /// Time at which it was due.
     pub due: Timestamp,
+    /// True while the saga is paused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Operator who gave an order, and the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Retry {
-    /// Flow to try again; none for a failed observation.
+    /// Flow to try again; none for everything of the instance that is parked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flow: Option<u32>,
+    #[serde(flatten)]
+    pub order: Order,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cancel {
+    /// Flow to cancel; none for all that are open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<u32>,
+    #[serde(flatten)]
+    pub order: Order,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Resolve {
+    pub flow: u32,
+    pub outcome: Resolution,
+    /// Code of the refusal, which the compensations see; only for a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    #[serde(flatten)]
+    pub order: Order,
+}
+
+/// Outcome of a step, by an operator's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// The step is done.
+    Done,
+    /// The step was refused, and did nothing.
+    Refused,
+    /// The compensation is done.
+    Compensated,
 }
 
 impl Input {
@@ -85,6 +154,8 @@ impl Input {
             Self::AnswerStep(_) => "AnswerStep",
             Self::FireTimer(_) => "FireTimer",
             Self::Retry(_) => "Retry",
+            Self::Cancel(_) => "Cancel",
+            Self::Resolve(_) => "Resolve",
         }
     }
 
@@ -95,6 +166,8 @@ impl Input {
             Self::AnswerStep(input) => serde_json::to_vec(input),
             Self::FireTimer(input) => serde_json::to_vec(input),
             Self::Retry(input) => serde_json::to_vec(input),
+            Self::Cancel(input) => serde_json::to_vec(input),
+            Self::Resolve(input) => serde_json::to_vec(input),
         }
     }
 
@@ -110,14 +183,35 @@ impl Input {
             "AnswerStep" => serde_json::from_slice(payload).map(Self::AnswerStep),
             "FireTimer" => serde_json::from_slice(payload).map(Self::FireTimer),
             "Retry" => serde_json::from_slice(payload).map(Self::Retry),
+            "Cancel" => serde_json::from_slice(payload).map(Self::Cancel),
+            "Resolve" => serde_json::from_slice(payload).map(Self::Resolve),
             _ => {
-                let detail = format!(
-                    "`{kind}` is no input of a saga; inputs are Observe, AnswerStep, FireTimer, Retry"
-                );
+                let known = Self::KINDS.join(", ");
+                let detail = format!("`{kind}` is no input of a saga; inputs are {known}");
                 return Err(refusal("unknown_type", detail));
             }
         };
         read.map_err(|error| refusal("malformed_payload", format!("the payload is no `{kind}`: {error}")))
+    }
+
+    /// Returns true if it was made while the saga was paused: it is recorded, and no step begins.
+    pub(crate) const fn is_held(&self) -> bool {
+        match self {
+            Self::Observe(input) => input.held,
+            Self::AnswerStep(input) => input.held,
+            Self::FireTimer(input) => input.held,
+            Self::Retry(_) | Self::Cancel(_) | Self::Resolve(_) => false,
+        }
+    }
+
+    /// Says whether the saga is paused. An order stays as the operator gave it.
+    pub(crate) const fn hold(&mut self, is_paused: bool) {
+        match self {
+            Self::Observe(input) => input.held = is_paused,
+            Self::AnswerStep(input) => input.held = is_paused,
+            Self::FireTimer(input) => input.held = is_paused,
+            Self::Retry(_) | Self::Cancel(_) | Self::Resolve(_) => {}
+        }
     }
 
     /// Number of rounds of the run before this input; 0 for one that begins a run.
@@ -125,7 +219,7 @@ impl Input {
         match self {
             Self::Observe(input) => input.round,
             Self::AnswerStep(input) => input.round,
-            Self::FireTimer(_) | Self::Retry(_) => 0,
+            Self::FireTimer(_) | Self::Retry(_) | Self::Cancel(_) | Self::Resolve(_) => 0,
         }
     }
 }

@@ -6,13 +6,19 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::content::{Bytes, ChildCommand, Content, Refusal};
-use super::event::{PendingTimer, PlannedStep, SagaEvent, StepDeferred, StepWaiting};
-use super::input::StepKey;
+use super::event::{
+    CancelOrdered, PendingTimer, PlannedStep, ResolutionContradicted, ResolveOrdered, SagaEvent,
+    StepDeferred, StepWaiting,
+};
+use super::input::{Resolution, StepKey};
 
 /// Version of the machine: raised when it decides differently. The first event of an instance has it.
 pub(crate) const ENGINE: u32 = 1;
 /// Version of the state's format.
-pub(crate) const STATE_VERSION: u32 = 1;
+pub(crate) const STATE_VERSION: u32 = 2;
+/// Number of resolved steps that are remembered, the newest ones: an answer to an older one is no contradiction any
+/// more. Each is an operator's doing, so few instances have any.
+const MAX_RESOLVED: usize = 100;
 
 /// State of an instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +39,18 @@ pub(crate) struct Instance {
     pub lanes: BTreeMap<String, VecDeque<Flow>>,
     /// Events that wait because the component failed on the first of them.
     pub unobserved: VecDeque<Unobserved>,
+    /// Timer that the resume of the saga fires, since something waits for that.
+    pub held: Option<u64>,
+    /// Steps whose outcome an operator said; an answer that comes later may contradict it.
+    pub resolved: VecDeque<ResolvedStep>,
+}
+
+/// Step whose outcome an operator said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ResolvedStep {
+    pub key: StepKey,
+    pub name: String,
+    pub outcome: Resolution,
 }
 
 /// Event of the followed stream that is not observed yet.
@@ -61,6 +79,8 @@ pub(crate) struct Flow {
     pub forgiven: u32,
     /// Refusal of the attempt before.
     pub last_refusal: Option<Refusal>,
+    /// Reason for which it is compensated as soon as the answer to its command is there: an operator cancelled it.
+    pub cancelled: Option<Refusal>,
     pub doing: Doing,
 }
 
@@ -77,6 +97,9 @@ pub(crate) enum Doing {
     Deferred(PendingTimer, ChildCommand),
     /// An operator.
     Parked(Refusal),
+    /// The resume of the saga: its timer fired while that was paused. Then the command is sent; without one, the step
+    /// is asked what to do.
+    Held(Option<ChildCommand>),
 }
 
 impl Flow {
@@ -95,11 +118,16 @@ impl Flow {
         self.steps.get(usize::try_from(self.at).ok()?)
     }
 
+    /// Returns true if its step comes up now, unless the saga is paused.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.doing, Doing::Nothing | Doing::Held(_))
+    }
+
     /// Timer that it waits for.
     pub(crate) fn timer(&self) -> Option<PendingTimer> {
         match &self.doing {
             Doing::Wait(timer) | Doing::Deferred(timer, _) => Some(*timer),
-            Doing::Nothing | Doing::Command(_) | Doing::Parked(_) => None,
+            Doing::Nothing | Doing::Command(_) | Doing::Parked(_) | Doing::Held(_) => None,
         }
     }
 
@@ -123,6 +151,11 @@ impl Instance {
     /// Running flow with a number.
     pub(crate) fn flow(&self, number: u32) -> Option<&Flow> {
         self.running().find(|flow| flow.number == number)
+    }
+
+    /// Flow with a number that has not ended, whether it runs or waits for its lane.
+    pub(crate) fn open_flow(&self, number: u32) -> Option<&Flow> {
+        self.lanes.values().flatten().find(|flow| flow.number == number)
     }
 
     fn flow_mut(&mut self, number: u32) -> Option<&mut Flow> {
@@ -163,9 +196,14 @@ impl Instance {
                     attempt: 1,
                     forgiven: 0,
                     last_refusal: None,
+                    cancelled: None,
                     doing: Doing::Nothing,
                 });
             }
+            SagaEvent::SagaHeld(event) => {
+                (self.held, self.timers) = (Some(event.timer), event.timer);
+            }
+            SagaEvent::SagaResumed(_) => self.held = None,
             SagaEvent::FlowEnded(event) => {
                 for lane in self.lanes.values_mut() {
                     lane.retain(|flow| flow.number != event.flow);
@@ -188,9 +226,30 @@ impl Instance {
         {
             self.timers = *timer;
         }
+        match &event {
+            SagaEvent::ResolveOrdered(ResolveOrdered { key, name, outcome, .. }) => {
+                let (key, name) = (key.clone(), name.clone());
+                self.resolved.push_back(ResolvedStep { key, name, outcome: *outcome });
+                if self.resolved.len() > MAX_RESOLVED {
+                    self.resolved.pop_front();
+                }
+            }
+            SagaEvent::ResolutionContradicted(ResolutionContradicted { key, .. }) => {
+                self.resolved.retain(|resolved| !resolved.key.is_same_step(key));
+            }
+            _ => {}
+        }
         if let Some(flow) = event.flow().and_then(|number| self.flow_mut(number)) {
             flow.apply(event);
         }
+    }
+}
+
+impl CancelOrdered {
+    /// Reason for which the flow is compensated.
+    pub(crate) fn reason(&self) -> Refusal {
+        let detail = self.order.why.clone().unwrap_or_else(|| format!("cancelled by {}", self.order.by));
+        Refusal { code: "cancelled".to_owned(), detail }
     }
 }
 
@@ -205,6 +264,13 @@ impl Flow {
                 let timer = PendingTimer { timer: event.timer, due: event.until };
                 self.doing = Doing::Deferred(timer, event.command);
             }
+            SagaEvent::TimerHeld(_) => {
+                let command = match std::mem::replace(&mut self.doing, Doing::Nothing) {
+                    Doing::Deferred(_, command) => Some(command),
+                    _ => None,
+                };
+                self.doing = Doing::Held(command);
+            }
             SagaEvent::StepDone(event) => {
                 // Compensation goes backwards; behind the first step it ends, which FlowEnded says.
                 let step = event.key.step;
@@ -216,17 +282,26 @@ impl Flow {
             }
             SagaEvent::CompensationStarted(event) => {
                 self.turn_to(self.at.saturating_sub(1));
-                self.compensated_for = Some(event.reason);
+                (self.compensated_for, self.cancelled) = (Some(event.reason), None);
             }
             SagaEvent::FlowParked(event) => self.doing = Doing::Parked(event.reason),
             SagaEvent::RetryOrdered(_) => (self.forgiven, self.doing) = (self.attempt, Doing::Nothing),
+            SagaEvent::CancelOrdered(event) => match self.doing {
+                Doing::Command(_) => self.cancelled = Some(event.reason()),
+                _ => self.doing = Doing::Nothing,
+            },
             // These change the instance.
             SagaEvent::SagaStarted(_)
+            | SagaEvent::SagaHeld(_)
+            | SagaEvent::SagaResumed(_)
             | SagaEvent::EventObserved(_)
             | SagaEvent::ObservationFailed(_)
             | SagaEvent::ObservationQueued(_)
             | SagaEvent::FlowAdded(_)
-            | SagaEvent::FlowEnded(_) => {}
+            | SagaEvent::FlowEnded(_)
+            // What follows from it comes as events of its own.
+            | SagaEvent::ResolveOrdered(_)
+            | SagaEvent::ResolutionContradicted(_) => {}
         }
     }
 }

@@ -1,5 +1,8 @@
 //! What the machine asks of a saga's component, in the machine's own terms.
 
+use std::sync::Arc;
+
+use clearfold_base::digest::Digest;
 use clearfold_kernel::Timestamp;
 use clearfold_sandbox::{ComponentId, Fault};
 
@@ -24,6 +27,12 @@ pub(crate) trait SagaLogic: Send + Sync {
     fn run(&self, questions: &[&StepCall]) -> Result<Vec<Result<Action, String>>, Fault>;
     /// Says what undoes each step.
     fn compensate(&self, questions: &[&StepCall]) -> Result<Vec<Result<Action, String>>, Fault>;
+}
+
+/// Versions of a saga that are not in force, for the instances that began on them.
+pub(crate) trait SagaVersions: Send + Sync {
+    /// Returns the version with a digest; the error says why there is none. Blocks while it is loaded.
+    fn version(&self, digest: Digest) -> Result<Arc<dyn SagaLogic>, String>;
 }
 
 /// What the component's description says of a step.

@@ -3,15 +3,19 @@
 //! The machine never calls the component. It says what it has to ask, and goes on with the answer; so the questions of
 //! many instances share a call.
 
+mod orders;
+mod pause;
+
+use std::sync::Arc;
+
 use sha2::{Digest as _, Sha256};
 
 use super::content::{ChildCommand, Refusal};
 use super::event::{
     CompensationStarted, EventObserved, FlowAdded, FlowEnded, FlowOutcome, FlowParked, ObservationFailed,
-    ObservationQueued, RetryOrdered, SagaEvent, SagaStarted, StepDeferred, StepDone, StepRefused,
-    StepStarted, StepWaiting,
+    ObservationQueued, SagaEvent, SagaStarted, StepDeferred, StepDone, StepRefused, StepStarted, StepWaiting,
 };
-use super::input::{AnswerStep, FireTimer, Input, Observe, Retry, StepAnswer, StepKey};
+use super::input::{AnswerStep, FireTimer, Input, Observe, StepAnswer, StepKey};
 use super::instance::{Doing, ENGINE, Flow, Instance, Unobserved};
 use super::logic::{Action, Observation, Observed, Phase, SagaLogic, StepCall, StepFacts, Subject};
 use clearfold_kernel::Timestamp;
@@ -20,14 +24,17 @@ use clearfold_kernel::Timestamp;
 const MAX_ROUNDS: u32 = 64;
 
 /// Instance with the input that is being decided.
-pub(crate) struct Machine<'a> {
-    saga: &'a dyn SagaLogic,
+pub(crate) struct Machine {
+    /// Version of the saga that the instance began on.
+    saga: Arc<dyn SagaLogic>,
     id: String,
     routing_key: String,
     now: Timestamp,
     instance: Instance,
     /// Number of rounds of the run so far.
     round: u32,
+    /// True while the saga is paused: no step begins.
+    is_held: bool,
     /// Event whose observation is asked.
     asked: Option<Unobserved>,
     /// Flow whose step is asked.
@@ -50,8 +57,8 @@ pub(crate) enum Reply {
     Action(Result<Action, Refusal>),
 }
 
-impl<'a> Machine<'a> {
-    pub(crate) fn new(saga: &'a dyn SagaLogic, id: String, routing_key: String, instance: Instance) -> Self {
+impl Machine {
+    pub(crate) fn new(saga: Arc<dyn SagaLogic>, id: String, routing_key: String, instance: Instance) -> Self {
         Self {
             saga,
             id,
@@ -59,6 +66,7 @@ impl<'a> Machine<'a> {
             now: Timestamp::default(),
             instance,
             round: 0,
+            is_held: false,
             asked: None,
             asked_flow: None,
             events: Vec::new(),
@@ -69,21 +77,32 @@ impl<'a> Machine<'a> {
         self.instance
     }
 
+    pub(crate) fn saga(&self) -> &Arc<dyn SagaLogic> {
+        &self.saga
+    }
+
     /// Events of the input that was decided last.
     pub(crate) fn take_events(&mut self) -> Vec<SagaEvent> {
         std::mem::take(&mut self.events)
     }
 
-    /// Begins with an input. Returns what is to be asked; none if the input is decided.
-    pub(crate) fn begin(&mut self, input: Input, actor: &str, now: Timestamp) -> Option<Question> {
-        (self.now, self.round) = (now, input.round());
+    /// Begins with an input. Returns what is to be asked; none if the input is decided. Refuses an order that cannot be
+    /// carried out; then nothing changed.
+    pub(crate) fn begin(&mut self, input: Input, now: Timestamp) -> Result<Option<Question>, Refusal> {
+        (self.now, self.round, self.is_held) = (now, input.round(), input.is_held());
         match input {
             Input::Observe(input) => self.observe(input),
             Input::AnswerStep(input) => self.answer_step(&input),
             Input::FireTimer(input) => self.fire(input),
-            Input::Retry(input) => self.retry(input, actor),
+            Input::Retry(input) => self.retry(input)?,
+            Input::Cancel(input) => self.cancel_by(&input)?,
+            Input::Resolve(input) => self.resolve(input)?,
         }
-        self.question()
+        if self.is_held {
+            self.hold();
+            return Ok(None);
+        }
+        Ok(self.question())
     }
 
     /// Goes on with an answer. Returns what is to be asked next; none if the input is decided.
@@ -122,10 +141,11 @@ impl<'a> Machine<'a> {
                 component: self.saga.id().digest.to_string(),
             });
         }
-        if version <= self.instance.observed {
+        // The version in force may observe more than the one that the instance began on.
+        if version <= self.instance.observed || !self.saga.observes(&event.kind) {
             return;
         }
-        if !self.instance.unobserved.is_empty() {
+        if self.is_held || !self.instance.unobserved.is_empty() {
             self.emit(ObservationQueued { version, event, correlation_id });
             return;
         }
@@ -136,7 +156,7 @@ impl<'a> Machine<'a> {
         let flow = self.instance.flow(input.key.flow);
         let flow = flow.filter(|flow| flow.key() == input.key && matches!(flow.doing, Doing::Command(_)));
         // Anything else is an answer that came late or twice.
-        let Some(flow) = flow.cloned() else { return };
+        let Some(flow) = flow.cloned() else { return self.late(input) };
         match &input.answer {
             StepAnswer::Accepted => self.done(&flow),
             StepAnswer::Refused(reason) | StepAnswer::Failed(reason) => self.refused(&flow, reason.clone()),
@@ -144,28 +164,15 @@ impl<'a> Machine<'a> {
     }
 
     fn fire(&mut self, input: FireTimer) {
+        if self.instance.held == Some(input.timer) {
+            return self.resume(input.timer);
+        }
         let waits = |flow: &&Flow| flow.timer().is_some_and(|timer| timer.timer == input.timer);
         let Some(flow) = self.instance.running().find(waits).cloned() else { return };
         match &flow.doing {
+            _ if self.is_held => self.hold_timer(&flow, input.timer),
             Doing::Deferred(_, command) => self.start(&flow, command.clone()),
             _ => self.asked_flow = Some(flow.number),
-        }
-    }
-
-    fn retry(&mut self, input: Retry, actor: &str) {
-        let by = actor.to_owned();
-        match input.flow {
-            None => {
-                let Some(event) = self.instance.unobserved.front().cloned() else { return };
-                self.emit(RetryOrdered { flow: None, by });
-                self.asked = Some(event);
-            }
-            Some(number) => {
-                let parked = self.instance.flow(number);
-                if parked.is_some_and(|flow| matches!(flow.doing, Doing::Parked(_))) {
-                    self.emit(RetryOrdered { flow: Some(number), by });
-                }
-            }
         }
     }
 
@@ -177,8 +184,12 @@ impl<'a> Machine<'a> {
         }
         loop {
             let asked = self.asked_flow.and_then(|number| self.instance.flow(number));
-            let idle = || self.instance.running().find(|flow| flow.doing == Doing::Nothing);
+            let idle = || self.instance.running().find(|flow| flow.is_idle());
             let flow = asked.or_else(idle)?.clone();
+            if let Doing::Held(Some(command)) = &flow.doing {
+                self.start(&flow, command.clone());
+                continue;
+            }
             let Some(step) = flow.step().cloned() else {
                 self.end(&flow, FlowOutcome::Done);
                 continue;
@@ -236,7 +247,10 @@ impl<'a> Machine<'a> {
     /// Ends the flows of a lane if the running one only waits; those behind it have not begun.
     fn cancel(&mut self, lane: &str) {
         let Some(flows) = self.instance.lanes.get(lane) else { return };
-        if flows.front().is_some_and(|flow| matches!(flow.doing, Doing::Wait(_) | Doing::Nothing)) {
+        if flows
+            .front()
+            .is_some_and(|flow| matches!(flow.doing, Doing::Wait(_) | Doing::Nothing | Doing::Held(None)))
+        {
             for flow in flows.clone() {
                 self.end(&flow, FlowOutcome::Cancelled);
             }
@@ -307,6 +321,8 @@ impl<'a> Machine<'a> {
         self.emit(StepDone { key, name: name_of(flow) });
         if is_last_undo {
             self.end_now(flow.number, FlowOutcome::Compensated);
+        } else if let Some(reason) = flow.cancelled.clone() {
+            self.emit(CompensationStarted { flow: flow.number, reason });
         }
     }
 
@@ -329,7 +345,7 @@ impl<'a> Machine<'a> {
     }
 
     fn end_now(&mut self, number: u32, outcome: FlowOutcome) {
-        if let Some(flow) = self.instance.flow(number).cloned() {
+        if let Some(flow) = self.instance.open_flow(number).cloned() {
             self.end(&flow, outcome);
         }
     }

@@ -3,10 +3,13 @@
 //! ```text
 //! follow      says what follows from a decided command (pure)
 //! decider     a saga as the write path knows it: a decider
-//! machine     order, attempts, delays, compensation of one instance (pure)
+//! operations  what operators do with an instance
+//! view        an instance as operators see it (pure)
+//! machine     order, attempts, delays, compensation of one instance; orders of operators (pure)
 //! instance    state of an instance, folded from its events (pure)
 //! event       events of an instance          input    inputs of an instance
 //! logic       what the machine asks          sandboxed  the component that answers
+//! versions    versions that are not in force, for instances that began on them
 //! content     bytes that the host does not look into
 //! ```
 
@@ -18,11 +21,21 @@ mod input;
 mod instance;
 mod logic;
 mod machine;
+mod operations;
 mod sandboxed;
 #[cfg(test)]
 mod tests;
+mod versions;
+mod view;
 
 pub(crate) use decider::PREFIX;
 pub use decider::{SagaDecider, load_deciding};
+pub(crate) use event::without_version;
 pub(crate) use follow::AskedBy;
-pub(crate) use logic::SagaLogic;
+pub use input::Resolution;
+pub(crate) use logic::{SagaLogic, SagaVersions};
+pub use operations::{OrderedAction, SagaError, SagaOperations, SagaOrder};
+pub use view::{
+    AttemptView, CommandView, ContradictionView, FlowView, InstanceState, InstanceView, OrderView,
+    RefusalView, StepView, WaitingEventView,
+};

@@ -1,8 +1,11 @@
 //! The machine against random workflows: whatever is refused, fails or comes twice, every flow ends done, or undone in
 //! reverse order; and the state folded from the events is the state that the machine holds.
 
+mod orders;
+mod pause;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use clearfold_base::digest::Digest;
 use clearfold_kernel::Timestamp;
@@ -14,15 +17,17 @@ use uuid::Uuid;
 
 use super::SagaDecider;
 use super::content::{Bytes, ChildCommand, Content, Refusal};
-use super::event::{FlowOutcome, PlannedStep, SagaEvent};
-use super::input::{AnswerStep, FireTimer, Input, Observe, Retry, StepAnswer, StepKey, VERSION};
+use super::event::{FlowOutcome, PlannedStep, SagaEvent, never};
+use super::input::{
+    AnswerStep, Cancel, FireTimer, Input, Observe, Order, Retry, StepAnswer, StepKey, VERSION,
+};
 use super::logic::{
     Action, NewFlow, Observation, Observed, Phase, Retry as RetryFacts, SagaLogic, StepCall, StepFacts,
 };
 
 /// Saga whose flows the observed event spells out: `lane:steps`, where each letter is a step: `c` compensatable, `p`
 /// pivot, `r` retriable, `w` one that waits a second first, `n` one that has nothing to do, `x` one whose answer fails.
-struct Spelled {
+pub(super) struct Spelled {
     id: ComponentId,
     /// Steps that were asked, in order: letter, and whether it is undone.
     asked: Mutex<Vec<(char, bool)>>,
@@ -30,8 +35,18 @@ struct Spelled {
 
 impl Spelled {
     fn decider() -> SagaDecider {
-        let id = ComponentId { name: "spelled".into(), digest: Digest::of(b"spelled") };
-        SagaDecider::new(std::sync::Arc::new(Self { id, asked: Mutex::default() }))
+        SagaDecider::new(Self::version(b"spelled"))
+    }
+
+    /// Version of the saga with this code.
+    pub(super) fn version(code: &[u8]) -> Arc<Self> {
+        let id = ComponentId { name: "spelled".into(), digest: Digest::of(code) };
+        Arc::new(Self { id, asked: Mutex::default() })
+    }
+
+    /// Number of steps that it was asked about.
+    pub(super) fn count(&self) -> usize {
+        self.asked.lock().unwrap().len()
     }
 
     fn action(&self, call: &StepCall, is_undo: bool) -> Result<Action, String> {
@@ -132,17 +147,24 @@ struct Driven {
     events: Vec<SagaEvent>,
     now_s: u64,
     version: u64,
+    /// True while the saga is paused.
+    is_paused: bool,
 }
 
 impl Driven {
     fn new() -> Self {
         let decider = Spelled::decider();
         let state = decider.initial().to_vec();
-        Self { decider, state, events: Vec::new(), now_s: 1, version: 0 }
+        Self { decider, state, events: Vec::new(), now_s: 1, version: 0, is_paused: false }
     }
 
-    /// Decides an input, and checks that the events fold to the same state.
+    /// Decides an input that is accepted, and checks that the events fold to the same state.
     fn input(&mut self, input: &Input) -> Vec<SagaEvent> {
+        self.decide(input).unwrap_or_else(|code| panic!("{code}"))
+    }
+
+    /// Decides an input. The error is the code with which it was rejected, when nothing changed.
+    fn decide(&mut self, input: &Input) -> Result<Vec<SagaEvent>, String> {
         let message = Message {
             type_: input.kind().to_owned(),
             schema_version: VERSION,
@@ -157,14 +179,22 @@ impl Driven {
         };
         let turn = Turn { state: self.state.clone(), entries: Vec::new(), commands: vec![command] };
         let Decided { state, outcomes, .. } = self.decider.decide(&[turn]).unwrap().remove(0);
-        let [Outcome::Accepted(messages)] = &outcomes[..] else { panic!("{outcomes:?}") };
+        let messages = match &outcomes[..] {
+            [Outcome::Accepted(messages)] => messages,
+            [Outcome::Rejected(rejection)] => {
+                assert_eq!(self.state.is_empty(), is_unbegun(&state), "{rejection:?}");
+                assert!(self.state.is_empty() || state == self.state, "a rejection changes nothing");
+                return Err(rejection.code.clone());
+            }
+            _ => panic!("{outcomes:?}"),
+        };
         let folded = self.decider.evolve(&self.state, &[], messages).unwrap().state;
         assert_eq!(folded, state, "the events fold to what the machine holds");
         self.state = state;
         let events: Vec<SagaEvent> =
             messages.iter().map(|message| SagaEvent::read(message).unwrap()).collect();
         self.events.extend(events.clone());
-        events
+        Ok(events)
     }
 
     fn observe(&mut self, kind: &str, spelled: &str) -> Vec<SagaEvent> {
@@ -175,16 +205,41 @@ impl Driven {
     fn observe_as(&mut self, version: u64, kind: &str, spelled: &str, round: u32) -> Vec<SagaEvent> {
         let event =
             Content { kind: kind.into(), schema_version: 1, payload: Bytes(spelled.as_bytes().to_vec()) };
-        self.input(&Input::Observe(Observe { version, event, correlation_id: Uuid::nil(), round }))
+        self.input(&Input::Observe(Observe {
+            version,
+            event,
+            correlation_id: Uuid::nil(),
+            round,
+            held: self.is_paused,
+        }))
     }
 
     fn answer(&mut self, key: &StepKey, answer: StepAnswer) -> Vec<SagaEvent> {
-        self.input(&Input::AnswerStep(AnswerStep { key: key.clone(), answer, round: 2 }))
+        self.input(&Input::AnswerStep(AnswerStep {
+            key: key.clone(),
+            answer,
+            round: 2,
+            held: self.is_paused,
+        }))
     }
 
     fn names(events: &[SagaEvent]) -> Vec<String> {
         events.iter().map(|event| event.write().unwrap().type_).collect()
     }
+}
+
+/// Returns true if a state is that of an instance that has not begun.
+fn is_unbegun(state: &[u8]) -> bool {
+    let state = clearfold_kernel::decode_state::<super::instance::Instance>(state);
+    state.is_ok_and(|instance| !instance.has_begun())
+}
+
+fn order() -> Order {
+    Order { by: "anna".into(), why: None }
+}
+
+fn retry(flow: Option<u32>) -> Input {
+    Input::Retry(Retry { flow, order: order() })
 }
 
 fn refused() -> StepAnswer {
@@ -201,8 +256,12 @@ fn started(events: &[SagaEvent]) -> Vec<StepKey> {
 
 fn timers(events: &[SagaEvent]) -> Vec<FireTimer> {
     let timers = events.iter().filter_map(|event| match event {
-        SagaEvent::StepWaiting(event) => Some(FireTimer { timer: event.timer, due: event.until }),
-        SagaEvent::StepDeferred(event) => Some(FireTimer { timer: event.timer, due: event.until }),
+        SagaEvent::StepWaiting(event) => {
+            Some(FireTimer { timer: event.timer, due: event.until, held: false })
+        }
+        SagaEvent::StepDeferred(event) => {
+            Some(FireTimer { timer: event.timer, due: event.until, held: false })
+        }
         _ => None,
     });
     timers.collect()
@@ -258,7 +317,7 @@ fn a_retriable_step_is_repeated_with_delays_and_parked_in_the_end() {
         assert!(driven.input(&Input::FireTimer(timer)).is_empty(), "a timer fires once");
     }
     assert_eq!(Driven::names(&driven.answer(&key, refused())), ["StepRefused", "FlowParked"]);
-    let events = driven.input(&Input::Retry(Retry { flow: Some(1) }));
+    let events = driven.input(&retry(Some(1)));
     assert_eq!(Driven::names(&events), ["RetryOrdered", "StepStarted"]);
     assert_eq!(
         Driven::names(&driven.answer(&started(&events)[0], StepAnswer::Accepted)),
@@ -294,8 +353,12 @@ fn a_component_that_fails_parks_its_flow_and_nothing_else() {
     assert_eq!(Driven::names(&events), ["ObservationFailed"]);
     let events = driven.observe("Later", "c:c");
     assert_eq!(Driven::names(&events), ["ObservationQueued"], "it waits behind the one that failed");
-    let events = driven.input(&Input::Retry(Retry { flow: None }));
-    assert_eq!(Driven::names(&events), ["RetryOrdered", "ObservationFailed"]);
+    let events = driven.input(&retry(None));
+    assert_eq!(
+        Driven::names(&events),
+        ["RetryOrdered", "RetryOrdered", "ObservationFailed", "FlowParked"],
+        "the flow that is parked as well"
+    );
 }
 
 #[test]
@@ -329,38 +392,48 @@ fn flows() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Random workflows with random refusals, answers and timers that come twice, and operators who try again.
+    /// Random workflows with random refusals, answers and timers that come twice, pauses, and operators who cancel and
+    /// try again.
     #[test]
     fn every_flow_ends_done_or_undone_in_reverse_order(
         spelled in prop::collection::vec(flows(), 1..4),
         refusals in prop::collection::vec(any::<bool>(), 40),
         twice in any::<bool>(),
+        pauses in prop::collection::vec(any::<bool>(), 30),
+        cancels in prop::collection::vec(prop::bool::weighted(0.1), 30),
     ) {
         let mut driven = Driven::new();
-        let mut refusals = refusals.into_iter();
+        let (mut refusals, mut pauses, mut cancels) = (refusals.into_iter(), pauses.into_iter(), cancels.into_iter());
         let mut todo: Vec<Input> = Vec::new();
         for (number, flows) in spelled.iter().enumerate() {
+            driven.is_paused = pauses.next().unwrap_or(false);
             driven.observe(if number == 0 { "Began" } else { "Later" }, flows);
         }
         let (mut done, mut undone) = (BTreeMap::<u32, Vec<u32>>::new(), BTreeMap::<u32, Vec<u32>>::new());
         let mut seen = 0;
         for _ in 0..2_000 {
-            for event in &driven.events[seen..] {
+            for event in driven.events.clone().drain(seen..) {
                 match event {
+                    SagaEvent::SagaHeld(event) => {
+                        todo.push(Input::FireTimer(FireTimer { timer: event.timer, due: never(), held: false }));
+                    }
                     SagaEvent::StepStarted(event) => {
                         // Once the refusals are used up everything is accepted, so every flow ends.
                         let is_refused = refusals.next().unwrap_or(false);
                         let answer = if is_refused { refused() } else { StepAnswer::Accepted };
-                        let answer = Input::AnswerStep(AnswerStep { key: event.key.clone(), answer, round: 2 });
+                        let answer = Input::AnswerStep(AnswerStep { key: event.key.clone(), answer, round: 2, held: false });
                         todo.extend(std::iter::repeat_n(answer, if twice { 2 } else { 1 }));
+                        if cancels.next().unwrap_or(false) {
+                            todo.push(Input::Cancel(Cancel { flow: Some(event.key.flow), order: order() }));
+                        }
                     }
                     SagaEvent::StepWaiting(event) => {
-                        todo.push(Input::FireTimer(FireTimer { timer: event.timer, due: event.until }));
+                        todo.push(Input::FireTimer(FireTimer { timer: event.timer, due: event.until, held: false }));
                     }
                     SagaEvent::StepDeferred(event) => {
-                        todo.push(Input::FireTimer(FireTimer { timer: event.timer, due: event.until }));
+                        todo.push(Input::FireTimer(FireTimer { timer: event.timer, due: event.until, held: false }));
                     }
-                    SagaEvent::FlowParked(event) => todo.push(Input::Retry(Retry { flow: Some(event.key.flow) })),
+                    SagaEvent::FlowParked(event) => todo.push(retry(Some(event.key.flow))),
                     SagaEvent::StepDone(event) => {
                         let steps = if event.key.undo { &mut undone } else { &mut done };
                         steps.entry(event.key.flow).or_default().push(event.key.step);
@@ -369,9 +442,11 @@ proptest! {
                 }
             }
             seen = driven.events.len();
-            let Some(input) = todo.pop() else { break };
+            let Some(mut input) = todo.pop() else { break };
             driven.now_s += 60;
-            driven.input(&input);
+            input.hold(pauses.next().unwrap_or(false));
+            // An order may come too late.
+            let _ = driven.decide(&input);
         }
         let ended: BTreeMap<u32, FlowOutcome> = driven.events.iter().filter_map(|event| match event {
             SagaEvent::FlowEnded(event) => Some((event.flow, event.outcome)),
@@ -390,7 +465,7 @@ proptest! {
             match outcome {
                 FlowOutcome::Done => prop_assert!(undid.is_empty()),
                 FlowOutcome::Compensated => prop_assert_eq!(undid, did),
-                FlowOutcome::Cancelled => prop_assert!(false, "nothing was cancelled"),
+                FlowOutcome::Cancelled => prop_assert!(did.is_empty() && undid.is_empty()),
             }
         }
     }

@@ -46,6 +46,7 @@ fn our_own_manifest_has_the_edge_and_every_handler() {
         ("projector", "balances"),
         ("projector", "card_usage"),
         ("projector", "settlement"),
+        ("projector", "sagas"),
         ("auditor", "payments"),
     ];
     assert_eq!(handlers, expected);

@@ -1,4 +1,4 @@
-//! Queries of the read store: payments, their timelines, accounts, balances.
+//! Queries of the read store: payments, their timelines, accounts, balances, sagas.
 //!
 //! The tables belong to the projector component that declares them; the statements are checked against them once at
 //! start ([`ReadStore::check`]). Nothing here writes.
@@ -7,11 +7,13 @@ mod accounts;
 mod balances;
 mod page;
 mod payments;
+mod sagas;
 
 pub use accounts::{Account, AccountAsset};
 pub use balances::Balance;
 pub use page::{InvalidCursor, PageCursor};
 pub use payments::{MoneyView, Payment, PaymentFilter, PaymentSource, TimelineEvent};
+pub use sagas::{SagaCounts, SagaFilter, SagaInstance, SagaPage};
 
 use sqlx::PgPool;
 
@@ -26,6 +28,10 @@ pub struct ReadStore {
 pub enum QueryError {
     #[error("the read store did not answer")]
     Database(#[from] sqlx::Error),
+    #[error(
+        "the read store has no tables of the projection `{0}`; add its projector to the manifest, and start the host"
+    )]
+    NoProjection(&'static str),
 }
 
 /// Statements of the queries of a projection's tables. A component that makes these tables must serve them.
@@ -33,6 +39,7 @@ pub enum QueryError {
 pub fn asked_of(projection: &str) -> &'static [&'static [&'static str]] {
     match projection {
         "payments" => &[payments::STATEMENTS, accounts::STATEMENTS],
+        "sagas" => &[sagas::STATEMENTS],
         _ => &[],
     }
 }

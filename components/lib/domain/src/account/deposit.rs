@@ -1,6 +1,9 @@
 //! Deposits and withdrawals: the ledger mirrors the chain, and reverts a booking whose block was reorganized away.
+//!
+//! Both are facts, so they open an account that is not open. A withdrawal may even come first: the Safe had money
+//! before it was an account, and its balance begins below zero.
 
-use clearfold_kernel::{ChainSource, Rejection, Timestamp};
+use clearfold_kernel::{Asset, ChainSource, Rejection, Timestamp};
 
 use super::identity::{Fact, Identity, LogId};
 use super::ledger::LedgerAccount::{Customer, Safe};
@@ -16,6 +19,10 @@ use crate::checks;
 impl Rule for RecordDeposit {
     fn is_seen_on_chain(&self) -> bool {
         true
+    }
+
+    fn opens_with(&self) -> Option<&Asset> {
+        Some(&self.amount.asset)
     }
 
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
@@ -34,6 +41,10 @@ impl Rule for RecordDeposit {
 impl Rule for RecordWithdrawal {
     fn is_seen_on_chain(&self) -> bool {
         true
+    }
+
+    fn opens_with(&self) -> Option<&Asset> {
+        Some(&self.amount.asset)
     }
 
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {

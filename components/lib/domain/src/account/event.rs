@@ -11,6 +11,7 @@ macro_rules! each {
     ($event:expr, $it:ident => $what:expr) => {
         match $event {
             Event::AccountOpened($it) => $what,
+            Event::AssetsNamed($it) => $what,
             Event::DelayQueueChanged($it) => $what,
             Event::Deposited($it) => $what,
             Event::DepositReorged($it) => $what,
@@ -48,6 +49,7 @@ impl Event {
     pub fn booked(&self) -> Option<(&Asset, &[Transfer])> {
         match self {
             Self::AccountOpened(_)
+            | Self::AssetsNamed(_)
             | Self::DelayQueueChanged(_)
             | Self::HoldPlaced(_)
             | Self::HoldRaised(_)
@@ -78,7 +80,7 @@ impl Event {
         let reorg = |source| Identity::new(Kind::Reorg, &LogId::of(source));
         let only = match self {
             // The state itself shows whether these have happened.
-            Self::AccountOpened(_) | Self::HoldVoided(_) => return Vec::new(),
+            Self::AccountOpened(_) | Self::AssetsNamed(_) | Self::HoldVoided(_) => return Vec::new(),
             Self::RefundBooked(event) => {
                 let id = Identity::new(Kind::Refund, &event.refund_id);
                 return event.source.iter().map(log).chain([id]).collect();

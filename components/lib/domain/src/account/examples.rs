@@ -4,6 +4,7 @@ use clearfold_kernel::schema::Example;
 use serde_json::{Value, json};
 
 use super::messages::*;
+use super::superseded::AccountOpenedV1;
 
 /// Amount of EURe, in minor units of 10^-18.
 fn euro(minor: &str) -> Value {
@@ -56,7 +57,9 @@ macro_rules! examples {
 // Opening and the delay queue.
 examples! {
     OpenAccount => json!({"assets": [{"asset": "EURe", "decimals": 18}, {"asset": "USDC.e", "decimals": 6}]});
-    AccountOpened => event_of(OpenAccount::example());
+    AccountOpenedV1 => event_of(OpenAccount::example());
+    AccountOpened => with(AccountOpenedV1::example(), "opened_by", json!("operator"));
+    AssetsNamed => event_of(OpenAccount::example());
     ObserveDelayQueue => json!({"state": "waiting", "source": log(2)});
     DelayQueueChanged => event_of(ObserveDelayQueue::example());
 }

@@ -1,7 +1,7 @@
 //! Holds: an amount set aside for an authorization reduces the available balance until it is cleared, reversed,
 //! expired or voided.
 //!
-//! Only a hold that is not forced can be refused: first for an asset that the account did not name at opening, then
+//! Only a hold that is not forced can be refused: first for an asset that is not among the account's, then
 //! for a delay queue that is not empty, then for funds. A void that overtakes its hold leaves a tombstone, which
 //! makes the later hold a no-op.
 
@@ -149,7 +149,7 @@ impl Books {
             return Ok(());
         }
         if !self.assets.contains(asset) {
-            let detail = format!("the account {} was not opened for {}", self.address, asset.code);
+            let detail = format!("{} is not among the assets of the account {}", asset.code, self.address);
             return Err(Rejection::new("asset_not_held", detail));
         }
         if self.delay_queue == DelayQueue::Waiting {

@@ -11,9 +11,9 @@
 //!
 //! | code | meaning |
 //! |---|---|
-//! | `account_not_opened` | any other command before `OpenAccount` |
+//! | `account_not_opened` | a command before `OpenAccount` that is no deposit and no withdrawal |
 //! | `invalid_assets` | `OpenAccount` without an asset, or with the same one twice |
-//! | `asset_not_held` | an unforced hold in an asset that the account did not name at opening |
+//! | `asset_not_held` | an unforced hold in an asset that is not among the account's |
 //! | `insufficient_funds` | an unforced hold above the available balance |
 //! | `delay_queue_not_empty` | an unforced hold while transactions wait in the delay module |
 //! | `hold_not_found` | a hold that was never placed, was refused or was voided |
@@ -52,6 +52,7 @@ mod rule;
 mod sent_back;
 mod settlement;
 mod state;
+mod superseded;
 mod suspense;
 
 pub(crate) use dispute::dispute_key;
@@ -69,7 +70,7 @@ pub struct Account;
 
 impl Decider for Account {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 5;
+    const STATE_VERSION: u32 = 6;
     const HAS_ENTRIES: bool = true;
 
     type State = State;

@@ -3,19 +3,24 @@
 //! All rules have one shape: an event that acts once under its ids and books its transfers. A rule only defines what
 //! its event says and what speaks against it.
 
-use clearfold_kernel::{CommandContext, Rejection, Timestamp};
+use clearfold_kernel::{Asset, CommandContext, Rejection, Timestamp};
 
 use super::messages::{Command, Event};
 use super::opening;
 use super::state::{Books, State};
 use crate::checks;
 
-/// Meaning of one command for an open account.
+/// Meaning of one command for an account's books.
 pub(super) trait Rule {
     /// Returns true if only the chain reader may send the command. Such a fact carries the block's time, so the
     /// host's clock is not checked.
     fn is_seen_on_chain(&self) -> bool {
         false
+    }
+
+    /// Returns the asset with which the command opens an account whose books are not open; `None` if it does not.
+    fn opens_with(&self) -> Option<&Asset> {
+        None
     }
 
     /// Returns true if there is nothing left to do, whatever else the command says.
@@ -62,9 +67,14 @@ pub(super) fn decide(
         Command::ChargeFee(rule) => rule,
     };
     match state {
-        State::New(_) => {
-            let detail = format!("no account {} was opened", context.id);
-            Err(Rejection::new("account_not_opened", detail))
+        State::New(entries) => {
+            let Some(asset) = rule.opens_with() else {
+                let detail = format!("no account {} was opened; open it first", context.id);
+                return Err(Rejection::new("account_not_opened", detail));
+            };
+            let opened = opening::by_fact(asset, context)?;
+            let booked = judge(&Books::new(&opened, entries.clone()), rule, context)?;
+            Ok([vec![Event::AccountOpened(opened)], booked].concat())
         }
         State::Open(books) => judge(books, rule, context),
     }

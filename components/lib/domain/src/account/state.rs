@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hold::{HELD, Hold};
 use super::ledger::{Ledger, LedgerAccount, Net};
-use super::messages::{DelayQueue, Event};
+use super::messages::{DelayQueue, Event, Opener};
 
 /// The state of an account's stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub enum State {
 pub struct Books {
     pub(super) address: Address,
     pub(super) assets: Vec<Asset>,
+    /// Who named the assets: the fact that opened the account, or an operator.
+    pub(super) assets_by: Opener,
     pub(super) opened_at: Timestamp,
     pub(super) latest_at: Timestamp,
     pub(super) delay_queue: DelayQueue,
@@ -146,6 +148,7 @@ impl Books {
     fn remember(&mut self, event: &Event) -> Option<()> {
         match event {
             Event::AccountOpened(_) => return None,
+            Event::AssetsNamed(event) => self.assets_named(event)?,
             Event::DelayQueueChanged(event) => self.delay_queue = event.state,
             Event::HoldPlaced(event) => self.hold_placed(event)?,
             Event::HoldRaised(event) => self.hold_raised(event)?,

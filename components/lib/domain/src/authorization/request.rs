@@ -13,7 +13,7 @@ use super::state::{Entry, Payment, State, Status, Subject};
 use super::stored::Requested;
 use super::{Decision, claim, existing};
 use crate::checks;
-use crate::policy::hold_expiry;
+use crate::policy::{DeclineReason, hold_expiry};
 
 pub(super) fn request(state: &State, request: &RequestAuthorization, context: &CommandContext) -> Decision {
     checks::in_time(state.latest, context)?;
@@ -23,7 +23,11 @@ pub(super) fn request(state: &State, request: &RequestAuthorization, context: &C
     match &state.subject {
         Subject::Nothing => {
             state.unheard(&request.message_id)?;
-            Ok(vec![Event::AuthorizationRequested(of_command(request, context.accepted_at))])
+            let requested = of_command(request, context.accepted_at);
+            // A full reversal that came first is a tombstone: what it gave back must not be held afterwards.
+            let declined = state.is_reversed_already().then(|| declined_as_reversed(&requested));
+            let events = [Event::AuthorizationRequested(requested)].into_iter().chain(declined);
+            Ok(events.collect())
         }
         Subject::Payment(payment) => match payment.entry.request() {
             Some(known) if known.message_id == request.message_id => {
@@ -40,6 +44,15 @@ pub(super) fn request(state: &State, request: &RequestAuthorization, context: &C
     }
 }
 
+fn declined_as_reversed(requested: &AuthorizationRequested) -> Event {
+    Event::AuthorizationDeclined(AuthorizationDeclined {
+        parties: Parties::of_request(requested),
+        amount: requested.amount.clone(),
+        reason: DeclineReason::Reversed,
+        at: requested.at,
+    })
+}
+
 fn of_command(request: &RequestAuthorization, at: Timestamp) -> AuthorizationRequested {
     AuthorizationRequested {
         message_id: request.message_id.clone(),
@@ -53,6 +66,16 @@ fn of_command(request: &RequestAuthorization, at: Timestamp) -> AuthorizationReq
         hold_interval_s: hold_expiry::interval_s(request.network, request.merchant.category),
         occurred_at: request.occurred_at,
         at,
+    }
+}
+
+impl Parties {
+    fn of_request(request: &AuthorizationRequested) -> Self {
+        Self {
+            account: request.account,
+            card_id: Some(request.card_id.clone()),
+            merchant_id: Some(request.merchant.id.clone()),
+        }
     }
 }
 
@@ -116,11 +139,7 @@ pub(super) fn decline(state: &State, decline: &DeclineAuthorization, context: &C
 }
 
 pub(super) fn requested(state: &mut State, event: &AuthorizationRequested) {
-    let parties = Parties {
-        account: event.account,
-        card_id: Some(event.card_id.clone()),
-        merchant_id: Some(event.merchant.id.clone()),
-    };
+    let parties = Parties::of_request(event);
     let entry = Entry::Requested(Box::new(Requested(event.clone())));
     let mut payment = Payment::new(parties, event.amount.asset.clone(), entry, Status::Requested);
     payment.category = Some(event.merchant.category);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::claim::{Clearing, Suspended};
 use super::dispute::Dispute;
 use super::funding::{Funding, Gone};
-use super::messages::{AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Parties};
+use super::messages::{AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Extent, Parties};
 use super::refund::UnlinkedRefund;
 use super::reversal::Reversal;
 use super::stored::{Requested, StoredParties};
@@ -275,6 +275,12 @@ impl State {
             || self.increments.contains_key(message_id)
             || self.reversals.contains_key(message_id);
         checks::repeated(message_id.as_str(), &false, &is_heard)
+    }
+
+    /// Returns true if the network has reversed the whole of a payment that it has not asked for yet.
+    pub(super) fn is_reversed_already(&self) -> bool {
+        let is_nothing = matches!(self.subject, Subject::Nothing);
+        is_nothing && self.reversals.values().any(|reversal| reversal.extent == Extent::Full)
     }
 
     /// Returns what was added to the payment after its beginning, by message id: increments, and approvals of

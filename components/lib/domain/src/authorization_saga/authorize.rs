@@ -69,7 +69,11 @@ pub(super) fn decline(call: &StepCall) -> Result<Action, String> {
     if code == DECIDED || was_refused(call, &[DECIDED]) {
         return Ok(Action::Done);
     }
-    let reason = DeclineReason::of_code(code).unwrap_or(DeclineReason::SystemError);
+    let reason = match code {
+        // The card exists, and is another account's.
+        "account_mismatch" => DeclineReason::CardNotIssued,
+        code => DeclineReason::of_code(code).unwrap_or(DeclineReason::SystemError),
+    };
     to_payment(call, &authorization::Command::DeclineAuthorization(DeclineAuthorization { reason }))
 }
 

@@ -14,7 +14,8 @@ use clearfold_kernel::{Asset, Change, ProjectionDescriptor, Projector, RecordedE
 use self::hold::HoldChange;
 use self::tables::{Account, Balance, Hold, Ledger};
 use crate::account::{
-    self, AccountOpened, DelayQueue, DelayQueueChanged, Event, LedgerAccount, Net, Side, Transfer,
+    self, AccountOpened, AssetsNamed, DelayQueue, DelayQueueChanged, Event, LedgerAccount, Net, Side,
+    Transfer,
 };
 use crate::projecting::{self, Misfit, Rows, legs, posted};
 
@@ -51,6 +52,9 @@ fn keys_of(seen: &Seen) -> Result<Vec<RowKey>, Misfit> {
     }
     let account = seen.id.to_owned();
     let mut keys = vec![Account::key(&account)];
+    if let Event::AssetsNamed(named) = &seen.event {
+        keys.extend(named.assets.iter().map(|asset| Balance::key(&account, &asset.code)));
+    }
     if let Some((asset, transfers)) = seen.event.booked() {
         keys.push(Balance::key(&account, &asset.code));
         keys.extend(
@@ -70,6 +74,9 @@ fn apply(rows: &mut Rows, seen: &Seen) -> Result<(), Misfit> {
         return Ok(());
     }
     let account: Account = rows.existing(&Account::key(&seen.id.to_owned()))?;
+    if let Event::AssetsNamed(named) = &seen.event {
+        name(rows, seen, named)?;
+    }
     if let Event::DelayQueueChanged(changed) = &seen.event {
         observe(rows, seen, account, changed);
     }
@@ -92,13 +99,22 @@ fn open(rows: &mut Rows, seen: &Seen, opened: &AccountOpened) {
     rows.put(&Account { account, delay_queue, opened_at, updated_at });
 }
 
+/// Gives each asset that is new to the account a zero balance.
+fn name(rows: &mut Rows, seen: &Seen, named: &AssetsNamed) -> Result<(), Misfit> {
+    for asset in &named.assets {
+        let balance = balance(rows, seen, asset)?;
+        rows.put(&balance);
+    }
+    Ok(())
+}
+
 fn observe(rows: &mut Rows, seen: &Seen, mut account: Account, changed: &DelayQueueChanged) {
     account.delay_queue = changed.state;
     account.updated_at = seen.recorded.recorded_at;
     rows.put(&account);
 }
 
-/// Returns the balance of an asset. An asset that the account did not name at opening starts at zero.
+/// Returns the balance of an asset. An asset that is new to the account starts at zero.
 fn balance(rows: &Rows, seen: &Seen, asset: &Asset) -> Result<Balance, Misfit> {
     let (account, at) = (seen.id.to_owned(), seen.recorded.recorded_at);
     let known = rows.find(&Balance::key(&account, &asset.code))?;

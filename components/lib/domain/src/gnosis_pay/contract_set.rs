@@ -1,11 +1,16 @@
-//! Contract set: the contracts of Gnosis Pay. It is configuration, with block ranges, because contracts get replaced.
+//! Contract set: the contracts of Gnosis Pay, and the accounts whose movements are booked. It is configuration, with
+//! block ranges, because contracts get replaced.
 
 use std::collections::BTreeSet;
 
 use clearfold_kernel::{Address, Asset, Hash, LogFilter};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
-use super::events;
+use super::events::{self, NOBODY};
+
+/// Number of accounts in one filter: nodes refuse filters with more than a thousand arguments.
+const ACCOUNTS_IN_A_FILTER: usize = 500;
 
 /// Reason why a contract set cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +24,9 @@ pub enum InvalidContractSet {
     /// An address or an asset's code appears twice.
     #[error("the contract set names {0} twice; each contract and each asset has one entry")]
     Duplicate(String),
+    /// An account cannot be a customer's: it is the zero address, or one of the set's contracts.
+    #[error("the contract set lists {0} as an account, which is {1}; take it off `accounts`")]
+    NoAccount(Address, &'static str),
     /// A range ends before it begins.
     #[error("the spender {0} ends at a block before the one it begins with")]
     EmptyRange(Address),
@@ -42,6 +50,9 @@ pub struct ContractSet {
     pub spenders: Vec<Spender>,
     /// Safes that receive spent money and pay refunds.
     pub settlement: Vec<Address>,
+    /// Safes whose deposits and withdrawals are booked.
+    #[serde(default, deserialize_with = "each_once")]
+    pub accounts: BTreeSet<Address>,
 }
 
 /// Addresses of an asset.
@@ -97,22 +108,39 @@ impl ContractSet {
         self.settlement.contains(&address)
     }
 
+    pub(super) fn is_account(&self, address: Address) -> bool {
+        self.accounts.contains(&address)
+    }
+
     pub(super) fn filters(&self) -> Vec<LogFilter> {
         let spends = self.spenders.iter().map(|spender| LogFilter {
             addresses: vec![spender.address],
             topics: vec![events::spend_signature()],
             first_arguments: Vec::new(),
+            second_arguments: Vec::new(),
             from_block: spender.from_block.max(self.first_block),
             to_block: spender.to_block,
         });
-        let refunds = LogFilter {
+        let refunds =
+            self.transfers(self.settlement.iter().map(|address| padded(*address)).collect(), Vec::new());
+        let accounts: Vec<Hash> = self.accounts.iter().map(|address| padded(*address)).collect();
+        let movements = accounts.chunks(ACCOUNTS_IN_A_FILTER).flat_map(|accounts| {
+            let to_accounts = self.transfers(Vec::new(), accounts.to_vec());
+            [to_accounts, self.transfers(accounts.to_vec(), Vec::new())]
+        });
+        spends.chain([refunds]).chain(movements).collect()
+    }
+
+    /// Filter for the transfers of all assets from one of `senders` to one of `receivers`; an empty list is everybody.
+    fn transfers(&self, senders: Vec<Hash>, receivers: Vec<Hash>) -> LogFilter {
+        LogFilter {
             addresses: self.assets.iter().map(|asset| asset.canonical).collect(),
             topics: vec![events::transfer_signature()],
-            first_arguments: self.settlement.iter().map(|address| padded(*address)).collect(),
+            first_arguments: senders,
+            second_arguments: receivers,
             from_block: self.first_block,
             to_block: None,
-        };
-        spends.chain([refunds]).collect()
+        }
     }
 
     fn check(&self) -> Result<(), InvalidContractSet> {
@@ -131,6 +159,7 @@ impl ContractSet {
         if let Some(spender) = self.spenders.iter().find(backwards) {
             return Err(InvalidContractSet::EmptyRange(spender.address));
         }
+        self.check_accounts()?;
         let addresses = self.assets.iter().flat_map(|asset| [Some(asset.canonical), asset.mirror]);
         let names = addresses.flatten().map(|address| address.to_string());
         let codes = self.assets.iter().map(|asset| asset.asset.code.clone());
@@ -140,6 +169,36 @@ impl ContractSet {
             None => Ok(()),
         }
     }
+
+    /// Checks that no account is the zero address or one of the set's contracts: their movements are not a customer's.
+    fn check_accounts(&self) -> Result<(), InvalidContractSet> {
+        let settlement = self.settlement.iter().map(|address| (*address, "a settlement Safe"));
+        let assets = self.assets.iter().flat_map(|asset| [Some(asset.canonical), asset.mirror]);
+        let assets = assets.flatten().map(|address| (address, "the contract of an asset"));
+        let spenders = self.spenders.iter().map(|spender| (spender.address, "a spender"));
+        let none = [(NOBODY, "the zero address")].into_iter();
+        match none
+            .chain(settlement)
+            .chain(assets)
+            .chain(spenders)
+            .find(|(address, _)| self.is_account(*address))
+        {
+            Some((address, what)) => Err(InvalidContractSet::NoAccount(address, what)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads a list of accounts, each of which is listed once.
+fn each_once<'de, D: Deserializer<'de>>(list: D) -> Result<BTreeSet<Address>, D::Error> {
+    let mut accounts = BTreeSet::new();
+    for account in Vec::<Address>::deserialize(list)? {
+        if !accounts.insert(account) {
+            let why = format!("the account {account} is listed twice; list each account once");
+            return Err(D::Error::custom(why));
+        }
+    }
+    Ok(accounts)
 }
 
 fn padded(address: Address) -> Hash {

@@ -9,6 +9,9 @@ sol! {
     event Transfer(address indexed from, address indexed to, uint256 value);
 }
 
+/// Zero address: `Transfer`s from it issue money, and those to it redeem money.
+pub(super) const NOBODY: Address = Address([0; 20]);
+
 /// Decoded `Spend`. `roles_module` is the field that the contract calls `account`.
 pub(super) struct SpendLog {
     pub asset: Address,

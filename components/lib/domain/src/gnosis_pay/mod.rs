@@ -1,4 +1,5 @@
-//! Translator for Gnosis Pay: logs become commands for swipes and refunds.
+//! Translator for Gnosis Pay: logs become commands for swipes and refunds, and for the deposits and withdrawals of the
+//! accounts that the contract set lists.
 //!
 //! Points that are easy to get wrong:
 //!
@@ -10,22 +11,27 @@
 //!   position among those of its kind in it, so it stays the same when the transaction is mined again in another
 //!   block.
 //! - A `Spend` counts only together with the transfer that it claims. One without a transfer is refused and kept for
-//!   inspection; nothing is guessed.
+//!   inspection; nothing is guessed. The claimed transfer is no withdrawal.
+//! - One transfer may be a deposit and a withdrawal. Each has a part number of its own, the same whichever of the two
+//!   accounts is listed, so an account that is listed later changes no key of a command.
 
 mod contract_set;
 mod events;
+mod movement;
 mod refund;
 mod swipe;
+mod transfer;
 
 pub use contract_set::{ContractSet, InvalidContractSet};
 
 use clearfold_kernel::{
-    Asset, ChainSource, Encoded, Message, Refusal, Selection, Transaction, Translated, TranslatedCommand,
+    Address, Asset, ChainSource, Message, Refusal, Selection, Transaction, Translated, TranslatedCommand,
     Translator,
 };
 use sha2::{Digest, Sha256};
 
-use crate::authorization::{AGGREGATE, Command};
+use self::refund::Refunds;
+use crate::{account, authorization};
 
 /// Translator for Gnosis Pay.
 pub struct GnosisPay;
@@ -49,37 +55,64 @@ fn translate_one(contracts: &ContractSet, transaction: &Transaction) -> Result<T
             contracts.chain_id, transaction.transaction_hash, transaction.chain_id
         ));
     }
+    let (mut found, claimed) = swipe::swipes(contracts, transaction);
+    let mut refunds = Refunds::default();
+    for transfer in transfer::transfers(contracts, transaction) {
+        match transfer {
+            Ok(transfer) => {
+                found.extend(refunds.refund(contracts, transaction, &transfer).map(Ok));
+                found.extend(movement::deposit(contracts, transaction, &transfer).map(Ok));
+                found.extend(movement::withdrawal(contracts, transaction, &transfer, &claimed));
+            }
+            Err(refusal) => found.push(Err(refusal)),
+        }
+    }
     let mut translated = Translated::default();
-    let found = swipe::swipes(contracts, transaction).chain(refund::refunds(contracts, transaction));
-    for payment in found {
-        match payment {
-            Ok(payment) => translated.commands.push(payment.into_command(transaction)?),
+    for found in found {
+        match found {
+            Ok(found) => translated.commands.push(found.into_command(transaction)?),
             Err(refusal) => translated.refusals.push(refusal),
         }
     }
-    translated.commands.sort_by_key(|command| command.log_index);
+    translated.commands.sort_by_key(|command| (command.log_index, command.part));
     translated.refusals.sort_by_key(|refusal| refusal.log_index);
     Ok(translated)
 }
 
-/// Payment found in a transaction, before it becomes a command.
-struct FoundPayment {
+/// Payment or movement found in a transaction, before it becomes a command.
+struct Found {
     log_index: u64,
-    /// `swipe` or `refund`; `ordinal` is the position among the payments of that kind in the transaction.
-    kind: &'static str,
-    ordinal: usize,
-    account: clearfold_kernel::Address,
-    command: Command,
+    account: Address,
+    meaning: Meaning,
 }
 
-impl FoundPayment {
+/// Meaning of a log, or of a part of it.
+enum Meaning {
+    /// A swipe or a refund; `ordinal` is the position among the payments of that kind in the transaction.
+    Payment { kind: &'static str, ordinal: usize, command: authorization::Command },
+    /// Money that came to the account.
+    Deposit(account::Command),
+    /// Money that left the account. The same log may be a deposit of another one.
+    Withdrawal(account::Command),
+}
+
+impl Found {
     fn into_command(self, transaction: &Transaction) -> Result<TranslatedCommand, String> {
-        let message: Encoded = self.command.encode().map_err(|error| error.to_string())?;
+        let account = self.account.to_string();
+        let (part, aggregate, id, message) = match self.meaning {
+            Meaning::Payment { kind, ordinal, command } => {
+                (0, authorization::AGGREGATE, payment_id(transaction, kind, ordinal), command.encode())
+            }
+            Meaning::Deposit(command) => (0, account::AGGREGATE, account.clone(), command.encode()),
+            Meaning::Withdrawal(command) => (1, account::AGGREGATE, account.clone(), command.encode()),
+        };
+        let message = message.map_err(|error| error.to_string())?;
         Ok(TranslatedCommand {
             log_index: self.log_index,
-            aggregate: AGGREGATE,
-            id: payment_id(transaction, self.kind, self.ordinal),
-            routing_key: self.account.to_string(),
+            part,
+            aggregate,
+            id,
+            routing_key: account,
             message,
         })
     }

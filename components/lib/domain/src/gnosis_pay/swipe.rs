@@ -6,24 +6,25 @@ use clearfold_kernel::{Address, Log, Refusal, Transaction};
 
 use super::contract_set::{AssetContracts, ContractSet};
 use super::events::{self, SpendLog, Unreadable};
-use super::{FoundPayment, amount_of, refusal, source};
+use super::{Found, Meaning, amount_of, refusal, source};
 use crate::authorization::{Command, RecordSwipe};
 
-/// Returns, for each `Spend` of the contract set's spenders, the swipe or a refusal with the reason.
-pub(super) fn swipes<'a>(
-    contracts: &'a ContractSet,
-    transaction: &'a Transaction,
-) -> impl Iterator<Item = Result<FoundPayment, Refusal>> + 'a {
+/// Returns, for each `Spend` of the contract set's spenders, the swipe or a refusal with the reason; and the log
+/// indexes of the transfers that the swipes claim.
+pub(super) fn swipes(
+    contracts: &ContractSet,
+    transaction: &Transaction,
+) -> (Vec<Result<Found, Refusal>>, BTreeSet<u64>) {
     let signature = events::spend_signature();
     let mut claimed = BTreeSet::new();
-    transaction
-        .logs
-        .iter()
-        .filter(move |log| {
-            events::is_signed(log, signature) && contracts.is_spender(log.address, transaction.block_number)
-        })
+    let spends = transaction.logs.iter().filter(|log| {
+        events::is_signed(log, signature) && contracts.is_spender(log.address, transaction.block_number)
+    });
+    let swipes = spends
         .enumerate()
-        .map(move |(ordinal, log)| swipe(contracts, transaction, log, ordinal, &mut claimed))
+        .map(|(ordinal, log)| swipe(contracts, transaction, log, ordinal, &mut claimed))
+        .collect();
+    (swipes, claimed)
 }
 
 fn swipe(
@@ -32,7 +33,7 @@ fn swipe(
     log: &Log,
     ordinal: usize,
     claimed: &mut BTreeSet<u64>,
-) -> Result<FoundPayment, Refusal> {
+) -> Result<Found, Refusal> {
     let at = log.log_index;
     let spend = events::spend(log).map_err(|error| match error {
         Unreadable::Malformed(detail) => refusal(at, "spend_malformed", detail),
@@ -59,13 +60,8 @@ fn swipe(
         source: source(transaction, at),
         occurred_at: transaction.block_timestamp,
     };
-    Ok(FoundPayment {
-        log_index: at,
-        kind: "swipe",
-        ordinal,
-        account: safe,
-        command: Command::RecordSwipe(swipe),
-    })
+    let meaning = Meaning::Payment { kind: "swipe", ordinal, command: Command::RecordSwipe(swipe) };
+    Ok(Found { log_index: at, account: safe, meaning })
 }
 
 /// Returns the Safe that last executed for the module before the `Spend` was logged.

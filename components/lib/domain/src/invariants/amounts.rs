@@ -32,7 +32,10 @@ impl Watch for Amounts {
 fn of_account(event: &account::Event) -> Option<Minor> {
     use account::Event;
     Some(match event {
-        Event::AccountOpened(_) | Event::DelayQueueChanged(_) | Event::HoldVoided(_) => return None,
+        Event::AccountOpened(_)
+        | Event::AssetsNamed(_)
+        | Event::DelayQueueChanged(_)
+        | Event::HoldVoided(_) => return None,
         Event::Deposited(event) => event.amount.minor,
         Event::DepositReorged(event) => event.amount.minor,
         Event::Withdrawn(event) => event.amount.minor,

@@ -91,6 +91,7 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
     use account::Event;
     vec![match event {
         Event::AccountOpened(event) => ("booked account", event.account.to_string()),
+        Event::AssetsNamed(event) => ("booked assets of account", event.account.to_string()),
         Event::HoldPlaced(event) => match event.forced {
             true => ("booked forced hold", event.hold_id.to_string()),
             false => ("booked hold", event.hold_id.to_string()),

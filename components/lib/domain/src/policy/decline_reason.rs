@@ -11,6 +11,12 @@ use serde::{Deserialize, Serialize};
 pub enum DeclineReason {
     /// The account's available balance is too small.
     InsufficientFunds,
+    /// The account has no books, so nothing is available.
+    AccountNotOpened,
+    /// The account does not pay in this asset.
+    AssetNotHeld,
+    /// The account has no such card.
+    CardNotIssued,
     /// The card is frozen: by the cardholder, or because of an exposure that is not covered.
     CardFrozen,
     /// The card was closed permanently.
@@ -33,6 +39,8 @@ pub enum DeclineReason {
     DelayQueueNotEmpty,
     /// The message's id is already known with other content.
     DuplicateMismatch,
+    /// The network reversed the payment before it asked for it.
+    Reversed,
     /// The answer would have missed the network's deadline.
     Timeout,
     /// An internal error of the processor.
@@ -41,8 +49,11 @@ pub enum DeclineReason {
 
 impl DeclineReason {
     /// All decline reasons.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::InsufficientFunds,
+        Self::AccountNotOpened,
+        Self::AssetNotHeld,
+        Self::CardNotIssued,
         Self::CardFrozen,
         Self::CardClosed,
         Self::PerTransactionLimit,
@@ -54,6 +65,7 @@ impl DeclineReason {
         Self::RiskUnavailable,
         Self::DelayQueueNotEmpty,
         Self::DuplicateMismatch,
+        Self::Reversed,
         Self::Timeout,
         Self::SystemError,
     ];
@@ -63,6 +75,9 @@ impl DeclineReason {
     pub const fn code(self) -> &'static str {
         match self {
             Self::InsufficientFunds => "insufficient_funds",
+            Self::AccountNotOpened => "account_not_opened",
+            Self::AssetNotHeld => "asset_not_held",
+            Self::CardNotIssued => "card_not_issued",
             Self::CardFrozen => "card_frozen",
             Self::CardClosed => "card_closed",
             Self::PerTransactionLimit => "per_transaction_limit",
@@ -74,6 +89,7 @@ impl DeclineReason {
             Self::RiskUnavailable => "risk_unavailable",
             Self::DelayQueueNotEmpty => "delay_queue_not_empty",
             Self::DuplicateMismatch => "duplicate_mismatch",
+            Self::Reversed => "reversed",
             Self::Timeout => "timeout",
             Self::SystemError => "system_error",
         }

@@ -88,8 +88,10 @@ fn a_decline_names_the_reason_of_the_refusal_or_a_system_error() {
     for (code, reason) in [
         ("insufficient_funds", "insufficient_funds"),
         ("duplicate_mismatch", "duplicate_mismatch"),
-        ("card_not_issued", "system_error"),
-        ("account_not_opened", "system_error"),
+        ("card_not_issued", "card_not_issued"),
+        ("account_mismatch", "card_not_issued"),
+        ("account_not_opened", "account_not_opened"),
+        ("asset_not_held", "asset_not_held"),
         ("component_failed", "system_error"),
     ] {
         let action = compensated(&[request()], "answer", code, None);

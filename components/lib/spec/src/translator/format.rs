@@ -67,13 +67,14 @@ pub(super) struct Changes {
 #[derive(Debug, Deserialize)]
 pub(super) struct FromLog {
     pub log_index: Option<u64>,
+    pub part: Option<u32>,
     pub aggregate: Option<String>,
     pub id: Option<String>,
     pub account: Option<String>,
 }
 
 impl Beside for FromLog {
-    const MEMBERS: &'static str = "`log_index`, `aggregate`, `id` and `account`";
+    const MEMBERS: &'static str = "`log_index`, `part`, `aggregate`, `id` and `account`";
 }
 
 #[derive(Debug, Deserialize)]

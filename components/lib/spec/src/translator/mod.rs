@@ -29,6 +29,8 @@ pub struct Translation {
 pub struct TranslatedCommand {
     /// Index of the log in its block.
     pub log_index: u64,
+    /// Part of the log's meaning that the command is about.
+    pub part: u32,
     /// Kind of stream.
     pub aggregate: String,
     /// Id of the stream within that kind.
@@ -124,6 +126,9 @@ fn of_commands(expected: &[Message<FromLog>], got: &[TranslatedCommand]) -> Vec<
         let beside = &expected.beside;
         if let Some(index) = beside.log_index.filter(|index| *index != got.log_index) {
             differences.push(format!("{place}: expected the log_index {index}, got {}", got.log_index));
+        }
+        if let Some(part) = beside.part.filter(|part| *part != got.part) {
+            differences.push(format!("{place}: expected the part {part}, got {}", got.part));
         }
         for (name, expected, got) in [
             ("aggregate", &beside.aggregate, &got.aggregate),

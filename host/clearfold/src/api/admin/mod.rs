@@ -1,10 +1,11 @@
-//! The admin API: the operations of `clearfold component`, for programs.
+//! The admin API: the operations of `clearfold component` and `clearfold saga`, for programs.
 //!
 //! Its token gives the right to change what runs, so without ADMIN_TOKEN the admin API is off. Each endpoint makes
-//! one call of the registry's operations and converts the result; nothing is decided here.
+//! one call of the registry's operations, or of those on sagas, and converts the result; nothing is decided here.
 
 mod components;
 mod handlers;
+mod sagas;
 
 use std::sync::Arc;
 
@@ -19,7 +20,9 @@ use tokio::sync::Mutex;
 
 use super::Problem;
 use clearfold_engine::registry::{Operations, RegistryError};
+use clearfold_engine::saga::SagaOperations;
 use clearfold_sandbox::MAX_COMPONENT_BYTES;
+use clearfold_views::query::ReadStore;
 
 /// Name under which the registry records these operations.
 const BY: &str = "admin api";
@@ -28,6 +31,8 @@ const BY: &str = "admin api";
 #[derive(Clone)]
 pub struct AdminState {
     pub operations: Arc<Operations>,
+    pub sagas: SagaOperations,
+    pub read_store: ReadStore,
     /// Token that requests must bring; none if the admin API is off.
     pub token: Option<Arc<str>>,
     /// Progress of a projection's build in this host, or why it failed; none if the projector in force is already
@@ -52,6 +57,13 @@ pub fn router(state: AdminState) -> Router {
         .route("/handlers/{kind}/{name}/rollback", post(handlers::rollback))
         .route("/handlers/{kind}/{name}/end-canary", post(handlers::end_canary))
         .route("/activations", get(handlers::history))
+        .route("/handlers/saga/{name}/pause", post(sagas::pause))
+        .route("/handlers/saga/{name}/resume", post(sagas::resume))
+        .route("/sagas", get(sagas::list))
+        .route("/sagas/{instance}", get(sagas::show))
+        .route("/sagas/{instance}/retry", post(sagas::retry))
+        .route("/sagas/{instance}/cancel", post(sagas::cancel))
+        .route("/sagas/{instance}/resolve", post(sagas::resolve))
         .method_not_allowed_fallback(super::method_not_allowed)
         .fallback(super::not_found)
         .layer(DefaultBodyLimit::max(MAX_COMPONENT_BYTES))
@@ -102,6 +114,8 @@ impl From<RegistryError> for Problem {
             RegistryError::OnlyDeciders(_) => (StatusCode::UNPROCESSABLE_ENTITY, "only_deciders"),
             RegistryError::NothingBefore(_) => (StatusCode::CONFLICT, "nothing_before"),
             RegistryError::NoCanary(_) => (StatusCode::CONFLICT, "no_canary"),
+            RegistryError::PausedAlready(_) => (StatusCode::CONFLICT, "paused_already"),
+            RegistryError::NotPaused(_) => (StatusCode::CONFLICT, "not_paused"),
             RegistryError::AnothersName { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "anothers_name"),
             RegistryError::NoText { .. } => (StatusCode::BAD_REQUEST, "invalid_body"),
             RegistryError::NothingCompared(_) => (StatusCode::UNPROCESSABLE_ENTITY, "nothing_compared"),

@@ -29,6 +29,11 @@ pub(super) fn overview(overview: &Overview) -> String {
         if handler.begun_in == Some(0) {
             text.push_str("    not begun yet: its host does not run, is still loading it, or failed to; see the host's log or admin API\n");
         }
+        if handler.is_paused {
+            text.push_str(
+                "    paused: its instances begin no step; `clearfold saga resume` has them go on\n",
+            );
+        }
         if let Some(canary) = &handler.canary {
             text.push_str(&format!(
                 "{:<28} {}  on {} of the accounts since {}, activation {}\n",

@@ -245,6 +245,7 @@ fn transaction(transaction: &Transaction) -> clearfold_sandbox::Transaction {
 fn translation(translated: clearfold_sandbox::Translated) -> Translation {
     let commands = translated.commands.into_iter().map(|command| TranslatedCommand {
         log_index: command.log_index,
+        part: command.part,
         aggregate: command.aggregate,
         id: command.id,
         account: command.routing_key,

@@ -16,8 +16,8 @@ use clearfold_sandbox::ComponentKind;
 
 pub(super) struct FollowedDeciders {
     shelf: Shelf,
-    /// By component and family.
-    running: BTreeMap<(Digest, Digest), Arc<ActiveDecider>>,
+    /// By component, family, and whether there are other versions.
+    running: BTreeMap<(Digest, Digest, bool), Arc<ActiveDecider>>,
     pub(super) told: watch::Sender<Arc<Deciders>>,
 }
 
@@ -49,8 +49,10 @@ impl FollowedDeciders {
             [Some(in_force.stable.digest()), canary].into_iter().flatten()
         });
         let used: Vec<Digest> = used.collect();
-        self.running.retain(|(digest, _), _| used.contains(digest));
-        self.told.send_replace(Arc::new(Deciders::new(wanted.through, deciders)));
+        self.running.retain(|(digest, ..), _| used.contains(digest));
+        let paused = wanted.handlers.iter().filter(|(_, in_force)| in_force.is_paused);
+        let paused = paused.map(|(handler, _)| handler.aggregate()).collect();
+        self.told.send_replace(Arc::new(Deciders::new(wanted.through, deciders).pausing(paused)));
         Ok(())
     }
 
@@ -59,11 +61,12 @@ impl FollowedDeciders {
         kind: ComponentKind,
         in_force: &ActiveComponent,
     ) -> Result<AggregateDeciders, RegistryError> {
-        let stable = self.running(kind, in_force.digest, in_force.family).await?;
+        let has_others = in_force.has_others;
+        let stable = self.running(kind, in_force.digest, in_force.family, has_others).await?;
         let canary = match &in_force.canary {
             None => None,
             Some(tried) => {
-                let running = self.running(kind, tried.digest, tried.family).await?;
+                let running = self.running(kind, tried.digest, tried.family, has_others).await?;
                 Some(Canary { since: tried.since, trial: tried.trial, running })
             }
         };
@@ -76,15 +79,16 @@ impl FollowedDeciders {
         kind: ComponentKind,
         digest: Digest,
         family: Option<Digest>,
+        has_others: bool,
     ) -> Result<Arc<ActiveDecider>, RegistryError> {
         // A component of no family begins its own.
         let family = family.unwrap_or(digest);
         let active = if kind == ComponentKind::Saga {
-            ActiveDecider::of_saga(&self.shelf.saga(digest).await?, family)
+            ActiveDecider::of_saga(&self.shelf.saga(digest).await?, family, has_others)
         } else {
             ActiveDecider::new(self.shelf.decider(digest).await?, family)
         };
-        let running = self.running.entry((digest, family));
+        let running = self.running.entry((digest, family, has_others));
         Ok(Arc::clone(running.or_insert_with(|| Arc::new(active))))
     }
 }

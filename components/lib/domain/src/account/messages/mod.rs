@@ -19,7 +19,9 @@ pub use movement::{
     BookFunding, DepositReorged, Deposited, FundingBooked, FundingStep, RecordDeposit, RecordReturn,
     RecordWithdrawal, Returned, RevertDeposit, RevertWithdrawal, WithdrawalReorged, Withdrawn,
 };
-pub use opening::{AccountOpened, DelayQueue, DelayQueueChanged, ObserveDelayQueue, OpenAccount};
+pub use opening::{
+    AccountOpened, AssetsNamed, DelayQueue, DelayQueueChanged, ObserveDelayQueue, OpenAccount, Opener,
+};
 pub use refund::{
     BookDispute, BookRefund, DisputeBooked, DisputeStep, RefundBooked, RefundLink, RefundResolved,
     ResolveRefund,
@@ -29,6 +31,7 @@ pub use settlement::{
     RecoverReceivable, SettlementBooked, SettlementDirection,
 };
 
+use super::superseded::AccountOpenedV1;
 pub use crate::network::{RefundOutcome, SuspenseOutcome};
 
 messages! {
@@ -85,7 +88,9 @@ messages! {
     /// Events of an account.
     pub enum Event {
         /// A customer's Safe became an account.
-        AccountOpened = 1,
+        AccountOpened = 2 from [AccountOpenedV1],
+        /// An operator named the assets of an account that a fact had opened.
+        AssetsNamed = 1,
         /// The state of the delay queue was observed on chain.
         DelayQueueChanged = 1,
         /// Money came to the Safe.

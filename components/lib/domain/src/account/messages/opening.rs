@@ -3,7 +3,9 @@
 use clearfold_kernel::{Address, Asset, ChainSource, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Opens an account for a customer's Safe. The stream's id is the Safe's address in lower case.
+/// Opens an account for a customer's Safe, or names the assets of one that a fact opened, once.
+///
+/// The stream's id is the Safe's address in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -19,7 +21,32 @@ pub struct OpenAccount {
 pub struct AccountOpened {
     /// Address of the customer's Safe, which identifies the account.
     pub account: Address,
-    /// Assets in which the account's cards pay.
+    /// Assets in which the account's cards pay. If a fact opened the account, that fact's asset.
+    pub assets: Vec<Asset>,
+    /// Who opened it.
+    pub opened_by: Opener,
+    /// Time at which the host accepted the command.
+    pub at: Timestamp,
+}
+
+/// Who opened an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Opener {
+    /// An operator, who named the assets.
+    Operator,
+    /// A fact that had to be booked: a deposit, a withdrawal or a payment. An operator may name the assets later.
+    Fact,
+}
+
+/// An operator named the assets of an account that a fact had opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AssetsNamed {
+    /// Address of the customer's Safe, which identifies the account.
+    pub account: Address,
+    /// Assets in which the account's cards pay from now on, in place of the fact's.
     pub assets: Vec<Asset>,
     /// Time at which the host accepted the command.
     pub at: Timestamp,

@@ -46,7 +46,8 @@ pub(super) fn draws() -> impl Strategy<Value = Vec<Draw>> {
         is_forced,
         late_s,
     });
-    // The second command opens the account, so that the first one comes before the opening.
+    // The second command opens the account, so that the first one comes before the opening: it is refused, or it is a
+    // fact that opens the account itself.
     prop::collection::vec(draw, 1..150).prop_map(|mut draws| {
         draws.iter_mut().skip(1).take(1).for_each(|second| second.command = OPEN_ACCOUNT);
         draws
@@ -111,7 +112,8 @@ impl Draw {
         let (id, other) = (self.id(0), self.id(1));
         match Command::TYPES[self.command].name {
             "OpenAccount" => {
-                Command::OpenAccount(OpenAccount { assets: vec![asset("EURe", 18), asset("USDC.e", 6)] })
+                let (one, two) = (vec![asset("EURe", 18)], vec![asset("EURe", 18), asset("USDC.e", 6)]);
+                Command::OpenAccount(OpenAccount { assets: self.pick([&two, &two, &one]).clone() })
             }
             "ObserveDelayQueue" => {
                 let state = self.pick([DelayQueue::Empty, DelayQueue::Empty, DelayQueue::Waiting]);

@@ -72,14 +72,22 @@ fn a_request_is_declined_for_the_reason_of_the_account_and_the_card_counts_it_no
 }
 
 #[test]
-fn a_request_of_an_unknown_card_or_safe_is_declined_as_a_system_error() {
+fn a_request_that_the_network_has_reversed_already_is_declined() {
+    let reversed = |life: &mut Life| {
+        life.accepted("authorization", "auth-1", "ReverseAuthorization", &full_reversal());
+    };
+    assert_eq!(declined(reversed), "reversed");
+}
+
+#[test]
+fn a_request_of_an_unknown_card_or_safe_is_declined_for_that_reason() {
     let mut life = Life::unknown();
     life.request(100);
-    assert_eq!((life.status(), life.reason().as_str()), (Status::Declined, "system_error"));
+    assert_eq!((life.status(), life.reason().as_str()), (Status::Declined, "card_not_issued"));
     let mut life = Life::unknown();
     life.accepted("card", "card-1", "IssueCard", &json!({"account": ACCOUNT, "rules": rules(&Value::Null)}));
     life.request(100);
-    assert_eq!((life.status(), life.reason().as_str()), (Status::Declined, "system_error"));
+    assert_eq!((life.status(), life.reason().as_str()), (Status::Declined, "account_not_opened"));
     assert_eq!(life.counted(), ["SpendReserved", "SpendReleased"]);
     assert!(!life.world.account.state.is_open(), "a request opens no account");
 }
@@ -157,9 +165,9 @@ fn a_reversal_before_the_decision_leaves_nothing_held_or_counted() {
 }
 
 #[test]
-fn a_reversal_that_comes_before_its_request_fits_nothing_and_starts_nothing() {
+fn a_partial_reversal_that_comes_before_its_request_fits_nothing_and_starts_nothing() {
     let mut life = Life::new();
-    life.then("ReverseAuthorization", &full_reversal());
+    life.then("ReverseAuthorization", &reversal("rev-1", 30));
     assert!(life.world.instances["auth-1"].memory.is_empty());
     life.request(100);
     assert_eq!((life.status(), life.available().as_str()), (Status::Authorized, "900"));

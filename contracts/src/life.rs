@@ -1,0 +1,155 @@
+//! Lives of payments: what the card network does next with one. Pure: it follows from the payment's id and from what
+//! the host says of it, so a simulation that begins again goes on with the rest.
+
+use crate::host::Payment;
+
+/// Units of the smallest number on a card, a cent, in an asset with 18 decimals.
+pub const CENT: u128 = 10_000_000_000_000_000;
+
+/// Life of a payment that was approved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Cleared,
+    ReversedInPart,
+    Reversed,
+    Refunded,
+    ClearedInTwoParts,
+}
+
+/// Next act of the network, with its amount in cents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Claims a payment that was seen on chain first.
+    ClaimSwipe,
+    Clear {
+        cents: u128,
+        part: u8,
+        parts: u8,
+    },
+    ReversePart {
+        cents: u128,
+    },
+    Reverse,
+    Refund {
+        cents: u128,
+    },
+    /// Settles what was claimed.
+    Settle {
+        cents: u128,
+    },
+    /// Settles what was refunded.
+    SettleRefund {
+        cents: u128,
+    },
+}
+
+impl Act {
+    /// Name of the act, the same for the same act on the same payment.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ClaimSwipe | Self::Clear { part: 1, .. } => "clear",
+            Self::Clear { .. } => "clear-rest",
+            Self::ReversePart { .. } => "reverse-part",
+            Self::Reverse => "reverse",
+            Self::Refund { .. } => "refund",
+            Self::Settle { .. } => "settle",
+            Self::SettleRefund { .. } => "settle-refund",
+        }
+    }
+
+    /// Returns true if it comes at once, and not after the customer's time.
+    pub const fn is_prompt(self) -> bool {
+        matches!(self, Self::Settle { .. } | Self::SettleRefund { .. })
+    }
+}
+
+/// Statuses in which the network has something to do.
+pub const STATUSES: [&str; 4] = ["recorded", "authorized", "partially_cleared", "cleared"];
+
+/// Acts that a payment is due for now.
+pub fn acts(payment: &Payment) -> Vec<Act> {
+    let life = life(&payment.id);
+    let [held, reversed, cleared, refunded] =
+        [&payment.held, &payment.reversed, &payment.cleared, &payment.refunded]
+            .map(|amount| amount.minor.parse::<u128>().unwrap_or_default() / CENT);
+    match payment.status.as_str() {
+        "recorded" => vec![Act::ClaimSwipe],
+        "authorized" => vec![match life {
+            Life::Reversed => Act::Reverse,
+            Life::ReversedInPart if reversed == 0 && held > 1 => Act::ReversePart { cents: held / 2 },
+            Life::ClearedInTwoParts if held > 1 => Act::Clear { cents: held / 2, part: 1, parts: 2 },
+            _ => Act::Clear { cents: held, part: 1, parts: 1 },
+        }],
+        "partially_cleared" => vec![Act::Clear { cents: held, part: 2, parts: 2 }],
+        "cleared" => {
+            let mut acts = vec![Act::Settle { cents: cleared }];
+            if refunded > 0 {
+                acts.push(Act::SettleRefund { cents: refunded });
+            } else if life == Life::Refunded && payment.id.starts_with("visa-") {
+                acts.push(Act::Refund { cents: cleared });
+            }
+            acts
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn life(id: &str) -> Life {
+    match id.bytes().map(u32::from).sum::<u32>() % 10 {
+        0 => Life::ReversedInPart,
+        1 => Life::Reversed,
+        2 | 3 => Life::Refunded,
+        4 => Life::ClearedInTwoParts,
+        _ => Life::Cleared,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Amount;
+
+    fn payment(id: &str, status: &str, [held, reversed, cleared, refunded]: [u128; 4]) -> Payment {
+        let amount = |cents: u128| Amount {
+            minor: (cents * CENT).to_string(),
+            decimals: 18,
+            asset: "EURe".to_owned(),
+        };
+        Payment {
+            id: id.to_owned(),
+            account: "0xaa".to_owned(),
+            status: status.to_owned(),
+            amount: amount(held),
+            held: amount(held),
+            reversed: amount(reversed),
+            cleared: amount(cleared),
+            refunded: amount(refunded),
+        }
+    }
+
+    /// Id of a payment with that life.
+    fn id(wanted: Life) -> String {
+        (0..10).map(|number| format!("visa-{number}")).find(|id| life(id) == wanted).unwrap()
+    }
+
+    #[test]
+    fn each_life_goes_on_to_its_end() {
+        let next = |life, status, figures| acts(&payment(&id(life), status, figures));
+        let whole = |cents| vec![Act::Clear { cents, part: 1, parts: 1 }];
+        assert_eq!(next(Life::Cleared, "authorized", [100, 0, 0, 0]), whole(100));
+        assert_eq!(next(Life::Cleared, "cleared", [0, 0, 100, 0]), [Act::Settle { cents: 100 }]);
+        let in_part = next(Life::ReversedInPart, "authorized", [101, 0, 0, 0]);
+        assert_eq!(in_part, [Act::ReversePart { cents: 50 }]);
+        assert_eq!(next(Life::ReversedInPart, "authorized", [51, 50, 0, 0]), whole(51));
+        assert_eq!(next(Life::Reversed, "authorized", [100, 0, 0, 0]), [Act::Reverse]);
+        assert_eq!(next(Life::Reversed, "reversed", [0, 100, 0, 0]), []);
+        let first = next(Life::ClearedInTwoParts, "authorized", [101, 0, 0, 0]);
+        assert_eq!(first, [Act::Clear { cents: 50, part: 1, parts: 2 }]);
+        let rest = next(Life::ClearedInTwoParts, "partially_cleared", [51, 0, 50, 0]);
+        assert_eq!(rest, [Act::Clear { cents: 51, part: 2, parts: 2 }]);
+        let refund = [Act::Settle { cents: 100 }, Act::Refund { cents: 100 }];
+        assert_eq!(next(Life::Refunded, "cleared", [0, 0, 100, 0]), refund);
+        let settled = [Act::Settle { cents: 100 }, Act::SettleRefund { cents: 100 }];
+        assert_eq!(next(Life::Refunded, "cleared", [0, 0, 100, 100]), settled);
+    }
+}

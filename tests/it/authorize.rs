@@ -1,0 +1,304 @@
+//! Payments of the card network while the host dies at every place of the write path: each life comes to the same end,
+//! money is conserved, and the network never hears of an approval that the log does not have.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use clearfold_tests::{Answer, Host, Output, World, cents, eventually};
+use serde_json::{Value, json};
+use sqlx::{PgPool, query_scalar};
+
+use crate::audit::check;
+use crate::edge::Edge;
+
+/// Fault points of the write path.
+const POINTS: [&str; 7] =
+    ["queued", "prepared", "decided", "before_append", "committed", "answered", "states_kept"];
+/// Passages of each before the host dies: some within a saga's run, some between two messages.
+const PASSAGES: [u32; 4] = [0, 3, 9, 17];
+/// The network sends a message again this often, at most, until it is answered.
+const PATIENCE: u32 = 400;
+
+/// A message of the network, with the answer that it gets in the end.
+struct Message {
+    route: &'static str,
+    body: Value,
+    action: &'static str,
+    reason: Option<&'static str>,
+}
+
+/// A payment's life: what the network sends, and what comes of it.
+struct Life {
+    messages: Vec<Message>,
+    /// Types of the payment's events.
+    events: &'static [&'static str],
+    /// Cents that it costs the account in the end.
+    cost: u64,
+}
+
+/// World whose host may die, and comes up again.
+struct Scene {
+    world: World,
+    account: String,
+    host: Option<Host>,
+}
+
+impl Scene {
+    /// Opens the books of an account with money on chain, and issues two cards, one of them lost.
+    async fn new() -> Result<Self> {
+        let world = World::new().await?;
+        let account = format!("{:#x}", world.chain.deployment().account(0)?.safe);
+        let mut scene = Self { world, account, host: None };
+        scene.start("").await?;
+        let host = scene.host()?;
+        let rules = json!({"categories": "all", "countries": "all", "limits": [], "velocity": []});
+        let issue = json!({"account": scene.account, "rules": rules});
+        for (key, aggregate, id, kind, payload) in [
+            (
+                "open",
+                "account",
+                scene.account.as_str(),
+                "OpenAccount",
+                json!({"assets": [{"asset": "EURe", "decimals": 18}]}),
+            ),
+            ("card", "card", "card-1", "IssueCard", issue.clone()),
+            ("lost", "card", "card-lost", "IssueCard", issue),
+            ("freeze", "card", "card-lost", "FreezeCard", json!({"reason": "lost"})),
+        ] {
+            let body = json!({"aggregate": aggregate, "id": id, "account": scene.account, "type": kind,
+                              "schema_version": 1, "payload": payload});
+            let answer = host.command_to(key, &body).await?;
+            ensure!(answer.status == 200, "{answer:?}");
+        }
+        Ok(scene)
+    }
+
+    async fn start(&mut self, faults: &str) -> Result<()> {
+        let mut command: Command = self.world.host_command()?;
+        command.envs([("FAILPOINTS", faults), ("PARTITION_LEASE_MS", "500"), ("SNAPSHOT_EVERY", "10")]);
+        command.env("SPIN_VARIABLE_NETWORK_SECRET", "the-network-secret-of-the-tests");
+        let mut host = Host::spawn(command, self.world.file("host.log"))?;
+        // It may die before it listens; then the first message finds nobody.
+        let listens = host.ready().await.is_ok();
+        self.host = listens.then_some(host);
+        Ok(())
+    }
+
+    fn host(&self) -> Result<&Host> {
+        self.host.as_ref().context("no host")
+    }
+
+    /// Sends a message until it is answered, and starts the host again when it has died.
+    async fn told(&mut self, message: &Message) -> Result<Answer> {
+        for _ in 0..PATIENCE {
+            if let Some(host) = &self.host {
+                match Edge::of(host).network(message.route, &message.body).await {
+                    Ok(answer) if answer.status == 200 && answer.body["reason"] != "no_answer" => {
+                        return Ok(answer);
+                    }
+                    Ok(answer) => {
+                        ensure!(answer.status == 200 || answer.status >= 500, "{answer:?}");
+                        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    }
+                    Err(_) => self.host = None,
+                }
+            }
+            if self.host.is_none() {
+                self.start("").await?;
+            }
+        }
+        bail!("{} is never answered: {}", message.body, self.host()?.log()?)
+    }
+
+    /// Available balance by the read store, once it is `expected`.
+    async fn available(&self, expected: &str) -> Result<()> {
+        let path = format!("/v1/accounts/{}/balances", self.account);
+        eventually(&format!("{expected} are available"), async || {
+            let balances = self.host()?.get(&path).await?.body;
+            Ok((balances["balances"][0]["available"]["minor"] == expected).then_some(()))
+        })
+        .await
+    }
+
+    async fn write(&self) -> Result<PgPool> {
+        self.world.databases.write().await
+    }
+}
+
+fn message(route: &'static str, body: Value, action: &'static str, reason: Option<&'static str>) -> Message {
+    Message { route, body, action, reason }
+}
+
+/// Lives that together fail at each step, and end in each way.
+fn lives(account: &str, run: &str) -> Vec<(String, Life)> {
+    let base = |id: &str, kind: &str| {
+        json!({"message_id": format!("{id}-{kind}"), "transaction_id": id, "network": "visa",
+               "account": account, "transmitted_at": "2026-11-22T10:00:00.000Z"})
+    };
+    let euro = |cents: u64| json!({"minor": cents.to_string(), "currency": "EUR", "exponent": 2});
+    let ask = |id: &str, card: &str, cents: u64| {
+        let mut ask = base(id, "ask");
+        (ask["card"], ask["amount"]) = (json!(card), euro(cents));
+        ask["merchant"] = json!({"id": "m-1", "name": "Café", "category": "5812", "country": "AT"});
+        ask
+    };
+    let reversal = |id: &str, part: Option<u64>| {
+        let mut reversal = base(id, if part.is_some() { "part" } else { "rest" });
+        reversal["cause"] = json!("merchant");
+        if let Some(cents) = part {
+            reversal["amount"] = euro(cents);
+        }
+        reversal
+    };
+    let clearing = |id: &str, cents: u64| {
+        let mut clearing = base(id, "clear");
+        clearing["amount"] = euro(cents);
+        clearing
+    };
+    let recorded = |route, body| message(route, body, "recorded", None);
+    let approved = |id: &str| message("authorizations", ask(id, "card-1", 1_250), "approved", None);
+    let declined = |body, reason| message("authorizations", body, "declined", Some(reason));
+    let id = |name: &str| format!("{run}-{name}");
+    let (cleared, reversed, card, funds, late, advised) =
+        (id("cleared"), id("reversed"), id("card"), id("funds"), id("late"), id("advised"));
+    vec![
+        (
+            cleared.clone(),
+            Life {
+                messages: vec![
+                    approved(&cleared),
+                    recorded("reversals", reversal(&cleared, Some(250))),
+                    recorded("clearings", clearing(&cleared, 1_000)),
+                ],
+                events: &[
+                    "AuthorizationRequested",
+                    "AuthorizationApproved",
+                    "AuthorizationReversed",
+                    "ClearingPosted",
+                ],
+                cost: 1_000,
+            },
+        ),
+        (
+            reversed.clone(),
+            Life {
+                messages: vec![approved(&reversed), recorded("reversals", reversal(&reversed, None))],
+                events: &["AuthorizationRequested", "AuthorizationApproved", "AuthorizationReversed"],
+                cost: 0,
+            },
+        ),
+        (
+            card.clone(),
+            Life {
+                messages: vec![declined(ask(&card, "card-lost", 1_250), "card_frozen")],
+                events: &["AuthorizationRequested", "AuthorizationDeclined"],
+                cost: 0,
+            },
+        ),
+        (
+            funds.clone(),
+            Life {
+                messages: vec![declined(ask(&funds, "card-1", 900_000_000), "insufficient_funds")],
+                events: &["AuthorizationRequested", "AuthorizationDeclined"],
+                cost: 0,
+            },
+        ),
+        (
+            late.clone(),
+            Life {
+                messages: vec![
+                    recorded("reversals", reversal(&late, None)),
+                    declined(ask(&late, "card-1", 1_250), "reversed"),
+                ],
+                events: &["ReversalRefused", "AuthorizationRequested", "AuthorizationDeclined"],
+                cost: 0,
+            },
+        ),
+        (
+            advised.clone(),
+            Life {
+                messages: vec![
+                    recorded("advices", ask(&advised, "card-1", 300)),
+                    recorded("clearings", clearing(&advised, 300)),
+                ],
+                events: &["AdviceRecorded", "ClearingPosted"],
+                cost: 300,
+            },
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_payment_comes_to_the_same_end_wherever_the_host_dies() -> Result<()> {
+    let mut scene = Scene::new().await?;
+    let funds = scene.world.chain.balance(0).await?;
+    scene.available(&funds.to_string()).await?;
+    let (mut cost, mut deaths, mut heard) = (0, 0, Vec::new());
+    for (point, passages) in POINTS.iter().flat_map(|point| PASSAGES.map(|passages| (point, passages))) {
+        if let Some(host) = scene.host.take() {
+            host.stop()?;
+        }
+        scene.start(&format!("{point}={passages}*off->return")).await?;
+        for (id, life) in lives(&scene.account, &format!("{point}-{passages}")) {
+            for message in &life.messages {
+                let answer = scene.told(message).await?.body;
+                let said = (answer["action"].as_str(), answer["reason"].as_str());
+                assert_eq!(said, (Some(message.action), message.reason), "{id} {}: {answer}", message.route);
+                heard.push((id.clone(), answer));
+            }
+            cost += life.cost;
+            let events = "SELECT type FROM events WHERE stream = $1 ORDER BY stream_version";
+            let stream = format!("authorization-visa-{id}");
+            let events: Vec<String> =
+                query_scalar(events).bind(stream).fetch_all(&scene.write().await?).await?;
+            assert_eq!(events, life.events, "{id}");
+        }
+        deaths += usize::from(scene.host()?.log()?.contains(&format!("clearfold ends here: {point}")));
+    }
+    assert!(deaths >= POINTS.len(), "the host did not die");
+    let left = funds - cents(cost);
+    scene.available(&left.to_string()).await?;
+    the_log_has_what_was_heard(&scene, &heard).await?;
+    every_saga_has_ended(&scene).await?;
+    let checked = Output::of(&mut check(&scene.world, &[]))?;
+    assert!(checked.status.success(), "{checked:?}");
+    assert!(scene.host.take().context("a host")?.stop()?.success());
+    let replayed = scene.world.clearfold(&["replay", "--verify"])?;
+    assert!(replayed.status.success() && replayed.stdout.contains("came to the same again"), "{replayed:?}");
+    Ok(())
+}
+
+/// An approval that the network heard is in the log, with its amount.
+async fn the_log_has_what_was_heard(scene: &Scene, heard: &[(String, Value)]) -> Result<()> {
+    let approved = "SELECT convert_from(payload, 'UTF8')::json -> 'amount' ->> 'minor' FROM events
+                    WHERE stream = $1 AND type = 'AuthorizationApproved'";
+    let write = scene.write().await?;
+    for (id, answer) in heard.iter().filter(|(_, answer)| answer["action"] == "approved") {
+        let stream = format!("authorization-visa-{id}");
+        let minor: Vec<String> = query_scalar(approved).bind(stream).fetch_all(&write).await?;
+        let heard = answer["approved"]["minor"].as_str().context("an amount")?;
+        assert_eq!(minor, [cents(heard.parse()?).to_string()], "{id}");
+    }
+    Ok(())
+}
+
+/// Every flow has ended, but for those that wait for a hold's expiry; and nothing is parked.
+async fn every_saga_has_ended(scene: &Scene) -> Result<()> {
+    let write = scene.write().await?;
+    let open: i64 = query_scalar(
+        "SELECT count(*) FROM events added WHERE type = 'FlowAdded' AND NOT EXISTS (
+             SELECT FROM events ended WHERE ended.stream = added.stream AND ended.type = 'FlowEnded'
+             AND convert_from(ended.payload, 'UTF8')::json ->> 'flow'
+               = convert_from(added.payload, 'UTF8')::json ->> 'flow')",
+    )
+    .fetch_one(&write)
+    .await?;
+    let waiting: i64 = query_scalar("SELECT count(*) FROM timers").fetch_one(&write).await?;
+    assert_eq!((open, waiting), (0, 0), "all holds of these lives have ended");
+    let parked: i64 =
+        query_scalar("SELECT count(*) FROM events WHERE type IN ('FlowParked', 'ObservationFailed')")
+            .fetch_one(&write)
+            .await?;
+    assert_eq!(parked, 0);
+    Ok(())
+}
