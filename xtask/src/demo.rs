@@ -124,7 +124,7 @@ impl Demo {
         let ids: Vec<String> = (0..ASKED).map(|number| format!("crash-{number}")).collect();
         let ask = |id: &String| {
             let mut question = self.question(id, 100)?;
-            Ok(progress::spawn(question.stdout(Stdio::piped()).stderr(Stdio::null()))?)
+            progress::spawn(question.stdout(Stdio::piped()).stderr(Stdio::null()))
         };
         let asking = ids.iter().map(ask).collect::<Result<Vec<Child>>>()?;
         signals::pause(60)?;

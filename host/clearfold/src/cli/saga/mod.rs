@@ -164,7 +164,7 @@ impl SagaCommand {
 impl ListArgs {
     async fn run(self) -> anyhow::Result<()> {
         let mut query = vec![("limit", self.limit.to_string())];
-        query.extend(self.state.map(|state| ("state", word(state))));
+        query.extend(self.state.map(|state| ("state", word(&state))));
         query.extend(self.saga.map(|saga| ("saga", saga)));
         query.extend(self.cursor.map(|cursor| ("cursor", cursor)));
         let page: SagaPage = self.host.get(&["sagas"], &query).await?;
@@ -189,7 +189,7 @@ impl FlowArgs {
 impl ResolveArgs {
     async fn run(self) -> anyhow::Result<()> {
         let body = json!({
-            "flow": self.flow, "as": word(self.outcome), "code": self.code, "by": self.order.by,
+            "flow": self.flow, "as": word(&self.outcome), "code": self.code, "by": self.order.by,
             "why": self.order.why,
         });
         self.order.give(&self.instance, "resolve", &body).await
@@ -221,7 +221,7 @@ struct Activated {
 }
 
 /// Returns the word of a value, as the command line spells it.
-fn word(value: impl ValueEnum) -> String {
+fn word(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
@@ -246,9 +246,9 @@ mod tests {
     fn the_command_line_spells_states_and_outcomes_as_the_api_does() {
         for resolution in [Resolution::Done, Resolution::Refused, Resolution::Compensated] {
             let spelled = serde_json::to_value(resolution).unwrap();
-            let known = ResolvedAs::value_variants().iter().map(|known| json!(word(*known)));
+            let known = ResolvedAs::value_variants().iter().map(|known| json!(word(known)));
             assert!(known.into_iter().any(|known| known == spelled), "{spelled}");
         }
-        assert_eq!(word(ListedState::Open), "open");
+        assert_eq!(word(&ListedState::Open), "open");
     }
 }
