@@ -40,6 +40,7 @@ fn our_own_manifest_has_the_edge_and_every_handler() {
         ("decider", "account"),
         ("decider", "authorization"),
         ("decider", "card"),
+        ("saga", "authorization"),
         ("projector", "payments"),
         ("projector", "merchants"),
         ("projector", "disputes"),

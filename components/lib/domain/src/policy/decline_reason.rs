@@ -11,12 +11,6 @@ use serde::{Deserialize, Serialize};
 pub enum DeclineReason {
     /// The account's available balance is too small.
     InsufficientFunds,
-    /// The account has no books, so nothing is available.
-    AccountNotOpened,
-    /// The account does not pay in this asset.
-    AssetNotHeld,
-    /// The account has no such card.
-    CardNotIssued,
     /// The card is frozen: by the cardholder, or because of an exposure that is not covered.
     CardFrozen,
     /// The card was closed permanently.
@@ -39,12 +33,19 @@ pub enum DeclineReason {
     DelayQueueNotEmpty,
     /// The message's id is already known with other content.
     DuplicateMismatch,
-    /// The network reversed the payment before it asked for it.
-    Reversed,
     /// The answer would have missed the network's deadline.
     Timeout,
     /// An internal error of the processor.
     SystemError,
+    // States hold the place of a reason in this list, so a new one comes last.
+    /// The account has no books, so nothing is available.
+    AccountNotOpened,
+    /// The account does not pay in this asset.
+    AssetNotHeld,
+    /// The account has no such card.
+    CardNotIssued,
+    /// The network reversed the payment before it asked for it.
+    Reversed,
 }
 
 impl DeclineReason {
