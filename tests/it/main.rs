@@ -15,6 +15,7 @@ mod crash;
 mod deploy;
 mod deposits;
 mod edge;
+mod edge_customer;
 mod edge_host;
 mod entries;
 mod hot_swap;
