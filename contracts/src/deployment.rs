@@ -22,7 +22,7 @@ const SPENDING_ALLOWANCE: B256 = b256!("fe687fc128d1915040376d20ccb1bf40d838ddd8
 const DAY_S: u64 = 86_400;
 /// More than the generator can spend in a year, so that a demo never runs dry. The settlement Safe, which pays
 /// refunds, is funded too.
-const FUNDS_EURE: u64 = 1_000_000_000;
+const FUNDS_EURE: u64 = 10_000_000;
 /// Below the funds, so that a test can exceed the limit.
 const DAILY_LIMIT_EURE: u64 = 10_000_000;
 

@@ -16,7 +16,7 @@ use crate::host::{Host, moment};
 /// Swipes on the chain between two batches of refunds, where no host is told of them.
 const SWIPES_PER_REFUND: u64 = 20;
 /// More than any account has.
-const TOO_MUCH_CENTS: u64 = 500_000_000;
+const TOO_MUCH_CENTS: u64 = 5_000_000_000;
 const CENTS: std::ops::RangeInclusive<u64> = 100..=12_000;
 const NETWORK_POLL: Duration = Duration::from_secs(1);
 

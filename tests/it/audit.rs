@@ -2,7 +2,7 @@
 
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::Result;
 use clearfold_audit::{Audit, AuditError, Scope};
@@ -88,11 +88,16 @@ async fn while_all_holds_the_api_and_the_program_say_so() -> Result<()> {
     let (world, host, id) = used().await?;
     let answer = host.get("/v1/invariants").await?;
     assert_eq!((answer.status, &answer.body["holds"]), (200, &json!(true)), "{answer:?}");
-    // Three deposits, each of which opened its account, three swipes and a clearing.
-    assert_eq!((&answer.body["accounts"], &answer.body["events"]), (&json!(3), &json!(10)));
+    // Three deposits, each of which opened its account, three swipes and a clearing, with what the saga did.
+    let write = world.databases.write().await?;
+    let count =
+        "SELECT count(DISTINCT streams.routing_key), count(*) FROM events JOIN streams USING (stream)";
+    let (accounts, events): (i64, i64) = sqlx::query_as(count).fetch_one(&write).await?;
+    assert!(accounts == 3 && events > 10, "{accounts} accounts, {events} events");
+    assert_eq!((&answer.body["accounts"], &answer.body["events"]), (&json!(accounts), &json!(events)));
     assert_eq!(answer.body["not_audited"], json!([]));
     let positions = answer.body["log"]["partitions"].as_array().unwrap().iter();
-    assert_eq!(positions.filter_map(|one| one["position"].as_u64()).sum::<u64>(), 10);
+    assert_eq!(positions.filter_map(|one| one["position"].as_i64()).sum::<i64>(), events);
     let codes: Vec<&str> = answer.body["invariants"]
         .as_array()
         .unwrap()
@@ -120,7 +125,9 @@ async fn while_all_holds_the_api_and_the_program_say_so() -> Result<()> {
     let upper = account.to_uppercase().replace("0X", "0x");
     let one = host.get(&format!("/v1/invariants?account={upper}")).await?;
     assert_eq!((&one.body["holds"], &one.body["account"]), (&json!(true), &json!(account)), "{one:?}");
-    assert_eq!((&one.body["accounts"], &one.body["events"]), (&json!(1), &json!(3)));
+    let of_one = "SELECT count(*) FROM events JOIN streams USING (stream) WHERE routing_key = $1";
+    let of_one: i64 = sqlx::query_scalar(of_one).bind(account).fetch_one(&write).await?;
+    assert_eq!((&one.body["accounts"], &one.body["events"]), (&json!(1), &json!(of_one)));
     let of_one: Vec<&str> =
         one.body["invariants"].as_array().unwrap().iter().filter_map(|one| one["code"].as_str()).collect();
     assert!(!of_one.contains(&"read_store_follows_log") && of_one.contains(&"versions_gapless"));
@@ -133,7 +140,7 @@ async fn while_payments_arrive_nothing_is_reported() -> Result<()> {
     let world = World::new().await?;
     let host = world.host().await?;
     let wanted: Vec<_> = (1..=SWIPES).map(|n| (usize::try_from(n % 3).unwrap(), cents(n))).collect();
-    let reports = AtomicU64::new(0);
+    let (reports, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
     let pay = async {
         for (nth, some) in wanted.chunks(6).enumerate() {
             if nth == 5 {
@@ -145,20 +152,25 @@ async fn while_payments_arrive_nothing_is_reported() -> Result<()> {
             }
             world.chain.swipes(some).await?;
         }
-        host.payments_when(wanted.len()).await
+        let payments = host.payments_when(wanted.len()).await;
+        is_over.store(true, Ordering::Relaxed);
+        payments
     };
     let look = async {
         let mut seen = Vec::new();
-        while seen.last() != Some(&SWIPES) {
+        while !is_over.load(Ordering::Relaxed) {
             let report = host.get("/v1/invariants").await?.body;
             assert_eq!(report["holds"], true, "{report}");
             seen.push(report["events"].as_u64().unwrap());
             reports.fetch_add(1, Ordering::Relaxed);
         }
-        anyhow::Ok(seen)
+        let report = host.get("/v1/invariants").await?.body;
+        assert_eq!(report["holds"], true, "{report}");
+        anyhow::Ok((seen, report["events"].as_u64().unwrap()))
     };
-    let (_, seen) = tokio::try_join!(pay, look)?;
-    assert!(seen.iter().any(|events| (1..SWIPES).contains(events)), "never in the middle of it: {seen:?}");
+    let (_, (seen, last)) = tokio::try_join!(pay, look)?;
+    assert!(last > SWIPES, "{last} events of {SWIPES} swipes");
+    assert!(seen.iter().any(|events| (1..last).contains(events)), "never in the middle of it: {seen:?}");
     Ok(())
 }
 
@@ -317,7 +329,7 @@ async fn what_cannot_be_audited_is_named_and_no_success() -> Result<()> {
     };
     let large = format!("UPDATE streams SET version = 20000 WHERE stream = 'authorization-{id}'");
     let report = tampered(&audit, &write, large).await?;
-    left_out(&report, "account 0x", "20001 events, and 10000 events");
+    left_out(&report, "account 0x", " events, and 10000 events");
 
     let unreadable = format!("UPDATE events SET payload = '{{' WHERE stream = 'authorization-{id}'");
     let report = tampered(&audit, &write, unreadable).await?;

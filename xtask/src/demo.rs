@@ -104,8 +104,8 @@ impl Demo {
     }
 
     fn decline(&mut self) -> Result<()> {
-        println!("\nThe network asks for 5,000,000.00 EURe, more than the Safe holds.");
-        let heard = self.ask("decline", 500_000_000, &[])?;
+        println!("\nThe network asks for 50,000,000.00 EURe, more than the Safe holds.");
+        let heard = self.ask("decline", 5_000_000_000, &[])?;
         println!("It hears: {}, {}.\n", heard.action, heard.reason.clone().unwrap_or_default());
         let events = self.timeline("visa-decline")?;
         ensure!(heard.reason.as_deref() == Some("insufficient_funds"), "it should be declined for its funds");
