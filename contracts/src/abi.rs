@@ -36,7 +36,12 @@ sol! {
     }
 
     interface Spender {
+        event HashExecuted(bytes32 hash);
+        event HashInvalidated(bytes32 hash);
         event Spend(address asset, address account, address receiver, uint256 amount);
+        function consumed(address delegate, bytes32 hash) external view returns (bool);
+        function enableModule(address delegate) external;
+        function invalidate(bytes32 hash) external;
         function spend(address asset, address account, address receiver, uint256 amount, bytes32 roleKey) external;
     }
 

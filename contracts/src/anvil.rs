@@ -21,6 +21,8 @@ pub struct AnvilOptions {
     pub port: Option<u16>,
     /// Block interval in seconds; `None` mines one block per transaction.
     pub block_time_s: Option<u64>,
+    /// True if blocks are mined only when they are asked for.
+    pub no_mining: bool,
     /// File from which the chain is loaded at the start, if it exists, and to which it is saved at the end.
     pub state: Option<PathBuf>,
 }
@@ -39,6 +41,9 @@ impl Anvil {
         command.args(["--port", &options.port.unwrap_or(0).to_string()]);
         if let Some(block_time_s) = options.block_time_s {
             command.args(["--block-time", &block_time_s.to_string()]);
+        }
+        if options.no_mining {
+            command.arg("--no-mining");
         }
         if let Some(state) = &options.state {
             command.arg("--state").arg(state).args(["--state-interval", "10"]);

@@ -1,4 +1,4 @@
-//! JSON-RPC client that signs for the two parties of the development chain and waits for blocks. It knows nothing of
+//! JSON-RPC client that signs for the parties of the development chain and waits for blocks. It knows nothing of
 //! cards and payments.
 
 use std::time::Duration;
@@ -8,7 +8,6 @@ use alloy::network::{EthereumWallet, TransactionBuilder};
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::{DynProvider, Provider, ProviderBuilder};
 use alloy::rpc::types::{Filter, Log, TransactionReceipt, TransactionRequest};
-use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolInterface};
 use alloy::transports::{RpcError, TransportError};
@@ -18,10 +17,45 @@ use tokio::time::{Instant, sleep};
 
 use crate::abi::Refusal::RefusalErrors;
 
-/// First two keys of the mnemonic that every anvil starts with. They are publicly known.
-const OPERATOR_KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-const RELAYER_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+/// Party of the development chain. Each has one of the first keys of the mnemonic that every anvil starts with, which
+/// are publicly known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// Deploys and owns everything: the token, the Safes, the settlement.
+    Operator,
+    /// Sends swipes and pays for them. It is no delegate: a delegate that sends consumes no hash.
+    Relayer,
+    /// Signs the calls of the Spender.
+    Delegate,
+    /// Knows what it sees on the chain, and nothing else.
+    Stranger,
+}
 
+impl Party {
+    const ALL: [Self; 4] = [Self::Operator, Self::Relayer, Self::Delegate, Self::Stranger];
+
+    /// Returns the party's private key, in the form of a configuration.
+    #[must_use]
+    pub fn private_key(self) -> &'static str {
+        match self {
+            Self::Operator => "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
+            Self::Relayer => "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
+            Self::Delegate => "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
+            Self::Stranger => "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
+        }
+    }
+
+    pub fn signer(self) -> Result<PrivateKeySigner> {
+        Ok(self.private_key().parse()?)
+    }
+
+    pub fn address(self) -> Result<Address> {
+        Ok(self.signer()?.address())
+    }
+}
+
+/// Limit of a transaction whose gas cannot be estimated because it reverts; several times what a swipe needs.
+const GAS_LIMIT: u64 = 1_000_000;
 const MINING_TIMEOUT: Duration = Duration::from_secs(60);
 const MINING_POLL: Duration = Duration::from_millis(10);
 
@@ -36,10 +70,8 @@ pub struct Mined {
 pub(crate) struct Client {
     pub provider: DynProvider,
     pub chain_id: u64,
-    /// Deploys and owns everything: the token, the Safes, the settlement.
     pub operator: Address,
-    /// Signs and sends swipes.
-    pub relayer: PrivateKeySigner,
+    pub relayer: Address,
     /// A nonce is read and used under this lock, so that tasks can send concurrently.
     sending: Mutex<()>,
 }
@@ -56,11 +88,10 @@ impl Client {
     pub async fn connect(rpc_url: &str) -> Result<Self> {
         let url = rpc_url.parse().with_context(|| format!("`{rpc_url}` is not a URL"))?;
         install_cryptography();
-        let operator: PrivateKeySigner = OPERATOR_KEY.parse()?;
-        let relayer: PrivateKeySigner = RELAYER_KEY.parse()?;
-        let operator_address = operator.address();
-        let mut wallet = EthereumWallet::from(operator);
-        wallet.register_signer(relayer.clone());
+        let mut wallet = EthereumWallet::default();
+        for party in Party::ALL {
+            wallet.register_signer(party.signer()?);
+        }
         // The nonce is queried from the node each time, because a reorganization resets it.
         let provider =
             ProviderBuilder::new().with_simple_nonce_management().wallet(wallet).connect_http(url).erased();
@@ -69,12 +100,21 @@ impl Client {
             .await
             .with_context(|| format!("no chain answers at {rpc_url}: is it running?"))?;
         let sending = Mutex::new(());
-        Ok(Self { provider, chain_id, operator: operator_address, relayer, sending })
+        let (operator, relayer) = (Party::Operator.address()?, Party::Relayer.address()?);
+        Ok(Self { provider, chain_id, operator, relayer, sending })
     }
 
     /// Sends a call without waiting for its block. A call that would revert is not sent.
     pub async fn send(&self, from: Address, to: Address, input: impl Into<Bytes>) -> Result<B256> {
         self.submit(TransactionRequest::default().with_from(from).with_to(to).with_input(input)).await
+    }
+
+    /// Sends a call that may revert, without waiting for its block.
+    pub async fn send_regardless(&self, from: Address, to: Address, input: impl Into<Bytes>) -> Result<B256> {
+        let _turn = self.sending.lock().await;
+        let request = TransactionRequest::default().with_from(from).with_to(to).with_input(input);
+        let request = request.with_gas_limit(GAS_LIMIT);
+        Ok(*self.provider.send_transaction(request).await.map_err(explained)?.tx_hash())
     }
 
     /// Creates a contract and waits until it is mined.
@@ -92,14 +132,20 @@ impl Client {
         Ok(*self.provider.send_transaction(request).await.map_err(explained)?.tx_hash())
     }
 
-    /// Waits for the block that holds the transaction.
+    /// Waits for the block that holds the transaction; fails if it reverted.
     pub async fn mined(&self, hash: B256) -> Result<TransactionReceipt> {
+        let receipt = self.receipt(hash).await?;
+        if !receipt.status() {
+            bail!("transaction {hash} was mined, but reverted");
+        }
+        Ok(receipt)
+    }
+
+    /// Waits for the block that holds the transaction, also if it reverted.
+    pub async fn receipt(&self, hash: B256) -> Result<TransactionReceipt> {
         let deadline = Instant::now() + MINING_TIMEOUT;
         while Instant::now() < deadline {
             if let Some(receipt) = self.provider.get_transaction_receipt(hash).await? {
-                if !receipt.status() {
-                    bail!("transaction {hash} was mined, but reverted");
-                }
                 return Ok(receipt);
             }
             sleep(MINING_POLL).await;
@@ -132,9 +178,11 @@ impl Client {
         Ok(self.provider.get_logs(&filter).await?)
     }
 
-    /// Signs as the relayer, in the form that the Spender reads: r, s, v.
-    pub fn sign(&self, hash: B256) -> Result<[u8; 65]> {
-        Ok(self.relayer.sign_hash_sync(&hash)?.as_bytes())
+    /// Moves the chain's clock forward, and mines a block there.
+    pub async fn pass_time(&self, seconds: u64) -> Result<()> {
+        let _: serde_json::Value = self.provider.raw_request("evm_increaseTime".into(), (seconds,)).await?;
+        let _: serde_json::Value = self.provider.raw_request("evm_mine".into(), ()).await?;
+        Ok(())
     }
 }
 

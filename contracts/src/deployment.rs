@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::abi::{EureV2, ModuleProxyFactory, Roles, Safe};
-use crate::client::{Client, eure};
+use crate::client::{Client, Party, eure};
 
 /// keccak256("SPENDING_ROLE"), the value that Gnosis Pay uses.
 pub(crate) const SPENDING_ROLE: B256 =
@@ -34,6 +34,8 @@ pub struct Deployment {
     pub eure_v2: Address,
     pub validator: Address,
     pub spender: Address,
+    /// Account whose signatures the Spender accepts. It sends no swipes itself.
+    pub delegate: Address,
     pub spender_safe: Address,
     pub settlement: Address,
     pub module_factory: Address,
@@ -48,6 +50,29 @@ pub struct Deployment {
 pub struct Account {
     pub safe: Address,
     pub roles: Address,
+}
+
+/// Card's limit as its Roles module keeps it: what is left, and how it refills with time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Amount that can be spent now.
+    pub balance: u128,
+    /// Balance up to which a refill lifts it.
+    pub max_refill: u128,
+    /// Amount that each period adds.
+    pub refill: u128,
+    /// Length of a period in seconds; 0 means that it never refills.
+    pub period_s: u64,
+}
+
+impl Limit {
+    /// Encodes the call that sets this limit, with a first period that begins now.
+    pub(crate) fn encode(self) -> Vec<u8> {
+        let Self { balance, max_refill, refill, period_s } = self;
+        let (key, timestamp) = (SPENDING_ALLOWANCE, 0);
+        Roles::setAllowanceCall { key, balance, maxRefill: max_refill, refill, period: period_s, timestamp }
+            .abi_encode()
+    }
 }
 
 impl Deployment {
@@ -81,7 +106,7 @@ impl Deployment {
         write_json(path, &self.contract_set())
     }
 
-    /// Returns the hash that the relayer signs for the Spender to execute `call`; the same as `Spender.moduleTxHash`.
+    /// Returns the hash that a delegate signs for the Spender to execute `call`; the same as `Spender.moduleTxHash`.
     pub(crate) fn module_tx_hash(&self, call: &[u8], salt: B256) -> B256 {
         let domain_type = keccak256("EIP712Domain(uint256 chainId,address verifyingContract)");
         let domain = keccak256((domain_type, U256::from(self.chain_id), self.spender).abi_encode());
@@ -127,17 +152,18 @@ struct Deployer<'a> {
 impl Deployer<'_> {
     /// Deploys the contracts that all accounts share.
     async fn shared(&self) -> Result<Deployment> {
-        let (operator, relayer) = (self.client.operator, self.client.relayer.address());
+        let (operator, delegate) = (self.client.operator, Party::Delegate.address()?);
         let validator = self.create("Validator", ()).await?;
         let eure_v2 = self.create("EUReV2", validator).await?;
         let spender_safe = self.create("SafeL2", operator).await?;
-        let spender = self.create("Spender", (spender_safe, relayer)).await?;
+        let spender = self.create("Spender", (spender_safe, delegate)).await?;
         let deployment = Deployment {
             chain_id: self.client.chain_id,
             eure_v1: self.client.read(eure_v2, EureV2::v1Call {}).await?,
             eure_v2,
             validator,
             spender,
+            delegate,
             spender_safe,
             settlement: self.create("Safe", operator).await?,
             module_factory: self.create("ModuleProxyFactory", ()).await?,
@@ -170,19 +196,12 @@ impl Deployer<'_> {
             receiver: on.settlement,
             allowanceKey: SPENDING_ALLOWANCE,
         };
-        let allowance = Roles::setAllowanceCall {
-            key: SPENDING_ALLOWANCE,
-            balance: limit,
-            maxRefill: limit,
-            refill: limit,
-            period: DAY_S,
-            timestamp: 0,
-        };
+        let limit = Limit { balance: limit, max_refill: limit, refill: limit, period_s: DAY_S };
         let set_up = vec![
             (safe, Safe::enableModuleCall { module: roles }.abi_encode()),
             (roles, member.abi_encode()),
             (roles, scope.abi_encode()),
-            (roles, allowance.abi_encode()),
+            (roles, limit.encode()),
         ];
         self.batch(safe, set_up).await?;
         self.fund(on.eure_v2, safe).await?;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::primitives::{Address, B256, U256};
 use alloy::providers::Provider;
 use alloy::rpc::types::Log;
 use alloy::sol_types::{SolCall, SolEvent};
@@ -11,14 +11,14 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::abi::{EureV2, Oddities, Spender, Token};
-use crate::client::{Client, Mined};
-use crate::deployment::{self, Deployment, SPENDING_ROLE, exec_batch};
+use crate::client::{Client, Mined, Party};
+use crate::deployment::{self, Deployment, exec_batch};
 use crate::oddity::Oddity;
 
 /// Chain with the contracts deployed.
 pub struct DevChain {
-    client: Client,
-    deployment: Deployment,
+    pub(crate) client: Client,
+    pub(crate) deployment: Deployment,
 }
 
 /// One `Spend` of the Spender, with the Safe that paid.
@@ -66,19 +66,17 @@ impl DevChain {
         self.swipe_salted(account, amount_minor, B256::random()).await
     }
 
-    /// Makes a swipe with the caller's salt. A salt is accepted once.
+    /// Makes a swipe with the caller's salt. The same swipe with the same salt is accepted once.
     pub async fn swipe_salted(&self, account: usize, amount_minor: U256, salt: B256) -> Result<Swipe> {
-        let call = self.signed_spend(account, amount_minor, salt)?;
-        let hash = self.client.send(self.client.relayer.address(), self.deployment.spender, call).await?;
-        self.swipes_of(hash).await?.pop().context("the transaction logged no Spend")
+        self.send_spend(Party::Relayer, &self.sign_spend(account, amount_minor, salt)?).await
     }
 
     /// Makes many swipes, each a transaction; all are sent before the first is waited for.
     pub async fn swipes(&self, wanted: &[(usize, U256)]) -> Result<Vec<Swipe>> {
         let mut sent = Vec::with_capacity(wanted.len());
         for &(account, amount_minor) in wanted {
-            let call = self.signed_spend(account, amount_minor, B256::random())?;
-            sent.push(self.client.send(self.client.relayer.address(), self.deployment.spender, call).await?);
+            let call = self.sign_spend(account, amount_minor, B256::random())?.calldata;
+            sent.push(self.client.send(self.client.relayer, self.deployment.spender, call).await?);
         }
         let mut swipes = Vec::with_capacity(wanted.len());
         for hash in sent {
@@ -91,10 +89,10 @@ impl DevChain {
     pub async fn swipes_at_once(&self, wanted: &[(usize, U256)]) -> Result<Vec<Swipe>> {
         let mut calls = Vec::with_capacity(wanted.len());
         for &(account, amount_minor) in wanted {
-            calls.push(self.signed_spend(account, amount_minor, B256::random())?);
+            calls.push(self.sign_spend(account, amount_minor, B256::random())?.calldata);
         }
         let call = Oddities::forwardCall { to: self.deployment.spender, calls };
-        let from = self.client.relayer.address();
+        let from = self.client.relayer;
         let hash = self.client.send(from, self.deployment.oddities, call.abi_encode()).await?;
         self.swipes_of(hash).await
     }
@@ -176,23 +174,7 @@ impl DevChain {
         (!answer.is_null()).then_some(answer).with_context(|| format!("{method} {params} knows nothing"))
     }
 
-    /// Builds the Spender's call data: the arguments, then the salt and the relayer's signature over both.
-    fn signed_spend(&self, account: usize, amount: U256, salt: B256) -> Result<Bytes> {
-        let call = Spender::spendCall {
-            asset: self.deployment.eure_v1,
-            account: self.deployment.account(account)?.roles,
-            receiver: self.deployment.settlement,
-            amount,
-            roleKey: SPENDING_ROLE,
-        };
-        let mut data = call.abi_encode();
-        let hash = self.deployment.module_tx_hash(&data, salt);
-        data.extend(salt);
-        data.extend(self.client.sign(hash)?);
-        Ok(data.into())
-    }
-
-    async fn swipes_of(&self, hash: B256) -> Result<Vec<Swipe>> {
+    pub(crate) async fn swipes_of(&self, hash: B256) -> Result<Vec<Swipe>> {
         let receipt = self.client.mined(hash).await?;
         let is_spend = |log: &&Log| {
             log.address() == self.deployment.spender && log.topic0() == Some(&Spender::Spend::SIGNATURE_HASH)

@@ -78,11 +78,10 @@ impl Place {
     }
 
     async fn submit(&self, aggregate: &str, id: &str, kind: &str, payload: Value) -> Result<Answer> {
-        Ok(self.intake.submit(self.command(aggregate, id, kind, payload)).await?)
+        Ok(self.intake.submit(self.command(aggregate, id, kind, &payload)).await?)
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "a payload is made for its command")]
-    fn command(&self, aggregate: &str, id: &str, kind: &str, payload: Value) -> Command {
+    fn command(&self, aggregate: &str, id: &str, kind: &str, payload: &Value) -> Command {
         let actor = if kind == "RecordDeposit" { "chain" } else { "api" };
         Command {
             idempotency_key: format!("{aggregate}-{id}/{kind}/{}", self.now_ms.load(Ordering::Relaxed)),
@@ -292,7 +291,7 @@ fn kinds(awaited: &Awaited) -> Vec<(&str, u64)> {
 async fn a_caller_hears_the_decision_with_the_answer_and_a_repeat_hears_it_again() -> Result<()> {
     let place = Place::with_a_card().await?;
     for (id, euros, decided) in [("a1", 40, "AuthorizationApproved"), ("a2", 140, "AuthorizationDeclined")] {
-        let request = || place.command("authorization", id, "RequestAuthorization", request_of(id, euros));
+        let request = || place.command("authorization", id, "RequestAuthorization", &request_of(id, euros));
         // Nothing is waited for: the decision is in the commit of the request.
         let first = place.intake.submit_and_wait(request(), &decision(0)).await?;
         assert_eq!(kinds(&first), [(decided, 2)]);
@@ -301,7 +300,7 @@ async fn a_caller_hears_the_decision_with_the_answer_and_a_repeat_hears_it_again
         );
         assert_eq!(place.intake.submit_and_wait(request(), &decision(0)).await?, first, "a repeat");
     }
-    let refused = place.command("authorization", "a1", "ExpireAuthorization", json!({"odd": 1}));
+    let refused = place.command("authorization", "a1", "ExpireAuthorization", &json!({"odd": 1}));
     let refused = place.intake.submit_and_wait(refused, &decision(60_000)).await?;
     assert!(matches!(refused.answer, Answer::Rejected { .. }) && refused.events.is_empty(), "{refused:?}");
     Ok(())
@@ -313,7 +312,7 @@ async fn a_caller_waits_for_a_decision_that_comes_later_or_not_at_all() -> Resul
     // A stand-in's advice is no decision of ours.
     let mut advice = request_of("a1", 40);
     advice.as_object_mut().unwrap().remove("partial_allowed");
-    let advice = || place.command("authorization", "a1", "RecordAdvice", advice.clone());
+    let advice = || place.command("authorization", "a1", "RecordAdvice", &advice);
     let none = place.intake.submit_and_wait(advice(), &decision(100)).await?;
     assert!(matches!(none.answer, Answer::Accepted { .. }) && none.events.is_empty(), "{none:?}");
     let reversed = WaitFor { events: ["AuthorizationReversed".to_owned()].into(), ..decision(60_000) };

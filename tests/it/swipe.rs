@@ -80,7 +80,7 @@ async fn a_swipe_on_chain_becomes_a_payment_with_a_timeline() -> Result<()> {
         .collect();
     // Every projection reads the event; how many have done so by now is chance.
     messages.dedup();
-    assert_eq!(messages, ["seen on chain", "command accepted", "projected"]);
+    assert_eq!(messages, ["seen on chain", "command accepted", "command of a saga decided", "projected"]);
     assert!(host.stop()?.success());
     Ok(())
 }

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alloy::eips::{BlockId, BlockNumberOrTag};
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::{Provider, ProviderBuilder, RootProvider};
-use alloy::rpc::types::{Filter, Header, Log, TransactionReceipt};
+use alloy::rpc::types::{Filter, Header, Log, TransactionReceipt, TransactionRequest};
 use url::Url;
 
 /// Time-out of one request.
@@ -77,6 +77,61 @@ impl Endpoint {
     pub(super) async fn header(&self, number: u64) -> Result<Option<Header>, EndpointError> {
         let block = self.ask(self.provider.get_block_by_number(BlockNumberOrTag::Number(number))).await?;
         Ok(block.map(|block| block.header))
+    }
+
+    /// Requests the header of the newest block.
+    pub(super) async fn newest(&self) -> Result<Header, EndpointError> {
+        self.tagged(BlockNumberOrTag::Latest).await
+    }
+
+    /// Number of the newest block that the node calls final.
+    pub(super) async fn finalized(&self) -> Result<u64, EndpointError> {
+        Ok(self.tagged(BlockNumberOrTag::Finalized).await?.number)
+    }
+
+    async fn tagged(&self, tag: BlockNumberOrTag) -> Result<Header, EndpointError> {
+        let block = self.ask(self.provider.get_block_by_number(tag)).await?;
+        let header = block.map(|block| block.header);
+        header.ok_or_else(|| EndpointError::Inconsistent(format!("it knows no {tag} block")))
+    }
+
+    /// Number of an account's transactions up to that block.
+    pub(super) async fn transaction_count(
+        &self,
+        account: Address,
+        at: BlockId,
+    ) -> Result<u64, EndpointError> {
+        self.ask(self.provider.get_transaction_count(account).block_id(at)).await
+    }
+
+    pub(super) async fn balance(&self, account: Address) -> Result<U256, EndpointError> {
+        self.ask(self.provider.get_balance(account)).await
+    }
+
+    /// Tip that the node suggests, in wei.
+    pub(super) async fn tip(&self) -> Result<u128, EndpointError> {
+        self.ask(self.provider.get_max_priority_fee_per_gas()).await
+    }
+
+    /// Returns true if the node knows the transaction, in a block or in its pool.
+    pub(super) async fn knows(&self, hash: B256) -> Result<bool, EndpointError> {
+        Ok(self.ask(self.provider.get_transaction_by_hash(hash)).await?.is_some())
+    }
+
+    /// Calls a contract in the state behind that block.
+    pub(super) async fn call(
+        &self,
+        to: Address,
+        input: Vec<u8>,
+        at: BlockId,
+    ) -> Result<Bytes, EndpointError> {
+        let request = TransactionRequest::default().to(to).input(input.into());
+        self.ask(self.provider.call(request).block(at)).await
+    }
+
+    /// Offers a signed transaction to the node's pool.
+    pub(super) async fn send_raw(&self, raw: &[u8]) -> Result<(), EndpointError> {
+        self.ask(self.provider.send_raw_transaction(raw)).await.map(|_| ())
     }
 
     pub(super) async fn logs(&self, filter: &Filter) -> Result<Vec<Log>, EndpointError> {

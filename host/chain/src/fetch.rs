@@ -18,7 +18,7 @@ use clearfold_sandbox::{Log, Transaction};
 
 /// Longest range whose logs are checked against the headers' blooms. Such ranges lie near the head, where a node may
 /// not have indexed all logs yet.
-const MAX_CHECKED_BLOCKS: u64 = 16;
+pub(super) const MAX_CHECKED_BLOCKS: u64 = 16;
 
 /// A range's transactions in chain order, and the header of its last block.
 pub(super) struct Fetched {

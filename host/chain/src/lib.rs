@@ -3,6 +3,8 @@
 //! A pure planner says which range comes next; a thin executor fetches it from one node, has it translated, sends the
 //! commands, and moves the cursor when all are answered. The cursor follows the commands: after a crash in between, the
 //! range is read again, and the inbox recognizes every log by its identity. Nothing here decides what a payment is.
+//!
+//! The other direction, from a payment to the chain, is `submitter`.
 
 mod blooms;
 mod cursor;
@@ -14,6 +16,7 @@ mod planner;
 mod recording;
 mod rpc;
 mod submit;
+pub mod submitter;
 mod translation;
 
 pub use listener::{Listener, ListenerSettings};

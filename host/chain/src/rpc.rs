@@ -77,6 +77,11 @@ impl Rpc {
         self.endpoints.iter().enumerate().cycle().skip(first).take(self.endpoints.len())
     }
 
+    /// Endpoint with that index.
+    pub(super) fn at(&self, place: usize) -> Option<&Endpoint> {
+        self.endpoints.get(place)
+    }
+
     /// Puts the endpoint with that index first from now on.
     pub(super) fn prefer(&self, place: usize) {
         // Without endpoints there is none to prefer, and the remainder needs a divisor.

@@ -18,7 +18,7 @@ const LINGER_MS: u64 = 500;
 /// Role that this program was started in.
 enum Program {
     Trigger(SpinTrigger),
-    CommandLine(Cli),
+    CommandLine(Box<Cli>),
 }
 
 fn main() -> ExitCode {
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     // The check for Spin comes first, since its arguments are not those of a command.
     let program = match SpinTrigger::asked_for(std::env::args_os()) {
         Some(trigger) => Program::Trigger(trigger),
-        None => Program::CommandLine(Cli::parse()),
+        None => Program::CommandLine(Box::new(Cli::parse())),
     };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

@@ -1,13 +1,10 @@
 //! Tests of the contracts on a real node: their logs, their errors, and reading both back.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-use std::path::{Path, PathBuf};
 
 use alloy::primitives::{Address, B256, U256, keccak256};
 use clearfold_devchain::{Anvil, AnvilOptions, Deployment, DevChain, Oddity};
 use serde_json::Value;
 
-const ACCOUNTS: usize = 2;
+use crate::{ACCOUNTS, assert_refused, cents, setting, start};
 
 #[tokio::test]
 async fn a_swipe_logs_what_gnosis_pay_logs() {
@@ -60,14 +57,6 @@ async fn a_swipe_beyond_the_daily_limit_is_refused() {
     assert_refused(chain.swipe(0, U256::ONE).await, "AllowanceExceeded");
     chain.swipe(1, U256::ONE).await.unwrap();
     assert_eq!(chain.spends().await.unwrap().len(), 2);
-}
-
-#[tokio::test]
-async fn a_signed_swipe_works_once() {
-    let (_anvil, chain) = start().await;
-    let salt = B256::repeat_byte(7);
-    chain.swipe_salted(0, cents(100), salt).await.unwrap();
-    assert_refused(chain.swipe_salted(0, cents(100), salt).await, "HashAlreadyConsumed");
 }
 
 #[tokio::test]
@@ -133,26 +122,6 @@ async fn a_chain_kept_in_a_file_goes_on_after_a_restart() {
     let chain = DevChain::open(&anvil.rpc_url, &deployment).await.unwrap();
     let after = chain.swipe(0, cents(200)).await.unwrap();
     assert_eq!(chain.spends().await.unwrap(), [before, after]);
-}
-
-async fn start() -> (Anvil, DevChain) {
-    let anvil = Anvil::start(&setting("ANVIL_BIN"), &AnvilOptions::default()).unwrap();
-    let chain = DevChain::deploy(&anvil.rpc_url, &setting("CLEARFOLD_ARTIFACTS"), ACCOUNTS).await.unwrap();
-    (anvil, chain)
-}
-
-fn setting(name: &str) -> PathBuf {
-    let value = std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run `cargo xtask test`"));
-    Path::new(&value).to_owned()
-}
-
-fn cents(count: u64) -> U256 {
-    U256::from(count) * U256::from(10_000_000_000_000_000_u64)
-}
-
-fn assert_refused<T: std::fmt::Debug>(result: anyhow::Result<T>, reason: &str) {
-    let error = format!("{:#}", result.unwrap_err());
-    assert!(error.contains(reason), "expected {reason}, got: {error}");
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(value: &Value) -> T {

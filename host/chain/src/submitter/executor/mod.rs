@@ -1,0 +1,224 @@
+//! Executor of the submitter: does what the core says, one thing after the other, and decides nothing itself.
+//!
+//! What it commits it commits before it acts on it; what it was doing when it ended, it does again. Every step bears being
+//! cut off anywhere: after an error or a cut, the executor is gone, and another begins with what the database holds. Two
+//! of them on one database are safe: one holds the lease, and a commit without it is refused.
+
+mod abi;
+mod change_log;
+mod keys;
+mod reader;
+mod signing;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::primitives::Address;
+use clearfold_base::clock::Clock;
+use sqlx::PgPool;
+use url::Url;
+
+use self::change_log::ChangeLog;
+use self::reader::Reader;
+use super::{
+    Change, Command, Implausible, Inconsistent, Outcome, Policy, PolicyError, Pull, PullId, Refusal, State,
+    Step, View, Wait, accept, plan, settle, waits,
+};
+use crate::rpc::Rpc;
+
+pub use change_log::ChangeLogError;
+pub use keys::{DELEGATE, KeyError, KeyVariables, Keys, SENDER};
+pub use reader::ReadError;
+pub use signing::SigningError;
+
+/// Most rounds of planning in one turn. Each round but the last assigns or replaces a nonce, and the next turn goes on.
+const MAX_ROUNDS: usize = 64;
+
+/// Settings of the executor.
+#[derive(Debug, Clone)]
+pub struct ExecutorSettings {
+    pub policy: Policy,
+    pub chain_rpc_urls: Vec<Url>,
+    /// Number of blocks that must lie on top of a block before it counts as final, beside what the node says.
+    pub confirmations: u64,
+    /// Spenders that pulls may name.
+    pub spenders: Vec<Address>,
+    /// Time for which the lease lasts after each commit or turn.
+    pub lease: Duration,
+}
+
+/// Receiver of outcomes: the sagas.
+pub trait Outcomes: Send + Sync {
+    /// Records an outcome, once or again. It is recorded when this returns.
+    fn record(&self, id: &PullId, outcome: Outcome) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// The executor cannot go on. Another may begin with what the database holds.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutorError {
+    #[error("the settings of the submitter cannot work")]
+    Policy(#[from] PolicyError),
+    #[error(transparent)]
+    ChangeLog(#[from] ChangeLogError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("what the node shows contradicts itself; nothing was done")]
+    Implausible(#[from] Implausible),
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    #[error("a change does not follow from the state; nothing was committed")]
+    Inconsistent(#[from] Inconsistent),
+    #[error("the outcome of pull {id} could not be recorded: {why}")]
+    Outcome { id: PullId, why: String },
+}
+
+/// Answer to a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It is committed, or was before.
+    Done,
+    Refused(Refusal),
+    /// The pull ended long ago, like that.
+    Ended(Outcome),
+}
+
+/// Executor with the lease of one chain's submitter.
+pub struct Executor<O> {
+    settings: ExecutorSettings,
+    keys: Arc<Keys>,
+    log: ChangeLog,
+    reader: Reader,
+    clock: Clock,
+    outcomes: O,
+    state: State,
+    view: View,
+}
+
+impl<O: Outcomes> Executor<O> {
+    /// Checks the settings, takes the lease and reads the state. `None` if another owner holds the lease.
+    pub async fn begin(
+        settings: ExecutorSettings,
+        keys: Arc<Keys>,
+        pool: &PgPool,
+        owner: &Arc<str>,
+        clock: Clock,
+        outcomes: O,
+    ) -> Result<Option<Self>, ExecutorError> {
+        settings.policy.check()?;
+        let chain_id = settings.policy.chain_id;
+        let reader = Reader::new(Rpc::new(&settings.chain_rpc_urls, chain_id), settings.confirmations);
+        for spender in &settings.spenders {
+            reader.check_spender(*spender, keys.delegate(), keys.sender()).await?;
+        }
+        let Some((log, state)) = ChangeLog::take(pool, chain_id, owner, settings.lease).await? else {
+            return Ok(None);
+        };
+        Ok(Some(Self { settings, keys, log, reader, clock, outcomes, state, view: View::default() }))
+    }
+
+    /// Takes a command of a saga; it is committed when this returns.
+    pub async fn command(mut self, command: Command) -> Result<(Self, Answer), ExecutorError> {
+        if let Command::Pull(pull) = &command
+            && let Some(answer) = self.forgotten(pull).await?
+        {
+            return Ok((self, answer));
+        }
+        match accept(&self.state, &self.settings.policy, command) {
+            Ok(changes) => {
+                self.commit(changes).await?;
+                Ok((self, Answer::Done))
+            }
+            Err(refusal) => Ok((self, Answer::Refused(refusal))),
+        }
+    }
+
+    /// Answers for a pull that ended long ago, or whose hash did: the state has forgotten them, the log has not.
+    async fn forgotten(&self, pull: &Pull) -> Result<Option<Answer>, ExecutorError> {
+        if self.state.pulls.contains_key(&pull.id) {
+            return Ok(None);
+        }
+        if let Some(known) = self.log.find(&pull.id).await? {
+            let is_same = Pull { sender: known.pull.sender, ..pull.clone() } == known.pull;
+            return Ok(Some(match known.outcome.filter(|_| is_same) {
+                Some(outcome) => Answer::Ended(outcome),
+                None => Answer::Refused(Refusal::OtherContent(pull.id.clone())),
+            }));
+        }
+        let known = self.log.find_hash(pull.hash()).await?;
+        Ok(known.map(|known| Answer::Refused(Refusal::SameHash { id: pull.id.clone(), known })))
+    }
+
+    /// Observes the chain once, and does all that follows.
+    pub async fn turn(mut self) -> Result<Self, ExecutorError> {
+        self.log.renew().await?;
+        let accounts = [self.keys.sender(), self.keys.delegate()];
+        let observation = self.reader.observe(&self.state, &accounts, self.clock.now()).await?;
+        self.view.observe(&self.state, observation)?;
+        self.commit(settle(&self.state, &self.view)).await?;
+        for _ in 0..MAX_ROUNDS {
+            let steps = plan(&self.state, &self.view, &self.settings.policy);
+            if steps.is_empty() {
+                break;
+            }
+            // Nodes may have been slow to answer.
+            self.log.renew().await?;
+            for step in steps {
+                self.take(step).await?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Gives the lease back.
+    pub async fn end(self) -> Result<(), ExecutorError> {
+        Ok(self.log.release().await?)
+    }
+
+    /// Reason of each pull that has not ended.
+    #[must_use]
+    pub fn waits(&self) -> BTreeMap<PullId, Wait> {
+        waits(&self.state, &self.view, &self.settings.policy)
+    }
+
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    async fn take(&mut self, step: Step) -> Result<(), ExecutorError> {
+        match step {
+            Step::Sign(draft) => {
+                let (hash, raw) = signing::sign(&self.keys, &self.settings.policy, &self.state, &draft)?;
+                // A plan follows from an observation, so there is one.
+                let signed_at_block = self.view.seen().map_or(0, |seen| seen.head);
+                let signed = Command::Sign { draft, hash, raw, signed_at_block };
+                // What is not needed any more is dropped: nobody has seen it.
+                let changes = accept(&self.state, &self.settings.policy, signed).unwrap_or_default();
+                self.commit(changes).await
+            }
+            Step::Send { transaction, raw } => {
+                self.reader.send(&raw).await;
+                self.view.sent(transaction);
+                Ok(())
+            }
+            Step::Report { id, outcome } => {
+                let recorded = self.outcomes.record(&id, outcome).await;
+                recorded.map_err(|why| ExecutorError::Outcome { id: id.clone(), why })?;
+                self.commit(vec![Change::Reported { id, outcome }]).await
+            }
+        }
+    }
+
+    /// Commits changes, and only then folds them.
+    async fn commit(&mut self, changes: Vec<Change>) -> Result<(), ExecutorError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let mut state = self.state.clone();
+        changes.iter().try_for_each(|change| state.apply(change))?;
+        self.log.commit(&changes, &state).await?;
+        self.state = state;
+        Ok(())
+    }
+}

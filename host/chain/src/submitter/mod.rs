@@ -1,0 +1,92 @@
+//! The chain submitter: pulls become transactions, each pull at most once. Here is its pure core, in `executor` the rest.
+//!
+//! ```text
+//! Command ── accept ──▶ changes ──▶ committed ──▶ State
+//! Observation ─▶ View ── settle ──▶ changes ──▶ committed ──▶ State
+//!                 State, View ── plan ──▶ steps: sign, send, report
+//! ```
+//!
+//! The executor does one thing after the other: it commits what `accept` and `settle` return, and then takes the steps of
+//! `plan`. Whatever it was doing when it ended, it begins again with the committed state and an empty view.
+//!
+//! The core does not ask a node, sign, store or read a clock, and nothing rests on the text of an error: the answer to a
+//! send is not even an input. Each account has one lane of nonces. A nonce belongs to one work until a final block has
+//! used it; all transactions that were ever signed for it are watched. A pull ends by the state of its hash in a final
+//! block, whoever sent the call.
+
+mod accept;
+pub mod executor;
+mod plan;
+mod price;
+mod pull;
+mod settle;
+mod state;
+#[cfg(test)]
+mod tests;
+mod view;
+mod wait;
+
+use alloy::primitives::U256;
+
+pub use accept::{Command, Draft, Refusal, accept};
+pub use plan::{Step, plan};
+pub use price::{Market, Price, PriceLimits, PriceLimitsError};
+pub use pull::{Pull, PullId};
+pub use settle::settle;
+pub use state::{
+    Cause, Change, Inconsistent, Lane, Outcome, Phase, PullState, Settler, Slot, State, Transaction, Work,
+};
+pub use view::{Account, Fate, Implausible, Observation, POLLS, Sighting, View};
+pub use wait::{Wait, waits};
+
+/// Most transactions of one account that wait for a block. Pools guarantee an account that many places.
+pub const MAX_IN_FLIGHT: usize = 16;
+/// Gas of a transaction that does nothing.
+pub const MIN_GAS_LIMIT: u64 = 21_000;
+
+/// Settings of the submitter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    pub chain_id: u64,
+    /// Gas limit of every transaction.
+    pub gas_limit: u64,
+    pub prices: PriceLimits,
+    /// Most transactions of one account that wait for a block; from 1 to `MAX_IN_FLIGHT`.
+    pub max_in_flight: usize,
+    /// Number of blocks that may pass the next transaction of an account by before its price is raised; at least 1.
+    pub raise_after_blocks: u64,
+    /// Amount that stays in each account's purse, for repairs.
+    pub purse_reserve_wei: U256,
+    /// Most pulls that wait at the same time.
+    pub max_pulls: usize,
+}
+
+/// Settings with which the submitter could not work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    #[error(transparent)]
+    Prices(#[from] PriceLimitsError),
+    #[error("{0} transactions of one account cannot be in flight; give a number from 1 to {MAX_IN_FLIGHT}")]
+    InFlight(usize),
+    #[error("a price cannot be raised after 0 blocks; give a number of blocks from 1")]
+    RaiseAfter,
+    #[error("a transaction cannot be made with a gas limit of {0}; give at least {MIN_GAS_LIMIT}")]
+    GasLimit(u64),
+}
+
+impl Policy {
+    /// Checks that the submitter can work with these settings.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        self.prices.check()?;
+        if !(1..=MAX_IN_FLIGHT).contains(&self.max_in_flight) {
+            return Err(PolicyError::InFlight(self.max_in_flight));
+        }
+        if self.raise_after_blocks == 0 {
+            return Err(PolicyError::RaiseAfter);
+        }
+        if self.gas_limit < MIN_GAS_LIMIT {
+            return Err(PolicyError::GasLimit(self.gas_limit));
+        }
+        Ok(())
+    }
+}

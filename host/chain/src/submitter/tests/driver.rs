@@ -1,0 +1,166 @@
+//! Executor of the model: takes the steps of the core one by one, and can crash between any two.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::Address;
+
+use super::super::{Change, Command, Outcome, PullId, State, Step, View, Work, accept, plan, settle};
+use super::chain::{Chain, Lies};
+use super::policy;
+
+/// Most rounds of planning after one observation.
+const MAX_ROUNDS: usize = 200;
+
+/// Process with its database, and the saga behind it.
+pub struct Driver {
+    /// Committed changes: what a crash leaves.
+    pub log: Vec<Change>,
+    pub state: State,
+    pub view: View,
+    /// Outcomes that the saga recorded, in order.
+    pub saga: BTreeMap<PullId, Vec<Outcome>>,
+    /// Number of steps until the process crashes.
+    fuse: Option<usize>,
+}
+
+/// The process crashed.
+pub struct Crash;
+
+impl Driver {
+    pub fn new() -> Self {
+        Self {
+            log: Vec::new(),
+            state: State::default(),
+            view: View::default(),
+            saga: BTreeMap::new(),
+            fuse: None,
+        }
+    }
+
+    /// Gives a command; returns false if it was refused.
+    pub fn command(&mut self, command: Command) -> bool {
+        let Ok(changes) = accept(&self.state, &policy(), command) else { return false };
+        self.commit(changes);
+        true
+    }
+
+    /// Observes the chain and acts, until nothing is left to do or the process crashes. `reaches_pool` says of each send
+    /// whether it does.
+    pub fn poll(
+        &mut self,
+        chain: &mut Chain,
+        lies: &Lies,
+        fuse: Option<usize>,
+        reaches_pool: impl FnMut() -> bool,
+    ) {
+        self.fuse = fuse;
+        if self.work(chain, lies, reaches_pool).is_err() {
+            self.restart();
+        }
+    }
+
+    /// Begins again with what was committed.
+    pub fn restart(&mut self) {
+        self.state = State::default();
+        for change in &self.log {
+            self.state.apply(change).expect("what was committed follows from what was committed before");
+        }
+        self.view = View::default();
+    }
+
+    fn work(
+        &mut self,
+        chain: &mut Chain,
+        lies: &Lies,
+        mut reaches_pool: impl FnMut() -> bool,
+    ) -> Result<(), Crash> {
+        let observation = chain.observe(&self.state, lies);
+        self.view.observe(&self.state, observation).expect("the model's nodes are never behind");
+        self.step()?;
+        let changes = settle(&self.state, &self.view);
+        self.commit(changes);
+        self.step()?;
+        for _ in 0..MAX_ROUNDS {
+            let steps = plan(&self.state, &self.view, &policy());
+            if steps.is_empty() {
+                return Ok(());
+            }
+            for step in steps {
+                self.take(chain, step, &mut reaches_pool)?;
+            }
+        }
+        panic!("the plan never ends: {:?}", plan(&self.state, &self.view, &policy()));
+    }
+
+    fn take(
+        &mut self,
+        chain: &mut Chain,
+        step: Step,
+        reaches_pool: &mut impl FnMut() -> bool,
+    ) -> Result<(), Crash> {
+        match step {
+            Step::Sign(draft) => {
+                let (hash, raw) = chain.sign(&self.state, &draft);
+                self.step()?;
+                let signed_at_block = self.view.seen().expect("a plan needs a view").head;
+                let signed = Command::Sign { draft, hash, raw, signed_at_block };
+                assert!(self.command(signed), "nothing happened between the plan and the signature");
+                self.step()
+            }
+            Step::Send { transaction, raw } => {
+                assert!(self.is_committed(&raw), "sent before it was committed");
+                chain.send(&raw, reaches_pool());
+                self.step()?;
+                self.view.sent(transaction);
+                Ok(())
+            }
+            Step::Report { id, outcome } => {
+                let known = self.saga.entry(id.clone()).or_default();
+                // The saga knows a repeat by the outcome.
+                if known.last() != Some(&outcome) {
+                    known.push(outcome);
+                }
+                self.step()?;
+                assert!(self.command(Command::Report { id, outcome }));
+                self.step()
+            }
+        }
+    }
+
+    fn commit(&mut self, changes: Vec<Change>) {
+        for change in &changes {
+            self.state.apply(change).expect("a change that follows from the state");
+        }
+        self.log.extend(changes);
+    }
+
+    fn is_committed(&self, raw: &[u8]) -> bool {
+        self.signed().any(|(_, _, transaction)| transaction.raw[..] == *raw)
+    }
+
+    /// All transactions that were committed, with account and nonce, in order.
+    pub fn signed(&self) -> impl Iterator<Item = (Address, u64, &super::super::Transaction)> {
+        self.log.iter().filter_map(|change| match change {
+            Change::Signed { account, nonce, transaction } => Some((*account, *nonce, transaction)),
+            _ => None,
+        })
+    }
+
+    /// Works that were committed for a nonce, in order.
+    pub fn works(&self, account: Address, nonce: u64) -> Vec<Work> {
+        let of_nonce = self.signed().filter(|signed| (signed.0, signed.1) == (account, nonce));
+        of_nonce.map(|(_, _, transaction)| transaction.work.clone()).collect()
+    }
+
+    /// Burns one step of the fuse.
+    fn step(&mut self) -> Result<(), Crash> {
+        match &mut self.fuse {
+            Some(0) => Err(Crash),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Reasons for which a pull has not ended, each with a name, for operators and tests. Pure.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::Address;
+
+use super::Policy;
+use super::plan::Outlook;
+use super::pull::PullId;
+use super::state::{Outcome, Phase, PullState, Slot, State, Work};
+use super::view::View;
+
+/// Reason for which a pull waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wait {
+    /// The chain has not been observed since the start.
+    Unobserved,
+    /// Others are before it in its lane's queue.
+    Queue,
+    /// So many transactions of the account wait for a block that no more are sent.
+    InFlightLimit,
+    /// The account cannot pay for one more transaction.
+    LowPurse,
+    /// A transaction of the account waits that is none of ours: somebody else has the key.
+    ForeignPending,
+    /// A nonce below has no transaction, and is being repaired.
+    Gap,
+    /// The chain's price is above the ceiling.
+    PriceCeiling,
+    /// Its transaction waits for a block.
+    Block,
+    /// Its transaction is in a block that is not final.
+    Finality,
+    /// Its nonce was used in a final block, and nodes contradict themselves about how: the receipt, the log and the state
+    /// do not fit together.
+    Contradiction,
+    /// The attempt was refused. The saga must retry or abandon it.
+    Decision,
+    /// Its transaction was refused or never mined, and its hash will be invalidated.
+    Invalidation,
+}
+
+/// Returns the reason of each pull that has not ended.
+#[must_use]
+pub fn waits(state: &State, view: &View, policy: &Policy) -> BTreeMap<PullId, Wait> {
+    let undecided = state.pulls.iter().filter(|(_, known)| known.is_undecided());
+    undecided.map(|(id, known)| (id.clone(), wait(state, view, policy, known))).collect()
+}
+
+fn wait(state: &State, view: &View, policy: &Policy, known: &PullState) -> Wait {
+    let id = &known.pull.id;
+    if known.abandoned.is_some() {
+        let work = Work::Invalidate { id: id.clone() };
+        return match of_lane(state, view, policy, known.pull.delegate, &work) {
+            Wait::Queue => Wait::Invalidation,
+            other => other,
+        };
+    }
+    if let Phase::Over(Outcome::Refused { .. }) = known.phase {
+        return Wait::Decision;
+    }
+    let work = Work::Pull { id: id.clone(), attempt: known.attempt };
+    of_lane(state, view, policy, known.pull.sender, &work)
+}
+
+fn of_lane(state: &State, view: &View, policy: &Policy, account: Address, work: &Work) -> Wait {
+    let Some(outlook) = Outlook::of(state, view, policy, account) else { return Wait::Unobserved };
+    let carries = |slot: &Slot| slot.transactions.iter().any(|transaction| transaction.work == *work);
+    match outlook.lane.slots.iter().find(|(_, slot)| carries(slot)) {
+        Some((nonce, slot)) => of_slot(outlook, *nonce, slot),
+        None => outlook.obstacle(work).unwrap_or(Wait::Queue),
+    }
+}
+
+fn of_slot(outlook: Outlook<'_>, nonce: u64, slot: &Slot) -> Wait {
+    if nonce < outlook.now.final_nonce {
+        return Wait::Contradiction;
+    }
+    if nonce < outlook.now.latest_nonce {
+        return Wait::Finality;
+    }
+    let newest = slot.newest();
+    let is_stopped = newest.is_some_and(|one| outlook.is_stuck(nonce, one) && outlook.is_at_ceiling(one));
+    if is_stopped { Wait::PriceCeiling } else { Wait::Block }
+}
