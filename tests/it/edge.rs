@@ -440,6 +440,7 @@ async fn what_the_network_tells_is_recorded_once() -> Result<()> {
 #[tokio::test]
 async fn a_providers_event_acts_once_and_is_acknowledged_when_it_is_committed() -> Result<()> {
     let world = World::new().await?;
+    world.unlist_accounts()?;
     let (host, edge) = host_of(&world).await?;
     let rules = json!({"categories": "all", "countries": "all", "limits": [], "velocity": []});
     let issue = json!({"aggregate": "card", "id": "card-1", "account": ACCOUNT, "type": "IssueCard",

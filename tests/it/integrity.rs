@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use clearfold_base::digest::Digest;
-use clearfold_tests::{Host, Output, World, cents};
+use clearfold_tests::{Application, Host, Output, World, cents};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool, query_scalar, raw_sql};
 
@@ -48,7 +48,11 @@ async fn issue_and_freeze(host: &Host) -> Result<()> {
 /// Makes the log of a host that was stopped: payments from the chain, a card and an account, some commands rejected.
 async fn log() -> Result<(World, PgPool)> {
     let world = World::new().await?;
-    let host = world.host().await?;
+    world.unlist_accounts()?;
+    // Without a saga, so that every event of the log is one of these commands'.
+    let application = Application::of(&world)?;
+    application.remove_saga("authorization", "saga-authorization")?;
+    let host = Host::start(application.host_command(&world)?, world.file("host.log")).await?;
     world.chain.swipes(&[(0, cents(1_000)), (1, cents(300))]).await?;
     let id = host.payments_when(2).await?.remove(0)["id"].clone();
     issue_and_freeze(&host).await?;
@@ -344,6 +348,7 @@ async fn a_component_that_is_not_at_hand_is_said_and_can_be_given() -> Result<()
 #[tokio::test]
 async fn a_stream_goes_on_from_its_snapshot_unless_other_code_made_it() -> Result<()> {
     let world = World::new().await?;
+    world.unlist_accounts()?;
     let restarted = || {
         world.host_with(|command| {
             command.env("SNAPSHOT_EVERY", "2");
