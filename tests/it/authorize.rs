@@ -198,7 +198,7 @@ fn lives(account: &str, run: &str) -> Vec<(String, Life)> {
         (
             funds.clone(),
             Life {
-                messages: vec![declined(ask(&funds, "card-1", 1_000_000_000_000_000), "insufficient_funds")],
+                messages: vec![declined(ask(&funds, "card-1", 5_000_000_000), "insufficient_funds")],
                 events: &["AuthorizationRequested", "AuthorizationDeclined"],
                 cost: 0,
             },
