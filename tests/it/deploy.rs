@@ -170,7 +170,10 @@ async fn a_component_without_a_name_of_its_own_is_put_in_force_where_it_is_wante
 #[tokio::test]
 async fn a_shadow_run_goes_over_what_the_handler_decided_and_not_over_nothing() -> Result<()> {
     let world = World::new().await?;
+    // Nothing comes to the account's decider: neither deposits nor what a saga books.
+    world.unlist_accounts()?;
     let application = Application::of(&world)?;
+    application.remove_saga("authorization", "saga-authorization")?;
     let host = started(&world, &application).await?;
     let freeze = json!({"aggregate": "card", "id": "c1", "account": "0x00000000000000000000000000000000000000ed",
         "type": "FreezeCard", "schema_version": 1, "payload": {"reason": "holder"}});

@@ -78,8 +78,9 @@ async fn used(write: &PgPool, activation: i64) -> Result<()> {
 /// Returns the commands that were decided by another component than the one in force in their partition, or before
 /// any was in force.
 async fn decided_by_others(write: &PgPool) -> Result<i64> {
+    // An instance of a saga stays on the version that it began on.
     let count = query_scalar(
-        "SELECT count(*) FROM commands WHERE component_digest IS DISTINCT FROM (
+        "SELECT count(*) FROM commands WHERE NOT starts_with(stream, 'saga-') AND component_digest IS DISTINCT FROM (
              SELECT activations.component_digest FROM activations JOIN activation_points USING (activation)
              WHERE activations.handler = split_part(stream, '-', 1) AND activations.kind = 'decider'
                AND activation_points.partition = commands.partition AND after_sequence < sequence
@@ -142,7 +143,8 @@ async fn ten_swaps_under_load_fail_nothing_double_nothing_and_can_be_replayed_bi
 
     assert_eq!(decided_by_others(&write).await?, 0);
     let deciders: Vec<(String, i64)> = query_as(
-        "SELECT split_part(stream, '-', 1), count(DISTINCT component_digest) FROM commands GROUP BY 1 ORDER BY 1",
+        "SELECT split_part(stream, '-', 1), count(DISTINCT component_digest) FROM commands
+         WHERE split_part(stream, '-', 1) IN ('account', 'authorization') GROUP BY 1 ORDER BY 1",
     )
     .fetch_all(&write)
     .await?;
@@ -298,6 +300,7 @@ async fn what_answers_http_is_replaced_while_it_answers() -> Result<()> {
 #[tokio::test]
 async fn what_decides_otherwise_is_found_before_it_is_in_force_and_can_be_taken_back() -> Result<()> {
     let world = World::new().await?;
+    world.unlist_accounts()?;
     let host = world.host().await?;
     let write = world.databases.write().await?;
     assert_eq!(refusal(&host, "c1").await?, "card_not_issued");

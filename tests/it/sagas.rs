@@ -419,7 +419,7 @@ async fn an_instance_ends_on_the_version_that_it_began_on() -> Result<()> {
     let host = Host::start(application.host_command(&world)?, world.file("host.log")).await?;
     accepted(&host, "a1", "ReverseAuthorization", reversal("r2", 2)).await?;
     assert_eq!(decided("a1").await?, std::slice::from_ref(&one), "begun on the first version");
-    let released = "SELECT count(*) FROM events WHERE type = 'HoldReleased' AND correlation_id IN
+    let released = "SELECT count(*) FROM events WHERE type = 'HoldLowered' AND correlation_id IN
                     (SELECT correlation_id FROM events WHERE stream = 'authorization-a1')";
     assert_eq!(query(released).fetch_one(&write).await?.get::<i64, _>(0), 2, "its bookings went on");
     let named = "SELECT count(*) FROM events WHERE type = 'SagaStarted'
