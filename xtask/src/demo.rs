@@ -5,7 +5,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
@@ -30,6 +30,8 @@ enum Scene {
 
 /// Authorizations that are under way when the host is killed.
 const ASKED: usize = 24;
+/// Times that the network repeats a question to which it hears no answer.
+const REPEATS: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn run(options: &Options) -> Result<()> {
@@ -103,11 +105,23 @@ impl Demo {
         heard(&output.stdout)
     }
 
+    /// Asks again until the log says what was decided: `no_answer` means that nobody knows.
+    fn told(&self, id: &str, cents: u64) -> Result<Heard> {
+        for _ in 0..REPEATS {
+            let heard = self.ask(id, cents, &[])?;
+            if heard.reason.as_deref() != Some("no_answer") {
+                return Ok(heard);
+            }
+            signals::pause(100)?;
+        }
+        bail!("{id} has no answer after {REPEATS} repeats")
+    }
+
     fn decline(&mut self) -> Result<()> {
         println!("\nThe network asks for 50,000,000.00 EURe, more than the Safe holds.");
         let heard = self.ask("decline", 5_000_000_000, &[])?;
         println!("It hears: {}, {}.\n", heard.action, heard.reason.clone().unwrap_or_default());
-        let events = self.timeline("visa-decline")?;
+        let events = self.timeline("visa-decline", &self.account)?;
         ensure!(heard.reason.as_deref() == Some("insufficient_funds"), "it should be declined for its funds");
         let of = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
         ensure!(of("SpendReserved") == 1 && of("SpendReleased") == 1, "the reservation should be undone");
@@ -127,25 +141,24 @@ impl Demo {
             progress::spawn(question.stdout(Stdio::piped()).stderr(Stdio::null()))
         };
         let asking = ids.iter().map(ask).collect::<Result<Vec<Child>>>()?;
-        signals::pause(60)?;
+        signals::pause(250)?;
         self.begun.processes.kill("host")?;
         let before = asking.into_iter().map(|asked| Ok(heard(&asked.wait_with_output()?.stdout).ok()));
         let before: Vec<Option<Heard>> = before.collect::<Result<_>>()?;
         let answered = before.iter().flatten().count();
         println!(
-            "{answered} were answered, {} were not. The host starts again, and the network repeats all.",
-            ASKED - answered
+            "{answered} of {ASKED} were answered. The host starts again, and the network repeats them all."
         );
         self.begun.start_host()?;
         for (id, before) in ids.iter().zip(&before) {
-            let again = self.ask(id, 100, &[])?;
+            let again = self.told(id, 100)?;
             ensure!(again.action == "approved", "{id} is {}", again.action);
             if let Some(before) = before {
                 ensure!(before.action == again.action, "{id} was {} and is {}", before.action, again.action);
             }
         }
         println!("Every question has the answer that it had, or has it now. The life of one of them:\n");
-        let events = self.timeline("visa-crash-0")?;
+        let events = self.timeline("visa-crash-0", &self.account)?;
         let held = events.iter().filter(|event| event["type"] == "HoldPlaced").count();
         ensure!(held == 1, "it should be held once, not {held} times");
         Ok(())
@@ -170,13 +183,15 @@ impl Demo {
         chain.call("evm_setIntervalMining", "[1]")?;
         let payment = self.recorded()?;
         let source = &payment["source"];
-        println!("\nOne payment is recorded: {}, {}.", payment["id"], payment["amount"]["display"]);
+        let shown = payment["amount"]["display"].as_str().unwrap_or_default();
+        println!("\nOne payment is recorded, of {shown}:\n");
         ensure!(
             source["block_hash"] == second.as_str(),
             "it is recorded from block {}",
             source["block_hash"]
         );
-        self.timeline(payment["id"].as_str().context("an id")?)?;
+        let text = |field: &str| payment[field].as_str().with_context(|| format!("no {field}"));
+        self.timeline(text("id")?, text("account")?)?;
         println!("\nThe listener waits for confirmations, so what a replaced block held is never recorded.");
         Ok(())
     }
@@ -212,12 +227,12 @@ impl Demo {
     }
 
     /// Prints the events that a payment brought about, in the order of the log, and returns them.
-    fn timeline(&self, payment: &str) -> Result<Vec<Value>> {
+    fn timeline(&self, payment: &str, account: &str) -> Result<Vec<Value>> {
         let mut events = Vec::new();
         for stream in [
             format!("authorization-{payment}"),
             format!("saga-authorization-{payment}"),
-            format!("account-{}", self.account),
+            format!("account-{account}"),
             "card-card-0".to_owned(),
         ] {
             events.extend(self.events(&stream)?);
@@ -286,13 +301,13 @@ fn line(event: &Value) -> String {
     let details = [
         format!("{undo}{}", text(&payload["name"])),
         steps,
-        text(&payload["command"]["type"]),
+        text(&payload["command"]["message"]["type"]),
         text(&payload["reason"]["code"]),
         text(&payload["reason"]),
         text(&payload["outcome"]),
     ];
     let details: Vec<String> = details.into_iter().filter(|detail| !detail.trim().is_empty()).collect();
-    let (position, kind) = (&event["position"], text(&event["type"]));
+    let (position, kind) = (event["position"].as_u64().unwrap_or_default(), text(&event["type"]));
     format!("{position:>5}  {:<14} {kind:<24} {}", of.unwrap_or(stream), details.join(": "))
         .trim_end()
         .to_owned()
