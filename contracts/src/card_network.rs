@@ -147,7 +147,7 @@ impl CardNetwork {
             }
             Act::ClaimSwipe => {
                 let minor = &payment.amount;
-                let amount = json!({"minor": minor.minor, "decimals": minor.decimals, "asset": minor.asset});
+                let amount = json!({"minor": minor.minor.to_string(), "decimals": minor.decimals, "asset": minor.asset});
                 let clearing = json!({"clearing_id": format!("clr-{id}"), "amount": amount, "final": true,
                                       "occurred_at": moment()});
                 self.host.command(key, &to("authorization", id, account, "PresentClearing", &clearing)).await

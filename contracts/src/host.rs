@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use clearfold_devchain::install_cryptography;
 use clearfold_edge_kit::Secrets;
 use reqwest::{Client, Response};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
@@ -36,9 +37,15 @@ pub struct Payment {
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Amount {
-    pub minor: String,
+    /// Minor units. The API sends them as a string of decimal digits.
+    #[serde(deserialize_with = "minor")]
+    pub minor: u128,
     pub decimals: u8,
     pub asset: String,
+}
+
+fn minor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }
 
 /// Answer to a message of the network.

@@ -66,12 +66,12 @@ impl Act {
 /// Statuses in which the network has something to do.
 pub const STATUSES: [&str; 4] = ["recorded", "authorized", "partially_cleared", "cleared"];
 
-/// Acts that a payment is due for now.
+/// Acts that are due on a payment, given its status and its amounts.
 pub fn acts(payment: &Payment) -> Vec<Act> {
     let life = life(&payment.id);
     let [held, reversed, cleared, refunded] =
         [&payment.held, &payment.reversed, &payment.cleared, &payment.refunded]
-            .map(|amount| amount.minor.parse::<u128>().unwrap_or_default() / CENT);
+            .map(|amount| amount.minor / CENT);
     match payment.status.as_str() {
         "recorded" => vec![Act::ClaimSwipe],
         "authorized" => vec![match life {
@@ -110,11 +110,7 @@ mod tests {
     use crate::host::Amount;
 
     fn payment(id: &str, status: &str, [held, reversed, cleared, refunded]: [u128; 4]) -> Payment {
-        let amount = |cents: u128| Amount {
-            minor: (cents * CENT).to_string(),
-            decimals: 18,
-            asset: "EURe".to_owned(),
-        };
+        let amount = |cents: u128| Amount { minor: cents * CENT, decimals: 18, asset: "EURe".to_owned() };
         Payment {
             id: id.to_owned(),
             account: "0xaa".to_owned(),

@@ -83,7 +83,7 @@ impl Pool {
     /// Checks that the pool takes the transaction, beside the others or instead of the one with its nonce.
     pub fn check(&mut self, offer: &Offer, account: Account) -> Result<(), PoolRefusal> {
         let waiting = self.waiting.entry(offer.sender).or_default();
-        // What is in a block waits no longer.
+        // Transactions below the account's next nonce are mined.
         *waiting = waiting.split_off(&account.next_nonce);
         self.rules.check(waiting, offer, account)
     }

@@ -57,7 +57,7 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
     }
 }
 
-/// What is known of a request after it was sent.
+/// Result of a request: decided, or not decided within the time.
 enum Asked {
     Decided(Answer),
     Undecided,

@@ -125,7 +125,7 @@ pub struct StepCall {
     pub last_refusal: Option<Rejection>,
 }
 
-/// What a step, or its compensation, is to do.
+/// Action of a step, or of its compensation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Send a command to a stream of the same account.
@@ -141,7 +141,7 @@ pub enum Action {
     },
     /// Wait until this time, then ask again under the same attempt.
     WaitUntil(Timestamp),
-    /// Nothing is left to do.
+    /// Completes the step without a command.
     Done,
     /// Refuse the step, as if its command had been refused.
     Refuse(Rejection),

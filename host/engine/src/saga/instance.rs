@@ -84,7 +84,7 @@ pub(crate) struct Flow {
     pub doing: Doing,
 }
 
-/// What a flow waits for.
+/// Present activity of a flow: idle, waiting for an answer, a time or an operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Doing {
     /// Nothing: its step is to be asked what to do.

@@ -109,7 +109,7 @@ pub(crate) struct NewFlow {
     pub steps: Vec<PlannedStep>,
 }
 
-/// What a step, or its compensation, is to do.
+/// Action of a step, or of its compensation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
     Command(ChildCommand),

@@ -23,7 +23,7 @@ pub enum State {
 pub struct Books {
     pub(super) address: Address,
     pub(super) assets: Vec<Asset>,
-    /// Who named the assets: the fact that opened the account, or an operator.
+    /// Source of the list of assets: the fact that opened the account, or an operator.
     pub(super) assets_by: Opener,
     pub(super) opened_at: Timestamp,
     pub(super) latest_at: Timestamp,

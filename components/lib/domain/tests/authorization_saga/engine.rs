@@ -46,7 +46,7 @@ pub struct Flow {
     pub doing: Doing,
 }
 
-/// What a flow waits for.
+/// Present activity of a flow: idle, waiting for an answer, a time or an operator.
 #[derive(Debug, Clone)]
 pub enum Doing {
     /// Nothing: its step is to be asked what to do.

@@ -193,7 +193,7 @@ impl<O: Outcomes> Executor<O> {
                 // A plan follows from an observation, so there is one.
                 let signed_at_block = self.view.seen().map_or(0, |seen| seen.head);
                 let signed = Command::Sign { draft, hash, raw, signed_at_block };
-                // What is not needed any more is dropped: nobody has seen it.
+                // A signature that the state does not accept any more is discarded. It was not sent.
                 let changes = accept(&self.state, &self.settings.policy, signed).unwrap_or_default();
                 self.commit(changes).await
             }

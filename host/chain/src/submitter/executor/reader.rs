@@ -161,7 +161,7 @@ impl Executions<'_> {
         let exposed = undecided.iter().filter_map(|known| Some((known, known.exposed_at_block?)));
         let first = exposed.clone().map(|(_, block)| block.saturating_sub(REORG_BLOCKS)).min();
         let Some(first) = first else {
-            // Nothing can have been executed, so nothing needs to be known.
+            // No call data has left this host, so no execution of an undecided pull can be on chain.
             (*self.executed, *self.read_to) = (BTreeMap::new(), None);
             return Ok(finalized);
         };
@@ -169,7 +169,7 @@ impl Executions<'_> {
         self.executed.retain(|hash, _| wanted.contains(hash));
         let spenders: BTreeSet<Address> = exposed.map(|(known, _)| known.pull.spender).collect();
         if !spenders.is_subset(self.spenders) {
-            // What was read before was not of all of them.
+            // The blocks read so far were not searched for the new Spender's logs, so they are read again.
             (*self.read_to, *self.spenders) = (None, spenders);
         }
         let filter = Filter::new()

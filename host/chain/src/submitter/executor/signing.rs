@@ -35,7 +35,8 @@ pub(super) fn sign(
         (Work::Invalidate { .. }, Some(known)) => {
             (known.pull.spender, Spender::invalidateCall { hash: known.hash }.abi_encode().into())
         }
-        // What belongs to no pull does nothing; a pull that is not known any more needs nothing.
+        // A repair only uses up its nonce: a call to the sender's own account without data. So does the transaction of a
+        // pull that has ended meanwhile.
         (Work::Repair | Work::Pull { .. } | Work::Invalidate { .. }, _) => (draft.account, Bytes::new()),
     };
     let mut transaction = TxEip1559 {

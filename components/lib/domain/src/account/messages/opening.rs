@@ -23,13 +23,13 @@ pub struct AccountOpened {
     pub account: Address,
     /// Assets in which the account's cards pay. If a fact opened the account, that fact's asset.
     pub assets: Vec<Asset>,
-    /// Who opened it.
+    /// Cause of the opening.
     pub opened_by: Opener,
     /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
 
-/// Who opened an account.
+/// Cause of an account's opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
