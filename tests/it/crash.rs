@@ -5,9 +5,11 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::Result;
-use clearfold_tests::{World, cents, eventually};
+use clearfold_tests::{Host, World, cents, eventually};
+use rustix::process::Signal;
 use sqlx::{PgPool, Row};
 
+use crate::aborts::ended;
 use crate::swipe::{sorted_facts, spends};
 
 #[tokio::test]
@@ -64,6 +66,18 @@ async fn a_second_host_on_the_same_databases_doubles_nothing() -> Result<()> {
         assert_eq!(sorted_facts(&host.payments_when(expected.len()).await?), expected);
     }
     consistent(&world.databases.write().await?).await
+}
+
+#[tokio::test]
+async fn a_host_that_is_told_to_stop_while_it_starts_stops_in_order() -> Result<()> {
+    let world = World::new().await?;
+    let mut host = Host::spawn(world.host_command()?, world.file("host.log"))?;
+    eventually("its first line", async || Ok((!host.log()?.is_empty()).then_some(()))).await?;
+    host.signal(Signal::TERM)?;
+    let status = ended(&mut host, "its end").await?;
+    assert!(status.success(), "{status}: {}", host.log()?);
+    assert!(host.log()?.contains("stopped"), "{}", host.log()?);
+    Ok(())
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use anyhow::{Context, ensure};
 use clearfold_kernel::Selection;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +59,7 @@ pub(super) async fn run_with(
     manifest: impl FnOnce(&str) -> anyhow::Result<Manifest>,
 ) -> anyhow::Result<()> {
     telemetry::start(config.logging.log_format, &config.logging.log).map_err(anyhow::Error::msg)?;
+    let signals = StopSignals::install();
     let (contracts, contracts_name) = contracts::read(&config.chain.contracts)?;
     let listener = listen("LISTEN (--listen)", config.listen).await?;
     let edge_listener = match config.edge_listen {
@@ -113,8 +114,7 @@ pub(super) async fn run_with(
     tracing::info!(%address, chain_id, application = manifest.name, "listening");
     // The API owns the last clones of the command intake: when it ends, the writers end.
     tasks.spawn("API", serve(listener, app, tasks.stop()));
-    let told_before = AtomicBool::new(false);
-    Ok(tasks.run_until(|| signalled(told_before.swap(true, Ordering::Relaxed))).await?)
+    Ok(tasks.run_until(|| signals.next()).await?)
 }
 
 /// Deploys the manifest's components and loads those in force. New ones are activated only after all of them were
@@ -290,21 +290,47 @@ async fn serve(listener: TcpListener, app: axum::Router, stop: CancellationToken
     }
 }
 
-/// Waits for a signal to stop; for ever where signals cannot be received.
-///
-/// One request to stop may come as two signals: a terminal signals both Spin and this program, and Spin signals this
-/// program too. So for a moment after the first, another one counts as the same request.
-async fn signalled(again: bool) {
-    if again {
-        tokio::time::sleep(Duration::from_millis(SAME_REQUEST_MS)).await;
+/// Signals to stop. They count from the moment at which this exists, so that a host that is stopped while it starts
+/// stops in order too.
+struct StopSignals {
+    streams: Option<tokio::sync::Mutex<(Signal, Signal)>>,
+    told_before: AtomicBool,
+}
+
+impl StopSignals {
+    fn install() -> Self {
+        let streams = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+            (Ok(interrupt), Ok(terminate)) => Some(tokio::sync::Mutex::new((interrupt, terminate))),
+            (interrupt, terminate) => {
+                let error = interrupt.err().or(terminate.err()).map(|error| error.to_string());
+                tracing::warn!(error, "signals cannot be received; only a kill stops this host");
+                None
+            }
+        };
+        Self { streams, told_before: AtomicBool::new(false) }
     }
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
+
+    /// Waits for a signal to stop; for ever where signals cannot be received.
+    ///
+    /// One request to stop may come as two signals: a terminal signals both Spin and this program, and Spin signals this
+    /// program too. So for a moment after the first, another one counts as the same request.
+    async fn next(&self) {
+        let Some(streams) = &self.streams else { return std::future::pending().await };
+        let (interrupt, terminate) = &mut *streams.lock().await;
+        if self.told_before.swap(true, Ordering::Relaxed) {
+            let same_request = tokio::time::sleep(Duration::from_millis(SAME_REQUEST_MS));
+            tokio::pin!(same_request);
+            loop {
+                tokio::select! {
+                    () = &mut same_request => break,
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
             }
         }
-        _ => std::future::pending().await,
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
