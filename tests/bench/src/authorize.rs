@@ -6,6 +6,7 @@
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,7 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
             let ms = latencies.value_at_percentile(percentile) as f64 / 1000.0;
             report.figure(format!("{rate}/s, p{percentile}"), ms, "ms");
         }
+        report.figure(format!("{rate}/s, not approved"), network.take_unapproved() as f64, "");
         if rate == TARGET_RATE {
             let p99_ms = latencies.value_at_percentile(99.0) as f64 / 1000.0;
             let most_ms = (12.0 * flush_p99_ms).max(50.0);
@@ -78,6 +80,7 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
     }
     report.at_most("commits of one authorization, at most", commits(&pool).await?, 1.0);
     let most = network.closed_loop(time).await?;
+    report.figure("closed loop, not approved", network.take_unapproved() as f64, "");
     report.figure("authorizations, closed loop, with all projections", most, "/s");
     drop((network, served));
     let alone = write_path(place, time).await?;
@@ -169,6 +172,8 @@ struct Network {
     address: SocketAddr,
     secrets: Arc<Secrets>,
     idle: Arc<Mutex<Vec<TcpStream>>>,
+    /// Requests that were turned away, or declined since no decision came in time.
+    unapproved: Arc<AtomicU64>,
 }
 
 impl Network {
@@ -192,13 +197,16 @@ impl Network {
         let mut server = JoinSet::new();
         server.spawn(axum::serve(listener, app).into_future());
         let secrets = Secrets::parse("network_secret", SECRET).map_err(|error| anyhow::anyhow!("{error}"))?;
-        Ok((Self { address, secrets: Arc::new(secrets), idle: Arc::default() }, server))
+        Ok((
+            Self { address, secrets: Arc::new(secrets), idle: Arc::default(), unapproved: Arc::default() },
+            server,
+        ))
     }
 
     async fn at_rate(&self, rate: u32, time: Duration, first: u64) -> Result<Histogram<u64>> {
         let send = |number| {
             let network = self.clone();
-            async move { network.authorize(number).await }
+            async move { network.authorize(number).await.map(drop) }
         };
         at_rate(rate, time, first, send).await
     }
@@ -209,10 +217,11 @@ impl Network {
         for client in 0..CLOSED_LOOP {
             let network = self.clone();
             clients.spawn(async move {
-                let mut count = 0_u64;
+                let (mut sent, mut count) = (0_u64, 0_u64);
                 while began.elapsed() < time {
-                    network.authorize(10_000_000_000 + count * CLOSED_LOOP + client).await?;
-                    count += 1;
+                    let number = 10_000_000_000 + sent * CLOSED_LOOP + client;
+                    count += u64::from(network.authorize(number).await?);
+                    sent += 1;
                 }
                 anyhow::Ok(count)
             });
@@ -224,8 +233,13 @@ impl Network {
         Ok(count as f64 / began.elapsed().as_secs_f64())
     }
 
-    /// Asks for one authorization, which must be approved.
-    async fn authorize(&self, number: u64) -> Result<()> {
+    /// Number of requests that were not approved since the last time.
+    fn take_unapproved(&self) -> u64 {
+        self.unapproved.swap(0, Ordering::Relaxed)
+    }
+
+    /// Asks for one authorization. Returns true if it is approved.
+    async fn authorize(&self, number: u64) -> Result<bool> {
         let pooled = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match pooled {
             Some(connection) => connection,
@@ -237,11 +251,15 @@ impl Network {
         };
         connection.write_all(self.message(number).as_bytes()).await?;
         let mut buffer = Vec::with_capacity(1 << 11);
-        while !is_approved(&buffer)? {
+        let is_approved = loop {
+            if let Some(is_approved) = answer(&buffer)? {
+                break is_approved;
+            }
             ensure!(connection.read_buf(&mut buffer).await? > 0, "the server hung up");
-        }
+        };
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-        Ok(())
+        self.unapproved.fetch_add(u64::from(!is_approved), Ordering::Relaxed);
+        Ok(is_approved)
     }
 
     fn message(&self, number: u64) -> String {
@@ -265,18 +283,22 @@ impl Network {
     }
 }
 
-/// Returns true if an answer is complete; it must be an approval.
-fn is_approved(buffer: &[u8]) -> Result<bool> {
+/// Returns whether an answer is an approval; none while it is not complete. Under too much load the edge turns requests
+/// away, or a decision comes too late; any other answer is an error.
+fn answer(buffer: &[u8]) -> Result<Option<bool>> {
     const END: &[u8] = b"\r\n\r\n";
-    let Some(head) = buffer.windows(END.len()).position(|at| at == END) else { return Ok(false) };
+    let Some(head) = buffer.windows(END.len()).position(|at| at == END) else { return Ok(None) };
     let text = std::str::from_utf8(&buffer[..head])?.to_ascii_lowercase();
     let length = text.lines().find_map(|line| line.strip_prefix("content-length: "));
     let length: usize = length.context("an answer without a length")?.parse()?;
     let body = &buffer[head + END.len()..];
     if body.len() < length {
-        return Ok(false);
+        return Ok(None);
     }
     let body = String::from_utf8_lossy(body);
-    ensure!(text.starts_with("http/1.1 200") && body.contains("\"approved\""), "the answer is {text} {body}");
-    Ok(true)
+    let is_approved = text.starts_with("http/1.1 200") && body.contains("\"approved\"");
+    let is_late = body.contains("\"no_answer\"") || body.contains("\"timeout\"");
+    let is_turned_away = text.starts_with("http/1.1 503");
+    ensure!(is_approved || is_late || is_turned_away, "the answer is {text} {body}");
+    Ok(Some(is_approved))
 }
