@@ -43,13 +43,14 @@ const TARGET_RATE: u32 = 200;
 /// Clients of the closed loop, each with one authorization under way.
 const CLOSED_LOOP: u64 = 128;
 const PERCENTILES: [f64; 3] = [50.0, 99.0, 99.9];
-const PROJECTORS: [&str; 6] = [
+const PROJECTORS: [&str; 7] = [
     "projector-payments",
     "projector-merchants",
     "projector-disputes",
     "projector-balances",
     "projector-card-usage",
     "projector-settlement",
+    "projector-sagas",
 ];
 
 pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
