@@ -98,11 +98,13 @@ fn step_call() -> StepCall {
         attempt: 1,
         refusal: None,
         last_refusal: None,
+        answer: None,
     }
 }
 
 fn subject() -> SagaSubject {
-    SagaSubject { id: "1".into(), routing_key: "0xaa".into(), memory: Vec::new(), now_ms: 1_795_341_600_000 }
+    let (id, routing_key, now_ms) = ("1".into(), "0xaa".into(), 1_795_341_600_000);
+    SagaSubject { id, routing_key, memory: Vec::new(), now_ms, effects: Vec::new() }
 }
 
 /// Reads a memory figure of this process, in bytes.

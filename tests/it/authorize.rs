@@ -1,23 +1,19 @@
 //! Payments of the card network while the host dies at every place of the write path: each life comes to the same end,
 //! money is conserved, and the network never hears of an approval that the log does not have.
 
-use std::process::Command;
-
-use anyhow::{Context, Result, bail, ensure};
-use clearfold_tests::{Answer, Host, Output, World, cents, eventually};
+use anyhow::{Context, Result};
+use clearfold_tests::{Output, cents};
 use serde_json::{Value, json};
-use sqlx::{PgPool, query_scalar};
+use sqlx::query_scalar;
 
 use crate::audit::check;
-use crate::edge::Edge;
+use crate::scene::Scene;
 
 /// Fault points of the write path.
 const POINTS: [&str; 7] =
     ["queued", "prepared", "decided", "before_append", "committed", "answered", "states_kept"];
 /// Passages of each before the host dies: some within a saga's run, some between two messages.
 const PASSAGES: [u32; 4] = [0, 3, 9, 17];
-/// The network sends a message again this often, at most, until it is answered.
-const PATIENCE: u32 = 400;
 
 /// A message of the network, with the answer that it gets in the end.
 struct Message {
@@ -34,95 +30,6 @@ struct Life {
     events: &'static [&'static str],
     /// Cents that it costs the account in the end.
     cost: u64,
-}
-
-/// World whose host may die, and comes up again.
-struct Scene {
-    world: World,
-    account: String,
-    host: Option<Host>,
-}
-
-impl Scene {
-    /// Opens the books of an account with money on chain, and issues two cards, one of them lost.
-    async fn new() -> Result<Self> {
-        let world = World::new().await?;
-        let account = format!("{:#x}", world.chain.deployment().account(0)?.safe);
-        let mut scene = Self { world, account, host: None };
-        scene.start("").await?;
-        let host = scene.host()?;
-        let rules = json!({"categories": "all", "countries": "all", "limits": [], "velocity": []});
-        let issue = json!({"account": scene.account, "rules": rules});
-        for (key, aggregate, id, kind, payload) in [
-            (
-                "open",
-                "account",
-                scene.account.as_str(),
-                "OpenAccount",
-                json!({"assets": [{"asset": "EURe", "decimals": 18}]}),
-            ),
-            ("card", "card", "card-1", "IssueCard", issue.clone()),
-            ("lost", "card", "card-lost", "IssueCard", issue),
-            ("freeze", "card", "card-lost", "FreezeCard", json!({"reason": "lost"})),
-        ] {
-            let body = json!({"aggregate": aggregate, "id": id, "account": scene.account, "type": kind,
-                              "schema_version": 1, "payload": payload});
-            let answer = host.command_to(key, &body).await?;
-            ensure!(answer.status == 200, "{answer:?}");
-        }
-        Ok(scene)
-    }
-
-    async fn start(&mut self, faults: &str) -> Result<()> {
-        let mut command: Command = self.world.host_command()?;
-        command.envs([("FAILPOINTS", faults), ("PARTITION_LEASE_MS", "500"), ("SNAPSHOT_EVERY", "10")]);
-        command.env("SPIN_VARIABLE_NETWORK_SECRET", "the-network-secret-of-the-tests");
-        let mut host = Host::spawn(command, self.world.file("host.log"))?;
-        // It may die before it listens; then the first message finds nobody.
-        let listens = host.ready().await.is_ok();
-        self.host = listens.then_some(host);
-        Ok(())
-    }
-
-    fn host(&self) -> Result<&Host> {
-        self.host.as_ref().context("no host")
-    }
-
-    /// Sends a message until it is answered, and starts the host again when it has died.
-    async fn told(&mut self, message: &Message) -> Result<Answer> {
-        for _ in 0..PATIENCE {
-            if let Some(host) = &self.host {
-                match Edge::of(host).network(message.route, &message.body).await {
-                    Ok(answer) if answer.status == 200 && answer.body["reason"] != "no_answer" => {
-                        return Ok(answer);
-                    }
-                    Ok(answer) => {
-                        ensure!(answer.status == 200 || answer.status >= 500, "{answer:?}");
-                        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-                    }
-                    Err(_) => self.host = None,
-                }
-            }
-            if self.host.is_none() {
-                self.start("").await?;
-            }
-        }
-        bail!("{} is never answered: {}", message.body, self.host()?.log()?)
-    }
-
-    /// Available balance by the read store, once it is `expected`.
-    async fn available(&self, expected: &str) -> Result<()> {
-        let path = format!("/v1/accounts/{}/balances", self.account);
-        eventually(&format!("{expected} are available"), async || {
-            let balances = self.host()?.get(&path).await?.body;
-            Ok((balances["balances"][0]["available"]["minor"] == expected).then_some(()))
-        })
-        .await
-    }
-
-    async fn write(&self) -> Result<PgPool> {
-        self.world.databases.write().await
-    }
 }
 
 fn message(route: &'static str, body: Value, action: &'static str, reason: Option<&'static str>) -> Message {
@@ -241,7 +148,7 @@ async fn a_payment_comes_to_the_same_end_wherever_the_host_dies() -> Result<()> 
         scene.start(&format!("{point}={passages}*off->return")).await?;
         for (id, life) in lives(&scene.account, &format!("{point}-{passages}")) {
             for message in &life.messages {
-                let answer = scene.told(message).await?.body;
+                let answer = scene.told(message.route, &message.body).await?.body;
                 let said = (answer["action"].as_str(), answer["reason"].as_str());
                 assert_eq!(said, (Some(message.action), message.reason), "{id} {}: {answer}", message.route);
                 heard.push((id.clone(), answer));
@@ -259,7 +166,7 @@ async fn a_payment_comes_to_the_same_end_wherever_the_host_dies() -> Result<()> 
     let left = funds - cents(cost);
     scene.available(&left.to_string()).await?;
     the_log_has_what_was_heard(&scene, &heard).await?;
-    every_saga_has_ended(&scene).await?;
+    scene.every_saga_has_ended().await?;
     let checked = Output::of(&mut check(&scene.world, &[]))?;
     assert!(checked.status.success(), "{checked:?}");
     assert!(scene.host.take().context("a host")?.stop()?.success());
@@ -279,26 +186,5 @@ async fn the_log_has_what_was_heard(scene: &Scene, heard: &[(String, Value)]) ->
         let heard = answer["approved"]["minor"].as_str().context("an amount")?;
         assert_eq!(minor, [cents(heard.parse()?).to_string()], "{id}");
     }
-    Ok(())
-}
-
-/// Every flow has ended, but for those that wait for a hold's expiry; and nothing is parked.
-async fn every_saga_has_ended(scene: &Scene) -> Result<()> {
-    let write = scene.write().await?;
-    let open: i64 = query_scalar(
-        "SELECT count(*) FROM events added WHERE type = 'FlowAdded' AND NOT EXISTS (
-             SELECT FROM events ended WHERE ended.stream = added.stream AND ended.type = 'FlowEnded'
-             AND convert_from(ended.payload, 'UTF8')::json ->> 'flow'
-               = convert_from(added.payload, 'UTF8')::json ->> 'flow')",
-    )
-    .fetch_one(&write)
-    .await?;
-    let waiting: i64 = query_scalar("SELECT count(*) FROM timers").fetch_one(&write).await?;
-    assert_eq!((open, waiting), (0, 0), "all holds of these lives have ended");
-    let parked: i64 =
-        query_scalar("SELECT count(*) FROM events WHERE type IN ('FlowParked', 'ObservationFailed')")
-            .fetch_one(&write)
-            .await?;
-    assert_eq!(parked, 0);
     Ok(())
 }

@@ -10,6 +10,7 @@ use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{
     Answer, Command, CommandError, CommandIntake, Deciders, IntakeSettings, WriterSettings,
 };
+use clearfold_engine::effects::Effects;
 use clearfold_kernel::Timestamp;
 use clearfold_sandbox::{Decider, HandlerEngine, Limits};
 use clearfold_store::{
@@ -62,6 +63,7 @@ pub fn writing(owner: &str) -> WriterSettings {
         batch_size: 16,
         state_cache_bytes: 1 << 20,
         snapshot_every: 5,
+        effects: Effects::default(),
     }
 }
 

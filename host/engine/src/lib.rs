@@ -2,6 +2,7 @@
 //! and [`integrity`] checks that the log is still what the components decided.
 
 pub mod command;
+pub mod effects;
 pub mod inbox_keeper;
 pub mod integrity;
 pub mod registry;

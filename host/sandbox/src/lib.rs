@@ -44,8 +44,8 @@ pub use projector::{
     Table, Value,
 };
 pub use saga::{
-    Observation, Observed, PlannedStep, Saga, SagaAction, SagaCommand, SagaDescriptor, SagaFlow, SagaMessage,
-    SagaPhase, SagaRefusal, SagaRetry, SagaStep, SagaSubject, StepCall,
+    EffectAnswer, Observation, Observed, PlannedStep, Saga, SagaAction, SagaCommand, SagaDescriptor,
+    SagaEffect, SagaFlow, SagaMessage, SagaPhase, SagaRefusal, SagaRetry, SagaStep, SagaSubject, StepCall,
 };
 pub use target::CompileTarget;
 pub use translator::{Log, Refusal, Transaction, Translated, TranslatedCommand, Translator};

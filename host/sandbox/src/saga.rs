@@ -16,9 +16,10 @@ use super::id::ComponentId;
 use super::limits::{Guard, Output, count};
 
 pub use self::bindings::exports::clearfold::handlers::orchestration::{
-    Action as SagaAction, Command as SagaCommand, Descriptor as SagaDescriptor, Flow as SagaFlow,
-    Message as SagaMessage, Observation, Observed, Phase as SagaPhase, PlannedStep, Refusal as SagaRefusal,
-    Retry as SagaRetry, Step as SagaStep, StepCall, Subject as SagaSubject,
+    Action as SagaAction, Command as SagaCommand, Descriptor as SagaDescriptor, Effect as SagaEffect,
+    EffectAnswer, Flow as SagaFlow, Message as SagaMessage, Observation, Observed, Phase as SagaPhase,
+    PlannedStep, Refusal as SagaRefusal, Retry as SagaRetry, Step as SagaStep, StepCall,
+    Subject as SagaSubject,
 };
 
 mod bindings {
@@ -37,7 +38,9 @@ const MAX_NAME: usize = 63;
 
 impl Output for SagaDescriptor {
     fn items(&self) -> usize {
-        self.starts_on.len().saturating_add(self.observes.len()).saturating_add(self.steps.len())
+        [self.starts_on.len(), self.observes.len(), self.steps.len(), self.effects.len()]
+            .into_iter()
+            .fold(0, usize::saturating_add)
     }
 }
 
@@ -118,6 +121,12 @@ impl Saga {
         self.starts_on(event_type) || self.descriptor.observes.iter().any(|known| known == event_type)
     }
 
+    /// Names of the effects that its steps may request.
+    #[must_use]
+    pub fn effects(&self) -> &[String] {
+        &self.descriptor.effects
+    }
+
     /// Finds a step by its name.
     #[must_use]
     pub fn step(&self, name: &str) -> Option<&SagaStep> {
@@ -178,7 +187,7 @@ fn step_of<'a>(descriptor: &'a SagaDescriptor, name: &str) -> Option<&'a SagaSte
 }
 
 fn check(descriptor: &SagaDescriptor) -> Result<(), String> {
-    let SagaDescriptor { name, follows, starts_on, observes, steps } = descriptor;
+    let SagaDescriptor { name, follows, starts_on, observes, steps, effects } = descriptor;
     if !is_letters(name) || name.len() > MAX_NAME {
         return Err(format!("`{name}` is no name of a saga: lower-case letters only, {MAX_NAME} at most"));
     }
@@ -194,12 +203,14 @@ fn check(descriptor: &SagaDescriptor) -> Result<(), String> {
         return Err("it has no step".to_owned());
     }
     distinct("step", steps.iter().map(|step| &step.name))?;
-    steps.iter().try_for_each(check_step)
+    steps.iter().try_for_each(check_step)?;
+    effects.iter().try_for_each(|effect| check_name("an effect", effect))?;
+    distinct("effect", effects.iter())
 }
 
 fn check_step(step: &SagaStep) -> Result<(), String> {
     let SagaStep { name, retry: SagaRetry { first_delay_ms, longest_delay_ms, attempts }, .. } = step;
-    check_name("step", name)?;
+    check_name("a step", name)?;
     if *first_delay_ms == 0 || *attempts == 0 {
         return Err(format!(
             "the step `{name}` has a first delay of {first_delay_ms} ms and {attempts} attempts; both are at least 1"
@@ -213,7 +224,7 @@ fn check_step(step: &SagaStep) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks the name of a step, a flow or a lane.
+/// Checks the name of a step, a flow, a lane or an effect.
 fn check_name(what: &str, name: &str) -> Result<(), String> {
     let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
     let goes_on = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
@@ -221,7 +232,7 @@ fn check_name(what: &str, name: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "`{name}` is no name for a {what}: a-z, 0-9 and -, beginning with a letter, {MAX_NAME} at most"
+        "`{name}` is no name for {what}: a-z, 0-9 and -, beginning with a letter, {MAX_NAME} at most"
     ))
 }
 
@@ -237,7 +248,7 @@ fn check_aggregate(aggregate: &str) -> Result<(), String> {
 }
 
 fn check_observed(descriptor: &SagaDescriptor, observed: &Observed) -> Result<(), String> {
-    observed.cancel.iter().try_for_each(|lane| check_name("lane", lane))?;
+    observed.cancel.iter().try_for_each(|lane| check_name("a lane", lane))?;
     observed.flows.iter().try_for_each(|flow| check_flow(descriptor, flow))
 }
 
@@ -245,8 +256,8 @@ fn check_observed(descriptor: &SagaDescriptor, observed: &Observed) -> Result<()
 /// that is never undone.
 fn check_flow(descriptor: &SagaDescriptor, flow: &SagaFlow) -> Result<(), String> {
     let SagaFlow { name, lane, steps } = flow;
-    check_name("flow", name)?;
-    check_name("lane", lane)?;
+    check_name("a flow", name)?;
+    check_name("a lane", lane)?;
     if steps.is_empty() {
         return Err(format!("the flow `{name}` has no step"));
     }
@@ -303,7 +314,23 @@ fn checked_action(
             }
             Ok(SagaAction::Refuse(SagaRefusal { code, detail: storable(&detail) }))
         }
+        SagaAction::Request(effect) => {
+            check_effect(descriptor, &effect).map_err(|why| format!("the step `{step}` requests {why}"))?;
+            Ok(SagaAction::Request(effect))
+        }
         SagaAction::WaitUntilMs(_) | SagaAction::Done => Ok(action),
+    }
+}
+
+/// Checks that an effect is one of the described, with a request that can be recorded.
+fn check_effect(descriptor: &SagaDescriptor, effect: &SagaEffect) -> Result<(), String> {
+    let SagaEffect { name, request } = effect;
+    if !descriptor.effects.contains(name) {
+        return Err(format!("the effect `{name}`, which it does not describe"));
+    }
+    match serde_json::from_slice::<serde::de::IgnoredAny>(request) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("the effect `{name}` with a request that is no JSON: {error}")),
     }
 }
 
@@ -348,6 +375,7 @@ mod tests {
                 step("hold", SagaPhase::Pivot),
                 step("approve", SagaPhase::Retriable),
             ],
+            effects: vec!["risk".into(), "mail".into()],
         }
     }
 
@@ -357,8 +385,14 @@ mod tests {
     }
 
     fn call(step: &str) -> StepCall {
-        let subject =
-            SagaSubject { id: "p1".into(), routing_key: "0xaa".into(), memory: Vec::new(), now_ms: 1 };
+        let effects = vec!["risk".to_owned()];
+        let subject = SagaSubject {
+            id: "p1".into(),
+            routing_key: "0xaa".into(),
+            memory: Vec::new(),
+            now_ms: 1,
+            effects,
+        };
         StepCall {
             subject,
             flow: "authorize".into(),
@@ -367,6 +401,7 @@ mod tests {
             attempt: 1,
             refusal: None,
             last_refusal: None,
+            answer: None,
         }
     }
 
@@ -380,7 +415,7 @@ mod tests {
     fn a_description_of_what_cannot_run_is_refused() {
         type Lie = (&'static str, fn(&mut SagaDescriptor));
         assert_eq!(check(&described()), Ok(()));
-        let lies: [Lie; 14] = [
+        let lies: [Lie; 16] = [
             ("`a-b` is no name of a saga", |saga| saga.name = "a-b".into()),
             ("is no name of a saga", |saga| saga.name = "a".repeat(64)),
             ("`` is no name of an aggregate", |saga| saga.follows.clear()),
@@ -397,6 +432,8 @@ mod tests {
             ("both are at least 1", |saga| saga.steps[0].retry.first_delay_ms = 0),
             ("both are at least 1", |saga| saga.steps[0].retry.attempts = 0),
             ("less than its first, 100 ms", |saga| saga.steps[0].retry.longest_delay_ms = 99),
+            ("the effect `risk` stands twice", |saga| saga.effects.push("risk".into())),
+            ("`Risk` is no name for an effect", |saga| saga.effects[0] = "Risk".into()),
         ];
         for (said, lie) in lies {
             let mut descriptor = described();
@@ -484,5 +521,20 @@ mod tests {
         assert!(answered("hold", refuse("", "a")).unwrap_err().contains("refused with the code ``"));
         let why = answered("approve", refuse("no_funds", "")).unwrap_err();
         assert!(why.contains("the retriable step `approve` is refused"), "{why}");
+    }
+
+    #[test]
+    fn a_step_requests_only_what_is_described() {
+        let requested = |effect: &str, request: &[u8]| {
+            let effect = SagaEffect { name: effect.to_owned(), request: request.to_vec() };
+            checked_action(&described(), &call("hold"), SagaAction::Request(effect))
+        };
+        assert!(requested("risk", br#"{"amount":"1"}"#).is_ok());
+        let why = requested("post", b"{}").unwrap_err();
+        assert!(
+            why.contains("the step `hold` requests the effect `post`, which it does not describe"),
+            "{why}"
+        );
+        assert!(requested("risk", b"{").unwrap_err().contains("a request that is no JSON"));
     }
 }

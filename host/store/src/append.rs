@@ -9,10 +9,10 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use self::arguments::{
-    CommandArgument, EntryArgument, EventArgument, HeadArgument, LeaseArgument, SnapshotArgument,
-    StreamArgument, TimerArgument,
+    CommandArgument, EffectArgument, EntryArgument, EventArgument, HeadArgument, LeaseArgument,
+    PendingEffectArgument, SnapshotArgument, StreamArgument, TimerArgument,
 };
-use super::{DueTimer, EventStore, Head, Lease, StoreError, StoredEvent};
+use super::{DueTimer, EventStore, Head, Lease, NewEffect, PendingEffect, StoreError, StoredEvent};
 use clearfold_base::database::database_time;
 use clearfold_base::digest::Digest;
 
@@ -30,6 +30,10 @@ pub struct Append {
     pub timers: Vec<DueTimer>,
     /// Timers that fired or are not wanted any more. One that does not exist is none.
     pub ended_timers: Vec<DueTimer>,
+    /// Effects of sagas to carry out.
+    pub effects: Vec<NewEffect>,
+    /// Effects whose outcome came. One that does not exist is none.
+    pub ended_effects: Vec<PendingEffect>,
 }
 
 /// Move of a stream from one version to another.
@@ -115,8 +119,11 @@ impl EventStore {
         let timers: Vec<_> = append.timers.iter().map(TimerArgument::of).collect::<Result<_, _>>()?;
         let ended_timers: Vec<_> =
             append.ended_timers.iter().map(TimerArgument::of).collect::<Result<_, _>>()?;
+        let effects: Vec<_> = append.effects.iter().map(EffectArgument::of).collect::<Result<_, _>>()?;
+        let ended_effects: Vec<_> =
+            append.ended_effects.iter().map(PendingEffectArgument::of).collect::<Result<_, _>>()?;
         let appended = sqlx::query!(
-            "SELECT append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "SELECT append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             LeaseArgument::of(lease)? as LeaseArgument<'_>,
             HeadArgument::of(head)? as HeadArgument<'_>,
             database_time(now)?,
@@ -127,6 +134,8 @@ impl EventStore {
             &entries as &[EntryArgument<'_>],
             &timers as &[TimerArgument<'_>],
             &ended_timers as &[TimerArgument<'_>],
+            &effects as &[EffectArgument<'_>],
+            &ended_effects as &[PendingEffectArgument<'_>],
         );
         appended.execute(connection).await.map_err(|error| StoreError::of_append(lease.partition, error))?;
         self.appended.notify_one();

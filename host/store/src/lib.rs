@@ -6,6 +6,7 @@
 
 mod activation;
 mod append;
+mod effects;
 mod event;
 mod hash_chain;
 mod identity;
@@ -17,6 +18,7 @@ mod recorded;
 mod timers;
 
 pub use append::{Append, RecordedCommand, RecordedOutcome, Snapshot, StreamMove};
+pub use effects::{NewEffect, PendingEffect, WaitingEffect};
 pub use event::StoredEvent;
 pub use hash_chain::EventHash;
 pub use identity::{command_id, event_id};

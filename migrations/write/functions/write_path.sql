@@ -8,7 +8,7 @@
 DROP FUNCTION IF EXISTS append_batch, begin_activations;
 -- A composite type cannot be replaced. Only the functions above use these.
 DROP TYPE IF EXISTS append_lease, append_head, append_stream, append_event, append_command, append_snapshot,
-                    append_entry, append_timer;
+                    append_entry, append_timer, append_effect, append_pending_effect;
 
 -- The composite types of `append_batch`'s arguments. host/store/src/append.rs declares the same attributes in the same
 -- order; a test compares them with this file.
@@ -93,6 +93,20 @@ CREATE TYPE append_timer AS (
     number bigint
 );
 
+-- An effect that an instance requests.
+CREATE TYPE append_effect AS (
+    effect  text,
+    stream  text,
+    number  bigint,
+    request bytea
+);
+
+-- An effect whose outcome came.
+CREATE TYPE append_pending_effect AS (
+    stream text,
+    number bigint
+);
+
 -- Appends a batch to a partition: events, streams, commands, answers and snapshots with their entries, or nothing. It
 -- is one statement for the writer, so one round trip and one flush. Each stream stands once in `new_streams`; events
 -- and commands stand in their order. Errors of its own:
@@ -102,7 +116,7 @@ CREATE FUNCTION append_batch(
     held append_lease, expected append_head, now_is timestamptz,
     new_streams append_stream[], new_events append_event[], new_commands append_command[],
     new_snapshots append_snapshot[], new_entries append_entry[], new_timers append_timer[],
-    ended_timers append_timer[]
+    ended_timers append_timer[], new_effects append_effect[], ended_effects append_pending_effect[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     to_partition CONSTANT integer := held.partition;
@@ -181,6 +195,16 @@ BEGIN
         DELETE FROM timers USING UNNEST(ended_timers) AS ended
         WHERE timers.partition = to_partition AND timers.due = ended.due AND timers.stream = ended.stream
           AND timers.number = ended.number;
+    END IF;
+
+    IF cardinality(new_effects) > 0 THEN
+        INSERT INTO effects (partition, effect, stream, number, request, requested_at)
+        SELECT to_partition, new.effect, new.stream, new.number, new.request, now_is
+        FROM UNNEST(new_effects) WITH ORDINALITY AS new ORDER BY new.ordinality;
+    END IF;
+    IF cardinality(ended_effects) > 0 THEN
+        DELETE FROM effects USING UNNEST(ended_effects) AS ended
+        WHERE effects.partition = to_partition AND effects.stream = ended.stream AND effects.number = ended.number;
     END IF;
 
     IF cardinality(new_snapshots) > 0 THEN

@@ -13,6 +13,7 @@ use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{
     ActiveDecider, AggregateDeciders, CommandIntake, Deciders, IntakeSettings, LiveDeciders, WriterSettings,
 };
+use clearfold_engine::effects::Effects;
 use clearfold_engine::saga::SagaDecider;
 use clearfold_sandbox::{Decider, Decides, HandlerEngine, Limits};
 use clearfold_store::EventStore;
@@ -132,6 +133,7 @@ impl Place {
             batch_size: BATCH_SIZE,
             state_cache_bytes: 8 << 20,
             snapshot_every: 100,
+            effects: Effects::default(),
         };
         let settings = IntakeSettings { queue_length: QUEUE_LENGTH, writer };
         CommandIntake::start(&log.store, deciders, &Clock::system(), &settings, tasks)

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use clearfold_kernel::{
-    Action, Encoded, Flow, Message, Observed, Phase, PlannedStep, Rejection, Saga, Step, StepCall, Subject,
-    Timestamp, observe_message,
+    Action, EffectAnswer, Encoded, Flow, Message, Observed, Phase, PlannedStep, Rejection, Saga, Step,
+    StepCall, Subject, Timestamp, observe_message,
 };
 
 use self::bindings::exports::clearfold::handlers::orchestration as wit;
@@ -41,6 +41,7 @@ impl<S: Saga + 'static> wit::Guest for Component<S> {
             starts_on: S::STARTS_ON.iter().map(|&name| name.to_owned()).collect(),
             observes: observes.map(str::to_owned).collect(),
             steps: S::STEPS.iter().map(step).collect(),
+            effects: S::EFFECTS.iter().map(|&name| name.to_owned()).collect(),
         }
     }
 
@@ -75,10 +76,10 @@ fn step(step: &Step) -> wit::Step {
 }
 
 fn read_subject(subject: wit::Subject) -> Subject {
-    let wit::Subject { id, routing_key, memory, now_ms } = subject;
+    let wit::Subject { id, routing_key, memory, now_ms, effects } = subject;
     #[expect(clippy::panic, reason = "a trap: the host's clock is beyond the year 9999")]
     let now = Timestamp::from_ms(now_ms).unwrap_or_else(|| panic!("no time: {now_ms} ms"));
-    Subject { id, routing_key, memory, now }
+    Subject { id, routing_key, memory, now, effects }
 }
 
 fn read_call(call: wit::StepCall) -> StepCall {
@@ -90,6 +91,7 @@ fn read_call(call: wit::StepCall) -> StepCall {
         attempt: call.attempt,
         refusal: call.refusal.map(rejection),
         last_refusal: call.last_refusal.map(rejection),
+        answer: call.answer.map(answer),
     }
 }
 
@@ -118,8 +120,18 @@ fn action(action: Action) -> wit::Action {
             wit::Action::Command(wit::Command { aggregate: aggregate.to_owned(), id, seen_on_chain, message })
         }
         Action::WaitUntil(time) => wit::Action::WaitUntilMs(time.as_ms()),
+        Action::Request { effect, request } => {
+            wit::Action::Request(wit::Effect { name: effect.to_owned(), request })
+        }
         Action::Done => wit::Action::Done,
         Action::Refuse(Rejection { code, detail }) => wit::Action::Refuse(wit::Refusal { code, detail }),
+    }
+}
+
+fn answer(answer: wit::EffectAnswer) -> EffectAnswer {
+    match answer {
+        wit::EffectAnswer::Answered(answer) => EffectAnswer::Answered(answer),
+        wit::EffectAnswer::Unanswered(why) => EffectAnswer::Unanswered(why),
     }
 }
 

@@ -42,7 +42,8 @@ pub use projector::{
     Table, Value,
 };
 pub use saga::{
-    Action, Flow, Observed, Phase, PlannedStep, Retry, Saga, Step, StepCall, Subject, observe_message,
+    Action, EffectAnswer, Flow, Observed, Phase, PlannedStep, Retry, Saga, Step, StepCall, Subject,
+    observe_message,
 };
 pub use state::{decode_state, encode_state};
 pub use stored::StoredState;

@@ -15,6 +15,8 @@ pub trait Saga {
     const STARTS_ON: &'static [&'static str];
     /// Steps that its flows consist of.
     const STEPS: &'static [Step];
+    /// Effects that its steps may request.
+    const EFFECTS: &'static [&'static str] = &[];
 
     /// Events of the followed streams. It observes all of them.
     type Event: Message;
@@ -73,6 +75,8 @@ pub struct Subject {
     pub memory: Vec<u8>,
     /// Time of the call, by the host's clock.
     pub now: Timestamp,
+    /// Those of the saga's effects that the host's manifest named when the instance began.
+    pub effects: Vec<String>,
 }
 
 /// Step of a flow with its argument.
@@ -123,6 +127,17 @@ pub struct StepCall {
     pub refusal: Option<Rejection>,
     /// Refusal of the attempt before; none for the first.
     pub last_refusal: Option<Rejection>,
+    /// Answer to the effect that this attempt requested last; none if it requested none.
+    pub answer: Option<EffectAnswer>,
+}
+
+/// Answer to the request of an effect. A definite refusal is none: it is the refusal of the attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EffectAnswer {
+    /// Answer of the other side, or of the configured stand-in.
+    Answered(Vec<u8>),
+    /// Reason why no answer came in time, or why it is not known whether the request was carried out.
+    Unanswered(String),
 }
 
 /// Action of a step, or of its compensation.
@@ -141,6 +156,13 @@ pub enum Action {
     },
     /// Wait until this time, then ask again under the same attempt.
     WaitUntil(Timestamp),
+    /// Have an effect carried out, then ask again under the same attempt, with the answer.
+    Request {
+        /// One of the subject's effects.
+        effect: &'static str,
+        /// JSON document that the effect defines.
+        request: Vec<u8>,
+    },
     /// Completes the step without a command.
     Done,
     /// Refuse the step, as if its command had been refused.

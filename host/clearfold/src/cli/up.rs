@@ -21,6 +21,7 @@ use super::{contracts, edges, load, projections};
 use crate::api::admin::{self, AdminState};
 use crate::api::{ApiState, router};
 use crate::config::HostConfig;
+use crate::effects;
 use clearfold_audit::Audit;
 use clearfold_base::clock::Clock;
 use clearfold_base::database::{self, Store};
@@ -31,6 +32,7 @@ use clearfold_bus::Bus;
 use clearfold_bus::outbox;
 use clearfold_chain::{Listener, ListenerSettings, Rpc};
 use clearfold_engine::command::{CommandIntake, IntakeSettings, LiveDeciders, WriterSettings};
+use clearfold_engine::effects::Effects;
 use clearfold_engine::inbox_keeper;
 use clearfold_engine::registry::{
     self, ComponentFile, Follower, Operations, Registry, Shelf, StartContext, watch_canaries,
@@ -77,7 +79,8 @@ pub(super) async fn run_with(
 
     let (mut tasks, clock) = (Tasks::default(), Clock::system());
     let store = EventStore::open(write_pool.clone()).await?;
-    let intake = start_writers(&config, &registry, &store, &live.deciders, &clock, &mut tasks);
+    let effects = effects::of_manifest(&manifest.effects, &clock)?;
+    let intake = start_writers(&config, &registry, &store, &live.deciders, effects, &clock, &mut tasks);
     let bus = Bus::new(store.clone());
     let ground = ground(&config, &read_pool, &bus, &clock);
     let projections =
@@ -166,19 +169,20 @@ fn start_writers(
     registry: &Registry,
     store: &EventStore,
     deciders: &LiveDeciders,
+    effects: Effects,
     clock: &Clock,
     tasks: &mut Tasks,
 ) -> CommandIntake {
     let retention = Retention { days: config.inbox_retention_days };
     tasks.spawn("inbox keeper", inbox_keeper::run(store.clone(), clock.clone(), retention, tasks.driver()));
-    let settings = intake_settings(config, store.partition_count(), clock);
+    let settings = intake_settings(config, store.partition_count(), effects, clock);
     let intake = CommandIntake::start(store, deciders.clone(), clock, &settings, tasks);
     let canaries = watch_canaries(registry.clone(), store.clone(), deciders.clone(), tasks.driver());
     tasks.spawn("canary watch", canaries);
     intake
 }
 
-fn intake_settings(config: &HostConfig, partitions: u32, clock: &Clock) -> IntakeSettings {
+fn intake_settings(config: &HostConfig, partitions: u32, effects: Effects, clock: &Clock) -> IntakeSettings {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let owner = format!("{host}/{}/{}", std::process::id(), clock.now().as_ms());
     let writer = WriterSettings {
@@ -188,6 +192,7 @@ fn intake_settings(config: &HostConfig, partitions: u32, clock: &Clock) -> Intak
         // A store has at least one partition, or it does not open.
         state_cache_bytes: (config.state_cache_mib << 20) / u64::from(partitions),
         snapshot_every: config.snapshot_every,
+        effects,
     };
     IntakeSettings { queue_length: config.command_queue_length as usize, writer }
 }

@@ -121,6 +121,7 @@ mod tests {
             routing_key: "0xaa".to_owned(),
             memory: Vec::new(),
             now: Timestamp::default(),
+            effects: Vec::new(),
         };
         let expires_at = Timestamp::default().after_s(60);
         let order = OrderPlaced { item: "tea".to_owned(), amount: Minor::new(250), expires_at };
@@ -134,6 +135,7 @@ mod tests {
             attempt: 1,
             refusal: None,
             last_refusal: None,
+            answer: None,
         };
         let sent = |action: Result<Action, String>| match action {
             Ok(Action::Command { aggregate, id, message, .. }) => format!("{} to {aggregate}-{id}", message.kind),

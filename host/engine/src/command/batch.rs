@@ -113,11 +113,12 @@ impl Batch {
         turn: QueuedTurn,
         decided: DecidedTurn,
         deciders: &Deciders,
+        offered: &[String],
     ) -> (Vec<Queued>, Vec<Resolved>) {
         let DecidedTurn { decided_by, mut state, outcomes } = decided;
         let from = state.version;
         let settled = settle_all(&turn, from, outcomes);
-        let settled = match settled.and_then(|settled| with_consequences(&turn, settled, deciders)) {
+        let settled = match settled.and_then(|settled| with_consequences(&turn, settled, deciders, offered)) {
             Ok(settled) => settled,
             Err(why) => return (Vec::new(), turn.refused(&CommandError::Internal(why)).collect()),
         };
@@ -130,6 +131,8 @@ impl Batch {
                     self.join(command.queued, &turn.stream, &mut state, settled, decided_by);
                     self.append.timers.extend(consequences.timers);
                     self.append.ended_timers.extend(consequences.ended_timers);
+                    self.append.effects.extend(consequences.effects);
+                    self.append.ended_effects.extend(consequences.ended_effects);
                     let commands = consequences.commands.into_iter();
                     follow_ups.extend(commands.map(|(command, origin)| Queued::of_host(command, origin)));
                 }
@@ -289,6 +292,7 @@ fn with_consequences(
     turn: &QueuedTurn,
     settled: Vec<Result<SettledCommand, CommandError>>,
     deciders: &Deciders,
+    offered: &[String],
 ) -> Result<Vec<WithConsequences>, String> {
     let each = turn.commands.iter().zip(settled).map(|(command, settled)| match settled {
         Err(error) => Ok(Err(error)),
@@ -300,7 +304,7 @@ fn with_consequences(
                 events: &settled.messages,
                 version: settled.expected_version,
             };
-            let consequences = decision.consequences(deciders.followers(&turn.aggregate))?;
+            let consequences = decision.consequences(deciders.followers(&turn.aggregate), offered)?;
             Ok(Ok((settled, consequences)))
         }
     });
@@ -398,7 +402,7 @@ mod tests {
         let mut batch = empty();
         let failed = Err(CommandError::Component("no".into()));
         let (commands, decided) = turn(4, vec![accepted(2), failed, rejected(), accepted(1)], 4);
-        let (_, resolved) = batch.add(commands, decided, &Deciders::default());
+        let (_, resolved) = batch.add(commands, decided, &Deciders::default(), &[]);
         assert_eq!(keys(resolved.iter().map(|(queued, _)| queued)), ["2"]);
         assert_eq!(batch.check(), Ok(()));
         let places = batch.append.events.iter().map(|event| (event.position, event.stream_version));
@@ -420,7 +424,7 @@ mod tests {
     fn a_turn_whose_outcomes_do_not_fit_its_commands_leaves_nothing_behind() {
         let mut batch = empty();
         let (commands, decided) = turn(0, vec![accepted(1)], 2);
-        let (_, resolved) = batch.add(commands, decided, &Deciders::default());
+        let (_, resolved) = batch.add(commands, decided, &Deciders::default(), &[]);
         assert_eq!(resolved.len(), 2);
         assert!(resolved.iter().all(|(_, answer)| matches!(answer, Err(CommandError::Internal(_)))));
         assert!(batch.is_empty() && batch.append == Append::default() && batch.states.is_empty());
@@ -432,7 +436,7 @@ mod tests {
         let whole = || {
             let mut batch = empty();
             let (commands, decided) = turn(0, vec![accepted(2), rejected()], 2);
-            assert!(batch.add(commands, decided, &Deciders::default()).1.is_empty());
+            assert!(batch.add(commands, decided, &Deciders::default(), &[]).1.is_empty());
             assert_eq!(batch.check(), Ok(()));
             batch
         };

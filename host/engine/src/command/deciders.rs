@@ -48,6 +48,15 @@ impl Follower {
     pub(crate) fn may_observe(&self, kind: &str) -> bool {
         self.has_other_versions || self.saga.observes(kind)
     }
+
+    /// Effects that an instance which begins with this event may request: those of its saga that the host offers.
+    pub(crate) fn may_request(&self, kind: &str, offered: &[String]) -> Vec<String> {
+        if !self.saga.starts_on(kind) {
+            return Vec::new();
+        }
+        let wanted = self.saga.effects();
+        offered.iter().filter(|effect| wanted.contains(effect)).cloned().collect()
+    }
 }
 
 /// Deciders of one aggregate.

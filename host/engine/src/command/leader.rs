@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::batch::Batch;
 use super::decide;
+use super::effect_runner::EffectRunner;
 use super::failure::Failure;
 use super::in_flight::{CommitOutcome, InFlight};
 use super::pipeline::Pipeline;
@@ -50,6 +51,9 @@ pub(super) struct Leader {
     held: HeldQueue,
     /// Timers that the in-flight batch sets.
     set_timers: Vec<DueTimer>,
+    effects: EffectRunner,
+    /// Names of the effects that the in-flight batch requests.
+    requested: BTreeSet<String>,
     /// Newest deciders.
     live: LiveDeciders,
     /// Deciders in force here; none until their takeover is recorded.
@@ -71,15 +75,19 @@ impl Leader {
         settings: &WriterSettings,
         subscriptions: Subscriptions,
     ) -> Self {
+        let (store, partition) = (session.store().clone(), session.lease().partition);
+        let effects = EffectRunner::start(store, partition, settings.effects.clone());
         Self {
             session,
-            pipeline: Pipeline::new(settings.batch_size, begin, again),
+            pipeline: Pipeline::new(settings.batch_size, settings.effects.names(), begin, again),
             in_flight: None,
             has_progressed: false,
             cache: StateCache::new(settings.state_cache_bytes),
             timers: TimerQueue::new(),
             held: HeldQueue::of(BTreeSet::new()),
             set_timers: Vec::new(),
+            effects,
+            requested: BTreeSet::new(),
             live: deciders,
             deciders: None,
             clock,
@@ -273,6 +281,7 @@ impl Leader {
             return Err(failure);
         }
         self.set_timers = batch.append.timers.clone();
+        self.requested = batch.append.effects.iter().map(|effect| effect.effect.clone()).collect();
         let (store, lease) = (self.session.store().clone(), self.session.lease().clone());
         self.in_flight =
             Some(InFlight::launch(store, lease, self.session.take_kept(), batch, self.subscriptions.clone()));
@@ -302,6 +311,10 @@ impl Leader {
             // If nobody can send other deciders any more, none come.
             Ok(()) = self.live.changed(), if for_deciders => Ok(()),
             () = tokio::time::sleep(until_timer), if waits_for_timer => Ok(()),
+            outcomes = self.effects.outcomes(room), if room > 0 => {
+                self.pipeline.received(outcomes);
+                Ok(())
+            }
             count = queue.recv_many(&mut commands, room), if room > 0 => {
                 if count == 0 {
                     self.pipeline.closed();
@@ -323,6 +336,7 @@ impl Leader {
                 self.has_progressed = true;
                 self.cache.keep(self.pipeline.commit_succeeded());
                 self.timers.set(&std::mem::take(&mut self.set_timers));
+                self.effects.committed(std::mem::take(&mut self.requested));
                 faults::point("states_kept");
                 Ok(())
             }

@@ -10,6 +10,7 @@
 //! intake      queues commands by partition
 //! writer      takes the lease, or refuses commands
 //! leader      executes what the planner plans
+//! effect_runner has the effects of sagas carried out
 //! prepare     gathers what commands are decided on
 //! load        folds states that are not in memory
 //! in_flight   commits one batch
@@ -32,6 +33,7 @@
 mod batch;
 mod decide;
 mod deciders;
+mod effect_runner;
 mod entries;
 mod failure;
 mod in_flight;

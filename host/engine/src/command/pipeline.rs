@@ -22,6 +22,8 @@ const MAX_FAILURES: u32 = 5;
 /// Commands of a partition between its queue and their commit.
 pub(super) struct Pipeline {
     batch_size: usize,
+    /// Names of the effects that this host offers to instances that begin.
+    offered: Vec<String>,
     is_closed: bool,
     in_flight: Option<LaunchedBatch>,
     next: Batch,
@@ -45,9 +47,10 @@ struct LaunchedBatch {
 
 impl Pipeline {
     /// Pipeline that begins with `again`, which were not committed by an earlier leadership.
-    pub(super) fn new(batch_size: usize, next: Batch, again: Vec<Queued>) -> Self {
+    pub(super) fn new(batch_size: usize, offered: Vec<String>, next: Batch, again: Vec<Queued>) -> Self {
         Self {
             batch_size,
+            offered,
             is_closed: false,
             in_flight: None,
             next,
@@ -137,7 +140,7 @@ impl Pipeline {
         decided: DecidedTurn,
         deciders: &Deciders,
     ) -> Result<Vec<Resolved>, Failure> {
-        let (follow_ups, failed) = self.next.add(turn, decided, deciders);
+        let (follow_ups, failed) = self.next.add(turn, decided, deciders, &self.offered);
         self.follow_ups.extend(follow_ups);
         self.resolved(failed)
     }
@@ -253,7 +256,7 @@ mod tests {
 
     fn pipeline(again: Vec<Queued>) -> Pipeline {
         let head = Head { position: 0, hash: EventHash([0; 32]), sequence: 0 };
-        Pipeline::new(3, Batch::new(0, head, time(100)), again)
+        Pipeline::new(3, Vec::new(), Batch::new(0, head, time(100)), again)
     }
 
     /// Decides what the plan says: each command causes one event of a stream named like its key.

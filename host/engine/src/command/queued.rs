@@ -28,6 +28,8 @@ pub(crate) enum Origin {
     Sender,
     /// A timer of a saga that is due.
     Timer,
+    /// The outcome of an effect of a saga.
+    Effect,
     /// A command of the same batch, from which it follows.
     FollowUp(FollowUp),
 }
@@ -70,6 +72,11 @@ impl Queued {
         Self { command, failures: 0, alone: false, origin, reply, _room: None }
     }
 
+    /// Outcome of an effect, whose runner waits for the commit.
+    pub(super) fn of_effect(command: Command, answer: oneshot::Sender<Result<Answer, CommandError>>) -> Self {
+        Self { reply: Reply(Some(answer)), ..Self::of_host(command, Origin::Effect) }
+    }
+
     /// Returns true if it follows from another command of its batch.
     pub(super) fn is_follow_up(&self) -> bool {
         matches!(self.origin, Origin::FollowUp(_))
@@ -91,7 +98,7 @@ impl Queued {
         match self.origin {
             Origin::Sender => Ok(()),
             // It may have been held in a batch that failed; what follows from a batch is made anew.
-            Origin::Timer => follow::hold(Arc::make_mut(&mut self.command), is_paused),
+            Origin::Timer | Origin::Effect => follow::hold(Arc::make_mut(&mut self.command), is_paused),
             Origin::FollowUp(_) if is_paused => follow::hold(Arc::make_mut(&mut self.command), is_paused),
             Origin::FollowUp(_) => Ok(()),
         }
@@ -101,7 +108,7 @@ impl Queued {
     pub(super) fn correlation_id(&self) -> Uuid {
         match &self.origin {
             Origin::FollowUp(origin) => origin.correlation_id,
-            Origin::Sender | Origin::Timer => self.command.correlation_id(),
+            Origin::Sender | Origin::Timer | Origin::Effect => self.command.correlation_id(),
         }
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::effects::Effects;
+
 /// Settings of the writers.
 #[derive(Debug, Clone)]
 pub struct WriterSettings {
@@ -16,4 +18,6 @@ pub struct WriterSettings {
     pub state_cache_bytes: u64,
     /// Number of events after which a stream's state is kept in the database.
     pub snapshot_every: u64,
+    /// Effects that sagas may request of this host.
+    pub effects: Effects,
 }

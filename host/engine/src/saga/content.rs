@@ -77,6 +77,34 @@ pub(crate) struct ChildCommand {
     pub message: Content,
 }
 
+/// Request of a step to something outside the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EffectRequest {
+    /// Name in the host's manifest.
+    pub effect: String,
+    /// JSON document.
+    pub request: Bytes,
+}
+
+/// What a step sends: a command, or the request of an effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Sending {
+    Command(ChildCommand),
+    Effect(EffectRequest),
+}
+
+/// Answer to an effect that came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EffectAnswer {
+    /// Answer of the other side.
+    Answered(Bytes),
+    /// Answer of the configured stand-in, and the reason why the other side gave none.
+    StoodIn { answer: Bytes, why: String },
+    /// Reason why no answer came in time, or why it is not known whether the request was carried out.
+    Unanswered(String),
+}
+
 /// Reason why a command or a step was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Refusal {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::content::{Bytes, ChildCommand, Content, Refusal};
+use super::content::{Bytes, ChildCommand, Content, EffectAnswer, EffectRequest, Refusal, Sending};
 use super::input::{Order, Resolution, StepAnswer, StepKey};
 use clearfold_kernel::Timestamp;
 use clearfold_sandbox::Message;
@@ -67,6 +67,9 @@ events! {
         engine: u32,
         /// Digest of the component that it runs on.
         component: String,
+        /// Names of the effects that it may request.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        effects: Vec<String>,
     }
     /// An event of the followed stream was observed.
     EventObserved {
@@ -108,6 +111,21 @@ events! {
         /// Correlation id of the command whose event asked for the flow.
         correlation_id: Uuid,
     }
+    /// A step requested an effect, which is carried out next.
+    EffectRequested {
+        key: StepKey,
+        name: String,
+        /// Number of the effect in the instance, from 1.
+        number: u64,
+        request: EffectRequest,
+    }
+    /// The answer to an effect came; the step is asked again.
+    EffectAnswered {
+        key: StepKey,
+        name: String,
+        number: u64,
+        answer: EffectAnswer,
+    }
     /// A step waits until a time; then it is asked again.
     StepWaiting {
         key: StepKey,
@@ -122,7 +140,12 @@ events! {
         name: String,
         timer: u64,
         until: Timestamp,
-        command: ChildCommand,
+        /// Command that is sent then; absent if the attempt requests an effect.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<ChildCommand>,
+        /// Effect that is requested then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<EffectRequest>,
     }
     /// A step is done, or its compensation is.
     StepDone {
@@ -208,6 +231,14 @@ events! {
     }
 }
 
+impl StepDeferred {
+    /// What the attempt sends when its time has come; none in an event that no host has written.
+    pub(crate) fn sending(&self) -> Option<Sending> {
+        let command = self.command.clone().map(Sending::Command);
+        command.or_else(|| self.request.clone().map(Sending::Effect))
+    }
+}
+
 impl SagaEvent {
     /// Types of the events that need an operator.
     pub(crate) const ALARMS: &'static [&'static str] =
@@ -217,6 +248,8 @@ impl SagaEvent {
     pub(crate) fn flow(&self) -> Option<u32> {
         match self {
             Self::StepStarted(StepStarted { key, .. })
+            | Self::EffectRequested(EffectRequested { key, .. })
+            | Self::EffectAnswered(EffectAnswered { key, .. })
             | Self::StepWaiting(StepWaiting { key, .. })
             | Self::StepDeferred(StepDeferred { key, .. })
             | Self::StepDone(StepDone { key, .. })

@@ -3,15 +3,17 @@
 
 use uuid::Uuid;
 
-use super::content::{Bytes, ChildCommand, Content, Refusal};
+use super::content::{Bytes, ChildCommand, Content, EffectAnswer, EffectRequest, Refusal};
 use super::decider::PREFIX;
 pub(crate) use super::event::never;
 use super::event::{PendingTimer, SagaEvent};
-use super::input::{self, AnswerStep, FireTimer, Input, Observe, StepAnswer, StepKey};
+use super::input::{
+    self, AnswerEffect, AnswerStep, EffectOutcome, FireTimer, Input, Observe, StepAnswer, StepKey,
+};
 use crate::command::{Answer, Command, CommandError, FollowUp, Follower, Origin};
 use clearfold_kernel::CommandContext;
 use clearfold_sandbox::Message;
-use clearfold_store::{DueTimer, command_id};
+use clearfold_store::{DueTimer, NewEffect, PendingEffect, WaitingEffect, command_id};
 
 /// Sender of the commands of sagas, and of their inputs.
 const ACTOR: &str = CommandContext::SAGA;
@@ -46,13 +48,17 @@ pub(crate) struct Consequences {
     pub timers: Vec<DueTimer>,
     /// Timers that fired or are not wanted any more.
     pub ended_timers: Vec<DueTimer>,
+    /// Effects to carry out.
+    pub effects: Vec<NewEffect>,
+    /// Effects whose outcome came.
+    pub ended_effects: Vec<PendingEffect>,
 }
 
 impl Decision<'_> {
     fn correlation_id(&self) -> Uuid {
         match self.origin {
             Origin::FollowUp(origin) => origin.correlation_id,
-            Origin::Sender | Origin::Timer => self.command.correlation_id(),
+            Origin::Sender | Origin::Timer | Origin::Effect => self.command.correlation_id(),
         }
     }
 
@@ -60,16 +66,18 @@ impl Decision<'_> {
     fn cause(&self, correlation_id: Uuid, asked_by: Option<AskedBy>) -> FollowUp {
         let round = match self.origin {
             Origin::FollowUp(origin) => origin.round.saturating_add(1),
-            Origin::Sender | Origin::Timer => 1,
+            Origin::Sender | Origin::Timer | Origin::Effect => 1,
         };
         let causation_id = command_id(&self.command.idempotency_key);
         FollowUp { correlation_id, causation_id, round, asked_by, begins_stream: false }
     }
 
-    /// Says what follows from it. `following` are the sagas that follow its stream.
+    /// Says what follows from it. `following` are the sagas that follow its stream, `offered` the effects that this host
+    /// offers to instances that begin.
     pub(crate) fn consequences<'s>(
         &self,
         following: impl Iterator<Item = &'s Follower>,
+        offered: &[String],
     ) -> Result<Consequences, String> {
         let mut consequences = Consequences::default();
         if self.command.aggregate.starts_with(PREFIX) {
@@ -77,7 +85,7 @@ impl Decision<'_> {
             return Ok(consequences);
         }
         for saga in following {
-            self.observations(saga, &mut consequences)?;
+            self.observations(saga, offered, &mut consequences)?;
         }
         if let Origin::FollowUp(FollowUp { asked_by: Some(asked_by), .. }) = self.origin {
             let answer = match self.answer {
@@ -97,7 +105,12 @@ impl Decision<'_> {
     }
 
     /// Inputs of a saga that follows the stream: one for each event that it observes.
-    fn observations(&self, saga: &Follower, consequences: &mut Consequences) -> Result<(), String> {
+    fn observations(
+        &self,
+        saga: &Follower,
+        offered: &[String],
+        consequences: &mut Consequences,
+    ) -> Result<(), String> {
         for (version, event) in (self.version + 1..).zip(self.events) {
             if !saga.may_observe(&event.type_) {
                 continue;
@@ -114,6 +127,7 @@ impl Decision<'_> {
                 correlation_id: cause.correlation_id,
                 round: cause.round,
                 held: false,
+                effects: saga.may_request(&event.type_, offered),
             });
             let aggregate = format!("{PREFIX}{}", saga.name());
             let key = format!("{aggregate}-{}/observe/{version}", self.command.id);
@@ -139,6 +153,12 @@ impl Decision<'_> {
         {
             consequences.ended_timers.push(timer(PendingTimer { timer: number, due }));
         }
+        if self.command.kind == "AnswerEffect"
+            && let Ok(Input::AnswerEffect(AnswerEffect { number, .. })) =
+                Input::read(&self.command.kind, self.command.schema_version, &self.command.payload)
+        {
+            consequences.ended_effects.push(PendingEffect { stream: stream.clone(), number });
+        }
         for event in self.events {
             match SagaEvent::read(event)? {
                 SagaEvent::StepStarted(event) => {
@@ -156,6 +176,11 @@ impl Decision<'_> {
                     let asked_by = AskedBy { aggregate: aggregate.clone(), id: id.clone(), key: event.key };
                     let cause = self.cause(event.correlation_id, Some(asked_by));
                     consequences.commands.push((command, Origin::FollowUp(cause)));
+                }
+                SagaEvent::EffectRequested(event) => {
+                    let EffectRequest { effect, request } = event.request;
+                    let pending = PendingEffect { stream: stream.clone(), number: event.number };
+                    consequences.effects.push(NewEffect { pending, effect, request: request.0 });
                 }
                 SagaEvent::StepWaiting(event) => {
                     consequences.timers.push(timer(PendingTimer { timer: event.timer, due: event.until }));
@@ -229,6 +254,36 @@ pub(crate) fn fire(timer: &DueTimer, routing_key: &str) -> Result<Command, Strin
     let input = Input::FireTimer(FireTimer { timer: timer.number, due: timer.due, held: false });
     Instance { aggregate, id, routing_key }
         .command(format!("{}/timer/{}", timer.stream, timer.number), &input)
+}
+
+/// Outcome of an effect, as the instance that requested it hears it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answer of the other side: a JSON document.
+    Answered(Vec<u8>),
+    /// Answer of the configured stand-in, and the reason why the other side gave none.
+    StoodIn { answer: Vec<u8>, why: String },
+    /// No answer came in time, or it is not known whether the request was carried out: the reason.
+    Unanswered(String),
+    /// It was definitely not carried out, under a stable code.
+    Refused { code: String, detail: String },
+}
+
+/// Command that tells an instance the outcome of its effect.
+pub(crate) fn answer_effect(effect: &WaitingEffect, outcome: Outcome) -> Result<Command, String> {
+    let PendingEffect { stream, number } = &effect.pending;
+    let no_instance = || format!("the effect of {stream} is not one of a saga");
+    let (aggregate, id) = split(stream).ok_or_else(no_instance)?;
+    let outcome = match outcome {
+        Outcome::Answered(answer) => EffectOutcome::Came(EffectAnswer::Answered(Bytes(answer))),
+        Outcome::StoodIn { answer, why } => {
+            EffectOutcome::Came(EffectAnswer::StoodIn { answer: Bytes(answer), why })
+        }
+        Outcome::Unanswered(why) => EffectOutcome::Came(EffectAnswer::Unanswered(why)),
+        Outcome::Refused { code, detail } => EffectOutcome::Refused(Refusal { code, detail }),
+    };
+    let input = Input::AnswerEffect(AnswerEffect { number: *number, outcome, held: false });
+    Instance { aggregate, id, routing_key: &effect.routing_key }.command(effect.pending.identity(), &input)
 }
 
 /// Types among a stream's new events that need an operator.

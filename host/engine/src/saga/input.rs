@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::content::{Content, Refusal};
+use super::content::{Content, EffectAnswer, Refusal};
 use clearfold_kernel::Timestamp;
 
 /// Schema version of the inputs.
@@ -16,6 +16,8 @@ pub(crate) enum Input {
     Observe(Observe),
     /// The answer to a step's command.
     AnswerStep(AnswerStep),
+    /// The outcome of an effect.
+    AnswerEffect(AnswerEffect),
     /// A timer that is due.
     FireTimer(FireTimer),
     /// An operator's order to try again what is parked.
@@ -29,7 +31,7 @@ pub(crate) enum Input {
 impl Input {
     /// Types of all inputs.
     pub(crate) const KINDS: &'static [&'static str] =
-        &["Observe", "AnswerStep", "FireTimer", "Retry", "Cancel", "Resolve"];
+        &["Observe", "AnswerStep", "AnswerEffect", "FireTimer", "Retry", "Cancel", "Resolve"];
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +46,9 @@ pub(crate) struct Observe {
     /// True while the saga is paused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+    /// Names of the saga's effects that the host offers, for an instance that begins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<String>,
 }
 
 /// Step of a flow, to be done or to be undone.
@@ -84,6 +89,35 @@ pub(crate) enum StepAnswer {
     Refused(Refusal),
     /// It was not decided, because the component that decides it failed.
     Failed(Refusal),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AnswerEffect {
+    /// Number of the effect in its instance, from 1.
+    pub number: u64,
+    pub outcome: EffectOutcome,
+    /// True while the saga is paused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
+}
+
+/// Outcome of an effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EffectOutcome {
+    Came(EffectAnswer),
+    /// It was definitely not carried out: the attempt is refused.
+    Refused(Refusal),
+}
+
+impl From<EffectOutcome> for StepAnswer {
+    /// Outcome of the step, as far as that of its effect says it.
+    fn from(outcome: EffectOutcome) -> Self {
+        match outcome {
+            EffectOutcome::Came(_) => Self::Accepted,
+            EffectOutcome::Refused(reason) => Self::Refused(reason),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +186,7 @@ impl Input {
         match self {
             Self::Observe(_) => "Observe",
             Self::AnswerStep(_) => "AnswerStep",
+            Self::AnswerEffect(_) => "AnswerEffect",
             Self::FireTimer(_) => "FireTimer",
             Self::Retry(_) => "Retry",
             Self::Cancel(_) => "Cancel",
@@ -164,6 +199,7 @@ impl Input {
         match self {
             Self::Observe(input) => serde_json::to_vec(input),
             Self::AnswerStep(input) => serde_json::to_vec(input),
+            Self::AnswerEffect(input) => serde_json::to_vec(input),
             Self::FireTimer(input) => serde_json::to_vec(input),
             Self::Retry(input) => serde_json::to_vec(input),
             Self::Cancel(input) => serde_json::to_vec(input),
@@ -181,6 +217,7 @@ impl Input {
         let read = match kind {
             "Observe" => serde_json::from_slice(payload).map(Self::Observe),
             "AnswerStep" => serde_json::from_slice(payload).map(Self::AnswerStep),
+            "AnswerEffect" => serde_json::from_slice(payload).map(Self::AnswerEffect),
             "FireTimer" => serde_json::from_slice(payload).map(Self::FireTimer),
             "Retry" => serde_json::from_slice(payload).map(Self::Retry),
             "Cancel" => serde_json::from_slice(payload).map(Self::Cancel),
@@ -199,6 +236,7 @@ impl Input {
         match self {
             Self::Observe(input) => input.held,
             Self::AnswerStep(input) => input.held,
+            Self::AnswerEffect(input) => input.held,
             Self::FireTimer(input) => input.held,
             Self::Retry(_) | Self::Cancel(_) | Self::Resolve(_) => false,
         }
@@ -209,6 +247,7 @@ impl Input {
         match self {
             Self::Observe(input) => input.held = is_paused,
             Self::AnswerStep(input) => input.held = is_paused,
+            Self::AnswerEffect(input) => input.held = is_paused,
             Self::FireTimer(input) => input.held = is_paused,
             Self::Retry(_) | Self::Cancel(_) | Self::Resolve(_) => {}
         }
@@ -219,7 +258,11 @@ impl Input {
         match self {
             Self::Observe(input) => input.round,
             Self::AnswerStep(input) => input.round,
-            Self::FireTimer(_) | Self::Retry(_) | Self::Cancel(_) | Self::Resolve(_) => 0,
+            Self::AnswerEffect(_)
+            | Self::FireTimer(_)
+            | Self::Retry(_)
+            | Self::Cancel(_)
+            | Self::Resolve(_) => 0,
         }
     }
 }

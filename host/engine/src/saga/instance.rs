@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::content::{Bytes, ChildCommand, Content, Refusal};
+use super::content::{Bytes, ChildCommand, Content, EffectAnswer, EffectRequest, Refusal, Sending};
 use super::event::{
-    CancelOrdered, PendingTimer, PlannedStep, ResolutionContradicted, ResolveOrdered, SagaEvent,
-    StepDeferred, StepWaiting,
+    CancelOrdered, EffectRequested, PendingTimer, PlannedStep, ResolutionContradicted, ResolveOrdered,
+    SagaEvent, StepDeferred, StepWaiting,
 };
 use super::input::{Resolution, StepKey};
 
 /// Version of the machine: raised when it decides differently. The first event of an instance has it.
 pub(crate) const ENGINE: u32 = 1;
 /// Version of the state's format.
-pub(crate) const STATE_VERSION: u32 = 2;
+pub(crate) const STATE_VERSION: u32 = 3;
 /// Number of resolved steps that are remembered, the newest ones: an answer to an older one is no contradiction any
 /// more. Each is an operator's doing, so few instances have any.
 const MAX_RESOLVED: usize = 100;
@@ -35,6 +35,10 @@ pub(crate) struct Instance {
     pub flows: u32,
     /// Number of timers so far.
     pub timers: u64,
+    /// Names of the effects that it may request.
+    pub effects: Vec<String>,
+    /// Number of effects so far.
+    pub requested: u64,
     /// Lanes with flows that have not ended, the running one first.
     pub lanes: BTreeMap<String, VecDeque<Flow>>,
     /// Events that wait because the component failed on the first of them.
@@ -51,6 +55,8 @@ pub(crate) struct ResolvedStep {
     pub key: StepKey,
     pub name: String,
     pub outcome: Resolution,
+    /// Number of the effect that was under way.
+    pub effect: Option<u64>,
 }
 
 /// Event of the followed stream that is not observed yet.
@@ -79,6 +85,8 @@ pub(crate) struct Flow {
     pub forgiven: u32,
     /// Refusal of the attempt before.
     pub last_refusal: Option<Refusal>,
+    /// Answer to the effect that the present attempt requested last.
+    pub answer: Option<EffectAnswer>,
     /// Reason for which it is compensated as soon as the answer to its command is there: an operator cancelled it.
     pub cancelled: Option<Refusal>,
     pub doing: Doing,
@@ -91,15 +99,17 @@ pub(crate) enum Doing {
     Nothing,
     /// The answer to a command.
     Command(ChildCommand),
+    /// The outcome of an effect, by its number.
+    Effect(u64, EffectRequest),
     /// A time, at which the step is asked again.
     Wait(PendingTimer),
-    /// A time, at which the command is sent.
-    Deferred(PendingTimer, ChildCommand),
+    /// A time, at which this is sent.
+    Deferred(PendingTimer, Sending),
     /// An operator.
     Parked(Refusal),
-    /// The resume of the saga: its timer fired while that was paused. Then the command is sent; without one, the step
-    /// is asked what to do.
-    Held(Option<ChildCommand>),
+    /// The resume of the saga: its timer fired while that was paused. Then this is sent; without anything to send, the
+    /// step is asked what to do.
+    Held(Option<Sending>),
 }
 
 impl Flow {
@@ -123,18 +133,33 @@ impl Flow {
         matches!(self.doing, Doing::Nothing | Doing::Held(_))
     }
 
+    /// Returns true if its step is under way, so that it is not known whether it is done.
+    pub(crate) fn is_under_way(&self) -> bool {
+        matches!(self.doing, Doing::Command(_) | Doing::Effect(..))
+    }
+
+    /// Number of the effect whose outcome it waits for.
+    pub(crate) fn effect(&self) -> Option<u64> {
+        match self.doing {
+            Doing::Effect(number, _) => Some(number),
+            _ => None,
+        }
+    }
+
     /// Timer that it waits for.
     pub(crate) fn timer(&self) -> Option<PendingTimer> {
         match &self.doing {
             Doing::Wait(timer) | Doing::Deferred(timer, _) => Some(*timer),
-            Doing::Nothing | Doing::Command(_) | Doing::Parked(_) | Doing::Held(_) => None,
+            Doing::Nothing | Doing::Command(_) | Doing::Effect(..) | Doing::Parked(_) | Doing::Held(_) => {
+                None
+            }
         }
     }
 
     /// Begins with another step.
     fn turn_to(&mut self, step: u32) {
         (self.at, self.attempt, self.forgiven) = (step, 1, 0);
-        (self.last_refusal, self.doing) = (None, Doing::Nothing);
+        (self.last_refusal, self.answer, self.doing) = (None, None, Doing::Nothing);
     }
 }
 
@@ -167,6 +192,7 @@ impl Instance {
         match event {
             SagaEvent::SagaStarted(event) => {
                 (self.engine, self.component) = (event.engine, event.component);
+                self.effects = event.effects;
             }
             SagaEvent::EventObserved(event) => {
                 self.observed = self.observed.max(event.version);
@@ -196,6 +222,7 @@ impl Instance {
                     attempt: 1,
                     forgiven: 0,
                     last_refusal: None,
+                    answer: None,
                     cancelled: None,
                     doing: Doing::Nothing,
                 });
@@ -227,9 +254,11 @@ impl Instance {
             self.timers = *timer;
         }
         match &event {
+            SagaEvent::EffectRequested(EffectRequested { number, .. }) => self.requested = *number,
             SagaEvent::ResolveOrdered(ResolveOrdered { key, name, outcome, .. }) => {
+                let effect = self.flow(key.flow).and_then(Flow::effect);
                 let (key, name) = (key.clone(), name.clone());
-                self.resolved.push_back(ResolvedStep { key, name, outcome: *outcome });
+                self.resolved.push_back(ResolvedStep { key, name, outcome: *outcome, effect });
                 if self.resolved.len() > MAX_RESOLVED {
                     self.resolved.pop_front();
                 }
@@ -257,19 +286,26 @@ impl Flow {
     fn apply(&mut self, event: SagaEvent) {
         match event {
             SagaEvent::StepStarted(event) => self.doing = Doing::Command(event.command),
+            SagaEvent::EffectRequested(event) => self.doing = Doing::Effect(event.number, event.request),
+            SagaEvent::EffectAnswered(event) => {
+                (self.answer, self.doing) = (Some(event.answer), Doing::Nothing);
+            }
             SagaEvent::StepWaiting(event) => {
                 self.doing = Doing::Wait(PendingTimer { timer: event.timer, due: event.until });
             }
             SagaEvent::StepDeferred(event) => {
                 let timer = PendingTimer { timer: event.timer, due: event.until };
-                self.doing = Doing::Deferred(timer, event.command);
+                self.doing = match event.sending() {
+                    Some(sending) => Doing::Deferred(timer, sending),
+                    None => Doing::Wait(timer),
+                };
             }
             SagaEvent::TimerHeld(_) => {
-                let command = match std::mem::replace(&mut self.doing, Doing::Nothing) {
-                    Doing::Deferred(_, command) => Some(command),
+                let sending = match std::mem::replace(&mut self.doing, Doing::Nothing) {
+                    Doing::Deferred(_, sending) => Some(sending),
                     _ => None,
                 };
-                self.doing = Doing::Held(command);
+                self.doing = Doing::Held(sending);
             }
             SagaEvent::StepDone(event) => {
                 // Compensation goes backwards; behind the first step it ends, which FlowEnded says.
@@ -278,7 +314,8 @@ impl Flow {
             }
             SagaEvent::StepRefused(event) => {
                 self.attempt = self.attempt.saturating_add(1);
-                (self.last_refusal, self.doing) = (Some(event.reason), Doing::Nothing);
+                (self.last_refusal, self.answer) = (Some(event.reason), None);
+                self.doing = Doing::Nothing;
             }
             SagaEvent::CompensationStarted(event) => {
                 self.turn_to(self.at.saturating_sub(1));
@@ -287,7 +324,7 @@ impl Flow {
             SagaEvent::FlowParked(event) => self.doing = Doing::Parked(event.reason),
             SagaEvent::RetryOrdered(_) => (self.forgiven, self.doing) = (self.attempt, Doing::Nothing),
             SagaEvent::CancelOrdered(event) => match self.doing {
-                Doing::Command(_) => self.cancelled = Some(event.reason()),
+                Doing::Command(_) | Doing::Effect(..) => self.cancelled = Some(event.reason()),
                 _ => self.doing = Doing::Nothing,
             },
             // These change the instance.

@@ -6,7 +6,7 @@ use clearfold_base::digest::Digest;
 use clearfold_kernel::Timestamp;
 use clearfold_sandbox::{ComponentId, Fault};
 
-use super::content::{Bytes, ChildCommand, Content, Refusal};
+use super::content::{Bytes, ChildCommand, Content, EffectAnswer, EffectRequest, Refusal};
 use super::event::PlannedStep;
 
 /// Component of a saga.
@@ -21,6 +21,8 @@ pub(crate) trait SagaLogic: Send + Sync {
     /// Returns true if an instance observes events of this type.
     fn observes(&self, kind: &str) -> bool;
     fn step(&self, name: &str) -> Option<StepFacts>;
+    /// Names of the effects that its steps may request.
+    fn effects(&self) -> &[String];
     /// Says what follows from each event.
     fn observe(&self, questions: &[&Observation]) -> Result<Vec<Result<Observed, String>>, Fault>;
     /// Says what each step does.
@@ -67,6 +69,8 @@ pub(crate) struct Subject {
     pub routing_key: String,
     pub memory: Bytes,
     pub now: Timestamp,
+    /// Names of the effects that the instance may request.
+    pub effects: Vec<String>,
 }
 
 /// Event of the followed stream.
@@ -88,6 +92,8 @@ pub(crate) struct StepCall {
     pub refusal: Option<Refusal>,
     /// Refusal of the attempt before.
     pub last_refusal: Option<Refusal>,
+    /// Answer to the effect that this attempt requested last.
+    pub answer: Option<EffectAnswer>,
 }
 
 /// Answer to an observation.
@@ -115,6 +121,8 @@ pub(crate) enum Action {
     Command(ChildCommand),
     /// Wait until this time, then ask again under the same attempt.
     WaitUntil(Timestamp),
+    /// Have this carried out, then ask again under the same attempt, with the answer.
+    Request(EffectRequest),
     Done,
     /// Refuse the step, as if its command had been refused.
     Refuse(Refusal),

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::content::{ChildCommand, Refusal};
+use super::content::{EffectRequest, Refusal, Sending};
 use super::event::{
-    CompensationStarted, EventObserved, FlowAdded, FlowEnded, FlowOutcome, FlowParked, ObservationFailed,
-    ObservationQueued, SagaEvent, SagaStarted, StepDeferred, StepDone, StepRefused, StepStarted, StepWaiting,
+    CompensationStarted, EffectAnswered, EffectRequested, EventObserved, FlowAdded, FlowEnded, FlowOutcome,
+    FlowParked, ObservationFailed, ObservationQueued, SagaEvent, SagaStarted, StepDeferred, StepDone,
+    StepRefused, StepStarted, StepWaiting,
 };
-use super::input::{AnswerStep, FireTimer, Input, Observe, StepAnswer, StepKey};
+use super::input::{AnswerEffect, AnswerStep, EffectOutcome, FireTimer, Input, Observe, StepAnswer, StepKey};
 use super::instance::{Doing, ENGINE, Flow, Instance, Unobserved};
 use super::logic::{Action, Observation, Observed, Phase, SagaLogic, StepCall, StepFacts, Subject};
 use clearfold_kernel::Timestamp;
@@ -93,6 +94,7 @@ impl Machine {
         match input {
             Input::Observe(input) => self.observe(input),
             Input::AnswerStep(input) => self.answer_step(&input),
+            Input::AnswerEffect(input) => self.answer_effect(input),
             Input::FireTimer(input) => self.fire(input),
             Input::Retry(input) => self.retry(input)?,
             Input::Cancel(input) => self.cancel_by(&input)?,
@@ -130,7 +132,7 @@ impl Machine {
     }
 
     fn observe(&mut self, input: Observe) {
-        let Observe { version, event, correlation_id, .. } = input;
+        let Observe { version, event, correlation_id, effects, .. } = input;
         if !self.instance.has_begun() {
             if !self.saga.starts_on(&event.kind) {
                 return;
@@ -139,6 +141,7 @@ impl Machine {
                 saga: self.saga.name().to_owned(),
                 engine: ENGINE,
                 component: self.saga.id().digest.to_string(),
+                effects,
             });
         }
         // The version in force may observe more than the one that the instance began on.
@@ -156,10 +159,25 @@ impl Machine {
         let flow = self.instance.flow(input.key.flow);
         let flow = flow.filter(|flow| flow.key() == input.key && matches!(flow.doing, Doing::Command(_)));
         // Anything else is an answer that came late or twice.
-        let Some(flow) = flow.cloned() else { return self.late(input) };
+        let Some(flow) = flow.cloned() else { return self.late(&input.key, &input.answer) };
         match &input.answer {
             StepAnswer::Accepted => self.done(&flow),
             StepAnswer::Refused(reason) | StepAnswer::Failed(reason) => self.refused(&flow, reason.clone()),
+        }
+    }
+
+    fn answer_effect(&mut self, input: AnswerEffect) {
+        let AnswerEffect { number, outcome, .. } = input;
+        let waits = |flow: &&Flow| flow.effect() == Some(number);
+        // Anything else is an answer that came late or twice.
+        let Some(flow) = self.instance.running().find(waits).cloned() else {
+            return self.late_effect(number, &outcome.into());
+        };
+        match outcome {
+            EffectOutcome::Came(answer) => {
+                self.emit(EffectAnswered { key: flow.key(), name: name_of(&flow), number, answer });
+            }
+            EffectOutcome::Refused(reason) => self.refused(&flow, reason),
         }
     }
 
@@ -171,7 +189,7 @@ impl Machine {
         let Some(flow) = self.instance.running().find(waits).cloned() else { return };
         match &flow.doing {
             _ if self.is_held => self.hold_timer(&flow, input.timer),
-            Doing::Deferred(_, command) => self.start(&flow, command.clone()),
+            Doing::Deferred(_, sending) => self.start(&flow, sending.clone()),
             _ => self.asked_flow = Some(flow.number),
         }
     }
@@ -186,8 +204,8 @@ impl Machine {
             let asked = self.asked_flow.and_then(|number| self.instance.flow(number));
             let idle = || self.instance.running().find(|flow| flow.is_idle());
             let flow = asked.or_else(idle)?.clone();
-            if let Doing::Held(Some(command)) = &flow.doing {
-                self.start(&flow, command.clone());
+            if let Doing::Held(Some(sending)) = &flow.doing {
+                self.start(&flow, sending.clone());
                 continue;
             }
             let Some(step) = flow.step().cloned() else {
@@ -202,6 +220,7 @@ impl Machine {
                 attempt: flow.attempt,
                 refusal: flow.compensated_for.clone(),
                 last_refusal: flow.last_refusal.clone(),
+                answer: flow.answer.clone(),
             };
             let is_undo = flow.compensated_for.is_some();
             return Some(if is_undo { Question::Compensate(call) } else { Question::Run(call) });
@@ -214,6 +233,7 @@ impl Machine {
             routing_key: self.routing_key.clone(),
             memory: self.instance.memory.clone(),
             now: self.now,
+            effects: self.instance.effects.clone(),
         }
     }
 
@@ -280,20 +300,23 @@ impl Machine {
                     );
                 }
             },
-            Ok(Action::Command(command)) => self.attempt(flow, command),
+            Ok(Action::Command(command)) => self.attempt(flow, Sending::Command(command)),
+            Ok(Action::Request(request)) => self.request(flow, request),
             Err(reason) => self.park(flow, reason),
         }
     }
 
-    /// Sends a step's command: at once if it is the first attempt or an operator's, else after a delay.
-    fn attempt(&mut self, flow: &Flow, command: ChildCommand) {
+    /// Sends what a step sends: at once if it is the first attempt or an operator's, else after a delay.
+    fn attempt(&mut self, flow: &Flow, sending: Sending) {
         let Some(facts) = self.facts(flow) else {
             let detail = format!("the component describes no step `{}`", name_of(flow));
             return self.park(flow, Refusal { code: "unknown_step".to_owned(), detail });
         };
         let is_first = flow.attempt == flow.forgiven.max(1);
-        if is_first && self.round < MAX_ROUNDS {
-            return self.start(flow, command);
+        // A step may request several effects under one attempt; the delay was before the first.
+        let is_begun = is_first || flow.answer.is_some();
+        if is_begun && self.round < MAX_ROUNDS {
+            return self.start(flow, sending);
         }
         if flow.attempt.saturating_sub(flow.forgiven) > facts.retry.attempts {
             let last = flow.last_refusal.clone();
@@ -303,16 +326,39 @@ impl Machine {
             });
             return self.park(flow, reason);
         }
-        let delay_ms = if is_first { 0 } else { self.delay_ms(flow, facts) };
+        let delay_ms = if is_begun { 0 } else { self.delay_ms(flow, facts) };
         // No time is that far from the calendar's end; if one were, the attempt would come at once.
         let until = Timestamp::from_ms(self.now.as_ms().saturating_add(delay_ms)).unwrap_or(self.now);
         let (key, name, timer) = (flow.key(), name_of(flow), self.next_timer());
-        self.emit(StepDeferred { key, name, timer, until, command });
+        let (command, request) = match sending {
+            Sending::Command(command) => (Some(command), None),
+            Sending::Effect(request) => (None, Some(request)),
+        };
+        self.emit(StepDeferred { key, name, timer, until, command, request });
     }
 
-    fn start(&mut self, flow: &Flow, command: ChildCommand) {
+    /// Has an effect carried out, if the host offered it when the instance began.
+    fn request(&mut self, flow: &Flow, request: EffectRequest) {
+        if !self.instance.effects.contains(&request.effect) {
+            let detail = format!(
+                "the step requests the effect `{}`, which the host's manifest did not name when the instance began",
+                request.effect
+            );
+            return self.park(flow, Refusal { code: "effect_not_offered".to_owned(), detail });
+        }
+        self.attempt(flow, Sending::Effect(request));
+    }
+
+    fn start(&mut self, flow: &Flow, sending: Sending) {
         let (key, name, correlation_id) = (flow.key(), name_of(flow), flow.correlation_id);
-        self.emit(StepStarted { key, name, command, correlation_id });
+        match sending {
+            Sending::Command(command) => self.emit(StepStarted { key, name, command, correlation_id }),
+            Sending::Effect(request) => {
+                // A stream has fewer events than effects can be counted.
+                let number = self.instance.requested.saturating_add(1);
+                self.emit(EffectRequested { key, name, number, request });
+            }
+        }
     }
 
     fn done(&mut self, flow: &Flow) {

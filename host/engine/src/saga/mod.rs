@@ -32,10 +32,11 @@ pub(crate) use decider::PREFIX;
 pub use decider::{SagaDecider, load_deciding};
 pub(crate) use event::without_version;
 pub(crate) use follow::AskedBy;
+pub use follow::Outcome;
 pub use input::Resolution;
 pub(crate) use logic::{SagaLogic, SagaVersions};
 pub use operations::{OrderedAction, SagaError, SagaOperations, SagaOrder};
 pub use view::{
-    AttemptView, CommandView, ContradictionView, FlowView, InstanceState, InstanceView, OrderView,
-    RefusalView, StepView, WaitingEventView,
+    AttemptView, CommandView, ContradictionView, EffectView, FlowView, InstanceState, InstanceView,
+    OrderView, RefusalView, StepView, WaitingEventView,
 };

@@ -2,11 +2,11 @@
 
 use clearfold_kernel::Timestamp;
 use clearfold_sandbox::{
-    ComponentId, Fault, Saga, SagaAction, SagaCommand, SagaFlow, SagaMessage, SagaPhase, SagaRefusal,
-    SagaSubject,
+    ComponentId, Fault, Saga, SagaAction, SagaCommand, SagaEffect, SagaFlow, SagaMessage, SagaPhase,
+    SagaRefusal, SagaSubject,
 };
 
-use super::content::{Bytes, ChildCommand, Content, Refusal};
+use super::content::{Bytes, ChildCommand, Content, EffectAnswer, EffectRequest, Refusal};
 use super::event::PlannedStep;
 use super::logic::{
     Action, NewFlow, Observation, Observed, Phase, Retry, SagaLogic, StepCall, StepFacts, Subject,
@@ -48,6 +48,10 @@ impl SagaLogic for Saga {
         Some(StepFacts { phase, retry })
     }
 
+    fn effects(&self) -> &[String] {
+        Saga::effects(self)
+    }
+
     fn observe(&self, questions: &[&Observation]) -> Result<Vec<Result<Observed, String>>, Fault> {
         let wire = questions.iter().map(|question| clearfold_sandbox::Observation {
             subject: subject(&question.subject),
@@ -78,6 +82,7 @@ fn subject(subject: &Subject) -> SagaSubject {
         routing_key: subject.routing_key.clone(),
         memory: subject.memory.0.clone(),
         now_ms: subject.now.as_ms(),
+        effects: subject.effects.clone(),
     }
 }
 
@@ -92,6 +97,16 @@ fn call(call: &StepCall) -> clearfold_sandbox::StepCall {
         attempt: call.attempt,
         refusal: call.refusal.as_ref().map(refusal),
         last_refusal: call.last_refusal.as_ref().map(refusal),
+        answer: call.answer.as_ref().map(answer),
+    }
+}
+
+fn answer(answer: &EffectAnswer) -> clearfold_sandbox::EffectAnswer {
+    match answer {
+        EffectAnswer::Answered(answer) | EffectAnswer::StoodIn { answer, .. } => {
+            clearfold_sandbox::EffectAnswer::Answered(answer.0.clone())
+        }
+        EffectAnswer::Unanswered(why) => clearfold_sandbox::EffectAnswer::Unanswered(why.clone()),
     }
 }
 
@@ -123,6 +138,9 @@ fn action(action: SagaAction) -> Result<Action, String> {
         SagaAction::WaitUntilMs(until_ms) => {
             let until = Timestamp::from_ms(until_ms);
             Action::WaitUntil(until.ok_or_else(|| format!("{until_ms} ms is after the year 9999"))?)
+        }
+        SagaAction::Request(SagaEffect { name, request }) => {
+            Action::Request(EffectRequest { effect: name, request: Bytes(request) })
         }
         SagaAction::Done => Action::Done,
         SagaAction::Refuse(SagaRefusal { code, detail }) => Action::Refuse(Refusal { code, detail }),

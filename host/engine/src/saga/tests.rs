@@ -1,6 +1,7 @@
 //! The machine against random workflows: whatever is refused, fails or comes twice, every flow ends done, or undone in
 //! reverse order; and the state folded from the events is the state that the machine holds.
 
+mod effects;
 mod orders;
 mod pause;
 
@@ -16,19 +17,22 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::SagaDecider;
-use super::content::{Bytes, ChildCommand, Content, Refusal};
+use super::content::{Bytes, ChildCommand, Content, EffectAnswer, EffectRequest, Refusal};
 use super::event::{FlowOutcome, PlannedStep, SagaEvent, never};
 use super::input::{
-    AnswerStep, Cancel, FireTimer, Input, Observe, Order, Retry, StepAnswer, StepKey, VERSION,
+    AnswerEffect, AnswerStep, Cancel, EffectOutcome, FireTimer, Input, Observe, Order, Retry, StepAnswer,
+    StepKey, VERSION,
 };
 use super::logic::{
     Action, NewFlow, Observation, Observed, Phase, Retry as RetryFacts, SagaLogic, StepCall, StepFacts,
 };
 
 /// Saga whose flows the observed event spells out: `lane:steps`, where each letter is a step: `c` compensatable, `p`
-/// pivot, `r` retriable, `w` one that waits a second first, `n` one that has nothing to do, `x` one whose answer fails.
+/// pivot, `r` retriable, `w` one that waits a second first, `n` one that has nothing to do, `x` one whose answer fails, `e`
+/// and `f` a compensatable and a retriable one that request the effect `mail`, `u` one that requests another.
 pub(super) struct Spelled {
     id: ComponentId,
+    effects: Vec<String>,
     /// Steps that were asked, in order: letter, and whether it is undone.
     asked: Mutex<Vec<(char, bool)>>,
 }
@@ -41,7 +45,7 @@ impl Spelled {
     /// Version of the saga with this code.
     pub(super) fn version(code: &[u8]) -> Arc<Self> {
         let id = ComponentId { name: "spelled".into(), digest: Digest::of(code) };
-        Arc::new(Self { id, asked: Mutex::default() })
+        Arc::new(Self { id, effects: vec!["mail".to_owned()], asked: Mutex::default() })
     }
 
     /// Number of steps that it was asked about.
@@ -55,6 +59,17 @@ impl Spelled {
         match letter {
             'x' => return Err("it does not know".to_owned()),
             'n' => return Ok(Action::Done),
+            'e' | 'f' | 'u' if !is_undo => {
+                let effect = if letter == 'u' { "unknown" } else { "mail" }.to_owned();
+                let request = Bytes(format!("{{\"attempt\":{}}}", call.attempt).into_bytes());
+                return Ok(match &call.answer {
+                    None => Action::Request(EffectRequest { effect, request }),
+                    Some(EffectAnswer::Unanswered(_)) if letter == 'e' => {
+                        Action::Refuse(refusal("unanswered"))
+                    }
+                    Some(_) => Action::Done,
+                });
+            }
             'w' if call.attempt == 1 && call.subject.now < Timestamp::from_s(50).unwrap() => {
                 return Ok(Action::WaitUntil(Timestamp::from_s(50).unwrap()));
             }
@@ -89,12 +104,16 @@ impl SagaLogic for Spelled {
 
     fn step(&self, name: &str) -> Option<StepFacts> {
         let phase = match name.chars().next()? {
-            'c' | 'n' | 'x' => Phase::Compensatable,
+            'c' | 'n' | 'x' | 'e' | 'u' => Phase::Compensatable,
             'p' => Phase::Pivot,
             _ => Phase::Retriable,
         };
         let retry = RetryFacts { first_delay_ms: 100, longest_delay_ms: 1_000, attempts: 3 };
         Some(StepFacts { phase, retry })
+    }
+
+    fn effects(&self) -> &[String] {
+        &self.effects
     }
 
     fn observe(&self, questions: &[&Observation]) -> Result<Vec<Result<Observed, String>>, Fault> {
@@ -211,6 +230,7 @@ impl Driven {
             correlation_id: Uuid::nil(),
             round,
             held: self.is_paused,
+            effects: vec!["mail".to_owned()],
         }))
     }
 
@@ -242,8 +262,12 @@ fn retry(flow: Option<u32>) -> Input {
     Input::Retry(Retry { flow, order: order() })
 }
 
+fn refusal(code: &str) -> Refusal {
+    Refusal { code: code.to_owned(), detail: "never".to_owned() }
+}
+
 fn refused() -> StepAnswer {
-    StepAnswer::Refused(Refusal { code: "no".into(), detail: "never".into() })
+    StepAnswer::Refused(refusal("no"))
 }
 
 fn started(events: &[SagaEvent]) -> Vec<StepKey> {
@@ -382,7 +406,7 @@ fn what_is_seen_twice_is_observed_once_and_nothing_begins_without_its_event() {
 /// Letters of a flow in an order of phases that admission takes.
 fn flows() -> impl Strategy<Value = String> {
     let flow =
-        ("[ab]", "[cn]{0,3}", "p?", "[rw]{0,2}").prop_filter_map("no step", |(lane, one, two, three)| {
+        ("[ab]", "[cne]{0,3}", "p?", "[rwf]{0,2}").prop_filter_map("no step", |(lane, one, two, three)| {
             let steps = format!("{one}{two}{three}");
             (!steps.is_empty()).then(|| format!("{lane}:{steps}"))
         });
@@ -422,6 +446,19 @@ proptest! {
                         let is_refused = refusals.next().unwrap_or(false);
                         let answer = if is_refused { refused() } else { StepAnswer::Accepted };
                         let answer = Input::AnswerStep(AnswerStep { key: event.key.clone(), answer, round: 2, held: false });
+                        todo.extend(std::iter::repeat_n(answer, if twice { 2 } else { 1 }));
+                        if cancels.next().unwrap_or(false) {
+                            todo.push(Input::Cancel(Cancel { flow: Some(event.key.flow), order: order() }));
+                        }
+                    }
+                    SagaEvent::EffectRequested(event) => {
+                        let outcome = match (refusals.next(), refusals.next()) {
+                            (Some(true), _) => EffectOutcome::Refused(refusal("no")),
+                            (_, Some(true)) => EffectOutcome::Came(EffectAnswer::Unanswered("late".to_owned())),
+                            _ => EffectOutcome::Came(EffectAnswer::Answered(Bytes(b"{}".to_vec()))),
+                        };
+                        let answer =
+                            Input::AnswerEffect(AnswerEffect { number: event.number, outcome, held: false });
                         todo.extend(std::iter::repeat_n(answer, if twice { 2 } else { 1 }));
                         if cancels.next().unwrap_or(false) {
                             todo.push(Input::Cancel(Cancel { flow: Some(event.key.flow), order: order() }));

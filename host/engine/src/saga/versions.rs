@@ -78,7 +78,15 @@ mod tests {
 
     fn begin() -> Input {
         let event = Content { kind: "Began".into(), schema_version: 1, payload: Bytes(b"cc".to_vec()) };
-        Input::Observe(Observe { version: 1, event, correlation_id: Uuid::nil(), round: 1, held: false })
+        let effects = Vec::new();
+        Input::Observe(Observe {
+            version: 1,
+            event,
+            correlation_id: Uuid::nil(),
+            round: 1,
+            held: false,
+            effects,
+        })
     }
 
     fn answered() -> Input {

@@ -6,7 +6,7 @@ use clearfold_store::StoredEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::content::{Bytes, ChildCommand, Refusal};
+use super::content::{Bytes, ChildCommand, EffectAnswer, EffectRequest, Refusal};
 use super::event::{FlowAdded, FlowOutcome, SagaEvent};
 use super::follow;
 use super::input::{Order, Resolution, StepAnswer, StepKey};
@@ -107,6 +107,8 @@ pub struct AttemptView {
     pub started_at: Option<String>,
     /// Command that it sent; none if there was nothing to send.
     pub command: Option<CommandView>,
+    /// Effect that it requested last.
+    pub effect: Option<EffectView>,
     pub ended_at: Option<String>,
     /// `done`, `refused` or `parked`; none if it has not ended.
     pub outcome: Option<String>,
@@ -124,6 +126,20 @@ pub struct CommandView {
     pub kind: String,
     pub schema_version: u32,
     pub payload: Value,
+}
+
+/// Effect that a step requested.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EffectView {
+    /// Number in the instance, from 1; none while its time has not come.
+    pub number: Option<u64>,
+    /// Name in the host's manifest.
+    pub effect: String,
+    pub request: Value,
+    /// Answer of the other side, or of the stand-in.
+    pub answer: Option<Value>,
+    /// Reason why no answer came, or why the stand-in answered.
+    pub unanswered: Option<String>,
 }
 
 /// Reason why something was refused or failed.
@@ -288,7 +304,20 @@ impl InstanceView {
             SagaEvent::StepDeferred(event) => {
                 if let Some(attempt) = self.attempt(&event.key) {
                     attempt.waited_until = Some(event.until.to_string());
-                    attempt.command = Some((&event.command).into());
+                    attempt.command = event.command.as_ref().map(Into::into);
+                    attempt.effect = event.request.as_ref().map(|request| EffectView::new(None, request));
+                }
+            }
+            SagaEvent::EffectRequested(event) => {
+                if let Some(attempt) = self.attempt(&event.key) {
+                    attempt.started_at.get_or_insert(at);
+                    attempt.effect = Some(EffectView::new(Some(event.number), &event.request));
+                }
+            }
+            SagaEvent::EffectAnswered(event) => {
+                let effect = self.attempt(&event.key).and_then(|attempt| attempt.effect.as_mut());
+                if let Some(effect) = effect {
+                    effect.take_in(&event.answer);
                 }
             }
             SagaEvent::StepDone(event) => {
@@ -378,6 +407,7 @@ impl AttemptView {
             waited_until: None,
             started_at: None,
             command: None,
+            effect: None,
             ended_at: None,
             outcome: None,
             refusal: None,
@@ -393,13 +423,30 @@ impl AttemptView {
     }
 }
 
+impl EffectView {
+    fn new(number: Option<u64>, request: &EffectRequest) -> Self {
+        let (effect, request) = (request.effect.clone(), readable(&request.request));
+        Self { number, effect, request, answer: None, unanswered: None }
+    }
+
+    fn take_in(&mut self, answer: &EffectAnswer) {
+        match answer {
+            EffectAnswer::Answered(answer) => self.answer = Some(readable(answer)),
+            EffectAnswer::StoodIn { answer, why } => {
+                (self.answer, self.unanswered) = (Some(readable(answer)), Some(why.clone()));
+            }
+            EffectAnswer::Unanswered(why) => self.unanswered = Some(why.clone()),
+        }
+    }
+}
+
 /// Returns the state of a flow that runs.
 fn state_of(flow: &Flow) -> InstanceState {
     match flow.doing {
         Doing::Parked(_) => InstanceState::Parked,
         _ if flow.compensated_for.is_some() => InstanceState::Compensating,
         Doing::Wait(_) | Doing::Deferred(..) | Doing::Held(_) => InstanceState::Waiting,
-        Doing::Nothing | Doing::Command(_) => InstanceState::Running,
+        Doing::Nothing | Doing::Command(_) | Doing::Effect(..) => InstanceState::Running,
     }
 }
 
@@ -408,6 +455,9 @@ fn waits_for(flow: &Flow) -> String {
     match &flow.doing {
         Doing::Nothing => format!("step `{step}` to begin"),
         Doing::Command(command) => format!("the answer to {} of step `{step}`", command.message.kind),
+        Doing::Effect(number, request) => {
+            format!("the outcome of the effect `{}`, number {number}, of step `{step}`", request.effect)
+        }
         Doing::Wait(timer) => format!("{}, the time of step `{step}`", timer.due),
         Doing::Deferred(timer, _) => format!("{}, attempt {} at step `{step}`", timer.due, flow.attempt),
         Doing::Held(_) => format!("the resume of the saga, for step `{step}`"),

@@ -71,6 +71,16 @@ pub enum EntryError {
     OpenTemplate(String),
     #[error("the variable {0:?} is not declared; add it under [variables]")]
     Undeclared(String),
+    #[error("it is no name of an effect; use a-z, 0-9 and -, beginning with a letter, 63 at most")]
+    EffectName,
+    #[error(
+        "its url is no http:// or https:// address; correct it, or leave it empty to offer no such effect"
+    )]
+    EffectUrl,
+    #[error("its stand_in is no JSON ({0}); write the document that answers for the other side")]
+    StandIn(String),
+    #[error("{key} is {value}; it is from 1 to {most}")]
+    OutOfRange { key: &'static str, value: u32, most: u32 },
     #[error("{host:?} is not an outbound host ({reason}); write scheme://host:port, * for any")]
     OutboundHost { host: String, reason: &'static str },
 }

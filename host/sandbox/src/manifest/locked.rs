@@ -4,7 +4,10 @@
 //! Only the handlers are read. Spin serves and checks the HTTP triggers, their components and the variables that only
 //! they need, so none of those is opened or refused here.
 
-use super::raw::{RawApplication, RawComponent, RawHandlerTrigger, RawManifest, RawTriggers, RawVariable};
+use super::raw::{
+    RawApplication, RawComponent, RawHandlerTrigger, RawManifest, RawTriggerSettings, RawTriggers,
+    RawVariable, TriggerSettings,
+};
 use super::resolve::{LocatedError, assemble};
 use super::{EntryError, Manifest, ManifestError, variables};
 use serde::Deserialize;
@@ -58,13 +61,6 @@ struct LockedMetadata {
     version: String,
     #[serde(default)]
     triggers: BTreeMap<String, Value>,
-}
-
-/// Content of `[application.trigger.clearfold]`.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TriggerSettings {
-    admin: Option<String>,
 }
 
 /// Variable; one without a default is required.
@@ -137,11 +133,16 @@ fn locked(
     if let Some(other) = file.must_understand.iter().find(|field| !UNDERSTOOD.contains(&field.as_str())) {
         return Err((format!("must_understand {other:?}"), EntryError::NotUnderstood));
     }
-    let settings = file.metadata.triggers.remove(TRIGGER);
-    let admin = admin(settings).map_err(|error| ("application.trigger.clearfold".to_owned(), error))?;
+    let in_settings = |error| ("application.trigger.clearfold".to_owned(), error);
+    let clearfold = settings(file.metadata.triggers.remove(TRIGGER)).map_err(in_settings)?;
+    let admin = admin(clearfold.admin.as_deref()).map_err(in_settings)?;
     let (handlers, component) = ours(file.triggers, file.components)?;
     let raw = RawManifest {
-        application: RawApplication { name: file.metadata.name, version: file.metadata.version },
+        application: RawApplication {
+            name: file.metadata.name,
+            version: file.metadata.version,
+            trigger: RawTriggerSettings { clearfold },
+        },
         variables: BTreeMap::new(),
         trigger: RawTriggers { clearfold: handlers, ..RawTriggers::default() },
         component,
@@ -156,12 +157,13 @@ fn locked(
     Ok(Locked { manifest, admin })
 }
 
-fn admin(settings: Option<Value>) -> Result<Option<SocketAddr>, EntryError> {
-    let Some(settings) = settings else { return Ok(None) };
-    let settings: TriggerSettings =
-        serde_json::from_value(settings).map_err(|error| EntryError::Shape(error.to_string()))?;
-    let address = settings.admin.map(|admin| admin.parse().map_err(|_| EntryError::Address(admin)));
-    address.transpose()
+fn settings(settings: Option<Value>) -> Result<TriggerSettings, EntryError> {
+    let Some(settings) = settings else { return Ok(TriggerSettings::default()) };
+    serde_json::from_value(settings).map_err(|error| EntryError::Shape(error.to_string()))
+}
+
+fn admin(admin: Option<&str>) -> Result<Option<SocketAddr>, EntryError> {
+    admin.map(|admin| admin.parse().map_err(|_| EntryError::Address(admin.to_owned()))).transpose()
 }
 
 /// Selects the handlers, and the components that they name.

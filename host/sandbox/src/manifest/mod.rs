@@ -5,6 +5,7 @@
 //! not check it again. [`Manifest::read`] reads the file as a person writes it; [`Locked::read`] reads the form that
 //! Spin hands to a trigger program.
 
+mod effect;
 mod error;
 mod locked;
 mod outbound;
@@ -15,6 +16,7 @@ mod route;
 mod tests;
 mod variables;
 
+pub use effect::ManifestEffect;
 pub use error::{EntryError, ManifestError};
 pub use locked::{LOCKED_URL, Locked};
 pub use outbound::OutboundHost;
@@ -30,6 +32,8 @@ pub struct Manifest {
     pub version: String,
     pub http: Vec<HttpTrigger>,
     pub handlers: Vec<HandlerTrigger>,
+    /// Effects of sagas that this application offers, by name.
+    pub effects: BTreeMap<String, ManifestEffect>,
     /// Components by id.
     pub components: BTreeMap<String, ManifestComponent>,
 }

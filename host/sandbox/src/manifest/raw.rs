@@ -19,6 +19,47 @@ pub struct RawApplication {
     pub name: String,
     #[serde(default)]
     pub version: String,
+    #[serde(default)]
+    pub trigger: RawTriggerSettings,
+}
+
+/// Content of `[application.trigger]`. Those of other trigger types are not ours.
+#[derive(Default, Deserialize)]
+pub struct RawTriggerSettings {
+    #[serde(default)]
+    pub clearfold: TriggerSettings,
+}
+
+/// Content of `[application.trigger.clearfold]`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TriggerSettings {
+    /// Address at which the API listens under Spin.
+    pub admin: Option<String>,
+    /// Effects of sagas, by name.
+    #[serde(default)]
+    pub effects: BTreeMap<String, RawEffect>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawEffect {
+    pub url: String,
+    pub authorization: Option<String>,
+    pub stand_in: Option<String>,
+    #[serde(default = "timeout_ms")]
+    pub timeout_ms: u32,
+    pub deadline_ms: Option<u32>,
+    #[serde(default = "concurrency")]
+    pub concurrency: u32,
+}
+
+const fn timeout_ms() -> u32 {
+    500
+}
+
+const fn concurrency() -> u32 {
+    64
 }
 
 #[derive(Deserialize)]

@@ -1,9 +1,9 @@
 //! Resolution of a manifest: from the file as it is written to consistent values, or the first error in it.
 
-use super::raw::{RawComponent, RawHandlerTrigger, RawHttpTrigger, RawManifest};
+use super::raw::{RawApplication, RawComponent, RawHandlerTrigger, RawHttpTrigger, RawManifest};
 use super::{
     EntryError, HandlerTrigger, HttpTrigger, Manifest, ManifestComponent, ManifestError, OutboundHost, Route,
-    variables,
+    effect, variables,
 };
 use crate::ComponentKind;
 use std::collections::BTreeMap;
@@ -60,6 +60,7 @@ pub(super) fn assemble(
         let component = component(raw, folder, value_of);
         components.insert(id.clone(), component.map_err(|error| (format!("component.{id}"), error))?);
     }
+    let effects = effect::effects(raw.application.trigger.clearfold.effects, value_of)?;
     let (mut http, mut handlers) = (Vec::new(), Vec::new());
     for raw in raw.trigger.http {
         let entry = format!("trigger.http with the route {:?}", raw.route);
@@ -69,7 +70,8 @@ pub(super) fn assemble(
         let entry = format!("trigger.clearfold of the component {:?}", raw.component);
         handlers.push(handler_trigger(raw, &handlers, &components).map_err(|error| (entry, error))?);
     }
-    Ok(Manifest { name: raw.application.name, version: raw.application.version, http, handlers, components })
+    let RawApplication { name, version, .. } = raw.application;
+    Ok(Manifest { name, version, http, handlers, effects, components })
 }
 
 fn component(

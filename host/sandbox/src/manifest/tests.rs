@@ -151,3 +151,41 @@ fn what_is_no_manifest_is_said_with_the_place() {
     let missing = Manifest::read(Path::new("/nowhere/spin.toml"), |_| None).err().expect("a fault");
     assert!(missing.to_string().starts_with("/nowhere/spin.toml: the manifest cannot be read"));
 }
+
+const RISK: &str = r#"
+[variables]
+risk_url = { default = "" }
+[application.trigger.clearfold.effects.risk]
+url = "{{ risk_url }}"
+stand_in = '{"decision":"approve"}'
+timeout_ms = 300
+"#;
+
+#[test]
+fn an_effect_is_offered_where_its_address_is_given() {
+    assert!(parse(&[RISK], &[]).expect("a manifest").effects.is_empty());
+    let manifest = parse(&[RISK], &[("SPIN_VARIABLE_RISK_URL", "https://risk.example/assess")]);
+    let manifest = manifest.expect("a manifest");
+    let risk = &manifest.effects["risk"];
+    assert_eq!(risk.url.as_str(), "https://risk.example/assess");
+    assert_eq!((risk.timeout.as_millis(), risk.deadline, risk.concurrency), (300, risk.timeout, 64));
+    assert_eq!(risk.stand_in.as_deref(), Some(r#"{"decision":"approve"}"#));
+}
+
+#[test]
+fn an_effect_that_cannot_be_carried_out_is_refused() {
+    let effect = |name: &str, keys: &str| format!("[application.trigger.clearfold.effects.{name}]\n{keys}\n");
+    let url = "url = \"http://risk\"\n";
+    for (entry, said) in [
+        (effect("Risk", url), "it is no name of an effect"),
+        (effect("risk", "url = \"ftp://risk\""), "is no http:// or https:// address"),
+        (effect("risk", &format!("{url}stand_in = \"approve\"")), "its stand_in is no JSON"),
+        (effect("risk", &format!("{url}timeout_ms = 0")), "timeout_ms is 0; it is from 1 to"),
+        (effect("risk", &format!("{url}concurrency = 9999")), "concurrency is 9999; it is from 1 to 1024"),
+        (effect("risk", &format!("{url}deadline = 1")), "unknown field `deadline`"),
+    ] {
+        let error = parse(&[&entry], &[]).err().expect("a fault");
+        let message = clearfold_base::telemetry::with_causes(&error);
+        assert!(message.contains(said), "{said}: {message}");
+    }
+}

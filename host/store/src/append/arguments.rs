@@ -12,7 +12,7 @@ use sqlx::{Postgres, Type};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{DueTimer, RecordedCommand, RecordedOutcome, Snapshot, StreamMove};
+use super::{DueTimer, NewEffect, PendingEffect, RecordedCommand, RecordedOutcome, Snapshot, StreamMove};
 use crate::lease::interval;
 use crate::{Head, Lease, StoreError, StoredEvent};
 use clearfold_base::database::{DatabaseError, database_time, partition_key, signed};
@@ -142,6 +142,24 @@ composite! {
     }
 }
 
+composite! {
+    /// Effect that an instance requests.
+    EffectArgument = "append_effect" {
+        effect: &'a str,
+        stream: &'a str,
+        number: i64,
+        request: &'a [u8],
+    }
+}
+
+composite! {
+    /// Effect whose outcome came.
+    PendingEffectArgument = "append_pending_effect" {
+        stream: &'a str,
+        number: i64,
+    }
+}
+
 impl<'a> LeaseArgument<'a> {
     pub(super) fn of(lease: &'a Lease) -> Result<Self, StoreError> {
         Ok(Self {
@@ -244,6 +262,19 @@ impl<'a> TimerArgument<'a> {
     }
 }
 
+impl<'a> EffectArgument<'a> {
+    pub(super) fn of(effect: &'a NewEffect) -> Result<Self, StoreError> {
+        let PendingEffect { stream, number } = &effect.pending;
+        Ok(Self { effect: &effect.effect, stream, number: signed(*number)?, request: &effect.request })
+    }
+}
+
+impl<'a> PendingEffectArgument<'a> {
+    pub(super) fn of(effect: &'a PendingEffect) -> Result<Self, StoreError> {
+        Ok(Self { stream: &effect.stream, number: signed(effect.number)? })
+    }
+}
+
 /// A number in the database's `integer`, which has half the range.
 fn integer(what: &str, number: u32) -> Result<i32, DatabaseError> {
     i32::try_from(number)
@@ -274,6 +305,8 @@ mod tests {
             SnapshotArgument::DECLARED,
             EntryArgument::DECLARED,
             TimerArgument::DECLARED,
+            EffectArgument::DECLARED,
+            PendingEffectArgument::DECLARED,
         ];
         assert_eq!(WRITE_PATH.matches("CREATE TYPE").count(), declared.len());
         for (sql_name, fields) in declared {

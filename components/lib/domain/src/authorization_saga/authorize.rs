@@ -6,6 +6,7 @@
 //! | `answer` | nothing | `DeclineAuthorization` for the refusal's reason | the payment is decided already |
 //! | `reserve` | `ReserveSpend` under the request's message id | `ReleaseSpend` of everything | the card does not exist, or is another account's |
 //! | `hold` | `PlaceHold`, not forced | `VoidHold` | the account is not open |
+//! | `assess` | the effect `risk`, if the host offers it ([`assess`]) | nothing | |
 //! | `approve` | `ApproveAuthorization` for the requested amount | | |
 //!
 //! The answer comes first so that every refusal declines. The whole amount is approved or nothing: what is available
@@ -14,11 +15,11 @@
 //! If another hand has approved the request meanwhile, reservation and hold are the payment's, and are not undone. Its
 //! later events lower them.
 
-use clearfold_kernel::{Action, Message, PlannedStep, StepCall};
+use clearfold_kernel::{Action, Message, PlannedStep, StepCall, Subject};
 
 use super::memory::{id, is_approved, read, request};
 use super::observe::planned;
-use super::was_refused;
+use super::{assess, was_refused};
 use crate::account::{self, PlaceHold, VoidHold};
 use crate::authorization::{self, ApproveAuthorization, DeclineAuthorization};
 use crate::bookings;
@@ -33,8 +34,9 @@ pub(super) const APPROVE: &str = "approve";
 /// Code of a decision on a payment that is decided.
 const DECIDED: &str = "already_decided";
 
-pub(super) fn steps() -> Vec<PlannedStep> {
-    [ANSWER, RESERVE, HOLD, APPROVE].map(planned).into()
+pub(super) fn steps(subject: &Subject) -> Vec<PlannedStep> {
+    let before = [ANSWER, RESERVE, HOLD].map(planned);
+    before.into_iter().chain(assess::steps(subject)).chain([planned(APPROVE)]).collect()
 }
 
 pub(super) fn reserve(call: &StepCall) -> Result<Action, String> {

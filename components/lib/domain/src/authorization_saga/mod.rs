@@ -2,7 +2,7 @@
 //!
 //! | event | flow | steps |
 //! |---|---|---|
-//! | requested | `authorize` | `answer`, `reserve`, `hold`, `approve` (the pivot) |
+//! | requested | `authorize` | `answer`, `reserve`, `hold`, `assess` if the host offers a risk check, `approve` (the pivot) |
 //! | declined | none: [`authorize`] undoes what it did itself | |
 //! | every other event with [bookings](crate::bookings) | `book` | `open` if the account may not be open, then `book` for each command |
 //! | the hold begins to have an expiry time | `expire`, in a lane of its own | `expire` |
@@ -15,6 +15,7 @@
 //! what the deciders and the bookings say, and repeats a booking that is refused until the host gives it to an
 //! operator.
 
+mod assess;
 mod authorize;
 mod book;
 mod expire;
@@ -54,11 +55,14 @@ impl Saga for AuthorizationSaga {
         step(authorize::ANSWER, Phase::Compensatable, COMPENSATION),
         step(authorize::RESERVE, Phase::Compensatable, COMPENSATION),
         step(authorize::HOLD, Phase::Compensatable, COMPENSATION),
+        step(assess::ASSESS, Phase::Compensatable, COMPENSATION),
         step(authorize::APPROVE, Phase::Pivot, COMPENSATION),
         step(book::OPEN, Phase::Retriable, BOOKING),
         step(book::BOOK, Phase::Retriable, BOOKING),
         step(expire::EXPIRE, Phase::Retriable, EXPIRY),
     ];
+
+    const EFFECTS: &'static [&'static str] = &[assess::RISK];
 
     type Event = Event;
 
@@ -71,6 +75,7 @@ impl Saga for AuthorizationSaga {
             authorize::ANSWER => Ok(Action::Done),
             authorize::RESERVE => authorize::reserve(call),
             authorize::HOLD => authorize::hold(call),
+            assess::ASSESS => assess::run(call),
             authorize::APPROVE => authorize::approve(call),
             book::OPEN | book::BOOK => book::run(call),
             expire::EXPIRE => expire::run(call),
@@ -83,6 +88,8 @@ impl Saga for AuthorizationSaga {
             authorize::ANSWER => authorize::decline(call),
             authorize::RESERVE => authorize::release(call),
             authorize::HOLD => authorize::void(call),
+            // A question has nothing to undo.
+            assess::ASSESS => Ok(Action::Done),
             _ => Err(unknown(call)),
         }
     }

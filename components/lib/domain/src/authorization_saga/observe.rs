@@ -24,7 +24,7 @@ pub(super) fn observe(subject: &Subject, event: &Event) -> Result<Observed, Stri
 
 fn books(subject: &Subject, id: &ExternalId, before: &State, event: &Event) -> Result<Option<Flow>, String> {
     let (name, steps) = match event {
-        Event::AuthorizationRequested(_) => ("authorize", authorize::steps()),
+        Event::AuthorizationRequested(_) => ("authorize", authorize::steps(subject)),
         // Either the flow declines it, or another hand does; then the flow cannot approve it any more. In both cases
         // the flow compensates what it did, and nothing else of the payment is booked.
         Event::AuthorizationDeclined(_) => return Ok(None),

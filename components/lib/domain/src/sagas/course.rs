@@ -63,7 +63,8 @@ impl Course {
             SagaEvent::StepStarted(event)
             | SagaEvent::StepWaiting(event)
             | SagaEvent::StepDeferred(event)
-            | SagaEvent::StepRefused(event) => self.flow(event.key.flow)?.go_on(event),
+            | SagaEvent::StepRefused(event)
+            | SagaEvent::EffectRequested(event) => self.flow(event.key.flow)?.go_on(event),
             SagaEvent::FlowParked(event) => self.flow(event.key.flow)?.park(event),
             SagaEvent::CompensationStarted(event) => {
                 let flow = self.flow(event.flow)?;

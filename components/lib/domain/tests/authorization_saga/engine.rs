@@ -182,6 +182,9 @@ impl Instance {
                     assert!(until > place.now, "a wait for a time that has passed never ends");
                     self.flow(number).doing = Doing::Wait(until);
                 }
+                Ok(Action::Request { effect, .. }) => {
+                    panic!("{effect} is requested, and no effect is offered")
+                }
                 Ok(Action::Refuse(reason)) => self.refused(number, reason),
                 Ok(Action::Command { aggregate, id, seen_on_chain, message }) => {
                     let child = Child { aggregate, id, seen_on_chain, message };
@@ -209,6 +212,7 @@ impl Instance {
             attempt: flow.attempt,
             refusal: flow.compensated_for.clone(),
             last_refusal: flow.last_refusal.clone(),
+            answer: None,
         })
     }
 
@@ -257,6 +261,7 @@ impl Instance {
             routing_key: place.routing_key.to_owned(),
             memory: self.memory.clone(),
             now: place.now,
+            effects: Vec::new(),
         }
     }
 }

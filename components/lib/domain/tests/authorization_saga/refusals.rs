@@ -4,7 +4,7 @@ use clearfold_domain::authorization::{Authorization, Event};
 use clearfold_domain::authorization_saga::AuthorizationSaga;
 use clearfold_domain::card::AGGREGATE as CARD;
 use clearfold_kernel::{
-    Action, Decider, Message, Rejection, Saga, StepCall, Subject, Timestamp, encode_state,
+    Action, Decider, EffectAnswer, Message, Rejection, Saga, StepCall, Subject, Timestamp, encode_state,
 };
 use serde_json::{Value, json};
 
@@ -44,7 +44,7 @@ fn approval() -> Event {
 fn subject(events: &[Event], now: &str) -> Subject {
     let now: Timestamp = now.parse().expect("a time");
     let (id, routing_key) = ("auth-1".to_owned(), ACCOUNT.to_owned());
-    let mut subject = Subject { id, routing_key, memory: Vec::new(), now };
+    let mut subject = Subject { id, routing_key, memory: Vec::new(), now, effects: Vec::new() };
     for event in events {
         let observed = AuthorizationSaga::observe(&subject, event).expect("an event is observed");
         subject.memory = observed.memory.unwrap_or(subject.memory);
@@ -65,6 +65,7 @@ fn call(subject: Subject, step: &str, argument: Vec<u8>) -> StepCall {
         attempt: 1,
         refusal: None,
         last_refusal: None,
+        answer: None,
     }
 }
 
@@ -265,4 +266,45 @@ fn a_memory_of_another_version_and_an_unknown_argument_are_errors() {
 fn an_instance_starts_on_events_that_exist() {
     let known = Event::TYPES.iter().map(|known| known.name).collect::<Vec<_>>();
     assert!(AuthorizationSaga::STARTS_ON.iter().all(|name| known.contains(name)));
+}
+
+#[test]
+fn a_risk_check_is_asked_only_where_the_host_offers_one() {
+    let steps = |effects: Vec<String>| -> Vec<&str> {
+        let subject = Subject { effects, ..subject(&[], AT) };
+        let observed = AuthorizationSaga::observe(&subject, &request()).expect("an event is observed");
+        observed.flows.iter().flat_map(|flow| &flow.steps).map(|planned| planned.step).collect()
+    };
+    assert_eq!(steps(Vec::new()), ["answer", "reserve", "hold", "approve"]);
+    assert_eq!(steps(vec!["risk".to_owned()]), ["answer", "reserve", "hold", "assess", "approve"]);
+}
+
+#[test]
+fn the_advice_of_the_risk_check_decides() {
+    let assess = |answer: Option<EffectAnswer>| {
+        let mut call = call(subject(&[request()], AT), "assess", Vec::new());
+        call.answer = answer;
+        AuthorizationSaga::run(&call).expect("an action")
+    };
+    let Action::Request { effect, request } = assess(None) else { panic!("nothing is asked") };
+    let asked: Value = serde_json::from_slice(&request).expect("JSON");
+    assert_eq!((effect, &asked["authorization_id"]), ("risk", &json!("auth-1")));
+    assert_eq!(asked["amount"], amount());
+    let answered = |text: &str| Some(EffectAnswer::Answered(text.as_bytes().to_vec()));
+    assert_eq!(assess(answered(r#"{"decision":"approve","score":3}"#)), Action::Done);
+    let refused = |action: Action| match action {
+        Action::Refuse(refusal) => refusal.code,
+        action => panic!("{action:?}"),
+    };
+    assert_eq!(refused(assess(answered(r#"{"decision":"decline"}"#))), "risk_declined");
+    assert_eq!(refused(assess(answered(r#"{"decision":"perhaps"}"#))), "risk_unavailable");
+    let unanswered = Some(EffectAnswer::Unanswered("no answer within 300 ms".to_owned()));
+    assert_eq!(refused(assess(unanswered)), "risk_unavailable");
+    for code in ["risk_declined", "risk_unavailable"] {
+        let Action::Command { message, .. } = compensated(&[self::request()], "answer", code, None) else {
+            panic!()
+        };
+        let payload: Value = serde_json::from_slice(&message.payload).expect("JSON");
+        assert_eq!(payload["reason"], code);
+    }
 }

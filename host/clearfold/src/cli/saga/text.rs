@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use clearfold_engine::command::Answer;
-use clearfold_engine::saga::{AttemptView, FlowView, InstanceState, InstanceView, OrderView, StepView};
+use clearfold_engine::saga::{
+    AttemptView, EffectView, FlowView, InstanceState, InstanceView, OrderView, StepView,
+};
 use clearfold_views::query::{SagaInstance, SagaPage};
 
 pub(super) fn page(page: &SagaPage) -> String {
@@ -162,6 +164,22 @@ fn attempt(attempt: &AttemptView) -> String {
             "      {kind} v{version} to {}-{}: {}\n",
             command.aggregate, command.id, command.payload
         ));
+    }
+    if let Some(effect) = &attempt.effect {
+        text.push_str(&effect_of(effect));
+    }
+    text
+}
+
+fn effect_of(effect: &EffectView) -> String {
+    let EffectView { number, effect, request, answer, unanswered } = effect;
+    let number = number.map(|number| format!(", number {number}")).unwrap_or_default();
+    let mut text = format!("      effect {effect}{number}: {request}\n");
+    match (answer, unanswered) {
+        (Some(answer), None) => text.push_str(&format!("      answered {answer}\n")),
+        (Some(answer), Some(why)) => text.push_str(&format!("      the stand-in answered {answer}: {why}\n")),
+        (None, Some(why)) => text.push_str(&format!("      unanswered: {why}\n")),
+        (None, None) => {}
     }
     text
 }

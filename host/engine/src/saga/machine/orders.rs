@@ -5,7 +5,7 @@ use crate::saga::content::Refusal;
 use crate::saga::event::{
     CancelOrdered, CompensationStarted, FlowOutcome, ResolutionContradicted, ResolveOrdered, RetryOrdered,
 };
-use crate::saga::input::{AnswerStep, Cancel, Order, Resolution, Resolve, Retry, StepAnswer};
+use crate::saga::input::{Cancel, Order, Resolution, Resolve, Retry, StepAnswer, StepKey};
 use crate::saga::instance::{Doing, Flow, ResolvedStep};
 use crate::saga::logic::Phase;
 
@@ -77,7 +77,7 @@ impl Machine {
         let can_be_undone =
             |step: &str| self.saga.step(step).is_some_and(|facts| facts.phase == Phase::Compensatable);
         // Of a step under way it is not known whether it is done.
-        let reached = flow.at.saturating_add(u32::from(matches!(flow.doing, Doing::Command(_))));
+        let reached = flow.at.saturating_add(u32::from(flow.is_under_way()));
         let mut reached = flow.steps.iter().take(usize::try_from(reached).unwrap_or(usize::MAX));
         if let Some(done) = reached.find(|planned| !can_be_undone(&planned.step)) {
             let detail = format!(
@@ -96,7 +96,7 @@ impl Machine {
         self.emit(event);
         match flow.doing {
             // The answer decides what is to be undone.
-            Doing::Command(_) => {}
+            Doing::Command(_) | Doing::Effect(..) => {}
             _ if flow.at == 0 => self.end_now(flow.number, FlowOutcome::Cancelled),
             _ => self.emit(CompensationStarted { flow: flow.number, reason }),
         }
@@ -122,7 +122,7 @@ impl Machine {
 
     fn check_resolvable(&self, flow: &Flow, input: &Resolve) -> Result<(), Refusal> {
         let number = flow.number;
-        if !matches!(flow.doing, Doing::Parked(_) | Doing::Deferred(..) | Doing::Command(_)) {
+        if !flow.is_under_way() && !matches!(flow.doing, Doing::Parked(_) | Doing::Deferred(..)) {
             let detail = format!(
                 "flow {number} waits for no outcome: it has not begun, or waits until a time; cancel it if it is not \
                  wanted"
@@ -154,11 +154,19 @@ impl Machine {
     }
 
     /// Takes in an answer to a step that has been answered. If an operator had said otherwise, that is recorded.
-    pub(super) fn late(&mut self, input: &AnswerStep) {
-        let contradicted = self.instance.resolved.iter().find(|resolved| contradicts(resolved, input));
+    pub(super) fn late(&mut self, key: &StepKey, answer: &StepAnswer) {
+        let contradicted = self.instance.resolved.iter().find(|resolved| contradicts(resolved, key, answer));
         if let Some(ResolvedStep { name, outcome, .. }) = contradicted.cloned() {
-            let (key, answer) = (input.key.clone(), input.answer.clone());
+            let (key, answer) = (key.clone(), answer.clone());
             self.emit(ResolutionContradicted { key, name, outcome, answer });
+        }
+    }
+
+    /// Takes in the outcome of an effect whose step has been answered; as [`Machine::late`].
+    pub(super) fn late_effect(&mut self, number: u64, answer: &StepAnswer) {
+        let resolved = self.instance.resolved.iter().find(|resolved| resolved.effect == Some(number));
+        if let Some(key) = resolved.map(|resolved| resolved.key.clone()) {
+            self.late(&key, answer);
         }
     }
 
@@ -187,12 +195,12 @@ impl Machine {
 
 /// Returns true if an answer says otherwise than the operator did. That an attempt succeeded contradicts a refusal
 /// whichever attempt it was; that one was refused says nothing about those after it.
-fn contradicts(resolved: &ResolvedStep, input: &AnswerStep) -> bool {
-    resolved.key.is_same_step(&input.key)
-        && match (&input.answer, resolved.outcome) {
+fn contradicts(resolved: &ResolvedStep, key: &StepKey, answer: &StepAnswer) -> bool {
+    resolved.key.is_same_step(key)
+        && match (answer, resolved.outcome) {
             (StepAnswer::Accepted, outcome) => outcome == Resolution::Refused,
             (StepAnswer::Refused(_) | StepAnswer::Failed(_), Resolution::Refused) => false,
-            (StepAnswer::Refused(_) | StepAnswer::Failed(_), _) => resolved.key.attempt == input.key.attempt,
+            (StepAnswer::Refused(_) | StepAnswer::Failed(_), _) => resolved.key.attempt == key.attempt,
         }
 }
 

@@ -1,0 +1,206 @@
+//! Runner of a partition's effects, while this host writes it: reads what waits, has it carried out, and sends the outcome
+//! to the writer. It remembers nothing that the database does not hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::queued::Queued;
+use super::session::with_time_out;
+use crate::effects::{Effect, EffectCall, Effects, Outcome};
+use crate::saga::follow;
+use clearfold_base::faults;
+use clearfold_base::telemetry::with_causes;
+use clearfold_store::{EventStore, StoreError, WaitingEffect};
+
+/// Pause before the database, or the writer, is asked again after a failure.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Effects under way for whose name this host has nothing that carries them out: each is refused at once.
+const UNKNOWN_CONCURRENCY: u32 = 16;
+/// Outcomes that wait for the writer.
+const OUTCOMES: usize = 64;
+
+/// Runner of a partition's effects. Dropping it ends what is under way; the next runner, here or elsewhere, begins with
+/// what waits in the database.
+pub(super) struct EffectRunner {
+    committed: mpsc::UnboundedSender<BTreeSet<String>>,
+    outcomes: mpsc::Receiver<Queued>,
+    _task: JoinSet<()>,
+}
+
+/// What the lanes of a partition share.
+#[derive(Clone)]
+struct Ground {
+    store: EventStore,
+    partition: u32,
+    effects: Effects,
+    outcomes: mpsc::Sender<Queued>,
+}
+
+/// Effects of one name in one partition.
+struct Lane {
+    ground: Ground,
+    name: String,
+    /// Tells that more were committed.
+    more: Arc<Notify>,
+}
+
+impl EffectRunner {
+    pub(super) fn start(store: EventStore, partition: u32, effects: Effects) -> Self {
+        let (committed, names) = mpsc::unbounded_channel();
+        let (sender, outcomes) = mpsc::channel(OUTCOMES);
+        let mut task = JoinSet::new();
+        task.spawn(run(Ground { store, partition, effects, outcomes: sender }, names));
+        Self { committed, outcomes, _task: task }
+    }
+
+    /// Notes that effects of these names were committed.
+    pub(super) fn committed(&self, names: BTreeSet<String>) {
+        if !names.is_empty() {
+            // The task ends only with the runner.
+            let _ = self.committed.send(names);
+        }
+    }
+
+    /// Next outcomes, as commands; waits for the first.
+    pub(super) async fn outcomes(&mut self, at_most: usize) -> Vec<Queued> {
+        let mut outcomes = Vec::new();
+        if self.outcomes.recv_many(&mut outcomes, at_most).await == 0 {
+            std::future::pending::<()>().await;
+        }
+        outcomes
+    }
+}
+
+/// Runs a lane for each name of which there is an effect.
+async fn run(ground: Ground, mut committed: mpsc::UnboundedReceiver<BTreeSet<String>>) {
+    let (mut lanes, mut known) = (JoinSet::new(), BTreeMap::<String, Arc<Notify>>::new());
+    let mut names: BTreeSet<String> = waiting_names(&ground).await.into_iter().collect();
+    loop {
+        for name in names {
+            let more = known.entry(name.clone()).or_insert_with(|| {
+                let more = Arc::new(Notify::new());
+                let lane = Lane { ground: ground.clone(), name, more: Arc::clone(&more) };
+                lanes.spawn(lane.run());
+                more
+            });
+            more.notify_one();
+        }
+        match committed.recv().await {
+            Some(more) => names = more,
+            None => return,
+        }
+    }
+}
+
+/// Names of the effects that waited before this host took the partition over.
+async fn waiting_names(ground: &Ground) -> Vec<String> {
+    loop {
+        let read = async {
+            let mut connection = ground.store.pool().acquire().await?;
+            ground.store.waiting_effect_names(&mut connection, ground.partition).await
+        };
+        match with_time_out(read).await {
+            Ok(names) => return names,
+            Err(error) => pause(ground, &error).await,
+        }
+    }
+}
+
+async fn pause(ground: &Ground, error: &StoreError) {
+    tracing::warn!(partition = ground.partition, error = with_causes(error), "effects could not be read");
+    tokio::time::sleep(PAUSE).await;
+}
+
+impl Lane {
+    async fn run(self) {
+        let effect = self.ground.effects.get(&self.name).cloned();
+        let room = effect.as_ref().map_or(UNKNOWN_CONCURRENCY, |effect| effect.concurrency().max(1));
+        let (mut under_way, mut last, mut may_be_more) = (JoinSet::new(), 0, false);
+        loop {
+            let free = room.saturating_sub(u32::try_from(under_way.len()).unwrap_or(u32::MAX));
+            if may_be_more && free > 0 {
+                let page = match self.read(last, free).await {
+                    Ok(page) => page,
+                    Err(error) => {
+                        pause(&self.ground, &error).await;
+                        continue;
+                    }
+                };
+                may_be_more = u32::try_from(page.len()).is_ok_and(|count| count >= free);
+                last = page.last().map_or(last, |waiting| waiting.id);
+                for waiting in page {
+                    let (ground, name, effect) = (self.ground.clone(), self.name.clone(), effect.clone());
+                    under_way.spawn(async move { carry_out(&ground, &name, effect, waiting).await });
+                }
+                continue;
+            }
+            tokio::select! {
+                () = self.more.notified() => may_be_more = true,
+                Some(_) = under_way.join_next() => {}
+            }
+        }
+    }
+
+    async fn read(&self, behind: u64, limit: u32) -> Result<Vec<WaitingEffect>, StoreError> {
+        let Ground { store, partition, .. } = &self.ground;
+        with_time_out(async {
+            let mut connection = store.pool().acquire().await?;
+            store.waiting_effects(&mut connection, *partition, &self.name, behind, limit).await
+        })
+        .await
+    }
+}
+
+/// Carries out one effect, and sends its outcome to the writer until it is committed.
+async fn carry_out(ground: &Ground, name: &str, effect: Option<Arc<dyn Effect>>, waiting: WaitingEffect) {
+    faults::point("effect_read");
+    let outcome = match &effect {
+        Some(effect) => outcome(effect.as_ref(), &waiting).await,
+        None => not_offered(name),
+    };
+    faults::point("effect_carried_out");
+    loop {
+        let command = match follow::answer_effect(&waiting, outcome.clone()) {
+            Ok(command) => command,
+            Err(error) => {
+                return tracing::error!(error, effect = name, "the outcome of an effect cannot be told");
+            }
+        };
+        let (sender, answered) = oneshot::channel();
+        if ground.outcomes.send(Queued::of_effect(command, sender)).await.is_err() {
+            return;
+        }
+        match answered.await {
+            Ok(Ok(_)) => return,
+            // The leadership has ended, or its end is near; the effect still waits in the database.
+            Err(_) => return,
+            Ok(Err(error)) => {
+                let instance = waiting.pending.stream.as_str();
+                tracing::warn!(%error, effect = name, instance, "the outcome of an effect was not taken");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Has an effect carried out. What panics has perhaps carried it out.
+async fn outcome(effect: &dyn Effect, waiting: &WaitingEffect) -> Outcome {
+    let call = EffectCall {
+        identity: waiting.pending.identity(),
+        request: waiting.request.clone(),
+        requested_at: waiting.requested_at,
+    };
+    let carried_out = AssertUnwindSafe(effect.carry_out(call)).catch_unwind().await;
+    carried_out.unwrap_or_else(|_| Outcome::Unanswered("the host failed while it carried it out".to_owned()))
+}
+
+fn not_offered(name: &str) -> Outcome {
+    let detail = format!("the manifest of this host does not name the effect `{name}` any more");
+    Outcome::Refused { code: "effect_not_offered".to_owned(), detail }
+}
