@@ -33,6 +33,7 @@ mod rivals;
 mod saga_orders;
 mod sagas;
 mod scene;
+mod soak;
 mod spec;
 mod spin;
 mod store;

@@ -18,19 +18,18 @@ pub struct Scene {
     pub world: World,
     pub account: String,
     pub host: Option<Host>,
-    /// Variables of the manifest, as the environment has them.
+    /// Variables of the host's environment.
     variables: Vec<(&'static str, String)>,
 }
 
 impl Scene {
     /// Opens the books of an account with money on chain, and issues two cards, one of them lost.
     pub async fn new() -> Result<Self> {
-        Self::with(Vec::new()).await
+        Self::of(World::new().await?, Vec::new()).await
     }
 
-    /// The same, with variables of the manifest.
-    pub async fn with(variables: Vec<(&'static str, String)>) -> Result<Self> {
-        let world = World::new().await?;
+    /// The same on this world, with variables of the host's environment.
+    pub async fn of(world: World, variables: Vec<(&'static str, String)>) -> Result<Self> {
         let account = format!("{:#x}", world.chain.deployment().account(0)?.safe);
         let mut scene = Self { world, account, host: None, variables };
         scene.start("").await?;

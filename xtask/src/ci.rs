@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::{cargo, contracts, convention, features, place, progress, schemas, sqlx, test, tidy};
+use crate::{cargo, contracts, convention, demo, features, place, progress, schemas, sqlx, test, tidy};
 
 /// Outcome of a check that did not fail.
 enum Outcome {
@@ -14,7 +14,7 @@ enum Outcome {
 
 type Check = (&'static str, fn() -> Result<Outcome>);
 
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     ("format", || cargo_check("checking the format", &["fmt", "--all", "--", "--check"])),
     ("tidy", || passed(tidy::run(&tidy::Options::default()))),
     ("features", || passed(features::run())),
@@ -28,6 +28,7 @@ const CHECKS: [Check; 11] = [
     ("schemas", || passed(schemas::run(&schemas::Options { check: true }))),
     ("cargo-deny", deny),
     ("tests", || passed(test::run(&test::Options::default()))),
+    ("demo", || passed(demo::run_all())),
     ("cargo-component", || passed(convention::check())),
 ];
 

@@ -35,8 +35,17 @@ const REPEATS: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub fn run(options: &Options) -> Result<()> {
+    play(options.scene)
+}
+
+/// Plays every scene, as a check.
+pub fn run_all() -> Result<()> {
+    Scene::value_variants().iter().try_for_each(|scene| play(*scene))
+}
+
+fn play(scene: Scene) -> Result<()> {
     let mut demo = Demo::begin()?;
-    let told = match options.scene {
+    let told = match scene {
         Scene::Decline => demo.decline(),
         Scene::Crash => demo.crash(),
         Scene::Reorg => demo.reorg(),
