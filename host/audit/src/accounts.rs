@@ -1,7 +1,7 @@
 //! Audits accounts one by one: reads an account's events, compares their ids, and passes them to the auditors.
 //!
-//! An account goes into the sandbox as a whole, so there is a size beyond which it does not fit. Such an account is
-//! reported as not audited; none is left out silently.
+//! An account goes into the sandbox as a whole, as far as the auditors read it, so there is a size beyond which it does
+//! not fit. Such an account is reported as not audited; none is left out silently.
 
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::{AuditedEvent, Auditor, Fault};
 use clearfold_store::{EventStore, StoredEvent, event_id};
 
+/// Streams that no auditor reads, and whose events are looked at together.
+const UNREAD_STREAMS: usize = 200;
 /// Largest number of events of one account that are audited. With their payloads they take a fraction of the memory and
 /// the instructions that the sandbox gives a call (`runtime/limits.rs`).
 const MAX_EVENTS: u64 = 10_000;
@@ -38,9 +40,12 @@ pub(super) struct Audited {
 struct AccountStreams {
     id: String,
     partition: u32,
-    streams: Vec<String>,
-    /// Number of events by the heads of its streams.
+    /// Streams that an auditor reads.
+    read: Vec<String>,
+    /// Number of events by the heads of those.
     events: u64,
+    /// The others.
+    unread: Vec<String>,
 }
 
 /// Audits the accounts of these partitions, each up to the partition's head.
@@ -56,8 +61,9 @@ pub(super) async fn check(
     let total = extent.iter().fold(0, |sum: u64, (_, head)| sum.saturating_add(*head));
     let mut audited = Audited { accounts: 0, events: 0 };
     for (partition, head) in extent.iter().copied() {
-        for account in in_partition(store, partition, scope).await? {
+        for account in in_partition(store, partition, scope, auditing.auditors).await? {
             on_progress(&CheckProgress { at: "events of accounts", done: audited.events, total });
+            audited.events += look_at_unread(store, head, &account, findings).await?;
             let Some(events) = audit(store, auditing, head, &account, findings).await? else { continue };
             // Events that were read one by one are fewer than 2^64, and no account is without any.
             audited.accounts += 1;
@@ -85,24 +91,52 @@ async fn in_partition(
     store: &EventStore,
     partition: u32,
     scope: &Scope,
+    auditors: &[Arc<Auditor>],
 ) -> Result<Vec<AccountStreams>, AuditError> {
     let only = match scope {
         Scope::Everything => None,
         Scope::Account(account) => Some(account.as_str()),
     };
     let accounts = sqlx::query!(
-        r#"SELECT routing_key, array_agg(stream ORDER BY stream) AS "streams!", sum(version)::bigint AS "events!"
+        r#"SELECT routing_key, array_agg(stream ORDER BY stream) AS "streams!",
+                  array_agg(version ORDER BY stream) AS "versions!"
            FROM streams
            WHERE partition = $1 AND ($2::text IS NULL OR routing_key = $2)
            GROUP BY routing_key ORDER BY routing_key"#,
         partition_key(partition)?,
         only,
     );
+    let is_read = |stream: &str| auditors.iter().any(|auditor| auditor.reads(stream));
     let accounts = accounts.fetch_all(store.pool()).await?.into_iter().map(|row| {
-        let events = unsigned(row.events)?;
-        Ok(AccountStreams { id: row.routing_key, partition, streams: row.streams, events })
+        let (mut read, mut unread, mut events) = (Vec::new(), Vec::new(), 0_u64);
+        for (stream, version) in row.streams.into_iter().zip(row.versions) {
+            if is_read(&stream) {
+                // It saturates far beyond what is audited.
+                events = events.saturating_add(unsigned(version)?);
+                read.push(stream);
+            } else {
+                unread.push(stream);
+            }
+        }
+        Ok(AccountStreams { id: row.routing_key, partition, read, events, unread })
     });
     accounts.collect()
+}
+
+/// Compares the ids of the events that no auditor reads. Returns their number.
+async fn look_at_unread(
+    store: &EventStore,
+    head: u64,
+    account: &AccountStreams,
+    findings: &mut Findings,
+) -> Result<u64, AuditError> {
+    let mut count = 0;
+    for streams in account.unread.chunks(UNREAD_STREAMS) {
+        let events = store.streams(account.partition, streams).await?;
+        let events = events.iter().filter(|event| event.position <= head);
+        count += events.inspect(|event| compare_id(event, findings)).count() as u64;
+    }
+    Ok(count)
 }
 
 /// Audits an account up to its partition's head. Returns the number of its events; `None` if it was not audited.
@@ -118,7 +152,7 @@ async fn audit(
         findings.not_audited(subject, too_large(&format!("{} events", account.events)));
         return Ok(None);
     }
-    let mut events = store.streams(account.partition, &account.streams).await?;
+    let mut events = store.streams(account.partition, &account.read).await?;
     events.retain(|event| event.position <= head);
     events.sort_by_key(|event| event.position);
     // Payloads that are all in memory have no more bytes than a `usize` counts.
@@ -127,14 +161,11 @@ async fn audit(
         findings.not_audited(subject, too_large(&format!("{bytes} bytes of payloads")));
         return Ok(None);
     }
-    for event in &events {
-        if let Some(detail) = wrong_id(event) {
-            findings.violation(EVENT_IDS_UNIQUE, detail, vec![event.stream.clone()]);
-        }
-    }
-    let wire: Arc<[AuditedEvent]> = events.iter().map(wire_event).collect();
+    events.iter().for_each(|event| compare_id(event, findings));
     let mut complete = true;
     for auditor in auditing.auditors {
+        let read = events.iter().filter(|event| auditor.reads(&event.stream));
+        let wire: Arc<[AuditedEvent]> = read.map(wire_event).collect();
         match by(auditor, auditing.checked_at, &account.id, &wire).await? {
             Ok(found) => {
                 for violation in found {
@@ -163,6 +194,12 @@ async fn by(
 
 fn too_large(what: &str) -> String {
     format!("it has {what}, and {MAX_EVENTS} events or {MAX_PAYLOAD_BYTES} bytes are audited at the most")
+}
+
+fn compare_id(event: &StoredEvent, findings: &mut Findings) {
+    if let Some(detail) = wrong_id(event) {
+        findings.violation(EVENT_IDS_UNIQUE, detail, vec![event.stream.clone()]);
+    }
 }
 
 /// Compares an event's id with the one of its place. Returns the difference, if there is one.

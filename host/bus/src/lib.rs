@@ -2,16 +2,18 @@
 //!
 //! In process, the log itself is the channel. The bus carries how far each partition is published, and a consumer reads
 //! the log up to there from its own checkpoint. So a slow or restarted consumer misses nothing, and no copy of an event
-//! has to be kept. Each page that is read is checked for gaps. The bus never writes and keeps no checkpoints.
+//! has to be kept; the newest ones are, so that they are read once for all consumers. Each page that is read is checked for gaps. The bus never writes and keeps no checkpoints.
 
 pub mod outbox;
 mod page;
+mod recent;
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use self::page::Asked;
+use self::recent::Recent;
 use clearfold_base::database::partition_index;
 use clearfold_base::tasks::changed;
 use clearfold_store::{EventStore, StoreError};
@@ -23,6 +25,8 @@ pub use page::EventPage;
 #[derive(Clone)]
 pub struct Bus {
     store: EventStore,
+    /// Newest events of each partition.
+    recent: Arc<[Recent]>,
     /// Published position of each partition.
     published: Arc<watch::Sender<Vec<u64>>>,
 }
@@ -46,6 +50,7 @@ pub enum BusError {
 /// One consumer's subscription to the bus.
 pub struct Subscription {
     store: EventStore,
+    recent: Arc<[Recent]>,
     published: watch::Receiver<Vec<u64>>,
     /// Partition at which the next search begins, so that a busy partition does not starve the others.
     next: u32,
@@ -56,7 +61,8 @@ impl Bus {
     #[must_use]
     pub fn new(store: EventStore) -> Self {
         let partitions = partition_index(store.partition_count());
-        Self { store, published: Arc::new(watch::Sender::new(vec![0; partitions])) }
+        let recent = (0..partitions).map(|_| Recent::default()).collect();
+        Self { store, recent, published: Arc::new(watch::Sender::new(vec![0; partitions])) }
     }
 
     /// Number of partitions.
@@ -88,7 +94,8 @@ impl Bus {
     /// Subscribes. Events that were published before are delivered too.
     #[must_use]
     pub fn subscribe(&self) -> Subscription {
-        Subscription { store: self.store.clone(), published: self.published.subscribe(), next: 0 }
+        let (store, recent) = (self.store.clone(), Arc::clone(&self.recent));
+        Subscription { store, recent, published: self.published.subscribe(), next: 0 }
     }
 }
 
@@ -127,8 +134,11 @@ impl Subscription {
 
     async fn read(&self, asked: Asked, limit: u32) -> Result<EventPage, BusError> {
         let Asked { partition, after, up_to } = asked;
-        let events = self.store.page(partition, after, up_to, limit).await?;
-        EventPage::checked(asked, events)
+        let recent = self.recent.get(partition_index(partition));
+        let count = self.recent.len();
+        let recent = recent.ok_or(BusError::UnknownPartition { partition, count })?;
+        let read = async || self.store.page(partition, after, up_to, limit).await;
+        EventPage::checked(asked, recent.or_read(asked, limit, read).await?)
     }
 }
 

@@ -2,6 +2,7 @@
 //! gap, and so do the versions of each stream in it. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::{BusError, StoredEvent};
 
@@ -9,7 +10,7 @@ use crate::{BusError, StoredEvent};
 #[derive(Debug)]
 pub struct EventPage {
     pub partition: u32,
-    pub events: Vec<StoredEvent>,
+    pub events: Vec<Arc<StoredEvent>>,
 }
 
 /// Range of a partition that was asked for: the positions behind `after`, up to and including `up_to`.
@@ -31,7 +32,7 @@ struct Place<'a> {
 
 impl EventPage {
     /// Checks the store's answer. A consumer would keep what it makes of a wrong one, so it gets none.
-    pub(crate) fn checked(asked: Asked, events: Vec<StoredEvent>) -> Result<Self, BusError> {
+    pub(crate) fn checked(asked: Asked, events: Vec<Arc<StoredEvent>>) -> Result<Self, BusError> {
         check(
             asked,
             events.iter().map(|event| Place {

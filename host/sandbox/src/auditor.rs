@@ -7,7 +7,7 @@ use clearfold_kernel::Timestamp;
 
 use self::bindings::AuditorPre;
 use super::ComponentKind;
-use super::component::{LoadedComponent, distinct, incompatible, plain};
+use super::component::{LoadedComponent, check_reads, distinct, incompatible, is_read, plain};
 use super::engine::HandlerEngine;
 use super::error::RuntimeError;
 use super::fault::Fault;
@@ -67,7 +67,7 @@ impl Auditor {
 
     /// Name in its description, and a summary of the description.
     pub(super) fn about(&self) -> (Option<String>, String) {
-        let AuditorDescriptor { name, invariants } = &self.descriptor;
+        let AuditorDescriptor { name, invariants, .. } = &self.descriptor;
         (Some(name.clone()), format!("knows {} invariants as `{name}`", invariants.len()))
     }
 
@@ -75,6 +75,12 @@ impl Auditor {
     #[must_use]
     pub fn descriptor(&self) -> &AuditorDescriptor {
         &self.descriptor
+    }
+
+    /// Returns true if it is handed the events of a stream.
+    #[must_use]
+    pub fn reads(&self, stream: &str) -> bool {
+        is_read(&self.descriptor.reads, stream)
     }
 
     /// Returns the violations in all events of one account, at the time of the check.
@@ -104,6 +110,7 @@ fn check(descriptor: &AuditorDescriptor) -> Result<(), String> {
     if descriptor.invariants.is_empty() {
         return Err("it knows no invariant".to_owned());
     }
+    check_reads(&descriptor.reads)?;
     distinct("code", descriptor.invariants.iter().map(|invariant| &invariant.code))?;
     descriptor.invariants.iter().try_for_each(|invariant| {
         plain("code", &invariant.code)?;
@@ -130,7 +137,8 @@ mod tests {
             code: (*code).to_owned(),
             statement: (*statement).to_owned(),
         };
-        AuditorDescriptor { name: "payments".into(), invariants: invariants.iter().map(invariant).collect() }
+        let invariants = invariants.iter().map(invariant).collect();
+        AuditorDescriptor { name: "payments".into(), invariants, reads: Vec::new() }
     }
 
     #[test]

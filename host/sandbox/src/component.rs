@@ -177,6 +177,22 @@ pub(super) fn is_letters(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase())
 }
 
+/// Checks the aggregates whose events a component reads.
+pub(super) fn check_reads(reads: &[String]) -> Result<(), String> {
+    if let Some(aggregate) = reads.iter().find(|aggregate| !is_letters(aggregate)) {
+        return Err(format!(
+            "it reads `{aggregate}`, which is no name of an aggregate: lower-case letters only"
+        ));
+    }
+    distinct("aggregate", reads.iter())
+}
+
+/// Returns true if a component that reads these aggregates, or everything, reads a stream.
+pub(super) fn is_read(reads: &[String], stream: &str) -> bool {
+    let aggregate = stream.split_once('-').map_or(stream, |(aggregate, _)| aggregate);
+    reads.is_empty() || reads.iter().any(|read| read == aggregate)
+}
+
 /// Checks a name that becomes SQL or stands in the API's answers: only plain letters, digits and underscores.
 pub(super) fn plain(what: &str, name: &str) -> Result<(), String> {
     let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
@@ -193,5 +209,24 @@ pub(super) fn distinct<'a>(what: &str, names: impl Iterator<Item = &'a String>) 
     match names.into_iter().find(|name| !seen.insert(*name)) {
         Some(name) => Err(format!("the {what} `{name}` stands twice")),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_reads_the_streams_of_its_aggregates_or_all() {
+        let reads = ["card".to_owned(), "saga".to_owned()];
+        for (stream, is_one) in
+            [("card-c-1", true), ("saga-authorization-a", true), ("cards-1", false), ("account-card", false)]
+        {
+            assert_eq!((is_read(&reads, stream), is_read(&[], stream)), (is_one, true), "{stream}");
+        }
+        assert_eq!(check_reads(&reads), Ok(()));
+        let why = check_reads(&["card-c".to_owned()]).unwrap_err();
+        assert!(why.contains("`card-c`, which is no name of an aggregate"), "{why}");
+        assert!(check_reads(&["card".to_owned(), "card".to_owned()]).unwrap_err().contains("stands twice"));
     }
 }

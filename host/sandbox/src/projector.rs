@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use self::bindings::ProjectorPre;
 use super::ComponentKind;
-use super::component::{LoadedComponent, MAX_SCHEMA_VERSION, distinct, incompatible, plain};
+use super::component::{
+    LoadedComponent, MAX_SCHEMA_VERSION, check_reads, distinct, incompatible, is_read, plain,
+};
 use super::engine::HandlerEngine;
 use super::error::RuntimeError;
 use super::fault::Fault;
@@ -81,7 +83,7 @@ impl Projector {
 
     /// Name in its description, and a summary of the description.
     pub(super) fn about(&self) -> (Option<String>, String) {
-        let ProjectionDescriptor { name, version, tables } = &self.descriptor;
+        let ProjectionDescriptor { name, version, tables, .. } = &self.descriptor;
         let tables: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
         (Some(name.clone()), format!("builds `{name}` version {version}: {}", tables.join(", ")))
     }
@@ -90,6 +92,12 @@ impl Projector {
     #[must_use]
     pub fn descriptor(&self) -> &ProjectionDescriptor {
         &self.descriptor
+    }
+
+    /// Returns true if it is handed the events of a stream.
+    #[must_use]
+    pub fn reads(&self, stream: &str) -> bool {
+        is_read(&self.descriptor.reads, stream)
     }
 
     /// Returns the keys of the rows that these events need.
@@ -130,6 +138,7 @@ fn check(descriptor: &ProjectionDescriptor) -> Result<(), String> {
         return Err("it owns no table".to_owned());
     }
     distinct("table", descriptor.tables.iter().map(|table| &table.name))?;
+    check_reads(&descriptor.reads)?;
     descriptor.tables.iter().try_for_each(check_table)
 }
 

@@ -43,7 +43,8 @@ pub struct Component<N, A>(PhantomData<(N, A)>);
 impl<N: Named + 'static, A: Auditor + 'static> wit::Guest for Component<N, A> {
     fn describe() -> wit::Descriptor {
         let invariants = A::describe().into_iter().map(invariant).collect();
-        wit::Descriptor { name: N::NAME.to_owned(), invariants }
+        let reads = A::READS.iter().map(|&aggregate| aggregate.to_owned()).collect();
+        wit::Descriptor { name: N::NAME.to_owned(), invariants, reads }
     }
 
     fn audit(

@@ -39,6 +39,7 @@ impl<P: Projector + 'static> wit::Guest for Component<P> {
             name: described.name.to_owned(),
             version: described.version,
             tables: described.tables.into_iter().map(table).collect(),
+            reads: described.reads.iter().map(|&aggregate| aggregate.to_owned()).collect(),
         }
     }
 

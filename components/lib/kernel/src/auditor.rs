@@ -4,6 +4,9 @@ use crate::{RecordedEvent, Timestamp};
 
 /// Finds the invariants that a log breaks. Folds the events again and trusts no stored figure.
 pub trait Auditor {
+    /// Aggregates whose events it is handed; the instances of all sagas are `saga`. Empty: all events.
+    const READS: &'static [&'static str] = &[];
+
     /// Lists the invariants that it checks.
     fn describe() -> Vec<Invariant>;
 

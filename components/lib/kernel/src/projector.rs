@@ -23,6 +23,8 @@ pub struct ProjectionDescriptor {
     pub version: u32,
     /// Tables that it owns.
     pub tables: Vec<Table>,
+    /// Aggregates whose events it is handed; the instances of all sagas are `saga`. Empty: all events.
+    pub reads: &'static [&'static str],
 }
 
 /// Table of a projection.

@@ -19,7 +19,7 @@ impl Projector for Counts {
             Column::new("at", ColumnType::Timestamp).nullable(),
         ];
         let table = Table { name: "counts", columns, primary_key: vec!["stream"], indexes: Vec::new() };
-        ProjectionDescriptor { name: "counts", version: 1, tables: vec![table] }
+        ProjectionDescriptor { name: "counts", version: 1, tables: vec![table], reads: &[] }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {

@@ -34,6 +34,7 @@ impl Projector for SampleProjector {
                 primary_key: vec!["id"],
                 indexes: vec![vec!["last_at"]],
             }],
+            reads: &["account"],
         }
     }
 

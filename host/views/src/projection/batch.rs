@@ -3,6 +3,7 @@
 //!
 //! The running projection and its replay use it alike; the caller decides where the rows are kept.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use super::ProjectionError;
@@ -17,18 +18,26 @@ pub(super) struct EventBatch {
 }
 
 impl EventBatch {
-    pub fn new(projector: &Arc<Projector>, events: &[StoredEvent]) -> Self {
-        Self { projector: Arc::clone(projector), events: events.iter().map(wire_event).collect() }
+    /// Takes those of the events that the projector reads.
+    pub fn new<E: Borrow<StoredEvent>>(projector: &Arc<Projector>, events: &[E]) -> Self {
+        let read = events.iter().map(Borrow::borrow).filter(|event| projector.reads(&event.stream));
+        Self { projector: Arc::clone(projector), events: read.map(wire_event).collect() }
     }
 
     /// Asks the component for the rows that it needs.
     pub async fn keys(&self) -> Result<Vec<RowKey>, ProjectionError> {
+        if self.events.is_empty() {
+            return Ok(Vec::new());
+        }
         let (component, asked) = (Arc::clone(&self.projector), Arc::clone(&self.events));
         Ok(blocking(move || component.keys(&asked)).await??)
     }
 
     /// Asks the component for the changes that the events make, given those of the rows that exist.
     pub async fn changes(self, rows: Vec<Row>) -> Result<Vec<Change>, ProjectionError> {
+        if self.events.is_empty() {
+            return Ok(Vec::new());
+        }
         Ok(blocking(move || self.projector.project(&self.events, &rows)).await??)
     }
 }

@@ -81,7 +81,8 @@ impl Runner {
         let Some(page) = next else { return Ok(false) };
         let done = self.tables.advance(&page, FAULT_POINTS).await?;
         self.stuck.advanced(page.partition);
-        for event in page.events.iter().take(done) {
+        for event in page.events.iter().take(done).filter(|event| self.tables.projector.reads(&event.stream))
+        {
             tracing::info!(correlation_id = %event.correlation_id, stream = event.stream, kind = event.kind, "projected");
         }
         Ok(true)

@@ -89,7 +89,7 @@ impl TableWriter {
     async fn project(
         &mut self,
         partition: u32,
-        events: &[StoredEvent],
+        events: &[Arc<StoredEvent>],
         points: FaultPoints,
     ) -> Result<(), ProjectionError> {
         let Some(last) = self.last_of(partition, events)? else { return Ok(()) };
@@ -130,7 +130,7 @@ impl TableWriter {
 
     /// Returns the position of the last event, if they follow the checkpoint without a gap: events that are missed now
     /// are never projected.
-    fn last_of(&self, partition: u32, events: &[StoredEvent]) -> Result<Option<u64>, ProjectionError> {
+    fn last_of(&self, partition: u32, events: &[Arc<StoredEvent>]) -> Result<Option<u64>, ProjectionError> {
         let after = self.position(partition)?;
         let places = events.iter().map(|event| (event.partition, event.position));
         match first_gap(partition, after, places) {
@@ -139,7 +139,7 @@ impl TableWriter {
         }
     }
 
-    fn gap(&self, partition: u32, expected: u64, found: Option<&StoredEvent>) -> ProjectionError {
+    fn gap(&self, partition: u32, expected: u64, found: Option<&Arc<StoredEvent>>) -> ProjectionError {
         let found = match found {
             Some(event) => format!("event {} of partition {}", event.position, event.partition),
             None => "nothing".to_owned(),
@@ -174,7 +174,7 @@ fn first_gap(
 }
 
 /// The same error with the event that it is about.
-fn at(events: &[StoredEvent], cause: ProjectionError) -> ProjectionError {
+fn at(events: &[Arc<StoredEvent>], cause: ProjectionError) -> ProjectionError {
     let Some(event) = events.first() else { return cause };
     ProjectionError::AtEvent {
         partition: event.partition,

@@ -26,7 +26,12 @@ pub struct Balances;
 
 impl Projector for Balances {
     fn describe() -> ProjectionDescriptor {
-        ProjectionDescriptor { name: "balances", version: 2, tables: tables::all() }
+        ProjectionDescriptor {
+            name: "balances",
+            version: 2,
+            tables: tables::all(),
+            reads: &[account::AGGREGATE],
+        }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {

@@ -21,7 +21,12 @@ pub struct CardUsage;
 
 impl Projector for CardUsage {
     fn describe() -> ProjectionDescriptor {
-        ProjectionDescriptor { name: "card_usage", version: 1, tables: tables::all() }
+        ProjectionDescriptor {
+            name: "card_usage",
+            version: 1,
+            tables: tables::all(),
+            reads: &[card::AGGREGATE],
+        }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {

@@ -18,7 +18,7 @@ pub struct Disputes;
 impl Projector for Disputes {
     fn describe() -> ProjectionDescriptor {
         let tables = vec![Dispute::table(), DisputeStep::table()];
-        ProjectionDescriptor { name: "disputes", version: 2, tables }
+        ProjectionDescriptor { name: "disputes", version: 2, tables, reads: &[AGGREGATE] }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {

@@ -13,6 +13,8 @@ use crate::card;
 pub struct Invariants;
 
 impl Auditor for Invariants {
+    const READS: &'static [&'static str] = &[account::AGGREGATE, authorization::AGGREGATE, card::AGGREGATE];
+
     fn describe() -> Vec<Invariant> {
         Tally::invariants()
     }

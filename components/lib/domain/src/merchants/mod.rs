@@ -18,7 +18,12 @@ pub struct Merchants;
 
 impl Projector for Merchants {
     fn describe() -> ProjectionDescriptor {
-        ProjectionDescriptor { name: "merchants", version: 1, tables: vec![Merchant::table()] }
+        ProjectionDescriptor {
+            name: "merchants",
+            version: 1,
+            tables: vec![Merchant::table()],
+            reads: &[AGGREGATE],
+        }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {

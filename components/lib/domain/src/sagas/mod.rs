@@ -32,7 +32,7 @@ struct Seen {
 
 impl Projector for Sagas {
     fn describe() -> ProjectionDescriptor {
-        ProjectionDescriptor { name: "sagas", version: 1, tables: vec![Instance::table()] }
+        ProjectionDescriptor { name: "sagas", version: 1, tables: vec![Instance::table()], reads: &["saga"] }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {

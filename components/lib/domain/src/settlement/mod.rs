@@ -48,7 +48,12 @@ pub struct Settlement;
 
 impl Projector for Settlement {
     fn describe() -> ProjectionDescriptor {
-        ProjectionDescriptor { name: "settlement", version: 2, tables: tables::all() }
+        ProjectionDescriptor {
+            name: "settlement",
+            version: 2,
+            tables: tables::all(),
+            reads: &[authorization::AGGREGATE, account::AGGREGATE],
+        }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {
