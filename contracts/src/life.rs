@@ -10,6 +10,7 @@ pub const CENT: u128 = 10_000_000_000_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
     Cleared,
+    Incremented,
     ReversedInPart,
     Reversed,
     Refunded,
@@ -21,6 +22,10 @@ enum Life {
 pub enum Act {
     /// Claims a payment that was seen on chain first.
     ClaimSwipe,
+    /// Asks for more in the same payment.
+    Increment {
+        cents: u128,
+    },
     Clear {
         cents: u128,
         part: u8,
@@ -49,6 +54,7 @@ impl Act {
         match self {
             Self::ClaimSwipe | Self::Clear { part: 1, .. } => "clear",
             Self::Clear { .. } => "clear-rest",
+            Self::Increment { .. } => "increment",
             Self::ReversePart { .. } => "reverse-part",
             Self::Reverse => "reverse",
             Self::Refund { .. } => "refund",
@@ -59,7 +65,7 @@ impl Act {
 
     /// Returns true if it comes at once, and not after the customer's time.
     pub const fn is_prompt(self) -> bool {
-        matches!(self, Self::Settle { .. } | Self::SettleRefund { .. })
+        matches!(self, Self::Increment { .. } | Self::Settle { .. } | Self::SettleRefund { .. })
     }
 }
 
@@ -74,6 +80,11 @@ pub fn acts(payment: &Payment) -> Vec<Act> {
             .map(|amount| amount.minor / CENT);
     match payment.status.as_str() {
         "recorded" => vec![Act::ClaimSwipe],
+        "authorized" if life == Life::Incremented => {
+            // The amount follows from the first one, so a simulation that begins again asks for the same.
+            let cents = payment.amount.minor / CENT / 4 + 1;
+            vec![Act::Increment { cents }, Act::Clear { cents: held, part: 1, parts: 1 }]
+        }
         "authorized" => vec![match life {
             Life::Reversed => Act::Reverse,
             Life::ReversedInPart if reversed == 0 && held > 1 => Act::ReversePart { cents: held / 2 },
@@ -100,6 +111,7 @@ fn life(id: &str) -> Life {
         1 => Life::Reversed,
         2 | 3 => Life::Refunded,
         4 => Life::ClearedInTwoParts,
+        5 => Life::Incremented,
         _ => Life::Cleared,
     }
 }
@@ -139,6 +151,8 @@ mod tests {
         assert_eq!(next(Life::ReversedInPart, "authorized", [51, 50, 0, 0]), whole(51));
         assert_eq!(next(Life::Reversed, "authorized", [100, 0, 0, 0]), [Act::Reverse]);
         assert_eq!(next(Life::Reversed, "reversed", [0, 100, 0, 0]), []);
+        let more = [Act::Increment { cents: 26 }, Act::Clear { cents: 100, part: 1, parts: 1 }];
+        assert_eq!(next(Life::Incremented, "authorized", [100, 0, 0, 0]), more);
         let first = next(Life::ClearedInTwoParts, "authorized", [101, 0, 0, 0]);
         assert_eq!(first, [Act::Clear { cents: 50, part: 1, parts: 2 }]);
         let rest = next(Life::ClearedInTwoParts, "partially_cleared", [51, 0, 50, 0]);

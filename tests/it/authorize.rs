@@ -21,7 +21,7 @@ const PATIENCE: u32 = 400;
 
 /// A message of the network, with the answer that it gets in the end.
 struct Message {
-    route: &'static str,
+    route: String,
     body: Value,
     action: &'static str,
     reason: Option<&'static str>,
@@ -92,7 +92,7 @@ impl Scene {
     async fn told(&mut self, message: &Message) -> Result<Answer> {
         for _ in 0..PATIENCE {
             if let Some(host) = &self.host {
-                match Edge::of(host).network(message.route, &message.body).await {
+                match Edge::of(host).network(&message.route, &message.body).await {
                     Ok(answer) if answer.status == 200 && answer.body["reason"] != "no_answer" => {
                         return Ok(answer);
                     }
@@ -125,8 +125,8 @@ impl Scene {
     }
 }
 
-fn message(route: &'static str, body: Value, action: &'static str, reason: Option<&'static str>) -> Message {
-    Message { route, body, action, reason }
+fn message(route: &str, body: Value, action: &'static str, reason: Option<&'static str>) -> Message {
+    Message { route: route.to_owned(), body, action, reason }
 }
 
 /// Lives that together fail at each step, and end in each way.
@@ -155,12 +155,17 @@ fn lives(account: &str, run: &str) -> Vec<(String, Life)> {
         clearing["amount"] = euro(cents);
         clearing
     };
+    let increment = |id: &str, kind: &str, cents: u64, action, reason| {
+        let mut increment = base(id, kind);
+        increment["amount"] = euro(cents);
+        message(&format!("authorizations/{id}/increments"), increment, action, reason)
+    };
     let recorded = |route, body| message(route, body, "recorded", None);
     let approved = |id: &str| message("authorizations", ask(id, "card-1", 1_250), "approved", None);
     let declined = |body, reason| message("authorizations", body, "declined", Some(reason));
     let id = |name: &str| format!("{run}-{name}");
-    let (cleared, reversed, card, funds, late, advised) =
-        (id("cleared"), id("reversed"), id("card"), id("funds"), id("late"), id("advised"));
+    let (cleared, reversed, card, funds, late, advised, more) =
+        (id("cleared"), id("reversed"), id("card"), id("funds"), id("late"), id("advised"), id("more"));
     vec![
         (
             cleared.clone(),
@@ -225,6 +230,30 @@ fn lives(account: &str, run: &str) -> Vec<(String, Life)> {
                 cost: 300,
             },
         ),
+        (
+            more.clone(),
+            Life {
+                messages: vec![
+                    approved(&more),
+                    increment(&more, "more", 250, "approved", None),
+                    increment(&more, "too-much", 5_000_000_000, "declined", Some("insufficient_funds")),
+                    recorded("clearings", clearing(&more, 1_500)),
+                    increment(&more, "after", 250, "declined", Some("not_open")),
+                ],
+                events: &[
+                    "AuthorizationRequested",
+                    "AuthorizationApproved",
+                    "IncrementRequested",
+                    "HoldIncreased",
+                    "IncrementRequested",
+                    "IncrementDeclined",
+                    "ClearingPosted",
+                    "IncrementRequested",
+                    "IncrementDeclined",
+                ],
+                cost: 1_500,
+            },
+        ),
     ]
 }
 
@@ -271,11 +300,13 @@ async fn a_payment_comes_to_the_same_end_wherever_the_host_dies() -> Result<()> 
 /// An approval that the network heard is in the log, with its amount.
 async fn the_log_has_what_was_heard(scene: &Scene, heard: &[(String, Value)]) -> Result<()> {
     let approved = "SELECT convert_from(payload, 'UTF8')::json -> 'amount' ->> 'minor' FROM events
-                    WHERE stream = $1 AND type = 'AuthorizationApproved'";
+                    WHERE stream = $1 AND type = $2";
     let write = scene.write().await?;
     for (id, answer) in heard.iter().filter(|(_, answer)| answer["action"] == "approved") {
         let stream = format!("authorization-visa-{id}");
-        let minor: Vec<String> = query_scalar(approved).bind(stream).fetch_all(&write).await?;
+        let is_request = answer["message_id"].as_str().is_some_and(|id| id.ends_with("-ask"));
+        let kind = if is_request { "AuthorizationApproved" } else { "HoldIncreased" };
+        let minor: Vec<String> = query_scalar(approved).bind(stream).bind(kind).fetch_all(&write).await?;
         let heard = answer["approved"]["minor"].as_str().context("an amount")?;
         assert_eq!(minor, [cents(heard.parse()?).to_string()], "{id}");
     }

@@ -108,9 +108,29 @@ examples! {
     IncrementAuthorization: json!({
         "message_id": "msg-2",
         "amount": euro(EXCESS),
+        "basis": "addition",
         "occurred_at": DECIDED_AT,
     }),
-    HoldIncreased: of_payment(with(IncrementAuthorization::example(), json!({"at": DECIDED_AT}))),
+    IncrementRequested: of_payment(with(
+        IncrementAuthorization::example(),
+        json!({"addition": EXCESS, "at": DECIDED_AT}),
+    )),
+    ApproveIncrement: json!({"message_id": "msg-2"}),
+    /// An increment of a Mastercard payment, which lives longer by it.
+    HoldIncreased: of_payment(json!({
+        "message_id": "msg-2",
+        "amount": euro(EXCESS),
+        "expires_at": EXPIRES_AT,
+        "occurred_at": DECIDED_AT,
+        "at": DECIDED_AT,
+    })),
+    DeclineIncrement: json!({"message_id": "msg-2", "reason": "insufficient_funds"}),
+    IncrementDeclined: of_payment(json!({
+        "message_id": "msg-2",
+        "amount": euro(EXCESS),
+        "reason": "insufficient_funds",
+        "at": DECIDED_AT,
+    })),
     ReverseAuthorization: json!({
         "message_id": "msg-3",
         "extent": {"part": EXCESS},

@@ -11,10 +11,13 @@
 //! | code | meaning |
 //! |---|---|
 //! | `authorization_not_found` | the payment was neither requested nor seen |
-//! | `already_decided` | the payment is already decided |
+//! | `already_decided` | the payment, or the increment, is already decided |
 //! | `partial_not_allowed` | a part is approved, but the merchant accepts only the whole amount |
 //! | `approval_above_request` | more is approved than was requested |
 //! | `not_open` | the payment is closed or not approved; nothing can be held |
+//! | `increment_not_found` | the payment has no such increment |
+//! | `increment_undecided` | a new total is stated while another increment is not decided yet |
+//! | `total_not_above_authorized` | an increment states a total that is authorized already |
 //! | `not_yet_expired` | the hold has not reached its expiry time |
 //! | `hold_does_not_expire` | the hold has no expiry time, because the money had already moved on chain |
 //! | `conversion_mismatch` | the amount differs from the presented amount, converted at the presented rate |
@@ -57,6 +60,7 @@ pub(crate) use claim::Split;
 pub use claim::{Clearing, ClearingFate, Suspended};
 pub use dispute::{Dispute, DisputeStatus};
 pub use funding::{Funding, Gone};
+pub use increment::{Increment, IncrementFate};
 pub use messages::*;
 pub use refund::{Resolution, UnlinkedRefund};
 pub use reversal::{Reversal, ReversalFate};
@@ -76,7 +80,7 @@ type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 7;
+    const STATE_VERSION: u32 = 8;
 
     type State = State;
     type Command = Command;
@@ -88,7 +92,9 @@ impl Decider for Authorization {
             Command::RequestAuthorization(command) => request::request(state, command, context),
             Command::ApproveAuthorization(command) => request::approve(state, command, context),
             Command::DeclineAuthorization(command) => request::decline(state, command, context),
-            Command::IncrementAuthorization(command) => increment::increment(state, command, context),
+            Command::IncrementAuthorization(command) => increment::request(state, command, context),
+            Command::ApproveIncrement(command) => increment::approve(state, command, context),
+            Command::DeclineIncrement(command) => increment::decline(state, command, context),
             Command::ReverseAuthorization(command) => reversal::reverse(state, command, context),
             Command::ExpireAuthorization(_) => expiry::expire(state, context),
             Command::RecordAdvice(command) => advice::record(state, command, context),

@@ -69,12 +69,17 @@ pub(super) fn decline(call: &StepCall) -> Result<Action, String> {
     if code == DECIDED || was_refused(call, &[DECIDED]) {
         return Ok(Action::Done);
     }
-    let reason = match code {
+    let reason = reason_of(code);
+    to_payment(call, &authorization::Command::DeclineAuthorization(DeclineAuthorization { reason }))
+}
+
+/// Returns the reason that a refusal's code names.
+pub(super) fn reason_of(code: &str) -> DeclineReason {
+    match code {
         // The card exists, and is another account's.
         "account_mismatch" => DeclineReason::CardNotIssued,
         code => DeclineReason::of_code(code).unwrap_or(DeclineReason::SystemError),
-    };
-    to_payment(call, &authorization::Command::DeclineAuthorization(DeclineAuthorization { reason }))
+    }
 }
 
 /// Releases everything that was reserved. If the reservation never arrived, this prevents it.
@@ -105,15 +110,15 @@ pub(super) fn void(call: &StepCall) -> Result<Action, String> {
     to_account(call, &account::Command::VoidHold(VoidHold { hold_id: id(&call.subject)? }))
 }
 
-fn to_account(call: &StepCall, command: &account::Command) -> Result<Action, String> {
+pub(super) fn to_account(call: &StepCall, command: &account::Command) -> Result<Action, String> {
     send(account::AGGREGATE, &call.subject.routing_key, command)
 }
 
-fn to_card(card_id: &str, command: &card::Command) -> Result<Action, String> {
+pub(super) fn to_card(card_id: &str, command: &card::Command) -> Result<Action, String> {
     send(card::AGGREGATE, card_id, command)
 }
 
-fn to_payment(call: &StepCall, command: &authorization::Command) -> Result<Action, String> {
+pub(super) fn to_payment(call: &StepCall, command: &authorization::Command) -> Result<Action, String> {
     send(authorization::AGGREGATE, &call.subject.id, command)
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | requested | `authorize` | `answer`, `reserve`, `hold`, `approve` (the pivot) |
 //! | declined | none: [`authorize`] undoes what it did itself | |
+//! | an increment requested | `increment` | `answer-increment`, `reserve-increment`, `raise`, `approve-increment` (the pivot) |
 //! | every other event with [bookings](crate::bookings) | `book` | `open` if the account may not be open, then `book` for each command |
 //! | the hold begins to have an expiry time | `expire`, in a lane of its own | `expire` |
 //!
@@ -18,6 +19,7 @@
 mod authorize;
 mod book;
 mod expire;
+mod increment;
 mod memory;
 mod observe;
 
@@ -55,6 +57,10 @@ impl Saga for AuthorizationSaga {
         step(authorize::RESERVE, Phase::Compensatable, COMPENSATION),
         step(authorize::HOLD, Phase::Compensatable, COMPENSATION),
         step(authorize::APPROVE, Phase::Pivot, COMPENSATION),
+        step(increment::ANSWER, Phase::Compensatable, COMPENSATION),
+        step(increment::RESERVE, Phase::Compensatable, COMPENSATION),
+        step(increment::RAISE, Phase::Compensatable, COMPENSATION),
+        step(increment::APPROVE, Phase::Pivot, COMPENSATION),
         step(book::OPEN, Phase::Retriable, BOOKING),
         step(book::BOOK, Phase::Retriable, BOOKING),
         step(expire::EXPIRE, Phase::Retriable, EXPIRY),
@@ -68,10 +74,13 @@ impl Saga for AuthorizationSaga {
 
     fn run(call: &StepCall) -> Result<Action, String> {
         match call.step.as_str() {
-            authorize::ANSWER => Ok(Action::Done),
+            authorize::ANSWER | increment::ANSWER => Ok(Action::Done),
             authorize::RESERVE => authorize::reserve(call),
             authorize::HOLD => authorize::hold(call),
             authorize::APPROVE => authorize::approve(call),
+            increment::RESERVE => increment::reserve(call),
+            increment::RAISE => increment::raise(call),
+            increment::APPROVE => increment::approve(call),
             book::OPEN | book::BOOK => book::run(call),
             expire::EXPIRE => expire::run(call),
             _ => Err(unknown(call)),
@@ -83,6 +92,9 @@ impl Saga for AuthorizationSaga {
             authorize::ANSWER => authorize::decline(call),
             authorize::RESERVE => authorize::release(call),
             authorize::HOLD => authorize::void(call),
+            increment::ANSWER => increment::decline(call),
+            increment::RESERVE => increment::release(call),
+            increment::RAISE => increment::lower(call),
             _ => Err(unknown(call)),
         }
     }

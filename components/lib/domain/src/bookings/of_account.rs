@@ -5,6 +5,7 @@
 //! | seen on chain | a forced hold, and the funding leg that was seen |
 //! | approved by a stand-in | a forced hold, or a forced raise of the existing one |
 //! | approved, incremented | nothing: the account was asked before |
+//! | an increment requested, or declined | nothing: the saga asks the account, and undoes what it did |
 //! | declined, reversed or claimed before the decision | the hold is voided, because it may have been placed |
 //! | reversed, expired | the hold is lowered |
 //! | cleared, force posted | the clearing |
@@ -70,7 +71,9 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
         Event::AuthorizationRequested(_)
         | Event::AuthorizationApproved(_)
         | Event::AuthorizationPartiallyApproved(_)
+        | Event::IncrementRequested(_)
         | Event::HoldIncreased(_)
+        | Event::IncrementDeclined(_)
         | Event::ReversalRefused(_)
         | Event::OverCaptured(_)
         | Event::LatePresented(_)

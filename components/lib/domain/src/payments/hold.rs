@@ -24,6 +24,7 @@ pub(super) fn begin_funding(payment: &mut Payment) {
 pub(super) fn increased(payment: &mut Payment, event: &HoldIncreased) -> Result<(), Misfit> {
     payment.requested_minor = payment.requested_minor.plus(event.amount.minor)?;
     payment.authorized_minor = payment.authorized_minor.plus(event.amount.minor)?;
+    payment.expires_at = event.expires_at.or(payment.expires_at);
     Ok(())
 }
 

@@ -61,6 +61,8 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         Event::SwipeRecorded(_)
         | Event::AuthorizationRequested(_)
         | Event::AdviceRecorded(_)
+        | Event::IncrementRequested(_)
+        | Event::IncrementDeclined(_)
         | Event::ReversalRefused(_)
         | Event::ClearingResolved(_)
         | Event::RefundResolved(_)

@@ -28,7 +28,7 @@ table! {
         status: Status,
         /// Amount that the payment began with: requested, seen on chain, advised or claimed.
         amount_minor: Minor where Positive,
-        /// Total that the network requested, increments included; zero if it never made a request.
+        /// Total that the network requested, with the increments that were approved; zero if it never made a request.
         requested_minor: Minor,
         /// A: total authorized.
         authorized_minor: Minor,

@@ -36,6 +36,8 @@ fn occurred_at(event: &Event) -> Option<Timestamp> {
         | Event::AuthorizationApproved(events::AuthorizationApproved { at, .. })
         | Event::AuthorizationPartiallyApproved(events::AuthorizationPartiallyApproved { at, .. })
         | Event::AuthorizationDeclined(events::AuthorizationDeclined { at, .. })
+        | Event::IncrementRequested(events::IncrementRequested { occurred_at: at, .. })
+        | Event::IncrementDeclined(events::IncrementDeclined { at, .. })
         | Event::HoldIncreased(events::HoldIncreased { occurred_at: at, .. })
         | Event::AuthorizationReversed(events::AuthorizationReversed { occurred_at: at, .. })
         | Event::ReversalRefused(events::ReversalRefused { occurred_at: at, .. })

@@ -54,6 +54,16 @@ pub fn interval_s(network: Network, category: MerchantCategory) -> u64 {
     u64::from(special.map_or(usual_days(network), |exception| exception.days)) * DAY_S
 }
 
+/// Returns true if an approved increment begins the lifetime of the hold anew. Source: Mastercard renews a
+/// pre-authorization by each increment; Visa counts from the first approval.
+#[must_use]
+pub const fn is_renewed_by_increment(network: Network) -> bool {
+    match network {
+        Network::Visa => false,
+        Network::Mastercard => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

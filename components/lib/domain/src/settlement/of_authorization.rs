@@ -71,7 +71,9 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
         | Event::FundingDropped(_)
         | Event::PaymentFlagged(_)
         | Event::DisputeOpened(_)
-        | Event::DisputeAdvanced(_) => return Ok(None),
+        | Event::DisputeAdvanced(_)
+        | Event::IncrementRequested(_)
+        | Event::IncrementDeclined(_) => return Ok(None),
     }))
 }
 

@@ -4,7 +4,7 @@
 use clearfold_kernel::{Address, Amount, Asset, ChainSource, ExternalId, Minor, MoneyError, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Extent, Part, Parties, RefundOrigin, ReversalCause};
+use super::{Extent, IncrementBasis, Part, Parties, RefundOrigin, ReversalCause};
 use crate::network::{Merchant, Network, Presented, Residue};
 use crate::policy::DeclineReason;
 
@@ -90,12 +90,48 @@ event! {
 }
 
 event! {
-    /// Hold increased by an increment of the authorization.
+    /// Increment requested: the network asked for more in the same payment. No decision yet.
+    IncrementRequested {
+        /// Id of the increment message, assigned by the network.
+        message_id: ExternalId,
+        /// Amount that the message states.
+        amount: Amount,
+        /// Meaning of the amount: the addition, or the new total.
+        basis: IncrementBasis,
+        /// Additional amount to hold, in minor units of the same asset.
+        addition: Minor,
+        /// Time of the message, as stated by the network.
+        occurred_at: Timestamp,
+        /// Time of acceptance, by the host's clock.
+        at: Timestamp,
+    }
+}
+
+event! {
+    /// Increment declined: no more is held than before.
+    IncrementDeclined {
+        /// Id of the increment message, assigned by the network.
+        message_id: ExternalId,
+        /// Additional amount that is not held.
+        amount: Amount,
+        /// Reason for the decline.
+        reason: DeclineReason,
+        /// Time of the decision, by the host's clock.
+        at: Timestamp,
+    }
+}
+
+event! {
+    /// Increment approved: the hold is increased. Without a request before it in events that were recorded before
+    /// increments were decided.
     HoldIncreased {
         /// Id of the increment message, assigned by the network.
         message_id: ExternalId,
         /// Additional amount held.
         amount: Amount,
+        /// Time at which the hold expires from now on. Absent if the increment does not change it, as in old events.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
         /// Time of the message, as stated by the network.
         occurred_at: Timestamp,
         /// Time of acceptance, by the host's clock.

@@ -45,8 +45,12 @@ messages! {
         ApproveAuthorization = 1,
         /// Declines the request.
         DeclineAuthorization = 1,
-        /// Increments the authorization: the merchant asks for more.
+        /// Asks for an increment of the authorization, as the network does for the merchant.
         IncrementAuthorization = 1,
+        /// Approves an increment.
+        ApproveIncrement = 1,
+        /// Declines an increment.
+        DeclineIncrement = 1,
         /// Reverses the authorization: the hold, or a part of it, is given back.
         ReverseAuthorization = 1,
         /// Expires the hold.
@@ -91,8 +95,12 @@ messages! {
         AuthorizationPartiallyApproved = 1,
         /// Request declined.
         AuthorizationDeclined = 1,
-        /// Hold increased by an increment.
+        /// Increment requested by the network.
+        IncrementRequested = 1,
+        /// Increment approved: the hold is increased.
         HoldIncreased = 1,
+        /// Increment declined.
+        IncrementDeclined = 1,
         /// Authorization reversed, in full or in part.
         AuthorizationReversed = 1,
         /// Reversal refused because it fits nothing; recorded with its reason.
@@ -185,6 +193,19 @@ pub enum Part {
         /// Number of parts in total.
         count: u8,
     },
+}
+
+/// Meaning of the amount that an increment states. Card networks send the addition; some processors pass the new
+/// total.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum IncrementBasis {
+    /// The amount is added to what is authorized.
+    #[default]
+    Addition,
+    /// The amount is what shall be authorized in all.
+    Total,
 }
 
 /// Extent of a reversal: how much of the hold it gives back.

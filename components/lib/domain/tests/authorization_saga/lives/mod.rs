@@ -2,6 +2,7 @@
 
 mod answers;
 mod course;
+mod increments;
 
 use clearfold_domain::account::LedgerAccount;
 use clearfold_domain::authorization::Status;
