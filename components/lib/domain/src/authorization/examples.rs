@@ -74,7 +74,7 @@ macro_rules! examples {
 
 examples! {
     RecordSwipe: seen_on_chain(SWIPED, 33),
-    SwipeRecorded: seen_on_chain(SWIPED, 33),
+    SwipeRecorded: with(seen_on_chain(SWIPED, 33), json!({"expires_at": "2026-12-23T10:15:30.000Z"})),
     /// 9.25 US dollars at the rate of that day.
     RequestAuthorization: json!({
         "message_id": "msg-1",
@@ -155,7 +155,7 @@ examples! {
         "at": DECIDED_AT,
     })),
     ExpireAuthorization: json!({}),
-    AuthorizationExpired: of_payment(json!({"released": euro(SWIPED), "at": EXPIRES_AT})),
+    AuthorizationExpired: of_payment(json!({"released": euro(SWIPED), "owed": euro(SWIPED), "at": EXPIRES_AT})),
     RecordAdvice: json!({
         "message_id": "msg-5",
         "account": ACCOUNT,

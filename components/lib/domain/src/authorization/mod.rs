@@ -19,11 +19,12 @@
 //! | `increment_undecided` | a new total is stated while another increment is not decided yet |
 //! | `total_not_above_authorized` | an increment states a total that is authorized already |
 //! | `not_yet_expired` | the hold has not reached its expiry time |
-//! | `hold_does_not_expire` | the hold has no expiry time, because the money had already moved on chain |
+//! | `hold_does_not_expire` | the hold has no expiry time: it was seen on chain, and recorded before such holds had one |
 //! | `conversion_mismatch` | the amount differs from the presented amount, converted at the presented rate |
 //! | `invalid_sequence` | the part's number is not between 1 and the number of parts |
 //! | `suspense_not_found` | the clearing was never suspended, or there is no unlinked refund |
 //! | `refund_on_chain` | the refund is in the customer's Safe and cannot be taken back |
+//! | `return_not_on_chain` | a refund that the network reports is no return of what was pulled |
 //! | `refund_exceeds_captured` | linked refunds would exceed what the merchant still has |
 //! | `funding_out_of_order` | the observation does not follow from the earlier ones |
 //! | `funding_final` | the pulled money is in a final block |

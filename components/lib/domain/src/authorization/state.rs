@@ -72,7 +72,7 @@ pub struct Payment {
     pub status: Status,
     /// Totals of what was held, claimed and given back.
     pub totals: Totals,
-    /// Time at which the hold expires. None if it does not expire, or is not placed yet.
+    /// Time at which the hold expires. None if it is not placed yet, or was recorded before such holds expired.
     pub expires_at: Option<Timestamp>,
     /// Progress of the money on chain.
     pub funding: Funding,

@@ -77,6 +77,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "partial_not_allowed",
             "refund_exceeds_captured",
             "refund_on_chain",
+            "return_not_on_chain",
             "suspense_not_found",
             "total_not_above_authorized",
             "unknown_asset",
@@ -110,7 +111,8 @@ const CODES: [(&str, &[&str]); 3] = [
 ];
 
 /// Codes and events that no history reaches, each with the reason.
-const NEVER: [(&str, &str); 0] = [];
+const NEVER: [(&str, &str); 1] =
+    [("authorization hold_does_not_expire", "only holds of old events have no expiry time")];
 
 /// Number of occurrences of each event and each rejection.
 #[derive(Debug, Default)]

@@ -153,7 +153,8 @@ impl Draw {
                 Command::BookRefund(BookRefund { refund_id: id, amount, link, source })
             }
             "ResolveRefund" => {
-                let outcome = self.pick([RefundOutcome::Paid, RefundOutcome::Paid, RefundOutcome::TakenBack]);
+                let outcome =
+                    self.pick([RefundOutcome::Paid, RefundOutcome::TakenBack, RefundOutcome::Returned]);
                 Command::ResolveRefund(ResolveRefund { refund_id: id, outcome })
             }
             "BookDispute" => Command::BookDispute(self.dispute()),

@@ -18,6 +18,10 @@ pub struct SwipeRecorded {
     pub amount: Amount,
     /// Position of the `Spend` log on chain.
     pub source: ChainSource,
+    /// Time at which the hold expires, counted from the block's time by the processor's policy table. Absent in old
+    /// events: their holds do not expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// Time of the block.
     pub occurred_at: Timestamp,
 }
@@ -195,6 +199,10 @@ event! {
     AuthorizationExpired {
         /// Amount that is no longer held.
         released: Amount,
+        /// Part of it that was pulled on chain and that nobody claimed: the customer's money at the issuer, which is
+        /// owed back. Absent if there is none, and in old events.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owed: Option<Amount>,
         /// Time of acceptance, by the host's clock.
         at: Timestamp,
     }

@@ -228,6 +228,8 @@ pub enum ReversalCause {
     Merchant,
     /// Our answer missed the network's deadline, so the network treated it as a decline.
     Timeout,
+    /// The money that was pulled for the payment was sent back to the customer's Safe.
+    Returned,
 }
 
 /// Origin of a refund: the source that reports it.
