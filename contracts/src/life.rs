@@ -70,7 +70,8 @@ impl Act {
 }
 
 /// Statuses in which the network has something to do.
-pub const STATUSES: [&str; 4] = ["recorded", "authorized", "partially_cleared", "cleared"];
+pub const STATUSES: [&str; 5] =
+    ["recorded", "authorized", "partially_authorized", "partially_cleared", "cleared"];
 
 /// Acts that are due on a payment, given its status and its amounts.
 pub fn acts(payment: &Payment) -> Vec<Act> {
@@ -91,6 +92,7 @@ pub fn acts(payment: &Payment) -> Vec<Act> {
             Life::ClearedInTwoParts if held > 1 => Act::Clear { cents: held / 2, part: 1, parts: 2 },
             _ => Act::Clear { cents: held, part: 1, parts: 1 },
         }],
+        "partially_authorized" => vec![Act::Clear { cents: held, part: 1, parts: 1 }],
         "partially_cleared" => vec![Act::Clear { cents: held, part: 2, parts: 2 }],
         "cleared" => {
             let mut acts = vec![Act::Settle { cents: cleared }];
@@ -153,6 +155,7 @@ mod tests {
         assert_eq!(next(Life::Reversed, "reversed", [0, 100, 0, 0]), []);
         let more = [Act::Increment { cents: 26 }, Act::Clear { cents: 100, part: 1, parts: 1 }];
         assert_eq!(next(Life::Incremented, "authorized", [100, 0, 0, 0]), more);
+        assert_eq!(next(Life::Reversed, "partially_authorized", [70, 0, 0, 0]), whole(70));
         let first = next(Life::ClearedInTwoParts, "authorized", [101, 0, 0, 0]);
         assert_eq!(first, [Act::Clear { cents: 50, part: 1, parts: 2 }]);
         let rest = next(Life::ClearedInTwoParts, "partially_cleared", [51, 0, 50, 0]);

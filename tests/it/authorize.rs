@@ -166,6 +166,9 @@ fn lives(account: &str, run: &str) -> Vec<(String, Life)> {
     let id = |name: &str| format!("{run}-{name}");
     let (cleared, reversed, card, funds, late, advised, more) =
         (id("cleared"), id("reversed"), id("card"), id("funds"), id("late"), id("advised"), id("more"));
+    let part = id("part");
+    let mut all_there_is = ask(&part, "card-1", 5_000_000_000);
+    all_there_is["partial_allowed"] = json!(true);
     vec![
         (
             cleared.clone(),
@@ -228,6 +231,22 @@ fn lives(account: &str, run: &str) -> Vec<(String, Life)> {
                 ],
                 events: &["AdviceRecorded", "ClearingPosted"],
                 cost: 300,
+            },
+        ),
+        (
+            part.clone(),
+            Life {
+                messages: vec![
+                    message("authorizations", all_there_is, "partially_approved", None),
+                    recorded("reversals", reversal(&part, None)),
+                ],
+                events: &[
+                    "AuthorizationRequested",
+                    "PartialApprovalProposed",
+                    "AuthorizationPartiallyApproved",
+                    "AuthorizationReversed",
+                ],
+                cost: 0,
             },
         ),
         (

@@ -16,6 +16,7 @@ const SPECIFICATIONS: [(&str, &str); 19] = [
     ("decider-authorization", "authorization_funding.yaml"),
     ("decider-authorization", "authorization_disputes.yaml"),
     ("decider-authorization", "authorization_increments.yaml"),
+    ("decider-authorization", "authorization_partial.yaml"),
     ("decider-authorization", "authorization_suspense.yaml"),
     ("decider-account", "account.yaml"),
     ("decider-account", "account_ledger.yaml"),

@@ -91,6 +91,10 @@ examples! {
         RequestAuthorization::example(),
         json!({"hold_interval_s": 604800, "at": REQUESTED_AT}),
     ),
+    ProposePartialApproval: json!({"amount": euro(REFUNDED)}),
+    PartialApprovalProposed: of_payment(
+        json!({"amount": euro(REFUNDED), "requested": SWIPED, "at": DECIDED_AT}),
+    ),
     ApproveAuthorization: json!({"amount": euro(SWIPED)}),
     AuthorizationApproved: of_payment(
         json!({"amount": euro(SWIPED), "expires_at": EXPIRES_AT, "at": DECIDED_AT}),

@@ -14,6 +14,7 @@
 //! | `already_decided` | the payment, or the increment, is already decided |
 //! | `partial_not_allowed` | a part is approved, but the merchant accepts only the whole amount |
 //! | `approval_above_request` | more is approved than was requested |
+//! | `no_part` | what is proposed as a part is the whole amount or more |
 //! | `not_open` | the payment is closed or not approved; nothing can be held |
 //! | `increment_not_found` | the payment has no such increment |
 //! | `increment_undecided` | a new total is stated while another increment is not decided yet |
@@ -48,6 +49,7 @@ mod force_post;
 mod funding;
 mod increment;
 mod messages;
+mod partial;
 mod refund;
 mod request;
 mod reversal;
@@ -81,7 +83,7 @@ type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 8;
+    const STATE_VERSION: u32 = 9;
 
     type State = State;
     type Command = Command;
@@ -91,6 +93,7 @@ impl Decider for Authorization {
         match command {
             Command::RecordSwipe(command) => swipe::record(state, command, context),
             Command::RequestAuthorization(command) => request::request(state, command, context),
+            Command::ProposePartialApproval(command) => partial::propose(state, command, context),
             Command::ApproveAuthorization(command) => request::approve(state, command, context),
             Command::DeclineAuthorization(command) => request::decline(state, command, context),
             Command::IncrementAuthorization(command) => increment::request(state, command, context),

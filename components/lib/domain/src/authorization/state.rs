@@ -14,8 +14,8 @@ use super::refund::UnlinkedRefund;
 use super::reversal::Reversal;
 use super::stored::{Requested, StoredParties};
 use super::{
-    advice, clearing, dispute, expiry, flag, force_post, funding, increment, refund, request, reversal,
-    suspense, swipe,
+    advice, clearing, dispute, expiry, flag, force_post, funding, increment, partial, refund, request,
+    reversal, suspense, swipe,
 };
 use crate::checks;
 use crate::network::{Merchant, MerchantCategory};
@@ -70,6 +70,8 @@ pub struct Payment {
     pub entry: Entry,
     /// Progress with the network.
     pub status: Status,
+    /// Part of the request that the account is asked for, because it has no more.
+    pub proposed: Option<Minor>,
     /// Totals of what was held, claimed and given back.
     pub totals: Totals,
     /// Time at which the hold expires. None if it is not placed yet, or was recorded before such holds expired.
@@ -221,6 +223,7 @@ impl Payment {
             category: None,
             entry,
             status,
+            proposed: None,
             totals: Totals::default(),
             expires_at: None,
             funding: Funding::None,
@@ -313,6 +316,7 @@ impl State {
         match event {
             Event::SwipeRecorded(event) => swipe::recorded(&mut self, event),
             Event::AuthorizationRequested(event) => request::requested(&mut self, event),
+            Event::PartialApprovalProposed(event) => partial::proposed(&mut self, event),
             Event::AuthorizationApproved(event) => request::approved(&mut self, event),
             Event::AuthorizationPartiallyApproved(event) => request::partially_approved(&mut self, event),
             Event::AuthorizationDeclined(event) => request::declined(&mut self, event),

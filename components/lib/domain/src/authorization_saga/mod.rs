@@ -3,6 +3,7 @@
 //! | event | flow | steps |
 //! |---|---|---|
 //! | requested | `authorize` | `answer`, `reserve`, `hold`, `approve` (the pivot) |
+//! | a part proposed | `authorize-part` | `answer`, `keep`, `hold-part`, `approve-part` (the pivot) |
 //! | declined | none: [`authorize`] undoes what it did itself | |
 //! | an increment requested | `increment` | `answer-increment`, `reserve-increment`, `raise`, `approve-increment` (the pivot) |
 //! | every other event with [bookings](crate::bookings) | `book` | `open` if the account may not be open, then `book` for each command |
@@ -22,6 +23,7 @@ mod expire;
 mod increment;
 mod memory;
 mod observe;
+mod part;
 
 use clearfold_kernel::{Action, Observed, Phase, Retry, Saga, Step, StepCall, Subject};
 
@@ -57,6 +59,9 @@ impl Saga for AuthorizationSaga {
         step(authorize::RESERVE, Phase::Compensatable, COMPENSATION),
         step(authorize::HOLD, Phase::Compensatable, COMPENSATION),
         step(authorize::APPROVE, Phase::Pivot, COMPENSATION),
+        step(part::KEEP, Phase::Compensatable, COMPENSATION),
+        step(part::HOLD, Phase::Compensatable, COMPENSATION),
+        step(part::APPROVE, Phase::Pivot, COMPENSATION),
         step(increment::ANSWER, Phase::Compensatable, COMPENSATION),
         step(increment::RESERVE, Phase::Compensatable, COMPENSATION),
         step(increment::RAISE, Phase::Compensatable, COMPENSATION),
@@ -74,10 +79,12 @@ impl Saga for AuthorizationSaga {
 
     fn run(call: &StepCall) -> Result<Action, String> {
         match call.step.as_str() {
-            authorize::ANSWER | increment::ANSWER => Ok(Action::Done),
+            authorize::ANSWER | part::KEEP | increment::ANSWER => Ok(Action::Done),
             authorize::RESERVE => authorize::reserve(call),
             authorize::HOLD => authorize::hold(call),
             authorize::APPROVE => authorize::approve(call),
+            part::HOLD => part::hold(call),
+            part::APPROVE => part::approve(call),
             increment::RESERVE => increment::reserve(call),
             increment::RAISE => increment::raise(call),
             increment::APPROVE => increment::approve(call),
@@ -90,8 +97,8 @@ impl Saga for AuthorizationSaga {
     fn compensate(call: &StepCall) -> Result<Action, String> {
         match call.step.as_str() {
             authorize::ANSWER => authorize::decline(call),
-            authorize::RESERVE => authorize::release(call),
-            authorize::HOLD => authorize::void(call),
+            authorize::RESERVE | part::KEEP => authorize::release(call),
+            authorize::HOLD | part::HOLD => authorize::void(call),
             increment::ANSWER => increment::decline(call),
             increment::RESERVE => increment::release(call),
             increment::RAISE => increment::lower(call),

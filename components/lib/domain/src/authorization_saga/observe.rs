@@ -2,7 +2,7 @@
 
 use clearfold_kernel::{Decider, ExternalId, Flow, Observed, PlannedStep, Subject};
 
-use super::{authorize, book, expire, increment, memory};
+use super::{authorize, book, expire, increment, memory, part};
 use crate::authorization::{Authorization, Event, State};
 
 /// Lane of everything that moves money or counts it, in the order of the payment's events.
@@ -25,6 +25,7 @@ pub(super) fn observe(subject: &Subject, event: &Event) -> Result<Observed, Stri
 fn books(subject: &Subject, id: &ExternalId, before: &State, event: &Event) -> Result<Option<Flow>, String> {
     let (name, steps) = match event {
         Event::AuthorizationRequested(_) => ("authorize", authorize::steps()),
+        Event::PartialApprovalProposed(_) => return Ok(Some(part::flow())),
         // Either the flow declines it, or another hand does; then the flow cannot approve it any more. In both cases
         // the flow compensates what it did, and nothing else of the payment is booked.
         Event::AuthorizationDeclined(_) => return Ok(None),

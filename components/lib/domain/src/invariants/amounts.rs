@@ -65,6 +65,7 @@ fn of_authorization(event: &authorization::Event) -> Option<Minor> {
     Some(match event {
         Event::SwipeRecorded(event) => event.amount.minor,
         Event::AuthorizationRequested(event) => event.amount.minor,
+        Event::PartialApprovalProposed(event) => event.amount.minor,
         Event::AuthorizationApproved(event) => event.amount.minor,
         Event::AuthorizationPartiallyApproved(event) => event.amount.minor,
         Event::IncrementRequested(event) => event.addition,

@@ -33,6 +33,7 @@ fn occurred_at(event: &Event) -> Option<Timestamp> {
     match event {
         Event::SwipeRecorded(events::SwipeRecorded { occurred_at: at, .. })
         | Event::AuthorizationRequested(events::AuthorizationRequested { occurred_at: at, .. })
+        | Event::PartialApprovalProposed(events::PartialApprovalProposed { at, .. })
         | Event::AuthorizationApproved(events::AuthorizationApproved { at, .. })
         | Event::AuthorizationPartiallyApproved(events::AuthorizationPartiallyApproved { at, .. })
         | Event::AuthorizationDeclined(events::AuthorizationDeclined { at, .. })

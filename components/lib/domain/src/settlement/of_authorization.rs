@@ -61,6 +61,7 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
         }
         Event::DisputeResolved(event) => payment.disputed(event),
         Event::AuthorizationRequested(_)
+        | Event::PartialApprovalProposed(_)
         | Event::AuthorizationDeclined(_)
         | Event::ReversalRefused(_)
         | Event::OverCaptured(_)

@@ -3,9 +3,9 @@
 use clearfold_domain::authorization::{
     ApproveAuthorization, ApproveIncrement, Command as Payments, DeclineAuthorization, DeclineIncrement,
     Entry, ExpireAuthorization, Extent, FlagPayment, ForcePost, Funding, IncrementAuthorization,
-    IncrementBasis, IncrementFate, Observation, ObserveFunding, Part, Payment, PresentClearing, RecordAdvice,
-    RecordRefund, RecordSwipe, RefundOrigin, RequestAuthorization, ReversalCause, ReverseAuthorization,
-    Status,
+    IncrementBasis, IncrementFate, Observation, ObserveFunding, Part, Payment, PresentClearing,
+    ProposePartialApproval, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin, RequestAuthorization,
+    ReversalCause, ReverseAuthorization, Status,
 };
 use clearfold_domain::network::{Network, Presented};
 use clearfold_domain::policy::DeclineReason;
@@ -96,6 +96,7 @@ impl World {
             }
             5 => self.force_post(dice),
             6 => (Payments::ExpireAuthorization(ExpireAuthorization {}), false),
+            7 if dice.one_in(2) => self.proposal(payment, dice),
             7 => self.bad_approval(payment),
             8 => self.increment_of_nothing(dice),
             _ => self.request(dice),
@@ -114,6 +115,14 @@ impl World {
         let minor = if partial_allowed || minor == 1 { minor.saturating_add(1) } else { minor - 1 };
         let amount = Amount { minor: Minor::new(minor), asset: payment.asset.clone() };
         (Payments::ApproveAuthorization(ApproveAuthorization { amount }), false)
+    }
+
+    /// Makes a proposal of a part, sometimes of the whole. The test's own saga asks for the part without one.
+    fn proposal(&mut self, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
+        let asked = payment.entry.request().map_or(Minor::new(2), |request| request.amount.minor);
+        let half = Minor::new(asked.get().div_euclid(2).max(1));
+        let amount = Amount { minor: dice.pick(&[half, half, asked]), asset: payment.asset.clone() };
+        (Payments::ProposePartialApproval(ProposePartialApproval { amount }), false)
     }
 
     /// Makes an increment of a payment that is not open.

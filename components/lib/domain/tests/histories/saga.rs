@@ -251,7 +251,9 @@ impl World {
 
     fn hold(&self, payment: &str, amount: Amount) -> Command {
         let hold_id = payment.parse().expect("our own id");
-        Command::Account(account::Command::PlaceHold(PlaceHold { hold_id, amount, forced: false }))
+        let partial =
+            self.asked(payment).is_some_and(|(asked, partial_allowed)| partial_allowed && asked == amount);
+        Command::Account(account::Command::PlaceHold(PlaceHold { hold_id, amount, forced: false, partial }))
     }
 
     fn held(&mut self, payment: &str, amount: &Amount, answer: &Answer) {
@@ -266,7 +268,7 @@ impl World {
                 let is_first = *amount == requested;
                 if partial_allowed
                     && is_first
-                    && code == "insufficient_funds"
+                    && code == "only_part_available"
                     && available.covers(Minor::new(1))
                 {
                     let amount = Amount { minor: Net::magnitude(available), ..requested };

@@ -60,6 +60,14 @@ command! {
 }
 
 command! {
+    /// Proposes to approve a part of the request, because the account has no more. The account is asked for the part.
+    ProposePartialApproval {
+        /// Part of the requested amount.
+        amount: Amount,
+    }
+}
+
+command! {
     /// Approves the request, after the card reserved the amount and the account holds it.
     ApproveAuthorization {
         /// Approved amount: the whole requested amount, or a part if the request allows it.

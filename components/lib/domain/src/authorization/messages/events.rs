@@ -56,6 +56,19 @@ pub struct AuthorizationRequested {
 }
 
 event! {
+    /// Partial approval proposed: the account has less than was requested, and the merchant accepts a part. No decision
+    /// yet.
+    PartialApprovalProposed {
+        /// Part that the account is asked for.
+        amount: Amount,
+        /// Requested amount, in minor units of the same asset.
+        requested: Minor,
+        /// Time of acceptance, by the host's clock.
+        at: Timestamp,
+    }
+}
+
+event! {
     /// Request approved: the whole amount is held.
     AuthorizationApproved {
         /// Amount held.

@@ -41,6 +41,8 @@ messages! {
         RecordSwipe = 1,
         /// Requests an authorization, as the network asks for it.
         RequestAuthorization = 1,
+        /// Proposes to approve a part of the request, because no more is available.
+        ProposePartialApproval = 1,
         /// Approves the request.
         ApproveAuthorization = 1,
         /// Declines the request.
@@ -89,6 +91,8 @@ messages! {
         SwipeRecorded = 1,
         /// Authorization requested by the network.
         AuthorizationRequested = 1,
+        /// Partial approval proposed: the account has less than was requested, and a part would do.
+        PartialApprovalProposed = 1,
         /// Request approved: the whole amount is held.
         AuthorizationApproved = 1,
         /// Request approved in part: a part of the amount is held.

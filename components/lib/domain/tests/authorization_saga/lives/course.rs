@@ -111,10 +111,11 @@ fn a_claim_ends_the_wait_for_the_expiry_of_a_swipe() {
 /// Money that was pulled and comes back is no credit (case S2a), and ends the hold that it was pulled for.
 #[test]
 fn a_return_of_pulled_money_ends_its_hold_and_gives_the_customer_nothing_more() {
+    type End = fn(&mut Life);
     let back =
         json!({"account": ACCOUNT, "amount": amount(100), "origin": {"chain": source(3)}, "occurred_at": AT});
     let returned = json!({"outcome": "returned", "payment_id": "auth-1"});
-    let ends: [(fn(&mut Life), Status); 3] = [
+    let ends: [(End, Status); 3] = [
         (|_| {}, Status::Reversed),
         (|life| life.then("ReverseAuthorization", &full_reversal()), Status::Reversed),
         (|life| life.wait(31 * DAY_MS), Status::Expired),
