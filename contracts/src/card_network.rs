@@ -1,5 +1,5 @@
-//! Simulated card network: asks for authorizations, and later clears, reverses, refunds and settles what was approved.
-//! It keeps no state beyond its patience: what it does follows from what the host's API lists.
+//! Simulated card network: asks for authorizations, and later increments, clears, reverses, refunds and settles what was
+//! approved. It keeps no state beyond its patience: what it does follows from what the host's API lists.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -134,6 +134,14 @@ impl CardNetwork {
                 clearing["amount"] = money(cents);
                 clearing["sequence"] = json!({"number": part, "count": parts});
                 self.told("clearings", &clearing).await
+            }
+            Act::Increment { cents } => {
+                let mut increment = message(id, act.name(), account);
+                increment["amount"] = money(cents);
+                let transaction_id = increment["transaction_id"].as_str().unwrap_or_default();
+                let route = format!("authorizations/{transaction_id}/increments");
+                let said = self.host.message(&route, &increment).await?;
+                Ok((said.action != "approved").then(|| said.reason.unwrap_or(said.action)))
             }
             Act::ReversePart { cents } => {
                 let mut reversal = message(id, act.name(), account);

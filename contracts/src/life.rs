@@ -10,6 +10,7 @@ pub const CENT: u128 = 10_000_000_000_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
     Cleared,
+    Incremented,
     ReversedInPart,
     Reversed,
     Refunded,
@@ -21,6 +22,10 @@ enum Life {
 pub enum Act {
     /// Claims a payment that was seen on chain first.
     ClaimSwipe,
+    /// Asks for more in the same payment.
+    Increment {
+        cents: u128,
+    },
     Clear {
         cents: u128,
         part: u8,
@@ -49,6 +54,7 @@ impl Act {
         match self {
             Self::ClaimSwipe | Self::Clear { part: 1, .. } => "clear",
             Self::Clear { .. } => "clear-rest",
+            Self::Increment { .. } => "increment",
             Self::ReversePart { .. } => "reverse-part",
             Self::Reverse => "reverse",
             Self::Refund { .. } => "refund",
@@ -59,12 +65,13 @@ impl Act {
 
     /// Returns true if it comes at once, and not after the customer's time.
     pub const fn is_prompt(self) -> bool {
-        matches!(self, Self::Settle { .. } | Self::SettleRefund { .. })
+        matches!(self, Self::Increment { .. } | Self::Settle { .. } | Self::SettleRefund { .. })
     }
 }
 
 /// Statuses in which the network has something to do.
-pub const STATUSES: [&str; 4] = ["recorded", "authorized", "partially_cleared", "cleared"];
+pub const STATUSES: [&str; 5] =
+    ["recorded", "authorized", "partially_authorized", "partially_cleared", "cleared"];
 
 /// Acts that are due on a payment, given its status and its amounts.
 pub fn acts(payment: &Payment) -> Vec<Act> {
@@ -74,12 +81,18 @@ pub fn acts(payment: &Payment) -> Vec<Act> {
             .map(|amount| amount.minor / CENT);
     match payment.status.as_str() {
         "recorded" => vec![Act::ClaimSwipe],
+        "authorized" if life == Life::Incremented => {
+            // The amount follows from the first one, so a simulation that begins again asks for the same.
+            let cents = payment.amount.minor / CENT / 4 + 1;
+            vec![Act::Increment { cents }, Act::Clear { cents: held, part: 1, parts: 1 }]
+        }
         "authorized" => vec![match life {
             Life::Reversed => Act::Reverse,
             Life::ReversedInPart if reversed == 0 && held > 1 => Act::ReversePart { cents: held / 2 },
             Life::ClearedInTwoParts if held > 1 => Act::Clear { cents: held / 2, part: 1, parts: 2 },
             _ => Act::Clear { cents: held, part: 1, parts: 1 },
         }],
+        "partially_authorized" => vec![Act::Clear { cents: held, part: 1, parts: 1 }],
         "partially_cleared" => vec![Act::Clear { cents: held, part: 2, parts: 2 }],
         "cleared" => {
             let mut acts = vec![Act::Settle { cents: cleared }];
@@ -100,6 +113,7 @@ fn life(id: &str) -> Life {
         1 => Life::Reversed,
         2 | 3 => Life::Refunded,
         4 => Life::ClearedInTwoParts,
+        5 => Life::Incremented,
         _ => Life::Cleared,
     }
 }
@@ -139,6 +153,9 @@ mod tests {
         assert_eq!(next(Life::ReversedInPart, "authorized", [51, 50, 0, 0]), whole(51));
         assert_eq!(next(Life::Reversed, "authorized", [100, 0, 0, 0]), [Act::Reverse]);
         assert_eq!(next(Life::Reversed, "reversed", [0, 100, 0, 0]), []);
+        let more = [Act::Increment { cents: 26 }, Act::Clear { cents: 100, part: 1, parts: 1 }];
+        assert_eq!(next(Life::Incremented, "authorized", [100, 0, 0, 0]), more);
+        assert_eq!(next(Life::Reversed, "partially_authorized", [70, 0, 0, 0]), whole(70));
         let first = next(Life::ClearedInTwoParts, "authorized", [101, 0, 0, 0]);
         assert_eq!(first, [Act::Clear { cents: 50, part: 1, parts: 2 }]);
         let rest = next(Life::ClearedInTwoParts, "partially_cleared", [51, 0, 50, 0]);

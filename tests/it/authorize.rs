@@ -17,7 +17,7 @@ const PASSAGES: [u32; 4] = [0, 3, 9, 17];
 
 /// A message of the network, with the answer that it gets in the end.
 struct Message {
-    route: &'static str,
+    route: String,
     body: Value,
     action: &'static str,
     reason: Option<&'static str>,
@@ -32,8 +32,8 @@ struct Life {
     cost: u64,
 }
 
-fn message(route: &'static str, body: Value, action: &'static str, reason: Option<&'static str>) -> Message {
-    Message { route, body, action, reason }
+fn message(route: &str, body: Value, action: &'static str, reason: Option<&'static str>) -> Message {
+    Message { route: route.to_owned(), body, action, reason }
 }
 
 /// Lives that together fail at each step, and end in each way.
@@ -62,12 +62,20 @@ fn lives(account: &str, run: &str) -> Vec<(String, Life)> {
         clearing["amount"] = euro(cents);
         clearing
     };
+    let increment = |id: &str, kind: &str, cents: u64, action, reason| {
+        let mut increment = base(id, kind);
+        increment["amount"] = euro(cents);
+        message(&format!("authorizations/{id}/increments"), increment, action, reason)
+    };
     let recorded = |route, body| message(route, body, "recorded", None);
     let approved = |id: &str| message("authorizations", ask(id, "card-1", 1_250), "approved", None);
     let declined = |body, reason| message("authorizations", body, "declined", Some(reason));
     let id = |name: &str| format!("{run}-{name}");
-    let (cleared, reversed, card, funds, late, advised) =
-        (id("cleared"), id("reversed"), id("card"), id("funds"), id("late"), id("advised"));
+    let (cleared, reversed, card, funds, late, advised, more) =
+        (id("cleared"), id("reversed"), id("card"), id("funds"), id("late"), id("advised"), id("more"));
+    let part = id("part");
+    let mut all_there_is = ask(&part, "card-1", 5_000_000_000);
+    all_there_is["partial_allowed"] = json!(true);
     vec![
         (
             cleared.clone(),
@@ -132,6 +140,46 @@ fn lives(account: &str, run: &str) -> Vec<(String, Life)> {
                 cost: 300,
             },
         ),
+        (
+            part.clone(),
+            Life {
+                messages: vec![
+                    message("authorizations", all_there_is, "partially_approved", None),
+                    recorded("reversals", reversal(&part, None)),
+                ],
+                events: &[
+                    "AuthorizationRequested",
+                    "PartialApprovalProposed",
+                    "AuthorizationPartiallyApproved",
+                    "AuthorizationReversed",
+                ],
+                cost: 0,
+            },
+        ),
+        (
+            more.clone(),
+            Life {
+                messages: vec![
+                    approved(&more),
+                    increment(&more, "more", 250, "approved", None),
+                    increment(&more, "too-much", 5_000_000_000, "declined", Some("insufficient_funds")),
+                    recorded("clearings", clearing(&more, 1_500)),
+                    increment(&more, "after", 250, "declined", Some("not_open")),
+                ],
+                events: &[
+                    "AuthorizationRequested",
+                    "AuthorizationApproved",
+                    "IncrementRequested",
+                    "HoldIncreased",
+                    "IncrementRequested",
+                    "IncrementDeclined",
+                    "ClearingPosted",
+                    "IncrementRequested",
+                    "IncrementDeclined",
+                ],
+                cost: 1_500,
+            },
+        ),
     ]
 }
 
@@ -148,7 +196,7 @@ async fn a_payment_comes_to_the_same_end_wherever_the_host_dies() -> Result<()> 
         scene.start(&format!("{point}={passages}*off->return")).await?;
         for (id, life) in lives(&scene.account, &format!("{point}-{passages}")) {
             for message in &life.messages {
-                let answer = scene.told(message.route, &message.body).await?.body;
+                let answer = scene.told(&message.route, &message.body).await?.body;
                 let said = (answer["action"].as_str(), answer["reason"].as_str());
                 assert_eq!(said, (Some(message.action), message.reason), "{id} {}: {answer}", message.route);
                 heard.push((id.clone(), answer));
@@ -178,11 +226,13 @@ async fn a_payment_comes_to_the_same_end_wherever_the_host_dies() -> Result<()> 
 /// An approval that the network heard is in the log, with its amount.
 async fn the_log_has_what_was_heard(scene: &Scene, heard: &[(String, Value)]) -> Result<()> {
     let approved = "SELECT convert_from(payload, 'UTF8')::json -> 'amount' ->> 'minor' FROM events
-                    WHERE stream = $1 AND type = 'AuthorizationApproved'";
+                    WHERE stream = $1 AND type = $2";
     let write = scene.write().await?;
     for (id, answer) in heard.iter().filter(|(_, answer)| answer["action"] == "approved") {
         let stream = format!("authorization-visa-{id}");
-        let minor: Vec<String> = query_scalar(approved).bind(stream).fetch_all(&write).await?;
+        let is_request = answer["message_id"].as_str().is_some_and(|id| id.ends_with("-ask"));
+        let kind = if is_request { "AuthorizationApproved" } else { "HoldIncreased" };
+        let minor: Vec<String> = query_scalar(approved).bind(stream).bind(kind).fetch_all(&write).await?;
         let heard = answer["approved"]["minor"].as_str().context("an amount")?;
         assert_eq!(minor, [cents(heard.parse()?).to_string()], "{id}");
     }

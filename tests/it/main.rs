@@ -17,6 +17,7 @@ mod deposits;
 mod edge;
 mod edge_customer;
 mod edge_host;
+mod edge_increments;
 mod effects;
 mod entries;
 mod hot_swap;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 19] = [
+const SPECIFICATIONS: [(&str, &str); 21] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -15,6 +15,8 @@ const SPECIFICATIONS: [(&str, &str); 19] = [
     ("decider-authorization", "authorization_clearings.yaml"),
     ("decider-authorization", "authorization_funding.yaml"),
     ("decider-authorization", "authorization_disputes.yaml"),
+    ("decider-authorization", "authorization_increments.yaml"),
+    ("decider-authorization", "authorization_partial.yaml"),
     ("decider-authorization", "authorization_suspense.yaml"),
     ("decider-account", "account.yaml"),
     ("decider-account", "account_ledger.yaml"),

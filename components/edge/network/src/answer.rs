@@ -37,10 +37,12 @@ enum Action {
 }
 
 /// Events of a payment that say what the network is to hear.
-pub const AWAITED: [&str; 8] = [
+pub const AWAITED: [&str; 10] = [
     "AuthorizationApproved",
     "AuthorizationPartiallyApproved",
     "AuthorizationDeclined",
+    "HoldIncreased",
+    "IncrementDeclined",
     "AdviceRecorded",
     "AuthorizationReversed",
     "AuthorizationExpired",
@@ -51,11 +53,14 @@ pub const AWAITED: [&str; 8] = [
 /// The fields used here of the host's answer to a command that waits.
 #[derive(Debug, Deserialize)]
 pub struct Answered {
+    /// Types of the command's own events; none for a command that was satisfied already.
+    #[serde(default)]
+    events: Vec<String>,
     /// Awaited events of the payment, in order.
     awaited: Vec<Event>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Event {
     #[serde(rename = "type")]
     kind: String,
@@ -84,6 +89,19 @@ impl Answered {
         self.awaited.iter().any(is)
     }
 
+    /// Returns true if the message became an increment: it was sent as one, or the payment had been asked for before.
+    pub fn is_increment(&self, message: &Message) -> bool {
+        self.events.iter().any(|kind| kind == "IncrementRequested") || self.increment(message).is_some()
+    }
+
+    /// Returns the decision on the increment that the message asked for, with what came after it.
+    fn increment(&self, message: &Message) -> Option<(Decision, Self)> {
+        let place = self.awaited.iter().position(|event| event.is_about(message))?;
+        let (event, after) = (self.awaited.get(place)?, self.awaited.get(place..).unwrap_or_default());
+        let after = Self { events: Vec::new(), awaited: after.to_vec() };
+        Some((event.increment()?, after))
+    }
+
     /// Returns why nothing is held any more; `None` if something is, or was claimed.
     fn gone(&self) -> Option<&'static str> {
         if self.has(|event| event.kind == "ClearingPosted") {
@@ -100,6 +118,25 @@ impl Answered {
 }
 
 impl Event {
+    /// Returns true if it decides the increment that the message asked for.
+    fn is_about(&self, message: &Message) -> bool {
+        let is_decision = ["HoldIncreased", "IncrementDeclined"].contains(&self.kind.as_str());
+        is_decision && self.data["message_id"] == message.message_id.as_str()
+    }
+
+    fn increment(&self) -> Option<Decision> {
+        match self.kind.as_str() {
+            "HoldIncreased" => {
+                Units::deserialize(&self.data["amount"]).ok().map(|added| Decision::Held(added.minor))
+            }
+            "IncrementDeclined" => {
+                let reason = self.data["reason"].as_str().unwrap_or("system_error");
+                Some(Decision::Declined(reason.to_owned()))
+            }
+            _ => None,
+        }
+    }
+
     fn decision(&self) -> Option<Decision> {
         match self.kind.as_str() {
             "AuthorizationApproved" | "AuthorizationPartiallyApproved" | "AdviceRecorded" => {
@@ -128,6 +165,20 @@ impl Answer {
                 .has(|event| event.kind == "ForcePosted")
                 .then(|| Self::declined(message, "nothing_held")),
         }
+    }
+
+    /// Returns the answer to an increment that follows from the log; `None` while it is not decided. An increment is
+    /// approved as it was stated, or declined.
+    pub fn increment_decided(message: &Message, answered: &Answered) -> Option<Self> {
+        let (decision, after) = answered.increment(message)?;
+        Some(match (decision, after.gone()) {
+            (Decision::Declined(reason), _) => Self::declined(message, &reason),
+            (Decision::Held(_), Some(gone)) => Self::declined(message, gone),
+            (Decision::Held(_), None) => {
+                let (approved, action) = (message.amount.clone(), Action::Approved);
+                Self { action, response_code: "00", approved, ..Self::of(message) }
+            }
+        })
     }
 
     fn approved(message: &Message, held: Minor) -> Self {
@@ -187,8 +238,15 @@ fn response_code(reason: &str) -> &'static str {
         "timeout" | "risk_unavailable" | "no_answer" => "91",
         "system_error" => "96",
         "duplicate_mismatch" | "identity_conflict" | "idempotency_key_reused" => "94",
-        "unknown_asset" | "asset_not_held" | "conversion_mismatch" | "account_mismatch" => "12",
-        "amount_not_positive" | "amount_too_large" | "amount_too_precise" => "13",
+        "unknown_asset"
+        | "asset_not_held"
+        | "asset_mismatch"
+        | "conversion_mismatch"
+        | "account_mismatch"
+        | "not_open" => "12",
+        "amount_not_positive" | "amount_too_large" | "amount_too_precise" | "total_not_above_authorized" => {
+            "13"
+        }
         "malformed_payload" | "invalid_id" => "30",
         "authorization_not_found" => "25",
         // "Do not honour": refused for a reason that has no code of its own.
@@ -280,6 +338,52 @@ mod tests {
     }
 
     #[test]
+    fn an_increment_hears_its_own_decision_and_what_ended_it() {
+        let of = |mut event: Value, message_id: &str| {
+            event["data"]["message_id"] = json!(message_id);
+            event
+        };
+        let increased = |message_id| of(event("HoldIncreased", 1_250), message_id);
+        let refused = |message_id| {
+            of(json!({"type": "IncrementDeclined", "data": {"reason": "insufficient_funds"}}), message_id)
+        };
+        let said = |awaited: &[Value]| {
+            let answered: Answered = serde_json::from_value(json!({"awaited": awaited})).unwrap();
+            let answer = json!(Answer::increment_decided(&message(), &answered)?);
+            Some(json!([
+                answer["action"],
+                answer["response_code"],
+                answer["reason"],
+                answer["approved"]["minor"]
+            ]))
+        };
+        let whole = || event("AuthorizationApproved", 1_250);
+        let approved = Some(json!(["approved", "00", null, "1250"]));
+        assert_eq!(said(&[whole(), increased("m-0"), refused("m-2")]), None, "those are others'");
+        assert_eq!(said(&[whole(), refused("m-0"), increased("m-1")]), approved);
+        let declined = Some(json!(["declined", "51", "insufficient_funds", null]));
+        assert_eq!(said(&[whole(), increased("m-0"), refused("m-1"), reversed(true)]), declined);
+        let gone = Some(json!(["declined", "05", "reversed", null]));
+        assert_eq!(said(&[whole(), increased("m-1"), reversed(true)]), gone);
+        // An advice opened the payment again before it was incremented.
+        let again = [whole(), reversed(true), event("AdviceRecorded", 1_250), increased("m-1")];
+        assert_eq!(said(&again), approved);
+    }
+
+    #[test]
+    fn a_further_request_of_the_same_payment_is_an_increment() {
+        let answered = |events: &[&str], awaited: &[Value]| -> Answered {
+            serde_json::from_value(json!({"events": events, "awaited": awaited})).unwrap()
+        };
+        let whole = || event("AuthorizationApproved", 1_250);
+        assert!(answered(&["IncrementRequested"], &[whole()]).is_increment(&message()));
+        assert!(!answered(&["AuthorizationRequested"], &[whole()]).is_increment(&message()));
+        let mut decided = event("HoldIncreased", 1_250);
+        decided["data"]["message_id"] = json!("m-1");
+        assert!(answered(&[], &[whole(), decided]).is_increment(&message()));
+    }
+
+    #[test]
     fn less_than_the_smallest_unit_is_no_approval() {
         let mut dust = event("AuthorizationPartiallyApproved", 1);
         dust["data"]["amount"]["minor"] = json!("9999999999999999");
@@ -299,8 +403,10 @@ mod tests {
             ("91", &["timeout", "risk_unavailable", "no_answer"]),
             ("96", &["system_error"]),
             ("94", &["duplicate_mismatch", "identity_conflict", "idempotency_key_reused"]),
-            ("12", &["unknown_asset", "asset_not_held", "conversion_mismatch", "account_mismatch"]),
+            ("12", &["unknown_asset", "asset_not_held", "asset_mismatch", "conversion_mismatch"]),
+            ("12", &["account_mismatch", "not_open"]),
             ("13", &["amount_not_positive", "amount_too_large", "amount_too_precise"]),
+            ("13", &["total_not_above_authorized"]),
             ("30", &["malformed_payload", "invalid_id"]),
             ("25", &["authorization_not_found"]),
             ("05", &["reversed", "a_word_of_tomorrow"]),

@@ -19,6 +19,8 @@ use translate::Translated;
 
 /// Part of the budget reserved for closing the request in the log.
 const CLOSING_MS: u64 = 200;
+/// Time between two looks at an increment that is not decided yet.
+const PAUSE_MS: u64 = 20;
 
 #[http_service]
 async fn handle(request: Request) -> Response<String> {
@@ -27,8 +29,10 @@ async fn handle(request: Request) -> Response<String> {
 
 /// Both variants are replies; the error is a reply that does not answer the message.
 async fn answer(request: Request) -> Result<Reply, Reply> {
-    let kind = Kind::of(request.uri().path()).ok_or_else(|| {
-        let routes = "authorizations, advices, reversals and clearings";
+    let path = request.uri().path().to_owned();
+    let (kind, transaction_id) = Kind::of(&path).ok_or_else(|| {
+        let routes =
+            "authorizations, authorizations/{transaction_id}/increments, advices, reversals and clearings";
         Reply::problem(404, format!("There is nothing here. {routes} are sent to /network/."))
     })?;
     if request.method() != Method::POST {
@@ -44,12 +48,12 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
 
     let odd = |why: String| Reply::problem(400, format!("The message cannot be read: {why}."));
     let message = Message::read(&body).map_err(odd)?;
+    message.is_about(transaction_id).map_err(odd)?;
     let command = translate::command(kind, &message).map_err(odd)?;
     let conversation = Conversation { host: Host::found().await?, message: &message, kind };
     match kind {
-        Kind::Authorization => {
-            let too_late = translate::too_late(&message).map_err(odd)?;
-            conversation.decide(&command, too_late, closing, end).await.map_err(odd)
+        Kind::Authorization | Kind::Increment => {
+            conversation.decide(&command, closing, end).await.map_err(odd)
         }
         Kind::Advice | Kind::Reversal | Kind::Clearing => {
             conversation.record(command.body().map_err(odd)?, end).await
@@ -57,10 +61,17 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
     }
 }
 
+/// Question of a message: may the payment be made, or may more be added to it?
+#[derive(Clone, Copy)]
+enum Question {
+    Payment,
+    Increment,
+}
+
 /// Result of a request: decided, or not decided within the time.
 enum Asked {
     Decided(Answer),
-    Undecided,
+    Undecided(Question),
 }
 
 /// A message, and the host that it is sent to.
@@ -75,7 +86,6 @@ impl Conversation<'_> {
     async fn decide(
         &self,
         command: &Translated<'_>,
-        too_late: String,
         closing: Deadline,
         end: Deadline,
     ) -> Result<Reply, String> {
@@ -87,10 +97,18 @@ impl Conversation<'_> {
         let waiting = command.body_that_waits(closing.left_ms())?;
         // A repeat that waits for nothing.
         let again = command.body_that_waits(0)?;
-        let answer = match self.ask(waiting, closing).await {
+        let mut asked = self.ask(waiting, closing).await;
+        // Decisions on the payment's earlier messages end the host's wait for this one at once.
+        while let Asked::Undecided(Question::Increment) = asked
+            && !closing.is_over()
+        {
+            Deadline::now().plus_ms(PAUSE_MS).come().await;
+            asked = self.ask(again.clone(), closing).await;
+        }
+        let answer = match asked {
             Asked::Decided(answer) => answer,
             // It is not decided, or unknown whether the request was recorded: it is closed as if it was.
-            Asked::Undecided => self.close(again, too_late, end).await,
+            Asked::Undecided(question) => self.close(again, question, end).await?,
         };
         Ok(Reply::json(&answer))
     }
@@ -99,37 +117,63 @@ impl Conversation<'_> {
     async fn ask(&self, command: String, until: Deadline) -> Asked {
         let key = self.message.idempotency_key(self.kind);
         let said = until.limit(self.host.command(&key, command)).await;
-        let Some(Ok(said)) = said else { return Asked::Undecided };
+        let Some(Ok(said)) = said else { return Asked::Undecided(self.question()) };
         match said.outcome() {
             // The request was refused, so it was never recorded and nothing is held.
             Outcome::Refused(code) => Asked::Decided(Answer::declined(self.message, &code)),
-            Outcome::Committed => self.decision(&said).map_or(Asked::Undecided, Asked::Decided),
-            Outcome::Unknown => Asked::Undecided,
+            Outcome::Committed => self.decision(&said),
+            Outcome::Unknown => Asked::Undecided(self.question()),
         }
     }
 
-    fn decision(&self, said: &Said) -> Option<Answer> {
-        let answered: Answered = serde_json::from_slice(&said.body).ok()?;
-        Answer::decided(self.message, &answered)
+    fn decision(&self, said: &Said) -> Asked {
+        let Ok(answered) = serde_json::from_slice::<Answered>(&said.body) else {
+            return Asked::Undecided(self.question());
+        };
+        let (question, decided) = match self.question() {
+            Question::Payment if !answered.is_increment(self.message) => {
+                (Question::Payment, Answer::decided(self.message, &answered))
+            }
+            _ => (Question::Increment, Answer::increment_decided(self.message, &answered)),
+        };
+        decided.map_or(Asked::Undecided(question), Asked::Decided)
+    }
+
+    /// Returns what the message asks by its route. The host may say that it became an increment.
+    fn question(&self) -> Question {
+        match self.kind {
+            Kind::Increment => Question::Increment,
+            _ => Question::Payment,
+        }
     }
 
     /// Closes the request in the log. If it was decided meanwhile, returns that decision.
-    async fn close(&self, again: String, too_late: String, end: Deadline) -> Answer {
-        // The key is new each time: a moment ago the answer may have been that there is no such request, and it would
-        // be repeated for the same key. Declining twice for the same reason has the same effect as declining once.
-        let key = format!("{}/timeout/{}", self.message.idempotency_key(self.kind), host::moment());
-        let closed = end.limit(self.host.command(&key, too_late)).await;
-        match closed.map(|said| said.map(|said| said.outcome())) {
-            Some(Ok(Outcome::Committed)) => Answer::declined(self.message, "timeout"),
-            Some(Ok(Outcome::Refused(code))) if code == "already_decided" => {
-                match self.ask(again, end).await {
-                    Asked::Decided(answer) => answer,
-                    Asked::Undecided => Answer::declined(self.message, "no_answer"),
-                }
+    async fn close(&self, again: String, question: Question, end: Deadline) -> Result<Answer, String> {
+        let no_answer = || Answer::declined(self.message, "no_answer");
+        let mut question = question;
+        loop {
+            let too_late = match question {
+                Question::Payment => translate::too_late(self.message)?,
+                Question::Increment => translate::increment_too_late(self.message)?,
+            };
+            // The key is new each time: a moment ago the answer may have been that there is no such request, and it
+            // would be repeated for the same key. Declining twice for the same reason has the same effect as
+            // declining once.
+            let key = format!("{}/timeout/{}", self.message.idempotency_key(self.kind), host::moment());
+            let closed = end.limit(self.host.command(&key, too_late)).await;
+            match closed.map(|said| said.map(|said| said.outcome())) {
+                Some(Ok(Outcome::Committed)) => return Ok(Answer::declined(self.message, "timeout")),
+                Some(Ok(Outcome::Refused(code))) if code == "already_decided" => {}
+                // The log could not be reached in time. The network's stand-in decides, and an advice reports its
+                // decision to us.
+                _ => return Ok(no_answer()),
             }
-            // The log could not be reached in time. The network's stand-in decides, and an advice reports its
-            // decision to us.
-            _ => Answer::declined(self.message, "no_answer"),
+            match (self.ask(again.clone(), end).await, question) {
+                (Asked::Decided(answer), _) => return Ok(answer),
+                // The payment is decided; the message asks for more of it.
+                (Asked::Undecided(Question::Increment), Question::Payment) => question = Question::Increment,
+                (Asked::Undecided(_), _) => return Ok(no_answer()),
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! Unknown fields are refused, and so are ids with unsafe characters, because ids become part of URLs and stream
 //! names.
 
+use clearfold_domain::authorization::IncrementBasis;
 use clearfold_domain::network::{Merchant, Network};
 use clearfold_kernel::{Address, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// 0100: request for approval of a payment.
     Authorization,
+    /// 0100 of a payment that was asked for before: request for more.
+    Increment,
     /// 0120: report that the stand-in approved the payment.
     Advice,
     /// 0400: release of a hold, or of a part of it.
@@ -21,14 +24,18 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Returns the kind of message that is sent to a path.
-    pub fn of(path: &str) -> Option<Self> {
+    /// Returns the kind of message that is sent to a path, and the network's id of the payment if the path names it.
+    pub fn of(path: &str) -> Option<(Self, Option<&str>)> {
+        let of_any = |kind| Some((kind, None));
         match path.strip_prefix("/network/")? {
-            "authorizations" => Some(Self::Authorization),
-            "advices" => Some(Self::Advice),
-            "reversals" => Some(Self::Reversal),
-            "clearings" => Some(Self::Clearing),
-            _ => None,
+            "authorizations" => of_any(Self::Authorization),
+            "advices" => of_any(Self::Advice),
+            "reversals" => of_any(Self::Reversal),
+            "clearings" => of_any(Self::Clearing),
+            path => {
+                let (transaction_id, rest) = path.strip_prefix("authorizations/")?.split_once('/')?;
+                (rest == "increments").then_some((Self::Increment, Some(transaction_id)))
+            }
         }
     }
 
@@ -36,6 +43,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Authorization => "authorization",
+            Self::Increment => "increment",
             Self::Advice => "advice",
             Self::Reversal => "reversal",
             Self::Clearing => "clearing",
@@ -58,6 +66,9 @@ pub struct Message {
     pub transmitted_at: Timestamp,
     /// Amount in the currency that the customer is charged in.
     pub amount: Option<Money>,
+    /// Meaning of an increment's amount: the addition, or the new total.
+    #[serde(default)]
+    pub basis: IncrementBasis,
     pub card: Option<ExternalId>,
     pub merchant: Option<Merchant>,
     /// Amount in the merchant's currency, if that is a different one.
@@ -133,6 +144,17 @@ impl Message {
             return Ok(message);
         }
         Err(format!("transaction_id has 1 to {LONGEST} letters, digits, and - _ ."))
+    }
+
+    /// Checks that the message is about the payment that its path names.
+    pub fn is_about(&self, transaction_id: Option<&str>) -> Result<(), String> {
+        match transaction_id {
+            Some(named) if named != self.transaction_id => {
+                let own = &self.transaction_id;
+                Err(format!("its transaction_id is {own:?}, and its path names {named:?}"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns our id of the payment. It includes the network, because two networks may use the same id for two

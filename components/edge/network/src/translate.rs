@@ -4,8 +4,8 @@
 //! is refused, never rounded. Nothing is decided here.
 
 use clearfold_domain::authorization::{
-    Command, DeclineAuthorization, Extent, Part, PresentClearing, RecordAdvice, RequestAuthorization,
-    ReversalCause, ReverseAuthorization,
+    Command, DeclineAuthorization, DeclineIncrement, Extent, IncrementAuthorization, Part, PresentClearing,
+    RecordAdvice, RequestAuthorization, ReversalCause, ReverseAuthorization,
 };
 use clearfold_domain::network;
 use clearfold_domain::policy::DeclineReason;
@@ -79,6 +79,12 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
             partial_allowed: message.partial_allowed,
             occurred_at,
         }),
+        Kind::Increment => Command::IncrementAuthorization(IncrementAuthorization {
+            message_id,
+            amount: amount()?,
+            basis: message.basis,
+            occurred_at,
+        }),
         Kind::Advice => Command::RecordAdvice(RecordAdvice {
             message_id,
             account,
@@ -121,6 +127,12 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
 pub fn too_late(message: &Message) -> Result<String, String> {
     let command = Command::DeclineAuthorization(DeclineAuthorization { reason: DeclineReason::Timeout });
     body(message, &command, None)
+}
+
+/// Returns the command that closes an increment that was not decided in time.
+pub fn increment_too_late(message: &Message) -> Result<String, String> {
+    let (message_id, reason) = (message.message_id.clone(), DeclineReason::Timeout);
+    body(message, &Command::DeclineIncrement(DeclineIncrement { message_id, reason }), None)
 }
 
 fn body(message: &Message, command: &Command, wait_for: Option<WaitFor>) -> Result<String, String> {

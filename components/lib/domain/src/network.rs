@@ -27,6 +27,8 @@ pub enum RefundOutcome {
     Paid,
     /// Nobody pays: the customer was credited in error, and the money is taken back.
     TakenBack,
+    /// The money is what was pulled for a payment, sent back: the customer's own, and no credit.
+    Returned,
 }
 
 /// A card network.

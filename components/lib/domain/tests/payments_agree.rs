@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 
 use clearfold_domain::authorization::{
-    ApproveAuthorization, Authorization, Command, DeclineAuthorization, Event, ExpireAuthorization, Extent,
-    FlagPayment, ForcePost, Funding, IncrementAuthorization, Observation, ObserveFunding, Part, Payment,
-    PresentClearing, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin, RequestAuthorization,
-    ResolveClearing, ResolveRefund, ReversalCause, ReverseAuthorization, State, Status,
+    ApproveAuthorization, ApproveIncrement, Authorization, Command, DeclineAuthorization, DeclineIncrement,
+    Event, ExpireAuthorization, Extent, FlagPayment, ForcePost, Funding, IncrementAuthorization,
+    IncrementBasis, Observation, ObserveFunding, Part, Payment, PresentClearing, RecordAdvice, RecordRefund,
+    RecordSwipe, RefundOrigin, RequestAuthorization, ResolveClearing, ResolveRefund, ReversalCause,
+    ReverseAuthorization, State, Status,
 };
 use clearfold_domain::network::{Merchant, MerchantCategory, Network, RefundOutcome, SuspenseOutcome};
 use clearfold_domain::payments::Payments;
@@ -31,7 +32,7 @@ struct Step {
     minor: u16,
 }
 
-const COMMANDS: u8 = 27;
+const COMMANDS: u8 = 30;
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step =
@@ -66,8 +67,18 @@ fn command(step: Step, at: Timestamp) -> Command {
         7 => Command::IncrementAuthorization(IncrementAuthorization {
             message_id: id,
             amount,
+            basis: if step.minor.is_multiple_of(2) {
+                IncrementBasis::Addition
+            } else {
+                IncrementBasis::Total
+            },
             occurred_at: at,
         }),
+        27 | 28 => Command::ApproveIncrement(ApproveIncrement { message_id: id }),
+        29 => {
+            let reason = DeclineReason::InsufficientFunds;
+            Command::DeclineIncrement(DeclineIncrement { message_id: id, reason })
+        }
         8 => reverse(Extent::Full),
         9 => reverse(Extent::Part(amount.minor)),
         10 => Command::ExpireAuthorization(ExpireAuthorization {}),

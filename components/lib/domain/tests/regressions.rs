@@ -146,7 +146,10 @@ fn a_rejected_hold_cannot_be_captured() {
 fn an_increment_is_added_once() {
     let mut payment = payment();
     let increment = |minor| json!({"message_id": "msg-2", "amount": amount(minor), "occurred_at": AT});
-    assert_eq!(payment.send("IncrementAuthorization", &increment(25)), Ok(vec!["HoldIncreased".into()]));
+    assert_eq!(payment.send("IncrementAuthorization", &increment(25)), Ok(vec!["IncrementRequested".into()]));
+    let approval = json!({"message_id": "msg-2"});
+    assert_eq!(payment.send("ApproveIncrement", &approval), Ok(vec!["HoldIncreased".into()]));
+    assert_eq!(payment.send("ApproveIncrement", &approval), Ok(Vec::new()));
     assert_eq!(payment.send("IncrementAuthorization", &increment(25)), Ok(Vec::new()));
     assert_eq!(payment.send("IncrementAuthorization", &increment(26)), Err("duplicate_mismatch".into()));
     assert_eq!(payment.state.payment().expect("a payment").held(), Minor::new(125));

@@ -20,8 +20,14 @@ use serde_json::Value;
 
 /// Variants that the recorded states must hold, with the key of the enum and the form that each variant has there. A
 /// variant whose number changes unseen would be read as another one.
-const VARIANTS: [(&str, &str, &[&str]); 15] = [
-    ("authorization", "fate", &["Posted", "Forced", "Suspended", "Refused", "Done"]),
+const VARIANTS: [(&str, &str, &[&str]); 17] = [
+    (
+        "authorization",
+        "fate",
+        &["Posted", "Forced", "Suspended", "Refused", "Done", "Undecided", "Approved", "Declined"],
+    ),
+    ("authorization", "basis", &["addition", "total"]),
+    ("authorization", "outcome", &["paid", "taken_back", "returned"]),
     ("authorization", "is_back", &["true", "false"]),
     ("authorization", "entry", &["Requested", "Swiped", "Advised", "Forced"]),
     ("authorization", "subject", &["Nothing", "Payment", "Refund"]),

@@ -79,6 +79,11 @@ impl Deadline {
         self.0.saturating_sub(monotonic_clock::now()) / NS_PER_MS
     }
 
+    /// Waits until the deadline.
+    pub async fn come(self) {
+        monotonic_clock::wait_until(self.0).await;
+    }
+
     /// Returns the result of `work`, or `None` if it is not done by the deadline.
     pub async fn limit<T>(self, work: impl Future<Output = T>) -> Option<T> {
         match select(pin!(work), pin!(monotonic_clock::wait_until(self.0))).await {

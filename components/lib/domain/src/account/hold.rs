@@ -9,6 +9,7 @@ use clearfold_kernel::{Amount, Asset, ExternalId, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::identity::{Identity, Kind};
+use super::ledger::Net;
 use super::messages::{
     DelayQueue, Event, HoldLowered, HoldPlaced, HoldRaised, HoldVoided, LowerHold, PlaceHold, RaiseHold,
     VoidHold,
@@ -16,6 +17,25 @@ use super::messages::{
 use super::rule::Rule;
 use super::state::Books;
 use crate::checks;
+
+/// Code of the refusal for lack of funds.
+const INSUFFICIENT: &str = "insufficient_funds";
+/// Code of the refusal of a hold of which a part would do, and only a part is available.
+const ONLY_PART: &str = "only_part_available";
+
+/// Refuses a hold of which only a part is available. The detail is that amount, in minor units and digits alone:
+/// [`available_part`] reads it.
+fn only_part(available: Minor) -> Rejection {
+    Rejection::new(ONLY_PART, available.to_string())
+}
+
+/// Returns the amount that is available by a refusal of a hold; none if the refusal is another one.
+pub(crate) fn available_part(refused: &Rejection) -> Option<Minor> {
+    if refused.code != ONLY_PART {
+        return None;
+    }
+    refused.detail.parse().ok()
+}
 
 /// Prefix of the entry keys of holds.
 pub(super) const HELD: &str = "held/";
@@ -61,7 +81,11 @@ impl Rule for PlaceHold {
     fn check(&self, books: &Books) -> Result<(), Rejection> {
         // A hold that a stand-in approved may replace one that was voided, never one that still stands.
         checks::repeated(self.hold_id.as_str(), &false, &books.placed(&self.hold_id).is_ok())?;
-        books.can_set_aside(&self.amount, self.forced)
+        books.can_set_aside(&self.amount, self.forced).map_err(|refused| {
+            let available = books.available(&self.amount.asset);
+            let is_part = self.partial && refused.code == INSUFFICIENT && available.covers(Minor::new(1));
+            if is_part { only_part(Net::magnitude(available)) } else { refused }
+        })
     }
 }
 
@@ -161,7 +185,7 @@ impl Books {
             return Ok(());
         }
         let detail = format!("{} minor units are more than the {available} that are available", amount.minor);
-        Err(Rejection::new("insufficient_funds", detail))
+        Err(Rejection::new(INSUFFICIENT, detail))
     }
 
     pub(super) fn hold_placed(&mut self, event: &HoldPlaced) -> Option<()> {

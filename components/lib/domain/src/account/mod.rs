@@ -15,6 +15,7 @@
 //! | `invalid_assets` | `OpenAccount` without an asset, or with the same one twice |
 //! | `asset_not_held` | an unforced hold in an asset that is not among the account's |
 //! | `insufficient_funds` | an unforced hold above the available balance |
+//! | `only_part_available` | the same, if a part would do and there is one: the detail is the available amount in minor units, and nothing else |
 //! | `delay_queue_not_empty` | an unforced hold while transactions wait in the delay module |
 //! | `hold_not_found` | a hold that was never placed, was refused or was voided |
 //! | `hold_too_small` | a clearing that uses and releases more than is held |
@@ -56,6 +57,7 @@ mod superseded;
 mod suspense;
 
 pub(crate) use dispute::dispute_key;
+pub(crate) use hold::available_part;
 pub use ledger::{Balance, Book, Ledger, LedgerAccount, Net, Side, Transfer};
 pub use messages::*;
 pub use state::State;

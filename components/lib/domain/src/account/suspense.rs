@@ -54,7 +54,8 @@ impl Rule for ResolveRefund {
         };
         let payer = match self.outcome {
             RefundOutcome::Paid => Settlement,
-            RefundOutcome::TakenBack => Customer,
+            // What was pulled had never left the customer's balance, so its return is not credited besides.
+            RefundOutcome::TakenBack | RefundOutcome::Returned => Customer,
         };
         Ok(Event::RefundResolved(RefundResolved {
             account: books.address,

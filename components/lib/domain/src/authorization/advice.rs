@@ -132,6 +132,6 @@ fn raised(state: &mut State, event: &AdviceRecorded, by: Minor) {
     payment.parties.card_id.get_or_insert_with(|| event.card_id.clone());
     payment.parties.merchant_id.get_or_insert_with(|| event.merchant.id.clone());
     payment.category.get_or_insert(event.merchant.category);
-    // A hold without an expiry time, because the money moved on chain, gets none.
+    // A hold without an expiry time, which was recorded before such holds had one, gets none.
     payment.expires_at = payment.expires_at.map(|known| known.max(event.expires_at));
 }

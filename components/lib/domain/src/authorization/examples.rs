@@ -74,7 +74,7 @@ macro_rules! examples {
 
 examples! {
     RecordSwipe: seen_on_chain(SWIPED, 33),
-    SwipeRecorded: seen_on_chain(SWIPED, 33),
+    SwipeRecorded: with(seen_on_chain(SWIPED, 33), json!({"expires_at": "2026-12-23T10:15:30.000Z"})),
     /// 9.25 US dollars at the rate of that day.
     RequestAuthorization: json!({
         "message_id": "msg-1",
@@ -90,6 +90,10 @@ examples! {
     AuthorizationRequested: with(
         RequestAuthorization::example(),
         json!({"hold_interval_s": 604800, "at": REQUESTED_AT}),
+    ),
+    ProposePartialApproval: json!({"amount": euro(REFUNDED)}),
+    PartialApprovalProposed: of_payment(
+        json!({"amount": euro(REFUNDED), "requested": SWIPED, "at": DECIDED_AT}),
     ),
     ApproveAuthorization: json!({"amount": euro(SWIPED)}),
     AuthorizationApproved: of_payment(
@@ -108,9 +112,29 @@ examples! {
     IncrementAuthorization: json!({
         "message_id": "msg-2",
         "amount": euro(EXCESS),
+        "basis": "addition",
         "occurred_at": DECIDED_AT,
     }),
-    HoldIncreased: of_payment(with(IncrementAuthorization::example(), json!({"at": DECIDED_AT}))),
+    IncrementRequested: of_payment(with(
+        IncrementAuthorization::example(),
+        json!({"addition": EXCESS, "at": DECIDED_AT}),
+    )),
+    ApproveIncrement: json!({"message_id": "msg-2"}),
+    /// An increment of a Mastercard payment, which lives longer by it.
+    HoldIncreased: of_payment(json!({
+        "message_id": "msg-2",
+        "amount": euro(EXCESS),
+        "expires_at": EXPIRES_AT,
+        "occurred_at": DECIDED_AT,
+        "at": DECIDED_AT,
+    })),
+    DeclineIncrement: json!({"message_id": "msg-2", "reason": "insufficient_funds"}),
+    IncrementDeclined: of_payment(json!({
+        "message_id": "msg-2",
+        "amount": euro(EXCESS),
+        "reason": "insufficient_funds",
+        "at": DECIDED_AT,
+    })),
     ReverseAuthorization: json!({
         "message_id": "msg-3",
         "extent": {"part": EXCESS},
@@ -135,7 +159,7 @@ examples! {
         "at": DECIDED_AT,
     })),
     ExpireAuthorization: json!({}),
-    AuthorizationExpired: of_payment(json!({"released": euro(SWIPED), "at": EXPIRES_AT})),
+    AuthorizationExpired: of_payment(json!({"released": euro(SWIPED), "owed": euro(SWIPED), "at": EXPIRES_AT})),
     RecordAdvice: json!({
         "message_id": "msg-5",
         "account": ACCOUNT,

@@ -1,10 +1,14 @@
 //! Expiry of holds. `policy::hold_expiry` defines the lifetime; a durable timer sends the command.
+//!
+//! Money that was pulled on chain stays where it is: at the issuer. What nobody claimed of it is the customer's again,
+//! and is owed back; the event says how much. A claim that comes later takes it.
 
 use clearfold_kernel::{CommandContext, Minor, Rejection};
 
+use super::funding::Funding;
 use super::increment::not_open;
 use super::messages::{AuthorizationExpired, Event};
-use super::state::{State, Status, sum};
+use super::state::{Payment, State, Status, sum};
 use super::{Decision, existing};
 
 pub(super) fn expire(state: &State, context: &CommandContext) -> Decision {
@@ -15,7 +19,8 @@ pub(super) fn expire(state: &State, context: &CommandContext) -> Decision {
         _ => {}
     }
     let Some(expires_at) = payment.expires_at else {
-        let detail = "the money was moved on chain before anything was held; only the network can end it";
+        let detail =
+            "it was recorded before holds of what is seen on chain expired; only the network can end it";
         return Err(Rejection::new("hold_does_not_expire", detail));
     };
     if context.accepted_at < expires_at {
@@ -25,8 +30,19 @@ pub(super) fn expire(state: &State, context: &CommandContext) -> Decision {
     Ok(vec![Event::AuthorizationExpired(AuthorizationExpired {
         parties: payment.parties.clone(),
         released: payment.amount(payment.held()),
+        owed: owed(payment).map(|minor| payment.amount(minor)),
         at: context.accepted_at,
     })])
+}
+
+/// Returns how much of the hold was pulled on chain and not claimed; none if that is nothing. What was reversed before
+/// is no part of it.
+fn owed(payment: &Payment) -> Option<Minor> {
+    let (Funding::Included { amount, .. } | Funding::Finalized { amount, .. }) = &payment.funding else {
+        return None;
+    };
+    let unclaimed = amount.minus(payment.totals.captured()).ok()?;
+    Some(unclaimed.min(payment.held())).filter(|owed| *owed > Minor::ZERO)
 }
 
 /// Applies the expiry. A payment that was claimed in parts and of which nothing is left is cleared, not expired.

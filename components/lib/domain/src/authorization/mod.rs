@@ -11,16 +11,21 @@
 //! | code | meaning |
 //! |---|---|
 //! | `authorization_not_found` | the payment was neither requested nor seen |
-//! | `already_decided` | the payment is already decided |
+//! | `already_decided` | the payment, or the increment, is already decided |
 //! | `partial_not_allowed` | a part is approved, but the merchant accepts only the whole amount |
 //! | `approval_above_request` | more is approved than was requested |
+//! | `no_part` | what is proposed as a part is the whole amount or more |
 //! | `not_open` | the payment is closed or not approved; nothing can be held |
+//! | `increment_not_found` | the payment has no such increment |
+//! | `increment_undecided` | a new total is stated while another increment is not decided yet |
+//! | `total_not_above_authorized` | an increment states a total that is authorized already |
 //! | `not_yet_expired` | the hold has not reached its expiry time |
-//! | `hold_does_not_expire` | the hold has no expiry time, because the money had already moved on chain |
+//! | `hold_does_not_expire` | the hold has no expiry time: it was seen on chain, and recorded before such holds had one |
 //! | `conversion_mismatch` | the amount differs from the presented amount, converted at the presented rate |
 //! | `invalid_sequence` | the part's number is not between 1 and the number of parts |
 //! | `suspense_not_found` | the clearing was never suspended, or there is no unlinked refund |
 //! | `refund_on_chain` | the refund is in the customer's Safe and cannot be taken back |
+//! | `return_not_on_chain` | a refund that the network reports is no return of what was pulled |
 //! | `refund_exceeds_captured` | linked refunds would exceed what the merchant still has |
 //! | `funding_out_of_order` | the observation does not follow from the earlier ones |
 //! | `funding_final` | the pulled money is in a final block |
@@ -44,6 +49,7 @@ mod force_post;
 mod funding;
 mod increment;
 mod messages;
+mod partial;
 mod refund;
 mod request;
 mod reversal;
@@ -57,6 +63,7 @@ pub(crate) use claim::Split;
 pub use claim::{Clearing, ClearingFate, Suspended};
 pub use dispute::{Dispute, DisputeStatus};
 pub use funding::{Funding, Gone};
+pub use increment::{Increment, IncrementFate};
 pub use messages::*;
 pub use refund::{Resolution, UnlinkedRefund};
 pub use reversal::{Reversal, ReversalFate};
@@ -76,7 +83,7 @@ type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 7;
+    const STATE_VERSION: u32 = 9;
 
     type State = State;
     type Command = Command;
@@ -86,9 +93,12 @@ impl Decider for Authorization {
         match command {
             Command::RecordSwipe(command) => swipe::record(state, command, context),
             Command::RequestAuthorization(command) => request::request(state, command, context),
+            Command::ProposePartialApproval(command) => partial::propose(state, command, context),
             Command::ApproveAuthorization(command) => request::approve(state, command, context),
             Command::DeclineAuthorization(command) => request::decline(state, command, context),
-            Command::IncrementAuthorization(command) => increment::increment(state, command, context),
+            Command::IncrementAuthorization(command) => increment::request(state, command, context),
+            Command::ApproveIncrement(command) => increment::approve(state, command, context),
+            Command::DeclineIncrement(command) => increment::decline(state, command, context),
             Command::ReverseAuthorization(command) => reversal::reverse(state, command, context),
             Command::ExpireAuthorization(_) => expiry::expire(state, context),
             Command::RecordAdvice(command) => advice::record(state, command, context),

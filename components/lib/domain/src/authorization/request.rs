@@ -1,17 +1,19 @@
 //! Requests of the network and their answer: approved, approved in part, or declined with a reason.
 //!
 //! Between request and answer the card and the account are asked; their result comes back as a command. The first
-//! answer counts.
+//! answer counts. A further request for a payment that was requested before is an increment: networks send the same
+//! message for both.
 
 use clearfold_kernel::{Amount, CommandContext, Rejection, Timestamp};
 
 use super::messages::{
     ApproveAuthorization, AuthorizationApproved, AuthorizationDeclined, AuthorizationPartiallyApproved,
-    AuthorizationRequested, DeclineAuthorization, Event, Parties, RequestAuthorization,
+    AuthorizationRequested, DeclineAuthorization, Event, IncrementAuthorization, IncrementBasis, Parties,
+    RequestAuthorization,
 };
 use super::state::{Entry, Payment, State, Status, Subject};
 use super::stored::Requested;
-use super::{Decision, claim, existing};
+use super::{Decision, claim, existing, increment};
 use crate::checks;
 use crate::policy::{DeclineReason, hold_expiry};
 
@@ -38,9 +40,22 @@ pub(super) fn request(state: &State, request: &RequestAuthorization, context: &C
                 checks::repeated(request.message_id.as_str(), known, &given)?;
                 Ok(Vec::new())
             }
+            Some(known) if known.account == request.account && known.card_id == request.card_id => {
+                increment::request(state, &as_increment(request), context)
+            }
             _ => Err(checks::identity_conflict(context)),
         },
         Subject::Refund { .. } => Err(checks::identity_conflict(context)),
+    }
+}
+
+/// Returns the increment that a further request asks for. Networks send the addition.
+fn as_increment(request: &RequestAuthorization) -> IncrementAuthorization {
+    IncrementAuthorization {
+        message_id: request.message_id.clone(),
+        amount: request.amount.clone(),
+        basis: IncrementBasis::Addition,
+        occurred_at: request.occurred_at,
     }
 }
 

@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::claim::{Clearing, Suspended};
 use super::dispute::Dispute;
 use super::funding::{Funding, Gone};
+use super::increment::{Increment, IncrementFate};
 use super::messages::{AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Extent, Parties};
 use super::refund::UnlinkedRefund;
 use super::reversal::Reversal;
 use super::stored::{Requested, StoredParties};
 use super::{
-    advice, clearing, dispute, expiry, flag, force_post, funding, increment, refund, request, reversal,
-    suspense, swipe,
+    advice, clearing, dispute, expiry, flag, force_post, funding, increment, partial, refund, request,
+    reversal, suspense, swipe,
 };
 use crate::checks;
 use crate::network::{Merchant, MerchantCategory};
@@ -27,8 +28,8 @@ pub struct State {
     pub latest: Option<Timestamp>,
     /// Approvals by a stand-in, by message id.
     pub advices: BTreeMap<ExternalId, AdviceRecorded>,
-    /// Amount that each increment added, by message id.
-    pub increments: BTreeMap<ExternalId, Minor>,
+    /// Increments that the network asked for, by message id, whether they were approved or not.
+    pub increments: BTreeMap<ExternalId, Increment>,
     /// Reversals that were received, by message id, whether they fitted or not.
     pub reversals: BTreeMap<ExternalId, Reversal>,
     /// Claims of the network, by clearing id, whether they posted or not.
@@ -69,9 +70,11 @@ pub struct Payment {
     pub entry: Entry,
     /// Progress with the network.
     pub status: Status,
+    /// Part of the request that the account is asked for, because it has no more.
+    pub proposed: Option<Minor>,
     /// Totals of what was held, claimed and given back.
     pub totals: Totals,
-    /// Time at which the hold expires. None if it does not expire, or is not placed yet.
+    /// Time at which the hold expires. None if it is not placed yet, or was recorded before such holds expired.
     pub expires_at: Option<Timestamp>,
     /// Progress of the money on chain.
     pub funding: Funding,
@@ -220,6 +223,7 @@ impl Payment {
             category: None,
             entry,
             status,
+            proposed: None,
             totals: Totals::default(),
             expires_at: None,
             funding: Funding::None,
@@ -283,14 +287,15 @@ impl State {
         is_nothing && self.reversals.values().any(|reversal| reversal.extent == Extent::Full)
     }
 
-    /// Returns what was added to the payment after its beginning, by message id: increments, and approvals of
-    /// stand-ins beyond what was held.
+    /// Returns what was added to the payment after its beginning, by message id: approved increments, and approvals
+    /// of stand-ins beyond what was held.
     pub fn added(&self) -> impl Iterator<Item = (&ExternalId, Minor)> {
         let advices = self.advices.iter().filter_map(|(message_id, advice)| match advice.hold {
             AdviceHold::Raised(by) => Some((message_id, by)),
             AdviceHold::Placed | AdviceHold::Unchanged => None,
         });
-        self.increments.iter().map(|(message_id, by)| (message_id, *by)).chain(advices)
+        let approved = self.increments.iter().filter(|(_, known)| known.fate == IncrementFate::Approved);
+        approved.map(|(message_id, known)| (message_id, known.addition)).chain(advices)
     }
 
     pub(super) fn payment_mut(&mut self) -> Option<&mut Payment> {
@@ -311,10 +316,13 @@ impl State {
         match event {
             Event::SwipeRecorded(event) => swipe::recorded(&mut self, event),
             Event::AuthorizationRequested(event) => request::requested(&mut self, event),
+            Event::PartialApprovalProposed(event) => partial::proposed(&mut self, event),
             Event::AuthorizationApproved(event) => request::approved(&mut self, event),
             Event::AuthorizationPartiallyApproved(event) => request::partially_approved(&mut self, event),
             Event::AuthorizationDeclined(event) => request::declined(&mut self, event),
+            Event::IncrementRequested(event) => increment::requested(&mut self, event),
             Event::HoldIncreased(event) => increment::increased(&mut self, event),
+            Event::IncrementDeclined(event) => increment::declined(&mut self, event),
             Event::AuthorizationReversed(event) => reversal::reversed(&mut self, event),
             Event::ReversalRefused(event) => reversal::refused(&mut self, event),
             Event::AuthorizationExpired(event) => expiry::expired(&mut self, event),

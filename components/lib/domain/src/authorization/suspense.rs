@@ -8,10 +8,12 @@
 //! | the clearing is returned | no amount of the payment changes |
 //! | the refund is paid | the network pays it |
 //! | the refund is taken back | it was credited in error; impossible for a refund on chain, which was really paid |
+//! | the refund is a return | the money that was pulled for a payment came back; only for a refund on chain |
 //!
 //! A charged clearing is never refused. A claim after a full reversal is refused because the merchant gave it up, but
 //! here the operator decided that the money is owed. The payment stays reversed, and the next claim is refused as
-//! before. The payment that a refund belongs to is recorded if it is known, and nothing of that payment changes.
+//! before. The payment that a refund belongs to is recorded if it is known. Nothing of that payment changes, unless
+//! its money was returned: then the saga has its hold reversed by as much.
 
 use clearfold_kernel::{CommandContext, ExternalId, Rejection, Timestamp};
 
@@ -101,6 +103,11 @@ pub(super) fn resolve_refund(state: &State, command: &ResolveRefund, context: &C
     if let (RefundOutcome::TakenBack, RefundOrigin::Chain(_)) = (outcome, &refund.origin) {
         let detail = "the money is in the customer's Safe; who paid it is all that can be found out";
         return Err(Rejection::new("refund_on_chain", detail));
+    }
+    if let (RefundOutcome::Returned, RefundOrigin::Network(_)) = (outcome, &refund.origin) {
+        let detail =
+            "money that was pulled comes back on chain; the network pays refunds, or takes them back";
+        return Err(Rejection::new("return_not_on_chain", detail));
     }
     Ok(vec![Event::RefundResolved(RefundResolved {
         parties: Parties::account(refund.account),

@@ -1,5 +1,5 @@
 //! Payments seen on chain first: a `Spend` without a request. The money has moved, so it is recorded whatever the
-//! rules are.
+//! rules are. Its hold ends by a clearing, a return of the money, or in time.
 
 use clearfold_kernel::CommandContext;
 
@@ -8,6 +8,7 @@ use super::funding::Funding;
 use super::messages::{Event, Parties, RecordSwipe, SwipeRecorded};
 use super::state::{Entry, Payment, State, Status, Subject};
 use crate::checks;
+use crate::policy::hold_expiry;
 
 pub(super) fn record(state: &State, swipe: &RecordSwipe, context: &CommandContext) -> Decision {
     checks::from_chain(context)?;
@@ -18,6 +19,8 @@ pub(super) fn record(state: &State, swipe: &RecordSwipe, context: &CommandContex
             account: swipe.account,
             amount: swipe.amount.clone(),
             source: swipe.source.clone(),
+            // From the block's time: what is read late lives no longer for it.
+            expires_at: Some(swipe.occurred_at.after_s(hold_expiry::seen_on_chain_interval_s())),
             occurred_at: swipe.occurred_at,
         })]),
         // The same transaction was seen again, perhaps mined in another block: it paid once.
@@ -40,6 +43,7 @@ pub(super) fn recorded(state: &mut State, event: &SwipeRecorded) {
     let parties = Parties::account(event.account);
     let mut payment = Payment::new(parties, event.amount.asset.clone(), entry, Status::Recorded);
     payment.totals.authorized = event.amount.minor;
+    payment.expires_at = event.expires_at;
     payment.funding = Funding::Included { amount: event.amount.minor, source: event.source.clone() };
     state.begin(payment);
 }

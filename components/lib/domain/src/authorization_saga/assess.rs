@@ -1,4 +1,5 @@
-//! Step `assess`: asks a risk check about a request, if the host offers one as the effect `risk`.
+//! Step `assess`: asks a risk check about a request, a part of it or an increment, if the host offers one as the effect
+//! `risk`.
 //!
 //! The request of the effect is [`Assessment`], its answer [`Advice`]. The step comes behind the hold: what the card or
 //! the account refuses is not assessed, and meanwhile the money is held.
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::{id, read, request};
 use super::observe::planned;
+use super::{increment, part};
 use crate::network::{Merchant, Network, Presented};
 use crate::policy::DeclineReason;
 
@@ -23,6 +25,10 @@ struct Assessment<'a> {
     authorization_id: ExternalId,
     account: Address,
     card_id: &'a ExternalId,
+    /// Id of the increment's message, if that is what is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    increment_id: Option<&'a ExternalId>,
+    /// Amount that would be approved: of an increment, the addition.
     amount: &'a Amount,
     #[serde(skip_serializing_if = "Option::is_none")]
     presented: Option<&'a Presented>,
@@ -48,8 +54,15 @@ enum Decision {
 }
 
 /// Plans the step, if there is something that can be asked.
-pub(super) fn steps(subject: &Subject) -> Option<PlannedStep> {
+pub(super) fn step(subject: &Subject) -> Option<PlannedStep> {
     subject.effects.iter().any(|effect| effect == RISK).then(|| planned(ASSESS))
+}
+
+/// The same for an increment. Of a payment that the network did not ask for there is too little to assess.
+pub(super) fn step_of_increment(subject: &Subject, argument: &[u8]) -> Result<Option<PlannedStep>, String> {
+    let is_asked_for = read(subject)?.payment().is_some_and(|payment| payment.entry.request().is_some());
+    let step = step(subject).filter(|_| is_asked_for);
+    Ok(step.map(|step| PlannedStep { argument: argument.to_vec(), ..step }))
 }
 
 pub(super) fn run(call: &StepCall) -> Result<Action, String> {
@@ -72,11 +85,17 @@ pub(super) fn run(call: &StepCall) -> Result<Action, String> {
 fn ask(call: &StepCall) -> Result<Action, String> {
     let state = read(&call.subject)?;
     let request = request(&state)?;
+    let increment = (!call.argument.is_empty()).then(|| increment::asked(call)).transpose()?;
+    let (increment_id, amount) = match increment {
+        Some((message_id, amount)) => (Some(message_id), Some(amount)),
+        None => (None, part::part(call)?),
+    };
     let assessment = Assessment {
         authorization_id: id(&call.subject)?,
         account: request.account,
         card_id: &request.card_id,
-        amount: &request.amount,
+        increment_id: increment_id.as_ref(),
+        amount: amount.as_ref().unwrap_or(&request.amount),
         presented: request.presented.as_ref(),
         merchant: &request.merchant,
         network: request.network,

@@ -9,22 +9,25 @@
 //! | `assess` | the effect `risk`, if the host offers it ([`assess`]) | nothing | |
 //! | `approve` | `ApproveAuthorization` for the requested amount | | |
 //!
-//! The answer comes first so that every refusal declines. The whole amount is approved or nothing: what is available
-//! is the account's affair, and no code says it.
+//! The answer comes first so that every refusal declines.
+//!
+//! If a part would do, and the account has only a part, its refusal says how much. Then the request is not declined and
+//! the reservation is kept: `answer` is undone by `ProposePartialApproval`, and the event of that starts the flow
+//! [`authorize-part`](super::part). A part is whole cents; if none is available, the request is declined.
 //!
 //! If another hand has approved the request meanwhile, reservation and hold are the payment's, and are not undone. Its
 //! later events lower them.
 
-use clearfold_kernel::{Action, Message, PlannedStep, StepCall, Subject};
+use clearfold_kernel::{Action, Amount, Message, Minor, PlannedStep, StepCall, Subject};
 
 use super::memory::{id, is_approved, read, request};
 use super::observe::planned;
 use super::{assess, was_refused};
 use crate::account::{self, PlaceHold, VoidHold};
-use crate::authorization::{self, ApproveAuthorization, DeclineAuthorization};
+use crate::authorization::{self, ApproveAuthorization, DeclineAuthorization, ProposePartialApproval};
 use crate::bookings;
 use crate::card::{self, Portion, ReleaseSpend, ReserveSpend};
-use crate::policy::DeclineReason;
+use crate::policy::{DeclineReason, assets};
 
 pub(super) const ANSWER: &str = "answer";
 pub(super) const RESERVE: &str = "reserve";
@@ -36,7 +39,7 @@ const DECIDED: &str = "already_decided";
 
 pub(super) fn steps(subject: &Subject) -> Vec<PlannedStep> {
     let before = [ANSWER, RESERVE, HOLD].map(planned);
-    before.into_iter().chain(assess::steps(subject)).chain([planned(APPROVE)]).collect()
+    before.into_iter().chain(assess::step(subject)).chain([planned(APPROVE)]).collect()
 }
 
 pub(super) fn reserve(call: &StepCall) -> Result<Action, String> {
@@ -56,7 +59,8 @@ pub(super) fn reserve(call: &StepCall) -> Result<Action, String> {
 pub(super) fn hold(call: &StepCall) -> Result<Action, String> {
     let state = read(&call.subject)?;
     let (hold_id, amount) = (id(&call.subject)?, request(&state)?.amount.clone());
-    to_account(call, &account::Command::PlaceHold(PlaceHold { hold_id, amount, forced: false }))
+    let partial = request(&state)?.partial_allowed;
+    to_account(call, &account::Command::PlaceHold(PlaceHold { hold_id, amount, forced: false, partial }))
 }
 
 pub(super) fn approve(call: &StepCall) -> Result<Action, String> {
@@ -67,20 +71,59 @@ pub(super) fn approve(call: &StepCall) -> Result<Action, String> {
 
 /// Declines the request for the reason that the refusal's code names; other codes are the processor's own affair.
 pub(super) fn decline(call: &StepCall) -> Result<Action, String> {
+    if let Some(part) = available_part(call)? {
+        return propose(call, part);
+    }
     let code = call.refusal.as_ref().map_or("", |refusal| refusal.code.as_str());
     if code == DECIDED || was_refused(call, &[DECIDED]) {
         return Ok(Action::Done);
     }
-    let reason = match code {
-        // The card exists, and is another account's.
-        "account_mismatch" => DeclineReason::CardNotIssued,
-        code => DeclineReason::of_code(code).unwrap_or(DeclineReason::SystemError),
-    };
+    let reason = reason_of(code);
     to_payment(call, &authorization::Command::DeclineAuthorization(DeclineAuthorization { reason }))
 }
 
-/// Releases everything that was reserved. If the reservation never arrived, this prevents it.
+/// Proposes the part that is available. If the request is decided by another hand meanwhile, nothing is proposed, and
+/// what was kept of the reservation is released.
+fn propose(call: &StepCall, part: Amount) -> Result<Action, String> {
+    match call.last_refusal.as_ref().map(|refusal| refusal.code.as_str()) {
+        Some(DECIDED | "card_not_issued" | "account_mismatch") => release_all(call),
+        _ => to_payment(
+            call,
+            &authorization::Command::ProposePartialApproval(ProposePartialApproval { amount: part }),
+        ),
+    }
+}
+
+/// Returns the part of the request that the account has, if the account refused for that. Less than a cent is none.
+fn available_part(call: &StepCall) -> Result<Option<Amount>, String> {
+    let Some(available) = call.refusal.as_ref().and_then(account::available_part) else { return Ok(None) };
+    let state = read(&call.subject)?;
+    let asset = request(&state)?.amount.asset.clone();
+    let minor = assets::find(&asset.code).map_or(available, |known| known.chargeable(available));
+    Ok((minor > Minor::ZERO).then_some(Amount { minor, asset }))
+}
+
+/// Returns the reason that a refusal's code names.
+pub(super) fn reason_of(code: &str) -> DeclineReason {
+    match code {
+        // A part is available, and it is less than a cent.
+        "only_part_available" => DeclineReason::InsufficientFunds,
+        // The card exists, and is another account's.
+        "account_mismatch" => DeclineReason::CardNotIssued,
+        code => DeclineReason::of_code(code).unwrap_or(DeclineReason::SystemError),
+    }
+}
+
+/// Releases everything that was reserved, unless it is kept for a part. If the reservation never arrived, this prevents
+/// it.
 pub(super) fn release(call: &StepCall) -> Result<Action, String> {
+    match available_part(call)? {
+        Some(_) => Ok(Action::Done),
+        None => release_all(call),
+    }
+}
+
+fn release_all(call: &StepCall) -> Result<Action, String> {
     let state = read(&call.subject)?;
     if state.payment().is_some_and(is_approved) || was_refused(call, &["card_not_issued", "account_mismatch"])
     {
@@ -107,15 +150,15 @@ pub(super) fn void(call: &StepCall) -> Result<Action, String> {
     to_account(call, &account::Command::VoidHold(VoidHold { hold_id: id(&call.subject)? }))
 }
 
-fn to_account(call: &StepCall, command: &account::Command) -> Result<Action, String> {
+pub(super) fn to_account(call: &StepCall, command: &account::Command) -> Result<Action, String> {
     send(account::AGGREGATE, &call.subject.routing_key, command)
 }
 
-fn to_card(card_id: &str, command: &card::Command) -> Result<Action, String> {
+pub(super) fn to_card(card_id: &str, command: &card::Command) -> Result<Action, String> {
     send(card::AGGREGATE, card_id, command)
 }
 
-fn to_payment(call: &StepCall, command: &authorization::Command) -> Result<Action, String> {
+pub(super) fn to_payment(call: &StepCall, command: &authorization::Command) -> Result<Action, String> {
     send(authorization::AGGREGATE, &call.subject.id, command)
 }
 

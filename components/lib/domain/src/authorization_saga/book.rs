@@ -8,6 +8,7 @@
 //! | `VoidHold` | `account_not_opened` | no hold was ever placed |
 //! | every command to the card | `card_not_issued`, `account_mismatch` | the account has no such card that could count it |
 //! | `ReleaseSpend` | `reservation_not_found` | nothing was reserved |
+//! | the reversal of what was returned | `identity_conflict`, `account_mismatch` | what the operator named is no payment of the account |
 //!
 //! Every other refusal is repeated, and in the end an operator's: no money is dropped. Idempotent repeats are
 //! accepted, so they need no rule.
@@ -18,7 +19,7 @@ use serde_json::value::RawValue;
 
 use super::was_refused;
 use crate::account::{self, OpenAccount};
-use crate::authorization::{Event, State, Subject};
+use crate::authorization::{self, Event, State, Subject};
 use crate::{bookings, card};
 
 pub(super) const OPEN: &str = "open";
@@ -37,7 +38,7 @@ struct Booking {
     payload: Box<RawValue>,
 }
 
-/// Plans the bookings of an event: the account's, then the card's.
+/// Plans the bookings of an event: the account's, then the card's, then another payment's.
 pub(super) fn steps(
     subject: &clearfold_kernel::Subject,
     id: &ExternalId,
@@ -59,6 +60,9 @@ pub(super) fn steps(
     }
     for (card_id, command) in &of_card {
         steps.push(step(BOOK, card::AGGREGATE, card_id.as_str(), false, command)?);
+    }
+    if let Some((payment_id, command)) = bookings::of_payment(id, event).map_err(|error| error.to_string())? {
+        steps.push(step(BOOK, authorization::AGGREGATE, payment_id.as_str(), false, &command)?);
     }
     Ok(steps)
 }
@@ -92,6 +96,7 @@ pub(super) fn run(call: &StepCall) -> Result<Action, String> {
     let aggregate = match booking.aggregate.as_str() {
         account::AGGREGATE => account::AGGREGATE,
         card::AGGREGATE => card::AGGREGATE,
+        authorization::AGGREGATE => authorization::AGGREGATE,
         other => return Err(format!("a booking on `{other}`, which keeps no books")),
     };
     if is_settled(call, aggregate, &booking.kind) {
@@ -109,6 +114,7 @@ fn is_settled(call: &StepCall, aggregate: &str, kind: &str) -> bool {
         (account::AGGREGATE, "VoidHold") => was_refused(call, &["account_not_opened"]),
         (card::AGGREGATE, "ReleaseSpend") if was_refused(call, &["reservation_not_found"]) => true,
         (card::AGGREGATE, _) => was_refused(call, &["card_not_issued", "account_mismatch"]),
+        (authorization::AGGREGATE, _) => was_refused(call, &["identity_conflict", "account_mismatch"]),
         _ => false,
     }
 }

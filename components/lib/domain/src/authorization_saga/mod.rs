@@ -3,7 +3,9 @@
 //! | event | flow | steps |
 //! |---|---|---|
 //! | requested | `authorize` | `answer`, `reserve`, `hold`, `assess` if the host offers a risk check, `approve` (the pivot) |
+//! | a part proposed | `authorize-part` | `answer`, `keep`, `hold-part`, `assess` likewise, `approve-part` (the pivot) |
 //! | declined | none: [`authorize`] undoes what it did itself | |
+//! | an increment requested | `increment` | `answer-increment`, `reserve-increment`, `raise`, `assess` likewise, `approve-increment` (the pivot) |
 //! | every other event with [bookings](crate::bookings) | `book` | `open` if the account may not be open, then `book` for each command |
 //! | the hold begins to have an expiry time | `expire`, in a lane of its own | `expire` |
 //!
@@ -19,8 +21,10 @@ mod assess;
 mod authorize;
 mod book;
 mod expire;
+mod increment;
 mod memory;
 mod observe;
+mod part;
 
 use clearfold_kernel::{Action, Observed, Phase, Retry, Saga, Step, StepCall, Subject};
 
@@ -57,6 +61,13 @@ impl Saga for AuthorizationSaga {
         step(authorize::HOLD, Phase::Compensatable, COMPENSATION),
         step(assess::ASSESS, Phase::Compensatable, COMPENSATION),
         step(authorize::APPROVE, Phase::Pivot, COMPENSATION),
+        step(part::KEEP, Phase::Compensatable, COMPENSATION),
+        step(part::HOLD, Phase::Compensatable, COMPENSATION),
+        step(part::APPROVE, Phase::Pivot, COMPENSATION),
+        step(increment::ANSWER, Phase::Compensatable, COMPENSATION),
+        step(increment::RESERVE, Phase::Compensatable, COMPENSATION),
+        step(increment::RAISE, Phase::Compensatable, COMPENSATION),
+        step(increment::APPROVE, Phase::Pivot, COMPENSATION),
         step(book::OPEN, Phase::Retriable, BOOKING),
         step(book::BOOK, Phase::Retriable, BOOKING),
         step(expire::EXPIRE, Phase::Retriable, EXPIRY),
@@ -72,11 +83,16 @@ impl Saga for AuthorizationSaga {
 
     fn run(call: &StepCall) -> Result<Action, String> {
         match call.step.as_str() {
-            authorize::ANSWER => Ok(Action::Done),
+            authorize::ANSWER | part::KEEP | increment::ANSWER => Ok(Action::Done),
             authorize::RESERVE => authorize::reserve(call),
             authorize::HOLD => authorize::hold(call),
             assess::ASSESS => assess::run(call),
             authorize::APPROVE => authorize::approve(call),
+            part::HOLD => part::hold(call),
+            part::APPROVE => part::approve(call),
+            increment::RESERVE => increment::reserve(call),
+            increment::RAISE => increment::raise(call),
+            increment::APPROVE => increment::approve(call),
             book::OPEN | book::BOOK => book::run(call),
             expire::EXPIRE => expire::run(call),
             _ => Err(unknown(call)),
@@ -86,10 +102,13 @@ impl Saga for AuthorizationSaga {
     fn compensate(call: &StepCall) -> Result<Action, String> {
         match call.step.as_str() {
             authorize::ANSWER => authorize::decline(call),
-            authorize::RESERVE => authorize::release(call),
-            authorize::HOLD => authorize::void(call),
+            authorize::RESERVE | part::KEEP => authorize::release(call),
+            authorize::HOLD | part::HOLD => authorize::void(call),
             // A question has nothing to undo.
             assess::ASSESS => Ok(Action::Done),
+            increment::ANSWER => increment::decline(call),
+            increment::RESERVE => increment::release(call),
+            increment::RAISE => increment::lower(call),
             _ => Err(unknown(call)),
         }
     }

@@ -2,11 +2,11 @@
 
 use clearfold_kernel::{Decider, ExternalId, Flow, Observed, PlannedStep, Subject};
 
-use super::{authorize, book, expire, memory};
+use super::{authorize, book, expire, increment, memory, part};
 use crate::authorization::{Authorization, Event, State};
 
 /// Lane of everything that moves money or counts it, in the order of the payment's events.
-const BOOKS: &str = "books";
+pub(super) const BOOKS: &str = "books";
 
 pub(super) fn observe(subject: &Subject, event: &Event) -> Result<Observed, String> {
     let id = memory::id(subject)?;
@@ -25,9 +25,15 @@ pub(super) fn observe(subject: &Subject, event: &Event) -> Result<Observed, Stri
 fn books(subject: &Subject, id: &ExternalId, before: &State, event: &Event) -> Result<Option<Flow>, String> {
     let (name, steps) = match event {
         Event::AuthorizationRequested(_) => ("authorize", authorize::steps(subject)),
+        Event::PartialApprovalProposed(_) => return Ok(Some(part::flow(subject))),
         // Either the flow declines it, or another hand does; then the flow cannot approve it any more. In both cases
         // the flow compensates what it did, and nothing else of the payment is booked.
         Event::AuthorizationDeclined(_) => return Ok(None),
+        // The decider declines an increment of a payment that is not open by itself.
+        Event::IncrementRequested(event) => {
+            let is_open = before.payment().is_some_and(|payment| payment.status.is_open());
+            return is_open.then(|| increment::flow(subject, event)).transpose();
+        }
         event => ("book", book::steps(subject, id, before, event)?),
     };
     Ok((!steps.is_empty()).then_some(Flow { name, lane: BOOKS, steps }))

@@ -16,6 +16,11 @@ pub(crate) fn expired(authorization_id: &ExternalId) -> Result<ExternalId, Inval
     derived("expired", authorization_id)
 }
 
+/// Id of the reversal of a hold whose pulled money came back as that refund.
+pub(super) fn returned(refund_id: &ExternalId) -> Result<ExternalId, InvalidId> {
+    derived("returned", refund_id)
+}
+
 /// Id of the release of everything that a declined payment's request reserved.
 pub(crate) fn declined(authorization_id: &ExternalId) -> Result<ExternalId, InvalidId> {
     derived("declined", authorization_id)

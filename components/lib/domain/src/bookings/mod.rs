@@ -1,4 +1,5 @@
-//! Bookings: the commands to the account and to the card that follow from one event of an authorization.
+//! Bookings: the commands to the account and to the card that follow from one event of an authorization, and the one
+//! to a payment whose money came back.
 //!
 //! The authorization states what a payment holds and owes; the account's books and the card's counters follow it.
 //! This is the only place that defines how. Pure: it sees one event (for the card also the state before it), sends
@@ -17,11 +18,13 @@
 mod ids;
 mod of_account;
 mod of_card;
+mod of_payment;
 
 pub(crate) use ids::{declined, expired, undone};
 pub(crate) use of_account::refund_id;
 pub use of_account::{is_seen_on_chain, of_account, raise_undone};
 pub use of_card::of_card;
+pub use of_payment::of_payment;
 
 #[cfg(test)]
 mod tests;

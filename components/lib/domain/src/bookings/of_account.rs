@@ -5,6 +5,7 @@
 //! | seen on chain | a forced hold, and the funding leg that was seen |
 //! | approved by a stand-in | a forced hold, or a forced raise of the existing one |
 //! | approved, incremented | nothing: the account was asked before |
+//! | an increment requested, or declined | nothing: the saga asks the account, and undoes what it did |
 //! | declined, reversed or claimed before the decision | the hold is voided, because it may have been placed |
 //! | reversed, expired | the hold is lowered |
 //! | cleared, force posted | the clearing |
@@ -68,9 +69,12 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
         }
         Event::DisputeResolved(event) => vec![resolved(hold_id, event)],
         Event::AuthorizationRequested(_)
+        | Event::PartialApprovalProposed(_)
         | Event::AuthorizationApproved(_)
         | Event::AuthorizationPartiallyApproved(_)
+        | Event::IncrementRequested(_)
         | Event::HoldIncreased(_)
+        | Event::IncrementDeclined(_)
         | Event::ReversalRefused(_)
         | Event::OverCaptured(_)
         | Event::LatePresented(_)
@@ -140,7 +144,7 @@ fn advised(hold_id: ExternalId, event: &AdviceRecorded) -> Vec<Command> {
 }
 
 fn place(hold_id: ExternalId, amount: &Amount) -> Command {
-    Command::PlaceHold(PlaceHold { hold_id, amount: amount.clone(), forced: true })
+    Command::PlaceHold(PlaceHold { hold_id, amount: amount.clone(), forced: true, partial: false })
 }
 
 fn void(hold_id: ExternalId) -> Command {

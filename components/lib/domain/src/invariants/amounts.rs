@@ -65,9 +65,12 @@ fn of_authorization(event: &authorization::Event) -> Option<Minor> {
     Some(match event {
         Event::SwipeRecorded(event) => event.amount.minor,
         Event::AuthorizationRequested(event) => event.amount.minor,
+        Event::PartialApprovalProposed(event) => event.amount.minor,
         Event::AuthorizationApproved(event) => event.amount.minor,
         Event::AuthorizationPartiallyApproved(event) => event.amount.minor,
+        Event::IncrementRequested(event) => event.addition,
         Event::HoldIncreased(event) => event.amount.minor,
+        Event::IncrementDeclined(event) => event.amount.minor,
         Event::AdviceRecorded(event) => event.amount.minor,
         Event::ClearingPosted(event) => plus(event.against_hold, event.beyond_hold),
         Event::OverCaptured(event) => event.excess.minor,

@@ -125,7 +125,9 @@ impl Available {
             {
                 self.debit(&event.amount);
             }
-            Event::RefundResolved(event) if event.outcome == RefundOutcome::TakenBack => {
+            Event::RefundResolved(event)
+                if matches!(event.outcome, RefundOutcome::TakenBack | RefundOutcome::Returned) =>
+            {
                 self.debit(&event.amount);
             }
             Event::RefundBooked(event) => self.credit(&event.amount),

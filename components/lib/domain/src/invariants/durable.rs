@@ -172,6 +172,7 @@ const fn payer(outcome: RefundOutcome) -> &'static str {
     match outcome {
         RefundOutcome::Paid => "payment of the unlinked refund",
         RefundOutcome::TakenBack => "taking back of the unlinked refund",
+        RefundOutcome::Returned => "return as the unlinked refund",
     }
 }
 

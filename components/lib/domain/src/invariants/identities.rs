@@ -1,6 +1,7 @@
 //! 5. Each external id has one effect, however often it is reported: a message or a clearing record of the network, a
 //!    log of the chain. A log whose block was reorganized away takes effect again when the block comes back, so
-//!    inclusions and reorganizations alternate. A suspended clearing posts once, when it is charged.
+//!    inclusions and reorganizations alternate. A suspended clearing posts once, when it is charged. An increment is
+//!    decided once.
 
 use std::collections::BTreeSet;
 
@@ -21,6 +22,9 @@ const ONE_EFFECT_PER_IDENTITY: Invariant = Invariant {
 const REORGANIZATION: &str = "reorganization of log";
 const BOOKED_REORGANIZATION: &str = "booked reorganization of log";
 const CHARGE: &str = "charge of suspended clearing";
+const UNDECIDED: &str = "undecided increment";
+const APPROVED: &str = "approval of increment";
+const DECLINED: &str = "decline of increment";
 
 #[derive(Debug, Default)]
 pub(super) struct Identities(BTreeSet<(&'static str, String)>);
@@ -39,6 +43,9 @@ impl Watch for Identities {
                 REORGANIZATION => self.0.remove(&("log", id.clone())),
                 BOOKED_REORGANIZATION => self.0.remove(&("booked log", id.clone())),
                 CHARGE => self.0.remove(&("clearing", id.clone())),
+                DECLINED => self.0.remove(&(UNDECIDED, id.clone())),
+                // An approval without a request was recorded before increments were decided.
+                APPROVED => self.0.remove(&(UNDECIDED, id.clone())) || self.0.insert(("message", id.clone())),
                 _ => self.0.insert((what, id.clone())),
             };
             if !is_new {
@@ -63,7 +70,12 @@ fn of_authorization(payment_id: &str, event: &authorization::Event) -> Vec<Ident
     vec![match event {
         Event::AuthorizationRequested(event) => ("message", event.message_id.to_string()),
         Event::AdviceRecorded(event) => ("message", event.message_id.to_string()),
-        Event::HoldIncreased(event) => ("message", event.message_id.to_string()),
+        Event::IncrementRequested(event) => {
+            let id = event.message_id.to_string();
+            return vec![("message", id.clone()), (UNDECIDED, id)];
+        }
+        Event::HoldIncreased(event) => (APPROVED, event.message_id.to_string()),
+        Event::IncrementDeclined(event) => (DECLINED, event.message_id.to_string()),
         Event::AuthorizationReversed(event) => ("message", event.message_id.to_string()),
         Event::ReversalRefused(event) => ("message", event.message_id.to_string()),
         Event::ClearingPosted(event) => ("clearing", event.clearing_id.to_string()),

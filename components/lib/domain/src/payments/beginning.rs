@@ -38,6 +38,7 @@ fn swiped(seen: &Seen<'_, Event>, event: &SwipeRecorded) -> Result<Payment, Misf
         log_index: Some(log_index.try_into()?),
         funding: Funding::Included,
         funding_transaction_hash: Some(transaction_hash),
+        expires_at: event.expires_at,
         ..new(seen, Status::Recorded, event.account, &event.amount, event.occurred_at)
     })
 }

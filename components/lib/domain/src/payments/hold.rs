@@ -24,6 +24,7 @@ pub(super) fn begin_funding(payment: &mut Payment) {
 pub(super) fn increased(payment: &mut Payment, event: &HoldIncreased) -> Result<(), Misfit> {
     payment.requested_minor = payment.requested_minor.plus(event.amount.minor)?;
     payment.authorized_minor = payment.authorized_minor.plus(event.amount.minor)?;
+    payment.expires_at = event.expires_at.or(payment.expires_at);
     Ok(())
 }
 
@@ -41,5 +42,7 @@ pub(super) fn reversed(payment: &mut Payment, event: &AuthorizationReversed) -> 
 pub(super) fn expired(payment: &mut Payment, event: &AuthorizationExpired) -> Result<(), Misfit> {
     payment.expired_minor = payment.expired_minor.plus(event.released.minor)?;
     payment.status = if event.released.minor == Minor::ZERO { Status::Cleared } else { Status::Expired };
+    // What was pulled and not claimed is owed back, which an operator sees to.
+    payment.flagged |= event.owed.is_some();
     Ok(())
 }

@@ -60,7 +60,10 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         // These events created the row, do not concern it, or are followed by an event that carries the change.
         Event::SwipeRecorded(_)
         | Event::AuthorizationRequested(_)
+        | Event::PartialApprovalProposed(_)
         | Event::AdviceRecorded(_)
+        | Event::IncrementRequested(_)
+        | Event::IncrementDeclined(_)
         | Event::ReversalRefused(_)
         | Event::ClearingResolved(_)
         | Event::RefundResolved(_)

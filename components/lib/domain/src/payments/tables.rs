@@ -28,7 +28,7 @@ table! {
         status: Status,
         /// Amount that the payment began with: requested, seen on chain, advised or claimed.
         amount_minor: Minor where Positive,
-        /// Total that the network requested, increments included; zero if it never made a request.
+        /// Total that the network requested, with the increments that were approved; zero if it never made a request.
         requested_minor: Minor,
         /// A: total authorized.
         authorized_minor: Minor,
@@ -64,7 +64,7 @@ table! {
         /// Rules that would have declined a payment that could no longer be declined.
         flags: Vec<DeclineReason>,
         /// True if an operator should look at it: a rule would have declined it, its clearings exceed the tolerance,
-        /// or a clearing looks like a duplicate of another.
+        /// a clearing looks like a duplicate of another, or its hold expired while pulled money was not claimed.
         flagged: bool,
         /// True if clearings exceed the authorized amount.
         over_captured: bool,
@@ -103,7 +103,7 @@ pub(super) enum Origin {
 
 words!(Origin { Chain = "chain", Network = "network" });
 
-words!(RefundOutcome { Paid = "paid", TakenBack = "taken_back" });
+words!(RefundOutcome { Paid = "paid", TakenBack = "taken_back", Returned = "returned" });
 
 table! {
     /// One row for each refund.

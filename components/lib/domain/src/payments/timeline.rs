@@ -33,9 +33,12 @@ fn occurred_at(event: &Event) -> Option<Timestamp> {
     match event {
         Event::SwipeRecorded(events::SwipeRecorded { occurred_at: at, .. })
         | Event::AuthorizationRequested(events::AuthorizationRequested { occurred_at: at, .. })
+        | Event::PartialApprovalProposed(events::PartialApprovalProposed { at, .. })
         | Event::AuthorizationApproved(events::AuthorizationApproved { at, .. })
         | Event::AuthorizationPartiallyApproved(events::AuthorizationPartiallyApproved { at, .. })
         | Event::AuthorizationDeclined(events::AuthorizationDeclined { at, .. })
+        | Event::IncrementRequested(events::IncrementRequested { occurred_at: at, .. })
+        | Event::IncrementDeclined(events::IncrementDeclined { at, .. })
         | Event::HoldIncreased(events::HoldIncreased { occurred_at: at, .. })
         | Event::AuthorizationReversed(events::AuthorizationReversed { occurred_at: at, .. })
         | Event::ReversalRefused(events::ReversalRefused { occurred_at: at, .. })

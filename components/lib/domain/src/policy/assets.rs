@@ -1,6 +1,6 @@
 //! Assets that accounts hold. The scale belongs to the asset: an amount that claims another scale is rejected.
 
-use clearfold_kernel::Asset;
+use clearfold_kernel::{Asset, Minor};
 
 /// Asset that accounts hold, with its scale on the chain and in charges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,17 @@ pub const KNOWN: [KnownAsset; 3] = [
     KnownAsset { code: "USDC.e", decimals: 6, charge_decimals: 2 },
 ];
 
+impl KnownAsset {
+    /// Returns the amount without the fraction that a charge cannot have: for 2 decimals in charges, whole cents.
+    #[must_use]
+    pub fn chargeable(self, minor: Minor) -> Minor {
+        let decimals = self.decimals.saturating_sub(self.charge_decimals);
+        // No asset has so many decimals that the power does not fit, and no remainder is more than the amount.
+        let rest = 10_u128.checked_pow(u32::from(decimals)).and_then(|unit| minor.get().checked_rem(unit));
+        rest.and_then(|rest| minor.minus(Minor::new(rest)).ok()).unwrap_or(minor)
+    }
+}
+
 /// Finds the asset by its code.
 #[must_use]
 pub fn find(code: &str) -> Option<KnownAsset> {
@@ -35,5 +46,19 @@ pub fn codes() -> String {
 impl From<KnownAsset> for Asset {
     fn from(known: KnownAsset) -> Self {
         Self { code: known.code.to_owned(), decimals: known.decimals }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_chargeable_is_whole_cents() {
+        let chargeable =
+            |code: &str, minor| find(code).map(|asset| asset.chargeable(Minor::new(minor)).get());
+        assert_eq!(chargeable("EURe", 9_999_999_999_999_999), Some(0));
+        assert_eq!(chargeable("EURe", 12_345_678_901_234_567_890), Some(12_340_000_000_000_000_000));
+        assert_eq!(chargeable("USDC.e", 12_345_678), Some(12_340_000));
     }
 }

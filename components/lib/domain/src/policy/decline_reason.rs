@@ -46,11 +46,14 @@ pub enum DeclineReason {
     CardNotIssued,
     /// The network reversed the payment before it asked for it.
     Reversed,
+    /// The payment is not open, so nothing is added to it: it is not decided, was declined or reversed, is cleared, or
+    /// its hold expired.
+    NotOpen,
 }
 
 impl DeclineReason {
     /// All decline reasons.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::InsufficientFunds,
         Self::AccountNotOpened,
         Self::AssetNotHeld,
@@ -67,6 +70,7 @@ impl DeclineReason {
         Self::DelayQueueNotEmpty,
         Self::DuplicateMismatch,
         Self::Reversed,
+        Self::NotOpen,
         Self::Timeout,
         Self::SystemError,
     ];
@@ -91,6 +95,7 @@ impl DeclineReason {
             Self::DelayQueueNotEmpty => "delay_queue_not_empty",
             Self::DuplicateMismatch => "duplicate_mismatch",
             Self::Reversed => "reversed",
+            Self::NotOpen => "not_open",
             Self::Timeout => "timeout",
             Self::SystemError => "system_error",
         }

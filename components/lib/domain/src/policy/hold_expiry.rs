@@ -54,6 +54,26 @@ pub fn interval_s(network: Network, category: MerchantCategory) -> u64 {
     u64::from(special.map_or(usual_days(network), |exception| exception.days)) * DAY_S
 }
 
+/// Returns the lifetime of the hold of a spend that was seen on chain first, in seconds. Such a spend names neither
+/// network nor category, so its hold lives as long as the longest of the table: it never ends before the network's
+/// own would.
+#[must_use]
+pub fn seen_on_chain_interval_s() -> u64 {
+    let usual = usual_days(Network::Visa).max(usual_days(Network::Mastercard));
+    let longest = EXCEPTIONS.iter().fold(usual, |longest, exception| longest.max(exception.days));
+    u64::from(longest) * DAY_S
+}
+
+/// Returns true if an approved increment begins the lifetime of the hold anew. Source: Mastercard renews a
+/// pre-authorization by each increment; Visa counts from the first approval.
+#[must_use]
+pub const fn is_renewed_by_increment(network: Network) -> bool {
+    match network {
+        Network::Visa => false,
+        Network::Mastercard => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +89,13 @@ mod tests {
         assert_eq!(days(Network::Visa, 3640), 31);
         assert_eq!(days(Network::Mastercard, 7011), 30);
         assert_eq!(days(Network::Mastercard, 5411), 5);
+    }
+
+    #[test]
+    fn what_names_no_category_lives_as_long_as_the_longest() {
+        let days = (0..=9999)
+            .flat_map(|category| [Network::Visa, Network::Mastercard].map(|network| days(network, category)));
+        assert_eq!(days.max(), Some(seen_on_chain_interval_s() / DAY_S));
     }
 
     #[test]

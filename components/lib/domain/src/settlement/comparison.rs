@@ -70,7 +70,7 @@ impl From<RefundOutcome> for What {
     fn from(outcome: RefundOutcome) -> Self {
         match outcome {
             RefundOutcome::Paid => Self::RefundPaid,
-            RefundOutcome::TakenBack => Self::RefundTakenBack,
+            RefundOutcome::TakenBack | RefundOutcome::Returned => Self::RefundTakenBack,
         }
     }
 }

@@ -61,6 +61,7 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
         }
         Event::DisputeResolved(event) => payment.disputed(event),
         Event::AuthorizationRequested(_)
+        | Event::PartialApprovalProposed(_)
         | Event::AuthorizationDeclined(_)
         | Event::ReversalRefused(_)
         | Event::OverCaptured(_)
@@ -71,7 +72,9 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
         | Event::FundingDropped(_)
         | Event::PaymentFlagged(_)
         | Event::DisputeOpened(_)
-        | Event::DisputeAdvanced(_) => return Ok(None),
+        | Event::DisputeAdvanced(_)
+        | Event::IncrementRequested(_)
+        | Event::IncrementDeclined(_) => return Ok(None),
     }))
 }
 

@@ -39,6 +39,8 @@ fn whatever_comes_in_between_the_invariants_hold_and_nothing_is_left() {
     for reached in [
         ("authorize", Outcome::Done),
         ("authorize", Outcome::Compensated),
+        ("increment", Outcome::Done),
+        ("increment", Outcome::Compensated),
         ("book", Outcome::Done),
         ("expire", Outcome::Done),
         ("expire", Outcome::Cancelled),

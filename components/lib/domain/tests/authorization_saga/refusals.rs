@@ -128,6 +128,31 @@ fn a_compensation_ends_where_nothing_is_left_to_undo_and_is_repeated_otherwise()
 }
 
 #[test]
+fn a_refusal_with_what_is_available_proposes_a_part_and_keeps_the_reservation() {
+    let refused = |step: &str, available: &str, last: Option<&str>| {
+        let mut call = call(subject(&[request()], AT), step, Vec::new());
+        call.refusal = Some(Rejection::new("only_part_available", available));
+        call.last_refusal = last.map(refusal);
+        AuthorizationSaga::compensate(&call).expect("an action")
+    };
+    let cents = "5019999999999999999";
+    assert_eq!(refused("reserve", cents, None), Action::Done);
+    let Action::Command { id, message, .. } = refused("answer", cents, None) else { panic!("no command") };
+    let payload: Value = serde_json::from_slice(&message.payload).expect("JSON");
+    assert_eq!((id.as_str(), message.kind.as_str()), ("auth-1", "ProposePartialApproval"));
+    assert_eq!(payload["amount"]["minor"], "5010000000000000000");
+    // Decided meanwhile: what was kept is released.
+    assert_eq!(shown(&refused("answer", cents, Some("already_decided"))), "ReleaseSpend");
+    assert_eq!(refused("answer", cents, Some("card_not_issued")), Action::Done);
+    assert_eq!(shown(&refused("answer", cents, Some("component_failed"))), "ProposePartialApproval");
+    // Less than a cent, or a detail that is no amount, is no part.
+    for available in ["9999999999999999", "some"] {
+        assert_eq!(shown(&refused("reserve", available, None)), "ReleaseSpend");
+        assert_eq!(shown(&refused("answer", available, None)), "DeclineAuthorization");
+    }
+}
+
+#[test]
 fn what_another_hand_approved_is_not_undone() {
     let approved = [request(), approval()];
     for step in ["reserve", "hold"] {

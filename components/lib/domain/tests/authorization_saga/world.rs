@@ -5,15 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_domain::account::{self, Account, RaiseHold};
-use clearfold_domain::authorization::{self, Authorization, Entry, IncrementAuthorization, Payment, Status};
-use clearfold_domain::bookings;
-use clearfold_domain::card::{self, Card, Portion, ReleaseSpend, ReserveSpend};
+use clearfold_domain::account::{self, Account};
+use clearfold_domain::authorization::{self, Authorization, Payment, Status};
+use clearfold_domain::card::{self, Card};
 use clearfold_domain::invariants::{Happened, Tally};
-use clearfold_domain::network::Merchant;
-use clearfold_kernel::{
-    Amount, CommandContext, Decider, Encoded, ExternalId, Message, Minor, Rejection, Timestamp, Violation,
-};
+use clearfold_kernel::{CommandContext, Decider, Encoded, Message, Minor, Rejection, Timestamp, Violation};
 
 use crate::dice::Dice;
 use crate::engine::{Child, Doing, Input, Instance, Place};
@@ -311,69 +307,6 @@ impl World {
 
     pub fn payment(&self, id: &str) -> Option<&Payment> {
         self.payments.get(id).and_then(|live| live.state.payment())
-    }
-
-    /// Returns true if no booking of the payment is on its way: a hold is raised only then.
-    pub fn is_hold_settled(&self, id: &str) -> bool {
-        self.instances
-            .get(id)
-            .is_none_or(|instance| instance.inputs.is_empty() && !instance.lanes.contains_key("books"))
-    }
-
-    /// Increments a payment as its sender does: asks the card and the account first, and takes both back if the
-    /// payment refuses.
-    pub fn begin_increment(&mut self, payment: &str, amount: Amount, merchant: Merchant) {
-        self.increment_now(payment, amount, merchant).expect("an increment breaks nothing");
-    }
-
-    fn increment_now(&mut self, id: &str, amount: Amount, merchant: Merchant) -> Result<(), Broken> {
-        let message_id: ExternalId = self.name("msg").parse().expect("our own id");
-        let payment_id: ExternalId = id.parse().expect("our own id");
-        let Some(payment) = self.payment(id) else { return Ok(()) };
-        let forced = matches!(payment.entry, Entry::Advised { .. });
-        let card = payment.parties.card_id.as_ref().map(ToString::to_string);
-        if let Some(card) = &card {
-            let spend = ReserveSpend {
-                reservation_id: message_id.clone(),
-                authorization_id: payment_id.clone(),
-                amount: amount.clone(),
-                merchant,
-            };
-            if self.ask_card(card, card::Command::ReserveSpend(spend))?.is_err() {
-                return Ok(());
-            }
-        }
-        let raise = RaiseHold {
-            hold_id: payment_id.clone(),
-            change_id: message_id.clone(),
-            amount: amount.clone(),
-            forced,
-        };
-        let raised = self.send(&Sent::new(Command::Account(account::Command::RaiseHold(raise))))?;
-        let occurred_at = self.now();
-        let minor = amount.minor;
-        let increment = IncrementAuthorization { message_id: message_id.clone(), amount, occurred_at };
-        let increment = authorization::Command::IncrementAuthorization(increment);
-        if raised.is_ok() && self.send(&Sent::new(Command::Payment(id.to_owned(), increment)))?.is_ok() {
-            return Ok(());
-        }
-        if raised.is_ok() {
-            let undo = bookings::raise_undone(&payment_id, &message_id, minor).expect("a short id");
-            let _answer = self.send(&Sent::new(Command::Account(undo)))?;
-        }
-        if let Some(card) = &card {
-            let release = ReleaseSpend {
-                reservation_id: message_id.clone(),
-                release_id: message_id,
-                amount: Portion::Everything,
-            };
-            let _answer = self.ask_card(card, card::Command::ReleaseSpend(release))?;
-        }
-        Ok(())
-    }
-
-    fn ask_card(&mut self, card: &str, command: card::Command) -> Result<Answer, Broken> {
-        self.send(&Sent::new(Command::Card(card.to_owned(), command)))
     }
 }
 

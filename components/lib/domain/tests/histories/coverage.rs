@@ -34,6 +34,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "invalid_assets",
             "invalid_residue",
             "not_from_chain",
+            "only_part_available",
             "receivable_not_found",
             "recovery_above_receivable",
             "release_above_hold",
@@ -66,16 +67,21 @@ const CODES: [(&str, &[&str]); 3] = [
             "funding_out_of_order",
             "hold_does_not_expire",
             "identity_conflict",
+            "increment_not_found",
+            "increment_undecided",
             "invalid_dispute_stage",
             "invalid_sequence",
             "not_flaggable",
             "not_from_chain",
+            "no_part",
             "not_open",
             "not_yet_expired",
             "partial_not_allowed",
             "refund_exceeds_captured",
             "refund_on_chain",
+            "return_not_on_chain",
             "suspense_not_found",
+            "total_not_above_authorized",
             "unknown_asset",
         ],
     ),
@@ -107,7 +113,8 @@ const CODES: [(&str, &[&str]); 3] = [
 ];
 
 /// Codes and events that no history reaches, each with the reason.
-const NEVER: [(&str, &str); 0] = [];
+const NEVER: [(&str, &str); 1] =
+    [("authorization hold_does_not_expire", "only holds of old events have no expiry time")];
 
 /// Number of occurrences of each event and each rejection.
 #[derive(Debug, Default)]

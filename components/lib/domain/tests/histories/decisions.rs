@@ -31,7 +31,7 @@ impl World {
     }
 
     pub fn resolve_refund(&mut self, dice: &mut Dice) -> (Payments, bool) {
-        let outcome = dice.pick(&[RefundOutcome::Paid, RefundOutcome::TakenBack]);
+        let outcome = dice.pick(&[RefundOutcome::Paid, RefundOutcome::TakenBack, RefundOutcome::Returned]);
         let payment_id = match self.order.first() {
             Some(first) if dice.one_in(3) => Some(first.parse().expect("our own id")),
             _ => None,

@@ -1,9 +1,10 @@
 //! Beginning and course of payments: what the network, the chain and the customer may send next.
 
 use clearfold_domain::authorization::{
-    ApproveAuthorization, Command as Payments, DeclineAuthorization, ExpireAuthorization, Extent,
-    FlagPayment, ForcePost, Funding, IncrementAuthorization, Observation, ObserveFunding, Part, Payment,
-    PresentClearing, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin, RequestAuthorization,
+    ApproveAuthorization, ApproveIncrement, Command as Payments, DeclineAuthorization, DeclineIncrement,
+    Entry, ExpireAuthorization, Extent, FlagPayment, ForcePost, Funding, IncrementAuthorization,
+    IncrementBasis, IncrementFate, Observation, ObserveFunding, Part, Payment, PresentClearing,
+    ProposePartialApproval, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin, RequestAuthorization,
     ReversalCause, ReverseAuthorization, Status,
 };
 use clearfold_domain::network::{Network, Presented};
@@ -95,8 +96,9 @@ impl World {
             }
             5 => self.force_post(dice),
             6 => (Payments::ExpireAuthorization(ExpireAuthorization {}), false),
+            7 if dice.one_in(2) => self.proposal(payment, dice),
             7 => self.bad_approval(payment),
-            8 => self.increment_by_itself(dice),
+            8 => self.increment_of_nothing(dice),
             _ => self.request(dice),
         }
     }
@@ -115,11 +117,64 @@ impl World {
         (Payments::ApproveAuthorization(ApproveAuthorization { amount }), false)
     }
 
-    /// Makes an increment without a raise of the hold. It may be sent only where it is rejected.
-    fn increment_by_itself(&mut self, dice: &mut Dice) -> (Payments, bool) {
+    /// Makes a proposal of a part, sometimes of the whole. The test's own saga asks for the part without one.
+    fn proposal(&mut self, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
+        let asked = payment.entry.request().map_or(Minor::new(2), |request| request.amount.minor);
+        let half = Minor::new(asked.get().div_euclid(2).max(1));
+        let amount = Amount { minor: dice.pick(&[half, half, asked]), asset: payment.asset.clone() };
+        (Payments::ProposePartialApproval(ProposePartialApproval { amount }), false)
+    }
+
+    /// Makes an increment of a payment that is not open.
+    fn increment_of_nothing(&mut self, dice: &mut Dice) -> (Payments, bool) {
         let (message_id, occurred_at) = (self.id("msg"), self.now());
-        let increment = IncrementAuthorization { message_id, amount: price(dice), occurred_at };
+        let basis = dice.pick(&[IncrementBasis::Addition, IncrementBasis::Total]);
+        let increment = IncrementAuthorization { message_id, amount: price(dice), basis, occurred_at };
         (Payments::IncrementAuthorization(increment), false)
+    }
+
+    /// Makes an increment by that amount: as an addition, as a new total, or as a further request. Sometimes makes a
+    /// decision on an earlier one, which then is declined or known.
+    fn increment(&mut self, id: &str, payment: &Payment, by: Amount, dice: &mut Dice) -> (Payments, bool) {
+        let (message_id, occurred_at) = (self.id("msg"), self.now());
+        let known = self.payments.get(id).and_then(|live| live.state.increments.iter().next_back());
+        let known = known.map(|(known, increment)| (known.clone(), increment.fate));
+        match (dice.below(12), known, &payment.entry) {
+            (0, Some((known, _)), _) => {
+                let reason = dice.pick(&[DeclineReason::Timeout, DeclineReason::RiskDeclined]);
+                (Payments::DeclineIncrement(DeclineIncrement { message_id: known, reason }), false)
+            }
+            (1, Some((known, fate)), _) if fate != IncrementFate::Undecided => {
+                (Payments::ApproveIncrement(ApproveIncrement { message_id: known }), false)
+            }
+            (2, _, _) => (Payments::ApproveIncrement(ApproveIncrement { message_id }), false),
+            (3 | 4, _, Entry::Requested(request)) => {
+                let request = RequestAuthorization {
+                    message_id,
+                    account: request.account,
+                    card_id: request.card_id.clone(),
+                    amount: by,
+                    presented: None,
+                    merchant: request.merchant.clone(),
+                    network: request.network,
+                    partial_allowed: request.partial_allowed,
+                    occurred_at,
+                };
+                (Payments::RequestAuthorization(request), false)
+            }
+            (5..8, _, _) => {
+                let total = by.minor.plus(payment.totals.standing()).unwrap_or(by.minor);
+                let minor = if dice.one_in(8) { payment.totals.standing().max(Minor::new(1)) } else { total };
+                let (amount, basis) = (Amount { minor, ..by }, IncrementBasis::Total);
+                let increment = IncrementAuthorization { message_id, amount, basis, occurred_at };
+                (Payments::IncrementAuthorization(increment), false)
+            }
+            _ => {
+                let basis = IncrementBasis::Addition;
+                let increment = IncrementAuthorization { message_id, amount: by, basis, occurred_at };
+                (Payments::IncrementAuthorization(increment), false)
+            }
+        }
     }
 
     fn open(&mut self, id: &str, payment: &Payment, dice: &mut Dice) -> Result<(), Broken> {
@@ -130,13 +185,12 @@ impl World {
                 self.clearing(dice, &held, &references)
             }
             8..12 => self.reversal_of(id, payment.held(), dice),
-            12..15 if self.is_hold_settled(id) => {
+            12..15 => {
                 let by = Amount { minor: Minor::new(1 + held.minor.get() / 4), ..held };
                 let by = if dice.one_in(3) { price(dice) } else { by };
-                self.begin_increment(id, by, merchant(dice));
-                return Ok(());
+                self.increment(id, payment, by, dice)
             }
-            12..18 => {
+            15..18 => {
                 if dice.one_in(2)
                     && let Some(expires_at) = payment.expires_at
                 {
@@ -165,7 +219,7 @@ impl World {
                 self.clearing(dice, &Amount { minor: authorized, asset: payment.asset.clone() }, &references)
             }
             16 => self.advice(dice),
-            17 => self.increment_by_itself(dice),
+            17 => self.increment_of_nothing(dice),
             18 => self.flag(dice),
             _ => match dice.below(6) {
                 4 => self.resolve_clearing(id, dice),

@@ -5,13 +5,13 @@
 
 use clearfold_domain::account::{self, Net, PlaceHold, RaiseHold};
 use clearfold_domain::authorization::{
-    self, ApproveAuthorization, DeclineAuthorization, Entry, Event, IncrementAuthorization, Payment,
+    self, ApproveAuthorization, ApproveIncrement, AuthorizationRequested, DeclineAuthorization,
+    DeclineIncrement, Entry, Event, Increment, IncrementFate, IncrementRequested, Payment,
 };
 use clearfold_domain::bookings;
 use clearfold_domain::card::{self, Portion, ReleaseSpend, ReserveSpend};
-use clearfold_domain::network::Merchant;
 use clearfold_domain::policy::DeclineReason;
-use clearfold_kernel::{Amount, ExternalId, Minor, Timestamp};
+use clearfold_kernel::{Amount, ExternalId, Minor};
 
 use crate::dice::Dice;
 use crate::live::Broken;
@@ -89,9 +89,16 @@ impl Pending {
 }
 
 impl World {
-    /// Begins the saga of a request, which asks the card and then the account for the answer.
+    /// Begins the saga of a request or an increment, which asks the card and then the account for the answer.
     pub fn begin_saga(&mut self, payment: &str, event: &Event) {
-        let Event::AuthorizationRequested(request) = event else { return };
+        match event {
+            Event::AuthorizationRequested(request) => self.ask_for(payment, request),
+            Event::IncrementRequested(increment) => self.ask_for_more(payment, increment),
+            _ => {}
+        }
+    }
+
+    fn ask_for(&mut self, payment: &str, request: &AuthorizationRequested) {
         let reserve = ReserveSpend {
             reservation_id: request.message_id.clone(),
             authorization_id: payment.parse().expect("our own id"),
@@ -102,27 +109,38 @@ impl World {
         self.queue.push(Pending::of(command, Then::Reserved { payment: payment.to_owned() }));
     }
 
-    /// Begins an increment: asks the card, if one is known, and then the account.
-    pub fn begin_increment(&mut self, payment: &str, amount: Amount, merchant: Merchant) {
-        let message_id: ExternalId = self.name("msg").parse().expect("our own id");
-        let card = self
-            .payment(payment)
-            .and_then(|payment| payment.parties.card_id.as_ref())
-            .map(ToString::to_string);
-        let more = More {
-            payment: payment.to_owned(),
-            message_id: message_id.clone(),
-            amount: amount.clone(),
-            card,
-        };
-        let authorization_id: ExternalId = payment.parse().expect("our own id");
-        let Some(card) = more.card.clone() else {
-            self.raise(more);
+    /// Asks the card, if card and merchant are known, and then the account. The decider has declined an increment of a
+    /// payment that is not open by itself.
+    fn ask_for_more(&mut self, payment: &str, increment: &IncrementRequested) {
+        let Some(state) = self.payments.get(payment).map(|live| &live.state) else { return };
+        let is_undecided = |known: &Increment| known.fate == IncrementFate::Undecided;
+        let (Some(known), true) =
+            (state.payment(), state.increments.get(&increment.message_id).is_some_and(is_undecided))
+        else {
             return;
         };
-        let reserve = ReserveSpend { reservation_id: message_id, authorization_id, amount, merchant };
-        let command = Command::Card(card, card::Command::ReserveSpend(reserve));
-        self.queue.push(Pending::of(command, Then::MoreReserved(more)));
+        let advised = state.advices.values().next().map(|advice| &advice.merchant);
+        let merchant = known.entry.merchant().or(advised).cloned();
+        let card = known.parties.card_id.as_ref().zip(merchant);
+        let amount = Amount { minor: increment.addition, asset: increment.amount.asset.clone() };
+        let reserve = card.map(|(card, merchant)| {
+            let (reservation_id, amount) = (increment.message_id.clone(), amount.clone());
+            let authorization_id = payment.parse().expect("our own id");
+            let reserve = ReserveSpend { reservation_id, authorization_id, amount, merchant };
+            (card.to_string(), card::Command::ReserveSpend(reserve))
+        });
+        let more = More {
+            payment: payment.to_owned(),
+            message_id: increment.message_id.clone(),
+            amount,
+            card: reserve.as_ref().map(|(card, _)| card.clone()),
+        };
+        match reserve {
+            Some((card, reserve)) => {
+                self.queue.push(Pending::of(Command::Card(card, reserve), Then::MoreReserved(more)));
+            }
+            None => self.raise(more),
+        }
     }
 
     /// Returns true if no booking with strict order is in flight for the payment, such as one that places or voids
@@ -135,13 +153,11 @@ impl World {
     }
 
     fn raise(&mut self, more: More) {
-        let is_advised =
-            self.payment(&more.payment).is_some_and(|payment| matches!(payment.entry, Entry::Advised { .. }));
         let raise = RaiseHold {
             hold_id: more.payment.parse().expect("our own id"),
             change_id: more.message_id.clone(),
             amount: more.amount.clone(),
-            forced: is_advised,
+            forced: false,
         };
         self.queue
             .push(Pending::of(Command::Account(account::Command::RaiseHold(raise)), Then::Raised(more)));
@@ -188,6 +204,11 @@ impl World {
 
     /// Delivers the command at an index. Returns true if it need not be sent again.
     fn deliver_at(&mut self, index: usize, dice: &mut Dice, behind_ms: u64) -> Result<bool, Broken> {
+        if let Then::Raised(more) = &self.queue[index].then
+            && !self.is_hold_settled(&more.payment)
+        {
+            return Ok(false);
+        }
         let mut pending = self.queue.remove(index);
         pending.sent.behind_ms = behind_ms;
         let answer = self.send(&pending.sent)?;
@@ -204,11 +225,7 @@ impl World {
             Then::Booked { .. } | Then::Forgotten | Then::Answered => {}
             Then::Reserved { payment } => self.reserved(&payment, &answer, dice),
             Then::Held { payment, amount } => self.held(&payment, &amount, &answer),
-            Then::MoreReserved(more) => {
-                if answer.is_ok() {
-                    self.raise(more);
-                }
-            }
+            Then::MoreReserved(more) => self.more_reserved(more, &answer, dice),
             Then::Raised(more) => self.raised(more, &answer),
             Then::Increased(more) => self.increased(&more, &answer),
         }
@@ -234,7 +251,9 @@ impl World {
 
     fn hold(&self, payment: &str, amount: Amount) -> Command {
         let hold_id = payment.parse().expect("our own id");
-        Command::Account(account::Command::PlaceHold(PlaceHold { hold_id, amount, forced: false }))
+        let partial =
+            self.asked(payment).is_some_and(|(asked, partial_allowed)| partial_allowed && asked == amount);
+        Command::Account(account::Command::PlaceHold(PlaceHold { hold_id, amount, forced: false, partial }))
     }
 
     fn held(&mut self, payment: &str, amount: &Amount, answer: &Answer) {
@@ -249,7 +268,7 @@ impl World {
                 let is_first = *amount == requested;
                 if partial_allowed
                     && is_first
-                    && code == "insufficient_funds"
+                    && code == "only_part_available"
                     && available.covers(Minor::new(1))
                 {
                     let amount = Amount { minor: Net::magnitude(available), ..requested };
@@ -272,32 +291,48 @@ impl World {
         self.queue.push(Pending::of(Command::Payment(payment.to_owned(), command), Then::Answered));
     }
 
-    fn raised(&mut self, more: More, answer: &Answer) {
+    fn more_reserved(&mut self, more: More, answer: &Answer, dice: &mut Dice) {
         match answer {
-            Ok(_) => {
-                let increment = IncrementAuthorization {
-                    message_id: more.message_id.clone(),
-                    amount: more.amount.clone(),
-                    occurred_at: Timestamp::from_ms(self.now_ms).expect("before the year 10000"),
-                };
-                let command = authorization::Command::IncrementAuthorization(increment);
-                let command = Command::Payment(more.payment.clone(), command);
-                self.queue.push(Pending::of(command, Then::Increased(more)));
+            Err(code) => self.decline_more(&more, code),
+            // The account's answer misses the deadline.
+            Ok(_) if dice.one_in(10) => {
+                self.decline_more(&more, DeclineReason::Timeout.code());
+                self.raise(more);
             }
-            Err(_) => self.release_more(&more),
+            Ok(_) => self.raise(more),
         }
     }
 
-    /// If the payment was closed meanwhile, undoes the raise and releases the reservation.
-    fn increased(&mut self, more: &More, answer: &Answer) {
-        if answer.is_ok() {
-            return;
+    fn raised(&mut self, more: More, answer: &Answer) {
+        match answer {
+            Ok(_) => {
+                let approve = ApproveIncrement { message_id: more.message_id.clone() };
+                let command = authorization::Command::ApproveIncrement(approve);
+                let command = Command::Payment(more.payment.clone(), command);
+                self.queue.push(Pending::of(command, Then::Increased(more)));
+            }
+            Err(code) => {
+                self.release_more(&more);
+                self.decline_more(&more, code);
+            }
         }
+    }
+
+    /// If the payment was closed or the increment declined meanwhile, undoes the raise and releases the reservation.
+    fn increased(&mut self, more: &More, answer: &Answer) {
+        let Err(code) = answer else { return };
         let hold_id: ExternalId = more.payment.parse().expect("our own id");
         let undo = bookings::raise_undone(&hold_id, &more.message_id, more.amount.minor)
             .expect("our own ids are short");
         self.queue.push(Pending::account_booking(&more.payment, undo));
         self.release_more(more);
+        self.decline_more(more, code);
+    }
+
+    fn decline_more(&mut self, more: &More, code: &str) {
+        let reason = DeclineReason::of_code(code).unwrap_or(DeclineReason::SystemError);
+        let decline = DeclineIncrement { message_id: more.message_id.clone(), reason };
+        self.answer(&more.payment, authorization::Command::DeclineIncrement(decline));
     }
 
     fn release_more(&mut self, more: &More) {

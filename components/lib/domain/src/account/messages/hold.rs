@@ -15,6 +15,10 @@ pub struct PlaceHold {
     /// True if the payment has happened already, so that the hold is placed regardless of the asset, the delay queue
     /// and the available balance.
     pub forced: bool,
+    /// True if a part of the amount would do. If only a part is available, the refusal is `only_part_available` and
+    /// says how much is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }
 
 /// Raises a hold, because the authorization was incremented.

@@ -123,7 +123,9 @@ impl Draw {
             "RevertDeposit" => Command::RevertDeposit(RevertDeposit { source }),
             "RecordWithdrawal" => Command::RecordWithdrawal(RecordWithdrawal { amount, source, occurred_at }),
             "RevertWithdrawal" => Command::RevertWithdrawal(RevertWithdrawal { source }),
-            "PlaceHold" => Command::PlaceHold(PlaceHold { hold_id: id, amount, forced: self.is_forced }),
+            "PlaceHold" => {
+                Command::PlaceHold(PlaceHold { hold_id: id, amount, forced: self.is_forced, partial: false })
+            }
             "RaiseHold" => Command::RaiseHold(RaiseHold {
                 hold_id: id,
                 change_id: other,
@@ -153,7 +155,8 @@ impl Draw {
                 Command::BookRefund(BookRefund { refund_id: id, amount, link, source })
             }
             "ResolveRefund" => {
-                let outcome = self.pick([RefundOutcome::Paid, RefundOutcome::Paid, RefundOutcome::TakenBack]);
+                let outcome =
+                    self.pick([RefundOutcome::Paid, RefundOutcome::TakenBack, RefundOutcome::Returned]);
                 Command::ResolveRefund(ResolveRefund { refund_id: id, outcome })
             }
             "BookDispute" => Command::BookDispute(self.dispute()),

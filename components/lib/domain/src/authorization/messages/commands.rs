@@ -3,7 +3,9 @@
 use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Hash, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{DisputeOutcome, DisputeReason, DisputeStage, Extent, Part, RefundOrigin, ReversalCause};
+use super::{
+    DisputeOutcome, DisputeReason, DisputeStage, Extent, IncrementBasis, Part, RefundOrigin, ReversalCause,
+};
 use crate::network::{Merchant, Network, Presented, RefundOutcome, SuspenseOutcome};
 use crate::policy::DeclineReason;
 
@@ -58,6 +60,14 @@ command! {
 }
 
 command! {
+    /// Proposes to approve a part of the request, because the account has no more. The account is asked for the part.
+    ProposePartialApproval {
+        /// Part of the requested amount.
+        amount: Amount,
+    }
+}
+
+command! {
     /// Approves the request, after the card reserved the amount and the account holds it.
     ApproveAuthorization {
         /// Approved amount: the whole requested amount, or a part if the request allows it.
@@ -74,15 +84,36 @@ command! {
 }
 
 command! {
-    /// Increments the authorization: the merchant asks for more in the same payment. The account must already hold
-    /// the additional amount.
+    /// Asks for an increment of the authorization: the merchant asks for more in the same payment. Card and account
+    /// decide.
     IncrementAuthorization {
         /// Id of the increment message, assigned by the network. A repeat with the same id is the same increment.
         message_id: ExternalId,
-        /// Additional amount.
+        /// Amount that the message states.
         amount: Amount,
+        /// Meaning of the amount: the addition, or the new total. Absent: the addition.
+        #[serde(default)]
+        basis: IncrementBasis,
         /// Time of the message, as stated by the network.
         occurred_at: Timestamp,
+    }
+}
+
+command! {
+    /// Approves an increment, after the card reserved the addition and the account holds it.
+    ApproveIncrement {
+        /// Id of the increment message.
+        message_id: ExternalId,
+    }
+}
+
+command! {
+    /// Declines an increment for a reason.
+    DeclineIncrement {
+        /// Id of the increment message.
+        message_id: ExternalId,
+        /// Reason for the decline.
+        reason: DeclineReason,
     }
 }
 

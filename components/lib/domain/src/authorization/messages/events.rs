@@ -4,7 +4,7 @@
 use clearfold_kernel::{Address, Amount, Asset, ChainSource, ExternalId, Minor, MoneyError, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Extent, Part, Parties, RefundOrigin, ReversalCause};
+use super::{Extent, IncrementBasis, Part, Parties, RefundOrigin, ReversalCause};
 use crate::network::{Merchant, Network, Presented, Residue};
 use crate::policy::DeclineReason;
 
@@ -18,6 +18,10 @@ pub struct SwipeRecorded {
     pub amount: Amount,
     /// Position of the `Spend` log on chain.
     pub source: ChainSource,
+    /// Time at which the hold expires, counted from the block's time by the processor's policy table. Absent in old
+    /// events: their holds do not expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// Time of the block.
     pub occurred_at: Timestamp,
 }
@@ -49,6 +53,19 @@ pub struct AuthorizationRequested {
     pub occurred_at: Timestamp,
     /// Time of acceptance, by the host's clock.
     pub at: Timestamp,
+}
+
+event! {
+    /// Partial approval proposed: the account has less than was requested, and the merchant accepts a part. No decision
+    /// yet.
+    PartialApprovalProposed {
+        /// Part that the account is asked for.
+        amount: Amount,
+        /// Requested amount, in minor units of the same asset.
+        requested: Minor,
+        /// Time of acceptance, by the host's clock.
+        at: Timestamp,
+    }
 }
 
 event! {
@@ -90,12 +107,48 @@ event! {
 }
 
 event! {
-    /// Hold increased by an increment of the authorization.
+    /// Increment requested: the network asked for more in the same payment. No decision yet.
+    IncrementRequested {
+        /// Id of the increment message, assigned by the network.
+        message_id: ExternalId,
+        /// Amount that the message states.
+        amount: Amount,
+        /// Meaning of the amount: the addition, or the new total.
+        basis: IncrementBasis,
+        /// Additional amount to hold, in minor units of the same asset.
+        addition: Minor,
+        /// Time of the message, as stated by the network.
+        occurred_at: Timestamp,
+        /// Time of acceptance, by the host's clock.
+        at: Timestamp,
+    }
+}
+
+event! {
+    /// Increment declined: no more is held than before.
+    IncrementDeclined {
+        /// Id of the increment message, assigned by the network.
+        message_id: ExternalId,
+        /// Additional amount that is not held.
+        amount: Amount,
+        /// Reason for the decline.
+        reason: DeclineReason,
+        /// Time of the decision, by the host's clock.
+        at: Timestamp,
+    }
+}
+
+event! {
+    /// Increment approved: the hold is increased. Without a request before it in events that were recorded before
+    /// increments were decided.
     HoldIncreased {
         /// Id of the increment message, assigned by the network.
         message_id: ExternalId,
         /// Additional amount held.
         amount: Amount,
+        /// Time at which the hold expires from now on. Absent if the increment does not change it, as in old events.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Timestamp>,
         /// Time of the message, as stated by the network.
         occurred_at: Timestamp,
         /// Time of acceptance, by the host's clock.
@@ -159,6 +212,10 @@ event! {
     AuthorizationExpired {
         /// Amount that is no longer held.
         released: Amount,
+        /// Part of it that was pulled on chain and that nobody claimed: the customer's money at the issuer, which is
+        /// owed back. Absent if there is none, and in old events.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owed: Option<Amount>,
         /// Time of acceptance, by the host's clock.
         at: Timestamp,
     }

@@ -41,12 +41,18 @@ messages! {
         RecordSwipe = 1,
         /// Requests an authorization, as the network asks for it.
         RequestAuthorization = 1,
+        /// Proposes to approve a part of the request, because no more is available.
+        ProposePartialApproval = 1,
         /// Approves the request.
         ApproveAuthorization = 1,
         /// Declines the request.
         DeclineAuthorization = 1,
-        /// Increments the authorization: the merchant asks for more.
+        /// Asks for an increment of the authorization, as the network does for the merchant.
         IncrementAuthorization = 1,
+        /// Approves an increment.
+        ApproveIncrement = 1,
+        /// Declines an increment.
+        DeclineIncrement = 1,
         /// Reverses the authorization: the hold, or a part of it, is given back.
         ReverseAuthorization = 1,
         /// Expires the hold.
@@ -85,14 +91,20 @@ messages! {
         SwipeRecorded = 1,
         /// Authorization requested by the network.
         AuthorizationRequested = 1,
+        /// Partial approval proposed: the account has less than was requested, and a part would do.
+        PartialApprovalProposed = 1,
         /// Request approved: the whole amount is held.
         AuthorizationApproved = 1,
         /// Request approved in part: a part of the amount is held.
         AuthorizationPartiallyApproved = 1,
         /// Request declined.
         AuthorizationDeclined = 1,
-        /// Hold increased by an increment.
+        /// Increment requested by the network.
+        IncrementRequested = 1,
+        /// Increment approved: the hold is increased.
         HoldIncreased = 1,
+        /// Increment declined.
+        IncrementDeclined = 1,
         /// Authorization reversed, in full or in part.
         AuthorizationReversed = 1,
         /// Reversal refused because it fits nothing; recorded with its reason.
@@ -187,6 +199,19 @@ pub enum Part {
     },
 }
 
+/// Meaning of the amount that an increment states. Card networks send the addition; some processors pass the new
+/// total.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum IncrementBasis {
+    /// The amount is added to what is authorized.
+    #[default]
+    Addition,
+    /// The amount is what shall be authorized in all.
+    Total,
+}
+
 /// Extent of a reversal: how much of the hold it gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -207,6 +232,8 @@ pub enum ReversalCause {
     Merchant,
     /// Our answer missed the network's deadline, so the network treated it as a decline.
     Timeout,
+    /// The money that was pulled for the payment was sent back to the customer's Safe.
+    Returned,
 }
 
 /// Origin of a refund: the source that reports it.

@@ -1,5 +1,7 @@
 //! After the answer, or without a request: claims, reversals, expiries, advices, funding, refunds and disputes.
 
+use clearfold_domain::authorization::Event;
+
 use super::*;
 
 #[test]
@@ -72,9 +74,67 @@ fn a_swipe_of_an_unknown_safe_opens_its_account_and_is_booked() {
     life.settle();
     assert_eq!((life.status(), life.available().as_str()), (Status::Recorded, "-100"));
     assert_eq!(life.booked(), ["HoldPlaced", "FundingBooked"]);
-    assert!(life.world.instances["auth-1"].lanes.is_empty(), "the money moved, so nothing expires");
     life.then("PresentClearing", &clearing("clr-1", 100, "final"));
     assert_eq!((life.status(), life.net(LedgerAccount::InTransit).as_str()), (Status::Cleared, "100"));
+}
+
+#[test]
+fn the_hold_of_a_swipe_ends_in_time_and_its_money_is_the_customers_until_it_is_claimed_late() {
+    let mut life = Life::new();
+    life.seen("authorization", "auth-1", "RecordSwipe", &swipe(100));
+    life.settle();
+    life.wait(31 * DAY_MS - 1);
+    assert_eq!((life.status(), life.available().as_str()), (Status::Recorded, "900"));
+    life.wait(1);
+    // Nothing moves on chain: the money is at the issuer, who owes it.
+    assert_eq!((life.status(), life.available().as_str()), (Status::Expired, "1000"));
+    assert_eq!(
+        (life.net(LedgerAccount::InTransit), life.net(LedgerAccount::Safe)),
+        ("100".into(), "900".into())
+    );
+    let last = life.world.payments["auth-1"].events.last().expect("an event");
+    let Event::AuthorizationExpired(expired) = last else { panic!("{last:?}") };
+    assert_eq!(expired.owed.as_ref().map(|owed| owed.minor.to_string()), Some("100".to_owned()));
+    life.then("PresentClearing", &clearing("clr-1", 100, "final"));
+    assert_eq!((life.status(), life.available().as_str()), (Status::ClearedLate, "900"));
+}
+
+#[test]
+fn a_claim_ends_the_wait_for_the_expiry_of_a_swipe() {
+    let mut life = Life::new();
+    life.seen("authorization", "auth-1", "RecordSwipe", &swipe(100));
+    life.then("PresentClearing", &clearing("clr-1", 100, "final"));
+    assert!(life.ended().contains(&("expire", Outcome::Cancelled)));
+    assert!(life.world.instances["auth-1"].lanes.is_empty());
+}
+
+/// Money that was pulled and comes back is no credit (case S2a), and ends the hold that it was pulled for.
+#[test]
+fn a_return_of_pulled_money_ends_its_hold_and_gives_the_customer_nothing_more() {
+    type End = fn(&mut Life);
+    let back =
+        json!({"account": ACCOUNT, "amount": amount(100), "origin": {"chain": source(3)}, "occurred_at": AT});
+    let returned = json!({"outcome": "returned", "payment_id": "auth-1"});
+    let ends: [(End, Status); 3] = [
+        (|_| {}, Status::Reversed),
+        (|life| life.then("ReverseAuthorization", &full_reversal()), Status::Reversed),
+        (|life| life.wait(31 * DAY_MS), Status::Expired),
+    ];
+    for (end, status) in ends {
+        let mut life = Life::new();
+        life.seen("authorization", "auth-1", "RecordSwipe", &swipe(100));
+        life.settle();
+        end(&mut life);
+        life.seen("authorization", "refund-1", "RecordRefund", &back);
+        life.settle();
+        life.accepted("authorization", "refund-1", "ResolveRefund", &returned);
+        life.settle();
+        assert_eq!((life.status(), life.available().as_str()), (status, "1000"));
+        assert_eq!(
+            (life.net(LedgerAccount::Safe), life.net(LedgerAccount::Suspense)),
+            ("1000".into(), "0".into())
+        );
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod answers;
 mod course;
+mod increments;
+mod partials;
 
 use clearfold_domain::account::LedgerAccount;
 use clearfold_domain::authorization::Status;
