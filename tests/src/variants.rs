@@ -97,7 +97,8 @@ impl Noting<'_> {
         let name = memory.text("event");
         let table = [name, memory.list(&columns, width), memory.list(&key, 2), [0; 8]].concat();
         let (name_of_all, tables) = (memory.text("noting"), memory.list(&table, 1));
-        let descriptor = memory.put(&[&name_of_all[..], &self.version.to_le_bytes(), &tables].concat());
+        let descriptor =
+            memory.put(&[&name_of_all[..], &self.version.to_le_bytes(), &tables, &[0; 8]].concat());
         // Tag and text of a cell: the mark.
         let mark = memory.text(self.mark);
         let cell = memory.put(&[&[1, 0, 0, 0, 0, 0, 0, 0][..], &mark].concat());

@@ -108,7 +108,7 @@ async fn write_path(place: &Place, time: Duration) -> Result<f64> {
 }
 
 /// Opens accounts with money and a card each.
-async fn seed(intake: &CommandIntake) -> Result<()> {
+pub(crate) async fn seed(intake: &CommandIntake) -> Result<()> {
     let mut sent = JoinSet::new();
     for number in 1..=ACCOUNTS {
         let intake = intake.clone();

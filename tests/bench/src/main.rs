@@ -17,10 +17,12 @@ mod place;
 mod plot;
 mod replay;
 mod report;
+mod sagas;
 mod sandbox;
 mod served;
 mod shadow;
 mod swap;
+mod timers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,6 +59,12 @@ struct Arguments {
     /// Number of commands that `shadow` records first
     #[arg(long, default_value_t = 1_000_000)]
     shadow_commands: u64,
+    /// Number of timers that wait in `timers`
+    #[arg(long, default_value_t = 10_000_000)]
+    waiting_timers: u64,
+    /// Number of instances that `sagas` opens
+    #[arg(long, default_value_t = 1_000_000)]
+    open_sagas: u64,
     /// Lengths of the streams that `growth` measures, in events
     #[arg(long, value_delimiter = ',', default_value = "10,1000,100000")]
     stream_lengths: Vec<u64>,
@@ -82,6 +90,10 @@ enum Bench {
     Swap,
     /// Whole authorizations from the network's request to the answer
     Authorize,
+    /// Memory and speed while instances of a saga are open
+    Sagas,
+    /// A due timer while millions wait
+    Timers,
     /// An HTTP trigger beside the same handler written natively
     Http,
 }
@@ -118,6 +130,8 @@ async fn measure() -> Result<()> {
             growth::run(&place, time, &arguments.log_sizes, &arguments.stream_lengths, &mut report).await?;
         }
         Bench::Authorize => authorize::run(&place, time, &mut report).await?,
+        Bench::Sagas => sagas::run(&place, arguments.open_sagas, &mut report).await?,
+        Bench::Timers => timers::run(&place, time, arguments.waiting_timers, &mut report).await?,
         Bench::Http => http::run(&place, time, &mut report).await?,
     }
     report.print();

@@ -333,3 +333,31 @@ fn the_advice_of_the_risk_check_decides() {
         assert_eq!(payload["reason"], code);
     }
 }
+
+#[test]
+fn a_part_and_an_increment_are_assessed_by_their_own_amounts() {
+    let euros = |minor: &str| json!({"minor": minor, "asset": "EURe", "decimals": 18});
+    let part = event(
+        "PartialApprovalProposed",
+        &json!({"account": ACCOUNT, "amount": euros("3"), "requested": "9", "at": AT}),
+    );
+    let increment = event(
+        "IncrementRequested",
+        &json!({"account": ACCOUNT, "message_id": "m-2", "amount": euros("5"), "basis": "addition",
+                "addition": "5", "occurred_at": AT, "at": AT}),
+    );
+    for (before, event, minor, id) in [
+        (vec![request()], part, "3", Value::Null),
+        (vec![request(), approval()], increment, "5", json!("m-2")),
+    ] {
+        let offered = |subject: Subject| Subject { effects: vec!["risk".to_owned()], ..subject };
+        let observed = AuthorizationSaga::observe(&offered(subject(&before, AT)), &event).expect("a flow");
+        let steps = observed.flows.into_iter().flat_map(|flow| flow.steps);
+        let assess = steps.into_iter().find(|planned| planned.step == "assess").expect("a step");
+        let after = [before, vec![event]].concat();
+        let asked = AuthorizationSaga::run(&call(offered(subject(&after, AT)), "assess", assess.argument));
+        let Ok(Action::Request { request, .. }) = asked else { panic!("{asked:?}") };
+        let asked: Value = serde_json::from_slice(&request).expect("JSON");
+        assert_eq!((&asked["amount"]["minor"], &asked["increment_id"]), (&json!(minor), &id), "{asked}");
+    }
+}
