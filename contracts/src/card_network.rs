@@ -157,13 +157,16 @@ impl CardNetwork {
                 let minor = &payment.amount;
                 let amount = json!({"minor": minor.minor.to_string(), "decimals": minor.decimals, "asset": minor.asset});
                 let clearing = json!({"clearing_id": format!("clr-{id}"), "amount": amount, "final": true,
-                                      "occurred_at": moment()});
+                                      "occurred_at": payment.occurred_at});
                 self.host.command(key, &to("authorization", id, account, "PresentClearing", &clearing)).await
             }
             Act::Refund { cents } => {
-                let refund = json!({"account": account, "amount": amount(cents), "occurred_at": moment(),
+                // The payment's time, so that a simulation that begins again sends the same.
+                let refund = json!({"account": account, "amount": amount(cents), "occurred_at": payment.occurred_at,
                                     "origin": {"network": format!("rfd-{id}")}});
-                self.host.command(key, &to("authorization", id, account, "RecordRefund", &refund)).await
+                let mut command = to("authorization", id, account, "RecordRefund", &refund);
+                command["schema_version"] = json!(2);
+                self.host.command(key, &command).await
             }
             Act::Settle { cents } => self.host.command(key, &settle("paid", cents)).await,
             Act::SettleRefund { cents } => self.host.command(key, &settle("received", cents)).await,

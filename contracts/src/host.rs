@@ -33,6 +33,7 @@ pub struct Payment {
     pub reversed: Amount,
     pub cleared: Amount,
     pub refunded: Amount,
+    pub occurred_at: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -134,6 +134,7 @@ mod tests {
             reversed: amount(reversed),
             cleared: amount(cleared),
             refunded: amount(refunded),
+            occurred_at: "2026-11-29T10:00:00.000Z".to_owned(),
         }
     }
 

@@ -149,12 +149,20 @@ impl Demo {
             let mut question = self.question(id, 100)?;
             progress::spawn(question.stdout(Stdio::piped()).stderr(Stdio::null()))
         };
-        let asking = ids.iter().map(ask).collect::<Result<Vec<Child>>>()?;
-        signals::pause(250)?;
+        let mut asking = ids.iter().map(ask).collect::<Result<Vec<Child>>>()?;
+        // The host dies between the first answers and the last.
+        while asking
+            .iter_mut()
+            .try_fold(0, |ended, asked| anyhow::Ok(ended + usize::from(asked.try_wait()?.is_some())))?
+            == 0
+        {
+            signals::pause(2)?;
+        }
         self.begun.processes.kill("host")?;
         let before = asking.into_iter().map(|asked| Ok(heard(&asked.wait_with_output()?.stdout).ok()));
         let before: Vec<Option<Heard>> = before.collect::<Result<_>>()?;
         let answered = before.iter().flatten().count();
+        ensure!(answered > 0, "none of the questions was answered before the host was killed; play it again");
         println!(
             "{answered} of {ASKED} were answered. The host starts again, and the network repeats them all."
         );

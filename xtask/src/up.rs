@@ -25,10 +25,12 @@ const PORTS_TRIED: u16 = 100;
 const CHAIN_PORT: u16 = 8545;
 /// Secret that the simulated card network shares with the edge.
 const NETWORK_SECRET: &str = "SPIN_VARIABLE_NETWORK_SECRET";
+/// Token of the admin API, with which operators' commands ask the host.
+const ADMIN_TOKEN: &str = "ADMIN_TOKEN";
 /// Interval at which processes and edited files are looked at.
 const SEEN_WITHIN_MS: u64 = 50;
 /// Said where nothing was built yet.
-const FIRST_TIME: &str = "The first build compiles 400 crates, which takes a while. Meanwhile read README.md (what this is) and \
+const FIRST_TIME: &str = "The first build compiles some 520 crates, which takes a while. Meanwhile read README.md (what this is) and \
                           docs/ARCHITECTURE.md (how it works); later builds take seconds.";
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Names that `--fresh` removes from a data folder; everything else stays.
@@ -194,6 +196,7 @@ fn demo_surroundings(data: &Path, processes: &mut Processes, programs: &Programs
             ("CHAIN_CONFIRMATIONS", unless_set("CHAIN_CONFIRMATIONS", "2")),
             ("CHAIN_POLL_INTERVAL_MS", unless_set("CHAIN_POLL_INTERVAL_MS", "500")),
             (NETWORK_SECRET, unless_set(NETWORK_SECRET, &secret()?)),
+            (ADMIN_TOKEN, unless_set(ADMIN_TOKEN, &secret()?)),
         ],
         addresses: vec![("chain", rpc), ("events", write), ("read store", read)],
     })
@@ -279,6 +282,10 @@ fn announce(api: &str, surroundings: &Surroundings, data: &Path) {
     println!("  {:<12}{api}/edge/payments/{{id}}", "edge");
     for (name, address) in &surroundings.addresses {
         println!("  {name:<12}{address}");
+    }
+    if let Some((_, token)) = surroundings.environment.iter().find(|(name, _)| *name == ADMIN_TOKEN) {
+        let token = token.to_string_lossy();
+        println!("  {:<12}ADMIN_URL={api} ADMIN_TOKEN={token} target/debug/clearfold saga list", "operators");
     }
     println!("  {:<12}{}\n\nCtrl-C stops all of it.\n", "logs", data.join("logs").display());
 }
