@@ -48,4 +48,4 @@ pub use saga::{
     SagaEffect, SagaFlow, SagaMessage, SagaPhase, SagaRefusal, SagaRetry, SagaStep, SagaSubject, StepCall,
 };
 pub use target::CompileTarget;
-pub use translator::{Log, Refusal, Transaction, Translated, TranslatedCommand, Translator};
+pub use translator::{ExecutedPull, Log, Refusal, Transaction, Translated, TranslatedCommand, Translator};

@@ -4,7 +4,7 @@
 //! cut off anywhere: after an error or a cut, the executor is gone, and another begins with what the database holds. Two
 //! of them on one database are safe: one holds the lease, and a commit without it is refused.
 
-mod abi;
+pub(crate) mod abi;
 mod change_log;
 mod keys;
 mod reader;
