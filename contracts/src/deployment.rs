@@ -98,7 +98,7 @@ impl Deployment {
             "assets": [{"asset": "EURe", "decimals": 18, "canonical": self.eure_v2, "mirror": self.eure_v1}],
             "spenders": [{"address": self.spender, "from_block": 0}],
             "settlement": [self.settlement],
-            "accounts": self.accounts.iter().map(|account| account.safe).collect::<Vec<_>>(),
+            "accounts": self.accounts,
         })
     }
 

@@ -27,6 +27,7 @@ mod listener;
 mod outages;
 mod projection;
 mod proof;
+mod pulls;
 mod registry;
 
 mod rebuild;

@@ -69,6 +69,19 @@ impl Scene {
         Ok(())
     }
 
+    /// Sets a variable of the hosts that are started from now on.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.variables.push((name, value.to_owned()));
+    }
+
+    /// Returns true if no host runs any more.
+    pub fn host_ended(&mut self) -> Result<bool> {
+        match &mut self.host {
+            Some(host) => Ok(host.ended()?.is_some()),
+            None => Ok(true),
+        }
+    }
+
     /// The running host.
     pub fn host(&self) -> Result<&Host> {
         self.host.as_ref().context("no host")

@@ -33,7 +33,7 @@ async fn age(write: &PgPool) -> Result<()> {
     let (_, function) =
         BEFORE.split_once("CREATE FUNCTION append_batch(").context("it defines the function")?;
     let older = format!(
-        "DROP FUNCTION append_batch; DROP TYPE {types}; DROP TABLE definitions, timers, effects;
+        "DROP FUNCTION append_batch; DROP TYPE {types}; DROP TABLE definitions, timers, effects, pull_requests;
          ALTER TABLE activations DROP CONSTRAINT activations_pause_check;
          DROP TABLE submitter_snapshots, submitter_changes, submitters;
          DELETE FROM _sqlx_migrations WHERE version > 6; CREATE FUNCTION append_batch({function}"

@@ -27,6 +27,13 @@ const CHAIN_PORT: u16 = 8545;
 const NETWORK_SECRET: &str = "SPIN_VARIABLE_NETWORK_SECRET";
 /// Token of the admin API, with which operators' commands ask the host.
 const ADMIN_TOKEN: &str = "ADMIN_TOKEN";
+/// Variables of the chain submitter, with keys that every anvil has and everybody knows: of an account that sends nothing
+/// else, and of the delegate of the development chain's Spender.
+const SUBMITTER: [(&str, &str); 3] = [
+    ("SUBMITTER_SENDER_KEY", "0x47e179ec197488593b187f80a00eb0da91f1b9d0b13f8733639f19c30a34926a"),
+    ("SUBMITTER_DELEGATE_KEY", "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a"),
+    ("SUBMITTER_LEASE_MS", "5000"),
+];
 /// Interval at which processes and edited files are looked at.
 const SEEN_WITHIN_MS: u64 = 50;
 /// Said where nothing was built yet.
@@ -50,6 +57,9 @@ pub struct Options {
     /// The address of the API [default: 127.0.0.1:9100, or the next port that is free].
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// True for scenes that tell of every change of the chain themselves: the host pulls nothing.
+    #[arg(skip)]
+    without_pulls: bool,
 }
 
 /// Environment of the host, and addresses to show.
@@ -67,7 +77,7 @@ pub struct Running<'a> {
 impl Options {
     /// A run of its own that forgets what an earlier one left in its folder.
     pub fn apart(data: PathBuf) -> Self {
-        Self { fresh: true, data: Some(data), ..Self::default() }
+        Self { fresh: true, data: Some(data), without_pulls: true, ..Self::default() }
     }
 }
 
@@ -164,7 +174,15 @@ pub fn begin(options: &Options) -> Result<Begun> {
     build::components(None)?;
     let surroundings = match given {
         Some(surroundings) => surroundings,
-        None => demo_surroundings(&data, &mut processes, &programs)?,
+        None => {
+            let mut surroundings = demo_surroundings(&data, &mut processes, &programs)?;
+            if !options.without_pulls {
+                surroundings
+                    .environment
+                    .extend(SUBMITTER.map(|(name, value)| (name, unless_set(name, value))));
+            }
+            surroundings
+        }
     };
     let mut begun = Begun { processes, programs, surroundings, data, listen };
     begun.start_host()?;

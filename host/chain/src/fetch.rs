@@ -172,6 +172,8 @@ fn whole(
         block_timestamp_s: header.timestamp,
         transaction_hash: hash.to_vec(),
         logs,
+        // The node does not know whose pulls they are.
+        pulls: Vec::new(),
     };
     Ok((index, transaction))
 }

@@ -13,6 +13,7 @@ mod fetch;
 mod listener;
 mod pace;
 mod planner;
+mod pulls;
 mod recording;
 mod rpc;
 mod submit;

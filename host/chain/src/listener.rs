@@ -13,7 +13,7 @@ use super::pace::Pace;
 use super::planner::{Step, View, plan};
 use super::rpc::Rpc;
 use super::translation::{FollowTranslator, Translation};
-use super::{fetch, submit};
+use super::{fetch, pulls, submit};
 use clearfold_base::blocking::Panicked;
 use clearfold_base::clock::Clock;
 use clearfold_base::database::DatabaseError;
@@ -270,8 +270,9 @@ impl Reader {
     async fn submit_range(
         &self,
         translator: &Arc<Translator>,
-        fetched: fetch::Fetched,
+        mut fetched: fetch::Fetched,
     ) -> Result<(), ListenError> {
+        pulls::mark(&self.pool, &mut fetched.transactions).await?;
         let transactions: Arc<[_]> = fetched.transactions.into();
         let (translated, mut letters) =
             submit::translate(translator, &transactions, &fetched.log_indexes).await?;

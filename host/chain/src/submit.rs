@@ -208,6 +208,7 @@ mod tests {
             block_timestamp_s: 1,
             transaction_hash: vec![2; 32],
             logs: Vec::new(),
+            pulls: Vec::new(),
         };
         let key = |part: u32| {
             let translated = TranslatedCommand {

@@ -12,6 +12,7 @@ use url::Url;
 
 use clearfold_base::signature::Signer;
 use clearfold_base::telemetry::LogFormat;
+use clearfold_kernel::{Address, Hash};
 
 /// Both databases.
 #[derive(Debug, Clone, Args)]
@@ -91,6 +92,52 @@ pub struct Chain {
     pub chain_first_block: Option<u64>,
 }
 
+/// The chain submitter, which pulls approved money. Its keys come from the environment alone, never from the command
+/// line. Without any of these there is no submitter.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Submitter {
+    /// Spender that pulls are sent to. Without it, the contract set's only spender without a last block
+    #[arg(long, env = "SUBMITTER_SPENDER", value_name = "ADDRESS")]
+    pub submitter_spender: Option<Address>,
+    /// Settlement Safe that pulls pay. Without it, the contract set's only one
+    #[arg(long, env = "SUBMITTER_RECEIVER", value_name = "ADDRESS")]
+    pub submitter_receiver: Option<Address>,
+    /// Key of the role under which cards spend. Without it, keccak256("SPENDING_ROLE")
+    #[arg(long, env = "SUBMITTER_ROLE_KEY", value_name = "HASH")]
+    pub submitter_role_key: Option<Hash>,
+    /// Gas limit of every transaction. Without it, 500000
+    #[arg(long, env = "SUBMITTER_GAS_LIMIT", value_name = "GAS", value_parser = clap::value_parser!(u64).range(21_000..=30_000_000))]
+    pub submitter_gas_limit: Option<u64>,
+    /// Most that a pull pays for one unit of gas, in gwei; what repairs a nonce may pay twice as much. Without it, 50
+    #[arg(long, env = "SUBMITTER_MAX_FEE_GWEI", value_name = "GWEI", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub submitter_max_fee_gwei: Option<u32>,
+    /// Milliseconds before a pull that the chain refused is sent again; each pause is twice the one before, up to an
+    /// hour. Without it, 60000
+    #[arg(long, env = "SUBMITTER_RETRY_MS", value_name = "MS", value_parser = clap::value_parser!(u64).range(10..=3_600_000))]
+    pub submitter_retry_ms: Option<u64>,
+    /// Seconds from the approval after which a pull that was not executed is invalidated. Without it, 86400
+    #[arg(long, env = "SUBMITTER_DEADLINE_S", value_name = "S", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub submitter_deadline_s: Option<u64>,
+    /// Milliseconds for which this host may submit without renewing its lease. Without it, 60000
+    #[arg(long, env = "SUBMITTER_LEASE_MS", value_name = "MS", value_parser = clap::value_parser!(u64).range(500..=600_000))]
+    pub submitter_lease_ms: Option<u64>,
+}
+
+impl Submitter {
+    /// Returns true if any of the options is given.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.submitter_spender.is_some()
+            || self.submitter_receiver.is_some()
+            || self.submitter_role_key.is_some()
+            || self.submitter_gas_limit.is_some()
+            || self.submitter_max_fee_gwei.is_some()
+            || self.submitter_retry_ms.is_some()
+            || self.submitter_deadline_s.is_some()
+            || self.submitter_lease_ms.is_some()
+    }
+}
+
 /// Configuration of `clearfold up`.
 #[derive(Debug, Clone, Args)]
 pub struct HostConfig {
@@ -105,6 +152,8 @@ pub struct HostConfig {
     pub databases: Databases,
     #[command(flatten)]
     pub chain: Chain,
+    #[command(flatten)]
+    pub submitter: Submitter,
     #[command(flatten)]
     pub manifest: ManifestFile,
     #[command(flatten)]

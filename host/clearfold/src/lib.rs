@@ -9,3 +9,4 @@ pub mod api;
 pub mod cli;
 pub mod config;
 mod effects;
+mod submitter;

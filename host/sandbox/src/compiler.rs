@@ -115,10 +115,15 @@ pub fn compiler_is_asked_for() -> Option<ExitCode> {
     })
 }
 
-/// Makes this process compile on all cores and at the ordinary priority from now on: for an author who waits, never
-/// where payments are decided.
+/// Makes this process compile on all cores and at the ordinary priority from now on: for an author or a start that waits,
+/// never where payments are decided.
 pub fn compile_in_a_hurry() {
     IN_HURRY.store(true, Ordering::Relaxed);
+}
+
+/// Makes this process compile at the lowest priority again: payments are decided from now on.
+pub fn compile_patiently() {
+    IN_HURRY.store(false, Ordering::Relaxed);
 }
 
 fn is_hurried() -> bool {

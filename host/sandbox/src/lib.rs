@@ -27,7 +27,9 @@ mod translator;
 
 pub use admission::Refused;
 pub use auditor::{AuditedEvent, Auditor, AuditorDescriptor, Invariant, Violation};
-pub use compiler::{Bounds, CompileError, Compiler, compile_in_a_hurry, compiler_is_asked_for};
+pub use compiler::{
+    Bounds, CompileError, Compiler, compile_in_a_hurry, compile_patiently, compiler_is_asked_for,
+};
 pub use component::MAX_SCHEMA_VERSION;
 pub use decider::{
     Decided, Decider, Decides, Entry, Folded, Message, Outcome, Rejection, Turn, WholeState, WireCommand,
@@ -48,4 +50,4 @@ pub use saga::{
     SagaEffect, SagaFlow, SagaMessage, SagaPhase, SagaRefusal, SagaRetry, SagaStep, SagaSubject, StepCall,
 };
 pub use target::CompileTarget;
-pub use translator::{Log, Refusal, Transaction, Translated, TranslatedCommand, Translator};
+pub use translator::{ExecutedPull, Log, Refusal, Transaction, Translated, TranslatedCommand, Translator};

@@ -16,7 +16,7 @@ use super::id::ComponentId;
 use super::limits::{Guard, Output, count};
 
 pub use self::bindings::exports::clearfold::handlers::translation::{
-    Command as TranslatedCommand, Log, Refusal, Transaction, Translated,
+    Command as TranslatedCommand, Log, Pull as ExecutedPull, Refusal, Transaction, Translated,
 };
 
 mod bindings {
@@ -164,6 +164,7 @@ mod tests {
             block_timestamp_s: 1,
             transaction_hash: vec![2; 32],
             logs: vec![log(4), log(5)],
+            pulls: Vec::new(),
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::marker::PhantomData;
 
-use clearfold_kernel::{Address, Hash, Log, LogFilter, Timestamp, Transaction, Translated, Translator};
+use clearfold_kernel::{
+    Address, ExecutedPull, Hash, Log, LogFilter, Timestamp, Transaction, Translated, Translator,
+};
 
 use self::bindings::exports::clearfold::handlers::translation as wit;
 
@@ -70,7 +72,12 @@ fn transaction(transaction: wit::Transaction) -> Result<Transaction, String> {
         block_timestamp: Timestamp::from_s(seconds).ok_or_else(|| format!("no time: {seconds} s"))?,
         transaction_hash: hash(&transaction.transaction_hash)?,
         logs: transaction.logs.into_iter().map(log).collect::<Result<_, _>>()?,
+        pulls: transaction.pulls.into_iter().map(pull).collect(),
     })
+}
+
+fn pull(pull: wit::Pull) -> ExecutedPull {
+    ExecutedPull { log_index: pull.log_index, payment_id: pull.payment_id }
 }
 
 fn log(log: wit::Log) -> Result<Log, String> {

@@ -49,5 +49,5 @@ pub use state::{decode_state, encode_state};
 pub use stored::StoredState;
 pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use translator::{
-    Log, LogFilter, Refusal, Selection, Transaction, Translated, TranslatedCommand, Translator,
+    ExecutedPull, Log, LogFilter, Refusal, Selection, Transaction, Translated, TranslatedCommand, Translator,
 };

@@ -52,6 +52,15 @@ pub struct Log {
     pub data: Vec<u8>,
 }
 
+/// Execution of a pull that the processor sent for a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecutedPull {
+    /// Index of the log by which the contract says that it executed the pull.
+    pub log_index: u64,
+    /// Id of the payment without the aggregate's name.
+    pub payment_id: String,
+}
+
 /// Successful transaction, with all its logs in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
@@ -67,6 +76,8 @@ pub struct Transaction {
     pub transaction_hash: Hash,
     /// Logs by ascending index.
     pub logs: Vec<Log>,
+    /// Pulls of the processor that the transaction executed, by ascending log index.
+    pub pulls: Vec<ExecutedPull>,
 }
 
 /// Command derived from a log.

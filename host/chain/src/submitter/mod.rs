@@ -6,6 +6,9 @@
 //!                 State, View ── plan ──▶ steps: sign, send, report
 //! ```
 //!
+//! Sagas ask by the effect `pull` (`effect.rs`), over a desk in the database (`desk.rs`); `payments.rs` says which pull a
+//! request comes to. The host's task (`task.rs`) drives the executor.
+//!
 //! The executor does one thing after the other: it commits what `accept` and `settle` return, and then takes the steps of
 //! `plan`. Whatever it was doing when it ended, it begins again with the committed state and an empty view.
 //!
@@ -15,20 +18,31 @@
 //! block, whoever sent the call.
 
 mod accept;
+mod desk;
+mod effect;
 pub mod executor;
+mod options;
+mod payments;
 mod plan;
 mod price;
 mod pull;
 mod settle;
 mod state;
+mod targets;
+mod task;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_support;
 mod view;
 mod wait;
 
 use alloy::primitives::U256;
 
 pub use accept::{Command, Draft, Refusal, accept};
+pub use effect::{PULL, Parties, PullEffect};
+pub use options::{SubmitterOptions, SubmitterOptionsError};
+pub use payments::PullRequest;
 pub use plan::{Step, plan};
 pub use price::{Market, Price, PriceLimits, PriceLimitsError};
 pub use pull::{Pull, PullId};
@@ -36,6 +50,8 @@ pub use settle::settle;
 pub use state::{
     Cause, Change, Inconsistent, Lane, Outcome, Phase, PullState, Settler, Slot, State, Transaction, Work,
 };
+pub use targets::{Choices, SPENDING_ROLE, Targets, TargetsError};
+pub use task::{Submitter, SubmitterSettings};
 pub use view::{Account, Fate, Implausible, Observation, POLLS, Sighting, View};
 pub use wait::{Wait, waits};
 

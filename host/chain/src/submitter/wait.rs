@@ -40,6 +40,36 @@ pub enum Wait {
     Invalidation,
 }
 
+impl Wait {
+    /// Returns what an operator must do about it; `None` if it ends by itself.
+    #[must_use]
+    pub const fn remedy(self) -> Option<&'static str> {
+        match self {
+            Self::LowPurse => Some("an account cannot pay for one more transaction; send it money for gas"),
+            Self::ForeignPending => Some(
+                "an account has a transaction that this submitter did not sign; see who else has its key, and stop them",
+            ),
+            Self::PriceCeiling => {
+                Some("the chain's gas price is above the ceiling; wait, or raise SUBMITTER_MAX_FEE_GWEI")
+            }
+            Self::Contradiction => Some(
+                "a node contradicts itself about a final transaction; correct or replace the endpoints in CHAIN_RPC_URLS",
+            ),
+            Self::Decision => Some(
+                "the chain refuses pulls, usually because an allowance or a balance is too low; they are sent again until \
+                 their deadline",
+            ),
+            Self::Unobserved
+            | Self::Queue
+            | Self::InFlightLimit
+            | Self::Gap
+            | Self::Block
+            | Self::Finality
+            | Self::Invalidation => None,
+        }
+    }
+}
+
 /// Returns the reason of each pull that has not ended.
 #[must_use]
 pub fn waits(state: &State, view: &View, policy: &Policy) -> BTreeMap<PullId, Wait> {

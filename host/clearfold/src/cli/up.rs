@@ -22,6 +22,7 @@ use crate::api::admin::{self, AdminState};
 use crate::api::{ApiState, router};
 use crate::config::HostConfig;
 use crate::effects;
+use crate::submitter::Configured;
 use clearfold_audit::Audit;
 use clearfold_base::clock::Clock;
 use clearfold_base::database::{self, Store};
@@ -30,6 +31,7 @@ use clearfold_base::tasks::Tasks;
 use clearfold_base::telemetry;
 use clearfold_bus::Bus;
 use clearfold_bus::outbox;
+use clearfold_chain::submitter::PULL;
 use clearfold_chain::{Listener, ListenerSettings, Rpc};
 use clearfold_engine::command::{CommandIntake, IntakeSettings, LiveDeciders, WriterSettings};
 use clearfold_engine::effects::Effects;
@@ -38,8 +40,8 @@ use clearfold_engine::registry::{
     self, ComponentFile, Follower, Operations, Registry, Shelf, StartContext, watch_canaries,
 };
 use clearfold_engine::saga::SagaOperations;
-use clearfold_sandbox::Auditor;
 use clearfold_sandbox::manifest::Manifest;
+use clearfold_sandbox::{Auditor, compile_in_a_hurry, compile_patiently};
 use clearfold_store::{EventStore, Retention};
 use clearfold_views::projection::{Ground, LiveProjector, Readers, RunnerSettings};
 use clearfold_views::query::ReadStore;
@@ -62,7 +64,10 @@ pub(super) async fn run_with(
 ) -> anyhow::Result<()> {
     telemetry::start(config.logging.log_format, &config.logging.log).map_err(anyhow::Error::msg)?;
     let signals = StopSignals::install();
+    // Nothing is decided here yet.
+    compile_in_a_hurry();
     let (contracts, contracts_name) = contracts::read(&config.chain.contracts)?;
+    let submitter = Configured::read(&config, &contracts, |name| std::env::var(name).ok())?;
     let listener = listen("LISTEN (--listen)", config.listen).await?;
     let edge_listener = match config.edge_listen {
         Some(address) => Some(listen("EDGE_LISTEN (--edge-listen)", address).await?),
@@ -79,7 +84,8 @@ pub(super) async fn run_with(
 
     let (mut tasks, clock) = (Tasks::default(), Clock::system());
     let store = EventStore::open(write_pool.clone()).await?;
-    let effects = effects::of_manifest(&manifest.effects, &clock)?;
+    let effects = start_effects(&manifest, submitter, &write_pool, &clock, &mut tasks)?;
+    compile_patiently();
     let intake = start_writers(&config, &registry, &store, &live.deciders, effects, &clock, &mut tasks);
     let bus = Bus::new(store.clone());
     let ground = ground(&config, &read_pool, &bus, &clock);
@@ -182,11 +188,30 @@ fn start_writers(
     intake
 }
 
-fn intake_settings(config: &HostConfig, partitions: u32, effects: Effects, clock: &Clock) -> IntakeSettings {
+/// Makes the effects that this host offers, and starts the chain submitter if the configuration names one.
+fn start_effects(
+    manifest: &Manifest,
+    submitter: Option<Configured>,
+    pool: &PgPool,
+    clock: &Clock,
+    tasks: &mut Tasks,
+) -> anyhow::Result<Effects> {
+    let Some(submitter) = submitter else { return effects::offered(&manifest.effects, None, clock) };
+    let (submitter, effect) = submitter.submitter(pool.clone(), owner(clock), clock.clone());
+    let effects = effects::offered(&manifest.effects, Some((PULL, Arc::new(effect))), clock)?;
+    tasks.spawn("chain submitter", submitter.run(tasks.driver()));
+    Ok(effects)
+}
+
+/// Name under which this process holds leases.
+fn owner(clock: &Clock) -> Arc<str> {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let owner = format!("{host}/{}/{}", std::process::id(), clock.now().as_ms());
+    format!("{host}/{}/{}", std::process::id(), clock.now().as_ms()).into()
+}
+
+fn intake_settings(config: &HostConfig, partitions: u32, effects: Effects, clock: &Clock) -> IntakeSettings {
     let writer = WriterSettings {
-        owner: owner.into(),
+        owner: owner(clock),
         lease: Duration::from_millis(config.partition_lease_ms),
         batch_size: config.command_batch_size as usize,
         // A store has at least one partition, or it does not open.

@@ -1,4 +1,4 @@
-//! Effects of sagas that this host carries out: requests over HTTP, as the manifest names them.
+//! Effects of sagas that this host carries out: requests over HTTP, as the manifest names them, and pulls on chain.
 
 mod breaker;
 mod http;
@@ -6,15 +6,28 @@ mod http;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use anyhow::ensure;
 use clearfold_base::clock::Clock;
 use clearfold_engine::effects::{Effect, Effects};
 use clearfold_sandbox::manifest::ManifestEffect;
 
 use self::http::HttpEffect;
 
-/// Makes the effects that a manifest names.
-pub fn of_manifest(named: &BTreeMap<String, ManifestEffect>, clock: &Clock) -> anyhow::Result<Effects> {
+/// Makes the effects that a manifest names, beside one that this host has itself.
+pub fn offered(
+    named: &BTreeMap<String, ManifestEffect>,
+    own: Option<(&str, Arc<dyn Effect>)>,
+    clock: &Clock,
+) -> anyhow::Result<Effects> {
     let mut effects = BTreeMap::new();
+    if let Some((name, effect)) = own {
+        ensure!(
+            !named.contains_key(name),
+            "the manifest names the effect `{name}`, which the chain submitter of this host carries out; take it out of \
+             the manifest, or unset the SUBMITTER_ variables"
+        );
+        effects.insert(name.to_owned(), effect);
+    }
     for (name, effect) in named {
         let http = HttpEffect::new(name.clone(), effect.clone(), clock.clone())?;
         effects.insert(name.clone(), Arc::new(http) as Arc<dyn Effect>);

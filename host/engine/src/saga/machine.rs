@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::content::{EffectRequest, Refusal, Sending};
+use super::content::{EffectAnswer, EffectRequest, Refusal, Sending};
 use super::event::{
     CompensationStarted, EffectAnswered, EffectRequested, EventObserved, FlowAdded, FlowEnded, FlowOutcome,
     FlowParked, ObservationFailed, ObservationQueued, SagaEvent, SagaStarted, StepDeferred, StepDone,
@@ -313,9 +313,11 @@ impl Machine {
             return self.park(flow, Refusal { code: "unknown_step".to_owned(), detail });
         };
         let is_first = flow.attempt == flow.forgiven.max(1);
-        // A step may request several effects under one attempt; the delay was before the first.
+        // A step may request several effects under one attempt; the delay was before the first. One that was not answered
+        // is not requested again at once.
+        let is_unanswered = matches!(flow.answer, Some(EffectAnswer::Unanswered(_)));
         let is_begun = is_first || flow.answer.is_some();
-        if is_begun && self.round < MAX_ROUNDS {
+        if is_begun && !is_unanswered && self.round < MAX_ROUNDS {
             return self.start(flow, sending);
         }
         if flow.attempt.saturating_sub(flow.forgiven) > facts.retry.attempts {
@@ -326,7 +328,13 @@ impl Machine {
             });
             return self.park(flow, reason);
         }
-        let delay_ms = if is_begun { 0 } else { self.delay_ms(flow, facts) };
+        let delay_ms = if is_unanswered {
+            facts.retry.first_delay_ms.into()
+        } else if is_begun {
+            0
+        } else {
+            self.delay_ms(flow, facts)
+        };
         // No time is that far from the calendar's end; if one were, the attempt would come at once.
         let until = Timestamp::from_ms(self.now.as_ms().saturating_add(delay_ms)).unwrap_or(self.now);
         let (key, name, timer) = (flow.key(), name_of(flow), self.next_timer());

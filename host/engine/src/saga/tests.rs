@@ -29,7 +29,8 @@ use super::logic::{
 
 /// Saga whose flows the observed event spells out: `lane:steps`, where each letter is a step: `c` compensatable, `p`
 /// pivot, `r` retriable, `w` one that waits a second first, `n` one that has nothing to do, `x` one whose answer fails, `e`
-/// and `f` a compensatable and a retriable one that request the effect `mail`, `u` one that requests another.
+/// and `f` a compensatable and a retriable one that request the effect `mail`, `u` one that requests another, `g` a retriable one that
+/// requests `mail` until it is answered.
 pub(super) struct Spelled {
     id: ComponentId,
     effects: Vec<String>,
@@ -59,11 +60,14 @@ impl Spelled {
         match letter {
             'x' => return Err("it does not know".to_owned()),
             'n' => return Ok(Action::Done),
-            'e' | 'f' | 'u' if !is_undo => {
+            'e' | 'f' | 'g' | 'u' if !is_undo => {
                 let effect = if letter == 'u' { "unknown" } else { "mail" }.to_owned();
                 let request = Bytes(format!("{{\"attempt\":{}}}", call.attempt).into_bytes());
                 return Ok(match &call.answer {
                     None => Action::Request(EffectRequest { effect, request }),
+                    Some(EffectAnswer::Unanswered(_)) if letter == 'g' => {
+                        Action::Request(EffectRequest { effect, request })
+                    }
                     Some(EffectAnswer::Unanswered(_)) if letter == 'e' => {
                         Action::Refuse(refusal("unanswered"))
                     }

@@ -8,10 +8,12 @@
 //! | an increment requested | `increment` | `answer-increment`, `reserve-increment`, `raise`, `assess` likewise, `approve-increment` (the pivot) |
 //! | every other event with [bookings](crate::bookings) | `book` | `open` if the account may not be open, then `book` for each command |
 //! | the hold begins to have an expiry time | `expire`, in a lane of its own | `expire` |
+//! | an amount is authorized, and the host offers pulls | `fund`, in the lane `funding` | `pull` |
+//! | the pull is in a block | `finalize`, behind `fund` | `finalize` |
 //!
-//! All flows but `expire` share the lane `books`, so the bookings of a payment are sent in the order of its events.
-//! This is the order that [`bookings`](crate::bookings) asks for. An event that ends the hold ends the wait for its
-//! expiry.
+//! All flows but `expire` and those of the funding share the lane `books`, so the bookings of a payment are sent in the
+//! order of its events. This is the order that [`bookings`](crate::bookings) asks for. An event that ends the hold ends
+//! the wait for its expiry.
 //!
 //! The memory is the payment's state, folded from the observed events. The saga decides nothing about money: it sends
 //! what the deciders and the bookings say, and repeats a booking that is refused until the host gives it to an
@@ -21,6 +23,7 @@ mod assess;
 mod authorize;
 mod book;
 mod expire;
+mod fund;
 mod increment;
 mod memory;
 mod observe;
@@ -43,6 +46,10 @@ const COMPENSATION: Retry = Retry { first_delay_ms: 100, longest_delay_ms: 60_00
 
 /// Repetition of an expiry. Nobody waits for it, and a hold that lives some hours longer harms nobody.
 const EXPIRY: Retry = Retry { first_delay_ms: 60_000, longest_delay_ms: 3_600_000, attempts: 30 };
+
+/// Repetition of a pull that is dead, each time as a new one. Its own deadline is a day or so, within which the submitter
+/// tries it again and again; what is dead three times needs an operator.
+const FUNDING: Retry = Retry { first_delay_ms: 60_000, longest_delay_ms: 3_600_000, attempts: 3 };
 
 const fn step(name: &'static str, phase: Phase, retry: Retry) -> Step {
     Step { name, phase, retry }
@@ -71,9 +78,11 @@ impl Saga for AuthorizationSaga {
         step(book::OPEN, Phase::Retriable, BOOKING),
         step(book::BOOK, Phase::Retriable, BOOKING),
         step(expire::EXPIRE, Phase::Retriable, EXPIRY),
+        step(fund::PULL, Phase::Retriable, FUNDING),
+        step(fund::FINALIZE, Phase::Retriable, BOOKING),
     ];
 
-    const EFFECTS: &'static [&'static str] = &[assess::RISK];
+    const EFFECTS: &'static [&'static str] = &[assess::RISK, fund::PULL];
 
     type Event = Event;
 
@@ -95,6 +104,8 @@ impl Saga for AuthorizationSaga {
             increment::APPROVE => increment::approve(call),
             book::OPEN | book::BOOK => book::run(call),
             expire::EXPIRE => expire::run(call),
+            fund::PULL => fund::pull(call),
+            fund::FINALIZE => fund::finalize(call),
             _ => Err(unknown(call)),
         }
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use clearfold_kernel::{Address, Asset, Hash, LogFilter};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::events::{self, NOBODY};
 
@@ -189,10 +190,24 @@ impl ContractSet {
     }
 }
 
-/// Reads a list of accounts, each of which is listed once.
+/// Account with the Roles module by which its card spends. The submitter needs the module; the movements are the Safe's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithRoles {
+    safe: Address,
+    #[serde(rename = "roles")]
+    _roles: Address,
+}
+
+/// Reads a list of accounts, each of which is listed once: as its Safe, or as the Safe with its Roles module.
 fn each_once<'de, D: Deserializer<'de>>(list: D) -> Result<BTreeSet<Address>, D::Error> {
     let mut accounts = BTreeSet::new();
-    for account in Vec::<Address>::deserialize(list)? {
+    for listed in Vec::<Value>::deserialize(list)? {
+        let account = match listed {
+            Value::Object(_) => serde_json::from_value(listed).map(|WithRoles { safe, .. }| safe),
+            listed => serde_json::from_value(listed),
+        };
+        let account: Address = account.map_err(D::Error::custom)?;
         if !accounts.insert(account) {
             let why = format!("the account {account} is listed twice; list each account once");
             return Err(D::Error::custom(why));

@@ -5,6 +5,7 @@ use clearfold_kernel::{Address, Hash, Log};
 
 sol! {
     event Spend(address asset, address account, address receiver, uint256 amount);
+    event HashExecuted(bytes32 hash);
     event ExecutionFromModuleSuccess(address indexed module);
     event Transfer(address indexed from, address indexed to, uint256 value);
 }
@@ -35,6 +36,11 @@ pub(super) enum Unreadable {
 
 pub(super) fn spend_signature() -> Hash {
     Hash(Spend::SIGNATURE_HASH.0)
+}
+
+/// Signature of the log by which a spender says that it executed a signed call; the call's `Spend` comes behind it.
+pub(super) fn execution_signature() -> Hash {
+    Hash(HashExecuted::SIGNATURE_HASH.0)
 }
 
 pub(super) fn transfer_signature() -> Hash {

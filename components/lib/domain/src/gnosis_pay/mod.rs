@@ -12,6 +12,8 @@
 //!   block.
 //! - A `Spend` counts only together with the transfer that it claims. One without a transfer is refused and kept for
 //!   inspection; nothing is guessed. The claimed transfer is no withdrawal.
+//! - A `Spend` of a call that the processor itself signed for a payment is that payment's funding, and no swipe: one
+//!   movement, one payment. Whose calls they are, the host says.
 //! - One transfer may be a deposit and a withdrawal. Each has a part number of its own, the same whichever of the two
 //!   accounts is listed, so an account that is listed later changes no key of a command.
 
@@ -90,6 +92,8 @@ struct Found {
 enum Meaning {
     /// A swipe or a refund; `ordinal` is the position among the payments of that kind in the transaction.
     Payment { kind: &'static str, ordinal: usize, command: authorization::Command },
+    /// The money of a payment that the processor knows.
+    Funding { payment_id: String, command: authorization::Command },
     /// Money that came to the account.
     Deposit(account::Command),
     /// Money that left the account. The same log may be a deposit of another one.
@@ -102,6 +106,9 @@ impl Found {
         let (part, aggregate, id, message) = match self.meaning {
             Meaning::Payment { kind, ordinal, command } => {
                 (0, authorization::AGGREGATE, payment_id(transaction, kind, ordinal), command.encode())
+            }
+            Meaning::Funding { payment_id, command } => {
+                (0, authorization::AGGREGATE, payment_id, command.encode())
             }
             Meaning::Deposit(command) => (0, account::AGGREGATE, account.clone(), command.encode()),
             Meaning::Withdrawal(command) => (1, account::AGGREGATE, account.clone(), command.encode()),

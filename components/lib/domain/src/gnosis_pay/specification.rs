@@ -92,6 +92,19 @@ fn filters_find_the_movements_of_accounts_by_receiver_and_by_sender() {
 }
 
 #[test]
+fn an_account_is_listed_with_its_roles_module_or_without() {
+    let safe = format!("\"{}\"", address(SAFE));
+    let with_roles = format!("{{\"safe\":{safe},\"roles\":\"{}\"}}", address(0x33));
+    let listed = contracts().replace(&safe, &with_roles);
+    let filters = |contracts: &str| GnosisPay::filters(contracts.as_bytes());
+    assert_eq!(filters(&listed).unwrap(), filters(&contracts()).unwrap());
+    let twice = listed.replace(&address(SECOND_SAFE).to_string(), &address(SAFE).to_string());
+    assert!(filters(&twice).unwrap_err().contains("listed twice"));
+    let odd = listed.replace("\"roles\"", "\"role\"");
+    assert!(filters(&odd).unwrap_err().contains("unknown field `role`"));
+}
+
+#[test]
 fn a_filter_names_no_more_accounts_than_nodes_take() {
     let accounts: Vec<String> = (1..=1_201_u32).map(|number| format!("\"0x{number:040x}\"")).collect();
     let listed = format!("\"{}\",\"{}\"", address(SAFE), address(SECOND_SAFE));

@@ -1,4 +1,7 @@
 //! Swipes: a `Spend`, the Safe behind its Roles module, and the transfer that proves it.
+//!
+//! A `Spend` of a call that this processor signed for a payment is no swipe but the payment's funding. The host says
+//! which calls are such pulls.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +10,10 @@ use clearfold_kernel::{Address, Log, Refusal, Transaction};
 use super::contract_set::{AssetContracts, ContractSet};
 use super::events::{self, SpendLog, Unreadable};
 use super::{Found, Meaning, amount_of, refusal, source};
-use crate::authorization::{Command, RecordSwipe};
+use crate::authorization::{Command, Observation, ObserveFunding, RecordSwipe};
 
-/// Returns, for each `Spend` of the contract set's spenders, the swipe or a refusal with the reason; and the log
-/// indexes of the transfers that the swipes claim.
+/// Returns, for each `Spend` of the contract set's spenders, the swipe or the funding, or a refusal with the reason; and
+/// the log indexes of the transfers that they claim.
 pub(super) fn swipes(
     contracts: &ContractSet,
     transaction: &Transaction,
@@ -54,14 +57,33 @@ fn swipe(
         refusal(at, "spend_without_transfer", detail)
     })?;
     claimed.insert(transfer);
-    let swipe = RecordSwipe {
-        account: safe,
-        amount: amount_of(&asset.asset, spend.minor),
-        source: source(transaction, at),
-        occurred_at: transaction.block_timestamp,
+    let (amount, source) = (amount_of(&asset.asset, spend.minor), source(transaction, at));
+    let occurred_at = transaction.block_timestamp;
+    let meaning = match pulled_payment(transaction, log) {
+        Some(payment_id) => {
+            let observation = Observation::Included { amount, source };
+            let command = Command::ObserveFunding(ObserveFunding { observation, occurred_at });
+            Meaning::Funding { payment_id: payment_id.to_owned(), command }
+        }
+        None => {
+            let swipe = RecordSwipe { account: safe, amount, source, occurred_at };
+            Meaning::Payment { kind: "swipe", ordinal, command: Command::RecordSwipe(swipe) }
+        }
     };
-    let meaning = Meaning::Payment { kind: "swipe", ordinal, command: Command::RecordSwipe(swipe) };
     Ok(Found { log_index: at, account: safe, meaning })
+}
+
+/// Returns the payment that the processor pulled with the call of this `Spend`. The call's execution is the last one
+/// that the spender logged before, and no other `Spend` of it lies between.
+fn pulled_payment<'a>(transaction: &'a Transaction, spend: &Log) -> Option<&'a str> {
+    let (executed, spent) = (events::execution_signature(), events::spend_signature());
+    let before = transaction.logs.iter().rev().skip_while(|log| log.log_index >= spend.log_index);
+    let mut of_spender = before.filter(|log| log.address == spend.address);
+    let execution = of_spender
+        .find(|log| events::is_signed(log, executed) || events::is_signed(log, spent))
+        .filter(|log| events::is_signed(log, executed))?;
+    let pull = transaction.pulls.iter().find(|pull| pull.log_index == execution.log_index)?;
+    Some(&pull.payment_id)
 }
 
 /// Returns the Safe that last executed for the module before the `Spend` was logged.

@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
 
 mod engine;
+mod fund;
 mod lives;
 mod random;
 mod refusals;

@@ -10,18 +10,18 @@ use serde_json::{Value, json};
 
 use crate::world::ACCOUNT;
 
-const AT: &str = "2026-11-22T10:00:00.000Z";
+pub const AT: &str = "2026-11-22T10:00:00.000Z";
 
-fn event(kind: &str, payload: &Value) -> Event {
+pub fn event(kind: &str, payload: &Value) -> Event {
     let version = Event::TYPES.iter().find(|known| known.name == kind).expect("an event").schema_version;
     Event::decode(kind, version, payload.to_string().as_bytes()).expect("a sound event")
 }
 
-fn amount() -> Value {
+pub fn amount() -> Value {
     json!({"minor": "100", "asset": "EURe", "decimals": 18})
 }
 
-fn request() -> Event {
+pub fn request() -> Event {
     event(
         "AuthorizationRequested",
         &json!({
@@ -32,7 +32,7 @@ fn request() -> Event {
     )
 }
 
-fn approval() -> Event {
+pub fn approval() -> Event {
     let expires_at = "2026-11-29T10:00:00.000Z";
     event(
         "AuthorizationApproved",
@@ -56,7 +56,7 @@ fn refusal(code: &str) -> Rejection {
     Rejection::new(code, "")
 }
 
-fn call(subject: Subject, step: &str, argument: Vec<u8>) -> StepCall {
+pub fn call(subject: Subject, step: &str, argument: Vec<u8>) -> StepCall {
     StepCall {
         subject,
         flow: "a flow".to_owned(),

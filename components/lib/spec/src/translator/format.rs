@@ -47,9 +47,20 @@ pub(super) struct Case {
     #[serde(default)]
     pub transaction: Changes,
     pub given: Vec<WrittenLog>,
+    /// Pulls of the processor that the transaction executed.
+    #[serde(default)]
+    pub pulls: Vec<WrittenPull>,
     pub commands: Option<Vec<Message<FromLog>>>,
     pub refusals: Option<Vec<RefusedLog>>,
     pub fails: Option<String>,
+}
+
+/// Execution of a pull that the processor sent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenPull {
+    pub log_index: u64,
+    pub payment_id: String,
 }
 
 /// Overrides of a case's transaction.

@@ -2,7 +2,7 @@
 
 mod format;
 
-use clearfold_kernel::{Encoded, Log, Transaction};
+use clearfold_kernel::{Encoded, ExecutedPull, Log, Transaction};
 
 pub use self::format::TranslatorFile;
 use self::format::{Case, FromLog, RefusedLog};
@@ -101,6 +101,10 @@ impl TranslatorFile {
             topics: log.topics.clone(),
             data: log.data.clone(),
         });
+        let pulls = case
+            .pulls
+            .iter()
+            .map(|pull| ExecutedPull { log_index: pull.log_index, payment_id: pull.payment_id.clone() });
         Transaction {
             chain_id: own.chain_id.unwrap_or(default.chain_id),
             block_hash: own.block_hash.unwrap_or(default.block_hash),
@@ -108,6 +112,7 @@ impl TranslatorFile {
             block_timestamp: own.at.unwrap_or(default.at),
             transaction_hash: own.transaction_hash.unwrap_or(default.transaction_hash),
             logs: logs.collect(),
+            pulls: pulls.collect(),
         }
     }
 }

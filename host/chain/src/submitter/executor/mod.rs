@@ -4,7 +4,7 @@
 //! cut off anywhere: after an error or a cut, the executor is gone, and another begins with what the database holds. Two
 //! of them on one database are safe: one holds the lease, and a commit without it is refused.
 
-mod abi;
+pub(crate) mod abi;
 mod change_log;
 mod keys;
 mod reader;
@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use alloy::primitives::Address;
 use clearfold_base::clock::Clock;
+use clearfold_base::faults;
 use sqlx::PgPool;
 use url::Url;
 
@@ -170,6 +171,19 @@ impl<O: Outcomes> Executor<O> {
         Ok(self)
     }
 
+    /// Returns true if nothing is under way on chain: no pull that may still be executed, and no nonce that is not settled.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let lanes = &self.state.lanes;
+        self.state.pulls.is_empty() && lanes.values().all(|lane| lane.slots.is_empty())
+    }
+
+    /// Keeps the lease and does nothing else.
+    pub async fn keep(self) -> Result<Self, ExecutorError> {
+        self.log.renew().await?;
+        Ok(self)
+    }
+
     /// Gives the lease back.
     pub async fn end(self) -> Result<(), ExecutorError> {
         Ok(self.log.release().await?)
@@ -195,14 +209,18 @@ impl<O: Outcomes> Executor<O> {
                 let signed = Command::Sign { draft, hash, raw, signed_at_block };
                 // A signature that the state does not accept any more is discarded. It was not sent.
                 let changes = accept(&self.state, &self.settings.policy, signed).unwrap_or_default();
-                self.commit(changes).await
+                self.commit(changes).await?;
+                faults::point("pull_signed");
+                Ok(())
             }
             Step::Send { transaction, raw } => {
                 self.reader.send(&raw).await;
                 self.view.sent(transaction);
+                faults::point("pull_sent");
                 Ok(())
             }
             Step::Report { id, outcome } => {
+                faults::point("pull_ended");
                 let recorded = self.outcomes.record(&id, outcome).await;
                 recorded.map_err(|why| ExecutorError::Outcome { id: id.clone(), why })?;
                 self.commit(vec![Change::Reported { id, outcome }]).await

@@ -232,6 +232,10 @@ fn transaction(transaction: &Transaction) -> clearfold_sandbox::Transaction {
         topics: log.topics.iter().map(|topic| topic.0.to_vec()).collect(),
         data: log.data.clone(),
     });
+    let pulls = transaction.pulls.iter().map(|pull| clearfold_sandbox::ExecutedPull {
+        log_index: pull.log_index,
+        payment_id: pull.payment_id.clone(),
+    });
     clearfold_sandbox::Transaction {
         chain_id: transaction.chain_id,
         block_hash: transaction.block_hash.0.to_vec(),
@@ -239,6 +243,7 @@ fn transaction(transaction: &Transaction) -> clearfold_sandbox::Transaction {
         block_timestamp_s: transaction.block_timestamp.as_ms() / 1000,
         transaction_hash: transaction.transaction_hash.0.to_vec(),
         logs: logs.collect(),
+        pulls: pulls.collect(),
     }
 }
 

@@ -55,6 +55,21 @@ fn a_missing_answer_is_the_components_to_judge_and_a_refusal_is_one_of_the_step(
 }
 
 #[test]
+fn what_is_requested_until_it_is_answered_waits_between_two_requests() {
+    let mut driven = Driven::new();
+    driven.observe("Began", "g");
+    for number in 1..=3 {
+        let events = driven.input(&unanswered(number));
+        assert_eq!(Driven::names(&events), ["EffectAnswered", "StepDeferred"]);
+        let timer = timers(&events).remove(0);
+        assert!(timer.due > Timestamp::from_s(driven.now_s).unwrap());
+        assert_eq!(requested(&driven.input(&Input::FireTimer(timer))), Some(number + 1));
+    }
+    let answered = driven.input(&answered(4));
+    assert_eq!(Driven::names(&answered), ["EffectAnswered", "StepDone", "FlowEnded"]);
+}
+
+#[test]
 fn an_effect_that_the_host_did_not_offer_parks_the_flow_with_the_reason() {
     let mut driven = Driven::new();
     let events = driven.observe("Began", "u b:c");

@@ -1,0 +1,123 @@
+//! Money on chain: which events have it pulled, what is asked for, and when the funding is reported as final.
+
+use clearfold_domain::authorization::Event;
+use clearfold_domain::authorization_saga::AuthorizationSaga;
+use clearfold_kernel::{Action, EffectAnswer, Flow, Saga, StepCall, Subject};
+use serde_json::{Value, json};
+
+use crate::refusals::{AT, amount, approval, call, event, request};
+use crate::world::ACCOUNT;
+
+/// Instance that was offered these effects and has observed these events, with the flows of the last of them.
+fn observed(events: &[Event], effects: &[&str]) -> (Subject, Vec<Flow>) {
+    let effects = effects.iter().map(|effect| (*effect).to_owned()).collect();
+    let (id, routing_key) = ("auth-1".to_owned(), ACCOUNT.to_owned());
+    let now = AT.parse().expect("a time");
+    let mut subject = Subject { id, routing_key, memory: Vec::new(), now, effects };
+    let mut flows = Vec::new();
+    for event in events {
+        let observed = AuthorizationSaga::observe(&subject, event).expect("an event is observed");
+        subject.memory = observed.memory.unwrap_or(subject.memory);
+        flows = observed.flows;
+    }
+    (subject, flows)
+}
+
+/// Names of the flows in the lane of the funding that follow from the last of these events.
+fn funding(events: &[Event], effects: &[&str]) -> Vec<&'static str> {
+    let flows = observed(events, effects).1;
+    flows.iter().filter(|flow| flow.lane == "funding").map(|flow| flow.name).collect()
+}
+
+fn run(events: &[Event], step: &str, change: impl FnOnce(&mut StepCall)) -> Action {
+    let mut call = call(observed(events, &["pull"]).0, step, Vec::new());
+    change(&mut call);
+    AuthorizationSaga::run(&call).expect("an action")
+}
+
+/// Amount and number of the pull that is requested.
+fn requested(action: &Action) -> (Value, Value) {
+    let Action::Request { effect: "pull", request } = action else { panic!("{action:?}") };
+    let request: Value = serde_json::from_slice(request).expect("JSON");
+    assert_eq!((&request["authorization_id"], &request["account"]), (&json!("auth-1"), &json!(ACCOUNT)));
+    (request["amount"].clone(), request["number"].clone())
+}
+
+fn source() -> Value {
+    let hash = |byte: &str| format!("0x{}", byte.repeat(32));
+    json!({"chain_id": 100, "block_hash": hash("0a"), "block_number": 10, "transaction_hash": hash("ee"),
+           "log_index": 3})
+}
+
+fn included() -> Event {
+    let happened = json!({"account": ACCOUNT, "amount": amount(), "source": source(), "occurred_at": AT});
+    event("FundingIncluded", &happened)
+}
+
+fn finalized() -> Event {
+    let happened = json!({"account": ACCOUNT, "amount": amount(), "source": source(), "occurred_at": AT});
+    event("FundingFinalized", &happened)
+}
+
+fn reversed(minor: &str, full: bool) -> Event {
+    let amount = |minor: &str| json!({"minor": minor, "asset": "EURe", "decimals": 18});
+    event(
+        "AuthorizationReversed",
+        &json!({
+            "account": ACCOUNT, "message_id": format!("reversal-{minor}"), "extent": "full", "cause": "merchant", "full": full,
+            "released": amount(minor), "occurred_at": AT, "at": AT,
+        }),
+    )
+}
+
+#[test]
+fn an_approved_payment_is_pulled_where_the_host_offers_pulls() {
+    let approved = [request(), approval()];
+    assert_eq!(funding(&approved, &["risk", "pull"]), ["fund"]);
+    assert_eq!(funding(&approved, &["risk"]), [""; 0]);
+    assert_eq!(funding(&approved[..1], &["pull"]), [""; 0], "nothing is approved");
+    let (asked, number) = requested(&run(&approved, "pull", |_| {}));
+    assert_eq!((asked, number), (amount(), json!(1)));
+}
+
+#[test]
+fn a_swipe_that_was_seen_on_chain_is_not_pulled_again() {
+    let swiped = json!({"account": ACCOUNT, "amount": amount(), "source": source(), "occurred_at": AT});
+    let swiped = event("SwipeRecorded", &swiped);
+    assert_eq!(funding(&[swiped], &["pull"]), [""; 0]);
+}
+
+#[test]
+fn a_refused_pull_is_asked_for_with_the_next_number_and_an_unknown_one_with_the_same() {
+    let approved = [request(), approval()];
+    assert_eq!(requested(&run(&approved, "pull", |call| call.attempt = 2)).1, json!(2));
+    let unknown = EffectAnswer::Unanswered("the host failed".to_owned());
+    assert_eq!(requested(&run(&approved, "pull", |call| call.answer = Some(unknown))).1, json!(1));
+    let answered = EffectAnswer::Answered(b"{}".to_vec());
+    assert_eq!(run(&approved, "pull", |call| call.answer = Some(answered)), Action::Done);
+}
+
+#[test]
+fn what_was_given_back_before_the_pull_began_is_not_pulled() {
+    let in_part = [request(), approval(), reversed("40", false)];
+    let (asked, _) = requested(&run(&in_part, "pull", |_| {}));
+    assert_eq!(asked["minor"], "60");
+    let whole = [request(), approval(), reversed("40", false), reversed("60", true)];
+    assert_eq!(run(&whole, "pull", |_| {}), Action::Done);
+}
+
+#[test]
+fn a_funding_that_was_seen_is_reported_as_final_behind_the_pull() {
+    let seen = [request(), approval(), included()];
+    assert_eq!(funding(&seen, &["pull"]), ["finalize"], "in the lane of the pull, so it waits for its end");
+    let action = run(&seen, "finalize", |_| {});
+    let Action::Command { aggregate, id, seen_on_chain, message } = action else { panic!("{action:?}") };
+    assert_eq!((aggregate, id.as_str(), seen_on_chain), ("authorization", "auth-1", true));
+    let payload: Value = serde_json::from_slice(&message.payload).expect("JSON");
+    assert_eq!(message.kind, "ObserveFunding");
+    assert_eq!(payload["observation"], json!({"finalized": {"source": source()}}));
+
+    let done = [request(), approval(), included(), finalized()];
+    assert_eq!(run(&done, "finalize", |_| {}), Action::Done, "it is final already");
+    assert_eq!(funding(&done, &["pull"]), [""; 0]);
+}

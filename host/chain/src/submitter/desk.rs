@@ -1,0 +1,137 @@
+//! Desk between sagas and the submitter, in the write store: pulls that are asked for, and how the pulls of payments ended.
+//!
+//! Any host can ask here; the submitter, which runs on one of them, reads. What it has accepted and how that ended is in
+//! its own changes, for good, so whoever asks later finds the same.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::B256;
+use clearfold_base::database::{DatabaseError, signed, with_time_out};
+use sqlx::PgPool;
+
+use super::payments::{End, PaymentPull};
+use super::pull::{Pull, PullId};
+use super::state::{Change, Outcome};
+
+/// Most requests that are read at once. Those of payments whose other pull has not ended stay, and are few.
+const MAX_REQUESTS: i64 = 4_096;
+
+/// Desk of one chain's submitter. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Desk {
+    pool: PgPool,
+    chain_id: u64,
+}
+
+/// Pull that is asked for.
+pub(super) struct Asked {
+    pub payment_id: String,
+    pub pull: Pull,
+}
+
+impl Desk {
+    pub fn new(pool: PgPool, chain_id: u64) -> Self {
+        Self { pool, chain_id }
+    }
+
+    /// Asks for a pull. A repetition changes nothing.
+    pub async fn ask(&self, payment_id: &str, number: u32, pull: &Pull) -> Result<(), DatabaseError> {
+        let insert = sqlx::query!(
+            "INSERT INTO pull_requests (chain_id, payment_id, number, pull) VALUES ($1, $2, $3, $4::text::jsonb)
+             ON CONFLICT DO NOTHING",
+            signed(self.chain_id)?,
+            payment_id,
+            i64::from(number),
+            serde_json::to_string(pull).map_err(corrupt)?,
+        );
+        with_time_out(async { Ok::<_, DatabaseError>(insert.execute(&self.pool).await?) }).await?;
+        Ok(())
+    }
+
+    /// Reads what is asked for, the oldest first.
+    pub async fn asked(&self) -> Result<Vec<Asked>, DatabaseError> {
+        let rows = sqlx::query!(
+            r#"SELECT payment_id, pull::text AS "pull!" FROM pull_requests WHERE chain_id = $1
+               ORDER BY requested_at, payment_id, number LIMIT $2"#,
+            signed(self.chain_id)?,
+            MAX_REQUESTS,
+        );
+        let rows = with_time_out(async { Ok::<_, DatabaseError>(rows.fetch_all(&self.pool).await?) }).await?;
+        let asked = |row: (String, String)| {
+            Ok(Asked { payment_id: row.0, pull: serde_json::from_str(&row.1).map_err(corrupt)? })
+        };
+        rows.into_iter().map(|row| asked((row.payment_id, row.pull))).collect()
+    }
+
+    /// Takes a request off the desk: it is in the submitter's changes, or has become needless.
+    pub async fn settle(&self, id: &PullId) -> Result<(), DatabaseError> {
+        let delete = sqlx::query!(
+            "DELETE FROM pull_requests WHERE chain_id = $1 AND payment_id || '/pull/' || number = $2",
+            signed(self.chain_id)?,
+            id.to_string(),
+        );
+        with_time_out(async { Ok::<_, DatabaseError>(delete.execute(&self.pool).await?) }).await?;
+        Ok(())
+    }
+
+    /// Returns all pulls of these payments that were ever accepted.
+    pub async fn pulls(
+        &self,
+        payment_ids: &[String],
+    ) -> Result<BTreeMap<String, Vec<PaymentPull>>, DatabaseError> {
+        let rows = sqlx::query!(
+            r#"SELECT payment_id AS "payment_id!", change::text AS "change!" FROM submitter_changes
+               WHERE chain_id = $1 AND payment_id = ANY($2) AND kind IN ('accepted', 'done', 'dead')
+               ORDER BY number"#,
+            signed(self.chain_id)?,
+            payment_ids,
+        );
+        let rows = with_time_out(async { Ok::<_, DatabaseError>(rows.fetch_all(&self.pool).await?) }).await?;
+        let mut pulls: BTreeMap<String, Vec<PaymentPull>> = BTreeMap::new();
+        for row in rows {
+            let change = serde_json::from_str(&row.change).map_err(corrupt)?;
+            take(pulls.entry(row.payment_id).or_default(), change);
+        }
+        Ok(pulls)
+    }
+}
+
+/// Takes a change into the pulls of its payment.
+fn take(pulls: &mut Vec<PaymentPull>, change: Change) {
+    let (id, outcome) = match change {
+        Change::Accepted { pull } => {
+            let hash: B256 = pull.hash();
+            return pulls.push(PaymentPull { id: pull.id, hash, end: None });
+        }
+        Change::Done { id, transaction, block } => (id, Outcome::Done { transaction, block }),
+        Change::Dead { id, cause } => (id, Outcome::Dead { cause }),
+        _ => return,
+    };
+    if let Some(pull) = pulls.iter_mut().find(|pull| pull.id == id) {
+        pull.end = End::of(outcome);
+    }
+}
+
+fn corrupt(error: serde_json::Error) -> DatabaseError {
+    DatabaseError::Corrupt(format!("a pull in the write store: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::submitter::Cause;
+    use crate::submitter::tests_support::pull;
+
+    #[test]
+    fn the_pulls_of_a_payment_follow_from_the_changes() {
+        let (first, second) = (pull("visa-1/pull/1"), pull("visa-1/pull/2"));
+        let mut pulls = Vec::new();
+        take(&mut pulls, Change::Accepted { pull: first.clone() });
+        assert_eq!(pulls.iter().map(|pull| pull.end).collect::<Vec<_>>(), [None]);
+        take(&mut pulls, Change::Dead { id: first.id, cause: Cause::Expired });
+        take(&mut pulls, Change::Accepted { pull: second.clone() });
+        take(&mut pulls, Change::Done { id: second.id, transaction: B256::ZERO, block: 9 });
+        let ends = [End::Dead { cause: Cause::Expired }, End::Executed { transaction: B256::ZERO, block: 9 }];
+        assert_eq!(pulls.iter().filter_map(|pull| pull.end).collect::<Vec<_>>(), ends);
+    }
+}

@@ -1,0 +1,256 @@
+//! Effect `pull`: a saga asks for a pull, and hears how it ended for good.
+//!
+//! It writes the request to the desk and waits until the submitter's changes say the end; the submitter may run on
+//! another host. It remembers nothing that the database does not hold, so after a crash the same request waits for the
+//! same pull. Its only refusals are definite: the pull is dead, or was never accepted and cannot be made.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use alloy::primitives::Address;
+use clearfold_base::database::DatabaseError;
+use clearfold_base::tasks::{Next, Retry, StepFailure, Task};
+use clearfold_base::telemetry::with_causes;
+use clearfold_engine::effects::{Effect, EffectCall, Outcome};
+use clearfold_kernel::Timestamp;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{Notify, watch};
+
+use super::desk::Desk;
+use super::payments::{PaymentPull, PullRequest, Verdict, answer, verdict};
+use super::pull::{Pull, PullId};
+use super::targets::{NoCall, Targets};
+
+/// Name of the effect.
+pub const PULL: &str = "pull";
+/// Requests of one partition that wait at once. Each waits for minutes, and costs no connection meanwhile.
+const CONCURRENCY: u32 = 1_024;
+/// Pause before a request is written again that the database did not take.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Pulls of payments, by payment.
+type Pulls = Arc<BTreeMap<String, Vec<PaymentPull>>>;
+
+/// The effect.
+pub struct PullEffect {
+    desk: Desk,
+    targets: Targets,
+    parties: Parties,
+    deadline: Duration,
+    board: Arc<Board>,
+}
+
+/// Accounts that a new pull names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parties {
+    pub delegate: Address,
+    pub sender: Address,
+}
+
+/// Payments whose pulls somebody waits for, and the pulls as they were read last.
+struct Board {
+    waiting: Mutex<BTreeMap<String, usize>>,
+    more: Notify,
+    told: watch::Sender<Pulls>,
+}
+
+/// Task that reads the pulls of the payments that are waited for.
+pub(super) struct BoardReader {
+    desk: Desk,
+    board: Arc<Board>,
+    interval: Duration,
+    /// True if nobody waited at the last look. Otherwise the next look comes in its time, however many begin to wait.
+    is_idle: bool,
+}
+
+/// Place on the board, left when it is dropped.
+struct Waiting<'a> {
+    board: &'a Board,
+    payment_id: String,
+    told: watch::Receiver<Pulls>,
+}
+
+impl PullEffect {
+    /// Makes the effect, and the task that it needs. `deadline` is the time within which a pull must be executed, from
+    /// the commit of its request.
+    pub(super) fn new(
+        desk: Desk,
+        targets: Targets,
+        parties: Parties,
+        deadline: Duration,
+        interval: Duration,
+    ) -> (Self, BoardReader) {
+        let board = Arc::new(Board {
+            waiting: Mutex::default(),
+            more: Notify::new(),
+            told: watch::Sender::new(Pulls::default()),
+        });
+        let reader = BoardReader { desk: desk.clone(), board: Arc::clone(&board), interval, is_idle: true };
+        (Self { desk, targets, parties, deadline, board }, reader)
+    }
+
+    async fn outcome(&self, call: &EffectCall) -> Outcome {
+        let request = match read(&call.request) {
+            Ok(request) => request,
+            Err(detail) => return refused("request_malformed", detail),
+        };
+        let payment_id = request.authorization_id.to_string();
+        let Some(id) = PullId::of_payment(&payment_id, request.number) else {
+            return refused("request_malformed", format!("the id of the payment {payment_id} is too long"));
+        };
+        let mut waiting = self.board.wait_for(payment_id);
+        let mut is_asked = false;
+        loop {
+            let pulls = waiting.next().await;
+            match verdict(&pulls, &id) {
+                Verdict::Executed { pull, transaction, block } => {
+                    return Outcome::Answered(answer(&pull, transaction, block));
+                }
+                Verdict::Dead { cause } => {
+                    let detail = format!("the pull {id} was not executed and cannot be any more: {cause:?}");
+                    return refused("pull_dead", detail);
+                }
+                Verdict::New if !is_asked => match self.pull(&id, &request, call.requested_at) {
+                    Ok(pull) => is_asked = self.ask(&waiting.payment_id, request.number, &pull).await,
+                    Err(NoCall { code, detail }) => return refused(code, detail),
+                },
+                Verdict::New | Verdict::UnderWay | Verdict::Behind => {}
+            }
+        }
+    }
+
+    /// Makes the pull that the request is.
+    fn pull(&self, id: &PullId, request: &PullRequest, requested_at: Timestamp) -> Result<Pull, NoCall> {
+        let Parties { delegate, sender } = self.parties;
+        let deadline_ms = u64::try_from(self.deadline.as_millis()).unwrap_or(u64::MAX);
+        let not_after = requested_at.as_ms().checked_add(deadline_ms).and_then(Timestamp::from_ms);
+        let not_after = not_after.ok_or_else(|| NoCall {
+            code: "deadline_out_of_range",
+            detail: "the deadline of a pull lies beyond the calendar; correct SUBMITTER_DEADLINE_S"
+                .to_owned(),
+        })?;
+        Ok(Pull {
+            id: id.clone(),
+            chain_id: self.targets.chain_id,
+            spender: self.targets.spender,
+            delegate,
+            sender,
+            calldata: self.targets.call(request.account, &request.amount)?,
+            salt: id.salt(),
+            not_after,
+        })
+    }
+
+    /// Writes the request; returns false if it must be written again.
+    async fn ask(&self, payment_id: &str, number: u32, pull: &Pull) -> bool {
+        match self.desk.ask(payment_id, number, pull).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(error = with_causes(&error), pull = %pull.id, "a pull could not be asked for; trying again");
+                tokio::time::sleep(PAUSE).await;
+                false
+            }
+        }
+    }
+}
+
+impl Effect for PullEffect {
+    fn concurrency(&self) -> u32 {
+        CONCURRENCY
+    }
+
+    fn carry_out(&self, call: EffectCall) -> BoxFuture<'_, Outcome> {
+        async move { self.outcome(&call).await }.boxed()
+    }
+}
+
+fn read(request: &[u8]) -> Result<PullRequest, String> {
+    let request: PullRequest =
+        serde_json::from_slice(request).map_err(|error| format!("the request is no pull: {error}"))?;
+    if request.number == 0 {
+        return Err("pulls are numbered from 1".to_owned());
+    }
+    Ok(request)
+}
+
+fn refused(code: &str, detail: String) -> Outcome {
+    Outcome::Refused { code: code.to_owned(), detail }
+}
+
+impl Board {
+    fn wait_for(&self, payment_id: String) -> Waiting<'_> {
+        let told = self.told.subscribe();
+        self.change(|waiting| *waiting.entry(payment_id.clone()).or_default() += 1);
+        self.more.notify_one();
+        Waiting { board: self, payment_id, told }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<String, usize>) -> T) -> T {
+        // Each change is whole.
+        change(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Waiting<'_> {
+    /// Waits until the payment's pulls are read again, and returns them.
+    async fn next(&mut self) -> Vec<PaymentPull> {
+        loop {
+            clearfold_base::tasks::changed(&mut self.told).await;
+            if let Some(pulls) = self.told.borrow_and_update().get(&self.payment_id) {
+                return pulls.clone();
+            }
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.board.change(|waiting| {
+            if let Some(count) = waiting.get_mut(&self.payment_id) {
+                // One was added when the place was taken.
+                *count -= 1;
+                if *count == 0 {
+                    waiting.remove(&self.payment_id);
+                }
+            }
+        });
+    }
+}
+
+impl Task for BoardReader {
+    type Output = Infallible;
+    type Error = DatabaseError;
+
+    async fn step(&mut self) -> Result<Next, DatabaseError> {
+        let ids: Vec<String> = self.board.change(|waiting| waiting.keys().cloned().collect());
+        self.is_idle = ids.is_empty();
+        if self.is_idle {
+            return Ok(Next::Idle);
+        }
+        let mut pulls = self.desk.pulls(&ids).await?;
+        for id in ids {
+            // A payment without pulls is told as such.
+            pulls.entry(id).or_default();
+        }
+        self.board.told.send_replace(Arc::new(pulls));
+        Ok(Next::WaitFor(self.interval))
+    }
+
+    async fn woken(&mut self) {
+        match self.is_idle {
+            true => self.board.more.notified().await,
+            false => std::future::pending().await,
+        }
+    }
+
+    fn retry(&self) -> Retry {
+        Retry { least: self.interval, longest: self.interval.max(Duration::from_secs(15)) }
+    }
+
+    fn failure(&self, _: &DatabaseError) -> StepFailure {
+        StepFailure::error("the pulls of payments could not be read; trying again")
+    }
+}
