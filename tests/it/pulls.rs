@@ -7,15 +7,13 @@ use alloy::primitives::U256;
 use anyhow::{Context, Result};
 use clearfold_devchain::pool::{PoolRules, StrictPool};
 use clearfold_devchain::{Limit, Party};
-use clearfold_tests::{Output, eventually};
+use clearfold_tests::{Output, World, eventually};
 use serde_json::{Value, json};
 use sqlx::{PgPool, query_scalar};
 
 use crate::audit::check;
 use crate::scene::Scene;
 
-/// Number of blocks behind the head that are final on the development chain.
-const FINALITY_BLOCKS: u64 = 32;
 /// Minor units of a cent.
 const CENT: u64 = 10_000_000_000_000_000;
 /// Balance of an account whose limit nobody reaches.
@@ -38,7 +36,7 @@ impl Pulls {
             ("SUBMITTER_RETRY_MS", "50".to_owned()),
         ];
         variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let mut scene = Scene::with(variables).await?;
+        let mut scene = Scene::of(World::new().await?, variables).await?;
         let pool = StrictPool::start(&scene.world.anvil.rpc_url, PoolRules::default()).await?;
         scene.host.take().context("a host")?.stop()?;
         scene.set("CHAIN_RPC_URLS", &pool.rpc_url);
@@ -82,7 +80,8 @@ impl Pulls {
         let mut spends: Vec<U256> =
             self.scene.world.chain.spends().await?.iter().map(|spend| spend.amount_minor).collect();
         let mut expected: Vec<U256> = cents.iter().map(|cents| minor(*cents)).collect();
-        (spends.sort(), expected.sort());
+        spends.sort();
+        expected.sort();
         assert_eq!(spends, expected, "what was pulled");
         let lost = self.funds - self.scene.world.chain.balance(0).await?;
         assert_eq!(lost, expected.iter().sum::<U256>(), "what the Safe lost");

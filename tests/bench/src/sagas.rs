@@ -40,7 +40,7 @@ pub async fn run(place: &Place, open: u64, report: &mut Report) -> Result<()> {
         let began = Instant::now();
         match writing.intake.submit(reversal(number)).await? {
             Answer::Accepted { .. } => {
-                latencies.saturating_record(u64::try_from(began.elapsed().as_micros())?)
+                latencies.saturating_record(u64::try_from(began.elapsed().as_micros())?);
             }
             Answer::Rejected { code, detail } => bail!("refused: {code}: {detail}"),
         }

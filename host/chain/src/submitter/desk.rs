@@ -42,7 +42,7 @@ impl Desk {
             signed(self.chain_id)?,
             payment_id,
             i64::from(number),
-            serde_json::to_string(pull).map_err(corrupt)?,
+            serde_json::to_string(pull).map_err(|error| corrupt(&error))?,
         );
         with_time_out(async { Ok::<_, DatabaseError>(insert.execute(&self.pool).await?) }).await?;
         Ok(())
@@ -58,7 +58,10 @@ impl Desk {
         );
         let rows = with_time_out(async { Ok::<_, DatabaseError>(rows.fetch_all(&self.pool).await?) }).await?;
         let asked = |row: (String, String)| {
-            Ok(Asked { payment_id: row.0, pull: serde_json::from_str(&row.1).map_err(corrupt)? })
+            Ok(Asked {
+                payment_id: row.0,
+                pull: serde_json::from_str(&row.1).map_err(|error| corrupt(&error))?,
+            })
         };
         rows.into_iter().map(|row| asked((row.payment_id, row.pull))).collect()
     }
@@ -89,7 +92,7 @@ impl Desk {
         let rows = with_time_out(async { Ok::<_, DatabaseError>(rows.fetch_all(&self.pool).await?) }).await?;
         let mut pulls: BTreeMap<String, Vec<PaymentPull>> = BTreeMap::new();
         for row in rows {
-            let change = serde_json::from_str(&row.change).map_err(corrupt)?;
+            let change = serde_json::from_str(&row.change).map_err(|error| corrupt(&error))?;
             take(pulls.entry(row.payment_id).or_default(), change);
         }
         Ok(pulls)
@@ -112,7 +115,7 @@ fn take(pulls: &mut Vec<PaymentPull>, change: Change) {
     }
 }
 
-fn corrupt(error: serde_json::Error) -> DatabaseError {
+fn corrupt(error: &serde_json::Error) -> DatabaseError {
     DatabaseError::Corrupt(format!("a pull in the write store: {error}"))
 }
 
