@@ -174,7 +174,7 @@ async fn a_host_that_dies_around_a_pull_pulls_nothing_twice() -> Result<()> {
         if let Some(host) = pulls.scene.host.take() {
             host.stop()?;
         }
-        pulls.scene.start(&format!("{point}=off->return")).await?;
+        pulls.scene.start(&format!("{point}=0*off->return")).await?;
         let amount = 100 + number;
         pulls.approved(&format!("p{number}"), amount).await?;
         pulls.funding(&format!("p{number}"), "finalized").await?;

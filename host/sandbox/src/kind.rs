@@ -250,7 +250,8 @@ mod tests {
             if let Some(name) = begins.and_then(|rest| rest.split_whitespace().next()) {
                 table = name.to_owned();
             }
-            if let Some((words, _)) = line.split_once("kind IN (").and_then(|(_, rest)| rest.split_once(')'))
+            if let Some((words, _)) =
+                line.split_once("CHECK (kind IN (").and_then(|(_, rest)| rest.split_once(')'))
             {
                 let words = words.split(", ").map(|word| word.trim_matches('\'').to_owned());
                 found.insert(table.clone(), words.collect());
