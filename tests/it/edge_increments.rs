@@ -15,7 +15,7 @@ fn increment(message_id: &str, cents: u64) -> Value {
 #[tokio::test]
 async fn an_increment_hears_its_own_decision_and_leaves_the_first_one() -> Result<()> {
     let world = World::new().await?;
-    // Nothing is decided but what this test decides.
+    // Without the saga, only this test decides.
     let (host, edge) = host_without_saga(&world).await?;
     let mut first = authorization("t1");
     first["partial_allowed"] = json!(true);

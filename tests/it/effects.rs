@@ -10,13 +10,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use clearfold_tests::{Application, Output, World, eventually};
+use clearfold_tests::{Application, World, eventually};
 use serde_json::{Value, json};
 use sqlx::query_scalar;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::audit::check;
 use crate::scene::Scene;
 
 /// Risk check that advises by the amount, and remembers what it was asked.
@@ -118,7 +117,7 @@ async fn the_risk_check_decides_what_card_and_account_have_granted() -> Result<(
     let of_good = &asked["saga-authorization-visa-good/effect/1"];
     assert_eq!((of_good.len(), &of_good[0]["authorization_id"]), (1, &json!("visa-good")));
 
-    // What the card refuses is not assessed.
+    // A request that the card refuses is not assessed.
     let mut lost = request(&scene.account, "lost", "m-1");
     lost["card"] = json!("card-lost");
     assert_eq!(scene.told("authorizations", &lost).await?.body["reason"], "card_frozen");
@@ -196,10 +195,5 @@ async fn settled(scene: &mut Scene) -> Result<()> {
     let funds = scene.world.chain.balance(0).await?;
     scene.available(&funds.to_string()).await?;
     scene.every_saga_has_ended().await?;
-    let checked = Output::of(&mut check(&scene.world, &[]))?;
-    assert!(checked.status.success(), "{checked:?}");
-    assert!(scene.host.take().context("a host")?.stop()?.success());
-    let replayed = scene.world.clearfold(&["replay", "--verify"])?;
-    assert!(replayed.status.success() && replayed.stdout.contains("came to the same again"), "{replayed:?}");
-    Ok(())
+    scene.prove().await
 }

@@ -4,10 +4,11 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use clearfold_tests::{Answer, Host, World, eventually};
+use clearfold_tests::{Answer, Host, Output, World, eventually};
 use serde_json::{Value, json};
 use sqlx::{PgPool, query_scalar};
 
+use crate::audit::check;
 use crate::edge::Edge;
 
 /// The network sends a message again this often, at most, until it is answered.
@@ -119,7 +120,18 @@ impl Scene {
         .await
     }
 
-    /// What the host logged, in all its lives.
+    /// Checks the invariants, stops the host, and has every command decided again from the log.
+    pub async fn prove(&mut self) -> Result<()> {
+        let checked = Output::of(&mut check(&self.world, &[]))?;
+        assert!(checked.status.success(), "{checked:?}");
+        assert!(self.host.take().context("a host")?.stop()?.success());
+        let replayed = self.world.clearfold(&["replay", "--verify"])?;
+        let is_same = replayed.status.success() && replayed.stdout.contains("came to the same again");
+        assert!(is_same, "{replayed:?}");
+        Ok(())
+    }
+
+    /// Log of the host, over all its lives.
     fn log(&self) -> String {
         std::fs::read_to_string(self.world.file("host.log")).unwrap_or_default()
     }

@@ -14,7 +14,7 @@ use crate::{http, place, progress, signals};
 
 #[derive(Args)]
 pub struct Options {
-    /// What goes wrong
+    /// Fault to play
     scene: Scene,
 }
 
@@ -60,7 +60,7 @@ struct Demo {
     account: String,
 }
 
-/// What the network heard.
+/// Answer that the network heard.
 struct Heard {
     action: String,
     reason: Option<String>,

@@ -135,7 +135,7 @@ impl Bench {
                     println!("  {:<24} {line}", component.name);
                 }
                 Err(error) => {
-                    // What is wrong with one is most often wrong with all that share the code.
+                    // A fault in shared code shows in all components that share it.
                     println!("  {:<24} {error:#}\n  what runs is left as it is", component.name);
                     self.left = concerned.split_off(done);
                     return Ok(());

@@ -62,7 +62,7 @@ impl Recording {
                 block_timestamp_s: block.timestamp.to(),
                 transaction_hash: hash.to_vec(),
                 logs: logs.map_err(|error| RecordingError::Log { hash, why: error.to_string() })?,
-                // What was recorded elsewhere is none of this processor's pulls.
+                // A recording has no pulls of this host.
                 pulls: Vec::new(),
             };
             transactions.push((place, transaction));

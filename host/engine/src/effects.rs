@@ -24,7 +24,7 @@ pub struct EffectCall {
     pub requested_at: Timestamp,
 }
 
-/// What carries out the effects of one name. It bears that the same request comes again.
+/// Executor of the effects of one name. A request may come again, under the same identity.
 pub trait Effect: Send + Sync {
     /// Number of requests of one partition that are under way at once.
     fn concurrency(&self) -> u32;

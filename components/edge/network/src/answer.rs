@@ -314,7 +314,7 @@ mod tests {
             assert_eq!(said(&[whole(), of("ClearingPosted"), after.clone()]), approved, "{then}");
             assert_eq!(said(&[whole(), after, of("ClearingPosted")]), approved, "{then}");
         }
-        // Nothing is held any more.
+        // The hold has ended.
         assert_eq!(said(&[whole(), reversed(true)]), refused("05", "reversed"));
         assert_eq!(said(&[whole(), of("AuthorizationExpired")]), refused("05", "expired"));
         // Reversed before anybody decided.

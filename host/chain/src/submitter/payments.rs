@@ -39,7 +39,7 @@ pub(super) enum End {
     Dead { cause: Cause },
 }
 
-/// What a request comes to.
+/// Decision on a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The payment's money was pulled.

@@ -64,7 +64,7 @@ pub(super) async fn run_with(
 ) -> anyhow::Result<()> {
     telemetry::start(config.logging.log_format, &config.logging.log).map_err(anyhow::Error::msg)?;
     let signals = StopSignals::install();
-    // Nothing is decided here yet.
+    // Before the writers start, compiling delays no command.
     compile_in_a_hurry();
     let (contracts, contracts_name) = contracts::read(&config.chain.contracts)?;
     let submitter = Configured::read(&config, &contracts, |name| std::env::var(name).ok())?;

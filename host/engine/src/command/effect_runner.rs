@@ -33,7 +33,7 @@ pub(super) struct EffectRunner {
     _task: JoinSet<()>,
 }
 
-/// What the lanes of a partition share.
+/// Partition, store and effects that all lanes use.
 #[derive(Clone)]
 struct Ground {
     store: EventStore,

@@ -183,7 +183,7 @@ impl Leader {
                 match self.pipeline.decided(turn, decided, &deciders) {
                     Ok(more) => answers.extend(more),
                     Err(failure) => {
-                        // What was not added yet is decided again, like the batch that it would have joined.
+                        // The turns that did not join yet are decided again, like the batch itself.
                         let rest = in_order(turns.map(|(turn, _)| turn).collect());
                         answers.extend(self.pipeline.decision_failed(&failure, rest));
                         answer_all(answers);

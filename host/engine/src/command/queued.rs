@@ -21,7 +21,7 @@ pub(super) struct Queued {
     _room: Option<OwnedSemaphorePermit>,
 }
 
-/// Where a command comes from.
+/// Origin of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// A sender outside, who has its answer kept in the inbox.

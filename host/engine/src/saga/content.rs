@@ -86,7 +86,7 @@ pub(crate) struct EffectRequest {
     pub request: Bytes,
 }
 
-/// What a step sends: a command, or the request of an effect.
+/// Message of a step: a command, or the request of an effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Sending {
     Command(ChildCommand),

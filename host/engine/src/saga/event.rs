@@ -232,7 +232,7 @@ events! {
 }
 
 impl StepDeferred {
-    /// What the attempt sends when its time has come; none in an event that no host has written.
+    /// Message that the attempt sends at its time; none in an event that no host has written.
     pub(crate) fn sending(&self) -> Option<Sending> {
         let command = self.command.clone().map(Sending::Command);
         command.or_else(|| self.request.clone().map(Sending::Effect))
@@ -298,7 +298,7 @@ pub(crate) struct PlannedStep {
 pub(crate) enum FlowOutcome {
     /// All its steps are done.
     Done,
-    /// What it had done is undone.
+    /// Ended by compensation of its done steps.
     Compensated,
     /// It had done nothing, and was not wanted any more.
     Cancelled,

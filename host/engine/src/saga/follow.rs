@@ -39,7 +39,7 @@ pub(crate) struct Decision<'a> {
     pub version: u64,
 }
 
-/// What follows from a decided command.
+/// Consequences of a decided command.
 #[derive(Debug, Default)]
 pub(crate) struct Consequences {
     /// Commands to decide next, in order.

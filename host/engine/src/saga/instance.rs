@@ -27,7 +27,7 @@ pub(crate) struct Instance {
     pub engine: u32,
     /// Digest of the component that it runs on.
     pub component: String,
-    /// What the component remembers.
+    /// Memory of the component.
     pub memory: Bytes,
     /// Version of the followed stream up to which its events are observed or wait.
     pub observed: u64,
@@ -336,7 +336,7 @@ impl Flow {
             | SagaEvent::ObservationQueued(_)
             | SagaEvent::FlowAdded(_)
             | SagaEvent::FlowEnded(_)
-            // What follows from it comes as events of its own.
+            // Their consequences are events of their own.
             | SagaEvent::ResolveOrdered(_)
             | SagaEvent::ResolutionContradicted(_) => {}
         }

@@ -37,7 +37,7 @@ pub(crate) trait SagaVersions: Send + Sync {
     fn version(&self, digest: Digest) -> Result<Arc<dyn SagaLogic>, String>;
 }
 
-/// What the component's description says of a step.
+/// Facts about a step, from the component's description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StepFacts {
     pub phase: Phase,

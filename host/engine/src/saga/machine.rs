@@ -43,7 +43,7 @@ pub(crate) struct Machine {
     events: Vec<SagaEvent>,
 }
 
-/// What the component is to be asked.
+/// Question to the component.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Question {
     Observe(Observation),
@@ -194,7 +194,7 @@ impl Machine {
         }
     }
 
-    /// What is to be asked now: the event at hand, then the steps that come up, lane by lane.
+    /// Next question: about the event at hand, then about the steps that come up, lane by lane.
     fn question(&mut self) -> Option<Question> {
         if let Some(event) = &self.asked {
             let event = event.event.clone();
@@ -389,7 +389,7 @@ impl Machine {
         }
         self.emit(CompensationStarted { flow: flow.number, reason });
         if flow.at == 0 {
-            // Nothing was done.
+            // No step before it needs compensation.
             self.end_now(flow.number, FlowOutcome::Compensated);
         }
     }

@@ -36,7 +36,7 @@ pub struct InstanceView {
     /// Events of the followed stream that wait: for the resume, or because the component failed on the first.
     pub waiting_events: Vec<WaitingEventView>,
     pub flows: Vec<FlowView>,
-    /// What operators ordered.
+    /// Orders of operators.
     pub orders: Vec<OrderView>,
     /// Answers that say otherwise than an operator did.
     pub contradictions: Vec<ContradictionView>,
@@ -75,7 +75,7 @@ pub struct FlowView {
     pub name: String,
     pub lane: String,
     pub state: InstanceState,
-    /// What it waits for, in words; none if it has ended.
+    /// Description of what it waits for; none if it has ended.
     pub waits_for: Option<String>,
     /// Outcome in a word; none if it has not ended.
     pub outcome: Option<String>,
@@ -157,7 +157,7 @@ pub struct OrderView {
     pub order: String,
     /// None for a failed observation.
     pub flow: Option<u32>,
-    /// Of a resolved step, the outcome.
+    /// Outcome, for the order `resolve`.
     pub outcome: Option<Resolution>,
     pub by: String,
     pub why: Option<String>,

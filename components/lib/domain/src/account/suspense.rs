@@ -54,7 +54,7 @@ impl Rule for ResolveRefund {
         };
         let payer = match self.outcome {
             RefundOutcome::Paid => Settlement,
-            // What was pulled had never left the customer's balance, so its return is not credited besides.
+            // A pull does not debit the customer's claim, so its return credits nothing.
             RefundOutcome::TakenBack | RefundOutcome::Returned => Customer,
         };
         Ok(Event::RefundResolved(RefundResolved {

@@ -45,7 +45,7 @@ pub enum IncrementFate {
     Undecided,
     /// The addition is held.
     Approved,
-    /// Nothing was added.
+    /// Declined: the hold stays as it was.
     Declined(DeclineReason),
 }
 
@@ -64,7 +64,7 @@ pub(super) fn request(
     }
     state.unheard(&increment.message_id)?;
     if !payment.status.is_open() {
-        // Of a payment that is over, a total adds all that it states.
+        // A closed payment holds nothing, so the addition is the whole stated amount, also of a new total.
         let addition = increment.amount.minor;
         let requested = requested_of(payment, increment, addition, context);
         let declined =

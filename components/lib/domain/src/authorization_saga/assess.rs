@@ -19,7 +19,7 @@ pub(super) const ASSESS: &str = "assess";
 /// Name of the effect in the host's manifest.
 pub(super) const RISK: &str = "risk";
 
-/// What the risk check is asked.
+/// Request of the effect `risk`.
 #[derive(Serialize)]
 struct Assessment<'a> {
     authorization_id: ExternalId,
@@ -37,7 +37,7 @@ struct Assessment<'a> {
     occurred_at: Timestamp,
 }
 
-/// What the risk check answers.
+/// Answer to the effect `risk`.
 #[derive(Deserialize)]
 struct Advice {
     decision: Decision,

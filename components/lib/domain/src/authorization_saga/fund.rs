@@ -26,7 +26,7 @@ pub(super) const FINALIZE: &str = "finalize";
 /// Lane of the money on chain, apart from the bookings: a pull takes minutes, and days if it is refused.
 pub(super) const LANE: &str = "funding";
 
-/// What is asked of the submitter.
+/// Request of the effect `pull`.
 #[derive(Serialize)]
 struct PullRequest {
     authorization_id: ExternalId,

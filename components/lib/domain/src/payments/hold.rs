@@ -42,7 +42,7 @@ pub(super) fn reversed(payment: &mut Payment, event: &AuthorizationReversed) -> 
 pub(super) fn expired(payment: &mut Payment, event: &AuthorizationExpired) -> Result<(), Misfit> {
     payment.expired_minor = payment.expired_minor.plus(event.released.minor)?;
     payment.status = if event.released.minor == Minor::ZERO { Status::Cleared } else { Status::Expired };
-    // What was pulled and not claimed is owed back, which an operator sees to.
+    // Money that was pulled and not claimed is owed to the customer; the flag asks an operator to return it.
     payment.flagged |= event.owed.is_some();
     Ok(())
 }

@@ -76,7 +76,7 @@ impl Machine {
         }
         let can_be_undone =
             |step: &str| self.saga.step(step).is_some_and(|facts| facts.phase == Phase::Compensatable);
-        // Of a step under way it is not known whether it is done.
+        // A step under way may be done already.
         let reached = flow.at.saturating_add(u32::from(flow.is_under_way()));
         let mut reached = flow.steps.iter().take(usize::try_from(reached).unwrap_or(usize::MAX));
         if let Some(done) = reached.find(|planned| !can_be_undone(&planned.step)) {

@@ -86,7 +86,7 @@ fn the_hold_of_a_swipe_ends_in_time_and_its_money_is_the_customers_until_it_is_c
     life.wait(31 * DAY_MS - 1);
     assert_eq!((life.status(), life.available().as_str()), (Status::Recorded, "900"));
     life.wait(1);
-    // Nothing moves on chain: the money is at the issuer, who owes it.
+    // An expiry makes no transfer: the pulled money stays with the issuer, as a debt to the customer.
     assert_eq!((life.status(), life.available().as_str()), (Status::Expired, "1000"));
     assert_eq!(
         (life.net(LedgerAccount::InTransit), life.net(LedgerAccount::Safe)),
