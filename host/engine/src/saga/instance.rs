@@ -322,7 +322,11 @@ impl Flow {
                 (self.compensated_for, self.cancelled) = (Some(event.reason), None);
             }
             SagaEvent::FlowParked(event) => self.doing = Doing::Parked(event.reason),
-            SagaEvent::RetryOrdered(_) => (self.forgiven, self.doing) = (self.attempt, Doing::Nothing),
+            SagaEvent::RetryOrdered(_) => {
+                (self.forgiven, self.doing) = (self.attempt, Doing::Nothing);
+                // An effect without an answer is requested again.
+                self.answer = self.answer.take().filter(|answer| !matches!(answer, EffectAnswer::Unanswered(_)));
+            }
             SagaEvent::CancelOrdered(event) => match self.doing {
                 Doing::Command(_) | Doing::Effect(..) => self.cancelled = Some(event.reason()),
                 _ => self.doing = Doing::Nothing,

@@ -40,6 +40,8 @@ pub(crate) struct Machine {
     asked: Option<Unobserved>,
     /// Flow whose step is asked.
     asked_flow: Option<u32>,
+    /// Flow whose put-off request of an effect is due now.
+    due_flow: Option<u32>,
     events: Vec<SagaEvent>,
 }
 
@@ -70,6 +72,7 @@ impl Machine {
             is_held: false,
             asked: None,
             asked_flow: None,
+            due_flow: None,
             events: Vec::new(),
         }
     }
@@ -91,6 +94,7 @@ impl Machine {
     /// carried out; then nothing changed.
     pub(crate) fn begin(&mut self, input: Input, now: Timestamp) -> Result<Option<Question>, Refusal> {
         (self.now, self.round, self.is_held) = (now, input.round(), input.is_held());
+        self.due_flow = None;
         match input {
             Input::Observe(input) => self.observe(input),
             Input::AnswerStep(input) => self.answer_step(&input),
@@ -189,6 +193,7 @@ impl Machine {
         let Some(flow) = self.instance.running().find(waits).cloned() else { return };
         match &flow.doing {
             _ if self.is_held => self.hold_timer(&flow, input.timer),
+            Doing::Deferred(_, Sending::Effect(_)) => self.ask_again(&flow),
             Doing::Deferred(_, sending) => self.start(&flow, sending.clone()),
             _ => self.asked_flow = Some(flow.number),
         }
@@ -204,9 +209,13 @@ impl Machine {
             let asked = self.asked_flow.and_then(|number| self.instance.flow(number));
             let idle = || self.instance.running().find(|flow| flow.is_idle());
             let flow = asked.or_else(idle)?.clone();
-            if let Doing::Held(Some(sending)) = &flow.doing {
-                self.start(&flow, sending.clone());
-                continue;
+            match &flow.doing {
+                Doing::Held(Some(Sending::Effect(_))) => self.ask_again(&flow),
+                Doing::Held(Some(sending)) => {
+                    self.start(&flow, sending.clone());
+                    continue;
+                }
+                _ => {}
             }
             let Some(step) = flow.step().cloned() else {
                 self.end(&flow, FlowOutcome::Done);
@@ -316,8 +325,9 @@ impl Machine {
         // A step may request several effects under one attempt; the delay was before the first. One that was not answered
         // is not requested again at once.
         let is_unanswered = matches!(flow.answer, Some(EffectAnswer::Unanswered(_)));
-        let is_begun = is_first || flow.answer.is_some();
-        if is_begun && !is_unanswered && self.round < MAX_ROUNDS {
+        let is_due = self.due_flow.take() == Some(flow.number);
+        let is_begun = is_first || is_due || flow.answer.is_some();
+        if is_begun && (is_due || !is_unanswered) && self.round < MAX_ROUNDS {
             return self.start(flow, sending);
         }
         if flow.attempt.saturating_sub(flow.forgiven) > facts.retry.attempts {
@@ -328,7 +338,7 @@ impl Machine {
             });
             return self.park(flow, reason);
         }
-        let delay_ms = if is_unanswered {
+        let delay_ms = if is_unanswered && !is_due {
             facts.retry.first_delay_ms.into()
         } else if is_begun {
             0
@@ -355,6 +365,12 @@ impl Machine {
             return self.park(flow, Refusal { code: "effect_not_offered".to_owned(), detail });
         }
         self.attempt(flow, Sending::Effect(request));
+    }
+
+    /// Asks the step again for the effect that it put off. Meanwhile its amount may have changed, and nothing outside judges
+    /// a request that is out of date, as a decider judges a command.
+    fn ask_again(&mut self, flow: &Flow) {
+        (self.asked_flow, self.due_flow) = (Some(flow.number), Some(flow.number));
     }
 
     fn start(&mut self, flow: &Flow, sending: Sending) {

@@ -115,3 +115,29 @@ fn an_answer_that_comes_while_the_saga_is_paused_waits_for_the_resume() {
     let events = driven.input(&Input::FireTimer(resume));
     assert_eq!(Driven::names(&events), ["SagaResumed", "StepDone", "StepStarted"]);
 }
+
+#[test]
+fn a_request_that_was_put_off_is_asked_for_again_when_it_is_due() {
+    for (event, expected) in [("!other", vec!["EffectRequested"]), ("!stop", vec!["StepDone", "FlowEnded"])] {
+        let mut driven = Driven::new();
+        driven.observe("Began", "f");
+        let put_off = driven.input(&outcome(1, EffectOutcome::Refused(refusal("no"))));
+        driven.observe("Later", event);
+        let events = driven.input(&Input::FireTimer(timers(&put_off)[0]));
+        assert_eq!(Driven::names(&events), expected, "{event}");
+    }
+}
+
+#[test]
+fn a_request_that_was_put_off_and_held_is_asked_for_again_at_the_resume() {
+    let mut driven = Driven::new();
+    driven.observe("Began", "f");
+    let put_off = driven.input(&outcome(1, EffectOutcome::Refused(refusal("no"))));
+    let mut fire = Input::FireTimer(timers(&put_off)[0]);
+    fire.hold(true);
+    assert_eq!(Driven::names(&driven.input(&fire)), ["TimerHeld", "SagaHeld"]);
+    driven.observe("Later", "!stop");
+    let resume = FireTimer { timer: 2, due: never(), held: false };
+    let events = driven.input(&Input::FireTimer(resume));
+    assert!(requested(&events).is_none(), "{events:?}");
+}

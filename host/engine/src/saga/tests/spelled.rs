@@ -5,7 +5,7 @@ use super::*;
 /// Saga whose flows the observed event spells out: `lane:steps`, where each letter is a step: `c` compensatable, `p`
 /// pivot, `r` retriable, `w` one that waits a second first, `n` one that has nothing to do, `x` one whose answer fails, `e`
 /// and `f` a compensatable and a retriable one that request the effect `mail`, `u` one that requests another, `g` a retriable one that
-/// requests `mail` until it is answered.
+/// requests `mail` until it is answered. After an event `!stop` no effect is wanted any more.
 pub(in crate::saga) struct Spelled {
     id: ComponentId,
     effects: Vec<String>,
@@ -38,7 +38,9 @@ impl Spelled {
             'e' | 'f' | 'g' | 'u' if !is_undo => {
                 let effect = if letter == 'u' { "unknown" } else { "mail" }.to_owned();
                 let request = Bytes(format!("{{\"attempt\":{}}}", call.attempt).into_bytes());
+                let is_wanted = !call.subject.memory.0.starts_with(b"!stop");
                 return Ok(match &call.answer {
+                    None if !is_wanted => Action::Done,
                     None => Action::Request(EffectRequest { effect, request }),
                     Some(EffectAnswer::Unanswered(_)) if letter == 'g' => {
                         Action::Request(EffectRequest { effect, request })
