@@ -137,8 +137,12 @@ impl Subscription {
         let recent = self.recent.get(partition_index(partition));
         let count = self.recent.len();
         let recent = recent.ok_or(BusError::UnknownPartition { partition, count })?;
-        let read = async || self.store.page(partition, after, up_to, limit).await;
-        EventPage::checked(asked, recent.or_read(asked, limit, read).await?)
+        // Only a sound page is kept, so a damage that is mended is not delivered any more.
+        let read = async || {
+            let events = self.store.page(partition, after, up_to, limit).await?;
+            EventPage::checked(asked, events.into_iter().map(Arc::new).collect())
+        };
+        Ok(EventPage { partition, events: recent.or_read(asked, limit, read).await? })
     }
 }
 

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use crate::StoredEvent;
 use crate::page::Asked;
-use clearfold_store::StoreError;
+use crate::{BusError, EventPage, StoredEvent};
 
 /// Bytes of payloads that are kept for each partition.
 const MAX_BYTES: usize = 1 << 20;
@@ -25,13 +24,13 @@ struct Kept {
 
 impl Recent {
     /// Returns the events that were asked for, `limit` at most, perhaps fewer than there are. Of several consumers that
-    /// ask for the same, one has them read by `read`, and the others wait for it.
+    /// ask for the same, one has them read by `read`, which checks them, and the others wait for it.
     pub(crate) async fn or_read(
         &self,
         asked: Asked,
         limit: u32,
-        read: impl AsyncFnOnce() -> Result<Vec<StoredEvent>, StoreError>,
-    ) -> Result<Vec<Arc<StoredEvent>>, StoreError> {
+        read: impl AsyncFnOnce() -> Result<EventPage, BusError>,
+    ) -> Result<Vec<Arc<StoredEvent>>, BusError> {
         let mut kept = self.0.lock().await;
         if let Some(events) = kept.find(asked, limit) {
             return Ok(events);
@@ -39,11 +38,11 @@ impl Recent {
         if kept.is_older(asked) {
             // A consumer that is far behind must not hold up the others.
             drop(kept);
-            return Ok(read().await?.into_iter().map(Arc::new).collect());
+            return Ok(read().await?.events);
         }
-        let events: Vec<Arc<StoredEvent>> = read().await?.into_iter().map(Arc::new).collect();
-        kept.keep(&events);
-        Ok(events)
+        let page = read().await?;
+        kept.keep(&page.events);
+        Ok(page.events)
     }
 }
 
@@ -131,7 +130,8 @@ mod tests {
             let read = async || {
                 self.reads.set(self.reads.get() + 1);
                 let events = (after + 1..=up_to).take(limit as usize);
-                Ok(events.map(|position| event(position, self.bytes)).collect())
+                let events = events.map(|position| Arc::new(event(position, self.bytes))).collect();
+                EventPage::checked(asked, events)
             };
             let events = self.recent.or_read(asked, limit, read).await.unwrap();
             events.iter().map(|event| event.position).collect()
@@ -169,5 +169,19 @@ mod tests {
         let log = Log::with(MAX_BYTES + 1);
         assert_eq!(log.positions(0, 1, 10).await, [1]);
         assert_eq!((log.positions(0, 1, 10).await, log.reads.get()), (vec![1], 2), "too large to be kept");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_page_is_not_kept() {
+        let recent = Recent::default();
+        let asked = Asked { partition: 0, after: 0, up_to: 2 };
+        let page = |versions: [u64; 2]| {
+            let at =
+                |(position, stream_version)| Arc::new(StoredEvent { stream_version, ..event(position, 1) });
+            EventPage::checked(asked, [(1, versions[0]), (2, versions[1])].map(at).into())
+        };
+        assert!(recent.or_read(asked, 10, async || page([1, 5])).await.is_err());
+        let mended = recent.or_read(asked, 10, async || page([1, 2])).await.unwrap();
+        assert_eq!(mended[1].stream_version, 2);
     }
 }
