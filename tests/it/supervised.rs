@@ -146,7 +146,7 @@ impl Projection {
     /// Waits for a state.
     pub async fn when(&self, what: impl Fn(&Status) -> bool) -> Result<Status> {
         let mut status = self.status.clone();
-        let patience = std::time::Duration::from_secs(30);
+        let patience = std::time::Duration::from_secs(120);
         let found = tokio::time::timeout(patience, status.wait_for(|status| what(status))).await;
         let found = found.with_context(|| format!("it stays {:?}", *self.status.borrow()))??.clone();
         Ok(found)

@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clearfold_audit::{Audit, Scope};
@@ -72,6 +73,8 @@ async fn payments_and_audits_are_served_all_along_and_the_rows_are_those_of_a_fr
     let load = async {
         while !stop.is_cancelled() {
             scene.swipes(1).await?;
+            // Leaves time to the builds, which share this thread.
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         anyhow::Ok(())
     };

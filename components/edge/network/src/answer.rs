@@ -37,10 +37,11 @@ enum Action {
 }
 
 /// Events of a payment that say what the network is to hear.
-pub const AWAITED: [&str; 10] = [
+pub const AWAITED: [&str; 11] = [
     "AuthorizationApproved",
     "AuthorizationPartiallyApproved",
     "AuthorizationDeclined",
+    "IncrementRequested",
     "HoldIncreased",
     "IncrementDeclined",
     "AdviceRecorded",
@@ -53,9 +54,6 @@ pub const AWAITED: [&str; 10] = [
 /// The fields used here of the host's answer to a command that waits.
 #[derive(Debug, Deserialize)]
 pub struct Answered {
-    /// Types of the command's own events; none for a command that was satisfied already.
-    #[serde(default)]
-    events: Vec<String>,
     /// Awaited events of the payment, in order.
     awaited: Vec<Event>,
 }
@@ -91,15 +89,16 @@ impl Answered {
 
     /// Returns true if the message became an increment: it was sent as one, or the payment had been asked for before.
     pub fn is_increment(&self, message: &Message) -> bool {
-        self.events.iter().any(|kind| kind == "IncrementRequested") || self.increment(message).is_some()
+        self.has(|event| event.is_about(message))
     }
 
     /// Returns the decision on the increment that the message asked for, with what came after it.
     fn increment(&self, message: &Message) -> Option<(Decision, Self)> {
-        let place = self.awaited.iter().position(|event| event.is_about(message))?;
-        let (event, after) = (self.awaited.get(place)?, self.awaited.get(place..).unwrap_or_default());
-        let after = Self { events: Vec::new(), awaited: after.to_vec() };
-        Some((event.increment()?, after))
+        let decision = |event: &Event| event.increment().filter(|_| event.is_about(message));
+        let (place, decision) =
+            self.awaited.iter().enumerate().find_map(|(place, event)| Some((place, decision(event)?)))?;
+        let after = self.awaited.get(place..).unwrap_or_default().to_vec();
+        Some((decision, Self { awaited: after }))
     }
 
     /// Returns why nothing is held any more; `None` if something is, or was claimed.
@@ -118,10 +117,11 @@ impl Answered {
 }
 
 impl Event {
-    /// Returns true if it decides the increment that the message asked for.
+    /// Returns true if it is one of the increment that the message asked for.
     fn is_about(&self, message: &Message) -> bool {
-        let is_decision = ["HoldIncreased", "IncrementDeclined"].contains(&self.kind.as_str());
-        is_decision && self.data["message_id"] == message.message_id.as_str()
+        let is_of_increment =
+            ["IncrementRequested", "HoldIncreased", "IncrementDeclined"].contains(&self.kind.as_str());
+        is_of_increment && self.data["message_id"] == message.message_id.as_str()
     }
 
     fn increment(&self) -> Option<Decision> {
@@ -372,15 +372,21 @@ mod tests {
 
     #[test]
     fn a_further_request_of_the_same_payment_is_an_increment() {
-        let answered = |events: &[&str], awaited: &[Value]| -> Answered {
-            serde_json::from_value(json!({"events": events, "awaited": awaited})).unwrap()
+        let answered =
+            |awaited: &[Value]| -> Answered { serde_json::from_value(json!({"awaited": awaited})).unwrap() };
+        let of = |kind: &str, message_id: &str| {
+            let mut event = event(kind, 1_250);
+            event["data"]["message_id"] = json!(message_id);
+            event
         };
         let whole = || event("AuthorizationApproved", 1_250);
-        assert!(answered(&["IncrementRequested"], &[whole()]).is_increment(&message()));
-        assert!(!answered(&["AuthorizationRequested"], &[whole()]).is_increment(&message()));
-        let mut decided = event("HoldIncreased", 1_250);
-        decided["data"]["message_id"] = json!("m-1");
-        assert!(answered(&[], &[whole(), decided]).is_increment(&message()));
+        assert!(!answered(&[whole(), of("IncrementRequested", "m-0")]).is_increment(&message()));
+        // Also if it came by the increments' route before, and is not decided yet.
+        let undecided = answered(&[whole(), of("IncrementRequested", "m-1")]);
+        assert!(undecided.is_increment(&message()));
+        assert!(Answer::increment_decided(&message(), &undecided).is_none());
+        let decided = answered(&[whole(), of("IncrementRequested", "m-1"), of("HoldIncreased", "m-1")]);
+        assert!(Answer::increment_decided(&message(), &decided).is_some());
     }
 
     #[test]

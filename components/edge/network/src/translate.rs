@@ -4,8 +4,8 @@
 //! is refused, never rounded. Nothing is decided here.
 
 use clearfold_domain::authorization::{
-    Command, DeclineAuthorization, DeclineIncrement, Extent, IncrementAuthorization, Part, PresentClearing,
-    RecordAdvice, RequestAuthorization, ReversalCause, ReverseAuthorization,
+    Command, DeclineAuthorization, DeclineIncrement, Extent, IncrementAuthorization, IncrementBasis, Part,
+    PresentClearing, RecordAdvice, RequestAuthorization, ReversalCause, ReverseAuthorization,
 };
 use clearfold_domain::network;
 use clearfold_domain::policy::DeclineReason;
@@ -65,6 +65,9 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
     let amount = || message.amount.as_ref().ok_or_else(|| needs("amount")).and_then(asset_amount);
     let card_id = || message.card.clone().ok_or_else(|| needs("card"));
     let merchant = || message.merchant.clone().ok_or_else(|| needs("merchant"));
+    if message.basis != IncrementBasis::Addition && !matches!(kind, Kind::Increment) {
+        return Err("basis is a field of increments; send it to the route of the increments".to_owned());
+    }
     let message_id = message.message_id.clone();
     let (account, network, occurred_at) = (message.account, message.network, message.transmitted_at);
     let command = match kind {
@@ -220,6 +223,21 @@ mod tests {
             let refused = asset_amount(&given).unwrap_err();
             assert!(refused.contains(said), "{refused}");
             assert!(said == "is too large" || network_money(Minor::new(1), &given).is_err(), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_total_is_only_for_increments() {
+        let message: Message = serde_json::from_value(serde_json::json!({
+            "message_id": "m-1", "transaction_id": "t-1", "network": "visa", "card": "card-1", "basis": "total",
+            "account": "0x1111111111111111111111111111111111111111", "transmitted_at": "2026-11-22T10:00:00.000Z",
+            "amount": {"minor": "1250", "currency": "EUR", "exponent": 2},
+        }))
+        .unwrap();
+        assert!(command(Kind::Increment, &message).is_ok());
+        for kind in [Kind::Authorization, Kind::Advice, Kind::Reversal, Kind::Clearing] {
+            let refused = command(kind, &message).err().unwrap_or_default();
+            assert!(refused.contains("the route of the increments"), "{refused:?}");
         }
     }
 

@@ -33,6 +33,8 @@ use clearfold_sandbox::manifest::ManifestEffect;
 const MAX_ANSWER: usize = 64 << 10;
 /// First and longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+/// Time that the commit of a request may take without costing it its one try.
+const COMMIT: Duration = Duration::from_secs(5);
 
 pub(super) struct HttpEffect {
     name: String,
@@ -99,17 +101,18 @@ impl HttpEffect {
         }
     }
 
-    /// Tries until there is an answer or the deadline passes. The first try is made in any case, unless the deadline
-    /// passed before, as it may after a crash.
+    /// Tries until there is an answer or the deadline passes. One try is made in any case, with its whole time, unless the
+    /// deadline passed long before, as it may after a crash.
     async fn tried_until_deadline(&self, call: &EffectCall) -> Tried {
         let passed = self.clock.now().as_ms().saturating_sub(call.requested_at.as_ms());
-        let left = self.effect.deadline.saturating_sub(Duration::from_millis(passed));
-        if left.is_zero() {
+        let passed = Duration::from_millis(passed);
+        if passed >= self.effect.deadline + COMMIT {
             return Tried::Unknown(format!(
                 "the deadline of {} ms has passed",
                 self.effect.deadline.as_millis()
             ));
         }
+        let left = self.effect.deadline.saturating_sub(passed).max(self.effect.timeout);
         let until = Instant::now() + left;
         let (first, longest) = PAUSES;
         let mut pauses = ExponentialBuilder::default()

@@ -6,8 +6,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::BackoffBuilder;
 use futures::FutureExt;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::queued::Queued;
@@ -15,11 +16,14 @@ use super::session::with_time_out;
 use crate::effects::{Effect, EffectCall, Effects, Outcome};
 use crate::saga::follow;
 use clearfold_base::faults;
+use clearfold_base::tasks::{Retry, backoff};
 use clearfold_base::telemetry::with_causes;
 use clearfold_store::{EventStore, StoreError, WaitingEffect};
 
-/// Pause before the database, or the writer, is asked again after a failure.
+/// Pause before the database is asked again after a failure.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Pauses before an outcome that was not taken is sent to the writer again.
+const TELL_AGAIN: Retry = Retry { least: PAUSE, longest: Duration::from_secs(60) };
 /// Effects under way for whose name this host has nothing that carries them out: each is refused at once.
 const UNKNOWN_CONCURRENCY: u32 = 16;
 /// Outcomes that wait for the writer.
@@ -121,10 +125,15 @@ impl Lane {
     async fn run(self) {
         let effect = self.ground.effects.get(&self.name).cloned();
         let room = effect.as_ref().map_or(UNKNOWN_CONCURRENCY, |effect| effect.concurrency().max(1));
-        let (mut under_way, mut last, mut may_be_more) = (JoinSet::new(), 0, false);
+        let room = Arc::new(Semaphore::new(usize::try_from(room).unwrap_or(Semaphore::MAX_PERMITS)));
+        let (mut under_way, mut last) = (JoinSet::new(), 0);
         loop {
-            let free = room.saturating_sub(u32::try_from(under_way.len()).unwrap_or(u32::MAX));
-            if may_be_more && free > 0 {
+            self.more.notified().await;
+            loop {
+                while under_way.try_join_next().is_some() {}
+                // Only this task takes places, so those that are free stay so. The semaphore is never closed.
+                let _ = room.acquire().await;
+                let free = u32::try_from(room.available_permits()).unwrap_or(u32::MAX);
                 let page = match self.read(last, free).await {
                     Ok(page) => page,
                     Err(error) => {
@@ -132,17 +141,20 @@ impl Lane {
                         continue;
                     }
                 };
-                may_be_more = u32::try_from(page.len()).is_ok_and(|count| count >= free);
                 last = page.last().map_or(last, |waiting| waiting.id);
+                let is_full = u32::try_from(page.len()).is_ok_and(|count| count >= free);
                 for waiting in page {
+                    let place = Arc::clone(&room).acquire_owned().await;
                     let (ground, name, effect) = (self.ground.clone(), self.name.clone(), effect.clone());
-                    under_way.spawn(async move { carry_out(&ground, &name, effect, waiting).await });
+                    under_way.spawn(async move {
+                        let outcome = carry_out(&name, effect, &waiting).await;
+                        drop(place);
+                        tell(&ground, &name, &waiting, &outcome).await;
+                    });
                 }
-                continue;
-            }
-            tokio::select! {
-                () = self.more.notified() => may_be_more = true,
-                Some(_) = under_way.join_next() => {}
+                if !is_full {
+                    break;
+                }
             }
         }
     }
@@ -157,16 +169,23 @@ impl Lane {
     }
 }
 
-/// Carries out one effect, and sends its outcome to the writer until it is committed.
-async fn carry_out(ground: &Ground, name: &str, effect: Option<Arc<dyn Effect>>, waiting: WaitingEffect) {
+/// Carries out one effect.
+async fn carry_out(name: &str, effect: Option<Arc<dyn Effect>>, waiting: &WaitingEffect) -> Outcome {
     faults::point("effect_read");
     let outcome = match &effect {
-        Some(effect) => outcome(effect.as_ref(), &waiting).await,
+        Some(effect) => outcome(effect.as_ref(), waiting).await,
         None => not_offered(name),
     };
     faults::point("effect_carried_out");
+    outcome
+}
+
+/// Sends an outcome to the writer until it is committed. An instance that cannot take it, because its version cannot be
+/// loaded, takes nobody's place meanwhile.
+async fn tell(ground: &Ground, name: &str, waiting: &WaitingEffect, outcome: &Outcome) {
+    let mut pauses = backoff(TELL_AGAIN).build();
     loop {
-        let command = match follow::answer_effect(&waiting, outcome.clone()) {
+        let command = match follow::answer_effect(waiting, outcome.clone()) {
             Ok(command) => command,
             Err(error) => {
                 return tracing::error!(error, effect = name, "the outcome of an effect cannot be told");
@@ -182,8 +201,8 @@ async fn carry_out(ground: &Ground, name: &str, effect: Option<Arc<dyn Effect>>,
             Err(_) => return,
             Ok(Err(error)) => {
                 let instance = waiting.pending.stream.as_str();
-                tracing::warn!(%error, effect = name, instance, "the outcome of an effect was not taken");
-                tokio::time::sleep(PAUSE).await;
+                tracing::warn!(%error, effect = name, instance, "the outcome of an effect was not taken; trying again");
+                tokio::time::sleep(pauses.next().unwrap_or(TELL_AGAIN.longest)).await;
             }
         }
     }

@@ -110,16 +110,6 @@ pub(crate) enum EffectOutcome {
     Refused(Refusal),
 }
 
-impl From<EffectOutcome> for StepAnswer {
-    /// Outcome of the step, as far as that of its effect says it.
-    fn from(outcome: EffectOutcome) -> Self {
-        match outcome {
-            EffectOutcome::Came(_) => Self::Accepted,
-            EffectOutcome::Refused(reason) => Self::Refused(reason),
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FireTimer {
     /// Number of the timer in its instance, from 1.

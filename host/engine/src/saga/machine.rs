@@ -175,7 +175,7 @@ impl Machine {
         let waits = |flow: &&Flow| flow.effect() == Some(number);
         // Anything else is an answer that came late or twice.
         let Some(flow) = self.instance.running().find(waits).cloned() else {
-            return self.late_effect(number, &outcome.into());
+            return self.late_effect(number, &outcome);
         };
         match outcome {
             EffectOutcome::Came(answer) => {

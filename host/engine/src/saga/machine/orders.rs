@@ -1,11 +1,11 @@
 //! Orders of operators: try again, cancel, say how a step ended. Each is refused whole, or is an event of the instance.
 
 use super::Machine;
-use crate::saga::content::Refusal;
+use crate::saga::content::{EffectAnswer, Refusal};
 use crate::saga::event::{
     CancelOrdered, CompensationStarted, FlowOutcome, ResolutionContradicted, ResolveOrdered, RetryOrdered,
 };
-use crate::saga::input::{Cancel, Order, Resolution, Resolve, Retry, StepAnswer, StepKey};
+use crate::saga::input::{Cancel, EffectOutcome, Order, Resolution, Resolve, Retry, StepAnswer, StepKey};
 use crate::saga::instance::{Doing, Flow, ResolvedStep};
 use crate::saga::logic::Phase;
 
@@ -162,11 +162,17 @@ impl Machine {
         }
     }
 
-    /// Takes in the outcome of an effect whose step has been answered; as [`Machine::late`].
-    pub(super) fn late_effect(&mut self, number: u64, answer: &StepAnswer) {
+    /// Takes in the outcome of an effect whose step has been answered; as [`Machine::late`]. A missing answer contradicts
+    /// nothing.
+    pub(super) fn late_effect(&mut self, number: u64, outcome: &EffectOutcome) {
+        let answer = match outcome {
+            EffectOutcome::Came(EffectAnswer::Unanswered(_)) => return,
+            EffectOutcome::Came(_) => StepAnswer::Accepted,
+            EffectOutcome::Refused(reason) => StepAnswer::Refused(reason.clone()),
+        };
         let resolved = self.instance.resolved.iter().find(|resolved| resolved.effect == Some(number));
         if let Some(key) = resolved.map(|resolved| resolved.key.clone()) {
-            self.late(&key, answer);
+            self.late(&key, &answer);
         }
     }
 

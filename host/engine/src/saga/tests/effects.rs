@@ -99,6 +99,7 @@ fn an_outcome_that_contradicts_an_operator_is_recorded() {
         Resolve { flow: 1, outcome: Resolution::Refused, code: Some("lost".to_owned()), order: order() };
     let events = driven.input(&Input::Resolve(resolve));
     assert_eq!(Driven::names(&events), ["ResolveOrdered", "StepRefused", "CompensationStarted", "FlowEnded"]);
+    assert!(driven.input(&unanswered(1)).is_empty(), "a missing answer contradicts nothing");
     assert_eq!(Driven::names(&driven.input(&answered(1))), ["ResolutionContradicted"]);
     assert!(driven.input(&answered(1)).is_empty(), "once");
 }
