@@ -28,11 +28,11 @@ mod outages;
 mod projection;
 mod proof;
 mod pulls;
-mod registry;
-
 mod rebuild;
+mod registry;
 mod rivals;
 mod saga_orders;
+mod saga_versions;
 mod sagas;
 mod scene;
 mod soak;

@@ -9,6 +9,8 @@ use sqlx::{AssertSqlSafe, PgPool, query, query_scalar, raw_sql};
 
 const BEFORE: &str = include_str!("../../migrations/write/0004_snapshot_entries.sql");
 
+const REGISTRY: &str = include_str!("../../migrations/write/0005_registry.sql");
+
 /// Runs the program, which must refuse, and returns the reason that it gives.
 fn refusal(world: &World) -> Result<String> {
     let output = Output::of(&mut world.host_command()?)?;
@@ -32,9 +34,12 @@ async fn age(write: &PgPool) -> Result<()> {
     let types: String = query_scalar(types).fetch_one(write).await?;
     let (_, function) =
         BEFORE.split_once("CREATE FUNCTION append_batch(").context("it defines the function")?;
+    let (_, activate) =
+        REGISTRY.split_once("CREATE FUNCTION activate(").context("it defines the function")?;
+    let (activate, _) = activate.split_once("$$;").context("the function ends")?;
     let older = format!(
-        "DROP FUNCTION append_batch; DROP TYPE {types}; DROP TABLE definitions, timers, effects, pull_requests;
-         ALTER TABLE activations DROP CONSTRAINT activations_pause_check;
+        "DROP FUNCTION activate; CREATE FUNCTION activate({activate}$$; DROP FUNCTION append_batch; DROP TYPE {types}; DROP TABLE definitions, timers, effects, pull_requests;
+         ALTER TABLE activations DROP CONSTRAINT activations_pause_check, DROP COLUMN moved_from;
          DROP TABLE submitter_snapshots, submitter_changes, submitters;
          DELETE FROM _sqlx_migrations WHERE version > 6; CREATE FUNCTION append_batch({function}"
     );

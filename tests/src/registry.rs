@@ -33,5 +33,6 @@ pub fn activation(handler: &Handler, digest: Digest, newest: u64) -> NewActivati
         family: Some(digest),
         trial: None,
         shadow: None,
+        moved_from: None,
     }
 }

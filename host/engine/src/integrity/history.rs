@@ -41,7 +41,22 @@ impl Segment {
     }
 }
 
-pub(super) type Peekable<S> = futures::stream::Peekable<S>;
+pub(crate) type Peekable<S> = futures::stream::Peekable<S>;
+
+/// Reads all events of the next stream; none after the last one.
+pub(crate) async fn next_stream(
+    mut events: Pin<&mut Peekable<impl Stream<Item = Result<StoredEvent, StoreError>>>>,
+) -> Result<Option<Vec<StoredEvent>>, StoreError> {
+    let Some(first) = events.try_next().await? else { return Ok(None) };
+    let stream = first.stream.clone();
+    let mut found = vec![first];
+    let is_of_stream =
+        |event: &Result<StoredEvent, _>| event.as_ref().map_or(true, |event| event.stream == stream);
+    while let Some(event) = events.as_mut().next_if(is_of_stream).await {
+        found.push(event?);
+    }
+    Ok(Some(found))
+}
 
 /// Reads the next stream's commands with its events; none after the last command.
 pub(super) async fn next_history(

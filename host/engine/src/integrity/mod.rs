@@ -10,8 +10,9 @@ mod replay;
 mod shadow;
 mod verify;
 
+pub(crate) use history::next_stream;
 pub use replay::{CommandReplay, ReplayDifference, ReplayReport};
-pub use shadow::{Divergence, Shadow, ShadowReport};
+pub use shadow::{Divergence, OtherEvents, Shadow, ShadowReport};
 pub use verify::{HashChainBreak, PartitionReport, verify};
 
 use clearfold_base::background::Abandoned;

@@ -29,6 +29,8 @@ const EVENTS: usize = 20_000;
 const PATIENCE: usize = 20;
 /// Maximum number of divergences that are shown; all are counted.
 const SHOWN: usize = 10;
+/// Maximum number of divergences whose events are kept for the sagas that follow the streams.
+const FOLLOWED: usize = 1_000;
 
 /// Shadow run of a candidate beside the decider in force.
 pub struct Shadow {
@@ -58,6 +60,19 @@ pub struct ShadowReport {
     pub states: u64,
     /// First stream of which the candidate folds another state.
     pub other_state: Option<String>,
+    /// Events of the first commands that the candidate decides otherwise.
+    #[serde(skip)]
+    pub other_events: Vec<OtherEvents>,
+}
+
+/// Events of one command, as they are and as the candidate decides them.
+#[derive(Debug, Clone)]
+pub struct OtherEvents {
+    pub partition: u32,
+    pub stream: String,
+    pub routing_key: String,
+    pub in_force: Vec<Message>,
+    pub candidate: Vec<Message>,
 }
 
 /// Command that the candidate decides otherwise.
@@ -187,6 +202,13 @@ impl ShadowBatch {
     }
 }
 
+fn events_of(outcome: &Outcome) -> Vec<Message> {
+    match outcome {
+        Outcome::Accepted(events) => events.clone(),
+        Outcome::Rejected(_) => Vec::new(),
+    }
+}
+
 fn are_states_same(in_force: &dyn Decides, candidate: &dyn Decides, events: &[Message]) -> bool {
     let folded = |decider: &dyn Decides| -> Result<WholeState, Fault> {
         let mut state = WholeState::initial(decider);
@@ -235,6 +257,17 @@ impl ShadowReport {
             }
             self.different += 1;
             self.faults += u64::from(again.is_err());
+            if self.other_events.len() < FOLLOWED
+                && let (Ok(in_force), Ok(candidate)) = (&expected, &again)
+            {
+                self.other_events.push(OtherEvents {
+                    partition: command.partition,
+                    stream: command.stream.clone(),
+                    routing_key: command.routing_key.clone(),
+                    in_force: events_of(in_force),
+                    candidate: events_of(candidate),
+                });
+            }
             if self.divergences.len() < SHOWN {
                 let said = |outcome: Result<Outcome, String>| {
                     outcome.map_or_else(|why| why, |outcome| shown(&outcome))
@@ -259,6 +292,8 @@ impl ShadowReport {
         // None once the list is full.
         let room = SHOWN.saturating_sub(self.divergences.len());
         self.divergences.extend(other.divergences.into_iter().take(room));
+        let room = FOLLOWED.saturating_sub(self.other_events.len());
+        self.other_events.extend(other.other_events.into_iter().take(room));
         self.states += other.states;
         self.other_state = self.other_state.take().or(other.other_state);
     }

@@ -235,6 +235,7 @@ async fn take_out(
         family: now.family,
         trial: None,
         shadow: None,
+        moved_from: None,
     };
     match registry.activate(&new).await {
         // Another host or an operator changed the handler first; the next look sees the change.

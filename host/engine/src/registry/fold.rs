@@ -21,6 +21,9 @@ pub struct ActiveComponent {
     pub is_paused: bool,
     /// True if another component was activated for the handler before, a canary included.
     pub has_others: bool,
+    /// Versions of a saga whose instances were moved, each with the version that decides them now. None of them is the
+    /// one in force.
+    pub moves: BTreeMap<Digest, Digest>,
     /// Components, with their state families, that were in force for all accounts before, the newest last. A rollback
     /// goes back to the last.
     pub before: Vec<(Digest, Option<Digest>)>,
@@ -60,6 +63,7 @@ impl ActiveComponent {
             canary: None,
             is_paused: false,
             has_others: false,
+            moves: BTreeMap::new(),
             before: Vec::new(),
         }
     }
@@ -75,6 +79,11 @@ impl ActiveComponent {
             (ActivationCause::CanaryEnd | ActivationCause::AutomaticRollback, _) => self.canary = None,
             (ActivationCause::Pause, _) => self.is_paused = true,
             (ActivationCause::Resume, _) => self.is_paused = false,
+            (ActivationCause::Migrate, _) => {
+                if let Some(from) = activation.moved_from {
+                    self.move_instances(from, activation.digest);
+                }
+            }
             (ActivationCause::Rollback, _) => {
                 // A second rollback must go further back, never forth again. So the target, the component that is
                 // left and everything activated between them are no longer targets of a rollback without a name.
@@ -89,6 +98,21 @@ impl ActiveComponent {
                 self.put(activation);
             }
         }
+    }
+
+    /// Moves all instances that a version decides, those included that were moved to it before.
+    fn move_instances(&mut self, from: Digest, to: Digest) {
+        for decided_by in self.moves.values_mut().filter(|decided_by| **decided_by == from) {
+            *decided_by = to;
+        }
+        self.moves.insert(from, to);
+    }
+
+    /// Versions whose instances a version decides: its own, and those that were moved to it.
+    #[must_use]
+    pub fn decided_by(&self, version: Digest) -> Vec<Digest> {
+        let moved = self.moves.iter().filter(|(_, decided_by)| **decided_by == version);
+        [version].into_iter().chain(moved.map(|(from, _)| *from)).collect()
     }
 
     fn put(&mut self, activation: &Activation) {
@@ -126,6 +150,7 @@ mod tests {
                     max_differences: 0,
                 }),
                 shadow: None,
+                moved_from: None,
             })
             .collect();
         fold(&activations).remove(&handler()).unwrap()
@@ -165,6 +190,20 @@ mod tests {
         let resumed = history(&[(Start, b"a"), (Pause, b"a"), (Resume, b"a")]);
         assert_eq!((resumed.digest, resumed.is_paused, resumed.since), (Digest::of(b"a"), false, 1));
         assert!(resumed.before.is_empty(), "a pause is nothing to go back to");
+    }
+
+    #[test]
+    fn instances_that_are_moved_twice_are_decided_by_the_newest_version() {
+        let mut now = history(&[(ActivationCause::Start, b"c")]);
+        let [a, b, c] = [b"a", b"b", b"c"].map(|code| Digest::of(code));
+        now.move_instances(a, b);
+        now.move_instances(b, c);
+        assert_eq!(now.moves, BTreeMap::from([(a, c), (b, c)]));
+        let mut decided = now.decided_by(c);
+        decided.sort();
+        let mut all = vec![a, b, c];
+        all.sort();
+        assert_eq!(decided, all);
     }
 
     #[test]

@@ -8,6 +8,8 @@
 mod canary;
 mod fold;
 mod follower;
+mod followers;
+mod migration;
 mod operations;
 mod records;
 mod shelf;
@@ -17,6 +19,8 @@ mod view;
 pub use canary::watch_canaries;
 pub use fold::{ActiveCanary, ActiveComponent, fold};
 pub use follower::{Follower, InForceNow, Live};
+pub use followers::FollowerReport;
+pub use migration::{MigrationReport, MigrationRequest};
 pub use operations::{
     ActivationRequest, ComponentSelector, DeployRequest, Deployed, Operations, Verified, Window,
 };
@@ -104,6 +108,23 @@ pub enum RegistryError {
     NothingBefore(Handler),
     #[error("the {0} has no canary")]
     NoCanary(Handler),
+    #[error("{}", follower_fails(.handler, .follower))]
+    FollowerFails { handler: Handler, follower: Box<FollowerReport> },
+    #[error("the {0} has a canary; end it or activate it first, so that one version begins instances")]
+    HasCanary(Handler),
+    #[error(
+        "{digest} decides no instance of the {handler}; `clearfold saga versions` shows which version decides how many"
+    )]
+    NoInstances { handler: Handler, digest: Digest },
+    #[error("{}", cannot_move(.handler, .report))]
+    CannotMove { handler: Handler, report: Box<MigrationReport> },
+    #[error(
+        "instances of the {handler} were moved away from {digest}, so it decides none and can begin none; deploy another \
+         build, which has a digest of its own"
+    )]
+    MovedAway { handler: Handler, digest: Digest },
+    #[error("{0}; run `clearfold verify`")]
+    Unreadable(String),
     #[error("the {0} is paused already; `clearfold component history` says since when")]
     PausedAlready(Handler),
     #[error("the {0} is not paused, so there is nothing to resume")]
@@ -162,6 +183,43 @@ fn differences(shadow: &ShadowReport) -> String {
     let (different, commands) = (shadow.different, shadow.commands);
     let first = shadow.divergences.first().map(|first| format!(". The first: {first}")).unwrap_or_default();
     format!(" on {different} of {commands} commands{first}")
+}
+
+/// Describes what a version of a saga with open instances cannot take in.
+fn follower_fails(handler: &Handler, follower: &FollowerReport) -> String {
+    let FollowerReport { saga, version, open, failed, first_failed, unseen, .. } = follower;
+    let mut text = format!(
+        "the saga {saga} follows the {handler}, and its version {version}, with {open} open instances, "
+    );
+    match first_failed {
+        Some(first) => {
+            text.push_str(&format!("cannot observe {failed} events of the component; the first: {first}"));
+        }
+        None => {
+            text.push_str(&format!("does not observe {}, as the version in force does", unseen.join(", ")));
+        }
+    }
+    text.push_str(
+        ". Move the instances first (`clearfold saga migrate`), or give the reason why it does not matter: \
+         --expect-divergence \"why\"",
+    );
+    text
+}
+
+/// Describes how many instances could not go on, and the first of them.
+fn cannot_move(handler: &Handler, report: &MigrationReport) -> String {
+    let (stuck, open, faults) = (report.trial.stuck, report.trial.open, report.shadow.faults);
+    let mut text = format!(
+        "the version in force of the {handler} cannot go on with {stuck} of {open} open instances, and failed on {faults} \
+         recorded inputs; nothing was moved"
+    );
+    if let Some(first) = report.trial.first_stuck.first() {
+        text.push_str(&format!(". The first: {}: {}", first.instance, first.why));
+    }
+    if let Some(first) = report.shadow.divergences.first().filter(|_| faults > 0) {
+        text.push_str(&format!(". The first input that is decided otherwise: {first}"));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use clearfold_kernel::Timestamp;
 
 use super::{
-    ActivationCause, ActiveComponent, ComponentRecord, Deployment, Handler, NewActivation, Registry,
-    RegistryError, fold,
+    ActivationCause, ActiveComponent, ComponentRecord, Deployment, FollowerReport, Handler, NewActivation,
+    Registry, RegistryError, fold,
 };
 use crate::command::Trial;
 use crate::integrity::{OnProgress, Shadow, ShadowReport};
@@ -94,6 +94,8 @@ pub struct Verified {
     pub now: ActiveComponent,
     /// None for kinds that decide nothing.
     pub shadow: Option<ShadowReport>,
+    /// Sagas that follow a decider's streams, each on every version with open instances; none if they see the same.
+    pub followers: Vec<FollowerReport>,
 }
 
 impl Operations {
@@ -143,9 +145,10 @@ impl Operations {
         let record = self.registry.find(wanted.digest).await?;
         let handler = handler_of(&record, wanted)?;
         let now = self.now(&handler).await?;
-        let shadow = match handler.kind {
+        let (shadow, followers) = match handler.kind {
             ComponentKind::Decider | ComponentKind::Saga => {
-                Some(self.shadow(&handler, now.digest, record.digest, window, on_progress).await?)
+                let tried = self.shadow(&handler, now.digest, record.digest, window, on_progress).await?;
+                (Some(tried.0), tried.1)
             }
             // These have no decisions to compare. A projector's tables are built completely before they are read.
             ComponentKind::Translator
@@ -153,10 +156,10 @@ impl Operations {
             | ComponentKind::Auditor
             | ComponentKind::Http => {
                 self.registry.wasm(record.digest, &self.signers).await?;
-                None
+                (None, Vec::new())
             }
         };
-        Ok(Verified { record, handler, now, shadow })
+        Ok(Verified { record, handler, now, shadow, followers })
     }
 
     /// Activates a component for all accounts.
@@ -203,6 +206,10 @@ impl Operations {
         if let Some(shadow) = diverges.filter(|_| activating.expect_divergence.is_none()) {
             return Err(RegistryError::Diverges { handler, shadow: Box::new(shadow.clone()) });
         }
+        let fails = verified.followers.iter().find(|follower| !follower.holds());
+        if let Some(follower) = fails.filter(|_| activating.expect_divergence.is_none()) {
+            return Err(RegistryError::FollowerFails { handler, follower: Box::new(follower.clone()) });
+        }
         let shadow = verified.shadow.as_ref();
         let has_same_states = shadow.is_some_and(|shadow| shadow.is_same() && shadow.has_same_states());
         let family = if has_same_states { now.family } else { Some(record.digest) };
@@ -216,6 +223,7 @@ impl Operations {
             by: activating.by.clone(),
             trial,
             shadow: verified.shadow.as_ref().map(serde_json::to_value).transpose()?,
+            moved_from: None,
         };
         let activation = self.registry.activate(&new).await?;
         Ok((activation, verified))
@@ -313,8 +321,9 @@ impl Operations {
         by: String,
     ) -> Result<(u64, Digest), RegistryError> {
         let (handler, newest) = (handler.clone(), now.newest);
+        let (trial, shadow, moved_from) = (None, None, None);
         let new =
-            NewActivation { handler, newest, digest, cause, why, by, family, trial: None, shadow: None };
+            NewActivation { handler, newest, digest, cause, why, by, family, trial, shadow, moved_from };
         Ok((self.registry.activate(&new).await?, digest))
     }
 
@@ -324,7 +333,8 @@ impl Operations {
         fold(&activations).remove(handler).ok_or_else(|| RegistryError::NoSuchHandler(handler.clone()))
     }
 
-    /// Lets the candidate decide the window's commands again, beside the component in force.
+    /// Lets the candidate decide the window's commands again, beside the component in force, and finds how the sagas that
+    /// follow the streams take in what comes out otherwise.
     async fn shadow(
         &self,
         handler: &Handler,
@@ -332,7 +342,7 @@ impl Operations {
         candidate: Digest,
         window: Window,
         on_progress: OnProgress<'_>,
-    ) -> Result<ShadowReport, RegistryError> {
+    ) -> Result<(ShadowReport, Vec<FollowerReport>), RegistryError> {
         // The component in force needs no signature here: the lack of one may be why it is replaced.
         let in_force = self.decider(handler.kind, in_force, &Signers::default()).await?;
         let candidate = self.decider(handler.kind, candidate, &self.signers).await?;
@@ -369,7 +379,8 @@ impl Operations {
                 }
             }
         }
-        Ok(report)
+        let followers = self.followers(handler, &*shadow.in_force, &*shadow.candidate, &report).await?;
+        Ok((report, followers))
     }
 
     async fn decider(
@@ -397,7 +408,7 @@ fn handler_of(record: &ComponentRecord, wanted: ComponentSelector<'_>) -> Result
 }
 
 /// Refuses a text that people cannot read or the database cannot store. Without a text there is nothing to refuse.
-fn are_words(what: &'static str, text: Option<&str>) -> Result<(), RegistryError> {
+pub(super) fn are_words(what: &'static str, text: Option<&str>) -> Result<(), RegistryError> {
     match text {
         Some(text) if text.trim().is_empty() || text.chars().any(char::is_control) => {
             Err(RegistryError::NoText { what })

@@ -64,6 +64,8 @@ pub enum ActivationCause {
     Pause,
     /// The saga begins steps again.
     Resume,
+    /// Instances of the saga that began on another version are decided by the one in force.
+    Migrate,
 }
 
 /// Recorded activation of a component for a handler.
@@ -79,6 +81,8 @@ pub struct Activation {
     pub family: Option<Digest>,
     pub trial: Option<Trial>,
     pub shadow: Option<Value>,
+    /// Version whose instances it moves to the one in force.
+    pub moved_from: Option<Digest>,
 }
 
 /// Activation to be recorded. It is refused if `newest`, the handler's newest activation that its maker knew, is no
@@ -94,6 +98,7 @@ pub struct NewActivation {
     pub family: Option<Digest>,
     pub trial: Option<Trial>,
     pub shadow: Option<Value>,
+    pub moved_from: Option<Digest>,
 }
 
 /// Place in a partition from which on an activation is in force.
@@ -107,7 +112,7 @@ pub struct Point {
 }
 
 impl ActivationCause {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Start,
         Self::Activate,
         Self::Rollback,
@@ -116,6 +121,7 @@ impl ActivationCause {
         Self::AutomaticRollback,
         Self::Pause,
         Self::Resume,
+        Self::Migrate,
     ];
 
     #[must_use]
@@ -129,6 +135,7 @@ impl ActivationCause {
             Self::AutomaticRollback => "automatic_rollback",
             Self::Pause => "pause",
             Self::Resume => "resume",
+            Self::Migrate => "migrate",
         }
     }
 }
@@ -224,7 +231,7 @@ impl Registry {
         let rows = sqlx::query_as!(
             ActivationRow,
             "SELECT activation, kind, handler, component_digest, cause, why, activated_by, activated_at, state_family,
-                    canary_permille, max_faults, max_differences, shadow
+                    canary_permille, max_faults, max_differences, shadow, moved_from
              FROM activations WHERE activation > $1 ORDER BY activation",
             signed(after)?
         );
@@ -234,7 +241,7 @@ impl Registry {
     /// Records an activation and returns its number.
     pub async fn activate(&self, new: &NewActivation) -> Result<u64, RegistryError> {
         let made = sqlx::query_scalar!(
-            "SELECT activate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            "SELECT activate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             new.handler.kind.as_str(),
             new.handler.name,
             signed(new.newest)?,
@@ -247,17 +254,9 @@ impl Registry {
             new.trial.map(|trial| signed(trial.max_faults)).transpose()?,
             new.trial.map(|trial| signed(trial.max_differences)).transpose()?,
             new.shadow,
+            new.moved_from.as_ref().map(|from| &from.0[..]),
         );
-        let made = made.fetch_one(&self.pool).await.map_err(|error| {
-            let database = error.as_database_error();
-            match database.filter(|error| error.code().as_deref() == Some("CF004")) {
-                Some(refused) => RegistryError::ChangedMeanwhile {
-                    handler: new.handler.clone(),
-                    why: refused.message().to_owned(),
-                },
-                None => error.into(),
-            }
-        })?;
+        let made = made.fetch_one(&self.pool).await.map_err(|error| new.refusal(error))?;
         let made = made.ok_or_else(|| corrupt("activate() returned no number".to_owned()))?;
         Ok(unsigned(made)?)
     }
@@ -296,6 +295,20 @@ impl Registry {
         );
         begun.execute(&self.pool).await?;
         Ok(())
+    }
+}
+
+impl NewActivation {
+    /// Names the rule by which the database refused it.
+    fn refusal(&self, error: sqlx::Error) -> RegistryError {
+        let refused = error.as_database_error();
+        let code = refused.and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+        let (handler, message) = (self.handler.clone(), refused.map(|refused| refused.message().to_owned()));
+        match &*code {
+            "CF004" => RegistryError::ChangedMeanwhile { handler, why: message.unwrap_or_default() },
+            "CF005" => RegistryError::MovedAway { handler, digest: self.digest },
+            _ => error.into(),
+        }
     }
 }
 
@@ -373,6 +386,7 @@ struct ActivationRow {
     max_faults: Option<i64>,
     max_differences: Option<i64>,
     shadow: Option<Value>,
+    moved_from: Option<Vec<u8>>,
 }
 
 impl TryFrom<ActivationRow> for Activation {
@@ -400,6 +414,7 @@ impl TryFrom<ActivationRow> for Activation {
             family: row.state_family.map(|family| digest(&family)).transpose()?,
             trial,
             shadow: row.shadow,
+            moved_from: row.moved_from.map(|from| digest(&from)).transpose()?,
         })
     }
 }

@@ -9,9 +9,9 @@ use clearfold_base::blocking::blocking;
 use clearfold_base::database::with_time_out;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
-use clearfold_sandbox::{Auditor, Decider, HandlerEngine, Projector, RuntimeError, Translator};
+use clearfold_sandbox::{Auditor, Decider, HandlerEngine, Projector, RuntimeError, Saga, Translator};
 
-use crate::saga::{SagaDecider, SagaLogic, SagaVersions};
+use crate::saga::{SagaLogic, SagaVersions};
 use clearfold_base::telemetry::with_causes;
 
 /// Loader of components from the registry. Clones share one cache.
@@ -26,7 +26,7 @@ struct ShelfState {
     /// Contract set that each translator gets.
     contracts: Vec<u8>,
     deciders: LoadedByDigest<Decider>,
-    sagas: LoadedByDigest<SagaDecider>,
+    sagas: LoadedByDigest<Saga>,
     projectors: LoadedByDigest<Projector>,
     auditors: LoadedByDigest<Auditor>,
     translators: LoadedByDigest<Translator>,
@@ -40,7 +40,7 @@ impl SagaVersions for Shelf {
         // Decisions are made on threads that may block.
         let runtime = tokio::runtime::Handle::try_current().map_err(|error| error.to_string())?;
         let loaded = runtime.block_on(self.saga(digest));
-        Ok(Arc::clone(loaded.map_err(|error| with_causes(&error))?.saga()))
+        Ok(loaded.map_err(|error| with_causes(&error))?)
     }
 }
 
@@ -64,13 +64,8 @@ impl Shelf {
         self.load(&self.0.deciders, digest, Decider::load).await
     }
 
-    /// Loads a saga that finds its other versions here.
-    pub async fn saga(&self, digest: Digest) -> Result<Arc<SagaDecider>, RegistryError> {
-        let shelf = self.clone();
-        let load = move |engine: &_, name: &str, wasm: &[u8]| {
-            Ok(SagaDecider::load(engine, name, wasm)?.with_versions(Arc::new(shelf)))
-        };
-        self.load(&self.0.sagas, digest, load).await
+    pub async fn saga(&self, digest: Digest) -> Result<Arc<Saga>, RegistryError> {
+        self.load(&self.0.sagas, digest, Saga::load).await
     }
 
     pub async fn projector(&self, digest: Digest) -> Result<Arc<Projector>, RegistryError> {

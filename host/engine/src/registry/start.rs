@@ -122,6 +122,7 @@ impl Start {
             family: new.family,
             trial: None,
             shadow: None,
+            moved_from: None,
         });
         self.activations.iter().cloned().chain(new).collect()
     }
@@ -146,6 +147,7 @@ fn first_of(
         family,
         trial: None,
         shadow: None,
+        moved_from: None,
     }
 }
 

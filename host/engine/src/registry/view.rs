@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Activation, ActivationCause, ActiveComponent, ComponentRecord, Deployed, Handler, Point, Registry,
-    RegistryError, Verified, fold,
+    Activation, ActivationCause, ActiveComponent, ComponentRecord, Deployed, FollowerReport, Handler, Point,
+    Registry, RegistryError, Verified, fold,
 };
 use crate::integrity::ShadowReport;
 use clearfold_base::digest::Digest;
@@ -86,6 +86,7 @@ pub struct VerifiedView {
     pub digest: String,
     pub against: String,
     pub shadow: Option<ShadowReport>,
+    pub followers: Vec<FollowerReport>,
 }
 
 /// Activation with its points.
@@ -102,6 +103,9 @@ pub struct ActivationView {
     pub state_family: Option<String>,
     pub share_permille: Option<u16>,
     pub shadow: Option<Value>,
+    /// Version whose instances it moves to the one in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<String>,
     /// Points of the partitions in which it is in force so far.
     pub begun: Vec<PointView>,
 }
@@ -213,6 +217,7 @@ fn activation_view(activation: Activation, begun: Vec<PointView>) -> ActivationV
         state_family: activation.family.as_ref().map(Digest::to_string),
         share_permille: activation.trial.map(|trial| trial.permille),
         shadow: activation.shadow,
+        moved_from: activation.moved_from.as_ref().map(Digest::to_string),
         begun,
     }
 }
@@ -235,6 +240,7 @@ impl From<&Verified> for VerifiedView {
             digest: verified.record.digest.to_string(),
             against: verified.now.digest.to_string(),
             shadow: verified.shadow.clone(),
+            followers: verified.followers.clone(),
         }
     }
 }

@@ -66,9 +66,13 @@ impl SagaDecider {
         Self { saga, aggregate, versions: None }
     }
 
-    /// The same, with other versions for the instances that began on them.
-    pub(crate) fn with_versions(self, source: Arc<dyn SagaVersions>) -> Self {
-        Self { versions: Some(Versions::new(source)), ..self }
+    /// The same, with other versions for the instances that began on them, and those to which instances were moved.
+    pub(crate) fn with_versions(
+        self,
+        source: Arc<dyn SagaVersions>,
+        moves: BTreeMap<Digest, Digest>,
+    ) -> Self {
+        Self { versions: Some(Versions::new(source, moves)), ..self }
     }
 
     /// Saga whose instances it decides.
@@ -99,18 +103,20 @@ impl SagaDecider {
 
     /// Version that decides an instance.
     fn version_of(&self, instance: &Instance) -> Result<Arc<dyn SagaLogic>, Fault> {
-        match (&self.versions, self.pinned(instance)) {
-            (Some(versions), Some(digest)) => {
+        match self.pinned(instance) {
+            Some((versions, digest)) => {
                 versions.find(digest).map_err(|why| self.failed("decide", format!("version {digest}: {why}")))
             }
-            _ => Ok(Arc::clone(&self.saga)),
+            None => Ok(Arc::clone(&self.saga)),
         }
     }
 
-    /// Digest of the version that an instance began on, if it is another one.
-    fn pinned(&self, instance: &Instance) -> Option<Digest> {
-        let digest = instance.component.parse().ok().filter(|_| instance.has_begun());
-        digest.filter(|digest| *digest != self.saga.id().digest)
+    /// Digest of the version that decides an instance, if it is another one.
+    fn pinned(&self, instance: &Instance) -> Option<(&Versions, Digest)> {
+        let versions = self.versions.as_ref()?;
+        let began_on = instance.component.parse().ok().filter(|_| instance.has_begun())?;
+        let digest = versions.deciding(began_on);
+        (digest != self.saga.id().digest).then_some((versions, digest))
     }
 
     /// Asks the components everything that turns have to ask, in one call for each version and function. Returns false
@@ -274,7 +280,8 @@ impl Decides for SagaDecider {
     }
 
     fn decided_by(&self, state: &[u8]) -> Digest {
-        let pinned = self.versions.as_ref().and_then(|_| self.pinned(&read(state).ok()?));
+        let instance = read(state).ok();
+        let pinned = instance.and_then(|instance| Some(self.pinned(&instance)?.1));
         pinned.unwrap_or(self.saga.id().digest)
     }
 

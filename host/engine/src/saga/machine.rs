@@ -5,6 +5,7 @@
 
 mod orders;
 mod pause;
+mod trial;
 
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use sha2::{Digest as _, Sha256};
 use super::content::{EffectAnswer, EffectRequest, Refusal, Sending};
 use super::event::{
     CompensationStarted, EffectAnswered, EffectRequested, EventObserved, FlowAdded, FlowEnded, FlowOutcome,
-    FlowParked, ObservationFailed, ObservationQueued, SagaEvent, SagaStarted, StepDeferred, StepDone,
-    StepRefused, StepStarted, StepWaiting,
+    FlowParked, ObservationFailed, ObservationQueued, PlannedStep, SagaEvent, SagaStarted, StepDeferred,
+    StepDone, StepRefused, StepStarted, StepWaiting,
 };
 use super::input::{AnswerEffect, AnswerStep, EffectOutcome, FireTimer, Input, Observe, StepAnswer, StepKey};
 use super::instance::{Doing, ENGINE, Flow, Instance, Unobserved};
@@ -222,18 +223,23 @@ impl Machine {
                 continue;
             };
             self.asked_flow = Some(flow.number);
-            let call = StepCall {
-                subject: self.subject(),
-                flow: flow.name.clone(),
-                step,
-                attempt: flow.attempt,
-                refusal: flow.compensated_for.clone(),
-                last_refusal: flow.last_refusal.clone(),
-                answer: flow.answer.clone(),
-            };
-            let is_undo = flow.compensated_for.is_some();
-            return Some(if is_undo { Question::Compensate(call) } else { Question::Run(call) });
+            return Some(self.question_of(&flow, step));
         }
+    }
+
+    /// Question about a step of a flow.
+    fn question_of(&self, flow: &Flow, step: PlannedStep) -> Question {
+        let call = StepCall {
+            subject: self.subject(),
+            flow: flow.name.clone(),
+            step,
+            attempt: flow.attempt,
+            refusal: flow.compensated_for.clone(),
+            last_refusal: flow.last_refusal.clone(),
+            answer: flow.answer.clone(),
+        };
+        let is_undo = flow.compensated_for.is_some();
+        if is_undo { Question::Compensate(call) } else { Question::Run(call) }
     }
 
     fn subject(&self) -> Subject {

@@ -4,6 +4,7 @@
 //! follow      says what follows from a decided command (pure)
 //! decider     a saga as the write path knows it: a decider
 //! operations  what operators do with an instance
+//! migration   trial of the version to which instances are to be moved
 //! view        an instance as operators see it (pure)
 //! machine     order, attempts, delays, compensation of one instance; orders of operators (pure)
 //! instance    state of an instance, folded from its events (pure)
@@ -21,6 +22,7 @@ mod input;
 mod instance;
 mod logic;
 mod machine;
+mod migration;
 mod operations;
 mod sandboxed;
 #[cfg(test)]
@@ -28,6 +30,8 @@ mod tests;
 mod versions;
 mod view;
 
+#[cfg(test)]
+pub(crate) use self::tests::Spelled;
 pub(crate) use decider::PREFIX;
 pub use decider::{SagaDecider, load_deciding};
 pub(crate) use event::without_version;
@@ -35,6 +39,8 @@ pub(crate) use follow::AskedBy;
 pub use follow::Outcome;
 pub use input::Resolution;
 pub(crate) use logic::{SagaLogic, SagaVersions};
+pub(crate) use migration::{FollowedInstance, OpenInstance, Trial};
+pub use migration::{StuckInstance, TrialReport};
 pub use operations::{OrderedAction, SagaError, SagaOperations, SagaOrder};
 pub use view::{
     AttemptView, CommandView, ContradictionView, EffectView, FlowView, InstanceState, InstanceView,

@@ -17,7 +17,7 @@ use clearfold_sandbox::{
 use proptest::prelude::*;
 use uuid::Uuid;
 
-pub(in crate::saga) use self::spelled::Spelled;
+pub(crate) use self::spelled::Spelled;
 
 use super::SagaDecider;
 use super::content::{Bytes, ChildCommand, Content, EffectAnswer, EffectRequest, Refusal};

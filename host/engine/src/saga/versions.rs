@@ -14,12 +14,19 @@ const MAX_LOADED: usize = 16;
 /// Versions, each loaded when it is needed.
 pub(super) struct Versions {
     source: Arc<dyn SagaVersions>,
+    /// Versions whose instances were moved, each with the version that decides them now.
+    moves: BTreeMap<Digest, Digest>,
     loaded: Mutex<BTreeMap<Digest, Arc<dyn SagaLogic>>>,
 }
 
 impl Versions {
-    pub(super) fn new(source: Arc<dyn SagaVersions>) -> Self {
-        Self { source, loaded: Mutex::default() }
+    pub(super) fn new(source: Arc<dyn SagaVersions>, moves: BTreeMap<Digest, Digest>) -> Self {
+        Self { source, moves, loaded: Mutex::default() }
+    }
+
+    /// Version that decides the instances which began on one.
+    pub(super) fn deciding(&self, began_on: Digest) -> Digest {
+        self.moves.get(&began_on).copied().unwrap_or(began_on)
     }
 
     pub(super) fn find(&self, digest: Digest) -> Result<Arc<dyn SagaLogic>, String> {
@@ -110,7 +117,7 @@ mod tests {
         assert_eq!(started_on(&begun), Some(one.id().digest.to_string()));
 
         let shelf = Arc::new(Shelf(vec![Arc::clone(&one)]));
-        let second = SagaDecider::new(Arc::clone(&two) as _).with_versions(shelf);
+        let second = SagaDecider::new(Arc::clone(&two) as _).with_versions(shelf, BTreeMap::new());
         let turns = [turn("a", &begun.state, &answered()), turn("b", &[], &begin())];
         let decided = second.decide(&turns).unwrap();
         let decided_by: Vec<Digest> =
@@ -125,10 +132,33 @@ mod tests {
     }
 
     #[test]
+    fn an_instance_that_was_moved_is_decided_by_the_version_that_it_was_moved_to() {
+        let (one, two) = (Spelled::version(b"one"), Spelled::version(b"two"));
+        let first = SagaDecider::new(Arc::clone(&one) as _);
+        let begun = first.decide(&[turn("a", &[], &begin())]).unwrap().remove(0);
+        // The first version is needed no more: nobody has it.
+        let moves = BTreeMap::from([(one.id().digest, two.id().digest)]);
+        let second =
+            SagaDecider::new(Arc::clone(&two) as _).with_versions(Arc::new(Shelf(Vec::new())), moves.clone());
+        let moved = second.decide(&[turn("a", &begun.state, &answered())]).unwrap().remove(0);
+        assert_eq!((one.count(), two.count()), (1, 1));
+        assert_eq!(second.decided_by(&moved.state), two.id().digest);
+
+        // A third version leaves it where it was moved to.
+        let three = Spelled::version(b"three");
+        let third =
+            SagaDecider::new(three as _).with_versions(Arc::new(Shelf(vec![Arc::clone(&two)])), moves);
+        assert_eq!(third.decided_by(&begun.state), two.id().digest);
+        assert!(third.decide(&[turn("a", &begun.state, &answered())]).is_ok());
+        assert_eq!(two.count(), 2);
+    }
+
+    #[test]
     fn a_version_that_cannot_be_loaded_is_named() {
         let first = SagaDecider::new(Spelled::version(b"one"));
         let begun = first.decide(&[turn("a", &[], &begin())]).unwrap().remove(0);
-        let second = SagaDecider::new(Spelled::version(b"two")).with_versions(Arc::new(Shelf(Vec::new())));
+        let nobody = Arc::new(Shelf(Vec::new()));
+        let second = SagaDecider::new(Spelled::version(b"two")).with_versions(nobody, BTreeMap::new());
         let fault = second.decide(&[turn("a", &begun.state, &answered())]).unwrap_err().to_string();
         assert!(
             fault.contains(&Digest::of(b"one").to_string()) && fault.contains("it is not there"),

@@ -13,7 +13,7 @@ pub use accounts::{Account, AccountAsset};
 pub use balances::Balance;
 pub use page::{InvalidCursor, PageCursor};
 pub use payments::{MoneyView, Payment, PaymentFilter, PaymentSource, TimelineEvent};
-pub use sagas::{SagaCounts, SagaFilter, SagaInstance, SagaPage};
+pub use sagas::{SagaCounts, SagaFilter, SagaInstance, SagaPage, VersionCounts};
 
 use sqlx::PgPool;
 

@@ -70,9 +70,37 @@ const COUNTS: &str = "
     SELECT (SELECT count(*) FROM sagas.instance WHERE open) AS open,
            (SELECT count(*) FROM sagas.instance WHERE state = 'parked') AS parked";
 
-pub(super) const STATEMENTS: &[&str] = &[PAGE, COUNTS];
+const VERSIONS: &str = "
+    SELECT component, count(*) AS instances, count(*) FILTER (WHERE open) AS open,
+           count(*) FILTER (WHERE state = 'parked') AS parked
+    FROM sagas.instance WHERE saga = $1 GROUP BY component ORDER BY component";
+
+pub(super) const STATEMENTS: &[&str] = &[PAGE, COUNTS, VERSIONS];
+
+/// Numbers of instances that began on one version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionCounts {
+    /// Digest of the version.
+    pub began_on: String,
+    pub instances: i64,
+    #[serde(flatten)]
+    pub counts: SagaCounts,
+}
 
 impl ReadStore {
+    /// Counts a saga's instances by the version on which they began.
+    pub async fn saga_versions(&self, saga: &str) -> Result<Vec<VersionCounts>, QueryError> {
+        let rows = sqlx::query(VERSIONS).bind(saga).fetch_all(&self.pool).await.map_err(missing)?;
+        let counts = |row: &PgRow| {
+            Ok(VersionCounts {
+                began_on: row.try_get("component")?,
+                instances: row.try_get("instances")?,
+                counts: SagaCounts { open: row.try_get("open")?, parked: row.try_get("parked")? },
+            })
+        };
+        rows.iter().map(counts).collect()
+    }
+
     /// Reads a page of instances, those that changed last first, with the cursor of the next page if there is one.
     pub async fn sagas(&self, filter: &SagaFilter, limit: u32) -> Result<SagaPage, QueryError> {
         let after = filter.after.as_ref();

@@ -6,6 +6,7 @@
 mod components;
 mod handlers;
 mod sagas;
+mod versions;
 
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ use clearfold_engine::registry::{Operations, RegistryError};
 use clearfold_engine::saga::SagaOperations;
 use clearfold_sandbox::MAX_COMPONENT_BYTES;
 use clearfold_views::query::ReadStore;
+
+pub(crate) use versions::SagaVersions;
 
 /// Name under which the registry records these operations.
 const BY: &str = "admin api";
@@ -59,6 +62,8 @@ pub fn router(state: AdminState) -> Router {
         .route("/activations", get(handlers::history))
         .route("/handlers/saga/{name}/pause", post(sagas::pause))
         .route("/handlers/saga/{name}/resume", post(sagas::resume))
+        .route("/handlers/saga/{name}/versions", get(versions::list))
+        .route("/handlers/saga/{name}/migrate", post(versions::migrate))
         .route("/sagas", get(sagas::list))
         .route("/sagas/{instance}", get(sagas::show))
         .route("/sagas/{instance}/retry", post(sagas::retry))
@@ -114,6 +119,12 @@ impl From<RegistryError> for Problem {
             RegistryError::OnlyDeciders(_) => (StatusCode::UNPROCESSABLE_ENTITY, "only_deciders"),
             RegistryError::NothingBefore(_) => (StatusCode::CONFLICT, "nothing_before"),
             RegistryError::NoCanary(_) => (StatusCode::CONFLICT, "no_canary"),
+            RegistryError::FollowerFails { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "follower_fails"),
+            RegistryError::HasCanary(_) => (StatusCode::CONFLICT, "has_canary"),
+            RegistryError::NoInstances { .. } => (StatusCode::CONFLICT, "no_instances"),
+            RegistryError::MovedAway { .. } => (StatusCode::CONFLICT, "moved_away"),
+            RegistryError::CannotMove { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "cannot_move"),
+            RegistryError::Unreadable(_) => (StatusCode::INTERNAL_SERVER_ERROR, "stream_damaged"),
             RegistryError::PausedAlready(_) => (StatusCode::CONFLICT, "paused_already"),
             RegistryError::NotPaused(_) => (StatusCode::CONFLICT, "not_paused"),
             RegistryError::AnothersName { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "anothers_name"),

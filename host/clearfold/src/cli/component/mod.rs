@@ -21,13 +21,13 @@ use super::{load, progress};
 use clearfold_base::digest::Digest;
 use clearfold_engine::command::Trial;
 use clearfold_engine::registry::{
-    ActivationRequest, ComponentSelector, ComponentView, DeployRequest, Deployed, DeployedView, Handler,
-    Operations, Verified, VerifiedView, differing,
+    ActivationRequest, ComponentSelector, ComponentView, DeployRequest, Deployed, DeployedView,
+    FollowerReport, Handler, Operations, Verified, VerifiedView, differing,
 };
 use clearfold_sandbox::{ComponentKind, inspect};
 
 /// Progress of a shadow run.
-const DECIDED_AGAIN: &str = "{pos} commands decided again";
+pub(super) const DECIDED_AGAIN: &str = "{pos} commands decided again";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ComponentCommand {
@@ -247,6 +247,10 @@ impl CandidateArgs {
         line.finish_and_clear();
         let verified = verified?;
         self.place.show(&VerifiedView::from(&verified), || text::verified(&verified))?;
+        anyhow::ensure!(
+            verified.followers.iter().all(FollowerReport::holds),
+            "a saga cannot take in what it decides otherwise; the failures are shown above"
+        );
         anyhow::ensure!(
             verified.shadow.as_ref().is_none_or(clearfold_engine::integrity::ShadowReport::is_same),
             "it decides otherwise than what is in force; the differences are shown above"

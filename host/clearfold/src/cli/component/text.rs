@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use clearfold_engine::registry::{ActivationView, Deployed, Overview, Verified};
+use clearfold_engine::registry::{ActivationView, Deployed, FollowerReport, Overview, Verified};
 
 /// Number of characters of a digest that are shown in lists.
 const SHORT: usize = 12;
@@ -116,6 +116,9 @@ pub(super) fn verified(verified: &Verified) -> String {
     if more > 0 {
         text.push_str(&format!("DIFFERENT  and {more} more\n"));
     }
+    for follower in &verified.followers {
+        text.push_str(&followed(follower));
+    }
     match &shadow.other_state {
         Some(stream) => text.push_str(&format!(
             "its states differ (first that of {stream}): each stream is folded from its events once, when it is needed\n"
@@ -127,6 +130,26 @@ pub(super) fn verified(verified: &Verified) -> String {
             ));
         }
         None => text.push_str("states were not compared: each stream is folded from its events once, when it is needed\n"),
+    }
+    text
+}
+
+/// Formats how a version of a saga takes in what is decided otherwise.
+fn followed(follower: &FollowerReport) -> String {
+    let mut text = format!(
+        "the saga {} on {}, with {} open instances: {} events decided otherwise were observed, {} were not\n",
+        follower.saga,
+        short(&follower.version),
+        follower.open,
+        // An event that failed is one of those counted.
+        follower.events - follower.failed,
+        follower.failed
+    );
+    if let Some(first) = &follower.first_failed {
+        text.push_str(&format!("FAILED     {first}\n"));
+    }
+    if !follower.unseen.is_empty() {
+        text.push_str(&format!("UNSEEN     {}\n", follower.unseen.join(", ")));
     }
     text
 }
@@ -148,6 +171,9 @@ pub(super) fn history(history: &[ActivationView]) -> String {
                 .map(|share| format!(", {} of the accounts", percent(share)))
                 .unwrap_or_default()
         ));
+        if let Some(from) = &activation.moved_from {
+            text.push_str(&format!("      moves the instances on {}\n", short(from)));
+        }
         if let Some(why) = &activation.why {
             text.push_str(&format!("      why: {why}\n"));
         }

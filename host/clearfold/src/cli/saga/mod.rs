@@ -5,6 +5,7 @@
 
 mod client;
 mod text;
+mod versions;
 
 use std::io::Write;
 
@@ -33,6 +34,11 @@ pub(super) enum SagaCommand {
     Pause(PauseArgs),
     /// Resume a paused saga: what waited goes on
     Resume(PauseArgs),
+    /// Show how many instances began on each version of a saga, and which version decides them
+    Versions(versions::VersionsArgs),
+    /// Move the instances that another version decides to the version in force, all or none, after it decided their
+    /// recorded inputs again and was asked what comes up next in each
+    Migrate(versions::MigrateArgs),
 }
 
 /// State by which instances are listed.
@@ -157,6 +163,8 @@ impl SagaCommand {
             Self::Resolve(resolve) => resolve.run().await,
             Self::Pause(pause) => pause.run("pause", "paused: its instances begin no step").await,
             Self::Resume(resume) => resume.run("resume", "resumed: what waited goes on").await,
+            Self::Versions(versions) => versions.run().await,
+            Self::Migrate(migrate) => migrate.run().await,
         }
     }
 }

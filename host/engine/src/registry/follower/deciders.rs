@@ -10,16 +10,19 @@ use tokio::sync::watch;
 use super::{FAILURE, LOAD_AGAIN, RECOVERED, WantedHandlers, say_followed};
 use crate::command::{ActiveDecider, AggregateDeciders, Canary, Deciders};
 use crate::registry::{ActiveComponent, RegistryError, Shelf};
+use crate::saga::SagaDecider;
 use clearfold_base::digest::Digest;
 use clearfold_base::tasks::{Next, Retry, StepFailure, Task, changed};
 use clearfold_sandbox::ComponentKind;
 
 pub(super) struct FollowedDeciders {
     shelf: Shelf,
-    /// By component, family, and whether there are other versions.
-    running: BTreeMap<(Digest, Digest, bool), Arc<ActiveDecider>>,
+    running: BTreeMap<RunningKey, Arc<ActiveDecider>>,
     pub(super) told: watch::Sender<Arc<Deciders>>,
 }
+
+/// Component and family; for a saga also the versions whose instances were moved, and whether there are other versions.
+type RunningKey = (Digest, Digest, BTreeMap<Digest, Digest>, bool);
 
 /// Task that loads the wanted deciders each time the set of wanted ones changes.
 pub(super) struct FollowDeciders {
@@ -61,12 +64,11 @@ impl FollowedDeciders {
         kind: ComponentKind,
         in_force: &ActiveComponent,
     ) -> Result<AggregateDeciders, RegistryError> {
-        let has_others = in_force.has_others;
-        let stable = self.running(kind, in_force.digest, in_force.family, has_others).await?;
+        let stable = self.running(kind, in_force, in_force.digest, in_force.family).await?;
         let canary = match &in_force.canary {
             None => None,
             Some(tried) => {
-                let running = self.running(kind, tried.digest, tried.family, has_others).await?;
+                let running = self.running(kind, in_force, tried.digest, tried.family).await?;
                 Some(Canary { since: tried.since, trial: tried.trial, running })
             }
         };
@@ -77,18 +79,20 @@ impl FollowedDeciders {
     async fn running(
         &mut self,
         kind: ComponentKind,
+        now: &ActiveComponent,
         digest: Digest,
         family: Option<Digest>,
-        has_others: bool,
     ) -> Result<Arc<ActiveDecider>, RegistryError> {
         // A component of no family begins its own.
         let family = family.unwrap_or(digest);
         let active = if kind == ComponentKind::Saga {
-            ActiveDecider::of_saga(&self.shelf.saga(digest).await?, family, has_others)
+            let saga = SagaDecider::new(self.shelf.saga(digest).await?);
+            let saga = saga.with_versions(Arc::new(self.shelf.clone()), now.moves.clone());
+            ActiveDecider::of_saga(&Arc::new(saga), family, now.has_others)
         } else {
             ActiveDecider::new(self.shelf.decider(digest).await?, family)
         };
-        let running = self.running.entry((digest, family, has_others));
+        let running = self.running.entry((digest, family, now.moves.clone(), now.has_others));
         Ok(Arc::clone(running.or_insert_with(|| Arc::new(active))))
     }
 }

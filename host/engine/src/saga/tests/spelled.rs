@@ -6,9 +6,11 @@ use super::*;
 /// pivot, `r` retriable, `w` one that waits a second first, `n` one that has nothing to do, `x` one whose answer fails, `e`
 /// and `f` a compensatable and a retriable one that request the effect `mail`, `u` one that requests another, `g` a retriable one that
 /// requests `mail` until it is answered. After an event `!stop` no effect is wanted any more.
-pub(in crate::saga) struct Spelled {
+pub(crate) struct Spelled {
     id: ComponentId,
     effects: Vec<String>,
+    /// Letters that are no steps of it.
+    unknown: &'static str,
     /// Steps that were asked, in order: letter, and whether it is undone.
     asked: Mutex<Vec<(char, bool)>>,
 }
@@ -19,9 +21,14 @@ impl Spelled {
     }
 
     /// Version of the saga with this code.
-    pub(in crate::saga) fn version(code: &[u8]) -> Arc<Self> {
+    pub(crate) fn version(code: &[u8]) -> Arc<Self> {
+        Self::without(code, "")
+    }
+
+    /// Version of the saga that does not know some steps.
+    pub(in crate::saga) fn without(code: &[u8], unknown: &'static str) -> Arc<Self> {
         let id = ComponentId { name: "spelled".into(), digest: Digest::of(code) };
-        Arc::new(Self { id, effects: vec!["mail".to_owned()], asked: Mutex::default() })
+        Arc::new(Self { id, effects: vec!["mail".to_owned()], unknown, asked: Mutex::default() })
     }
 
     /// Number of steps that it was asked about.
@@ -84,7 +91,7 @@ impl SagaLogic for Spelled {
     }
 
     fn step(&self, name: &str) -> Option<StepFacts> {
-        let phase = match name.chars().next()? {
+        let phase = match name.chars().next().filter(|letter| !self.unknown.contains(*letter))? {
             'c' | 'n' | 'x' | 'e' | 'u' => Phase::Compensatable,
             'p' => Phase::Pivot,
             _ => Phase::Retriable,
