@@ -89,4 +89,23 @@ impl EventStore {
         });
         effects.collect()
     }
+
+    /// Returns those of some effects that have no row.
+    pub async fn missing_effects(&self, effects: &[PendingEffect]) -> Result<Vec<PendingEffect>, StoreError> {
+        let streams: Vec<String> = effects.iter().map(|effect| effect.stream.clone()).collect();
+        let numbers = effects.iter().map(|effect| signed(effect.number)).collect::<Result<Vec<_>, _>>()?;
+        let rows = sqlx::query_scalar!(
+            r#"SELECT nth AS "nth!" FROM UNNEST($1::text[], $2::bigint[]) WITH ORDINALITY
+                   AS wanted(stream, number, nth)
+               WHERE NOT EXISTS (SELECT FROM effects WHERE effects.stream = wanted.stream
+                                 AND effects.number = wanted.number)
+               ORDER BY nth"#,
+            &streams,
+            &numbers,
+        );
+        let missing = rows.fetch_all(&self.pool).await?.into_iter();
+        // Ordinals begin with 1.
+        let place = |nth: i64| usize::try_from(nth - 1).ok();
+        Ok(missing.filter_map(|nth| effects.get(place(nth)?).cloned()).collect())
+    }
 }

@@ -53,4 +53,30 @@ impl EventStore {
         });
         timers.collect()
     }
+
+    /// Returns those of a partition's timers that have no row.
+    pub async fn missing_timers(
+        &self,
+        partition: u32,
+        timers: &[DueTimer],
+    ) -> Result<Vec<DueTimer>, StoreError> {
+        let due = timers.iter().map(|timer| database_time(timer.due)).collect::<Result<Vec<_>, _>>()?;
+        let streams: Vec<String> = timers.iter().map(|timer| timer.stream.clone()).collect();
+        let numbers = timers.iter().map(|timer| signed(timer.number)).collect::<Result<Vec<_>, _>>()?;
+        let rows = sqlx::query_scalar!(
+            r#"SELECT nth AS "nth!" FROM UNNEST($2::timestamptz[], $3::text[], $4::bigint[]) WITH ORDINALITY
+                   AS wanted(due, stream, number, nth)
+               WHERE NOT EXISTS (SELECT FROM timers WHERE timers.partition = $1 AND timers.due = wanted.due
+                                 AND timers.stream = wanted.stream AND timers.number = wanted.number)
+               ORDER BY nth"#,
+            partition_key(partition)?,
+            &due,
+            &streams,
+            &numbers,
+        );
+        let missing = rows.fetch_all(&self.pool).await?.into_iter();
+        // Ordinals begin with 1.
+        let place = |nth: i64| usize::try_from(nth - 1).ok();
+        Ok(missing.filter_map(|nth| timers.get(place(nth)?).cloned()).collect())
+    }
 }

@@ -4,11 +4,12 @@ use std::io::Write;
 
 use anyhow::bail;
 use clap::Args;
+use indicatif::ProgressBar;
 
 use super::progress;
 use crate::config::WriteStore;
 use clearfold_base::database::{self, Store};
-use clearfold_engine::integrity;
+use clearfold_engine::integrity::{self, WaitingReport};
 use clearfold_store::EventStore;
 
 #[derive(Debug, Args)]
@@ -36,11 +37,33 @@ impl VerifyArgs {
             };
             line.suspend(|| writeln!(std::io::stdout().lock(), "{found}"))?;
         }
-        line.finish_and_clear();
         if broken > 0 {
+            line.finish_and_clear();
             bail!("the log was changed: restore it from a backup, see docs/operating/runbooks.md");
         }
+        let waiting = waiting(&store, &line).await?;
+        line.finish_and_clear();
+        println!("{}", waiting_text(&waiting));
         println!("{events} events are as they were written");
+        if waiting.missing > 0 {
+            bail!("{} rows are missing; see docs/operating/runbooks.md", waiting.missing);
+        }
         Ok(())
     }
+}
+
+/// Checks the rows of what sagas wait for, over all partitions.
+async fn waiting(store: &EventStore, line: &ProgressBar) -> anyhow::Result<WaitingReport> {
+    let mut all = WaitingReport::default();
+    for partition in 0..store.partition_count() {
+        all.join(integrity::waiting(store, partition, &|count| line.inc(count)).await?);
+    }
+    Ok(all)
+}
+
+fn waiting_text(report: &WaitingReport) -> String {
+    let WaitingReport { instances, timers, effects, first_missing, .. } = report;
+    let found = first_missing.iter().map(|row| format!("MISSING  {row}\n"));
+    let found: String = found.collect();
+    format!("{found}{instances} instances of sagas wait for {timers} timers and {effects} effects")
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{ActiveComponent, Handler, Operations, RegistryError, fold};
 use crate::integrity::{OtherEvents, ShadowReport, next_stream};
-use crate::saga::{FollowedInstance, OpenInstance, SagaLogic};
+use crate::saga::{FollowedInstance, OpenInstance, SagaLogic, began_on};
 use clearfold_base::blocking::blocking;
 use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
@@ -96,9 +96,9 @@ impl Operations {
         for partition in 0..self.store.partition_count() {
             let mut events = std::pin::pin!(self.store.events_by_stream(partition, &prefix)?.peekable());
             while let Some(events) = next_stream(events.as_mut()).await? {
-                let Some(began_on) = OpenInstance::began_on(&events) else { continue };
+                let Some(first) = began_on(&events) else { continue };
                 let is_open = OpenInstance::fold("", "", &events).map_err(RegistryError::Unreadable)?;
-                let version = now.moves.get(&began_on).copied().unwrap_or(began_on);
+                let version = now.moves.get(&first).copied().unwrap_or(first);
                 *open.entry(version).or_default() += u64::from(is_open.is_some());
             }
         }
@@ -125,8 +125,8 @@ impl Operations {
             let Some(id) = id.and_then(|rest| rest.strip_prefix('-')) else { continue };
             let stream = format!("{}-{id}", follower.handler.aggregate());
             let events = self.store.streams(other.partition, std::slice::from_ref(&stream)).await?;
-            let began_on = OpenInstance::began_on(&events).unwrap_or(follower.now.digest);
-            let version = follower.now.moves.get(&began_on).copied().unwrap_or(began_on);
+            let first = began_on(&events).unwrap_or(follower.now.digest);
+            let version = follower.now.moves.get(&first).copied().unwrap_or(first);
             let instance =
                 FollowedInstance::fold(id, &other.routing_key, &events).map_err(RegistryError::Unreadable)?;
             met.entry(version).or_default().push((instance, other.clone()));

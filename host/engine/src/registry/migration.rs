@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use super::operations::are_words;
 use super::{ActivationCause, ActiveComponent, Handler, NewActivation, Operations, RegistryError};
 use crate::integrity::{OnProgress, Shadow, ShadowReport, next_stream};
-use crate::saga::{OpenInstance, SagaDecider, Trial, TrialReport};
+use crate::saga::{OpenInstance, SagaDecider, Trial, TrialReport, began_on};
 use clearfold_base::blocking::blocking;
 use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
@@ -224,9 +224,8 @@ impl Checked {
         events: &[StoredEvent],
         report: &mut TrialReport,
     ) -> Result<Option<OpenInstance>, RegistryError> {
-        let began_on = OpenInstance::began_on(events);
-        let Some(first) = events.first().filter(|_| began_on.is_some_and(|it| self.began_on.contains(&it)))
-        else {
+        let is_moved = began_on(events).is_some_and(|version| self.began_on.contains(&version));
+        let Some(first) = events.first().filter(|_| is_moved) else {
             return Ok(None);
         };
         report.instances += 1;

@@ -167,6 +167,7 @@ impl From<IntegrityError> for RegistryError {
     fn from(error: IntegrityError) -> Self {
         match error {
             IntegrityError::Store(error) => Self::Log(error),
+            IntegrityError::Unreadable(why) => Self::Unreadable(why),
             error @ (IntegrityError::Panicked(_) | IntegrityError::Abandoned(_)) => Self::Comparison(error),
         }
     }

@@ -8,11 +8,10 @@ use clearfold_sandbox::Fault;
 use serde::Serialize;
 
 use super::content::{Bytes, Content};
-use super::event::SagaEvent;
 use super::instance::Instance;
 use super::logic::{Action, Observation, SagaLogic, Subject};
 use super::machine::{Machine, Question};
-use clearfold_base::digest::Digest;
+use super::recorded::folded;
 use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::Message;
 use clearfold_store::StoredEvent;
@@ -83,14 +82,6 @@ pub struct StuckInstance {
 }
 
 impl OpenInstance {
-    /// Version on which the instance began with these events, of which the first is enough.
-    pub(crate) fn began_on(events: &[StoredEvent]) -> Option<Digest> {
-        match read(events.first()?).ok()? {
-            SagaEvent::SagaStarted(started) => started.component.parse().ok(),
-            _ => None,
-        }
-    }
-
     /// Folds an instance; none if it is not open. The routing key is not in its events.
     pub(crate) fn fold(stream: &str, id: &str, events: &[StoredEvent]) -> Result<Option<Self>, String> {
         let instance = folded(events)?;
@@ -98,22 +89,6 @@ impl OpenInstance {
         let (stream, id) = (stream.to_owned(), id.to_owned());
         Ok(is_open.then_some(Self { stream, id, routing_key: String::new(), instance }))
     }
-}
-
-fn folded(events: &[StoredEvent]) -> Result<Instance, String> {
-    let mut instance = Instance::default();
-    for stored in events {
-        let event = read(stored);
-        instance.apply(
-            event.map_err(|why| format!("event {} of {}: {why}", stored.stream_version, stored.stream))?,
-        );
-    }
-    Ok(instance)
-}
-
-fn read(stored: &StoredEvent) -> Result<SagaEvent, String> {
-    let (type_, schema_version) = (stored.kind.clone(), stored.schema_version);
-    SagaEvent::read(&Message { type_, schema_version, payload: stored.payload.clone() })
 }
 
 impl Trial {
@@ -161,7 +136,7 @@ fn first<A>(answers: Result<Vec<Result<A, String>>, Fault>) -> Result<A, String>
 #[cfg(test)]
 mod tests {
     use super::super::content::Bytes;
-    use super::super::event::{FlowAdded, PlannedStep, StepWaiting};
+    use super::super::event::{FlowAdded, PlannedStep, SagaEvent, StepWaiting};
     use super::super::input::StepKey;
     use super::super::tests::Spelled;
     use super::*;

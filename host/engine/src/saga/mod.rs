@@ -5,6 +5,7 @@
 //! decider     a saga as the write path knows it: a decider
 //! operations  what operators do with an instance
 //! migration   trial of the version to which instances are to be moved
+//! recorded    instances folded from their stored events
 //! view        an instance as operators see it (pure)
 //! machine     order, attempts, delays, compensation of one instance; orders of operators (pure)
 //! instance    state of an instance, folded from its events (pure)
@@ -24,6 +25,7 @@ mod logic;
 mod machine;
 mod migration;
 mod operations;
+mod recorded;
 mod sandboxed;
 #[cfg(test)]
 mod tests;
@@ -42,6 +44,7 @@ pub(crate) use logic::{SagaLogic, SagaVersions};
 pub(crate) use migration::{FollowedInstance, OpenInstance, Trial};
 pub use migration::{StuckInstance, TrialReport};
 pub use operations::{OrderedAction, SagaError, SagaOperations, SagaOrder};
+pub(crate) use recorded::{WaitsFor, began_on};
 pub use view::{
     AttemptView, CommandView, ContradictionView, EffectView, FlowView, InstanceState, InstanceView,
     OrderView, RefusalView, StepView, WaitingEventView,

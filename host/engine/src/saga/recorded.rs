@@ -1,0 +1,52 @@
+//! Instances folded from their stored events, for checks beside the write path.
+
+use clearfold_kernel::Timestamp;
+use clearfold_sandbox::Message;
+use clearfold_store::StoredEvent;
+
+use super::event::{SagaEvent, never};
+use super::instance::{Flow, Instance};
+use clearfold_base::digest::Digest;
+
+/// Folds an instance; without events, one that has not begun.
+pub(super) fn folded(events: &[StoredEvent]) -> Result<Instance, String> {
+    let mut instance = Instance::default();
+    for stored in events {
+        let event = read(stored);
+        let event =
+            event.map_err(|why| format!("event {} of {}: {why}", stored.stream_version, stored.stream))?;
+        instance.apply(event);
+    }
+    Ok(instance)
+}
+
+fn read(stored: &StoredEvent) -> Result<SagaEvent, String> {
+    let (type_, schema_version) = (stored.kind.clone(), stored.schema_version);
+    SagaEvent::read(&Message { type_, schema_version, payload: stored.payload.clone() })
+}
+
+/// Version on which the instance with these events began. The first is enough.
+pub(crate) fn began_on(events: &[StoredEvent]) -> Option<Digest> {
+    match read(events.first()?).ok()? {
+        SagaEvent::SagaStarted(started) => started.component.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Timers and effects for which an instance waits, each by its number.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct WaitsFor {
+    pub timers: Vec<(u64, Timestamp)>,
+    pub effects: Vec<u64>,
+}
+
+impl WaitsFor {
+    /// Folds an instance's events.
+    pub(crate) fn of(events: &[StoredEvent]) -> Result<Self, String> {
+        let instance = folded(events)?;
+        let timers = instance.running().filter_map(Flow::timer).map(|timer| (timer.timer, timer.due));
+        // What waits for the resume of its saga has a timer that never comes due by itself.
+        let timers = timers.chain(instance.held.map(|timer| (timer, never()))).collect();
+        Ok(Self { timers, effects: instance.running().filter_map(Flow::effect).collect() })
+    }
+}
