@@ -19,7 +19,7 @@ pub enum Command {
     /// Notes that the saga recorded the outcome.
     Report { id: PullId, outcome: Outcome },
     /// Takes a signed transaction over, to be committed before it is sent.
-    Sign { draft: Draft, hash: B256, raw: Bytes, signed_at_block: u64 },
+    Sign { draft: Draft, hash: B256, raw: Bytes, signed_at_block: u64, final_block: u64 },
 }
 
 /// Transaction that is to be signed.
@@ -76,12 +76,13 @@ pub fn accept(state: &State, policy: &Policy, command: Command) -> Result<Vec<Ch
             Ok(if known { Vec::new() } else { vec![Change::Abandoned { id, cause: Cause::Asked }] })
         }
         Command::Report { id, outcome } => report(state, id, outcome),
-        Command::Sign { draft, hash, raw, signed_at_block } => {
+        Command::Sign { draft, hash, raw, signed_at_block, final_block } => {
             if !is_wanted(state, &draft) {
                 return Err(Refusal::Outdated { account: draft.account, nonce: draft.nonce });
             }
             let Draft { account, nonce, price, work, replaces: _ } = draft;
-            let transaction = Transaction { hash, raw, price, work, signed_at_block };
+            let final_block = Some(final_block);
+            let transaction = Transaction { hash, raw, price, work, signed_at_block, final_block };
             Ok(vec![Change::Signed { account, nonce, transaction }])
         }
     }
@@ -161,7 +162,7 @@ fn is_needed(state: &State, lane: &Lane, draft: &Draft) -> bool {
         Work::Pull { id, attempt } => state.pulls.get(id).is_some_and(|known| {
             let is_elsewhere =
                 is_new && lane.carries(|work| matches!(work, Work::Pull { id: of, .. } if of == id));
-            let is_due = known.phase == Phase::Open && known.abandoned.is_none() && known.attempt == *attempt;
+            let is_due = known.is_under_way() && known.attempt == *attempt;
             is_due && known.pull.sender == draft.account && !is_elsewhere
         }),
         Work::Invalidate { id } => state.pulls.get(id).is_some_and(|known| {

@@ -30,7 +30,7 @@ use crate::rpc::Rpc;
 
 pub use change_log::ChangeLogError;
 pub use keys::{DELEGATE, KeyError, KeyVariables, Keys, SENDER};
-pub use reader::ReadError;
+pub use reader::{ReadError, SharedExecutions};
 pub use signing::SigningError;
 
 /// Most rounds of planning in one turn. Each round but the last assigns or replaces a nonce, and the next turn goes on.
@@ -97,7 +97,8 @@ pub struct Executor<O> {
 }
 
 impl<O: Outcomes> Executor<O> {
-    /// Checks the settings, takes the lease and reads the state. `None` if another owner holds the lease.
+    /// Checks the settings, takes the lease and reads the state. `None` if another owner holds the lease. `executions` are
+    /// those that earlier executors of this process have read.
     pub async fn begin(
         settings: ExecutorSettings,
         keys: Arc<Keys>,
@@ -105,10 +106,12 @@ impl<O: Outcomes> Executor<O> {
         owner: &Arc<str>,
         clock: Clock,
         outcomes: O,
+        executions: &SharedExecutions,
     ) -> Result<Option<Self>, ExecutorError> {
         settings.policy.check()?;
         let chain_id = settings.policy.chain_id;
-        let reader = Reader::new(Rpc::new(&settings.chain_rpc_urls, chain_id), settings.confirmations);
+        let rpc = Rpc::new(&settings.chain_rpc_urls, chain_id);
+        let reader = Reader::new(rpc, settings.confirmations, executions.clone());
         for spender in &settings.spenders {
             reader.check_spender(*spender, keys.delegate(), keys.sender()).await?;
         }
@@ -205,8 +208,9 @@ impl<O: Outcomes> Executor<O> {
             Step::Sign(draft) => {
                 let (hash, raw) = signing::sign(&self.keys, &self.settings.policy, &self.state, &draft)?;
                 // A plan follows from an observation, so there is one.
-                let signed_at_block = self.view.seen().map_or(0, |seen| seen.head);
-                let signed = Command::Sign { draft, hash, raw, signed_at_block };
+                let (signed_at_block, final_block) =
+                    self.view.seen().map_or((0, 0), |seen| (seen.head, seen.finalized));
+                let signed = Command::Sign { draft, hash, raw, signed_at_block, final_block };
                 // A signature that the state does not accept any more is discarded. It was not sent.
                 let changes = accept(&self.state, &self.settings.policy, signed).unwrap_or_default();
                 self.commit(changes).await?;

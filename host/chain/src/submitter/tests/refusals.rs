@@ -40,7 +40,7 @@ fn commands_that_would_pull_something_else_are_refused() {
 fn an_observation_that_contradicts_itself_is_not_used() {
     let mut case = Case::sent(&[1]);
     case.mine(6);
-    let good = case.chain.observe(&case.driver.state, &Lies::default());
+    let good = case.driver.look(&case.chain, &Lies::default());
     let mut view: View = case.driver.view.clone();
     let mut observe = |observation| view.observe(&case.driver.state, observation).unwrap_err().to_string();
 
@@ -56,8 +56,8 @@ fn an_observation_that_contradicts_itself_is_not_used() {
 
 #[test]
 fn a_block_that_is_not_final_settles_nothing_and_neither_does_a_count_alone() {
-    let case = Case::sent(&[1]);
-    let mut seen = case.chain.observe(&case.driver.state, &Lies::default());
+    let mut case = Case::sent(&[1]);
+    let mut seen = case.driver.look(&case.chain, &Lies::default());
     (seen.head, seen.finalized) = (20, 10);
     let settled = |seen: &Observation| {
         let mut view = View::default();
