@@ -46,7 +46,7 @@ pub enum Refusal {
         "pull {0} would be sent by its own delegate, whose calls consume no hash: send it from another account"
     )]
     SentByDelegate(PullId),
-    #[error("{max} pulls wait already; send pull {id} again later")]
+    #[error("{max} pulls are under way already; send pull {id} again later")]
     QueueFull { id: PullId, max: usize },
     #[error("pull {0} is not known, or has ended")]
     NotOpen(PullId),
@@ -101,7 +101,7 @@ fn take_over(state: &State, policy: &Policy, pull: Pull) -> Result<Vec<Change>, 
     if pull.sender == pull.delegate {
         return Err(Refusal::SentByDelegate(pull.id));
     }
-    if state.pulls.len() >= policy.max_pulls {
+    if state.pulls.values().filter(|known| known.is_under_way()).count() >= policy.max_pulls {
         return Err(Refusal::QueueFull { id: pull.id, max: policy.max_pulls });
     }
     let hash = pull.hash();

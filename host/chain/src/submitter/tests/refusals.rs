@@ -4,7 +4,7 @@ use alloy::primitives::Address;
 use clearfold_kernel::Timestamp;
 
 use super::super::{
-    Account, Change, Command, Inconsistent, Observation, Policy, PriceLimits, Pull, Refusal, Settler,
+    Account, Cause, Change, Command, Inconsistent, Observation, Policy, PriceLimits, Pull, Refusal, Settler,
     Sighting, State, View, accept, settle,
 };
 use super::cases::Case;
@@ -33,6 +33,15 @@ fn commands_that_would_pull_something_else_are_refused() {
     let full = Policy { max_pulls: 1, ..policy() };
     let refusal = accept(&state, &full, Command::Pull(pull(2)));
     assert_eq!(refusal, Err(Refusal::QueueFull { id: id(2), max: 1 }));
+    for change in [
+        Change::Refused { id: id(1), attempt: 1 },
+        Change::Retried { id: id(1), attempt: 2 },
+        Change::Abandoned { id: id(1), cause: Cause::Expired },
+    ] {
+        state.apply(&change).unwrap();
+        let is_accepted = accept(&state, &full, Command::Pull(pull(2))).is_ok();
+        assert_eq!(is_accepted, !matches!(change, Change::Retried { .. }), "behind {change:?}");
+    }
     assert_eq!(accept(&state, &policy(), Command::Abandon { id: id(9) }), Err(Refusal::NotOpen(id(9))));
 }
 
