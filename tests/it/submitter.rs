@@ -274,6 +274,23 @@ async fn a_node_that_forgets_old_blocks_stops_no_pull_that_does_not_need_them() 
 }
 
 #[tokio::test]
+async fn a_request_of_a_host_with_other_accounts_is_signed_by_those_of_the_submitter() {
+    let mut world = World::new(PoolRules::default()).await;
+    let stranger = Party::Stranger.address().unwrap();
+    let pull = Pull { delegate: stranger, sender: stranger, ..world.pull(0) };
+    world.command(Command::Pull(pull.clone())).await;
+    world.command(Command::Pull(pull)).await;
+    let spender = stranger;
+    let elsewhere = Pull { spender, ..world.pull(1) };
+    let refusal = Refusal::UnknownSpender { id: id(1), spender };
+    assert_eq!(world.answer(Command::Pull(elsewhere)).await, Answer::Refused(refusal));
+    world.turn().await;
+    world.mine(1).await;
+    world.mine(FINALITY_BLOCKS).await;
+    world.assert_done(0);
+}
+
+#[tokio::test]
 async fn a_host_without_the_lease_commits_nothing_and_sends_nothing() {
     let mut world = World::new(PoolRules::default()).await;
     let first = world.begin("first", Duration::from_millis(600)).await.unwrap().unwrap();

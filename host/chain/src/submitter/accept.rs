@@ -40,6 +40,10 @@ pub enum Refusal {
         "pull {0} was accepted with another content; another amount, Spender or salt is another pull: give it another id"
     )]
     OtherContent(PullId),
+    #[error(
+        "pull {id} is for Spender {spender}, which this submitter does not serve; have the hosts use one contract set"
+    )]
+    UnknownSpender { id: PullId, spender: Address },
     #[error("pull {id} is for chain {given}, but the submitter is on chain {expected}")]
     WrongChain { id: PullId, given: u64, expected: u64 },
     #[error(
@@ -90,9 +94,8 @@ pub fn accept(state: &State, policy: &Policy, command: Command) -> Result<Vec<Ch
 
 fn take_over(state: &State, policy: &Policy, pull: Pull) -> Result<Vec<Change>, Refusal> {
     if let Some(known) = state.pulls.get(&pull.id) {
-        // The sender's lane is ours to choose, so a repeat may name another.
-        let same = Pull { sender: known.pull.sender, ..pull };
-        return if same == known.pull { Ok(Vec::new()) } else { Err(Refusal::OtherContent(same.id)) };
+        let is_same = known.pull.is_repeated_by(&pull);
+        return if is_same { Ok(Vec::new()) } else { Err(Refusal::OtherContent(pull.id)) };
     }
     if pull.chain_id != policy.chain_id {
         let (given, expected) = (pull.chain_id, policy.chain_id);

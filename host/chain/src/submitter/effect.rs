@@ -43,7 +43,7 @@ pub struct PullEffect {
     board: Arc<Board>,
 }
 
-/// Accounts that a new pull names.
+/// Accounts that a request names. The host that accepts it takes its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parties {
     pub delegate: Address,
