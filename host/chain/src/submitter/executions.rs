@@ -149,3 +149,82 @@ impl Executions {
         last.saturating_sub(self.reach.range - 1).max(first)..=last
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::submitter::tests_support::pull;
+    use crate::submitter::{Change, Price, State, Transaction, Work};
+
+    const REACH: Reach = Reach { range: 10, margin: 5, unsigned: 100 };
+
+    /// Pull that is watched from that block; `None`: nothing was signed.
+    fn known(watched_from_block: Option<u64>) -> PullState {
+        let (mut state, pull) = (State::default(), pull("visa-1/pull/1"));
+        let (id, account) = (pull.id.clone(), pull.sender);
+        state.apply(&Change::Accepted { pull }).unwrap();
+        state.apply(&Change::LaneOpened { account, next_nonce: 0 }).unwrap();
+        if watched_from_block.is_some() {
+            let transaction = Transaction {
+                hash: B256::ZERO,
+                raw: Vec::new().into(),
+                price: Price { fee_cap_wei: 1, tip_cap_wei: 1 },
+                work: Work::Pull { id: id.clone(), attempt: 1 },
+                signed_at_block: 1_000,
+                final_block: watched_from_block,
+            };
+            state.apply(&Change::Signed { account, nonce: 0, transaction }).unwrap();
+        }
+        state.pulls.remove(&id).unwrap()
+    }
+
+    /// Reads to the end of what is needed; returns the ranges.
+    fn read(executions: &mut Executions, known: &PullState, is_consumed: bool, last: u64) -> Vec<(u64, u64)> {
+        let consumed: BTreeSet<B256> = is_consumed.then_some(known.hash).into_iter().collect();
+        executions.prepare(&[known], &consumed, last);
+        let mut ranges = Vec::new();
+        while let Some(range) = executions.next(&[known], &consumed, last) {
+            ranges.push((*range.start(), *range.end()));
+            executions.extend(&range, []);
+        }
+        ranges
+    }
+
+    #[test]
+    fn old_blocks_are_read_only_for_a_hash_that_is_consumed_and_only_once() {
+        let (mut executions, known) = (Executions::new(REACH), known(Some(965)));
+        assert_eq!(read(&mut executions, &known, false, 1_000), [(991, 1_000)]);
+        assert_eq!(read(&mut executions, &known, false, 1_012), [(1_001, 1_010), (1_011, 1_012)]);
+        assert_eq!(executions.fate(&known, true, 1_012), Fate::Consumed(Search::UnderWay));
+        assert_eq!(
+            read(&mut executions, &known, true, 1_012),
+            [(981, 990), (971, 980), (961, 970), (960, 960)]
+        );
+        assert_eq!(executions.fate(&known, true, 1_012), Fate::Invalidated);
+        assert_eq!(executions.fate(&known, true, 1_013), Fate::Consumed(Search::UnderWay));
+        assert_eq!(read(&mut executions, &known, true, 1_013), [(1_013, 1_013)]);
+    }
+
+    #[test]
+    fn what_nobody_signed_is_looked_for_and_never_taken_for_invalidated() {
+        let (mut executions, known) = (Executions::new(REACH), known(None));
+        assert!(read(&mut executions, &known, false, 1_000).is_empty(), "fresh, and nobody signed it");
+        assert_eq!(executions.fate(&known, false, 1_000), Fate::Fresh);
+        assert!(executions.fail("pruned".to_owned()) && !executions.fail("pruned".to_owned()));
+        assert_eq!(executions.fate(&known, true, 1_000), Fate::Consumed(Search::Failed));
+        assert_eq!(read(&mut executions, &known, true, 1_000).last(), Some(&(900, 900)));
+        assert_eq!(executions.fate(&known, true, 1_000), Fate::Consumed(Search::Fruitless));
+    }
+
+    #[test]
+    fn a_range_that_does_not_join_on_or_of_other_spenders_is_read_again() {
+        let (mut executions, known) = (Executions::new(REACH), known(Some(985)));
+        read(&mut executions, &known, true, 1_000);
+        executions.extend(&(1_005..=1_010), [(known.hash, (B256::ZERO, 1_005))]);
+        assert_eq!(executions.fate(&known, true, 1_000), Fate::Invalidated);
+        assert_eq!(read(&mut executions, &known, true, 1_010), [(1_001, 1_010)]);
+        let mut elsewhere = known;
+        elsewhere.pull.spender = Address::repeat_byte(9);
+        assert_eq!(read(&mut executions, &elsewhere, true, 1_010).first(), Some(&(1_001, 1_010)));
+    }
+}

@@ -23,8 +23,8 @@ use crate::submitter::{Account, Executions, Fate, Market, Observation, PullState
 const MAX_RANGES: u64 = 32;
 /// Most calls to one endpoint at once.
 const MAX_CALLS: usize = 64;
-/// Blocks that executions are looked for in. What is read is checked against the headers' blooms; fifteen days of Gnosis
-/// Chain go by before a backup is too old for its pulls to be found.
+/// Blocks in which executions are looked for, in ranges that are checked against the headers' blooms. What a restored
+/// database has forgotten is found if its backup is not older than fifteen days of Gnosis Chain.
 const REACH: Reach = Reach { range: MAX_CHECKED_BLOCKS, margin: 128, unsigned: 1 << 18 };
 
 /// The chain cannot be observed now.

@@ -19,7 +19,7 @@ pub struct Driver {
     pub log: Vec<Change>,
     pub state: State,
     pub view: View,
-    /// What was read of the chain. An executor that fails leaves it to the next, a process that crashes does not.
+    /// Executions that were read. An executor that fails leaves them to the next, a restore does not.
     pub executions: Executions,
     /// Outcomes that the saga recorded, in order.
     pub saga: BTreeMap<PullId, Vec<Outcome>>,

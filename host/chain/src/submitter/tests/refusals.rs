@@ -115,6 +115,24 @@ fn rows_that_contradict_each_other_are_found_when_they_are_read() {
 }
 
 #[test]
+fn rows_from_before_the_final_block_was_kept_are_read() {
+    let case = Case::sent(&[1]);
+    let mut rows = serde_json::to_value(&case.driver.log).unwrap();
+    for row in rows.as_array_mut().unwrap() {
+        row.pointer_mut("/Signed/transaction")
+            .and_then(|transaction| transaction.as_object_mut()?.remove("final_block"));
+    }
+    let mut state = State::default();
+    for change in serde_json::from_value::<Vec<Change>>(rows).unwrap() {
+        state.apply(&change).unwrap();
+    }
+    let (_, _, transaction) = case.driver.signed().next().unwrap();
+    assert_eq!(state.pulls[&id(1)].watched_from_block, Some(transaction.signed_at_block));
+    let snapshot = serde_json::to_string(&state).unwrap().replace("watched_from_block", "exposed_at_block");
+    assert_eq!(serde_json::from_str::<State>(&snapshot).unwrap(), state);
+}
+
+#[test]
 fn settings_that_cannot_work_are_refused_with_a_remedy() {
     policy().check().unwrap();
     let fails = |policy: Policy, remedy: &str| {
