@@ -236,10 +236,16 @@ async fn executions(
     range: &RangeInclusive<u64>,
 ) -> Result<Vec<(B256, (B256, u64))>, EndpointError> {
     endpoint.check_chain(chain_id).await?;
+    // The range may be final on another node's word, and this one on another fork.
+    let (last, finalized) = (*range.end(), endpoint.finalized().await?);
+    if finalized < last {
+        let why = format!("its final block is {finalized}, but block {last} is final elsewhere");
+        return Err(EndpointError::Inconsistent(why));
+    }
     let filter = Filter::new()
         .address(spenders.iter().copied().collect::<Vec<_>>())
         .event_signature(Spender::HashExecuted::SIGNATURE_HASH);
-    let fetched = fetch(endpoint, chain_id, &[filter], *range.start(), *range.end()).await?;
+    let fetched = fetch(endpoint, chain_id, &[filter], *range.start(), last).await?;
     let mut found = Vec::new();
     for transaction in &fetched.transactions {
         let hash = B256::try_from(&transaction.transaction_hash[..]).unwrap_or_default();
