@@ -40,6 +40,7 @@ mod spec;
 mod spin;
 mod store;
 mod submitter;
+mod submitter_world;
 mod supervised;
 mod swipe;
 mod switch;

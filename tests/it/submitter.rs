@@ -1,28 +1,16 @@
 //! The chain submitter on a real chain, behind the strict pool, with a real database: whatever fails or is cut off,
 //! nothing is pulled twice, and everything ends.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use alloy::primitives::{B256, U256};
-use clearfold_base::clock::Clock;
-use clearfold_chain::submitter::executor::{
-    Answer, ChangeLogError, Executor, ExecutorError, ExecutorSettings, Keys, Outcomes, ReadError,
-};
-use clearfold_chain::submitter::{Command, Outcome, Policy, Price, PriceLimits, Pull, PullId, Refusal};
-use clearfold_devchain::pool::{PoolRules, ReceiptFault, SendFault, StrictPool};
-use clearfold_devchain::{Anvil, AnvilOptions, DevChain, Limit, Party};
-use clearfold_kernel::Timestamp;
-use clearfold_tests::{Databases, Environment, Faults, FaultyRpc};
-use sqlx::PgPool;
+use alloy::primitives::B256;
+use clearfold_chain::submitter::executor::{Answer, ChangeLogError, ExecutorError, ReadError};
+use clearfold_chain::submitter::{Command, Outcome, Pull, Refusal, Wait};
+use clearfold_devchain::Party;
+use clearfold_devchain::pool::{PoolRules, ReceiptFault, SendFault};
+use clearfold_tests::{Faults, FaultyRpc};
 
-const GWEI: u128 = 1_000_000_000;
-/// Number of blocks behind the head that are final on the development chain.
-const FINALITY_BLOCKS: u64 = 32;
-const LEASE: Duration = Duration::from_secs(60);
+use crate::submitter_world::{FINALITY_BLOCKS, GWEI, LEASE, World, amount, id, keys, salt};
 
 #[tokio::test]
 async fn a_cut_at_any_moment_pulls_nothing_twice_and_burns_no_nonce() {
@@ -212,12 +200,93 @@ async fn a_node_that_leaves_logs_out_ends_nothing() {
     world.mine(1).await;
     node.set(Faults { omits_logs: true, ..Faults::default() });
     world.pool.mine(FINALITY_BLOCKS).await.unwrap();
-    let error = world.try_turn().await.unwrap_err();
-    assert!(matches!(error, ExecutorError::Read(ReadError::NoEndpoint(_))), "{error}");
-    assert!(error.to_string().contains("left out"), "{error}");
+    world.turn().await;
     assert_eq!(world.outcome(0), None, "consumed and not executed would have been dead");
+    assert_eq!(world.wait(0), Some(Wait::Unread));
     node.set(Faults::default());
     world.turn().await;
+    world.assert_done(0);
+}
+
+#[tokio::test]
+async fn a_pull_that_was_executed_before_a_restore_is_found_and_not_signed_again() {
+    let mut world = World::new(PoolRules::default()).await;
+    world.submit(0).await;
+    let backup = world.changes().await;
+    world.turn().await;
+    world.mine(1).await;
+    world.mine(2 * FINALITY_BLOCKS).await;
+    world.assert_done(0);
+
+    world.restore(backup).await;
+    world.turn().await;
+    world.assert_done(0);
+    assert!(world.nonces(Party::Relayer).await.is_empty(), "nothing was signed about it");
+
+    // A pull that was invalidated then cannot be told from one that was executed where nobody looks.
+    world.submit(1).await;
+    let backup = world.changes().await;
+    world.command(Command::Abandon { id: id(1) }).await;
+    world.turn().await;
+    world.mine(1).await;
+    world.mine(FINALITY_BLOCKS).await;
+    assert!(matches!(world.outcome(1), Some(Outcome::Dead { .. })), "{:?}", world.outcome(1));
+    world.restore(backup).await;
+    for _ in 0..4 {
+        world.turn().await;
+    }
+    assert_eq!((world.outcome(1), world.wait(1)), (None, Some(Wait::MaybePaid)));
+    assert!(world.nonces(Party::Relayer).await.is_empty(), "nothing was signed about it");
+    assert_eq!(world.chain.spends().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_node_that_forgets_old_blocks_stops_no_pull_that_does_not_need_them() {
+    let mut world = World::new(PoolRules::default()).await;
+    let node = FaultyRpc::start(&world.pool.rpc_url, Faults::default()).await.unwrap();
+    world.rpc_url = node.url.clone();
+    world.set_limit(0).await;
+    world.submit(0).await;
+    world.turn().await;
+    world.mine(1).await;
+    world.mine(FINALITY_BLOCKS).await;
+    assert_eq!(world.outcome(0), Some(Outcome::Refused { attempt: 1 }));
+    world.set_limit(1_000_000).await;
+    world.submit(1).await;
+    world.turn().await;
+    // The host is down while its pull is executed and becomes old, and the node keeps the newest blocks alone.
+    world.restart();
+    world.pool.mine(200).await.unwrap();
+    let executed = world.chain.spends().await.unwrap().pop().unwrap();
+    let first_kept = executed.block_number + 100;
+    node.set(Faults { first_kept: Some(first_kept), ..Faults::default() });
+    world.command(Command::Retry { id: id(0), attempt: 2 }).await;
+    world.submit(2).await;
+    world.turn().await;
+    world.mine(1).await;
+    world.mine(FINALITY_BLOCKS).await;
+    world.assert_done(0);
+    world.assert_done(2);
+    assert_eq!((world.outcome(1), world.wait(1)), (None, Some(Wait::Unread)));
+    node.set(Faults::default());
+    world.turn().await;
+    world.assert_done(1);
+}
+
+#[tokio::test]
+async fn a_request_of_a_host_with_other_accounts_is_signed_by_those_of_the_submitter() {
+    let mut world = World::new(PoolRules::default()).await;
+    let stranger = Party::Stranger.address().unwrap();
+    let pull = Pull { delegate: stranger, sender: stranger, ..world.pull(0) };
+    world.command(Command::Pull(pull.clone())).await;
+    world.command(Command::Pull(pull)).await;
+    let spender = stranger;
+    let elsewhere = Pull { spender, ..world.pull(1) };
+    let refusal = Refusal::UnknownSpender { id: id(1), spender };
+    assert_eq!(world.answer(Command::Pull(elsewhere)).await, Answer::Refused(refusal));
+    world.turn().await;
+    world.mine(1).await;
+    world.mine(FINALITY_BLOCKS).await;
     world.assert_done(0);
 }
 
@@ -254,219 +323,4 @@ async fn keys_that_the_spender_would_not_protect_are_refused_at_the_start() {
     world.keys = keys(Party::Relayer, Party::Delegate);
     let error = world.try_turn().await.unwrap_err();
     assert!(matches!(error, ExecutorError::Read(ReadError::SenderIsDelegate { .. })), "{error}");
-}
-
-/// Sagas of the test: they remember what was recorded.
-#[derive(Clone, Default)]
-struct Recorded(Arc<Mutex<Vec<(PullId, Outcome)>>>);
-
-impl Outcomes for Recorded {
-    async fn record(&self, id: &PullId, outcome: Outcome) -> Result<(), String> {
-        self.0.lock().unwrap().push((id.clone(), outcome));
-        Ok(())
-    }
-}
-
-struct World {
-    chain: DevChain,
-    pool: StrictPool,
-    write: PgPool,
-    rpc_url: String,
-    keys: Arc<Keys>,
-    recorded: Recorded,
-    /// Executor of the present process; `None` if it was cut off.
-    running: Option<Executor<Recorded>>,
-    _anvil: Anvil,
-}
-
-impl World {
-    async fn new(rules: PoolRules) -> Self {
-        let environment = Environment::read().unwrap();
-        let options = AnvilOptions { no_mining: true, ..AnvilOptions::default() };
-        let anvil = Anvil::start(&environment.anvil, &options).unwrap();
-        let chain = DevChain::deploy(&anvil.rpc_url, &environment.artifacts, 1).await.unwrap();
-        let pool = StrictPool::start(&anvil.rpc_url, rules).await.unwrap();
-        pool.mine(FINALITY_BLOCKS).await.unwrap();
-        let write = Databases::migrated(&environment).await.unwrap().write().await.unwrap();
-        let (rpc_url, keys) = (pool.rpc_url.clone(), keys(Party::Relayer, Party::Delegate));
-        let (recorded, running) = (Recorded::default(), None);
-        Self { chain, pool, write, rpc_url, keys, recorded, running, _anvil: anvil }
-    }
-
-    async fn begin(&self, owner: &str, lease: Duration) -> Result<Option<Executor<Recorded>>, ExecutorError> {
-        let settings = ExecutorSettings {
-            policy: policy(),
-            chain_rpc_urls: vec![self.rpc_url.parse().unwrap()],
-            confirmations: 2,
-            spenders: vec![self.chain.deployment().spender],
-            lease,
-        };
-        let (keys, recorded) = (Arc::clone(&self.keys), self.recorded.clone());
-        Executor::begin(settings, keys, &self.write, &Arc::from(owner), Clock::system(), recorded).await
-    }
-
-    /// Executor of the present process, or of a new one.
-    async fn executor(&mut self) -> Result<Executor<Recorded>, ExecutorError> {
-        match self.running.take() {
-            Some(running) => Ok(running),
-            None => Ok(self.begin("host", LEASE).await?.unwrap()),
-        }
-    }
-
-    async fn try_turn(&mut self) -> Result<(), ExecutorError> {
-        let executor = self.executor().await?;
-        self.running = Some(executor.turn().await?);
-        Ok(())
-    }
-
-    async fn turn(&mut self) {
-        self.try_turn().await.unwrap();
-    }
-
-    /// Runs a turn that is cut off after it was polled so often. Returns true if it came to its end before.
-    async fn cut_turn(&mut self, polls: usize) -> bool {
-        let executor = self.executor().await.unwrap();
-        let turn = CutOff { turn: Box::pin(executor.turn()), polls };
-        self.running = turn.await.map(Result::unwrap);
-        self.running.is_some()
-    }
-
-    async fn answer(&mut self, command: Command) -> Answer {
-        let (executor, answer) = self.executor().await.unwrap().command(command).await.unwrap();
-        self.running = Some(executor);
-        answer
-    }
-
-    async fn command(&mut self, command: Command) {
-        assert_eq!(self.answer(command).await, Answer::Done);
-    }
-
-    async fn submit(&mut self, number: u8) {
-        let pull = self.pull(number);
-        self.command(Command::Pull(pull)).await;
-    }
-
-    fn pull(&self, number: u8) -> Pull {
-        let on = self.chain.deployment();
-        Pull {
-            id: id(number),
-            chain_id: on.chain_id,
-            spender: on.spender,
-            delegate: on.delegate,
-            sender: Party::Relayer.address().unwrap(),
-            calldata: self.chain.spend_call(0, amount(number)).unwrap(),
-            salt: salt(number),
-            not_after: Timestamp::from_s(4_000_000_000).unwrap(),
-        }
-    }
-
-    /// Mines so many blocks, and takes a few turns.
-    async fn mine(&mut self, blocks: u64) {
-        self.pool.mine(blocks).await.unwrap();
-        for _ in 0..3 {
-            self.turn().await;
-        }
-    }
-
-    async fn set_base_fee(&self, base_fee_wei: u128) {
-        self.pool.set_next_base_fee(base_fee_wei).await.unwrap();
-    }
-
-    /// Sets what the card may still spend.
-    async fn set_limit(&self, balance: u128) {
-        let limit = Limit { balance, max_refill: balance, refill: 0, period_s: 0 };
-        self.chain.set_limit(0, limit).await.unwrap();
-    }
-
-    fn outcome(&self, number: u8) -> Option<Outcome> {
-        let recorded = self.recorded.0.lock().unwrap();
-        recorded.iter().rev().find(|(of, _)| *of == id(number)).map(|(_, outcome)| *outcome)
-    }
-
-    fn assert_done(&self, number: u8) {
-        let waits = self.running.as_ref().map(Executor::waits);
-        let outcome = self.outcome(number);
-        assert!(matches!(outcome, Some(Outcome::Done { .. })), "{number}: {outcome:?} {waits:?}");
-    }
-
-    /// Nonces of the party's committed transactions, in order.
-    async fn nonces(&self, party: Party) -> Vec<u64> {
-        let account = party.address().unwrap();
-        let rows: Vec<(i64,)> = sqlx::query_as(
-            "SELECT nonce FROM submitter_changes WHERE kind = 'signed' AND account = $1 ORDER BY number",
-        )
-        .bind(account.as_slice())
-        .fetch_all(&self.write)
-        .await
-        .unwrap();
-        rows.into_iter().map(|(nonce,)| u64::try_from(nonce).unwrap()).collect()
-    }
-
-    /// Number of nonces that were assigned and are not used in a final block.
-    async fn open_nonces(&self) -> i64 {
-        let count: (i64,) = sqlx::query_as(
-            "SELECT count(*) FROM (
-                 SELECT account, nonce FROM submitter_changes WHERE kind = 'signed'
-                 EXCEPT SELECT account, nonce FROM submitter_changes WHERE kind = 'settled') AS open",
-        )
-        .fetch_one(&self.write)
-        .await
-        .unwrap();
-        count.0
-    }
-}
-
-/// Turn that is dropped after it was polled so often, as a process that is killed drops it.
-struct CutOff<F> {
-    turn: Pin<Box<F>>,
-    polls: usize,
-}
-
-impl<F: Future> Future for CutOff<F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.polls == 0 {
-            return Poll::Ready(None);
-        }
-        self.polls -= 1;
-        self.turn.as_mut().poll(context).map(Some)
-    }
-}
-
-fn keys(sender: Party, delegate: Party) -> Arc<Keys> {
-    let lookup = |name: &str| match name {
-        "SUBMITTER_SENDER_KEY" => Some(sender.private_key().to_owned()),
-        "SUBMITTER_DELEGATE_KEY" => Some(delegate.private_key().to_owned()),
-        _ => None,
-    };
-    Arc::new(Keys::read(lookup).unwrap())
-}
-
-fn policy() -> Policy {
-    Policy {
-        chain_id: 100,
-        gas_limit: 500_000,
-        prices: PriceLimits {
-            floor: Price { fee_cap_wei: GWEI, tip_cap_wei: GWEI / 100 },
-            ceiling_fee_cap_wei: 50 * GWEI,
-            repair_ceiling_fee_cap_wei: 100 * GWEI,
-        },
-        max_in_flight: 16,
-        raise_after_blocks: 3,
-        purse_reserve_wei: U256::from(GWEI),
-        max_pulls: 1000,
-    }
-}
-
-fn id(number: u8) -> PullId {
-    PullId::new(&format!("pull-{number}")).unwrap()
-}
-
-fn salt(number: u8) -> B256 {
-    B256::repeat_byte(number)
-}
-
-fn amount(number: u8) -> U256 {
-    U256::from(100 + u64::from(number))
 }

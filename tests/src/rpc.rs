@@ -20,6 +20,8 @@ pub struct Faults {
     pub max_range: Option<u64>,
     /// Answers `eth_getLogs` as if there were none.
     pub omits_logs: bool,
+    /// First block whose state, logs and receipts it has kept; those of earlier ones are refused.
+    pub first_kept: Option<u64>,
     /// Method that is refused.
     pub refused_method: Option<&'static str>,
 }
@@ -96,6 +98,10 @@ impl Node {
             ("eth_getBlockByNumber" | "eth_getBlockReceipts", Faults { head: Some(head), .. }) => {
                 (number(&params[0])? > *head).then_some(Ok(Value::Null))
             }
+            (
+                "eth_call" | "eth_getTransactionCount" | "eth_getBalance",
+                Faults { first_kept: Some(first), .. },
+            ) => (number(&params[1])? < *first).then_some(Err("missing trie node".to_owned())),
             ("eth_getLogs", _) => self.spoilt_logs(&faults, &params[0]),
             _ => None,
         }
@@ -106,6 +112,9 @@ impl Node {
         if faults.max_range.is_some_and(|max| to - from >= max) {
             self.refused.lock().unwrap_or_else(PoisonError::into_inner).push((from, to));
             return Some(Err("query exceeds max block range".to_owned()));
+        }
+        if faults.first_kept.is_some_and(|first| from < first) {
+            return Some(Err("the history of these blocks is pruned".to_owned()));
         }
         // A node that is behind answers that there is nothing, not that it does not know.
         let omitted = faults.omits_logs || faults.head.is_some_and(|head| from > head);

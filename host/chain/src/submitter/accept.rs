@@ -19,7 +19,7 @@ pub enum Command {
     /// Notes that the saga recorded the outcome.
     Report { id: PullId, outcome: Outcome },
     /// Takes a signed transaction over, to be committed before it is sent.
-    Sign { draft: Draft, hash: B256, raw: Bytes, signed_at_block: u64 },
+    Sign { draft: Draft, hash: B256, raw: Bytes, signed_at_block: u64, final_block: u64 },
 }
 
 /// Transaction that is to be signed.
@@ -40,13 +40,17 @@ pub enum Refusal {
         "pull {0} was accepted with another content; another amount, Spender or salt is another pull: give it another id"
     )]
     OtherContent(PullId),
+    #[error(
+        "pull {id} is for Spender {spender}, which this submitter does not serve; have the hosts use one contract set"
+    )]
+    UnknownSpender { id: PullId, spender: Address },
     #[error("pull {id} is for chain {given}, but the submitter is on chain {expected}")]
     WrongChain { id: PullId, given: u64, expected: u64 },
     #[error(
         "pull {0} would be sent by its own delegate, whose calls consume no hash: send it from another account"
     )]
     SentByDelegate(PullId),
-    #[error("{max} pulls wait already; send pull {id} again later")]
+    #[error("{max} pulls are under way already; send pull {id} again later")]
     QueueFull { id: PullId, max: usize },
     #[error("pull {0} is not known, or has ended")]
     NotOpen(PullId),
@@ -76,12 +80,13 @@ pub fn accept(state: &State, policy: &Policy, command: Command) -> Result<Vec<Ch
             Ok(if known { Vec::new() } else { vec![Change::Abandoned { id, cause: Cause::Asked }] })
         }
         Command::Report { id, outcome } => report(state, id, outcome),
-        Command::Sign { draft, hash, raw, signed_at_block } => {
+        Command::Sign { draft, hash, raw, signed_at_block, final_block } => {
             if !is_wanted(state, &draft) {
                 return Err(Refusal::Outdated { account: draft.account, nonce: draft.nonce });
             }
             let Draft { account, nonce, price, work, replaces: _ } = draft;
-            let transaction = Transaction { hash, raw, price, work, signed_at_block };
+            let final_block = Some(final_block);
+            let transaction = Transaction { hash, raw, price, work, signed_at_block, final_block };
             Ok(vec![Change::Signed { account, nonce, transaction }])
         }
     }
@@ -89,9 +94,8 @@ pub fn accept(state: &State, policy: &Policy, command: Command) -> Result<Vec<Ch
 
 fn take_over(state: &State, policy: &Policy, pull: Pull) -> Result<Vec<Change>, Refusal> {
     if let Some(known) = state.pulls.get(&pull.id) {
-        // The sender's lane is ours to choose, so a repeat may name another.
-        let same = Pull { sender: known.pull.sender, ..pull };
-        return if same == known.pull { Ok(Vec::new()) } else { Err(Refusal::OtherContent(same.id)) };
+        let is_same = known.pull.is_repeated_by(&pull);
+        return if is_same { Ok(Vec::new()) } else { Err(Refusal::OtherContent(pull.id)) };
     }
     if pull.chain_id != policy.chain_id {
         let (given, expected) = (pull.chain_id, policy.chain_id);
@@ -100,7 +104,7 @@ fn take_over(state: &State, policy: &Policy, pull: Pull) -> Result<Vec<Change>, 
     if pull.sender == pull.delegate {
         return Err(Refusal::SentByDelegate(pull.id));
     }
-    if state.pulls.len() >= policy.max_pulls {
+    if state.pulls.values().filter(|known| known.is_under_way()).count() >= policy.max_pulls {
         return Err(Refusal::QueueFull { id: pull.id, max: policy.max_pulls });
     }
     let hash = pull.hash();
@@ -161,7 +165,7 @@ fn is_needed(state: &State, lane: &Lane, draft: &Draft) -> bool {
         Work::Pull { id, attempt } => state.pulls.get(id).is_some_and(|known| {
             let is_elsewhere =
                 is_new && lane.carries(|work| matches!(work, Work::Pull { id: of, .. } if of == id));
-            let is_due = known.phase == Phase::Open && known.abandoned.is_none() && known.attempt == *attempt;
+            let is_due = known.is_under_way() && known.attempt == *attempt;
             is_due && known.pull.sender == draft.account && !is_elsewhere
         }),
         Work::Invalidate { id } => state.pulls.get(id).is_some_and(|known| {

@@ -66,6 +66,13 @@ impl Desk {
         rows.into_iter().map(|row| asked((row.payment_id, row.pull))).collect()
     }
 
+    /// Returns false if no request of the payment lies on the desk. True also says that too many do to tell.
+    pub async fn may_hold(&self, payment_id: &str) -> Result<bool, DatabaseError> {
+        let asked = self.asked().await?;
+        let is_full = i64::try_from(asked.len()).is_ok_and(|count| count >= MAX_REQUESTS);
+        Ok(is_full || asked.iter().any(|asked| asked.payment_id == payment_id))
+    }
+
     /// Takes a request off the desk: it is in the submitter's changes, or has become needless.
     pub async fn settle(&self, id: &PullId) -> Result<(), DatabaseError> {
         let delete = sqlx::query!(

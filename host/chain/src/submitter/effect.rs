@@ -43,7 +43,7 @@ pub struct PullEffect {
     board: Arc<Board>,
 }
 
-/// Accounts that a new pull names.
+/// Accounts that a request names. The host that accepts it takes its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parties {
     pub delegate: Address,
@@ -115,7 +115,10 @@ impl PullEffect {
                 }
                 Verdict::New if !is_asked => match self.pull(&id, &request, call.requested_at) {
                     Ok(pull) => is_asked = self.ask(&waiting.payment_id, request.number, &pull).await,
-                    Err(NoCall { code, detail }) => return refused(code, detail),
+                    Err(NoCall { code, detail }) if self.is_unasked(&waiting.payment_id, &id).await => {
+                        return refused(code, detail);
+                    }
+                    Err(_) => {}
                 },
                 Verdict::New | Verdict::UnderWay | Verdict::Behind => {}
             }
@@ -141,6 +144,22 @@ impl PullEffect {
             calldata: self.targets.call(request.account, &request.amount)?,
             salt: id.salt(),
             not_after,
+        })
+    }
+
+    /// Returns true if the payment has no pull that may still be executed, on the desk or accepted. An earlier request can
+    /// lie there that the pulls which were told do not hold yet.
+    async fn is_unasked(&self, payment_id: &str, id: &PullId) -> bool {
+        let unasked = async {
+            // In this order: a request is taken off the desk after its pull is accepted.
+            let is_asked = self.desk.may_hold(payment_id).await?;
+            let pulls = self.desk.pulls(&[payment_id.to_owned()]).await?;
+            let pulls = pulls.get(payment_id).map(Vec::as_slice).unwrap_or_default();
+            Ok::<_, DatabaseError>(!is_asked && verdict(pulls, id) == Verdict::New)
+        };
+        unasked.await.unwrap_or_else(|error| {
+            tracing::warn!(error = with_causes(&error), pull = %id, "a pull could not be looked up; trying again");
+            false
         })
     }
 

@@ -20,6 +20,7 @@
 mod accept;
 mod desk;
 mod effect;
+mod executions;
 pub mod executor;
 mod options;
 mod payments;
@@ -41,6 +42,7 @@ use alloy::primitives::U256;
 
 pub use accept::{Command, Draft, Refusal, accept};
 pub use effect::{PULL, Parties, PullEffect};
+pub use executions::{Executions, Reach};
 pub use options::{SubmitterOptions, SubmitterOptionsError};
 pub use payments::PullRequest;
 pub use plan::{Step, plan};
@@ -52,7 +54,7 @@ pub use state::{
 };
 pub use targets::{Choices, SPENDING_ROLE, Targets, TargetsError};
 pub use task::{Submitter, SubmitterSettings};
-pub use view::{Account, Fate, Implausible, Observation, POLLS, Sighting, View};
+pub use view::{Account, Fate, Implausible, Observation, POLLS, Search, Sighting, View};
 pub use wait::{Wait, waits};
 
 /// Most transactions of one account that wait for a block. Pools guarantee an account that many places.
@@ -73,7 +75,7 @@ pub struct Policy {
     pub raise_after_blocks: u64,
     /// Amount that stays in each account's purse, for repairs.
     pub purse_reserve_wei: U256,
-    /// Most pulls that wait at the same time.
+    /// Most pulls that are to be sent or sent at the same time. Refused and abandoned ones do not count.
     pub max_pulls: usize,
 }
 

@@ -9,8 +9,8 @@ use super::Policy;
 use super::accept::Draft;
 use super::pull::PullId;
 use super::settle::unreported;
-use super::state::{Lane, Outcome, Phase, PullState, Slot, State, Transaction, Work};
-use super::view::{Account, Observation, Sighting, View};
+use super::state::{Lane, Outcome, PullState, Slot, State, Transaction, Work};
+use super::view::{Account, Fate, Observation, Sighting, View};
 use super::wait::Wait;
 
 /// Step of the executor.
@@ -67,7 +67,8 @@ impl<'a> Outlook<'a> {
     fn of_slot(self, nonce: u64, slot: &Slot) -> Option<Step> {
         let newest = slot.newest()?;
         let work = self.wanted(slot, newest);
-        if work != newest.work || self.is_outbid(slot, newest) || self.is_stuck(nonce, newest) {
+        let is_replaced = work != newest.work || self.is_outbid(slot, newest) || self.is_stuck(nonce, newest);
+        if is_replaced && self.has_keys(&work) {
             let raised = self.policy.prices.raise(newest.price, self.seen.market, self.ceiling_wei(&work));
             if let Some(price) = raised {
                 let replaces = Some(newest.hash);
@@ -82,9 +83,10 @@ impl<'a> Outlook<'a> {
     fn wanted(self, slot: &Slot, newest: &Transaction) -> Work {
         let is_wanted = |work: &Work| match work {
             Work::Repair => true,
-            Work::Pull { id, attempt } => self.state.pulls.get(id).is_some_and(|known| {
-                known.phase == Phase::Open && known.attempt == *attempt && known.abandoned.is_none()
-            }),
+            Work::Pull { id, attempt } => {
+                let known = self.state.pulls.get(id);
+                known.is_some_and(|known| known.is_under_way() && known.attempt == *attempt)
+            }
             Work::Invalidate { id } => self.state.pulls.get(id).is_some_and(PullState::is_undecided),
         };
         // A nonce that does nothing stays so: its pull is abandoned or has ended, or has another nonce.
@@ -135,20 +137,30 @@ impl<'a> Outlook<'a> {
         Some(Step::Sign(Draft { account: self.account, nonce, price, work, replaces: None }))
     }
 
-    /// Returns the work that gets the next nonce: invalidations first, then pulls, the oldest first.
+    /// Returns the work that gets the next nonce: invalidations first, then pulls, the oldest first. A pull gets one only
+    /// while the Spender says that its hash is not consumed.
     fn next_work(self) -> Option<Work> {
-        let due = self.state.pulls.iter().filter_map(|(id, known)| {
+        let is_fresh = |known: &PullState| self.seen.fates.get(&known.hash) == Some(&Fate::Fresh);
+        let fresh = self.state.pulls.iter().filter(|(_, known)| known.is_undecided() && is_fresh(known));
+        let due = fresh.filter_map(|(id, known)| {
             let id = id.clone();
-            if known.abandoned.is_some() && known.is_exposed() && known.is_undecided() {
+            if known.abandoned.is_some() {
+                // A pull that was never signed here can have been signed by this host before its database was restored.
                 let is_ours = known.pull.delegate == self.account;
                 return is_ours.then_some((false, known.sequence, Work::Invalidate { id }));
             }
-            let is_ours = known.pull.sender == self.account;
-            let is_due = is_ours && known.phase == Phase::Open && known.abandoned.is_none();
-            is_due.then_some((true, known.sequence, Work::Pull { id, attempt: known.attempt }))
+            let work = Work::Pull { id, attempt: known.attempt };
+            let is_due = known.pull.sender == self.account && known.is_under_way() && self.has_keys(&work);
+            is_due.then_some((true, known.sequence, work))
         });
         let unassigned = due.filter(|(_, _, work)| !self.lane.carries(|carried| is_same(carried, work)));
         unassigned.min_by_key(|(is_pull, sequence, _)| (*is_pull, *sequence)).map(|(_, _, work)| work)
+    }
+
+    /// Returns true if the work's call can be signed, beside the transaction: a pull's by its delegate.
+    fn has_keys(self, work: &Work) -> bool {
+        let Work::Pull { id, .. } = work else { return true };
+        self.state.pulls.get(id).is_some_and(|known| self.seen.accounts.contains_key(&known.pull.delegate))
     }
 
     /// Returns the reason for which the lane takes no new work.

@@ -46,6 +46,12 @@ pub struct Pull {
 }
 
 impl Pull {
+    /// Returns true if the other asks for the same once more. The accounts that sign and send are the submitter's to
+    /// choose, so a repeat may name others.
+    pub(super) fn is_repeated_by(&self, other: &Self) -> bool {
+        Self { delegate: self.delegate, sender: self.sender, ..other.clone() } == *self
+    }
+
     /// Returns the EIP-712 hash that the delegate signs and the Spender consumes, as Zodiac computes it.
     #[must_use]
     pub fn hash(&self) -> B256 {

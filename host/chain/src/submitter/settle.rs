@@ -5,7 +5,7 @@
 use alloy::primitives::Address;
 
 use super::pull::PullId;
-use super::state::{Cause, Change, Outcome, Phase, PullState, Settler, Slot, State, Work};
+use super::state::{Cause, Change, Outcome, PullState, Settler, Slot, State, Work};
 use super::view::{Fate, Observation, Sighting, View};
 
 /// Returns the changes that follow from the newest observation, in the order in which they are to be committed.
@@ -52,14 +52,14 @@ fn settle_slot(
         None => Vec::new(),
         Some(Fate::Fresh) if succeeded => Vec::new(),
         Some(Fate::Fresh) => [settled].into_iter().chain(refusal(known, work)).collect(),
-        Some(Fate::Executed { .. } | Fate::Invalidated) => vec![settled],
+        Some(Fate::Executed { .. } | Fate::Invalidated | Fate::Consumed(_)) => vec![settled],
     }
 }
 
 /// Returns the refusal that a failed attempt is, if the saga must decide about it.
 fn refusal(known: &PullState, work: &Work) -> Option<Change> {
     let Work::Pull { id, attempt } = work else { return None };
-    let is_refused = known.phase == Phase::Open && known.attempt == *attempt && known.abandoned.is_none();
+    let is_refused = known.is_under_way() && known.attempt == *attempt;
     is_refused.then(|| Change::Refused { id: id.clone(), attempt: *attempt })
 }
 
@@ -86,18 +86,13 @@ fn end_pull(seen: &Observation, id: &PullId, known: &PullState) -> Vec<Change> {
             let cause = known.abandoned.unwrap_or(Cause::Outside);
             return vec![Change::Dead { id: id.clone(), cause }];
         }
-        Some(Fate::Fresh) | None => {}
+        // A fresh hash can still be executed, even if nothing was signed here: after a restore of the database, what was
+        // signed before is forgotten and may be known outside. Only its delegate's invalidation ends it.
+        Some(Fate::Fresh | Fate::Consumed(_)) | None => {}
     }
-    let mut changes = Vec::new();
-    let expired = (seen.now > known.pull.not_after).then_some(Cause::Expired);
-    if known.abandoned.is_none() {
-        changes.extend(expired.map(|cause| Change::Abandoned { id: id.clone(), cause }));
-    }
-    // A call that nobody ever signed needs no invalidation.
-    if let Some(cause) = known.abandoned.or(expired).filter(|_| !known.is_exposed()) {
-        changes.push(Change::Dead { id: id.clone(), cause });
-    }
-    changes
+    let is_expired = seen.now > known.pull.not_after && known.abandoned.is_none();
+    let expired = Change::Abandoned { id: id.clone(), cause: Cause::Expired };
+    is_expired.then_some(expired).into_iter().collect()
 }
 
 /// Returns the outcomes that the saga has not recorded.

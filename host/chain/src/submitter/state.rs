@@ -91,6 +91,9 @@ pub struct Transaction {
     pub work: Work,
     /// Newest block when it was signed.
     pub signed_at_block: u64,
+    /// Newest final block when it was signed; `None` in a row from before this was kept.
+    #[serde(default)]
+    pub final_block: Option<u64>,
 }
 
 /// Purpose of a transaction.
@@ -163,9 +166,10 @@ pub struct PullState {
     pub attempt: u32,
     pub phase: Phase,
     pub abandoned: Option<Cause>,
-    /// Newest block when the first transaction with the delegate's signature was committed. Since then, the call may be
-    /// known outside. `None` before.
-    pub exposed_at_block: Option<u64>,
+    /// Block since which the hash can have been consumed: the final one in which it was fresh when the first transaction
+    /// about it was committed. Since then, the call may be known outside. `None` before.
+    #[serde(alias = "exposed_at_block")]
+    pub watched_from_block: Option<u64>,
     /// Outcome that the saga has recorded last.
     pub reported: Option<Outcome>,
 }
@@ -180,10 +184,16 @@ pub enum Phase {
 }
 
 impl PullState {
-    /// Returns true if the delegate's signature may be known outside.
+    /// Returns true if a transaction about the pull was committed.
     #[must_use]
-    pub fn is_exposed(&self) -> bool {
-        self.exposed_at_block.is_some()
+    pub fn is_watched(&self) -> bool {
+        self.watched_from_block.is_some()
+    }
+
+    /// Returns true if the pull is to be sent, or is sent.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        self.phase == Phase::Open && self.abandoned.is_none()
     }
 
     /// Returns true if the chain can still change what became of the pull.
@@ -300,7 +310,7 @@ impl State {
             attempt: 1,
             phase: Phase::Open,
             abandoned: None,
-            exposed_at_block: None,
+            watched_from_block: None,
             reported: None,
         };
         self.next_sequence += 1;
@@ -322,9 +332,14 @@ impl State {
         nonce: u64,
         transaction: &Transaction,
     ) -> Result<(), Inconsistent> {
-        if let Work::Pull { id, attempt } = &transaction.work {
-            let known = self.at_attempt(id, *attempt)?;
-            known.exposed_at_block.get_or_insert(transaction.signed_at_block);
+        let known = match &transaction.work {
+            Work::Pull { id, attempt } => Some(self.at_attempt(id, *attempt)?),
+            Work::Invalidate { id } => Some(self.undecided(id)?),
+            Work::Repair => None,
+        };
+        if let Some(known) = known {
+            let block = transaction.final_block.unwrap_or(transaction.signed_at_block);
+            known.watched_from_block.get_or_insert(block);
         }
         let lane = self.lanes.get_mut(&account).ok_or(Inconsistent::Lane(account))?;
         let unusable = Inconsistent::Nonce { account, nonce };

@@ -119,6 +119,10 @@ impl Targets {
     /// Returns the call that pulls an amount from an account's Safe, without salt and signature.
     pub(super) fn call(&self, safe: clearfold_kernel::Address, amount: &Amount) -> Result<Bytes, NoCall> {
         let no_call = |code, detail| NoCall { code, detail };
+        // First: the saga knows this refusal for the end of a payment that was given back.
+        if amount.minor.get() == 0 {
+            return Err(no_call("amount_not_positive", "a pull of nothing".to_owned()));
+        }
         let Some(&roles) = self.roles.get(&Address::from(safe.0)) else {
             let detail = format!(
                 "the contract set names no Roles module of {safe}; list the account as {{\"safe\": …, \"roles\": …}}"
@@ -133,9 +137,6 @@ impl Targets {
             return Err(no_call("unknown_asset", detail));
         };
         let (receiver, amount) = (self.receiver, U256::from(amount.minor.get()));
-        if amount.is_zero() {
-            return Err(no_call("amount_not_positive", "a pull of nothing".to_owned()));
-        }
         let call = spendCall { asset, account: roles, receiver, amount, roleKey: self.role_key };
         Ok(call.abi_encode().into())
     }
@@ -234,6 +235,7 @@ mod tests {
         assert_eq!(code(SAFE, &amount("EURe", 6, 1)), "unknown_asset");
         assert_eq!(code(SAFE, &amount("GBPe", 18, 1)), "unknown_asset");
         assert_eq!(code(SAFE, &amount("USDC.e", 6, 0)), "amount_not_positive");
+        assert_eq!(code(plain, &amount("GBPe", 18, 0)), "amount_not_positive");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::desk::Desk;
 use super::effect::{BoardReader, Parties, PullEffect};
-use super::executor::{Answer, Executor, ExecutorError, ExecutorSettings, Keys, Outcomes};
+use super::executor::{Answer, Executor, ExecutorError, ExecutorSettings, Keys, Outcomes, SharedExecutions};
 use super::payments::{Verdict, verdict};
 use super::targets::Targets;
 use super::{Command, Outcome, Phase, PullId, Refusal, State, Wait};
@@ -59,6 +59,7 @@ struct Work {
     desk: Desk,
     /// Executor with the lease; `None` if it failed, or another host has the lease.
     running: Option<Executor<InTheChanges>>,
+    executions: SharedExecutions,
     refusals: Refusals,
     complaints: BTreeSet<Wait>,
     is_standing_by: bool,
@@ -105,6 +106,7 @@ impl Submitter {
             clock,
             desk,
             running: None,
+            executions: SharedExecutions::default(),
             refusals,
             complaints: BTreeSet::new(),
             is_standing_by: false,
@@ -169,7 +171,8 @@ impl Work {
         }
         let (settings, keys) = (self.settings.executor.clone(), Arc::clone(&self.keys));
         let (clock, pool) = (self.clock.clone(), &self.pool);
-        let begun = Executor::begin(settings, keys, pool, &self.owner, clock, InTheChanges).await?;
+        let (owner, executions) = (&self.owner, &self.executions);
+        let begun = Executor::begin(settings, keys, pool, owner, clock, InTheChanges, executions).await?;
         let stands_by = begun.is_none();
         if stands_by != self.is_standing_by {
             let chain_id = self.settings.executor.policy.chain_id;

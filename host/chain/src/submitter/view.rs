@@ -21,7 +21,7 @@ pub struct Observation {
     /// Number of the newest final block, up to which the listener has read.
     pub finalized: u64,
     pub market: Market,
-    /// Each account that has a lane or shall get one.
+    /// Each account whose key this host has.
     pub accounts: BTreeMap<Address, Account>,
     /// Each transaction that was signed and is not settled.
     pub sightings: BTreeMap<B256, Sighting>,
@@ -55,6 +55,8 @@ pub enum Sighting {
 }
 
 /// Hash of a pull at its Spender, in the newest final block.
+///
+/// Nothing is signed for the first time about a hash that is not `Fresh`, and nothing ends by a hash that is `Consumed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It is not consumed.
@@ -64,6 +66,19 @@ pub enum Fate {
     /// It is consumed for the delegate and was not executed. The log `HashInvalidated` proves nothing: anyone can cause
     /// it.
     Invalidated,
+    /// It is consumed for the delegate, and it is not known whether the money was pulled.
+    Consumed(Search),
+}
+
+/// Search for the execution of a consumed hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Search {
+    /// Not all blocks in which it can be were read yet.
+    UnderWay,
+    /// No endpoint serves the blocks in which it can be.
+    Failed,
+    /// It was not found, and nothing was ever signed here: this database may have forgotten what it signed.
+    Fruitless,
 }
 
 /// An observation contradicts itself or the one before; it is not used.

@@ -8,7 +8,7 @@ use super::Policy;
 use super::plan::Outlook;
 use super::pull::PullId;
 use super::state::{Outcome, Phase, PullState, Slot, State, Work};
-use super::view::View;
+use super::view::{Fate, Search, View};
 
 /// Reason for which a pull waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,8 +36,16 @@ pub enum Wait {
     Contradiction,
     /// The attempt was refused. The saga must retry or abandon it.
     Decision,
-    /// Its transaction was refused or never mined, and its hash will be invalidated.
+    /// It is abandoned, and its hash will be invalidated.
     Invalidation,
+    /// Its hash is consumed, and blocks are read to find out whether it was executed.
+    Search,
+    /// Its hash is consumed, and no endpoint serves the blocks in which it may have been executed.
+    Unread,
+    /// Its hash is consumed, nothing was signed here, and no execution was found: it may have been paid.
+    MaybePaid,
+    /// This host has not the key of its sender or delegate.
+    NoKey,
 }
 
 impl Wait {
@@ -59,13 +67,26 @@ impl Wait {
                 "the chain refuses pulls, usually because an allowance or a balance is too low; they are sent again until \
                  their deadline",
             ),
+            Self::Unread => Some(
+                "hashes are consumed, and no endpoint serves the blocks in which they may have been executed; give one in \
+                 CHAIN_RPC_URLS that has these logs and receipts",
+            ),
+            Self::MaybePaid => Some(
+                "hashes are consumed that this database never signed, so the payments may have been pulled before it was \
+                 restored; look them up on chain, as the runbook on restoring a backup says",
+            ),
+            Self::NoKey => Some(
+                "pulls name a sender or delegate whose key this host does not have; give the keys back that they were \
+                 accepted with",
+            ),
             Self::Unobserved
             | Self::Queue
             | Self::InFlightLimit
             | Self::Gap
             | Self::Block
             | Self::Finality
-            | Self::Invalidation => None,
+            | Self::Invalidation
+            | Self::Search => None,
         }
     }
 }
@@ -78,6 +99,9 @@ pub fn waits(state: &State, view: &View, policy: &Policy) -> BTreeMap<PullId, Wa
 }
 
 fn wait(state: &State, view: &View, policy: &Policy, known: &PullState) -> Wait {
+    if let Some(wait) = of_hash(view, known) {
+        return wait;
+    }
     let id = &known.pull.id;
     if known.abandoned.is_some() {
         let work = Work::Invalidate { id: id.clone() };
@@ -91,6 +115,21 @@ fn wait(state: &State, view: &View, policy: &Policy, known: &PullState) -> Wait 
     }
     let work = Work::Pull { id: id.clone(), attempt: known.attempt };
     of_lane(state, view, policy, known.pull.sender, &work)
+}
+
+/// Returns the reason for which nothing can be signed about the pull.
+fn of_hash(view: &View, known: &PullState) -> Option<Wait> {
+    let Some(seen) = view.seen() else { return Some(Wait::Unobserved) };
+    match seen.fates.get(&known.hash) {
+        None => return Some(Wait::Unobserved),
+        Some(Fate::Consumed(Search::UnderWay)) => return Some(Wait::Search),
+        Some(Fate::Consumed(Search::Failed)) => return Some(Wait::Unread),
+        Some(Fate::Consumed(Search::Fruitless)) => return Some(Wait::MaybePaid),
+        Some(Fate::Fresh | Fate::Executed { .. } | Fate::Invalidated) => {}
+    }
+    let sender = Some(known.pull.sender).filter(|_| known.abandoned.is_none());
+    let is_missing = |account: &Address| !seen.accounts.contains_key(account);
+    [Some(known.pull.delegate), sender].iter().flatten().any(is_missing).then_some(Wait::NoKey)
 }
 
 fn of_lane(state: &State, view: &View, policy: &Policy, account: Address, work: &Work) -> Wait {

@@ -64,7 +64,8 @@ pub(super) fn pull(call: &StepCall) -> Result<Action, String> {
     let state = read(&call.subject)?;
     let payment = state.payment().ok_or("the memory has no payment whose money could be pulled")?;
     let minor = due(payment);
-    if minor == Minor::ZERO {
+    // A pull that was asked for before may still be executed. Then its outcome is waited for, with a request of nothing.
+    if minor == Minor::ZERO && is_unasked(call) {
         return Ok(Action::Done);
     }
     let request = PullRequest {
@@ -75,6 +76,13 @@ pub(super) fn pull(call: &StepCall) -> Result<Action, String> {
     };
     let request = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
     Ok(Action::Request { effect: PULL, request })
+}
+
+/// Returns true if no pull of the payment may still be executed: none was asked for, or the last refusal says so.
+fn is_unasked(call: &StepCall) -> bool {
+    let is_definite = |code: &str| ["pull_dead", "amount_not_positive"].contains(&code);
+    let is_first = call.attempt == 1 && call.last_refusal.is_none();
+    call.answer.is_none() && call.last_refusal.as_ref().map_or(is_first, |refusal| is_definite(&refusal.code))
 }
 
 /// Returns the amount that was authorized and not given back: what is held, and what was claimed against it. A payment

@@ -2,7 +2,7 @@
 
 use clearfold_domain::authorization::Event;
 use clearfold_domain::authorization_saga::AuthorizationSaga;
-use clearfold_kernel::{Action, EffectAnswer, Flow, Saga, StepCall, Subject};
+use clearfold_kernel::{Action, EffectAnswer, Flow, Rejection, Saga, StepCall, Subject};
 use serde_json::{Value, json};
 
 use crate::refusals::{AT, amount, approval, call, event, request};
@@ -104,6 +104,26 @@ fn what_was_given_back_before_the_pull_began_is_not_pulled() {
     assert_eq!(asked["minor"], "60");
     let whole = [request(), approval(), reversed("40", false), reversed("60", true)];
     assert_eq!(run(&whole, "pull", |_| {}), Action::Done);
+}
+
+#[test]
+fn what_was_given_back_while_its_pull_may_live_ends_with_the_pull() {
+    let reversed = [request(), approval(), reversed("100", true)];
+    let refused = |code: &str| {
+        run(&reversed, "pull", |call| {
+            (call.attempt, call.last_refusal) = (2, Some(Rejection::new(code, "a refusal")));
+        })
+    };
+    for code in ["effect_not_offered", "account_without_roles"] {
+        let (asked, number) = requested(&refused(code));
+        assert_eq!((&asked["minor"], number), (&json!("0"), json!(2)), "{code} does not say that it is dead");
+    }
+    for code in ["pull_dead", "amount_not_positive"] {
+        assert_eq!(refused(code), Action::Done, "{code}");
+    }
+    let unknown = EffectAnswer::Unanswered("the host failed".to_owned());
+    let (asked, _) = requested(&run(&reversed, "pull", |call| call.answer = Some(unknown)));
+    assert_eq!(asked["minor"], "0");
 }
 
 #[test]

@@ -30,7 +30,7 @@ use crate::rpc::Rpc;
 
 pub use change_log::ChangeLogError;
 pub use keys::{DELEGATE, KeyError, KeyVariables, Keys, SENDER};
-pub use reader::ReadError;
+pub use reader::{ReadError, SharedExecutions};
 pub use signing::SigningError;
 
 /// Most rounds of planning in one turn. Each round but the last assigns or replaces a nonce, and the next turn goes on.
@@ -97,7 +97,8 @@ pub struct Executor<O> {
 }
 
 impl<O: Outcomes> Executor<O> {
-    /// Checks the settings, takes the lease and reads the state. `None` if another owner holds the lease.
+    /// Checks the settings, takes the lease and reads the state. `None` if another owner holds the lease. `executions` are
+    /// those that earlier executors of this process have read.
     pub async fn begin(
         settings: ExecutorSettings,
         keys: Arc<Keys>,
@@ -105,10 +106,12 @@ impl<O: Outcomes> Executor<O> {
         owner: &Arc<str>,
         clock: Clock,
         outcomes: O,
+        executions: &SharedExecutions,
     ) -> Result<Option<Self>, ExecutorError> {
         settings.policy.check()?;
         let chain_id = settings.policy.chain_id;
-        let reader = Reader::new(Rpc::new(&settings.chain_rpc_urls, chain_id), settings.confirmations);
+        let rpc = Rpc::new(&settings.chain_rpc_urls, chain_id);
+        let reader = Reader::new(rpc, settings.confirmations, executions.clone());
         for spender in &settings.spenders {
             reader.check_spender(*spender, keys.delegate(), keys.sender()).await?;
         }
@@ -118,12 +121,14 @@ impl<O: Outcomes> Executor<O> {
         Ok(Some(Self { settings, keys, log, reader, clock, outcomes, state, view: View::default() }))
     }
 
-    /// Takes a command of a saga; it is committed when this returns.
-    pub async fn command(mut self, command: Command) -> Result<(Self, Answer), ExecutorError> {
-        if let Command::Pull(pull) = &command
-            && let Some(answer) = self.forgotten(pull).await?
-        {
-            return Ok((self, answer));
+    /// Takes a command of a saga; it is committed when this returns. A new pull is signed and sent by this host's accounts,
+    /// whichever it names.
+    pub async fn command(mut self, mut command: Command) -> Result<(Self, Answer), ExecutorError> {
+        if let Command::Pull(pull) = &mut command {
+            if let Some(answer) = self.known(pull).await? {
+                return Ok((self, answer));
+            }
+            (pull.delegate, pull.sender) = (self.keys.delegate(), self.keys.sender());
         }
         match accept(&self.state, &self.settings.policy, command) {
             Ok(changes) => {
@@ -134,20 +139,26 @@ impl<O: Outcomes> Executor<O> {
         }
     }
 
-    /// Answers for a pull that ended long ago, or whose hash did: the state has forgotten them, the log has not.
-    async fn forgotten(&self, pull: &Pull) -> Result<Option<Answer>, ExecutorError> {
+    /// Answers for a pull that is not to be accepted: its Spender is none of ours, or it ended long ago, or its hash did. The
+    /// state has forgotten those, the log has not.
+    async fn known(&self, pull: &Pull) -> Result<Option<Answer>, ExecutorError> {
         if self.state.pulls.contains_key(&pull.id) {
             return Ok(None);
         }
         if let Some(known) = self.log.find(&pull.id).await? {
-            let is_same = Pull { sender: known.pull.sender, ..pull.clone() } == known.pull;
+            let is_same = known.pull.is_repeated_by(pull);
             return Ok(Some(match known.outcome.filter(|_| is_same) {
                 Some(outcome) => Answer::Ended(outcome),
                 None => Answer::Refused(Refusal::OtherContent(pull.id.clone())),
             }));
         }
-        let known = self.log.find_hash(pull.hash()).await?;
-        Ok(known.map(|known| Answer::Refused(Refusal::SameHash { id: pull.id.clone(), known })))
+        let id = pull.id.clone();
+        if let Some(known) = self.log.find_hash(pull.hash()).await? {
+            return Ok(Some(Answer::Refused(Refusal::SameHash { id, known })));
+        }
+        let spender = pull.spender;
+        let is_unknown = !self.settings.spenders.contains(&spender);
+        Ok(is_unknown.then_some(Answer::Refused(Refusal::UnknownSpender { id, spender })))
     }
 
     /// Observes the chain once, and does all that follows.
@@ -205,8 +216,9 @@ impl<O: Outcomes> Executor<O> {
             Step::Sign(draft) => {
                 let (hash, raw) = signing::sign(&self.keys, &self.settings.policy, &self.state, &draft)?;
                 // A plan follows from an observation, so there is one.
-                let signed_at_block = self.view.seen().map_or(0, |seen| seen.head);
-                let signed = Command::Sign { draft, hash, raw, signed_at_block };
+                let (signed_at_block, final_block) =
+                    self.view.seen().map_or((0, 0), |seen| (seen.head, seen.finalized));
+                let signed = Command::Sign { draft, hash, raw, signed_at_block, final_block };
                 // A signature that the state does not accept any more is discarded. It was not sent.
                 let changes = accept(&self.state, &self.settings.policy, signed).unwrap_or_default();
                 self.commit(changes).await?;

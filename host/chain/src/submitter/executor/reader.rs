@@ -2,25 +2,30 @@
 //! from one node, with the blooms of the headers checked, so that a log that a node leaves out is found.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy::eips::BlockId;
 use alloy::primitives::{Address, B256};
 use alloy::rpc::types::Filter;
 use alloy::sol_types::{SolCall, SolEvent};
 use clearfold_kernel::Timestamp;
+use clearfold_sandbox::Log;
 use futures::future::{join_all, try_join_all};
 
 use super::abi::Spender;
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::fetch::{MAX_CHECKED_BLOCKS, fetch};
 use crate::rpc::Rpc;
-use crate::submitter::{Account, Fate, Market, Observation, PullState, Sighting, State};
+use crate::submitter::{Account, Executions, Fate, Market, Observation, PullState, Reach, Sighting, State};
 
-/// Number of blocks before the one at which a call was signed from which its execution is looked for: a reorganization
-/// can put it before that block, but not before one that was final.
-const REORG_BLOCKS: u64 = 128;
 /// Most ranges that one observation reads. The next goes on.
-const MAX_RANGES: u64 = 64;
+const MAX_RANGES: u64 = 32;
+/// Most calls to one endpoint at once.
+const MAX_CALLS: usize = 64;
+/// Blocks in which executions are looked for, in ranges that are checked against the headers' blooms. What a restored
+/// database has forgotten is found if its backup is not older than fifteen days of Gnosis Chain.
+const REACH: Reach = Reach { range: MAX_CHECKED_BLOCKS, margin: 128, unsigned: 1 << 18 };
 
 /// The chain cannot be observed now.
 #[derive(Debug, thiserror::Error)]
@@ -42,17 +47,23 @@ pub(super) struct Reader {
     rpc: Rpc,
     /// Number of blocks that must lie on top of a block before it counts as final, beside what the node says.
     confirmations: u64,
-    /// Executions by the Spenders in final blocks: transaction and block by hash.
-    executed: BTreeMap<B256, (B256, u64)>,
-    /// Last block up to which executions were read, and the Spenders of which.
-    read_to: Option<u64>,
-    spenders: BTreeSet<Address>,
+    executions: SharedExecutions,
+}
+
+/// Executions as far as the executors of this process have read them. Each goes on where the one before ended. Cheap to
+/// clone.
+#[derive(Debug, Clone)]
+pub struct SharedExecutions(Arc<Mutex<Executions>>);
+
+impl Default for SharedExecutions {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Executions::new(REACH))))
+    }
 }
 
 impl Reader {
-    pub fn new(rpc: Rpc, confirmations: u64) -> Self {
-        let (executed, spenders) = (BTreeMap::new(), BTreeSet::new());
-        Self { rpc, confirmations, executed, read_to: None, spenders }
+    pub fn new(rpc: Rpc, confirmations: u64, executions: SharedExecutions) -> Self {
+        Self { rpc, confirmations, executions }
     }
 
     /// Checks that the Spender accepts the delegate's signatures, and that it consumes the hashes of what the sender
@@ -82,7 +93,7 @@ impl Reader {
 
     /// Looks at the chain, through the first endpoint that can be used.
     pub async fn observe(
-        &mut self,
+        &self,
         state: &State,
         accounts: &[Address],
         now: Timestamp,
@@ -111,13 +122,13 @@ impl Reader {
     }
 
     async fn observe_at(
-        &mut self,
+        &self,
         place: usize,
         state: &State,
         accounts: &[Address],
         now: Timestamp,
     ) -> Result<Observation, (String, EndpointError)> {
-        let Self { rpc, confirmations, executed, read_to, spenders } = self;
+        let rpc = &self.rpc;
         let Some(endpoint) = rpc.at(place) else {
             return Err((String::new(), EndpointError::Unanswered("there is no such endpoint".to_owned())));
         };
@@ -125,12 +136,9 @@ impl Reader {
         endpoint.check_chain(rpc.chain_id()).await.map_err(host)?;
         let head = endpoint.newest().await.map_err(host)?;
         let finalized = endpoint.finalized().await.map_err(host)?;
-        let finalized = finalized.min(head.number.saturating_sub(*confirmations));
+        let finalized = finalized.min(head.number.saturating_sub(self.confirmations));
         let undecided: Vec<&PullState> = state.pulls.values().filter(|known| known.is_undecided()).collect();
-        let mut executions = Executions { executed, read_to, spenders };
-        let finalized =
-            executions.read(endpoint, rpc.chain_id(), &undecided, finalized).await.map_err(host)?;
-        let fates = fates(endpoint, &undecided, executions.executed, finalized).await.map_err(host)?;
+        let fates = self.fates(endpoint, &undecided, finalized).await.map_err(host)?;
         let asked = accounts.iter().map(|address| account(endpoint, *address, finalized));
         let accounts = accounts.iter().copied().zip(try_join_all(asked).await.map_err(host)?).collect();
         let sightings = sightings(rpc, endpoint, state).await.map_err(host)?;
@@ -140,92 +148,117 @@ impl Reader {
         let market = Market { base_fee_wei, tip_wei };
         Ok(Observation { now, head: head.number, finalized, market, accounts, sightings, fates })
     }
-}
 
-/// Executions read so far.
-struct Executions<'a> {
-    executed: &'a mut BTreeMap<B256, (B256, u64)>,
-    read_to: &'a mut Option<u64>,
-    spenders: &'a mut BTreeSet<Address>,
-}
-
-impl Executions<'_> {
-    /// Reads on to the final block; returns how far it came.
-    async fn read(
-        &mut self,
+    /// Returns the fate of each hash in the final block. State is asked for in that block alone: a node need not keep an
+    /// older one.
+    async fn fates(
+        &self,
         endpoint: &Endpoint,
-        chain_id: u64,
         undecided: &[&PullState],
         finalized: u64,
-    ) -> Result<u64, EndpointError> {
-        let exposed = undecided.iter().filter_map(|known| Some((known, known.exposed_at_block?)));
-        let first = exposed.clone().map(|(_, block)| block.saturating_sub(REORG_BLOCKS)).min();
-        let Some(first) = first else {
-            // No call data has left this host, so no execution of an undecided pull can be on chain.
-            (*self.executed, *self.read_to) = (BTreeMap::new(), None);
-            return Ok(finalized);
+    ) -> Result<BTreeMap<B256, Fate>, EndpointError> {
+        let consumed = consumed(endpoint, undecided, finalized).await?;
+        self.read_executions(undecided, &consumed, finalized).await;
+        let executions = self.executions();
+        let fate = |known: &&PullState| {
+            (known.hash, executions.fate(known, consumed.contains(&known.hash), finalized))
         };
-        let wanted: BTreeSet<B256> = undecided.iter().map(|known| known.hash).collect();
-        self.executed.retain(|hash, _| wanted.contains(hash));
-        let spenders: BTreeSet<Address> = exposed.map(|(known, _)| known.pull.spender).collect();
-        if !spenders.is_subset(self.spenders) {
-            // The blocks read so far were not searched for the new Spender's logs, so they are read again.
-            (*self.read_to, *self.spenders) = (None, spenders);
-        }
-        let filter = Filter::new()
-            .address(self.spenders.iter().copied().collect::<Vec<_>>())
-            .event_signature(Spender::HashExecuted::SIGNATURE_HASH);
+        Ok(undecided.iter().map(fate).collect())
+    }
+
+    /// Reads executions as far as they are needed, some ranges at once. A failure leaves the rest for the next time, and
+    /// keeps only those pulls waiting that need it.
+    async fn read_executions(&self, undecided: &[&PullState], consumed: &BTreeSet<B256>, finalized: u64) {
+        self.executions().prepare(undecided, consumed, finalized);
         for _ in 0..MAX_RANGES {
-            let from = self.read_to.map_or(first, |last| last + 1);
-            if from > finalized {
-                return Ok(finalized);
-            }
-            // Within this length, the blooms are checked.
-            let to = finalized.min(from + MAX_CHECKED_BLOCKS - 1);
-            let fetched = fetch(endpoint, chain_id, std::slice::from_ref(&filter), from, to).await?;
-            for transaction in &fetched.transactions {
-                let hash = B256::try_from(&transaction.transaction_hash[..]).unwrap_or_default();
-                let is_execution = |log: &&clearfold_sandbox::Log| {
-                    log.topics
-                        .first()
-                        .is_some_and(|topic| topic[..] == Spender::HashExecuted::SIGNATURE_HASH[..])
-                        && self.spenders.contains(&Address::from_slice(&log.address))
-                };
-                for log in transaction.logs.iter().filter(is_execution) {
-                    let pull_hash = B256::try_from(&log.data[..]).ok().filter(|hash| wanted.contains(hash));
-                    if let Some(pull_hash) = pull_hash {
-                        self.executed.insert(pull_hash, (hash, transaction.block_number));
+            let next = self.executions().next(undecided, consumed, finalized);
+            let Some(range) = next else { return };
+            match self.read_range(&range).await {
+                Ok(found) => self.executions().extend(&range, found),
+                Err(why) => {
+                    let (first, last) = (*range.start(), *range.end());
+                    if self.executions().fail(why.clone()) {
+                        tracing::warn!(
+                            first,
+                            last,
+                            why,
+                            "executions of pulls could not be read; trying again"
+                        );
                     }
+                    return;
                 }
             }
-            *self.read_to = Some(to);
         }
-        Ok(self.read_to.unwrap_or(first).min(finalized))
+    }
+
+    /// Reads a range from the first endpoint that serves it.
+    async fn read_range(&self, range: &RangeInclusive<u64>) -> Result<Vec<(B256, (B256, u64))>, String> {
+        let spenders = self.executions().spenders().clone();
+        let mut reasons = Vec::new();
+        for (_, endpoint) in self.rpc.in_turn() {
+            match executions(endpoint, self.rpc.chain_id(), &spenders, range).await {
+                Ok(found) => return Ok(found),
+                Err(error) => reasons.push(format!("{}: {error}", endpoint.host())),
+            }
+        }
+        Err(reasons.join("; "))
+    }
+
+    fn executions(&self) -> MutexGuard<'_, Executions> {
+        // Each change is whole.
+        self.executions.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Asks the Spenders in the final block. A hash that is consumed and was not executed was invalidated by its delegate:
-/// all logs since its exposure were read, and none is missing.
-async fn fates(
+/// Asks the Spenders in the final block, and returns the hashes that are consumed for their delegates.
+async fn consumed(
     endpoint: &Endpoint,
     undecided: &[&PullState],
-    executed: &BTreeMap<B256, (B256, u64)>,
     finalized: u64,
-) -> Result<BTreeMap<B256, Fate>, EndpointError> {
-    let asked = undecided.iter().map(|known| async move {
-        if let Some(&(transaction, block)) =
-            executed.get(&known.hash).filter(|(_, block)| *block <= finalized)
-        {
-            return Ok(Some((known.hash, Fate::Executed { transaction, block })));
-        }
-        let call = Spender::consumedCall { delegate: known.pull.delegate, hash: known.hash };
-        let is_consumed = read(endpoint, known.pull.spender, call, BlockId::number(finalized)).await?;
-        let fate = if is_consumed { Fate::Invalidated } else { Fate::Fresh };
-        // A call that we did not expose and that is consumed was executed or invalidated in another life of this
-        // database: nobody can tell from here.
-        Ok((!is_consumed || known.is_exposed()).then_some((known.hash, fate)))
-    });
-    Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+) -> Result<BTreeSet<B256>, EndpointError> {
+    let mut consumed = BTreeSet::new();
+    for some in undecided.chunks(MAX_CALLS) {
+        let asked = some.iter().map(|known| async move {
+            let call = Spender::consumedCall { delegate: known.pull.delegate, hash: known.hash };
+            let is_consumed = read(endpoint, known.pull.spender, call, BlockId::number(finalized)).await?;
+            Ok(is_consumed.then_some(known.hash))
+        });
+        consumed.extend(try_join_all(asked).await?.into_iter().flatten());
+    }
+    Ok(consumed)
+}
+
+/// Returns the executions by the Spenders in a range of blocks: transaction and block, by hash.
+async fn executions(
+    endpoint: &Endpoint,
+    chain_id: u64,
+    spenders: &BTreeSet<Address>,
+    range: &RangeInclusive<u64>,
+) -> Result<Vec<(B256, (B256, u64))>, EndpointError> {
+    endpoint.check_chain(chain_id).await?;
+    // The range may be final on another node's word, and this one on another fork.
+    let (last, finalized) = (*range.end(), endpoint.finalized().await?);
+    if finalized < last {
+        let why = format!("its final block is {finalized}, but block {last} is final elsewhere");
+        return Err(EndpointError::Inconsistent(why));
+    }
+    let filter = Filter::new()
+        .address(spenders.iter().copied().collect::<Vec<_>>())
+        .event_signature(Spender::HashExecuted::SIGNATURE_HASH);
+    let fetched = fetch(endpoint, chain_id, &[filter], *range.start(), last).await?;
+    let mut found = Vec::new();
+    for transaction in &fetched.transactions {
+        let hash = B256::try_from(&transaction.transaction_hash[..]).unwrap_or_default();
+        let is_execution = |log: &&Log| {
+            let signature = log.topics.first();
+            signature.is_some_and(|topic| topic[..] == Spender::HashExecuted::SIGNATURE_HASH[..])
+                && spenders.contains(&Address::from_slice(&log.address))
+        };
+        let executed = transaction.logs.iter().filter(is_execution);
+        let executed = executed.filter_map(|log| B256::try_from(&log.data[..]).ok());
+        found.extend(executed.map(|executed| (executed, (hash, transaction.block_number))));
+    }
+    Ok(found)
 }
 
 async fn account(endpoint: &Endpoint, address: Address, finalized: u64) -> Result<Account, EndpointError> {

@@ -5,13 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use clearfold_kernel::Timestamp;
 
-use super::super::{Account, Draft, Fate, Market, Observation, Price, Sighting, State, Work};
+use super::super::{
+    Account, Draft, Executions, Fate, Market, Observation, Price, PullState, Reach, Sighting, State, Work,
+};
 use super::{BASE_FEE_WEI, GAS_LIMIT};
 
 /// Number of blocks behind the head that are final.
 const FINALITY_BLOCKS: u64 = 4;
 const POOL_SLOTS: usize = 16;
 const BLOCK_S: u64 = 5;
+/// Most ranges that are read at one look.
+const RANGES: usize = 4;
+/// Blocks in which executions are looked for.
+const REACH: Reach = Reach { range: 4, margin: 0, unsigned: 1000 };
 
 /// Content of a transaction, as the Spender sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +77,13 @@ pub struct Lies {
     pub hidden: Vec<B256>,
     /// Transactions whose receipt has the opposite status.
     pub inverted: Vec<B256>,
+    /// First block whose logs are served; none before it are.
+    pub first_served: u64,
+}
+
+/// Executions that a process has read of no block yet.
+pub fn unread() -> Executions {
+    Executions::new(REACH)
 }
 
 impl Chain {
@@ -224,7 +237,7 @@ impl Chain {
     }
 
     /// Looks at the chain as the executor does.
-    pub fn observe(&self, state: &State, lies: &Lies) -> Observation {
+    pub fn observe(&self, state: &State, executions: &mut Executions, lies: &Lies) -> Observation {
         let last = &self.blocks[self.finalized as usize];
         let account = |address: Address| Account {
             final_nonce: last.nonce(address),
@@ -234,7 +247,6 @@ impl Chain {
         };
         let slots = state.lanes.values().flat_map(|lane| lane.slots.values());
         let hashes = slots.flat_map(|slot| slot.transactions.iter().map(|transaction| transaction.hash));
-        let undecided = state.pulls.values().filter(|known| known.is_undecided());
         Observation {
             now: self.now,
             head: self.number(),
@@ -242,8 +254,34 @@ impl Chain {
             market: Market { base_fee_wei: self.base_fee_wei, tip_wei: 2 },
             accounts: [super::SENDER, super::DELEGATE].map(|address| (address, account(address))).into(),
             sightings: hashes.map(|hash| (hash, self.sighting(hash, lies))).collect(),
-            fates: undecided.map(|known| (known.hash, self.final_fate(known.hash))).collect(),
+            fates: self.fates(state, executions, lies),
         }
+    }
+
+    /// Asks the Spender, and reads logs as far as that needs, as the executor does.
+    fn fates(&self, state: &State, executions: &mut Executions, lies: &Lies) -> BTreeMap<B256, Fate> {
+        let undecided: Vec<&PullState> = state.pulls.values().filter(|known| known.is_undecided()).collect();
+        let last = &self.blocks[self.finalized as usize].consumed;
+        let consumed = undecided.iter().map(|known| known.hash).filter(|hash| last.contains_key(hash));
+        let consumed: BTreeSet<B256> = consumed.collect();
+        executions.prepare(&undecided, &consumed, self.finalized);
+        for _ in 0..RANGES {
+            let Some(range) = executions.next(&undecided, &consumed, self.finalized) else { break };
+            if *range.start() < lies.first_served {
+                executions.fail("these blocks are pruned".to_owned());
+                break;
+            }
+            let found = last.iter().filter_map(|(hash, by)| match by {
+                Consumed::Executed { transaction, block } => Some((*hash, (*transaction, *block))),
+                Consumed::Invalidated => None,
+            });
+            executions.extend(&range, found.filter(|(_, (_, block))| range.contains(block)));
+        }
+        let fate = |known: &&PullState| {
+            let is_consumed = consumed.contains(&known.hash);
+            (known.hash, executions.fate(known, is_consumed, self.finalized))
+        };
+        undecided.iter().map(fate).collect()
     }
 
     fn sighting(&self, hash: B256, lies: &Lies) -> Sighting {
@@ -270,10 +308,6 @@ impl Chain {
     /// Returns how often the hash was executed on the present chain.
     pub fn pulled(&self, hash: B256) -> u32 {
         self.head().pulled.get(&hash).copied().unwrap_or_default()
-    }
-
-    pub fn is_exposed(&self, hash: B256) -> bool {
-        self.exposed.contains(&hash)
     }
 
     pub fn latest(&self, account: Address) -> u64 {

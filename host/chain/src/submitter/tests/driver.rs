@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::Address;
 
-use super::super::{Change, Command, Outcome, PullId, State, Step, View, Work, accept, plan, settle};
-use super::chain::{Chain, Lies};
+use super::super::{
+    Change, Command, Executions, Observation, Outcome, PullId, State, Step, View, Work, accept, plan, settle,
+};
+use super::chain::{Chain, Lies, unread};
 use super::policy;
 
 /// Most rounds of planning after one observation.
@@ -17,6 +19,8 @@ pub struct Driver {
     pub log: Vec<Change>,
     pub state: State,
     pub view: View,
+    /// Executions that were read. An executor that fails leaves them to the next, a restore does not.
+    pub executions: Executions,
     /// Outcomes that the saga recorded, in order.
     pub saga: BTreeMap<PullId, Vec<Outcome>>,
     /// Number of steps until the process crashes.
@@ -32,6 +36,7 @@ impl Driver {
             log: Vec::new(),
             state: State::default(),
             view: View::default(),
+            executions: unread(),
             saga: BTreeMap::new(),
             fuse: None,
         }
@@ -68,13 +73,31 @@ impl Driver {
         self.view = View::default();
     }
 
+    /// Restores the database, in which the saga is too, from a backup with so many changes, and begins again.
+    pub fn restore(&mut self, changes: usize) {
+        self.log.truncate(changes);
+        self.saga.clear();
+        for change in &self.log {
+            if let Change::Reported { id, outcome } = change {
+                self.saga.entry(id.clone()).or_default().push(*outcome);
+            }
+        }
+        self.executions = unread();
+        self.restart();
+    }
+
+    /// Looks at the chain.
+    pub fn look(&mut self, chain: &Chain, lies: &Lies) -> Observation {
+        chain.observe(&self.state, &mut self.executions, lies)
+    }
+
     fn work(
         &mut self,
         chain: &mut Chain,
         lies: &Lies,
         mut reaches_pool: impl FnMut() -> bool,
     ) -> Result<(), Crash> {
-        let observation = chain.observe(&self.state, lies);
+        let observation = self.look(chain, lies);
         self.view.observe(&self.state, observation).expect("the model's nodes are never behind");
         self.step()?;
         let changes = settle(&self.state, &self.view);
@@ -102,8 +125,9 @@ impl Driver {
             Step::Sign(draft) => {
                 let (hash, raw) = chain.sign(&self.state, &draft);
                 self.step()?;
-                let signed_at_block = self.view.seen().expect("a plan needs a view").head;
-                let signed = Command::Sign { draft, hash, raw, signed_at_block };
+                let seen = self.view.seen().expect("a plan needs a view");
+                let (signed_at_block, final_block) = (seen.head, seen.finalized);
+                let signed = Command::Sign { draft, hash, raw, signed_at_block, final_block };
                 assert!(self.command(signed), "nothing happened between the plan and the signature");
                 self.step()
             }

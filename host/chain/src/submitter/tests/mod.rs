@@ -5,6 +5,7 @@ mod chain;
 mod driver;
 mod properties;
 mod refusals;
+mod restores;
 
 use alloy::primitives::{Address, B256, U256};
 use clearfold_kernel::Timestamp;

@@ -4,7 +4,7 @@ use alloy::primitives::Address;
 use clearfold_kernel::Timestamp;
 
 use super::super::{
-    Account, Change, Command, Inconsistent, Observation, Policy, PriceLimits, Pull, Refusal, Settler,
+    Account, Cause, Change, Command, Inconsistent, Observation, Policy, PriceLimits, Pull, Refusal, Settler,
     Sighting, State, View, accept, settle,
 };
 use super::cases::Case;
@@ -19,7 +19,8 @@ fn commands_that_would_pull_something_else_are_refused() {
         state.apply(&change).unwrap();
     }
     assert_eq!(ask(&state, pull(1)), Ok(Vec::new()), "a repeat");
-    assert_eq!(ask(&state, Pull { sender: Address::ZERO, ..pull(1) }), Ok(Vec::new()));
+    let others = Pull { sender: Address::ZERO, delegate: Address::ZERO, ..pull(1) };
+    assert_eq!(ask(&state, others), Ok(Vec::new()), "a repeat by a host with other accounts");
     let other = Pull { calldata: vec![9; 164].into(), ..pull(1) };
     assert_eq!(ask(&state, other), Err(Refusal::OtherContent(id(1))));
     let later = Pull { not_after: Timestamp::from_s(2_000_000).unwrap(), ..pull(1) };
@@ -33,6 +34,15 @@ fn commands_that_would_pull_something_else_are_refused() {
     let full = Policy { max_pulls: 1, ..policy() };
     let refusal = accept(&state, &full, Command::Pull(pull(2)));
     assert_eq!(refusal, Err(Refusal::QueueFull { id: id(2), max: 1 }));
+    for change in [
+        Change::Refused { id: id(1), attempt: 1 },
+        Change::Retried { id: id(1), attempt: 2 },
+        Change::Abandoned { id: id(1), cause: Cause::Expired },
+    ] {
+        state.apply(&change).unwrap();
+        let is_accepted = accept(&state, &full, Command::Pull(pull(2))).is_ok();
+        assert_eq!(is_accepted, !matches!(change, Change::Retried { .. }), "behind {change:?}");
+    }
     assert_eq!(accept(&state, &policy(), Command::Abandon { id: id(9) }), Err(Refusal::NotOpen(id(9))));
 }
 
@@ -40,7 +50,7 @@ fn commands_that_would_pull_something_else_are_refused() {
 fn an_observation_that_contradicts_itself_is_not_used() {
     let mut case = Case::sent(&[1]);
     case.mine(6);
-    let good = case.chain.observe(&case.driver.state, &Lies::default());
+    let good = case.driver.look(&case.chain, &Lies::default());
     let mut view: View = case.driver.view.clone();
     let mut observe = |observation| view.observe(&case.driver.state, observation).unwrap_err().to_string();
 
@@ -56,8 +66,8 @@ fn an_observation_that_contradicts_itself_is_not_used() {
 
 #[test]
 fn a_block_that_is_not_final_settles_nothing_and_neither_does_a_count_alone() {
-    let case = Case::sent(&[1]);
-    let mut seen = case.chain.observe(&case.driver.state, &Lies::default());
+    let mut case = Case::sent(&[1]);
+    let mut seen = case.driver.look(&case.chain, &Lies::default());
     (seen.head, seen.finalized) = (20, 10);
     let settled = |seen: &Observation| {
         let mut view = View::default();
@@ -102,6 +112,24 @@ fn rows_that_contradict_each_other_are_found_when_they_are_read() {
     let unknown = Change::Settled { account: SENDER, nonce: 7, by: Settler::Foreign };
     let unknown = fold(&[&log[..], &[unknown]].concat());
     assert_eq!(unknown, Err(Inconsistent::Nonce { account: SENDER, nonce: 7 }));
+}
+
+#[test]
+fn rows_from_before_the_final_block_was_kept_are_read() {
+    let case = Case::sent(&[1]);
+    let mut rows = serde_json::to_value(&case.driver.log).unwrap();
+    for row in rows.as_array_mut().unwrap() {
+        row.pointer_mut("/Signed/transaction")
+            .and_then(|transaction| transaction.as_object_mut()?.remove("final_block"));
+    }
+    let mut state = State::default();
+    for change in serde_json::from_value::<Vec<Change>>(rows).unwrap() {
+        state.apply(&change).unwrap();
+    }
+    let (_, _, transaction) = case.driver.signed().next().unwrap();
+    assert_eq!(state.pulls[&id(1)].watched_from_block, Some(transaction.signed_at_block));
+    let snapshot = serde_json::to_string(&state).unwrap().replace("watched_from_block", "exposed_at_block");
+    assert_eq!(serde_json::from_str::<State>(&snapshot).unwrap(), state);
 }
 
 #[test]
