@@ -15,6 +15,8 @@ use crate::report::Report;
 const FEW: u64 = 10;
 /// Page that a writer reads at once.
 const PAGE: u32 = 100;
+/// Number of timers that are set by one statement.
+const AT_ONCE: u64 = 100_000;
 /// Time at which the first timer is due; the waiting ones are years later.
 const FIRST_DUE_S: u64 = 1_800_000_000;
 /// Due timers that end before the measurement, with the partition's vacuum put off: what they leave is never visited.
@@ -59,16 +61,23 @@ async fn measured(
 /// Sets timers that wait, a second apart, over all partitions.
 async fn set(log: &Log, waiting: u64) -> Result<()> {
     let partitions = i32::try_from(log.store.partition_count())?;
-    sqlx::query(
-        "INSERT INTO timers (partition, due, stream, number)
-         SELECT waiting % $2, timestamptz '2100-01-01' + waiting * interval '1 second',
-                'saga-authorization-' || waiting, 1
-         FROM generate_series(1, $1) AS waiting",
-    )
-    .bind(i64::try_from(waiting)?)
-    .bind(partitions)
-    .execute(&log.pool)
-    .await?;
+    let mut set = 0;
+    // A statement may not take longer than a few seconds.
+    while set < waiting {
+        let next = waiting.min(set + AT_ONCE);
+        sqlx::query(
+            "INSERT INTO timers (partition, due, stream, number)
+             SELECT waiting % $3, timestamptz '2100-01-01' + waiting * interval '1 second',
+                    'saga-authorization-' || waiting, 1
+             FROM generate_series($1 + 1, $2) AS waiting",
+        )
+        .bind(i64::try_from(set)?)
+        .bind(i64::try_from(next)?)
+        .bind(partitions)
+        .execute(&log.pool)
+        .await?;
+        set = next;
+    }
     sqlx::query(
         "INSERT INTO streams (stream, partition, routing_key, version) VALUES ('saga-authorization-due', 0, '0xaa', 1)",
     )
