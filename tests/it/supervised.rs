@@ -89,7 +89,7 @@ impl Scene {
     }
 
     pub fn ground(&self, pool: &PgPool, readers: Readers) -> Ground {
-        let settings = RunnerSettings { batch_size: 20, retry_ms: 20 };
+        let settings = RunnerSettings { batch_size: 20, retry_ms: 20, pause_ms: 5 };
         Ground { pool: pool.clone(), bus: self.bus.clone(), clock: Clock::system(), settings, readers }
     }
 

@@ -60,7 +60,7 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
     report.figure("flush, p99", flush_p99_ms, "ms");
 
     let log = place.log(CONNECTIONS).await?;
-    let (pool, writing) = (log.pool.clone(), place.writing_with_saga(&log)?);
+    let (pool, read, writing) = (log.pool.clone(), log.read.clone(), place.writing_with_saga(&log)?);
     seed(&writing.intake).await?;
     let served = Served::of(place, log, writing, &PROJECTORS).await?;
     let (network, _server) = Network::before(place, &served).await?;
@@ -80,7 +80,10 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
         }
     }
     report.at_most("commits of one authorization, at most", commits(&pool).await?, 1.0);
+    let before = transactions(&read).await?;
     let most = network.closed_loop(time).await?;
+    let projected = (transactions(&read).await? - before) / (most * time.as_secs_f64());
+    report.figure("transactions of the read store for one authorization", projected, "");
     report.figure("closed loop, not approved", network.take_unapproved() as f64, "");
     report.figure("authorizations, closed loop, with all projections", most, "/s");
     drop((network, served));
@@ -155,7 +158,13 @@ fn books_of(number: u64) -> [Command; 3] {
     ]
 }
 
-/// Returns in how many commits the events of an authorization lie, for the one with the most.
+/// Number of transactions that a read store has committed.
+async fn transactions(read: &PgPool) -> Result<f64> {
+    let committed = "SELECT xact_commit::float8 FROM pg_stat_database WHERE datname = current_database()";
+    Ok(sqlx::query_scalar(committed).fetch_one(read).await?)
+}
+
+/// Number of commits in which the events of an authorization lie, for the one with the most.
 async fn commits(pool: &PgPool) -> Result<f64> {
     let most: i64 = sqlx::query_scalar(
         "SELECT max(commits) FROM (SELECT count(DISTINCT xmin::text) AS commits FROM events

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
+use clearfold::config::PROJECTION_PAUSE_MS;
 use clearfold_sandbox::compiler_is_asked_for;
 
 use self::place::Place;
@@ -65,6 +66,9 @@ struct Arguments {
     /// Number of instances that `sagas` opens
     #[arg(long, default_value_t = 1_000_000)]
     open_sagas: u64,
+    /// Least time in milliseconds from one batch of a projection in a partition to its next
+    #[arg(long, default_value_t = PROJECTION_PAUSE_MS)]
+    projection_pause_ms: u64,
     /// Lengths of the streams that `growth` measures, in events
     #[arg(long, value_delimiter = ',', default_value = "10,1000,100000")]
     stream_lengths: Vec<u64>,
@@ -115,7 +119,7 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn measure() -> Result<()> {
     let arguments = Arguments::parse();
-    let place = Place::read()?;
+    let place = Place::read(arguments.projection_pause_ms)?;
     let time = Duration::from_secs(arguments.seconds);
     let mut report = Report::begin(&place, arguments.seconds).await?;
     match arguments.bench {

@@ -35,6 +35,8 @@ pub struct Place {
     pub server: String,
     /// Folder on the disk of the server's files.
     pub disk: PathBuf,
+    /// Least time from one batch of a projection in a partition to its next.
+    pub projection_pause_ms: u64,
 }
 
 /// Databases, one of them with a log.
@@ -52,7 +54,7 @@ pub struct Writing {
 }
 
 impl Place {
-    pub fn read() -> Result<Self> {
+    pub fn read(projection_pause_ms: u64) -> Result<Self> {
         let variable = |name: &str| {
             std::env::var(name).with_context(|| format!("{name} is not set; run `cargo xtask bench`"))
         };
@@ -60,6 +62,7 @@ impl Place {
             components: variable("CLEARFOLD_COMPONENTS")?.into(),
             server: variable("CLEARFOLD_BENCH_DATABASE_URL")?,
             disk: variable("CLEARFOLD_BENCH_DISK")?.into(),
+            projection_pause_ms,
         })
     }
 

@@ -37,6 +37,7 @@ struct Settings {
     seconds: u64,
     batch_size: usize,
     queue_length: usize,
+    projection_pause_ms: u64,
     postgres: Vec<(String, String)>,
 }
 
@@ -89,6 +90,7 @@ impl Report {
                 seconds,
                 batch_size: BATCH_SIZE,
                 queue_length: QUEUE_LENGTH,
+                projection_pause_ms: place.projection_pause_ms,
                 postgres: postgres_settings,
             },
             figures: Vec::new(),

@@ -48,7 +48,11 @@ impl Served {
                 pool: log.read.clone(),
                 bus: bus.clone(),
                 clock: Clock::system(),
-                settings: RunnerSettings { batch_size: 256, retry_ms: 1_000 },
+                settings: RunnerSettings {
+                    batch_size: 500,
+                    retry_ms: 1_000,
+                    pause_ms: place.projection_pause_ms,
+                },
                 readers: Readers(asked_of(&projector.descriptor().name)),
             };
             let (_, wanted) = watch::channel(projector);

@@ -228,7 +228,11 @@ fn ground(config: &HostConfig, read_pool: &PgPool, bus: &Bus, clock: &Clock) -> 
         pool: read_pool.clone(),
         bus: bus.clone(),
         clock: clock.clone(),
-        settings: RunnerSettings { batch_size: config.projection_batch_size, retry_ms: RETRY_MS },
+        settings: RunnerSettings {
+            batch_size: config.projection_batch_size,
+            retry_ms: RETRY_MS,
+            pause_ms: config.projection_pause_ms,
+        },
         readers: Readers::default(),
     }
 }

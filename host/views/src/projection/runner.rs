@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::ProjectionError;
 use super::table_writer::{FaultPoints, TableWriter};
+use clearfold_base::database::partition_index;
 use clearfold_base::tasks::{Next, Retry, StepFailure, Task, backoff};
 use clearfold_bus::{BusError, Subscription};
 
@@ -27,6 +28,9 @@ pub struct RunnerSettings {
     pub batch_size: u32,
     /// First pause before a failed batch is tried again.
     pub retry_ms: u64,
+    /// Least time from one batch of a partition to the next, unless the first was full: under load it makes fewer and
+    /// larger batches, and each costs a transaction and two calls of the component.
+    pub pause_ms: u64,
 }
 
 impl RunnerSettings {
@@ -46,6 +50,13 @@ pub(super) struct Runner {
     /// True after a failure: a commit may have succeeded unheard, so the positions are loaded again.
     is_stale: bool,
     stuck: StuckPartitions,
+    paced: PacedPartitions,
+}
+
+/// Partitions that had a batch a moment ago, each until its next may come.
+struct PacedPartitions {
+    pause: Duration,
+    partitions: BTreeMap<u32, Instant>,
 }
 
 /// Partitions whose next batch failed, each until it has advanced.
@@ -66,26 +77,57 @@ pub(super) struct Replaced;
 impl Runner {
     pub fn new(tables: TableWriter, subscription: Subscription, settings: RunnerSettings) -> Self {
         let stuck = StuckPartitions { retry: settings.retry(), partitions: BTreeMap::new() };
-        Self { tables, subscription, settings, is_stale: false, stuck }
+        let pause = Duration::from_millis(settings.pause_ms);
+        let paced = PacedPartitions { pause, partitions: BTreeMap::new() };
+        Self { tables, subscription, settings, is_stale: false, stuck, paced }
     }
 
-    /// Projects the next page of events, but none of a partition whose pause after a failure lasts. Returns false if
-    /// there is none now.
+    /// Projects the next page of events, but none of a partition whose pause lasts. Returns false if there is none now.
     async fn project_next(&mut self) -> Result<bool, ProjectionError> {
         if self.is_stale {
             self.tables.reload().await?;
             self.is_stale = false;
         }
-        let positions = self.stuck.positions_to_read(self.tables.positions(), Instant::now());
+        let now = Instant::now();
+        let positions = self.positions_to_read(now);
         let next = self.subscription.next(&positions, self.settings.batch_size).await?;
         let Some(page) = next else { return Ok(false) };
         let done = self.tables.advance(&page, FAULT_POINTS).await?;
         self.stuck.advanced(page.partition);
+        if done < partition_index(self.settings.batch_size) {
+            self.paced.advanced(page.partition, now);
+        }
         for event in page.events.iter().take(done).filter(|event| self.tables.projector.reads(&event.stream))
         {
             tracing::info!(correlation_id = %event.correlation_id, stream = event.stream, kind = event.kind, "projected");
         }
         Ok(true)
+    }
+
+    /// Positions behind which to read: of a partition whose pause lasts, one behind which nothing is.
+    fn positions_to_read(&mut self, now: Instant) -> Vec<u64> {
+        self.paced.partitions.retain(|_, until| *until > now);
+        let waits = |partition: &u32| {
+            self.stuck.waits(*partition, now) || self.paced.partitions.contains_key(partition)
+        };
+        let each = (0..).zip(self.tables.positions());
+        each.map(|(partition, position)| if waits(&partition) { u64::MAX } else { *position }).collect()
+    }
+
+    /// Time until the first pause of a partition ends; `None` if none lasts.
+    fn next_try(&self, now: Instant) -> Option<Duration> {
+        let paced = self.paced.partitions.values().min().map(|until| until.saturating_duration_since(now));
+        let next = [self.stuck.next_retry(now), paced].into_iter().flatten().min()?;
+        // A time of zero would ask again at once, without end.
+        Some(next.max(Duration::from_millis(1)))
+    }
+}
+
+impl PacedPartitions {
+    fn advanced(&mut self, partition: u32, at: Instant) {
+        if !self.pause.is_zero() {
+            self.partitions.insert(partition, at + self.pause);
+        }
     }
 }
 
@@ -96,7 +138,7 @@ impl Task for Runner {
     async fn step(&mut self) -> Result<Next<Replaced>, ProjectionError> {
         match self.project_next().await {
             Ok(true) => Ok(Next::Again),
-            Ok(false) => Ok(self.stuck.next_retry(Instant::now()).map_or(Next::Idle, Next::WaitFor)),
+            Ok(false) => Ok(self.next_try(Instant::now()).map_or(Next::Idle, Next::WaitFor)),
             Err(ProjectionError::Replaced { .. }) => Ok(Next::End(Replaced)),
             Err(error) => {
                 self.is_stale = true;
@@ -154,18 +196,14 @@ impl StuckPartitions {
         self.partitions.remove(&partition);
     }
 
-    /// Positions behind which to read: of a partition whose pause lasts, one behind which nothing is.
-    fn positions_to_read(&self, positions: &[u64], now: Instant) -> Vec<u64> {
-        let waits = |partition| self.partitions.get(&partition).is_some_and(|stuck| stuck.retry_at > now);
-        let each = (0..).zip(positions);
-        each.map(|(partition, position)| if waits(partition) { u64::MAX } else { *position }).collect()
+    fn waits(&self, partition: u32, now: Instant) -> bool {
+        self.partitions.get(&partition).is_some_and(|stuck| stuck.retry_at > now)
     }
 
     /// Time until the first partition is tried again; `None` if none is stuck.
     fn next_retry(&self, now: Instant) -> Option<Duration> {
         let first = self.partitions.values().map(|stuck| stuck.retry_at).min()?;
-        // A time of zero would ask again at once, without end.
-        Some(first.saturating_duration_since(now).max(Duration::from_millis(1)))
+        Some(first.saturating_duration_since(now))
     }
 }
 
@@ -174,21 +212,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_partition_that_had_a_batch_waits_for_its_pause_and_without_a_pause_not_at_all() {
+        let now = Instant::now();
+        let paced = |pause| {
+            let mut paced = PacedPartitions { pause, partitions: BTreeMap::new() };
+            paced.advanced(1, now);
+            paced
+        };
+        assert!(paced(Duration::ZERO).partitions.is_empty());
+        let pause = Duration::from_millis(50);
+        assert_eq!(paced(pause).partitions, BTreeMap::from([(1, now + pause)]));
+    }
+
+    #[test]
     fn a_stuck_partition_waits_longer_each_time_until_it_advances_and_the_others_go_on() {
         let retry = Retry { least: Duration::from_millis(100), longest: Duration::from_millis(400) };
         let (mut stuck, now) = (StuckPartitions { retry, partitions: BTreeMap::new() }, Instant::now());
-        assert_eq!((stuck.positions_to_read(&[7, 8], now), stuck.next_retry(now)), (vec![7, 8], None));
+        assert_eq!((stuck.waits(1, now), stuck.next_retry(now)), (false, None));
         for least in [100, 200, 400, 400].map(Duration::from_millis) {
             stuck.failed(1, now);
             let pause = stuck.next_retry(now).unwrap();
             assert!((least..=2 * least).contains(&pause), "{pause:?}");
-            assert_eq!(stuck.positions_to_read(&[7, 8], now), [7, u64::MAX]);
-            assert_eq!(stuck.positions_to_read(&[7, 8], now + pause), [7, 8]);
+            assert_eq!((stuck.waits(0, now), stuck.waits(1, now)), (false, true));
+            assert!(!stuck.waits(1, now + pause));
         }
         stuck.advanced(0);
         assert!(stuck.next_retry(now).is_some(), "the success of another partition is not its recovery");
         stuck.advanced(1);
-        assert_eq!((stuck.positions_to_read(&[7, 8], now), stuck.next_retry(now)), (vec![7, 8], None));
+        assert_eq!((stuck.waits(1, now), stuck.next_retry(now)), (false, None));
         stuck.failed(1, now);
         assert!(stuck.next_retry(now).unwrap() <= Duration::from_millis(200), "the backoff begins anew");
     }
