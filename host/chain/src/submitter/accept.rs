@@ -7,6 +7,10 @@ use super::price::Price;
 use super::pull::{Pull, PullId};
 use super::state::{Cause, Change, Lane, Outcome, Phase, PullState, Slot, State, Transaction, Work};
 
+/// Pulls that the chain can still decide, for each that may be under way: refused and abandoned ones take no place of
+/// those, but each is asked about at every look.
+const UNDECIDED: usize = 10;
+
 /// Request to the submitter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -104,7 +108,10 @@ fn take_over(state: &State, policy: &Policy, pull: Pull) -> Result<Vec<Change>, 
     if pull.sender == pull.delegate {
         return Err(Refusal::SentByDelegate(pull.id));
     }
-    if state.pulls.values().filter(|known| known.is_under_way()).count() >= policy.max_pulls {
+    let count = |which: fn(&PullState) -> bool| state.pulls.values().filter(|known| which(known)).count();
+    let most_undecided = policy.max_pulls.saturating_mul(UNDECIDED);
+    if count(PullState::is_under_way) >= policy.max_pulls || count(PullState::is_undecided) >= most_undecided
+    {
         return Err(Refusal::QueueFull { id: pull.id, max: policy.max_pulls });
     }
     let hash = pull.hash();

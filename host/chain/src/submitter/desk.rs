@@ -34,11 +34,12 @@ impl Desk {
         Self { pool, chain_id }
     }
 
-    /// Asks for a pull. A repetition changes nothing.
+    /// Asks for a pull. A repetition takes the place of the request that lies on the desk: that was not accepted yet, and
+    /// may be of a host with another Spender, which would never be.
     pub async fn ask(&self, payment_id: &str, number: u32, pull: &Pull) -> Result<(), DatabaseError> {
         let insert = sqlx::query!(
             "INSERT INTO pull_requests (chain_id, payment_id, number, pull) VALUES ($1, $2, $3, $4::text::jsonb)
-             ON CONFLICT DO NOTHING",
+             ON CONFLICT (chain_id, payment_id, number) DO UPDATE SET pull = EXCLUDED.pull",
             signed(self.chain_id)?,
             payment_id,
             i64::from(number),

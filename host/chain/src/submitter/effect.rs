@@ -43,7 +43,7 @@ pub struct PullEffect {
     board: Arc<Board>,
 }
 
-/// Accounts that a request names. The host that accepts it takes its own.
+/// Accounts that a request names. The accepting host replaces them by its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parties {
     pub delegate: Address,

@@ -1,6 +1,6 @@
 //! Executions of hashes by the Spenders, as far as final blocks were read for them. Pure, and never stored.
 //!
-//! What was read is one range of blocks. It grows at its end with the final block, and at its beginning only as far as a
+//! The blocks that were read form one range. It grows at its end with the final block, and at its beginning only as far as a
 //! hash needs that is consumed for a reason not found yet. So no pull waits for older blocks than its own fate needs, and
 //! a restart reads them only for what was consumed meanwhile. An executor that fails leaves to the next what it has read.
 
@@ -12,7 +12,7 @@ use alloy::primitives::{Address, B256};
 use super::state::PullState;
 use super::view::{Fate, Search};
 
-/// Numbers of blocks.
+/// Limits of the blocks that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
     /// Longest range that is read at once.

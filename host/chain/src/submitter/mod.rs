@@ -75,7 +75,7 @@ pub struct Policy {
     pub raise_after_blocks: u64,
     /// Amount that stays in each account's purse, for repairs.
     pub purse_reserve_wei: U256,
-    /// Most pulls that are to be sent or sent at the same time. Refused and abandoned ones do not count.
+    /// Maximum number of pulls that are under way. Refused and abandoned ones do not count.
     pub max_pulls: usize,
 }
 

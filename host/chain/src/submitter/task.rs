@@ -62,6 +62,8 @@ struct Work {
     executions: SharedExecutions,
     refusals: Refusals,
     complaints: BTreeSet<Wait>,
+    /// Pulls whose refusal was logged.
+    unaccepted: BTreeSet<PullId>,
     is_standing_by: bool,
 }
 
@@ -109,6 +111,7 @@ impl Submitter {
             executions: SharedExecutions::default(),
             refusals,
             complaints: BTreeSet::new(),
+            unaccepted: BTreeSet::new(),
             is_standing_by: false,
         };
         (Self { work, board }, effect)
@@ -187,10 +190,11 @@ impl Work {
 
     /// Has the executor accept what is asked for, and takes off the desk what needs nothing more.
     async fn take_asked(
-        &self,
+        &mut self,
         mut executor: Executor<InTheChanges>,
     ) -> Result<Executor<InTheChanges>, SubmitError> {
         let asked = self.desk.asked().await?;
+        self.unaccepted.retain(|id| asked.iter().any(|asked| asked.pull.id == *id));
         for asked in asked {
             let id = asked.pull.id.clone();
             // Read for each: what was accepted before belongs to the pulls of the payment.
@@ -207,7 +211,9 @@ impl Work {
                         Answer::Done | Answer::Ended(_) => tracing::info!(pull = %id, "a pull is accepted"),
                         Answer::Refused(Refusal::QueueFull { .. }) => return Ok(executor),
                         Answer::Refused(why) => {
-                            tracing::error!(pull = %id, %why, "a pull cannot be accepted and waits");
+                            if self.unaccepted.insert(id.clone()) {
+                                tracing::error!(pull = %id, %why, "a pull cannot be accepted and waits");
+                            }
                             continue;
                         }
                     }

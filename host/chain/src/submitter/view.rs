@@ -56,7 +56,7 @@ pub enum Sighting {
 
 /// Hash of a pull at its Spender, in the newest final block.
 ///
-/// Nothing is signed for the first time about a hash that is not `Fresh`, and nothing ends by a hash that is `Consumed`.
+/// A first signature needs a `Fresh` hash; a `Consumed` hash ends no pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It is not consumed.
@@ -73,7 +73,7 @@ pub enum Fate {
 /// Search for the execution of a consumed hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Search {
-    /// Not all blocks in which it can be were read yet.
+    /// Some blocks that may hold the execution are unread.
     UnderWay,
     /// No endpoint serves the blocks in which it can be.
     Failed,

@@ -181,6 +181,17 @@ impl ChangeLog {
     }
 
     /// Renews the lease.
+    /// Keeps the lease while something takes long.
+    pub async fn renewing_during<T>(&self, work: impl Future<Output = T>) -> Result<T, ChangeLogError> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            match tokio::time::timeout(self.duration / 3, &mut work).await {
+                Ok(done) => return Ok(done),
+                Err(_) => self.renew().await?,
+            }
+        }
+    }
+
     pub async fn renew(&self) -> Result<(), ChangeLogError> {
         let renewed = sqlx::query!(
             "UPDATE submitters SET lease_until = clock_timestamp() + $4

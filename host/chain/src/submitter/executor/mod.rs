@@ -165,7 +165,8 @@ impl<O: Outcomes> Executor<O> {
     pub async fn turn(mut self) -> Result<Self, ExecutorError> {
         self.log.renew().await?;
         let accounts = [self.keys.sender(), self.keys.delegate()];
-        let observation = self.reader.observe(&self.state, &accounts, self.clock.now()).await?;
+        let observing = self.reader.observe(&self.state, &accounts, self.clock.now());
+        let observation = self.log.renewing_during(observing).await??;
         self.view.observe(&self.state, observation)?;
         self.commit(settle(&self.state, &self.view)).await?;
         for _ in 0..MAX_ROUNDS {

@@ -21,7 +21,7 @@ use crate::submitter::{Account, Executions, Fate, Market, Observation, PullState
 
 /// Most ranges that one observation reads. The next goes on.
 const MAX_RANGES: u64 = 32;
-/// Most calls to one endpoint at once.
+/// Maximum number of simultaneous calls to one endpoint.
 const MAX_CALLS: usize = 64;
 /// Blocks in which executions are looked for, in ranges that are checked against the headers' blooms. What a restored
 /// database has forgotten is found if its backup is not older than fifteen days of Gnosis Chain.

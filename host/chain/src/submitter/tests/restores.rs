@@ -19,7 +19,7 @@ fn accepted() -> (Case, usize) {
     (case, backup)
 }
 
-/// The same after its pull was signed and executed, and the database was restored.
+/// Case whose pull was signed and executed before the database was restored.
 fn executed_and_restored() -> Case {
     let (mut case, backup) = accepted();
     case.poll();
