@@ -101,8 +101,8 @@ impl HttpEffect {
         }
     }
 
-    /// Tries until there is an answer or the deadline passes. One try is made in any case, with its whole time, unless the
-    /// deadline passed long before, as it may after a crash.
+    /// Tries until there is an answer or the deadline passes. One try has its whole time even if the commit of the request
+    /// took most of the deadline; none is made if that passed long before, as it may after a crash.
     async fn tried_until_deadline(&self, call: &EffectCall) -> Tried {
         let passed = self.clock.now().as_ms().saturating_sub(call.requested_at.as_ms());
         let passed = Duration::from_millis(passed);

@@ -26,6 +26,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const TELL_AGAIN: Retry = Retry { least: PAUSE, longest: Duration::from_secs(60) };
 /// Effects under way for whose name this host has nothing that carries them out: each is refused at once.
 const UNKNOWN_CONCURRENCY: u32 = 16;
+/// Outcomes of a lane that are not committed yet: so many may be carried out ahead of a writer that does not take them.
+const UNTOLD: usize = 1_024;
 /// Outcomes that wait for the writer.
 const OUTCOMES: usize = 64;
 
@@ -126,6 +128,7 @@ impl Lane {
         let effect = self.ground.effects.get(&self.name).cloned();
         let room = effect.as_ref().map_or(UNKNOWN_CONCURRENCY, |effect| effect.concurrency().max(1));
         let room = Arc::new(Semaphore::new(usize::try_from(room).unwrap_or(Semaphore::MAX_PERMITS)));
+        let untold = Arc::new(Semaphore::new(UNTOLD));
         let (mut under_way, mut last) = (JoinSet::new(), 0);
         loop {
             self.more.notified().await;
@@ -146,8 +149,10 @@ impl Lane {
                 for waiting in page {
                     let place = Arc::clone(&room).acquire_owned().await;
                     let (ground, name, effect) = (self.ground.clone(), self.name.clone(), effect.clone());
+                    let untold = Arc::clone(&untold);
                     under_way.spawn(async move {
                         let outcome = carry_out(&name, effect, &waiting).await;
+                        let _told = untold.acquire_owned().await;
                         drop(place);
                         tell(&ground, &name, &waiting, &outcome).await;
                     });
@@ -181,7 +186,7 @@ async fn carry_out(name: &str, effect: Option<Arc<dyn Effect>>, waiting: &Waitin
 }
 
 /// Sends an outcome to the writer until it is committed. An instance that cannot take it, because its version cannot be
-/// loaded, takes nobody's place meanwhile.
+/// loaded, occupies no place in the lane meanwhile.
 async fn tell(ground: &Ground, name: &str, waiting: &WaitingEffect, outcome: &Outcome) {
     let mut pauses = backoff(TELL_AGAIN).build();
     loop {

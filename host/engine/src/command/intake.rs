@@ -23,8 +23,8 @@ use crate::saga::PREFIX;
 
 /// Bytes that all waiting commands may take together: a bound on their number alone is no bound on memory.
 const MAX_BYTES: usize = 32 << 20;
-/// Events that a caller gets at most of those that it waits for.
-const MAX_AWAITED: u32 = 100;
+/// Events that a caller gets at most of those that it waits for. A payment has two for each increment.
+const MAX_AWAITED: u32 = 1_000;
 
 /// Limits of the queues, and settings of the writers.
 #[derive(Debug, Clone)]
