@@ -158,6 +158,8 @@ async fn instances_are_moved_all_or_none_and_only_to_a_version_that_goes_on_with
     let said = site.refused(&migrate)?;
     assert!(said.contains("cannot go on with 1 of 1 open instances") && said.contains("`expire`"), "{said}");
     assert!(said.contains("saga-authorization-a1"), "{said}");
+    let said = site.refused(&[&migrate[..], &["--expect-divergence", "a test"]].concat())?;
+    assert!(said.contains("cannot go on"), "a reason parks no instance: {said}");
     assert_eq!(site.activations().await?, before, "nothing was moved");
 
     let two = site.deploy("saga-authorization", &variant(&code, "two")?)?;
@@ -222,7 +224,11 @@ async fn a_decider_whose_events_an_open_instance_cannot_take_in_is_named_with_th
     let short = &saga.to_string()[..12];
     assert!(said.contains(&format!("the saga authorization on {short}, with 1 open instances")), "{said}");
     assert!(said.contains("FAILED     authorization-a1"), "{said}");
-    assert!(site.refused(&["component", "activate", &other])?.contains("decides otherwise"));
+    // A reason for deciding otherwise is none for parking instances.
+    for reason in [&[][..], &["--expect-divergence", "a test"]] {
+        let said = site.refused(&[&["component", "activate", &other][..], reason].concat())?;
+        assert!(said.contains("cannot observe 1 events") && said.contains("saga migrate"), "{said}");
+    }
     let said = site.done(&["component", "verify", &Digest::of(&code).to_string()])?;
     assert!(!said.contains("FAILED"), "{said}");
     assert!(site.host.stop()?.success());

@@ -374,21 +374,31 @@ async fn a_host_runs_the_saga_that_its_manifest_names() -> Result<()> {
 async fn a_timer_without_its_row_is_found_by_verify() -> Result<()> {
     let world = World::new().await?;
     let host = world.host().await?;
-    let mut advice = request_of("a1", 40);
-    advice.as_object_mut().unwrap().remove("partial_allowed");
-    let body = json!({"aggregate": "authorization", "id": "a1", "account": ACCOUNT, "type": "RecordAdvice",
-                      "schema_version": 1, "payload": advice});
-    assert_eq!(host.command_to("k1", &body).await?.status, 200);
+    // More than are looked up at once, all in one partition.
+    let advised = (0..600).map(async |number: u32| {
+        let id = format!("a{number}");
+        let mut advice = request_of(&id, 1);
+        advice.as_object_mut().unwrap().remove("partial_allowed");
+        let body = json!({"aggregate": "authorization", "id": id, "account": ACCOUNT, "type": "RecordAdvice",
+                          "schema_version": 1, "payload": advice});
+        host.command_to(&id, &body).await
+    });
+    for answer in futures::future::try_join_all(advised).await? {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
     assert!(host.stop()?.success());
     let verified = world.clearfold(&["verify"])?;
     assert!(verified.status.success(), "{verified:?}");
-    assert!(verified.stdout.contains("1 instances of sagas wait for 1 timers and 0 effects"), "{verified:?}");
+    assert!(
+        verified.stdout.contains("600 instances of sagas wait for 600 timers and 0 effects"),
+        "{verified:?}"
+    );
 
-    let deleted = query("DELETE FROM timers").execute(&world.databases.write().await?).await?;
-    assert_eq!(deleted.rows_affected(), 1);
+    let deleted = query("DELETE FROM timers WHERE stream = 'saga-authorization-a7'");
+    assert_eq!(deleted.execute(&world.databases.write().await?).await?.rows_affected(), 1);
     let verified = world.clearfold(&["verify"])?;
     assert!(!verified.status.success() && verified.stderr.contains("1 rows are missing"), "{verified:?}");
-    assert!(verified.stdout.contains("MISSING  saga-authorization-a1 waits for its timer 1"), "{verified:?}");
+    assert!(verified.stdout.contains("MISSING  saga-authorization-a7 waits for its timer 1"), "{verified:?}");
     Ok(())
 }
 

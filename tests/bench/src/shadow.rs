@@ -39,7 +39,7 @@ pub async fn run(place: &Place, commands: u64, report: &mut Report) -> Result<()
     for (name, with_states) in [("decisions", false), ("decisions and states", true)] {
         let shadow = Shadow {
             store: log.store.clone(),
-            in_force: Arc::clone(&in_force) as Arc<dyn Decides>,
+            in_force: Some(Arc::clone(&in_force) as Arc<dyn Decides>),
             candidate: Arc::clone(&candidate) as Arc<dyn Decides>,
             decided_by: None,
             with_states,

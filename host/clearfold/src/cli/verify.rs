@@ -20,7 +20,8 @@ pub(super) struct VerifyArgs {
 
 impl VerifyArgs {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let pool = database::connect_to_read_all(Store::Write, &self.database.database_url, 1).await?;
+        // One reads events, the other looks up what they wait for.
+        let pool = database::connect_to_read_all(Store::Write, &self.database.database_url, 2).await?;
         database::check_schema(Store::Write, &pool).await?;
         let store = EventStore::open(pool).await?;
         let line = progress::line("{pos} events")?;

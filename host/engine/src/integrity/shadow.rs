@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::history::{BATCH, Segment, StreamHistory, next_history, segments};
 use super::redecide::{is_same_but_for_version, redecide, shown};
 use super::{IntegrityError, OnProgress};
+use crate::saga::PARKING;
 use clearfold_base::background;
 use clearfold_base::blocking::Panicked;
 use clearfold_base::digest::Digest;
@@ -35,7 +36,8 @@ const FOLLOWED: usize = 1_000;
 /// Shadow run of a candidate beside the decider in force.
 pub struct Shadow {
     pub store: EventStore,
-    pub in_force: Arc<dyn Decides>,
+    /// Reference; none if the candidate is compared with what is recorded, whatever decided it.
+    pub in_force: Option<Arc<dyn Decides>>,
     pub candidate: Arc<dyn Decides>,
     /// Only commands that this component decided; none means all.
     pub decided_by: Option<Digest>,
@@ -109,7 +111,7 @@ impl Shadow {
         report: &mut ShadowReport,
         on_progress: OnProgress<'_>,
     ) -> Result<(), IntegrityError> {
-        let prefix = format!("{}-", self.in_force.aggregate());
+        let prefix = format!("{}-", self.candidate.aggregate());
         let only = self.decided_by;
         let commands = self.store.commands_decided_by(only, partition, &prefix, after, up_to)?;
         if after == 0 && only.is_none() {
@@ -140,9 +142,9 @@ impl Shadow {
                 states -= batch.add(history, self, states > 0);
             }
             if batch.commands >= BATCH || batch.events >= EVENTS || is_end {
-                let (in_force, candidate) = (Arc::clone(&self.in_force), Arc::clone(&self.candidate));
+                let (in_force, candidate) = (self.in_force.clone(), Arc::clone(&self.candidate));
                 let batch = std::mem::take(&mut batch);
-                running.spawn(background::run(move || batch.compare(&*in_force, &*candidate)));
+                running.spawn(background::run(move || batch.compare(in_force.as_deref(), &*candidate)));
             }
             while running.len() >= self.threads.max(1) || (is_end && !running.is_empty()) {
                 let Some(compared) = running.join_next().await else { break };
@@ -178,20 +180,23 @@ impl ShadowBatch {
         self.streams.len() - compared_before
     }
 
-    fn compare(mut self, in_force: &dyn Decides, candidate: &dyn Decides) -> ShadowReport {
+    fn compare(mut self, in_force: Option<&dyn Decides>, candidate: &dyn Decides) -> ShadowReport {
         let mut report = ShadowReport::default();
-        for (stream, events) in &self.streams {
+        for (stream, events) in in_force.map(|_| &self.streams).into_iter().flatten() {
             report.states += 1;
-            if report.other_state.is_none() && !are_states_same(in_force, candidate, events) {
+            let is_same = in_force.is_none_or(|in_force| are_states_same(in_force, candidate, events));
+            if report.other_state.is_none() && !is_same {
                 report.other_state = Some(stream.clone());
             }
         }
-        let its_own = |segment: &mut Segment| segment.digest == in_force.id().digest;
+        let its_own =
+            |segment: &mut Segment| in_force.is_none_or(|in_force| segment.digest == in_force.id().digest);
         let recorded: Vec<Segment> = self.segments.extract_if(.., its_own).collect();
         for (segment, again) in recorded.iter().zip(redecide(candidate, &recorded, PATIENCE)) {
             let expected = segment.recorded.iter().cloned().map(Ok);
             report.add_outcomes(segment, expected, again);
         }
+        let Some(in_force) = in_force else { return report };
         let others = redecide(in_force, &self.segments, usize::MAX);
         for ((segment, expected), again) in
             self.segments.iter().zip(others).zip(redecide(candidate, &self.segments, PATIENCE))
@@ -200,6 +205,14 @@ impl ShadowBatch {
         }
         report
     }
+}
+
+/// Returns true if the candidate failed: also if it is a saga whose failure is an event that parks the instance.
+fn is_failure(expected: &Result<Outcome, String>, again: &Result<Outcome, String>) -> bool {
+    let Ok(again) = again else { return true };
+    let parks = |event: &Message| PARKING.contains(&event.type_.as_str());
+    let count = |outcome: &Outcome| events_of(outcome).iter().filter(|event| parks(event)).count();
+    count(again) > expected.as_ref().map_or(0, count)
 }
 
 fn events_of(outcome: &Outcome) -> Vec<Message> {
@@ -256,7 +269,7 @@ impl ShadowReport {
                 continue;
             }
             self.different += 1;
-            self.faults += u64::from(again.is_err());
+            self.faults += u64::from(is_failure(&expected, &again));
             if self.other_events.len() < FOLLOWED
                 && let (Ok(in_force), Ok(candidate)) = (&expected, &again)
             {

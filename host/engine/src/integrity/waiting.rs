@@ -1,5 +1,5 @@
-//! Rows of what waits: every timer and every effect that an instance of a saga waits for has its row, without which it
-//! would wait for ever. The events are the truth, the rows their index.
+//! Check that each timer and each effect for which an instance of a saga waits has its row, without which it would wait
+//! for ever. The events are the truth, the rows their index.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use clearfold_kernel::Timestamp;
 use clearfold_store::{DueTimer, EventStore, PendingEffect};
 
 /// Number of rows that are looked up at once.
-const CHUNK: usize = 5_000;
+const CHUNK: usize = 500;
 /// Maximum number of missing rows that are shown; all are counted.
 const SHOWN: usize = 10;
 

@@ -166,7 +166,7 @@ impl Trying {
     ) -> Result<(), RegistryError> {
         let shadow = Shadow {
             store: store.clone(),
-            in_force: Arc::clone(&canary.running.decider),
+            in_force: Some(Arc::clone(&canary.running.decider)),
             candidate: Arc::clone(&in_force.stable.decider),
             decided_by: Some(canary.running.digest()),
             with_states: false,

@@ -1,5 +1,5 @@
-//! Sagas that follow a decider's streams, on every version with open instances. Before another decider is activated, each
-//! version is asked to observe the events that the candidate decides otherwise: an instance stays on its version for
+//! Check of the sagas that follow a decider's streams, for each version with open instances. Before another decider is
+//! activated, each version is asked to observe the events that the candidate decides otherwise: an instance stays on its version for
 //! weeks, and would be parked by an event that the version cannot take in.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,9 @@ use clearfold_base::blocking::blocking;
 use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
+use clearfold_base::telemetry::with_causes;
 use clearfold_sandbox::{ComponentKind, Decides, Message};
+use clearfold_store::StoredEvent;
 
 /// One version of a saga, and how it takes in what a candidate decides otherwise.
 #[derive(Debug, Clone, Serialize)]
@@ -26,6 +28,8 @@ pub struct FollowerReport {
     pub version: String,
     /// Number of its open instances.
     pub open: u64,
+    /// Reason why the version cannot be loaded, so that it was not asked: none of its instances can be decided anyway.
+    pub not_loaded: Option<String>,
     /// Number of events that it was asked to observe.
     pub events: u64,
     /// Number of those that it cannot observe, though it can observe what is in force.
@@ -44,16 +48,19 @@ impl FollowerReport {
     }
 }
 
-/// Saga that follows the streams, with its versions.
+/// Version of a saga, or the reason why it cannot be loaded.
+type Version = Result<Arc<dyn SagaLogic>, String>;
+
+/// Saga that follows the streams, with what its versions are asked about.
 struct Follower {
-    handler: Handler,
-    /// Aggregate of the streams.
-    followed: String,
-    now: ActiveComponent,
-    /// Version in force, and those with open instances.
-    versions: BTreeMap<Digest, Arc<dyn SagaLogic>>,
+    saga: String,
+    in_force: Arc<dyn SagaLogic>,
+    /// Version in force, those with open instances, and those of the instances that are asked.
+    versions: BTreeMap<Digest, Version>,
     /// Numbers of open instances by the version that decides them.
     open: BTreeMap<Digest, u64>,
+    /// Instances whose streams have other events, by the version that decides them.
+    met: BTreeMap<Digest, Vec<(FollowedInstance, OtherEvents)>>,
 }
 
 impl Operations {
@@ -68,7 +75,8 @@ impl Operations {
         let (known, events) = (in_force.events(), candidate.events());
         let new: Vec<String> = events.into_keys().filter(|kind| !known.contains_key(kind)).collect();
         let mut reports = Vec::new();
-        if new.is_empty() && shadow.other_events.is_empty() {
+        let is_same = new.is_empty() && shadow.other_events.is_empty();
+        if followed.kind != ComponentKind::Decider || is_same {
             return Ok(reports);
         }
         for (handler, now) in fold(&self.registry.activations(0).await?) {
@@ -77,88 +85,89 @@ impl Operations {
             }
             let saga = self.saga(now.digest, &Signers::default()).await?;
             if saga.follows() == followed.name {
-                let follower = self.follower(handler, now, saga).await?;
-                reports.extend(self.ask(follower, &new, &shadow.other_events).await?);
+                let follower = self.follower(&handler, &now, saga, &shadow.other_events).await?;
+                let new = new.clone();
+                reports.extend(blocking(move || follower.reports(&new, Clock::system().now())).await?);
             }
         }
         Ok(reports)
     }
 
-    /// Loads the versions of a saga that have open instances.
+    /// Finds the instances that are asked, and loads the versions that decide them.
     async fn follower(
         &self,
-        handler: Handler,
-        now: ActiveComponent,
+        handler: &Handler,
+        now: &ActiveComponent,
         in_force: Arc<dyn SagaLogic>,
+        others: &[OtherEvents],
     ) -> Result<Follower, RegistryError> {
-        let (mut open, followed) = (BTreeMap::new(), in_force.follows().to_owned());
-        let prefix = format!("{}-", handler.aggregate());
+        let open = self.open_instances(handler, now).await?;
+        let mut met: BTreeMap<Digest, Vec<(FollowedInstance, OtherEvents)>> = BTreeMap::new();
+        for other in others {
+            let id = other.stream.strip_prefix(in_force.follows()).and_then(|rest| rest.strip_prefix('-'));
+            let Some(id) = id else { continue };
+            let stream = format!("{}-{id}", handler.aggregate());
+            let events = self.store.streams(other.partition, std::slice::from_ref(&stream)).await?;
+            let instance = FollowedInstance::fold(id, &other.routing_key, &events);
+            let instance = instance.map_err(RegistryError::Unreadable)?;
+            met.entry(version_of(now, &events)).or_default().push((instance, other.clone()));
+        }
+        let mut versions = BTreeMap::from([(now.digest, Ok(Arc::clone(&in_force)))]);
+        for version in open.keys().chain(met.keys()).copied().collect::<BTreeSet<_>>() {
+            if version != now.digest {
+                let loaded = self.saga(version, &Signers::default()).await;
+                let loaded = loaded.map(|saga| saga as _).map_err(|error| with_causes(&error));
+                versions.insert(version, loaded);
+            }
+        }
+        Ok(Follower { saga: handler.name.clone(), in_force, versions, open, met })
+    }
+
+    /// Counts the open instances by the version that decides them.
+    async fn open_instances(
+        &self,
+        handler: &Handler,
+        now: &ActiveComponent,
+    ) -> Result<BTreeMap<Digest, u64>, RegistryError> {
+        let (mut open, prefix) = (BTreeMap::new(), format!("{}-", handler.aggregate()));
         for partition in 0..self.store.partition_count() {
             let mut events = std::pin::pin!(self.store.events_by_stream(partition, &prefix)?.peekable());
             while let Some(events) = next_stream(events.as_mut()).await? {
-                let Some(first) = began_on(&events) else { continue };
                 let is_open = OpenInstance::fold("", "", &events).map_err(RegistryError::Unreadable)?;
-                let version = now.moves.get(&first).copied().unwrap_or(first);
-                *open.entry(version).or_default() += u64::from(is_open.is_some());
+                if is_open.is_some() {
+                    *open.entry(version_of(now, &events)).or_default() += 1;
+                }
             }
         }
-        open.retain(|_, count| *count > 0);
-        let mut versions = BTreeMap::from([(now.digest, in_force)]);
-        let others: BTreeSet<Digest> =
-            open.keys().filter(|version| **version != now.digest).copied().collect();
-        for version in others {
-            versions.insert(version, self.saga(version, &Signers::default()).await? as _);
-        }
-        Ok(Follower { handler, followed, now, versions, open })
-    }
-
-    /// Asks each version about the events of its own instances.
-    async fn ask(
-        &self,
-        follower: Follower,
-        new: &[String],
-        others: &[OtherEvents],
-    ) -> Result<Vec<FollowerReport>, RegistryError> {
-        let mut met: BTreeMap<Digest, Vec<(FollowedInstance, OtherEvents)>> = BTreeMap::new();
-        for other in others {
-            let id = other.stream.strip_prefix(follower.followed.as_str());
-            let Some(id) = id.and_then(|rest| rest.strip_prefix('-')) else { continue };
-            let stream = format!("{}-{id}", follower.handler.aggregate());
-            let events = self.store.streams(other.partition, std::slice::from_ref(&stream)).await?;
-            let first = began_on(&events).unwrap_or(follower.now.digest);
-            let version = follower.now.moves.get(&first).copied().unwrap_or(first);
-            let instance =
-                FollowedInstance::fold(id, &other.routing_key, &events).map_err(RegistryError::Unreadable)?;
-            met.entry(version).or_default().push((instance, other.clone()));
-        }
-        let new = new.to_vec();
-        Ok(blocking(move || follower.reports(&met, &new, Clock::system().now())).await?)
+        Ok(open)
     }
 }
 
+/// Version that decides an instance; the one in force if it has not begun.
+fn version_of(now: &ActiveComponent, events: &[StoredEvent]) -> Digest {
+    let first = began_on(events).unwrap_or(now.digest);
+    now.moves.get(&first).copied().unwrap_or(first)
+}
+
 impl Follower {
-    fn reports(
-        &self,
-        met: &BTreeMap<Digest, Vec<(FollowedInstance, OtherEvents)>>,
-        new: &[String],
-        now: Timestamp,
-    ) -> Vec<FollowerReport> {
-        let in_force = self.versions.get(&self.now.digest);
-        let report = |(digest, version): (&Digest, &Arc<dyn SagaLogic>)| {
-            let is_unseen = |kind: &&String| {
-                in_force.is_some_and(|in_force| in_force.observes(kind)) && !version.observes(kind)
-            };
+    fn reports(&self, new: &[String], now: Timestamp) -> Vec<FollowerReport> {
+        let report = |(digest, version): (&Digest, &Version)| {
             let mut report = FollowerReport {
-                saga: self.handler.name.clone(),
+                saga: self.saga.clone(),
                 version: digest.to_string(),
                 open: self.open.get(digest).copied().unwrap_or(0),
+                not_loaded: version.as_ref().err().cloned(),
                 events: 0,
                 failed: 0,
                 first_failed: None,
-                unseen: new.iter().filter(is_unseen).cloned().collect(),
+                unseen: Vec::new(),
             };
-            for (instance, others) in met.get(digest).into_iter().flatten() {
-                report.compare(&**version, instance, others, now);
+            if let Ok(version) = version {
+                let is_unseen = |kind: &&String| self.in_force.observes(kind) && !version.observes(kind);
+                report.unseen = new.iter().filter(is_unseen).cloned().collect();
+                for (instance, others) in self.met.get(digest).into_iter().flatten() {
+                    report.compare(&**version, instance, others, now);
+                }
             }
             report
         };
@@ -212,6 +221,7 @@ mod tests {
             saga: "spelled".to_owned(),
             version: "1".to_owned(),
             open: 1,
+            not_loaded: None,
             events: 0,
             failed: 0,
             first_failed: None,

@@ -16,7 +16,8 @@ use clearfold_base::blocking::blocking;
 use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
 use clearfold_base::signature::Signers;
-use clearfold_sandbox::{ComponentKind, Saga};
+use clearfold_base::telemetry::with_causes;
+use clearfold_sandbox::{ComponentKind, Decides, Saga};
 use clearfold_store::StoredEvent;
 
 /// Number of open instances that are tried at once.
@@ -56,7 +57,9 @@ fn as_text<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Er
 struct Checked {
     handler: Handler,
     now: ActiveComponent,
-    from: Arc<Saga>,
+    from: Digest,
+    /// Version that decides them now; none if it cannot be loaded, as it need not be.
+    before: Option<Arc<Saga>>,
     to: Arc<Saga>,
     /// Versions on which the instances began.
     began_on: Vec<Digest>,
@@ -77,7 +80,7 @@ impl Operations {
         if report.trial.instances == 0 {
             return Err(RegistryError::NoInstances { handler, digest: report.from });
         }
-        // A fault is no other decision: the instance would be parked.
+        // A failure is no other decision: the instance would be parked.
         if report.trial.stuck > 0 || report.shadow.faults > 0 {
             return Err(RegistryError::CannotMove { handler, report: Box::new(report) });
         }
@@ -127,10 +130,14 @@ impl Operations {
             return Err(RegistryError::MovedAway { handler, digest: record.digest });
         }
         let began_on = now.decided_by(record.digest);
-        // The version that is left needs no signature here: the lack of one may be why it is left.
-        let from = self.saga(record.digest, &Signers::default()).await?;
+        // The version that is left needs no signature here, nor to be loaded: either may be why it is left.
+        let from = record.digest;
+        let before = self.saga(from, &Signers::default()).await;
+        let before = before.inspect_err(|error| {
+            tracing::warn!(error = with_causes(error), %from, "the version that is left cannot be loaded");
+        });
         let to = self.saga(now.digest, &self.signers).await?;
-        Ok(Checked { handler, now, from, to, began_on })
+        Ok(Checked { handler, now, from, before: before.ok(), to, began_on })
     }
 
     async fn report(
@@ -140,23 +147,23 @@ impl Operations {
     ) -> Result<MigrationReport, RegistryError> {
         let shadow = self.inputs_again(checked, on_progress).await?;
         let trial = self.try_instances(checked).await?;
-        Ok(MigrationReport { from: checked.from.id().digest, to: checked.to.id().digest, shadow, trial })
+        Ok(MigrationReport { from: checked.from, to: checked.to.id().digest, shadow, trial })
     }
 
-    /// Lets the version in force decide the recorded inputs of the instances again.
+    /// Lets the version in force decide the recorded inputs of the instances again, and compares with what is recorded.
     async fn inputs_again(
         &self,
         checked: &Checked,
         on_progress: OnProgress<'_>,
     ) -> Result<ShadowReport, RegistryError> {
-        let decider = |saga: &Arc<Saga>| Arc::new(SagaDecider::new(Arc::clone(saga) as _)) as _;
+        let candidate: Arc<dyn Decides> = Arc::new(SagaDecider::new(Arc::clone(&checked.to) as _));
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let mut report = ShadowReport::default();
         for began_on in &checked.began_on {
             let shadow = Shadow {
                 store: self.store.clone(),
-                in_force: decider(&checked.from),
-                candidate: decider(&checked.to),
+                in_force: None,
+                candidate: Arc::clone(&candidate),
                 decided_by: Some(*began_on),
                 with_states: false,
                 threads,
@@ -200,7 +207,8 @@ impl Operations {
                 instance.routing_key.clone_from(&head.routing_key);
             }
         }
-        let (before, other) = (Arc::clone(&checked.from) as _, Arc::clone(&checked.to) as _);
+        let before = checked.before.clone().map(|before| before as _);
+        let other = Arc::clone(&checked.to) as _;
         let trial = Trial { before, other, now: Clock::system().now() };
         Ok(blocking(move || {
             trial.run(open, &mut report);

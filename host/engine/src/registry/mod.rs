@@ -189,6 +189,7 @@ fn differences(shadow: &ShadowReport) -> String {
 /// Describes what a version of a saga with open instances cannot take in.
 fn follower_fails(handler: &Handler, follower: &FollowerReport) -> String {
     let FollowerReport { saga, version, open, failed, first_failed, unseen, .. } = follower;
+    let mut remedy = "move its instances first (`clearfold saga migrate`)".to_owned();
     let mut text = format!(
         "the saga {saga} follows the {handler}, and its version {version}, with {open} open instances, "
     );
@@ -198,12 +199,10 @@ fn follower_fails(handler: &Handler, follower: &FollowerReport) -> String {
         }
         None => {
             text.push_str(&format!("does not observe {}, as the version in force does", unseen.join(", ")));
+            remedy.push_str(", or say why it does not matter: --expect-divergence \"why\"");
         }
     }
-    text.push_str(
-        ". Move the instances first (`clearfold saga migrate`), or give the reason why it does not matter: \
-         --expect-divergence \"why\"",
-    );
+    text.push_str(&format!("; {remedy}"));
     text
 }
 
@@ -218,7 +217,9 @@ fn cannot_move(handler: &Handler, report: &MigrationReport) -> String {
         text.push_str(&format!(". The first: {}: {}", first.instance, first.why));
     }
     if let Some(first) = report.shadow.divergences.first().filter(|_| faults > 0) {
-        text.push_str(&format!(". The first input that is decided otherwise: {first}"));
+        text.push_str(&format!(
+            ". The first input that is decided otherwise, if not the first failure: {first}"
+        ));
     }
     text
 }

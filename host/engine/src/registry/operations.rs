@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use clearfold_kernel::Timestamp;
+use serde_json::Value;
 
 use super::{
     ActivationCause, ActiveComponent, ComponentRecord, Deployment, FollowerReport, Handler, NewActivation,
@@ -96,6 +97,18 @@ pub struct Verified {
     pub shadow: Option<ShadowReport>,
     /// Sagas that follow a decider's streams, each on every version with open instances; none if they see the same.
     pub followers: Vec<FollowerReport>,
+}
+
+impl Verified {
+    /// Findings as they are recorded with the activation; none for kinds that decide nothing.
+    fn recorded(&self) -> Result<Option<Value>, RegistryError> {
+        let Some(shadow) = &self.shadow else { return Ok(None) };
+        let mut recorded = serde_json::to_value(shadow)?;
+        if let Some(fields) = recorded.as_object_mut().filter(|_| !self.followers.is_empty()) {
+            fields.insert("followers".to_owned(), serde_json::to_value(&self.followers)?);
+        }
+        Ok(Some(recorded))
+    }
 }
 
 impl Operations {
@@ -202,13 +215,15 @@ impl Operations {
         if now.digest == record.digest {
             return Err(RegistryError::InForceAlready { handler, digest: record.digest });
         }
+        // A reason for another decision is none for parking the instances that cannot take it in.
+        let is_meant = activating.expect_divergence.is_some();
+        let fails = |follower: &&FollowerReport| follower.failed > 0 || !is_meant && !follower.holds();
+        if let Some(follower) = verified.followers.iter().find(fails) {
+            return Err(RegistryError::FollowerFails { handler, follower: Box::new(follower.clone()) });
+        }
         let diverges = verified.shadow.as_ref().filter(|shadow| !shadow.is_same());
         if let Some(shadow) = diverges.filter(|_| activating.expect_divergence.is_none()) {
             return Err(RegistryError::Diverges { handler, shadow: Box::new(shadow.clone()) });
-        }
-        let fails = verified.followers.iter().find(|follower| !follower.holds());
-        if let Some(follower) = fails.filter(|_| activating.expect_divergence.is_none()) {
-            return Err(RegistryError::FollowerFails { handler, follower: Box::new(follower.clone()) });
         }
         let shadow = verified.shadow.as_ref();
         let has_same_states = shadow.is_some_and(|shadow| shadow.is_same() && shadow.has_same_states());
@@ -222,7 +237,7 @@ impl Operations {
             why: activating.expect_divergence.clone(),
             by: activating.by.clone(),
             trial,
-            shadow: verified.shadow.as_ref().map(serde_json::to_value).transpose()?,
+            shadow: verified.recorded()?,
             moved_from: None,
         };
         let activation = self.registry.activate(&new).await?;
@@ -248,7 +263,11 @@ impl Operations {
         }
         let nothing = || RegistryError::NothingBefore(handler.clone());
         let (digest, family) = match to {
-            None => *now.before.last().ok_or_else(nothing)?,
+            // A version whose instances were moved away is never in force again.
+            None => {
+                let before = now.before.iter().rev();
+                *before.clone().find(|(digest, _)| !now.moves.contains_key(digest)).ok_or_else(nothing)?
+            }
             Some(prefix) => {
                 let wanted = self.registry.find(prefix).await?.digest;
                 let before = now.before.iter().rev().find(|(digest, _)| *digest == wanted);
@@ -352,11 +371,18 @@ impl Operations {
             && in_force.events() == candidate.events();
         // A machine that does not tell how many threads it has gets one.
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let shadow =
-            Shadow { store: self.store.clone(), in_force, candidate, decided_by: None, with_states, threads };
+        let known = Arc::clone(&in_force);
+        let shadow = Shadow {
+            store: self.store.clone(),
+            in_force: Some(in_force),
+            candidate,
+            decided_by: None,
+            with_states,
+            threads,
+        };
         let mut report = ShadowReport::default();
         let (partitions, prefix) =
-            (self.store.partition_count(), format!("{}-", shadow.in_force.aggregate()));
+            (self.store.partition_count(), format!("{}-", shadow.candidate.aggregate()));
         for partition in 0..partitions {
             let end = self.store.end(partition).await?.sequence;
             let after = match window {
@@ -379,7 +405,7 @@ impl Operations {
                 }
             }
         }
-        let followers = self.followers(handler, &*shadow.in_force, &*shadow.candidate, &report).await?;
+        let followers = self.followers(handler, &*known, &*shadow.candidate, &report).await?;
         Ok((report, followers))
     }
 

@@ -81,7 +81,7 @@ pub struct Activation {
     pub family: Option<Digest>,
     pub trial: Option<Trial>,
     pub shadow: Option<Value>,
-    /// Version whose instances it moves to the one in force.
+    /// Version whose instances the activation moves to the one in force.
     pub moved_from: Option<Digest>,
 }
 

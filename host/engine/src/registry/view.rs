@@ -103,7 +103,7 @@ pub struct ActivationView {
     pub state_family: Option<String>,
     pub share_permille: Option<u16>,
     pub shadow: Option<Value>,
-    /// Version whose instances it moves to the one in force.
+    /// Version whose instances the activation moves to the one in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_from: Option<String>,
     /// Points of the partitions in which it is in force so far.

@@ -66,7 +66,7 @@ impl SagaDecider {
         Self { saga, aggregate, versions: None }
     }
 
-    /// The same, with other versions for the instances that began on them, and those to which instances were moved.
+    /// Adds the other versions and the moves of instances.
     pub(crate) fn with_versions(
         self,
         source: Arc<dyn SagaVersions>,

@@ -239,6 +239,9 @@ impl StepDeferred {
     }
 }
 
+/// Types of the events by which the failure of a component is recorded.
+pub(crate) const PARKING: [&str; 2] = ["FlowParked", "ObservationFailed"];
+
 impl SagaEvent {
     /// Types of the events that need an operator.
     pub(crate) const ALARMS: &'static [&'static str] =

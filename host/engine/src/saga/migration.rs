@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::content::{Bytes, Content};
 use super::instance::Instance;
-use super::logic::{Action, Observation, SagaLogic, Subject};
+use super::logic::{Action, Observation, Phase, SagaLogic, Subject};
 use super::machine::{Machine, Question};
 use super::recorded::folded;
 use clearfold_base::telemetry::with_causes;
@@ -21,7 +21,8 @@ const SHOWN: usize = 10;
 
 /// Version that decides instances now, and the one that would.
 pub(crate) struct Trial {
-    pub before: Arc<dyn SagaLogic>,
+    /// None if it cannot be loaded.
+    pub before: Option<Arc<dyn SagaLogic>>,
     pub other: Arc<dyn SagaLogic>,
     pub now: Timestamp,
 }
@@ -97,7 +98,8 @@ impl Trial {
         for OpenInstance { stream, id, routing_key, instance } in instances {
             report.open += 1;
             let effects = instance.effects.clone();
-            let asked = Machine::trial(&*self.before, &self.other, (&id, &routing_key), instance, self.now);
+            let asked =
+                Machine::trial(self.before.as_deref(), &self.other, (&id, &routing_key), instance, self.now);
             let answered = asked.and_then(|questions| {
                 report.questions += questions.len() as u64;
                 questions.iter().try_for_each(|question| self.ask(question, &effects))
@@ -113,15 +115,22 @@ impl Trial {
 
     /// Asks one question. The error says why the flow would be parked by the answer.
     fn ask(&self, question: &Question, effects: &[String]) -> Result<(), String> {
-        let action = match question {
+        let (call, is_undo, action) = match question {
             Question::Observe(observation) => return first(self.other.observe(&[observation])).map(drop),
-            Question::Run(call) => first(self.other.run(&[call])),
-            Question::Compensate(call) => first(self.other.compensate(&[call])),
+            Question::Run(call) => (call, false, first(self.other.run(&[call]))),
+            Question::Compensate(call) => (call, true, first(self.other.compensate(&[call]))),
+        };
+        let is_refusable = || {
+            !is_undo && self.other.step(&call.step.step).is_some_and(|step| step.phase != Phase::Retriable)
         };
         match action? {
             Action::Request(request) if !effects.contains(&request.effect) => {
                 Err(format!("it requests the effect `{}`, which the instance may not have", request.effect))
             }
+            Action::Refuse(reason) if !is_refusable() => Err(format!(
+                "it refuses the step `{}`, which cannot be refused: {}",
+                call.step.step, reason.detail
+            )),
             _ => Ok(()),
         }
     }
@@ -166,7 +175,7 @@ mod tests {
 
     fn tried(other: Arc<Spelled>, steps: &[&str]) -> TrialReport {
         let before = Spelled::version(b"one");
-        let trial = Trial { before, other, now: Timestamp::from_s(60).unwrap() };
+        let trial = Trial { before: Some(before), other, now: Timestamp::from_s(60).unwrap() };
         let mut report = TrialReport::default();
         trial.run(steps.iter().map(|steps| open(steps)).collect(), &mut report);
         report

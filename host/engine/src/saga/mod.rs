@@ -36,7 +36,7 @@ mod view;
 pub(crate) use self::tests::Spelled;
 pub(crate) use decider::PREFIX;
 pub use decider::{SagaDecider, load_deciding};
-pub(crate) use event::without_version;
+pub(crate) use event::{PARKING, without_version};
 pub(crate) use follow::AskedBy;
 pub use follow::Outcome;
 pub use input::Resolution;

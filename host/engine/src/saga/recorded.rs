@@ -45,7 +45,7 @@ impl WaitsFor {
     pub(crate) fn of(events: &[StoredEvent]) -> Result<Self, String> {
         let instance = folded(events)?;
         let timers = instance.running().filter_map(Flow::timer).map(|timer| (timer.timer, timer.due));
-        // What waits for the resume of its saga has a timer that never comes due by itself.
+        // An instance that a pause holds has a timer that never comes due by itself.
         let timers = timers.chain(instance.held.map(|timer| (timer, never()))).collect();
         Ok(Self { timers, effects: instance.running().filter_map(Flow::effect).collect() })
     }

@@ -145,6 +145,9 @@ fn followed(follower: &FollowerReport) -> String {
         follower.events - follower.failed,
         follower.failed
     );
+    if let Some(why) = &follower.not_loaded {
+        text.push_str(&format!("NOT ASKED  it cannot be loaded: {why}\n"));
+    }
     if let Some(first) = &follower.first_failed {
         text.push_str(&format!("FAILED     {first}\n"));
     }

@@ -47,12 +47,14 @@ impl FollowedDeciders {
                 deciders.insert(handler.aggregate(), self.in_force(handler.kind, in_force).await?);
             }
         }
-        let used = deciders.values().flat_map(|in_force| {
-            let canary = in_force.canary.as_ref().map(|canary| canary.running.digest());
-            [Some(in_force.stable.digest()), canary].into_iter().flatten()
-        });
-        let used: Vec<Digest> = used.collect();
-        self.running.retain(|(digest, ..), _| used.contains(digest));
+        let used: Vec<Arc<ActiveDecider>> = deciders
+            .values()
+            .flat_map(|in_force| {
+                let canary = in_force.canary.as_ref().map(|canary| Arc::clone(&canary.running));
+                [Some(Arc::clone(&in_force.stable)), canary].into_iter().flatten()
+            })
+            .collect();
+        self.running.retain(|_, running| used.iter().any(|used| Arc::ptr_eq(used, running)));
         let paused = wanted.handlers.iter().filter(|(_, in_force)| in_force.is_paused);
         let paused = paused.map(|(handler, _)| handler.aggregate()).collect();
         self.told.send_replace(Arc::new(Deciders::new(wanted.through, deciders).pausing(paused)));

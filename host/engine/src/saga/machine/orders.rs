@@ -166,7 +166,8 @@ impl Machine {
     /// nothing.
     pub(super) fn late_effect(&mut self, number: u64, outcome: &EffectOutcome) {
         let answer = match outcome {
-            EffectOutcome::Came(EffectAnswer::Unanswered(_)) => return,
+            // The first machine took it for an answer.
+            EffectOutcome::Came(EffectAnswer::Unanswered(_)) if self.instance.engine > 1 => return,
             EffectOutcome::Came(_) => StepAnswer::Accepted,
             EffectOutcome::Refused(reason) => StepAnswer::Refused(reason.clone()),
         };

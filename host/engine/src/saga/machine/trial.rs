@@ -13,7 +13,7 @@ impl Machine {
     /// Questions that come up next in every open flow, and about the first event that waits. The error says what of the
     /// instance the other version does not know.
     pub(crate) fn trial(
-        before: &dyn SagaLogic,
+        before: Option<&dyn SagaLogic>,
         other: &Arc<dyn SagaLogic>,
         (id, routing_key): (&str, &str),
         instance: Instance,
@@ -34,10 +34,11 @@ impl Machine {
 
     /// Checks that each planned step is one of the version's, in the same phase: a step that was past the pivot would
     /// otherwise become one that is undone.
-    fn knows_what_is_planned(&self, before: &dyn SagaLogic) -> Result<(), String> {
+    fn knows_what_is_planned(&self, before: Option<&dyn SagaLogic>) -> Result<(), String> {
         for flow in self.instance.lanes.values().flatten() {
             for planned in &flow.steps {
-                let (known, was) = (self.saga.step(&planned.step), before.step(&planned.step));
+                let (known, was) =
+                    (self.saga.step(&planned.step), before.and_then(|before| before.step(&planned.step)));
                 let known = known.ok_or_else(|| {
                     format!(
                         "flow {} has the step `{}`, which the version does not know",

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::saga::input::{Resolution, Resolve};
+use crate::saga::instance::Instance;
 
 fn requested(events: &[SagaEvent]) -> Option<u64> {
     events.iter().find_map(|event| match event {
@@ -89,6 +90,20 @@ fn a_cancelled_flow_is_undone_when_the_outcome_is_there() {
     assert_eq!(Driven::names(&events), ["CancelOrdered"]);
     let events = driven.input(&answered(1));
     assert_eq!(Driven::names(&events), ["EffectAnswered", "StepDone", "CompensationStarted", "StepStarted"]);
+}
+
+#[test]
+fn the_first_machine_took_a_missing_answer_for_an_answer() {
+    let mut driven = Driven::new();
+    driven.observe("Began", "e");
+    let resolve =
+        Resolve { flow: 1, outcome: Resolution::Refused, code: Some("lost".to_owned()), order: order() };
+    driven.input(&Input::Resolve(resolve));
+    let mut instance: Instance = clearfold_kernel::decode_state(&driven.state).unwrap();
+    instance.engine = 1;
+    driven.state = clearfold_kernel::encode_state(&instance).unwrap();
+    // So does a replay of what that machine decided.
+    assert_eq!(Driven::names(&driven.input(&unanswered(1))), ["ResolutionContradicted"]);
 }
 
 #[test]
