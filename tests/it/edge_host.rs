@@ -56,7 +56,7 @@ async fn what_could_not_be_loaded_at_once_answers_as_soon_as_it_can() -> Result<
     sqlx::query("ALTER TABLE components RENAME TO away").execute(&mut *both).await?;
     sqlx::query(
         "SELECT activate('http', 'edge-payments', max(activation), $1, 'activate', NULL, 'tester', NULL, NULL, NULL,
-                         NULL, NULL)
+                         NULL, NULL, NULL)
          FROM activations WHERE kind = 'http' AND handler = 'edge-payments'",
     )
     .bind(&digest.0[..])

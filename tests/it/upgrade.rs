@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use clearfold_base::database::{SchemaError, migrate as migrate_both};
-use clearfold_tests::{Databases, Environment, Output, World, cents, eventually};
+use clearfold_tests::{Application, Databases, Environment, Host, Output, World, cents, eventually};
 use sqlx::{AssertSqlSafe, PgPool, query, query_scalar, raw_sql};
 
 const BEFORE: &str = include_str!("../../migrations/write/0004_snapshot_entries.sql");
@@ -38,8 +38,10 @@ async fn age(write: &PgPool) -> Result<()> {
         REGISTRY.split_once("CREATE FUNCTION activate(").context("it defines the function")?;
     let (activate, _) = activate.split_once("$$;").context("the function ends")?;
     let older = format!(
-        "DROP FUNCTION activate; CREATE FUNCTION activate({activate}$$; DROP FUNCTION append_batch; DROP TYPE {types}; DROP TABLE definitions, timers, effects, pull_requests;
-         ALTER TABLE activations DROP CONSTRAINT activations_pause_check, DROP COLUMN moved_from;
+        "DROP FUNCTION activate; CREATE FUNCTION activate({activate}$$;
+         DROP FUNCTION append_batch; DROP TYPE {types}; DROP TABLE definitions, timers, effects, pull_requests;
+         ALTER TABLE activations DROP CONSTRAINT activations_pause_check,
+             DROP CONSTRAINT activations_migrate_saga_check, DROP COLUMN moved_from;
          DROP TABLE submitter_snapshots, submitter_changes, submitters;
          DELETE FROM _sqlx_migrations WHERE version > 6; CREATE FUNCTION append_batch({function}"
     );
@@ -50,7 +52,10 @@ async fn age(write: &PgPool) -> Result<()> {
 #[tokio::test]
 async fn a_log_of_the_version_before_goes_on_after_it_is_migrated() -> Result<()> {
     let world = World::new().await?;
-    let host = world.host().await?;
+    // That version had no sagas.
+    let application = Application::of(&world)?;
+    application.remove_saga("authorization", "saga-authorization")?;
+    let host = Host::start(application.host_command(&world)?, world.file("host.log")).await?;
     world.chain.swipes(&[(0, cents(1_000)), (1, cents(300))]).await?;
     host.payments_when(2).await?;
     assert!(host.stop()?.success());
