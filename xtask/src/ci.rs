@@ -4,7 +4,9 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::{cargo, contracts, convention, demo, features, place, progress, schemas, sqlx, test, tidy};
+use crate::{
+    cargo, contracts, convention, demo, features, place, progress, schemas, sqlx, test, tidy, tools,
+};
 
 /// Outcome of a check that did not fail.
 enum Outcome {
@@ -68,10 +70,9 @@ fn cargo_check(label: &str, arguments: &[&str]) -> Result<Outcome> {
 
 /// Dependencies that no source names. `features` is not among them: it only states features.
 fn machete() -> Result<Outcome> {
-    if !is_installed("cargo-machete") {
-        return Ok(Outcome::Skipped("not installed; `cargo install --locked cargo-machete` brings it"));
-    }
-    cargo_check("cargo-machete", &["machete", "components", "contracts", "host", "tests", "xtask"])
+    let mut command = Command::new(tools::cargo_machete()?);
+    command.args(["components", "contracts", "host", "tests", "xtask"]).current_dir(place::root());
+    passed(progress::run("cargo-machete", &mut command))
 }
 
 fn is_installed(program: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Tools, each installed once per machine: from npm by a lock file of this repository, and one of cargo's.
+//! Tools, each installed once per machine: from npm by a lock file of this repository, and some of cargo's.
 //!
 //! No install script of a package is run; what one of them would do is done here.
 
@@ -22,22 +22,32 @@ pub fn anvil() -> Result<PathBuf> {
     installed.context("the development chain is fetched for Linux on x86-64 only; install Foundry, so that `anvil` is on PATH")
 }
 
-/// cargo-component. Its own lock file says of what it is made; it is quick enough without optimizations.
+/// cargo-component.
 pub fn cargo_component() -> Result<PathBuf> {
-    const VERSION: &str = "0.21.1";
-    let home = place::cache()?.join(format!("cargo-component-{VERSION}"));
-    let program = home.join("bin/cargo-component");
+    of_cargo("cargo-component", "0.21.1")
+}
+
+/// cargo-machete, which finds dependencies that no source names.
+pub fn cargo_machete() -> Result<PathBuf> {
+    of_cargo("cargo-machete", "0.9.2")
+}
+
+/// A program from the crate registry. Its own lock file says of what it is made; it is quick enough without
+/// optimizations.
+fn of_cargo(name: &str, version: &str) -> Result<PathBuf> {
+    let home = place::cache()?.join(format!("{name}-{version}"));
+    let program = home.join("bin").join(name);
     if program.exists() {
         return Ok(program);
     }
     let build = home.with_extension("build");
     let mut install = cargo::cargo();
-    install.args(["install", "--locked", "--debug", "--version", VERSION, "cargo-component"]);
+    install.args(["install", "--locked", "--debug", "--version", version, name]);
     install.arg("--root").arg(&home).arg("--target-dir").arg(&build);
     install.envs([("CARGO_PROFILE_DEV_DEBUG", "0"), ("CARGO_PROFILE_DEV_OPT_LEVEL", "0")]);
     // The folder of this workspace's builds is not for others.
     install.env("CARGO_BUILD_BUILD_DIR", &build);
-    let installed = progress::run("installing cargo-component, once", &mut install);
+    let installed = progress::run(&format!("installing {name}, once"), &mut install);
     fs::remove_dir_all(&build).ok();
     installed?;
     found(program)
