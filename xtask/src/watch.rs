@@ -87,7 +87,9 @@ struct Shown {
 impl Shown {
     fn of(payment: &Value) -> Self {
         let display = |field: &str| text(&payment[field]["display"]);
-        let (status, amount) = (text(&payment["status"]), display("amount"));
+        let status = text(&payment["status"]);
+        let is_cleared = ["cleared", "partially_cleared"].contains(&status.as_str());
+        let amount = display(if is_cleared { "cleared" } else { "amount" });
         Self { status, amount, reversed: display("reversed"), refunded: display("refunded") }
     }
 
@@ -124,7 +126,7 @@ mod tests {
     fn payment(id: &str, status: &str) -> Value {
         serde_json::json!({
             "id": id, "status": status, "account": "0x7a3f000000000000000000000000000000000c21",
-            "amount": { "display": "8.50 EURe" }, "updated_at": "2026-11-22T12:03:41Z",
+            "amount": { "display": "8.50 EURe" }, "cleared": { "display": "5.00 EURe" }, "updated_at": "2026-11-22T12:03:41Z",
         })
     }
 
@@ -137,6 +139,7 @@ mod tests {
         let second = watch.news(&[payment("b", "recorded"), payment("a", "cleared")]);
         assert_eq!(second.len(), 1);
         assert!(second[0].contains("cleared") && second[0].ends_with('a'));
+        assert!(second[0].contains("5.00 EURe"), "what was claimed, not what was authorized: {second:?}");
         assert!(watch.news(&[payment("b", "recorded"), payment("a", "cleared")]).is_empty());
         let mut refunded = payment("a", "cleared");
         refunded["refunded"] = serde_json::json!({"display": "3.00 EURe"});
