@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clearfold_devchain::pool::{PoolRules, StrictPool};
 use clearfold_devchain::{Limit, Party};
 use clearfold_tests::{Output, World, eventually};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::{PgPool, query_scalar};
 
@@ -177,6 +178,37 @@ async fn a_host_that_dies_around_a_pull_pulls_nothing_twice() -> Result<()> {
     }
     pulls.pulled(&cents).await?;
     assert_eq!(pulls.count("SELECT count(*) FROM submitter_changes WHERE kind = 'accepted'").await?, 6);
+    pulls.sound().await
+}
+
+/// One host has the lease of the partitions and asks, the other has that of the chain and submits.
+#[tokio::test]
+async fn a_host_pulls_for_another_and_takes_over_when_that_dies() -> Result<()> {
+    let mut pulls = Pulls::new(&[]).await?;
+    pulls.approved("own", 100).await?;
+    pulls.funding("own", "finalized").await?;
+    let other = pulls.scene.another("other.log").await?;
+    let first = pulls.scene.host.replace(other).context("a host")?;
+    let owners = "SELECT count(DISTINCT owner) FROM (SELECT lease_owner AS owner FROM partitions
+                  UNION ALL SELECT lease_owner FROM submitters) AS leases";
+    // It stands still for longer than the lease of a partition, and not as long as that of the chain.
+    first.signal(Signal::STOP)?;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    first.signal(Signal::CONT)?;
+    eventually("leases of two hosts", async || Ok((pulls.count(owners).await? == 2).then_some(()))).await?;
+    pulls.approved("for-another", 200).await?;
+    pulls.funding("for-another", "finalized").await?;
+    pulls.pulled(&[100, 200]).await?;
+    assert_eq!(pulls.count(owners).await?, 2, "the first host has submitted it");
+
+    pulls.approved("left-behind", 300).await?;
+    first.kill()?;
+    pulls.approved("taken-over", 400).await?;
+    for id in ["left-behind", "taken-over"] {
+        pulls.funding(id, "finalized").await?;
+    }
+    pulls.pulled(&[100, 200, 300, 400]).await?;
+    assert_eq!(pulls.count("SELECT count(*) FROM submitter_changes WHERE kind = 'accepted'").await?, 4);
     pulls.sound().await
 }
 

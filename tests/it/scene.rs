@@ -57,13 +57,22 @@ impl Scene {
         Ok(scene)
     }
 
-    /// Starts the host with these fault points.
-    pub async fn start(&mut self, faults: &str) -> Result<()> {
+    fn command(&self, faults: &str) -> Result<Command> {
         let mut command: Command = self.world.host_command()?;
         command.envs([("FAILPOINTS", faults), ("PARTITION_LEASE_MS", "500"), ("SNAPSHOT_EVERY", "10")]);
         command.env("SPIN_VARIABLE_NETWORK_SECRET", "the-network-secret-of-the-tests");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        let mut host = Host::spawn(command, self.world.file("host.log"))?;
+        Ok(command)
+    }
+
+    /// Starts another host on the same databases.
+    pub async fn another(&self, log: &str) -> Result<Host> {
+        Host::start(self.command("")?, self.world.file(log)).await
+    }
+
+    /// Starts the host with these fault points.
+    pub async fn start(&mut self, faults: &str) -> Result<()> {
+        let mut host = Host::spawn(self.command(faults)?, self.world.file("host.log"))?;
         // It may die before it listens; then the first message finds nobody.
         let listens = host.ready().await.is_ok();
         self.host = listens.then_some(host);

@@ -198,7 +198,7 @@ pub struct HostConfig {
 }
 
 /// Default of `PROJECTION_PAUSE_MS`.
-pub const PROJECTION_PAUSE_MS: u64 = 50;
+pub const PROJECTION_PAUSE_MS: u64 = 100;
 
 /// Accepts the two formats by their names.
 fn log_format() -> impl TypedValueParser<Value = LogFormat> {

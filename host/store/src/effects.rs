@@ -69,9 +69,11 @@ impl EventStore {
         limit: u32,
     ) -> Result<Vec<WaitingEffect>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT id, effects.stream, number, routing_key, request, requested_at
-             FROM effects JOIN streams USING (stream)
-             WHERE effects.partition = $1 AND effect = $2 AND id > $3 ORDER BY id LIMIT $4",
+            // The inner limit keeps the planner from joining all that wait.
+            "SELECT id, first.stream, number, routing_key, request, requested_at
+             FROM (SELECT id, stream, number, request, requested_at FROM effects
+                   WHERE partition = $1 AND effect = $2 AND id > $3 ORDER BY id LIMIT $4) AS first
+             JOIN streams USING (stream) ORDER BY id",
             partition_key(partition)?,
             effect,
             signed(behind)?,

@@ -85,6 +85,12 @@ impl DeployArgs {
                 return Err(RegistryError::NoSuchHandler(named.handler).into());
             }
         }
+        // What reads events comes before the deciders that make them, and these before what sends them commands.
+        served.sort_by_key(|named| match named.handler.kind {
+            ComponentKind::Projector | ComponentKind::Auditor | ComponentKind::Saga => 0,
+            ComponentKind::Decider => 1,
+            ComponentKind::Translator | ComponentKind::Http => 2,
+        });
         Ok(served)
     }
 

@@ -1,6 +1,6 @@
 //! Check of the sagas that follow a decider's streams, for each version with open instances. Before another decider is
-//! activated, each version is asked to observe the events that the candidate decides otherwise: an instance stays on its version for
-//! weeks, and would be parked by an event that the version cannot take in.
+//! activated, each version is asked to observe the events that the candidate decides otherwise: an instance stays on its
+//! version for weeks, and would be parked by an event that the version cannot take in.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

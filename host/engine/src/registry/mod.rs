@@ -189,7 +189,10 @@ fn differences(shadow: &ShadowReport) -> String {
 /// Describes what a version of a saga with open instances cannot take in.
 fn follower_fails(handler: &Handler, follower: &FollowerReport) -> String {
     let FollowerReport { saga, version, open, failed, first_failed, unseen, .. } = follower;
-    let mut remedy = "move its instances first (`clearfold saga migrate`)".to_owned();
+    let mut remedy =
+        "first activate a version of the saga that does, and move the instances to it (`clearfold saga \
+                      migrate`)"
+            .to_owned();
     let mut text = format!(
         "the saga {saga} follows the {handler}, and its version {version}, with {open} open instances, "
     );
