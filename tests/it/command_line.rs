@@ -120,7 +120,7 @@ async fn doctor_finds_what_is_wrong_and_goes_on() -> Result<()> {
     };
     let healthy = Output::of(&mut doctor()?)?;
     assert!(healthy.status.success(), "{healthy:?}");
-    assert_eq!(healthy.stdout.lines().filter(|line| line.starts_with("ok")).count(), 5);
+    assert_eq!(healthy.stdout.lines().filter(|line| line.starts_with("ok")).count(), 7);
     let mut unset = doctor()?;
     for variable in ["DATABASE_URL", "READ_DATABASE_URL", "CHAIN_RPC_URLS"] {
         unset.env_remove(variable);
@@ -131,6 +131,14 @@ async fn doctor_finds_what_is_wrong_and_goes_on() -> Result<()> {
     assert!(!ill.status.success());
     let wrong: Vec<&str> = ill.stdout.lines().filter(|line| line.starts_with("wrong")).collect();
     assert!(wrong.len() == 1 && wrong[0].contains("correct CHAIN_RPC_URLS"), "{ill:?}");
+    // Half a submitter, and a risk service that is not there.
+    let mut half = doctor()?;
+    half.env("SUBMITTER_GAS_LIMIT", "400000").env("SPIN_VARIABLE_RISK_URL", "http://127.0.0.1:1/check");
+    let half = Output::of(&mut half)?;
+    let wrong: Vec<&str> = half.stdout.lines().filter(|line| line.starts_with("wrong")).collect();
+    assert!(wrong.len() == 2, "{half:?}");
+    assert!(wrong[0].contains("the effect `risk`, 127.0.0.1:1, takes no connection"), "{half:?}");
+    assert!(wrong[1].contains("SUBMITTER_SENDER_KEY"), "{half:?}");
     Ok(())
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use sqlx::PgPool;
+use url::Url;
 
-use crate::config::HostConfig;
+use crate::config::{Chain, Submitter as GivenSubmitter};
 use clearfold_base::clock::Clock;
 use clearfold_chain::submitter::executor::{DELEGATE, KeyVariables, Keys, SENDER};
 use clearfold_chain::submitter::{PullEffect, Submitter, SubmitterOptions, SubmitterSettings};
@@ -17,6 +18,13 @@ const RETRY_MS: u64 = 60_000;
 const DEADLINE_S: u64 = 86_400;
 const LEASE_MS: u64 = 60_000;
 
+/// Access to the chain, by the configuration of the host.
+pub struct ChainAccess {
+    pub rpc_urls: Vec<Url>,
+    pub confirmations: u64,
+    pub interval: Duration,
+}
+
 /// Settings and keys of a submitter that was not started yet.
 pub struct Configured {
     settings: SubmitterSettings,
@@ -26,19 +34,20 @@ pub struct Configured {
 impl Configured {
     /// Reads them; `None` if nothing names a submitter. If anything does, all that it needs must be there.
     pub fn read(
-        config: &HostConfig,
+        given: &GivenSubmitter,
+        chain: ChainAccess,
         contracts: &[u8],
         variable: impl Fn(&str) -> Option<String>,
     ) -> anyhow::Result<Option<Self>> {
         let of_key = |names: KeyVariables| [names.key, names.keystore, names.password_file];
         let mut names = [SENDER, DELEGATE].into_iter().flat_map(of_key);
-        if !config.submitter.is_given() && !names.any(|name| variable(name).is_some()) {
+        if !given.is_given() && !names.any(|name| variable(name).is_some()) {
             return Ok(None);
         }
         let unusable =
             "the chain submitter cannot start; complete its SUBMITTER_ variables, or unset them all";
         let keys = Keys::read(variable).context(unusable)?;
-        let settings = options(config).settings(contracts).context(unusable)?;
+        let settings = options(given, chain).settings(contracts).context(unusable)?;
         Ok(Some(Self { settings, keys }))
     }
 
@@ -49,12 +58,21 @@ impl Configured {
     }
 }
 
-fn options(config: &HostConfig) -> SubmitterOptions {
-    let (chain, given) = (&config.chain, &config.submitter);
+impl From<&Chain> for ChainAccess {
+    fn from(chain: &Chain) -> Self {
+        Self {
+            rpc_urls: chain.chain_rpc_urls.clone(),
+            confirmations: chain.chain_confirmations,
+            interval: Duration::from_millis(chain.chain_poll_interval_ms),
+        }
+    }
+}
+
+fn options(given: &GivenSubmitter, chain: ChainAccess) -> SubmitterOptions {
     SubmitterOptions {
-        chain_rpc_urls: chain.chain_rpc_urls.clone(),
-        confirmations: chain.chain_confirmations,
-        interval: Duration::from_millis(chain.chain_poll_interval_ms),
+        chain_rpc_urls: chain.rpc_urls,
+        confirmations: chain.confirmations,
+        interval: chain.interval,
         spender: given.submitter_spender,
         receiver: given.submitter_receiver,
         role_key: given.submitter_role_key,
@@ -71,6 +89,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::config::HostConfig;
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -91,7 +110,8 @@ mod tests {
         let variable = |name: &str| {
             variables.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned())
         };
-        let read = Configured::read(&line.config, CONTRACTS.as_bytes(), variable);
+        let HostConfig { submitter, chain, .. } = &line.config;
+        let read = Configured::read(submitter, chain.into(), CONTRACTS.as_bytes(), variable);
         read.map(|configured| configured.is_some()).map_err(|error| format!("{error:#}"))
     }
 

@@ -1,14 +1,17 @@
 //! `clearfold doctor`: checks everything that `up` needs, one after the other, and goes on after a finding.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use url::Url;
 
 use super::{contracts, load};
-use crate::config::{Contracts, ManifestFile};
+use crate::config::{Contracts, ManifestFile, Submitter};
+use crate::submitter::{ChainAccess, Configured};
 use clearfold_base::database::{self, Store};
 use clearfold_base::telemetry::with_causes;
 use clearfold_chain::{Rpc, Survey};
@@ -31,6 +34,8 @@ pub(super) struct DoctorArgs {
     #[arg(long, env = "LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9100")]
     listen: SocketAddr,
     #[command(flatten)]
+    submitter: Submitter,
+    #[command(flatten)]
     contracts: Contracts,
     #[command(flatten)]
     manifest: ManifestFile,
@@ -48,9 +53,11 @@ impl DoctorArgs {
             ("write store", database(Store::Write, self.database_url.as_deref()).await),
             ("read store", database(Store::Read, self.read_database_url.as_deref()).await),
             ("chain", self.follow(chain_id).await),
+            ("effects", self.effects().await),
+            ("submitter", self.submitter()),
             ("address", self.address().await),
         ];
-        let mut wrong = 0_usize;
+        let (mut wrong, all) = (0_usize, findings.len());
         for (what, finding) in findings {
             match finding {
                 Ok(found) => println!("ok     {what}: {found}"),
@@ -61,7 +68,7 @@ impl DoctorArgs {
             }
         }
         if wrong > 0 {
-            bail!("{wrong} of 5 need attention; see above");
+            bail!("{wrong} of {all} need attention; see above");
         }
         Ok(())
     }
@@ -111,6 +118,42 @@ impl DoctorArgs {
             return Ok(found);
         }
         Ok(format!("{found}; these of CHAIN_RPC_URLS do not answer: {}", unreachable.join("; ")))
+    }
+
+    /// Connects to the other side of each effect that the manifest names. No request is sent.
+    async fn effects(&self) -> Finding {
+        let manifest = load::manifest(&self.manifest.manifest, None)?;
+        for (name, effect) in &manifest.effects {
+            let (host, port) = (effect.url.host_str(), effect.url.port_or_known_default());
+            let (host, port) = host.zip(port).context("the manifest was checked to name a host")?;
+            let remedy = || {
+                format!(
+                    "the other side of the effect `{name}`, {host}:{port}, takes no connection; start it, or correct its address"
+                )
+            };
+            let connected = timeout(effect.timeout, TcpStream::connect((host, port))).await;
+            connected.with_context(remedy)?.with_context(remedy)?;
+        }
+        match manifest.effects.len() {
+            0 => Ok("the manifest names none".to_owned()),
+            count => Ok(format!("{count} take connections")),
+        }
+    }
+
+    /// Checks the submitter's variables, keys and contracts.
+    fn submitter(&self) -> Finding {
+        let (contracts, _) = contracts::read(&self.contracts)?;
+        // How often it looks at the chain does not matter here.
+        let chain = ChainAccess {
+            rpc_urls: self.chain_rpc_urls.clone(),
+            confirmations: 0,
+            interval: Duration::from_secs(1),
+        };
+        let variable = |name: &str| std::env::var(name).ok();
+        Ok(match Configured::read(&self.submitter, chain, &contracts, variable)? {
+            Some(_) => "its keys and contracts are there".to_owned(),
+            None => "none is configured, so nothing is pulled".to_owned(),
+        })
     }
 
     async fn address(&self) -> Finding {

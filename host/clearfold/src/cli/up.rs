@@ -67,7 +67,9 @@ pub(super) async fn run_with(
     // Before the writers start, compiling delays no command.
     compile_in_a_hurry();
     let (contracts, contracts_name) = contracts::read(&config.chain.contracts)?;
-    let submitter = Configured::read(&config, &contracts, |name| std::env::var(name).ok())?;
+    let submitter = Configured::read(&config.submitter, (&config.chain).into(), &contracts, |name| {
+        std::env::var(name).ok()
+    })?;
     let listener = listen("LISTEN (--listen)", config.listen).await?;
     let edge_listener = match config.edge_listen {
         Some(address) => Some(listen("EDGE_LISTEN (--edge-listen)", address).await?),
