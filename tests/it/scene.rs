@@ -133,6 +133,11 @@ impl Scene {
     pub async fn prove(&mut self) -> Result<()> {
         let checked = Output::of(&mut check(&self.world, &[]))?;
         assert!(checked.status.success(), "{checked:?}");
+        self.replays()
+    }
+
+    /// Stops the host, and has every command decided again from the log.
+    pub fn replays(&mut self) -> Result<()> {
         assert!(self.host.take().context("a host")?.stop()?.success());
         let replayed = self.world.clearfold(&["replay", "--verify"])?;
         let is_same = replayed.status.success() && replayed.stdout.contains("came to the same again");
