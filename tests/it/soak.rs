@@ -23,6 +23,8 @@ use crate::scene::Scene;
 const CLIENTS: u64 = 16;
 /// Time between two deaths of the host, in ms.
 const LIVES_MS: [u64; 4] = [1_500, 700, 2_500, 1_100];
+/// Number of questions with the same card.
+const PAYMENTS_OF_A_CARD: u64 = 100;
 /// Number of authorizations above which `check` does not audit the account any more: it has too many events.
 const MOST_AUDITED: u64 = 1_500;
 /// Least number of deaths.
@@ -34,12 +36,31 @@ type Decision = (String, Option<String>);
 /// The edge of the running host; none while there is none.
 type Running = watch::Receiver<Option<Arc<Edge>>>;
 
+/// Card that pays. The payments stay open, and a card has few of those at a time.
+fn card_of(number: u64) -> String {
+    format!("soak-card-{}", number / PAYMENTS_OF_A_CARD)
+}
+
+/// Issues all cards that pay.
+async fn issue_cards(scene: &Scene, count: u64) -> Result<()> {
+    let rules = json!({"categories": "all", "countries": "all", "limits": [], "velocity": []});
+    let issue = json!({"account": scene.account, "rules": rules});
+    for number in (0..count).step_by(usize::try_from(PAYMENTS_OF_A_CARD)?) {
+        let card = card_of(number);
+        let body = json!({"aggregate": "card", "id": card, "account": scene.account, "type": "IssueCard",
+                          "schema_version": 1, "payload": issue});
+        let answer = scene.host()?.command_to(&card, &body).await?;
+        ensure!(answer.status == 200, "{answer:?}");
+    }
+    Ok(())
+}
+
 fn question(account: &str, number: u64) -> Value {
     // One question in ten has a frozen card, and one asks for more than the balance.
     let (card, amount) = match number % 10 {
-        0 => ("card-lost", 1),
-        1 => ("card-1", 5_000_000_000_u64),
-        _ => ("card-1", 1 + number % 3),
+        0 => ("card-lost".to_owned(), 1),
+        1 => (card_of(number), 5_000_000_000_u64),
+        _ => (card_of(number), 1 + number % 3),
     };
     json!({
         "message_id": format!("soak-{number}-ask"), "transaction_id": format!("soak-{number}"), "network": "visa",
@@ -94,6 +115,7 @@ async fn what_the_network_heard_is_what_the_log_says_however_often_the_host_dies
     let mut scene = Scene::new().await?;
     let funds = scene.world.chain.balance(0).await?;
     scene.available(&funds.to_string()).await?;
+    issue_cards(&scene, count).await?;
     let (tell, running) = watch::channel(Some(Arc::new(Edge::of(scene.host()?))));
     let answered = Arc::new(AtomicU64::new(0));
     let mut asking = JoinSet::new();
