@@ -2,6 +2,7 @@
 //! again.
 
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clearfold_tests::{Answer, Host, Output, World, eventually};
@@ -138,8 +139,10 @@ impl Scene {
 
     /// Stops the host, and has every command decided again from the log.
     pub fn replays(&mut self) -> Result<()> {
+        // A soak has millions of commands.
+        const PATIENCE: Duration = Duration::from_secs(1_200);
         assert!(self.host.take().context("a host")?.stop()?.success());
-        let replayed = self.world.clearfold(&["replay", "--verify"])?;
+        let replayed = Output::within(PATIENCE, &mut self.world.clearfold_command(&["replay", "--verify"]))?;
         let is_same = replayed.status.success() && replayed.stdout.contains("came to the same again");
         assert!(is_same, "{replayed:?}");
         Ok(())

@@ -41,13 +41,17 @@ pub struct Output {
 impl Output {
     /// Runs a program until it ends, which must be within a minute.
     pub fn of(command: &mut Command) -> Result<Self> {
-        const PATIENCE_S: u64 = 60;
+        const PATIENCE: Duration = Duration::from_secs(60);
+        Self::within(PATIENCE, command)
+    }
+
+    /// Runs a program until it ends, which must be within this time.
+    pub fn within(patience: Duration, command: &mut Command) -> Result<Self> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let pid = pid(&child)?;
         let (ended, waiting) = mpsc::channel::<()>();
         let watch = std::thread::spawn(move || {
-            let late =
-                waiting.recv_timeout(Duration::from_secs(PATIENCE_S)) == Err(mpsc::RecvTimeoutError::Timeout);
+            let late = waiting.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout);
             if late {
                 // It may have ended at this very moment; then there is no process to kill.
                 let _ = kill_process(pid, Signal::KILL);
@@ -58,7 +62,8 @@ impl Output {
         drop(ended);
         if watch.join().is_ok_and(|late| late) {
             bail!(
-                "{command:?} did not end within {PATIENCE_S} s:\n{}",
+                "{command:?} did not end within {} s:\n{}",
+                patience.as_secs(),
                 String::from_utf8_lossy(&output.stderr)
             );
         }

@@ -65,8 +65,15 @@ impl World {
 
     /// Runs `clearfold` with the write store's address, until it ends.
     pub fn clearfold(&self, arguments: &[&str]) -> Result<Output> {
+        Output::of(&mut self.clearfold_command(arguments))
+    }
+
+    /// Command of `clearfold` with the write store's address.
+    #[must_use]
+    pub fn clearfold_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.environment.host);
-        Output::of(command.args(arguments).env("DATABASE_URL", &self.databases.write_url))
+        command.args(arguments).env("DATABASE_URL", &self.databases.write_url);
+        command
     }
 
     /// Path in the test's own folder.
