@@ -52,7 +52,7 @@ async fn age(write: &PgPool) -> Result<()> {
 #[tokio::test]
 async fn a_log_of_the_version_before_goes_on_after_it_is_migrated() -> Result<()> {
     let world = World::new().await?;
-    // That version had no sagas.
+    // Schema version 6 is older than sagas.
     let application = Application::of(&world)?;
     application.remove_saga("authorization", "saga-authorization")?;
     let host = Host::start(application.host_command(&world)?, world.file("host.log")).await?;

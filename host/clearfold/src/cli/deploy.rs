@@ -85,7 +85,7 @@ impl DeployArgs {
                 return Err(RegistryError::NoSuchHandler(named.handler).into());
             }
         }
-        // What reads events comes before the deciders that make them, and these before what sends them commands.
+        // Consumers of events come before the deciders that emit them, and deciders before the senders of their commands.
         served.sort_by_key(|named| match named.handler.kind {
             ComponentKind::Projector | ComponentKind::Auditor | ComponentKind::Saga => 0,
             ComponentKind::Decider => 1,

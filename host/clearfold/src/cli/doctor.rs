@@ -143,7 +143,7 @@ impl DoctorArgs {
     /// Checks the submitter's variables, keys and contracts.
     fn submitter(&self) -> Finding {
         let (contracts, _) = contracts::read(&self.contracts)?;
-        // How often it looks at the chain does not matter here.
+        // The interval is not used: the submitter is configured here and never started.
         let chain = ChainAccess {
             rpc_urls: self.chain_rpc_urls.clone(),
             confirmations: 0,

@@ -288,7 +288,7 @@ impl World {
     /// Checks that everything ended, and says why not.
     fn check_end(&self, has_restored: bool) {
         let mut waiting = waits(&self.driver.state, &self.driver.view, &policy());
-        // What was invalidated before a restore cannot be told from what was executed in blocks that nobody serves.
+        // An invalidation before a restore looks like an execution in blocks that no endpoint serves.
         let is_parked = |id: &PullId| self.chain.final_fate(self.hash_of(id)) == Fate::Invalidated;
         let parked: Vec<PullId> = waiting
             .extract_if(.., |id, wait| has_restored && *wait == Wait::MaybePaid && is_parked(id))
