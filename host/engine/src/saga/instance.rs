@@ -268,8 +268,12 @@ impl Instance {
             }
             _ => {}
         }
+        // By a retry, an effect without an answer is requested again. The first machine kept the missing answer.
+        let asks_again = self.engine > 1 && matches!(event, SagaEvent::RetryOrdered(_));
         if let Some(flow) = event.flow().and_then(|number| self.flow_mut(number)) {
             flow.apply(event);
+            let is_missing = matches!(flow.answer, Some(EffectAnswer::Unanswered(_)));
+            flow.answer = flow.answer.take().filter(|_| !(asks_again && is_missing));
         }
     }
 }
@@ -322,11 +326,7 @@ impl Flow {
                 (self.compensated_for, self.cancelled) = (Some(event.reason), None);
             }
             SagaEvent::FlowParked(event) => self.doing = Doing::Parked(event.reason),
-            SagaEvent::RetryOrdered(_) => {
-                (self.forgiven, self.doing) = (self.attempt, Doing::Nothing);
-                // An effect without an answer is requested again.
-                self.answer = self.answer.take().filter(|answer| !matches!(answer, EffectAnswer::Unanswered(_)));
-            }
+            SagaEvent::RetryOrdered(_) => (self.forgiven, self.doing) = (self.attempt, Doing::Nothing),
             SagaEvent::CancelOrdered(event) => match self.doing {
                 Doing::Command(_) | Doing::Effect(..) => self.cancelled = Some(event.reason()),
                 _ => self.doing = Doing::Nothing,

@@ -194,7 +194,7 @@ impl Machine {
         let Some(flow) = self.instance.running().find(waits).cloned() else { return };
         match &flow.doing {
             _ if self.is_held => self.hold_timer(&flow, input.timer),
-            Doing::Deferred(_, Sending::Effect(_)) => self.ask_again(&flow),
+            Doing::Deferred(_, Sending::Effect(_)) if self.asks_again() => self.ask_again(&flow),
             Doing::Deferred(_, sending) => self.start(&flow, sending.clone()),
             _ => self.asked_flow = Some(flow.number),
         }
@@ -211,7 +211,7 @@ impl Machine {
             let idle = || self.instance.running().find(|flow| flow.is_idle());
             let flow = asked.or_else(idle)?.clone();
             match &flow.doing {
-                Doing::Held(Some(Sending::Effect(_))) => self.ask_again(&flow),
+                Doing::Held(Some(Sending::Effect(_))) if self.asks_again() => self.ask_again(&flow),
                 Doing::Held(Some(sending)) => {
                     self.start(&flow, sending.clone());
                     continue;
@@ -371,6 +371,11 @@ impl Machine {
             return self.park(flow, Refusal { code: "effect_not_offered".to_owned(), detail });
         }
         self.attempt(flow, Sending::Effect(request));
+    }
+
+    /// Returns true if a put-off request of an effect is asked for again. The first machine sent it as it had been.
+    fn asks_again(&self) -> bool {
+        self.instance.engine > 1
     }
 
     /// Asks the step again for the effect that it put off. Meanwhile its amount may have changed, and nothing outside judges

@@ -1,5 +1,4 @@
-//! Trial of a migration: the version to which instances are to be moved is asked what it would be asked next about each
-//! open one. Nothing is written.
+//! Trial of a migration: asks the target version the next questions of each open instance. It writes nothing.
 
 use std::sync::Arc;
 

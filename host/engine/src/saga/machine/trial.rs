@@ -1,5 +1,5 @@
-//! Trial of another version: what it would be asked next about an instance that began on this one, and whether it knows
-//! what is planned. Nothing is decided.
+//! Trial of another version on an instance: lists the questions that come up next, and checks that the version knows the
+//! planned steps. It decides no input.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::saga::instance::Instance;
 use crate::saga::logic::{Observation, SagaLogic};
 
 impl Machine {
-    /// Questions that come up next in every open flow, and about the first event that waits. The error says what of the
-    /// instance the other version does not know.
+    /// Questions that come up next in every open flow, and about the first event that waits. The error names the
+    /// planned step that the other version lacks.
     pub(crate) fn trial(
         before: Option<&dyn SagaLogic>,
         other: &Arc<dyn SagaLogic>,
