@@ -23,6 +23,7 @@ mod entries;
 mod hot_swap;
 mod inbox;
 mod integrity;
+mod legs;
 mod listener;
 mod outages;
 mod projection;

@@ -17,18 +17,18 @@ use crate::scene::Scene;
 /// Minor units of a cent.
 const CENT: u64 = 10_000_000_000_000_000;
 /// Balance of an account whose limit nobody reaches.
-const NO_LIMIT: u128 = u128::MAX / 2;
+pub const NO_LIMIT: u128 = u128::MAX / 2;
 
 /// Scene whose host pulls, through a pool with the rules of a real node.
-struct Pulls {
-    scene: Scene,
-    pool: StrictPool,
+pub struct Pulls {
+    pub scene: Scene,
+    pub pool: StrictPool,
     /// Balance of the account when its books were opened.
-    funds: U256,
+    pub funds: U256,
 }
 
 impl Pulls {
-    async fn new(more: &[(&'static str, &str)]) -> Result<Self> {
+    pub async fn new(more: &[(&'static str, &str)]) -> Result<Self> {
         let mut variables = vec![
             ("SUBMITTER_SENDER_KEY", Party::Relayer.private_key().to_owned()),
             ("SUBMITTER_DELEGATE_KEY", Party::Delegate.private_key().to_owned()),
@@ -47,18 +47,18 @@ impl Pulls {
     }
 
     /// Asks for a payment, and expects that it is approved.
-    async fn approved(&mut self, id: &str, cents: u64) -> Result<()> {
+    pub async fn approved(&mut self, id: &str, cents: u64) -> Result<()> {
         let answer = self.scene.told("authorizations", &ask(&self.scene.account, id, cents)).await?;
         assert_eq!(answer.body["action"], "approved", "{answer:?}");
         Ok(())
     }
 
-    async fn payment(&self, id: &str) -> Result<Value> {
+    pub async fn payment(&self, id: &str) -> Result<Value> {
         Ok(self.scene.host()?.get(&format!("/v1/payments/visa-{id}")).await?.body)
     }
 
     /// Mines until a payment's funding has that state. The host is started again if it has died.
-    async fn funding(&mut self, id: &str, state: &str) -> Result<()> {
+    pub async fn funding(&mut self, id: &str, state: &str) -> Result<()> {
         for _ in 0..600 {
             if self.scene.host_ended()? {
                 self.scene.start("").await?;
@@ -76,7 +76,7 @@ impl Pulls {
     }
 
     /// Checks that the Safe lost these cents, each in a `Spend` of its own.
-    async fn pulled(&self, cents: &[u64]) -> Result<()> {
+    pub async fn pulled(&self, cents: &[u64]) -> Result<()> {
         let mut spends: Vec<U256> =
             self.scene.world.chain.spends().await?.iter().map(|spend| spend.amount_minor).collect();
         let mut expected: Vec<U256> = cents.iter().map(|cents| minor(*cents)).collect();
@@ -88,16 +88,16 @@ impl Pulls {
         Ok(())
     }
 
-    async fn count(&self, query: &'static str) -> Result<i64> {
+    pub async fn count(&self, query: &'static str) -> Result<i64> {
         Ok(query_scalar(query).fetch_one(&self.write().await?).await?)
     }
 
-    async fn write(&self) -> Result<PgPool> {
+    pub async fn write(&self) -> Result<PgPool> {
         self.scene.write().await
     }
 
     /// Checks that no effect waits, and that the books and their replay are sound.
-    async fn sound(mut self) -> Result<()> {
+    pub async fn sound(mut self) -> Result<()> {
         let write = self.write().await?;
         eventually("no effect waits", async || {
             let waiting: i64 = query_scalar("SELECT count(*) FROM effects").fetch_one(&write).await?;
@@ -110,11 +110,11 @@ impl Pulls {
     }
 }
 
-fn minor(cents: u64) -> U256 {
+pub fn minor(cents: u64) -> U256 {
     U256::from(cents) * U256::from(CENT)
 }
 
-fn ask(account: &str, id: &str, cents: u64) -> Value {
+pub fn ask(account: &str, id: &str, cents: u64) -> Value {
     json!({
         "message_id": format!("{id}-ask"), "transaction_id": id, "network": "visa", "account": account,
         "transmitted_at": "2026-11-22T10:00:00.000Z", "card": "card-1",
@@ -123,7 +123,7 @@ fn ask(account: &str, id: &str, cents: u64) -> Value {
     })
 }
 
-fn clearing(account: &str, id: &str, cents: u64) -> Value {
+pub fn clearing(account: &str, id: &str, cents: u64) -> Value {
     json!({
         "message_id": format!("{id}-clearing"), "transaction_id": id, "network": "visa", "account": account,
         "transmitted_at": "2026-11-22T10:05:00.000Z",

@@ -7,13 +7,14 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 21] = [
+const SPECIFICATIONS: [(&str, &str); 22] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
     ("projector-payments", "payments.yaml"),
     ("decider-authorization", "authorization_clearings.yaml"),
     ("decider-authorization", "authorization_funding.yaml"),
+    ("decider-authorization", "authorization_legs.yaml"),
     ("decider-authorization", "authorization_disputes.yaml"),
     ("decider-authorization", "authorization_increments.yaml"),
     ("decider-authorization", "authorization_partial.yaml"),

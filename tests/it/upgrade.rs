@@ -39,7 +39,7 @@ async fn age(write: &PgPool) -> Result<()> {
     let (activate, _) = activate.split_once("$$;").context("the function ends")?;
     let older = format!(
         "DROP FUNCTION activate; CREATE FUNCTION activate({activate}$$;
-         DROP FUNCTION append_batch; DROP TYPE {types}; DROP TABLE definitions, timers, effects, pull_requests;
+         DROP FUNCTION append_batch; DROP TYPE {types}; DROP TABLE definitions, timers, effects, pull_requests, pull_withdrawals;
          ALTER TABLE activations DROP CONSTRAINT activations_pause_check,
              DROP CONSTRAINT activations_migrate_saga_check, DROP COLUMN moved_from;
          DROP TABLE submitter_snapshots, submitter_changes, submitters;

@@ -9,15 +9,15 @@ use alloy::primitives::{Address, B256};
 use alloy::sol_types::SolEvent;
 use sqlx::PgPool;
 
-use super::submitter::Change;
 use super::submitter::executor::abi::Spender::HashExecuted;
+use super::submitter::{Change, leg_of_name};
 use clearfold_base::database::{DatabaseError, with_time_out};
 use clearfold_sandbox::{ExecutedPull, Log, Transaction};
 
-/// Pull that the submitter accepted for a payment.
+/// Pull that the submitter accepted for a leg of a payment.
 struct Known {
     spender: Address,
-    payment_id: String,
+    leg_name: String,
 }
 
 /// Marks the executions of pulls in each transaction.
@@ -38,7 +38,8 @@ pub(super) async fn mark(pool: &PgPool, transactions: &mut [Transaction]) -> Res
 fn pulls_in(logs: &[Log], known: &BTreeMap<B256, Known>) -> Vec<ExecutedPull> {
     let pull = |log: &Log| {
         let known = known.get(&executed_hash(log)?).filter(|known| log.address == known.spender[..])?;
-        Some(ExecutedPull { log_index: log.log_index, payment_id: known.payment_id.clone() })
+        let (payment_id, leg) = leg_of_name(&known.leg_name);
+        Some(ExecutedPull { log_index: log.log_index, payment_id: payment_id.to_owned(), leg })
     };
     logs.iter().filter_map(pull).collect()
 }
@@ -62,7 +63,7 @@ async fn known(pool: &PgPool, hashes: &[B256]) -> Result<BTreeMap<B256, Known>, 
         let corrupt =
             |error: serde_json::Error| DatabaseError::Corrupt(format!("a submitter's change: {error}"));
         if let Change::Accepted { pull } = serde_json::from_str(&row.change).map_err(corrupt)? {
-            known.insert(pull.hash(), Known { spender: pull.spender, payment_id: row.payment_id });
+            known.insert(pull.hash(), Known { spender: pull.spender, leg_name: row.payment_id });
         }
     }
     Ok(known)
@@ -77,22 +78,23 @@ mod tests {
         Log { log_index, address: vec![address; 20], topics, data: vec![hash; 32] }
     }
 
-    fn indexes(logs: &[Log]) -> Vec<(u64, String)> {
-        let of = |spender, payment_id: &str| Known {
+    fn indexes(logs: &[Log]) -> Vec<(u64, String, u32)> {
+        let of = |spender, leg_name: &str| Known {
             spender: Address::repeat_byte(spender),
-            payment_id: payment_id.to_owned(),
+            leg_name: leg_name.to_owned(),
         };
         let known = BTreeMap::from([
             (B256::repeat_byte(1), of(7, "visa-1")),
-            (B256::repeat_byte(2), of(8, "visa-2")),
+            (B256::repeat_byte(2), of(8, "visa-2/leg/3")),
         ]);
-        pulls_in(logs, &known).into_iter().map(|pull| (pull.log_index, pull.payment_id)).collect()
+        let pulls = pulls_in(logs, &known).into_iter();
+        pulls.map(|pull| (pull.log_index, pull.payment_id, pull.leg)).collect()
     }
 
     #[test]
     fn executions_of_known_pulls_are_marked_with_their_payments() {
         let logs = [log(3, 7, 1), log(4, 7, 9), log(6, 8, 2)];
-        assert_eq!(indexes(&logs), [(3, "visa-1".to_owned()), (6, "visa-2".to_owned())]);
+        assert_eq!(indexes(&logs), [(3, "visa-1".to_owned(), 1), (6, "visa-2".to_owned(), 3)]);
     }
 
     #[test]

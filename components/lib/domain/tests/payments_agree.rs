@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use clearfold_domain::authorization::{
-    ApproveAuthorization, ApproveIncrement, Authorization, Command, DeclineAuthorization, DeclineIncrement,
-    Event, ExpireAuthorization, Extent, FlagPayment, ForcePost, Funding, IncrementAuthorization,
-    IncrementBasis, Observation, ObserveFunding, Part, Payment, PresentClearing, RecordAdvice, RecordRefund,
-    RecordSwipe, RefundOrigin, RequestAuthorization, ResolveClearing, ResolveRefund, ReversalCause,
-    ReverseAuthorization, State, Status,
+    AbandonCause, AbandonFunding, ApproveAuthorization, ApproveIncrement, Authorization, Command,
+    DeclineAuthorization, DeclineIncrement, Event, ExpireAuthorization, Extent, FlagPayment, ForcePost,
+    Funding, IncrementAuthorization, IncrementBasis, Observation, ObserveFunding, Part, Payment,
+    PresentClearing, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin, RequestAuthorization,
+    ResolveClearing, ResolveRefund, ReversalCause, ReverseAuthorization, State, Status,
 };
 use clearfold_domain::network::{Merchant, MerchantCategory, Network, RefundOutcome, SuspenseOutcome};
 use clearfold_domain::payments::Payments;
@@ -32,7 +32,7 @@ struct Step {
     minor: u16,
 }
 
-const COMMANDS: u8 = 30;
+const COMMANDS: u8 = 31;
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step =
@@ -45,7 +45,9 @@ fn command(step: Step, at: Timestamp) -> Command {
     let asset = Asset { code: "EURe".into(), decimals: 18 };
     let amount = Amount { minor: Minor::new(step.minor.into()), asset };
     let source = source(step.id);
-    let observed = |observation| Command::ObserveFunding(ObserveFunding { observation, occurred_at: at });
+    let leg = if step.minor.is_multiple_of(3) { 2 } else { 1 };
+    let observed =
+        |observation| Command::ObserveFunding(ObserveFunding { leg, observation, occurred_at: at });
     let present = |part| {
         let (clearing_id, amount) = (id.clone(), amount.clone());
         let claim =
@@ -74,6 +76,7 @@ fn command(step: Step, at: Timestamp) -> Command {
             },
             occurred_at: at,
         }),
+        30 => Command::AbandonFunding(AbandonFunding { leg, cause: AbandonCause::Dead }),
         27 | 28 => Command::ApproveIncrement(ApproveIncrement { message_id: id }),
         29 => {
             let reason = DeclineReason::InsufficientFunds;
@@ -243,16 +246,17 @@ fn status(payment: &Payment) -> &'static str {
     }
 }
 
-/// Returns the projection's word for the funding, and the amount that is on chain now.
-fn funding(funding: &Funding) -> (&'static str, Minor) {
+/// Returns the projection's word for the funding of a leg.
+fn funding(funding: &Funding) -> &'static str {
     match funding {
-        Funding::None => ("none", Minor::ZERO),
-        Funding::Unsubmitted => ("unsubmitted", Minor::ZERO),
-        Funding::Unconfirmed { .. } => ("unconfirmed", Minor::ZERO),
-        Funding::Included { amount, .. } => ("included", *amount),
-        Funding::Finalized { amount, .. } => ("finalized", *amount),
-        Funding::ExecReverted { .. } => ("exec_reverted", Minor::ZERO),
-        Funding::Dropped { .. } => ("dropped", Minor::ZERO),
+        Funding::None => "none",
+        Funding::Unsubmitted => "unsubmitted",
+        Funding::Unconfirmed { .. } => "unconfirmed",
+        Funding::Included { .. } => "included",
+        Funding::Finalized { .. } => "finalized",
+        Funding::ExecReverted { .. } => "exec_reverted",
+        Funding::Dropped { .. } => "dropped",
+        Funding::Abandoned => "abandoned",
     }
 }
 
@@ -262,7 +266,11 @@ fn agrees(store: &Store, state: &State) {
         return;
     };
     let totals = payment.totals;
-    let (funding, spent) = funding(&payment.funding);
+    let of_nothing = |known: &Funding| matches!(known, Funding::None | Funding::Unsubmitted);
+    let shown = state.legs().filter(|(_, known)| !of_nothing(known)).last();
+    let funding = funding(shown.map_or(&payment.funding, |(_, known)| known));
+    let spent =
+        state.legs().map(|(_, known)| known.pulled()).fold(Minor::ZERO, |sum, leg| sum.plus(leg).unwrap());
     let amounts = [
         ("payment", "authorized_minor", totals.authorized),
         ("payment", "reversed_minor", totals.reversed),
@@ -272,6 +280,7 @@ fn agrees(store: &Store, state: &State) {
         ("payment", "refunded_minor", totals.refunded),
         ("payment", "cleared_minor", totals.captured()),
         ("payment", "held_minor", payment.held()),
+        ("payment", "owed_back_minor", state.legs.owed_back),
         ("account_asset", "cleared_minor", totals.captured()),
         ("account_asset", "refunded_minor", totals.refunded),
         ("account_asset", "spent_minor", spent),

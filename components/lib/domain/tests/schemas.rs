@@ -125,7 +125,9 @@ fn what_a_command_says_too_much_or_too_little_is_refused_by_both() {
         for field in example(message).as_object().unwrap().keys() {
             let mut less = example(message).clone();
             less.as_object_mut().unwrap().remove(field);
-            let required = message.document["required"].as_array().unwrap().contains(&json!(field));
+            // Without a required field, the schema has no list of them.
+            let required = message.document["required"].as_array();
+            let required = required.is_some_and(|required| required.contains(&json!(field)));
             assert_eq!(complaint(message, &less).is_some(), required, "the schema of {title}: {less}");
             assert_eq!(rewritten(message, &less).is_err(), required, "the type of {title}: {less}");
         }

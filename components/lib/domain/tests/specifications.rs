@@ -30,6 +30,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_increments.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_clearings.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_funding.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_legs.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_disputes.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_partial.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_suspense.yaml"));

@@ -77,7 +77,7 @@ fn transaction(transaction: wit::Transaction) -> Result<Transaction, String> {
 }
 
 fn pull(pull: wit::Pull) -> ExecutedPull {
-    ExecutedPull { log_index: pull.log_index, payment_id: pull.payment_id }
+    ExecutedPull { log_index: pull.log_index, payment_id: pull.payment_id, leg: pull.leg }
 }
 
 fn log(log: wit::Log) -> Result<Log, String> {

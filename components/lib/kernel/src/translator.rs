@@ -59,6 +59,8 @@ pub struct ExecutedPull {
     pub log_index: u64,
     /// Id of the payment without the aggregate's name.
     pub payment_id: String,
+    /// Number of the leg of the payment's funding, from 1.
+    pub leg: u32,
 }
 
 /// Successful transaction, with all its logs in order.

@@ -3,6 +3,9 @@
 //! It writes the request to the desk and waits until the submitter's changes say the end; the submitter may run on
 //! another host. It remembers nothing that the database does not hold, so after a crash the same request waits for the
 //! same pull. Its only refusals are definite: the pull is dead, or was never accepted and cannot be made.
+//!
+//! A request can also withdraw a leg. It is answered as soon as that is written; what becomes of the leg's pull is the
+//! outcome of the request for it.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -17,22 +20,26 @@ use clearfold_engine::effects::{Effect, EffectCall, Outcome};
 use clearfold_kernel::Timestamp;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use serde_json::json;
 use tokio::sync::{Notify, watch};
 
 use super::desk::Desk;
-use super::payments::{PaymentPull, PullRequest, Verdict, answer, verdict};
+use super::payments::{LegPulls, PullRequest, Verdict, answer, leg_name, verdict};
 use super::pull::{Pull, PullId};
+use super::state::Cause;
 use super::targets::{NoCall, Targets};
 
 /// Name of the effect.
 pub const PULL: &str = "pull";
+/// Code of the refusal of a pull that its saga has withdrawn.
+const WITHDRAWN: &str = "pull_withdrawn";
 /// Requests of one partition that wait at once. Each waits for minutes, and costs no connection meanwhile.
 const CONCURRENCY: u32 = 1_024;
 /// Pause before a request is written again that the database did not take.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Pulls of payments, by payment.
-type Pulls = Arc<BTreeMap<String, Vec<PaymentPull>>>;
+/// Pulls of legs, by the leg's name.
+type Pulls = Arc<BTreeMap<String, LegPulls>>;
 
 /// The effect.
 pub struct PullEffect {
@@ -50,14 +57,14 @@ pub struct Parties {
     pub sender: Address,
 }
 
-/// Payments whose pulls somebody waits for, and the pulls as they were read last.
+/// Legs whose pulls somebody waits for, and the pulls as they were read last.
 struct Board {
     waiting: Mutex<BTreeMap<String, usize>>,
     more: Notify,
     told: watch::Sender<Pulls>,
 }
 
-/// Task that reads the pulls of the payments that are waited for.
+/// Task that reads the pulls of the legs that are waited for.
 pub(super) struct BoardReader {
     desk: Desk,
     board: Arc<Board>,
@@ -69,7 +76,7 @@ pub(super) struct BoardReader {
 /// Place on the board, left when it is dropped.
 struct Waiting<'a> {
     board: &'a Board,
-    payment_id: String,
+    leg_name: String,
     told: watch::Receiver<Pulls>,
 }
 
@@ -97,25 +104,35 @@ impl PullEffect {
             Ok(request) => request,
             Err(detail) => return refused("request_malformed", detail),
         };
-        let payment_id = request.authorization_id.to_string();
-        let Some(id) = PullId::of_payment(&payment_id, request.number) else {
-            return refused("request_malformed", format!("the id of the payment {payment_id} is too long"));
+        let leg_name = leg_name(request.authorization_id.as_str(), request.leg);
+        if request.withdraw {
+            return self.withdraw(&leg_name).await;
+        }
+        let Some(id) = PullId::of_leg(&leg_name, request.number) else {
+            return refused("request_malformed", format!("the id of the payment {leg_name} is too long"));
         };
-        let mut waiting = self.board.wait_for(payment_id);
+        let mut waiting = self.board.wait_for(leg_name);
         let mut is_asked = false;
         loop {
-            let pulls = waiting.next().await;
-            match verdict(&pulls, &id) {
+            let leg = waiting.next().await;
+            match verdict(&leg.pulls, &id) {
                 Verdict::Executed { pull, transaction, block } => {
                     return Outcome::Answered(answer(&pull, transaction, block));
                 }
                 Verdict::Dead { cause } => {
+                    let code = if cause == Cause::Asked { WITHDRAWN } else { "pull_dead" };
                     let detail = format!("the pull {id} was not executed and cannot be any more: {cause:?}");
-                    return refused("pull_dead", detail);
+                    return refused(code, detail);
+                }
+                // The submitter takes what was asked for before off the desk.
+                Verdict::New if leg.is_withdrawn => {
+                    if self.is_unasked(&waiting.leg_name, &id).await {
+                        return refused(WITHDRAWN, format!("the leg of the pull {id} is withdrawn"));
+                    }
                 }
                 Verdict::New if !is_asked => match self.pull(&id, &request, call.requested_at) {
-                    Ok(pull) => is_asked = self.ask(&waiting.payment_id, request.number, &pull).await,
-                    Err(NoCall { code, detail }) if self.is_unasked(&waiting.payment_id, &id).await => {
+                    Ok(pull) => is_asked = self.ask(&waiting.leg_name, request.number, &pull).await,
+                    Err(NoCall { code, detail }) if self.is_unasked(&waiting.leg_name, &id).await => {
                         return refused(code, detail);
                     }
                     Err(_) => {}
@@ -123,6 +140,14 @@ impl PullEffect {
                 Verdict::New | Verdict::UnderWay | Verdict::Behind => {}
             }
         }
+    }
+
+    async fn withdraw(&self, leg_name: &str) -> Outcome {
+        while let Err(error) = self.desk.withdraw(leg_name).await {
+            tracing::warn!(error = with_causes(&error), leg = %leg_name, "a pull could not be withdrawn; trying again");
+            tokio::time::sleep(PAUSE).await;
+        }
+        Outcome::Answered(json!({"withdrawn": leg_name}).to_string().into_bytes())
     }
 
     /// Makes the pull that the request is.
@@ -147,15 +172,14 @@ impl PullEffect {
         })
     }
 
-    /// Returns true if the payment has no pull that may still be executed, on the desk or accepted. An earlier request can
-    /// lie there that the pulls which were told do not hold yet.
-    async fn is_unasked(&self, payment_id: &str, id: &PullId) -> bool {
+    /// Returns true if the leg has no pull that may still be executed, on the desk or accepted. An earlier request can lie
+    /// there that the pulls which were told do not hold yet.
+    async fn is_unasked(&self, leg_name: &str, id: &PullId) -> bool {
         let unasked = async {
             // In this order: a request is taken off the desk after its pull is accepted.
-            let is_asked = self.desk.may_hold(payment_id).await?;
-            let pulls = self.desk.pulls(&[payment_id.to_owned()]).await?;
-            let pulls = pulls.get(payment_id).map(Vec::as_slice).unwrap_or_default();
-            Ok::<_, DatabaseError>(!is_asked && verdict(pulls, id) == Verdict::New)
+            let is_asked = self.desk.may_hold(leg_name).await?;
+            let leg = self.desk.leg(leg_name).await?;
+            Ok::<_, DatabaseError>(!is_asked && verdict(&leg.pulls, id) == Verdict::New)
         };
         unasked.await.unwrap_or_else(|error| {
             tracing::warn!(error = with_causes(&error), pull = %id, "a pull could not be looked up; trying again");
@@ -164,8 +188,8 @@ impl PullEffect {
     }
 
     /// Writes the request; returns false if it must be written again.
-    async fn ask(&self, payment_id: &str, number: u32, pull: &Pull) -> bool {
-        match self.desk.ask(payment_id, number, pull).await {
+    async fn ask(&self, leg_name: &str, number: u32, pull: &Pull) -> bool {
+        match self.desk.ask(leg_name, number, pull).await {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(error = with_causes(&error), pull = %pull.id, "a pull could not be asked for; trying again");
@@ -200,11 +224,11 @@ fn refused(code: &str, detail: String) -> Outcome {
 }
 
 impl Board {
-    fn wait_for(&self, payment_id: String) -> Waiting<'_> {
+    fn wait_for(&self, leg_name: String) -> Waiting<'_> {
         let told = self.told.subscribe();
-        self.change(|waiting| *waiting.entry(payment_id.clone()).or_default() += 1);
+        self.change(|waiting| *waiting.entry(leg_name.clone()).or_default() += 1);
         self.more.notify_one();
-        Waiting { board: self, payment_id, told }
+        Waiting { board: self, leg_name, told }
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<String, usize>) -> T) -> T {
@@ -214,11 +238,11 @@ impl Board {
 }
 
 impl Waiting<'_> {
-    /// Waits until the payment's pulls are read again, and returns them.
-    async fn next(&mut self) -> Vec<PaymentPull> {
+    /// Waits until the leg's pulls are read again, and returns them.
+    async fn next(&mut self) -> LegPulls {
         loop {
             clearfold_base::tasks::changed(&mut self.told).await;
-            if let Some(pulls) = self.told.borrow_and_update().get(&self.payment_id) {
+            if let Some(pulls) = self.told.borrow_and_update().get(&self.leg_name) {
                 return pulls.clone();
             }
         }
@@ -228,11 +252,11 @@ impl Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.board.change(|waiting| {
-            if let Some(count) = waiting.get_mut(&self.payment_id) {
+            if let Some(count) = waiting.get_mut(&self.leg_name) {
                 // One was added when the place was taken.
                 *count -= 1;
                 if *count == 0 {
-                    waiting.remove(&self.payment_id);
+                    waiting.remove(&self.leg_name);
                 }
             }
         });
@@ -244,17 +268,12 @@ impl Task for BoardReader {
     type Error = DatabaseError;
 
     async fn step(&mut self) -> Result<Next, DatabaseError> {
-        let ids: Vec<String> = self.board.change(|waiting| waiting.keys().cloned().collect());
-        self.is_idle = ids.is_empty();
+        let names: Vec<String> = self.board.change(|waiting| waiting.keys().cloned().collect());
+        self.is_idle = names.is_empty();
         if self.is_idle {
             return Ok(Next::Idle);
         }
-        let mut pulls = self.desk.pulls(&ids).await?;
-        for id in ids {
-            // A payment without pulls is told as such.
-            pulls.entry(id).or_default();
-        }
-        self.board.told.send_replace(Arc::new(pulls));
+        self.board.told.send_replace(Arc::new(self.desk.legs(&names).await?));
         Ok(Next::WaitFor(self.interval))
     }
 

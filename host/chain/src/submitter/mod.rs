@@ -44,7 +44,7 @@ pub use accept::{Command, Draft, Refusal, accept};
 pub use effect::{PULL, Parties, PullEffect};
 pub use executions::{Executions, Reach};
 pub use options::{SubmitterOptions, SubmitterOptionsError};
-pub use payments::PullRequest;
+pub use payments::{PullRequest, leg_name, leg_of_name};
 pub use plan::{Step, plan};
 pub use price::{Market, Price, PriceLimits, PriceLimitsError};
 pub use pull::{Pull, PullId};

@@ -1,7 +1,8 @@
-//! Pulls of payments: what a saga asks for, which pulls a payment has, and what follows from both. Pure.
+//! Pulls of payments: what a saga asks for, which pulls a leg of a payment has, and what follows from both. Pure.
 //!
-//! A payment has at most one pull that is not definitely dead, whatever numbers its saga asks for: a request joins the
-//! pull that may still be executed, and a new one is accepted only when every other is dead for good.
+//! A leg has at most one pull that is not definitely dead, whatever numbers its saga asks for: a request joins the pull
+//! that may still be executed, and a new one is accepted only when every other is dead for good. A leg that is withdrawn
+//! gets no new one.
 
 use alloy::primitives::{B256, keccak256};
 use clearfold_kernel::{Address, Amount, ExternalId};
@@ -19,11 +20,50 @@ pub struct PullRequest {
     /// Safe that pays.
     pub account: Address,
     pub amount: Amount,
-    /// Number of the pull in its payment, from 1. It increments when the one before is dead.
+    /// Number of the pull in its leg, from 1. It increments when the one before is dead.
     pub number: u32,
+    /// Number of the leg of the payment's funding, from 1; the first if it is absent.
+    #[serde(default = "first_leg", skip_serializing_if = "is_first_leg")]
+    pub leg: u32,
+    /// True if nothing of the leg shall be pulled any more; amount and number say nothing then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdraw: bool,
 }
 
-/// Pull of a payment, as the submitter's changes know it.
+/// Number of a payment's first leg, which its id alone names.
+const FIRST_LEG: u32 = 1;
+const LEG: &str = "/leg/";
+
+const fn first_leg() -> u32 {
+    FIRST_LEG
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_first_leg(leg: &u32) -> bool {
+    *leg == FIRST_LEG
+}
+
+/// Returns the name of a payment's leg, by which the submitter knows it. The id of a payment has no slash.
+#[must_use]
+pub fn leg_name(payment_id: &str, leg: u32) -> String {
+    if leg == FIRST_LEG { payment_id.to_owned() } else { format!("{payment_id}{LEG}{leg}") }
+}
+
+/// Returns the payment and the number of a leg, from its name.
+#[must_use]
+pub fn leg_of_name(name: &str) -> (&str, u32) {
+    let later = name.rsplit_once(LEG).and_then(|(payment_id, leg)| Some((payment_id, leg.parse().ok()?)));
+    later.unwrap_or((name, FIRST_LEG))
+}
+
+/// Pulls of a leg, and if it is withdrawn.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct LegPulls {
+    pub pulls: Vec<PaymentPull>,
+    pub is_withdrawn: bool,
+}
+
+/// Pull of a leg, as the submitter's changes know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PaymentPull {
     pub id: PullId,
@@ -42,26 +82,33 @@ pub(super) enum End {
 /// Decision on a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The payment's money was pulled.
+    /// The leg's money was pulled.
     Executed { pull: PaymentPull, transaction: B256, block: u64 },
     /// The pull with this number cannot be executed any more.
     Dead { cause: Cause },
     /// The pull with this number is accepted and has not ended.
     UnderWay,
-    /// Another pull of the payment has not ended.
+    /// Another pull of the leg has not ended.
     Behind,
     /// The pull can be accepted.
     New,
 }
 
 impl PullId {
-    /// Id of a payment's pull with that number; `None` if it would be too long.
+    /// Id of a leg's pull with that number; `None` if it would be too long.
     #[must_use]
-    pub fn of_payment(payment_id: &str, number: u32) -> Option<Self> {
-        Self::new(&format!("{payment_id}/pull/{number}"))
+    pub fn of_leg(leg_name: &str, number: u32) -> Option<Self> {
+        Self::new(&format!("{leg_name}/pull/{number}"))
     }
 
-    /// Salt of the pull's call: each number of each payment has its own.
+    /// Returns the name of the pull's leg; `None` if it is the pull of no payment.
+    #[must_use]
+    pub fn leg_name(&self) -> Option<String> {
+        let text = self.to_string();
+        text.rsplit_once("/pull/").map(|(name, _)| name.to_owned())
+    }
+
+    /// Salt of the pull's call: each number of each leg has its own.
     #[must_use]
     pub fn salt(&self) -> B256 {
         keccak256(self.to_string())
@@ -78,7 +125,7 @@ impl End {
     }
 }
 
-/// Says what a request for the pull `id` comes to, given all pulls of its payment.
+/// Says what a request for the pull `id` comes to, given all pulls of its leg.
 pub(super) fn verdict(pulls: &[PaymentPull], id: &PullId) -> Verdict {
     for pull in pulls {
         if let Some(End::Executed { transaction, block }) = pull.end {
@@ -113,7 +160,7 @@ mod tests {
     }
 
     fn id(number: u32) -> PullId {
-        PullId::of_payment("visa-t1", number).unwrap()
+        PullId::of_leg("visa-t1", number).unwrap()
     }
 
     #[test]
@@ -147,7 +194,22 @@ mod tests {
             "amount":{"minor":"500","asset":"EURe","decimals":18},"number":2}"#;
         let request: PullRequest = serde_json::from_str(written).unwrap();
         assert_eq!((request.authorization_id.as_str(), request.number), ("visa-t1", 2));
+        assert_eq!((request.leg, request.withdraw), (1, false));
         assert_ne!(id(1).salt(), id(2).salt());
         assert_eq!(id(2).to_string(), "visa-t1/pull/2");
+    }
+
+    #[test]
+    fn a_leg_has_a_name_and_its_pulls_have_ids_and_salts_of_their_own() {
+        assert_eq!(
+            (leg_name("visa-t1", 1), leg_name("visa-t1", 2)),
+            ("visa-t1".into(), "visa-t1/leg/2".into())
+        );
+        for (name, leg) in [("visa-t1", ("visa-t1", 1)), ("visa-t1/leg/12", ("visa-t1", 12))] {
+            assert_eq!(leg_of_name(name), leg);
+            let pull = PullId::of_leg(name, 3).unwrap();
+            assert_eq!(pull.leg_name().as_deref(), Some(name));
+            assert_ne!(pull.salt(), PullId::of_leg("visa-t1/leg/3", 3).unwrap().salt());
+        }
     }
 }

@@ -144,6 +144,7 @@ impl Task for Work {
             return Ok(Next::WaitFor(self.settings.interval));
         };
         let executor = self.take_asked(executor).await?;
+        let executor = self.take_withdrawn(executor).await?;
         let executor = self.try_again(executor).await?;
         // Without anything under way, the nodes are not asked.
         let executor = if executor.is_idle() { executor.keep().await? } else { executor.turn().await? };
@@ -197,10 +198,10 @@ impl Work {
         self.unaccepted.retain(|id| asked.iter().any(|asked| asked.pull.id == *id));
         for asked in asked {
             let id = asked.pull.id.clone();
-            // Read for each: what was accepted before belongs to the pulls of the payment.
-            let pulls = self.desk.pulls(std::slice::from_ref(&asked.payment_id)).await?;
-            let pulls = pulls.get(&asked.payment_id).map(Vec::as_slice).unwrap_or_default();
-            match verdict(pulls, &id) {
+            // Read for each: what was accepted before belongs to the pulls of the leg.
+            let leg = self.desk.leg(&asked.leg_name).await?;
+            match verdict(&leg.pulls, &id) {
+                Verdict::New | Verdict::Behind if leg.is_withdrawn => {}
                 Verdict::Behind => continue,
                 Verdict::Executed { .. } | Verdict::Dead { .. } | Verdict::UnderWay => {}
                 Verdict::New => {
@@ -220,6 +221,28 @@ impl Work {
                 }
             }
             self.desk.settle(&id).await?;
+        }
+        Ok(executor)
+    }
+
+    /// Has the pulls of withdrawn legs abandoned.
+    async fn take_withdrawn(
+        &mut self,
+        mut executor: Executor<InTheChanges>,
+    ) -> Result<Executor<InTheChanges>, SubmitError> {
+        let pulls = executor.state().pulls.iter();
+        let open = pulls.filter(|(_, known)| known.is_undecided() && known.abandoned.is_none());
+        let open: Vec<(PullId, String)> =
+            open.filter_map(|(id, _)| Some((id.clone(), id.leg_name()?))).collect();
+        if open.is_empty() {
+            return Ok(executor);
+        }
+        let names: Vec<String> = open.iter().map(|(_, name)| name.clone()).collect();
+        let withdrawn = self.desk.withdrawn(&names).await?;
+        for (id, _) in open.into_iter().filter(|(_, name)| withdrawn.contains(name)) {
+            let (next, answer) = executor.command(Command::Abandon { id: id.clone() }).await?;
+            executor = next;
+            tracing::info!(pull = %id, ?answer, "a pull is withdrawn, unless it is mined already");
         }
         Ok(executor)
     }

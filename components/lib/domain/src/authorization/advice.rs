@@ -116,8 +116,6 @@ fn begun_anew(state: &mut State, event: &AdviceRecorded) {
     payment.category = Some(event.merchant.category);
     payment.totals.authorized = sum(payment.totals.authorized, event.amount.minor);
     payment.expires_at = Some(event.expires_at);
-    // Money that was pulled before the advice came is not pulled again.
-    payment.begin_funding();
     state.subject = Subject::Payment(Box::new(payment));
 }
 

@@ -296,6 +296,15 @@ examples! {
     FundingReorged: of_payment(
         json!({"amount": euro(SWIPED), "source": source(33), "occurred_at": DECIDED_AT}),
     ),
+    AbandonFunding: json!({"leg": 2, "cause": "dead"}),
+    CloseExposure: json!({"leg": 2}),
+    FundingAbandoned: of_payment(
+        json!({"leg": 2, "cause": "dead", "exposed": euro(REFUNDED), "at": DECIDED_AT}),
+    ),
+    ExposureCleared: of_payment(
+        json!({"leg": 2, "amount": euro(REFUNDED), "left": "0", "at": DECIDED_AT}),
+    ),
+    ReturnOwed: of_payment(json!({"owed": euro(REFUNDED), "before": "0", "at": DECIDED_AT})),
     FlagPayment: json!({"reason": "country_blocked"}),
     PaymentFlagged: json!({"account": ACCOUNT, "reason": "country_blocked", "at": DECIDED_AT}),
     OpenDispute: json!({"dispute_id": "dsp-1", "amount": euro(SWIPED), "reason": "not_received"}),

@@ -5,7 +5,6 @@
 
 use clearfold_kernel::{CommandContext, Minor, Rejection};
 
-use super::funding::Funding;
 use super::increment::not_open;
 use super::messages::{AuthorizationExpired, Event};
 use super::state::{Payment, State, Status, sum};
@@ -30,18 +29,15 @@ pub(super) fn expire(state: &State, context: &CommandContext) -> Decision {
     Ok(vec![Event::AuthorizationExpired(AuthorizationExpired {
         parties: payment.parties.clone(),
         released: payment.amount(payment.held()),
-        owed: owed(payment).map(|minor| payment.amount(minor)),
+        owed: owed(state, payment).map(|minor| payment.amount(minor)),
         at: context.accepted_at,
     })])
 }
 
 /// Returns how much of the hold was pulled on chain and not claimed; none if that is nothing. What was reversed before
 /// is no part of it.
-fn owed(payment: &Payment) -> Option<Minor> {
-    let (Funding::Included { amount, .. } | Funding::Finalized { amount, .. }) = &payment.funding else {
-        return None;
-    };
-    let unclaimed = amount.minus(payment.totals.captured()).ok()?;
+fn owed(state: &State, payment: &Payment) -> Option<Minor> {
+    let unclaimed = state.kept().minus(payment.totals.captured()).ok()?;
     Some(unclaimed.min(payment.held())).filter(|owed| *owed > Minor::ZERO)
 }
 

@@ -1,6 +1,6 @@
 //! Force posts: the network claims money that nobody authorized. Nothing was requested, the request was declined or
 //! not decided, or the claim comes beside an authorization. The merchant was paid, so the claim posts; it uses up no
-//! hold, and all of it is to be pulled, unless money was pulled before.
+//! hold, and all of it is to be pulled.
 
 use clearfold_kernel::{CommandContext, Hash};
 use sha2::{Digest, Sha256};
@@ -108,7 +108,6 @@ pub(super) fn posted(state: &mut State, event: &ForcePosted) {
     });
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.beyond = sum(payment.totals.beyond, event.amount.minor);
-    payment.begin_funding();
     // A claim beside an authorization does not change the authorization's status.
     if matches!(payment.status, Status::Requested | Status::Declined) {
         payment.status = Status::ForcePosted;

@@ -1,25 +1,29 @@
 //! Funding: the money's way on chain, from submitted through included to final; or failed, dropped, or reorganized
-//! away and submitted again.
+//! away and submitted again; or abandoned. One leg at a time; [`legs`](super::legs) says which legs there are.
 //!
 //! ```text
 //! None → Unsubmitted → Unconfirmed → Included → Finalized
-//!                        ↑   ↓ ↓        │
-//!                        │   │ Dropped  │
-//!                        │   ExecReverted
-//!                        └───reorganized┘
+//!             │          ↑   ↓ ↓        │
+//!             │          │   │ Dropped  │
+//!             │          │   ExecReverted
+//!             │          └───reorganized┘
+//!             └→ Abandoned, from every state in which the leg is undecided
 //! ```
 //!
 //! Only the chain may report what happened. A reorganization takes nothing from the hold: the same transfer is sent
 //! again with the same salt, so it cannot pull twice. The chain may also return to the very block that it left, and
 //! the log is there again. A late duplicate would look the same, so the chain reader must send each observation once
 //! and in order.
+//!
+//! A leg is abandoned when none of its pulls can be executed any more, which its saga knows. What was due then is
+//! exposed. An operator may have it pulled all the same: then it is included like any other.
 
 use clearfold_kernel::{ChainSource, CommandContext, Hash, Minor, Rejection};
 use serde::{Deserialize, Serialize};
 
 use super::messages::{
-    Event, FundingDropped, FundingFinalized, FundingIncluded, FundingReorged, FundingReverted,
-    FundingSubmitted, Observation, ObserveFunding,
+    AbandonCause, AbandonFunding, CloseExposure, Event, FundingAbandoned, FundingDropped, FundingFinalized,
+    FundingIncluded, FundingReorged, FundingReverted, FundingSubmitted, Observation, ObserveFunding,
 };
 use super::state::{Payment, State};
 use super::{Decision, existing};
@@ -61,6 +65,38 @@ pub enum Funding {
         /// Hash of the transaction.
         transaction_hash: Hash,
     },
+    /// No pull of the leg can be executed any more.
+    Abandoned,
+}
+
+impl Funding {
+    /// Returns true if money of the leg may still move, and it is not known how much.
+    #[must_use]
+    pub const fn is_undecided(&self) -> bool {
+        match self {
+            Self::Unsubmitted
+            | Self::Unconfirmed { .. }
+            | Self::ExecReverted { .. }
+            | Self::Dropped { .. } => true,
+            Self::None | Self::Included { .. } | Self::Finalized { .. } | Self::Abandoned => false,
+        }
+    }
+
+    /// Returns the amount that the leg has pulled, as far as it is in a block.
+    #[must_use]
+    pub const fn pulled(&self) -> Minor {
+        match self {
+            Self::Included { amount, .. } | Self::Finalized { amount, .. } => *amount,
+            _ => Minor::ZERO,
+        }
+    }
+
+    fn source(&self) -> Option<&ChainSource> {
+        match self {
+            Self::Included { source, .. } | Self::Finalized { source, .. } => Some(source),
+            _ => None,
+        }
+    }
 }
 
 /// Pull of money whose block was reorganized away.
@@ -99,19 +135,71 @@ pub(super) fn observe(state: &State, command: &ObserveFunding, context: &Command
         if let Some(gone) = state.pulled_before(source) {
             checks::repeated(&source.transaction_hash.to_string(), &gone.amount, &amount.minor)?;
         }
+        // One log moves money once.
+        let another = |(leg, known): (u32, &Funding)| leg != command.leg && known.source() == Some(source);
+        checks::repeated(&source.transaction_hash.to_string(), &false, &state.legs().any(another))?;
     }
-    match (&payment.funding, &command.observation) {
+    let known = known(state, command.leg)?;
+    match (known, &command.observation) {
         (_, Observation::Reorged { source }) if state.is_away(source) => Ok(Vec::new()),
         (known, observation) if is_known(known, observation) => Ok(Vec::new()),
         (Funding::Finalized { .. }, _) => {
             Err(Rejection::new("funding_final", "the pulled money is in a final block; nothing can undo it"))
         }
-        (known, observation) if follows(known, observation) => Ok(vec![event(payment, command)]),
+        (known, observation) if follows(known, observation) => Ok(vec![event(payment, known, command)]),
         (known, _) => {
             let detail = format!("the funding is {known:?}; send what happened before first");
             Err(Rejection::new("funding_out_of_order", detail))
         }
     }
+}
+
+fn known(state: &State, leg: u32) -> Result<&Funding, Rejection> {
+    state.leg(leg).ok_or_else(|| {
+        let detail = format!("the funding has no leg {leg}; the newest is {}", state.newest_leg());
+        Rejection::new("funding_out_of_order", detail)
+    })
+}
+
+/// Ends a leg that nothing will pull. What is due then is exposed, unless nothing was to be pulled.
+pub(super) fn abandon(state: &State, command: &AbandonFunding, context: &CommandContext) -> Decision {
+    let (payment, leg) = (existing(state, context)?, command.leg);
+    match known(state, leg)? {
+        known if known.is_undecided() => {}
+        // The money is there, or this is a repeat.
+        Funding::Included { .. } | Funding::Finalized { .. } | Funding::Abandoned => return Ok(Vec::new()),
+        known => {
+            let detail = format!("the funding of leg {leg} is {known:?}; there is nothing to abandon");
+            return Err(Rejection::new("funding_out_of_order", detail));
+        }
+    }
+    let exposed = match command.cause {
+        // A leg is one receivable. If it was pulled since and its block is gone for good, the next leg takes what is due.
+        AbandonCause::Dead if !state.legs.exposed.contains_key(&leg) => state.due(),
+        AbandonCause::Dead | AbandonCause::Withdrawn => Minor::ZERO,
+    };
+    Ok(vec![Event::FundingAbandoned(FundingAbandoned {
+        parties: payment.parties.clone(),
+        leg,
+        cause: command.cause,
+        exposed: payment.amount(exposed),
+        at: context.accepted_at,
+    })])
+}
+
+pub(super) fn close_exposure(state: &State, command: &CloseExposure, context: &CommandContext) -> Decision {
+    let (payment, leg) = (existing(state, context)?, command.leg);
+    known(state, leg)?;
+    let exposed = state.exposed_in(leg);
+    if exposed == Minor::ZERO {
+        return Ok(Vec::new());
+    }
+    let detail = format!(
+        "{} of leg {leg} could not be pulled; they are booked as a receivable, and the card is frozen. See to it that \
+         the Safe can pay, and retry to pull them, or resolve the step as done",
+        payment.amount(exposed)
+    );
+    Err(Rejection::new("exposure_open", detail))
 }
 
 /// Returns true if the observation is already known.
@@ -140,7 +228,7 @@ fn follows(known: &Funding, observation: &Observation) -> bool {
             Observation::Finalized { source } | Observation::Reorged { source },
         ) => known == source,
         (Funding::Included { .. } | Funding::Finalized { .. }, _) => false,
-        (Funding::None, _) => matches!(observation, Observation::Included { .. }),
+        (Funding::None | Funding::Abandoned, _) => matches!(observation, Observation::Included { .. }),
         (_, Observation::Submitted { .. } | Observation::Included { .. }) => true,
         (
             Funding::Unconfirmed { transaction_hash: known },
@@ -150,65 +238,69 @@ fn follows(known: &Funding, observation: &Observation) -> bool {
     }
 }
 
-fn event(payment: &Payment, command: &ObserveFunding) -> Event {
-    let (parties, occurred_at) = (payment.parties.clone(), command.occurred_at);
-    let pulled = match payment.funding {
-        Funding::Included { amount, .. } => payment.amount(amount),
-        _ => payment.amount(Minor::ZERO),
-    };
+fn event(payment: &Payment, known: &Funding, command: &ObserveFunding) -> Event {
+    let (parties, leg, occurred_at) = (payment.parties.clone(), command.leg, command.occurred_at);
+    let pulled = payment.amount(known.pulled());
     match command.observation.clone() {
         Observation::Submitted { transaction_hash } => {
-            Event::FundingSubmitted(FundingSubmitted { parties, transaction_hash, occurred_at })
+            Event::FundingSubmitted(FundingSubmitted { parties, leg, transaction_hash, occurred_at })
         }
         Observation::Included { amount, source } => {
-            Event::FundingIncluded(FundingIncluded { parties, amount, source, occurred_at })
+            Event::FundingIncluded(FundingIncluded { parties, leg, amount, source, occurred_at })
         }
         Observation::Finalized { source } => {
-            Event::FundingFinalized(FundingFinalized { parties, amount: pulled, source, occurred_at })
+            Event::FundingFinalized(FundingFinalized { parties, leg, amount: pulled, source, occurred_at })
         }
         Observation::Reverted { transaction_hash } => {
-            Event::FundingReverted(FundingReverted { parties, transaction_hash, occurred_at })
+            Event::FundingReverted(FundingReverted { parties, leg, transaction_hash, occurred_at })
         }
         Observation::Dropped { transaction_hash } => {
-            Event::FundingDropped(FundingDropped { parties, transaction_hash, occurred_at })
+            Event::FundingDropped(FundingDropped { parties, leg, transaction_hash, occurred_at })
         }
         Observation::Reorged { source } => {
-            Event::FundingReorged(FundingReorged { parties, amount: pulled, source, occurred_at })
+            Event::FundingReorged(FundingReorged { parties, leg, amount: pulled, source, occurred_at })
         }
     }
 }
 
-fn set(state: &mut State, funding: Funding) {
-    if let Some(payment) = state.payment_mut() {
-        payment.funding = funding;
+fn set(state: &mut State, leg: u32, funding: Funding) {
+    if let Some(known) = state.leg_mut(leg) {
+        *known = funding;
     }
 }
 
 pub(super) fn submitted(state: &mut State, event: &FundingSubmitted) {
-    set(state, Funding::Unconfirmed { transaction_hash: event.transaction_hash });
+    set(state, event.leg, Funding::Unconfirmed { transaction_hash: event.transaction_hash });
 }
 
 pub(super) fn included(state: &mut State, event: &FundingIncluded) {
-    set(state, Funding::Included { amount: event.amount.minor, source: event.source.clone() });
+    set(state, event.leg, Funding::Included { amount: event.amount.minor, source: event.source.clone() });
     let gone = state.reorged.iter_mut().find(|gone| gone.source == event.source);
     gone.into_iter().for_each(|gone| gone.is_back = true);
 }
 
 pub(super) fn finalized(state: &mut State, event: &FundingFinalized) {
-    set(state, Funding::Finalized { amount: event.amount.minor, source: event.source.clone() });
+    set(state, event.leg, Funding::Finalized { amount: event.amount.minor, source: event.source.clone() });
 }
 
 pub(super) fn reverted(state: &mut State, event: &FundingReverted) {
-    set(state, Funding::ExecReverted { transaction_hash: event.transaction_hash });
+    set(state, event.leg, Funding::ExecReverted { transaction_hash: event.transaction_hash });
 }
 
 pub(super) fn dropped(state: &mut State, event: &FundingDropped) {
-    set(state, Funding::Dropped { transaction_hash: event.transaction_hash });
+    set(state, event.leg, Funding::Dropped { transaction_hash: event.transaction_hash });
 }
 
 pub(super) fn reorged(state: &mut State, event: &FundingReorged) {
-    set(state, Funding::Unconfirmed { transaction_hash: event.source.transaction_hash });
+    set(state, event.leg, Funding::Unconfirmed { transaction_hash: event.source.transaction_hash });
     state.reorged.retain(|gone| gone.source != event.source);
     let (amount, source) = (event.amount.minor, event.source.clone());
     state.reorged.push(Gone { amount, source, is_back: false });
+}
+
+pub(super) fn abandoned(state: &mut State, event: &FundingAbandoned) {
+    set(state, event.leg, Funding::Abandoned);
+    if event.exposed.minor > Minor::ZERO {
+        state.legs.exposed.insert(event.leg, event.exposed.minor);
+    }
 }

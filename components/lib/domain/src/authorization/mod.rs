@@ -1,7 +1,8 @@
 //! Decider of an authorization, the life of one card payment: requested and held, or seen on chain first; then
 //! cleared, reversed or expired; perhaps refunded or disputed.
 //!
-//! Three regions change independently: the *network* (`Status`), the *funding* on chain (`Funding`), and *disputes*.
+//! Three regions change independently: the *network* (`Status`), the *funding* on chain (`Funding`, in legs), and
+//! *disputes*.
 //! Each rule of the model has a file of its name, with the decision first and the fold below it. This stream states
 //! what a payment holds and owes; the account's and the card's own deciders say if the account can bear it and the
 //! card may pay.
@@ -29,6 +30,7 @@
 //! | `refund_exceeds_captured` | linked refunds would exceed what the merchant still has |
 //! | `funding_out_of_order` | the observation does not follow from the earlier ones |
 //! | `funding_final` | the pulled money is in a final block |
+//! | `exposure_open` | a part of a leg could not be pulled and is a receivable |
 //! | `not_flaggable` | the rules were checked before the payment was decided, so there is nothing to flag |
 //! | `dispute_exceeds_captured` | more is disputed than the merchant has |
 //! | `award_exceeds_dispute` | more is awarded than is disputed, or an amount is awarded in a lost dispute |
@@ -48,6 +50,7 @@ mod flag;
 mod force_post;
 mod funding;
 mod increment;
+mod legs;
 mod messages;
 mod partial;
 mod refund;
@@ -64,6 +67,7 @@ pub use claim::{Clearing, ClearingFate, Suspended};
 pub use dispute::{Dispute, DisputeStatus};
 pub use funding::{Funding, Gone};
 pub use increment::{Increment, IncrementFate};
+pub use legs::Legs;
 pub use messages::*;
 pub use refund::{Resolution, UnlinkedRefund};
 pub use reversal::{Reversal, ReversalFate};
@@ -83,41 +87,47 @@ type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 9;
+    const STATE_VERSION: u32 = 10;
 
     type State = State;
     type Command = Command;
     type Event = Event;
 
     fn decide(state: &State, command: &Command, context: &CommandContext) -> Decision {
-        match command {
-            Command::RecordSwipe(command) => swipe::record(state, command, context),
-            Command::RequestAuthorization(command) => request::request(state, command, context),
-            Command::ProposePartialApproval(command) => partial::propose(state, command, context),
-            Command::ApproveAuthorization(command) => request::approve(state, command, context),
-            Command::DeclineAuthorization(command) => request::decline(state, command, context),
-            Command::IncrementAuthorization(command) => increment::request(state, command, context),
-            Command::ApproveIncrement(command) => increment::approve(state, command, context),
-            Command::DeclineIncrement(command) => increment::decline(state, command, context),
-            Command::ReverseAuthorization(command) => reversal::reverse(state, command, context),
-            Command::ExpireAuthorization(_) => expiry::expire(state, context),
-            Command::RecordAdvice(command) => advice::record(state, command, context),
-            Command::PresentClearing(command) => clearing::present(state, command, context),
-            Command::ForcePost(command) => force_post::post(state, command, context),
-            Command::RecordRefund(command) => refund::record(state, command, context),
-            Command::ResolveClearing(command) => suspense::resolve_clearing(state, command, context),
-            Command::ResolveRefund(command) => suspense::resolve_refund(state, command, context),
-            Command::ObserveFunding(command) => funding::observe(state, command, context),
-            Command::FlagPayment(command) => flag::flag(state, command, context),
-            Command::OpenDispute(command) => dispute::open(state, command, context),
-            Command::AdvanceDispute(command) => dispute::advance(state, command, context),
-            Command::GrantProvisionalCredit(command) => dispute::credit(state, command, context),
-            Command::ResolveDispute(command) => dispute::resolve(state, command, context),
-        }
+        decide(state, command, context).map(|events| legs::balanced(state, events, context))
     }
 
     fn evolve(state: State, event: &Event) -> State {
         state.after(event)
+    }
+}
+
+fn decide(state: &State, command: &Command, context: &CommandContext) -> Decision {
+    match command {
+        Command::RecordSwipe(command) => swipe::record(state, command, context),
+        Command::RequestAuthorization(command) => request::request(state, command, context),
+        Command::ProposePartialApproval(command) => partial::propose(state, command, context),
+        Command::ApproveAuthorization(command) => request::approve(state, command, context),
+        Command::DeclineAuthorization(command) => request::decline(state, command, context),
+        Command::IncrementAuthorization(command) => increment::request(state, command, context),
+        Command::ApproveIncrement(command) => increment::approve(state, command, context),
+        Command::DeclineIncrement(command) => increment::decline(state, command, context),
+        Command::ReverseAuthorization(command) => reversal::reverse(state, command, context),
+        Command::ExpireAuthorization(_) => expiry::expire(state, context),
+        Command::RecordAdvice(command) => advice::record(state, command, context),
+        Command::PresentClearing(command) => clearing::present(state, command, context),
+        Command::ForcePost(command) => force_post::post(state, command, context),
+        Command::RecordRefund(command) => refund::record(state, command, context),
+        Command::ResolveClearing(command) => suspense::resolve_clearing(state, command, context),
+        Command::ResolveRefund(command) => suspense::resolve_refund(state, command, context),
+        Command::ObserveFunding(command) => funding::observe(state, command, context),
+        Command::AbandonFunding(command) => funding::abandon(state, command, context),
+        Command::CloseExposure(command) => funding::close_exposure(state, command, context),
+        Command::FlagPayment(command) => flag::flag(state, command, context),
+        Command::OpenDispute(command) => dispute::open(state, command, context),
+        Command::AdvanceDispute(command) => dispute::advance(state, command, context),
+        Command::GrantProvisionalCredit(command) => dispute::credit(state, command, context),
+        Command::ResolveDispute(command) => dispute::resolve(state, command, context),
     }
 }
 

@@ -176,7 +176,6 @@ fn hold(state: &mut State, amount: &Amount, status: Status, expires_at: Timestam
         payment.totals.authorized = amount.minor;
         payment.status = status;
         payment.expires_at = Some(expires_at);
-        payment.begin_funding();
     }
 }
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Decision;
 use super::messages::{
-    AuthorizationReversed, Event, Extent, Parties, ReversalRefusal, ReversalRefused, ReverseAuthorization,
+    AuthorizationReversed, Event, Extent, Parties, ReversalCause, ReversalRefusal, ReversalRefused,
+    ReverseAuthorization,
 };
 use super::state::{Payment, State, Status, Subject, sum};
 use crate::checks;
@@ -42,7 +43,7 @@ pub(super) fn reverse(state: &State, reversal: &ReverseAuthorization, context: &
     match &state.subject {
         Subject::Payment(payment) => {
             checks::routed_to(payment.parties.account, context)?;
-            Ok(vec![match releasable(payment, reversal.extent) {
+            Ok(vec![match releasable(payment, beside_what_is_owed(state, reversal)) {
                 Ok(released) => give_back(payment, reversal, released, context),
                 Err(reason) => refuse(payment.parties.clone(), reversal, reason, context),
             }])
@@ -55,6 +56,18 @@ pub(super) fn reverse(state: &State, reversal: &ReverseAuthorization, context: &
     }
 }
 
+/// Returns the extent of a reversal of the hold. Money that came back is first what was owed back: that was given back
+/// before, and the hold stands for the rest.
+fn beside_what_is_owed(state: &State, reversal: &ReverseAuthorization) -> Extent {
+    match (reversal.cause, reversal.extent) {
+        // What exceeds the amount that is owed back is released; nothing, if it does not.
+        (ReversalCause::Returned, Extent::Part(minor)) => {
+            Extent::Part(minor.minus(state.owed_back()).unwrap_or(Minor::ZERO))
+        }
+        (_, extent) => extent,
+    }
+}
+
 /// Returns the amount that a reversal releases. Before the decision nothing is held yet, but the whole request can be
 /// withdrawn.
 fn releasable(payment: &Payment, extent: Extent) -> Result<Minor, ReversalRefusal> {
@@ -63,6 +76,7 @@ fn releasable(payment: &Payment, extent: Extent) -> Result<Minor, ReversalRefusa
         (Status::Requested, Extent::Full) => Ok(Minor::ZERO),
         (status, _) if !status.is_open() || held == Minor::ZERO => Err(ReversalRefusal::NothingHeld),
         (_, Extent::Full) => Ok(held),
+        (_, Extent::Part(Minor::ZERO)) => Err(ReversalRefusal::NothingHeld),
         (_, Extent::Part(asked)) if asked <= held => Ok(asked),
         (_, Extent::Part(_)) => Err(ReversalRefusal::ExceedsHold),
     }
@@ -114,11 +128,13 @@ pub(super) fn reversed(state: &mut State, event: &AuthorizationReversed) {
         let unclaimed = payment.totals.against_hold == Minor::ZERO;
         payment.status = if unclaimed { Status::Reversed } else { Status::Cleared };
     }
+    state.came_back(event.cause, event.extent);
     remember(state, event.message_id.clone(), event.extent, ReversalFate::Done);
 }
 
 pub(super) fn refused(state: &mut State, event: &ReversalRefused) {
     state.latest = Some(event.at);
+    state.came_back(event.cause, event.extent);
     remember(state, event.message_id.clone(), event.extent, ReversalFate::Refused);
 }
 

@@ -9,12 +9,13 @@ use super::claim::{Clearing, Suspended};
 use super::dispute::Dispute;
 use super::funding::{Funding, Gone};
 use super::increment::{Increment, IncrementFate};
+use super::legs::Legs;
 use super::messages::{AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Extent, Parties};
 use super::refund::UnlinkedRefund;
 use super::reversal::Reversal;
 use super::stored::{Requested, StoredParties};
 use super::{
-    advice, clearing, dispute, expiry, flag, force_post, funding, increment, partial, refund, request,
+    advice, clearing, dispute, expiry, flag, force_post, funding, increment, legs, partial, refund, request,
     reversal, suspense, swipe,
 };
 use crate::checks;
@@ -42,6 +43,8 @@ pub struct State {
     pub reorged: Vec<Gone>,
     /// Subject of the stream.
     pub subject: Subject,
+    /// Legs of the funding behind the first, and what is stated of all legs.
+    pub legs: Legs,
 }
 
 /// Subject of a stream.
@@ -76,7 +79,7 @@ pub struct Payment {
     pub totals: Totals,
     /// Time at which the hold expires. None if it is not placed yet, or was recorded before such holds expired.
     pub expires_at: Option<Timestamp>,
-    /// Progress of the money on chain.
+    /// Progress of the money on chain, in its first leg.
     pub funding: Funding,
     /// Reasons for which the payment was, or would have been, declined.
     pub flags: Vec<DeclineReason>,
@@ -247,13 +250,6 @@ impl Payment {
             .fold(self.totals.captured(), |rest, part| rest.minus(part).unwrap_or(Minor::ZERO))
     }
 
-    /// Marks the money as to be pulled, unless something of its funding was seen on chain before.
-    pub(super) fn begin_funding(&mut self) {
-        if self.funding == Funding::None {
-            self.funding = Funding::Unsubmitted;
-        }
-    }
-
     /// Makes an amount in the payment's asset.
     pub(super) fn amount(&self, minor: Minor) -> Amount {
         Amount { minor, asset: self.asset.clone() }
@@ -343,12 +339,16 @@ impl State {
             Event::FundingReverted(event) => funding::reverted(&mut self, event),
             Event::FundingDropped(event) => funding::dropped(&mut self, event),
             Event::FundingReorged(event) => funding::reorged(&mut self, event),
+            Event::FundingAbandoned(event) => funding::abandoned(&mut self, event),
+            Event::ExposureCleared(event) => legs::exposure_cleared(&mut self, event),
+            Event::ReturnOwed(event) => legs::return_owed(&mut self, event),
             Event::PaymentFlagged(event) => flag::flagged(&mut self, event),
             Event::DisputeOpened(event) => dispute::opened(&mut self, event),
             Event::DisputeAdvanced(event) => dispute::advanced(&mut self, event),
             Event::ProvisionalCreditGranted(event) => dispute::credited(&mut self, event),
             Event::DisputeResolved(event) => dispute::resolved(&mut self, event),
         }
+        self.begin_leg();
         self
     }
 }

@@ -7,6 +7,8 @@
 //! | `OpenAccount` | `duplicate_mismatch` | the account is open, with other assets |
 //! | `VoidHold` | `account_not_opened` | no hold was ever placed |
 //! | every command to the card | `card_not_issued`, `account_mismatch` | the account has no such card that could count it |
+//! | `RecoverReceivable` | `recovery_above_receivable` | an operator recovered it by hand; what is left stays a receivable |
+//! | `FreezeCard` | `card_closed` | it pays no more |
 //! | `ReleaseSpend` | `reservation_not_found` | nothing was reserved |
 //! | the reversal of what was returned | `identity_conflict`, `account_mismatch` | what the operator named is no payment of the account |
 //!
@@ -111,8 +113,10 @@ pub(super) fn run(call: &StepCall) -> Result<Action, String> {
 fn is_settled(call: &StepCall, aggregate: &str, kind: &str) -> bool {
     match (aggregate, kind) {
         (account::AGGREGATE, "OpenAccount") => was_refused(call, &["duplicate_mismatch"]),
+        (account::AGGREGATE, "RecoverReceivable") => was_refused(call, &["recovery_above_receivable"]),
         (account::AGGREGATE, "VoidHold") => was_refused(call, &["account_not_opened"]),
         (card::AGGREGATE, "ReleaseSpend") if was_refused(call, &["reservation_not_found"]) => true,
+        (card::AGGREGATE, "FreezeCard") if was_refused(call, &["card_closed"]) => true,
         (card::AGGREGATE, _) => was_refused(call, &["card_not_issued", "account_mismatch"]),
         (authorization::AGGREGATE, _) => was_refused(call, &["identity_conflict", "account_mismatch"]),
         _ => false,

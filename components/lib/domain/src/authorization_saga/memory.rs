@@ -5,7 +5,7 @@
 
 use clearfold_kernel::{Decider, ExternalId, Subject, decode_state, encode_state};
 
-use crate::authorization::{Authorization, AuthorizationRequested, Payment, State};
+use crate::authorization::{Authorization, AuthorizationRequested, Legs, Payment, State};
 
 /// First byte of the memory: the version of the state's format. An instance may outlive a change of the format, and
 /// bytes of another one must not be read as something else.
@@ -15,11 +15,18 @@ const VERSION: u8 = {
     Authorization::STATE_VERSION as u8
 };
 
+/// Version before there were legs behind the first. Its bytes are the head of a state that has none.
+const WITHOUT_LEGS: u8 = 9;
+
 /// Reads the memory; empty before the first observation.
 pub(super) fn read(subject: &Subject) -> Result<State, String> {
     match subject.memory.split_first() {
         None => Ok(State::default()),
         Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
+        Some((&WITHOUT_LEGS, state)) => {
+            let none = encode_state(&Legs::default()).map_err(|fault| fault.to_string())?;
+            decode_state(&[state, &none].concat()).map_err(|fault| fault.to_string())
+        }
         Some((version, _)) => {
             Err(format!("the memory has version {version}; this component reads {VERSION}"))
         }

@@ -8,8 +8,10 @@
 //! | an increment requested | `increment` | `answer-increment`, `reserve-increment`, `raise`, `assess` likewise, `approve-increment` (the pivot) |
 //! | every other event with [bookings](crate::bookings) | `book` | `open` if the account may not be open, then `book` for each command |
 //! | the hold begins to have an expiry time | `expire`, in a lane of its own | `expire` |
-//! | an amount is authorized, and the host offers pulls | `fund`, in the lane `funding` | `pull` |
-//! | the pull is in a block | `finalize`, behind `fund` | `finalize` |
+//! | a leg of the funding begins, and the host offers pulls | `fund`, in the lane `funding` | `pull` |
+//! | nothing is due any more of an undecided leg | `withdraw`, in a lane of its own | `withdraw` |
+//! | a leg is abandoned with an exposure | `recover`, in a lane of its own | `repull` |
+//! | the pull is in a block | `finalize`, behind the flow that pulls | `finalize` |
 //!
 //! All flows but `expire` and those of the funding share the lane `books`, so the bookings of a payment are sent in the
 //! order of its events. This is the order that [`bookings`](crate::bookings) asks for. An event that ends the hold ends
@@ -48,8 +50,12 @@ const COMPENSATION: Retry = Retry { first_delay_ms: 100, longest_delay_ms: 60_00
 const EXPIRY: Retry = Retry { first_delay_ms: 60_000, longest_delay_ms: 3_600_000, attempts: 30 };
 
 /// Repetition of a pull that is dead, each time as a new one. Its own deadline is a day or so, within which the submitter
-/// tries it again and again; what is dead three times needs an operator.
-const FUNDING: Retry = Retry { first_delay_ms: 60_000, longest_delay_ms: 3_600_000, attempts: 3 };
+/// tries it again and again; what is dead three times is abandoned by an attempt behind them.
+const FUNDING: Retry =
+    Retry { first_delay_ms: 60_000, longest_delay_ms: 3_600_000, attempts: 2 * fund::PULLS };
+
+/// Repetition of a pull that an operator asks for: the first attempt says that one is needed, and parks.
+const RECOVERY: Retry = Retry { attempts: 1, ..FUNDING };
 
 const fn step(name: &'static str, phase: Phase, retry: Retry) -> Step {
     Step { name, phase, retry }
@@ -79,6 +85,8 @@ impl Saga for AuthorizationSaga {
         step(book::BOOK, Phase::Retriable, BOOKING),
         step(expire::EXPIRE, Phase::Retriable, EXPIRY),
         step(fund::PULL, Phase::Retriable, FUNDING),
+        step(fund::WITHDRAW, Phase::Retriable, BOOKING),
+        step(fund::REPULL, Phase::Retriable, RECOVERY),
         step(fund::FINALIZE, Phase::Retriable, BOOKING),
     ];
 
@@ -105,6 +113,8 @@ impl Saga for AuthorizationSaga {
             book::OPEN | book::BOOK => book::run(call),
             expire::EXPIRE => expire::run(call),
             fund::PULL => fund::pull(call),
+            fund::WITHDRAW => fund::withdraw(call),
+            fund::REPULL => fund::repull(call),
             fund::FINALIZE => fund::finalize(call),
             _ => Err(unknown(call)),
         }

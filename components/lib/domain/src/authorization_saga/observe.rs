@@ -15,7 +15,7 @@ pub(super) fn observe(subject: &Subject, event: &Event) -> Result<Observed, Stri
     let memory = memory::write(&after)?;
     let (ends, begins) = (expire::ends(&before, &after), expire::begins(&before, &after));
     let flows = books(subject, &id, &before, event)?;
-    let funding = fund::flow(subject, &before, &after, event);
+    let funding = fund::flows(subject, &before, &after, event)?;
     Ok(Observed {
         memory: (memory != subject.memory).then_some(memory),
         cancel: ends.then_some(expire::LANE).into_iter().collect(),

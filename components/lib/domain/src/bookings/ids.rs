@@ -3,8 +3,10 @@
 //! Each is made of the id of its cause. The prefix keeps derived ids apart from ids that come from outside and from
 //! each other: a payment may well have the same id as its own request.
 
-use clearfold_kernel::{ExternalId, InvalidId};
+use clearfold_kernel::{ExternalId, InvalidId, Minor};
 use sha2::{Digest, Sha256};
+
+use crate::authorization::FIRST_LEG;
 
 /// Id of the change that undoes a raise of the hold.
 pub(crate) fn undone(message_id: &ExternalId) -> Result<ExternalId, InvalidId> {
@@ -19,6 +21,20 @@ pub(crate) fn expired(authorization_id: &ExternalId) -> Result<ExternalId, Inval
 /// Id of the reversal of a hold whose pulled money came back as that refund.
 pub(super) fn returned(refund_id: &ExternalId) -> Result<ExternalId, InvalidId> {
     derived("returned", refund_id)
+}
+
+/// Id of the receivable that an abandoned leg of a payment is. The first names no leg.
+pub(crate) fn exposed(authorization_id: &ExternalId, leg: u32) -> Result<ExternalId, InvalidId> {
+    derived(&of_leg("exposed", leg), authorization_id)
+}
+
+/// Id of the recovery that leaves so much of that receivable: each leaves less.
+pub(super) fn cleared(authorization_id: &ExternalId, leg: u32, left: Minor) -> Result<ExternalId, InvalidId> {
+    derived(&format!("{}/{left}", of_leg("cleared", leg)), authorization_id)
+}
+
+fn of_leg(what: &str, leg: u32) -> String {
+    if leg == FIRST_LEG { what.to_owned() } else { format!("{what}/{leg}") }
 }
 
 /// Id of the release of everything that a declined payment's request reserved.

@@ -11,13 +11,15 @@
 //! | cleared, force posted | the clearing |
 //! | suspended; charged or returned | the suspended clearing; its resolution, in addition to what a charge posts |
 //! | refunded, funded, disputed | the same, in the account's terms |
+//! | a leg abandoned with an exposure; cleared | a receivable; its recovery |
 
 use clearfold_kernel::{Amount, ChainSource, ExternalId, InvalidId, Minor};
 
 use super::ids;
 use crate::account::{
-    BookClearing, BookDispute, BookFunding, BookRefund, Command, DisputeStep, FundingStep, LowerCause,
-    LowerHold, PlaceHold, RaiseHold, RefundLink, ResolveRefund, ResolveSuspense, SuspendClearing, VoidHold,
+    BookClearing, BookDispute, BookFunding, BookReceivable, BookRefund, Command, DisputeStep, FundingStep,
+    LowerCause, LowerHold, PlaceHold, RaiseHold, RecoverReceivable, RefundLink, ResolveRefund,
+    ResolveSuspense, SuspendClearing, VoidHold,
 };
 use crate::authorization::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingPosted, DisputeOutcome, DisputeResolved,
@@ -64,6 +66,15 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
         Event::FundingReorged(event) => {
             vec![funding(hold_id, FundingStep::Reorged, &event.amount, &event.source)]
         }
+        Event::FundingAbandoned(event) if event.exposed.minor > Minor::ZERO => {
+            let receivable_id = ids::exposed(&hold_id, event.leg)?;
+            vec![Command::BookReceivable(BookReceivable { receivable_id, amount: event.exposed.clone() })]
+        }
+        Event::ExposureCleared(event) => vec![Command::RecoverReceivable(RecoverReceivable {
+            recovery_id: ids::cleared(&hold_id, event.leg, event.left)?,
+            receivable_id: ids::exposed(&hold_id, event.leg)?,
+            amount: event.amount.clone(),
+        })],
         Event::ProvisionalCreditGranted(event) => {
             vec![dispute(hold_id, &event.dispute_id, DisputeStep::Provisional, &event.amount, None)]
         }
@@ -82,6 +93,8 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
         | Event::FundingSubmitted(_)
         | Event::FundingReverted(_)
         | Event::FundingDropped(_)
+        | Event::FundingAbandoned(_)
+        | Event::ReturnOwed(_)
         | Event::PaymentFlagged(_)
         | Event::DisputeOpened(_)
         | Event::DisputeAdvanced(_) => Vec::new(),

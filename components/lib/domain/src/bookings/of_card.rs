@@ -4,6 +4,8 @@
 //! posts beyond the hold was never reserved: it is recorded under its clearing's id. Amounts that the payment gives
 //! back are taken from its first reservation; the increments are released when the payment ends unclaimed. So the
 //! card may count more than was paid, never less.
+//!
+//! A card whose payment leaves an exposure is frozen for that reason. Only an operator lifts it.
 
 use clearfold_kernel::{Amount, ExternalId, InvalidId, Minor};
 
@@ -11,7 +13,7 @@ use super::ids;
 use crate::authorization::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, Entry, Event, ForcePostReason, Parties, Payment, State,
 };
-use crate::card::{Command, Portion, RecordSpend, ReleaseSpend};
+use crate::card::{Command, FreezeCard, FreezeReason, Portion, RecordSpend, ReleaseSpend};
 use crate::network::Merchant;
 
 /// Returns the commands, each with the id of its card. `before` is the authorization's state before the event. Fails
@@ -67,6 +69,11 @@ pub fn of_card(
                 _ => Vec::new(),
             };
             replaced.into_iter().chain(recorded).collect()
+        }
+        (Event::FundingAbandoned(event), _) if event.exposed.minor > Minor::ZERO => {
+            let freeze =
+                |card_id| (card_id, Command::FreezeCard(FreezeCard { reason: FreezeReason::Exposure }));
+            event.parties.card_id.clone().map(freeze).into_iter().collect()
         }
         _ => Vec::new(),
     })

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use clearfold_kernel::{Address, Log, Refusal, Transaction};
+use clearfold_kernel::{Address, ExecutedPull, Log, Refusal, Transaction};
 
 use super::contract_set::{AssetContracts, ContractSet};
 use super::events::{self, SpendLog, Unreadable};
@@ -59,11 +59,11 @@ fn swipe(
     claimed.insert(transfer);
     let (amount, source) = (amount_of(&asset.asset, spend.minor), source(transaction, at));
     let occurred_at = transaction.block_timestamp;
-    let meaning = match pulled_payment(transaction, log) {
-        Some(payment_id) => {
-            let observation = Observation::Included { amount, source };
-            let command = Command::ObserveFunding(ObserveFunding { observation, occurred_at });
-            Meaning::Funding { payment_id: payment_id.to_owned(), command }
+    let meaning = match pull_of(transaction, log) {
+        Some(ExecutedPull { payment_id, leg, .. }) => {
+            let (leg, observation) = (*leg, Observation::Included { amount, source });
+            let command = Command::ObserveFunding(ObserveFunding { leg, observation, occurred_at });
+            Meaning::Funding { payment_id: payment_id.clone(), command }
         }
         None => {
             let swipe = RecordSwipe { account: safe, amount, source, occurred_at };
@@ -73,17 +73,16 @@ fn swipe(
     Ok(Found { log_index: at, account: safe, meaning })
 }
 
-/// Returns the payment that the processor pulled with the call of this `Spend`. The call's execution is the last one
-/// that the spender logged before, and no other `Spend` of it lies between.
-fn pulled_payment<'a>(transaction: &'a Transaction, spend: &Log) -> Option<&'a str> {
+/// Returns the pull of the processor whose call made this `Spend`. The call's execution is the last one that the spender
+/// logged before, and no other `Spend` of it lies between.
+fn pull_of<'a>(transaction: &'a Transaction, spend: &Log) -> Option<&'a ExecutedPull> {
     let (executed, spent) = (events::execution_signature(), events::spend_signature());
     let before = transaction.logs.iter().rev().skip_while(|log| log.log_index >= spend.log_index);
     let mut of_spender = before.filter(|log| log.address == spend.address);
     let execution = of_spender
         .find(|log| events::is_signed(log, executed) || events::is_signed(log, spent))
         .filter(|log| events::is_signed(log, executed))?;
-    let pull = transaction.pulls.iter().find(|pull| pull.log_index == execution.log_index)?;
-    Some(&pull.payment_id)
+    transaction.pulls.iter().find(|pull| pull.log_index == execution.log_index)
 }
 
 /// Returns the Safe that last executed for the module before the `Spend` was logged.

@@ -84,6 +84,7 @@ fn of_authorization(event: &authorization::Event) -> Option<Minor> {
         Event::FundingIncluded(event) => event.amount.minor,
         Event::FundingFinalized(event) => event.amount.minor,
         Event::FundingReorged(event) => event.amount.minor,
+        Event::ExposureCleared(event) => event.amount.minor,
         Event::DisputeOpened(event) => event.amount.minor,
         Event::ProvisionalCreditGranted(event) => event.amount.minor,
         Event::DisputeResolved(event) => event.amount.minor,

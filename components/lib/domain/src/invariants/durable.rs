@@ -18,6 +18,9 @@ const DECIDED_BEFORE_ANSWERED: Invariant = Invariant {
                 within an hour if the account is open, and says the same.",
 };
 
+/// Name of a receivable that a payment asks for.
+const EXPOSURE: &str = "exposure";
+
 #[derive(Debug, Default)]
 pub(super) struct Durable {
     opened_at: Option<Timestamp>,
@@ -108,6 +111,8 @@ impl Durable {
     ) {
         let (what, id) = booking;
         match self.asked.get_mut(booking) {
+            // An operator may book a receivable for another reason.
+            None if *what == EXPOSURE => {}
             None => {
                 let detail = format!("the {what} {id} was booked, but no payment asked for it");
                 found.report(DECIDED_BEFORE_ANSWERED, detail);
@@ -198,6 +203,10 @@ fn asked(payment_id: &str, event: &authorization::Event) -> Option<(Booking, Sai
         Event::RefundLinked(event) => refund("refund", &event.origin, &event.amount),
         Event::RefundUnlinked(event) => refund("refund", &event.origin, &event.amount),
         Event::RefundResolved(event) => refund(payer(event.outcome), &event.origin, &event.amount),
+        Event::FundingAbandoned(event) if event.exposed.minor > Minor::ZERO => {
+            let payment_id = payment_id.parse().ok()?;
+            one(EXPOSURE, &bookings::exposed(&payment_id, event.leg).ok()?, &event.exposed)
+        }
         Event::ProvisionalCreditGranted(event) => {
             one("provisional credit", &disputed(&event.dispute_id), &event.amount)
         }
@@ -231,6 +240,7 @@ fn booked(event: &account::Event) -> Option<(Booking, Said)> {
         Event::SuspenseResolved(event) => one(resolution(event.outcome), &event.clearing_id, &event.amount),
         Event::RefundResolved(event) => one(payer(event.outcome), &event.refund_id, &event.amount),
         Event::RefundBooked(event) => one("refund", &event.refund_id, &event.amount),
+        Event::ReceivableBooked(event) => one(EXPOSURE, &event.receivable_id, &event.amount),
         Event::DisputeBooked(event) => match event.step {
             DisputeStep::Provisional => one("provisional credit", &event.key(), &event.amount),
             DisputeStep::Won => {

@@ -4,7 +4,8 @@ use clearfold_kernel::{Invariant, Timestamp, Violation};
 
 use super::{
     account_holds::AccountHolds, amounts::Amounts, available::Available, double_entry::DoubleEntry,
-    durable::Durable, holds::Holds, identities::Identities, on_chain::OnChain, refunds::Refunds,
+    durable::Durable, holds::Holds, identities::Identities, on_chain::OnChain, pulls::Pulls,
+    refunds::Refunds,
 };
 use crate::{account, authorization, card};
 
@@ -163,5 +164,6 @@ tally! {
     refunds: Refunds,
     amounts: Amounts,
     on_chain: OnChain,
+    pulls: Pulls,
     durable: Durable,
 }

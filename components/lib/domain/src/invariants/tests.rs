@@ -322,6 +322,24 @@ fn a_hold_account_that_the_chain_does_not_explain_is_found() {
 }
 
 #[test]
+fn money_that_was_pulled_and_is_neither_owed_nor_stated_and_an_exposure_of_nothing_are_found() {
+    let included = || payment("FundingIncluded", json!({"amount": amount(60), "source": log(1)}));
+    let owed_back = |minor| payment("ReturnOwed", json!({"owed": amount(minor), "before": "0"}));
+    let exposed = || payment("FundingAbandoned", json!({"cause": "dead", "exposed": amount(60)}));
+    let after = |events: Vec<RecordedEvent>| {
+        let found = broken(&[vec![requested(60), approved(60)], events].concat());
+        found.into_iter().filter(|code| *code == "pulled_is_owed").count()
+    };
+    assert_eq!(after(vec![included()]), 0);
+    assert_eq!(after(vec![included(), owed_back(1)]), 1, "nothing is owed back");
+    assert_eq!(after(vec![exposed()]), 0);
+    assert_eq!(after(vec![exposed(), included()]), 1, "what is there is not exposed");
+    // A log that is another leg's is one movement: the legs hold it once.
+    let twice = payment("FundingReorged", json!({"amount": amount(60), "source": log(1)}));
+    assert_eq!(after(vec![twice]), 1, "nothing was pulled that a reorganization could take back");
+}
+
+#[test]
 fn a_decision_without_a_request_and_a_booking_without_an_event_are_found() {
     assert!(broken(&[approved(60)]).contains(&"decided_before_answered"));
     assert_eq!(broken(&[opened(), booked(0, 5, 0)]), ["decided_before_answered"]);
@@ -389,5 +407,5 @@ fn every_code_is_named_once() {
     let count = codes.len();
     codes.sort_unstable();
     codes.dedup();
-    assert_eq!((codes.len(), count), (10, 10));
+    assert_eq!((codes.len(), count), (11, 11));
 }

@@ -5,7 +5,7 @@ use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Minor, Timestam
 use super::status::{Funding, Status};
 use super::tables::Payment;
 use crate::authorization::{
-    AdviceHold, AdviceRecorded, AuthorizationRequested, Event, ForcePosted, SwipeRecorded,
+    AdviceHold, AdviceRecorded, AuthorizationRequested, Event, FIRST_LEG, ForcePosted, SwipeRecorded,
 };
 use crate::network::{Merchant, Network};
 use crate::projecting::{Misfit, Record, Seen};
@@ -74,7 +74,9 @@ fn promised(known: &Payment, advised: Payment) -> Result<Payment, Misfit> {
         beyond_hold_minor: known.beyond_hold_minor,
         cleared_minor: known.cleared_minor,
         refunded_minor: known.refunded_minor,
+        owed_back_minor: known.owed_back_minor,
         funding,
+        funding_leg: known.funding_leg,
         funding_transaction_hash,
         occurred_at: known.occurred_at,
         ..advised
@@ -159,7 +161,9 @@ fn new(
         block_number: None,
         transaction_hash: None,
         log_index: None,
+        owed_back_minor: Minor::ZERO,
         funding: Funding::None,
+        funding_leg: FIRST_LEG.into(),
         funding_transaction_hash: None,
         expires_at: None,
         decline_reason: None,

@@ -1,12 +1,12 @@
 //! Effect of each event on a payment's row.
 
-use clearfold_kernel::Hash;
+use clearfold_kernel::{Hash, Minor};
 
 use super::status::{Dispute, Funding, Status};
 use super::tables::Payment;
 use super::{beginning, clearing, hold};
 use crate::authorization::Event;
-use crate::projecting::{Misfit, Seen};
+use crate::projecting::{Misfit, Number, Seen};
 
 /// Returns the payment after an event that concerns it.
 pub(super) fn after(known: Option<Payment>, seen: &Seen<'_, Event>) -> Result<Payment, Misfit> {
@@ -43,13 +43,33 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         Event::RefundLinked(event) => {
             payment.refunded_minor = payment.refunded_minor.plus(event.amount.minor)?;
         }
-        Event::FundingSubmitted(event) => moved(payment, Funding::Unconfirmed, event.transaction_hash),
-        Event::FundingIncluded(event) => moved(payment, Funding::Included, event.source.transaction_hash),
-        Event::FundingFinalized(event) => moved(payment, Funding::Finalized, event.source.transaction_hash),
-        Event::FundingReverted(event) => moved(payment, Funding::ExecReverted, event.transaction_hash),
-        Event::FundingDropped(event) => moved(payment, Funding::Dropped, event.transaction_hash),
+        Event::FundingSubmitted(event) => {
+            moved(payment, event.leg, Funding::Unconfirmed, Some(event.transaction_hash));
+        }
+        Event::FundingIncluded(event) => {
+            moved(payment, event.leg, Funding::Included, Some(event.source.transaction_hash));
+        }
+        Event::FundingFinalized(event) => {
+            moved(payment, event.leg, Funding::Finalized, Some(event.source.transaction_hash));
+        }
+        Event::FundingReverted(event) => {
+            moved(payment, event.leg, Funding::ExecReverted, Some(event.transaction_hash));
+        }
+        Event::FundingDropped(event) => {
+            moved(payment, event.leg, Funding::Dropped, Some(event.transaction_hash));
+        }
         // The transaction is sent again and may be mined in another block.
-        Event::FundingReorged(event) => moved(payment, Funding::Unconfirmed, event.source.transaction_hash),
+        Event::FundingReorged(event) => {
+            moved(payment, event.leg, Funding::Unconfirmed, Some(event.source.transaction_hash));
+        }
+        Event::FundingAbandoned(event) => {
+            moved(payment, event.leg, Funding::Abandoned, None);
+            payment.flagged |= event.exposed.minor > Minor::ZERO;
+        }
+        Event::ReturnOwed(event) => {
+            payment.owed_back_minor = event.owed.minor;
+            payment.flagged |= event.owed.minor > Minor::ZERO;
+        }
         Event::PaymentFlagged(event) => {
             payment.flags.push(event.reason);
             payment.flagged = true;
@@ -69,14 +89,19 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         | Event::RefundResolved(_)
         | Event::ClearingRefused(_)
         | Event::RefundUnlinked(_)
+        | Event::ExposureCleared(_)
         | Event::ProvisionalCreditGranted(_) => {}
     }
     Ok(())
 }
 
-fn moved(payment: &mut Payment, funding: Funding, transaction_hash: Hash) {
-    payment.funding = funding;
-    payment.funding_transaction_hash = Some(transaction_hash);
+/// Shows what was observed of a leg, unless a later leg is shown.
+fn moved(payment: &mut Payment, leg: u32, funding: Funding, transaction_hash: Option<Hash>) {
+    let leg = Number::from(leg);
+    if leg >= payment.funding_leg {
+        (payment.funding, payment.funding_leg) = (funding, leg);
+        payment.funding_transaction_hash = transaction_hash;
+    }
 }
 
 /// Computes the derived fields. A negative hold is an error: the projection fails at that event and stores nothing.

@@ -78,6 +78,8 @@ pub(super) enum Funding {
     ExecReverted,
     /// Dropped without having been in a block.
     Dropped,
+    /// Not pulled, and not to be pulled any more.
+    Abandoned,
 }
 
 words!(Funding {
@@ -88,6 +90,7 @@ words!(Funding {
     Finalized = "finalized",
     ExecReverted = "exec_reverted",
     Dropped = "dropped",
+    Abandoned = "abandoned",
 });
 
 /// Status of the newest dispute.

@@ -46,6 +46,8 @@ table! {
         held_minor: Minor,
         /// K + X: total that the network claimed.
         cleared_minor: Minor,
+        /// Pulled, and neither held nor claimed: to be sent back to the Safe.
+        owed_back_minor: Minor,
         asset: String,
         decimals: u8,
         // Location of the `Spend` that the payment began with; empty if the network's request came first.
@@ -54,7 +56,10 @@ table! {
         block_number: Option<Number>,
         transaction_hash: Option<Hash>,
         log_index: Option<Number>,
+        /// Funding of the newest leg of which anything was observed.
         funding: Funding,
+        /// Number of that leg.
+        funding_leg: Number where Positive,
         /// Hash of the newest transaction that moves the money.
         funding_transaction_hash: Option<Hash>,
         /// Expiry time of the hold; empty if it has none.
@@ -64,7 +69,7 @@ table! {
         /// Rules that would have declined a payment that could no longer be declined.
         flags: Vec<DeclineReason>,
         /// True if an operator should look at it: a rule would have declined it, its clearings exceed the tolerance,
-        /// a clearing looks like a duplicate of another, or its hold expired while pulled money was not claimed.
+        /// a clearing looks like a duplicate of another, pulled money was owed back, or a part could not be pulled.
         flagged: bool,
         /// True if clearings exceed the authorized amount.
         over_captured: bool,

@@ -58,11 +58,15 @@ fn occurred_at(event: &Event) -> Option<Timestamp> {
         | Event::FundingReverted(events::FundingReverted { occurred_at: at, .. })
         | Event::FundingDropped(events::FundingDropped { occurred_at: at, .. })
         | Event::FundingReorged(events::FundingReorged { occurred_at: at, .. })
+        | Event::FundingAbandoned(events::FundingAbandoned { at, .. })
         | Event::PaymentFlagged(events::PaymentFlagged { at, .. })
         | Event::DisputeOpened(events::DisputeOpened { at, .. })
         | Event::DisputeAdvanced(events::DisputeAdvanced { at, .. })
         | Event::ProvisionalCreditGranted(events::ProvisionalCreditGranted { at, .. })
         | Event::DisputeResolved(events::DisputeResolved { at, .. }) => Some(*at),
-        Event::OverCaptured(_) | Event::LatePresented(_) => None,
+        Event::OverCaptured(_)
+        | Event::LatePresented(_)
+        | Event::ExposureCleared(_)
+        | Event::ReturnOwed(_) => None,
     }
 }

@@ -26,6 +26,7 @@ pub(super) enum What {
     FundingIncluded,
     FundingFinalized,
     FundingReorged,
+    ReturnOwed,
     Safe,
     InTransit,
     HoldAccount,
@@ -49,6 +50,7 @@ words!(What {
     FundingIncluded = "funding_included",
     FundingFinalized = "funding_finalized",
     FundingReorged = "funding_reorged",
+    ReturnOwed = "return_owed",
     Safe = "safe",
     InTransit = "in_transit",
     HoldAccount = "hold_account",
@@ -97,7 +99,7 @@ impl How {
     fn of(what: What, expected: Net, booked: Net) -> Self {
         match what {
             What::Safe | What::InTransit | What::HoldAccount => Self::Differs,
-            What::Suspense | What::Receivable => Self::Open,
+            What::Suspense | What::Receivable | What::ReturnOwed => Self::Open,
             What::Settlement => Self::Outstanding,
             _ if booked == Net::default() => Self::NotBooked,
             _ if expected == Net::default() => Self::NotAuthorized,

@@ -16,14 +16,15 @@
 //! | `dispute_credit`, `dispute_lost` | disputed amount | the same |
 //! | `dispute_won` | awarded amount | the same |
 //! | `funding_included`, `funding_finalized`, `funding_reorged` | amount of a leg | the same |
+//! | `return_owed` | pulled for a payment that neither holds nor claimed it | zero: it is to be sent back |
 //! | `safe` | deposited − withdrawn − pulled + returned, refunded or reorganized away | the ledger account |
 //! | `in_transit` | pulled, not final | the ledger account |
 //! | `hold_account` | pulled and final − returned − refunded − settled | the ledger account |
 //! | `suspense`, `receivable`, `settlement` | zero: nothing should remain | what still remains |
 //!
 //! The kind of disagreement completes the name: a payment's figures, such as `clearing`, are `not_booked`,
-//! `not_authorized` or `differs`; chain against ledger is always `differs`; suspense and receivables are `open`,
-//! settlements are `outstanding`.
+//! `not_authorized` or `differs`; chain against ledger is always `differs`; suspense, receivables and what
+//! is owed back are `open`, settlements are `outstanding`.
 
 mod comparison;
 mod figures;
@@ -50,7 +51,7 @@ impl Projector for Settlement {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "settlement",
-            version: 2,
+            version: 3,
             tables: tables::all(),
             reads: &[authorization::AGGREGATE, account::AGGREGATE],
         }

@@ -7,7 +7,7 @@ use super::figures::Reported;
 use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg};
 use crate::account::dispute_key;
 use crate::authorization::{
-    ClearingPosted, DisputeOutcome, DisputeResolved, Event, RefundOrigin, SwipeRecorded,
+    ClearingPosted, DisputeOutcome, DisputeResolved, Event, RefundOrigin, ReturnOwed, SwipeRecorded,
 };
 
 /// Returns the effect of an event; `None` if nothing is to be booked for it.
@@ -55,6 +55,7 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
             let step = (What::FundingReorged, Reported::PulledReorged);
             payment.pulled(event.parties.account, &event.amount, &event.source, step)
         }
+        Event::ReturnOwed(event) => payment.owes_back(event),
         Event::ProvisionalCreditGranted(event) => {
             let id = dispute_key(payment_id, &event.dispute_id);
             payment.says(event.parties.account, What::DisputeCredit, &id, &event.amount)
@@ -70,6 +71,8 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
         | Event::FundingSubmitted(_)
         | Event::FundingReverted(_)
         | Event::FundingDropped(_)
+        | Event::FundingAbandoned(_)
+        | Event::ExposureCleared(_)
         | Event::PaymentFlagged(_)
         | Event::DisputeOpened(_)
         | Event::DisputeAdvanced(_)
@@ -138,6 +141,12 @@ impl<'a> Payment<'a> {
         (what, figure): (What, Reported),
     ) -> ReportedChange {
         self.says(account, what, &leg(source), amount).reports(figure, Step::Up(amount.minor))
+    }
+
+    fn owes_back(self, event: &ReturnOwed) -> ReportedChange {
+        let change = Self::of(event.parties.account, &event.owed);
+        let says = |change: ReportedChange, step| change.says(What::ReturnOwed, self.0, self.id(), step);
+        says(says(change, Step::Up(event.owed.minor)), Step::Down(event.before))
     }
 
     fn refunded(self, account: Address, amount: &Amount, origin: &RefundOrigin) -> ReportedChange {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use clearfold_domain::authorization_saga::AuthorizationSaga;
 use clearfold_kernel::{
-    Action, Encoded, Observed, Phase, PlannedStep, Rejection, Retry, Saga, StepCall, Subject, Timestamp,
-    observe_message,
+    Action, EffectAnswer, Encoded, Observed, Phase, PlannedStep, Rejection, Retry, Saga, StepCall, Subject,
+    Timestamp, observe_message,
 };
 
 /// Instance of the saga, for one payment.
@@ -19,6 +19,8 @@ pub struct Instance {
     pub inputs: VecDeque<Input>,
     /// Names of the flows that ended, each with its outcome.
     pub ended: Vec<(&'static str, Outcome)>,
+    /// Effects that the host offers to it.
+    pub effects: Vec<String>,
     has_begun: bool,
     flows: u32,
 }
@@ -26,6 +28,13 @@ pub struct Instance {
 pub enum Input {
     Observe(Encoded),
     Answer { flow: u32, answer: Result<(), Rejection> },
+    Effect { flow: u32, outcome: Outcomes },
+}
+
+/// Outcome of an effect.
+pub enum Outcomes {
+    Came(EffectAnswer),
+    Refused(Rejection),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +51,12 @@ pub struct Flow {
     at: usize,
     compensated_for: Option<Rejection>,
     attempt: u32,
+    /// Attempt behind which an operator's retry begins to count.
+    forgiven: u32,
     last_refusal: Option<Rejection>,
+    answer: Option<EffectAnswer>,
+    /// True if the delay before its attempt is over.
+    is_due: bool,
     pub doing: Doing,
 }
 
@@ -53,8 +67,12 @@ pub enum Doing {
     Nothing,
     /// The answer to its command.
     Command(Child),
+    /// The outcome of an effect.
+    Effect(Vec<u8>),
     /// A time, at which the step is asked again.
     Wait(Timestamp),
+    /// A time, at which the step is asked for its effect.
+    Put(Timestamp),
     /// A time, at which the command is sent again.
     Deferred(Timestamp, Child),
     /// An operator.
@@ -78,6 +96,10 @@ pub struct Place<'a> {
 }
 
 impl Instance {
+    pub fn offered(effects: Vec<String>) -> Self {
+        Self { effects, ..Self::default() }
+    }
+
     /// Decides the next input.
     pub fn take(&mut self, place: &Place<'_>) {
         match self.inputs.pop_front() {
@@ -86,6 +108,13 @@ impl Instance {
             Some(Input::Answer { flow, answer }) => match answer {
                 Ok(()) => self.done(flow),
                 Err(reason) => self.refused(flow, reason),
+            },
+            Some(Input::Effect { flow, outcome }) => match outcome {
+                Outcomes::Came(answer) => {
+                    let flow = self.flow(flow);
+                    (flow.answer, flow.doing) = (Some(answer), Doing::Nothing);
+                }
+                Outcomes::Refused(reason) => self.refused(flow, reason),
             },
         }
         self.ask(place);
@@ -96,6 +125,10 @@ impl Instance {
         for flow in self.lanes.values_mut().filter_map(VecDeque::front_mut) {
             flow.doing = match std::mem::replace(&mut flow.doing, Doing::Nothing) {
                 Doing::Wait(until) if until <= place.now => Doing::Nothing,
+                Doing::Put(until) if until <= place.now => {
+                    flow.is_due = true;
+                    Doing::Nothing
+                }
                 Doing::Deferred(until, command) if until <= place.now => Doing::Command(command),
                 doing => doing,
             };
@@ -113,18 +146,56 @@ impl Instance {
             Doing::Command(command) => Some((flow.number, command.clone())),
             _ => None,
         };
-        // The answer of a command that was decided waits among the inputs.
-        let answered = |number: u32| {
-            self.inputs.iter().any(|input| matches!(input, Input::Answer { flow, .. } if *flow == number))
+        self.running().filter_map(asked).filter(|(number, _)| !self.is_answered(*number)).collect()
+    }
+
+    /// Returns the requests of effects that have no outcome yet, each with the number of its flow.
+    pub fn requested(&self) -> Vec<(u32, Vec<u8>)> {
+        let requested = |flow: &Flow| match &flow.doing {
+            Doing::Effect(request) => Some((flow.number, request.clone())),
+            _ => None,
         };
-        self.running().filter_map(asked).filter(|(number, _)| !answered(*number)).collect()
+        self.running().filter_map(requested).filter(|(number, _)| !self.is_answered(*number)).collect()
+    }
+
+    /// Returns true if the answer waits among the inputs.
+    fn is_answered(&self, number: u32) -> bool {
+        self.inputs.iter().any(|input| match input {
+            Input::Answer { flow, .. } | Input::Effect { flow, .. } => *flow == number,
+            Input::Observe(_) => false,
+        })
+    }
+
+    /// Returns the numbers of the parked flows with that name.
+    pub fn parked(&self, name: &str) -> Vec<u32> {
+        let parked =
+            self.running().filter(|flow| flow.name == name && matches!(flow.doing, Doing::Parked(_)));
+        parked.map(|flow| flow.number).collect()
+    }
+
+    /// Returns the numbers of the parked flows that ask for pulls.
+    pub fn parked_pulls(&self) -> Vec<u32> {
+        ["fund", "recover"].into_iter().flat_map(|name| self.parked(name)).collect()
+    }
+
+    /// Tries again what is parked, as an operator orders.
+    pub fn retry(&mut self, number: u32, place: &Place<'_>) {
+        let flow = self.flow(number);
+        (flow.forgiven, flow.doing) = (flow.attempt, Doing::Nothing);
+        self.ask(place);
+    }
+
+    /// Counts the present step of a parked flow as done, as an operator orders.
+    pub fn resolve(&mut self, number: u32, place: &Place<'_>) {
+        self.done(number);
+        self.ask(place);
     }
 
     /// Returns the earliest time that a flow waits for, and if it is the time of another attempt.
     pub fn next_timer(&self) -> Option<(Timestamp, bool)> {
         let timer = |flow: &Flow| match &flow.doing {
             Doing::Wait(until) => Some((*until, false)),
-            Doing::Deferred(until, _) => Some((*until, true)),
+            Doing::Deferred(until, _) | Doing::Put(until) => Some((*until, true)),
             _ => None,
         };
         self.running().filter_map(timer).min()
@@ -159,7 +230,10 @@ impl Instance {
                 at: 0,
                 compensated_for: None,
                 attempt: 1,
+                forgiven: 0,
                 last_refusal: None,
+                answer: None,
+                is_due: false,
                 doing: Doing::Nothing,
             });
         }
@@ -182,17 +256,39 @@ impl Instance {
                     assert!(until > place.now, "a wait for a time that has passed never ends");
                     self.flow(number).doing = Doing::Wait(until);
                 }
-                Ok(Action::Request { effect, .. }) => {
-                    panic!("{effect} is requested, and no effect is offered")
+                Ok(Action::Request { effect, request }) => {
+                    assert!(self.effects.iter().any(|offered| offered == effect), "{effect} is not offered");
+                    self.request(number, &call, request, place.now);
                 }
                 Ok(Action::Refuse(reason)) => self.refused(number, reason),
                 Ok(Action::Command { aggregate, id, seen_on_chain, message }) => {
                     let child = Child { aggregate, id, seen_on_chain, message };
-                    self.flow(number).doing = attempt(&call, child, place.now);
+                    let flow = self.flow(number);
+                    flow.doing = match flow.delay(&call.step) {
+                        Delay::None => Doing::Command(child),
+                        Delay::Ms(delay_ms) => Doing::Deferred(after(place.now, delay_ms), child),
+                        Delay::Parked => flow.exhausted(&call.step),
+                    };
                 }
                 Err(why) => self.flow(number).doing = Doing::Parked(why),
             }
         }
+    }
+
+    /// Begins a request at once, or puts it off: then the step is asked for it again. One that had no answer comes later.
+    fn request(&mut self, number: u32, call: &StepCall, request: Vec<u8>, now: Timestamp) {
+        let flow = self.flow(number);
+        let is_lost = matches!(flow.answer, Some(EffectAnswer::Unanswered(_))) && !flow.is_due;
+        let delay = match flow.delay(&call.step) {
+            Delay::None if is_lost => Delay::Ms(described(&call.step).retry.first_delay_ms.into()),
+            delay => delay,
+        };
+        flow.doing = match delay {
+            Delay::None => Doing::Effect(request),
+            Delay::Ms(delay_ms) => Doing::Put(after(now, delay_ms)),
+            Delay::Parked => flow.exhausted(&call.step),
+        };
+        flow.is_due = false;
     }
 
     fn idle(&self) -> Option<u32> {
@@ -212,7 +308,7 @@ impl Instance {
             attempt: flow.attempt,
             refusal: flow.compensated_for.clone(),
             last_refusal: flow.last_refusal.clone(),
-            answer: None,
+            answer: flow.answer.clone(),
         })
     }
 
@@ -231,7 +327,7 @@ impl Instance {
         let step = flow.steps[flow.at].step;
         if flow.compensated_for.is_some() || phase(step) == Phase::Retriable {
             flow.attempt += 1;
-            (flow.last_refusal, flow.doing) = (Some(reason), Doing::Nothing);
+            (flow.last_refusal, flow.answer, flow.doing) = (Some(reason), None, Doing::Nothing);
             return;
         }
         if flow.at == 0 {
@@ -261,28 +357,45 @@ impl Instance {
             routing_key: place.routing_key.to_owned(),
             memory: self.memory.clone(),
             now: place.now,
-            effects: Vec::new(),
+            effects: self.effects.clone(),
         }
     }
 }
 
+/// Delay before an attempt.
+enum Delay {
+    None,
+    Ms(u64),
+    Parked,
+}
+
 impl Flow {
     fn turn_to(&mut self, step: usize) {
-        (self.at, self.attempt, self.last_refusal, self.doing) = (step, 1, None, Doing::Nothing);
+        (self.at, self.attempt, self.forgiven) = (step, 1, 0);
+        (self.last_refusal, self.answer, self.is_due, self.doing) = (None, None, false, Doing::Nothing);
+    }
+
+    /// Returns the delay before what its step sends.
+    fn delay(&self, step: &str) -> Delay {
+        let is_first = self.attempt == self.forgiven.max(1);
+        if is_first || self.is_due || self.answer.is_some() {
+            return Delay::None;
+        }
+        let Retry { first_delay_ms, longest_delay_ms, attempts } = described(step).retry;
+        if self.attempt - self.forgiven > attempts {
+            return Delay::Parked;
+        }
+        let doublings = (self.attempt - self.forgiven).saturating_sub(2);
+        Delay::Ms((u64::from(first_delay_ms) << doublings).min(longest_delay_ms.into()))
+    }
+
+    fn exhausted(&self, step: &str) -> Doing {
+        Doing::Parked(format!("{step}: after {:?}", self.last_refusal))
     }
 }
 
-/// Returns what a flow waits for after its step named a command: its answer, or the time of the next attempt.
-fn attempt(call: &StepCall, child: Child, now: Timestamp) -> Doing {
-    if call.attempt == 1 {
-        return Doing::Command(child);
-    }
-    let Retry { first_delay_ms, longest_delay_ms, attempts } = described(&call.step).retry;
-    if call.attempt > attempts {
-        return Doing::Parked(format!("{}: {:?} after {:?}", call.step, child.message, call.last_refusal));
-    }
-    let delay_ms = (u64::from(first_delay_ms) << (call.attempt - 2)).min(longest_delay_ms.into());
-    Doing::Deferred(Timestamp::from_ms(now.as_ms() + delay_ms).expect("before the year 10000"), child)
+fn after(now: Timestamp, delay_ms: u64) -> Timestamp {
+    Timestamp::from_ms(now.as_ms() + delay_ms).expect("before the year 10000")
 }
 
 fn described(step: &str) -> &'static clearfold_kernel::Step {

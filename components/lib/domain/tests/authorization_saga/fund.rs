@@ -1,8 +1,8 @@
 //! Money on chain: which events have it pulled, what is asked for, and when the funding is reported as final.
 
-use clearfold_domain::authorization::Event;
+use clearfold_domain::authorization::{Event, Legs};
 use clearfold_domain::authorization_saga::AuthorizationSaga;
-use clearfold_kernel::{Action, EffectAnswer, Flow, Rejection, Saga, StepCall, Subject};
+use clearfold_kernel::{Action, EffectAnswer, Flow, Rejection, Saga, StepCall, Subject, encode_state};
 use serde_json::{Value, json};
 
 use crate::refusals::{AT, amount, approval, call, event, request};
@@ -41,6 +41,15 @@ fn requested(action: &Action) -> (Value, Value) {
     let request: Value = serde_json::from_slice(request).expect("JSON");
     assert_eq!((&request["authorization_id"], &request["account"]), (&json!("auth-1"), &json!(ACCOUNT)));
     (request["amount"].clone(), request["number"].clone())
+}
+
+/// Kind and payload of the command to the payment.
+fn told(action: &Action) -> (&str, Value) {
+    let Action::Command { aggregate: "authorization", id, seen_on_chain: false, message } = action else {
+        panic!("{action:?}")
+    };
+    assert_eq!(id, "auth-1");
+    (&message.kind, serde_json::from_slice(&message.payload).expect("JSON"))
 }
 
 fn source() -> Value {
@@ -103,7 +112,7 @@ fn what_was_given_back_before_the_pull_began_is_not_pulled() {
     let (asked, _) = requested(&run(&in_part, "pull", |_| {}));
     assert_eq!(asked["minor"], "60");
     let whole = [request(), approval(), reversed("40", false), reversed("60", true)];
-    assert_eq!(run(&whole, "pull", |_| {}), Action::Done);
+    assert_eq!(told(&run(&whole, "pull", |_| {})), ("AbandonFunding", json!({"cause": "withdrawn"})));
 }
 
 #[test]
@@ -118,8 +127,8 @@ fn what_was_given_back_while_its_pull_may_live_ends_with_the_pull() {
         let (asked, number) = requested(&refused(code));
         assert_eq!((&asked["minor"], number), (&json!("0"), json!(2)), "{code} does not say that it is dead");
     }
-    for code in ["pull_dead", "amount_not_positive"] {
-        assert_eq!(refused(code), Action::Done, "{code}");
+    for code in ["pull_dead", "pull_withdrawn", "amount_not_positive"] {
+        assert_eq!(told(&refused(code)), ("AbandonFunding", json!({"cause": "withdrawn"})), "{code}");
     }
     let unknown = EffectAnswer::Unanswered("the host failed".to_owned());
     let (asked, _) = requested(&run(&reversed, "pull", |call| call.answer = Some(unknown)));
@@ -140,4 +149,55 @@ fn a_funding_that_was_seen_is_reported_as_final_behind_the_pull() {
     let done = [request(), approval(), included(), finalized()];
     assert_eq!(run(&done, "finalize", |_| {}), Action::Done, "it is final already");
     assert_eq!(funding(&done, &["pull"]), [""; 0]);
+}
+
+/// Memory of the version before there were legs: its state is the head of one that has none.
+fn without_legs(subject: &Subject) -> Subject {
+    let none = encode_state(&Legs::default()).expect("bytes");
+    let state = subject.memory[1..].strip_suffix(&none[..]).expect("no legs");
+    Subject { memory: [&[9], state].concat(), ..subject.clone() }
+}
+
+#[test]
+fn an_instance_from_before_there_were_legs_goes_on_with_the_leg_that_was_missing() {
+    let (subject, _) = observed(&[request(), approval()], &["pull"]);
+    let subject = without_legs(&subject);
+    let action = AuthorizationSaga::run(&call(subject.clone(), "pull", Vec::new())).expect("an action");
+    assert_eq!(requested(&action).0, amount());
+    let claimed = event(
+        "ForcePosted",
+        &json!({
+            "account": ACCOUNT, "clearing_id": "f1", "amount": amount(), "residue": {"over": "0", "under": "0"},
+            "reason": "forced", "part": "final", "occurred_at": AT,
+        }),
+    );
+    let (mut subject, _) = observed(&[request(), approval(), included()], &["pull"]);
+    subject.memory = without_legs(&subject).memory;
+    let observed = AuthorizationSaga::observe(&subject, &claimed).expect("it is observed");
+    let begun = observed.flows.iter().find(|flow| flow.name == "fund").expect("a leg");
+    assert_eq!(begun.steps[0].argument, br#"{"leg":2}"#);
+}
+
+#[test]
+fn a_leg_asks_only_when_the_one_before_it_is_seen() {
+    let claimed = event(
+        "ForcePosted",
+        &json!({
+            "account": ACCOUNT, "clearing_id": "f1", "amount": amount(), "residue": {"over": "0", "under": "0"},
+            "reason": "forced", "part": "final", "occurred_at": AT,
+        }),
+    );
+    let reorged = json!({"account": ACCOUNT, "amount": amount(), "source": source(), "occurred_at": AT});
+    let reorged = event("FundingReorged", &reorged);
+    let seen = [request(), approval(), included(), claimed];
+    let second = |events: &[Event]| run(events, "pull", |call| call.argument = br#"{"leg":2}"#.to_vec());
+    let action = second(&seen);
+    assert_eq!(requested(&action), (amount(), json!(1)));
+    let Action::Request { request: document, .. } = action else { panic!("{action:?}") };
+    let document: Value = serde_json::from_slice(&document).expect("JSON");
+    assert_eq!((&document["leg"], &document["withdraw"]), (&json!(2), &Value::Null));
+    assert!(
+        matches!(second(&[&seen[..], &[reorged]].concat()), Action::WaitUntil(_)),
+        "how much it took is not known"
+    );
 }

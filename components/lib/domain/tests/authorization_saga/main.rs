@@ -6,6 +6,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
 
+mod chain;
 mod engine;
 mod fund;
 mod lives;

@@ -44,6 +44,10 @@ fn whatever_comes_in_between_the_invariants_hold_and_nothing_is_left() {
         ("book", Outcome::Done),
         ("expire", Outcome::Done),
         ("expire", Outcome::Cancelled),
+        ("fund", Outcome::Done),
+        ("withdraw", Outcome::Done),
+        ("recover", Outcome::Done),
+        ("finalize", Outcome::Done),
     ] {
         assert!(ended.borrow().contains(&reached), "no history reached {reached:?}");
     }
@@ -53,6 +57,7 @@ fn play(seed: u64, steps: &[Step]) -> Result<World, Broken> {
     let mut world = World::new();
     let mut dice = Dice::new(seed);
     world.fails_one_in = 30;
+    world.offers_pulls = dice.one_in(2);
     // Some accounts are opened later, by the first fact that must post, or never.
     if !dice.one_in(6) {
         world.open_account(&mut dice)?;
@@ -68,6 +73,12 @@ fn play(seed: u64, steps: &[Step]) -> Result<World, Broken> {
     }
     world.deliver_all(&mut dice)?;
     world.settled()?;
+    // Twice, because what an operator has pulled again can be dead as well.
+    for retries in [true, false] {
+        world.order(retries);
+        world.deliver_all(&mut dice)?;
+        world.settled()?;
+    }
     world.expire_all(&mut dice)?;
     world.settled()?;
     Ok(world)
@@ -82,6 +93,7 @@ fn one(world: &mut World, step: Step) -> Result<(), Broken> {
             world.now_ms += dice.below(usize::try_from(most_ms).unwrap_or(usize::MAX)) as u64;
             Ok(())
         }
+        Topic::Deliver if world.offers_pulls && dice.one_in(2) => world.chain_goes_on(&mut dice).map(drop),
         Topic::Deliver => (0..=dice.below(4)).try_for_each(|_| world.deliver(&mut dice, 0)),
         Topic::Begin => world.begin(&mut dice),
         Topic::Proceed => world.proceed(&mut dice),

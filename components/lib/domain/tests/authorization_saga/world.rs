@@ -11,6 +11,7 @@ use clearfold_domain::card::{self, Card};
 use clearfold_domain::invariants::{Happened, Tally};
 use clearfold_kernel::{CommandContext, Decider, Encoded, Message, Minor, Rejection, Timestamp, Violation};
 
+use crate::chain::Chain;
 use crate::dice::Dice;
 use crate::engine::{Child, Doing, Input, Instance, Place};
 use crate::live::{Broken, Live};
@@ -54,6 +55,9 @@ pub struct World {
     pub accepted: Vec<Sent>,
     /// One in this number of the saga's commands cannot be decided.
     pub fails_one_in: usize,
+    /// True if the host has money pulled on chain.
+    pub offers_pulls: bool,
+    pub chain: Chain,
     tally: Tally,
     names: u64,
 }
@@ -145,7 +149,8 @@ impl World {
         let payment = self.payments.entry(id.to_owned()).or_default();
         let decided = payment.take(command, &context)?;
         let stream = format!("authorization-{id}");
-        let instance = self.instances.entry(id.to_owned()).or_default();
+        let effects = || self.offers_pulls.then(|| "pull".to_owned()).into_iter().collect();
+        let instance = self.instances.entry(id.to_owned()).or_insert_with(|| Instance::offered(effects()));
         for event in decided.iter().flatten() {
             holds(&self.tally.observe(&stream, Happened::Authorization(event)))?;
             instance.inputs.push_back(Input::Observe(event.encode().expect("an event can be written")));
@@ -154,7 +159,7 @@ impl World {
         Ok(decided.map(|events| events.len()))
     }
 
-    fn refresh(&mut self) {
+    pub fn refresh(&mut self) {
         let now = self.now();
         let can_go_on = |instance: &Instance| {
             let is_due = instance.next_timer().is_some_and(|(until, _)| until <= now);
@@ -198,7 +203,7 @@ impl World {
         }
     }
 
-    /// Does everything that can be done without waiting for an expiry. Fails if a flow is parked.
+    /// Does everything that can be done without waiting for an expiry. Fails if a flow is parked that no pull needs.
     pub fn deliver_all(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         loop {
             self.refresh();
@@ -206,9 +211,14 @@ impl World {
                 self.deliver(dice, 0)?;
                 continue;
             }
+            if self.chain_goes_on(dice)? {
+                continue;
+            }
             let attempts =
                 self.instances.values().flat_map(Instance::running).filter_map(|flow| match flow.doing {
-                    Doing::Deferred(until, _) => Some(until),
+                    Doing::Deferred(until, _) | Doing::Put(until) => Some(until),
+                    // What waits in the lane of the funding looks again for what the listener saw.
+                    Doing::Wait(until) if flow.name == "fund" => Some(until),
                     _ => None,
                 });
             match attempts.min() {
@@ -225,6 +235,11 @@ impl World {
             self.now_ms = self.now_ms.max(until.as_ms());
             self.deliver_all(dice)?;
         }
+        // What is exposed waits for an operator.
+        while self.instances.values().any(|instance| !instance.parked_pulls().is_empty()) {
+            self.order(false);
+            self.deliver_all(dice)?;
+        }
         match self.instances.iter().find(|(_, instance)| !instance.lanes.is_empty()) {
             Some((id, _)) => Err(format!("{id} has a flow that waits for nothing")),
             None => Ok(()),
@@ -234,7 +249,9 @@ impl World {
     fn nothing_is_parked(&self) -> Result<(), Broken> {
         for (id, instance) in &self.instances {
             for flow in instance.running() {
-                if let Doing::Parked(why) = &flow.doing {
+                if let Doing::Parked(why) = &flow.doing
+                    && !["fund", "recover"].contains(&flow.name)
+                {
                     return Err(format!("the flow `{}` of {id} is parked: {why}", flow.name));
                 }
             }
@@ -251,6 +268,7 @@ impl World {
             self.remembers(id, instance)?;
             self.counts(id)?;
         }
+        self.whole()?;
         if self.account.state.is_open() {
             return holds(&self.tally.settle(&format!("account-{ACCOUNT}")));
         }
@@ -268,8 +286,8 @@ impl World {
         assert_eq!(u32::from(*version), Authorization::STATE_VERSION, "the memory names its version");
         let memory: authorization::State = clearfold_kernel::decode_state(bytes).expect("a state");
         let is = &self.payments[id].state;
-        if (&memory.subject, &memory.advices, &memory.increments)
-            == (&is.subject, &is.advices, &is.increments)
+        if (&memory.subject, &memory.advices, &memory.increments, &memory.legs)
+            == (&is.subject, &is.advices, &is.increments, &is.legs)
         {
             return Ok(());
         }
@@ -303,6 +321,11 @@ impl World {
             return Err(format!("{captured} of {id} was paid, and the cards count {counted}"));
         }
         Ok(())
+    }
+
+    /// Returns true if the chain's side reports what becomes of pulls.
+    pub const fn has_chain(&self) -> bool {
+        self.offers_pulls
     }
 
     pub fn payment(&self, id: &str) -> Option<&Payment> {

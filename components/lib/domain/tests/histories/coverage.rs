@@ -63,6 +63,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "dispute_not_found",
             "dispute_open",
             "duplicate_mismatch",
+            "exposure_open",
             "funding_final",
             "funding_out_of_order",
             "hold_does_not_expire",

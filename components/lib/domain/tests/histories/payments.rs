@@ -1,11 +1,11 @@
 //! Beginning and course of payments: what the network, the chain and the customer may send next.
 
 use clearfold_domain::authorization::{
-    ApproveAuthorization, ApproveIncrement, Command as Payments, DeclineAuthorization, DeclineIncrement,
-    Entry, ExpireAuthorization, Extent, FlagPayment, ForcePost, Funding, IncrementAuthorization,
-    IncrementBasis, IncrementFate, Observation, ObserveFunding, Part, Payment, PresentClearing,
-    ProposePartialApproval, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin, RequestAuthorization,
-    ReversalCause, ReverseAuthorization, Status,
+    AbandonCause, AbandonFunding, ApproveAuthorization, ApproveIncrement, CloseExposure, Command as Payments,
+    DeclineAuthorization, DeclineIncrement, Entry, ExpireAuthorization, Extent, FlagPayment, ForcePost,
+    Funding, IncrementAuthorization, IncrementBasis, IncrementFate, Observation, ObserveFunding, Part,
+    Payment, PresentClearing, ProposePartialApproval, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin,
+    RequestAuthorization, ReversalCause, ReverseAuthorization, Status,
 };
 use clearfold_domain::network::{Network, Presented};
 use clearfold_domain::policy::DeclineReason;
@@ -58,7 +58,7 @@ impl World {
             return self.deliver(dice, 0);
         }
         let sent = match payment.status {
-            Status::Requested => self.undecided(&payment, dice),
+            Status::Requested => self.undecided(&id, &payment, dice),
             status if status.is_open() => return self.open(&id, &payment, dice),
             _ => self.closed(&id, &payment, dice),
         };
@@ -82,13 +82,13 @@ impl World {
     }
 
     /// Sends a command to a request that is not answered yet. The saga answers; these come in between.
-    fn undecided(&mut self, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
+    fn undecided(&mut self, id: &str, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
         let asked = euro(dice.below(50) as u128);
         match dice.below(11) {
             0 => self.reversal(dice, Minor::ZERO),
             1 => self.advice(dice),
             2 => self.clearing(dice, &asked, &[]),
-            3 => self.funding(payment, dice),
+            3 => self.funding(id, payment, dice),
             4 => {
                 let reasons =
                     [DeclineReason::RiskDeclined, DeclineReason::RiskUnavailable, DeclineReason::Timeout];
@@ -198,7 +198,7 @@ impl World {
                 }
                 (Payments::ExpireAuthorization(ExpireAuthorization {}), false)
             }
-            18..25 => self.funding(payment, dice),
+            18..25 => self.funding(id, payment, dice),
             25 => self.refund(dice, &self.captured(id)),
             26 | 27 => self.dispute(payment, dice),
             28 => self.flag(dice),
@@ -213,7 +213,7 @@ impl World {
         match dice.below(20) {
             0..5 => self.refund(dice, &self.captured(id)),
             5..10 => self.dispute(payment, dice),
-            10..14 => self.funding(payment, dice),
+            10..14 => self.funding(id, payment, dice),
             14 | 15 => {
                 let (references, authorized) = (self.references(id), payment.totals.authorized);
                 self.clearing(dice, &Amount { minor: authorized, asset: payment.asset.clone() }, &references)
@@ -372,13 +372,26 @@ impl World {
         (Payments::RecordRefund(RecordRefund { account: account(), amount, origin, occurred_at }), by_chain)
     }
 
-    /// Makes the next observation of the money, and sometimes one that cannot be next.
-    fn funding(&mut self, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
-        let amount =
-            Amount { minor: payment.totals.authorized.max(Minor::new(1)), asset: payment.asset.clone() };
+    /// Makes the next observation of a leg's money, and sometimes one that cannot be next.
+    fn funding(&mut self, id: &str, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
+        // Where pulls are asked for, the chain's side reports what becomes of them.
+        if self.has_chain() {
+            return self.flag(dice);
+        }
+        let state = &self.payments[id].state;
+        let (newest, due) = (state.newest_leg(), state.due().max(Minor::new(1)));
+        let leg = if dice.one_in(3) { 1 + u32::try_from(dice.below(3)).unwrap_or(0) } else { newest };
+        let known = state.leg(leg).cloned().unwrap_or(Funding::None);
+        if dice.one_in(5) {
+            let cause = dice.pick(&[AbandonCause::Dead, AbandonCause::Dead, AbandonCause::Withdrawn]);
+            let close = Payments::CloseExposure(CloseExposure { leg });
+            let abandon = Payments::AbandonFunding(AbandonFunding { leg, cause });
+            return (dice.weighted(&[(3, abandon), (1, close)]), false);
+        }
+        let amount = Amount { minor: due, asset: payment.asset.clone() };
         let (fresh, hash) = (self.source(), self.transaction());
         let included = Observation::Included { amount: around(dice, &amount), source: fresh.clone() };
-        let observation = match &payment.funding {
+        let observation = match &known {
             _ if dice.one_in(12) => dice.pick(&[
                 Observation::Finalized { source: fresh.clone() },
                 Observation::Reorged { source: fresh },
@@ -402,7 +415,7 @@ impl World {
             }
             _ => dice.weighted(&[(3, Observation::Submitted { transaction_hash: hash }), (1, included)]),
         };
-        (Payments::ObserveFunding(ObserveFunding { observation, occurred_at: self.now() }), true)
+        (Payments::ObserveFunding(ObserveFunding { leg, observation, occurred_at: self.now() }), true)
     }
 
     fn flag(&mut self, dice: &mut Dice) -> (Payments, bool) {

@@ -214,7 +214,9 @@ impl World {
         let answer = self.send(&pending.sent)?;
         pending.sent.behind_ms = 0;
         let again = match &pending.then {
-            Then::Booked { .. } => answer.is_err(),
+            Then::Booked { .. } => {
+                answer.as_ref().is_err_and(|code| !is_needless(&pending.sent.command, code))
+            }
             _ => answer.as_ref().is_err_and(|code| code == "clock_backwards"),
         };
         if again {
@@ -373,5 +375,15 @@ impl Pending {
             Then::Booked { overtakes, .. } => overtakes,
             _ => Overtakes::Freely,
         }
+    }
+}
+
+/// Returns true if the refusal of a booking says that nothing is left to book: a closed card pays no more, frozen or not,
+/// and what an operator recovered by hand is not recovered again.
+fn is_needless(command: &Command, code: &str) -> bool {
+    match command {
+        Command::Card(_, card::Command::FreezeCard(_)) => code == "card_closed",
+        Command::Account(account::Command::RecoverReceivable(_)) => code == "recovery_above_receivable",
+        _ => false,
     }
 }

@@ -14,6 +14,9 @@ impl World {
     /// Sends an accepted command again.
     pub fn repeat(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let Some(sent) = dice.pick_recent(&self.accepted).cloned() else { return Ok(()) };
+        if self.is_of_chain(&sent.command) {
+            return Ok(());
+        }
         if comes_and_goes(&sent.command) {
             return if self.is_overtaken(&sent.command) { Ok(()) } else { self.send(&sent).map(drop) };
         }
@@ -28,6 +31,9 @@ impl World {
     /// Sends an accepted command again with other content, to another account, or from another actor.
     pub fn alter(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let Some(sent) = dice.pick_recent(&self.accepted).cloned() else { return Ok(()) };
+        if self.is_of_chain(&sent.command) {
+            return Ok(());
+        }
         let mut altered = sent;
         match dice.below(8) {
             0 => altered.routing_key = ANOTHER_ACCOUNT,
@@ -40,6 +46,13 @@ impl World {
             },
         }
         self.without_effect(&altered).map(drop)
+    }
+
+    /// Returns true if only the chain's side may tell it, once: where it has pulls to make, nobody else guesses at them.
+    fn is_of_chain(&self, command: &Command) -> bool {
+        let is_of_pulls =
+            matches!(command, Command::Payment(_, Payments::ObserveFunding(_) | Payments::AbandonFunding(_)));
+        self.has_chain() && is_of_pulls
     }
 
     /// Returns true if another step of the leg was booked since. Each step is sent until it is accepted, before the
@@ -69,6 +82,8 @@ impl World {
 fn has_identity(command: &Command) -> bool {
     match command {
         Command::Card(_, Cards::FreezeCard(_) | Cards::UnfreezeCard(_) | Cards::SetRules(_)) => false,
+        // The leg may have been pulled and reorganized away since.
+        Command::Payment(_, Payments::AbandonFunding(_)) => false,
         Command::Payment(_, Payments::ObserveFunding(observe)) => matches!(
             observe.observation,
             Observation::Included { .. } | Observation::Finalized { .. } | Observation::Reorged { .. }

@@ -180,7 +180,18 @@ impl World {
         self.account.folds_as_stored()?;
         self.cards.values_mut().try_for_each(Live::folds_as_stored)?;
         self.payments.values_mut().try_for_each(Live::folds_as_stored)?;
+        for (id, live) in &self.payments {
+            let (owed_back, stated) = (live.state.owed_back(), live.state.legs.owed_back);
+            if owed_back != stated {
+                return Err(format!("{id} owes {owed_back} back and states {stated}"));
+            }
+        }
         if self.is_open() { holds(&self.tally.settle(&format!("account-{ACCOUNT}"))) } else { Ok(()) }
+    }
+
+    /// Returns true if something else makes the observations of pulls.
+    pub const fn has_chain(&self) -> bool {
+        false
     }
 
     pub fn is_open(&self) -> bool {

@@ -61,6 +61,13 @@ pub(super) struct Case {
 pub(super) struct WrittenPull {
     pub log_index: u64,
     pub payment_id: String,
+    /// The first if it is absent.
+    #[serde(default = "first_leg")]
+    pub leg: u32,
+}
+
+const fn first_leg() -> u32 {
+    1
 }
 
 /// Overrides of a case's transaction.

@@ -101,10 +101,11 @@ impl TranslatorFile {
             topics: log.topics.clone(),
             data: log.data.clone(),
         });
-        let pulls = case
-            .pulls
-            .iter()
-            .map(|pull| ExecutedPull { log_index: pull.log_index, payment_id: pull.payment_id.clone() });
+        let pulls = case.pulls.iter().map(|pull| ExecutedPull {
+            log_index: pull.log_index,
+            payment_id: pull.payment_id.clone(),
+            leg: pull.leg,
+        });
         Transaction {
             chain_id: own.chain_id.unwrap_or(default.chain_id),
             block_hash: own.block_hash.unwrap_or(default.block_hash),

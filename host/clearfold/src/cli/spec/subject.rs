@@ -235,6 +235,7 @@ fn transaction(transaction: &Transaction) -> clearfold_sandbox::Transaction {
     let pulls = transaction.pulls.iter().map(|pull| clearfold_sandbox::ExecutedPull {
         log_index: pull.log_index,
         payment_id: pull.payment_id.clone(),
+        leg: pull.leg,
     });
     clearfold_sandbox::Transaction {
         chain_id: transaction.chain_id,

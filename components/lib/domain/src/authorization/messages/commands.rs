@@ -3,8 +3,10 @@
 use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Hash, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::funding::{first_leg, is_first_leg};
 use super::{
-    DisputeOutcome, DisputeReason, DisputeStage, Extent, IncrementBasis, Part, RefundOrigin, ReversalCause,
+    AbandonCause, DisputeOutcome, DisputeReason, DisputeStage, Extent, IncrementBasis, Part, RefundOrigin,
+    ReversalCause,
 };
 use crate::network::{Merchant, Network, Presented, RefundOutcome, SuspenseOutcome};
 use crate::policy::DeclineReason;
@@ -237,10 +239,33 @@ command! {
 command! {
     /// Reports an observation of the transaction that pulls the money. Only the chain reader may send it.
     ObserveFunding {
+        /// Number of the leg that the transaction pulls, from 1. Absent for the first.
+        #[serde(default = "first_leg", skip_serializing_if = "is_first_leg")]
+        leg: u32,
         /// Observation of the transaction.
         observation: Observation,
         /// Time of the block, or the observer's clock if there is no block.
         occurred_at: Timestamp,
+    }
+}
+
+command! {
+    /// Ends a leg of the funding whose pulls can never be executed.
+    AbandonFunding {
+        /// Number of the leg, from 1. Absent for the first.
+        #[serde(default = "first_leg", skip_serializing_if = "is_first_leg")]
+        leg: u32,
+        /// Reason for which it ends without a pull.
+        cause: AbandonCause,
+    }
+}
+
+command! {
+    /// Closes the exposure of a leg: refused as long as something of it is exposed.
+    CloseExposure {
+        /// Number of the leg, from 1. Absent for the first.
+        #[serde(default = "first_leg", skip_serializing_if = "is_first_leg")]
+        leg: u32,
     }
 }
 

@@ -71,6 +71,10 @@ messages! {
         ResolveRefund = 1,
         /// Reports an observation of the transaction that pulls the money.
         ObserveFunding = 1,
+        /// Ends a leg of the funding whose pulls can never be executed.
+        AbandonFunding = 1,
+        /// Closes the exposure of a leg.
+        CloseExposure = 1,
         /// Flags a payment that could not be declined.
         FlagPayment = 1,
         /// Opens a dispute.
@@ -145,6 +149,12 @@ messages! {
         FundingDropped = 1,
         /// Funding reorganized away: the transaction's block is no longer on the chain.
         FundingReorged = 1,
+        /// Funding abandoned: no pull of a leg can be executed any more.
+        FundingAbandoned = 1,
+        /// Exposure cleared: a part of what could not be pulled is there, or is not owed any more.
+        ExposureCleared = 1,
+        /// Return owed: what was pulled and is the customer's has changed.
+        ReturnOwed = 1,
         /// Payment flagged: a rule would have declined it.
         PaymentFlagged = 1,
         /// Dispute opened by the customer.

@@ -92,8 +92,10 @@ fn the_hold_of_a_swipe_ends_in_time_and_its_money_is_the_customers_until_it_is_c
         (life.net(LedgerAccount::InTransit), life.net(LedgerAccount::Safe)),
         ("100".into(), "900".into())
     );
-    let last = life.world.payments["auth-1"].events.last().expect("an event");
-    let Event::AuthorizationExpired(expired) = last else { panic!("{last:?}") };
+    let events = &life.world.payments["auth-1"].events;
+    let [.., Event::AuthorizationExpired(expired), Event::ReturnOwed(_)] = &events[..] else {
+        panic!("{events:?}")
+    };
     assert_eq!(expired.owed.as_ref().map(|owed| owed.minor.to_string()), Some("100".to_owned()));
     life.then("PresentClearing", &clearing("clr-1", 100, "final"));
     assert_eq!((life.status(), life.available().as_str()), (Status::ClearedLate, "900"));

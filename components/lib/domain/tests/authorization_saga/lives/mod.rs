@@ -4,10 +4,11 @@ mod answers;
 mod course;
 mod increments;
 mod partials;
+mod pulls;
 
 use clearfold_domain::account::LedgerAccount;
 use clearfold_domain::authorization::Status;
-use clearfold_kernel::{Asset, Decider, Message};
+use clearfold_kernel::{Asset, Decider, Message, Minor};
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
