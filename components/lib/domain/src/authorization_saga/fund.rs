@@ -3,7 +3,7 @@
 //! | flow | lane | begins | step |
 //! |---|---|---|---|
 //! | `fund` | `funding` | a leg begins | `pull` requests the effect `pull` until the leg is pulled in a final block, or abandoned |
-//! | `withdraw` | `withdrawal` | nothing is due any more while a leg is undecided | `withdraw` has the leg's pull withdrawn, unless it is mined |
+//! | `withdraw` | `withdrawal` | nothing is due any more while a leg is undecided, or exposed of one that was abandoned | `withdraw` has the leg's pull withdrawn, unless it is mined |
 //! | `recover` | `recovery` | a leg is abandoned that leaves an exposure | `repull` parks for an operator, whose `retry` asks for another pull |
 //! | `finalize` | that of the leg's pull | the listener has seen a pull in a block | `finalize` reports the leg as final |
 //!
@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use super::authorize::to_payment;
 use super::memory::{id, read};
 use crate::authorization::{
-    self, AbandonCause, AbandonFunding, CloseExposure, Command, Event, FIRST_LEG, Funding, Observation,
-    ObserveFunding, State,
+    self, AbandonCause, AbandonFunding, CloseExposure, Command, Event, ExposureCleared, FIRST_LEG, Funding,
+    Observation, ObserveFunding, State,
 };
 
 /// Name of the effect, and of the step that requests it.
@@ -85,6 +85,10 @@ pub(super) fn flows(
         Event::FundingAbandoned(event) if event.exposed.minor > Minor::ZERO => {
             flows.push(flow("recover", RECOVERY, REPULL, event.leg)?);
         }
+        // What an operator has pulled again may be on its way.
+        Event::ExposureCleared(event) if is_needless_now(after, event) => {
+            flows.push(flow("withdraw", "withdrawal", WITHDRAW, event.leg)?);
+        }
         _ => {}
     }
     for leg in needless(before, after) {
@@ -109,6 +113,11 @@ fn begun(before: &State, after: &State) -> Option<u32> {
     let (leg, funding) = after.legs().last()?;
     let is_new = matches!(before.leg(leg), None | Some(Funding::None));
     (*funding == Funding::Unsubmitted && is_new).then_some(leg)
+}
+
+/// Returns true if an abandoned leg has nothing left that it could pull.
+fn is_needless_now(after: &State, event: &ExposureCleared) -> bool {
+    event.left == Minor::ZERO && after.leg(event.leg) == Some(&Funding::Abandoned)
 }
 
 /// Returns the undecided legs, if nothing is due any more since the event.
@@ -189,7 +198,8 @@ fn request(call: &StepCall, state: &State, minor: Minor, number: u32, leg: u32) 
 pub(super) fn withdraw(call: &StepCall) -> Result<Action, String> {
     let (leg, state) = (leg_of(call)?, read(&call.subject)?);
     let is_answered = matches!(call.answer, Some(EffectAnswer::Answered(_)));
-    if is_answered || !state.leg(leg).is_some_and(Funding::is_undecided) {
+    let is_there = state.leg(leg).is_some_and(|funding| funding.pulled() > Minor::ZERO);
+    if is_answered || is_there {
         return Ok(Action::Done);
     }
     request(call, &state, Minor::ZERO, call.attempt, leg)

@@ -1,7 +1,7 @@
 //! Command to another payment that follows from an event of an unlinked refund.
 //!
-//! A refund that turns out to be the return of a payment's pulled money ends that payment's hold, by as much. A
-//! payment that holds less, or nothing any more, records that the reversal did not fit.
+//! A refund that turns out to be the return of a payment's pulled money ends that payment's hold, by what exceeds the
+//! amount that is owed back. A payment that holds less, or nothing any more, records that the reversal did not fit.
 
 use clearfold_kernel::{ExternalId, InvalidId};
 

@@ -169,3 +169,16 @@ fn an_exposure_does_not_stop_the_legs_behind_it_and_ends_with_what_is_owed() {
     life.settle();
     assert!(life.world.instances["auth-1"].parked("recover").is_empty());
 }
+
+#[test]
+fn what_is_given_back_while_it_is_pulled_again_is_withdrawn() {
+    let mut life = pulling(Weather::Foul);
+    life.request(100);
+    life.world.chain.weather = Weather::Fair;
+    life.world.order(true);
+    assert!(!life.world.carry_out(&mut life.dice), "the pull is accepted, and its outcome is not known");
+    life.then("ReverseAuthorization", &full_reversal());
+    assert_eq!((life.pulled(), life.owed_back()), (vec![], 0));
+    assert_eq!((life.net(LedgerAccount::Receivable), life.available()), ("0".into(), "1000".into()));
+    assert!(life.world.instances["auth-1"].parked("recover").is_empty());
+}
