@@ -8,7 +8,7 @@ use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
 use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{
-    Answer, Command, CommandError, CommandIntake, Deciders, IntakeSettings, WriterSettings,
+    Answer, Command, CommandError, CommandIntake, Deciders, IntakeSettings, Permits, WriterSettings,
 };
 use clearfold_engine::effects::Effects;
 use clearfold_kernel::Timestamp;
@@ -63,6 +63,7 @@ pub fn writing(owner: &str) -> WriterSettings {
         batch_size: 16,
         state_cache_bytes: 1 << 20,
         snapshot_every: 5,
+        permits: Permits::of_processors(),
         effects: Effects::default(),
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clearfold_base::clock::Clock;
 use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{
     ActiveDecider, AggregateDeciders, Answer, Command, CommandError, CommandIntake, Deciders, IntakeSettings,
-    WriterSettings,
+    Permits, WriterSettings,
 };
 use clearfold_kernel::Timestamp;
 use clearfold_sandbox::Decides as _;
@@ -326,4 +326,65 @@ async fn a_takeover_that_fails_for_good_is_answered_and_the_lease_given_back() -
         Ok(matches!(taken, Taken::Held(..)).then_some(()))
     })
     .await
+}
+
+#[tokio::test]
+async fn a_partition_that_waits_for_its_rows_leaves_its_permit_to_the_others() -> Result<()> {
+    let (environment, store) = store().await?;
+    let (before, tasks) = intake(&environment, &store, with_lease(500), &Clock::system())?;
+    before.submit(swipe("first", "p", "850")).await?;
+    drop((before, tasks));
+    let partition = "SELECT partition FROM streams WHERE stream = 'authorization-p'";
+    let partition: i32 = query_scalar(partition).fetch_one(store.pool()).await?;
+    // A host that begins now must read the payment's events, and has one permit for all partitions.
+    let writer = WriterSettings { permits: Permits::new(1), ..with_lease(20_000) };
+    let (intake, _tasks) = intake(&environment, &store, writer, &Clock::system())?;
+    let elsewhere = of_another_partition(&intake, &store, partition).await?;
+    let mut lock = store.pool().begin().await?;
+    let statement = format!("LOCK TABLE events_p{partition} IN ACCESS EXCLUSIVE MODE");
+    raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut *lock).await?;
+    let mut stuck = JoinSet::new();
+    stuck.spawn({
+        let intake = intake.clone();
+        async move { intake.submit_in_turn(advice("second")).await }
+    });
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                   WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    eventually("the payment's events are waited for", async || {
+        let waiting: i64 = query_scalar(waiting).fetch_one(store.pool()).await?;
+        Ok((waiting > 0).then_some(()))
+    })
+    .await?;
+    // One after the other, so that each would wait for the permit as long as it is waited for.
+    let others = async {
+        for number in 0..50 {
+            let name = format!("o{number}");
+            let command = Command { idempotency_key: name.clone(), id: name, ..elsewhere.clone() };
+            assert!(matches!(intake.submit_in_turn(command).await?, Answer::Accepted { .. }));
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(Duration::from_secs(4), others).await??;
+    assert!(stuck.try_join_next().is_none());
+    lock.rollback().await?;
+    let answer = stuck.join_next().await.context("the command")???;
+    assert!(matches!(answer, Answer::Accepted { .. }));
+    Ok(())
+}
+
+/// A swipe of an account whose streams are in another partition, which has decided one of them.
+async fn of_another_partition(intake: &CommandIntake, store: &EventStore, partition: i32) -> Result<Command> {
+    for number in 0..100 {
+        let (account, name) = (format!("0x{number:040x}"), format!("e{number}"));
+        let command = swipe(&name, &name, "850");
+        let payload = String::from_utf8(command.payload.clone())?.replace(ACCOUNT, &account);
+        let command = Command { routing_key: account, payload: payload.into(), ..command };
+        intake.submit_in_turn(command.clone()).await?;
+        let of = query_scalar("SELECT partition FROM streams WHERE stream = $1");
+        let of: i32 = of.bind(command.stream()).fetch_one(store.pool()).await?;
+        if of != partition {
+            return Ok(command);
+        }
+    }
+    anyhow::bail!("all accounts are of partition {partition}")
 }

@@ -11,7 +11,8 @@ use clearfold_base::clock::Clock;
 use clearfold_base::database::{self, Store};
 use clearfold_base::tasks::Tasks;
 use clearfold_engine::command::{
-    ActiveDecider, AggregateDeciders, CommandIntake, Deciders, IntakeSettings, LiveDeciders, WriterSettings,
+    ActiveDecider, AggregateDeciders, CommandIntake, Deciders, IntakeSettings, LiveDeciders, Permits,
+    WriterSettings,
 };
 use clearfold_engine::effects::Effects;
 use clearfold_engine::saga::SagaDecider;
@@ -136,6 +137,7 @@ impl Place {
             batch_size: BATCH_SIZE,
             state_cache_bytes: 8 << 20,
             snapshot_every: 100,
+            permits: Permits::of_processors(),
             effects: Effects::default(),
         };
         let settings = IntakeSettings { queue_length: QUEUE_LENGTH, writer };

@@ -33,7 +33,7 @@ use clearfold_bus::Bus;
 use clearfold_bus::outbox;
 use clearfold_chain::submitter::PULL;
 use clearfold_chain::{Listener, ListenerSettings, Rpc};
-use clearfold_engine::command::{CommandIntake, IntakeSettings, LiveDeciders, WriterSettings};
+use clearfold_engine::command::{CommandIntake, IntakeSettings, LiveDeciders, Permits, WriterSettings};
 use clearfold_engine::effects::Effects;
 use clearfold_engine::inbox_keeper;
 use clearfold_engine::registry::{
@@ -219,6 +219,7 @@ fn intake_settings(config: &HostConfig, partitions: u32, effects: Effects, clock
         // A store has at least one partition, or it does not open.
         state_cache_bytes: (config.state_cache_mib << 20) / u64::from(partitions),
         snapshot_every: config.snapshot_every,
+        permits: Permits::of_processors(),
         effects,
     };
     IntakeSettings { queue_length: config.command_queue_length as usize, writer }

@@ -64,7 +64,7 @@ impl WaitFor {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Awaited {
     pub answer: Answer,
-    /// Committed events of the stream of the awaited types, the first hundred in order; empty if none came in time, or
+    /// Committed events of the stream of the awaited types, the first thousand in order; empty if none came in time, or
     /// if the command was rejected.
     pub events: Vec<StoredEvent>,
 }

@@ -12,8 +12,9 @@ use super::decide;
 use super::effect_runner::EffectRunner;
 use super::failure::Failure;
 use super::in_flight::{CommitOutcome, InFlight};
+use super::permits::{Permit, Permits, keeping};
 use super::pipeline::Pipeline;
-use super::planner::{Chunk, Step, plan};
+use super::planner::{Chunk, Step, plan, room};
 use super::prepare::{Prepared, Unprepared, prepare};
 use super::queued::{Origin, Queued, answer_all};
 use super::session::{Session, with_time_out};
@@ -41,9 +42,18 @@ pub(super) enum End {
     },
 }
 
+/// Rounds from commands to the last that follows from them.
+struct Run {
+    /// None if the wait for it, or one for the database, was too long.
+    permit: Option<Permit>,
+}
+
 pub(super) struct Leader {
     session: Session,
     pipeline: Pipeline,
+    permits: Permits,
+    /// Run under way.
+    run: Option<Run>,
     in_flight: Option<InFlight>,
     has_progressed: bool,
     cache: StateCache,
@@ -80,6 +90,8 @@ impl Leader {
         Self {
             session,
             pipeline: Pipeline::new(settings.batch_size, settings.effects.names(), begin, again),
+            permits: settings.permits.clone(),
+            run: None,
             in_flight: None,
             has_progressed: false,
             cache: StateCache::new(settings.state_cache_bytes),
@@ -119,8 +131,12 @@ impl Leader {
         loop {
             let is_takeover_due = self.is_takeover_due();
             let is_timer_due = self.timers.is_due(self.clock.now()) || self.held.is_due();
-            match plan(self.pipeline.view(is_takeover_due, is_timer_due)) {
+            let view = self.pipeline.view(is_takeover_due, is_timer_due);
+            let step = plan(view);
+            self.run.take_if(|_| !matches!(step, Step::Decide(_)));
+            match step {
                 Step::TakeOver => self.take_over().await?,
+                Step::Decide(_) if self.run.is_none() => self.begin_run(room(view), queue).await,
                 Step::Decide(chunk) => self.decide(chunk).await?,
                 Step::ReadTimers => self.read_timers().await?,
                 Step::Launch => self.launch()?,
@@ -148,6 +164,13 @@ impl Leader {
         Ok(())
     }
 
+    /// Waits for a permit to decide in, and takes the commands that have come meanwhile, at most `room`.
+    async fn begin_run(&mut self, room: usize, queue: &mut mpsc::Receiver<Queued>) {
+        self.run = Some(Run { permit: self.permits.acquire().await });
+        let more = std::iter::from_fn(|| queue.try_recv().ok()).take(room);
+        self.pipeline.received(more.collect());
+    }
+
     /// Decides a chunk of commands, which then join the next batch.
     async fn decide(&mut self, chunk: Chunk) -> Result<(), Failure> {
         let mut commands = self.pipeline.take(chunk);
@@ -160,7 +183,10 @@ impl Leader {
             answer_all(self.pipeline.decision_failed(&failure, commands));
             return Err(failure);
         }
-        let Prepared { turns, inputs, resolved } = self.prepare(commands).await?;
+        let mut permit = self.run.as_mut().and_then(|run| run.permit.take());
+        let prepared = keeping(&mut permit, Box::pin(self.prepare(commands))).await;
+        self.run = Some(Run { permit });
+        let Prepared { turns, inputs, resolved } = prepared?;
         faults::point("prepared");
         let now = self.pipeline.decision_time(self.clock.now());
         let decided = if inputs.is_empty() {

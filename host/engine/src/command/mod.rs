@@ -40,6 +40,7 @@ mod in_flight;
 mod intake;
 mod leader;
 mod load;
+mod permits;
 mod pipeline;
 mod planner;
 mod prepare;
@@ -55,6 +56,7 @@ mod writer;
 pub(crate) use deciders::Follower;
 pub use deciders::{ActiveDecider, AggregateDeciders, Canary, Deciders, LiveDeciders, Trial};
 pub use intake::{Awaited, CommandIntake, IntakeSettings, WaitFor};
+pub use permits::Permits;
 pub(crate) use queued::{FollowUp, Origin};
 pub use settings::WriterSettings;
 

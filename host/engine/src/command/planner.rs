@@ -68,8 +68,7 @@ pub(super) fn plan(view: View) -> Step {
         return Step::Decide(Chunk::FollowUps);
     }
     let is_idle = !view.is_in_flight && view.next == 0;
-    // A batch is never larger than its size, unless that was set to 0.
-    let free = if view.is_next_alone { 0 } else { view.batch_size.saturating_sub(view.next) };
+    let free = free(view);
     if view.is_takeover_due {
         // It lies between two batches.
         if is_idle {
@@ -89,6 +88,17 @@ pub(super) fn plan(view: View) -> Step {
     // The queue comes after the backlog, and repeats may not pile up.
     let is_shut = view.is_closed || view.is_takeover_due || view.backlog > 0;
     Step::Wait { room: if is_shut { 0 } else { free.saturating_sub(view.repeats) } }
+}
+
+/// Returns the number of commands that may join the next batch. It is never larger than its size, unless that was set
+/// to 0.
+fn free(view: View) -> usize {
+    if view.is_next_alone { 0 } else { view.batch_size.saturating_sub(view.next) }
+}
+
+/// Returns the number of commands that may be taken from the queue behind the backlog before some are decided.
+pub(super) fn room(view: View) -> usize {
+    if view.is_closed { 0 } else { free(view).saturating_sub(view.repeats).saturating_sub(view.backlog) }
 }
 
 /// Commands that come before the queue and can be decided now.
@@ -147,6 +157,15 @@ mod tests {
         let alone = View { backlog: 1, is_first_alone: true, ..IN_FLIGHT };
         assert_eq!(plan(alone), Step::Wait { room: 0 });
         assert_eq!(plan(View { next: 10, backlog: 5, together: 5, ..IN_FLIGHT }), Step::Wait { room: 0 });
+    }
+
+    #[test]
+    fn what_came_meanwhile_joins_as_far_as_the_batch_has_room() {
+        assert_eq!(room(VIEW), 10);
+        assert_eq!(room(View { next: 2, repeats: 1, ..WAITING }), 2);
+        assert_eq!(room(View { next: 9, repeats: 1, ..WAITING }), 0);
+        assert_eq!(room(View { is_next_alone: true, ..VIEW }), 0);
+        assert_eq!(room(View { is_closed: true, ..VIEW }), 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::permits::Permits;
 use crate::effects::Effects;
 
 /// Settings of the writers.
@@ -18,6 +19,8 @@ pub struct WriterSettings {
     pub state_cache_bytes: u64,
     /// Number of events after which a stream's state is kept in the database.
     pub snapshot_every: u64,
+    /// Permits in which the host's partitions decide.
+    pub permits: Permits,
     /// Effects that sagas may request of this host.
     pub effects: Effects,
 }
