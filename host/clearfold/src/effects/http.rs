@@ -9,6 +9,9 @@
 //! | 400 to 499, but not 408, 425 and 429 | refused: it was not carried out |
 //! | anything else, or nothing in time | tried again until the deadline, then unanswered |
 //!
+//! Repetitions have a budget over all requests of the effect: a fifth of the requests of the last ten seconds, and ten a
+//! second. What is beyond it is not sent, as while the circuit is open, and waits for its next pause.
+//!
 //! If the manifest has a stand-in, that answers in place of everything but the first.
 
 use std::sync::{Mutex, PoisonError};
@@ -22,6 +25,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Response, StatusCode, redirect};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
+use tower::retry::budget::{Budget, TpsBudget};
 
 use super::breaker::Breaker;
 use clearfold_base::clock::Clock;
@@ -36,6 +40,13 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// Time that the commit of a request may take without costing it its one try.
 const COMMIT: Duration = Duration::from_secs(5);
 
+/// Time for which a request counts in the budget of repetitions.
+const BUDGET_WINDOW: Duration = Duration::from_secs(10);
+/// Repetitions per second that are allowed however few requests there are.
+const BUDGET_LEAST: u32 = 10;
+/// Part of the requests that may be repeated beyond these.
+const BUDGET_PART: f32 = 0.2;
+
 pub(super) struct HttpEffect {
     name: String,
     effect: ManifestEffect,
@@ -43,6 +54,8 @@ pub(super) struct HttpEffect {
     client: Client,
     clock: Clock,
     breaker: Mutex<Breaker>,
+    /// Repetitions that are left.
+    budget: TpsBudget,
     /// Moment since which the breaker counts.
     began: Instant,
 }
@@ -75,6 +88,7 @@ impl HttpEffect {
             client,
             clock,
             breaker: Mutex::default(),
+            budget: TpsBudget::new(BUDGET_WINDOW, BUDGET_LEAST, BUDGET_PART),
             began: Instant::now(),
         })
     }
@@ -121,8 +135,10 @@ impl HttpEffect {
             .with_max_delay(longest)
             .without_max_times()
             .build();
+        self.budget.deposit();
+        let mut is_repetition = false;
         loop {
-            let tried = self.guarded_try(call, until).await;
+            let tried = self.guarded_try(call, until, is_repetition).await;
             let Tried::Unknown(why) = tried else { return tried };
             let again = Instant::now() + pauses.next().unwrap_or(longest);
             if self.effect.deadline <= self.effect.timeout || again >= until {
@@ -130,14 +146,20 @@ impl HttpEffect {
             }
             tracing::debug!(effect = self.name, identity = call.identity, why, "an effect is tried again");
             tokio::time::sleep_until(again).await;
+            is_repetition = true;
         }
     }
 
-    /// Tries once, unless the circuit is open.
-    async fn guarded_try(&self, call: &EffectCall, until: Instant) -> Tried {
+    /// Tries once, unless the circuit is open or a repetition has no budget.
+    async fn guarded_try(&self, call: &EffectCall, until: Instant, is_repetition: bool) -> Tried {
         if !self.breaker(|breaker| breaker.lets_through(self.began.elapsed())) {
             return Tried::Unknown(
                 "the circuit is open, because the other side failed several times in a row".to_owned(),
+            );
+        }
+        if is_repetition && !self.budget.withdraw() {
+            return Tried::Unknown(
+                "the budget of repetitions is used up, because the other side fails too often".to_owned(),
             );
         }
         let time = self.effect.timeout.min(until.saturating_duration_since(Instant::now()));
@@ -210,5 +232,69 @@ async fn read(mut response: Response) -> Tried {
     match serde_json::from_slice::<&RawValue>(&answer) {
         Ok(json) => Tried::Answered(json.get().as_bytes().to_vec()),
         Err(error) => Tried::Unknown(format!("its answer is no JSON: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use axum::Router;
+    use axum::routing::post;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    /// Server that counts what it receives, and fails. It ends with the returned set.
+    async fn failing() -> (String, Arc<AtomicU64>, JoinSet<std::io::Result<()>>) {
+        let received = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&received);
+        let answer = move || async move {
+            count.fetch_add(1, Ordering::Relaxed);
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let mut server = JoinSet::new();
+        server.spawn(axum::serve(listener, Router::new().route("/", post(answer))).into_future());
+        (url, received, server)
+    }
+
+    #[tokio::test]
+    async fn repetitions_beyond_their_budget_are_not_sent_and_first_requests_are() {
+        clearfold_base::tls::install();
+        let (url, received, _server) = failing().await;
+        let effect = ManifestEffect {
+            url: url.parse().unwrap(),
+            timeout: Duration::from_secs(5),
+            deadline: Duration::from_secs(30),
+            concurrency: 1,
+            authorization: None,
+            stand_in: None,
+        };
+        let clock = Clock::system();
+        let (identity, request) = ("saga-a-1/effect/1".to_owned(), b"{}".to_vec());
+        let call = EffectCall { identity, request, requested_at: clock.now() };
+        let effect = HttpEffect::new("risk".to_owned(), effect, clock).unwrap();
+        let until = Instant::now() + Duration::from_secs(30);
+        let tried = async |is_repetition| match effect.guarded_try(&call, until, is_repetition).await {
+            Tried::Unknown(why) => why,
+            Tried::Answered(_) | Tried::Refused(_) => panic!("it fails"),
+        };
+        assert!(tried(true).await.contains("503"));
+        let mut left = 0;
+        while effect.budget.withdraw() {
+            left += 1;
+        }
+        assert_eq!(left, 99, "ten a second for ten seconds, and one was used");
+        assert!(tried(true).await.contains("budget"));
+        assert!(tried(false).await.contains("503"));
+        assert_eq!(received.load(Ordering::Relaxed), 2);
+        for _ in 0..5 {
+            effect.budget.deposit();
+        }
+        assert!(tried(true).await.contains("503"), "five requests allow one more repetition");
+        assert!(tried(true).await.contains("budget"));
     }
 }
