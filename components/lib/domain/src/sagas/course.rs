@@ -1,6 +1,9 @@
 //! Effect of each event on the row of its instance.
 
-use clearfold_kernel::Undecodable;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use clearfold_kernel::{Change, Undecodable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -16,19 +19,43 @@ struct Course {
     waiting: Vec<WaitingEvent>,
 }
 
-/// Applies an event to the row of its instance.
-pub(super) fn follow(rows: &mut Rows, seen: &Seen) -> Result<(), Misfit> {
-    if let SagaEvent::SagaStarted(started) = &seen.event {
-        rows.put(&begun(seen, started));
-        return Ok(());
+/// Rows of the instances in a batch of events: read at the first event of each, written after its last.
+pub(super) struct Courses {
+    rows: Rows,
+    of_streams: BTreeMap<String, Course>,
+}
+
+impl Courses {
+    pub(super) fn of(rows: Rows) -> Self {
+        Self { rows, of_streams: BTreeMap::new() }
     }
-    let row: Instance = rows.existing(&Instance::key(&seen.stream))?;
-    let (flows, waiting) = (read(&row.flows)?, read(&row.waiting_events)?);
-    let mut course = Course { row, flows, waiting };
-    course.apply(&seen.event)?;
-    course.row.updated_at = seen.recorded_at;
-    rows.put(&course.finished()?);
-    Ok(())
+
+    /// Applies an event to the row of its instance.
+    pub(super) fn follow(&mut self, seen: &Seen) -> Result<(), Misfit> {
+        if let SagaEvent::SagaStarted(started) = &seen.event {
+            let begun = Course { row: begun(seen, started), flows: Vec::new(), waiting: Vec::new() };
+            self.of_streams.insert(seen.stream.clone(), begun);
+            return Ok(());
+        }
+        let course = match self.of_streams.entry(seen.stream.clone()) {
+            Entry::Occupied(course) => course.into_mut(),
+            Entry::Vacant(place) => {
+                let row: Instance = self.rows.existing(&Instance::key(&seen.stream))?;
+                let (flows, waiting) = (read(&row.flows)?, read(&row.waiting_events)?);
+                place.insert(Course { row, flows, waiting })
+            }
+        };
+        course.apply(&seen.event)?;
+        course.row.updated_at = seen.recorded_at;
+        Ok(())
+    }
+
+    pub(super) fn into_changes(mut self) -> Result<Vec<Change>, Misfit> {
+        for course in self.of_streams.into_values() {
+            self.rows.put(&course.finished()?);
+        }
+        Ok(self.rows.into_changes())
+    }
 }
 
 fn begun(seen: &Seen, started: &SagaStarted) -> Instance {

@@ -12,6 +12,7 @@ use clearfold_kernel::{
     Change, ProjectionDescriptor, Projector, RecordedEvent, Row, RowKey, Timestamp, Undecodable,
 };
 
+use self::course::Courses;
 use self::events::SagaEvent;
 use self::tables::Instance;
 use crate::projecting::{Misfit, Record, Rows};
@@ -41,22 +42,22 @@ impl Projector for Sagas {
     }
 
     fn project(events: &[RecordedEvent], rows: Vec<Row>) -> Result<Vec<Change>, String> {
-        let mut rows = Rows::fetched(&Self::describe().tables, rows)?;
+        let mut courses = Courses::of(Rows::fetched(&Self::describe().tables, rows)?);
         for recorded in events.iter().filter(|event| event.stream.starts_with(PREFIX)) {
-            follow(&mut rows, recorded).map_err(|misfit| {
+            follow(&mut courses, recorded).map_err(|misfit| {
                 let RecordedEvent { kind, stream, stream_version, .. } = recorded;
                 format!("event {stream_version} of {stream}, {kind}: {misfit}")
             })?;
         }
-        Ok(rows.into_changes())
+        courses.into_changes().map_err(|misfit| misfit.to_string())
     }
 }
 
-fn follow(rows: &mut Rows, recorded: &RecordedEvent) -> Result<(), Misfit> {
+fn follow(courses: &mut Courses, recorded: &RecordedEvent) -> Result<(), Misfit> {
     let RecordedEvent { kind, schema_version, payload, .. } = recorded;
     let event = SagaEvent::read(kind, payload)
         .map_err(|error| Undecodable::Malformed(kind.clone(), *schema_version, error.to_string()))?;
     let Some(event) = event else { return Ok(()) };
     let seen = Seen { stream: recorded.stream.clone(), recorded_at: recorded.recorded_at, event };
-    course::follow(rows, &seen)
+    courses.follow(&seen)
 }
