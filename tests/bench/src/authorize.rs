@@ -29,7 +29,7 @@ use crate::disk;
 use crate::latency::at_rate;
 use crate::load::{Payers, account, closed_loop, request};
 use crate::place::{CONNECTIONS, Place};
-use crate::report::{Report, resident_mib};
+use crate::report::{Report, processor_ms, resident_mib};
 use crate::served::Served;
 
 /// Address of the host's API for the component.
@@ -37,23 +37,21 @@ const API: &str = "http://127.0.0.1:9100";
 const SECRET: &str = "the-secret-of-the-benchmark";
 const PATH: &str = "/network/authorizations";
 const ACCOUNTS: u64 = 1_000;
-const RATES: [u32; 3] = [50, 200, 1_000];
 /// Rate at which the targets hold.
 const TARGET_RATE: u32 = 200;
-/// Clients of the closed loop, each with one authorization under way.
-const CLOSED_LOOP: u64 = 128;
 const PERCENTILES: [f64; 3] = [50.0, 99.0, 99.9];
-const PROJECTORS: [&str; 7] = [
-    "projector-payments",
-    "projector-merchants",
-    "projector-disputes",
-    "projector-balances",
-    "projector-card-usage",
-    "projector-settlement",
-    "projector-sagas",
-];
+/// Projectors of the application.
+pub const PROJECTORS: &str = "projector-payments,projector-merchants,projector-disputes,projector-balances,\
+                              projector-card-usage,projector-settlement,projector-sagas";
 
-pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<()> {
+pub async fn run(
+    place: &Place,
+    time: Duration,
+    rates: &[u32],
+    clients: u64,
+    projectors: &[String],
+    report: &mut Report,
+) -> Result<()> {
     let folder = place.disk.clone();
     let flushes = tokio::task::spawn_blocking(move || disk::flushes(&folder, time / 2)).await??;
     let flush_p99_ms = flushes.value_at_percentile(99.0) as f64 / 1000.0;
@@ -62,9 +60,9 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
     let log = place.log(CONNECTIONS).await?;
     let (pool, read, writing) = (log.pool.clone(), log.read.clone(), place.writing_with_saga(&log)?);
     seed(&writing.intake).await?;
-    let served = Served::of(place, log, writing, &PROJECTORS).await?;
+    let served = Served::of(place, log, writing, projectors).await?;
     let (network, _server) = Network::before(place, &served).await?;
-    for (index, rate) in RATES.into_iter().enumerate() {
+    for (index, rate) in rates.iter().copied().enumerate() {
         let first = index as u64 * 1_000_000_000;
         network.at_rate(rate, time / 5, first).await?;
         let latencies = network.at_rate(rate, time, first + 100_000_000).await?;
@@ -81,14 +79,23 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
     }
     report.at_most("commits of one authorization, at most", commits(&pool).await?, 1.0);
     let before = transactions(&read).await?;
-    let most = network.closed_loop(time).await?;
-    let projected = (transactions(&read).await? - before) / (most * time.as_secs_f64());
+    let (host_ms, database_ms) = (processor_ms(None), processor_ms(Some("postgres")));
+    let most = network.closed_loop(clients, time).await?;
+    let count = most * time.as_secs_f64();
+    let host_ms = (processor_ms(None) - host_ms) / count;
+    let database_ms = (processor_ms(Some("postgres")) - database_ms) / count;
+    report.figure("processor time of host and load for one authorization", host_ms, "ms");
+    report.figure("processor time of Postgres for one authorization", database_ms, "ms");
+    let projected = (transactions(&read).await? - before) / count;
     report.figure("transactions of the read store for one authorization", projected, "");
     report.figure("closed loop, not approved", network.take_unapproved() as f64, "");
-    report.figure("authorizations, closed loop, with all projections", most, "/s");
+    report.figure(format!("authorizations, closed loop, with {} projections", projectors.len()), most, "/s");
     drop((network, served));
-    let alone = write_path(place, time).await?;
-    report.figure("authorizations, write path alone", alone, "/s");
+    let alone = write_path(place, time, CLIENTS).await?;
+    let few = usize::try_from(clients)?;
+    let of_few = write_path(place, time, few).await?;
+    report.figure(format!("authorizations, write path alone, {CLIENTS} clients"), alone, "/s");
+    report.figure(format!("authorizations, write path alone, {clients} clients"), of_few, "/s");
     report.at_least("complete authorizations a second", most, 1_500.0);
     report.figure("resident memory of host and load", resident_mib(), "MiB");
     let log = place.log(CONNECTIONS).await?;
@@ -101,12 +108,12 @@ pub async fn run(place: &Place, time: Duration, report: &mut Report) -> Result<(
 }
 
 /// Completes as many authorizations as the write path can, without HTTP, edge and projections.
-async fn write_path(place: &Place, time: Duration) -> Result<f64> {
+async fn write_path(place: &Place, time: Duration, clients: usize) -> Result<f64> {
     let log = place.log(CONNECTIONS).await?;
     let writing = place.writing_with_saga(&log)?;
     seed(&writing.intake).await?;
     let outcome =
-        closed_loop(&writing.intake, CLIENTS, time, 0, |number| request(number, Payers::Uniform)).await?;
+        closed_loop(&writing.intake, clients, time, 0, |number| request(number, Payers::Uniform)).await?;
     Ok(outcome.per_second())
 }
 
@@ -222,14 +229,14 @@ impl Network {
     }
 
     /// Completes as many authorizations as get through in that time.
-    async fn closed_loop(&self, time: Duration) -> Result<f64> {
-        let (began, mut clients) = (Instant::now(), JoinSet::new());
-        for client in 0..CLOSED_LOOP {
+    async fn closed_loop(&self, clients: u64, time: Duration) -> Result<f64> {
+        let (began, mut running) = (Instant::now(), JoinSet::new());
+        for client in 0..clients {
             let network = self.clone();
-            clients.spawn(async move {
+            running.spawn(async move {
                 let (mut sent, mut count) = (0_u64, 0_u64);
                 while began.elapsed() < time {
-                    let number = 10_000_000_000 + sent * CLOSED_LOOP + client;
+                    let number = 10_000_000_000 + sent * clients + client;
                     count += u64::from(network.authorize(number).await?);
                     sent += 1;
                 }
@@ -237,7 +244,7 @@ impl Network {
             });
         }
         let mut count = 0;
-        while let Some(of_client) = clients.join_next().await {
+        while let Some(of_client) = running.join_next().await {
             count += of_client??;
         }
         Ok(count as f64 / began.elapsed().as_secs_f64())

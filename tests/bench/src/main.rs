@@ -69,6 +69,15 @@ struct Arguments {
     /// Least time in milliseconds from one batch of a projection in a partition to its next
     #[arg(long, default_value_t = PROJECTION_PAUSE_MS)]
     projection_pause_ms: u64,
+    /// Rates at which `authorize` is asked in an open loop, per second
+    #[arg(long, value_delimiter = ',', default_value = "50,200,1000")]
+    rates: Vec<u32>,
+    /// Clients of the closed loop of `authorize`, each with one authorization under way
+    #[arg(long, default_value_t = 128)]
+    clients: u64,
+    /// Projectors that run meanwhile in `authorize`; none if empty
+    #[arg(long, value_delimiter = ',', default_value = authorize::PROJECTORS, value_name = "NAMES")]
+    projectors: Vec<String>,
     /// Lengths of the streams that `growth` measures, in events
     #[arg(long, value_delimiter = ',', default_value = "10,1000,100000")]
     stream_lengths: Vec<u64>,
@@ -133,7 +142,10 @@ async fn measure() -> Result<()> {
         Bench::Growth => {
             growth::run(&place, time, &arguments.log_sizes, &arguments.stream_lengths, &mut report).await?;
         }
-        Bench::Authorize => authorize::run(&place, time, &mut report).await?,
+        Bench::Authorize => {
+            let Arguments { rates, projectors, clients, .. } = &arguments;
+            authorize::run(&place, time, rates, *clients, projectors, &mut report).await?;
+        }
         Bench::Sagas => sagas::run(&place, arguments.open_sagas, &mut report).await?,
         Bench::Timers => timers::run(&place, time, arguments.waiting_timers, &mut report).await?,
         Bench::Http => http::run(&place, time, &mut report).await?,
