@@ -54,7 +54,7 @@ impl State {
         self.books().map(|books| books.pending(asset)).unwrap_or_default()
     }
 
-    /// Returns what a new authorization can use: posted less pending.
+    /// Returns what a new authorization can use: posted less pending and less what is owed as a receivable.
     #[must_use]
     pub fn available(&self, asset: &Asset) -> Net {
         self.books().map(|books| books.available(asset)).unwrap_or_default()
@@ -118,8 +118,10 @@ impl Books {
         self.pending.get(&asset.code).copied().unwrap_or_default()
     }
 
+    /// What is booked as a receivable is credited to the customer, but it is the processor's money.
     pub(super) fn available(&self, asset: &Asset) -> Net {
-        self.posted(asset).less(self.pending(asset))
+        let owed = self.ledger.net(asset, LedgerAccount::Receivable).magnitude();
+        self.posted(asset).less(self.pending(asset)).less(owed)
     }
 
     /// Applies the whole event, or nothing of it if no decision makes it on these books.

@@ -5,7 +5,7 @@ use clearfold_kernel::{Amount, Asset, ExternalId, Minor, MoneyError, Timestamp};
 use super::tables::Hold;
 use super::{Seen, balance};
 use crate::account::{Event, LowerCause};
-use crate::projecting::{Misfit, Rows, words};
+use crate::projecting::{Misfit, Rows, lowered, raised, words};
 
 /// Status of a hold. A hold of which nothing is left can be raised again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,11 @@ pub(super) fn change(rows: &mut Rows, seen: &Seen, change: &HoldChange) -> Resul
         Step::Lowered(ended) if hold.remaining_minor == Minor::ZERO => ended,
         _ => HoldStatus::Held,
     };
-    balance.weigh(updated_at)?;
+    balance.available_minor = match change.step {
+        Step::Placed { .. } | Step::Raised => lowered(balance.available_minor, change.minor)?,
+        Step::Lowered(_) => raised(balance.available_minor, change.minor)?,
+    };
+    balance.updated_at = updated_at;
     rows.put(&hold);
     rows.put(&balance);
     Ok(())

@@ -142,9 +142,14 @@ fn book(rows: &mut Rows, seen: &Seen, asset: &Asset, transfers: &[Transfer]) -> 
             amount = posted(amount, ledger_account, side, minor)?;
             balance.posted_minor = ledger.net_minor;
         }
+        // What is booked as a receivable is credited to the customer, and cannot be spent.
+        if matches!(ledger_account, LedgerAccount::Customer | LedgerAccount::Receivable) {
+            let available = balance.available_minor;
+            balance.available_minor = posted(available, LedgerAccount::Customer, side, minor)?;
+        }
         rows.put(&ledger);
     }
-    balance.weigh(seen.recorded.recorded_at)?;
+    balance.updated_at = seen.recorded.recorded_at;
     if let Some(line) = statement::line(seen, &balance, amount)? {
         rows.put(&line);
     }

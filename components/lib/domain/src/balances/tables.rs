@@ -1,11 +1,11 @@
 //! Tables of the projection, and the constraints that the database checks.
 
-use clearfold_kernel::{Asset, ExternalId, Minor, MoneyError, Table, Timestamp};
+use clearfold_kernel::{Asset, ExternalId, Minor, Table, Timestamp};
 
 use super::hold::HoldStatus;
 use super::statement::Kind;
 use crate::account::{DelayQueue, LedgerAccount, Net};
-use crate::projecting::{Number, Record, lowered, table, words};
+use crate::projecting::{Number, Record, table, words};
 
 pub(super) fn all() -> Vec<Table> {
     vec![Account::table(), Balance::table(), Ledger::table(), Hold::table(), Statement::table()]
@@ -24,7 +24,8 @@ table! {
 }
 
 table! {
-    /// One row per account and asset, whether named at opening or only moved later: available = posted − pending.
+    /// One row per account and asset, whether named at opening or only moved later: available = posted − pending − the open
+    /// receivables.
     pub(super) struct Balance in "balance", indexes [] {
         key {
             account: String,
@@ -117,13 +118,6 @@ impl Balance {
     pub(super) fn none(account: String, asset: String, decimals: u8, updated_at: Timestamp) -> Self {
         let (posted_minor, pending_minor, available_minor) = (Net::default(), Minor::ZERO, Net::default());
         Self { account, asset, decimals, posted_minor, pending_minor, available_minor, updated_at }
-    }
-
-    /// Recomputes the available balance after a change of the posted or the pending one.
-    pub(super) fn weigh(&mut self, updated_at: Timestamp) -> Result<(), MoneyError> {
-        self.available_minor = lowered(self.posted_minor, self.pending_minor)?;
-        self.updated_at = updated_at;
-        Ok(())
     }
 }
 

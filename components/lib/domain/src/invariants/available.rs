@@ -1,4 +1,4 @@
-//! 3. The available balance is the posted balance less the holds, and only holds that can be refused are limited by
+//! 3. The available balance is the posted balance less the holds and the open receivables, and only holds that can be refused are limited by
 //!    it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use crate::account::{DisputeStep, Event, LedgerAccount, RefundOutcome, State};
 
 const AVAILABLE: Invariant = Invariant {
     code: "available_is_posted_minus_holds",
-    statement: "Available is what was credited to the customer without what was debited and what is held; a hold that \
+    statement: "Available is what was credited to the customer without what was debited, what is held and what is owed as a receivable; a hold that \
                 could be refused was never more than that.",
 };
 
@@ -27,12 +27,14 @@ pub(super) struct Available {
 struct Figures {
     posted: Sum,
     held: Sum,
+    receivable: Sum,
 }
 
 impl Figures {
     fn available(&self) -> crate::account::Net {
         let mut all = self.posted;
         all.take(self.held.net().magnitude());
+        all.take(self.receivable.net().magnitude());
         all.net()
     }
 }
@@ -146,8 +148,14 @@ impl Available {
                 (DisputeStep::Lost, true) => self.debit(&event.amount),
                 (DisputeStep::Lost, false) => {}
             },
-            Event::ReceivableBooked(event) => self.credit(&event.amount),
-            Event::ReceivableRecovered(event) => self.debit(&event.amount),
+            Event::ReceivableBooked(event) => {
+                self.credit(&event.amount);
+                self.figures(&event.amount.asset).receivable.add(event.amount.minor);
+            }
+            Event::ReceivableRecovered(event) => {
+                self.debit(&event.amount);
+                self.figures(&event.amount.asset).receivable.take(event.amount.minor);
+            }
             Event::FeeCharged(event) => self.debit(&event.amount),
             _ => {}
         }

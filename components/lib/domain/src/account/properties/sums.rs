@@ -87,7 +87,9 @@ impl Sums {
         let (debits, credits) = self.side(asset, Customer);
         prop_assert_eq!(state.pending(asset).get(), held);
         prop_assert_eq!(state.posted(asset).to_string(), (signed(credits) - signed(debits)).to_string());
-        let available = signed(credits) - signed(debits) - signed(held);
+        let (lent, recovered) = self.side(asset, LedgerAccount::Receivable);
+        let owed = signed(lent) - signed(recovered);
+        let available = signed(credits) - signed(debits) - signed(held) - owed;
         prop_assert_eq!(state.available(asset).to_string(), available.to_string());
 
         let (debits, credits) = self.side(asset, Hold);
