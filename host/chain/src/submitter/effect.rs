@@ -29,8 +29,11 @@ use super::pull::{Pull, PullId};
 use super::state::Cause;
 use super::targets::{NoCall, Targets};
 
-/// Name of the effect.
+/// Name of the effect, for the first leg of a payment.
 pub const PULL: &str = "pull";
+/// Name of the same effect for later legs and for withdrawals. Hosts from before there were legs offer only the other, and
+/// would take their requests for those of the first leg.
+pub const PULL_LEG: &str = "pull-leg";
 /// Code of the refusal of a pull that its saga has withdrawn.
 const WITHDRAWN: &str = "pull_withdrawn";
 /// Requests of one partition that wait at once. Each waits for minutes, and costs no connection meanwhile.
@@ -120,7 +123,7 @@ impl PullEffect {
                     return Outcome::Answered(answer(&pull, transaction, block));
                 }
                 Verdict::Dead { cause } => {
-                    let code = if cause == Cause::Asked { WITHDRAWN } else { "pull_dead" };
+                    let code = code_of_dead(cause, leg.is_withdrawn);
                     let detail = format!("the pull {id} was not executed and cannot be any more: {cause:?}");
                     return refused(code, detail);
                 }
@@ -210,6 +213,12 @@ impl Effect for PullEffect {
     }
 }
 
+/// Returns the code of the refusal for a dead pull. Nothing of a leg that is withdrawn will be pulled, whatever the pull
+/// died of.
+const fn code_of_dead(cause: Cause, is_withdrawn: bool) -> &'static str {
+    if is_withdrawn || matches!(cause, Cause::Asked) { WITHDRAWN } else { "pull_dead" }
+}
+
 fn read(request: &[u8]) -> Result<PullRequest, String> {
     let request: PullRequest =
         serde_json::from_slice(request).map_err(|error| format!("the request is no pull: {error}"))?;
@@ -290,5 +299,20 @@ impl Task for BoardReader {
 
     fn failure(&self, _: &DatabaseError) -> StepFailure {
         StepFailure::error("the pulls of payments could not be read; trying again")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_pull_of_a_withdrawn_leg_is_withdrawn_whatever_it_died_of() {
+        for cause in [Cause::Asked, Cause::Expired, Cause::Outside] {
+            assert_eq!(code_of_dead(cause, true), "pull_withdrawn", "{cause:?}");
+        }
+        assert_eq!(code_of_dead(Cause::Asked, false), "pull_withdrawn");
+        assert_eq!(code_of_dead(Cause::Expired, false), "pull_dead");
+        assert_eq!(code_of_dead(Cause::Outside, false), "pull_dead");
     }
 }

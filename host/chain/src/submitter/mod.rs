@@ -41,7 +41,7 @@ mod wait;
 use alloy::primitives::U256;
 
 pub use accept::{Command, Draft, Refusal, accept};
-pub use effect::{PULL, Parties, PullEffect};
+pub use effect::{PULL, PULL_LEG, Parties, PullEffect};
 pub use executions::{Executions, Reach};
 pub use options::{SubmitterOptions, SubmitterOptionsError};
 pub use payments::{PullRequest, leg_name, leg_of_name};

@@ -31,10 +31,10 @@ use clearfold_base::tasks::Tasks;
 use clearfold_base::telemetry;
 use clearfold_bus::Bus;
 use clearfold_bus::outbox;
-use clearfold_chain::submitter::PULL;
+use clearfold_chain::submitter::{PULL, PULL_LEG};
 use clearfold_chain::{Listener, ListenerSettings, Rpc};
 use clearfold_engine::command::{CommandIntake, IntakeSettings, LiveDeciders, Permits, WriterSettings};
-use clearfold_engine::effects::Effects;
+use clearfold_engine::effects::{Effect, Effects};
 use clearfold_engine::inbox_keeper;
 use clearfold_engine::registry::{
     self, ComponentFile, Follower, Operations, Registry, Shelf, StartContext, watch_canaries,
@@ -198,9 +198,11 @@ fn start_effects(
     clock: &Clock,
     tasks: &mut Tasks,
 ) -> anyhow::Result<Effects> {
-    let Some(submitter) = submitter else { return effects::offered(&manifest.effects, None, clock) };
+    let Some(submitter) = submitter else { return effects::offered(&manifest.effects, Vec::new(), clock) };
     let (submitter, effect) = submitter.submitter(pool.clone(), owner(clock), clock.clone());
-    let effects = effects::offered(&manifest.effects, Some((PULL, Arc::new(effect))), clock)?;
+    let effect: Arc<dyn Effect> = Arc::new(effect);
+    let own = vec![(PULL, Arc::clone(&effect)), (PULL_LEG, effect)];
+    let effects = effects::offered(&manifest.effects, own, clock)?;
     tasks.spawn("chain submitter", submitter.run(tasks.driver()));
     Ok(effects)
 }

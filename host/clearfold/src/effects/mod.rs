@@ -13,14 +13,14 @@ use clearfold_sandbox::manifest::ManifestEffect;
 
 use self::http::HttpEffect;
 
-/// Makes the effects that a manifest names, beside one that this host has itself.
+/// Makes the effects that a manifest names, beside those that this host has itself.
 pub fn offered(
     named: &BTreeMap<String, ManifestEffect>,
-    own: Option<(&str, Arc<dyn Effect>)>,
+    own: Vec<(&str, Arc<dyn Effect>)>,
     clock: &Clock,
 ) -> anyhow::Result<Effects> {
     let mut effects = BTreeMap::new();
-    if let Some((name, effect)) = own {
+    for (name, effect) in own {
         ensure!(
             !named.contains_key(name),
             "the manifest names the effect `{name}`, which the chain submitter of this host carries out; take it out of \
