@@ -4,6 +4,7 @@
 //! | code | meaning |
 //! |---|---|
 //! | `not_from_chain` | an observation that only the chain may report was sent by another actor |
+//! | `not_from_saga` | a command that only a saga or an operator may send was sent by another actor |
 //! | `account_mismatch` | the command names another account than the one that it was routed to |
 //! | `unknown_asset` | the asset is not one that accounts hold |
 //! | `amount_too_precise` | the amount has more decimals than the asset |
@@ -29,6 +30,15 @@ pub fn from_chain(context: &CommandContext) -> Result<(), Rejection> {
     }
     let detail = format!("only the chain can report this; `{}` cannot", context.actor);
     Err(Rejection::new("not_from_chain", detail))
+}
+
+/// Checks that a saga or an operator sent the command: the chain reports what it saw, and decides nothing.
+pub fn from_saga_or_operator(context: &CommandContext) -> Result<(), Rejection> {
+    if [CommandContext::SAGA, CommandContext::API].contains(&context.actor.as_str()) {
+        return Ok(());
+    }
+    let detail = format!("only a saga or an operator can decide this; `{}` cannot", context.actor);
+    Err(Rejection::new("not_from_saga", detail))
 }
 
 /// Checks that the command names the account that it was routed to.

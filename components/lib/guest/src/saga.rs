@@ -107,7 +107,7 @@ fn flow(flow: Flow) -> wit::Flow {
     let planned = |PlannedStep { step, argument }| wit::PlannedStep { step: str::to_owned(step), argument };
     wit::Flow {
         name: flow.name.to_owned(),
-        lane: flow.lane.to_owned(),
+        lane: flow.lane.into_owned(),
         steps: flow.steps.into_iter().map(planned).collect(),
     }
 }

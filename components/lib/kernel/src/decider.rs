@@ -73,6 +73,8 @@ impl CommandContext {
     pub const CHAIN: &'static str = "chain";
     /// Actor of commands that a saga sends because of what it observed.
     pub const SAGA: &'static str = "saga";
+    /// Actor of commands that come over the API, as an operator sends them.
+    pub const API: &'static str = "api";
 }
 
 /// Reason why a command was rejected; nothing changed.

@@ -94,7 +94,7 @@ pub struct Flow {
     /// Name for people.
     pub name: &'static str,
     /// Lane in which it waits its turn.
-    pub lane: &'static str,
+    pub lane: std::borrow::Cow<'static, str>,
     /// At least one.
     pub steps: Vec<PlannedStep>,
 }

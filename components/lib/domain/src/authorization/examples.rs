@@ -297,7 +297,7 @@ examples! {
         json!({"amount": euro(SWIPED), "source": source(33), "occurred_at": DECIDED_AT}),
     ),
     AbandonFunding: json!({"leg": 2, "cause": "dead"}),
-    CloseExposure: json!({"leg": 2}),
+    CloseExposure: json!({"leg": 2, "pull_again": true}),
     FundingAbandoned: of_payment(
         json!({"leg": 2, "cause": "dead", "exposed": euro(REFUNDED), "at": DECIDED_AT}),
     ),

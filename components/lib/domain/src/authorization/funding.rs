@@ -16,14 +16,15 @@
 //! and in order.
 //!
 //! A leg is abandoned when none of its pulls can be executed any more, which its saga knows. What was due then is
-//! exposed. An operator may have it pulled all the same: then it is included like any other.
+//! exposed. An operator may make it due again: then the next leg pulls it.
 
 use clearfold_kernel::{ChainSource, CommandContext, Hash, Minor, Rejection};
 use serde::{Deserialize, Serialize};
 
 use super::messages::{
-    AbandonCause, AbandonFunding, CloseExposure, Event, FundingAbandoned, FundingDropped, FundingFinalized,
-    FundingIncluded, FundingReorged, FundingReverted, FundingSubmitted, Observation, ObserveFunding,
+    AbandonCause, AbandonFunding, CloseExposure, Event, ExposureCleared, FundingAbandoned, FundingDropped,
+    FundingFinalized, FundingIncluded, FundingReorged, FundingReverted, FundingSubmitted, Observation,
+    ObserveFunding,
 };
 use super::state::{Payment, State};
 use super::{Decision, existing};
@@ -163,15 +164,27 @@ fn known(state: &State, leg: u32) -> Result<&Funding, Rejection> {
 
 /// Ends a leg that nothing will pull. What is due then is exposed, unless nothing was to be pulled.
 pub(super) fn abandon(state: &State, command: &AbandonFunding, context: &CommandContext) -> Decision {
+    checks::from_saga_or_operator(context)?;
     let (payment, leg) = (existing(state, context)?, command.leg);
     match known(state, leg)? {
         known if known.is_undecided() => {}
-        // The money is there, or this is a repeat.
-        Funding::Included { .. } | Funding::Finalized { .. } | Funding::Abandoned => return Ok(Vec::new()),
+        Funding::Abandoned => return Ok(Vec::new()),
+        Funding::Included { source, .. } | Funding::Finalized { source, .. } => {
+            let detail = format!(
+                "the pull of leg {leg} is dead, but the listener has seen it in block {}; this ends when the listener \
+                 reports that block as gone",
+                source.block_number
+            );
+            return Err(Rejection::new("pull_in_lost_block", detail));
+        }
         known => {
             let detail = format!("the funding of leg {leg} is {known:?}; there is nothing to abandon");
             return Err(Rejection::new("funding_out_of_order", detail));
         }
+    }
+    if state.legs().any(|(number, funding)| number < leg && funding.is_undecided()) {
+        let detail = format!("a leg before leg {leg} is undecided: how much it pulled is not known");
+        return Err(Rejection::new("leg_before_undecided", detail));
     }
     let exposed = match command.cause {
         // A leg is one receivable. If it was pulled since and its block is gone for good, the next leg takes what is due.
@@ -187,17 +200,24 @@ pub(super) fn abandon(state: &State, command: &AbandonFunding, context: &Command
     })])
 }
 
+/// Has what is exposed of a leg pulled by the next one, if the command says so. Nothing of the leg itself is pulled any
+/// more.
 pub(super) fn close_exposure(state: &State, command: &CloseExposure, context: &CommandContext) -> Decision {
+    checks::from_saga_or_operator(context)?;
     let (payment, leg) = (existing(state, context)?, command.leg);
     known(state, leg)?;
     let exposed = state.exposed_in(leg);
     if exposed == Minor::ZERO {
         return Ok(Vec::new());
     }
+    let (parties, amount, at) = (payment.parties.clone(), payment.amount(exposed), context.accepted_at);
+    if command.pull_again {
+        let left = Minor::ZERO;
+        return Ok(vec![Event::ExposureCleared(ExposureCleared { parties, leg, amount, left, at })]);
+    }
     let detail = format!(
-        "{} of leg {leg} could not be pulled; they are booked as a receivable, and the card is frozen. See to it that \
-         the Safe can pay, and retry to pull them, or resolve the step as done",
-        payment.amount(exposed)
+        "{amount} of leg {leg} could not be pulled; they are booked as a receivable, and the card is frozen. See to it \
+         that the Safe can pay, and retry to have another leg pull them, or resolve the step as done"
     );
     Err(Rejection::new("exposure_open", detail))
 }

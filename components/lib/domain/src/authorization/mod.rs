@@ -30,6 +30,8 @@
 //! | `refund_exceeds_captured` | linked refunds would exceed what the merchant still has |
 //! | `funding_out_of_order` | the observation does not follow from the earlier ones |
 //! | `funding_final` | the pulled money is in a final block |
+//! | `pull_in_lost_block` | a leg is abandoned that the listener has seen in a block, which was lost |
+//! | `leg_before_undecided` | a leg is abandoned while one before it may still be pulled |
 //! | `exposure_open` | a part of a leg could not be pulled and is a receivable |
 //! | `not_flaggable` | the rules were checked before the payment was decided, so there is nothing to flag |
 //! | `dispute_exceeds_captured` | more is disputed than the merchant has |

@@ -12,7 +12,7 @@ pub(super) const EXPIRE: &str = "expire";
 pub(super) const LANE: &str = "expiry";
 
 pub(super) fn flow() -> Flow {
-    Flow { name: EXPIRE, lane: LANE, steps: vec![planned(EXPIRE)] }
+    Flow { name: EXPIRE, lane: LANE.into(), steps: vec![planned(EXPIRE)] }
 }
 
 /// Returns true if a hold that expires begins: the payment was approved, or a stand-in opened it again.

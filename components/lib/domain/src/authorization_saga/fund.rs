@@ -2,16 +2,21 @@
 //!
 //! | flow | lane | begins | step |
 //! |---|---|---|---|
-//! | `fund` | `funding` | a leg begins | `pull` requests the effect `pull` until the leg is pulled in a final block, or abandoned |
-//! | `withdraw` | `withdrawal` | nothing is due any more while a leg is undecided, or exposed of one that was abandoned | `withdraw` has the leg's pull withdrawn, unless it is mined |
-//! | `recover` | `recovery` | a leg is abandoned that leaves an exposure | `repull` parks for an operator, whose `retry` asks for another pull |
-//! | `finalize` | that of the leg's pull | the listener has seen a pull in a block | `finalize` reports the leg as final |
+//! | `fund` | `funding` | a leg begins | `pull` requests the pull until the leg is pulled in a final block, or abandoned |
+//! | `withdraw` | `withdrawal` | nothing is due while a leg is undecided | `withdraw` has the leg's pull withdrawn, unless it is mined |
+//! | `recover` | `recovery`, and one for each later leg | a leg is abandoned that leaves an exposure | `recover` parks for an operator, whose `retry` makes it due again: the next leg begins |
+//! | `finalize` | `funding` | the listener has seen a pull in a block | `finalize` reports the leg as final |
 //!
 //! `finalize` waits in its lane for the flow that pulls, and that ends by a final block; so what is reported as final is
 //! final. Only an instance that was offered the effect has these flows.
 //!
+//! The first leg asks the effect `pull` as it did before there were legs. Later legs and withdrawals ask `pull-leg`: a host
+//! of before does not know them, and would answer with the pull of the first.
+//!
 //! The number of a pull increments with each refusal. That is safe whatever the refusal was: the other side makes a new
 //! pull only if every other of the leg is dead for good, and otherwise answers for the one that may still come.
+
+use std::borrow::Cow;
 
 use clearfold_kernel::{
     Action, Address, Amount, EffectAnswer, ExternalId, Flow, Message, Minor, PlannedStep, StepCall, Subject,
@@ -21,27 +26,39 @@ use serde::{Deserialize, Serialize};
 
 use super::authorize::to_payment;
 use super::memory::{id, read};
+use super::was_refused;
 use crate::authorization::{
-    self, AbandonCause, AbandonFunding, CloseExposure, Command, Event, ExposureCleared, FIRST_LEG, Funding,
-    Observation, ObserveFunding, State,
+    self, AbandonCause, AbandonFunding, CloseExposure, Command, Event, FIRST_LEG, Funding, Observation,
+    ObserveFunding, State,
 };
 
 /// Name of the effect, and of the step that requests it.
 pub(super) const PULL: &str = "pull";
+/// Name of the effect for later legs and for withdrawals.
+pub(super) const PULL_LEG: &str = "pull-leg";
 pub(super) const WITHDRAW: &str = "withdraw";
-pub(super) const REPULL: &str = "repull";
+pub(super) const RECOVER: &str = "recover";
 pub(super) const FINALIZE: &str = "finalize";
 /// Lane of the money on chain, apart from the bookings: a pull takes minutes, and days if it is refused.
 pub(super) const LANE: &str = "funding";
-/// Lane of what an operator has pulled again. The legs behind it do not wait.
-const RECOVERY: &str = "recovery";
+/// Code of the refusal to close what is exposed.
+const EXPOSURE_OPEN: &str = "exposure_open";
+/// Codes of refusals that say that no pull of the leg may still be executed, and that another one may be.
+const DEAD: [&str; 5] =
+    ["pull_dead", "pull_in_lost_block", "account_without_roles", "unknown_asset", "deadline_out_of_range"];
+/// Codes of refusals that say that nothing of the leg will be pulled.
+const ENDED: [&str; 2] = ["pull_withdrawn", "amount_not_positive"];
+/// Code of the refusal to end a leg out of its turn. None of its pulls was asked for.
+const BEFORE_UNDECIDED: &str = "leg_before_undecided";
 
 /// Pulls of a leg that may be dead before it is abandoned.
 pub(super) const PULLS: u32 = 3;
 /// Pause before a leg looks again for the observation of the one before it.
 const LOOK_AGAIN_MS: u64 = 10_000;
+/// Time without an event after which looking again is the operator's affair.
+const LOOKED_MS: u64 = 3_600_000;
 
-/// Request of the effect `pull`.
+/// Request of the effects `pull` and `pull-leg`.
 #[derive(Serialize)]
 struct PullRequest {
     authorization_id: ExternalId,
@@ -72,35 +89,37 @@ pub(super) fn flows(
     after: &State,
     event: &Event,
 ) -> Result<Vec<Flow>, String> {
-    if !subject.effects.iter().any(|effect| effect == PULL) {
+    if !offers(subject, PULL) {
         return Ok(Vec::new());
     }
     let mut flows = Vec::new();
     match event {
-        Event::FundingIncluded(event) => {
-            let is_recovered = before.legs.exposed.contains_key(&event.leg);
-            let lane = if is_recovered { RECOVERY } else { LANE };
-            flows.push(flow(FINALIZE, lane, FINALIZE, event.leg)?);
-        }
+        Event::FundingIncluded(event) => flows.push(flow(FINALIZE, LANE.into(), FINALIZE, event.leg)?),
         Event::FundingAbandoned(event) if event.exposed.minor > Minor::ZERO => {
-            flows.push(flow("recover", RECOVERY, REPULL, event.leg)?);
-        }
-        // What an operator has pulled again may be on its way.
-        Event::ExposureCleared(event) if is_needless_now(after, event) => {
-            flows.push(flow("withdraw", "withdrawal", WITHDRAW, event.leg)?);
+            flows.push(flow(RECOVER, recovery(event.leg), RECOVER, event.leg)?);
         }
         _ => {}
     }
-    for leg in needless(before, after) {
-        flows.push(flow("withdraw", "withdrawal", WITHDRAW, leg)?);
+    let has_legs = offers(subject, PULL_LEG);
+    for leg in needless(after).filter(|_| has_legs) {
+        flows.push(flow(WITHDRAW, "withdrawal".into(), WITHDRAW, leg)?);
     }
-    if let Some(leg) = begun(before, after) {
-        flows.push(flow("fund", LANE, PULL, leg)?);
+    if let Some(leg) = begun(before, after).filter(|leg| has_legs || *leg == FIRST_LEG) {
+        flows.push(flow("fund", LANE.into(), PULL, leg)?);
     }
     Ok(flows)
 }
 
-fn flow(name: &'static str, lane: &'static str, step: &'static str, leg: u32) -> Result<Flow, String> {
+fn offers(subject: &Subject, effect: &str) -> bool {
+    subject.effects.iter().any(|offered| offered == effect)
+}
+
+/// Lane of what an operator decides about a leg: none waits for another.
+fn recovery(leg: u32) -> Cow<'static, str> {
+    if leg == FIRST_LEG { "recovery".into() } else { format!("recovery-{leg}").into() }
+}
+
+fn flow(name: &'static str, lane: Cow<'static, str>, step: &'static str, leg: u32) -> Result<Flow, String> {
     let argument = match leg {
         FIRST_LEG => Vec::new(),
         leg => serde_json::to_vec(&Argument { leg }).map_err(|error| error.to_string())?,
@@ -115,19 +134,11 @@ fn begun(before: &State, after: &State) -> Option<u32> {
     (*funding == Funding::Unsubmitted && is_new).then_some(leg)
 }
 
-/// Returns true if an abandoned leg has nothing left that it could pull.
-fn is_needless_now(after: &State, event: &ExposureCleared) -> bool {
-    event.left == Minor::ZERO && after.leg(event.leg) == Some(&Funding::Abandoned)
-}
-
-/// Returns the undecided legs, if nothing is due any more since the event.
-fn needless(before: &State, after: &State) -> Vec<u32> {
-    if before.due() == Minor::ZERO || after.due() > Minor::ZERO {
-        return Vec::new();
-    }
-    let is_undecided = |state: &State, leg| state.leg(leg).is_some_and(Funding::is_undecided);
-    let legs = before.legs().map(|(leg, _)| leg);
-    legs.filter(|leg| is_undecided(before, *leg) && is_undecided(after, *leg)).collect()
+/// Returns the undecided legs, if nothing is due. A withdrawal that is asked for already is asked for again.
+fn needless(after: &State) -> impl Iterator<Item = u32> {
+    let is_needless = after.due() == Minor::ZERO;
+    let legs = after.legs().filter(move |(_, funding)| is_needless && funding.is_undecided());
+    legs.map(|(leg, _)| leg)
 }
 
 fn leg_of(call: &StepCall) -> Result<u32, String> {
@@ -146,38 +157,51 @@ pub(super) fn pull(call: &StepCall) -> Result<Action, String> {
     }
     let (leg, state) = (leg_of(call)?, read(&call.subject)?);
     let is_unasked = is_unasked(call);
-    if is_unasked && let Some(cause) = abandons(call, &state, leg) {
-        return to_payment(call, &Command::AbandonFunding(AbandonFunding { leg, cause }));
-    }
     // The pull of the leg before has ended, but how much it took is known when the listener has seen it.
     let is_earlier = |(number, funding): (u32, &Funding)| number < leg && funding.is_undecided();
     if is_unasked && state.legs().any(is_earlier) {
-        return look_again(call.subject.now);
+        return look_again(call, &state, leg);
+    }
+    if is_unasked && let Some(cause) = abandons(call, &state, leg) {
+        return to_payment(call, &Command::AbandonFunding(AbandonFunding { leg, cause }));
     }
     // A pull that was asked for before may still be executed. Then its outcome is waited for, with a request of nothing.
     request(call, &state, state.due(), call.attempt, leg)
 }
 
-/// Returns the reason for which the leg ends without a pull, if no pull of it may still be executed.
+/// Returns the reason for which the leg ends without a pull, if no pull of it may still be executed. Of a leg that the
+/// listener has seen in a block, the payment refuses that until the block is reported as gone.
 fn abandons(call: &StepCall, state: &State, leg: u32) -> Option<AbandonCause> {
-    let was_refused = |code: &str| call.last_refusal.as_ref().is_some_and(|refusal| refusal.code == code);
+    let is_there = state.leg(leg).is_some_and(|funding| funding.pulled() > Minor::ZERO);
+    if is_there {
+        // Before the first request the other side is asked: it may know the pull.
+        return call.last_refusal.as_ref().map(|_| AbandonCause::Dead);
+    }
     let is_undecided = state.leg(leg).is_some_and(Funding::is_undecided);
-    if !is_undecided || state.due() == Minor::ZERO || was_refused("pull_withdrawn") {
+    if !is_undecided || state.due() == Minor::ZERO || was_refused(call, &["pull_withdrawn"]) {
         return Some(AbandonCause::Withdrawn);
     }
-    (call.attempt > PULLS && was_refused("pull_dead")).then_some(AbandonCause::Dead)
+    (call.attempt > PULLS && was_refused(call, &DEAD)).then_some(AbandonCause::Dead)
 }
 
 /// Returns true if no pull of the leg may still be executed: none was asked for, or the last refusal says so.
 fn is_unasked(call: &StepCall) -> bool {
-    let is_definite = |code: &str| ["pull_dead", "pull_withdrawn", "amount_not_positive"].contains(&code);
     let is_first = call.attempt == 1 && call.last_refusal.is_none();
-    call.answer.is_none() && call.last_refusal.as_ref().map_or(is_first, |refusal| is_definite(&refusal.code))
+    call.answer.is_none()
+        && (is_first || [&DEAD[..], &ENDED, &[BEFORE_UNDECIDED]].iter().any(|codes| was_refused(call, codes)))
 }
 
-fn look_again(now: Timestamp) -> Result<Action, String> {
-    let until = now.as_ms().checked_add(LOOK_AGAIN_MS).and_then(Timestamp::from_ms);
-    until.map(Action::WaitUntil).ok_or_else(|| "the calendar ends".to_owned())
+/// Waits for the leg before. If nothing happens to the payment for an hour, the payment is told to end the leg, which it
+/// refuses as long as the one before is undecided: so an operator hears of it.
+fn look_again(call: &StepCall, state: &State, leg: u32) -> Result<Action, String> {
+    let after =
+        |time: Timestamp, interval_ms| time.as_ms().checked_add(interval_ms).and_then(Timestamp::from_ms);
+    let now = call.subject.now;
+    if state.latest.and_then(|latest| after(latest, LOOKED_MS)).is_some_and(|until| until <= now) {
+        let cause = AbandonCause::Withdrawn;
+        return to_payment(call, &Command::AbandonFunding(AbandonFunding { leg, cause }));
+    }
+    after(now, LOOK_AGAIN_MS).map(Action::WaitUntil).ok_or_else(|| "the calendar ends".to_owned())
 }
 
 fn request(call: &StepCall, state: &State, minor: Minor, number: u32, leg: u32) -> Result<Action, String> {
@@ -190,39 +214,26 @@ fn request(call: &StepCall, state: &State, minor: Minor, number: u32, leg: u32) 
         leg,
         withdraw: call.step == WITHDRAW,
     };
+    let effect = if leg == FIRST_LEG && !request.withdraw { PULL } else { PULL_LEG };
     let request = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
-    Ok(Action::Request { effect: PULL, request })
+    Ok(Action::Request { effect, request })
 }
 
-/// Has the leg's pull withdrawn. How that ends is the answer to the request for the pull.
+/// Has the leg's pull withdrawn, also one that is in a block, which may be lost. How that ends is the answer to the
+/// request for the pull.
 pub(super) fn withdraw(call: &StepCall) -> Result<Action, String> {
-    let (leg, state) = (leg_of(call)?, read(&call.subject)?);
-    let is_answered = matches!(call.answer, Some(EffectAnswer::Answered(_)));
-    let is_there = state.leg(leg).is_some_and(|funding| funding.pulled() > Minor::ZERO);
-    if is_answered || is_there {
-        return Ok(Action::Done);
-    }
-    request(call, &state, Minor::ZERO, call.attempt, leg)
-}
-
-/// Pulls again what is exposed, when an operator says so: the first attempt is refused as long as something is.
-pub(super) fn repull(call: &StepCall) -> Result<Action, String> {
     if let Some(EffectAnswer::Answered(_)) = &call.answer {
         return Ok(Action::Done);
     }
     let (leg, state) = (leg_of(call)?, read(&call.subject)?);
-    let exposed = state.exposed_in(leg);
-    let is_undecided = state.leg(leg).is_some_and(Funding::is_undecided);
-    if call.attempt == 1 || (exposed == Minor::ZERO && call.answer.is_none() && !is_undecided) {
-        return to_payment(call, &Command::CloseExposure(CloseExposure { leg }));
-    }
-    // It was pulled in a block that is gone, and is dead now: the next leg begins.
-    if exposed == Minor::ZERO && is_unasked(call) {
-        return to_payment(call, &Command::AbandonFunding(AbandonFunding { leg, cause: AbandonCause::Dead }));
-    }
-    // Behind the numbers of the pulls that are dead. One that was used is refused at once.
-    let number = call.attempt.saturating_add(PULLS).saturating_sub(1);
-    request(call, &state, exposed, number, leg)
+    request(call, &state, Minor::ZERO, call.attempt, leg)
+}
+
+/// Asks an operator about what is exposed: the first attempt is refused as long as something is. The retry of that makes
+/// it due again, where the host pulls later legs.
+pub(super) fn recover(call: &StepCall) -> Result<Action, String> {
+    let pull_again = was_refused(call, &[EXPOSURE_OPEN]) && offers(&call.subject, PULL_LEG);
+    to_payment(call, &Command::CloseExposure(CloseExposure { leg: leg_of(call)?, pull_again }))
 }
 
 pub(super) fn finalize(call: &StepCall) -> Result<Action, String> {

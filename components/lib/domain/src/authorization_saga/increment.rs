@@ -53,7 +53,7 @@ pub(super) fn flow(subject: &Subject, event: &IncrementRequested) -> Result<Flow
     let assess = assess::step_of_increment(subject, &argument)?;
     let before = [ANSWER, RESERVE, RAISE].map(step);
     let steps = before.into_iter().chain(assess).chain([step(APPROVE)]).collect();
-    Ok(Flow { name: INCREMENT, lane: BOOKS, steps })
+    Ok(Flow { name: INCREMENT, lane: BOOKS.into(), steps })
 }
 
 /// Returns the id and the amount of the increment that a step is about.

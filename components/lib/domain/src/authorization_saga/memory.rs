@@ -3,9 +3,9 @@
 //! It lacks the reversals that came before the payment began, because those start no instance. Nothing here reads
 //! them: of the state only the payment and what was added to it count.
 
-use clearfold_kernel::{Decider, ExternalId, Subject, decode_state, encode_state};
+use clearfold_kernel::{self as kernel, Decider, ExternalId, Minor, decode_state, encode_state};
 
-use crate::authorization::{Authorization, AuthorizationRequested, Legs, Payment, State};
+use crate::authorization::{Authorization, AuthorizationRequested, Funding, Legs, Payment, State, Subject};
 
 /// First byte of the memory: the version of the state's format. An instance may outlive a change of the format, and
 /// bytes of another one must not be read as something else.
@@ -19,18 +19,32 @@ const VERSION: u8 = {
 const WITHOUT_LEGS: u8 = 9;
 
 /// Reads the memory; empty before the first observation.
-pub(super) fn read(subject: &Subject) -> Result<State, String> {
+pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
     match subject.memory.split_first() {
         None => Ok(State::default()),
         Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
         Some((&WITHOUT_LEGS, state)) => {
             let none = encode_state(&Legs::default()).map_err(|fault| fault.to_string())?;
-            decode_state(&[state, &none].concat()).map_err(|fault| fault.to_string())
+            let state = decode_state(&[state, &none].concat()).map_err(|fault| fault.to_string())?;
+            Ok(with_flow(state))
         }
         Some((version, _)) => {
             Err(format!("the memory has version {version}; this component reads {VERSION}"))
         }
     }
+}
+
+/// Takes back the leg that has no flow, so that the next event begins it with one. Before there were legs, only what was
+/// authorized had a flow, so a force post had none; and the flow of what was given back in time had ended.
+fn with_flow(mut state: State) -> State {
+    let is_due = state.due() > Minor::ZERO;
+    if let Subject::Payment(payment) = &mut state.subject
+        && payment.funding == Funding::Unsubmitted
+        && (payment.totals.authorized == Minor::ZERO || !is_due)
+    {
+        payment.funding = Funding::None;
+    }
+    state
 }
 
 /// Writes the memory.
@@ -46,7 +60,7 @@ pub(super) fn request(state: &State) -> Result<&AuthorizationRequested, String> 
 }
 
 /// Returns the id of the followed stream.
-pub(super) fn id(subject: &Subject) -> Result<ExternalId, String> {
+pub(super) fn id(subject: &kernel::Subject) -> Result<ExternalId, String> {
     subject.id.parse().map_err(|error| format!("the id of the payment: {error}"))
 }
 

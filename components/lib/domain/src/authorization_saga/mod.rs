@@ -10,7 +10,7 @@
 //! | the hold begins to have an expiry time | `expire`, in a lane of its own | `expire` |
 //! | a leg of the funding begins, and the host offers pulls | `fund`, in the lane `funding` | `pull` |
 //! | nothing is due any more of an undecided leg | `withdraw`, in a lane of its own | `withdraw` |
-//! | a leg is abandoned with an exposure | `recover`, in a lane of its own | `repull` |
+//! | a leg is abandoned with an exposure | `recover`, in a lane of its own | `recover` |
 //! | the pull is in a block | `finalize`, behind the flow that pulls | `finalize` |
 //!
 //! All flows but `expire` and those of the funding share the lane `books`, so the bookings of a payment are sent in the
@@ -54,7 +54,7 @@ const EXPIRY: Retry = Retry { first_delay_ms: 60_000, longest_delay_ms: 3_600_00
 const FUNDING: Retry =
     Retry { first_delay_ms: 60_000, longest_delay_ms: 3_600_000, attempts: 2 * fund::PULLS };
 
-/// Repetition of a pull that an operator asks for: the first attempt says that one is needed, and parks.
+/// Repetition of the question to an operator: the first attempt parks.
 const RECOVERY: Retry = Retry { attempts: 1, ..FUNDING };
 
 const fn step(name: &'static str, phase: Phase, retry: Retry) -> Step {
@@ -86,11 +86,11 @@ impl Saga for AuthorizationSaga {
         step(expire::EXPIRE, Phase::Retriable, EXPIRY),
         step(fund::PULL, Phase::Retriable, FUNDING),
         step(fund::WITHDRAW, Phase::Retriable, BOOKING),
-        step(fund::REPULL, Phase::Retriable, RECOVERY),
+        step(fund::RECOVER, Phase::Retriable, RECOVERY),
         step(fund::FINALIZE, Phase::Retriable, BOOKING),
     ];
 
-    const EFFECTS: &'static [&'static str] = &[assess::RISK, fund::PULL];
+    const EFFECTS: &'static [&'static str] = &[assess::RISK, fund::PULL, fund::PULL_LEG];
 
     type Event = Event;
 
@@ -114,7 +114,7 @@ impl Saga for AuthorizationSaga {
             expire::EXPIRE => expire::run(call),
             fund::PULL => fund::pull(call),
             fund::WITHDRAW => fund::withdraw(call),
-            fund::REPULL => fund::repull(call),
+            fund::RECOVER => fund::recover(call),
             fund::FINALIZE => fund::finalize(call),
             _ => Err(unknown(call)),
         }

@@ -37,7 +37,7 @@ fn books(subject: &Subject, id: &ExternalId, before: &State, event: &Event) -> R
         }
         event => ("book", book::steps(subject, id, before, event)?),
     };
-    Ok((!steps.is_empty()).then_some(Flow { name, lane: BOOKS, steps }))
+    Ok((!steps.is_empty()).then_some(Flow { name, lane: BOOKS.into(), steps }))
 }
 
 /// Plans a step that needs no argument.

@@ -28,7 +28,7 @@ pub(super) const APPROVE: &str = "approve-part";
 pub(super) fn flow(subject: &Subject) -> Flow {
     let before = [authorize::ANSWER, KEEP, HOLD].map(planned);
     let steps = before.into_iter().chain(assess::step(subject)).chain([planned(APPROVE)]).collect();
-    Flow { name: "authorize-part", lane: BOOKS, steps }
+    Flow { name: "authorize-part", lane: BOOKS.into(), steps }
 }
 
 pub(super) fn hold(call: &StepCall) -> Result<Action, String> {

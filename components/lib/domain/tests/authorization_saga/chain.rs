@@ -64,6 +64,10 @@ pub struct Chain {
     pub weather: Weather,
     pulls: BTreeMap<Leg, Vec<Pull>>,
     withdrawn: BTreeSet<Leg>,
+    /// Most that each payment ever owed.
+    owed: BTreeMap<String, u128>,
+    /// Pulls that were asked for while one of another leg could still be executed.
+    beside: Vec<String>,
     /// Observations that the listener has not reported, in their order.
     seen: VecDeque<(String, ObserveFunding)>,
 }
@@ -74,6 +78,12 @@ impl Chain {
         let of_payment = self.pulls.iter().filter(|((id, _), _)| id == payment);
         let finals = of_payment.flat_map(|(_, pulls)| pulls).filter(|pull| pull.end == End::Final);
         finals.map(|pull| pull.amount.minor.get()).collect()
+    }
+
+    /// Takes in what a payment owes now.
+    pub fn owes(&mut self, payment: &str, owed: u128) {
+        let most = self.owed.entry(payment.to_owned()).or_default();
+        *most = owed.max(*most);
     }
 
     /// Takes a request in; `None` if its outcome is not known yet.
@@ -104,6 +114,12 @@ impl Chain {
             return refused("amount_not_positive");
         }
         pulls.push(Pull { number: request.number, amount: request.amount.clone(), end: End::None });
+        let id = &request.authorization_id;
+        let others = self.pulls.iter().filter(|((payment, leg), _)| payment == id && *leg != request.leg);
+        if others.flat_map(|(_, pulls)| pulls).any(|pull| !matches!(pull.end, End::Final | End::Dead)) {
+            self.beside
+                .push(format!("leg {} of {id} asks while a pull of another may be executed", request.leg));
+        }
         None
     }
 }
@@ -188,8 +204,16 @@ impl World {
 
     /// Checks that the chain moved what every payment owes, or that the difference is named.
     pub fn whole(&self) -> Result<(), Broken> {
+        if let Some(beside) = self.chain.beside.first() {
+            return Err(beside.clone());
+        }
         for (id, live) in &self.payments {
             let state = &live.state;
+            let pulled: u128 = self.chain.pulled(id).iter().sum();
+            let most = self.chain.owed.get(id).copied().unwrap_or_default();
+            if pulled.saturating_sub(state.legs.returned.get()) > most {
+                return Err(format!("{pulled} were pulled of {id}, which never owed more than {most}"));
+            }
             if state.owed_back() != state.legs.owed_back {
                 return Err(format!(
                     "{id} owes {} back and states {}",
@@ -202,7 +226,6 @@ impl World {
             if !self.offers_pulls || state.payment().is_none() || is_parked {
                 continue;
             }
-            let pulled: u128 = self.chain.pulled(id).iter().sum();
             let swiped = state.payment().and_then(|payment| match &payment.entry {
                 authorization::Entry::Swiped { .. } => Some(payment.funding.pulled().get()),
                 _ => None,

@@ -1,6 +1,7 @@
 //! Saga engine in memory: order of steps, attempts, delays, reverse compensation, waits and parking, as the host has
 //! them. It knows one saga, and no payment.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 use clearfold_domain::authorization_saga::AuthorizationSaga;
@@ -14,7 +15,7 @@ use clearfold_kernel::{
 pub struct Instance {
     pub memory: Vec<u8>,
     /// Flows that have not ended, the running one first.
-    pub lanes: BTreeMap<&'static str, VecDeque<Flow>>,
+    pub lanes: BTreeMap<Cow<'static, str>, VecDeque<Flow>>,
     /// Inputs that came and are not decided yet, in the order in which they came.
     pub inputs: VecDeque<Input>,
     /// Names of the flows that ended, each with its outcome.

@@ -30,16 +30,19 @@ fn funding(events: &[Event], effects: &[&str]) -> Vec<&'static str> {
 }
 
 fn run(events: &[Event], step: &str, change: impl FnOnce(&mut StepCall)) -> Action {
-    let mut call = call(observed(events, &["pull"]).0, step, Vec::new());
+    let mut call = call(observed(events, &["pull", "pull-leg"]).0, step, Vec::new());
     change(&mut call);
     AuthorizationSaga::run(&call).expect("an action")
 }
 
 /// Amount and number of the pull that is requested.
 fn requested(action: &Action) -> (Value, Value) {
-    let Action::Request { effect: "pull", request } = action else { panic!("{action:?}") };
+    let Action::Request { effect, request } = action else { panic!("{action:?}") };
     let request: Value = serde_json::from_slice(request).expect("JSON");
     assert_eq!((&request["authorization_id"], &request["account"]), (&json!("auth-1"), &json!(ACCOUNT)));
+    // Whoever offers only `pull` does not know these members.
+    let is_known_to_all = request.get("leg").is_none() && request.get("withdraw").is_none();
+    assert_eq!(*effect, if is_known_to_all { "pull" } else { "pull-leg" });
     (request["amount"].clone(), request["number"].clone())
 }
 
@@ -123,11 +126,11 @@ fn what_was_given_back_while_its_pull_may_live_ends_with_the_pull() {
             (call.attempt, call.last_refusal) = (2, Some(Rejection::new(code, "a refusal")));
         })
     };
-    for code in ["effect_not_offered", "account_without_roles"] {
+    for code in ["effect_not_offered", "component_failed"] {
         let (asked, number) = requested(&refused(code));
         assert_eq!((&asked["minor"], number), (&json!("0"), json!(2)), "{code} does not say that it is dead");
     }
-    for code in ["pull_dead", "pull_withdrawn", "amount_not_positive"] {
+    for code in ["pull_dead", "account_without_roles", "pull_withdrawn", "amount_not_positive"] {
         assert_eq!(told(&refused(code)), ("AbandonFunding", json!({"cause": "withdrawn"})), "{code}");
     }
     let unknown = EffectAnswer::Unanswered("the host failed".to_owned());
@@ -171,11 +174,119 @@ fn an_instance_from_before_there_were_legs_goes_on_with_the_leg_that_was_missing
             "reason": "forced", "part": "final", "occurred_at": AT,
         }),
     );
-    let (mut subject, _) = observed(&[request(), approval(), included()], &["pull"]);
+    let (mut subject, _) = observed(&[request(), approval(), included()], &["pull", "pull-leg"]);
     subject.memory = without_legs(&subject).memory;
     let observed = AuthorizationSaga::observe(&subject, &claimed).expect("it is observed");
     let begun = observed.flows.iter().find(|flow| flow.name == "fund").expect("a leg");
     assert_eq!(begun.steps[0].argument, br#"{"leg":2}"#);
+}
+
+fn fund_flows(flows: &[Flow]) -> Vec<Vec<u8>> {
+    let of_fund = flows.iter().filter(|flow| flow.name == "fund");
+    of_fund.map(|flow| flow.steps[0].argument.clone()).collect()
+}
+
+fn forced(id: &str) -> Event {
+    event(
+        "ForcePosted",
+        &json!({
+            "account": ACCOUNT, "clearing_id": id, "amount": amount(), "residue": {"over": "0", "under": "0"},
+            "reason": "forced", "part": "final", "occurred_at": AT,
+        }),
+    )
+}
+
+#[test]
+fn a_leg_that_had_no_flow_before_there_were_legs_begins_with_one() {
+    let (mut subject, _) = observed(&[forced("f1")], &["pull", "pull-leg"]);
+    subject.memory = without_legs(&subject).memory;
+    let next = AuthorizationSaga::observe(&subject, &forced("f2")).expect("it is observed");
+    assert_eq!(fund_flows(&next.flows), [b""], "the first leg, which takes all that is due");
+
+    // This one has its flow.
+    let (mut subject, _) = observed(&[request(), approval()], &["pull", "pull-leg"]);
+    subject.memory = without_legs(&subject).memory;
+    let next = AuthorizationSaga::observe(&subject, &forced("f2")).expect("it is observed");
+    assert!(fund_flows(&next.flows).is_empty());
+}
+
+#[test]
+fn later_legs_and_withdrawals_are_asked_for_only_where_the_host_knows_them() {
+    let later = [request(), approval(), included(), forced("f1")];
+    let given_back = [request(), approval(), reversed("100", true)];
+    let flows = |events: &[Event], effects: &[&str]| observed(events, effects).1;
+    let names = |flows: Vec<Flow>| flows.iter().map(|flow| flow.name).collect::<Vec<_>>();
+    assert_eq!(fund_flows(&flows(&later, &["pull", "pull-leg"])), [br#"{"leg":2}"#]);
+    assert!(names(flows(&given_back, &["pull", "pull-leg"])).contains(&"withdraw"));
+    assert!(fund_flows(&flows(&later, &["pull"])).is_empty());
+    assert!(!names(flows(&given_back, &["pull"])).contains(&"withdraw"));
+    assert_eq!(fund_flows(&flows(&later[..2], &["pull"])), [b""], "the first leg is pulled as before");
+}
+
+#[test]
+fn a_leg_whose_pull_died_in_a_lost_block_is_not_done() {
+    let seen = [request(), approval(), included()];
+    for code in ["pull_dead", "pull_withdrawn", "pull_in_lost_block"] {
+        let action = run(&seen, "pull", |call| {
+            (call.attempt, call.last_refusal) = (2, Some(Rejection::new(code, "a refusal")));
+        });
+        assert_eq!(
+            told(&action).0,
+            "AbandonFunding",
+            "{code}: the payment refuses it until the block is gone"
+        );
+    }
+    let reorged = json!({"account": ACCOUNT, "amount": amount(), "source": source(), "occurred_at": AT});
+    let gone = [&seen[..], &[event("FundingReorged", &reorged)]].concat();
+    let action = run(&gone, "pull", |call| {
+        (call.attempt, call.last_refusal) = (2, Some(Rejection::new("pull_in_lost_block", "a refusal")));
+    });
+    assert_eq!(requested(&action).1, json!(2), "the next pull");
+}
+
+#[test]
+fn a_leg_that_can_never_be_pulled_is_abandoned_as_one_that_is_dead() {
+    for code in ["pull_dead", "account_without_roles", "unknown_asset", "deadline_out_of_range"] {
+        let refused = |attempt| {
+            run(&[request(), approval()], "pull", |call| {
+                (call.attempt, call.last_refusal) = (attempt, Some(Rejection::new(code, "a refusal")));
+            })
+        };
+        assert_eq!(requested(&refused(3)).1, json!(3));
+        assert_eq!(told(&refused(4)), ("AbandonFunding", json!({"cause": "dead"})), "{code}");
+    }
+}
+
+#[test]
+fn a_withdrawal_does_not_depend_on_the_block_that_the_pull_is_in() {
+    let given_back = [request(), approval(), reversed("100", true)];
+    let (asked, _) = requested(&run(&given_back, "withdraw", |_| {}));
+    assert_eq!(asked["minor"], "0");
+    let mined = [&given_back[..], &[included()]].concat();
+    assert_eq!(requested(&run(&mined, "withdraw", |_| {})).0["minor"], "0", "it may be lost");
+    // Given back while it was in a block, which is lost.
+    let reorged = json!({"account": ACCOUNT, "amount": amount(), "source": source(), "occurred_at": AT});
+    let lost = [request(), approval(), included(), reversed("100", true), event("FundingReorged", &reorged)];
+    let flows = observed(&lost, &["pull", "pull-leg"]).1;
+    assert!(flows.iter().any(|flow| flow.name == "withdraw"), "nothing is due of what may be pulled again");
+}
+
+#[test]
+fn an_operators_retry_makes_what_is_exposed_due_again() {
+    let dead = json!({"account": ACCOUNT, "cause": "dead", "exposed": amount(), "at": AT});
+    let exposed = [request(), approval(), event("FundingAbandoned", &dead)];
+    let refused = |effects: &[&str], code: &str| {
+        let mut call = call(observed(&exposed, effects).0, "recover", Vec::new());
+        (call.attempt, call.last_refusal) = (2, Some(Rejection::new(code, "a refusal")));
+        told(&AuthorizationSaga::run(&call).expect("an action")).1.clone()
+    };
+    assert_eq!(told(&run(&exposed, "recover", |_| {})), ("CloseExposure", json!({})));
+    assert_eq!(refused(&["pull", "pull-leg"], "component_failed"), json!({}), "no operator was asked yet");
+    assert_eq!(refused(&["pull"], "exposure_open"), json!({}), "no other leg would pull it");
+    assert_eq!(refused(&["pull", "pull-leg"], "exposure_open"), json!({"pull_again": true}));
+    let cleared = json!({"account": ACCOUNT, "amount": amount(), "left": "0", "at": AT});
+    let due = [&exposed[..], &[event("ExposureCleared", &cleared)]].concat();
+    assert_eq!(fund_flows(&observed(&due, &["pull", "pull-leg"]).1), [br#"{"leg":2}"#]);
 }
 
 #[test]
@@ -197,7 +308,17 @@ fn a_leg_asks_only_when_the_one_before_it_is_seen() {
     let document: Value = serde_json::from_slice(&document).expect("JSON");
     assert_eq!((&document["leg"], &document["withdraw"]), (&json!(2), &Value::Null));
     assert!(
-        matches!(second(&[&seen[..], &[reorged]].concat()), Action::WaitUntil(_)),
+        matches!(second(&[&seen[..], std::slice::from_ref(&reorged)].concat()), Action::WaitUntil(_)),
         "how much it took is not known"
+    );
+    let late = run(&[&seen[..], &[reorged]].concat(), "pull", |call| {
+        call.argument = br#"{"leg":2}"#.to_vec();
+        call.subject.now = "2026-11-22T11:00:00.000Z".parse().expect("a time");
+    });
+    let expected = json!({"leg": 2, "cause": "withdrawn"});
+    assert_eq!(
+        told(&late),
+        ("AbandonFunding", expected),
+        "the payment refuses it, and an operator hears of it"
     );
 }

@@ -73,7 +73,7 @@ fn play(seed: u64, steps: &[Step]) -> Result<World, Broken> {
     }
     world.deliver_all(&mut dice)?;
     world.settled()?;
-    // Twice, because what an operator has pulled again can be dead as well.
+    // Twice, because the next leg can be dead as well.
     for retries in [true, false] {
         world.order(retries);
         world.deliver_all(&mut dice)?;
@@ -91,6 +91,10 @@ fn one(world: &mut World, step: Step) -> Result<(), Broken> {
         Topic::Wait => {
             let most_ms = dice.pick(&[SECOND_MS, 60 * SECOND_MS, DAY_MS, 10 * DAY_MS]);
             world.now_ms += dice.below(usize::try_from(most_ms).unwrap_or(usize::MAX)) as u64;
+            Ok(())
+        }
+        Topic::Deliver if world.offers_pulls && dice.one_in(12) => {
+            world.order(true);
             Ok(())
         }
         Topic::Deliver if world.offers_pulls && dice.one_in(2) => world.chain_goes_on(&mut dice).map(drop),

@@ -149,7 +149,9 @@ impl World {
         let payment = self.payments.entry(id.to_owned()).or_default();
         let decided = payment.take(command, &context)?;
         let stream = format!("authorization-{id}");
-        let effects = || self.offers_pulls.then(|| "pull".to_owned()).into_iter().collect();
+        let pulls = ["pull", "pull-leg"].map(str::to_owned);
+        let effects = || pulls.into_iter().filter(|_| self.offers_pulls).collect();
+        self.chain.owes(id, payment.state.owed().get());
         let instance = self.instances.entry(id.to_owned()).or_insert_with(|| Instance::offered(effects()));
         for event in decided.iter().flatten() {
             holds(&self.tally.observe(&stream, Happened::Authorization(event)))?;

@@ -384,7 +384,7 @@ impl World {
         let known = state.leg(leg).cloned().unwrap_or(Funding::None);
         if dice.one_in(5) {
             let cause = dice.pick(&[AbandonCause::Dead, AbandonCause::Dead, AbandonCause::Withdrawn]);
-            let close = Payments::CloseExposure(CloseExposure { leg });
+            let close = Payments::CloseExposure(CloseExposure { leg, pull_again: dice.one_in(2) });
             let abandon = Payments::AbandonFunding(AbandonFunding { leg, cause });
             return (dice.weighted(&[(3, abandon), (1, close)]), false);
         }

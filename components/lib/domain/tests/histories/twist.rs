@@ -50,9 +50,12 @@ impl World {
 
     /// Returns true if only the chain's side may tell it, once: where it has pulls to make, nobody else guesses at them.
     fn is_of_chain(&self, command: &Command) -> bool {
-        let is_of_pulls =
-            matches!(command, Command::Payment(_, Payments::ObserveFunding(_) | Payments::AbandonFunding(_)));
-        self.has_chain() && is_of_pulls
+        let Command::Payment(_, command) = command else { return false };
+        self.has_chain()
+            && matches!(
+                command,
+                Payments::ObserveFunding(_) | Payments::AbandonFunding(_) | Payments::CloseExposure(_)
+            )
     }
 
     /// Returns true if another step of the leg was booked since. Each step is sent until it is accepted, before the
@@ -82,8 +85,8 @@ impl World {
 fn has_identity(command: &Command) -> bool {
     match command {
         Command::Card(_, Cards::FreezeCard(_) | Cards::UnfreezeCard(_) | Cards::SetRules(_)) => false,
-        // The leg may have been pulled and reorganized away since.
-        Command::Payment(_, Payments::AbandonFunding(_)) => false,
+        // The leg may have been pulled and reorganized away since; and another leg may be exposed.
+        Command::Payment(_, Payments::AbandonFunding(_) | Payments::CloseExposure(_)) => false,
         Command::Payment(_, Payments::ObserveFunding(observe)) => matches!(
             observe.observation,
             Observation::Included { .. } | Observation::Finalized { .. } | Observation::Reorged { .. }

@@ -261,11 +261,14 @@ command! {
 }
 
 command! {
-    /// Closes the exposure of a leg: refused as long as something of it is exposed.
+    /// Closes the exposure of a leg: refused as long as something of it is exposed, unless it falls due again.
     CloseExposure {
         /// Number of the leg, from 1. Absent for the first.
         #[serde(default = "first_leg", skip_serializing_if = "is_first_leg")]
         leg: u32,
+        /// True if what is exposed falls due again, for another leg to pull. Absent if not.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pull_again: bool,
     }
 }
 

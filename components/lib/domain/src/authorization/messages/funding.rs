@@ -131,7 +131,7 @@ pub enum AbandonCause {
 }
 
 event! {
-    /// Exposure cleared: a part of what could not be pulled is there now, or is not owed any more.
+    /// Exposure cleared: a part of what could not be pulled is there now, is not owed any more, or is due again.
     ExposureCleared {
         /// Number of the leg, from 1. Absent for the first.
         #[serde(default = "first_leg", skip_serializing_if = "is_first_leg")]

@@ -17,6 +17,11 @@ impl Life {
     /// Has a payment approved, up to the request for its pull.
     fn approve(&mut self, minor: u128) {
         self.begin("auth-1", minor);
+        self.ask();
+    }
+
+    /// Goes on up to the request for a pull.
+    fn ask(&mut self) {
         while self.world.instances["auth-1"].requested().is_empty() {
             self.world.deliver(&mut self.dice, 0).expect("the invariants hold");
         }
@@ -134,11 +139,14 @@ fn three_dead_pulls_book_the_exposure_freeze_the_card_and_call_an_operator() {
     let state = &life.world.payments["auth-1"].state;
     assert_eq!((state.due().get(), state.exposed().get()), (0, 100));
 
-    // It dies again: the operator is called again, and nothing is booked twice.
+    assert_eq!(life.available(), "900", "what is owed cannot be spent by another card");
+
+    // The next leg dies as well: what is recovered is booked again, and the operator is called again.
     life.world.order(true);
     life.settle();
     assert_eq!((life.net(LedgerAccount::Receivable), life.pulled()), ("100".into(), vec![]));
-    assert_eq!(life.world.instances["auth-1"].parked("recover").len(), 1);
+    assert_eq!(life.events_of_funding(), ["FundingAbandoned", "FundingAbandoned"]);
+    assert_eq!((life.world.instances["auth-1"].parked("recover").len(), life.available()), (1, "900".into()));
 
     life.world.chain.weather = Weather::Fair;
     life.world.order(true);
@@ -148,6 +156,33 @@ fn three_dead_pulls_book_the_exposure_freeze_the_card_and_call_an_operator() {
     assert_eq!(life.world.payments["auth-1"].state.exposed(), Minor::ZERO);
     assert_eq!(life.net(LedgerAccount::Hold), "100", "its finality is reported behind the pull");
     assert!(life.is_frozen(), "an operator lifts that");
+}
+
+#[test]
+fn what_falls_due_beside_what_is_pulled_again_waits_for_it() {
+    let mut life = pulling(Weather::Foul);
+    life.request(100);
+    life.world.chain.weather = Weather::Fair;
+    life.world.order(true);
+    life.ask();
+    assert!(!life.world.carry_out(&mut life.dice), "the pull is accepted, and its outcome is not known");
+    life.then("PresentClearing", &clearing("clr-1", 110, "partial"));
+    assert_eq!(life.pulled(), [100, 10]);
+    life.world.whole().expect("no leg asks beside another");
+}
+
+#[test]
+fn an_operator_decides_about_each_exposure_by_itself() {
+    let mut life = pulling(Weather::Foul);
+    life.request(100);
+    life.then("PresentClearing", &clearing("clr-1", 110, "partial"));
+    assert_eq!(life.world.instances["auth-1"].parked("recover").len(), 2, "neither waits for the other");
+    assert_eq!(life.net(LedgerAccount::Receivable), "110");
+    life.world.chain.weather = Weather::Fair;
+    life.world.order(true);
+    life.settle();
+    assert_eq!((life.pulled().iter().sum::<u128>(), life.net(LedgerAccount::Receivable)), (110, "0".into()));
+    life.world.whole().expect("no leg asks beside another");
 }
 
 #[test]
@@ -176,6 +211,7 @@ fn what_is_given_back_while_it_is_pulled_again_is_withdrawn() {
     life.request(100);
     life.world.chain.weather = Weather::Fair;
     life.world.order(true);
+    life.ask();
     assert!(!life.world.carry_out(&mut life.dice), "the pull is accepted, and its outcome is not known");
     life.then("ReverseAuthorization", &full_reversal());
     assert_eq!((life.pulled(), life.owed_back()), (vec![], 0));
