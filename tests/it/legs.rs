@@ -204,7 +204,7 @@ async fn what_is_dead_three_times_is_a_receivable_freezes_the_card_and_is_pulled
     pulls.counts("SELECT count(*) FROM events WHERE type = 'FundingFinalized'", 1).await?;
     assert_eq!(
         pulls.events("broke").await?,
-        ["FundingAbandoned", "FundingIncluded", "ExposureCleared", "FundingFinalized"]
+        ["FundingAbandoned", "ExposureCleared", "FundingIncluded", "FundingFinalized"]
     );
     pulls.pulled(&[300]).await?;
     pulls.sound().await
