@@ -189,8 +189,10 @@ pub(super) fn check_reads(reads: &[String]) -> Result<(), String> {
 
 /// Returns true if a component that reads these aggregates, or everything, reads a stream.
 pub(super) fn is_read(reads: &[String], stream: &str) -> bool {
-    let aggregate = stream.split_once('-').map_or(stream, |(aggregate, _)| aggregate);
-    reads.is_empty() || reads.iter().any(|read| read == aggregate)
+    let is_of = |aggregate: &String| {
+        stream.strip_prefix(aggregate.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    reads.is_empty() || reads.iter().any(is_of)
 }
 
 /// Checks a name that becomes SQL or stands in the API's answers: only plain letters, digits and underscores.

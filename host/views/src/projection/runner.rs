@@ -5,6 +5,7 @@
 //! partition has advanced.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff};
@@ -14,7 +15,7 @@ use super::ProjectionError;
 use super::table_writer::{FaultPoints, TableWriter};
 use clearfold_base::database::partition_index;
 use clearfold_base::tasks::{Next, Retry, StepFailure, Task, backoff};
-use clearfold_bus::{BusError, Subscription};
+use clearfold_bus::{BusError, StoredEvent, Subscription};
 
 /// Fault points of a batch of tables that are read.
 const FAULT_POINTS: FaultPoints = FaultPoints { before: "before_projection", after: "projected" };
@@ -97,11 +98,16 @@ impl Runner {
         if done < partition_index(self.settings.batch_size) {
             self.paced.advanced(page.partition, now);
         }
-        for event in page.events.iter().take(done).filter(|event| self.tables.projector.reads(&event.stream))
-        {
-            tracing::info!(correlation_id = %event.correlation_id, stream = event.stream, kind = event.kind, "projected");
+        if tracing::enabled!(tracing::Level::INFO) {
+            self.say(&page.events[..done]);
         }
         Ok(true)
+    }
+
+    fn say(&self, projected: &[Arc<StoredEvent>]) {
+        for event in projected.iter().filter(|event| self.tables.projector.reads(&event.stream)) {
+            tracing::info!(correlation_id = %event.correlation_id, stream = event.stream, kind = event.kind, "projected");
+        }
     }
 
     /// Positions behind which to read: of a partition whose pause lasts, one behind which nothing is.
