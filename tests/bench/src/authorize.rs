@@ -52,6 +52,9 @@ pub async fn run(
     projectors: &[String],
     report: &mut Report,
 ) -> Result<()> {
+    // The empty list of the command line is one empty name.
+    let projectors: Vec<&str> =
+        projectors.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
     let folder = place.disk.clone();
     let flushes = tokio::task::spawn_blocking(move || disk::flushes(&folder, time / 2)).await??;
     let flush_p99_ms = flushes.value_at_percentile(99.0) as f64 / 1000.0;
@@ -60,7 +63,7 @@ pub async fn run(
     let log = place.log(CONNECTIONS).await?;
     let (pool, read, writing) = (log.pool.clone(), log.read.clone(), place.writing_with_saga(&log)?);
     seed(&writing.intake).await?;
-    let served = Served::of(place, log, writing, projectors).await?;
+    let served = Served::of(place, log, writing, &projectors).await?;
     let (network, _server) = Network::before(place, &served).await?;
     for (index, rate) in rates.iter().copied().enumerate() {
         let first = index as u64 * 1_000_000_000;

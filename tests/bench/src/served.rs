@@ -35,18 +35,13 @@ pub struct Served {
 
 impl Served {
     /// Serves the API on a log, with these projectors.
-    pub async fn of(
-        place: &Place,
-        log: Log,
-        writing: Writing,
-        projectors: &[impl AsRef<str>],
-    ) -> Result<Self> {
+    pub async fn of(place: &Place, log: Log, writing: Writing, projectors: &[&str]) -> Result<Self> {
         let mut tasks = Tasks::default();
         let bus = Bus::new(log.store.clone());
         tasks.spawn("outbox", outbox::run(log.store.clone(), bus.clone(), tasks.driver()));
         let engine = Arc::new(HandlerEngine::new(Limits::of)?);
         let mut live = Vec::new();
-        for name in projectors.iter().map(AsRef::as_ref).filter(|name: &&str| !name.is_empty()) {
+        for name in projectors {
             let wasm = std::fs::read(place.components.join(format!("{name}.wasm")))?;
             let projector = Arc::new(Projector::load(&engine, name, &wasm)?);
             let ground = Ground {
