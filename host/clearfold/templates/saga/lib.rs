@@ -56,9 +56,9 @@ impl Saga for SampleSaga {
             Event::OrderPlaced(order) => {
                 let argument = serde_json::to_vec(order).map_err(|error| error.to_string())?;
                 let planned = |step: &&'static str| PlannedStep { step, argument: argument.clone() };
-                let flow = |name, lane, steps: &[&'static str]| Flow {
+                let flow = |name, lane: &'static str, steps: &[&'static str]| Flow {
                     name,
-                    lane,
+                    lane: lane.into(),
                     steps: steps.iter().map(planned).collect(),
                 };
                 let flows = vec![
