@@ -59,7 +59,7 @@ impl Pulls {
         bail!("never {count} of {query}: {}", self.scene.host()?.log()?)
     }
 
-    /// Has what waits for the next attempt of a pull come at once. A host reads its timers when it starts.
+    /// Makes the timers of the next day due, and starts the host again, which reads them.
     async fn hurry(&mut self) -> Result<()> {
         self.scene.host.take().context("a host")?.stop()?;
         let sooner = "UPDATE timers SET due = now() WHERE due BETWEEN now() AND now() + interval '1 day'";
@@ -154,7 +154,7 @@ async fn a_reversal_withdraws_what_is_not_mined_and_names_what_is() -> Result<()
     pulls.told("reversals", &reversal("early"), "recorded").await?;
     pulls.counts("SELECT count(*) FROM submitter_changes WHERE kind = 'dead'", 1).await?;
     pulls.counts_soon("SELECT count(*) FROM events WHERE type = 'FundingAbandoned'", 1).await?;
-    // Whoever has seen the signed call cannot execute it any more.
+    // The signed call cannot be executed any more, whoever sends it.
     pulls.scene.world.chain.set_limit(0, limit(NO_LIMIT)).await?;
     assert_eq!(pulls.events("early").await?, ["FundingAbandoned"]);
     pulls.owes_back("early", 0).await?;

@@ -355,7 +355,7 @@ async fn a_partition_that_waits_for_its_rows_leaves_its_permit_to_the_others() -
         Ok((waiting > 0).then_some(()))
     })
     .await?;
-    // One after the other, so that each would wait for the permit as long as it is waited for.
+    // Sequential commands: each would wait for the permit for its longest time.
     let others = async {
         for number in 0..50 {
             let name = format!("o{number}");

@@ -68,7 +68,7 @@ impl Desk {
         rows.into_iter().map(|row| asked((row.payment_id, row.pull))).collect()
     }
 
-    /// Returns false if no request of the leg lies on the desk. True also says that too many do to tell.
+    /// Returns false if no request of the leg lies on the desk, and true if one does or the desk is too full to tell.
     pub async fn may_hold(&self, leg_name: &str) -> Result<bool, DatabaseError> {
         let asked = self.asked().await?;
         let is_full = i64::try_from(asked.len()).is_ok_and(|count| count >= MAX_REQUESTS);
@@ -86,7 +86,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Has nothing of a leg pulled any more, for good.
+    /// Withdraws a leg for good.
     pub async fn withdraw(&self, leg_name: &str) -> Result<(), DatabaseError> {
         let insert = sqlx::query!(
             "INSERT INTO pull_withdrawals (chain_id, payment_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",

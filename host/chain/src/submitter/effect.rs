@@ -60,7 +60,7 @@ pub struct Parties {
     pub sender: Address,
 }
 
-/// Legs whose pulls somebody waits for, and the pulls as they were read last.
+/// Legs with requests that wait for an outcome, and their pulls as they were read last.
 struct Board {
     waiting: Mutex<BTreeMap<String, usize>>,
     more: Notify,
@@ -213,8 +213,8 @@ impl Effect for PullEffect {
     }
 }
 
-/// Returns the code of the refusal for a dead pull. Nothing of a leg that is withdrawn will be pulled, whatever the pull
-/// died of.
+/// Returns the code of the refusal for a dead pull. A withdrawn leg has no other pull, whatever the cause of death of this
+/// one.
 const fn code_of_dead(cause: Cause, is_withdrawn: bool) -> &'static str {
     if is_withdrawn || matches!(cause, Cause::Asked) { WITHDRAWN } else { "pull_dead" }
 }

@@ -118,7 +118,8 @@ impl Books {
         self.pending.get(&asset.code).copied().unwrap_or_default()
     }
 
-    /// What is booked as a receivable is credited to the customer, but it is the processor's money.
+    /// Returns posted less pending less the open receivable. The customer is credited with a receivable when it is booked,
+    /// although the money is the processor's.
     pub(super) fn available(&self, asset: &Asset) -> Net {
         let owed = self.ledger.net(asset, LedgerAccount::Receivable).magnitude();
         self.posted(asset).less(self.pending(asset)).less(owed)

@@ -200,8 +200,8 @@ pub(super) fn abandon(state: &State, command: &AbandonFunding, context: &Command
     })])
 }
 
-/// Has what is exposed of a leg pulled by the next one, if the command says so. Nothing of the leg itself is pulled any
-/// more.
+/// Makes the exposure of a leg due again, if the command says so: then the next leg pulls it. The leg itself stays
+/// abandoned.
 pub(super) fn close_exposure(state: &State, command: &CloseExposure, context: &CommandContext) -> Decision {
     checks::from_saga_or_operator(context)?;
     let (payment, leg) = (existing(state, context)?, command.leg);

@@ -14,8 +14,8 @@
 //!
 //! Amounts that were refunded or awarded are no part of these: they are paid from the settlement Safe.
 //!
-//! What is owed back and what is exposed is stated by events. They follow the event that changes it, in the same decision
-//! ([`balanced`]), whatever that event is.
+//! Events state the amounts that are owed back and exposed. They follow the event that changes one of these, in the same
+//! decision ([`balanced`]), whatever that event is.
 
 use std::collections::BTreeMap;
 

@@ -60,7 +60,7 @@ pub(super) fn reverse(state: &State, reversal: &ReverseAuthorization, context: &
 /// before, and the hold stands for the rest.
 fn beside_what_is_owed(state: &State, reversal: &ReverseAuthorization) -> Extent {
     match (reversal.cause, reversal.extent) {
-        // What exceeds the amount that is owed back is released; nothing, if it does not.
+        // The hold is lowered by the excess over the amount that is owed back.
         (ReversalCause::Returned, Extent::Part(minor)) => {
             Extent::Part(minor.minus(state.owed_back()).unwrap_or(Minor::ZERO))
         }

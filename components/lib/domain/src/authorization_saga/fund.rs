@@ -55,7 +55,7 @@ const BEFORE_UNDECIDED: &str = "leg_before_undecided";
 pub(super) const PULLS: u32 = 3;
 /// Pause before a leg looks again for the observation of the one before it.
 const LOOK_AGAIN_MS: u64 = 10_000;
-/// Time without an event after which looking again is the operator's affair.
+/// Time without an event of the payment after which a leg that waits for the one before is parked.
 const LOOKED_MS: u64 = 3_600_000;
 
 /// Request of the effects `pull` and `pull-leg`.
@@ -114,7 +114,7 @@ fn offers(subject: &Subject, effect: &str) -> bool {
     subject.effects.iter().any(|offered| offered == effect)
 }
 
-/// Lane of what an operator decides about a leg: none waits for another.
+/// Lane of a leg's recovery: one for each leg, so that none waits for another.
 fn recovery(leg: u32) -> Cow<'static, str> {
     if leg == FIRST_LEG { "recovery".into() } else { format!("recovery-{leg}").into() }
 }

@@ -142,7 +142,7 @@ fn book(rows: &mut Rows, seen: &Seen, asset: &Asset, transfers: &[Transfer]) -> 
             amount = posted(amount, ledger_account, side, minor)?;
             balance.posted_minor = ledger.net_minor;
         }
-        // What is booked as a receivable is credited to the customer, and cannot be spent.
+        // A receivable is credited to the customer, and is not available.
         if matches!(ledger_account, LedgerAccount::Customer | LedgerAccount::Receivable) {
             let available = balance.available_minor;
             balance.available_minor = posted(available, LedgerAccount::Customer, side, minor)?;

@@ -23,12 +23,12 @@ pub(super) fn returned(refund_id: &ExternalId) -> Result<ExternalId, InvalidId> 
     derived("returned", refund_id)
 }
 
-/// Id of the receivable that an abandoned leg of a payment is. The first names no leg.
+/// Id of the receivable for an abandoned leg of a payment. That for the first names no leg.
 pub(crate) fn exposed(authorization_id: &ExternalId, leg: u32) -> Result<ExternalId, InvalidId> {
     derived(&of_leg("exposed", leg), authorization_id)
 }
 
-/// Id of the recovery that leaves so much of that receivable: each leaves less.
+/// Id of a recovery of that receivable, made from the amount that it leaves open: each recovery leaves less.
 pub(super) fn cleared(authorization_id: &ExternalId, leg: u32, left: Minor) -> Result<ExternalId, InvalidId> {
     derived(&format!("{}/{left}", of_leg("cleared", leg)), authorization_id)
 }

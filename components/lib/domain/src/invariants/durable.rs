@@ -18,7 +18,7 @@ const DECIDED_BEFORE_ANSWERED: Invariant = Invariant {
                 within an hour if the account is open, and says the same.",
 };
 
-/// Name of a receivable that a payment asks for.
+/// Kind of the bookings of a receivable that a payment asks for.
 const EXPOSURE: &str = "exposure";
 
 #[derive(Debug, Default)]

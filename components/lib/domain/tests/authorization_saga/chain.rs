@@ -47,7 +47,7 @@ struct Pull {
     end: End,
 }
 
-/// What becomes of pulls that nobody decides about.
+/// Fate of accepted pulls, as far as a test does not choose it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Weather {
     /// Some are executed, some reorganized away, some die.
@@ -243,7 +243,8 @@ impl World {
         Ok(())
     }
 
-    /// Has an operator try again what an exposure has parked, or leave it. What is parked without one is tried again.
+    /// Retries all parked flows that ask for pulls, as an operator orders. Unless it `retries`, resolves those of payments
+    /// with an exposure instead.
     pub fn order(&mut self, retries: bool) {
         let now = self.now();
         for (id, instance) in &mut self.instances {

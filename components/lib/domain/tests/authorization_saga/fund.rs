@@ -40,7 +40,7 @@ fn requested(action: &Action) -> (Value, Value) {
     let Action::Request { effect, request } = action else { panic!("{action:?}") };
     let request: Value = serde_json::from_slice(request).expect("JSON");
     assert_eq!((&request["authorization_id"], &request["account"]), (&json!("auth-1"), &json!(ACCOUNT)));
-    // Whoever offers only `pull` does not know these members.
+    // A host that offers only `pull` does not know these members.
     let is_known_to_all = request.get("leg").is_none() && request.get("withdraw").is_none();
     assert_eq!(*effect, if is_known_to_all { "pull" } else { "pull-leg" });
     (request["amount"].clone(), request["number"].clone())

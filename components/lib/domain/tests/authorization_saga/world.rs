@@ -219,7 +219,7 @@ impl World {
             let attempts =
                 self.instances.values().flat_map(Instance::running).filter_map(|flow| match flow.doing {
                     Doing::Deferred(until, _) | Doing::Put(until) => Some(until),
-                    // What waits in the lane of the funding looks again for what the listener saw.
+                    // A funding flow that waits reads again whether the listener has reported.
                     Doing::Wait(until) if flow.name == "fund" => Some(until),
                     _ => None,
                 });
@@ -237,7 +237,7 @@ impl World {
             self.now_ms = self.now_ms.max(until.as_ms());
             self.deliver_all(dice)?;
         }
-        // What is exposed waits for an operator.
+        // An open exposure waits for an operator.
         while self.instances.values().any(|instance| !instance.parked_pulls().is_empty()) {
             self.order(false);
             self.deliver_all(dice)?;
@@ -325,7 +325,7 @@ impl World {
         Ok(())
     }
 
-    /// Returns true if the chain's side reports what becomes of pulls.
+    /// Returns true if the simulated chain reports the outcome of pulls.
     pub const fn has_chain(&self) -> bool {
         self.offers_pulls
     }

@@ -374,7 +374,7 @@ impl World {
 
     /// Makes the next observation of a leg's money, and sometimes one that cannot be next.
     fn funding(&mut self, id: &str, payment: &Payment, dice: &mut Dice) -> (Payments, bool) {
-        // Where pulls are asked for, the chain's side reports what becomes of them.
+        // The simulated chain reports the outcome of the pulls that a saga asks for.
         if self.has_chain() {
             return self.flag(dice);
         }

@@ -48,7 +48,7 @@ impl World {
         self.without_effect(&altered).map(drop)
     }
 
-    /// Returns true if only the chain's side may tell it, once: where it has pulls to make, nobody else guesses at them.
+    /// Returns true if the command is an observation that the simulated chain makes, where the saga asks for pulls.
     fn is_of_chain(&self, command: &Command) -> bool {
         let Command::Payment(_, command) = command else { return false };
         self.has_chain()

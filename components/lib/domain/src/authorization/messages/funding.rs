@@ -124,9 +124,9 @@ event! {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AbandonCause {
-    /// Nothing was due any more, before the money moved.
+    /// The amount due fell to zero before the money moved.
     Withdrawn,
-    /// Its pulls are dead, and another one would be too.
+    /// No pull of the leg could be executed.
     Dead,
 }
 

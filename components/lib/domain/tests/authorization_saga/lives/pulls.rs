@@ -158,14 +158,21 @@ fn three_dead_pulls_book_the_exposure_freeze_the_card_and_call_an_operator() {
     assert!(life.is_frozen(), "an operator lifts that");
 }
 
-#[test]
-fn what_falls_due_beside_what_is_pulled_again_waits_for_it() {
+/// Life of a payment whose exposure an operator has made due again: the pull of the next leg is accepted, and its outcome
+/// is not known.
+fn pulled_again() -> Life {
     let mut life = pulling(Weather::Foul);
     life.request(100);
     life.world.chain.weather = Weather::Fair;
     life.world.order(true);
     life.ask();
-    assert!(!life.world.carry_out(&mut life.dice), "the pull is accepted, and its outcome is not known");
+    assert!(!life.world.carry_out(&mut life.dice));
+    life
+}
+
+#[test]
+fn what_falls_due_beside_what_is_pulled_again_waits_for_it() {
+    let mut life = pulled_again();
     life.then("PresentClearing", &clearing("clr-1", 110, "partial"));
     assert_eq!(life.pulled(), [100, 10]);
     life.world.whole().expect("no leg asks beside another");
@@ -207,12 +214,7 @@ fn an_exposure_does_not_stop_the_legs_behind_it_and_ends_with_what_is_owed() {
 
 #[test]
 fn what_is_given_back_while_it_is_pulled_again_is_withdrawn() {
-    let mut life = pulling(Weather::Foul);
-    life.request(100);
-    life.world.chain.weather = Weather::Fair;
-    life.world.order(true);
-    life.ask();
-    assert!(!life.world.carry_out(&mut life.dice), "the pull is accepted, and its outcome is not known");
+    let mut life = pulled_again();
     life.then("ReverseAuthorization", &full_reversal());
     assert_eq!((life.pulled(), life.owed_back()), (vec![], 0));
     assert_eq!((life.net(LedgerAccount::Receivable), life.available()), ("0".into(), "1000".into()));
