@@ -122,13 +122,7 @@ pub async fn connect(store: Store, url: &str, connections: u32) -> Result<PgPool
     // it, and a plan that was made while a table was empty must be as good when it is full.
     let write_path = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
     let options = options(store, url)?.options(limits);
-    // Rows and checkpoint of a batch are lost together if the server crashes before they are flushed, and projected
-    // again. A commit that does not wait leaves the disk to the write path.
-    let projections = [("synchronous_commit", "off")];
-    let options = match store {
-        Store::Write => options.options(write_path),
-        Store::Read => options.options(projections),
-    };
+    let options = if store == Store::Write { options.options(write_path) } else { options };
     pool(store, options, connections).await
 }
 
