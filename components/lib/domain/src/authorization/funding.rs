@@ -217,7 +217,8 @@ pub(super) fn close_exposure(state: &State, command: &CloseExposure, context: &C
     }
     let detail = format!(
         "{amount} of leg {leg} could not be pulled; they are booked as a receivable, and the card is frozen. See to it \
-         that the Safe can pay, and retry to have another leg pull them, or resolve the step as done"
+         that the Safe can pay, and retry to have another leg pull them; if they were paid otherwise, do not retry, but \
+         recover the receivable and resolve the step as done"
     );
     Err(Rejection::new("exposure_open", detail))
 }

@@ -2,7 +2,7 @@
 //!
 //! | flow | lane | begins | step |
 //! |---|---|---|---|
-//! | `fund` | `funding` | a leg begins | `pull` requests the pull until the leg is pulled in a final block, or abandoned |
+//! | `fund` | `funding` | a leg begins, or an abandoned one is seen in a block | `pull` requests the pull until the leg is pulled in a final block, or abandoned |
 //! | `withdraw` | `withdrawal` | nothing is due while a leg is undecided | `withdraw` has the leg's pull withdrawn, unless it is mined |
 //! | `recover` | `recovery`, and one for each later leg | a leg is abandoned that leaves an exposure | `recover` parks for an operator, whose `retry` makes it due again: the next leg begins |
 //! | `finalize` | `funding` | the listener has seen a pull in a block | `finalize` reports the leg as final |
@@ -94,7 +94,13 @@ pub(super) fn flows(
     }
     let mut flows = Vec::new();
     match event {
-        Event::FundingIncluded(event) => flows.push(flow(FINALIZE, LANE.into(), FINALIZE, event.leg)?),
+        Event::FundingIncluded(event) => {
+            // The flow of an abandoned leg has ended, and the block may be one that is lost: the pull is asked for again.
+            if before.leg(event.leg) == Some(&Funding::Abandoned) {
+                flows.push(flow("fund", LANE.into(), PULL, event.leg)?);
+            }
+            flows.push(flow(FINALIZE, LANE.into(), FINALIZE, event.leg)?);
+        }
         Event::FundingAbandoned(event) if event.exposed.minor > Minor::ZERO => {
             flows.push(flow(RECOVER, recovery(event.leg), RECOVER, event.leg)?);
         }
@@ -156,16 +162,17 @@ pub(super) fn pull(call: &StepCall) -> Result<Action, String> {
         return Ok(Action::Done);
     }
     let (leg, state) = (leg_of(call)?, read(&call.subject)?);
-    let is_unasked = is_unasked(call);
     // The pull of the leg before has ended, but how much it took is known when the listener has seen it.
     let is_earlier = |(number, funding): (u32, &Funding)| number < leg && funding.is_undecided();
-    if is_unasked && state.legs().any(is_earlier) {
+    if call.answer.is_none() && state.legs().any(is_earlier) {
         return look_again(call, &state, leg);
     }
-    if is_unasked && let Some(cause) = abandons(call, &state, leg) {
+    if has_no_pull(call)
+        && let Some(cause) = abandons(call, &state, leg)
+    {
         return to_payment(call, &Command::AbandonFunding(AbandonFunding { leg, cause }));
     }
-    // A pull that was asked for before may still be executed. Then its outcome is waited for, with a request of nothing.
+    // A request of nothing is refused if no pull of the leg may be executed, and otherwise waits for the one that may.
     request(call, &state, state.due(), call.attempt, leg)
 }
 
@@ -174,8 +181,7 @@ pub(super) fn pull(call: &StepCall) -> Result<Action, String> {
 fn abandons(call: &StepCall, state: &State, leg: u32) -> Option<AbandonCause> {
     let is_there = state.leg(leg).is_some_and(|funding| funding.pulled() > Minor::ZERO);
     if is_there {
-        // Before the first request the other side is asked: it may know the pull.
-        return call.last_refusal.as_ref().map(|_| AbandonCause::Dead);
+        return Some(AbandonCause::Dead);
     }
     let is_undecided = state.leg(leg).is_some_and(Funding::is_undecided);
     if !is_undecided || state.due() == Minor::ZERO || was_refused(call, &["pull_withdrawn"]) {
@@ -184,20 +190,29 @@ fn abandons(call: &StepCall, state: &State, leg: u32) -> Option<AbandonCause> {
     (call.attempt > PULLS && was_refused(call, &DEAD)).then_some(AbandonCause::Dead)
 }
 
-/// Returns true if no pull of the leg may still be executed: none was asked for, or the last refusal says so.
-fn is_unasked(call: &StepCall) -> bool {
-    let is_first = call.attempt == 1 && call.last_refusal.is_none();
-    call.answer.is_none()
-        && (is_first || [&DEAD[..], &ENDED, &[BEFORE_UNDECIDED]].iter().any(|codes| was_refused(call, codes)))
+/// Returns true if the last refusal says that no pull of the leg may still be executed. Without one that is not known,
+/// also at the first attempt: a retry of an operator forgets an answer that never came.
+fn has_no_pull(call: &StepCall) -> bool {
+    let codes = [&DEAD[..], &ENDED, &[BEFORE_UNDECIDED]];
+    call.answer.is_none() && codes.iter().any(|codes| was_refused(call, codes))
 }
 
 /// Waits for the leg before. If nothing happens to the payment for an hour, the payment is told to end the leg, which it
-/// refuses as long as the one before is undecided: so an operator hears of it.
+/// refuses as long as the one before is undecided: so an operator hears of it. Until it is known that no pull of the leg
+/// may be executed, nothing is asked for first.
 fn look_again(call: &StepCall, state: &State, leg: u32) -> Result<Action, String> {
+    let has_no_pull = has_no_pull(call);
+    let is_first = call.attempt == 1 && call.last_refusal.is_none();
+    if !has_no_pull && !is_first {
+        return request(call, state, Minor::ZERO, call.attempt, leg);
+    }
     let after =
         |time: Timestamp, interval_ms| time.as_ms().checked_add(interval_ms).and_then(Timestamp::from_ms);
     let now = call.subject.now;
     if state.latest.and_then(|latest| after(latest, LOOKED_MS)).is_some_and(|until| until <= now) {
+        if !has_no_pull {
+            return request(call, state, Minor::ZERO, call.attempt, leg);
+        }
         let cause = AbandonCause::Withdrawn;
         return to_payment(call, &Command::AbandonFunding(AbandonFunding { leg, cause }));
     }

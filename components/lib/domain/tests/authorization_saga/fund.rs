@@ -115,7 +115,12 @@ fn what_was_given_back_before_the_pull_began_is_not_pulled() {
     let (asked, _) = requested(&run(&in_part, "pull", |_| {}));
     assert_eq!(asked["minor"], "60");
     let whole = [request(), approval(), reversed("40", false), reversed("60", true)];
-    assert_eq!(told(&run(&whole, "pull", |_| {})), ("AbandonFunding", json!({"cause": "withdrawn"})));
+    let (asked, _) = requested(&run(&whole, "pull", |_| {}));
+    assert_eq!(asked["minor"], "0", "the other side says whether a pull may be executed");
+    let none = run(&whole, "pull", |call| {
+        (call.attempt, call.last_refusal) = (2, Some(Rejection::new("amount_not_positive", "a refusal")));
+    });
+    assert_eq!(told(&none), ("AbandonFunding", json!({"cause": "withdrawn"})));
 }
 
 #[test]
@@ -245,6 +250,19 @@ fn a_leg_whose_pull_died_in_a_lost_block_is_not_done() {
 }
 
 #[test]
+fn an_abandoned_leg_that_is_seen_in_a_block_is_asked_for_before_it_is_reported_final() {
+    let dead = json!({"account": ACCOUNT, "cause": "dead", "exposed": amount(), "at": AT});
+    let seen = [request(), approval(), event("FundingAbandoned", &dead), included()];
+    assert_eq!(funding(&seen, &["pull", "pull-leg"]), ["fund", "finalize"]);
+    let asked = run(&seen, "pull", |_| {});
+    requested(&asked);
+    let dead = run(&seen, "pull", |call| {
+        (call.attempt, call.last_refusal) = (2, Some(Rejection::new("pull_dead", "a refusal")));
+    });
+    assert_eq!(told(&dead).0, "AbandonFunding", "the payment refuses it until the block is gone");
+}
+
+#[test]
 fn a_leg_that_can_never_be_pulled_is_abandoned_as_one_that_is_dead() {
     for code in ["pull_dead", "account_without_roles", "unknown_asset", "deadline_out_of_range"] {
         let refused = |attempt| {
@@ -311,10 +329,22 @@ fn a_leg_asks_only_when_the_one_before_it_is_seen() {
         matches!(second(&[&seen[..], std::slice::from_ref(&reorged)].concat()), Action::WaitUntil(_)),
         "how much it took is not known"
     );
-    let late = run(&[&seen[..], &[reorged]].concat(), "pull", |call| {
-        call.argument = br#"{"leg":2}"#.to_vec();
-        call.subject.now = "2026-11-22T11:00:00.000Z".parse().expect("a time");
-    });
+    let late = |attempt, refusal: Option<&str>| {
+        run(&[&seen[..], std::slice::from_ref(&reorged)].concat(), "pull", |call| {
+            call.argument = br#"{"leg":2}"#.to_vec();
+            call.subject.now = "2026-11-22T11:00:00.000Z".parse().expect("a time");
+            let refusal = refusal.map(|code| Rejection::new(code, "a refusal"));
+            (call.attempt, call.last_refusal) = (attempt, refusal);
+        })
+    };
+    for (attempt, refusal) in [(1, None), (2, Some("component_failed")), (2, Some("clock_backwards"))] {
+        assert_eq!(
+            requested(&late(attempt, refusal)).0["minor"],
+            "0",
+            "{refusal:?} does not say that none lives"
+        );
+    }
+    let late = late(2, Some("amount_not_positive"));
     let expected = json!({"leg": 2, "cause": "withdrawn"});
     assert_eq!(
         told(&late),
