@@ -117,6 +117,8 @@ impl Leader {
                 End::Stopped
             }
             Err(failure) => {
+                // The end may wait for the commit of the batch in flight.
+                self.run = None;
                 if failure.is_behind() {
                     // Another host may know what decides here; this one looks again later.
                     self.session.release().await;
