@@ -18,6 +18,11 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
+    /// Returns true while requests are sent as they come.
+    pub(super) fn is_closed(&self) -> bool {
+        self.open_until.is_none()
+    }
+
     /// Returns true if a request may be sent now. Of those that ask while the circuit is open, one is let through
     /// after each pause.
     pub(super) fn lets_through(&mut self, now: Duration) -> bool {
@@ -64,8 +69,8 @@ mod tests {
         for _ in 1..FAILURES {
             assert!(!breaker.note(false, at(0)));
         }
-        assert!(breaker.lets_through(at(0)));
-        assert!(breaker.note(false, at(0)), "it opens once");
+        assert!(breaker.lets_through(at(0)) && breaker.is_closed());
+        assert!(breaker.note(false, at(0)) && !breaker.is_closed(), "it opens once");
         assert!(!breaker.lets_through(at(4)));
         assert!(breaker.lets_through(at(5)) && !breaker.lets_through(at(5)), "one probe");
         assert!(!breaker.note(false, at(5)) && !breaker.lets_through(at(9)));

@@ -152,12 +152,14 @@ impl HttpEffect {
 
     /// Tries once, unless the circuit is open or a repetition has no budget.
     async fn guarded_try(&self, call: &EffectCall, until: Instant, is_repetition: bool) -> Tried {
+        // The one request that tries whether the other side is back needs no budget.
+        let needs_budget = is_repetition && self.breaker(|breaker| breaker.is_closed());
         if !self.breaker(|breaker| breaker.lets_through(self.began.elapsed())) {
             return Tried::Unknown(
                 "the circuit is open, because the other side failed several times in a row".to_owned(),
             );
         }
-        if is_repetition && !self.budget.withdraw() {
+        if needs_budget && !self.budget.withdraw() {
             return Tried::Unknown(
                 "the budget of repetitions is used up, because the other side fails too often".to_owned(),
             );
