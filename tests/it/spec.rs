@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 22] = [
+const SPECIFICATIONS: [(&str, &str); 23] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -22,6 +22,7 @@ const SPECIFICATIONS: [(&str, &str); 22] = [
     ("decider-account", "account.yaml"),
     ("decider-account", "account_ledger.yaml"),
     ("decider-account", "account_opening.yaml"),
+    ("decider-account", "account_returns.yaml"),
     ("decider-card", "card.yaml"),
     ("decider-card", "card_spend.yaml"),
     ("projector-merchants", "merchants.yaml"),

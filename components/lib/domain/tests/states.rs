@@ -141,7 +141,9 @@ fn each_object(value: &Value, path: &str, visit: &mut impl FnMut(&str, &serde_js
     match value {
         Value::Array(values) => values.iter().for_each(|value| each_object(value, path, visit)),
         Value::Object(fields) => {
-            let is_map = ["ledger", "pending"].iter().any(|map| path.ends_with(&format!(".{map}")))
+            let is_map = ["ledger", "pending", "owed_back", "unassigned"]
+                .iter()
+                .any(|map| path.ends_with(&format!(".{map}")))
                 || fields.keys().any(|key| !key.chars().all(|c| c.is_ascii_alphabetic() || c == '_'));
             if !is_map {
                 visit(path, fields);

@@ -71,6 +71,12 @@ impl BookClearing {
 impl Books {
     pub(super) fn clearing_booked(&mut self, event: &ClearingBooked) -> Option<()> {
         let taken = event.against_hold.plus(event.released).ok()?;
-        if taken == Minor::ZERO { Some(()) } else { self.hold_lowered(&event.hold_id, taken) }
+        let captured = event.against_hold.plus(event.beyond_hold).ok()?;
+        let mut held = self.held(&event.hold_id);
+        if taken > Minor::ZERO {
+            held.lower(taken)?;
+        }
+        held.captured(&event.asset, captured)?;
+        self.become_held(&event.hold_id, &held)
     }
 }

@@ -6,6 +6,7 @@ use super::funding::Leg;
 use super::identity::{Fact, Fingerprint, Identity, Kind, LogId};
 use super::ledger::Transfer;
 use super::messages::{DisputeStep, Event, FundingStep, RefundLink};
+use super::refund::Unlinked;
 
 macro_rules! each {
     ($event:expr, $it:ident => $what:expr) => {
@@ -127,7 +128,8 @@ impl Event {
             }
             Self::ClearingSuspended(event) => Some(Fact::Suspended(event.amount.clone())),
             Self::RefundBooked(event) if event.link == RefundLink::Unlinked => {
-                Some(Fact::Unlinked(event.amount.clone()))
+                let (amount, withheld) = (event.amount.clone(), event.withheld);
+                Some(Fact::Unlinked(Unlinked { amount, withheld }))
             }
             Self::DisputeBooked(event) => Some(Fact::Disputed(event.amount.clone())),
             _ => None,

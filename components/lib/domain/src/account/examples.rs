@@ -149,17 +149,26 @@ examples! {
     );
 }
 
-// Refunds and disputes. A refund that did not come on chain has no source.
+// Refunds and disputes. A refund that did not come on chain has no source, and nothing of it is withheld. The one that
+// is resolved was withheld in part.
 examples! {
     BookRefund => json!({"refund_id": "rfd-1", "amount": euro("2170000000000000000"), "link": "linked"});
     RefundBooked => booked(
-        with(BookRefund::example(), "source", log(7)),
-        &[("settlement", "customer", "2170000000000000000"), ("safe", "hold", "2170000000000000000")],
+        with(
+            with(with(BookRefund::example(), "link", json!("unlinked")), "source", log(7)),
+            "withheld",
+            json!("2000000000000000000"),
+        ),
+        &[("suspense", "customer", "170000000000000000"), ("safe", "hold", "2170000000000000000")],
     );
-    ResolveRefund => json!({"refund_id": "rfd-2", "outcome": "paid"});
+    ResolveRefund => json!({"refund_id": "rfd-2", "outcome": "returned", "payment_id": "auth-1"});
     RefundResolved => booked(
-        with(ResolveRefund::example(), "amount", euro("2170000000000000000")),
-        &[("settlement", "suspense", "2170000000000000000")],
+        with(
+            with(ResolveRefund::example(), "amount", euro("2170000000000000000")),
+            "withheld",
+            json!("2000000000000000000"),
+        ),
+        &[("customer", "suspense", "170000000000000000")],
     );
     BookDispute => json!({
         "hold_id": "auth-1",

@@ -2,7 +2,8 @@
 //!
 //! A leg is one log. It is in transit until its block is final. If the block is reorganized away, the money goes back
 //! to the Safe, and the payment's next attempt is a leg of its own; if the chain returns to the same block, it is the
-//! same leg again. None of this changes the hold on the available balance.
+//! same leg again. None of this changes the hold on the available balance. The legs that are in a block are what was
+//! pulled for the payment ([`held`](super::held)).
 
 use clearfold_kernel::{Amount, ChainSource, ExternalId, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -78,10 +79,17 @@ impl Books {
         }
     }
 
-    pub(super) fn funding_booked(&self, event: &FundingBooked) -> Option<()> {
-        match event.step {
-            FundingStep::Included => Some(()),
-            FundingStep::Finalized | FundingStep::Reorged => self.in_transit(&event.source).map(drop),
+    pub(super) fn funding_booked(&mut self, event: &FundingBooked) -> Option<()> {
+        let Amount { minor, asset } = &event.amount;
+        if event.step != FundingStep::Included {
+            self.in_transit(&event.source)?;
         }
+        let mut held = self.held(&event.hold_id);
+        match event.step {
+            FundingStep::Included => held.pulled(asset, *minor)?,
+            FundingStep::Finalized => return Some(()),
+            FundingStep::Reorged => held.reorged(asset, *minor)?,
+        }
+        self.become_held(&event.hold_id, &held)
     }
 }

@@ -8,6 +8,7 @@
 use clearfold_kernel::{Amount, Asset, ExternalId, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::held::Held;
 use super::identity::{Identity, Kind};
 use super::ledger::Net;
 use super::messages::{
@@ -37,9 +38,6 @@ pub(crate) fn available_part(refused: &Rejection) -> Option<Minor> {
     refused.detail.parse().ok()
 }
 
-/// Prefix of the entry keys of holds.
-pub(super) const HELD: &str = "held/";
-
 /// State of a hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Hold {
@@ -63,7 +61,7 @@ impl Hold {
 
 impl Rule for PlaceHold {
     fn is_moot(&self, books: &Books) -> bool {
-        let is_tombstone = matches!(books.hold(&self.hold_id), Some(Hold::Tombstone));
+        let is_tombstone = matches!(books.held(&self.hold_id).hold, Some(Hold::Tombstone));
         !self.forced && (is_tombstone || books.is_forced(&self.hold_id))
     }
 
@@ -112,7 +110,7 @@ impl Rule for LowerHold {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
         // A raised hold may exceed the largest amount that one command may move, and must be released all the same.
         checks::moves(self.amount.min(Minor::LARGEST_AMOUNT))?;
-        let asset = match books.hold(&self.hold_id) {
+        let asset = match books.held(&self.hold_id).hold {
             Some(Hold::Placed(Amount { asset, .. }) | Hold::Voided(asset)) => asset,
             Some(Hold::Tombstone) | None => return Err(not_found(&self.hold_id)),
         };
@@ -138,7 +136,7 @@ impl Rule for LowerHold {
 
 impl Rule for VoidHold {
     fn is_moot(&self, books: &Books) -> bool {
-        let is_void = matches!(books.hold(&self.hold_id), Some(Hold::Voided(_) | Hold::Tombstone));
+        let is_void = matches!(books.held(&self.hold_id).hold, Some(Hold::Voided(_) | Hold::Tombstone));
         is_void || books.is_forced(&self.hold_id)
     }
 
@@ -155,7 +153,7 @@ impl Rule for VoidHold {
 impl Books {
     /// Returns what is left of a hold. Fails if it was never placed or was voided.
     pub(super) fn placed(&self, hold_id: &ExternalId) -> Result<Amount, Rejection> {
-        match self.hold(hold_id) {
+        match self.held(hold_id).hold {
             Some(Hold::Placed(amount)) => Ok(amount),
             _ => Err(not_found(hold_id)),
         }
@@ -189,58 +187,54 @@ impl Books {
     }
 
     pub(super) fn hold_placed(&mut self, event: &HoldPlaced) -> Option<()> {
-        match self.hold(&event.hold_id) {
+        let mut held = self.held(&event.hold_id);
+        match held.hold {
             None => {}
             Some(Hold::Voided(_) | Hold::Tombstone) if event.forced => {}
             Some(_) => return None,
         }
-        let pending = self.pending(&event.amount.asset).plus(event.amount.minor).ok()?;
-        self.become_hold(&event.hold_id, &Hold::Placed(event.amount.clone()), &event.amount.asset, pending);
-        Some(())
+        held.hold = Some(Hold::Placed(event.amount.clone()));
+        self.become_held(&event.hold_id, &held)
     }
 
     pub(super) fn hold_raised(&mut self, event: &HoldRaised) -> Option<()> {
-        let mut held = self.placed(&event.hold_id).ok().filter(|held| held.asset == event.amount.asset)?;
-        let pending = self.pending(&held.asset).plus(event.amount.minor).ok()?;
-        held.minor = held.minor.plus(event.amount.minor).ok()?;
-        self.become_hold(&event.hold_id, &Hold::Placed(held), &event.amount.asset, pending);
-        Some(())
+        let mut held = self.held(&event.hold_id);
+        let amount = held.placed_mut().filter(|held| held.asset == event.amount.asset)?;
+        amount.minor = amount.minor.plus(event.amount.minor).ok()?;
+        self.become_held(&event.hold_id, &held)
     }
 
-    pub(super) fn hold_lowered(&mut self, hold_id: &ExternalId, by: Minor) -> Option<()> {
-        let held = self.placed(hold_id).ok()?;
-        let (asset, minor) = (held.asset, held.minor.minus(by).ok()?);
-        let pending = self.pending(&asset).minus(by).ok()?;
-        self.become_hold(hold_id, &Hold::Placed(Amount { minor, asset: asset.clone() }), &asset, pending);
-        Some(())
+    pub(super) fn hold_lowered(&mut self, event: &HoldLowered) -> Option<()> {
+        let mut held = self.held(&event.hold_id);
+        held.lower(event.amount.minor)?;
+        self.become_held(&event.hold_id, &held)
     }
 
     pub(super) fn hold_voided(&mut self, event: &HoldVoided) -> Option<()> {
-        match self.hold(&event.hold_id) {
-            None => self.entries.set(&held_key(&event.hold_id), &Hold::Tombstone),
-            Some(Hold::Placed(Amount { minor, asset })) => {
-                let pending = self.pending(&asset).minus(minor).ok()?;
-                self.become_hold(&event.hold_id, &Hold::Voided(asset.clone()), &asset, pending);
-            }
+        let mut held = self.held(&event.hold_id);
+        held.hold = Some(match held.hold {
+            None => Hold::Tombstone,
+            Some(Hold::Placed(amount)) => Hold::Voided(amount.asset),
             Some(Hold::Voided(_) | Hold::Tombstone) => return None,
-        }
-        Some(())
-    }
-
-    fn hold(&self, hold_id: &ExternalId) -> Option<Hold> {
-        self.entries.get(&held_key(hold_id))
-    }
-
-    /// Stores a hold together with the sum of all holds, so that the two never diverge.
-    fn become_hold(&mut self, hold_id: &ExternalId, hold: &Hold, asset: &Asset, pending: Minor) {
-        self.entries.set(&held_key(hold_id), hold);
-        self.pending.insert(asset.code.clone(), pending);
+        });
+        self.become_held(&event.hold_id, &held)
     }
 }
 
-/// Key of the entry that keeps a hold's state.
-pub(super) fn held_key(hold_id: &ExternalId) -> String {
-    format!("{HELD}{hold_id}")
+impl Held {
+    /// Lowers what is left of the hold. Returns `None` if less is left, or nothing was placed.
+    pub(super) fn lower(&mut self, by: Minor) -> Option<()> {
+        let amount = self.placed_mut()?;
+        amount.minor = amount.minor.minus(by).ok()?;
+        Some(())
+    }
+
+    fn placed_mut(&mut self) -> Option<&mut Amount> {
+        match &mut self.hold {
+            Some(Hold::Placed(amount)) => Some(amount),
+            _ => None,
+        }
+    }
 }
 
 fn not_found(hold_id: &ExternalId) -> Rejection {

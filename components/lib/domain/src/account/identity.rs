@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::funding::Leg;
+use super::refund::Unlinked;
 use super::state::Books;
 use crate::checks;
 
@@ -145,8 +146,8 @@ pub(super) enum Fact {
     Included(Leg),
     /// Amount of a clearing that is or was in suspense.
     Suspended(Amount),
-    /// Amount of a refund that is or was in suspense.
-    Unlinked(Amount),
+    /// Refund that names no payment.
+    Unlinked(Unlinked),
     /// Disputed amount.
     Disputed(Amount),
 }

@@ -5,7 +5,7 @@
 
 use clearfold_kernel::{ChainSource, ExternalId};
 
-use super::hold::held_key;
+use super::held::held_key;
 use super::identity::{Identity, Kind};
 use super::messages::{Command, Event};
 use super::receivable::owed_key;
@@ -29,12 +29,15 @@ pub(super) fn of_command(command: &Command) -> Vec<String> {
         Command::ResolveSuspense(command) => {
             of_id(&command.clearing_id, &[Kind::Suspension, Kind::Resolution])
         }
-        Command::BookFunding(command) => of_leg(&command.source),
+        Command::BookFunding(command) => of_leg(&command.hold_id, &command.source),
         Command::BookRefund(command) => {
             let log = command.source.iter().flat_map(of_log);
             log.chain(of_id(&command.refund_id, &[Kind::Refund])).collect()
         }
-        Command::ResolveRefund(command) => of_id(&command.refund_id, &[Kind::Refund, Kind::RefundResolution]),
+        Command::ResolveRefund(command) => {
+            let ids = of_id(&command.refund_id, &[Kind::Refund, Kind::RefundResolution]);
+            ids.into_iter().chain(command.payment_id.as_ref().map(held_key)).collect()
+        }
         Command::BookDispute(command) => {
             [Kind::ProvisionalCredit, Kind::DisputeOutcome].map(|kind| command.identity(kind).key()).into()
         }
@@ -58,7 +61,8 @@ pub(super) fn of_event(event: &Event) -> Vec<String> {
         Event::HoldLowered(event) => vec![held_key(&event.hold_id)],
         Event::HoldVoided(event) => vec![held_key(&event.hold_id)],
         Event::ClearingBooked(event) => vec![held_key(&event.hold_id)],
-        Event::FundingBooked(event) => of_leg(&event.source),
+        Event::FundingBooked(event) => of_leg(&event.hold_id, &event.source),
+        Event::RefundResolved(event) => event.payment_id.iter().map(held_key).collect(),
         Event::ReceivableBooked(event) => vec![owed_key(&event.receivable_id)],
         Event::ReceivableRecovered(event) => vec![owed_key(&event.receivable_id)],
         _ => Vec::new(),
@@ -74,10 +78,10 @@ fn of_log(source: &ChainSource) -> Vec<String> {
     log.reorg().iter().chain([&log]).map(Identity::key).collect()
 }
 
-/// Keys of a funding leg's log, of its reorganization and of its finality.
-fn of_leg(source: &ChainSource) -> Vec<String> {
+/// Keys of a funding leg's log, of its reorganization, of its finality, and of the hold that it funds.
+fn of_leg(hold_id: &ExternalId, source: &ChainSource) -> Vec<String> {
     let mut keys = of_log(source);
-    keys.push(Identity::finality(source).key());
+    keys.extend([Identity::finality(source).key(), held_key(hold_id)]);
     keys
 }
 

@@ -39,6 +39,7 @@ mod event;
 mod examples;
 mod fee;
 mod funding;
+mod held;
 mod hold;
 mod identity;
 mod keys;
@@ -72,7 +73,7 @@ pub struct Account;
 
 impl Decider for Account {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 6;
+    const STATE_VERSION: u32 = 7;
     const HAS_ENTRIES: bool = true;
 
     type State = State;

@@ -91,6 +91,8 @@ impl Books {
             delay_queue: DelayQueue::Empty,
             ledger: Ledger::default(),
             pending: BTreeMap::new(),
+            owed_back: BTreeMap::new(),
+            unassigned: BTreeMap::new(),
             entries,
         }
     }

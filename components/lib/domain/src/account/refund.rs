@@ -1,17 +1,34 @@
 //! Refunds: the customer is credited at once. The network pays if the payment is known; if not, suspense pays until
 //! somebody finds out ([`suspense`](super::suspense)).
 //!
+//! Pulled money that is sent back looks like an unlinked refund on chain, but is no credit, because a pull debits
+//! nothing of the customer's claim. So an unlinked refund on chain is withheld up to the amount that is owed back for
+//! pulls, as far as no earlier one is withheld for it. What is withheld is credited only if the refund turns out to be
+//! none of it.
+//!
 //! The authorization decides whether a linked refund exceeds what its payment captured, because it knows the
 //! captures.
 
-use clearfold_kernel::{Minor, Rejection, Timestamp};
+use clearfold_kernel::{Amount, Asset, Minor, Rejection, Timestamp};
+use serde::{Deserialize, Serialize};
 
+use super::held::{less, set};
+use super::identity::{Fact, Identity, Kind};
 use super::ledger::LedgerAccount::{Customer, Hold, Safe, Settlement, Suspense};
 use super::ledger::transfers;
-use super::messages::{BookRefund, Event, RefundBooked, RefundLink};
+use super::messages::{BookRefund, Event, RefundBooked, RefundLink, RefundOutcome, RefundResolved};
 use super::rule::Rule;
 use super::state::Books;
 use crate::checks;
+
+/// Refund that names no payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Unlinked {
+    /// Refunded amount, which is or was in suspense without its withheld part.
+    pub amount: Amount,
+    /// Part of the amount that is withheld.
+    pub withheld: Minor,
+}
 
 impl Rule for BookRefund {
     fn is_seen_on_chain(&self) -> bool {
@@ -21,6 +38,7 @@ impl Rule for BookRefund {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
         checks::sound(&self.amount)?;
         let minor = self.amount.minor;
+        let withheld = self.withheld(books);
         let payer = match self.link {
             RefundLink::Linked => Settlement,
             RefundLink::Unlinked => Suspense,
@@ -32,8 +50,55 @@ impl Rule for BookRefund {
             amount: self.amount.clone(),
             link: self.link,
             source: self.source.clone(),
-            transfers: transfers(&[(payer, Customer, minor), (Safe, Hold, on_chain)]),
+            withheld,
+            transfers: transfers(&[(payer, Customer, less(minor, withheld)), (Safe, Hold, on_chain)]),
             at,
         }))
+    }
+}
+
+impl BookRefund {
+    /// Returns the part that is withheld. A repeat withholds what was withheld at first, whatever is owed back by then.
+    fn withheld(&self, books: &Books) -> Minor {
+        if self.link == RefundLink::Linked || self.source.is_none() {
+            return Minor::ZERO;
+        }
+        let withheld = match books.fact(&Identity::new(Kind::Refund, &self.refund_id)) {
+            Some(Fact::Unlinked(known)) => known.withheld,
+            _ => books.withholdable(&self.amount.asset),
+        };
+        withheld.min(self.amount.minor)
+    }
+}
+
+impl Books {
+    /// Returns what is owed back and did not come back yet.
+    fn withholdable(&self, asset: &Asset) -> Minor {
+        less(self.owed_back(asset), self.unassigned(asset))
+    }
+
+    pub(super) fn refund_booked(&mut self, event: &RefundBooked) -> Option<()> {
+        let Amount { asset, .. } = &event.amount;
+        let unassigned = self.unassigned(asset).plus(event.withheld).ok()?;
+        set(&mut self.unassigned, &asset.code, unassigned);
+        Some(())
+    }
+
+    /// Ends the withholding. A return is taken off the payment that is named; if none is, it goes on counting against
+    /// what is owed back, now with its whole amount.
+    pub(super) fn refund_resolved(&mut self, event: &RefundResolved) -> Option<()> {
+        let Amount { minor, asset } = &event.amount;
+        let mut unassigned = self.unassigned(asset).minus(event.withheld).ok()?;
+        match (event.outcome, &event.payment_id) {
+            (RefundOutcome::Returned, Some(payment_id)) => {
+                let mut held = self.held(payment_id);
+                held.returned(asset, *minor)?;
+                self.become_held(payment_id, &held)?;
+            }
+            (RefundOutcome::Returned, None) => unassigned = unassigned.plus(*minor).ok()?,
+            (RefundOutcome::Paid | RefundOutcome::TakenBack, _) => {}
+        }
+        set(&mut self.unassigned, &asset.code, unassigned);
+        Some(())
     }
 }

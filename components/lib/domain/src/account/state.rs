@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use clearfold_kernel::{Address, Amount, Asset, Entries, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::hold::{HELD, Hold};
+use super::held::{HELD, Held};
+use super::hold::Hold;
 use super::ledger::{Ledger, LedgerAccount, Net};
 use super::messages::{DelayQueue, Event, Opener};
 
@@ -31,6 +32,11 @@ pub struct Books {
     pub(super) ledger: Ledger,
     /// Sum of the holds in minor units, by asset code.
     pub(super) pending: BTreeMap<String, Minor>,
+    /// Sum of what is owed back for the holds' payments in minor units, by asset code.
+    pub(super) owed_back: BTreeMap<String, Minor>,
+    /// Sum of what came back on chain and was taken off no payment, by asset code: the withheld parts of refunds that
+    /// are not resolved, and returns that name no payment.
+    pub(super) unassigned: BTreeMap<String, Minor>,
     #[serde(skip)]
     pub(super) entries: Entries,
 }
@@ -60,6 +66,19 @@ impl State {
         self.books().map(|books| books.available(asset)).unwrap_or_default()
     }
 
+    /// Returns what was pulled for the account's payments, did not come back under a payment's name, and is neither
+    /// held nor captured.
+    #[must_use]
+    pub fn owed_back(&self, asset: &Asset) -> Minor {
+        self.books().map(|books| books.owed_back(asset)).unwrap_or_default()
+    }
+
+    /// Returns what came back on chain and was taken off no payment: what is withheld, and returns without a payment.
+    #[must_use]
+    pub fn unassigned(&self, asset: &Asset) -> Minor {
+        self.books().map(|books| books.unassigned(asset)).unwrap_or_default()
+    }
+
     /// Returns all balances; `None` if the account is not open.
     #[must_use]
     pub fn ledger(&self) -> Option<&Ledger> {
@@ -70,8 +89,9 @@ impl State {
     /// with all of its entries.
     #[must_use]
     pub fn holds(&self) -> BTreeMap<String, Amount> {
-        let all = self.books().map(|books| books.entries.all::<Hold>(HELD)).unwrap_or_default();
-        all.into_iter().filter_map(|(id, hold)| Some((id, hold.remaining()?.clone()))).collect()
+        let all = self.books().map(|books| books.entries.all::<Held>(HELD)).unwrap_or_default();
+        let remaining = |held: Held| held.hold.as_ref().and_then(Hold::remaining).cloned();
+        all.into_iter().filter_map(|(id, held)| Some((id, remaining(held)?))).collect()
     }
 
     /// Returns true if the account was opened.
@@ -118,6 +138,14 @@ impl Books {
         self.pending.get(&asset.code).copied().unwrap_or_default()
     }
 
+    pub(super) fn owed_back(&self, asset: &Asset) -> Minor {
+        self.owed_back.get(&asset.code).copied().unwrap_or_default()
+    }
+
+    pub(super) fn unassigned(&self, asset: &Asset) -> Minor {
+        self.unassigned.get(&asset.code).copied().unwrap_or_default()
+    }
+
     /// Returns posted less pending less the open receivable. The customer is credited with a receivable when it is booked,
     /// although the money is the processor's.
     pub(super) fn available(&self, asset: &Asset) -> Net {
@@ -155,10 +183,12 @@ impl Books {
             Event::DelayQueueChanged(event) => self.delay_queue = event.state,
             Event::HoldPlaced(event) => self.hold_placed(event)?,
             Event::HoldRaised(event) => self.hold_raised(event)?,
-            Event::HoldLowered(event) => self.hold_lowered(&event.hold_id, event.amount.minor)?,
+            Event::HoldLowered(event) => self.hold_lowered(event)?,
             Event::HoldVoided(event) => self.hold_voided(event)?,
             Event::ClearingBooked(event) => self.clearing_booked(event)?,
             Event::FundingBooked(event) => self.funding_booked(event)?,
+            Event::RefundBooked(event) => self.refund_booked(event)?,
+            Event::RefundResolved(event) => self.refund_resolved(event)?,
             Event::ReceivableBooked(event) => self.receivable_booked(event),
             Event::ReceivableRecovered(event) => self.receivable_recovered(event)?,
             Event::Deposited(_)
@@ -168,8 +198,6 @@ impl Books {
             | Event::ClearingSuspended(_)
             | Event::SuspenseResolved(_)
             | Event::Returned(_)
-            | Event::RefundBooked(_)
-            | Event::RefundResolved(_)
             | Event::DisputeBooked(_)
             | Event::SettlementBooked(_)
             | Event::FeeCharged(_) => {}

@@ -1,11 +1,13 @@
 //! Suspense: a clearing that is probably a duplicate is owed to the network, but not charged to the customer until
-//! somebody finds out. A refund that names no payment is in suspense as well.
+//! somebody finds out. A refund that names no payment is in suspense as well, as far as it was credited: a withheld part
+//! is credited only if the network pays.
 //!
 //! The resolution of a clearing always undoes its suspension, whatever the outcome. If it is charged, it is booked as
 //! a clearing of its own, with its rounding and against what is held then. The two bookings may come in any order.
 
 use clearfold_kernel::{ExternalId, Rejection, Timestamp};
 
+use super::held::less;
 use super::identity::{Fact, Identity, Kind};
 use super::ledger::LedgerAccount::{Customer, Settlement, Suspense};
 use super::ledger::transfers;
@@ -13,6 +15,7 @@ use super::messages::{
     ClearingSuspended, Event, RefundOutcome, RefundResolved, ResolveRefund, ResolveSuspense, SuspendClearing,
     SuspenseResolved,
 };
+use super::refund::Unlinked;
 use super::rule::Rule;
 use super::state::Books;
 use crate::checks;
@@ -49,20 +52,28 @@ impl Rule for ResolveSuspense {
 
 impl Rule for ResolveRefund {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        let Some(Fact::Unlinked(amount)) = books.fact(&Identity::new(Kind::Refund, &self.refund_id)) else {
+        let Some(Fact::Unlinked(known)) = books.fact(&Identity::new(Kind::Refund, &self.refund_id)) else {
             return Err(not_found("refund", &self.refund_id));
         };
-        let payer = match self.outcome {
-            RefundOutcome::Paid => Settlement,
+        let Unlinked { amount, withheld } = known;
+        let credited = less(amount.minor, withheld);
+        let transfers = match self.outcome {
+            RefundOutcome::Paid => {
+                transfers(&[(Settlement, Suspense, credited), (Settlement, Customer, withheld)])
+            }
             // A pull does not debit the customer's claim, so its return credits nothing.
-            RefundOutcome::TakenBack | RefundOutcome::Returned => Customer,
+            RefundOutcome::TakenBack | RefundOutcome::Returned => {
+                transfers(&[(Customer, Suspense, credited)])
+            }
         };
         Ok(Event::RefundResolved(RefundResolved {
             account: books.address,
             refund_id: self.refund_id.clone(),
             outcome: self.outcome,
-            transfers: transfers(&[(payer, Suspense, amount.minor)]),
             amount,
+            withheld,
+            payment_id: self.payment_id.clone(),
+            transfers,
             at,
         }))
     }

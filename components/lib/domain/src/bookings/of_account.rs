@@ -56,6 +56,7 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
         Event::RefundResolved(event) => vec![Command::ResolveRefund(ResolveRefund {
             refund_id: refund_id(&event.origin)?,
             outcome: event.outcome,
+            payment_id: event.payment_id.clone(),
         })],
         Event::FundingIncluded(event) => {
             vec![funding(hold_id, FundingStep::Included, &event.amount, &event.source)]

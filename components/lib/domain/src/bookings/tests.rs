@@ -1,6 +1,6 @@
 //! Tests of the commands that each event of a payment causes for its account and its card.
 
-use clearfold_kernel::Message;
+use clearfold_kernel::{ExternalId, Message};
 use serde_json::{Value, json};
 
 use super::*;
@@ -169,11 +169,14 @@ fn what_leaves_suspense_is_booked_by_its_own_id() {
         event("ClearingResolved", json!({"clearing_id": "c", "outcome": "charged", "amount": amount("5")}));
     assert_eq!(account(&clearing), ["ResolveSuspense"]);
     let origin = json!({"network": "r"});
-    let refund = event("RefundResolved", json!({"outcome": "paid", "amount": amount("5"), "origin": origin}));
+    let resolved =
+        json!({"outcome": "paid", "amount": amount("5"), "origin": origin, "payment_id": "auth-2"});
+    let refund = event("RefundResolved", resolved);
     let Command::ResolveRefund(resolve) = &of_account(&"auth-1".parse().unwrap(), &refund).unwrap()[0] else {
         panic!("{refund:?}")
     };
     assert_eq!(resolve.refund_id.as_str(), "r");
+    assert_eq!(resolve.payment_id.as_ref().map(ExternalId::as_str), Some("auth-2"));
 }
 
 #[test]

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearfold_kernel::{Amount, Asset, Invariant};
+use clearfold_kernel::{Amount, Asset, Invariant, Minor};
 
 use super::sum::{Sum, plus};
 use super::tally::{Fact, Happened, Violations, Watch};
-use crate::account::{DisputeStep, Event, LedgerAccount, RefundOutcome, State};
+use crate::account::{DisputeStep, Event, LedgerAccount, RefundOutcome, RefundResolved, State};
 
 const AVAILABLE: Invariant = Invariant {
     code: "available_is_posted_minus_holds",
@@ -21,6 +21,8 @@ pub(super) struct Available {
     balances: BTreeMap<Asset, Figures>,
     /// Disputes with a provisional credit.
     credited: BTreeSet<String>,
+    /// Amounts that were not credited of the refunds that are not resolved, by refund id.
+    withheld: BTreeMap<String, Minor>,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +111,15 @@ impl Available {
         figures.held.add(amount.minor);
     }
 
+    /// Credits what was withheld if the network pays; otherwise takes back what was credited.
+    fn resolved(&mut self, event: &RefundResolved) {
+        let withheld = self.withheld.remove(event.refund_id.as_str()).unwrap_or_default();
+        self.posted(&event.amount.asset).add(withheld);
+        if event.outcome != RefundOutcome::Paid {
+            self.debit(&event.amount);
+        }
+    }
+
     fn post(&mut self, event: &Event) {
         match event {
             Event::Deposited(event) => self.credit(&event.amount),
@@ -127,12 +138,12 @@ impl Available {
             {
                 self.debit(&event.amount);
             }
-            Event::RefundResolved(event)
-                if matches!(event.outcome, RefundOutcome::TakenBack | RefundOutcome::Returned) =>
-            {
-                self.debit(&event.amount);
+            Event::RefundResolved(event) => self.resolved(event),
+            Event::RefundBooked(event) => {
+                self.credit(&event.amount);
+                self.posted(&event.amount.asset).take(event.withheld);
+                self.withheld.insert(event.refund_id.to_string(), event.withheld);
             }
-            Event::RefundBooked(event) => self.credit(&event.amount),
             Event::DisputeBooked(event) => match (event.step, self.credited.contains(&event.key())) {
                 (DisputeStep::Provisional, _) => {
                     self.credited.insert(event.key());

@@ -9,7 +9,9 @@ use clearfold_domain::account::{self, Account};
 use clearfold_domain::authorization::{self, Authorization, Payment, Status};
 use clearfold_domain::card::{self, Card};
 use clearfold_domain::invariants::{Happened, Tally};
-use clearfold_kernel::{CommandContext, Decider, Encoded, Message, Minor, Rejection, Timestamp, Violation};
+use clearfold_kernel::{
+    Asset, CommandContext, Decider, Encoded, Message, Minor, Rejection, Timestamp, Violation,
+};
 
 use crate::chain::Chain;
 use crate::dice::Dice;
@@ -271,8 +273,27 @@ impl World {
             self.counts(id)?;
         }
         self.whole()?;
+        self.owes_as_stated()?;
         if self.account.state.is_open() {
             return holds(&self.tally.settle(&format!("account-{ACCOUNT}")));
+        }
+        Ok(())
+    }
+
+    /// Checks that the account owes back what its payments state.
+    fn owes_as_stated(&self) -> Result<(), Broken> {
+        let mut stated: BTreeMap<Asset, Minor> = BTreeMap::new();
+        for live in self.payments.values() {
+            if let Some(payment) = live.state.payment() {
+                let sum = stated.entry(payment.asset.clone()).or_default();
+                *sum = sum.plus(live.state.owed_back()).expect("the amounts fit");
+            }
+        }
+        for (asset, stated) in stated {
+            let owed = self.account.state.owed_back(&asset);
+            if self.account.state.is_open() && owed != stated {
+                return Err(format!("{stated} {} is stated as owed back, the books say {owed}", asset.code));
+            }
         }
         Ok(())
     }

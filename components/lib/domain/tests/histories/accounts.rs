@@ -88,7 +88,7 @@ impl World {
             }
             14 => {
                 let (refund_id, outcome) = (self.id("rfd"), RefundOutcome::Paid);
-                self.tell(Accounts::ResolveRefund(ResolveRefund { refund_id, outcome }))
+                self.tell(Accounts::ResolveRefund(ResolveRefund { refund_id, outcome, payment_id: None }))
             }
             15 => {
                 let (amount, source) = (price(dice), self.source());

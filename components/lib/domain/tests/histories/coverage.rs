@@ -116,6 +116,9 @@ const CODES: [(&str, &[&str]); 3] = [
     ),
 ];
 
+/// Events of the account that must also occur with a withheld amount.
+const WITHHELD: [&str; 2] = ["RefundBooked withheld", "RefundResolved withheld"];
+
 /// Codes and events that no history reaches, each with the reason.
 const NEVER: [(&str, &str); 1] =
     [("authorization hold_does_not_expire", "only holds of old events have no expiry time")];
@@ -139,8 +142,12 @@ impl Coverage {
             Ok(events) => {
                 *if events.is_empty() { &mut self.without_effect } else { &mut self.accepted } += 1;
                 for event in events {
-                    let kind = event.encode().map_err(|error| error.to_string())?.kind;
-                    *self.events.entry((aggregate, kind)).or_default() += 1;
+                    let event = event.encode().map_err(|error| error.to_string())?;
+                    if String::from_utf8_lossy(&event.payload).contains("\"withheld\"") {
+                        let withheld = format!("{} withheld", event.kind);
+                        *self.events.entry((aggregate, withheld)).or_default() += 1;
+                    }
+                    *self.events.entry((aggregate, event.kind)).or_default() += 1;
                 }
                 Ok(Ok(events.len()))
             }
@@ -180,7 +187,8 @@ impl Coverage {
         ];
         let events = events
             .iter()
-            .flat_map(|(aggregate, types)| types.iter().map(move |kind| (*aggregate, kind.name)));
+            .flat_map(|(aggregate, types)| types.iter().map(move |kind| (*aggregate, kind.name)))
+            .chain(WITHHELD.map(|kind| ("account", kind)));
         let missing_events =
             events.filter(|(aggregate, kind)| !self.events.contains_key(&(*aggregate, (*kind).to_owned())));
         missing_codes.chain(missing_events).map(|(aggregate, what)| format!("{aggregate} {what}")).collect()

@@ -69,7 +69,7 @@ messages! {
         RecordReturn = 1,
         /// Books money that a merchant gives back.
         BookRefund = 1,
-        /// Resolves an unlinked refund as paid or taken back.
+        /// Resolves an unlinked refund as paid, taken back, or the return of pulled money.
         ResolveRefund = 1,
         /// Books a provisional credit or the outcome of a dispute.
         BookDispute = 1,
@@ -121,7 +121,7 @@ messages! {
         Returned = 1,
         /// A merchant gave money back.
         RefundBooked = 1,
-        /// An unlinked refund was paid or taken back.
+        /// An unlinked refund was paid or taken back, or was the return of pulled money.
         RefundResolved = 1,
         /// A dispute was credited provisionally, won or lost.
         DisputeBooked = 1,

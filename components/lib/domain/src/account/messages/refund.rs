@@ -50,6 +50,10 @@ pub struct RefundBooked {
     /// `Transfer` log of the refund. Absent if the refund did not come on chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<ChainSource>,
+    /// Part of the amount that is withheld, in minor units of the same asset: so much is owed back to the customer for
+    /// pulled money, and it is credited only if the refund turns out to be none of it. Absent if nothing is withheld.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub withheld: Minor,
     /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
     /// Time at which the host accepted the command.
@@ -64,11 +68,16 @@ pub struct ResolveRefund {
     /// Id of the refund: the network's, or for a refund seen on chain `chain/{chain id}/{block hash}/{log index}`. A
     /// repeat with the same content has no effect.
     pub refund_id: ExternalId,
-    /// Outcome: the network pays (`paid`), or the customer gives the credit back (`taken_back`).
+    /// Outcome: the network pays (`paid`), the customer gives the credit back (`taken_back`), or it was the return of
+    /// pulled money (`returned`).
     pub outcome: RefundOutcome,
+    /// Id of the payment that the refund belongs to; absent if it is unknown. If it is a return, the payment's money
+    /// came back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_id: Option<ExternalId>,
 }
 
-/// An unlinked refund was paid or taken back.
+/// An unlinked refund was paid or taken back, or was the return of pulled money.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefundResolved {
@@ -76,10 +85,18 @@ pub struct RefundResolved {
     pub account: Address,
     /// Id of the refund: the network's, or for a refund seen on chain `chain/{chain id}/{block hash}/{log index}`.
     pub refund_id: ExternalId,
-    /// Outcome: the network pays (`paid`), or the customer gives the credit back (`taken_back`).
+    /// Outcome: the network pays (`paid`), the customer gives the credit back (`taken_back`), or it was the return of
+    /// pulled money (`returned`).
     pub outcome: RefundOutcome,
-    /// Amount that was in suspense.
+    /// Amount refunded; the part that is not withheld was in suspense.
     pub amount: Amount,
+    /// Part of the amount that was withheld, in minor units of the same asset: it is credited if the network pays.
+    /// Absent if nothing was withheld.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub withheld: Minor,
+    /// Id of the payment that the refund belongs to; absent if it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_id: Option<ExternalId>,
     /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
     /// Time at which the host accepted the command.
@@ -140,4 +157,8 @@ pub struct DisputeBooked {
     pub transfers: Vec<Transfer>,
     /// Time at which the host accepted the command.
     pub at: Timestamp,
+}
+
+fn is_zero(minor: &Minor) -> bool {
+    *minor == Minor::ZERO
 }

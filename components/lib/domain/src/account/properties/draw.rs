@@ -150,14 +150,16 @@ impl Draw {
             "BookFunding" => Command::BookFunding(self.funding()),
             "RecordReturn" => Command::RecordReturn(RecordReturn { amount, source }),
             "BookRefund" => {
-                let link = self.pick([RefundLink::Linked, RefundLink::Linked, RefundLink::Unlinked]);
+                let link = self.pick([RefundLink::Linked, RefundLink::Unlinked, RefundLink::Unlinked]);
                 let source = self.is_forced.then_some(source);
                 Command::BookRefund(BookRefund { refund_id: id, amount, link, source })
             }
             "ResolveRefund" => {
                 let outcome =
                     self.pick([RefundOutcome::Paid, RefundOutcome::TakenBack, RefundOutcome::Returned]);
-                Command::ResolveRefund(ResolveRefund { refund_id: id, outcome })
+                // Only one payment is funded.
+                let payment_id = self.is_forced.then(|| "id-0".parse().unwrap());
+                Command::ResolveRefund(ResolveRefund { refund_id: id, outcome, payment_id })
             }
             "BookDispute" => Command::BookDispute(self.dispute()),
             "BookReceivable" => Command::BookReceivable(BookReceivable { receivable_id: id, amount }),

@@ -82,6 +82,9 @@ fn history(draws: &[Draw], seen: &RefCell<BTreeSet<String>>) -> TestCaseResult {
                     sums.add(&decoded);
                     checked.extend(checked_for_funds(&decoded));
                     seen.borrow_mut().insert(event.kind.clone());
+                    if String::from_utf8_lossy(&event.payload).contains("\"withheld\"") {
+                        seen.borrow_mut().insert(format!("{} withheld", event.kind));
+                    }
                 });
                 events.extend(happened);
             }
@@ -105,12 +108,14 @@ fn history(draws: &[Draw], seen: &RefCell<BTreeSet<String>>) -> TestCaseResult {
 #[test]
 fn the_invariants_hold_in_any_history() {
     let seen = RefCell::new(BTreeSet::new());
-    let config = Config { cases: 128, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 512, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     runner.run(&draws(), |draws| history(&draws, &seen)).unwrap();
 
     // The test would prove nothing if little happened, so each event and each refusal of a rule must occur.
     let expected = Event::TYPES.iter().map(|event| event.name).chain([
+        "RefundBooked withheld",
+        "RefundResolved withheld",
         "account_not_opened",
         "amount_not_positive",
         "asset_not_held",

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
 use crate::account::LedgerAccount::{self, Customer, Hold};
-use crate::account::{Event, FundingStep, SettlementDirection, State, Transfer};
+use crate::account::{Event, FundingStep, RefundOutcome, SettlementDirection, State, Transfer};
 
 /// Totals that the state is compared with.
 #[derive(Default)]
@@ -16,6 +16,10 @@ pub(super) struct Sums {
     holds: BTreeMap<String, (String, u128)>,
     /// Funding that is final, less what was sent back and settled, by asset code.
     pulled: BTreeMap<String, i128>,
+    /// Money that moved for each hold and asset code: pulled, come back, captured.
+    moved: BTreeMap<(String, String), [i128; 3]>,
+    /// Refunds with an amount that is not credited, by id, and returns without a payment, with asset codes.
+    unassigned: BTreeMap<String, (String, u128)>,
 }
 
 impl Sums {
@@ -43,6 +47,7 @@ impl Sums {
             }
             _ => {}
         }
+        self.move_for_a_payment(event);
         let pulled = match event {
             Event::FundingBooked(event) if event.step == FundingStep::Finalized => {
                 Some((&event.amount, true))
@@ -59,6 +64,67 @@ impl Sums {
             *self.pulled.entry(amount.asset.code.clone()).or_default() +=
                 if is_more { minor } else { -minor };
         }
+    }
+
+    /// Adds what moved for a payment, and what came back for none that is known.
+    fn move_for_a_payment(&mut self, event: &Event) {
+        let signed = |minor: Minor| i128::try_from(minor.get()).unwrap();
+        match event {
+            Event::FundingBooked(event) => {
+                let pulled = match event.step {
+                    FundingStep::Included => signed(event.amount.minor),
+                    FundingStep::Finalized => 0,
+                    FundingStep::Reorged => -signed(event.amount.minor),
+                };
+                self.moved(&event.hold_id, &event.amount.asset)[0] += pulled;
+            }
+            Event::ClearingBooked(event) => {
+                let captured = signed(event.against_hold) + signed(event.beyond_hold);
+                self.moved(&event.hold_id, &event.asset)[2] += captured;
+            }
+            Event::RefundBooked(event) => {
+                let (left, unassigned) =
+                    (self.owed_back(&event.amount.asset), self.unassigned(&event.amount.asset));
+                assert!(event.withheld.get() <= left.saturating_sub(unassigned), "{left}: {event:?}");
+                let withheld = (event.amount.asset.code.clone(), event.withheld.get());
+                self.unassigned.insert(event.refund_id.to_string(), withheld);
+            }
+            Event::RefundResolved(event) => {
+                let withheld = self.unassigned.remove(event.refund_id.as_str());
+                assert_eq!(withheld.map(|(_, minor)| minor), Some(event.withheld.get()), "{event:?}");
+                let amount = &event.amount;
+                match (event.outcome, &event.payment_id) {
+                    (RefundOutcome::Returned, Some(payment_id)) => {
+                        let [pulled, returned, _] = self.moved(payment_id, &amount.asset);
+                        *returned += signed(amount.minor).min((*pulled - *returned).max(0));
+                    }
+                    (RefundOutcome::Returned, None) => {
+                        let unnamed = (amount.asset.code.clone(), amount.minor.get());
+                        self.unassigned.insert(format!("return {}", event.refund_id), unnamed);
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn moved(&mut self, id: &ExternalId, asset: &Asset) -> &mut [i128; 3] {
+        self.moved.entry((id.to_string(), asset.code.clone())).or_default()
+    }
+
+    fn owed_back(&self, asset: &Asset) -> u128 {
+        let of = self.moved.iter().filter(|((_, code), _)| *code == asset.code);
+        let owed = of.map(|((id, code), [pulled, returned, captured])| {
+            let held = self.holds.get(id).filter(|(of, _)| of == code).map_or(0, |(_, held)| *held);
+            let kept = (pulled - returned).max(0);
+            u128::try_from(kept - captured - i128::try_from(held).unwrap()).unwrap_or(0)
+        });
+        owed.sum()
+    }
+
+    fn unassigned(&self, asset: &Asset) -> u128 {
+        self.unassigned.values().filter(|(code, _)| *code == asset.code).map(|(_, minor)| minor).sum()
     }
 
     fn hold(&mut self, id: &ExternalId) -> &mut (String, u128) {
@@ -95,6 +161,8 @@ impl Sums {
         let (debits, credits) = self.side(asset, Hold);
         let pulled = self.pulled.get(&asset.code).copied().unwrap_or_default();
         prop_assert_eq!(signed(debits) - signed(credits), pulled);
+        prop_assert_eq!(state.owed_back(asset).get(), self.owed_back(asset));
+        prop_assert_eq!(state.unassigned(asset).get(), self.unassigned(asset));
         Ok(())
     }
 }

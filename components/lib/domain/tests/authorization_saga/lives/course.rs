@@ -129,6 +129,7 @@ fn a_return_of_pulled_money_ends_its_hold_and_gives_the_customer_nothing_more() 
         end(&mut life);
         life.seen("authorization", "refund-1", "RecordRefund", &back);
         life.settle();
+        assert_eq!(life.available(), "1000", "whether it is a return is not known yet");
         life.accepted("authorization", "refund-1", "ResolveRefund", &returned);
         life.settle();
         assert_eq!((life.status(), life.available().as_str()), (status, "1000"));

@@ -110,10 +110,14 @@ fn a_reversal_behind_the_pull_states_what_is_owed_back_until_it_is_returned() {
         json!({"account": ACCOUNT, "amount": amount(100), "origin": {"chain": source(3)}, "occurred_at": AT});
     life.seen("authorization", "refund-1", "RecordRefund", &back);
     life.settle();
+    assert_eq!((life.owed_back(), life.available().as_str()), (100, "1000"), "it is withheld");
+    assert_eq!((life.net(LedgerAccount::Safe), life.net(LedgerAccount::Hold)), ("1000".into(), "0".into()));
     let returned = json!({"outcome": "returned", "payment_id": "auth-1"});
     life.accepted("authorization", "refund-1", "ResolveRefund", &returned);
     life.settle();
     assert_eq!((life.owed_back(), life.available().as_str()), (0, "1000"));
+    assert_eq!(life.world.account.state.owed_back(&asset()), Minor::ZERO);
+    assert_eq!(life.world.account.state.unassigned(&asset()), Minor::ZERO);
     let owed: Vec<String> =
         life.events_of_funding().into_iter().filter(|kind| kind == "ReturnOwed").collect();
     assert_eq!(owed.len(), 2, "owed, and then nothing more");
