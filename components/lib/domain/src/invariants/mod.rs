@@ -18,7 +18,9 @@ mod identities;
 mod on_chain;
 mod pulls;
 mod refunds;
+mod returns;
 mod sum;
+mod suspense;
 mod tally;
 
 pub use audit::Invariants;

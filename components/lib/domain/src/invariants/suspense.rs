@@ -1,0 +1,73 @@
+//! 11. The ledger's suspense is the sum of what waits there for its owner, so it is zero once everything is resolved.
+
+use std::collections::BTreeMap;
+
+use clearfold_kernel::{Amount, Invariant, Minor};
+
+use super::sum::Sum;
+use super::tally::{Fact, Happened, Violations, Watch};
+use crate::account::{DisputeStep, Event, LedgerAccount, Net, RefundLink, State};
+
+const SUSPENSE_IS_OPEN_ITEMS: Invariant = Invariant {
+    code: "suspense_is_open_items",
+    statement: "The balance of suspense is the sum of its open items: suspended clearings, the credited parts of refunds \
+                without a payment, and provisional credits. Once all are resolved, it is zero.",
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Suspense {
+    /// Open items with their amounts, by kind and id.
+    items: BTreeMap<(&'static str, String), Amount>,
+    /// Sum of the open items, by asset code.
+    open: BTreeMap<String, Sum>,
+}
+
+impl Watch for Suspense {
+    const INVARIANTS: &'static [Invariant] = &[SUSPENSE_IS_OPEN_ITEMS];
+
+    fn observe(&mut self, fact: Fact<'_>, _found: &mut Violations<'_>) {
+        let Happened::Account(event) = fact.event else { return };
+        match event {
+            Event::ClearingSuspended(event) => self.opens("clearing", &event.clearing_id, &event.amount),
+            Event::SuspenseResolved(event) => self.closes("clearing", &event.clearing_id),
+            Event::RefundBooked(event) if event.link == RefundLink::Unlinked => {
+                // What is withheld is not credited, so nobody has to pay for it.
+                let credited = event.amount.minor.minus(event.withheld).unwrap_or(Minor::ZERO);
+                let credited = Amount { minor: credited, asset: event.amount.asset.clone() };
+                self.opens("refund", &event.refund_id, &credited);
+            }
+            Event::RefundResolved(event) => self.closes("refund", &event.refund_id),
+            Event::DisputeBooked(event) => match event.step {
+                DisputeStep::Provisional => self.opens("dispute", &event.key(), &event.amount),
+                DisputeStep::Won | DisputeStep::Lost => self.closes("dispute", &event.key()),
+            },
+            _ => {}
+        }
+    }
+
+    fn compare_account(&self, state: &State, found: &mut Violations<'_>) {
+        let Some(ledger) = state.ledger() else { return };
+        for (code, book) in ledger.books() {
+            let open = self.open.get(code).copied().unwrap_or_default().net();
+            let says = book.get(&LedgerAccount::Suspense).copied().unwrap_or_default();
+            let says = Net::of(says.debits, says.credits);
+            if open != says {
+                let detail = format!("{code}: {open} waits for its owner, suspense says {says}");
+                found.report(SUSPENSE_IS_OPEN_ITEMS, detail);
+            }
+        }
+    }
+}
+
+impl Suspense {
+    fn opens(&mut self, kind: &'static str, id: &impl ToString, amount: &Amount) {
+        self.open.entry(amount.asset.code.clone()).or_default().add(amount.minor);
+        self.items.insert((kind, id.to_string()), amount.clone());
+    }
+
+    fn closes(&mut self, kind: &'static str, id: &impl ToString) {
+        if let Some(amount) = self.items.remove(&(kind, id.to_string())) {
+            self.open.entry(amount.asset.code).or_default().take(amount.minor);
+        }
+    }
+}
