@@ -11,9 +11,9 @@ use proptest::prelude::*;
 use super::Balances;
 use super::tables::{Balance, Hold, Ledger, Statement};
 use crate::account::{
-    Account, BookClearing, BookDispute, BookRefund, ChargeFee, Command, DisputeStep, Event, LowerCause,
-    LowerHold, Net, OpenAccount, PlaceHold, RaiseHold, RecordDeposit, RefundLink, State, SuspendClearing,
-    VoidHold,
+    Account, BookClearing, BookDispute, BookFunding, BookRefund, ChargeFee, Command, DisputeStep, Event,
+    FundingStep, LowerCause, LowerHold, Net, OpenAccount, PlaceHold, RaiseHold, RecordDeposit, RefundLink,
+    RefundOutcome, ResolveRefund, State, SuspendClearing, VoidHold,
 };
 use crate::projecting::{Cell, Record};
 
@@ -45,7 +45,7 @@ fn log(number: u8) -> clearfold_kernel::ChainSource {
 }
 
 fn commands() -> impl Strategy<Value = Command> {
-    (0_u8..11, 0_u8..6, 0_u8..4, 1_u128..100).prop_map(|(kind, one, other, units)| {
+    (0_u8..14, 0_u8..6, 0_u8..4, 1_u128..100).prop_map(|(kind, one, other, units)| {
         let (hold_id, change_id, minor) = (id(other), id(one), Minor::new(units));
         // The account was not opened for pounds.
         let amount = Amount { minor, asset: if units < 20 { gbpe() } else { eure() } };
@@ -83,6 +83,23 @@ fn commands() -> impl Strategy<Value = Command> {
                 step: DisputeStep::Lost,
                 amount,
                 awarded: None,
+            }),
+            10 => Command::BookFunding(BookFunding {
+                hold_id,
+                step: FundingStep::Included,
+                amount,
+                source: log(10 + one),
+            }),
+            11 => Command::BookRefund(BookRefund {
+                refund_id: change_id,
+                amount,
+                link: RefundLink::Unlinked,
+                source: Some(log(20 + one)),
+            }),
+            12 => Command::ResolveRefund(ResolveRefund {
+                refund_id: change_id,
+                outcome: if units % 2 == 0 { RefundOutcome::Paid } else { RefundOutcome::Returned },
+                payment_id: Some(hold_id),
             }),
             _ => Command::ChargeFee(ChargeFee { fee_id: change_id, amount }),
         }

@@ -31,6 +31,7 @@ pub(super) enum What {
     InTransit,
     HoldAccount,
     Suspense,
+    Withheld,
     Receivable,
     Settlement,
 }
@@ -55,6 +56,7 @@ words!(What {
     InTransit = "in_transit",
     HoldAccount = "hold_account",
     Suspense = "suspense",
+    Withheld = "withheld",
     Receivable = "receivable",
     Settlement = "settlement",
 });
@@ -99,7 +101,7 @@ impl How {
     fn of(what: What, expected: Net, booked: Net) -> Self {
         match what {
             What::Safe | What::InTransit | What::HoldAccount => Self::Differs,
-            What::Suspense | What::Receivable | What::ReturnOwed => Self::Open,
+            What::Suspense | What::Withheld | What::Receivable | What::ReturnOwed => Self::Open,
             What::Settlement => Self::Outstanding,
             _ if booked == Net::default() => Self::NotBooked,
             _ if expected == Net::default() => Self::NotAuthorized,

@@ -21,10 +21,11 @@
 //! | `in_transit` | pulled, not final | the ledger account |
 //! | `hold_account` | pulled and final − returned − refunded − settled | the ledger account |
 //! | `suspense`, `receivable`, `settlement` | zero: nothing should remain | what still remains |
+//! | `withheld` | zero: every refund is resolved | part of a refund on chain that is not credited |
 //!
 //! The kind of disagreement completes the name: a payment's figures, such as `clearing`, are `not_booked`,
-//! `not_authorized` or `differs`; chain against ledger is always `differs`; suspense, receivables and what
-//! is owed back are `open`, settlements are `outstanding`.
+//! `not_authorized` or `differs`; chain against ledger is always `differs`; suspense, receivables, what is withheld and
+//! what is owed back are `open`, settlements are `outstanding`.
 
 mod comparison;
 mod figures;
@@ -51,7 +52,7 @@ impl Projector for Settlement {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "settlement",
-            version: 3,
+            version: 4,
             tables: tables::all(),
             reads: &[authorization::AGGREGATE, account::AGGREGATE],
         }

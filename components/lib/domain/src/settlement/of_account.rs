@@ -74,11 +74,13 @@ fn booked(change: ReportedChange, event: &Event) -> Result<ReportedChange, Money
         }
         Event::RefundBooked(event) => {
             let (id, step) = (event.refund_id.as_str(), Step::Up(event.amount.minor));
-            suspense(change, "refund", id).says(What::Refund, id, None, step)
+            let change = suspense(change, "refund", id).says(What::Refund, id, None, step);
+            withheld(change, id, Step::Up(event.withheld))
         }
         Event::RefundResolved(event) => {
             let (id, step) = (event.refund_id.as_str(), Step::Up(event.amount.minor));
-            suspense(change, "refund", id).says(event.outcome.into(), id, None, step)
+            let change = suspense(change, "refund", id).says(event.outcome.into(), id, None, step);
+            withheld(change, id, Step::Down(event.withheld))
         }
         Event::DisputeBooked(event) => {
             let (what, minor) = match event.step {
@@ -104,6 +106,14 @@ fn booked(change: ReportedChange, event: &Event) -> Result<ReportedChange, Money
 /// part of the key.
 fn suspense(change: ReportedChange, of: &str, id: &str) -> ReportedChange {
     stands(change, LedgerAccount::Suspense, What::Suspense, &format!("{of}/{id}"))
+}
+
+/// Adds the change of what is withheld of a refund, if there is one: no transfer shows it.
+fn withheld(change: ReportedChange, refund_id: &str, step: Step) -> ReportedChange {
+    match step {
+        Step::Up(Minor::ZERO) | Step::Down(Minor::ZERO) => change,
+        step => change.says(What::Withheld, refund_id, None, step),
+    }
 }
 
 /// Adds what the event's own transfers bring to a ledger account or take from it, for one item.
