@@ -190,13 +190,15 @@ pub struct HostConfig {
     #[arg(long, env = "INBOX_RETENTION_DAYS", value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3_650))]
     pub inbox_retention_days: u16,
     /// Largest number of events projected and committed together
-    #[arg(long, env = "PROJECTION_BATCH_SIZE", value_name = "EVENTS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, env = "PROJECTION_BATCH_SIZE", value_name = "EVENTS", default_value_t = PROJECTION_BATCH_SIZE, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub projection_batch_size: u32,
     /// Least time in milliseconds from one batch of a projection in a partition to its next, unless the first was full
     #[arg(long, env = "PROJECTION_PAUSE_MS", value_name = "MS", default_value_t = PROJECTION_PAUSE_MS, value_parser = clap::value_parser!(u64).range(0..=60_000))]
     pub projection_pause_ms: u64,
 }
 
+/// Default of `PROJECTION_BATCH_SIZE`.
+pub const PROJECTION_BATCH_SIZE: u32 = 2_000;
 /// Default of `PROJECTION_PAUSE_MS`.
 pub const PROJECTION_PAUSE_MS: u64 = 100;
 

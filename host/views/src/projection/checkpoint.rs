@@ -1,12 +1,9 @@
 //! Checkpoint of a projection: one position for each partition.
 
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::PgExecutor;
 
 use super::ProjectionError;
-use super::tables::Declaration;
-use clearfold_base::database::{
-    DatabaseError, partition_index, partition_key, partition_number, signed, unsigned,
-};
+use clearfold_base::database::{DatabaseError, partition_index, partition_number, unsigned};
 
 /// Loads the positions of the tables in a schema, by partition; partitions without events are at 0.
 pub(super) async fn load(
@@ -25,44 +22,6 @@ pub(super) async fn load(
         *position = unsigned(row.position)?;
     }
     Ok(positions)
-}
-
-/// Moves the checkpoint of declared tables from the position at which this process believes it to be. Fails if another process has moved
-/// it.
-pub(super) async fn advance(
-    transaction: &mut PgConnection,
-    tables: &Declaration,
-    partition: u32,
-    from: u64,
-    to: u64,
-) -> Result<(), ProjectionError> {
-    // Only the first checkpoint may be inserted: if a later one is missing, another process has begun anew.
-    let moved = if from == 0 {
-        let first = sqlx::query!(
-            "INSERT INTO projection_checkpoints AS checkpoint (projection, partition, position)
-             VALUES ($1, $2, $3)
-             ON CONFLICT (projection, partition) DO UPDATE SET position = $3 WHERE checkpoint.position = 0",
-            tables.schema,
-            partition_key(partition)?,
-            signed(to)?,
-        );
-        first.execute(&mut *transaction).await?
-    } else {
-        let next = sqlx::query!(
-            "UPDATE projection_checkpoints SET position = $4
-             WHERE projection = $1 AND partition = $2 AND position = $3",
-            tables.schema,
-            partition_key(partition)?,
-            signed(from)?,
-            signed(to)?,
-        );
-        next.execute(&mut *transaction).await?
-    };
-    if moved.rows_affected() == 1 {
-        Ok(())
-    } else {
-        Err(ProjectionError::Overtaken { projection: tables.projection.clone(), partition })
-    }
 }
 
 /// Refuses a read store that is ahead of the log: it was built from another one.

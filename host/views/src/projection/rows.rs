@@ -1,16 +1,38 @@
-//! Fetches and changes rows of a projection's tables, many in one statement.
+//! Fetches and changes rows of a projection's tables, all of a batch in one statement.
 //!
 //! Every cell crosses as text and is cast by the database, so one kind of statement serves every declaration.
 
 use std::collections::BTreeMap;
 
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _};
 
 use super::ProjectionError;
 use super::cells::{Cells, cells, declared, keyed, values};
-use super::tables::{qualified, quoted, quoted_list, sql_type};
+use super::tables::{Declaration, qualified, quoted, quoted_list, sql_type};
+use clearfold_base::database::{partition_key, signed};
 use clearfold_sandbox::{Change, ColumnType, ProjectionColumn, Projector, Row, RowKey, Table, Value};
+
+/// Move of a checkpoint, from the position at which this process believes it to be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CheckpointMove {
+    pub partition: u32,
+    pub from: u64,
+    pub to: u64,
+}
+
+/// Outcome of a write. Only a written one changed anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    Written,
+    /// The tables belong to another component, or somebody is about to give them to one.
+    NotHeld,
+    /// Another process has moved the checkpoint.
+    Overtaken,
+}
+
+/// Rows of a batch by table.
+type Tables = BTreeMap<String, Vec<Cells>>;
 
 /// Fetches the existing rows among the keys that the component asked for, each once.
 pub(super) async fn fetch(
@@ -19,72 +41,159 @@ pub(super) async fn fetch(
     projector: &Projector,
     keys: Vec<RowKey>,
 ) -> Result<Vec<Row>, ProjectionError> {
-    let mut by_table: BTreeMap<String, Vec<Cells>> = BTreeMap::new();
+    let mut by_table = Tables::new();
     for RowKey { table, key } in keys {
         let declared = declared(projector, "keys", &table)?;
         let cells = cells(projector, "keys", declared, &declared.primary_key, key)?;
         by_table.entry(table).or_default().push(cells);
     }
-    let mut rows = Vec::new();
-    for (name, mut keys) in by_table {
+    if by_table.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut select = QueryBuilder::<Postgres>::default();
+    for (index, (name, keys)) in by_table.iter_mut().enumerate() {
         keys.sort();
         keys.dedup();
-        let table = declared(projector, "keys", &name)?;
-        let statement = select(schema, table);
-        let mut query = sqlx::query(AssertSqlSafe(statement));
-        for column in transposed(table.primary_key.len(), keys) {
-            query = query.bind(column);
-        }
-        for row in query.fetch_all(&mut *connection).await? {
-            rows.push(Row { table: name.clone(), values: read_row(table, &row)? });
-        }
+        select.push(if index == 0 { "" } else { " UNION ALL " });
+        push_select(&mut select, schema, declared(projector, "keys", name)?, std::mem::take(keys));
+    }
+    let mut rows = Vec::new();
+    for row in select.build().fetch_all(connection).await? {
+        let (table, cells): (String, Cells) = (row.try_get(0)?, row.try_get(1)?);
+        let values = values(declared(projector, "keys", &table)?, cells)?;
+        rows.push(Row { table, values });
     }
     Ok(rows)
 }
 
-/// Writes a component's changes. If a row is changed several times, the last change counts.
-pub(super) async fn apply(
-    transaction: &mut PgConnection,
-    schema: &str,
+/// Pushes a selection of rows by their keys, each by the index of the primary key: the planner takes a table that nobody
+/// has analyzed for a small one, and would read the whole of it for a join.
+fn push_select(select: &mut QueryBuilder<Postgres>, schema: &str, table: &Table, keys: Vec<Cells>) {
+    // A plain name, checked when the component was loaded.
+    select.push(format!("SELECT '{}', found.cells FROM ", table.name));
+    let casts = push_given(select, table, &table.primary_key, keys);
+    select.push(format!(
+        " CROSS JOIN LATERAL (SELECT ARRAY[{}] AS cells FROM {} WHERE ({}) = ({casts}) LIMIT 1) AS found",
+        columns(table),
+        qualified(schema, &table.name),
+        quoted_list(&table.primary_key),
+    ));
+}
+
+/// Writes a component's changes and moves the checkpoint, or neither. If a row is changed several times, the last change
+/// counts.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    tables: &Declaration,
     projector: &Projector,
+    step: CheckpointMove,
     changes: Vec<Change>,
-) -> Result<(), ProjectionError> {
+) -> Result<Written, ProjectionError> {
     let mut last: BTreeMap<(String, Cells), Option<Cells>> = BTreeMap::new();
     for change in changes {
         let (key, row) = keyed(projector, change)?;
         last.insert(key, row);
     }
-    let mut upserts: BTreeMap<&str, Vec<Cells>> = BTreeMap::new();
-    let mut deletes: BTreeMap<&str, Vec<Cells>> = BTreeMap::new();
-    for ((table, key), row) in &last {
+    let (mut upserts, mut deletes) = (Tables::new(), Tables::new());
+    for ((table, key), row) in last {
         match row {
-            Some(row) => upserts.entry(table).or_default().push(row.clone()),
-            None => deletes.entry(table).or_default().push(key.clone()),
+            Some(row) => upserts.entry(table).or_default().push(row),
+            None => deletes.entry(table).or_default().push(key),
         }
     }
-    for (name, rows) in upserts {
-        let table = declared(projector, "project", name)?;
-        execute(transaction, upsert(schema, table), table.columns.len(), rows).await?;
+    let mut write = QueryBuilder::<Postgres>::default();
+    push_held(&mut write, tables);
+    push_moved(&mut write, tables, step)?;
+    for (index, (name, rows)) in upserts.into_iter().enumerate() {
+        write.push(format!(", put_{index} AS ("));
+        push_upsert(&mut write, &tables.schema, declared(projector, "project", &name)?, rows);
+        write.push(")");
     }
-    for (name, keys) in deletes {
-        let table = declared(projector, "project", name)?;
-        execute(transaction, delete(schema, table), table.primary_key.len(), keys).await?;
+    for (index, (name, keys)) in deletes.into_iter().enumerate() {
+        write.push(format!(", gone_{index} AS ("));
+        push_delete(&mut write, &tables.schema, declared(projector, "project", &name)?, keys);
+        write.push(")");
+    }
+    write.push(" SELECT EXISTS (SELECT FROM held), EXISTS (SELECT FROM moved)");
+    let row = write.build().fetch_one(connection).await?;
+    Ok(match (row.try_get(0)?, row.try_get(1)?) {
+        (false, _) => Written::NotHeld,
+        (true, false) => Written::Overtaken,
+        (true, true) => Written::Written,
+    })
+}
+
+/// Pushes the lock of the tables' row in the book. One that is taken is not waited for: a statement has locked its
+/// tables before it begins, and whoever has the row may be about to drop them.
+fn push_held(write: &mut QueryBuilder<Postgres>, tables: &Declaration) {
+    write.push("WITH held AS (SELECT FROM projections WHERE name = ").push_bind(tables.schema.clone());
+    write.push(" AND version = ").push_bind(tables.version);
+    write.push(" AND declaration = ").push_bind(tables.declared.clone());
+    write.push(" AND digest = ").push_bind(tables.digest.0.to_vec()).push(" FOR SHARE SKIP LOCKED)");
+}
+
+/// Pushes the move of the checkpoint. Only the first checkpoint may be inserted: if a later one is missing, another
+/// process has begun anew.
+fn push_moved(
+    write: &mut QueryBuilder<Postgres>,
+    tables: &Declaration,
+    step: CheckpointMove,
+) -> Result<(), ProjectionError> {
+    let CheckpointMove { partition, from, to } = step;
+    let (partition, from, to) = (partition_key(partition)?, signed(from)?, signed(to)?);
+    if from == 0 {
+        write.push(", moved AS (INSERT INTO projection_checkpoints AS checkpoint (projection, partition, position) SELECT ");
+        write.push_bind(tables.schema.clone()).push("::text, ").push_bind(partition).push("::integer, ");
+        write.push_bind(to).push("::bigint WHERE EXISTS (SELECT FROM held)");
+        write.push(" ON CONFLICT (projection, partition) DO UPDATE SET position = EXCLUDED.position");
+        write.push(" WHERE checkpoint.position = 0 RETURNING true)");
+    } else {
+        write.push(", moved AS (UPDATE projection_checkpoints SET position = ").push_bind(to);
+        write.push(" WHERE projection = ").push_bind(tables.schema.clone());
+        write.push(" AND partition = ").push_bind(partition).push(" AND position = ").push_bind(from);
+        write.push(" AND EXISTS (SELECT FROM held) RETURNING true)");
     }
     Ok(())
 }
 
-async fn execute(
-    transaction: &mut PgConnection,
-    statement: String,
-    width: usize,
-    rows: Vec<Cells>,
-) -> Result<(), sqlx::Error> {
-    let mut query = sqlx::query(AssertSqlSafe(statement));
-    for column in transposed(width, rows) {
-        query = query.bind(column);
+fn push_upsert(write: &mut QueryBuilder<Postgres>, schema: &str, table: &Table, rows: Vec<Cells>) {
+    let names: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
+    let casts = casts(table, &names);
+    let (name, list) = (qualified(schema, &table.name), quoted_list(&names));
+    write.push(format!("INSERT INTO {name} ({list}) SELECT {casts} FROM "));
+    push_given(write, table, &names, rows);
+    let others = names.iter().filter(|name| !table.primary_key.contains(name));
+    let set = others.map(|name| format!("{0} = EXCLUDED.{0}", quoted(name))).collect::<Vec<_>>().join(", ");
+    let on_conflict = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {set}") };
+    let key = quoted_list(&table.primary_key);
+    write.push(format!(" WHERE EXISTS (SELECT FROM moved) ON CONFLICT ({key}) DO {on_conflict}"));
+}
+
+fn push_delete(write: &mut QueryBuilder<Postgres>, schema: &str, table: &Table, keys: Vec<Cells>) {
+    let (name, key) = (qualified(schema, &table.name), quoted_list(&table.primary_key));
+    write.push(format!("DELETE FROM {name} USING "));
+    let casts = push_given(write, table, &table.primary_key, keys);
+    write.push(format!(" WHERE ({key}) = ({casts}) AND EXISTS (SELECT FROM moved)"));
+}
+
+/// Pushes `UNNEST($1::text[], …) AS given(c1, …)` with the rows' cells for some columns. Returns their casts.
+fn push_given(sql: &mut QueryBuilder<Postgres>, table: &Table, names: &[String], rows: Vec<Cells>) -> String {
+    sql.push("UNNEST(");
+    for (index, column) in transposed(names.len(), rows).into_iter().enumerate() {
+        sql.push(if index == 0 { "" } else { ", " }).push_bind(column).push("::text[]");
     }
-    query.execute(transaction).await?;
-    Ok(())
+    let aliases = (1..=names.len()).map(|number| format!("c{number}")).collect::<Vec<_>>().join(", ");
+    sql.push(format!(") AS given({aliases})"));
+    casts(table, names)
+}
+
+/// `c1::bigint, c2::text, …` for some columns.
+fn casts(table: &Table, names: &[String]) -> String {
+    let cast = |(number, name): (usize, &String)| {
+        let kind = table.columns.iter().find(|column| column.name == *name).map(|column| column.type_);
+        format!("c{number}::{}", sql_type(kind.unwrap_or(ColumnType::Text)))
+    };
+    (1..).zip(names).map(cast).collect::<Vec<_>>().join(", ")
 }
 
 /// Transposes rows to columns, as UNNEST takes them.
@@ -98,18 +207,6 @@ fn transposed(width: usize, rows: Vec<Cells>) -> Vec<Vec<Option<String>>> {
     columns
 }
 
-/// `$1::text[], $2::text[], …` and `(c1::bigint, c2::text, …)` for some columns.
-fn unnested(table: &Table, names: &[String]) -> (String, String) {
-    let arrays = (1..=names.len()).map(|number| format!("${number}::text[]")).collect::<Vec<_>>().join(", ");
-    let cast = |(number, name): (usize, &String)| {
-        let kind = table.columns.iter().find(|column| column.name == *name).map(|column| column.type_);
-        format!("c{number}::{}", sql_type(kind.unwrap_or(ColumnType::Text)))
-    };
-    let casts = (1..).zip(names).map(cast).collect::<Vec<_>>().join(", ");
-    let aliases = (1..=names.len()).map(|number| format!("c{number}")).collect::<Vec<_>>().join(", ");
-    (format!("UNNEST({arrays}) AS given({aliases})"), casts)
-}
-
 /// Selects all columns as texts: times as milliseconds, all others in their own text form.
 pub(super) fn columns(table: &Table) -> String {
     let read = |column: &ProjectionColumn| match column.type_ {
@@ -119,39 +216,6 @@ pub(super) fn columns(table: &Table) -> String {
         _ => format!("{}::text", quoted(&column.name)),
     };
     table.columns.iter().map(read).collect::<Vec<_>>().join(", ")
-}
-
-fn select(schema: &str, table: &Table) -> String {
-    let columns = columns(table);
-    let (given, casts) = unnested(table, &table.primary_key);
-    format!(
-        "SELECT {columns} FROM {} WHERE ({}) IN (SELECT {casts} FROM {given})",
-        qualified(schema, &table.name),
-        quoted_list(&table.primary_key),
-    )
-}
-
-fn upsert(schema: &str, table: &Table) -> String {
-    let names: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
-    let (given, casts) = unnested(table, &names);
-    let others = names.iter().filter(|name| !table.primary_key.contains(name));
-    let set = others.map(|name| format!("{0} = EXCLUDED.{0}", quoted(name))).collect::<Vec<_>>().join(", ");
-    let on_conflict = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {set}") };
-    format!(
-        "INSERT INTO {} ({}) SELECT {casts} FROM {given} ON CONFLICT ({}) DO {on_conflict}",
-        qualified(schema, &table.name),
-        quoted_list(&names),
-        quoted_list(&table.primary_key),
-    )
-}
-
-fn delete(schema: &str, table: &Table) -> String {
-    let (given, casts) = unnested(table, &table.primary_key);
-    format!(
-        "DELETE FROM {} WHERE ({}) IN (SELECT {casts} FROM {given})",
-        qualified(schema, &table.name),
-        quoted_list(&table.primary_key),
-    )
 }
 
 /// Reads a row of a statement that selects [`columns`].

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use sqlx::{PgConnection, PgPool};
 
 use super::batch::EventBatch;
+use super::rows::{CheckpointMove, Written};
 use super::tables::Declaration;
 use super::{ProjectionError, book, checkpoint, rows};
 use clearfold_base::database::partition_index;
@@ -93,21 +94,49 @@ impl TableWriter {
         points: FaultPoints,
     ) -> Result<(), ProjectionError> {
         let Some(last) = self.last_of(partition, events)? else { return Ok(()) };
+        loop {
+            match self.try_project(partition, events, last, points).await {
+                Ok(true) => break,
+                // Somebody is giving the tables to another component, or away, or has thought better of it.
+                Ok(false) => self.expect_own().await?,
+                Err(error @ ProjectionError::Database(_)) => {
+                    // A statement cannot name tables that are gone, so it fails before it looks into the book.
+                    self.expect_own().await?;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        faults::point(points.after);
+        let unknown = self.unknown(partition);
+        *self.positions.get_mut(partition_index(partition)).ok_or(unknown)? = last;
+        Ok(())
+    }
+
+    /// Waits until nobody holds the tables' row in the book. Fails if they belong to another component then.
+    async fn expect_own(&self) -> Result<(), ProjectionError> {
+        let mut transaction = self.pool.begin().await?;
+        book::hold(&mut transaction, &self.declaration).await?;
+        Ok(transaction.rollback().await?)
+    }
+
+    /// Projects events that end at a position. Returns false, and writes nothing, if the tables' row in the book is
+    /// taken.
+    async fn try_project(
+        &self,
+        partition: u32,
+        events: &[Arc<StoredEvent>],
+        last: u64,
+        points: FaultPoints,
+    ) -> Result<bool, ProjectionError> {
         let (projector, schema) = (&self.projector, self.declaration.schema.as_str());
         let batch = EventBatch::new(projector, events);
         let keys = batch.keys().await?;
         // No connection is kept while the component works.
         let rows = rows::fetch(&mut *self.pool.acquire().await?, schema, projector, keys).await?;
         let changes = batch.changes(rows).await?;
-        let mut transaction = self.pool.begin().await?;
-        book::hold(&mut transaction, &self.declaration).await?;
-        self.write(&mut transaction, partition, last, changes).await?;
         faults::point(points.before);
-        transaction.commit().await?;
-        faults::point(points.after);
-        let unknown = self.unknown(partition);
-        *self.positions.get_mut(partition_index(partition)).ok_or(unknown)? = last;
-        Ok(())
+        self.write(&mut *self.pool.acquire().await?, partition, last, changes).await
     }
 
     /// Projects all events of a page, which end at `up_to`, in the caller's transaction, which holds the tables. The
@@ -125,7 +154,8 @@ impl TableWriter {
         let batch = EventBatch::new(projector, events);
         let rows = rows::fetch(&mut *transaction, schema, projector, batch.keys().await?).await?;
         let changes = batch.changes(rows).await?;
-        self.write(transaction, *partition, last, changes).await
+        let is_written = self.write(transaction, *partition, last, changes).await?;
+        if is_written { Ok(()) } else { Err(self.declaration.replaced()) }
     }
 
     /// Returns the position of the last event, if they follow the checkpoint without a gap: events that are missed now
@@ -147,17 +177,23 @@ impl TableWriter {
         ProjectionError::Gap { projection: self.declaration.projection.clone(), partition, expected, found }
     }
 
-    /// Writes rows and checkpoint together.
+    /// Writes rows and checkpoint together. Returns false, and writes nothing, if the tables' row in the book is taken.
     async fn write(
         &self,
-        transaction: &mut PgConnection,
+        connection: &mut PgConnection,
         partition: u32,
         to: u64,
         changes: Vec<Change>,
-    ) -> Result<(), ProjectionError> {
-        let (schema, from) = (self.declaration.schema.as_str(), self.position(partition)?);
-        checkpoint::advance(transaction, &self.declaration, partition, from, to).await?;
-        rows::apply(transaction, schema, &self.projector, changes).await
+    ) -> Result<bool, ProjectionError> {
+        let (tables, projector) = (&self.declaration, &self.projector);
+        let step = CheckpointMove { partition, from: self.position(partition)?, to };
+        match rows::write(connection, tables, projector, step, changes).await? {
+            Written::Written => Ok(true),
+            Written::NotHeld => Ok(false),
+            Written::Overtaken => {
+                Err(ProjectionError::Overtaken { projection: tables.projection.clone(), partition })
+            }
+        }
     }
 }
 
