@@ -13,7 +13,7 @@ use crate::{build, cargo, features, progress};
 
 #[derive(Args)]
 pub struct Options {
-    /// Benchmark to run: limit, commands, latency, replay, wasm, growth, shadow, swap, authorize, sagas, timers, http; `-- --help` describes each
+    /// Benchmark to run: limit, commands, latency, replay, wasm, growth, shadow, swap, authorize, project, sagas, timers, http; `-- --help` describes each
     #[arg(value_name = "NAME")]
     name: String,
     /// Seconds for which each part is measured

@@ -17,6 +17,7 @@ use clearfold_edge_kit::Secrets;
 use clearfold_engine::command::{Answer, Command, CommandIntake};
 use clearfold_sandbox::edge::{EdgeLimits, EdgeRuntime, InProcessApi};
 use clearfold_sandbox::manifest::{OutboundHost, Route};
+use clearfold_store::EventStore;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -61,7 +62,8 @@ pub async fn run(
     report.figure("flush, p99", flush_p99_ms, "ms");
 
     let log = place.log(CONNECTIONS).await?;
-    let (pool, read, writing) = (log.pool.clone(), log.read.clone(), place.writing_with_saga(&log)?);
+    let (pool, read, store) = (log.pool.clone(), log.read.clone(), log.store.clone());
+    let writing = place.writing_with_saga(&log)?;
     seed(&writing.intake).await?;
     let served = Served::of(place, log, writing, &projectors).await?;
     let (network, _server) = Network::before(place, &served).await?;
@@ -89,6 +91,13 @@ pub async fn run(
     let database_ms = (processor_ms(Some("postgres")) - database_ms) / count;
     report.figure("processor time of host and load for one authorization", host_ms, "ms");
     report.figure("processor time of Postgres for one authorization", database_ms, "ms");
+    let behind = behind(&store, &read).await?;
+    let began = Instant::now();
+    while self::behind(&store, &read).await? > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    report.figure("events that the last projection is behind at the end", behind as f64, "");
+    report.figure("time until it has them", began.elapsed().as_secs_f64(), "s");
     let projected = (transactions(&read).await? - before) / count;
     report.figure("transactions of the read store for one authorization", projected, "");
     report.figure("closed loop, not approved", network.take_unapproved() as f64, "");
@@ -166,6 +175,15 @@ fn books_of(number: u64) -> [Command; 3] {
         command("account", &account, "RecordDeposit", "chain", &deposit),
         command("card", &format!("card-{number}"), "IssueCard", "api", &card),
     ]
+}
+
+/// Number of events that the projection furthest behind has not projected; zero without projections.
+async fn behind(store: &EventStore, read: &PgPool) -> Result<u64> {
+    let head: u64 = store.heads().await?.iter().sum();
+    let last = "SELECT min(position)::bigint FROM (SELECT coalesce(sum(position), 0) AS position
+                FROM projections LEFT JOIN projection_checkpoints ON projection = name GROUP BY name) AS of_each";
+    let last: Option<i64> = sqlx::query_scalar(last).fetch_one(read).await?;
+    Ok(last.map_or(0, |last| head.saturating_sub(last.unsigned_abs())))
 }
 
 /// Number of transactions that a read store has committed.

@@ -15,6 +15,7 @@ mod limit;
 mod load;
 mod place;
 mod plot;
+mod project;
 mod replay;
 mod report;
 mod sagas;
@@ -75,7 +76,7 @@ struct Arguments {
     /// Clients of the closed loop of `authorize`, each with one authorization under way
     #[arg(long, default_value_t = 128)]
     clients: u64,
-    /// Projectors that run meanwhile in `authorize`; none if empty
+    /// Projectors that run meanwhile in `authorize`, none if empty, and those that `project` measures
     #[arg(long, value_delimiter = ',', default_value = authorize::PROJECTORS, value_name = "NAMES")]
     projectors: Vec<String>,
     /// Lengths of the streams that `growth` measures, in events
@@ -103,6 +104,8 @@ enum Bench {
     Swap,
     /// Whole authorizations from the network's request to the answer
     Authorize,
+    /// Each projection alone, over a log of whole authorizations
+    Project,
     /// Memory and speed while instances of a saga are open
     Sagas,
     /// A due timer while millions wait
@@ -146,6 +149,7 @@ async fn measure() -> Result<()> {
             let Arguments { rates, projectors, clients, .. } = &arguments;
             authorize::run(&place, time, rates, *clients, projectors, &mut report).await?;
         }
+        Bench::Project => project::run(&place, time, &arguments.projectors, &mut report).await?,
         Bench::Sagas => sagas::run(&place, arguments.open_sagas, &mut report).await?,
         Bench::Timers => timers::run(&place, time, arguments.waiting_timers, &mut report).await?,
         Bench::Http => http::run(&place, time, &mut report).await?,

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use clearfold::api::{ApiState, router};
+use clearfold::config::PROJECTION_BATCH_SIZE;
 use clearfold_audit::Audit;
 use clearfold_base::clock::Clock;
 use clearfold_base::tasks::Tasks;
@@ -15,7 +16,7 @@ use clearfold_bus::Bus;
 use clearfold_bus::outbox;
 use clearfold_engine::command::Answer;
 use clearfold_sandbox::{HandlerEngine, Limits, Projector};
-use clearfold_views::projection::{Ground, Readers, RunnerSettings, Supervisor};
+use clearfold_views::projection::{Ground, LiveProjector, Readers, RunnerSettings, Supervisor};
 use clearfold_views::query::{ReadStore, asked_of};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -42,23 +43,7 @@ impl Served {
         let engine = Arc::new(HandlerEngine::new(Limits::of)?);
         let mut live = Vec::new();
         for name in projectors {
-            let wasm = std::fs::read(place.components.join(format!("{name}.wasm")))?;
-            let projector = Arc::new(Projector::load(&engine, name, &wasm)?);
-            let ground = Ground {
-                pool: log.read.clone(),
-                bus: bus.clone(),
-                clock: Clock::system(),
-                settings: RunnerSettings {
-                    batch_size: 500,
-                    retry_ms: 1_000,
-                    pause_ms: place.projection_pause_ms,
-                },
-                readers: Readers(asked_of(&projector.descriptor().name)),
-            };
-            let (_, wanted) = watch::channel(projector);
-            let supervisor = Supervisor::prepare(wanted, None, ground).await?;
-            live.push(supervisor.live());
-            tasks.spawn("projection", supervisor.run(tasks.driver()));
+            live.push(project(place, &engine, &log, &bus, name, &mut tasks).await?);
         }
         let auditors = watch::channel(Vec::new()).1;
         let audit = Audit::new(log.store, log.read.clone(), live, auditors, Clock::system())?;
@@ -102,6 +87,32 @@ impl Served {
         let request = Request::get(format!("/v1/payments/{id}")).body(Body::empty())?;
         Ok(self.api.clone().oneshot(request).await?.status())
     }
+}
+
+/// Starts a projection as a host does.
+pub async fn project(
+    place: &Place,
+    engine: &Arc<HandlerEngine>,
+    log: &Log,
+    bus: &Bus,
+    name: &str,
+    tasks: &mut Tasks,
+) -> Result<LiveProjector> {
+    let wasm = std::fs::read(place.components.join(format!("{name}.wasm")))?;
+    let projector = Arc::new(Projector::load(engine, name, &wasm)?);
+    let pause_ms = place.projection_pause_ms;
+    let ground = Ground {
+        pool: log.read.clone(),
+        bus: bus.clone(),
+        clock: Clock::system(),
+        settings: RunnerSettings { batch_size: PROJECTION_BATCH_SIZE, retry_ms: 1_000, pause_ms },
+        readers: Readers(asked_of(&projector.descriptor().name)),
+    };
+    let (_, wanted) = watch::channel(projector);
+    let supervisor = Supervisor::prepare(wanted, None, ground).await?;
+    let live = supervisor.live();
+    tasks.spawn("projection", supervisor.run(tasks.driver()));
+    Ok(live)
 }
 
 /// Returns the id of a payment of [`request`].
