@@ -24,7 +24,7 @@ pub(super) struct CheckpointMove {
 /// Outcome of a write. Only a written one changed anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
-    Written,
+    Done,
     /// The tables belong to another component, or somebody is about to give them to one.
     NotHeld,
     /// Another process has moved the checkpoint.
@@ -119,7 +119,7 @@ pub(super) async fn write(
     Ok(match (row.try_get(0)?, row.try_get(1)?) {
         (false, _) => Written::NotHeld,
         (true, false) => Written::Overtaken,
-        (true, true) => Written::Written,
+        (true, true) => Written::Done,
     })
 }
 

@@ -188,7 +188,7 @@ impl TableWriter {
         let (tables, projector) = (&self.declaration, &self.projector);
         let step = CheckpointMove { partition, from: self.position(partition)?, to };
         match rows::write(connection, tables, projector, step, changes).await? {
-            Written::Written => Ok(true),
+            Written::Done => Ok(true),
             Written::NotHeld => Ok(false),
             Written::Overtaken => {
                 Err(ProjectionError::Overtaken { projection: tables.projection.clone(), partition })
