@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use super::ProjectionError;
 use super::readers::Readers;
-use super::tables::{Declaration, quoted};
+use super::tables::{Declaration, qualified, quoted};
 use clearfold_base::database::{DatabaseError, database_time, signed, timestamp, unsigned};
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::Projector;
@@ -181,8 +181,8 @@ async fn make(
     Ok(())
 }
 
-/// Drops tables with their row in the book. The row goes first, as a batch holds it before it touches the tables: in
-/// the other order each could wait for the other.
+/// Drops tables with their row in the book. The row goes first, and then the tables are locked in the order of their
+/// names, as a batch locks them, which does not wait for the row: in another order each could wait for the other.
 async fn drop_tables(transaction: &mut PgConnection, schema: &str) -> Result<(), ProjectionError> {
     sqlx::query!("DELETE FROM projections WHERE name = $1", schema).execute(&mut *transaction).await?;
     let mark = sqlx::query_scalar!(
@@ -193,7 +193,14 @@ async fn drop_tables(transaction: &mut PgConnection, schema: &str) -> Result<(),
     if mark.is_some_and(|mark| mark.as_deref() != Some(MARK)) {
         return Err(ProjectionError::ForeignSchema { projection: schema.to_owned() });
     }
-    let drop = format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(schema));
+    let tables = sqlx::query_scalar!(
+        r#"SELECT relname AS "name!" FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+           WHERE nspname = $1 AND relkind = 'r' ORDER BY relname"#,
+        schema
+    );
+    let tables = tables.fetch_all(&mut *transaction).await?;
+    let each = tables.iter().map(|table| format!("LOCK TABLE {}; ", qualified(schema, table)));
+    let drop = format!("{}DROP SCHEMA IF EXISTS {} CASCADE", each.collect::<String>(), quoted(schema));
     sqlx::raw_sql(AssertSqlSafe(drop)).execute(transaction).await?;
     Ok(())
 }

@@ -31,8 +31,12 @@ pub(super) enum Written {
     Overtaken,
 }
 
-/// Rows of a batch by table.
-type Tables = BTreeMap<String, Vec<Cells>>;
+/// Changes of one table: rows to insert or to replace, and keys of rows to remove.
+#[derive(Default)]
+struct Changed {
+    rows: Vec<Cells>,
+    keys: Vec<Cells>,
+}
 
 /// Fetches the existing rows among the keys that the component asked for, each once.
 pub(super) async fn fetch(
@@ -41,7 +45,7 @@ pub(super) async fn fetch(
     projector: &Projector,
     keys: Vec<RowKey>,
 ) -> Result<Vec<Row>, ProjectionError> {
-    let mut by_table = Tables::new();
+    let mut by_table: BTreeMap<String, Vec<Cells>> = BTreeMap::new();
     for RowKey { table, key } in keys {
         let declared = declared(projector, "keys", &table)?;
         let cells = cells(projector, "keys", declared, &declared.primary_key, key)?;
@@ -94,25 +98,30 @@ pub(super) async fn write(
         let (key, row) = keyed(projector, change)?;
         last.insert(key, row);
     }
-    let (mut upserts, mut deletes) = (Tables::new(), Tables::new());
+    let mut changed: BTreeMap<String, Changed> = BTreeMap::new();
     for ((table, key), row) in last {
+        let changed = changed.entry(table).or_default();
         match row {
-            Some(row) => upserts.entry(table).or_default().push(row),
-            None => deletes.entry(table).or_default().push(key),
+            Some(row) => changed.rows.push(row),
+            None => changed.keys.push(key),
         }
     }
     let mut write = QueryBuilder::<Postgres>::default();
     push_held(&mut write, tables);
     push_moved(&mut write, tables, step)?;
-    for (index, (name, rows)) in upserts.into_iter().enumerate() {
-        write.push(format!(", put_{index} AS ("));
-        push_upsert(&mut write, &tables.schema, declared(projector, "project", &name)?, rows);
-        write.push(")");
-    }
-    for (index, (name, keys)) in deletes.into_iter().enumerate() {
-        write.push(format!(", gone_{index} AS ("));
-        push_delete(&mut write, &tables.schema, declared(projector, "project", &name)?, keys);
-        write.push(")");
+    // The tables are locked in the order in which the statement names them.
+    for (index, (name, Changed { rows, keys })) in changed.into_iter().enumerate() {
+        let table = declared(projector, "project", &name)?;
+        if !rows.is_empty() {
+            write.push(format!(", put_{index} AS ("));
+            push_upsert(&mut write, &tables.schema, table, rows);
+            write.push(")");
+        }
+        if !keys.is_empty() {
+            write.push(format!(", gone_{index} AS ("));
+            push_delete(&mut write, &tables.schema, table, keys);
+            write.push(")");
+        }
     }
     write.push(" SELECT EXISTS (SELECT FROM held), EXISTS (SELECT FROM moved)");
     let row = write.build().fetch_one(connection).await?;
@@ -176,22 +185,23 @@ fn push_delete(write: &mut QueryBuilder<Postgres>, schema: &str, table: &Table, 
     write.push(format!(" WHERE ({key}) = ({casts}) AND EXISTS (SELECT FROM moved)"));
 }
 
-/// Pushes `UNNEST($1::text[], …) AS given(c1, …)` with the rows' cells for some columns. Returns their casts.
+/// Pushes `UNNEST($1::text[], …)` with the rows' cells for some columns, under a name that no table has. Returns their
+/// casts.
 fn push_given(sql: &mut QueryBuilder<Postgres>, table: &Table, names: &[String], rows: Vec<Cells>) -> String {
     sql.push("UNNEST(");
     for (index, column) in transposed(names.len(), rows).into_iter().enumerate() {
         sql.push(if index == 0 { "" } else { ", " }).push_bind(column).push("::text[]");
     }
-    let aliases = (1..=names.len()).map(|number| format!("c{number}")).collect::<Vec<_>>().join(", ");
-    sql.push(format!(") AS given({aliases})"));
+    let aliases = (1..=names.len()).map(|number| format!("\"c {number}\"")).collect::<Vec<_>>().join(", ");
+    sql.push(format!(") AS \"the given\" ({aliases})"));
     casts(table, names)
 }
 
-/// `c1::bigint, c2::text, …` for some columns.
+/// `"the given"."c 1"::bigint, …` for some columns. Names of tables and columns have no spaces.
 fn casts(table: &Table, names: &[String]) -> String {
     let cast = |(number, name): (usize, &String)| {
         let kind = table.columns.iter().find(|column| column.name == *name).map(|column| column.type_);
-        format!("c{number}::{}", sql_type(kind.unwrap_or(ColumnType::Text)))
+        format!("\"the given\".\"c {number}\"::{}", sql_type(kind.unwrap_or(ColumnType::Text)))
     };
     (1..).zip(names).map(cast).collect::<Vec<_>>().join(", ")
 }
@@ -222,4 +232,38 @@ pub(super) fn columns(table: &Table) -> String {
 pub(super) fn read_row(table: &Table, row: &PgRow) -> Result<Vec<Value>, sqlx::Error> {
     let cells: Cells = (0..table.columns.len()).map(|index| row.try_get(index)).collect::<Result<_, _>>()?;
     values(table, cells)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let column = |name: &str| ProjectionColumn {
+            name: name.to_owned(),
+            type_: ColumnType::Text,
+            nullable: false,
+            rule: None,
+        };
+        Table {
+            name: "given".into(),
+            columns: vec![column("c2"), column("c1")],
+            primary_key: vec!["c2".into()],
+            indexes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_names_of_what_is_given_are_no_names_of_tables_or_columns() {
+        let key = || vec![vec![Some("a".to_owned())]];
+        let mut select = QueryBuilder::<Postgres>::default();
+        push_select(&mut select, "noting", &table(), key());
+        let mut delete = QueryBuilder::<Postgres>::default();
+        push_delete(&mut delete, "noting", &table(), key());
+        for sql in [select.sql(), delete.sql()] {
+            let sql = sql.as_str();
+            assert!(sql.contains(r#"UNNEST($1::text[]) AS "the given" ("c 1")"#), "{sql}");
+            assert!(sql.contains(r#"("c2") = ("the given"."c 1"::text)"#), "{sql}");
+        }
+    }
 }
