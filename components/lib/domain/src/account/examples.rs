@@ -4,7 +4,7 @@ use clearfold_kernel::schema::Example;
 use serde_json::{Value, json};
 
 use super::messages::*;
-use super::superseded::AccountOpenedV1;
+use super::superseded::{AccountOpenedV1, RefundBookedV1, RefundResolvedV1, ResolveRefundV1};
 
 /// Amount of EURe, in minor units of 10^-18.
 fn euro(minor: &str) -> Value {
@@ -153,6 +153,7 @@ examples! {
 // is resolved was withheld in part.
 examples! {
     BookRefund => json!({"refund_id": "rfd-1", "amount": euro("2170000000000000000"), "link": "linked"});
+    RefundBookedV1 => booked(BookRefund::example(), &[("settlement", "customer", "2170000000000000000")]);
     RefundBooked => booked(
         with(
             with(with(BookRefund::example(), "link", json!("unlinked")), "source", log(7)),
@@ -161,7 +162,12 @@ examples! {
         ),
         &[("suspense", "customer", "170000000000000000"), ("safe", "hold", "2170000000000000000")],
     );
-    ResolveRefund => json!({"refund_id": "rfd-2", "outcome": "returned", "payment_id": "auth-1"});
+    ResolveRefundV1 => json!({"refund_id": "rfd-2", "outcome": "returned"});
+    ResolveRefund => with(ResolveRefundV1::example(), "payment_id", json!("auth-1"));
+    RefundResolvedV1 => booked(
+        with(ResolveRefundV1::example(), "amount", euro("2170000000000000000")),
+        &[("customer", "suspense", "2170000000000000000")],
+    );
     RefundResolved => booked(
         with(
             with(ResolveRefund::example(), "amount", euro("2170000000000000000")),

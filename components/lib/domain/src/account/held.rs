@@ -81,11 +81,13 @@ impl Held {
         Some(())
     }
 
-    /// Counts money that came back to the Safe. No more came back than is kept: the rest was none of this payment's.
-    pub(super) fn returned(&mut self, asset: &Asset, minor: Minor) -> Option<()> {
+    /// Counts money that came back to the Safe. No more came back than is kept. Returns the rest, which was none of this
+    /// payment's.
+    pub(super) fn returned(&mut self, asset: &Asset, minor: Minor) -> Option<Minor> {
         let moved = self.moved(asset);
-        moved.returned = moved.returned.plus(minor.min(moved.kept())).ok()?;
-        Some(())
+        let counted = minor.min(moved.kept());
+        moved.returned = moved.returned.plus(counted).ok()?;
+        Some(less(minor, counted))
     }
 
     fn moved(&mut self, asset: &Asset) -> &mut Moved {

@@ -16,7 +16,7 @@ use super::held::{less, set};
 use super::identity::{Fact, Identity, Kind};
 use super::ledger::LedgerAccount::{Customer, Hold, Safe, Settlement, Suspense};
 use super::ledger::transfers;
-use super::messages::{BookRefund, Event, RefundBooked, RefundLink, RefundOutcome, RefundResolved};
+use super::messages::{BookRefund, Event, RefundBooked, RefundLink, RefundOutcome, RefundResolved, Returned};
 use super::rule::Rule;
 use super::state::Books;
 use crate::checks;
@@ -77,6 +77,14 @@ impl Books {
         less(self.owed_back(asset), self.unassigned(asset))
     }
 
+    /// Counts a return that names no payment against what is owed back.
+    pub(super) fn returned(&mut self, event: &Returned) -> Option<()> {
+        let Amount { minor, asset } = &event.amount;
+        let unassigned = self.unassigned(asset).plus(*minor).ok()?;
+        set(&mut self.unassigned, &asset.code, unassigned);
+        Some(())
+    }
+
     pub(super) fn refund_booked(&mut self, event: &RefundBooked) -> Option<()> {
         let Amount { asset, .. } = &event.amount;
         let unassigned = self.unassigned(asset).plus(event.withheld).ok()?;
@@ -84,15 +92,15 @@ impl Books {
         Some(())
     }
 
-    /// Ends the withholding. A return is taken off the payment that is named; if none is, it goes on counting against
-    /// what is owed back, now with its whole amount.
+    /// Ends the withholding. A return is taken off the payment that is named, as far as its money is kept; the rest goes
+    /// on counting against what is owed back, and so does the whole amount if no payment is named.
     pub(super) fn refund_resolved(&mut self, event: &RefundResolved) -> Option<()> {
         let Amount { minor, asset } = &event.amount;
         let mut unassigned = self.unassigned(asset).minus(event.withheld).ok()?;
         match (event.outcome, &event.payment_id) {
             (RefundOutcome::Returned, Some(payment_id)) => {
                 let mut held = self.held(payment_id);
-                held.returned(asset, *minor)?;
+                unassigned = unassigned.plus(held.returned(asset, *minor)?).ok()?;
                 self.become_held(payment_id, &held)?;
             }
             (RefundOutcome::Returned, None) => unassigned = unassigned.plus(*minor).ok()?,

@@ -187,6 +187,7 @@ impl Books {
             Event::HoldVoided(event) => self.hold_voided(event)?,
             Event::ClearingBooked(event) => self.clearing_booked(event)?,
             Event::FundingBooked(event) => self.funding_booked(event)?,
+            Event::Returned(event) => self.returned(event)?,
             Event::RefundBooked(event) => self.refund_booked(event)?,
             Event::RefundResolved(event) => self.refund_resolved(event)?,
             Event::ReceivableBooked(event) => self.receivable_booked(event),
@@ -197,7 +198,6 @@ impl Books {
             | Event::WithdrawalReorged(_)
             | Event::ClearingSuspended(_)
             | Event::SuspenseResolved(_)
-            | Event::Returned(_)
             | Event::DisputeBooked(_)
             | Event::SettlementBooked(_)
             | Event::FeeCharged(_) => {}

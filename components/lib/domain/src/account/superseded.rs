@@ -1,9 +1,12 @@
 //! Superseded versions of this stream's messages: still read, no longer written. Each is defined beside its upcast.
 
-use clearfold_kernel::{Address, Asset, Superseded, Timestamp};
+use clearfold_kernel::{Address, Amount, Asset, ChainSource, ExternalId, Minor, Superseded, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::messages::{AccountOpened, Opener};
+use super::ledger::Transfer;
+use super::messages::{
+    AccountOpened, Opener, RefundBooked, RefundLink, RefundOutcome, RefundResolved, ResolveRefund,
+};
 
 /// An account was opened for a customer's Safe. This version does not state who opened it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,5 +27,88 @@ impl Superseded for AccountOpenedV1 {
     /// never changed, and so they do not.
     fn upcast(self) -> AccountOpened {
         AccountOpened { account: self.account, assets: self.assets, opened_by: Opener::Operator, at: self.at }
+    }
+}
+
+/// A merchant gave money back. This version states no withheld part, because nothing was withheld.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RefundBookedV1 {
+    /// Address of the customer's Safe, which identifies the account.
+    pub account: Address,
+    /// Id of the refund: the network's, or for a refund seen on chain `chain/{chain id}/{block hash}/{log index}`.
+    pub refund_id: ExternalId,
+    /// Amount refunded.
+    pub amount: Amount,
+    /// Link to the payment: `linked` if the payment is known.
+    pub link: RefundLink,
+    /// `Transfer` log of the refund. Absent if the refund did not come on chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ChainSource>,
+    /// Transfers that the event books in the account's ledger, set by the decider.
+    pub transfers: Vec<Transfer>,
+    /// Time at which the host accepted the command.
+    pub at: Timestamp,
+}
+
+impl Superseded for RefundBookedV1 {
+    type Next = RefundBooked;
+
+    fn upcast(self) -> RefundBooked {
+        let Self { account, refund_id, amount, link, source, transfers, at } = self;
+        RefundBooked { account, refund_id, amount, link, source, withheld: Minor::ZERO, transfers, at }
+    }
+}
+
+/// Resolves an unlinked refund, once it is known who pays for it. This version does not name the payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ResolveRefundV1 {
+    /// Id of the refund: the network's, or for a refund seen on chain `chain/{chain id}/{block hash}/{log index}`. A
+    /// repeat with the same content has no effect.
+    pub refund_id: ExternalId,
+    /// Outcome: the network pays (`paid`), the customer gives the credit back (`taken_back`), or it was the return of
+    /// pulled money (`returned`).
+    pub outcome: RefundOutcome,
+}
+
+impl Superseded for ResolveRefundV1 {
+    type Next = ResolveRefund;
+
+    /// Names no payment. The refund's own stream may know it.
+    fn upcast(self) -> ResolveRefund {
+        ResolveRefund { refund_id: self.refund_id, outcome: self.outcome, payment_id: None }
+    }
+}
+
+/// An unlinked refund was paid or taken back, or was the return of pulled money. This version names no payment, and
+/// nothing was withheld.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RefundResolvedV1 {
+    /// Address of the customer's Safe, which identifies the account.
+    pub account: Address,
+    /// Id of the refund: the network's, or for a refund seen on chain `chain/{chain id}/{block hash}/{log index}`.
+    pub refund_id: ExternalId,
+    /// Outcome: the network pays (`paid`), the customer gives the credit back (`taken_back`), or it was the return of
+    /// pulled money (`returned`).
+    pub outcome: RefundOutcome,
+    /// Amount refunded, which was in suspense.
+    pub amount: Amount,
+    /// Transfers that the event books in the account's ledger, set by the decider.
+    pub transfers: Vec<Transfer>,
+    /// Time at which the host accepted the command.
+    pub at: Timestamp,
+}
+
+impl Superseded for RefundResolvedV1 {
+    type Next = RefundResolved;
+
+    /// Names no payment. The refund's own stream may know it.
+    fn upcast(self) -> RefundResolved {
+        let Self { account, refund_id, outcome, amount, transfers, at } = self;
+        let (withheld, payment_id) = (Minor::ZERO, None);
+        RefundResolved { account, refund_id, outcome, amount, withheld, payment_id, transfers, at }
     }
 }

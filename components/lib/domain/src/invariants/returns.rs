@@ -1,7 +1,7 @@
 //! 10. What is withheld of refunds on chain is no more than what is owed back to the customer for pulled money.
 //!
-//! A withheld refund is probably a return of pulled money. It counts against what is owed back until it is resolved, and
-//! a return whose payment is not named counts for good.
+//! A withheld refund is probably a return of pulled money. It counts against what is owed back until it is resolved. A
+//! return counts for good, as far as it is not taken off a named payment.
 
 use std::collections::BTreeMap;
 
@@ -92,6 +92,7 @@ impl Watch for Returns {
                     self.moves(&event.hold_id, &event.amount, |of, by| of.pulled.take(by));
                 }
             },
+            Event::Returned(event) => self.came_back(&event.amount),
             Event::RefundBooked(event) => self.refunded(event, found),
             Event::RefundResolved(event) => self.resolved(event, found),
             _ => {}
@@ -132,6 +133,11 @@ impl Returns {
         owed_back.add(after);
     }
 
+    /// Counts a return that names no payment.
+    fn came_back(&mut self, amount: &Amount) {
+        self.figures(&amount.asset).unassigned.add(amount.minor);
+    }
+
     fn refunded(&mut self, event: &RefundBooked, found: &mut Violations<'_>) {
         let withheld = event.withheld;
         let figures = self.figures(&event.amount.asset);
@@ -158,15 +164,19 @@ impl Returns {
             let detail = format!("of {} {withheld} was withheld, not {}", event.refund_id, event.withheld);
             found.report(WITHHELD_IS_OWED_BACK, detail);
         }
-        let unassigned = &mut self.figures(&event.amount.asset).unassigned;
-        unassigned.take(withheld);
+        self.figures(&event.amount.asset).unassigned.take(withheld);
         match (event.outcome, &event.payment_id) {
             (RefundOutcome::Returned, Some(payment_id)) => {
+                let mut rest = Sum::default();
                 self.moves(payment_id, &event.amount, |of, by| {
-                    of.returned = plus(of.returned, by.min(of.kept()));
+                    let counted = by.min(of.kept());
+                    of.returned = plus(of.returned, counted);
+                    rest.add(by);
+                    rest.take(counted);
                 });
+                self.figures(&event.amount.asset).unassigned.add(above_zero(rest));
             }
-            (RefundOutcome::Returned, None) => unassigned.add(event.amount.minor),
+            (RefundOutcome::Returned, None) => self.came_back(&event.amount),
             (RefundOutcome::Paid | RefundOutcome::TakenBack, _) => {}
         }
     }

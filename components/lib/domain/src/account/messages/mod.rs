@@ -31,7 +31,7 @@ pub use settlement::{
     RecoverReceivable, SettlementBooked, SettlementDirection,
 };
 
-use super::superseded::AccountOpenedV1;
+use super::superseded::{AccountOpenedV1, RefundBookedV1, RefundResolvedV1, ResolveRefundV1};
 pub use crate::network::{RefundOutcome, SuspenseOutcome};
 
 messages! {
@@ -70,7 +70,7 @@ messages! {
         /// Books money that a merchant gives back.
         BookRefund = 1,
         /// Resolves an unlinked refund as paid, taken back, or the return of pulled money.
-        ResolveRefund = 1,
+        ResolveRefund = 2 from [ResolveRefundV1],
         /// Books a provisional credit or the outcome of a dispute.
         BookDispute = 1,
         /// Books a debt of the customer for an amount that could not be pulled.
@@ -120,9 +120,9 @@ messages! {
         /// Pulled money was sent back to the Safe.
         Returned = 1,
         /// A merchant gave money back.
-        RefundBooked = 1,
+        RefundBooked = 2 from [RefundBookedV1],
         /// An unlinked refund was paid or taken back, or was the return of pulled money.
-        RefundResolved = 1,
+        RefundResolved = 2 from [RefundResolvedV1],
         /// A dispute was credited provisionally, won or lost.
         DisputeBooked = 1,
         /// The customer owes an amount that could not be pulled.

@@ -96,17 +96,28 @@ impl Sums {
                 match (event.outcome, &event.payment_id) {
                     (RefundOutcome::Returned, Some(payment_id)) => {
                         let [pulled, returned, _] = self.moved(payment_id, &amount.asset);
-                        *returned += signed(amount.minor).min((*pulled - *returned).max(0));
+                        let counted = signed(amount.minor).min((*pulled - *returned).max(0));
+                        *returned += counted;
+                        let rest = u128::try_from(signed(amount.minor) - counted).unwrap();
+                        self.came_back(event.refund_id.as_str(), &amount.asset, rest);
                     }
                     (RefundOutcome::Returned, None) => {
-                        let unnamed = (amount.asset.code.clone(), amount.minor.get());
-                        self.unassigned.insert(format!("return {}", event.refund_id), unnamed);
+                        self.came_back(event.refund_id.as_str(), &amount.asset, amount.minor.get());
                     }
                     _ => {}
                 }
             }
+            Event::Returned(event) => {
+                let log = format!("{:?}", event.source);
+                self.came_back(&log, &event.amount.asset, event.amount.minor.get());
+            }
             _ => {}
         }
+    }
+
+    /// Counts what came back and was taken off no payment.
+    fn came_back(&mut self, what: &str, asset: &Asset, minor: u128) {
+        self.unassigned.insert(format!("return {what}"), (asset.code.clone(), minor));
     }
 
     fn moved(&mut self, id: &ExternalId, asset: &Asset) -> &mut [i128; 3] {
