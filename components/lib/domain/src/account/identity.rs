@@ -25,8 +25,9 @@ pub(super) enum Kind {
     Hold,
     /// A hold that cannot be refused. It may follow a hold with the same id that was voided.
     ForcedHold,
-    /// A raise or a lowering of a hold.
-    Change,
+    /// A raise of a hold. A lowering may have the same id, because a reversal may come under that of an increment.
+    Raise,
+    Lowering,
     Clearing,
     /// The suspension of a clearing. The clearing itself may be booked before, during or after it.
     Suspension,
@@ -49,7 +50,8 @@ impl Kind {
             Self::Finality => "finality",
             Self::Hold => "hold",
             Self::ForcedHold => "forced_hold",
-            Self::Change => "change",
+            Self::Raise => "raise",
+            Self::Lowering => "lowering",
             Self::Clearing => "clearing",
             Self::Suspension => "suspension",
             Self::Resolution => "resolution",

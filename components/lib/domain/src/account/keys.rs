@@ -22,8 +22,8 @@ pub(super) fn of_command(command: &Command) -> Vec<String> {
         Command::RecordReturn(command) => of_log(&command.source),
         Command::PlaceHold(command) => of_hold(&command.hold_id, &[Kind::Hold, Kind::ForcedHold]),
         Command::VoidHold(command) => of_hold(&command.hold_id, &[Kind::ForcedHold]),
-        Command::RaiseHold(command) => on_hold(&command.hold_id, Kind::Change, &command.change_id),
-        Command::LowerHold(command) => on_hold(&command.hold_id, Kind::Change, &command.change_id),
+        Command::RaiseHold(command) => on_hold(&command.hold_id, Kind::Raise, &command.change_id),
+        Command::LowerHold(command) => on_hold(&command.hold_id, Kind::Lowering, &command.change_id),
         Command::BookClearing(command) => on_hold(&command.hold_id, Kind::Clearing, &command.clearing_id),
         Command::SuspendClearing(command) => of_id(&command.clearing_id, &[Kind::Suspension]),
         Command::ResolveSuspense(command) => {

@@ -1,5 +1,8 @@
-//! Reversals: a hold, or a part of it, is given back. A reversal that does not fit is recorded with its reason and
-//! changes no amount.
+//! Reversals: a hold, or a part of it, is given back. A reversal of more than is held releases what is held: after a
+//! time-out the network reverses the amount that it asked for, not the smaller one that was approved. One that finds
+//! nothing to release is recorded with its reason and changes no amount.
+//!
+//! A reversal may come under the id of the message that it reverses: ids are unique among reversals.
 
 use clearfold_kernel::{CommandContext, Minor};
 use serde::{Deserialize, Serialize};
@@ -39,7 +42,6 @@ pub(super) fn reverse(state: &State, reversal: &ReverseAuthorization, context: &
         checks::repeated(reversal.message_id.as_str(), &known.extent, &reversal.extent)?;
         return Ok(Vec::new());
     }
-    state.unheard(&reversal.message_id)?;
     match &state.subject {
         Subject::Payment(payment) => {
             checks::routed_to(payment.parties.account, context)?;
@@ -77,8 +79,7 @@ fn releasable(payment: &Payment, extent: Extent) -> Result<Minor, ReversalRefusa
         (status, _) if !status.is_open() || held == Minor::ZERO => Err(ReversalRefusal::NothingHeld),
         (_, Extent::Full) => Ok(held),
         (_, Extent::Part(Minor::ZERO)) => Err(ReversalRefusal::NothingHeld),
-        (_, Extent::Part(asked)) if asked <= held => Ok(asked),
-        (_, Extent::Part(_)) => Err(ReversalRefusal::ExceedsHold),
+        (_, Extent::Part(asked)) => Ok(asked.min(held)),
     }
 }
 

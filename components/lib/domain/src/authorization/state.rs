@@ -266,14 +266,13 @@ impl State {
         }
     }
 
-    /// Rejects a message id that is already known from another kind of message: an id belongs to one message only.
+    /// Rejects a message id that another message has, unless that is a reversal: a reversal may come under the id of the
+    /// message that it reverses.
     pub(super) fn unheard(&self, message_id: &ExternalId) -> Result<(), Rejection> {
         let entry = self.payment().map(|payment| &payment.entry);
         let is_request = entry.and_then(Entry::request).is_some_and(|known| known.message_id == *message_id);
-        let is_heard = is_request
-            || self.advices.contains_key(message_id)
-            || self.increments.contains_key(message_id)
-            || self.reversals.contains_key(message_id);
+        let is_heard =
+            is_request || self.advices.contains_key(message_id) || self.increments.contains_key(message_id);
         checks::repeated(message_id.as_str(), &false, &is_heard)
     }
 

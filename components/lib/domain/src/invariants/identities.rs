@@ -76,8 +76,8 @@ fn of_authorization(payment_id: &str, event: &authorization::Event) -> Vec<Ident
         }
         Event::HoldIncreased(event) => (APPROVED, event.message_id.to_string()),
         Event::IncrementDeclined(event) => (DECLINED, event.message_id.to_string()),
-        Event::AuthorizationReversed(event) => ("message", event.message_id.to_string()),
-        Event::ReversalRefused(event) => ("message", event.message_id.to_string()),
+        Event::AuthorizationReversed(event) => ("reversal", event.message_id.to_string()),
+        Event::ReversalRefused(event) => ("reversal", event.message_id.to_string()),
         Event::ClearingPosted(event) => ("clearing", event.clearing_id.to_string()),
         Event::ClearingSuspended(event) => ("clearing", event.clearing_id.to_string()),
         Event::ClearingResolved(event) => {
@@ -109,7 +109,7 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
             false => ("booked hold", event.hold_id.to_string()),
         },
         Event::HoldRaised(event) => ("booked message", event.change_id.to_string()),
-        Event::HoldLowered(event) => ("booked message", event.change_id.to_string()),
+        Event::HoldLowered(event) => ("booked lowering", event.change_id.to_string()),
         Event::HoldVoided(event) => ("booked void", event.hold_id.to_string()),
         Event::ClearingBooked(event) => ("booked clearing", event.clearing_id.to_string()),
         // A claim that is charged is also booked as a clearing, perhaps before its suspension.

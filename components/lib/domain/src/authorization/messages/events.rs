@@ -203,7 +203,7 @@ pub enum ReversalRefusal {
     Unmatched,
     /// The payment holds no amount any more.
     NothingHeld,
-    /// Less is held than the reversal asks to give back.
+    /// Less is held than the reversal asks to give back. No longer written: what is held is released.
     ExceedsHold,
 }
 
