@@ -1,6 +1,5 @@
-//! Clearings: the network claims a payment or a part of it. A claim always posts, because the merchant was paid, with
-//! one exception: a claim to an authorization that was reversed in full. Every claim is recorded, whatever its
-//! outcome.
+//! Clearings: the network claims a payment or a part of it. A claim always posts, because the merchant was paid: the
+//! amount is a debit in the network's settlement.
 //!
 //! | claim | outcome |
 //! |---|---|
@@ -10,8 +9,9 @@
 //! | after the hold expired | posts beyond it, late |
 //! | known id | no effect; rejected if its content differs |
 //! | another id, same reference and amount | waits on the [suspense](super::suspense) account |
-//! | to an authorization that was reversed in full | refused, and recorded |
-//! | without an approved authorization | [force posted](super::force_post) |
+//! | to an authorization that was reversed in full, or without an approved one | [force posted](super::force_post) |
+//!
+//! Earlier versions refused a claim after a full reversal. Their event is still read, and no longer written.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +19,8 @@ use clearfold_kernel::{CommandContext, ExternalId, Minor, Rejection};
 
 use super::claim::{Clearing, ClearingFate, Split, Suspended, residue};
 use super::messages::{
-    ClearingPosted, ClearingRefusal, ClearingRefused, ClearingSuspended, Event, LatePresented, OverCaptured,
-    Part, PresentClearing,
+    ClearingPosted, ClearingRefused, ClearingSuspended, Event, LatePresented, OverCaptured, Part,
+    PresentClearing,
 };
 use super::state::{Payment, State, Status, Subject, sum};
 use super::{Decision, force_post};
@@ -49,10 +49,9 @@ pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandC
         return Ok(vec![suspend(payment, claim, residue, duplicate_of)]);
     }
     match payment.status {
-        Status::Requested | Status::Declined | Status::ForcePosted => {
+        Status::Requested | Status::Declined | Status::ForcePosted | Status::Reversed => {
             Ok(vec![force_post::unauthorized(payment, claim, residue)])
         }
-        Status::Reversed => Ok(vec![refuse(payment, claim, residue, ClearingRefusal::Reversed)]),
         _ => Ok(post(state, payment, claim, residue)),
     }
 }
@@ -106,19 +105,6 @@ fn suspend(payment: &Payment, claim: &PresentClearing, residue: Residue, duplica
         duplicate_of,
         amount: claim.amount.clone(),
         residue,
-        part: claim.part,
-        reference: claim.reference.clone(),
-        occurred_at: claim.occurred_at,
-    })
-}
-
-fn refuse(payment: &Payment, claim: &PresentClearing, residue: Residue, reason: ClearingRefusal) -> Event {
-    Event::ClearingRefused(ClearingRefused {
-        parties: payment.parties.clone(),
-        clearing_id: claim.clearing_id.clone(),
-        amount: claim.amount.clone(),
-        residue,
-        reason,
         part: claim.part,
         reference: claim.reference.clone(),
         occurred_at: claim.occurred_at,

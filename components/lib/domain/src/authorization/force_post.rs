@@ -1,5 +1,5 @@
-//! Force posts: the network claims money that nobody authorized. Nothing was requested, the request was declined or
-//! not decided, or the claim comes beside an authorization. The merchant was paid, so the claim posts; it uses up no
+//! Force posts: the network claims money that nobody authorized. Nothing was requested, the request was declined, not
+//! decided or reversed in full, or the claim comes beside an authorization. The merchant was paid, so the claim posts; it uses up no
 //! hold, and all of it is to be pulled.
 
 use clearfold_kernel::{CommandContext, Hash};
@@ -57,7 +57,7 @@ fn forced(claim: &ForcePost, residue: Residue, reason: ForcePostReason) -> Force
     }
 }
 
-/// Posts a clearing of a payment that was not approved, or one that the operator charged after a full reversal.
+/// Posts a clearing of a payment that was not approved, or that was reversed in full.
 pub(super) fn unauthorized(payment: &Payment, claim: &PresentClearing, residue: Residue) -> Event {
     let merchant = payment.entry.merchant().cloned();
     presented(payment.parties.clone(), merchant, claim, residue, reason(payment))

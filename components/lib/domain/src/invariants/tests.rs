@@ -36,7 +36,8 @@ fn payment(kind: &str, payload: Value) -> RecordedEvent {
 }
 
 fn books(kind: &str, payload: Value) -> RecordedEvent {
-    recorded(&format!("account-{ACCOUNT}"), kind, 1, payload)
+    let version = if matches!(kind, "RefundBooked" | "RefundResolved") { 2 } else { 1 };
+    recorded(&format!("account-{ACCOUNT}"), kind, version, payload)
 }
 
 fn amount(minor: u32) -> Value {

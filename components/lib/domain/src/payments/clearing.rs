@@ -34,6 +34,8 @@ pub(super) fn posted(payment: &mut Payment, event: &ClearingPosted) -> Result<()
 pub(super) fn forced(payment: &mut Payment, event: &ForcePosted) -> Result<(), Misfit> {
     payment.beyond_hold_minor = payment.beyond_hold_minor.plus(event.amount.minor)?;
     hold::begin_funding(payment);
+    // The merchant gave the payment back and claims it all the same: an operator should look at it.
+    payment.flagged |= payment.status == Status::Reversed;
     if matches!(payment.status, Status::Requested | Status::Declined) {
         payment.status = Status::ForcePosted;
     }

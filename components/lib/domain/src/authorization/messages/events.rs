@@ -356,8 +356,8 @@ event! {
 }
 
 event! {
-    /// Clearing refused because the authorization was reversed in full. It changes no amount; it is recorded because
-    /// it was received.
+    /// Clearing refused because the authorization was reversed in full. It changes no amount. No longer written: such a
+    /// claim is force posted.
     ClearingRefused {
         /// Id of the clearing record, assigned by the network.
         clearing_id: ExternalId,

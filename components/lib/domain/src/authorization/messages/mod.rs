@@ -127,7 +127,8 @@ messages! {
         ClearingSuspended = 1,
         /// Suspended clearing resolved: charged or returned.
         ClearingResolved = 1,
-        /// Clearing refused because the authorization was reversed in full; recorded with its reason.
+        /// Clearing refused because the authorization was reversed in full. No longer written: such a claim is force
+        /// posted.
         ClearingRefused = 1,
         /// Force post: the network claimed money that nobody authorized.
         ForcePosted = 1,
