@@ -31,7 +31,7 @@ impl Watch for Suspense {
             Event::ClearingSuspended(event) => self.opens("clearing", &event.clearing_id, &event.amount),
             Event::SuspenseResolved(event) => self.closes("clearing", &event.clearing_id),
             Event::RefundBooked(event) if event.link == RefundLink::Unlinked => {
-                // What is withheld is not credited, so nobody has to pay for it.
+                // A withheld part is not credited, so nobody has to pay for it.
                 let credited = event.amount.minor.minus(event.withheld).unwrap_or(Minor::ZERO);
                 let credited = Amount { minor: credited, asset: event.amount.asset.clone() };
                 self.opens("refund", &event.refund_id, &credited);
