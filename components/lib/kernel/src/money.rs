@@ -70,6 +70,12 @@ impl Minor {
     pub fn minus(self, other: Self) -> Result<Self, MoneyError> {
         self.0.checked_sub(other.0).map(Self).ok_or(MoneyError::Underflow)
     }
+
+    /// Returns the amount by which this one exceeds another; zero if it does not.
+    #[must_use]
+    pub fn excess_over(self, other: Self) -> Self {
+        self.minus(other).unwrap_or(Self::ZERO)
+    }
 }
 
 impl fmt::Display for Minor {
@@ -223,6 +229,8 @@ mod tests {
         let largest: Minor = u128::MAX.to_string().parse().unwrap();
         assert_eq!(largest.plus(Minor::new(1)), Err(MoneyError::Overflow));
         assert_eq!(Minor::ZERO.minus(Minor::new(1)), Err(MoneyError::Underflow));
+        assert_eq!(Minor::ZERO.excess_over(Minor::new(1)), Minor::ZERO);
+        assert_eq!(Minor::new(3).excess_over(Minor::new(1)), Minor::new(2));
         assert_eq!("340282366920938463463374607431768211456".parse::<Minor>(), Err(MoneyError::Overflow));
     }
 }

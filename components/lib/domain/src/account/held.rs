@@ -43,7 +43,7 @@ struct Moved {
 impl Moved {
     /// Returns what was pulled and did not come back. A block that is reorganized away can leave less than nothing.
     fn kept(self) -> Minor {
-        less(self.pulled, self.returned)
+        self.pulled.excess_over(self.returned)
     }
 }
 
@@ -57,7 +57,7 @@ impl Held {
     /// Returns the amount of an asset that was pulled, did not come back, and is neither held nor captured.
     fn owed_back(&self, code: &str) -> Minor {
         let moved = self.moved.get(code).copied().unwrap_or_default();
-        less(less(moved.kept(), moved.captured), self.remaining(code))
+        moved.kept().excess_over(moved.captured).excess_over(self.remaining(code))
     }
 
     /// Adds the amount of a leg that is in a block.
@@ -87,7 +87,7 @@ impl Held {
         let moved = self.moved(asset);
         let counted = minor.min(moved.kept());
         moved.returned = moved.returned.plus(counted).ok()?;
-        Some(less(minor, counted))
+        Some(minor.excess_over(counted))
     }
 
     fn moved(&mut self, asset: &Asset) -> &mut Moved {
@@ -142,11 +142,6 @@ pub(super) fn set(sums: &mut BTreeMap<String, Minor>, code: &str, sum: Minor) {
     } else if sum > Minor::ZERO {
         sums.insert(code.to_owned(), sum);
     }
-}
-
-/// Subtracts down to zero: of two figures that differ, one side has nothing.
-pub(super) fn less(from: Minor, minor: Minor) -> Minor {
-    from.minus(minor).unwrap_or(Minor::ZERO)
 }
 
 fn is_zero(minor: &Minor) -> bool {

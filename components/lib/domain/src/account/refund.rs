@@ -12,7 +12,7 @@
 use clearfold_kernel::{Amount, Asset, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::held::{less, set};
+use super::held::set;
 use super::identity::{Fact, Identity, Kind};
 use super::ledger::LedgerAccount::{Customer, Hold, Safe, Settlement, Suspense};
 use super::ledger::transfers;
@@ -51,7 +51,7 @@ impl Rule for BookRefund {
             link: self.link,
             source: self.source.clone(),
             withheld,
-            transfers: transfers(&[(payer, Customer, less(minor, withheld)), (Safe, Hold, on_chain)]),
+            transfers: transfers(&[(payer, Customer, minor.excess_over(withheld)), (Safe, Hold, on_chain)]),
             at,
         }))
     }
@@ -74,7 +74,7 @@ impl BookRefund {
 impl Books {
     /// Returns what is owed back and did not come back yet.
     fn withholdable(&self, asset: &Asset) -> Minor {
-        less(self.owed_back(asset), self.unassigned(asset))
+        self.owed_back(asset).excess_over(self.unassigned(asset))
     }
 
     /// Counts a return that names no payment against what is owed back.

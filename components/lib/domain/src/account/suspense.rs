@@ -7,7 +7,6 @@
 
 use clearfold_kernel::{ExternalId, Rejection, Timestamp};
 
-use super::held::less;
 use super::identity::{Fact, Identity, Kind};
 use super::ledger::LedgerAccount::{Customer, Settlement, Suspense};
 use super::ledger::transfers;
@@ -56,7 +55,7 @@ impl Rule for ResolveRefund {
             return Err(not_found("refund", &self.refund_id));
         };
         let Unlinked { amount, withheld } = known;
-        let credited = less(amount.minor, withheld);
+        let credited = amount.minor.excess_over(withheld);
         let transfers = match self.outcome {
             RefundOutcome::Paid => {
                 transfers(&[(Settlement, Suspense, credited), (Settlement, Customer, withheld)])

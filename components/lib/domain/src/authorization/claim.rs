@@ -67,8 +67,8 @@ impl Split {
     pub(crate) fn of(claimed: Minor, held: Minor) -> Self {
         let against_hold = claimed.min(held);
         // The smaller of two amounts can be subtracted from each, so neither zero stands for an error.
-        let beyond_hold = claimed.minus(against_hold).unwrap_or(Minor::ZERO);
-        Self { against_hold, beyond_hold, rest: held.minus(against_hold).unwrap_or(Minor::ZERO) }
+        let beyond_hold = claimed.excess_over(against_hold);
+        Self { against_hold, beyond_hold, rest: held.excess_over(against_hold) }
     }
 }
 

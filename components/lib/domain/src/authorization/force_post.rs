@@ -1,6 +1,6 @@
 //! Force posts: the network claims money that nobody authorized. Nothing was requested, the request was declined, not
-//! decided or reversed in full, or the claim comes beside an authorization. The merchant was paid, so the claim posts; it uses up no
-//! hold, and all of it is to be pulled.
+//! decided or reversed in full, or the claim comes beside an authorization. The merchant was paid, so the claim posts; it
+//! uses up no hold, and all of it is to be pulled.
 
 use clearfold_kernel::{CommandContext, Hash};
 use sha2::{Digest, Sha256};

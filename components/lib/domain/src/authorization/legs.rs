@@ -70,7 +70,7 @@ impl State {
     #[must_use]
     pub fn kept(&self) -> Minor {
         let pulled = self.legs().map(|(_, funding)| funding.pulled()).fold(Minor::ZERO, sum);
-        less(pulled, self.legs.returned)
+        pulled.excess_over(self.legs.returned)
     }
 
     /// Returns the amount that could not be pulled and is a receivable.
@@ -88,13 +88,13 @@ impl State {
     /// Returns the amount that the next pull takes: what is due, up to the most that one message may state.
     #[must_use]
     pub fn due(&self) -> Minor {
-        less(less(self.owed(), self.kept()), self.exposed()).min(Minor::LARGEST_AMOUNT)
+        self.owed().excess_over(self.kept()).excess_over(self.exposed()).min(Minor::LARGEST_AMOUNT)
     }
 
     /// Returns the amount that was pulled and is neither held nor claimed.
     #[must_use]
     pub fn owed_back(&self) -> Minor {
-        less(self.kept(), self.owed())
+        self.kept().excess_over(self.owed())
     }
 
     pub(super) fn leg_mut(&mut self, number: u32) -> Option<&mut Funding> {
@@ -130,11 +130,6 @@ impl State {
     }
 }
 
-/// Subtracts down to zero: of two figures that differ, one side has nothing.
-fn less(from: Minor, minor: Minor) -> Minor {
-    from.minus(minor).unwrap_or(Minor::ZERO)
-}
-
 /// Returns the events of a decision, and behind them what they change in what is exposed and what is owed back.
 pub(super) fn balanced(state: &State, mut events: Vec<Event>, context: &CommandContext) -> Vec<Event> {
     let moves = |event: &Event| matches!(event, Event::FundingIncluded(_));
@@ -151,7 +146,7 @@ pub(super) fn balanced(state: &State, mut events: Vec<Event>, context: &CommandC
 /// first, but that of a leg whose money is there before all.
 fn cleared(after: &State, context: &CommandContext) -> Vec<Event> {
     let Some(payment) = after.payment() else { return Vec::new() };
-    let mut excess = less(after.exposed(), less(after.owed(), after.kept()));
+    let mut excess = after.exposed().excess_over(after.owed().excess_over(after.kept()));
     let is_there = |leg: u32| after.leg(leg).is_some_and(|funding| funding.pulled() > Minor::ZERO);
     let mut legs: Vec<(u32, Minor)> = after.legs.exposed.iter().map(|(leg, minor)| (*leg, *minor)).collect();
     legs.sort_by_key(|(leg, _)| (!is_there(*leg), std::cmp::Reverse(*leg)));
@@ -161,8 +156,8 @@ fn cleared(after: &State, context: &CommandContext) -> Vec<Event> {
         if minor == Minor::ZERO {
             continue;
         }
-        excess = less(excess, minor);
-        let (amount, left) = (payment.amount(minor), less(exposed, minor));
+        excess = excess.excess_over(minor);
+        let (amount, left) = (payment.amount(minor), exposed.excess_over(minor));
         let (parties, at) = (payment.parties.clone(), context.accepted_at);
         events.push(Event::ExposureCleared(ExposureCleared { parties, leg, amount, left, at }));
     }

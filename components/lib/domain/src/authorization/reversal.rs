@@ -63,9 +63,7 @@ pub(super) fn reverse(state: &State, reversal: &ReverseAuthorization, context: &
 fn beside_what_is_owed(state: &State, reversal: &ReverseAuthorization) -> Extent {
     match (reversal.cause, reversal.extent) {
         // The hold is lowered by the excess over the amount that is owed back.
-        (ReversalCause::Returned, Extent::Part(minor)) => {
-            Extent::Part(minor.minus(state.owed_back()).unwrap_or(Minor::ZERO))
-        }
+        (ReversalCause::Returned, Extent::Part(minor)) => Extent::Part(minor.excess_over(state.owed_back())),
         (_, extent) => extent,
     }
 }

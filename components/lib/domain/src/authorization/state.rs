@@ -192,15 +192,13 @@ impl Totals {
     /// Returns H = A − R − E − K: the amount still held. No decision lets the parts exceed the whole.
     #[must_use]
     pub fn held(&self) -> Minor {
-        [self.reversed, self.expired, self.against_hold]
-            .into_iter()
-            .fold(self.authorized, |rest, part| rest.minus(part).unwrap_or(Minor::ZERO))
+        [self.reversed, self.expired, self.against_hold].into_iter().fold(self.authorized, Minor::excess_over)
     }
 
     /// Returns A − R: the amount that was authorized and not reversed. No decision reverses more than is held.
     #[must_use]
     pub fn standing(&self) -> Minor {
-        self.authorized.minus(self.reversed).unwrap_or(Minor::ZERO)
+        self.authorized.excess_over(self.reversed)
     }
 
     /// Returns K + X: the amount that the merchant got, against the hold or beyond it. In the read store's columns and
@@ -245,9 +243,7 @@ impl Payment {
     /// exceed it.
     pub(super) fn refundable(&self) -> Minor {
         let awarded = self.disputes.iter().map(Dispute::awarded);
-        awarded
-            .chain([self.totals.refunded])
-            .fold(self.totals.captured(), |rest, part| rest.minus(part).unwrap_or(Minor::ZERO))
+        awarded.chain([self.totals.refunded]).fold(self.totals.captured(), Minor::excess_over)
     }
 
     /// Makes an amount in the payment's asset.

@@ -10,8 +10,9 @@
 //! | the refund is taken back | it was credited in error; impossible for a refund on chain, which was really paid |
 //! | the refund is a return | the money that was pulled for a payment came back; only for a refund on chain |
 //!
-//! A payment that was reversed in full stays reversed, whatever is charged. The payment that a refund belongs to is recorded if it is known. Nothing of that payment changes, unless
-//! its money was returned: then the saga has its hold reversed by as much.
+//! A payment that was reversed in full stays reversed, whatever is charged. The payment that a refund belongs to is
+//! recorded if it is known, and stays as it is, unless its money was returned: then the saga has its hold reversed by as
+//! much.
 
 use clearfold_kernel::{CommandContext, ExternalId, Rejection, Timestamp};
 

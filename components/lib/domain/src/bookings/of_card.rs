@@ -32,7 +32,7 @@ pub fn of_card(
         // Only a part of the reservation was approved; the rest is released. No decision approves more than was
         // requested, so the rest is never below zero.
         (Event::AuthorizationPartiallyApproved(event), Some(payment)) => {
-            let rest = event.requested.minus(event.amount.minor).unwrap_or(Minor::ZERO);
+            let rest = event.requested.excess_over(event.amount.minor);
             let release_id = ids::approved(first(payment).unwrap_or(authorization_id))?;
             release_first(payment, &release_id, &event.parties.card_id, Portion::Part(rest))
         }
@@ -174,7 +174,5 @@ fn given_back(
 /// Returns what earlier reversals have left of the first reservation; zero if they also gave back what was added.
 fn left_of_first(before: &State, payment: &Payment) -> Minor {
     let added = before.added().map(|(_, by)| by);
-    added
-        .chain([payment.totals.reversed])
-        .fold(payment.totals.authorized, |rest, part| rest.minus(part).unwrap_or(Minor::ZERO))
+    added.chain([payment.totals.reversed]).fold(payment.totals.authorized, Minor::excess_over)
 }

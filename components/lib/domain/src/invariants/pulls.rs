@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearfold_kernel::{Invariant, Minor};
+use clearfold_kernel::Invariant;
 
 use super::sum::Sum;
 use super::tally::{Fact, Happened, Violations, Watch};
@@ -56,7 +56,7 @@ impl Watch for Pulls {
             let detail = format!("{owed_back} is owed back, {stated} is stated");
             found.report(PULLED_IS_OWED, detail);
         }
-        let missing = state.owed().minus(state.kept()).unwrap_or(Minor::ZERO);
+        let missing = state.owed().excess_over(state.kept());
         if state.exposed() > missing {
             let detail = format!("{missing} is owed and not pulled, {} is exposed", state.exposed());
             found.report(PULLED_IS_OWED, detail);
