@@ -28,6 +28,7 @@ mod listener;
 mod outages;
 mod projection;
 mod proof;
+mod pull_orders;
 mod pulls;
 mod rebuild;
 mod registry;

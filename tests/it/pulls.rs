@@ -236,6 +236,34 @@ async fn a_pull_that_the_chain_refuses_goes_again_until_the_allowance_is_refille
     pulls.sound().await
 }
 
+/// A host asked again between the commit of the pull and the end of its request, and says it in other words.
+#[tokio::test]
+async fn a_request_that_changed_after_its_pull_was_accepted_leaves_the_desk() -> Result<()> {
+    let mut pulls = Pulls::new(&[]).await?;
+    pulls.approved("again", 300).await?;
+    pulls.funding("again", "included").await?;
+    let write = pulls.write().await?;
+    for what in ["not_after", "spender", "calldata"] {
+        let asked = "INSERT INTO pull_requests (chain_id, payment_id, number, pull)
+             SELECT chain_id, 'visa-again', 1, jsonb_set(change #> '{Accepted,pull}', ARRAY[$1], CASE $1
+                 WHEN 'not_after' THEN to_jsonb('2099-01-01T00:00:00.000Z'::text)
+                 WHEN 'spender' THEN to_jsonb('0x' || repeat('07', 20))
+                 ELSE to_jsonb('0x01020304'::text) END)
+             FROM submitter_changes WHERE kind = 'accepted'";
+        assert_eq!(sqlx::query(asked).bind(what).execute(&write).await?.rows_affected(), 1);
+        eventually("the request leaves the desk", async || {
+            let asked: i64 = query_scalar("SELECT count(*) FROM pull_requests").fetch_one(&write).await?;
+            Ok((asked == 0).then_some(()))
+        })
+        .await?;
+    }
+    pulls.funding("again", "finalized").await?;
+    pulls.pulled(&[300]).await?;
+    assert_eq!(pulls.count("SELECT count(*) FROM submitter_changes WHERE kind = 'accepted'").await?, 1);
+    assert!(!pulls.scene.host()?.log()?.contains("a pull cannot be accepted"));
+    pulls.sound().await
+}
+
 #[tokio::test]
 async fn a_pull_whose_time_is_over_is_dead_and_the_next_is_another_one() -> Result<()> {
     let mut pulls = Pulls::new(&[("SUBMITTER_DEADLINE_S", "3")]).await?;

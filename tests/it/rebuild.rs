@@ -8,9 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::Projector;
-use clearfold_tests::{Noting, eventually};
+use clearfold_tests::{Noting, eventually, variant};
 use clearfold_views::projection::{ProjectionError, Readers, State, Status, stored_digest};
-use sqlx::{PgPool, Row};
+use sqlx::{AssertSqlSafe, PgPool, Row};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::supervised::{Projection, Scene, tidy};
@@ -273,6 +274,46 @@ async fn tables_that_somebody_locks_for_a_while_are_neither_dropped_nor_given_up
     projection.is_live(&three).await?;
     scene.noted(&read, "three").await?;
     projection.stop().await
+}
+
+/// A batch locks its tables one after the other. Whoever drops them and had locked a later one would wait for the batch,
+/// and the batch for it.
+#[tokio::test]
+async fn tables_are_dropped_in_the_order_in_which_a_batch_locks_them() -> Result<()> {
+    const UNREADABLE: &[&[&str]] = &[&["SELECT no_such_column FROM payments.payment"]];
+    let scene = Scene::new().await?;
+    let patient = scene.databases.read().await?;
+    let wasm = std::fs::read(scene.environment.component("projector-payments"))?;
+    let one = scene.projector("projector-payments", &wasm)?;
+    let projection = scene.supervise(&patient, one, None).await?;
+    projection.stop().await?;
+    let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'payments' ORDER BY 1";
+    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&patient).await?;
+    let (first, later) = tables.split_first().context("tables")?;
+    ensure!(later.len() > 1, "{tables:?}");
+
+    let mut batch = patient.begin().await?;
+    let lock = |table: &str, more: &str| format!("LOCK TABLE payments.{table} IN ROW EXCLUSIVE MODE {more}");
+    sqlx::raw_sql(AssertSqlSafe(lock(first, ""))).execute(&mut *batch).await?;
+    // Tables that the API cannot read are made anew.
+    let two = scene.projector("projector-payments", &variant(&wasm, "two")?)?;
+    let ground = scene.ground(&patient, Readers(UNREADABLE));
+    let mut dropping = JoinSet::new();
+    dropping.spawn(async move { Projection::start(two, None, ground).await.map(drop) });
+    eventually("a wait for the first table", async || {
+        let waits = "SELECT count(*) FROM pg_locks WHERE relation = $1::regclass AND NOT granted";
+        let waits = sqlx::query_scalar::<_, i64>(waits).bind(format!("payments.{first}"));
+        Ok((waits.fetch_one(&patient).await? > 0).then_some(()))
+    })
+    .await?;
+    for table in later {
+        let locked = sqlx::raw_sql(AssertSqlSafe(lock(table, "NOWAIT"))).execute(&mut *batch).await;
+        locked.with_context(|| format!("{table} is locked by whoever waits for {first}"))?;
+    }
+    batch.rollback().await?;
+    // That tables which nobody can read after all are refused is said elsewhere.
+    _ = dropping.join_next().await.context("the drop")??;
+    Ok(())
 }
 
 #[tokio::test]

@@ -114,6 +114,15 @@ impl Site {
         self.done(&["component", "activate", &digest.to_string(), "--expect-divergence", "a test"])
     }
 
+    /// Returns the version in force.
+    async fn in_force(&self) -> Result<Digest> {
+        let newest =
+            "SELECT component_digest FROM activations WHERE kind = 'saga' AND handler = 'authorization'
+                      ORDER BY activation DESC LIMIT 1";
+        let digest: Vec<u8> = query_scalar(newest).fetch_one(&self.write).await?;
+        Ok(Digest(digest[..].try_into()?))
+    }
+
     async fn activations(&self) -> Result<i64> {
         Ok(query_scalar("SELECT count(*) FROM activations").fetch_one(&self.write).await?)
     }
@@ -187,6 +196,12 @@ async fn instances_are_moved_all_or_none_and_only_to_a_version_that_goes_on_with
     assert!(shown.contains(&format!("moved: decided by {two}")), "{shown}");
     let history = site.done(&["component", "history", "saga", "authorization"])?;
     assert!(history.contains("migrate by anna") && history.contains("moves the instances on"), "{history}");
+    // The instances of the version in force are moved on, too; the way back from there passes over both that were left.
+    let three = site.deploy("saga-authorization", &variant(&code, "three")?)?;
+    site.activate(three)?;
+    site.done(&["saga", "migrate", "authorization", "--from", &two.to_string()])?;
+    site.done(&["component", "rollback", "saga", "authorization"])?;
+    assert_eq!(site.in_force().await?, broken, "the newest version before that was not left");
     let Site { world, host, .. } = site;
     assert!(host.stop()?.success());
     let replayed = world.clearfold(&["replay", "--verify"])?;

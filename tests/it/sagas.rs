@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clearfold_base::clock::Clock;
 use clearfold_base::digest::Digest;
 use clearfold_base::tasks::Tasks;
@@ -17,7 +17,7 @@ use clearfold_engine::integrity::{CommandReplay, ReplayReport};
 use clearfold_engine::saga::SagaDecider;
 use clearfold_kernel::Timestamp;
 use clearfold_sandbox::{Decides, HandlerEngine, Limits};
-use clearfold_store::EventStore;
+use clearfold_store::{EventStore, StoredEvent};
 use clearfold_tests::{Application, Environment, Host, World, variant};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row, query};
@@ -326,6 +326,36 @@ async fn a_caller_waits_for_a_decision_that_comes_later_or_not_at_all() -> Resul
     let (awaited, later) = tokio::join!(place.intake.submit_and_wait(advice(), &reversed), later);
     later?;
     assert_eq!(kinds(&awaited?), [("AuthorizationReversed", 2)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_repeat_of_the_last_of_many_increments_hears_its_own_decision() -> Result<()> {
+    let place = Place::with_a_card().await?;
+    place.request("a1", 1).await?;
+    let wait = WaitFor {
+        events: ["IncrementRequested", "HoldIncreased", "IncrementDeclined"].map(str::to_owned).into(),
+        at_most: Duration::ZERO,
+    };
+    let increment = |number: u32| {
+        let payload = json!({"message_id": format!("more-{number}"), "occurred_at": "2026-11-22T10:01:00.000Z",
+                             "amount": {"minor": "1", "asset": "EURe", "decimals": 18}});
+        let command = place.command("authorization", "a1", "IncrementAuthorization", &payload);
+        Command { idempotency_key: format!("more-{number}"), ..command }
+    };
+    // More than a hundred events are awaited, two of each increment.
+    let mut last = None;
+    for number in 1..=55 {
+        last = Some(place.intake.submit_and_wait(increment(number), &wait).await?);
+    }
+    let own = |awaited: &Awaited| {
+        let of_last = |event: &&StoredEvent| String::from_utf8_lossy(&event.payload).contains("\"more-55\"");
+        awaited.events.iter().filter(of_last).map(|event| event.kind.clone()).collect::<Vec<_>>()
+    };
+    let expected = ["IncrementRequested", "HoldIncreased"];
+    assert_eq!(own(&last.context("an increment")?), expected);
+    let repeated = place.intake.submit_and_wait(increment(55), &wait).await?;
+    assert_eq!(own(&repeated), expected, "{} events", repeated.events.len());
     Ok(())
 }
 

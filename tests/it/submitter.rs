@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alloy::primitives::B256;
 use clearfold_chain::submitter::executor::{Answer, ChangeLogError, ExecutorError, ReadError};
-use clearfold_chain::submitter::{Command, Outcome, Pull, Refusal, Wait};
+use clearfold_chain::submitter::{Cause, Command, Follows, Outcome, Pull, Refusal, Unresolved, Wait, Word};
 use clearfold_devchain::Party;
 use clearfold_devchain::pool::{PoolRules, ReceiptFault, SendFault};
 use clearfold_tests::{Faults, FaultyRpc};
@@ -223,21 +223,91 @@ async fn a_pull_that_was_executed_before_a_restore_is_found_and_not_signed_again
     world.assert_done(0);
     assert!(world.nonces(Party::Relayer).await.is_empty(), "nothing was signed about it");
 
-    // A pull that was invalidated then cannot be told from one that was executed where nobody looks.
-    world.submit(1).await;
+    // What was invalidated then is told from what was executed by the Spender's old state.
+    invalidate_and_restore(&mut world, 1).await;
+    world.turn().await;
+    assert_eq!(world.outcome(1), Some(Outcome::Dead { cause: Cause::Outside }), "{:?}", world.wait(1));
+    assert!(world.nonces(Party::Relayer).await.is_empty(), "nothing was signed about it");
+    assert_eq!(world.chain.spends().await.unwrap().len(), 1);
+}
+
+/// Has a pull invalidated, and restores the database from a backup in which it is accepted alone.
+async fn invalidate_and_restore(world: &mut World, number: u8) {
+    world.submit(number).await;
     let backup = world.changes().await;
-    world.command(Command::Abandon { id: id(1) }).await;
+    world.command(Command::Abandon { id: id(number) }).await;
     world.turn().await;
     world.mine(1).await;
     world.mine(FINALITY_BLOCKS).await;
-    assert!(matches!(world.outcome(1), Some(Outcome::Dead { .. })), "{:?}", world.outcome(1));
+    assert!(matches!(world.outcome(number), Some(Outcome::Dead { .. })), "{:?}", world.outcome(number));
     world.restore(backup).await;
-    for _ in 0..4 {
-        world.turn().await;
+}
+
+#[tokio::test]
+async fn a_forgotten_invalidation_parks_its_pull_where_no_node_has_kept_old_state() {
+    let mut world = World::new(PoolRules::default()).await;
+    let node = FaultyRpc::start(&world.pool.rpc_url, Faults::default()).await.unwrap();
+    world.rpc_url = node.url.clone();
+    invalidate_and_restore(&mut world, 0).await;
+    let first_state = Some(world.pool.head().await.unwrap() - FINALITY_BLOCKS);
+    for zeros_before in [true, false] {
+        node.set(Faults { first_state, zeros_before, ..Faults::default() });
+        world.restart();
+        for _ in 0..4 {
+            world.turn().await;
+        }
+        assert_eq!((world.outcome(0), world.wait(0)), (None, Some(Wait::MaybePaid)), "zeros: {zeros_before}");
     }
-    assert_eq!((world.outcome(1), world.wait(1)), (None, Some(Wait::MaybePaid)));
     assert!(world.nonces(Party::Relayer).await.is_empty(), "nothing was signed about it");
-    assert_eq!(world.chain.spends().await.unwrap().len(), 1);
+
+    // A pull that was executed is none of its transactions, and no word about another one helps.
+    world.submit(1).await;
+    world.turn().await;
+    world.mine(1).await;
+    world.mine(FINALITY_BLOCKS).await;
+    world.assert_done(1);
+    let Some(Outcome::Done { transaction, .. }) = world.outcome(1) else { panic!("it is done") };
+    let before = world.changes().await;
+    let other = world.say(0, Word::Paid { transaction }).await;
+    assert!(matches!(other, Err(Unresolved::OtherTransaction { .. })), "{other:?}");
+    let unknown = world.say(0, Word::Paid { transaction: B256::repeat_byte(7) }).await;
+    assert!(matches!(unknown, Err(Unresolved::UnknownTransaction(_))), "{unknown:?}");
+    assert_eq!(world.changes().await, before, "a refused word changes nothing");
+    assert_eq!(world.say(0, Word::Search { from_block: 0 }).await, Ok(Follows::Search));
+    world.turn().await;
+    assert_eq!(world.wait(0), Some(Wait::MaybePaid), "nothing was found");
+    assert_eq!(world.say(0, Word::NotPaid).await, Ok(Follows::NotPaid));
+    world.turn().await;
+    assert_eq!(world.outcome(0), Some(Outcome::Dead { cause: Cause::Resolved }));
+    assert_eq!(world.say(0, Word::NotPaid).await, Ok(Follows::NotPaid), "a repeat of what is forgotten");
+    let ended = world.say(0, Word::Paid { transaction }).await;
+    assert!(matches!(ended, Err(Unresolved::Ended { .. })), "{ended:?}");
+}
+
+#[tokio::test]
+async fn an_execution_whose_block_is_not_searched_is_taken_from_the_transaction_that_an_operator_names() {
+    let mut world = World::new(PoolRules::default()).await;
+    let node = FaultyRpc::start(&world.pool.rpc_url, Faults::default()).await.unwrap();
+    world.rpc_url = node.url.clone();
+    world.submit(0).await;
+    let backup = world.changes().await;
+    world.turn().await;
+    world.mine(1).await;
+    world.mine(2 * FINALITY_BLOCKS).await;
+    let Some(Outcome::Done { transaction, block }) = world.outcome(0) else { panic!("it is done") };
+    world.restore(backup).await;
+    // The search fails, and the one block is served later.
+    let first = Some(world.pool.head().await.unwrap() - FINALITY_BLOCKS);
+    node.set(Faults { first_kept: first, ..Faults::default() });
+    world.turn().await;
+    assert_eq!((world.outcome(0), world.wait(0)), (None, Some(Wait::Unread)));
+    let unserved = world.say(0, Word::Paid { transaction }).await;
+    assert!(matches!(unserved, Err(Unresolved::UnknownTransaction(_))), "{unserved:?}");
+    node.set(Faults { first_state: first, ..Faults::default() });
+    assert_eq!(world.say(0, Word::Paid { transaction }).await, Ok(Follows::Paid));
+    world.turn().await;
+    assert_eq!(world.outcome(0), Some(Outcome::Done { transaction, block }));
+    assert!(world.nonces(Party::Relayer).await.is_empty(), "nothing was signed about it");
 }
 
 #[tokio::test]

@@ -12,7 +12,9 @@ use clearfold_base::clock::Clock;
 use clearfold_chain::submitter::executor::{
     Answer, Executor, ExecutorError, ExecutorSettings, Keys, Outcomes, SharedExecutions,
 };
-use clearfold_chain::submitter::{Command, Outcome, Policy, Price, PriceLimits, Pull, PullId, Wait};
+use clearfold_chain::submitter::{
+    Command, Follows, Outcome, Policy, Price, PriceLimits, Pull, PullId, Resolution, Unresolved, Wait, Word,
+};
 use clearfold_devchain::pool::{PoolRules, StrictPool};
 use clearfold_devchain::{Anvil, AnvilOptions, DevChain, Limit, Party};
 use clearfold_kernel::Timestamp;
@@ -114,6 +116,14 @@ impl World {
 
     pub async fn command(&mut self, command: Command) {
         assert_eq!(self.answer(command).await, Answer::Done);
+    }
+
+    /// Gives an operator's word.
+    pub async fn say(&mut self, number: u8, word: Word) -> Result<Follows, Unresolved> {
+        let resolution = Resolution { id: id(number), word, by: "anna".to_owned(), why: None };
+        let (executor, answer) = self.executor().await.unwrap().resolve(&resolution).await.unwrap();
+        self.running = Some(executor);
+        answer
     }
 
     pub async fn submit(&mut self, number: u8) {

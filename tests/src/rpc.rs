@@ -22,6 +22,10 @@ pub struct Faults {
     pub omits_logs: bool,
     /// First block whose state, logs and receipts it has kept; those of earlier ones are refused.
     pub first_kept: Option<u64>,
+    /// First block whose state it has kept; it has the logs and receipts of all blocks.
+    pub first_state: Option<u64>,
+    /// True if calls in the state of earlier blocks are answered with zeros, as if that were empty.
+    pub zeros_before: bool,
     /// Method that is refused.
     pub refused_method: Option<&'static str>,
 }
@@ -98,9 +102,12 @@ impl Node {
             ("eth_getBlockByNumber" | "eth_getBlockReceipts", Faults { head: Some(head), .. }) => {
                 (number(&params[0])? > *head).then_some(Ok(Value::Null))
             }
+            ("eth_call", Faults { first_state: Some(first), zeros_before: true, .. }) => {
+                (number(&params[1])? < *first).then(|| Ok(json!(format!("0x{}", "00".repeat(32)))))
+            }
             (
                 "eth_call" | "eth_getTransactionCount" | "eth_getBalance",
-                Faults { first_kept: Some(first), .. },
+                Faults { first_kept: Some(first), .. } | Faults { first_state: Some(first), .. },
             ) => (number(&params[1])? < *first).then_some(Err("missing trie node".to_owned())),
             ("eth_getLogs", _) => self.spoilt_logs(&faults, &params[0]),
             _ => None,

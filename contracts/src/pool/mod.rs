@@ -11,7 +11,7 @@ mod server;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy::primitives::{Address, B256, Bytes};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use axum::{Router, routing::post};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -114,6 +114,13 @@ impl StrictPool {
     pub async fn mine(&self, blocks: u64) -> Result<()> {
         self.node.ask("anvil_mine", json!([format!("{blocks:#x}")])).await?;
         Ok(())
+    }
+
+    /// Returns the number of the newest block.
+    pub async fn head(&self) -> Result<u64> {
+        let head = self.node.ask("eth_blockNumber", json!([])).await?;
+        let head = head.as_str().and_then(|head| u64::from_str_radix(head.strip_prefix("0x")?, 16).ok());
+        head.context("anvil says no number of its newest block")
     }
 
     /// Sets the base fee of the next block.

@@ -10,7 +10,7 @@ use url::Url;
 use crate::config::{Chain, Submitter as GivenSubmitter};
 use clearfold_base::clock::Clock;
 use clearfold_chain::submitter::executor::{DELEGATE, KeyVariables, Keys, SENDER};
-use clearfold_chain::submitter::{PullEffect, Submitter, SubmitterOptions, SubmitterSettings};
+use clearfold_chain::submitter::{PullEffect, Submitter, SubmitterHand, SubmitterOptions, SubmitterSettings};
 
 const GAS_LIMIT: u64 = 500_000;
 const MAX_FEE_GWEI: u32 = 50;
@@ -51,9 +51,14 @@ impl Configured {
         Ok(Some(Self { settings, keys }))
     }
 
-    /// Makes the submitter, and the effect by which sagas ask it.
+    /// Makes the submitter, the effect by which sagas ask it, and the hand by which operators do.
     #[must_use]
-    pub fn submitter(self, pool: PgPool, owner: Arc<str>, clock: Clock) -> (Submitter, PullEffect) {
+    pub fn submitter(
+        self,
+        pool: PgPool,
+        owner: Arc<str>,
+        clock: Clock,
+    ) -> (Submitter, PullEffect, SubmitterHand) {
         Submitter::new(self.settings, self.keys, pool, owner, clock)
     }
 }

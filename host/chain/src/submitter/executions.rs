@@ -3,6 +3,9 @@
 //! The blocks that were read form one range. It grows at its end with the final block, and at its beginning only as far as a
 //! hash needs that is consumed for a reason not found yet. So no pull waits for older blocks than its own fate needs, and
 //! a restart reads them only for what was consumed meanwhile. An executor that fails leaves to the next what it has read.
+//!
+//! A hash that is consumed and that nobody signed here can have been consumed at any time. Where an endpoint still serves
+//! old state, the Spender itself says in which block the hash was fresh last; then its blocks are read from there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -11,6 +14,9 @@ use alloy::primitives::{Address, B256};
 
 use super::state::PullState;
 use super::view::{Fate, Search};
+
+/// Number of blocks after which endpoints are asked again for the old state that none of them served.
+const PROBE_EVERY: u64 = 720;
 
 /// Limits of the blocks that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,15 +40,50 @@ pub struct Executions {
     range: Option<(u64, u64)>,
     /// Transaction and block of each execution in the range, by hash.
     found: BTreeMap<B256, (B256, u64)>,
+    /// Newest look for the block in which a hash was fresh last that nobody signed here, by hash.
+    probes: BTreeMap<B256, Probe>,
     /// Reason for which the newest read failed; `None` after one that did not.
     failure: Option<String>,
+}
+
+/// Result of a look for the block in which a hash was fresh last.
+#[derive(Debug, Clone, Copy)]
+enum Probe {
+    /// The hash was fresh in that block, and consumed in the next one.
+    FreshUntil(u64),
+    /// No endpoint served a block in which it was fresh, when that was the final block.
+    Unserved(u64),
 }
 
 impl Executions {
     #[must_use]
     pub fn new(reach: Reach) -> Self {
-        let (spenders, found) = (BTreeSet::new(), BTreeMap::new());
-        Self { reach, spenders, range: None, found, failure: None }
+        let (spenders, found, probes) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        Self { reach, spenders, range: None, found, probes, failure: None }
+    }
+
+    /// Returns the pull about whose hash the Spender's old state is to be asked next: consumed, signed by nobody here, and
+    /// not found.
+    #[must_use]
+    pub fn to_probe<'a>(
+        &self,
+        undecided: &[&'a PullState],
+        consumed: &BTreeSet<B256>,
+        finalized: u64,
+    ) -> Option<&'a PullState> {
+        let is_due = |known: &&&PullState| match self.probes.get(&known.hash) {
+            None => true,
+            Some(Probe::FreshUntil(_)) => false,
+            Some(Probe::Unserved(at)) => finalized >= at.saturating_add(PROBE_EVERY),
+        };
+        let unsigned = undecided.iter().filter(|known| !known.is_watched() && consumed.contains(&known.hash));
+        unsigned.filter(|known| !self.found.contains_key(&known.hash)).find(is_due).copied()
+    }
+
+    /// Notes in which block the hash was fresh last; `None` if no endpoint serves such a block.
+    pub fn probed(&mut self, hash: B256, fresh_until: Option<u64>, finalized: u64) {
+        let probe = fresh_until.map_or(Probe::Unserved(finalized), Probe::FreshUntil);
+        self.probes.insert(hash, probe);
     }
 
     /// Prepares for these undecided pulls: forgets what none of them needs, and everything if another Spender's
@@ -52,6 +93,7 @@ impl Executions {
         if !spenders.is_subset(&self.spenders) {
             (self.range, self.spenders) = (None, spenders);
         }
+        self.probes.retain(|hash, _| consumed.contains(hash));
         let is_needed = |known: &&&PullState| known.is_watched() || consumed.contains(&known.hash);
         let first = undecided.iter().filter(is_needed).map(|known| self.first(known, finalized)).min();
         // Reading anew from the final block is shorter than reading on from a range that nobody needs.
@@ -121,7 +163,8 @@ impl Executions {
         }
         let first = self.first(known, finalized);
         let is_read = self.range.is_some_and(|(from, to)| from <= first && to >= finalized);
-        match (is_read, known.is_watched()) {
+        let was_fresh = known.is_watched() || self.fresh_until(known).is_some();
+        match (is_read, was_fresh) {
             (true, true) => Fate::Invalidated,
             // It was consumed before this database knew it, and can have been executed before the blocks that were read.
             (true, false) => Fate::Consumed(Search::Fruitless),
@@ -138,9 +181,20 @@ impl Executions {
     /// Returns the first block in which the pull can have been executed, as far as it is looked for.
     fn first(&self, known: &PullState, finalized: u64) -> u64 {
         // Before the first block there is none.
-        match known.watched_from_block {
-            Some(block) => block.saturating_sub(self.reach.margin),
-            None => finalized.saturating_sub(self.reach.unsigned),
+        match (known.watched_from_block, self.fresh_until(known)) {
+            (Some(block), _) => block.saturating_sub(self.reach.margin),
+            (None, Some(block)) => block.saturating_add(1),
+            (None, None) => {
+                let reached = finalized.saturating_sub(self.reach.unsigned);
+                known.search_from.map_or(reached, |block| block.min(reached))
+            }
+        }
+    }
+
+    fn fresh_until(&self, known: &PullState) -> Option<u64> {
+        match self.probes.get(&known.hash) {
+            Some(Probe::FreshUntil(block)) => Some(*block),
+            Some(Probe::Unserved(_)) | None => None,
         }
     }
 
@@ -214,6 +268,38 @@ mod tests {
         assert_eq!(executions.fate(&known, true, 1_000), Fate::Consumed(Search::Failed));
         assert_eq!(read(&mut executions, &known, true, 1_000).last(), Some(&(900, 900)));
         assert_eq!(executions.fate(&known, true, 1_000), Fate::Consumed(Search::Fruitless));
+    }
+
+    #[test]
+    fn what_the_spender_says_of_old_blocks_shortens_the_search_and_ends_it() {
+        let (mut executions, known) = (Executions::new(REACH), known(None));
+        let consumed: BTreeSet<B256> = [known.hash].into();
+        let to_probe = |executions: &Executions, finalized| {
+            executions.to_probe(&[&known], &consumed, finalized).map(|known| known.hash)
+        };
+        assert_eq!(executions.to_probe(&[&known], &BTreeSet::new(), 1_000), None, "it is fresh");
+        assert_eq!(to_probe(&executions, 1_000), Some(known.hash));
+        executions.probed(known.hash, None, 1_000);
+        assert_eq!(to_probe(&executions, 1_719), None, "nobody served old state a while ago");
+        assert_eq!(to_probe(&executions, 1_720), Some(known.hash));
+        executions.probed(known.hash, Some(1_705), 1_720);
+        assert_eq!(to_probe(&executions, 9_000), None);
+        assert_eq!(read(&mut executions, &known, true, 1_720), [(1_711, 1_720), (1_706, 1_710)]);
+        assert_eq!(executions.fate(&known, true, 1_720), Fate::Invalidated);
+        executions.prepare(&[&known], &BTreeSet::new(), 1_720);
+        assert_eq!(to_probe(&executions, 1_720), Some(known.hash), "it was fresh again meanwhile");
+    }
+
+    #[test]
+    fn an_operator_has_older_blocks_searched_and_the_search_alone_ends_nothing() {
+        let (mut executions, mut known) = (Executions::new(REACH), known(None));
+        known.search_from = Some(885);
+        assert_eq!(read(&mut executions, &known, true, 1_000).last(), Some(&(885, 890)));
+        assert_eq!(executions.fate(&known, true, 1_000), Fate::Consumed(Search::Fruitless));
+        known.search_from = Some(950);
+        assert_eq!(executions.fate(&known, true, 1_000), Fate::Consumed(Search::Fruitless));
+        known.search_from = Some(880);
+        assert_eq!(executions.fate(&known, true, 1_000), Fate::Consumed(Search::UnderWay));
     }
 
     #[test]

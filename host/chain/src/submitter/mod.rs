@@ -4,10 +4,11 @@
 //! Command ── accept ──▶ changes ──▶ committed ──▶ State
 //! Observation ─▶ View ── settle ──▶ changes ──▶ committed ──▶ State
 //!                 State, View ── plan ──▶ steps: sign, send, report
+//! Operator ── resolve ──▶ changes ──▶ committed ──▶ State
 //! ```
 //!
 //! Sagas ask by the effect `pull` (`effect.rs`), over a desk in the database (`desk.rs`); `payments.rs` says which pull a
-//! request comes to. The host's task (`task.rs`) drives the executor.
+//! request comes to. The host's task (`task.rs`) drives the executor, and takes the words of operators (`hand.rs`).
 //!
 //! The executor does one thing after the other: it commits what `accept` and `settle` return, and then takes the steps of
 //! `plan`. Whatever it was doing when it ended, it begins again with the committed state and an empty view.
@@ -22,11 +23,13 @@ mod desk;
 mod effect;
 mod executions;
 pub mod executor;
+mod hand;
 mod options;
 mod payments;
 mod plan;
 mod price;
 mod pull;
+mod resolve;
 mod settle;
 mod state;
 mod targets;
@@ -43,14 +46,17 @@ use alloy::primitives::U256;
 pub use accept::{Command, Draft, Refusal, accept};
 pub use effect::{PULL, PULL_LEG, Parties, PullEffect};
 pub use executions::{Executions, Reach};
+pub use hand::{HandError, SubmitterHand, WaitingPull};
 pub use options::{SubmitterOptions, SubmitterOptionsError};
 pub use payments::{PullRequest, leg_name, leg_of_name};
 pub use plan::{Step, plan};
 pub use price::{Market, Price, PriceLimits, PriceLimitsError};
 pub use pull::{Pull, PullId};
+pub use resolve::{Evidence, Follows, Resolution, Unresolved, resolve};
 pub use settle::settle;
 pub use state::{
-    Cause, Change, Inconsistent, Lane, Outcome, Phase, PullState, Settler, Slot, State, Transaction, Work,
+    Cause, Change, Inconsistent, Lane, Outcome, Phase, PullState, Settler, Slot, State, Transaction, Word,
+    Work,
 };
 pub use targets::{Choices, SPENDING_ROLE, Targets, TargetsError};
 pub use task::{Submitter, SubmitterSettings};

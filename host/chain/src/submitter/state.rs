@@ -34,6 +34,8 @@ pub enum Change {
     Dead { id: PullId, cause: Cause },
     /// The saga has recorded the outcome.
     Reported { id: PullId, outcome: Outcome },
+    /// An operator said what the submitter cannot find out about the pull. What follows is a change of its own.
+    Resolved { id: PullId, word: Word, by: String, why: Option<String> },
 }
 
 impl Change {
@@ -51,6 +53,7 @@ impl Change {
             Self::Done { .. } => "done",
             Self::Dead { .. } => "dead",
             Self::Reported { .. } => "reported",
+            Self::Resolved { .. } => "resolved",
         }
     }
 
@@ -65,7 +68,8 @@ impl Change {
             | Self::Abandoned { id, .. }
             | Self::Done { id, .. }
             | Self::Dead { id, .. }
-            | Self::Reported { id, .. } => Some(id),
+            | Self::Reported { id, .. }
+            | Self::Resolved { id, .. } => Some(id),
             Self::LaneOpened { .. } | Self::Settled { .. } => None,
         }
     }
@@ -142,6 +146,27 @@ pub enum Cause {
     Expired,
     /// Its delegate invalidated the hash without us.
     Outside,
+    /// An operator said that it was not paid.
+    Resolved,
+}
+
+/// Word of an operator about a pull, as it is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Word {
+    /// That transaction executed it.
+    Paid { transaction: B256 },
+    /// It was not executed.
+    NotPaid,
+    /// Its execution is to be looked for from that block on.
+    Search { from_block: u64 },
+}
+
+impl Word {
+    /// Word that the transaction with that hash executed the pull.
+    #[must_use]
+    pub fn paid(transaction: clearfold_kernel::Hash) -> Self {
+        Self::Paid { transaction: B256::from(transaction.0) }
+    }
 }
 
 /// Result for the saga.
@@ -170,6 +195,9 @@ pub struct PullState {
     /// about it was committed. Since then, the call may be known outside. `None` before.
     #[serde(alias = "exposed_at_block")]
     pub watched_from_block: Option<u64>,
+    /// Block from which an operator has its execution looked for, if nothing was signed here.
+    #[serde(default)]
+    pub search_from: Option<u64>,
     /// Outcome that the saga has recorded last.
     pub reported: Option<Outcome>,
 }
@@ -296,6 +324,13 @@ impl State {
                 Ok(())
             }
             Change::Reported { id, outcome } => self.reported(id, *outcome),
+            Change::Resolved { id, word, .. } => {
+                let known = self.undecided(id)?;
+                if let Word::Search { from_block } = word {
+                    known.search_from = Some(*from_block);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -311,6 +346,7 @@ impl State {
             phase: Phase::Open,
             abandoned: None,
             watched_from_block: None,
+            search_from: None,
             reported: None,
         };
         self.next_sequence += 1;

@@ -15,11 +15,13 @@ use clearfold_base::faults;
 use clearfold_base::tasks::{Driver, Next, Retry, StepFailure, Task};
 use clearfold_base::telemetry::with_causes;
 use sqlx::PgPool;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::desk::Desk;
 use super::effect::{BoardReader, Parties, PullEffect};
 use super::executor::{Answer, Executor, ExecutorError, ExecutorSettings, Keys, Outcomes, SharedExecutions};
+use super::hand::{Order, SubmitterHand, WaitingPull, hand};
 use super::payments::{Verdict, verdict};
 use super::targets::Targets;
 use super::{Command, Outcome, Phase, PullId, Refusal, State, Wait};
@@ -65,6 +67,9 @@ struct Work {
     /// Pulls whose refusal was logged.
     unaccepted: BTreeSet<PullId>,
     is_standing_by: bool,
+    orders: mpsc::Receiver<Order>,
+    /// Orders of operators that are not answered.
+    ordered: Vec<Order>,
 }
 
 /// Receiver of outcomes that has nothing to do: the effect reads them in the changes, whenever it asks.
@@ -86,7 +91,7 @@ enum SubmitError {
 }
 
 impl Submitter {
-    /// Makes the submitter, and the effect by which sagas ask it. No request is sent yet.
+    /// Makes the submitter, the effect by which sagas ask it, and the hand by which operators do. No request is sent yet.
     #[must_use]
     pub fn new(
         settings: SubmitterSettings,
@@ -94,12 +99,13 @@ impl Submitter {
         pool: PgPool,
         owner: Arc<str>,
         clock: Clock,
-    ) -> (Self, PullEffect) {
+    ) -> (Self, PullEffect, SubmitterHand) {
         let desk = Desk::new(pool.clone(), settings.executor.policy.chain_id);
         let parties = Parties { delegate: keys.delegate(), sender: keys.sender() };
         let (targets, deadline, interval) = (settings.targets.clone(), settings.deadline, settings.interval);
         let (effect, board) = PullEffect::new(desk.clone(), targets, parties, deadline, interval);
         let refusals = Refusals { first: settings.retry_after, since: BTreeMap::new() };
+        let (hand, orders) = hand();
         let work = Work {
             settings,
             keys: Arc::new(keys),
@@ -113,8 +119,10 @@ impl Submitter {
             complaints: BTreeSet::new(),
             unaccepted: BTreeSet::new(),
             is_standing_by: false,
+            orders,
+            ordered: Vec::new(),
         };
-        (Self { work, board }, effect)
+        (Self { work, board }, effect, hand)
     }
 
     /// Submits pulls until it is told to stop, and then gives the lease back.
@@ -141,6 +149,7 @@ impl Task for Work {
 
     async fn step(&mut self) -> Result<Next, SubmitError> {
         let Some(executor) = self.executor().await? else {
+            self.take_orders().for_each(Order::stands_by);
             return Ok(Next::WaitFor(self.settings.interval));
         };
         let executor = self.take_asked(executor).await?;
@@ -148,9 +157,18 @@ impl Task for Work {
         let executor = self.try_again(executor).await?;
         // Without anything under way, the nodes are not asked.
         let executor = if executor.is_idle() { executor.keep().await? } else { executor.turn().await? };
+        let executor = self.obey(executor).await?;
         self.complain(&executor);
         self.running = Some(executor);
         Ok(Next::WaitFor(self.settings.interval))
+    }
+
+    async fn woken(&mut self) {
+        match self.orders.recv().await {
+            Some(order) => self.ordered.push(order),
+            // Nobody has the hand any more.
+            None => std::future::pending().await,
+        }
     }
 
     fn retry(&self) -> Retry {
@@ -260,6 +278,35 @@ impl Work {
         Ok(executor)
     }
 
+    /// Takes the orders that somebody waits for.
+    fn take_orders(&mut self) -> impl Iterator<Item = Order> + use<> {
+        while let Ok(order) = self.orders.try_recv() {
+            self.ordered.push(order);
+        }
+        std::mem::take(&mut self.ordered).into_iter().filter(|order| !order.is_given_up())
+    }
+
+    /// Carries out what operators order. The chain was looked at just before.
+    async fn obey(
+        &mut self,
+        mut executor: Executor<InTheChanges>,
+    ) -> Result<Executor<InTheChanges>, SubmitError> {
+        for order in self.take_orders() {
+            match order {
+                Order::List(reply) => _ = reply.send(Ok(list(&executor))),
+                Order::Resolve(resolution, reply) => {
+                    let (next, answer) = executor.resolve(&resolution).await?;
+                    executor = next;
+                    let (pull, by) = (&resolution.id, &resolution.by);
+                    tracing::info!(%pull, by, word = ?resolution.word, ?answer, "an operator says how a pull ended");
+                    // The operator may have gone; what follows is committed.
+                    _ = reply.send(answer.map_err(Into::into));
+                }
+            }
+        }
+        Ok(executor)
+    }
+
     /// Logs each reason for which pulls wait and that somebody must do something about, once while it lasts.
     fn complain(&mut self, executor: &Executor<InTheChanges>) {
         let waits = executor.waits();
@@ -276,6 +323,20 @@ impl Work {
         }
         self.complaints = lasting;
     }
+}
+
+/// Returns the pulls that have not ended, as an operator sees them.
+fn list(executor: &Executor<InTheChanges>) -> Vec<WaitingPull> {
+    let pulls = &executor.state().pulls;
+    let waiting = executor.waits().into_iter().filter_map(|(id, wait)| {
+        Some(WaitingPull {
+            hash: pulls.get(&id)?.hash,
+            pull: id.to_string(),
+            reason: format!("{wait:?}"),
+            remedy: wait.remedy().map(str::to_owned),
+        })
+    });
+    waiting.collect()
 }
 
 /// Refused pulls, with the moment since which this host knows each refusal.

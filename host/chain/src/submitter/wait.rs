@@ -73,7 +73,8 @@ impl Wait {
             ),
             Self::MaybePaid => Some(
                 "hashes are consumed that this database never signed, so the payments may have been pulled before it was \
-                 restored; look them up on chain, as the runbook on restoring a backup says",
+                 restored; look them up on chain, as the runbook on restoring a backup says, and tell the submitter by \
+                 `clearfold pull resolve`",
             ),
             Self::NoKey => Some(
                 "pulls name a sender or delegate whose key this host does not have; give the keys back that they were \

@@ -1,9 +1,10 @@
-//! The command line: `clearfold up`, `migrate`, `component`, `deploy`, `saga`, `check`, `verify`, `replay`, `stream`,
-//! `translate`, `new`, `build`, `spec`, `doctor`, `spin`.
+//! The command line: `clearfold up`, `migrate`, `component`, `deploy`, `saga`, `pull`, `check`, `verify`, `replay`,
+//! `stream`, `translate`, `new`, `build`, `spec`, `doctor`, `spin`.
 //!
 //! Every command ends with exit code 0 only if all of it was done. An error is one line with the cause and the
 //! remedy.
 
+mod admin_host;
 mod build;
 mod check;
 mod component;
@@ -16,6 +17,7 @@ mod migrate;
 mod new;
 mod progress;
 mod projections;
+mod pull;
 mod replay;
 mod saga;
 mod spec;
@@ -51,6 +53,9 @@ enum CliCommand {
     /// Show instances of sagas, and act on them: try again, cancel, say how a step ended
     #[command(subcommand)]
     Saga(Box<saga::SagaCommand>),
+    /// Show pulls that have not ended, and say how one ended that the submitter cannot decide about
+    #[command(subcommand)]
+    Pull(Box<pull::PullCommand>),
     /// Check the invariants: recompute them from the log and the read store, and name what violates them
     Check(check::CheckArgs),
     /// Check the log's hash chain, and say where it was changed
@@ -85,6 +90,7 @@ impl Cli {
             CliCommand::Component(component) => component.run().await,
             CliCommand::Deploy(deploy) => deploy.run().await,
             CliCommand::Saga(saga) => (*saga).run().await,
+            CliCommand::Pull(pull) => (*pull).run().await,
             CliCommand::Check(check) => check.run().await,
             CliCommand::Verify(verify) => verify.run().await,
             CliCommand::Replay(replay) => replay.run().await,

@@ -31,7 +31,7 @@ use clearfold_base::tasks::Tasks;
 use clearfold_base::telemetry;
 use clearfold_bus::Bus;
 use clearfold_bus::outbox;
-use clearfold_chain::submitter::{PULL, PULL_LEG};
+use clearfold_chain::submitter::{PULL, PULL_LEG, SubmitterHand};
 use clearfold_chain::{Listener, ListenerSettings, Rpc};
 use clearfold_engine::command::{CommandIntake, IntakeSettings, LiveDeciders, Permits, WriterSettings};
 use clearfold_engine::effects::{Effect, Effects};
@@ -86,7 +86,7 @@ pub(super) async fn run_with(
 
     let (mut tasks, clock) = (Tasks::default(), Clock::system());
     let store = EventStore::open(write_pool.clone()).await?;
-    let effects = start_effects(&manifest, submitter, &write_pool, &clock, &mut tasks)?;
+    let (effects, hand) = start_effects(&manifest, submitter, &write_pool, &clock, &mut tasks)?;
     compile_patiently();
     let intake = start_writers(&config, &registry, &store, &live.deciders, effects, &clock, &mut tasks);
     let bus = Bus::new(store.clone());
@@ -109,7 +109,7 @@ pub(super) async fn run_with(
 
     let sagas = SagaOperations { store: store.clone(), intake: intake.clone() };
     let read = read_store.clone();
-    let admin = AdminState { builds, ..admin(&config, &registry, sagas, read).await? };
+    let admin = AdminState { builds, submitter: hand, ..admin(&config, &registry, sagas, read).await? };
     let api = router(ApiState { read_store, intake, audit });
     // Components get the API without the admin API, so that none can change what runs, even with the token.
     let signers = Signers(config.component_signers.clone());
@@ -190,21 +190,24 @@ fn start_writers(
     intake
 }
 
-/// Makes the effects that this host offers, and starts the chain submitter if the configuration names one.
+/// Makes the effects that this host offers, and starts the chain submitter if the configuration names one. Returns the
+/// operators' hand on it, too.
 fn start_effects(
     manifest: &Manifest,
     submitter: Option<Configured>,
     pool: &PgPool,
     clock: &Clock,
     tasks: &mut Tasks,
-) -> anyhow::Result<Effects> {
-    let Some(submitter) = submitter else { return effects::offered(&manifest.effects, Vec::new(), clock) };
-    let (submitter, effect) = submitter.submitter(pool.clone(), owner(clock), clock.clone());
+) -> anyhow::Result<(Effects, Option<SubmitterHand>)> {
+    let Some(submitter) = submitter else {
+        return Ok((effects::offered(&manifest.effects, Vec::new(), clock)?, None));
+    };
+    let (submitter, effect, hand) = submitter.submitter(pool.clone(), owner(clock), clock.clone());
     let effect: Arc<dyn Effect> = Arc::new(effect);
     let own = vec![(PULL, Arc::clone(&effect)), (PULL_LEG, effect)];
     let effects = effects::offered(&manifest.effects, own, clock)?;
     tasks.spawn("chain submitter", submitter.run(tasks.driver()));
-    Ok(effects)
+    Ok((effects, Some(hand)))
 }
 
 /// Name under which this process holds leases.
@@ -299,7 +302,7 @@ async fn admin(
     let token = config.admin_token.clone().map(Into::into);
     let trying = Arc::new(Mutex::new(()));
     let (operations, builds) = (Arc::new(operations), Arc::new(|_: &str| None));
-    Ok(AdminState { operations, sagas, read_store, token, builds, trying })
+    Ok(AdminState { operations, sagas, read_store, submitter: None, token, builds, trying })
 }
 
 /// Makes the audit on connections of its own, so that a check takes none from the writers.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use backon::BackoffBuilder;
 use futures::FutureExt;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::queued::Queued;
@@ -147,15 +147,10 @@ impl Lane {
                 last = page.last().map_or(last, |waiting| waiting.id);
                 let is_full = u32::try_from(page.len()).is_ok_and(|count| count >= free);
                 for waiting in page {
-                    let place = Arc::clone(&room).acquire_owned().await;
-                    let (ground, name, effect) = (self.ground.clone(), self.name.clone(), effect.clone());
-                    let untold = Arc::clone(&untold);
-                    under_way.spawn(async move {
-                        let outcome = carry_out(&name, effect, &waiting).await;
-                        let _told = untold.acquire_owned().await;
-                        drop(place);
-                        tell(&ground, &name, &waiting, &outcome).await;
-                    });
+                    let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+                    let (outcomes, name) = (self.ground.outcomes.clone(), self.name.clone());
+                    let (effect, untold) = (effect.clone(), Arc::clone(&untold));
+                    under_way.spawn(work(outcomes, name, effect, waiting, place, untold));
                 }
                 if !is_full {
                     break;
@@ -174,6 +169,22 @@ impl Lane {
     }
 }
 
+/// Carries out one effect, and tells its outcome. Its place in the lane is free when the outcome has one among those that
+/// are not committed.
+async fn work(
+    outcomes: mpsc::Sender<Queued>,
+    name: String,
+    effect: Option<Arc<dyn Effect>>,
+    waiting: WaitingEffect,
+    place: OwnedSemaphorePermit,
+    untold: Arc<Semaphore>,
+) {
+    let outcome = carry_out(&name, effect, &waiting).await;
+    let _told = untold.acquire_owned().await;
+    drop(place);
+    tell(&outcomes, &name, &waiting, &outcome).await;
+}
+
 /// Carries out one effect.
 async fn carry_out(name: &str, effect: Option<Arc<dyn Effect>>, waiting: &WaitingEffect) -> Outcome {
     faults::point("effect_read");
@@ -187,7 +198,7 @@ async fn carry_out(name: &str, effect: Option<Arc<dyn Effect>>, waiting: &Waitin
 
 /// Sends an outcome to the writer until it is committed. An instance that cannot take it, because its version cannot be
 /// loaded, occupies no place in the lane meanwhile.
-async fn tell(ground: &Ground, name: &str, waiting: &WaitingEffect, outcome: &Outcome) {
+async fn tell(outcomes: &mpsc::Sender<Queued>, name: &str, waiting: &WaitingEffect, outcome: &Outcome) {
     let mut pauses = backoff(TELL_AGAIN).build();
     loop {
         let command = match follow::answer_effect(waiting, outcome.clone()) {
@@ -197,7 +208,7 @@ async fn tell(ground: &Ground, name: &str, waiting: &WaitingEffect, outcome: &Ou
             }
         };
         let (sender, answered) = oneshot::channel();
-        if ground.outcomes.send(Queued::of_effect(command, sender)).await.is_err() {
+        if outcomes.send(Queued::of_effect(command, sender)).await.is_err() {
             return;
         }
         match answered.await {
@@ -227,4 +238,51 @@ async fn outcome(effect: &dyn Effect, waiting: &WaitingEffect) -> Outcome {
 fn not_offered(name: &str) -> Outcome {
     let detail = format!("the manifest of this host does not name the effect `{name}` any more");
     Outcome::Refused { code: "effect_not_offered".to_owned(), detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use clearfold_kernel::Timestamp;
+    use clearfold_store::PendingEffect;
+
+    use super::*;
+
+    fn waiting(number: u64) -> WaitingEffect {
+        WaitingEffect {
+            id: number,
+            pending: PendingEffect { stream: "saga-authorization-a1".to_owned(), number },
+            routing_key: "account".to_owned(),
+            request: Vec::new(),
+            requested_at: Timestamp::default(),
+        }
+    }
+
+    /// Lets all tasks go on until each waits for something.
+    async fn settled() {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn so_many_outcomes_go_ahead_of_a_writer_and_the_next_ones_keep_their_places() {
+        let (outcomes, mut writer) = mpsc::channel(8);
+        let (room, untold) = (Arc::new(Semaphore::new(4)), Arc::new(Semaphore::new(2)));
+        let mut under_way = JoinSet::new();
+        for number in 1..=4 {
+            let place = Arc::clone(&room).acquire_owned().await.unwrap();
+            let (outcomes, untold) = (outcomes.clone(), Arc::clone(&untold));
+            under_way.spawn(work(outcomes, "risk".to_owned(), None, waiting(number), place, untold));
+        }
+        settled().await;
+        assert_eq!((writer.len(), room.available_permits()), (2, 2), "two are told, and two wait for that");
+        drop(writer.recv().await);
+        settled().await;
+        assert_eq!((writer.len(), room.available_permits()), (2, 3), "the writer took one");
+        drop(writer.recv().await);
+        drop(writer.recv().await);
+        drop(writer.recv().await);
+        under_way.join_all().await;
+        assert_eq!(room.available_permits(), 4);
+    }
 }

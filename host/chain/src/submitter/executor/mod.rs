@@ -22,9 +22,11 @@ use url::Url;
 
 use self::change_log::ChangeLog;
 use self::reader::Reader;
+use super::resolve::repeated;
 use super::{
-    Change, Command, Implausible, Inconsistent, Outcome, Policy, PolicyError, Pull, PullId, Refusal, State,
-    Step, View, Wait, accept, plan, settle, waits,
+    Change, Command, Evidence, Follows, Implausible, Inconsistent, Outcome, Policy, PolicyError, Pull,
+    PullId, Refusal, Resolution, State, Step, Unresolved, View, Wait, Word, accept, plan, resolve, settle,
+    waits,
 };
 use crate::rpc::Rpc;
 
@@ -137,6 +139,38 @@ impl<O: Outcomes> Executor<O> {
             }
             Err(refusal) => Ok((self, Answer::Refused(refusal))),
         }
+    }
+
+    /// Takes an operator's word; what follows from it is committed when this returns.
+    pub async fn resolve(
+        mut self,
+        resolution: &Resolution,
+    ) -> Result<(Self, Result<Follows, Unresolved>), ExecutorError> {
+        if !self.state.pulls.contains_key(&resolution.id) {
+            let ended = self.log.find(&resolution.id).await?.and_then(|known| known.outcome);
+            let unknown = || Unresolved::NoPull(resolution.id.clone());
+            let answer = ended.ok_or_else(unknown).and_then(|outcome| repeated(resolution, outcome));
+            return Ok((self, answer));
+        }
+        let evidence = self.evidence(resolution).await?;
+        match resolve(&self.state, &self.view, resolution, evidence) {
+            Ok((changes, follows)) => {
+                self.commit(changes).await?;
+                Ok((self, Ok(follows)))
+            }
+            Err(why) => Ok((self, Err(why))),
+        }
+    }
+
+    /// Asks the chain about the transaction that an operator names.
+    async fn evidence(&self, resolution: &Resolution) -> Result<Evidence, ExecutorError> {
+        let known = self.state.pulls.get(&resolution.id);
+        let (Some(known), Word::Paid { transaction }) = (known, resolution.word) else {
+            return Ok(Evidence::Unknown);
+        };
+        let Some(seen) = self.view.seen() else { return Ok(Evidence::Unknown) };
+        let asking = self.reader.evidence(known, transaction, seen.finalized);
+        Ok(self.log.renewing_during(asking).await?)
     }
 
     /// Answers for a pull that is not to be accepted: its Spender is none of ours, or it ended long ago, or its hash did. The

@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use alloy::eips::BlockId;
 use alloy::primitives::{Address, B256};
 use alloy::rpc::types::Filter;
 use alloy::sol_types::{SolCall, SolEvent};
+use clearfold_base::telemetry::with_causes;
 use clearfold_kernel::Timestamp;
 use clearfold_sandbox::Log;
 use futures::future::{join_all, try_join_all};
@@ -17,10 +19,14 @@ use super::abi::Spender;
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::fetch::{MAX_CHECKED_BLOCKS, fetch};
 use crate::rpc::Rpc;
-use crate::submitter::{Account, Executions, Fate, Market, Observation, PullState, Reach, Sighting, State};
+use crate::submitter::{
+    Account, Evidence, Executions, Fate, Market, Observation, PullState, Reach, Sighting, State,
+};
 
 /// Most ranges that one observation reads. The next goes on.
 const MAX_RANGES: u64 = 32;
+/// Longest look for the block in which a hash was fresh last. Meanwhile nothing is sent.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Maximum number of simultaneous calls to one endpoint.
 const MAX_CALLS: usize = 64;
 /// Blocks in which executions are looked for, in ranges that are checked against the headers' blooms. What a restored
@@ -111,6 +117,30 @@ impl Reader {
         Err(ReadError::NoEndpoint(reasons.join("; ")))
     }
 
+    /// Asks if that transaction executed the pull, in a block that is final here and there. Its block is read as all
+    /// executions are.
+    pub async fn evidence(&self, known: &PullState, transaction: B256, finalized: u64) -> Evidence {
+        let spenders: BTreeSet<Address> = [known.pull.spender].into();
+        let mut evidence = Evidence::Unknown;
+        for (_, endpoint) in self.rpc.in_turn() {
+            let Ok(Some(receipt)) = endpoint.receipt(transaction).await else { continue };
+            let Some(block) = receipt.block_number.filter(|block| *block <= finalized) else { continue };
+            match executions(endpoint, self.rpc.chain_id(), &spenders, &(block..=block)).await {
+                Ok(found) if found.contains(&(known.hash, (transaction, block))) => {
+                    return Evidence::Executed { block };
+                }
+                Ok(_) => evidence = Evidence::Other,
+                Err(error) => tracing::warn!(
+                    host = endpoint.host(),
+                    error = with_causes(&error),
+                    %transaction,
+                    "a transaction that an operator named could not be read"
+                ),
+            }
+        }
+        evidence
+    }
+
     /// Offers bytes to every endpoint. The answers say nothing that can be relied on, so nobody hears them.
     pub async fn send(&self, raw: &[u8]) {
         let sent = self.rpc.in_turn().map(|(_, endpoint)| async {
@@ -149,8 +179,8 @@ impl Reader {
         Ok(Observation { now, head: head.number, finalized, market, accounts, sightings, fates })
     }
 
-    /// Returns the fate of each hash in the final block. State is asked for in that block alone: a node need not keep an
-    /// older one.
+    /// Returns the fate of each hash in the final block. State is asked for in that block alone, and in older ones only for
+    /// a hash that was consumed and that nobody signed here: a node need not keep them.
     async fn fates(
         &self,
         endpoint: &Endpoint,
@@ -158,6 +188,8 @@ impl Reader {
         finalized: u64,
     ) -> Result<BTreeMap<B256, Fate>, EndpointError> {
         let consumed = consumed(endpoint, undecided, finalized).await?;
+        self.executions().prepare(undecided, &consumed, finalized);
+        self.probe(undecided, &consumed, finalized).await;
         self.read_executions(undecided, &consumed, finalized).await;
         let executions = self.executions();
         let fate = |known: &&PullState| {
@@ -166,10 +198,28 @@ impl Reader {
         Ok(undecided.iter().map(fate).collect())
     }
 
+    /// Asks, for one hash that nobody signed here, in which block it was fresh last: the first endpoint that knows it.
+    async fn probe(&self, undecided: &[&PullState], consumed: &BTreeSet<B256>, finalized: u64) {
+        let Some(known) = self.executions().to_probe(undecided, consumed, finalized) else { return };
+        let look = async {
+            for (_, endpoint) in self.rpc.in_turn() {
+                // What is final on another node's word can be another fork's here.
+                let is_usable = endpoint.check_chain(self.rpc.chain_id()).await.is_ok()
+                    && endpoint.finalized().await.is_ok_and(|own| own >= finalized);
+                if is_usable && let Some(block) = fresh_until(endpoint, known, finalized).await {
+                    return Some(block);
+                }
+            }
+            None
+        };
+        let fresh_until = tokio::time::timeout(PROBE_TIMEOUT, look).await.ok().flatten();
+        tracing::info!(pull = %known.pull.id, fresh_until, finalized, "a hash is consumed that nobody signed here");
+        self.executions().probed(known.hash, fresh_until, finalized);
+    }
+
     /// Reads executions as far as they are needed, some ranges at once. A failure leaves the rest for the next time, and
     /// keeps only those pulls waiting that need it.
     async fn read_executions(&self, undecided: &[&PullState], consumed: &BTreeSet<B256>, finalized: u64) {
-        self.executions().prepare(undecided, consumed, finalized);
         for _ in 0..MAX_RANGES {
             let next = self.executions().next(undecided, consumed, finalized);
             let Some(range) = next else { return };
@@ -226,6 +276,35 @@ async fn consumed(
         consumed.extend(try_join_all(asked).await?.into_iter().flatten());
     }
     Ok(consumed)
+}
+
+/// Returns the last block in which the hash was fresh, behind which it is consumed for good. `None` if the endpoint
+/// serves no such block. The blocks are, in this order: those that are not served, those in which it is fresh, and those
+/// in which it is consumed.
+async fn fresh_until(endpoint: &Endpoint, known: &PullState, finalized: u64) -> Option<u64> {
+    let (mut before, mut consumed, mut fresh) = (0, finalized, None);
+    // No overflow: `consumed` stays above `before`.
+    while consumed.checked_sub(before)? > 1 {
+        let middle = before + (consumed - before) / 2;
+        match was_consumed(endpoint, known, middle).await {
+            Some(true) => consumed = middle,
+            Some(false) => (before, fresh) = (middle, Some(middle)),
+            None => before = middle,
+        }
+    }
+    fresh.filter(|fresh| *fresh == before)
+}
+
+/// Returns true if the hash was consumed in the state behind that block. `None` if the endpoint does not serve it.
+async fn was_consumed(endpoint: &Endpoint, known: &PullState, block: u64) -> Option<bool> {
+    let (spender, delegate, at) = (known.pull.spender, known.pull.delegate, BlockId::number(block));
+    let call = Spender::consumedCall { delegate, hash: known.hash };
+    if read(endpoint, spender, call, at).await.ok()? {
+        return Some(true);
+    }
+    // A node that takes state which it has forgotten for empty does not know the delegate either.
+    let call = Spender::isModuleEnabledCall { module: delegate };
+    read(endpoint, spender, call, at).await.ok()?.then_some(false)
 }
 
 /// Returns the executions by the Spenders in a range of blocks: transaction and block, by hash.

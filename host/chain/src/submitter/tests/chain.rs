@@ -79,6 +79,8 @@ pub struct Lies {
     pub inverted: Vec<B256>,
     /// First block whose logs are served; none before it are.
     pub first_served: u64,
+    /// True if a node serves the state of all old blocks, as archive nodes do.
+    pub has_old_state: bool,
 }
 
 /// Executions that a process has read of no block yet.
@@ -265,6 +267,11 @@ impl Chain {
         let consumed = undecided.iter().map(|known| known.hash).filter(|hash| last.contains_key(hash));
         let consumed: BTreeSet<B256> = consumed.collect();
         executions.prepare(&undecided, &consumed, self.finalized);
+        if let Some(known) = executions.to_probe(&undecided, &consumed, self.finalized) {
+            let is_fresh = |block: &Block| !block.consumed.contains_key(&known.hash);
+            let fresh_until = self.blocks.iter().rposition(is_fresh).filter(|_| lies.has_old_state);
+            executions.probed(known.hash, fresh_until.map(|block| block as u64), self.finalized);
+        }
         for _ in 0..RANGES {
             let Some(range) = executions.next(&undecided, &consumed, self.finalized) else { break };
             if *range.start() < lies.first_served {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use alloy::primitives::Address;
 
 use super::super::{
-    Change, Command, Executions, Observation, Outcome, PullId, State, Step, View, Work, accept, plan, settle,
+    Change, Command, Evidence, Executions, Follows, Observation, Outcome, PullId, Resolution, State, Step,
+    Unresolved, View, Word, Work, accept, plan, resolve, settle,
 };
 use super::chain::{Chain, Lies, unread};
 use super::policy;
@@ -47,6 +48,14 @@ impl Driver {
         let Ok(changes) = accept(&self.state, &policy(), command) else { return false };
         self.commit(changes);
         true
+    }
+
+    /// Gives an operator's word, with what final blocks say about the transaction that it names.
+    pub fn say(&mut self, id: PullId, word: Word, evidence: Evidence) -> Result<Follows, Unresolved> {
+        let resolution = Resolution { id, word, by: "anna".to_owned(), why: None };
+        let (changes, follows) = resolve(&self.state, &self.view, &resolution, evidence)?;
+        self.commit(changes);
+        Ok(follows)
     }
 
     /// Observes the chain and acts, until nothing is left to do or the process crashes. `reaches_pool` says of each send

@@ -6,6 +6,7 @@ mod driver;
 mod properties;
 mod refusals;
 mod restores;
+mod words;
 
 use alloy::primitives::{Address, B256, U256};
 use clearfold_kernel::Timestamp;

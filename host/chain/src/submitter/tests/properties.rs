@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use alloy::primitives::{Address, B256, U256};
 use proptest::prelude::*;
 
-use super::super::{Change, Command, Fate, Outcome, Phase, PullId, Wait, Work, waits};
+use super::super::{Change, Command, Evidence, Fate, Outcome, Phase, PullId, Wait, Word, Work, waits};
 use super::chain::{Chain, Lies};
 use super::driver::Driver;
 use super::{DELEGATE, SENDER, id, policy, pull};
@@ -49,6 +49,8 @@ enum Action {
     },
     SetBalance(u64),
     PassTime(u64),
+    /// Has an operator, who is right, say how the pull ended.
+    Say(u8),
     /// Restores the database from a backup: so many thousandths of its changes are left.
     Restore(usize),
 }
@@ -86,7 +88,12 @@ fn hostile() -> BoxedStrategy<Action> {
 
 /// Two restores in a history are enough to forget what was done after the first.
 fn restored() -> BoxedStrategy<Action> {
-    prop_oneof![30 => hostile(), 1 => (0_usize..=1000).prop_map(Action::Restore)].boxed()
+    prop_oneof![
+        30 => hostile(),
+        1 => (0_usize..=1000).prop_map(Action::Restore),
+        1 => (0..PULLS).prop_map(Action::Say),
+    ]
+    .boxed()
 }
 
 struct World {
@@ -94,16 +101,22 @@ struct World {
     driver: Driver,
     /// Number of changes that were checked.
     checked: usize,
+    /// True if a node serves old state.
+    has_old_state: bool,
     /// Hashes of the pulls, by number. The second half are the second pulls of the payments of the first.
     hashes: Vec<B256>,
 }
 
 impl World {
-    fn new(refuses_consumed: bool) -> Self {
+    fn new(refuses_consumed: bool, has_old_state: bool) -> Self {
         let mut chain = Chain::new();
         chain.refuses_consumed = refuses_consumed;
         let hashes = (0..2 * PULLS).map(|number| pull(number).hash()).collect();
-        Self { chain, driver: Driver::new(), checked: 0, hashes }
+        Self { chain, driver: Driver::new(), checked: 0, has_old_state, hashes }
+    }
+
+    fn honest(&self) -> Lies {
+        Lies { has_old_state: self.has_old_state, ..Lies::default() }
     }
 
     fn act(&mut self, action: &Action) {
@@ -117,11 +130,12 @@ impl World {
                     bits = bits.rotate_left(1);
                     bits & 1 == 1
                 };
-                self.driver.poll(&mut self.chain, &Lies::default(), fuse, next);
+                let honest = self.honest();
+                self.driver.poll(&mut self.chain, &honest, fuse, next);
             }
             Action::PollLies { hidden, inverted } => {
                 let (hidden, inverted) = (self.chosen(hidden), self.chosen(inverted));
-                let lies = Lies { hidden, inverted, ..Lies::default() };
+                let lies = Lies { hidden, inverted, ..self.honest() };
                 self.driver.poll(&mut self.chain, &lies, None, || true);
             }
             Action::Restart => self.driver.restart(),
@@ -145,6 +159,7 @@ impl World {
                 self.chain.balance_wei = U256::from(balance) * U256::from(1_000_000);
             }
             Action::PassTime(seconds) => self.chain.pass_time(seconds),
+            Action::Say(number) => self.say(number),
             Action::Restore(thousandths) => {
                 self.driver.restore(self.driver.log.len() * thousandths / 1000);
                 self.checked = self.driver.log.len();
@@ -160,6 +175,18 @@ impl World {
         if !self.driver.log.iter().any(is_known) {
             assert!(self.driver.command(Command::Pull(pull(number))));
         }
+    }
+
+    /// Whatever the submitter makes of it, nothing may be paid twice, and what is dead stays dead.
+    fn say(&mut self, number: u8) {
+        let (word, evidence) = match self.chain.final_fate(self.hashes[usize::from(number)]) {
+            Fate::Executed { transaction, block } => {
+                (Word::Paid { transaction }, Evidence::Executed { block })
+            }
+            _ => (Word::NotPaid, Evidence::Unknown),
+        };
+        // Refused words change nothing.
+        _ = self.driver.say(id(number), word, evidence);
     }
 
     /// Has each payment whose first pull is dead ask for a second one.
@@ -273,8 +300,9 @@ impl World {
         self.chain.base_fee_wei = 100;
         self.chain.balance_wei = U256::from(u128::MAX);
         self.chain.reverting.clear();
+        let honest = self.honest();
         for round in 0..100 {
-            self.driver.poll(&mut self.chain, &Lies::default(), None, || true);
+            self.driver.poll(&mut self.chain, &honest, None, || true);
             self.ask_again();
             self.check();
             for number in 0..2 * PULLS {
@@ -288,10 +316,11 @@ impl World {
     /// Checks that everything ended, and says why not.
     fn check_end(&self, has_restored: bool) {
         let mut waiting = waits(&self.driver.state, &self.driver.view, &policy());
-        // An invalidation before a restore looks like an execution in blocks that no endpoint serves.
+        // Without old state, an invalidation before a restore looks like an execution in blocks that no endpoint serves.
+        let may_park = has_restored && !self.has_old_state;
         let is_parked = |id: &PullId| self.chain.final_fate(self.hash_of(id)) == Fate::Invalidated;
         let parked: Vec<PullId> = waiting
-            .extract_if(.., |id, wait| has_restored && *wait == Wait::MaybePaid && is_parked(id))
+            .extract_if(.., |id, wait| may_park && *wait == Wait::MaybePaid && is_parked(id))
             .map(|(id, _)| id)
             .collect();
         assert!(waiting.is_empty(), "{waiting:?}");
@@ -319,8 +348,8 @@ impl World {
     }
 }
 
-fn live(refuses_consumed: bool, actions: &[Action]) {
-    let mut world = World::new(refuses_consumed);
+fn live(refuses_consumed: bool, has_old_state: bool, actions: &[Action]) {
+    let mut world = World::new(refuses_consumed, has_old_state);
     actions.iter().for_each(|action| world.act(action));
     world.calm_down();
     world.check_end(actions.iter().any(|action| matches!(action, Action::Restore(_))));
@@ -334,7 +363,7 @@ proptest! {
     fn nothing_is_pulled_twice_and_everything_ends(
         actions in proptest::collection::vec(hostile(), 0..120),
     ) {
-        live(true, &actions);
+        live(true, false, &actions);
     }
 
     /// The same without thieves of calls and lying nodes, at a Spender that would execute a hash again and again: here
@@ -343,15 +372,16 @@ proptest! {
     fn nothing_is_pulled_twice_even_without_the_spender(
         actions in proptest::collection::vec(honest(), 0..120),
     ) {
-        live(false, &actions);
+        live(false, false, &actions);
     }
 
     /// The same hostile world, in which the database is also restored from backups while the chain goes on: payments are
-    /// paid once all the same.
+    /// paid once all the same, and where a node serves old state, none waits for an operator.
     #[test]
     fn nothing_is_paid_twice_after_a_restore(
+        has_old_state: bool,
         actions in proptest::collection::vec(restored(), 0..150),
     ) {
-        live(true, &actions);
+        live(true, has_old_state, &actions);
     }
 }

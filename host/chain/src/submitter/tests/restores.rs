@@ -12,7 +12,7 @@ use super::chain::{Lies, unread};
 use super::{BASE_FEE_WEI, DELEGATE, SENDER, id, policy, pull};
 
 /// Case whose pull was accepted, and the number of changes of a backup from then.
-fn accepted() -> (Case, usize) {
+pub fn accepted() -> (Case, usize) {
     let mut case = Case::new();
     assert!(case.driver.command(Command::Pull(pull(1))));
     let backup = case.driver.log.len();
@@ -20,7 +20,7 @@ fn accepted() -> (Case, usize) {
 }
 
 /// Case whose pull was signed and executed before the database was restored.
-fn executed_and_restored() -> Case {
+pub fn executed_and_restored() -> Case {
     let (mut case, backup) = accepted();
     case.poll();
     case.mine(8);
@@ -75,8 +75,8 @@ fn a_forgotten_transaction_that_waits_in_a_pool_does_not_land_behind_a_death() {
     case.assert_done(1);
 }
 
-#[test]
-fn a_hash_that_was_consumed_by_whatever_parks_its_pull_visibly() {
+/// Case whose pull was invalidated before the database was restored.
+pub fn invalidated_and_restored() -> Case {
     let (mut case, backup) = accepted();
     case.chain.base_fee_wei = 3000;
     case.poll();
@@ -85,6 +85,27 @@ fn a_hash_that_was_consumed_by_whatever_parks_its_pull_visibly() {
     case.mine(8);
     case.assert_dead(1, Cause::Asked);
     case.driver.restore(backup);
+    case
+}
+
+#[test]
+fn a_node_with_old_state_says_that_a_forgotten_hash_was_invalidated_or_when_it_was_executed() {
+    let archive = Lies { has_old_state: true, ..Lies::default() };
+    let mut case = invalidated_and_restored();
+    case.poll_with(&archive, true);
+    case.assert_dead(1, Cause::Outside);
+    let mut case = executed_and_restored();
+    (0..50).for_each(|_| case.chain.mine(0));
+    for _ in 0..8 {
+        case.poll_with(&archive, true);
+    }
+    case.assert_done(1);
+    assert!(case.hashes().is_empty(), "nothing is signed about a hash that is consumed");
+}
+
+#[test]
+fn a_hash_that_was_consumed_by_whatever_parks_its_pull_visibly() {
+    let mut case = invalidated_and_restored();
     case.poll();
     assert_eq!(case.wait(1), Some(Wait::MaybePaid));
     assert!(Wait::MaybePaid.remedy().is_some_and(|remedy| remedy.contains("runbook")));

@@ -1,10 +1,11 @@
-//! The admin API: the operations of `clearfold component` and `clearfold saga`, for programs.
+//! The admin API: the operations of `clearfold component`, `clearfold saga` and `clearfold pull`, for programs.
 //!
 //! Its token gives the right to change what runs, so without ADMIN_TOKEN the admin API is off. Each endpoint makes
-//! one call of the registry's operations, or of those on sagas, and converts the result; nothing is decided here.
+//! one call of the registry's operations, or of those on sagas or pulls, and converts the result; nothing is decided here.
 
 mod components;
 mod handlers;
+mod pulls;
 mod sagas;
 mod versions;
 
@@ -20,6 +21,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 use super::Problem;
+use clearfold_chain::submitter::SubmitterHand;
 use clearfold_engine::registry::{Operations, RegistryError};
 use clearfold_engine::saga::SagaOperations;
 use clearfold_sandbox::MAX_COMPONENT_BYTES;
@@ -36,6 +38,8 @@ pub struct AdminState {
     pub operations: Arc<Operations>,
     pub sagas: SagaOperations,
     pub read_store: ReadStore,
+    /// Hand on the chain submitter of this host; none if it has none.
+    pub submitter: Option<SubmitterHand>,
     /// Token that requests must bring; none if the admin API is off.
     pub token: Option<Arc<str>>,
     /// Progress of a projection's build in this host, or why it failed; none if the projector in force is already
@@ -69,6 +73,9 @@ pub fn router(state: AdminState) -> Router {
         .route("/sagas/{instance}/retry", post(sagas::retry))
         .route("/sagas/{instance}/cancel", post(sagas::cancel))
         .route("/sagas/{instance}/resolve", post(sagas::resolve))
+        .route("/pulls", get(pulls::list))
+        .route("/pulls/{pull}/resolve", post(pulls::resolve))
+        .route("/pulls/{pull}/search", post(pulls::search))
         .method_not_allowed_fallback(super::method_not_allowed)
         .fallback(super::not_found)
         .layer(DefaultBodyLimit::max(MAX_COMPONENT_BYTES))

@@ -3,17 +3,14 @@
 //! An order must be decided by the writer of the instance's partition, so the commands ask the admin API of a running
 //! host, and say what it says.
 
-mod client;
 mod text;
 mod versions;
-
-use std::io::Write;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use self::client::AdminHost;
+use super::admin_host::{AdminHost, new_key, show, word};
 use clearfold_engine::command::Answer;
 use clearfold_engine::saga::InstanceView;
 use clearfold_views::query::SagaPage;
@@ -208,7 +205,7 @@ impl PauseArgs {
     async fn run(self, order: &str, said: &str) -> anyhow::Result<()> {
         let body = json!({ "by": self.by, "why": self.why });
         let path = ["handlers", "saga", &self.saga, order];
-        let answer: Activated = self.host.post(&path, &client::new_key(), &body).await?;
+        let answer: Activated = self.host.post(&path, &new_key(), &body).await?;
         let text = || format!("activation {}: the saga {} is {said}\n", answer.activation, self.saga);
         show(&self.host, &answer, text)
     }
@@ -216,7 +213,7 @@ impl PauseArgs {
 
 impl OrderArgs {
     async fn give(&self, instance: &str, order: &str, body: &serde_json::Value) -> anyhow::Result<()> {
-        let key = self.key.clone().unwrap_or_else(client::new_key);
+        let key = self.key.clone().unwrap_or_else(new_key);
         let answer: Answer = self.host.post(&["sagas", instance, order], &key, body).await?;
         show(&self.host, &answer, || text::answer(&answer))
     }
@@ -226,22 +223,6 @@ impl OrderArgs {
 #[derive(Serialize, Deserialize)]
 struct Activated {
     activation: u64,
-}
-
-/// Returns the word of a value, as the command line spells it.
-fn word(value: &impl ValueEnum) -> String {
-    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-}
-
-/// Prints the value as JSON with `--json`, else the text.
-fn show(host: &AdminHost, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if host.json {
-        writeln!(out, "{}", serde_json::to_string(value)?)?;
-    } else {
-        write!(out, "{}", text())?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

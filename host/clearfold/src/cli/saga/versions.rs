@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::super::component::{DECIDED_AGAIN, Place};
 use super::super::progress;
-use super::client::AdminHost;
 use crate::api::admin::SagaVersions;
+use crate::cli::admin_host::{AdminHost, show};
 use clearfold_engine::registry::{MigrationReport, MigrationRequest};
 
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ impl VersionsArgs {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let versions: SagaVersions =
             self.host.get(&["handlers", "saga", &self.saga, "versions"], &[]).await?;
-        super::show(&self.host, &versions, || shown(&versions))
+        show(&self.host, &versions, || shown(&versions))
     }
 }
 

@@ -1,12 +1,13 @@
 //! The admin API of a running host, asked over HTTP.
 
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use reqwest::{Client, RequestBuilder};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
@@ -102,4 +103,24 @@ fn client() -> anyhow::Result<Client> {
 /// Makes the key of a new order: no two programs of a machine have the same number at the same time.
 pub(super) fn new_key() -> String {
     format!("order/{}/{}", Clock::system().now().as_ms(), std::process::id())
+}
+
+/// Returns the word of a value, as the command line spells it.
+pub(super) fn word(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+/// Prints the value as JSON with `--json`, else the text.
+pub(super) fn show(
+    host: &AdminHost,
+    value: &impl Serialize,
+    text: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if host.json {
+        writeln!(out, "{}", serde_json::to_string(value)?)?;
+    } else {
+        write!(out, "{}", text())?;
+    }
+    Ok(())
 }
