@@ -42,6 +42,7 @@ struct Tolerance {
     least_units: u8,
 }
 
+const BOTH: &[Network] = &[Network::Visa, Network::Mastercard];
 const EVERYWHERE: &[Region] = &[Eea, UnitedKingdom, UnitedStates, Elsewhere];
 const OUTSIDE_EUROPE: &[Region] = &[UnitedStates, Elsewhere];
 
@@ -83,6 +84,7 @@ const FUEL: u16 = 5542;
 /// Largest sale of a fuel pump, in whole units of the account's asset: up to it, a claim is no excess, whatever was
 /// authorized before the pump ran.
 struct PumpLimit {
+    networks: &'static [Network],
     regions: &'static [Region],
     /// Limit if one unit was asked for, as a sign that the amount is not known yet.
     of_one_unit: u8,
@@ -93,8 +95,8 @@ struct PumpLimit {
 /// Sources: Galileo for Visa's limit in the United States, 100 to 175 US dollars by terminal; Thredd for 100 as the usual
 /// most outside of them. Of Mastercard no other figures were found.
 const PUMP_LIMITS: [PumpLimit; 2] = [
-    PumpLimit { regions: &[UnitedStates], of_one_unit: 175, of_most: 175 },
-    PumpLimit { regions: &[Eea, UnitedKingdom, Elsewhere], of_one_unit: 100, of_most: 100 },
+    PumpLimit { networks: BOTH, regions: &[UnitedStates], of_one_unit: 175, of_most: 175 },
+    PumpLimit { networks: BOTH, regions: &[Eea, UnitedKingdom, Elsewhere], of_one_unit: 100, of_most: 100 },
 ];
 
 /// Returns true if clearings may exceed the amount that was authorized and not reversed by `excess` without a flag.
@@ -103,7 +105,7 @@ const PUMP_LIMITS: [PumpLimit; 2] = [
 pub fn tolerates(circumstances: Option<Circumstances>, authorized: &Amount, excess: Minor) -> bool {
     let Some(circumstances) = circumstances else { return excess == Minor::ZERO };
     if circumstances.category.get() == FUEL {
-        return is_one_sale(circumstances.region, authorized, excess);
+        return is_one_sale(circumstances, authorized, excess);
     }
     let Some(Tolerance { percent, least_units, .. }) = find(circumstances) else {
         return excess == Minor::ZERO;
@@ -120,8 +122,10 @@ fn find(Circumstances { network, category, region }: Circumstances) -> Option<&'
 }
 
 /// Returns true if what was claimed in all is no more than a fuel pump sells at once.
-fn is_one_sale(region: Region, authorized: &Amount, excess: Minor) -> bool {
-    let known = PUMP_LIMITS.iter().find(|limit| limit.regions.contains(&region));
+fn is_one_sale(at: Circumstances, authorized: &Amount, excess: Minor) -> bool {
+    let applies =
+        |limit: &&PumpLimit| limit.networks.contains(&at.network) && limit.regions.contains(&at.region);
+    let known = PUMP_LIMITS.iter().find(applies);
     let limit = known.map_or(0, |limit| {
         let is_one_unit = U256::from(authorized.minor.get()) == units(1, authorized);
         if is_one_unit { limit.of_one_unit } else { limit.of_most }
