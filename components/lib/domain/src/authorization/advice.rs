@@ -14,6 +14,7 @@
 use clearfold_kernel::{CommandContext, Minor, Rejection, Timestamp};
 
 use super::Decision;
+use super::increment::{Increment, IncrementFate};
 use super::messages::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, Event, Extent, Parties, RecordAdvice, ReversalCause,
 };
@@ -79,10 +80,12 @@ fn given_back(
     })))
 }
 
-/// Returns true if no known advice or increment is younger, by the network's times.
+/// Returns true if no known advice or increment is younger, by the network's times. A declined increment added nothing.
 fn is_newest(state: &State, advice: &RecordAdvice) -> bool {
     let advices = state.advices.values().map(|known| known.occurred_at);
-    let increments = state.increments.values().map(|known| known.occurred_at);
+    let is_declined = |known: &&Increment| matches!(known.fate, IncrementFate::Declined(_));
+    let increments = state.increments.values().filter(|known| !is_declined(known));
+    let increments = increments.map(|known| known.occurred_at);
     advices.chain(increments).all(|occurred_at| occurred_at <= advice.occurred_at)
 }
 
