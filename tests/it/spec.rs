@@ -7,11 +7,12 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 23] = [
+const SPECIFICATIONS: [(&str, &str); 26] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
     ("projector-payments", "payments.yaml"),
+    ("projector-payments", "payments_flags.yaml"),
     ("decider-authorization", "authorization_clearings.yaml"),
     ("decider-authorization", "authorization_funding.yaml"),
     ("decider-authorization", "authorization_legs.yaml"),
@@ -19,6 +20,8 @@ const SPECIFICATIONS: [(&str, &str); 23] = [
     ("decider-authorization", "authorization_increments.yaml"),
     ("decider-authorization", "authorization_partial.yaml"),
     ("decider-authorization", "authorization_suspense.yaml"),
+    ("decider-authorization", "authorization_amounts.yaml"),
+    ("decider-authorization", "authorization_tolerances.yaml"),
     ("decider-account", "account.yaml"),
     ("decider-account", "account_ledger.yaml"),
     ("decider-account", "account_opening.yaml"),

@@ -241,7 +241,7 @@ fn response_code(reason: &str) -> &'static str {
         "unknown_asset"
         | "asset_not_held"
         | "asset_mismatch"
-        | "conversion_mismatch"
+        | "conversion_impossible"
         | "account_mismatch"
         | "not_open" => "12",
         "amount_not_positive" | "amount_too_large" | "amount_too_precise" | "total_not_above_authorized" => {
@@ -409,7 +409,7 @@ mod tests {
             ("91", &["timeout", "risk_unavailable", "no_answer"]),
             ("96", &["system_error"]),
             ("94", &["duplicate_mismatch", "identity_conflict", "idempotency_key_reused"]),
-            ("12", &["unknown_asset", "asset_not_held", "asset_mismatch", "conversion_mismatch"]),
+            ("12", &["unknown_asset", "asset_not_held", "asset_mismatch", "conversion_impossible"]),
             ("12", &["account_mismatch", "not_open"]),
             ("13", &["amount_not_positive", "amount_too_large", "amount_too_precise"]),
             ("13", &["total_not_above_authorized"]),

@@ -108,6 +108,14 @@ impl From<MerchantCategory> for String {
 #[serde(into = "String", try_from = "String")]
 pub struct Country([u8; 2]);
 
+impl Country {
+    /// Returns the two letters.
+    #[must_use]
+    pub const fn letters(self) -> [u8; 2] {
+        self.0
+    }
+}
+
 impl fmt::Display for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|letter| write!(f, "{}", char::from(*letter)))
@@ -149,17 +157,24 @@ impl Presented {
     pub fn charge(&self, asset: KnownAsset) -> Result<Conversion, FxError> {
         self.rate.convert(&self.amount, &Asset::from(asset), asset.charge_decimals)
     }
+
+    /// Converts the amount to an asset without rounding it to cents.
+    pub fn exactly(&self, asset: KnownAsset) -> Result<Minor, FxError> {
+        let Conversion { charged, over, under } = self.charge(asset)?;
+        Ok(charged.minor.plus(over)?.minus(under)?)
+    }
 }
 
-/// Rounding difference of a currency conversion, in minor units of the charged asset. At most one field is above
-/// zero; both are zero without a conversion. The rounding account settles the difference.
+/// Difference of the network's amount from our own exact conversion, in minor units of the charged asset: rounding, a
+/// fee, another rate. At most one field is above zero; both are zero without a conversion, and if what was presented
+/// cannot be converted. Information only: what the network states is what is charged and settled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Residue {
-    /// Amount by which the exact amount exceeds the charge.
+    /// Amount by which our exact conversion exceeds the network's amount.
     pub over: Minor,
-    /// Amount by which the charge exceeds the exact amount.
+    /// Amount by which the network's amount exceeds our exact conversion.
     pub under: Minor,
 }
 

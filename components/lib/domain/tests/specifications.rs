@@ -35,6 +35,8 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_disputes.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_partial.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_suspense.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_amounts.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_tolerances.yaml"));
 }
 
 #[test]
@@ -67,6 +69,7 @@ fn sagas() {
 #[test]
 fn payments() {
     projector::<Payments>(include_str!("../specs/payments.yaml"));
+    projector::<Payments>(include_str!("../specs/payments_flags.yaml"));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Foreign exchange: the one place where money is rounded.
 //!
 //! A card is used in one currency and paid from an asset in another. The network's rate is a decimal number, and the
-//! charge is rounded half to even to the decimals in which the asset is charged. The difference that rounding makes
-//! is the residue; the ledger books it to the rounding account, so nothing is lost.
+//! charge is rounded half to even to the decimals in which the asset is charged. The difference that rounding makes is
+//! stated beside it, so nothing is lost.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ use crate::{Amount, Asset, Minor, MoneyError};
 const MAX_DECIMALS: u8 = 38;
 
 /// Exchange rate: units of the charged asset for one unit of the amount's asset, as a decimal number such as
-/// `1.0837`.
+/// `1.0837`. A rate of zero can be read, because a network may state one, but converts nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Rate {
@@ -27,9 +27,12 @@ pub struct Rate {
 /// Reason why an amount could not be converted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FxError {
-    /// The text is not a positive decimal number.
-    #[error("`{0}` is no rate: expected a positive decimal number like 1.0837, with 38 digits at most")]
+    /// The text is not a decimal number.
+    #[error("`{0}` is no rate: expected a decimal number like 1.0837, with 38 digits at most")]
     NotARate(String),
+    /// The rate is zero.
+    #[error("a rate of zero converts nothing; expected a rate above zero, like 1.0837")]
+    Zero,
     /// The number of decimals is above the limit.
     #[error("{0} decimals are more than the {MAX_DECIMALS} that can be held exactly")]
     TooManyDecimals(u8),
@@ -53,9 +56,9 @@ pub enum FxError {
 pub struct Conversion {
     /// Amount that the account pays: a multiple of the smallest charge.
     pub charged: Amount,
-    /// Excess of the exact amount over the charge; the rounding account bears it.
+    /// Excess of the exact amount over the charge.
     pub over: Minor,
-    /// Excess of the charge over the exact amount; the rounding account receives it.
+    /// Excess of the charge over the exact amount.
     pub under: Minor,
 }
 
@@ -65,6 +68,9 @@ impl Rate {
 
     /// Converts an amount into `asset`, charged with `charge_decimals` decimals.
     pub fn convert(self, amount: &Amount, asset: &Asset, charge_decimals: u8) -> Result<Conversion, FxError> {
+        if self.digits == 0 {
+            return Err(FxError::Zero);
+        }
         let scales = [amount.asset.decimals, asset.decimals, charge_decimals];
         if let Some(decimals) = scales.into_iter().find(|decimals| *decimals > MAX_DECIMALS) {
             return Err(FxError::TooManyDecimals(decimals));
@@ -139,7 +145,7 @@ impl FromStr for Rate {
         }
         let digits: u128 = format!("{whole}{fraction}").parse().map_err(|_| invalid())?;
         let decimals = u8::try_from(fraction.len()).map_err(|_| invalid())?;
-        if digits == 0 || decimals > MAX_DECIMALS {
+        if decimals > MAX_DECIMALS {
             return Err(invalid());
         }
         Ok(Self { digits, decimals })
@@ -201,8 +207,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_converted_is_said() {
-        for text in ["", ".5", "1.", "01.5", "-1", "0", "0.00", "1e3", "1,5", &"9".repeat(40)] {
+        for text in ["", ".5", "1.", "01.5", "-1", "1e3", "1,5", &"9".repeat(40)] {
             assert_eq!(text.parse::<Rate>(), Err(FxError::NotARate(text.to_owned())));
+        }
+        for text in ["0", "0.00"] {
+            let rate: Rate = text.parse().unwrap();
+            assert_eq!(rate.convert(&dollars(1), &asset("EURe", 18), 2), Err(FxError::Zero));
         }
         let too_fine = Rate::PAR.convert(&dollars(1), &asset("JPYx", 0), 2);
         assert!(matches!(too_fine, Err(FxError::TooFine { .. })));

@@ -163,7 +163,7 @@ value_type!(ExternalId, |_generator| json_schema!({
 }));
 
 value_type!(Rate, |_generator| json_schema!({
-    "description": "A positive decimal number, exact: units of one currency for one unit of another.",
+    "description": "A decimal number, exact: units of one currency for one unit of another.",
     "type": "string",
     "pattern": "^(0|[1-9][0-9]*)(\\.[0-9]+)?$",
 }));

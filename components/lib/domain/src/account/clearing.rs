@@ -2,11 +2,12 @@
 //! paid.
 //!
 //! The part that a clearing takes from the hold must be there: a hold that was refused cannot be captured. The
-//! customer pays the rounded amount, the network gets the exact one, and the rounding account takes the difference.
+//! customer pays and the network gets exactly what it claims, so nothing is left in settlement once it is paid. What our
+//! own conversion would have made of it is information. Earlier versions booked the difference to the rounding account.
 
 use clearfold_kernel::{Amount, Minor, Rejection, Timestamp};
 
-use super::ledger::LedgerAccount::{Customer, Rounding, Settlement};
+use super::ledger::LedgerAccount::{Customer, Settlement};
 use super::ledger::transfers;
 use super::messages::{BookClearing, ClearingBooked, Event};
 use super::rule::Rule;
@@ -18,7 +19,7 @@ impl Rule for BookClearing {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
         let claimed = checks::fits(self.against_hold.plus(self.beyond_hold))?;
         checks::sound(&Amount { minor: claimed, asset: self.asset.clone() })?;
-        let exactly = self.claimed_exactly(claimed)?;
+        self.residue_is_sound()?;
         Ok(Event::ClearingBooked(ClearingBooked {
             account: books.address,
             clearing_id: self.clearing_id.clone(),
@@ -28,11 +29,7 @@ impl Rule for BookClearing {
             released: self.released,
             asset: self.asset.clone(),
             residue: self.residue,
-            transfers: transfers(&[
-                (Customer, Settlement, exactly),
-                (Customer, Rounding, self.residue.under),
-                (Rounding, Settlement, self.residue.over),
-            ]),
+            transfers: transfers(&[(Customer, Settlement, claimed)]),
             at,
         }))
     }
@@ -53,18 +50,14 @@ impl Rule for BookClearing {
 }
 
 impl BookClearing {
-    /// Returns the part of the claim that goes to the network: all but what rounding added to it. Fails if the
-    /// residue is invalid.
-    fn claimed_exactly(&self, claimed: Minor) -> Result<Minor, Rejection> {
+    fn residue_is_sound(&self) -> Result<(), Rejection> {
         let Residue { over, under } = self.residue;
-        let is_sound = (over == Minor::ZERO || under == Minor::ZERO) && over.max(under) < claimed;
-        match claimed.minus(under) {
-            Ok(exactly) if is_sound => Ok(exactly),
-            _ => {
-                let detail = "rounding takes or gives, never both, and always less than what is charged";
-                Err(Rejection::new("invalid_residue", detail))
-            }
+        if over == Minor::ZERO || under == Minor::ZERO {
+            return Ok(());
         }
+        let detail =
+            format!("the claim is {over} below our conversion and {under} above it; it is one of the two");
+        Err(Rejection::new("invalid_residue", detail))
     }
 }
 

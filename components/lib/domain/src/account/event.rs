@@ -136,10 +136,14 @@ impl Event {
         }
     }
 
-    /// Fingerprint of the event's content. A repeat comes at another time, so `at` replaces the event's own time.
+    /// Fingerprint of the event's content. A repeat comes at another time, so `at` replaces the event's own time. The
+    /// transfers of a clearing are left out: earlier versions booked its residue, so a repeat would book other ones.
     pub(super) fn said(&self, at: Timestamp) -> Result<Fingerprint, Undecodable> {
         let mut event = self.clone();
         each!(&mut event, event => event.at = at);
+        if let Self::ClearingBooked(event) = &mut event {
+            event.transfers.clear();
+        }
         Ok(Fingerprint::of(&event.encode()?))
     }
 }

@@ -20,7 +20,7 @@
 //! | `hold_not_found` | a hold that was never placed, was refused or was voided |
 //! | `hold_too_small` | a clearing that uses and releases more than is held |
 //! | `release_above_hold` | a reversal or an expiry of more than is held |
-//! | `invalid_residue` | rounding that took and gave at once, or at least as much as was charged |
+//! | `invalid_residue` | a claim that is both above and below our own conversion |
 //! | `suspense_not_found` | the resolution of a clearing never suspended, or of a refund never unlinked |
 //! | `source_not_found` | a reorganization or the finality of a log that was never booked |
 //! | `funding_final` | a reorganization of funding that is final |
@@ -73,7 +73,7 @@ pub struct Account;
 
 impl Decider for Account {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 7;
+    const STATE_VERSION: u32 = 8;
     const HAS_ENTRIES: bool = true;
 
     type State = State;

@@ -1,24 +1,31 @@
-//! Advices: a stand-in of the network approved the payment in our place. It cannot be declined: whatever we answered
-//! or would have answered, the promised amount is held.
+//! Advices: a stand-in of the network approved the payment in our place, or a fuel pump says what it really sold. It
+//! cannot be declined: whatever we answered or would have answered, the stated amount is held.
 //!
 //! | payment | effect of the advice |
 //! |---|---|
 //! | unknown, not decided, declined, or reversed before the decision | places its hold anew |
-//! | open, or approved and reversed since | raises the hold to the promised amount, if that is more |
+//! | open, or approved and reversed since | raises the hold to the stated amount, if that is more |
+//! | open | a reversal of the rest follows, if it is less |
 //! | cleared, expired or force-posted | nothing: the claim posts in any case |
+//!
+//! The reversal has an id made of the advice's, because a reversal of the advice may come under the advice's own. An
+//! advice that is older than another one or than an increment says nothing of those, and gives nothing back.
 
-use clearfold_kernel::{CommandContext, Minor, Timestamp};
+use clearfold_kernel::{CommandContext, Minor, Rejection, Timestamp};
 
 use super::Decision;
-use super::messages::{AdviceHold, AdviceRecorded, Event, Parties, RecordAdvice};
+use super::increment::{Increment, IncrementFate};
+use super::messages::{
+    AdviceHold, AdviceRecorded, AuthorizationReversed, Event, Extent, Parties, RecordAdvice, ReversalCause,
+};
 use super::state::{Entry, Payment, State, Status, Subject, sum};
 use super::stored::Requested;
-use crate::checks;
 use crate::policy::hold_expiry;
+use crate::{bookings, checks};
 
 pub(super) fn record(state: &State, advice: &RecordAdvice, context: &CommandContext) -> Decision {
     checks::in_time(state.latest, context)?;
-    checks::sound(&advice.amount)?;
+    checks::known(&advice.amount.asset)?;
     checks::routed_to(advice.account, context)?;
     let hold = match &state.subject {
         Subject::Nothing => AdviceHold::Placed,
@@ -34,13 +41,52 @@ pub(super) fn record(state: &State, advice: &RecordAdvice, context: &CommandCont
         }
         Subject::Refund { .. } => return Err(checks::identity_conflict(context)),
     };
+    // A pump that sold nothing says so, but nothing is no hold.
+    if hold == AdviceHold::Placed || advice.amount.minor > Minor::ZERO {
+        checks::moves(advice.amount.minor)?;
+    }
     state.unheard(&advice.message_id)?;
     if let (AdviceHold::Raised(by), Some(payment)) = (hold, state.payment()) {
         checks::fits(payment.totals.authorized.plus(by))?;
     }
     let at = context.accepted_at;
     let interval_s = hold_expiry::interval_s(advice.network, advice.merchant.category);
-    Ok(vec![Event::AdviceRecorded(of_command(advice, hold, at.after_s(interval_s), at))])
+    let recorded = Event::AdviceRecorded(of_command(advice, hold, at.after_s(interval_s), at));
+    let rest = state.payment().and_then(|payment| given_back(state, payment, advice, context).transpose());
+    Ok([vec![recorded], rest.transpose()?.into_iter().collect()].concat())
+}
+
+/// Returns the reversal of what is held beyond the stated amount; none if that is nothing.
+fn given_back(
+    state: &State,
+    payment: &Payment,
+    advice: &RecordAdvice,
+    context: &CommandContext,
+) -> Result<Option<Event>, Rejection> {
+    let released = payment.totals.standing().excess_over(advice.amount.minor).min(payment.held());
+    if !payment.status.is_open() || released == Minor::ZERO || !is_newest(state, advice) {
+        return Ok(None);
+    }
+    Ok(Some(Event::AuthorizationReversed(AuthorizationReversed {
+        parties: payment.parties.clone(),
+        message_id: bookings::advised(&advice.message_id)
+            .map_err(|error| Rejection::new("invalid_id", error.to_string()))?,
+        extent: Extent::Part(released),
+        released: payment.amount(released),
+        full: released == payment.held(),
+        cause: ReversalCause::Merchant,
+        occurred_at: advice.occurred_at,
+        at: context.accepted_at,
+    })))
+}
+
+/// Returns true if no known advice or increment is younger, by the network's times. A declined increment added nothing.
+fn is_newest(state: &State, advice: &RecordAdvice) -> bool {
+    let advices = state.advices.values().map(|known| known.occurred_at);
+    let is_declined = |known: &&Increment| matches!(known.fate, IncrementFate::Declined(_));
+    let increments = state.increments.values().filter(|known| !is_declined(known));
+    let increments = increments.map(|known| known.occurred_at);
+    advices.chain(increments).all(|occurred_at| occurred_at <= advice.occurred_at)
 }
 
 /// Returns the effect on the hold. The promise is compared with what was authorized and not reversed, so an amount
@@ -113,7 +159,6 @@ fn begun_anew(state: &mut State, event: &AdviceRecorded) {
         payment.funding = before.funding.clone();
         payment.disputes.clone_from(&before.disputes);
     }
-    payment.category = Some(event.merchant.category);
     payment.totals.authorized = sum(payment.totals.authorized, event.amount.minor);
     payment.expires_at = Some(event.expires_at);
     state.subject = Subject::Payment(Box::new(payment));
@@ -129,7 +174,6 @@ fn raised(state: &mut State, event: &AdviceRecorded, by: Minor) {
     }
     payment.parties.card_id.get_or_insert_with(|| event.card_id.clone());
     payment.parties.merchant_id.get_or_insert_with(|| event.merchant.id.clone());
-    payment.category.get_or_insert(event.merchant.category);
     // A hold without an expiry time, which was recorded before such holds had one, gets none.
     payment.expires_at = payment.expires_at.map(|known| known.max(event.expires_at));
 }

@@ -11,15 +11,19 @@
 //! | another id, same reference and amount | waits on the [suspense](super::suspense) account |
 //! | to an authorization that was reversed in full, or without an approved one | [force posted](super::force_post) |
 //!
-//! Earlier versions refused a claim after a full reversal. Their event is still read, and no longer written.
+//! The network's amount is what posts. If it is far from our own conversion of what was presented, or that cannot be
+//! converted, it is flagged.
+//!
+//! Earlier versions refused a claim after a full reversal. Their event is still read, and no longer written; such a claim
+//! waits for the operator like a suspended one.
 
 use std::collections::BTreeSet;
 
 use clearfold_kernel::{CommandContext, ExternalId, Minor, Rejection};
 
-use super::claim::{Clearing, ClearingFate, Split, Suspended, residue};
+use super::claim::{Billing, Clearing, ClearingFate, Split, Suspended};
 use super::messages::{
-    ClearingPosted, ClearingRefused, ClearingSuspended, Event, LatePresented, OverCaptured, Part,
+    ClearingPosted, ClearingRefused, ClearingSuspended, Event, LatePresented, OverCaptured, Part, Parties,
     PresentClearing,
 };
 use super::state::{Payment, State, Status, Subject, sum};
@@ -31,11 +35,19 @@ use crate::policy::over_capture;
 pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandContext) -> Decision {
     checks::in_time(state.latest, context)?;
     let asset = checks::sound(&claim.amount)?;
-    let residue = residue(&claim.amount, claim.presented.as_ref(), asset)?;
     in_sequence(claim.part)?;
+    let billing = Billing::of_fact(&claim.amount, claim.presented.as_ref(), asset, state.network());
+    let residue = billing.residue;
+    let flagged = |mut events: Vec<Event>, parties: Parties| {
+        events.extend(billing.flag(parties, &claim.clearing_id, &claim.amount));
+        Ok(events)
+    };
     let payment = match &state.subject {
         Subject::Payment(payment) => payment,
-        Subject::Nothing => return force_post::unmatched(claim, residue, context),
+        Subject::Nothing => {
+            let parties = Parties::account(checks::account(context)?);
+            return flagged(vec![force_post::unmatched(parties.clone(), claim, residue)], parties);
+        }
         Subject::Refund { .. } => return Err(checks::identity_conflict(context)),
     };
     checks::routed_to(payment.parties.account, context)?;
@@ -45,15 +57,14 @@ pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandC
         return Ok(Vec::new());
     }
     checks::fits(payment.totals.captured().plus(claim.amount.minor))?;
-    if let Some(duplicate_of) = looks_like(state, claim) {
-        return Ok(vec![suspend(payment, claim, residue, duplicate_of)]);
-    }
-    match payment.status {
-        Status::Requested | Status::Declined | Status::ForcePosted | Status::Reversed => {
-            Ok(vec![force_post::unauthorized(payment, claim, residue)])
+    let events = match (looks_like(state, claim), payment.status) {
+        (Some(duplicate_of), _) => vec![suspend(payment, claim, residue, duplicate_of)],
+        (None, Status::Requested | Status::Declined | Status::ForcePosted | Status::Reversed) => {
+            vec![force_post::unauthorized(payment, claim, residue)]
         }
-        _ => Ok(post(state, payment, claim, residue)),
-    }
+        (None, _) => post(state, payment, claim, residue),
+    };
+    flagged(events, payment.parties.clone())
 }
 
 /// Returns the claim as the state would know it, for comparison with a known one. Its outcome, and what only a force
@@ -141,24 +152,28 @@ pub(super) fn post(
 }
 
 /// Returns true if this is the last claim: it says so, or it completes its sequence, in whatever order the parts
-/// came.
+/// came. The length of a sequence is the number of its part n of n, because the parts before it may state another one
+/// while the merchant does not know it. A part without a number takes the place of one that is missing.
 fn is_last(state: &State, part: Part) -> bool {
+    let Part::Sequence { .. } = part else { return part == Part::Final };
+    let parts = || state.clearings.values().map(|known| known.part).chain([part]);
+    let is_end = |part| matches!(part, Part::Sequence { number, count } if number == count);
+    let Some(length) = parts().filter(|part| is_end(*part)).filter_map(number).max() else { return false };
+    let numbered: BTreeSet<u8> = parts().filter_map(number).filter(|number| *number <= length).collect();
+    let is_unnumbered = |known: &&Clearing| known.fate == ClearingFate::Posted && known.part == Part::Partial;
+    let unnumbered = state.clearings.values().filter(is_unnumbered).map(drop);
+    numbered.into_iter().map(drop).chain(unnumbered).count() >= usize::from(length)
+}
+
+const fn number(part: Part) -> Option<u8> {
     match part {
-        Part::Partial => false,
-        Part::Final => true,
-        Part::Sequence { number, count } => {
-            let mut seen: BTreeSet<u8> = [number].into();
-            seen.extend(state.clearings.values().filter_map(|known| match known.part {
-                Part::Sequence { number, count: of } if of == count => Some(number),
-                _ => None,
-            }));
-            seen.len() == usize::from(count)
-        }
+        Part::Sequence { number, .. } => Some(number),
+        Part::Partial | Part::Final => None,
     }
 }
 
-/// Compares the posted clearings with the amount that was authorized and not reversed; the expiry of the hold does
-/// not reduce that amount. Force posts beside the authorization do not count.
+/// Compares the posted clearings with the amount that was authorized and not reversed; neither the expiry of the hold nor
+/// its release by an earlier clearing reduces that amount. Force posts beside the authorization do not count.
 fn over_captured(
     state: &State,
     payment: &Payment,
@@ -168,7 +183,7 @@ fn over_captured(
     if beyond_hold == Minor::ZERO {
         return None;
     }
-    let due = payment.totals.standing();
+    let due = payment.totals.claimable();
     let posted = state.clearings.values().filter(|known| known.fate == ClearingFate::Posted);
     let claimed = posted.fold(claim.amount.minor, |claimed, known| sum(claimed, known.claimed));
     let excess = claimed.minus(due).ok()?;
@@ -177,7 +192,7 @@ fn over_captured(
             parties: payment.parties.clone(),
             clearing_id: claim.clearing_id.clone(),
             excess: payment.amount(excess),
-            flagged: !over_capture::tolerates(payment.category, due, excess),
+            flagged: !over_capture::tolerates(state.circumstances(), &payment.amount(due), excess),
         })
     })
 }
@@ -194,6 +209,7 @@ pub(super) fn posted(state: &mut State, event: &ClearingPosted) {
     if late {
         payment.status = Status::ClearedLate;
     } else if event.is_final {
+        payment.totals.released = sum(payment.totals.released, payment.held());
         payment.totals.reversed = sum(payment.totals.reversed, payment.held());
         payment.status = Status::Cleared;
     }
@@ -235,4 +251,6 @@ pub(super) fn refused(state: &mut State, event: &ClearingRefused) {
         fate: ClearingFate::Refused,
     };
     state.clearings.insert(event.clearing_id.clone(), clearing);
+    let occurred_at = event.occurred_at;
+    state.suspended.insert(event.clearing_id.clone(), Suspended::Waiting { occurred_at });
 }

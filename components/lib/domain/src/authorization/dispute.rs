@@ -3,6 +3,9 @@
 //! `New → Submitted → Representment → PreArbitration → Arbitration`. A dispute can be lost at each stage; it can be
 //! won, whole or in part, once it was submitted. While it is open the customer may have the money as provisional
 //! credit. One dispute is open at a time.
+//!
+//! A claim that an earlier version refused can be disputed as well, because the network debited us for it. It has to be
+//! charged before the customer gets anything for it: what was never debited is not given back.
 
 use clearfold_kernel::{CommandContext, ExternalId, Minor, Rejection};
 use serde::{Deserialize, Serialize};
@@ -70,7 +73,7 @@ pub(super) fn open(state: &State, command: &OpenDispute, context: &CommandContex
         let detail = format!("dispute {} is not decided yet; open another one when it is", other.id);
         return Err(Rejection::new("dispute_open", detail));
     }
-    let disputable = payment.refundable();
+    let disputable = checks::fits(payment.refundable().plus(state.refused()))?;
     if command.amount.minor > disputable {
         let detail = format!("the merchant has {} of this payment", payment.amount(disputable));
         return Err(Rejection::new("dispute_exceeds_captured", detail));
@@ -120,6 +123,9 @@ pub(super) fn credit(state: &State, command: &GrantProvisionalCredit, context: &
         return Ok(Vec::new());
     }
     stage(dispute).ok_or_else(|| closed(dispute))?;
+    if state.refused() > Minor::ZERO && dispute.minor > payment.refundable() {
+        return Err(not_charged(payment));
+    }
     Ok(vec![Event::ProvisionalCreditGranted(ProvisionalCreditGranted {
         parties: payment.parties.clone(),
         dispute_id: command.dispute_id.clone(),
@@ -140,6 +146,9 @@ pub(super) fn resolve(state: &State, command: &ResolveDispute, context: &Command
         (DisputeStatus::Open { stage: DisputeStage::New }, DisputeOutcome::Won) => {
             let detail = "a dispute is won against somebody; submit it to the network first";
             return Err(Rejection::new("invalid_dispute_stage", detail));
+        }
+        (_, DisputeOutcome::Won) if state.refused() > Minor::ZERO && minor > payment.refundable() => {
+            return Err(not_charged(payment));
         }
         // The merchant may have refunded while the dispute was open: the same money must not be paid back twice.
         (_, DisputeOutcome::Won) if minor > payment.refundable() => {
@@ -192,6 +201,13 @@ fn stage(dispute: &Dispute) -> Option<DisputeStage> {
         DisputeStatus::Open { stage } => Some(stage),
         DisputeStatus::Closed { .. } => None,
     }
+}
+
+/// Rejection of a credit for a claim that was not charged.
+fn not_charged(payment: &Payment) -> Rejection {
+    let charged = payment.amount(payment.refundable());
+    let detail = format!("of this payment {charged} is charged; charge the refused clearing first");
+    Rejection::new("dispute_exceeds_captured", detail)
 }
 
 fn closed(dispute: &Dispute) -> Rejection {

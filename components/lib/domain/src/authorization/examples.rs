@@ -220,6 +220,12 @@ examples! {
     OverCaptured: of_payment(
         json!({"clearing_id": "clr-1", "excess": euro(EXCESS), "flagged": false}),
     ),
+    ConversionDeviates: of_payment(json!({
+        "record_id": "clr-1",
+        "amount": euro("9000000000000000000"),
+        "converted": euro("8500010000000000000"),
+        "presented": {"amount": {"minor": "925", "asset": "USD", "decimals": 2}, "rate": "0.91892"},
+    })),
     LatePresented: of_payment(json!({"clearing_id": "clr-1"})),
     ClearingSuspended: of_payment(json!({
         "clearing_id": "clr-2",

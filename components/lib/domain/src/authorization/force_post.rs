@@ -6,7 +6,7 @@ use clearfold_kernel::{CommandContext, Hash};
 use sha2::{Digest, Sha256};
 
 use super::Decision;
-use super::claim::{Clearing, ClearingFate, residue};
+use super::claim::{Billing, Clearing, ClearingFate};
 use super::messages::{Event, ForcePost, ForcePostReason, ForcePosted, Part, Parties, PresentClearing};
 use super::state::{Entry, Payment, State, Status, Subject, sum};
 use crate::checks;
@@ -16,7 +16,7 @@ pub(super) fn post(state: &State, claim: &ForcePost, context: &CommandContext) -
     checks::in_time(state.latest, context)?;
     let asset = checks::sound(&claim.amount)?;
     checks::routed_to(claim.account, context)?;
-    let residue = residue(&claim.amount, claim.presented.as_ref(), asset)?;
+    let billing = Billing::of_fact(&claim.amount, claim.presented.as_ref(), asset, state.network());
     let reason = match &state.subject {
         Subject::Nothing => ForcePostReason::NoAuthorization,
         Subject::Payment(payment) => {
@@ -27,7 +27,7 @@ pub(super) fn post(state: &State, claim: &ForcePost, context: &CommandContext) -
         }
         Subject::Refund { .. } => return Err(checks::identity_conflict(context)),
     };
-    let posted = forced(claim, residue, reason);
+    let posted = forced(claim, billing.residue, reason);
     if let Some(known) = state.clearings.get(&claim.clearing_id) {
         // Claims that were recorded before events named the merchant are compared without card and merchant.
         let named = named(&posted).filter(|_| known.named.is_some());
@@ -35,7 +35,8 @@ pub(super) fn post(state: &State, claim: &ForcePost, context: &CommandContext) -
         checks::repeated(claim.clearing_id.as_str(), known, &given)?;
         return Ok(Vec::new());
     }
-    Ok(vec![Event::ForcePosted(posted)])
+    let deviates = billing.flag(posted.parties.clone(), &claim.clearing_id, &claim.amount);
+    Ok([Event::ForcePosted(posted)].into_iter().chain(deviates).collect())
 }
 
 fn forced(claim: &ForcePost, residue: Residue, reason: ForcePostReason) -> ForcePosted {
@@ -64,9 +65,8 @@ pub(super) fn unauthorized(payment: &Payment, claim: &PresentClearing, residue: 
 }
 
 /// Posts a clearing of an unknown payment.
-pub(super) fn unmatched(claim: &PresentClearing, residue: Residue, context: &CommandContext) -> Decision {
-    let parties = Parties::account(checks::account(context)?);
-    Ok(vec![presented(parties, None, claim, residue, ForcePostReason::NoAuthorization)])
+pub(super) fn unmatched(parties: Parties, claim: &PresentClearing, residue: Residue) -> Event {
+    presented(parties, None, claim, residue, ForcePostReason::NoAuthorization)
 }
 
 fn presented(
@@ -102,10 +102,7 @@ fn reason(payment: &Payment) -> ForcePostReason {
 pub(super) fn posted(state: &mut State, event: &ForcePosted) {
     let entry = Entry::Forced { merchant: event.merchant.clone().map(Box::new) };
     let (parties, asset) = (event.parties.clone(), event.amount.asset.clone());
-    state.begin(Payment {
-        category: event.merchant.as_ref().map(|merchant| merchant.category),
-        ..Payment::new(parties, asset, entry, Status::ForcePosted)
-    });
+    state.begin(Payment::new(parties, asset, entry, Status::ForcePosted));
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.beyond = sum(payment.totals.beyond, event.amount.minor);
     // A claim beside an authorization does not change the authorization's status.

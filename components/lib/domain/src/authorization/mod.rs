@@ -22,19 +22,19 @@
 //! | `total_not_above_authorized` | an increment states a total that is authorized already |
 //! | `not_yet_expired` | the hold has not reached its expiry time |
 //! | `hold_does_not_expire` | the hold has no expiry time: it was seen on chain, and recorded before such holds had one |
-//! | `conversion_mismatch` | the amount differs from the presented amount, converted at the presented rate |
+//! | `conversion_impossible` | what a request presents cannot be converted: its rate is zero, or the result does not fit |
 //! | `invalid_sequence` | the part's number is not between 1 and the number of parts |
-//! | `suspense_not_found` | the clearing was never suspended, or there is no unlinked refund |
+//! | `suspense_not_found` | the clearing was neither suspended nor refused, or there is no unlinked refund |
 //! | `refund_on_chain` | the refund is in the customer's Safe and cannot be taken back |
 //! | `return_not_on_chain` | a refund that the network reports is no return of what was pulled |
-//! | `refund_exceeds_captured` | linked refunds would exceed what the merchant still has |
+//! | `refund_exceeds_captured` | a linked refund on chain would exceed what the merchant still has |
 //! | `funding_out_of_order` | the observation does not follow from the earlier ones |
 //! | `funding_final` | the pulled money is in a final block |
 //! | `pull_in_lost_block` | a leg is abandoned that the listener has seen in a block, which was lost |
 //! | `leg_before_undecided` | a leg is abandoned while one before it may still be pulled |
 //! | `exposure_open` | a part of a leg could not be pulled and is a receivable |
 //! | `not_flaggable` | the rules were checked before the payment was decided, so there is nothing to flag |
-//! | `dispute_exceeds_captured` | more is disputed than the merchant has |
+//! | `dispute_exceeds_captured` | more is disputed than the merchant has, or credited than was charged |
 //! | `award_exceeds_dispute` | more is awarded than is disputed, or an amount is awarded in a lost dispute |
 //! | `dispute_open` | another dispute of the payment is not decided yet |
 //! | `dispute_not_found` | the payment has no such dispute |
@@ -89,7 +89,7 @@ type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 10;
+    const STATE_VERSION: u32 = 11;
 
     type State = State;
     type Command = Command;

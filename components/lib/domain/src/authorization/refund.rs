@@ -1,16 +1,24 @@
-//! Refunds. On a payment's stream a refund is linked to the payment and never exceeds what the merchant got; on a
-//! stream of its own it is unlinked, because the processor never guesses the payment.
+//! Refunds. On a payment's stream a refund is linked to the payment; on a stream of its own it is unlinked, because the
+//! processor never guesses the payment.
+//!
+//! A refund that the network tells of is a fact and always posts. What it exceeds of the amount that the merchant still
+//! has is stated: an exchange difference of a converted payment, which has its own day's rate, or money that was there
+//! already, as after a dispute. A refund on chain that exceeds it is refused, because nobody says that it belongs to the
+//! payment.
 //!
 //! The stream has one writer, so of two refunds that arrive at the same time the second sees the first.
 
-use clearfold_kernel::{Address, Amount, CommandContext, ExternalId, Rejection};
+use clearfold_kernel::{Address, Amount, CommandContext, ExternalId, Minor, Rejection};
 use serde::{Deserialize, Serialize};
 
 use super::Decision;
-use super::messages::{Event, Parties, RecordRefund, RefundLinked, RefundOrigin, RefundUnlinked};
+use super::messages::{
+    Event, Parties, RecordRefund, RefundExcess, RefundExcessCause, RefundLinked, RefundOrigin, RefundUnlinked,
+};
 use super::state::{Payment, State, Subject, sum};
 use crate::checks;
-use crate::network::RefundOutcome;
+use crate::network::{RefundOutcome, Residue};
+use crate::policy::conversion;
 
 /// Refund that names no payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,24 +88,49 @@ fn link(state: &State, payment: &Payment, refund: &RecordRefund, context: &Comma
         return Ok(Vec::new());
     }
     let refundable = payment.refundable();
-    if refund.amount.minor > refundable {
+    let excess = excess(state, payment, refund.amount.minor.excess_over(refundable));
+    if let (Some(_), RefundOrigin::Chain(_)) = (excess, &refund.origin) {
         let detail = format!(
             "of what the merchant got, {} can still come back; record it as a refund of its own",
             payment.amount(refundable)
         );
         return Err(Rejection::new("refund_exceeds_captured", detail));
     }
+    checks::fits(payment.totals.refunded.plus(refund.amount.minor))?;
     Ok(vec![Event::RefundLinked(RefundLinked {
         parties: payment.parties.clone(),
         amount: refund.amount.clone(),
         origin: refund.origin.clone(),
+        excess,
         occurred_at: refund.occurred_at,
     })])
+}
+
+/// Names what exceeds the amount that the merchant still has; none if that is nothing.
+fn excess(state: &State, payment: &Payment, minor: Minor) -> Option<RefundExcess> {
+    if minor == Minor::ZERO {
+        return None;
+    }
+    if !is_converted(state, payment) {
+        return Some(RefundExcess { minor, cause: RefundExcessCause::Unexplained, flagged: true });
+    }
+    let flagged = !conversion::tolerates_refund(payment.totals.captured(), minor);
+    Some(RefundExcess { minor, cause: RefundExcessCause::ExchangeDifference, flagged })
+}
+
+/// Returns true if the payment is known to be in another currency than the account's asset: its request says so, or a
+/// claim differs from its conversion. A claim that converted without a remainder leaves no trace, so an excess of such a
+/// payment is flagged.
+fn is_converted(state: &State, payment: &Payment) -> bool {
+    let is_presented = payment.entry.request().is_some_and(|request| request.presented.is_some());
+    is_presented || state.clearings.values().any(|known| known.residue != Residue::default())
 }
 
 pub(super) fn linked(state: &mut State, event: &RefundLinked) {
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.refunded = sum(payment.totals.refunded, event.amount.minor);
+    let excess = event.excess.map_or(Minor::ZERO, |excess| excess.minor);
+    payment.totals.refund_excess = sum(payment.totals.refund_excess, excess);
     state.refunds.insert(event.origin.identity(), event.amount.minor);
 }
 

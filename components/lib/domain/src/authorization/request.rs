@@ -6,6 +6,7 @@
 
 use clearfold_kernel::{Amount, CommandContext, Rejection, Timestamp};
 
+use super::claim::Billing;
 use super::messages::{
     ApproveAuthorization, AuthorizationApproved, AuthorizationDeclined, AuthorizationPartiallyApproved,
     AuthorizationRequested, DeclineAuthorization, Event, IncrementAuthorization, IncrementBasis, Parties,
@@ -13,7 +14,7 @@ use super::messages::{
 };
 use super::state::{Entry, Payment, State, Status, Subject};
 use super::stored::Requested;
-use super::{Decision, claim, existing, increment};
+use super::{Decision, existing, increment};
 use crate::checks;
 use crate::policy::{DeclineReason, hold_expiry};
 
@@ -21,7 +22,9 @@ pub(super) fn request(state: &State, request: &RequestAuthorization, context: &C
     checks::in_time(state.latest, context)?;
     let asset = checks::sound(&request.amount)?;
     checks::routed_to(request.account, context)?;
-    claim::residue(&request.amount, request.presented.as_ref(), asset)?;
+    let billing = Billing::of_request(&request.amount, request.presented.as_ref(), asset, request.network)?;
+    let parties = Parties::of_request(&of_command(request, context.accepted_at));
+    let deviates = billing.flag(parties, &request.message_id, &request.amount);
     match &state.subject {
         Subject::Nothing => {
             state.unheard(&request.message_id)?;
@@ -29,7 +32,7 @@ pub(super) fn request(state: &State, request: &RequestAuthorization, context: &C
             // A full reversal that came first is a tombstone: what it gave back must not be held afterwards.
             let declined = state.is_reversed_already().then(|| declined_as_reversed(&requested));
             let events = [Event::AuthorizationRequested(requested)].into_iter().chain(declined);
-            Ok(events.collect())
+            Ok(events.chain(deviates).collect())
         }
         Subject::Payment(payment) => match payment.entry.request() {
             Some(known) if known.message_id == request.message_id => {
@@ -41,7 +44,9 @@ pub(super) fn request(state: &State, request: &RequestAuthorization, context: &C
                 Ok(Vec::new())
             }
             Some(known) if known.account == request.account && known.card_id == request.card_id => {
-                increment::request(state, &as_increment(request), context)
+                let events = increment::request(state, &as_increment(request), context)?;
+                let deviates = deviates.filter(|_| !events.is_empty());
+                Ok(events.into_iter().chain(deviates).collect())
             }
             _ => Err(checks::identity_conflict(context)),
         },
@@ -156,9 +161,7 @@ pub(super) fn decline(state: &State, decline: &DeclineAuthorization, context: &C
 pub(super) fn requested(state: &mut State, event: &AuthorizationRequested) {
     let parties = Parties::of_request(event);
     let entry = Entry::Requested(Box::new(Requested(event.clone())));
-    let mut payment = Payment::new(parties, event.amount.asset.clone(), entry, Status::Requested);
-    payment.category = Some(event.merchant.category);
-    state.begin(payment);
+    state.begin(Payment::new(parties, event.amount.asset.clone(), entry, Status::Requested));
     state.latest = Some(event.at);
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clearfold_kernel::{Amount, Asset, ExternalId, Hash, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::claim::{Clearing, Suspended};
+use super::claim::{Clearing, ClearingFate, Suspended};
 use super::dispute::Dispute;
 use super::funding::{Funding, Gone};
 use super::increment::{Increment, IncrementFate};
@@ -19,8 +19,9 @@ use super::{
     reversal, suspense, swipe,
 };
 use crate::checks;
-use crate::network::{Merchant, MerchantCategory};
+use crate::network::{Merchant, Network};
 use crate::policy::DeclineReason;
+use crate::policy::over_capture::Circumstances;
 
 /// State of an authorization's stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +36,7 @@ pub struct State {
     pub reversals: BTreeMap<ExternalId, Reversal>,
     /// Claims of the network, by clearing id, whether they posted or not.
     pub clearings: BTreeMap<ExternalId, Clearing>,
-    /// Claims that came to the suspense account, by clearing id.
+    /// Claims that came to the suspense account, or that an earlier version refused, by clearing id.
     pub suspended: BTreeMap<ExternalId, Suspended>,
     /// Amount of each refund of this payment, by the refund's identity.
     pub refunds: BTreeMap<String, Minor>,
@@ -67,8 +68,6 @@ pub struct Payment {
     pub parties: Parties,
     /// Asset of all amounts of the payment.
     pub asset: Asset,
-    /// Merchant category, if it is known.
-    pub category: Option<MerchantCategory>,
     /// Beginning of the payment.
     pub entry: Entry,
     /// Progress with the network.
@@ -186,6 +185,10 @@ pub struct Totals {
     pub beyond: Minor,
     /// F: refunded by the merchant.
     pub refunded: Minor,
+    /// Part of R that the last clearing released. The merchant did not give it back, so it can still be claimed.
+    pub released: Minor,
+    /// Part of F that exceeded what the merchant had: an exchange difference, or money that was there already.
+    pub refund_excess: Minor,
 }
 
 impl Totals {
@@ -199,6 +202,13 @@ impl Totals {
     #[must_use]
     pub fn standing(&self) -> Minor {
         self.authorized.excess_over(self.reversed)
+    }
+
+    /// Returns the amount that was authorized and that the merchant did not give back: clearings up to it are no
+    /// over-capture, though an earlier one released the rest of the hold.
+    #[must_use]
+    pub fn claimable(&self) -> Minor {
+        self.authorized.excess_over(self.reversed.excess_over(self.released))
     }
 
     /// Returns K + X: the amount that the merchant got, against the hold or beyond it. In the read store's columns and
@@ -221,7 +231,6 @@ impl Payment {
         Self {
             parties,
             asset,
-            category: None,
             entry,
             status,
             proposed: None,
@@ -239,11 +248,12 @@ impl Payment {
         self.totals.held()
     }
 
-    /// Returns what the merchant still has: K + X, minus refunds and minus awards from disputes. No decision lets those
-    /// exceed it.
+    /// Returns what the merchant still has: K + X, minus awards from disputes and minus refunds without their excess. No
+    /// decision lets those exceed it.
     pub(super) fn refundable(&self) -> Minor {
+        let refunded = self.totals.refunded.excess_over(self.totals.refund_excess);
         let awarded = self.disputes.iter().map(Dispute::awarded);
-        awarded.chain([self.totals.refunded]).fold(self.totals.captured(), Minor::excess_over)
+        awarded.chain([refunded]).fold(self.totals.captured(), Minor::excess_over)
     }
 
     /// Makes an amount in the payment's asset.
@@ -260,6 +270,30 @@ impl State {
             Subject::Payment(payment) => Some(payment),
             Subject::Nothing | Subject::Refund(_) => None,
         }
+    }
+
+    /// Returns the card network of the payment, if a request or an advice named it.
+    pub(super) fn network(&self) -> Option<Network> {
+        let requested = self.payment().and_then(|payment| payment.entry.request());
+        requested.map(|request| request.network).or_else(|| self.first_advice().map(|advice| advice.network))
+    }
+
+    /// Returns what the tolerance for over-capture depends on, if the payment's network and merchant are known.
+    pub(super) fn circumstances(&self) -> Option<Circumstances> {
+        let named = self.payment().and_then(|payment| payment.entry.merchant());
+        let merchant = named.or_else(|| self.first_advice().map(|advice| &advice.merchant))?;
+        Some(Circumstances::of(self.network()?, merchant))
+    }
+
+    /// Returns the sum of the claims that an earlier version refused and that are not resolved.
+    pub(super) fn refused(&self) -> Minor {
+        let waits = |id| matches!(self.suspended.get(id), Some(Suspended::Waiting { .. }));
+        let refused = self.clearings.iter().filter(|(_, known)| known.fate == ClearingFate::Refused);
+        refused.filter(|(id, _)| waits(*id)).map(|(_, known)| known.claimed).fold(Minor::ZERO, sum)
+    }
+
+    fn first_advice(&self) -> Option<&AdviceRecorded> {
+        self.advices.values().min_by_key(|advice| advice.at)
     }
 
     /// Rejects a message id that another message has, unless that is a reversal: a reversal may come under the id of the
@@ -322,8 +356,8 @@ impl State {
             Event::ClearingSuspended(event) => clearing::suspended(&mut self, event),
             Event::ClearingResolved(event) => suspense::clearing_resolved(&mut self, event),
             Event::ClearingRefused(event) => clearing::refused(&mut self, event),
-            // These follow from the clearing that they accompany.
-            Event::OverCaptured(_) | Event::LatePresented(_) => {}
+            // These follow from the event that they accompany.
+            Event::OverCaptured(_) | Event::ConversionDeviates(_) | Event::LatePresented(_) => {}
             Event::ForcePosted(event) => force_post::posted(&mut self, event),
             Event::RefundLinked(event) => refund::linked(&mut self, event),
             Event::RefundUnlinked(event) => refund::unlinked(&mut self, event),
@@ -357,12 +391,15 @@ mod tests {
         let minor = Minor::new;
         let totals = Totals {
             authorized: minor(100),
-            reversed: minor(1),
+            reversed: minor(10),
             expired: minor(2),
             against_hold: minor(3),
             beyond: minor(4),
             refunded: minor(5),
+            released: minor(6),
+            refund_excess: minor(1),
         };
-        assert_eq!((totals.held(), totals.captured(), totals.standing()), (minor(94), minor(7), minor(99)));
+        assert_eq!((totals.held(), totals.captured()), (minor(85), minor(7)));
+        assert_eq!((totals.standing(), totals.claimable()), (minor(90), minor(96)));
     }
 }

@@ -1,5 +1,5 @@
 //! Resolution of suspense: the operator has found out what a suspended clearing is, or who pays for an unlinked
-//! refund.
+//! refund. A clearing that an earlier version refused is resolved like a suspended one, but is on no account's suspense.
 //!
 //! | finding | effect |
 //! |---|---|
@@ -16,7 +16,7 @@
 
 use clearfold_kernel::{CommandContext, ExternalId, Rejection, Timestamp};
 
-use super::claim::Suspended;
+use super::claim::{ClearingFate, Suspended};
 use super::messages::{
     ClearingResolved, Event, Parties, PresentClearing, RefundOrigin, RefundResolved, ResolveClearing,
     ResolveRefund,
@@ -42,14 +42,15 @@ pub(super) fn resolve_clearing(
         Some(Suspended::Waiting { occurred_at }) => claim(state, payment, clearing_id, *occurred_at),
         None => None,
     };
-    let Some((claim, residue)) = claim else {
-        return Err(not_found(format!("the clearing {clearing_id} was never suspended")));
+    let Some((claim, residue, was_refused)) = claim else {
+        return Err(not_found(format!("the clearing {clearing_id} was neither suspended nor refused")));
     };
     let resolved = Event::ClearingResolved(ClearingResolved {
         parties: payment.parties.clone(),
         clearing_id: clearing_id.clone(),
         outcome: *outcome,
         amount: claim.amount.clone(),
+        was_refused,
         at: context.accepted_at,
     });
     let charged = match outcome {
@@ -59,13 +60,13 @@ pub(super) fn resolve_clearing(
     Ok([vec![resolved], charged].concat())
 }
 
-/// Restores the claim as it was presented. It was converted then, so the residue is known.
+/// Restores the claim as it was presented, and says if it was refused. It was converted then, so the residue is known.
 fn claim(
     state: &State,
     payment: &Payment,
     clearing_id: &ExternalId,
     occurred_at: Timestamp,
-) -> Option<(PresentClearing, Residue)> {
+) -> Option<(PresentClearing, Residue, bool)> {
     let known = state.clearings.get(clearing_id)?;
     let claim = PresentClearing {
         clearing_id: clearing_id.clone(),
@@ -75,7 +76,7 @@ fn claim(
         part: known.part,
         occurred_at,
     };
-    Some((claim, known.residue))
+    Some((claim, known.residue, known.fate == ClearingFate::Refused))
 }
 
 fn charge(state: &State, payment: &Payment, claim: &PresentClearing, residue: Residue) -> Decision {

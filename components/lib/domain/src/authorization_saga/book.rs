@@ -86,6 +86,7 @@ fn opened_for(before: &State, event: &Event) -> Option<Asset> {
         Event::SwipeRecorded(event) => Some(event.amount.asset.clone()),
         Event::AdviceRecorded(event) => Some(event.amount.asset.clone()),
         Event::ForcePosted(event) => Some(event.amount.asset.clone()),
+        Event::RefundLinked(event) => Some(event.amount.asset.clone()),
         Event::RefundUnlinked(event) => Some(event.amount.asset.clone()),
         Event::FundingIncluded(event) => Some(event.amount.asset.clone()),
         _ => None,

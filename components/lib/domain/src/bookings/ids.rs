@@ -18,6 +18,11 @@ pub(crate) fn expired(authorization_id: &ExternalId) -> Result<ExternalId, Inval
     derived("expired", authorization_id)
 }
 
+/// Id of the reversal of what is held beyond the amount that an advice states.
+pub(crate) fn advised(message_id: &ExternalId) -> Result<ExternalId, InvalidId> {
+    derived("advised", message_id)
+}
+
 /// Id of the reversal of a hold whose pulled money came back as that refund.
 pub(super) fn returned(refund_id: &ExternalId) -> Result<ExternalId, InvalidId> {
     derived("returned", refund_id)

@@ -47,6 +47,8 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
             clearing_id: event.clearing_id.clone(),
             amount: event.amount.clone(),
         })],
+        // A clearing that was refused is in no suspense: only what it posts is booked.
+        Event::ClearingResolved(event) if event.was_refused => Vec::new(),
         Event::ClearingResolved(event) => vec![Command::ResolveSuspense(ResolveSuspense {
             clearing_id: event.clearing_id.clone(),
             outcome: event.outcome,
@@ -89,6 +91,7 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
         | Event::IncrementDeclined(_)
         | Event::ReversalRefused(_)
         | Event::OverCaptured(_)
+        | Event::ConversionDeviates(_)
         | Event::LatePresented(_)
         | Event::ClearingRefused(_)
         | Event::FundingSubmitted(_)

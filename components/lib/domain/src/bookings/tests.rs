@@ -164,6 +164,15 @@ fn a_claim_beyond_what_was_seen_on_chain_names_no_card() {
 }
 
 #[test]
+fn a_clearing_that_was_refused_is_in_no_suspense_that_it_leaves() {
+    for outcome in ["charged", "returned"] {
+        let resolved =
+            json!({"clearing_id": "c", "outcome": outcome, "amount": amount("5"), "was_refused": true});
+        assert!(account(&event("ClearingResolved", resolved)).is_empty());
+    }
+}
+
+#[test]
 fn what_leaves_suspense_is_booked_by_its_own_id() {
     let clearing =
         event("ClearingResolved", json!({"clearing_id": "c", "outcome": "charged", "amount": amount("5")}));

@@ -59,9 +59,10 @@ fn of_account(event: &account::Event) -> Option<Minor> {
 }
 
 /// Returns the amount that the event moves. A reversal before the decision and an expiry of a payment that was
-/// claimed in full release nothing by design, so they are not checked.
+/// claimed in full release nothing by design, and an advice that holds no more may state that nothing was sold, so they
+/// are not checked.
 fn of_authorization(event: &authorization::Event) -> Option<Minor> {
-    use authorization::Event;
+    use authorization::{AdviceHold, Event};
     Some(match event {
         Event::SwipeRecorded(event) => event.amount.minor,
         Event::AuthorizationRequested(event) => event.amount.minor,
@@ -71,7 +72,8 @@ fn of_authorization(event: &authorization::Event) -> Option<Minor> {
         Event::IncrementRequested(event) => event.addition,
         Event::HoldIncreased(event) => event.amount.minor,
         Event::IncrementDeclined(event) => event.amount.minor,
-        Event::AdviceRecorded(event) => event.amount.minor,
+        Event::AdviceRecorded(event) if event.hold == AdviceHold::Unchanged => return None,
+        Event::AdviceRecorded(event) => event.held(),
         Event::ClearingPosted(event) => plus(event.against_hold, event.beyond_hold),
         Event::OverCaptured(event) => event.excess.minor,
         Event::ClearingSuspended(event) => event.amount.minor,

@@ -199,6 +199,8 @@ fn asked(payment_id: &str, event: &authorization::Event) -> Option<(Booking, Sai
             figures("clearing", &event.clearing_id, &event.amount.asset, claimed)
         }
         Event::ClearingSuspended(event) => one("suspended clearing", &event.clearing_id, &event.amount),
+        // A clearing that was refused was in no suspense, which it would leave.
+        Event::ClearingResolved(event) if event.was_refused => None,
         Event::ClearingResolved(event) => one(resolution(event.outcome), &event.clearing_id, &event.amount),
         Event::RefundLinked(event) => refund("refund", &event.origin, &event.amount),
         Event::RefundUnlinked(event) => refund("refund", &event.origin, &event.amount),

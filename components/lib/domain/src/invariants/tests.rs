@@ -281,6 +281,18 @@ fn a_refund_above_what_was_captured_is_found() {
 }
 
 #[test]
+fn a_refund_may_exceed_what_was_captured_by_the_excess_that_it_states() {
+    let refund = |excess: u32| {
+        let excess = json!({"minor": excess.to_string(), "cause": "unexplained", "flagged": true});
+        let refund = json!({"amount": amount(51), "origin": {"network": "r"}, "excess": excess});
+        broken(&[requested(60), approved(60), cleared(50, 0, 10), payment("RefundLinked", refund)])
+    };
+    assert!(refund(1).is_empty());
+    assert_eq!(refund(0), ["refunds_within_captured"]);
+    assert_eq!(refund(52), ["refunds_within_captured"]);
+}
+
+#[test]
 fn only_what_was_awarded_of_a_dispute_counts_as_won() {
     let won = |awarded| {
         let dispute = json!({

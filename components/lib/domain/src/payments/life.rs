@@ -38,10 +38,14 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
             payment.flagged |= event.flagged;
         }
         Event::LatePresented(_) => payment.late = true,
-        Event::ClearingSuspended(_) => payment.flagged = true,
+        // Each waits for an operator.
+        Event::ConversionDeviates(_) | Event::ClearingSuspended(_) | Event::ClearingRefused(_) => {
+            payment.flagged = true;
+        }
         Event::ForcePosted(event) => clearing::forced(payment, event)?,
         Event::RefundLinked(event) => {
             payment.refunded_minor = payment.refunded_minor.plus(event.amount.minor)?;
+            payment.flagged |= event.excess.is_some_and(|excess| excess.flagged);
         }
         Event::FundingSubmitted(event) => {
             moved(payment, event.leg, Funding::Unconfirmed, Some(event.transaction_hash));
@@ -87,7 +91,6 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         | Event::ReversalRefused(_)
         | Event::ClearingResolved(_)
         | Event::RefundResolved(_)
-        | Event::ClearingRefused(_)
         | Event::RefundUnlinked(_)
         | Event::ExposureCleared(_)
         | Event::ProvisionalCreditGranted(_) => {}

@@ -26,7 +26,7 @@ pub struct Payments;
 impl Projector for Payments {
     fn describe() -> ProjectionDescriptor {
         let tables = vec![Payment::table(), PaymentEvent::table(), Refund::table(), AccountAsset::table()];
-        ProjectionDescriptor { name: "payments", version: 6, tables, reads: &[AGGREGATE] }
+        ProjectionDescriptor { name: "payments", version: 7, tables, reads: &[AGGREGATE] }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {
@@ -52,13 +52,7 @@ impl Projector for Payments {
 /// Returns true if the event concerns a payment's row. An event that could not be matched appears in the timeline
 /// only.
 fn concerns_payment(event: &Event) -> bool {
-    !matches!(
-        event,
-        Event::RefundUnlinked(_)
-            | Event::RefundResolved(_)
-            | Event::ReversalRefused(_)
-            | Event::ClearingRefused(_)
-    )
+    !matches!(event, Event::RefundUnlinked(_) | Event::RefundResolved(_) | Event::ReversalRefused(_))
 }
 
 /// Returns true if the event is always the first of its payment, so there is no row to read.

@@ -26,7 +26,7 @@ pub(super) fn follow(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misf
 /// Returns the row that an event creates, if it is a refund.
 fn row(seen: &Seen<'_, Event>) -> Result<Option<Refund>, Misfit> {
     let (parties, amount, origin, occurred_at, is_linked) = match &seen.event {
-        Event::RefundLinked(RefundLinked { parties, amount, origin, occurred_at }) => {
+        Event::RefundLinked(RefundLinked { parties, amount, origin, occurred_at, .. }) => {
             (parties, amount, origin, occurred_at, true)
         }
         Event::RefundUnlinked(RefundUnlinked { parties, amount, origin, occurred_at }) => {

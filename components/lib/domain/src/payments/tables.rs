@@ -68,8 +68,9 @@ table! {
         decline_reason: Option<DeclineReason>,
         /// Rules that would have declined a payment that could no longer be declined.
         flags: Vec<DeclineReason>,
-        /// True if an operator should look at it: a rule would have declined it, its clearings exceed the tolerance,
-        /// a clearing looks like a duplicate of another, pulled money was owed back, or a part could not be pulled.
+        /// True if an operator should look at it: a rule would have declined it, its clearings or refunds exceed the
+        /// tolerance, an amount is far from our own conversion, a clearing looks like a duplicate of another or was
+        /// refused, pulled money was owed back, or a part could not be pulled.
         flagged: bool,
         /// True if clearings exceed the authorized amount.
         over_captured: bool,

@@ -65,6 +65,7 @@ fn occurred_at(event: &Event) -> Option<Timestamp> {
         | Event::ProvisionalCreditGranted(events::ProvisionalCreditGranted { at, .. })
         | Event::DisputeResolved(events::DisputeResolved { at, .. }) => Some(*at),
         Event::OverCaptured(_)
+        | Event::ConversionDeviates(_)
         | Event::LatePresented(_)
         | Event::ExposureCleared(_)
         | Event::ReturnOwed(_) => None,

@@ -24,10 +24,17 @@ impl KnownAsset {
     /// Returns the amount without the fraction that a charge cannot have: for 2 decimals in charges, whole cents.
     #[must_use]
     pub fn chargeable(self, minor: Minor) -> Minor {
-        let decimals = self.decimals.saturating_sub(self.charge_decimals);
-        // No asset has so many decimals that the power does not fit, and no remainder is more than the amount.
-        let rest = 10_u128.checked_pow(u32::from(decimals)).and_then(|unit| minor.get().checked_rem(unit));
+        // The smallest charge is at least one unit, and no remainder is more than the amount.
+        let rest = minor.get().checked_rem(self.smallest_charge().get());
         rest.and_then(|rest| minor.minus(Minor::new(rest)).ok()).unwrap_or(minor)
+    }
+
+    /// Returns the smallest amount that can be charged: for 2 decimals in charges, a cent.
+    #[must_use]
+    pub fn smallest_charge(self) -> Minor {
+        let decimals = self.decimals.saturating_sub(self.charge_decimals);
+        // No asset has so many decimals that the power does not fit.
+        Minor::new(10_u128.checked_pow(u32::from(decimals)).unwrap_or(1))
     }
 }
 

@@ -1,9 +1,11 @@
-//! Rules as data: known assets, lifetime of a hold, tolerance for over-capture, and decline reasons. Each is a table;
-//! the deciders look it up and never repeat a number.
+//! Rules as data: known assets, lifetime of a hold, tolerances for over-capture and for exchange differences, regions,
+//! and decline reasons. Each is a table; the deciders look it up and never repeat a number.
 
 pub mod assets;
+pub mod conversion;
 pub mod decline_reason;
 pub mod hold_expiry;
 pub mod over_capture;
+pub mod region;
 
 pub use decline_reason::DeclineReason;

@@ -33,6 +33,7 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
             let id = event.clearing_id.as_str();
             payment.says(event.parties.account, What::SuspendedClearing, id, &event.amount)
         }
+        Event::ClearingResolved(event) if event.was_refused => return Ok(None),
         Event::ClearingResolved(event) => {
             let id = event.clearing_id.as_str();
             payment.says(event.parties.account, event.outcome.into(), id, &event.amount)
@@ -66,6 +67,7 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
         | Event::AuthorizationDeclined(_)
         | Event::ReversalRefused(_)
         | Event::OverCaptured(_)
+        | Event::ConversionDeviates(_)
         | Event::LatePresented(_)
         | Event::ClearingRefused(_)
         | Event::FundingSubmitted(_)

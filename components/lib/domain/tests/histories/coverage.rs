@@ -57,7 +57,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "authorization_not_found",
             "award_exceeds_dispute",
             "clock_backwards",
-            "conversion_mismatch",
+            "conversion_impossible",
             "dispute_closed",
             "dispute_exceeds_captured",
             "dispute_not_found",
@@ -116,8 +116,15 @@ const CODES: [(&str, &[&str]); 3] = [
     ),
 ];
 
-/// Events of the account that must also occur with a withheld amount.
-const WITHHELD: [&str; 2] = ["RefundBooked withheld", "RefundResolved withheld"];
+/// Events that must also occur with something in them: the aggregate, the event, and what its payload contains.
+const VARIANTS: [(&str, &str, &str); 6] = [
+    ("account", "RefundBooked", "withheld"),
+    ("account", "RefundResolved", "withheld"),
+    ("authorization", "AuthorizationReversed", "advised/"),
+    ("authorization", "RefundLinked", "exchange_difference"),
+    ("authorization", "RefundLinked", "unexplained"),
+    ("authorization", "OverCaptured", "\"flagged\":false"),
+];
 
 /// Codes and events that no history reaches, each with the reason.
 const NEVER: [(&str, &str); 2] = [
@@ -145,9 +152,11 @@ impl Coverage {
                 *if events.is_empty() { &mut self.without_effect } else { &mut self.accepted } += 1;
                 for event in events {
                     let event = event.encode().map_err(|error| error.to_string())?;
-                    if String::from_utf8_lossy(&event.payload).contains("\"withheld\"") {
-                        let withheld = format!("{} withheld", event.kind);
-                        *self.events.entry((aggregate, withheld)).or_default() += 1;
+                    let payload = String::from_utf8_lossy(&event.payload);
+                    for (of, kind, part) in VARIANTS {
+                        if (of, kind) == (aggregate, event.kind.as_str()) && payload.contains(part) {
+                            *self.events.entry((aggregate, format!("{kind} {part}"))).or_default() += 1;
+                        }
                     }
                     *self.events.entry((aggregate, event.kind)).or_default() += 1;
                 }
@@ -187,11 +196,12 @@ impl Coverage {
         ];
         let events = events
             .iter()
-            .flat_map(|(aggregate, types)| types.iter().map(move |kind| (*aggregate, kind.name)))
-            .chain(WITHHELD.map(|kind| ("account", kind)));
+            .flat_map(|(aggregate, types)| types.iter().map(move |kind| (*aggregate, kind.name.to_owned())))
+            .chain(VARIANTS.map(|(aggregate, kind, part)| (aggregate, format!("{kind} {part}"))));
         let missing_events =
-            events.filter(|(aggregate, kind)| !self.events.contains_key(&(*aggregate, (*kind).to_owned())));
-        let missing = missing_codes.chain(missing_events);
+            events.filter(|(aggregate, kind)| !self.events.contains_key(&(*aggregate, kind.clone())));
+        let missing =
+            missing_codes.map(|(aggregate, code)| (aggregate, code.to_owned())).chain(missing_events);
         let named = missing.map(|(aggregate, what)| format!("{aggregate} {what}"));
         named.filter(|what| !NEVER.iter().any(|(never, _)| never == what)).collect()
     }

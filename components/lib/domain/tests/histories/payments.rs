@@ -203,7 +203,7 @@ impl World {
             26 | 27 => self.dispute(payment, dice),
             28 => self.flag(dice),
             29 => self.force_post(dice),
-            30 => self.advice(dice),
+            30 => self.completion(&held, dice),
             _ => self.bad_approval(payment),
         };
         self.play(id, sent)
@@ -281,6 +281,15 @@ impl World {
             occurred_at: self.now(),
         };
         (Payments::RecordAdvice(advice), false)
+    }
+
+    /// Makes an advice of what was really sold: about as much as is held, or nothing.
+    fn completion(&mut self, held: &Amount, dice: &mut Dice) -> (Payments, bool) {
+        let amount = around(dice, held);
+        let (command, by_chain) = self.advice(dice);
+        let Payments::RecordAdvice(advice) = command else { return (command, by_chain) };
+        let amount = if dice.one_in(3) { advice.amount.clone() } else { amount };
+        (Payments::RecordAdvice(RecordAdvice { amount, ..advice }), by_chain)
     }
 
     fn force_post(&mut self, dice: &mut Dice) -> (Payments, bool) {

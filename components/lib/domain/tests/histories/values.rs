@@ -47,20 +47,31 @@ pub fn around(dice: &mut Dice, amount: &Amount) -> Amount {
     Amount { minor: Minor::new(minor), ..amount.clone() }
 }
 
-/// Draws a price in dollars, and returns it with its conversion to euros.
+/// Draws a price in dollars, and returns it with the amount in euros that a network makes of it: rounded half to even or
+/// up, with a fee, far away, and of a rate that converts nothing.
 pub fn converted(dice: &mut Dice) -> (Amount, Presented) {
     let asset = Asset { code: "USD".into(), decimals: 2 };
     let rates = ["0.9234", "1.0817", "0.87", "1"].map(|rate| rate.parse().expect("a rate"));
     let amount = Amount { minor: Minor::new(2 + dice.below(3_000) as u128), asset };
-    let presented = Presented { amount, rate: dice.pick(&rates) };
-    let euro = assets::find("EURe").expect("a known asset");
-    let charged = presented.charge(euro).expect("a small amount").charged;
-    (charged, presented)
+    let mut presented = Presented { amount, rate: dice.pick(&rates) };
+    let known = assets::find("EURe").expect("a known asset");
+    let charged = presented.charge(known).expect("a small amount").charged.minor.get();
+    let billed = match dice.below(12) {
+        0 | 1 => charged + CENT,
+        2 => charged + charged / 33,
+        3 => charged * 2,
+        4 => charged / 3 + 1,
+        _ => charged,
+    };
+    if dice.one_in(12) {
+        presented.rate = "0.00".parse().expect("a rate");
+    }
+    (euro(billed), presented)
 }
 
 pub fn merchant(dice: &mut Dice) -> Merchant {
-    let categories = [(3, "5812"), (2, "5411"), (2, "7011"), (2, "4121"), (1, "7995")];
-    let countries = [(4, "DE"), (3, "FR"), (3, "IT"), (1, "KP")];
+    let categories = [(3, "5812"), (2, "5411"), (2, "7011"), (2, "4121"), (2, "5542"), (1, "7995")];
+    let countries = [(4, "DE"), (2, "US"), (1, "GB"), (3, "IT"), (1, "KP")];
     let number = dice.below(4);
     serde_json::from_value(serde_json::json!({
         "id": format!("merchant-{number}"),

@@ -25,7 +25,8 @@ pub struct BookClearing {
     /// Asset of all amounts of the clearing.
     #[serde(flatten)]
     pub asset: Asset,
-    /// Residue that rounding took or gave at the currency conversion, in minor units of `asset`.
+    /// Difference of the claim from our own currency conversion, in minor units of `asset`. Information: it is not
+    /// booked.
     pub residue: Residue,
 }
 
@@ -71,7 +72,8 @@ pub struct ClearingBooked {
     /// Asset of all amounts of the clearing.
     #[serde(flatten)]
     pub asset: Asset,
-    /// Residue that rounding took or gave at the currency conversion, in minor units of `asset`.
+    /// Difference of the claim from our own currency conversion, in minor units of `asset`. Information: it is not booked,
+    /// unless the transfers say so, as in old events.
     pub residue: Residue,
     /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,

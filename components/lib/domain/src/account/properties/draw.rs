@@ -177,12 +177,12 @@ impl Draw {
             new => panic!("{new} is drawn nowhere"),
         }
     }
-    /// Claim against a hold and beyond it, at times with a residue of its conversion.
+    /// Claim against a hold and beyond it, at times with a residue of its conversion, or with one that cannot be.
     fn clearing(&self) -> BookClearing {
         let residue = self.pick([
             Residue::default(),
-            Residue { over: Minor::new(1), under: Minor::ZERO },
             Residue { over: Minor::ZERO, under: Minor::new(1) },
+            Residue { over: Minor::new(1), under: Minor::new(1) },
         ]);
         BookClearing {
             clearing_id: self.id(1),

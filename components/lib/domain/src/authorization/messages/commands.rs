@@ -139,7 +139,8 @@ command! {
 }
 
 command! {
-    /// Records that a stand-in of the network approved the payment in our place. It cannot be declined.
+    /// Records that a stand-in of the network approved the payment in our place, or what a fuel pump really sold. It cannot
+    /// be declined.
     RecordAdvice {
         /// Id of the advice message, assigned by the network. A repeat with the same id is the same advice.
         message_id: ExternalId,
@@ -147,7 +148,8 @@ command! {
         account: Address,
         /// Id of the card.
         card_id: ExternalId,
-        /// Total amount that the stand-in approved.
+        /// Total amount that the stand-in approved, or that was sold. Zero only for a payment that is known: nothing of
+        /// it is held any more.
         amount: Amount,
         /// Merchant that is paid.
         merchant: Merchant,
@@ -215,9 +217,9 @@ command! {
 }
 
 command! {
-    /// Resolves a suspended clearing: the operator found out what it is.
+    /// Resolves a suspended clearing, or one that an earlier version refused: the operator found out what it is.
     ResolveClearing {
-        /// Id of the suspended clearing record, assigned by the network.
+        /// Id of the clearing record, assigned by the network.
         clearing_id: ExternalId,
         /// Outcome: charged to the customer, or returned to the network as a duplicate.
         outcome: SuspenseOutcome,

@@ -4,7 +4,7 @@
 use clearfold_kernel::{Address, Amount, Asset, ChainSource, ExternalId, Minor, MoneyError, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Extent, IncrementBasis, Part, Parties, RefundOrigin, ReversalCause};
+use super::{Extent, IncrementBasis, Part, Parties, ReversalCause};
 use crate::network::{Merchant, Network, Presented, Residue};
 use crate::policy::DeclineReason;
 
@@ -270,7 +270,8 @@ pub enum AdviceHold {
     Placed,
     /// The hold is raised by this number of minor units, because less was held than promised.
     Raised(Minor),
-    /// The hold does not change: as much is held, was claimed, or can be claimed without it.
+    /// The advice itself does not change the hold: as much is held, was claimed, or can be claimed without it. If less
+    /// was promised than is held, the reversal that follows releases the rest.
     Unchanged,
 }
 
@@ -288,7 +289,7 @@ event! {
         /// Asset of the three amounts.
         #[serde(flatten)]
         asset: Asset,
-        /// Rounding difference of a currency conversion; both fields are zero if there was none.
+        /// Difference of the claimed amount from our own conversion; both fields are zero if there was none.
         residue: Residue,
         /// Part of the payment that was presented: partial, final, or one of a sequence.
         part: Part,
@@ -324,6 +325,24 @@ event! {
 }
 
 event! {
+    /// Conversion deviates: the network's amount is farther from our own conversion than is tolerated.
+    ///
+    /// What was presented may also be impossible to convert. The network's amount stands; the operator should review the
+    /// payment.
+    ConversionDeviates {
+        /// Id of the message or the clearing record that states the amount.
+        record_id: ExternalId,
+        /// Amount that the network states.
+        amount: Amount,
+        /// Our own exact conversion; absent if what was presented cannot be converted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        converted: Option<Amount>,
+        /// Amount in the merchant's currency, with the network's rate.
+        presented: Presented,
+    }
+}
+
+event! {
     /// Late presentment: the clearing came after the hold had expired. It posts all the same.
     LatePresented {
         /// Id of the late clearing.
@@ -341,7 +360,7 @@ event! {
         duplicate_of: ExternalId,
         /// Claimed amount.
         amount: Amount,
-        /// Rounding difference of a currency conversion; both fields are zero if there was none. Absent in old
+        /// Difference of the claimed amount from our own conversion; both fields are zero if there was none. Absent in old
         /// events, where it counts as zero.
         #[serde(default)]
         residue: Residue,
@@ -356,14 +375,14 @@ event! {
 }
 
 event! {
-    /// Clearing refused because the authorization was reversed in full. It changes no amount. No longer written: such a
-    /// claim is force posted.
+    /// Clearing refused because the authorization was reversed in full. It changes no amount until the operator resolves
+    /// it. No longer written: such a claim is force posted.
     ClearingRefused {
         /// Id of the clearing record, assigned by the network.
         clearing_id: ExternalId,
         /// Claimed amount.
         amount: Amount,
-        /// Rounding difference of a currency conversion; both fields are zero if there was none. Absent in old
+        /// Difference of the claimed amount from our own conversion; both fields are zero if there was none. Absent in old
         /// events, where it counts as zero.
         #[serde(default)]
         residue: Residue,
@@ -398,7 +417,7 @@ event! {
         /// Merchant that is paid, as the claim or the payment names it; absent if neither does.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         merchant: Option<Merchant>,
-        /// Rounding difference of a currency conversion; both fields are zero if there was none.
+        /// Difference of the claimed amount from our own conversion; both fields are zero if there was none.
         residue: Residue,
         /// Reason for the force post.
         reason: ForcePostReason,
@@ -425,30 +444,6 @@ pub enum ForcePostReason {
     Undecided,
     /// There is an authorization; the network posted beside it.
     Forced,
-}
-
-event! {
-    /// Refund linked: money of this payment came back from the merchant.
-    RefundLinked {
-        /// Refunded amount.
-        amount: Amount,
-        /// Origin of the report: a log on chain, or the card network.
-        origin: RefundOrigin,
-        /// Time of the block, or the time stated by the network.
-        occurred_at: Timestamp,
-    }
-}
-
-event! {
-    /// Refund unlinked: the account got money back that names no payment.
-    RefundUnlinked {
-        /// Refunded amount.
-        amount: Amount,
-        /// Origin of the report: a log on chain, or the card network.
-        origin: RefundOrigin,
-        /// Time of the block, or the time stated by the network.
-        occurred_at: Timestamp,
-    }
 }
 
 event! {

@@ -19,6 +19,7 @@ mod commands;
 mod dispute;
 mod events;
 mod funding;
+mod refund;
 mod suspense;
 
 use clearfold_kernel::{Address, ChainSource, ExternalId, Hash, messages};
@@ -28,6 +29,7 @@ pub use commands::*;
 pub use dispute::*;
 pub use events::*;
 pub use funding::*;
+pub use refund::*;
 pub use suspense::*;
 
 use super::superseded::{
@@ -121,6 +123,8 @@ messages! {
         ClearingPosted = 3 from [ClearingPostedV1, ClearingPostedV2],
         /// Over-capture: the clearings exceed the authorized amount.
         OverCaptured = 1,
+        /// Conversion deviates: the network's amount is far from our own conversion.
+        ConversionDeviates = 1,
         /// Late presentment: the clearing came after the hold had expired.
         LatePresented = 1,
         /// Clearing suspended as a suspected duplicate, until the operator decides.

@@ -7,7 +7,7 @@ use super::{Parties, RefundOrigin};
 use crate::network::{RefundOutcome, SuspenseOutcome};
 
 event! {
-    /// Suspended clearing resolved: charged or returned. If it is charged, the next event states what posts.
+    /// Suspended or refused clearing resolved: charged or returned. If it is charged, the next event states what posts.
     ClearingResolved {
         /// Id of the clearing record, assigned by the network.
         clearing_id: ExternalId,
@@ -15,6 +15,10 @@ event! {
         outcome: SuspenseOutcome,
         /// Claimed amount.
         amount: Amount,
+        /// True if the clearing was refused, by an earlier version: then it is in no suspense, which it would leave.
+        /// Absent if not.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        was_refused: bool,
         /// Time of acceptance, by the host's clock.
         at: Timestamp,
     }

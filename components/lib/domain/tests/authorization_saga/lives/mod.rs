@@ -1,5 +1,6 @@
 //! Whole lives of payments, one after the other. Each ends with nothing on its way.
 
+mod amounts;
 mod answers;
 mod course;
 mod increments;
