@@ -13,7 +13,7 @@
 //! | `amount_too_large` | the amount exceeds what one command may move |
 //! | `asset_mismatch` | the asset differs from that of the payment or account concerned |
 //! | `duplicate_mismatch` | a known id comes with other content |
-//! | `clock_backwards` | the command was accepted earlier than something that has already happened |
+//! | `clock_backwards` | the request was accepted earlier than something that has already happened |
 //! | `identity_conflict` | the id already belongs to something else |
 //!
 //! The kernel rejects what cannot be decoded: `unknown_type`, `unknown_schema_version`, `amount_negative`,
@@ -111,8 +111,9 @@ pub fn repeated<T: PartialEq>(id: &str, known: &T, given: &T) -> Result<(), Reje
     Err(Rejection::new("duplicate_mismatch", detail))
 }
 
-/// Checks that the command was not accepted before `latest`. A clock that runs backwards would shift the windows and
-/// intervals that limits are counted over.
+/// Checks that a request was not accepted before `latest`. A clock that runs backwards would shift the windows and
+/// intervals that limits are counted over. Only requests are judged by the clock: a fact has happened, whatever the
+/// clock says.
 pub fn in_time(latest: Option<Timestamp>, context: &CommandContext) -> Result<(), Rejection> {
     match latest {
         Some(latest) if context.accepted_at < latest => {

@@ -24,7 +24,6 @@ use crate::policy::hold_expiry;
 use crate::{bookings, checks};
 
 pub(super) fn record(state: &State, advice: &RecordAdvice, context: &CommandContext) -> Decision {
-    checks::in_time(state.latest, context)?;
     checks::known(&advice.amount.asset)?;
     checks::routed_to(advice.account, context)?;
     let hold = match &state.subject {
@@ -138,7 +137,7 @@ pub(super) fn recorded(state: &mut State, event: &AdviceRecorded) {
         AdviceHold::Unchanged => {}
     }
     state.advices.insert(event.message_id.clone(), event.clone());
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
 }
 
 /// Begins the payment anew with the promised amount; its earlier totals, funding and disputes are kept.

@@ -162,7 +162,7 @@ pub(super) fn requested(state: &mut State, event: &AuthorizationRequested) {
     let parties = Parties::of_request(event);
     let entry = Entry::Requested(Box::new(Requested(event.clone())));
     state.begin(Payment::new(parties, event.amount.asset.clone(), entry, Status::Requested));
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
 }
 
 pub(super) fn approved(state: &mut State, event: &AuthorizationApproved) {
@@ -174,7 +174,7 @@ pub(super) fn partially_approved(state: &mut State, event: &AuthorizationPartial
 }
 
 fn hold(state: &mut State, amount: &Amount, status: Status, expires_at: Timestamp, at: Timestamp) {
-    state.latest = Some(at);
+    state.happened_at(at);
     if let Some(payment) = state.payment_mut() {
         payment.totals.authorized = amount.minor;
         payment.status = status;
@@ -183,7 +183,7 @@ fn hold(state: &mut State, amount: &Amount, status: Status, expires_at: Timestam
 }
 
 pub(super) fn declined(state: &mut State, event: &AuthorizationDeclined) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     if let Some(payment) = state.payment_mut() {
         payment.status = Status::Declined;
         payment.flags = vec![event.reason];

@@ -55,7 +55,7 @@ impl World {
             return self.play(&id, sent);
         }
         if payment.status == Status::Requested && !self.queue.is_empty() && !dice.one_in(4) {
-            return self.deliver(dice, 0);
+            return self.deliver(dice);
         }
         let sent = match payment.status {
             Status::Requested => self.undecided(&id, &payment, dice),
