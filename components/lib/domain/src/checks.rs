@@ -63,6 +63,11 @@ pub fn sound(amount: &Amount) -> Result<KnownAsset, Rejection> {
     Ok(asset)
 }
 
+/// Checks that an amount can be asked for. A zero asks only whether the card is good, and moves nothing.
+pub fn askable(amount: &Amount) -> Result<KnownAsset, Rejection> {
+    if amount.minor == Minor::ZERO { known(&amount.asset) } else { sound(amount) }
+}
+
 /// Checks that accounts hold the asset and that its scale is right.
 pub fn known(asset: &Asset) -> Result<KnownAsset, Rejection> {
     let Asset { code, decimals } = asset;

@@ -96,6 +96,10 @@ fn hold(payment: &Payment, promised: Minor) -> AdviceHold {
     match payment.status {
         Status::Requested | Status::Declined => AdviceHold::Placed,
         Status::Reversed if totals.authorized == Minor::ZERO => AdviceHold::Placed,
+        // A verified card, for which the account holds nothing that could be raised.
+        Status::Authorized if totals.authorized == Minor::ZERO && promised > Minor::ZERO => {
+            AdviceHold::Placed
+        }
         Status::Cleared | Status::Expired | Status::ClearedLate | Status::ForcePosted => {
             AdviceHold::Unchanged
         }

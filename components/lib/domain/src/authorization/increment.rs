@@ -64,7 +64,7 @@ pub(super) fn request(
         return Ok(Vec::new());
     }
     state.unheard(&increment.message_id)?;
-    if !payment.status.is_open() {
+    if !payment.takes_increments() {
         // A closed payment holds nothing, so the addition is the whole stated amount, also of a new total.
         let addition = increment.amount.minor;
         let requested = requested_of(payment, increment, addition, context);

@@ -242,6 +242,12 @@ impl Payment {
         }
     }
 
+    /// Returns true if an increment can be added: the payment is open, and more than a verification of its card.
+    #[must_use]
+    pub fn takes_increments(&self) -> bool {
+        self.status.is_open() && self.totals.authorized > Minor::ZERO
+    }
+
     /// Returns the amount still held for clearings to come.
     #[must_use]
     pub fn held(&self) -> Minor {

@@ -236,6 +236,13 @@ impl World {
         let Some((amount, _)) = self.asked(payment) else { return };
         match answer {
             Err(code) => self.decline(payment, code),
+            // A verification asks no account.
+            Ok(_) if amount.minor == Minor::ZERO => {
+                self.answer(
+                    payment,
+                    authorization::Command::ApproveAuthorization(ApproveAuthorization { amount }),
+                );
+            }
             // The account's answer misses the deadline: the payment is declined, and the hold may still arrive.
             Ok(_) if dice.one_in(10) => {
                 let hold = self.hold(payment, amount);
