@@ -188,6 +188,10 @@ impl Answer {
         else {
             return Self::declined(message, "system_error");
         };
+        if asked.minor == Minor::ZERO {
+            // "No reason to decline": a card that was verified.
+            return Self { action: Action::Approved, response_code: "85", ..Self::of(message) };
+        }
         if held.minor == Minor::ZERO {
             // The amount is less than the currency's smallest unit, so the network has no number for it.
             return Self::declined(message, "approval_too_small");
@@ -335,6 +339,20 @@ mod tests {
         let first = said(&[declined("timeout"), promised()]);
         assert_eq!(first, Some(json!(["declined", "91", "timeout", null])));
         assert_eq!(said(&[promised()]), Some(json!(["approved", "00", null, "1250"])));
+    }
+
+    #[test]
+    fn a_verified_card_has_no_reason_to_be_declined() {
+        let message =
+            Message { amount: Some(Money { minor: Minor::ZERO, ..message().amount.unwrap() }), ..message() };
+        let said = |event: Value| {
+            let answered = serde_json::from_value(json!({"awaited": [event]})).unwrap();
+            let answer = json!(Answer::decided(&message, &answered).unwrap());
+            json!([answer["action"], answer["response_code"], answer["approved"]])
+        };
+        let approved = json!({"type": "AuthorizationApproved", "data": {"amount": {"minor": "0"}}});
+        assert_eq!(said(approved), json!(["approved", "85", null]));
+        assert_eq!(said(declined("card_frozen")), json!(["declined", "62", null]));
     }
 
     #[test]

@@ -163,9 +163,10 @@ impl Message {
         format!("{}-{}", self.network_name(), self.transaction_id)
     }
 
-    /// Returns the idempotency key of the command that this message becomes.
+    /// Returns the idempotency key of the command that this message becomes. It includes the payment, because two
+    /// acquirers may use the same id for two messages.
     pub fn idempotency_key(&self, kind: Kind) -> String {
-        format!("network/{}/{}/{}", self.network_name(), kind.as_str(), self.message_id)
+        format!("network/{}/{}/{}", kind.as_str(), self.payment_id(), self.message_id)
     }
 
     fn network_name(&self) -> &'static str {

@@ -13,7 +13,7 @@
 //! | `amount_too_large` | the amount exceeds what one command may move |
 //! | `asset_mismatch` | the asset differs from that of the payment or account concerned |
 //! | `duplicate_mismatch` | a known id comes with other content |
-//! | `clock_backwards` | the command was accepted earlier than something that has already happened |
+//! | `clock_backwards` | the request was accepted earlier than something that has already happened |
 //! | `identity_conflict` | the id already belongs to something else |
 //!
 //! The kernel rejects what cannot be decoded: `unknown_type`, `unknown_schema_version`, `amount_negative`,
@@ -61,6 +61,11 @@ pub fn sound(amount: &Amount) -> Result<KnownAsset, Rejection> {
     let asset = known(&amount.asset)?;
     moves(amount.minor)?;
     Ok(asset)
+}
+
+/// Checks that an amount can be asked for. A zero asks only whether the card is good, and moves nothing.
+pub fn askable(amount: &Amount) -> Result<KnownAsset, Rejection> {
+    if amount.minor == Minor::ZERO { known(&amount.asset) } else { sound(amount) }
 }
 
 /// Checks that accounts hold the asset and that its scale is right.
@@ -111,8 +116,9 @@ pub fn repeated<T: PartialEq>(id: &str, known: &T, given: &T) -> Result<(), Reje
     Err(Rejection::new("duplicate_mismatch", detail))
 }
 
-/// Checks that the command was not accepted before `latest`. A clock that runs backwards would shift the windows and
-/// intervals that limits are counted over.
+/// Checks that a request was not accepted before `latest`. A clock that runs backwards would shift the windows and
+/// intervals that limits are counted over. Only requests are judged by the clock: a fact has happened, whatever the
+/// clock says.
 pub fn in_time(latest: Option<Timestamp>, context: &CommandContext) -> Result<(), Rejection> {
     match latest {
         Some(latest) if context.accepted_at < latest => {

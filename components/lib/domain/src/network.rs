@@ -1,6 +1,7 @@
 //! Vocabulary of the card network: merchant, network, currency conversion, and the outcomes of items in suspense.
 
 use std::fmt;
+use std::str::FromStr;
 
 use clearfold_kernel::{Amount, Asset, Conversion, ExternalId, FxError, Minor, Rate};
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,7 @@ pub enum Network {
 #[serde(deny_unknown_fields)]
 pub struct Merchant {
     /// Merchant id, assigned by the acquirer.
-    pub id: ExternalId,
+    pub id: MerchantId,
     /// Name that is shown to the customer.
     pub name: String,
     /// Merchant category code (ISO 18245): what the merchant sells.
@@ -61,6 +62,59 @@ pub struct Merchant {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no {1}")]
 pub struct InvalidCode(String, &'static str);
+
+/// Error for a text that cannot be a merchant's id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "invalid_id: a merchant's id has 1 to {} printable ASCII characters, not all of them blanks",
+    ExternalId::MAX_LENGTH
+)]
+pub struct InvalidMerchantId;
+
+/// Id of a merchant, as the acquirer writes it: printable ASCII, blanks included, without those that fill the field up
+/// (ISO 8583 field 42 has fifteen characters).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct MerchantId(String);
+
+impl MerchantId {
+    /// Returns the id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for MerchantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for MerchantId {
+    type Error = InvalidMerchantId;
+
+    fn try_from(mut text: String) -> Result<Self, InvalidMerchantId> {
+        text.truncate(text.trim_end_matches(' ').len());
+        let fits = (1..=ExternalId::MAX_LENGTH).contains(&text.len());
+        let is_printable = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        if fits && is_printable { Ok(Self(text)) } else { Err(InvalidMerchantId) }
+    }
+}
+
+impl FromStr for MerchantId {
+    type Err = InvalidMerchantId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMerchantId> {
+        text.to_owned().try_into()
+    }
+}
+
+impl From<MerchantId> for String {
+    fn from(id: MerchantId) -> String {
+        id.0
+    }
+}
 
 /// A merchant category code (ISO 18245). In JSON four digits: `"5812"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -184,7 +238,18 @@ mod schema {
 
     use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-    use super::{Country, MerchantCategory};
+    use super::{Country, MerchantCategory, MerchantId};
+
+    impl JsonSchema for MerchantId {
+        fn schema_name() -> Cow<'static, str> {
+            "MerchantId".into()
+        }
+
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            let description = "Id of a merchant, as the acquirer writes it: printable ASCII. Blanks at the end are dropped.";
+            json_schema!({"description": description, "type": "string", "pattern": "^[ -~]{1,128}$"})
+        }
+    }
 
     impl JsonSchema for MerchantCategory {
         fn schema_name() -> Cow<'static, str> {
@@ -212,6 +277,16 @@ mod schema {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_merchants_id_keeps_its_blanks_but_not_the_filling_of_its_field() {
+        for (given, kept) in [("SHOP 00 123", "SHOP 00 123"), ("5265           ", "5265"), (" 1", " 1")] {
+            assert_eq!(given.parse::<MerchantId>().unwrap().as_str(), kept);
+        }
+        for bad in ["", "   ", "a\n", "caf\u{e9}", &"x".repeat(129)] {
+            assert_eq!(bad.parse::<MerchantId>(), Err(InvalidMerchantId), "{bad:?}");
+        }
+    }
 
     #[test]
     fn codes_read_as_they_are_written() {

@@ -99,9 +99,11 @@ impl Event {
             },
             Self::HoldPlaced(event) if event.forced => Identity::new(Kind::ForcedHold, &event.hold_id),
             Self::HoldPlaced(event) => Identity::new(Kind::Hold, &event.hold_id),
-            Self::HoldRaised(event) => Identity::new(Kind::Raise, &event.change_id),
-            Self::HoldLowered(event) => Identity::new(Kind::Lowering, &event.change_id),
-            Self::ClearingBooked(event) => Identity::new(Kind::Clearing, &event.clearing_id),
+            Self::HoldRaised(event) => Identity::of_hold(Kind::Raise, &event.hold_id, &event.change_id),
+            Self::HoldLowered(event) => Identity::of_hold(Kind::Lowering, &event.hold_id, &event.change_id),
+            Self::ClearingBooked(event) => {
+                Identity::of_hold(Kind::Clearing, &event.hold_id, &event.clearing_id)
+            }
             Self::ClearingSuspended(event) => Identity::new(Kind::Suspension, &event.clearing_id),
             Self::SuspenseResolved(event) => Identity::new(Kind::Resolution, &event.clearing_id),
             Self::RefundResolved(event) => Identity::new(Kind::RefundResolution, &event.refund_id),

@@ -60,6 +60,10 @@ impl Hold {
 }
 
 impl Rule for PlaceHold {
+    fn is_request(&self) -> bool {
+        !self.forced
+    }
+
     fn is_moot(&self, books: &Books) -> bool {
         let is_tombstone = matches!(books.held(&self.hold_id).hold, Some(Hold::Tombstone));
         !self.forced && (is_tombstone || books.is_forced(&self.hold_id))
@@ -88,6 +92,10 @@ impl Rule for PlaceHold {
 }
 
 impl Rule for RaiseHold {
+    fn is_request(&self) -> bool {
+        !self.forced
+    }
+
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
         checks::sound(&self.amount)?;
         Ok(Event::HoldRaised(HoldRaised {

@@ -4,7 +4,7 @@
 //! The log must then say what it said before. A late duplicate cannot be told from such a return, so the chain reader
 //! sends each log and each reorganization in order, once.
 
-use clearfold_kernel::{Amount, ChainSource, Encoded, Rejection};
+use clearfold_kernel::{Amount, ChainSource, Encoded, ExternalId, Rejection};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -79,6 +79,11 @@ impl Identity {
         Self { kind, id: id.to_string() }
     }
 
+    /// Identity of something that the network names within a payment: another payment may have the same id.
+    pub(super) fn of_hold(kind: Kind, hold_id: &ExternalId, id: &ExternalId) -> Self {
+        Self { kind, id: format!("{hold_id}/{id}") }
+    }
+
     pub(super) fn log(source: &ChainSource) -> Self {
         Self::new(Kind::Log, &LogId::of(source))
     }
@@ -88,7 +93,7 @@ impl Identity {
         Self::new(Kind::Finality, &LogId::of(source))
     }
 
-    /// Key of the identity's entry. The longest id is a dispute's, which consists of two ids: 257 bytes.
+    /// Key of the identity's entry. The longest ids consist of two ids: 257 bytes.
     pub(super) fn key(&self) -> String {
         format!("{}/{}", self.kind.word(), self.id)
     }

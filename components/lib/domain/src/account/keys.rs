@@ -95,7 +95,7 @@ fn of_hold(hold_id: &ExternalId, kinds: &[Kind]) -> Vec<String> {
     keys
 }
 
-/// Keys of a hold, and of a change to it that has an id of its own.
+/// Keys of a hold, and of a change to it that has an id of its own within the hold's payment.
 fn on_hold(hold_id: &ExternalId, kind: Kind, id: &ExternalId) -> Vec<String> {
-    [of_id(id, &[kind]), vec![held_key(hold_id)]].concat()
+    vec![Identity::of_hold(kind, hold_id, id).key(), held_key(hold_id)]
 }

@@ -40,7 +40,6 @@ pub(super) fn decide(
         }
         State::Open(_) if opened_by == Opener::Fact => Ok(Vec::new()),
         State::Open(books) if books.assets_by == Opener::Fact => {
-            checks::in_time(Some(books.latest_at), context)?;
             let (assets, at) = (open.assets.clone(), context.accepted_at);
             Ok(vec![Event::AssetsNamed(AssetsNamed { account, assets, at })])
         }

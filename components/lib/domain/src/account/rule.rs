@@ -12,9 +12,14 @@ use crate::checks;
 
 /// Meaning of one command for an account's books.
 pub(super) trait Rule {
-    /// Returns true if only the chain reader may send the command. Such a fact carries the block's time, so the
-    /// host's clock is not checked.
+    /// Returns true if only the chain reader may send the command.
     fn is_seen_on_chain(&self) -> bool {
+        false
+    }
+
+    /// Returns true if the command asks for money to be set aside. Only a request is judged by the host's clock: every
+    /// other command states what has happened already.
+    fn is_request(&self) -> bool {
         false
     }
 
@@ -92,7 +97,7 @@ fn judge(books: &Books, rule: &dyn Rule, context: &CommandContext) -> Result<Vec
     if books.has_done(&event.identities(), &event.said(books.opened_at)?)? {
         return Ok(Vec::new());
     }
-    if !rule.is_seen_on_chain() {
+    if rule.is_request() {
         checks::in_time(Some(books.latest_at), context)?;
     }
     rule.check(books)?;

@@ -24,7 +24,6 @@ use crate::policy::hold_expiry;
 use crate::{bookings, checks};
 
 pub(super) fn record(state: &State, advice: &RecordAdvice, context: &CommandContext) -> Decision {
-    checks::in_time(state.latest, context)?;
     checks::known(&advice.amount.asset)?;
     checks::routed_to(advice.account, context)?;
     let hold = match &state.subject {
@@ -97,6 +96,10 @@ fn hold(payment: &Payment, promised: Minor) -> AdviceHold {
     match payment.status {
         Status::Requested | Status::Declined => AdviceHold::Placed,
         Status::Reversed if totals.authorized == Minor::ZERO => AdviceHold::Placed,
+        // A verified card, for which the account holds nothing that could be raised.
+        Status::Authorized if totals.authorized == Minor::ZERO && promised > Minor::ZERO => {
+            AdviceHold::Placed
+        }
         Status::Cleared | Status::Expired | Status::ClearedLate | Status::ForcePosted => {
             AdviceHold::Unchanged
         }
@@ -138,7 +141,7 @@ pub(super) fn recorded(state: &mut State, event: &AdviceRecorded) {
         AdviceHold::Unchanged => {}
     }
     state.advices.insert(event.message_id.clone(), event.clone());
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
 }
 
 /// Begins the payment anew with the promised amount; its earlier totals, funding and disputes are kept.

@@ -33,7 +33,6 @@ use crate::network::Residue;
 use crate::policy::over_capture;
 
 pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandContext) -> Decision {
-    checks::in_time(state.latest, context)?;
     let asset = checks::sound(&claim.amount)?;
     in_sequence(claim.part)?;
     let billing = Billing::of_fact(&claim.amount, claim.presented.as_ref(), asset, state.network());

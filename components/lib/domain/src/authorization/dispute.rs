@@ -219,7 +219,7 @@ fn find_mut<'a>(state: &'a mut State, id: &ExternalId) -> Option<&'a mut Dispute
 }
 
 pub(super) fn opened(state: &mut State, event: &DisputeOpened) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     let Some(payment) = state.payment_mut() else { return };
     payment.disputes.push(Dispute {
         id: event.dispute_id.clone(),
@@ -231,21 +231,21 @@ pub(super) fn opened(state: &mut State, event: &DisputeOpened) {
 }
 
 pub(super) fn advanced(state: &mut State, event: &DisputeAdvanced) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     if let Some(dispute) = find_mut(state, &event.dispute_id) {
         dispute.status = DisputeStatus::Open { stage: event.stage };
     }
 }
 
 pub(super) fn credited(state: &mut State, event: &ProvisionalCreditGranted) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     if let Some(dispute) = find_mut(state, &event.dispute_id) {
         dispute.provisional_credit = true;
     }
 }
 
 pub(super) fn resolved(state: &mut State, event: &DisputeResolved) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     if let Some(dispute) = find_mut(state, &event.dispute_id) {
         dispute.status = DisputeStatus::Closed { outcome: event.outcome, awarded: event.awarded() };
     }

@@ -43,8 +43,9 @@ fn owed(state: &State, payment: &Payment) -> Option<Minor> {
 
 /// Applies the expiry. A payment that was claimed in parts and of which nothing is left is cleared, not expired.
 pub(super) fn expired(state: &mut State, event: &AuthorizationExpired) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.expired = sum(payment.totals.expired, event.released.minor);
-    payment.status = if event.released.minor == Minor::ZERO { Status::Cleared } else { Status::Expired };
+    let is_cleared = event.released.minor == Minor::ZERO && payment.totals.captured() > Minor::ZERO;
+    payment.status = if is_cleared { Status::Cleared } else { Status::Expired };
 }

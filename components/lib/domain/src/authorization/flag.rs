@@ -24,7 +24,7 @@ pub(super) fn flag(state: &State, flag: &FlagPayment, context: &CommandContext) 
 }
 
 pub(super) fn flagged(state: &mut State, event: &PaymentFlagged) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     if let Some(payment) = state.payment_mut() {
         payment.flags.push(event.reason);
     }

@@ -13,7 +13,6 @@ use crate::checks;
 use crate::network::{Merchant, Residue};
 
 pub(super) fn post(state: &State, claim: &ForcePost, context: &CommandContext) -> Decision {
-    checks::in_time(state.latest, context)?;
     let asset = checks::sound(&claim.amount)?;
     checks::routed_to(claim.account, context)?;
     let billing = Billing::of_fact(&claim.amount, claim.presented.as_ref(), asset, state.network());

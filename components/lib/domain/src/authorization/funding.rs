@@ -123,11 +123,6 @@ impl State {
 
 pub(super) fn observe(state: &State, command: &ObserveFunding, context: &CommandContext) -> Decision {
     checks::from_chain(context)?;
-    // An observation of the chain must not be rejected because the host's clock is behind.
-    let context = &CommandContext {
-        accepted_at: context.accepted_at.max(state.latest.unwrap_or(context.accepted_at)),
-        ..context.clone()
-    };
     let payment = existing(state, context)?;
     if let Observation::Included { amount, source } = &command.observation {
         checks::sound(amount)?;

@@ -54,6 +54,7 @@ pub(super) fn request(
     increment: &IncrementAuthorization,
     context: &CommandContext,
 ) -> Decision {
+    checks::in_time(state.latest, context)?;
     let payment = existing(state, context)?;
     checks::sound(&increment.amount)?;
     checks::same_asset(&payment.asset, &increment.amount.asset)?;
@@ -63,7 +64,7 @@ pub(super) fn request(
         return Ok(Vec::new());
     }
     state.unheard(&increment.message_id)?;
-    if !payment.status.is_open() {
+    if !payment.takes_increments() {
         // A closed payment holds nothing, so the addition is the whole stated amount, also of a new total.
         let addition = increment.amount.minor;
         let requested = requested_of(payment, increment, addition, context);
@@ -197,7 +198,7 @@ fn renewed(state: &State, payment: &Payment, at: Timestamp) -> Option<Timestamp>
 }
 
 pub(super) fn requested(state: &mut State, event: &IncrementRequested) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     let increment = Increment {
         stated: event.amount.minor,
         basis: event.basis,
@@ -210,7 +211,7 @@ pub(super) fn requested(state: &mut State, event: &IncrementRequested) {
 
 /// Applies an approval. One without a request was recorded before increments were decided; it states the addition.
 pub(super) fn increased(state: &mut State, event: &HoldIncreased) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.authorized = sum(payment.totals.authorized, event.amount.minor);
     payment.expires_at = event.expires_at.or(payment.expires_at);
@@ -226,7 +227,7 @@ pub(super) fn increased(state: &mut State, event: &HoldIncreased) {
 }
 
 pub(super) fn declined(state: &mut State, event: &IncrementDeclined) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     if let Some(increment) = state.increments.get_mut(&event.message_id) {
         increment.fate = IncrementFate::Declined(event.reason);
     }

@@ -42,7 +42,7 @@ pub(super) fn propose(
 }
 
 pub(super) fn proposed(state: &mut State, event: &PartialApprovalProposed) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     if let Some(payment) = state.payment_mut() {
         payment.proposed = Some(event.amount.minor);
     }

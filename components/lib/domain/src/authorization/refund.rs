@@ -48,9 +48,8 @@ pub enum Resolution {
 }
 
 pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandContext) -> Decision {
-    match refund.origin {
-        RefundOrigin::Chain(_) => checks::from_chain(context)?,
-        RefundOrigin::Network(_) => checks::in_time(state.latest, context)?,
+    if let RefundOrigin::Chain(_) = refund.origin {
+        checks::from_chain(context)?;
     }
     checks::sound(&refund.amount)?;
     checks::routed_to(refund.account, context)?;

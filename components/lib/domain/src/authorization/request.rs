@@ -2,9 +2,9 @@
 //!
 //! Between request and answer the card and the account are asked; their result comes back as a command. The first
 //! answer counts. A further request for a payment that was requested before is an increment: networks send the same
-//! message for both.
+//! message for both. A request of zero verifies the card: it is decided by the card's rules, and holds nothing.
 
-use clearfold_kernel::{Amount, CommandContext, Rejection, Timestamp};
+use clearfold_kernel::{Amount, CommandContext, Minor, Rejection, Timestamp};
 
 use super::claim::Billing;
 use super::messages::{
@@ -20,7 +20,7 @@ use crate::policy::{DeclineReason, hold_expiry};
 
 pub(super) fn request(state: &State, request: &RequestAuthorization, context: &CommandContext) -> Decision {
     checks::in_time(state.latest, context)?;
-    let asset = checks::sound(&request.amount)?;
+    let asset = checks::askable(&request.amount)?;
     checks::routed_to(request.account, context)?;
     let billing = Billing::of_request(&request.amount, request.presented.as_ref(), asset, request.network)?;
     let parties = Parties::of_request(&of_command(request, context.accepted_at));
@@ -101,7 +101,6 @@ impl Parties {
 
 pub(super) fn approve(state: &State, approval: &ApproveAuthorization, context: &CommandContext) -> Decision {
     let payment = existing(state, context)?;
-    checks::sound(&approval.amount)?;
     checks::same_asset(&payment.asset, &approval.amount.asset)?;
     let (Status::Requested, Entry::Requested(request)) = (payment.status, &payment.entry) else {
         return approved_before(payment, &approval.amount);
@@ -109,6 +108,9 @@ pub(super) fn approve(state: &State, approval: &ApproveAuthorization, context: &
     let (parties, amount, at) = (payment.parties.clone(), approval.amount.clone(), context.accepted_at);
     let expires_at = at.after_s(request.hold_interval_s);
     let requested = request.amount.minor;
+    if requested > Minor::ZERO {
+        checks::moves(amount.minor)?;
+    }
     match amount.minor.cmp(&requested) {
         std::cmp::Ordering::Equal => {
             Ok(vec![Event::AuthorizationApproved(AuthorizationApproved { parties, amount, expires_at, at })])
@@ -162,7 +164,7 @@ pub(super) fn requested(state: &mut State, event: &AuthorizationRequested) {
     let parties = Parties::of_request(event);
     let entry = Entry::Requested(Box::new(Requested(event.clone())));
     state.begin(Payment::new(parties, event.amount.asset.clone(), entry, Status::Requested));
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
 }
 
 pub(super) fn approved(state: &mut State, event: &AuthorizationApproved) {
@@ -174,7 +176,7 @@ pub(super) fn partially_approved(state: &mut State, event: &AuthorizationPartial
 }
 
 fn hold(state: &mut State, amount: &Amount, status: Status, expires_at: Timestamp, at: Timestamp) {
-    state.latest = Some(at);
+    state.happened_at(at);
     if let Some(payment) = state.payment_mut() {
         payment.totals.authorized = amount.minor;
         payment.status = status;
@@ -183,7 +185,7 @@ fn hold(state: &mut State, amount: &Amount, status: Status, expires_at: Timestam
 }
 
 pub(super) fn declined(state: &mut State, event: &AuthorizationDeclined) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     if let Some(payment) = state.payment_mut() {
         payment.status = Status::Declined;
         payment.flags = vec![event.reason];

@@ -34,7 +34,6 @@ pub enum ReversalFate {
 }
 
 pub(super) fn reverse(state: &State, reversal: &ReverseAuthorization, context: &CommandContext) -> Decision {
-    checks::in_time(state.latest, context)?;
     if let Extent::Part(minor) = reversal.extent {
         checks::moves(minor)?;
     }
@@ -119,7 +118,7 @@ fn refuse(
 /// Applies a reversal. A payment of which nothing is held any more is closed: reversed if nothing was claimed,
 /// otherwise cleared.
 pub(super) fn reversed(state: &mut State, event: &AuthorizationReversed) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.reversed = sum(payment.totals.reversed, event.released.minor);
     if event.full {
@@ -132,7 +131,7 @@ pub(super) fn reversed(state: &mut State, event: &AuthorizationReversed) {
 }
 
 pub(super) fn refused(state: &mut State, event: &ReversalRefused) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     state.came_back(event.cause, event.extent);
     remember(state, event.message_id.clone(), event.extent, ReversalFate::Refused);
 }

@@ -26,7 +26,7 @@ use crate::policy::over_capture::Circumstances;
 /// State of an authorization's stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// Host's clock at the latest decision; no later decision may be earlier.
+    /// Latest time of the host's clock at a decision; no request may come before it.
     pub latest: Option<Timestamp>,
     /// Approvals by a stand-in, by message id.
     pub advices: BTreeMap<ExternalId, AdviceRecorded>,
@@ -242,6 +242,12 @@ impl Payment {
         }
     }
 
+    /// Returns true if an increment can be added: the payment is open, and more than a verification of its card.
+    #[must_use]
+    pub fn takes_increments(&self) -> bool {
+        self.status.is_open() && self.totals.authorized > Minor::ZERO
+    }
+
     /// Returns the amount still held for clearings to come.
     #[must_use]
     pub fn held(&self) -> Minor {
@@ -321,6 +327,11 @@ impl State {
         });
         let approved = self.increments.iter().filter(|(_, known)| known.fate == IncrementFate::Approved);
         approved.map(|(message_id, known)| (message_id, known.addition)).chain(advices)
+    }
+
+    /// Notes the time of a decision. A fact may have been recorded while the host's clock was behind.
+    pub(super) fn happened_at(&mut self, at: Timestamp) {
+        self.latest = self.latest.max(Some(at));
     }
 
     pub(super) fn payment_mut(&mut self) -> Option<&mut Payment> {

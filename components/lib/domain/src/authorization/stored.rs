@@ -7,14 +7,14 @@ use clearfold_kernel::{Address, Amount, ExternalId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::messages::{AuthorizationRequested, Parties};
-use crate::network::{Merchant, Network, Presented};
+use crate::network::{Merchant, MerchantId, Network, Presented};
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Parties")]
 pub(super) struct StoredParties {
     account: Address,
     card_id: Option<ExternalId>,
-    merchant_id: Option<ExternalId>,
+    merchant_id: Option<MerchantId>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -90,7 +90,6 @@ fn charge(state: &State, payment: &Payment, claim: &PresentClearing, residue: Re
 }
 
 pub(super) fn resolve_refund(state: &State, command: &ResolveRefund, context: &CommandContext) -> Decision {
-    checks::in_time(state.latest, context)?;
     let Subject::Refund(refund) = &state.subject else {
         return Err(not_found(format!("{} is no unlinked refund", context.id)));
     };
@@ -125,14 +124,14 @@ fn not_found(detail: String) -> Rejection {
 
 /// Applies the resolution of a clearing. The next event states what a charge posts.
 pub(super) fn clearing_resolved(state: &mut State, event: &ClearingResolved) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     if let Some(suspended) = state.suspended.get_mut(&event.clearing_id) {
         *suspended = Suspended::Resolved(event.outcome);
     }
 }
 
 pub(super) fn refund_resolved(state: &mut State, event: &RefundResolved) {
-    state.latest = Some(event.at);
+    state.happened_at(event.at);
     if let Subject::Refund(refund) = &mut state.subject {
         refund.resolution =
             Resolution::Resolved { outcome: event.outcome, payment_id: event.payment_id.clone() };

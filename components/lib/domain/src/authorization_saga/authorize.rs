@@ -59,6 +59,10 @@ pub(super) fn reserve(call: &StepCall) -> Result<Action, String> {
 pub(super) fn hold(call: &StepCall) -> Result<Action, String> {
     let state = read(&call.subject)?;
     let (hold_id, amount) = (id(&call.subject)?, request(&state)?.amount.clone());
+    // A card is verified without the account.
+    if amount.minor == Minor::ZERO {
+        return Ok(Action::Done);
+    }
     let partial = request(&state)?.partial_allowed;
     to_account(call, &account::Command::PlaceHold(PlaceHold { hold_id, amount, forced: false, partial }))
 }
@@ -130,6 +134,9 @@ fn release_all(call: &StepCall) -> Result<Action, String> {
         return Ok(Action::Done);
     }
     let request = request(&state)?;
+    if request.amount.minor == Minor::ZERO {
+        return Ok(Action::Done);
+    }
     let release_id = bookings::declined(&id(&call.subject)?).map_err(|error| error.to_string())?;
     to_card(
         request.card_id.as_str(),
@@ -144,7 +151,8 @@ fn release_all(call: &StepCall) -> Result<Action, String> {
 /// Voids the hold. If it was never placed, this prevents it; a hold that a stand-in's advice forced stays.
 pub(super) fn void(call: &StepCall) -> Result<Action, String> {
     let state = read(&call.subject)?;
-    if state.payment().is_some_and(is_approved) || was_refused(call, &["account_not_opened"]) {
+    let holds = request(&state).is_ok_and(|request| request.amount.minor > Minor::ZERO);
+    if !holds || state.payment().is_some_and(is_approved) || was_refused(call, &["account_not_opened"]) {
         return Ok(Action::Done);
     }
     to_account(call, &account::Command::VoidHold(VoidHold { hold_id: id(&call.subject)? }))

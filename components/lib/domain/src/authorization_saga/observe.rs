@@ -3,7 +3,7 @@
 use clearfold_kernel::{Decider, ExternalId, Flow, Observed, PlannedStep, Subject};
 
 use super::{authorize, book, expire, fund, increment, memory, part};
-use crate::authorization::{Authorization, Event, State};
+use crate::authorization::{Authorization, Event, Payment, State};
 
 /// Lane of everything that moves money or counts it, in the order of the payment's events.
 pub(super) const BOOKS: &str = "books";
@@ -32,8 +32,8 @@ fn books(subject: &Subject, id: &ExternalId, before: &State, event: &Event) -> R
         Event::AuthorizationDeclined(_) => return Ok(None),
         // The decider declines an increment of a payment that is not open by itself.
         Event::IncrementRequested(event) => {
-            let is_open = before.payment().is_some_and(|payment| payment.status.is_open());
-            return is_open.then(|| increment::flow(subject, event)).transpose();
+            let is_decided_here = before.payment().is_some_and(Payment::takes_increments);
+            return is_decided_here.then(|| increment::flow(subject, event)).transpose();
         }
         event => ("book", book::steps(subject, id, before, event)?),
     };

@@ -125,9 +125,10 @@ fn posted(
 }
 
 /// Returns the id of the payment's first reservation. A payment that was seen on chain first names no card and
-/// reserved nothing.
+/// reserved nothing, and neither did a verification.
 fn first(payment: &Payment) -> Option<&ExternalId> {
     match &payment.entry {
+        Entry::Requested(request) if request.amount.minor == Minor::ZERO => None,
         Entry::Requested(request) => Some(&request.message_id),
         Entry::Advised { message_id, .. } => Some(message_id),
         Entry::Swiped { .. } | Entry::Forced { .. } => None,

@@ -21,6 +21,14 @@ pub(super) struct Broken {
     detail: String,
 }
 
+impl Broken {
+    /// Returns true if the rule limits how much the card pays, or how often.
+    pub(super) fn is_limit(&self) -> bool {
+        use DeclineReason::{DailyLimit, PerTransactionLimit, Velocity};
+        matches!(self.reason, PerTransactionLimit | DailyLimit | Velocity)
+    }
+}
+
 impl From<Broken> for Rejection {
     fn from(broken: Broken) -> Self {
         Self::new(broken.reason.code(), broken.detail)

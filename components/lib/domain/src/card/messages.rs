@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rules::Rules;
 use super::status::FreezeReason;
-use crate::network::Merchant;
+use crate::network::{Merchant, MerchantId};
 use crate::policy::DeclineReason;
 
 messages! {
@@ -256,7 +256,7 @@ pub struct SpendReleased {
     pub remaining: Minor,
     /// Merchant's id. Absent if the merchant is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub merchant_id: Option<ExternalId>,
+    pub merchant_id: Option<MerchantId>,
     /// Time of the reservation: the day that gets the amount back.
     pub reserved_at: Timestamp,
     /// Time of the release, by the host's clock.

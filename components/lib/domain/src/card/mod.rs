@@ -112,8 +112,8 @@ impl Decider for Card {
 
 fn decide(card: &Issued, command: &Command, context: &CommandContext) -> Result<Vec<Event>, Rejection> {
     checks::routed_to(card.account, context)?;
-    // A payment that has happened is recorded, and a reservation released, even while the host's clock is wrong.
-    if !matches!(command, Command::RecordSpend(_) | Command::ReleaseSpend(_)) {
+    // Only a request is judged by the host's clock: what has happened is recorded, and a card is frozen, at any time.
+    if let Command::ReserveSpend(_) = command {
         checks::in_time(Some(card.latest), context)?;
     }
     match command {

@@ -3,7 +3,7 @@
 //! Every reservation id is remembered forever: as a digest of its content, or as a tombstone. A repeat is thus told
 //! from a new payment however late it arrives, and a repeat with other content is rejected.
 
-use clearfold_kernel::{Amount, CommandContext, ExternalId, Hash, Rejection};
+use clearfold_kernel::{Amount, CommandContext, ExternalId, Hash, Minor, Rejection};
 use sha2::{Digest, Sha256};
 
 use super::broken_rules::broken_rules;
@@ -26,6 +26,9 @@ pub(super) fn reserve(
     context: &CommandContext,
 ) -> Result<Vec<Event>, Rejection> {
     let spend = Spend::from(reserve);
+    if reserve.amount.minor == Minor::ZERO {
+        return verify(card, &spend, context);
+    }
     if card.knows(&spend)? {
         return Ok(Vec::new());
     }
@@ -36,6 +39,14 @@ pub(super) fn reserve(
     let (account, at) = (card.account, context.accepted_at);
     let reserved = SpendReserved { account, reservation_id, authorization_id, amount, merchant, at };
     Ok(vec![Event::SpendReserved(reserved)])
+}
+
+/// Verifies the card for a payment of nothing: its state and its rules about the merchant decide, and nothing counts.
+fn verify(card: &Issued, spend: &Spend<'_>, context: &CommandContext) -> Result<Vec<Event>, Rejection> {
+    checks::known(&spend.amount.asset)?;
+    broken_rules(card, spend, context.accepted_at)
+        .find(|broken| !broken.is_limit())
+        .map_or_else(|| Ok(Vec::new()), |broken| Err(broken.into()))
 }
 
 pub(super) fn record(

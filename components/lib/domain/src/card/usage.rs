@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::messages::SpendReleased;
 use super::rules::MAX_WINDOW_S;
+use crate::network::MerchantId;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -27,7 +28,7 @@ pub struct Reservation {
     /// Id of the payment.
     pub authorization_id: ExternalId,
     /// Merchant's id, if it is known.
-    pub merchant_id: Option<ExternalId>,
+    pub merchant_id: Option<MerchantId>,
     /// Amount that still counts: reserved minus released.
     pub remaining: Amount,
     /// Time of the reservation.

@@ -3,6 +3,7 @@
 use clearfold_kernel::{Address, ExternalId, Minor, Timestamp};
 
 use crate::authorization::{DisputeOutcome, DisputeReason, DisputeStage};
+use crate::network::MerchantId;
 use crate::projecting::{Number, table, words};
 
 words!(DisputeReason {
@@ -34,7 +35,7 @@ table! {
         key { payment_id: String, id: ExternalId }
         account: Address,
         card_id: Option<ExternalId>,
-        merchant_id: Option<ExternalId>,
+        merchant_id: Option<MerchantId>,
         amount_minor: Minor where Positive,
         asset: String,
         decimals: u8,

@@ -1,5 +1,5 @@
-//! 5. Each external id has one effect, however often it is reported: a message or a clearing record of the network, a
-//!    log of the chain. A log whose block was reorganized away takes effect again when the block comes back, so
+//! 5. Each external id has one effect within its scope, however often it is reported: a message or a clearing record of
+//!    the network within its payment, a log of the chain. A log whose block was reorganized away takes effect again when the block comes back, so
 //!    inclusions and reorganizations alternate. A suspended clearing posts once, when it is charged. An increment is
 //!    decided once.
 
@@ -15,8 +15,8 @@ use crate::{account, authorization, card};
 
 const ONE_EFFECT_PER_IDENTITY: Invariant = Invariant {
     code: "one_effect_per_identity",
-    statement: "A network message, a clearing record and a log (chain id, block hash, log index) have one effect each \
-                on the payments of an account, and one on its books.",
+    statement: "A network message and a clearing record of a payment, and a log (chain id, block hash, log index), have \
+                one effect each on the payments of an account, and one on its books.",
 };
 
 const REORGANIZATION: &str = "reorganization of log";
@@ -61,39 +61,44 @@ fn log(source: &ChainSource) -> String {
     format!("{}/{}/{}", source.chain_id, source.block_hash, source.log_index)
 }
 
+/// Id that the network gave within a payment: another payment may have the same.
+fn within(payment_id: &str, id: &impl ToString) -> String {
+    format!("{payment_id}/{}", id.to_string())
+}
+
 fn of_authorization(payment_id: &str, event: &authorization::Event) -> Vec<Identity> {
     use authorization::Event;
     let refund = |origin: &RefundOrigin| match origin {
         RefundOrigin::Chain(source) => ("log", log(source)),
-        RefundOrigin::Network(id) => ("refund", id.to_string()),
+        RefundOrigin::Network(id) => ("refund", within(payment_id, id)),
     };
     vec![match event {
-        Event::AuthorizationRequested(event) => ("message", event.message_id.to_string()),
-        Event::AdviceRecorded(event) => ("message", event.message_id.to_string()),
+        Event::AuthorizationRequested(event) => ("message", within(payment_id, &event.message_id)),
+        Event::AdviceRecorded(event) => ("message", within(payment_id, &event.message_id)),
         Event::IncrementRequested(event) => {
-            let id = event.message_id.to_string();
+            let id = within(payment_id, &event.message_id);
             return vec![("message", id.clone()), (UNDECIDED, id)];
         }
-        Event::HoldIncreased(event) => (APPROVED, event.message_id.to_string()),
-        Event::IncrementDeclined(event) => (DECLINED, event.message_id.to_string()),
-        Event::AuthorizationReversed(event) => ("reversal", event.message_id.to_string()),
-        Event::ReversalRefused(event) => ("reversal", event.message_id.to_string()),
-        Event::ClearingPosted(event) => ("clearing", event.clearing_id.to_string()),
-        Event::ClearingSuspended(event) => ("clearing", event.clearing_id.to_string()),
+        Event::HoldIncreased(event) => (APPROVED, within(payment_id, &event.message_id)),
+        Event::IncrementDeclined(event) => (DECLINED, within(payment_id, &event.message_id)),
+        Event::AuthorizationReversed(event) => ("reversal", within(payment_id, &event.message_id)),
+        Event::ReversalRefused(event) => ("reversal", within(payment_id, &event.message_id)),
+        Event::ClearingPosted(event) => ("clearing", within(payment_id, &event.clearing_id)),
+        Event::ClearingSuspended(event) => ("clearing", within(payment_id, &event.clearing_id)),
         Event::ClearingResolved(event) => {
-            let id = event.clearing_id.to_string();
+            let id = within(payment_id, &event.clearing_id);
             let charge = (event.outcome == SuspenseOutcome::Charged).then(|| (CHARGE, id.clone()));
             return [("resolution", id)].into_iter().chain(charge).collect();
         }
-        Event::ClearingRefused(event) => ("clearing", event.clearing_id.to_string()),
-        Event::ForcePosted(event) => ("clearing", event.clearing_id.to_string()),
+        Event::ClearingRefused(event) => ("clearing", within(payment_id, &event.clearing_id)),
+        Event::ForcePosted(event) => ("clearing", within(payment_id, &event.clearing_id)),
         Event::SwipeRecorded(event) => ("log", log(&event.source)),
         Event::FundingIncluded(event) => ("log", log(&event.source)),
         Event::FundingFinalized(event) => ("finality of log", log(&event.source)),
         Event::FundingReorged(event) => (REORGANIZATION, log(&event.source)),
         Event::RefundLinked(event) => refund(&event.origin),
         Event::RefundUnlinked(event) => refund(&event.origin),
-        Event::RefundResolved(event) => ("refund resolution", event.origin.identity()),
+        Event::RefundResolved(event) => ("refund resolution", within(payment_id, &event.origin.identity())),
         Event::DisputeOpened(event) => ("dispute", account::dispute_key(payment_id, &event.dispute_id)),
         _ => return Vec::new(),
     }]
@@ -108,10 +113,12 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
             true => ("booked forced hold", event.hold_id.to_string()),
             false => ("booked hold", event.hold_id.to_string()),
         },
-        Event::HoldRaised(event) => ("booked message", event.change_id.to_string()),
-        Event::HoldLowered(event) => ("booked lowering", event.change_id.to_string()),
+        Event::HoldRaised(event) => ("booked raise", within(event.hold_id.as_str(), &event.change_id)),
+        Event::HoldLowered(event) => ("booked lowering", within(event.hold_id.as_str(), &event.change_id)),
         Event::HoldVoided(event) => ("booked void", event.hold_id.to_string()),
-        Event::ClearingBooked(event) => ("booked clearing", event.clearing_id.to_string()),
+        Event::ClearingBooked(event) => {
+            ("booked clearing", within(event.hold_id.as_str(), &event.clearing_id))
+        }
         // A claim that is charged is also booked as a clearing, perhaps before its suspension.
         Event::ClearingSuspended(event) => ("booked suspension", event.clearing_id.to_string()),
         Event::SuspenseResolved(event) => ("booked resolution", event.clearing_id.to_string()),

@@ -324,7 +324,7 @@ fn a_suspended_clearing_that_posts_without_a_charge_or_twice_is_found() {
 
 #[test]
 fn an_amount_of_zero_is_found() {
-    assert!(broken(&[requested(0)]).contains(&"amounts_positive"));
+    assert!(broken(&[opened(), placed(0, true)]).contains(&"amounts_positive"));
 }
 
 #[test]

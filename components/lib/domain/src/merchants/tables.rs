@@ -1,14 +1,14 @@
 //! Table of the projection. Totals of a category or a country are sums over its merchants.
 
-use clearfold_kernel::{ExternalId, Minor, Timestamp};
+use clearfold_kernel::{Minor, Timestamp};
 
-use crate::network::{Country, MerchantCategory};
+use crate::network::{Country, MerchantCategory, MerchantId};
 use crate::projecting::{Number, table};
 
 table! {
     /// One row for each merchant and asset.
     pub(super) struct Merchant in "merchant", indexes [[category, asset], [country, asset], [last_seen_at]] {
-        key { id: ExternalId, asset: String }
+        key { id: MerchantId, asset: String }
         decimals: u8,
         // Latest description of the merchant; empty while it has only claims that nobody authorized.
         name: Option<String>,

@@ -1,10 +1,11 @@
 //! Effect of each event on its merchant's totals.
 
-use clearfold_kernel::{Asset, ExternalId, Minor, RowKey, Timestamp};
+use clearfold_kernel::{Asset, Minor, RowKey, Timestamp};
 
 use super::tables::Merchant;
 use crate::authorization::Event;
 use crate::network;
+use crate::network::MerchantId;
 use crate::projecting::{Misfit, Number, Rows, Seen};
 
 /// Returns the key of the row that an event changes.
@@ -13,7 +14,7 @@ pub(super) fn key(event: &Event) -> Option<RowKey> {
 }
 
 /// Returns the merchant and asset whose totals an event changes.
-fn concerned(event: &Event) -> Option<(&ExternalId, &Asset)> {
+fn concerned(event: &Event) -> Option<(&MerchantId, &Asset)> {
     let (parties, asset) = match event {
         Event::AuthorizationRequested(event) => return Some((&event.merchant.id, &event.amount.asset)),
         Event::AdviceRecorded(event) => return Some((&event.merchant.id, &event.amount.asset)),
@@ -42,7 +43,7 @@ pub(super) fn add(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misfit>
     Ok(())
 }
 
-fn new(merchant_id: &ExternalId, asset: &Asset, at: Timestamp) -> Merchant {
+fn new(merchant_id: &MerchantId, asset: &Asset, at: Timestamp) -> Merchant {
     Merchant {
         id: merchant_id.clone(),
         asset: asset.code.clone(),

@@ -1,5 +1,6 @@
 //! Effect of events on a hold: it is placed, increased, released, or expires.
 
+use super::clearing::is_claimed;
 use clearfold_kernel::{Minor, Timestamp};
 
 use super::status::{Funding, Status};
@@ -41,7 +42,8 @@ pub(super) fn reversed(payment: &mut Payment, event: &AuthorizationReversed) -> 
 /// Applies an expiry. A payment with nothing left to expire counts as cleared.
 pub(super) fn expired(payment: &mut Payment, event: &AuthorizationExpired) -> Result<(), Misfit> {
     payment.expired_minor = payment.expired_minor.plus(event.released.minor)?;
-    payment.status = if event.released.minor == Minor::ZERO { Status::Cleared } else { Status::Expired };
+    let is_cleared = event.released.minor == Minor::ZERO && is_claimed(payment);
+    payment.status = if is_cleared { Status::Cleared } else { Status::Expired };
     // Money that was pulled and not claimed is owed to the customer; the flag asks an operator to return it.
     payment.flagged |= event.owed.is_some();
     Ok(())

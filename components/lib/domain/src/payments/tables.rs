@@ -3,7 +3,7 @@
 use clearfold_kernel::{Address, ExternalId, Hash, Minor, Timestamp};
 
 use super::status::{Dispute, Funding, Status};
-use crate::network::{Country, MerchantCategory, Network, RefundOutcome};
+use crate::network::{Country, MerchantCategory, MerchantId, Network, RefundOutcome};
 use crate::policy::DeclineReason;
 use crate::projecting::{Document, Number, table, words};
 
@@ -20,7 +20,7 @@ table! {
         key { id: String }
         account: Address,
         card_id: Option<ExternalId>,
-        merchant_id: Option<ExternalId>,
+        merchant_id: Option<MerchantId>,
         merchant_name: Option<String>,
         merchant_category: Option<MerchantCategory>,
         merchant_country: Option<Country>,
@@ -125,7 +125,7 @@ table! {
         outcome: Option<RefundOutcome>,
         account: Address,
         card_id: Option<ExternalId>,
-        merchant_id: Option<ExternalId>,
+        merchant_id: Option<MerchantId>,
         amount_minor: Minor where Positive,
         asset: String,
         decimals: u8,

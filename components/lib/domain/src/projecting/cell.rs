@@ -3,7 +3,7 @@
 use clearfold_kernel::{Address, ColumnRule, ColumnType, ExternalId, Hash, Minor, Timestamp, Value};
 
 use super::Misfit;
-use crate::network::{Country, MerchantCategory, Network};
+use crate::network::{Country, MerchantCategory, MerchantId, Network};
 use crate::policy::DeclineReason;
 
 /// Type that a column can hold.
@@ -45,7 +45,7 @@ macro_rules! text_cells {
         })+
     };
 }
-text_cells!(String, ExternalId, Address, Hash, MerchantCategory, Country);
+text_cells!(String, ExternalId, MerchantId, Address, Hash, MerchantCategory, Country);
 
 /// Closed list of words.
 pub trait Word: Copy + PartialEq + 'static {

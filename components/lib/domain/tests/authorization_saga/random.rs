@@ -98,7 +98,7 @@ fn one(world: &mut World, step: Step) -> Result<(), Broken> {
             Ok(())
         }
         Topic::Deliver if world.offers_pulls && dice.one_in(2) => world.chain_goes_on(&mut dice).map(drop),
-        Topic::Deliver => (0..=dice.below(4)).try_for_each(|_| world.deliver(&mut dice, 0)),
+        Topic::Deliver => (0..=dice.below(4)).try_for_each(|_| world.deliver(&mut dice)),
         Topic::Begin => world.begin(&mut dice),
         Topic::Proceed => world.proceed(&mut dice),
         Topic::Account => world.of_account(&mut dice),

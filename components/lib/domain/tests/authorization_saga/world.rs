@@ -174,7 +174,7 @@ impl World {
     }
 
     /// Does the next thing of a random instance: decides an input, or a command that one of its steps sent.
-    pub fn deliver(&mut self, dice: &mut Dice, _behind_ms: u64) -> Result<(), Broken> {
+    pub fn deliver(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         self.refresh();
         if self.queue.is_empty() {
             return Ok(());
@@ -212,7 +212,7 @@ impl World {
         loop {
             self.refresh();
             if !self.queue.is_empty() {
-                self.deliver(dice, 0)?;
+                self.deliver(dice)?;
                 continue;
             }
             if self.chain_goes_on(dice)? {

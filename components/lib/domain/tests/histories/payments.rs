@@ -55,7 +55,7 @@ impl World {
             return self.play(&id, sent);
         }
         if payment.status == Status::Requested && !self.queue.is_empty() && !dice.one_in(4) {
-            return self.deliver(dice, 0);
+            return self.deliver(dice);
         }
         let sent = match payment.status {
             Status::Requested => self.undecided(&id, &payment, dice),
@@ -112,7 +112,7 @@ impl World {
             }
             _ => (1, true),
         };
-        let minor = if partial_allowed || minor == 1 { minor.saturating_add(1) } else { minor - 1 };
+        let minor = if partial_allowed || minor <= 1 { minor.saturating_add(1) } else { minor - 1 };
         let amount = Amount { minor: Minor::new(minor), asset: payment.asset.clone() };
         (Payments::ApproveAuthorization(ApproveAuthorization { amount }), false)
     }
@@ -241,6 +241,8 @@ impl World {
         match dice.below(30) {
             0..4 => (amount, presented) = with_presented(converted(dice)),
             4 => presented = Some(converted(dice).1),
+            // A verification of the card.
+            5 => amount.minor = Minor::ZERO,
             _ => {}
         }
         let request = RequestAuthorization {

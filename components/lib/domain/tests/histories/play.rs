@@ -40,17 +40,15 @@ fn one(world: &mut World, step: Step) -> Result<(), Broken> {
     let mut dice = Dice::new(step.dice);
     // Every command takes some time; sometimes the time alone tells two of them apart.
     world.now_ms += dice.below(3) as u64;
+    // Occasionally the host's clock is set back for a moment.
+    world.behind_ms = if dice.one_in(32) { 1 + dice.below(100_000) as u64 } else { 0 };
     match step.topic {
         Topic::Wait => {
             let most_ms = dice.pick(&[SECOND_MS, 60 * SECOND_MS, DAY_MS, 10 * DAY_MS]);
             world.now_ms += dice.below(usize::try_from(most_ms).unwrap_or(usize::MAX)) as u64;
         }
         Topic::Deliver if world.queue.is_empty() => world.proceed(&mut dice)?,
-        Topic::Deliver => {
-            // Occasionally the host's clock is set back for a moment.
-            let behind_ms = if dice.one_in(32) { 1 + dice.below(100_000) as u64 } else { 0 };
-            world.deliver(&mut dice, behind_ms)?;
-        }
+        Topic::Deliver => world.deliver(&mut dice)?,
         Topic::Begin => world.begin(&mut dice)?,
         Topic::Proceed => world.proceed(&mut dice)?,
         Topic::Account => world.of_account(&mut dice)?,
@@ -58,6 +56,7 @@ fn one(world: &mut World, step: Step) -> Result<(), Broken> {
         Topic::Repeat => world.repeat(&mut dice)?,
         Topic::Alter => world.alter(&mut dice)?,
     }
+    world.behind_ms = 0;
     if dice.one_in(64) {
         world.folds()?;
     }

@@ -164,7 +164,7 @@ impl World {
     }
 
     /// Delivers one command. Commands of one payment mostly arrive in order.
-    pub fn deliver(&mut self, dice: &mut Dice, behind_ms: u64) -> Result<(), Broken> {
+    pub fn deliver(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let index = dice.below(self.queue.len());
         let first =
             self.queue.iter().position(|other| other.same_payment(&self.queue[index])).unwrap_or(index);
@@ -173,7 +173,7 @@ impl World {
             .filter(|other| other.same_payment(&self.queue[index]))
             .all(|other| other.overtakes() == Overtakes::Freely);
         let index = if may_overtake && dice.one_in(4) { index } else { first };
-        self.deliver_at(index, dice, behind_ms).map(drop)
+        self.deliver_at(index, dice).map(drop)
     }
 
     /// Delivers until no command is in flight. Fails if a command is never accepted.
@@ -182,7 +182,7 @@ impl World {
             let mut done = 0;
             let mut index = 0;
             while index < self.queue.len() {
-                if self.deliver_at(index, dice, 0)? {
+                if self.deliver_at(index, dice)? {
                     done += 1;
                 } else {
                     index += 1;
@@ -203,16 +203,14 @@ impl World {
     }
 
     /// Delivers the command at an index. Returns true if it need not be sent again.
-    fn deliver_at(&mut self, index: usize, dice: &mut Dice, behind_ms: u64) -> Result<bool, Broken> {
+    fn deliver_at(&mut self, index: usize, dice: &mut Dice) -> Result<bool, Broken> {
         if let Then::Raised(more) = &self.queue[index].then
             && !self.is_hold_settled(&more.payment)
         {
             return Ok(false);
         }
-        let mut pending = self.queue.remove(index);
-        pending.sent.behind_ms = behind_ms;
+        let pending = self.queue.remove(index);
         let answer = self.send(&pending.sent)?;
-        pending.sent.behind_ms = 0;
         let again = match &pending.then {
             Then::Booked { .. } => {
                 answer.as_ref().is_err_and(|code| !is_needless(&pending.sent.command, code))
@@ -238,6 +236,13 @@ impl World {
         let Some((amount, _)) = self.asked(payment) else { return };
         match answer {
             Err(code) => self.decline(payment, code),
+            // A verification asks no account.
+            Ok(_) if amount.minor == Minor::ZERO => {
+                self.answer(
+                    payment,
+                    authorization::Command::ApproveAuthorization(ApproveAuthorization { amount }),
+                );
+            }
             // The account's answer misses the deadline: the payment is declined, and the hold may still arrive.
             Ok(_) if dice.one_in(10) => {
                 let hold = self.hold(payment, amount);

@@ -34,8 +34,6 @@ pub struct Sent {
     pub command: Command,
     pub actor: &'static str,
     pub routing_key: &'static str,
-    /// Milliseconds by which the host's clock is behind, for this command.
-    pub behind_ms: u64,
 }
 
 /// Number of events that a command caused, or the code of its rejection.
@@ -44,6 +42,8 @@ pub type Answer = Result<usize, String>;
 #[derive(Default)]
 pub struct World {
     pub now_ms: u64,
+    /// Milliseconds by which the host's clock is behind, during a step of the history.
+    pub behind_ms: u64,
     pub account: Live<Account>,
     pub cards: BTreeMap<String, Live<Card>>,
     pub payments: BTreeMap<String, Live<Authorization>>,
@@ -84,8 +84,7 @@ impl World {
         };
         let answer = answer.map_err(|broken| format!("{}: {broken}", self.shown(sent)))?;
         if let Some(script) = &mut self.script {
-            let at =
-                Timestamp::from_ms(self.now_ms - sent.behind_ms).map_or(String::new(), |at| at.to_string());
+            let at = clock(self.now_ms - self.behind_ms);
             script.push(format!("{at} {} → {answer:?}", sent.shown()));
         }
         if answer.as_ref().is_ok_and(|count| *count > 0) {
@@ -107,7 +106,7 @@ impl World {
             id: id.to_owned(),
             routing_key: sent.routing_key.to_owned(),
             actor: sent.actor.to_owned(),
-            accepted_at: Timestamp::from_ms(self.now_ms - sent.behind_ms).expect("before the year 10000"),
+            accepted_at: clock(self.now_ms - self.behind_ms),
         }
     }
 
@@ -233,9 +232,13 @@ impl Command {
     }
 }
 
+fn clock(ms: u64) -> Timestamp {
+    Timestamp::from_ms(ms).expect("before the year 10000")
+}
+
 impl Sent {
     pub fn new(command: Command) -> Self {
-        Self { command, actor: "api", routing_key: ACCOUNT, behind_ms: 0 }
+        Self { command, actor: "api", routing_key: ACCOUNT }
     }
 
     pub fn by_chain(command: Command) -> Self {

@@ -35,6 +35,7 @@ pub use suspense::*;
 use super::superseded::{
     ClearingPostedV1, ClearingPostedV2, PresentClearingV1, RecordRefundV1, RefundUnlinkedV1,
 };
+use crate::network::MerchantId;
 
 messages! {
     /// Commands to an authorization.
@@ -185,7 +186,7 @@ pub struct Parties {
     pub card_id: Option<ExternalId>,
     /// Id of the merchant, assigned by the acquirer; absent if it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub merchant_id: Option<ExternalId>,
+    pub merchant_id: Option<MerchantId>,
 }
 
 impl Parties {

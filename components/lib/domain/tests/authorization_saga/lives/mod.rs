@@ -163,7 +163,7 @@ impl Life {
             asked.iter().any(|(_, child)| child.message.kind == kind)
         };
         while !asks(self) {
-            self.world.deliver(&mut self.dice, 0).expect("the invariants hold");
+            self.world.deliver(&mut self.dice).expect("the invariants hold");
             assert!(!self.world.queue.is_empty(), "{kind} is never asked for");
         }
     }

@@ -23,7 +23,7 @@ impl Life {
     /// Goes on up to the request for a pull.
     fn ask(&mut self) {
         while self.world.instances["auth-1"].requested().is_empty() {
-            self.world.deliver(&mut self.dice, 0).expect("the invariants hold");
+            self.world.deliver(&mut self.dice).expect("the invariants hold");
         }
     }
 
