@@ -48,5 +48,6 @@ mod swipe;
 mod switch;
 mod translate;
 mod upgrade;
+mod verification;
 mod vouched;
 mod writer;

@@ -152,7 +152,8 @@ pub fn request_of(id: &str, euros: u64) -> Value {
 }
 
 fn euro(euros: u64) -> Value {
-    json!({"minor": format!("{euros}000000000000000000"), "asset": "EURe", "decimals": 18})
+    let minor = u128::from(euros) * 10_u128.pow(18);
+    json!({"minor": minor.to_string(), "asset": "EURe", "decimals": 18})
 }
 
 fn saga(environment: &Environment) -> Result<SagaDecider> {
