@@ -311,7 +311,7 @@ async fn tables_are_dropped_in_the_order_in_which_a_batch_locks_them() -> Result
         locked.with_context(|| format!("{table} is locked by whoever waits for {first}"))?;
     }
     batch.rollback().await?;
-    // That tables which nobody can read after all are refused is said elsewhere.
+    // The outcome of the drop has a test of its own.
     _ = dropping.join_next().await.context("the drop")??;
     Ok(())
 }

@@ -223,7 +223,7 @@ async fn a_pull_that_was_executed_before_a_restore_is_found_and_not_signed_again
     world.assert_done(0);
     assert!(world.nonces(Party::Relayer).await.is_empty(), "nothing was signed about it");
 
-    // What was invalidated then is told from what was executed by the Spender's old state.
+    // The Spender's old state tells an invalidation from an execution.
     invalidate_and_restore(&mut world, 1).await;
     world.turn().await;
     assert_eq!(world.outcome(1), Some(Outcome::Dead { cause: Cause::Outside }), "{:?}", world.wait(1));

@@ -114,7 +114,7 @@ impl Order {
 
     /// Answers that another host has the lease.
     pub fn stands_by(self) {
-        // Whoever asked may have gone.
+        // A send fails only if the caller has disconnected.
         match self {
             Self::List(reply) => _ = reply.send(Err(HandError::StandsBy)),
             Self::Resolve(_, reply) => _ = reply.send(Err(HandError::StandsBy)),

@@ -22,11 +22,11 @@ pub struct Resolution {
 /// Finding in final blocks about the transaction that an operator names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
-    /// It executed the pull's hash.
+    /// Executed the pull's hash.
     Executed { block: u64 },
-    /// It is in a final block, and did not.
+    /// In a final block, without executing it.
     Other,
-    /// No endpoint has it in a final block.
+    /// In a final block of no endpoint.
     Unknown,
 }
 
@@ -148,7 +148,7 @@ fn not_paid(known: &PullState, fate: Fate) -> Result<(Option<Change>, Follows), 
 
 fn search(known: &PullState, fate: Fate) -> Result<(Option<Change>, Follows), Unresolved> {
     match fate {
-        // What was signed here is looked for from the right block already.
+        // A watched pull is searched from the block of its acceptance already.
         Fate::Consumed(_) if !known.is_watched() => Ok((None, Follows::Search)),
         Fate::Consumed(_) | Fate::Executed { .. } | Fate::Invalidated | Fate::Fresh => {
             Err(Unresolved::EndsByItself(known.pull.id.clone()))

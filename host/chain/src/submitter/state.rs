@@ -153,11 +153,11 @@ pub enum Cause {
 /// Word of an operator about a pull, as it is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Word {
-    /// That transaction executed it.
+    /// Executed by this transaction.
     Paid { transaction: B256 },
-    /// It was not executed.
+    /// Not executed.
     NotPaid,
-    /// Its execution is to be looked for from that block on.
+    /// Search for its execution from this block on.
     Search { from_block: u64 },
 }
 

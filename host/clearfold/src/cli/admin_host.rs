@@ -31,6 +31,19 @@ pub(super) struct AdminHost {
     pub(super) json: bool,
 }
 
+/// Operator and reason of what is ordered, and the host that is asked.
+#[derive(Debug, Args)]
+pub(super) struct OperatorArgs {
+    /// Name of the operator, for the record
+    #[arg(long, env = "USER", value_name = "NAME", default_value = "operator")]
+    pub(super) by: String,
+    /// Reason, for the record
+    #[arg(long)]
+    pub(super) why: Option<String>,
+    #[command(flatten)]
+    pub(super) host: AdminHost,
+}
+
 /// Problem that the API returned.
 #[derive(Deserialize)]
 struct Problem {

@@ -1,4 +1,4 @@
-//! `clearfold pull`: lists the pulls that have not ended, and says how one ended that the submitter cannot decide about.
+//! `clearfold pull`: lists the pulls that have not ended, and records how one ended if the submitter cannot decide it.
 //!
 //! A word is recorded by the submitter under its lease, so the commands ask the admin API of the host that submits.
 
@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::admin_host::{AdminHost, new_key, show, word};
+use super::admin_host::{AdminHost, OperatorArgs, new_key, show, word};
 use clearfold_chain::submitter::{Follows, WaitingPull};
 use clearfold_kernel::Hash;
 
@@ -16,7 +16,7 @@ use clearfold_kernel::Hash;
 pub(super) enum PullCommand {
     /// List the pulls that have not ended, each with the reason for which it waits
     List(ListArgs),
-    /// Say how a pull ended. What the chain says otherwise is refused
+    /// Say how a pull ended. A word that the chain contradicts is refused
     Resolve(ResolveArgs),
     /// Have older blocks searched for the execution of a pull that may have been paid
     Search(SearchArgs),
@@ -31,9 +31,9 @@ pub(super) struct ListArgs {
 /// End of a pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ResolvedAs {
-    /// It was executed, by --transaction
+    /// Executed, by --transaction
     Paid,
-    /// It was not executed. If it still can be, its delegate invalidates it first
+    /// Not executed. If it still can be, its delegate invalidates it first
     NotPaid,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct ResolveArgs {
     #[arg(long, value_name = "HASH", required_if_eq("end", "paid"))]
     transaction: Option<Hash>,
     #[command(flatten)]
-    said: SaidArgs,
+    operator: OperatorArgs,
 }
 
 #[derive(Debug, Args)]
@@ -59,20 +59,7 @@ pub(super) struct SearchArgs {
     #[arg(long, value_name = "BLOCK")]
     from: u64,
     #[command(flatten)]
-    said: SaidArgs,
-}
-
-/// Operator and reason of a word.
-#[derive(Debug, Args)]
-struct SaidArgs {
-    /// Name of the operator, for the record
-    #[arg(long, env = "USER", value_name = "NAME", default_value = "operator")]
-    by: String,
-    /// Reason, for the record
-    #[arg(long)]
-    why: Option<String>,
-    #[command(flatten)]
-    host: AdminHost,
+    operator: OperatorArgs,
 }
 
 /// Pulls that have not ended.
@@ -94,25 +81,23 @@ impl PullCommand {
                 let list: List = host.get(&["pulls"], &[]).await?;
                 show(&host, &list, || lines(&list))
             }
-            Self::Resolve(ResolveArgs { pull, end, transaction, said }) => {
+            Self::Resolve(ResolveArgs { pull, end, transaction, operator }) => {
                 let body = json!({
-                    "as": word(&end), "transaction": transaction, "by": said.by, "why": said.why,
+                    "as": word(&end), "transaction": transaction, "by": operator.by, "why": operator.why,
                 });
-                said.say(&pull, "resolve", &body).await
+                give(&operator.host, &pull, "resolve", &body).await
             }
-            Self::Search(SearchArgs { pull, from, said }) => {
-                let body = json!({ "from_block": from, "by": said.by, "why": said.why });
-                said.say(&pull, "search", &body).await
+            Self::Search(SearchArgs { pull, from, operator }) => {
+                let body = json!({ "from_block": from, "by": operator.by, "why": operator.why });
+                give(&operator.host, &pull, "search", &body).await
             }
         }
     }
 }
 
-impl SaidArgs {
-    async fn say(&self, pull: &str, order: &str, body: &Value) -> anyhow::Result<()> {
-        let answer: Said = self.host.post(&["pulls", pull, order], &new_key(), body).await?;
-        show(&self.host, &answer, || format!("{pull}: {}\n", said(answer.follows)))
-    }
+async fn give(host: &AdminHost, pull: &str, order: &str, body: &Value) -> anyhow::Result<()> {
+    let answer: Said = host.post(&["pulls", pull, order], &new_key(), body).await?;
+    show(host, &answer, || format!("{pull}: {}\n", said(answer.follows)))
 }
 
 const fn said(follows: Follows) -> &'static str {

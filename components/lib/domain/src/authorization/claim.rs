@@ -79,7 +79,7 @@ impl Split {
 pub(super) struct Billing {
     /// Difference of the stated amount from our own conversion.
     pub residue: Residue,
-    /// What was presented and our own conversion of it, if the difference is beyond the tolerance.
+    /// Presented amount and our own conversion of it, if the difference is beyond the tolerance.
     deviation: Option<(Presented, Option<Minor>)>,
 }
 

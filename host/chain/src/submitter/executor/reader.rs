@@ -203,7 +203,7 @@ impl Reader {
         let Some(known) = self.executions().to_probe(undecided, consumed, finalized) else { return };
         let look = async {
             for (_, endpoint) in self.rpc.in_turn() {
-                // What is final on another node's word can be another fork's here.
+                // An endpoint behind the final block may follow another fork.
                 let is_usable = endpoint.check_chain(self.rpc.chain_id()).await.is_ok()
                     && endpoint.finalized().await.is_ok_and(|own| own >= finalized);
                 if is_usable && let Some(block) = fresh_until(endpoint, known, finalized).await {

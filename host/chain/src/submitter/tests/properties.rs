@@ -177,7 +177,7 @@ impl World {
         }
     }
 
-    /// Whatever the submitter makes of it, nothing may be paid twice, and what is dead stays dead.
+    /// Gives an operator's word, right or wrong: the submitter must not pay twice or revive a dead pull.
     fn say(&mut self, number: u8) {
         let (word, evidence) = match self.chain.final_fate(self.hashes[usize::from(number)]) {
             Fate::Executed { transaction, block } => {

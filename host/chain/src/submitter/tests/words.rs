@@ -40,7 +40,7 @@ fn a_pull_that_can_still_be_executed_is_invalidated_before_it_is_dead() {
         case.driver.say(id(1), Word::NotPaid, Evidence::Unknown),
         Err(Unresolved::EndsByItself(_))
     ));
-    // What is mined first decides: its call, or its invalidation.
+    // The first mined transaction decides: the call, or the invalidation.
     case.chain.drop_one(1);
     case.mine(8);
     let outcome = case.outcomes(1).last().copied();

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::admin_host::{AdminHost, new_key, show, word};
+use super::admin_host::{AdminHost, OperatorArgs, new_key, show, word};
 use clearfold_engine::command::Answer;
 use clearfold_engine::saga::InstanceView;
 use clearfold_views::query::SagaPage;
@@ -124,30 +124,18 @@ pub(super) struct ResolveArgs {
 pub(super) struct PauseArgs {
     /// Name of the saga, like authorization
     saga: String,
-    /// Name of the operator, for the record
-    #[arg(long, env = "USER", value_name = "NAME", default_value = "operator")]
-    by: String,
-    /// Reason, for the record
-    #[arg(long)]
-    why: Option<String>,
     #[command(flatten)]
-    host: AdminHost,
+    operator: OperatorArgs,
 }
 
 /// Operator, reason and identity of an order.
 #[derive(Debug, Args)]
 struct OrderArgs {
-    /// Name of the operator, for the record
-    #[arg(long, env = "USER", value_name = "NAME", default_value = "operator")]
-    by: String,
-    /// Reason, for the record
-    #[arg(long)]
-    why: Option<String>,
+    #[command(flatten)]
+    operator: OperatorArgs,
     /// Idempotency key: the same key means the same order, and gets the same answer. Without it, the order is a new one
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    #[command(flatten)]
-    host: AdminHost,
 }
 
 impl SagaCommand {
@@ -186,7 +174,7 @@ impl ShowArgs {
 
 impl FlowArgs {
     async fn run(self, order: &str) -> anyhow::Result<()> {
-        let body = json!({ "flow": self.flow, "by": self.order.by, "why": self.order.why });
+        let body = json!({ "flow": self.flow, "by": self.order.operator.by, "why": self.order.operator.why });
         self.order.give(&self.instance, order, &body).await
     }
 }
@@ -194,8 +182,8 @@ impl FlowArgs {
 impl ResolveArgs {
     async fn run(self) -> anyhow::Result<()> {
         let body = json!({
-            "flow": self.flow, "as": word(&self.outcome), "code": self.code, "by": self.order.by,
-            "why": self.order.why,
+            "flow": self.flow, "as": word(&self.outcome), "code": self.code, "by": self.order.operator.by,
+            "why": self.order.operator.why,
         });
         self.order.give(&self.instance, "resolve", &body).await
     }
@@ -203,19 +191,19 @@ impl ResolveArgs {
 
 impl PauseArgs {
     async fn run(self, order: &str, said: &str) -> anyhow::Result<()> {
-        let body = json!({ "by": self.by, "why": self.why });
+        let body = json!({ "by": self.operator.by, "why": self.operator.why });
         let path = ["handlers", "saga", &self.saga, order];
-        let answer: Activated = self.host.post(&path, &new_key(), &body).await?;
+        let answer: Activated = self.operator.host.post(&path, &new_key(), &body).await?;
         let text = || format!("activation {}: the saga {} is {said}\n", answer.activation, self.saga);
-        show(&self.host, &answer, text)
+        show(&self.operator.host, &answer, text)
     }
 }
 
 impl OrderArgs {
     async fn give(&self, instance: &str, order: &str, body: &serde_json::Value) -> anyhow::Result<()> {
         let key = self.key.clone().unwrap_or_else(new_key);
-        let answer: Answer = self.host.post(&["sagas", instance, order], &key, body).await?;
-        show(&self.host, &answer, || text::answer(&answer))
+        let answer: Answer = self.operator.host.post(&["sagas", instance, order], &key, body).await?;
+        show(&self.operator.host, &answer, || text::answer(&answer))
     }
 }
 

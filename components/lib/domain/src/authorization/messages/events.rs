@@ -327,7 +327,7 @@ event! {
 event! {
     /// Conversion deviates: the network's amount is farther from our own conversion than is tolerated.
     ///
-    /// What was presented may also be impossible to convert. The network's amount stands; the operator should review the
+    /// Also for a presented amount that cannot be converted. The network's amount stands; the operator should review the
     /// payment.
     ConversionDeviates {
         /// Id of the message or the clearing record that states the amount.
