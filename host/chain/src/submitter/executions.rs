@@ -4,8 +4,8 @@
 //! hash needs that is consumed for a reason not found yet. So no pull waits for older blocks than its own fate needs, and
 //! a restart reads them only for what was consumed meanwhile. An executor that fails leaves to the next what it has read.
 //!
-//! A hash that is consumed and that nobody signed here can have been consumed at any time. Where an endpoint still serves
-//! old state, the Spender itself says in which block the hash was fresh last; then its blocks are read from there.
+//! A consumed hash without a transaction in this database may have been consumed in any block. If an endpoint still serves
+//! old state, the Spender's state gives the last block in which the hash was fresh, and the search begins behind it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -40,18 +40,18 @@ pub struct Executions {
     range: Option<(u64, u64)>,
     /// Transaction and block of each execution in the range, by hash.
     found: BTreeMap<B256, (B256, u64)>,
-    /// Newest look for the block in which a hash was fresh last that nobody signed here, by hash.
+    /// Newest probe of the Spender's old state for each hash without a transaction in this database.
     probes: BTreeMap<B256, Probe>,
     /// Reason for which the newest read failed; `None` after one that did not.
     failure: Option<String>,
 }
 
-/// Result of a look for the block in which a hash was fresh last.
+/// Result of a probe: the last block in which a hash was fresh.
 #[derive(Debug, Clone, Copy)]
 enum Probe {
     /// The hash was fresh in that block, and consumed in the next one.
     FreshUntil(u64),
-    /// No endpoint served a block in which it was fresh, when that was the final block.
+    /// No endpoint served a block in which the hash was fresh. Holds the final block at that time.
     Unserved(u64),
 }
 
@@ -62,8 +62,8 @@ impl Executions {
         Self { reach, spenders, range: None, found, probes, failure: None }
     }
 
-    /// Returns the pull about whose hash the Spender's old state is to be asked next: consumed, signed by nobody here, and
-    /// not found.
+    /// Returns the next pull to probe: its hash is consumed, without a transaction in this database and without a found
+    /// execution.
     #[must_use]
     pub fn to_probe<'a>(
         &self,
@@ -80,7 +80,7 @@ impl Executions {
         unsigned.filter(|known| !self.found.contains_key(&known.hash)).find(is_due).copied()
     }
 
-    /// Notes in which block the hash was fresh last; `None` if no endpoint serves such a block.
+    /// Records the last block in which the hash was fresh; `None` if no endpoint serves such a block.
     pub fn probed(&mut self, hash: B256, fresh_until: Option<u64>, finalized: u64) {
         let probe = fresh_until.map_or(Probe::Unserved(finalized), Probe::FreshUntil);
         self.probes.insert(hash, probe);

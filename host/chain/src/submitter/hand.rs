@@ -1,5 +1,5 @@
-//! Hand of an operator on the submitter of this host: lists the pulls that have not ended, and says how one ended that the
-//! submitter cannot decide about.
+//! Operators' orders to the submitter of this host: list the pulls that have not ended, and state how one ended if the
+//! submitter cannot decide it.
 //!
 //! An order is carried out by the submitter's task, between two looks at the chain, under its lease.
 
@@ -13,14 +13,14 @@ use super::pull::PullId;
 use super::resolve::{Follows, Resolution, Unresolved};
 use super::state::Word;
 
-/// Most orders that wait.
+/// Capacity of the queue of orders.
 const MAX_ORDERS: usize = 16;
-/// Length of a name or a reason, in bytes: they are kept for ever.
+/// Maximum length of a name or a reason, in bytes: they are kept for ever.
 const MAX_TEXT: usize = 500;
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// Hand on a submitter. Cheap to clone.
+/// Sender of operators' orders to the submitter. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SubmitterHand {
     orders: mpsc::Sender<Order>,
@@ -62,7 +62,7 @@ pub enum HandError {
     NoText { what: &'static str },
 }
 
-/// Makes a hand, and the orders that come from it.
+/// Creates the sender and the receiver of orders.
 pub(super) fn hand() -> (SubmitterHand, mpsc::Receiver<Order>) {
     let (orders, given) = mpsc::channel(MAX_ORDERS);
     (SubmitterHand { orders }, given)
@@ -74,8 +74,7 @@ impl SubmitterHand {
         self.answer(Order::List).await
     }
 
-    /// Gives an operator's word. What follows from it is committed when this returns. The same word about a pull that has
-    /// ended like that is answered as the first.
+    /// Sends an operator's word. Its consequences are committed when this returns. A repeat gets the first answer.
     pub async fn resolve(
         &self,
         pull: &str,

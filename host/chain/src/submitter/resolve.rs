@@ -1,7 +1,7 @@
-//! Answers to an operator's word about a pull: what follows from it, or why nothing does. Pure.
+//! Consequences of an operator's word about a pull, or the reason for its refusal. Pure.
 //!
-//! A word never outweighs the chain. That a pull was paid is taken from the transaction that the operator names; that it was
-//! not is believed only of a hash that can never be executed any more, and one that still can is invalidated first.
+//! A word never outweighs the chain. `paid` counts only with the transaction that executed the pull; `not-paid` counts only
+//! for a hash that can no longer be executed, and a hash that still can is invalidated first.
 
 use alloy::primitives::B256;
 use serde::{Deserialize, Serialize};

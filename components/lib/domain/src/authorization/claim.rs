@@ -1,6 +1,6 @@
 //! Claims of the network as the state knows them, and what every claim has in common: the comparison of its amount with
-//! our own conversion, and its division by what is held. The rules stand in [`clearing`](super::clearing), [`force_post`](super::force_post) and
-//! [`suspense`](super::suspense).
+//! our own conversion, and its division by what is held. The rules stand in [`clearing`](super::clearing),
+//! [`force_post`](super::force_post) and [`suspense`](super::suspense).
 
 use clearfold_kernel::{Amount, ExternalId, Hash, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};

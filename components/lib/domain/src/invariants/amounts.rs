@@ -58,9 +58,9 @@ fn of_account(event: &account::Event) -> Option<Minor> {
     })
 }
 
-/// Returns the amount that the event moves. A request of zero, and its approval, verify a card. A reversal before the decision and an expiry of a payment that was
-/// claimed in full release nothing by design, and an advice that holds no more may state that nothing was sold, so they
-/// are not checked.
+/// Returns the amount that the event moves. A request of zero, and its approval, verify a card. A reversal before the
+/// decision and an expiry of a payment that was claimed in full release nothing by design, and an advice that holds no
+/// more may state that nothing was sold, so they are not checked.
 fn of_authorization(event: &authorization::Event) -> Option<Minor> {
     use authorization::{AdviceHold, Event};
     Some(match event {

@@ -1,7 +1,7 @@
 //! 5. Each external id has one effect within its scope, however often it is reported: a message or a clearing record of
-//!    the network within its payment, a log of the chain. A log whose block was reorganized away takes effect again when the block comes back, so
-//!    inclusions and reorganizations alternate. A suspended clearing posts once, when it is charged. An increment is
-//!    decided once.
+//!    the network within its payment, a log of the chain. A log whose block was reorganized away takes effect again
+//!    when the block comes back, so inclusions and reorganizations alternate. A suspended clearing posts once, when it
+//!    is charged. An increment is decided once.
 
 use std::collections::BTreeSet;
 

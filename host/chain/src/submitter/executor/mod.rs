@@ -141,7 +141,7 @@ impl<O: Outcomes> Executor<O> {
         }
     }
 
-    /// Takes an operator's word; what follows from it is committed when this returns.
+    /// Applies an operator's word. Its consequences are committed when this returns.
     pub async fn resolve(
         mut self,
         resolution: &Resolution,

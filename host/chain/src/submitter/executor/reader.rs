@@ -25,7 +25,7 @@ use crate::submitter::{
 
 /// Most ranges that one observation reads. The next goes on.
 const MAX_RANGES: u64 = 32;
-/// Longest look for the block in which a hash was fresh last. Meanwhile nothing is sent.
+/// Time-out of a probe. Meanwhile nothing is sent.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Maximum number of simultaneous calls to one endpoint.
 const MAX_CALLS: usize = 64;
@@ -117,8 +117,7 @@ impl Reader {
         Err(ReadError::NoEndpoint(reasons.join("; ")))
     }
 
-    /// Asks if that transaction executed the pull, in a block that is final here and there. Its block is read as all
-    /// executions are.
+    /// Reads the block of a transaction, and returns whether it executed the pull in a final block.
     pub async fn evidence(&self, known: &PullState, transaction: B256, finalized: u64) -> Evidence {
         let spenders: BTreeSet<Address> = [known.pull.spender].into();
         let mut evidence = Evidence::Unknown;
@@ -179,8 +178,8 @@ impl Reader {
         Ok(Observation { now, head: head.number, finalized, market, accounts, sightings, fates })
     }
 
-    /// Returns the fate of each hash in the final block. State is asked for in that block alone, and in older ones only for
-    /// a hash that was consumed and that nobody signed here: a node need not keep them.
+    /// Returns the fate of each hash in the final block. State is asked for in that block alone, and in older ones only by a
+    /// probe: a node need not keep them.
     async fn fates(
         &self,
         endpoint: &Endpoint,
@@ -198,7 +197,7 @@ impl Reader {
         Ok(undecided.iter().map(fate).collect())
     }
 
-    /// Asks, for one hash that nobody signed here, in which block it was fresh last: the first endpoint that knows it.
+    /// Probes one hash: asks the endpoints in turn for the last block in which it was fresh.
     async fn probe(&self, undecided: &[&PullState], consumed: &BTreeSet<B256>, finalized: u64) {
         let Some(known) = self.executions().to_probe(undecided, consumed, finalized) else { return };
         let look = async {
@@ -302,7 +301,7 @@ async fn was_consumed(endpoint: &Endpoint, known: &PullState, block: u64) -> Opt
     if read(endpoint, spender, call, at).await.ok()? {
         return Some(true);
     }
-    // A node that takes state which it has forgotten for empty does not know the delegate either.
+    // A node that answers zeros for pruned state does not know the delegate either.
     let call = Spender::isModuleEnabledCall { module: delegate };
     read(endpoint, spender, call, at).await.ok()?.then_some(false)
 }
