@@ -234,7 +234,7 @@ async fn customer(edge: &Edge) -> Result<()> {
 }
 
 /// Returns the payment of a network's transaction, once it has that status.
-async fn payment_when(host: &Host, transaction_id: &str, status: &str) -> Result<Value> {
+pub async fn payment_when(host: &Host, transaction_id: &str, status: &str) -> Result<Value> {
     eventually(&format!("{transaction_id} is {status}"), async || {
         let payment = host.get(&format!("/v1/payments/visa-{transaction_id}")).await?.body;
         Ok((payment["status"] == status).then_some(payment))

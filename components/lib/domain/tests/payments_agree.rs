@@ -16,8 +16,8 @@ use clearfold_domain::network::{Merchant, MerchantCategory, Network, RefundOutco
 use clearfold_domain::payments::Payments;
 use clearfold_domain::policy::DeclineReason;
 use clearfold_kernel::{
-    Address, Amount, Asset, ChainSource, Change, CommandContext, Decider, ExternalId, Hash, Message, Minor,
-    Projector, RecordedEvent, Row, RowKey, Table, Timestamp, Value,
+    Address, Amount, Asset, ChainSource, Change, Column, ColumnRule, CommandContext, Decider, ExternalId,
+    Hash, Message, Minor, Projector, RecordedEvent, Row, RowKey, Table, Timestamp, Value,
 };
 use proptest::prelude::*;
 
@@ -62,9 +62,7 @@ fn command(step: Step, at: Timestamp) -> Command {
         0 => Command::RecordSwipe(RecordSwipe { account: ACCOUNT, amount, source, occurred_at: at }),
         1..=3 => Command::RequestAuthorization(request(id, amount, at)),
         4 => Command::ApproveAuthorization(ApproveAuthorization { amount }),
-        5 => Command::ApproveAuthorization(ApproveAuthorization {
-            amount: Amount { minor: Minor::new(500), ..amount },
-        }),
+        5 => Command::ApproveAuthorization(ApproveAuthorization { amount: whole(amount) }),
         6 => Command::DeclineAuthorization(DeclineAuthorization { reason: DeclineReason::Velocity }),
         7 => Command::IncrementAuthorization(IncrementAuthorization {
             message_id: id,
@@ -134,13 +132,19 @@ fn card_id() -> ExternalId {
     "card-1".parse().unwrap()
 }
 
+/// Returns the amount that requests are for: 500, and at times zero, which verifies the card.
+fn whole(amount: Amount) -> Amount {
+    let minor = if amount.minor.get().is_multiple_of(4) { 0 } else { 500 };
+    Amount { minor: Minor::new(minor), ..amount }
+}
+
 /// Request for a fixed amount, which an approval may agree with or stay below.
 fn request(message_id: ExternalId, amount: Amount, at: Timestamp) -> RequestAuthorization {
     RequestAuthorization {
         message_id,
         account: ACCOUNT,
         card_id: card_id(),
-        amount: Amount { minor: Minor::new(500), ..amount },
+        amount: whole(amount),
         presented: None,
         merchant: merchant(),
         network: Network::Visa,
@@ -197,7 +201,9 @@ impl Store {
         let fetched = fetched.cloned().collect();
         for change in Payments::project(events, fetched).unwrap() {
             let Change::Upsert(row) = change else { panic!("nothing is deleted") };
-            let keys = table(&row.table).primary_key.len();
+            let table = table(&row.table);
+            table.columns.iter().zip(&row.values).for_each(|(column, value)| satisfies(column, value));
+            let keys = table.primary_key.len();
             self.0.insert(format!("{} {:?}", row.table, &row.values[..keys]), row);
         }
     }
@@ -207,6 +213,21 @@ impl Store {
         let index = table(name).columns.iter().position(|described| described.name == column);
         Some(row.values[index.unwrap()].clone())
     }
+}
+
+/// Checks the rule that the database enforces.
+fn satisfies(column: &Column, value: &Value) {
+    let number = match value {
+        Value::Integer(number) => i128::from(*number),
+        Value::Numeric(number) => number.parse().unwrap(),
+        _ => return,
+    };
+    let least = match column.rule {
+        Some(ColumnRule::Positive) => 1,
+        Some(ColumnRule::NonNegative) => 0,
+        _ => return,
+    };
+    assert!(number >= least, "{} is {number}", column.name);
 }
 
 fn table(name: &str) -> Table {

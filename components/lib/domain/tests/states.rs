@@ -14,7 +14,7 @@ use std::fs;
 use clearfold_domain::account::Account;
 use clearfold_domain::authorization::Authorization;
 use clearfold_domain::card::Card;
-use clearfold_kernel::{Decider, decode_state, encode_state};
+use clearfold_kernel::{Decider, Minor, decode_state, encode_state};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -123,6 +123,21 @@ fn fields_of_one_type_are_recorded_with_different_values() {
         let same = differs.into_iter().filter(|(_, differs)| !differs).map(|(pair, _)| pair);
         let same: Vec<_> = same.collect();
         assert!(same.is_empty(), "{aggregate}: fields that are mixed up unseen: {same:?}");
+    }
+}
+
+/// The saga reads memories of version 10 as the head of the state: these bytes were written by that version.
+#[test]
+fn a_state_of_version_10_is_the_head_of_one_of_version_11() {
+    let path = format!("{}/tests/states/authorization.v10.json", env!("CARGO_MANIFEST_DIR"));
+    let states: Vec<Recorded> = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    for recorded in states {
+        let rest = encode_state(&Minor::ZERO).unwrap();
+        let bytes = [hex::decode(&recorded.bytes).unwrap(), rest].concat();
+        let mut shape = recorded.state;
+        shape["released"] = "0".into();
+        let expected = <Authorization as Decider>::State::deserialize(&shape).unwrap();
+        assert_eq!(decode_state::<<Authorization as Decider>::State>(&bytes), Ok(expected));
     }
 }
 

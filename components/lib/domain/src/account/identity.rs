@@ -79,9 +79,10 @@ impl Identity {
         Self { kind, id: id.to_string() }
     }
 
-    /// Identity of something that the network names within a payment: another payment may have the same id.
+    /// Identity of something that the network names within a payment: another payment may have the same id. No id has a
+    /// blank, so no two pairs of ids are alike.
     pub(super) fn of_hold(kind: Kind, hold_id: &ExternalId, id: &ExternalId) -> Self {
-        Self { kind, id: format!("{hold_id}/{id}") }
+        Self { kind, id: format!("{hold_id} {id}") }
     }
 
     pub(super) fn log(source: &ChainSource) -> Self {

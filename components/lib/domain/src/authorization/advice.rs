@@ -6,6 +6,7 @@
 //! | unknown, not decided, declined, or reversed before the decision | places its hold anew |
 //! | open, or approved and reversed since | raises the hold to the stated amount, if that is more |
 //! | open | a reversal of the rest follows, if it is less |
+//! | not decided, and nothing was sold | a reversal of the whole request follows |
 //! | cleared, expired or force-posted | nothing: the claim posts in any case |
 //!
 //! The reversal has an id made of the advice's, because a reversal of the advice may come under the advice's own. An
@@ -36,7 +37,7 @@ pub(super) fn record(state: &State, advice: &RecordAdvice, context: &CommandCont
                 return Ok(Vec::new());
             }
             checks::same_asset(&payment.asset, &advice.amount.asset)?;
-            hold(payment, advice.amount.minor)
+            hold(state, payment, advice)
         }
         Subject::Refund { .. } => return Err(checks::identity_conflict(context)),
     };
@@ -63,14 +64,17 @@ fn given_back(
     context: &CommandContext,
 ) -> Result<Option<Event>, Rejection> {
     let released = payment.totals.standing().excess_over(advice.amount.minor).min(payment.held());
-    if !payment.status.is_open() || released == Minor::ZERO || !is_newest(state, advice) {
+    // Of a request that is not decided the hold may be in flight: nothing sold withdraws the whole request.
+    let is_withdrawn = payment.status == Status::Requested && advice.amount.minor == Minor::ZERO;
+    let is_lowered = payment.status.is_open() && released > Minor::ZERO && is_newest(state, advice);
+    if !is_withdrawn && !is_lowered {
         return Ok(None);
     }
     Ok(Some(Event::AuthorizationReversed(AuthorizationReversed {
         parties: payment.parties.clone(),
         message_id: bookings::advised(&advice.message_id)
             .map_err(|error| Rejection::new("invalid_id", error.to_string()))?,
-        extent: Extent::Part(released),
+        extent: if is_withdrawn { Extent::Full } else { Extent::Part(released) },
         released: payment.amount(released),
         full: released == payment.held(),
         cause: ReversalCause::Merchant,
@@ -89,17 +93,22 @@ fn is_newest(state: &State, advice: &RecordAdvice) -> bool {
 }
 
 /// Returns the effect on the hold. The promise is compared with what was authorized and not reversed, so an amount
-/// that was already claimed is not held again.
-fn hold(payment: &Payment, promised: Minor) -> AdviceHold {
-    let totals = &payment.totals;
+/// that was already claimed is not held again. An advice of nothing, or one that is older than another, holds nothing.
+fn hold(state: &State, payment: &Payment, advice: &RecordAdvice) -> AdviceHold {
+    let (totals, promised) = (&payment.totals, advice.amount.minor);
     let stands = totals.standing();
+    let is_younger = |known: &AdviceRecorded| known.occurred_at > advice.occurred_at;
+    if promised == Minor::ZERO || state.advices.values().any(is_younger) {
+        return AdviceHold::Unchanged;
+    }
     match payment.status {
         Status::Requested | Status::Declined => AdviceHold::Placed,
         Status::Reversed if totals.authorized == Minor::ZERO => AdviceHold::Placed,
         // A verified card, for which the account holds nothing that could be raised.
-        Status::Authorized if totals.authorized == Minor::ZERO && promised > Minor::ZERO => {
+        Status::Authorized if totals.authorized == Minor::ZERO && totals.captured() == Minor::ZERO => {
             AdviceHold::Placed
         }
+        Status::Authorized if totals.authorized == Minor::ZERO => AdviceHold::Unchanged,
         Status::Cleared | Status::Expired | Status::ClearedLate | Status::ForcePosted => {
             AdviceHold::Unchanged
         }

@@ -182,7 +182,7 @@ fn over_captured(
     if beyond_hold == Minor::ZERO {
         return None;
     }
-    let due = payment.totals.claimable();
+    let due = state.claimable(payment);
     let posted = state.clearings.values().filter(|known| known.fate == ClearingFate::Posted);
     let claimed = posted.fold(claim.amount.minor, |claimed, known| sum(claimed, known.claimed));
     let excess = claimed.minus(due).ok()?;
@@ -200,17 +200,18 @@ fn over_captured(
 /// computed from the earlier events, because events of old versions do not state them.
 pub(super) fn posted(state: &mut State, event: &ClearingPosted) {
     let claimed = sum(event.against_hold, event.beyond_hold);
+    let released = state.released;
     let Some(payment) = state.payment_mut() else { return };
-    let Split { against_hold, beyond_hold, .. } = Split::of(claimed, payment.held());
+    let Split { against_hold, beyond_hold, rest } = Split::of(claimed, payment.held());
     payment.totals.against_hold = sum(payment.totals.against_hold, against_hold);
     payment.totals.beyond = sum(payment.totals.beyond, beyond_hold);
     let late = matches!(payment.status, Status::Expired | Status::ClearedLate);
     if late {
         payment.status = Status::ClearedLate;
     } else if event.is_final {
-        payment.totals.released = sum(payment.totals.released, payment.held());
-        payment.totals.reversed = sum(payment.totals.reversed, payment.held());
+        payment.totals.reversed = sum(payment.totals.reversed, rest);
         payment.status = Status::Cleared;
+        state.released = sum(released, rest);
     }
     let reference = event.reference.clone();
     let clearing = Clearing {

@@ -10,6 +10,7 @@
 use clearfold_kernel::{CommandContext, ExternalId, Minor, Rejection};
 use serde::{Deserialize, Serialize};
 
+use super::claim::ClearingFate;
 use super::messages::{
     AdvanceDispute, DisputeAdvanced, DisputeOpened, DisputeOutcome, DisputeReason, DisputeResolved,
     DisputeStage, Event, GrantProvisionalCredit, OpenDispute, ProvisionalCreditGranted, ResolveDispute,
@@ -123,7 +124,8 @@ pub(super) fn credit(state: &State, command: &GrantProvisionalCredit, context: &
         return Ok(Vec::new());
     }
     stage(dispute).ok_or_else(|| closed(dispute))?;
-    if state.refused() > Minor::ZERO && dispute.minor > payment.refundable() {
+    let was_refused = state.clearings.values().any(|known| known.fate == ClearingFate::Refused);
+    if was_refused && dispute.minor > payment.refundable() {
         return Err(not_charged(payment));
     }
     Ok(vec![Event::ProvisionalCreditGranted(ProvisionalCreditGranted {

@@ -128,8 +128,6 @@ fn is_converted(state: &State, payment: &Payment) -> bool {
 pub(super) fn linked(state: &mut State, event: &RefundLinked) {
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.refunded = sum(payment.totals.refunded, event.amount.minor);
-    let excess = event.excess.map_or(Minor::ZERO, |excess| excess.minor);
-    payment.totals.refund_excess = sum(payment.totals.refund_excess, excess);
     state.refunds.insert(event.origin.identity(), event.amount.minor);
 }
 

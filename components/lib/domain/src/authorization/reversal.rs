@@ -73,6 +73,7 @@ fn releasable(payment: &Payment, extent: Extent) -> Result<Minor, ReversalRefusa
     let held = payment.held();
     match (payment.status, extent) {
         (Status::Requested, Extent::Full) => Ok(Minor::ZERO),
+        (Status::Authorized, Extent::Full) if payment.totals.authorized == Minor::ZERO => Ok(Minor::ZERO),
         (status, _) if !status.is_open() || held == Minor::ZERO => Err(ReversalRefusal::NothingHeld),
         (_, Extent::Full) => Ok(held),
         (_, Extent::Part(Minor::ZERO)) => Err(ReversalRefusal::NothingHeld),

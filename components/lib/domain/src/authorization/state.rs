@@ -19,7 +19,7 @@ use super::{
     reversal, suspense, swipe,
 };
 use crate::checks;
-use crate::network::{Merchant, Network};
+use crate::network::{Merchant, MerchantCategory, Network};
 use crate::policy::DeclineReason;
 use crate::policy::over_capture::Circumstances;
 
@@ -46,6 +46,8 @@ pub struct State {
     pub subject: Subject,
     /// Legs of the funding behind the first, and what is stated of all legs.
     pub legs: Legs,
+    /// Part of R that the last clearing released. The merchant did not give it back, so it can still be claimed.
+    pub released: Minor,
 }
 
 /// Subject of a stream.
@@ -68,6 +70,8 @@ pub struct Payment {
     pub parties: Parties,
     /// Asset of all amounts of the payment.
     pub asset: Asset,
+    /// Merchant category, if it is known. Not read: memories of version 10 are the head of this state.
+    pub category: Option<MerchantCategory>,
     /// Beginning of the payment.
     pub entry: Entry,
     /// Progress with the network.
@@ -185,10 +189,6 @@ pub struct Totals {
     pub beyond: Minor,
     /// F: refunded by the merchant.
     pub refunded: Minor,
-    /// Part of R that the last clearing released. The merchant did not give it back, so it can still be claimed.
-    pub released: Minor,
-    /// Part of F that exceeded what the merchant had: an exchange difference, or money that was there already.
-    pub refund_excess: Minor,
 }
 
 impl Totals {
@@ -202,13 +202,6 @@ impl Totals {
     #[must_use]
     pub fn standing(&self) -> Minor {
         self.authorized.excess_over(self.reversed)
-    }
-
-    /// Returns the amount that was authorized and that the merchant did not give back: clearings up to it are no
-    /// over-capture, though an earlier one released the rest of the hold.
-    #[must_use]
-    pub fn claimable(&self) -> Minor {
-        self.authorized.excess_over(self.reversed.excess_over(self.released))
     }
 
     /// Returns K + X: the amount that the merchant got, against the hold or beyond it. In the read store's columns and
@@ -231,6 +224,7 @@ impl Payment {
         Self {
             parties,
             asset,
+            category: None,
             entry,
             status,
             proposed: None,
@@ -254,12 +248,11 @@ impl Payment {
         self.totals.held()
     }
 
-    /// Returns what the merchant still has: K + X, minus awards from disputes and minus refunds without their excess. No
-    /// decision lets those exceed it.
+    /// Returns what the merchant still has: K + X, minus refunds and minus awards from disputes. A refund of the network
+    /// may exceed it, and a later claim then leaves the merchant only what exceeds the refund.
     pub(super) fn refundable(&self) -> Minor {
-        let refunded = self.totals.refunded.excess_over(self.totals.refund_excess);
         let awarded = self.disputes.iter().map(Dispute::awarded);
-        awarded.chain([refunded]).fold(self.totals.captured(), Minor::excess_over)
+        awarded.chain([self.totals.refunded]).fold(self.totals.captured(), Minor::excess_over)
     }
 
     /// Makes an amount in the payment's asset.
@@ -276,6 +269,12 @@ impl State {
             Subject::Payment(payment) => Some(payment),
             Subject::Nothing | Subject::Refund(_) => None,
         }
+    }
+
+    /// Returns the amount that was authorized and that the merchant did not give back: clearings up to it are no
+    /// over-capture, though an earlier one released the rest of the hold.
+    pub(super) fn claimable(&self, payment: &Payment) -> Minor {
+        payment.totals.authorized.excess_over(payment.totals.reversed.excess_over(self.released))
     }
 
     /// Returns the card network of the payment, if a request or an advice named it.
@@ -407,10 +406,8 @@ mod tests {
             against_hold: minor(3),
             beyond: minor(4),
             refunded: minor(5),
-            released: minor(6),
-            refund_excess: minor(1),
         };
         assert_eq!((totals.held(), totals.captured()), (minor(85), minor(7)));
-        assert_eq!((totals.standing(), totals.claimable()), (minor(90), minor(96)));
+        assert_eq!(totals.standing(), minor(90));
     }
 }

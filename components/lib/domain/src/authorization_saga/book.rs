@@ -8,6 +8,7 @@
 //! | `VoidHold` | `account_not_opened` | no hold was ever placed |
 //! | every command to the card | `card_not_issued`, `account_mismatch` | the account has no such card that could count it |
 //! | `RecoverReceivable` | `recovery_above_receivable` | an operator recovered it by hand; what is left stays a receivable |
+//! | `RecordSpend` | `duplicate_mismatch` | another payment's message has the same id; a counter holds up no money |
 //! | `FreezeCard` | `card_closed` | it pays no more |
 //! | `ReleaseSpend` | `reservation_not_found` | nothing was reserved |
 //! | the reversal of what was returned | `identity_conflict`, `account_mismatch` | what the operator named is no payment of the account |
@@ -85,6 +86,8 @@ fn opened_for(before: &State, event: &Event) -> Option<Asset> {
     match event {
         Event::SwipeRecorded(event) => Some(event.amount.asset.clone()),
         Event::AdviceRecorded(event) => Some(event.amount.asset.clone()),
+        // A verification asked no account.
+        Event::ClearingPosted(event) => Some(event.asset.clone()),
         Event::ForcePosted(event) => Some(event.amount.asset.clone()),
         Event::RefundLinked(event) => Some(event.amount.asset.clone()),
         Event::RefundUnlinked(event) => Some(event.amount.asset.clone()),
@@ -118,6 +121,7 @@ fn is_settled(call: &StepCall, aggregate: &str, kind: &str) -> bool {
         (account::AGGREGATE, "VoidHold") => was_refused(call, &["account_not_opened"]),
         (card::AGGREGATE, "ReleaseSpend") if was_refused(call, &["reservation_not_found"]) => true,
         (card::AGGREGATE, "FreezeCard") if was_refused(call, &["card_closed"]) => true,
+        (card::AGGREGATE, "RecordSpend") if was_refused(call, &["duplicate_mismatch"]) => true,
         (card::AGGREGATE, _) => was_refused(call, &["card_not_issued", "account_mismatch"]),
         (authorization::AGGREGATE, _) => was_refused(call, &["identity_conflict", "account_mismatch"]),
         _ => false,

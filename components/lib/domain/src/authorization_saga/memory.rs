@@ -5,6 +5,8 @@
 
 use clearfold_kernel::{self as kernel, Decider, ExternalId, Minor, decode_state, encode_state};
 
+use serde::Serialize;
+
 use crate::authorization::{Authorization, AuthorizationRequested, Funding, Legs, Payment, State, Subject};
 
 /// First byte of the memory: the version of the state's format. An instance may outlive a change of the format, and
@@ -15,6 +17,9 @@ const VERSION: u8 = {
     Authorization::STATE_VERSION as u8
 };
 
+/// Version before states kept what the last clearing released. Its bytes are the head of a state that released nothing.
+const WITHOUT_RELEASED: u8 = 10;
+
 /// Version before there were legs behind the first. Its bytes are the head of a state that has none.
 const WITHOUT_LEGS: u8 = 9;
 
@@ -23,15 +28,18 @@ pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
     match subject.memory.split_first() {
         None => Ok(State::default()),
         Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
-        Some((&WITHOUT_LEGS, state)) => {
-            let none = encode_state(&Legs::default()).map_err(|fault| fault.to_string())?;
-            let state = decode_state(&[state, &none].concat()).map_err(|fault| fault.to_string())?;
-            Ok(with_flow(state))
-        }
+        Some((&WITHOUT_RELEASED, state)) => behind(state, &Minor::ZERO),
+        Some((&WITHOUT_LEGS, state)) => behind(state, &(Legs::default(), Minor::ZERO)).map(with_flow),
         Some((version, _)) => {
             Err(format!("the memory has version {version}; this component reads {VERSION}"))
         }
     }
+}
+
+/// Reads a state of before, with what stands behind it now.
+fn behind(state: &[u8], rest: &impl Serialize) -> Result<State, String> {
+    let rest = encode_state(rest).map_err(|fault| fault.to_string())?;
+    decode_state(&[state, &rest].concat()).map_err(|fault| fault.to_string())
 }
 
 /// Takes back the leg that has no flow, so that the next event begins it with one. Before there were legs, only what was

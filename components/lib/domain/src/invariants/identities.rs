@@ -61,9 +61,10 @@ fn log(source: &ChainSource) -> String {
     format!("{}/{}/{}", source.chain_id, source.block_hash, source.log_index)
 }
 
-/// Id that the network gave within a payment: another payment may have the same.
+/// Id that the network gave within a payment: another payment may have the same. No id has a blank, so no two pairs of
+/// ids are alike.
 fn within(payment_id: &str, id: &impl ToString) -> String {
-    format!("{payment_id}/{}", id.to_string())
+    format!("{payment_id} {}", id.to_string())
 }
 
 fn of_authorization(payment_id: &str, event: &authorization::Event) -> Vec<Identity> {

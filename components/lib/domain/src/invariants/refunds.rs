@@ -46,7 +46,17 @@ impl Watch for Refunds {
                     found.report(REFUNDS_WITHIN_CAPTURED, detail);
                 }
             }
-            Event::DisputeResolved(event) => payment.won = plus(payment.won, event.awarded()),
+            Event::DisputeResolved(event) => {
+                payment.won = plus(payment.won, event.awarded());
+                // A stated excess covers refunds alone: what is won was captured, and not refunded.
+                if event.awarded() > Minor::ZERO
+                    && payment.won > payment.captured.excess_over(payment.refunded)
+                {
+                    let Captured { captured, refunded, won, .. } = payment;
+                    let detail = format!("captured {captured}, refunded {refunded}, won in disputes {won}");
+                    found.report(REFUNDS_WITHIN_CAPTURED, detail);
+                }
+            }
             _ => return,
         }
         if plus(payment.refunded, payment.won) > plus(payment.captured, payment.excess) {
@@ -59,13 +69,11 @@ impl Watch for Refunds {
     }
 
     fn compare_authorization(&self, id: &str, state: &State, found: &mut Violations<'_>) {
-        let Captured { captured, refunded, excess, .. } = self.0.get(id).copied().unwrap_or_default();
+        let Captured { captured, refunded, .. } = self.0.get(id).copied().unwrap_or_default();
         let Some(payment) = state.payment() else { return };
-        let says = (payment.totals.captured(), payment.totals.refunded, payment.totals.refund_excess);
-        if says != (captured, refunded, excess) {
-            let detail = format!(
-                "captured {captured}, refunded {refunded} with an excess of {excess}; the payment says {says:?}"
-            );
+        let says = (payment.totals.captured(), payment.totals.refunded);
+        if says != (captured, refunded) {
+            let detail = format!("captured {captured}, refunded {refunded}; the payment says {says:?}");
             found.report(REFUNDS_WITHIN_CAPTURED, detail);
         }
     }

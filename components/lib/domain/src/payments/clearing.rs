@@ -17,6 +17,8 @@ pub(super) fn is_claimed(payment: &Payment) -> bool {
 /// schema version does not state it. The same applies to the amount that the final clearing releases.
 pub(super) fn posted(payment: &mut Payment, event: &ClearingPosted) -> Result<(), Misfit> {
     let claimed = event.claimed()?;
+    // A verification had nothing to pull.
+    hold::begin_funding(payment);
     let against_hold = claimed.min(payment.held_minor);
     payment.against_hold_minor = payment.against_hold_minor.plus(against_hold)?;
     payment.beyond_hold_minor = payment.beyond_hold_minor.plus(claimed.minus(against_hold)?)?;

@@ -1,8 +1,8 @@
 //! Effect of events on a hold: it is placed, increased, released, or expires.
 
-use super::clearing::is_claimed;
 use clearfold_kernel::{Minor, Timestamp};
 
+use super::clearing::is_claimed;
 use super::status::{Funding, Status};
 use super::tables::Payment;
 use crate::authorization::{AuthorizationExpired, AuthorizationReversed, HoldIncreased};
@@ -12,7 +12,9 @@ pub(super) fn placed(payment: &mut Payment, status: Status, minor: Minor, expire
     payment.status = status;
     payment.authorized_minor = minor;
     payment.expires_at = Some(expires_at);
-    begin_funding(payment);
+    if minor > Minor::ZERO {
+        begin_funding(payment);
+    }
 }
 
 /// Marks the money as still to be pulled, unless it was already seen on chain.

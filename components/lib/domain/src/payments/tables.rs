@@ -26,8 +26,8 @@ table! {
         merchant_country: Option<Country>,
         network: Option<Network>,
         status: Status,
-        /// Amount that the payment began with: requested, seen on chain, advised or claimed.
-        amount_minor: Minor where Positive,
+        /// Amount that the payment began with: requested, seen on chain, advised or claimed. Zero for a verification.
+        amount_minor: Minor,
         /// Total that the network requested, with the increments that were approved; zero if it never made a request.
         requested_minor: Minor,
         /// A: total authorized.

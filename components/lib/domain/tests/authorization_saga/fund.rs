@@ -2,7 +2,7 @@
 
 use clearfold_domain::authorization::{Event, Legs};
 use clearfold_domain::authorization_saga::AuthorizationSaga;
-use clearfold_kernel::{Action, EffectAnswer, Flow, Rejection, Saga, StepCall, Subject, encode_state};
+use clearfold_kernel::{Action, EffectAnswer, Flow, Minor, Rejection, Saga, StepCall, Subject, encode_state};
 use serde_json::{Value, json};
 
 use crate::refusals::{AT, amount, approval, call, event, request};
@@ -161,8 +161,8 @@ fn a_funding_that_was_seen_is_reported_as_final_behind_the_pull() {
 
 /// Memory of the version before there were legs: its state is the head of one that has none.
 fn without_legs(subject: &Subject) -> Subject {
-    let none = encode_state(&Legs::default()).expect("bytes");
-    let state = subject.memory[1..].strip_suffix(&none[..]).expect("no legs");
+    let none = encode_state(&(Legs::default(), Minor::ZERO)).expect("bytes");
+    let state = subject.memory[1..].strip_suffix(&none[..]).expect("no legs, and nothing released");
     Subject { memory: [&[9], state].concat(), ..subject.clone() }
 }
 

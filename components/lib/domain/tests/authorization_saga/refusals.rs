@@ -227,7 +227,7 @@ fn a_booking_ends_where_nothing_is_left_to_book_and_is_repeated_otherwise() {
         &["account_not_opened"],
         &[],
         &["card_not_issued", "account_mismatch", "reservation_not_found"],
-        &["card_not_issued", "account_mismatch"],
+        &["card_not_issued", "account_mismatch", "duplicate_mismatch"],
     ];
     let commands = ["OpenAccount", "VoidHold", "PlaceHold", "ReleaseSpend", "RecordSpend"];
     let sent: Vec<String> =

@@ -66,3 +66,26 @@ fn settlement_is_zero_once_the_network_got_what_it_claimed() {
         ("0".into(), "0".into())
     );
 }
+
+#[test]
+fn a_claim_on_a_verification_opens_the_account_that_nobody_asked() {
+    let mut life = Life::with_a_card_alone();
+    life.request(0);
+    assert_eq!(life.status(), Status::Authorized);
+    life.then("PresentClearing", &clearing("clr-1", 100, "final"));
+    assert_eq!((life.available().as_str(), life.booked()), ("-100", vec!["ClearingBooked".to_owned()]));
+}
+
+#[test]
+fn a_pump_that_sold_nothing_before_the_request_was_decided_leaves_no_hold() {
+    let mut life = Life::new();
+    life.request(100);
+    life.then(
+        "ReverseAuthorization",
+        &json!({
+            "message_id": "rev-1", "extent": "full", "cause": "merchant", "occurred_at": AT,
+        }),
+    );
+    life.then("RecordAdvice", &advice(0));
+    assert_eq!((life.status(), life.available().as_str()), (Status::Reversed, "1000"));
+}

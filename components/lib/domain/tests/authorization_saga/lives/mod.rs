@@ -63,9 +63,21 @@ impl Life {
         Self { world: World::new(), dice: Dice::new(7) }
     }
 
+    /// Begins with a card without limits, of an account that is not open.
+    fn with_a_card_alone() -> Self {
+        let mut life = Self::unknown();
+        life.accepted(
+            "card",
+            "card-1",
+            "IssueCard",
+            &json!({"account": ACCOUNT, "rules": rules(&Value::Null)}),
+        );
+        life
+    }
+
     /// Begins with an account of 1000 and a card without limits.
     fn new() -> Self {
-        let mut life = Self::unknown();
+        let mut life = Self::with_a_card_alone();
         life.accepted(
             "account",
             ACCOUNT,
@@ -74,12 +86,6 @@ impl Life {
         );
         let deposit = json!({"amount": amount(1000), "source": source(200), "occurred_at": AT});
         life.seen("account", ACCOUNT, "RecordDeposit", &deposit);
-        life.accepted(
-            "card",
-            "card-1",
-            "IssueCard",
-            &json!({"account": ACCOUNT, "rules": rules(&Value::Null)}),
-        );
         life
     }
 
