@@ -81,7 +81,7 @@ pub fn acts(payment: &Payment) -> Vec<Act> {
             .map(|amount| amount.minor / CENT);
     match payment.status.as_str() {
         "recorded" => vec![Act::ClaimSwipe],
-        // Of a verification nothing is held or claimed.
+        // A verification holds nothing that could be claimed.
         "authorized" if held == 0 => Vec::new(),
         "authorized" if life == Life::Incremented => {
             // The amount follows from the first one, so a simulation that begins again asks for the same.

@@ -64,7 +64,7 @@ fn given_back(
     context: &CommandContext,
 ) -> Result<Option<Event>, Rejection> {
     let released = payment.totals.standing().excess_over(advice.amount.minor).min(payment.held());
-    // Of a request that is not decided the hold may be in flight: nothing sold withdraws the whole request.
+    // The hold of an undecided request may be in flight, so a sale of nothing withdraws the whole request.
     let is_withdrawn = payment.status == Status::Requested && advice.amount.minor == Minor::ZERO;
     let is_lowered = payment.status.is_open() && released > Minor::ZERO && is_newest(state, advice);
     if !is_withdrawn && !is_lowered {
