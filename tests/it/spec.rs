@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 26] = [
+const SPECIFICATIONS: [(&str, &str); 27] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -16,6 +16,7 @@ const SPECIFICATIONS: [(&str, &str); 26] = [
     ("decider-authorization", "authorization_clearings.yaml"),
     ("decider-authorization", "authorization_funding.yaml"),
     ("decider-authorization", "authorization_legs.yaml"),
+    ("decider-authorization", "authorization_links.yaml"),
     ("decider-authorization", "authorization_disputes.yaml"),
     ("decider-authorization", "authorization_increments.yaml"),
     ("decider-authorization", "authorization_partial.yaml"),
@@ -26,6 +27,7 @@ const SPECIFICATIONS: [(&str, &str); 26] = [
     ("decider-account", "account_ledger.yaml"),
     ("decider-account", "account_opening.yaml"),
     ("decider-account", "account_returns.yaml"),
+    ("decider-account", "account_spends.yaml"),
     ("decider-card", "card.yaml"),
     ("decider-card", "card_spend.yaml"),
     ("projector-merchants", "merchants.yaml"),

@@ -34,6 +34,8 @@ macro_rules! each {
             Event::ReceivableRecovered($it) => $what,
             Event::SettlementBooked($it) => $what,
             Event::FeeCharged($it) => $what,
+            Event::SpendMatched($it) => $what,
+            Event::FundingMoved($it) => $what,
         }
     };
 }
@@ -55,7 +57,9 @@ impl Event {
             | Self::HoldPlaced(_)
             | Self::HoldRaised(_)
             | Self::HoldLowered(_)
-            | Self::HoldVoided(_) => None,
+            | Self::HoldVoided(_)
+            | Self::SpendMatched(_)
+            | Self::FundingMoved(_) => None,
             Self::Deposited(event) => Some((&event.amount.asset, &event.transfers)),
             Self::DepositReorged(event) => Some((&event.amount.asset, &event.transfers)),
             Self::Withdrawn(event) => Some((&event.amount.asset, &event.transfers)),
@@ -81,7 +85,9 @@ impl Event {
         let reorg = |source| Identity::new(Kind::Reorg, &LogId::of(source));
         let only = match self {
             // The state itself shows whether these have happened.
-            Self::AccountOpened(_) | Self::AssetsNamed(_) | Self::HoldVoided(_) => return Vec::new(),
+            Self::AccountOpened(_) | Self::AssetsNamed(_) | Self::HoldVoided(_) | Self::FundingMoved(_) => {
+                return Vec::new();
+            }
             Self::RefundBooked(event) => {
                 let id = Identity::new(Kind::Refund, &event.refund_id);
                 return event.source.iter().map(log).chain([id]).collect();
@@ -115,6 +121,7 @@ impl Event {
             Self::ReceivableRecovered(event) => Identity::new(Kind::Recovery, &event.recovery_id),
             Self::SettlementBooked(event) => Identity::new(Kind::Settlement, &event.settlement_id),
             Self::FeeCharged(event) => Identity::new(Kind::Fee, &event.fee_id),
+            Self::SpendMatched(event) => Identity::new(Kind::Match, &event.spend_id),
         };
         vec![only]
     }
@@ -134,6 +141,8 @@ impl Event {
                 Some(Fact::Unlinked(Unlinked { amount, withheld }))
             }
             Self::DisputeBooked(event) => Some(Fact::Disputed(event.amount.clone())),
+            Self::HoldPlaced(event) => event.spend_id.clone().map(Fact::HeldBy),
+            Self::SpendMatched(event) => Some(Fact::Matched(event.payment_id.clone(), event.basis)),
             _ => None,
         }
     }

@@ -12,7 +12,7 @@ use super::deposit::not_found;
 use super::identity::{Fact, Identity, Kind, LogId};
 use super::ledger::LedgerAccount::{Hold, InTransit, Safe};
 use super::ledger::transfers;
-use super::messages::{BookFunding, Event, FundingBooked, FundingStep};
+use super::messages::{BookFunding, Event, FundingBooked, FundingMoved, FundingStep};
 use super::rule::Rule;
 use super::state::Books;
 use crate::checks;
@@ -79,6 +79,29 @@ impl Books {
         }
     }
 
+    /// Returns the leg of a log, also if its block was reorganized away.
+    pub(super) fn leg_of(&self, source: &ChainSource) -> Option<Leg> {
+        match self.fact(&Identity::log(source)) {
+            Some(Fact::Included(leg)) => Some(leg),
+            _ => None,
+        }
+    }
+
+    /// Makes the log a leg of another payment: as if it had been booked for that one.
+    pub(super) fn become_leg_of(&mut self, hold_id: &ExternalId, moved: &FundingMoved) -> Option<()> {
+        let booked = Event::FundingBooked(FundingBooked {
+            account: self.address,
+            hold_id: hold_id.clone(),
+            step: FundingStep::Included,
+            amount: moved.amount.clone(),
+            source: moved.source.clone(),
+            transfers: transfers(&[(InTransit, Safe, moved.amount.minor)]),
+            at: self.opened_at,
+        });
+        self.rewrite(&Identity::log(&moved.source), &booked.said(self.opened_at).ok()?, booked.fact());
+        Some(())
+    }
+
     pub(super) fn funding_booked(&mut self, event: &FundingBooked) -> Option<()> {
         let Amount { minor, asset } = &event.amount;
         if event.step != FundingStep::Included {
@@ -90,6 +113,10 @@ impl Books {
             FundingStep::Finalized => return Some(()),
             FundingStep::Reorged => held.reorged(asset, *minor)?,
         }
-        self.become_held(&event.hold_id, &held)
+        self.become_held(&event.hold_id, &held)?;
+        if event.step == FundingStep::Included {
+            self.pulled_unmatched(&event.hold_id, &event.amount);
+        }
+        Some(())
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearfold_kernel::{Asset, ExternalId, Minor};
+use clearfold_kernel::{Amount, Asset, ExternalId, Minor};
 use serde::{Deserialize, Serialize};
 
 use super::hold::Hold;
@@ -72,6 +72,11 @@ impl Held {
         let moved = self.moved(asset);
         moved.pulled = moved.pulled.minus(minor).ok()?;
         Some(())
+    }
+
+    /// Returns true if at least that amount was pulled.
+    pub(super) fn has_pulled(&self, amount: &Amount) -> bool {
+        self.moved.get(&amount.asset.code).is_some_and(|moved| moved.pulled >= amount.minor)
     }
 
     /// Adds the amount of a clearing.

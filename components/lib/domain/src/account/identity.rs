@@ -12,6 +12,7 @@ use super::funding::Leg;
 use super::refund::Unlinked;
 use super::state::Books;
 use crate::checks;
+use crate::network::MatchBasis;
 
 /// Kind of thing that an id identifies. Ids of different kinds never collide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub(super) enum Kind {
     Recovery,
     Settlement,
     Fee,
+    /// Match of a `Spend` with a payment, under the `Spend`'s id.
+    Match,
 }
 
 impl Kind {
@@ -63,6 +66,7 @@ impl Kind {
             Self::Recovery => "recovery",
             Self::Settlement => "settlement",
             Self::Fee => "fee",
+            Self::Match => "match",
         }
     }
 }
@@ -158,6 +162,10 @@ pub(super) enum Fact {
     Unlinked(Unlinked),
     /// Disputed amount.
     Disputed(Amount),
+    /// `Spend` whose money a hold is for.
+    HeldBy(ExternalId),
+    /// Payment that a `Spend` was matched with, and the reason.
+    Matched(ExternalId, MatchBasis),
 }
 
 impl Books {
@@ -186,6 +194,11 @@ impl Books {
             self.entries.remove(&reorg.key());
         }
         self.entries.set(&identity.key(), &Act { said: said.clone(), fact: fact.cloned() });
+    }
+
+    /// Replaces what is known under an identity.
+    pub(super) fn rewrite(&mut self, identity: &Identity, said: &Fingerprint, fact: Option<Fact>) {
+        self.entries.set(&identity.key(), &Act { said: said.clone(), fact });
     }
 
     fn is_away(&self, identity: &Identity) -> bool {

@@ -29,6 +29,7 @@
 //! | `award_exceeds_dispute` | an award above the disputed amount, or for a dispute that was not won |
 //! | `receivable_not_found` | a recovery for an unknown receivable |
 //! | `recovery_above_receivable` | a recovery of more than is still owed |
+//! | `spend_matched` | the answer to `ReadMatch` and `FindSpend`: the detail is the reason and the id of the other side |
 
 mod clearing;
 mod delay_queue;
@@ -44,6 +45,7 @@ mod hold;
 mod identity;
 mod keys;
 mod ledger;
+mod matching;
 mod messages;
 mod opening;
 #[cfg(test)]
@@ -60,6 +62,7 @@ mod suspense;
 pub(crate) use dispute::dispute_key;
 pub(crate) use hold::available_part;
 pub use ledger::{Balance, Book, Ledger, LedgerAccount, Net, Side, Transfer};
+pub(crate) use matching::matched;
 pub use messages::*;
 pub use state::State;
 
@@ -73,7 +76,7 @@ pub struct Account;
 
 impl Decider for Account {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 8;
+    const STATE_VERSION: u32 = 9;
     const HAS_ENTRIES: bool = true;
 
     type State = State;

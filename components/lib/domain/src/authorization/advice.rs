@@ -109,7 +109,7 @@ fn hold(state: &State, payment: &Payment, advice: &RecordAdvice) -> AdviceHold {
             AdviceHold::Placed
         }
         Status::Authorized if totals.authorized == Minor::ZERO => AdviceHold::Unchanged,
-        Status::Cleared | Status::Expired | Status::ClearedLate | Status::ForcePosted => {
+        Status::Cleared | Status::Expired | Status::ClearedLate | Status::ForcePosted | Status::Linked => {
             AdviceHold::Unchanged
         }
         Status::Recorded

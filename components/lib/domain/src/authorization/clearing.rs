@@ -58,7 +58,10 @@ pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandC
     checks::fits(payment.totals.captured().plus(claim.amount.minor))?;
     let events = match (looks_like(state, claim), payment.status) {
         (Some(duplicate_of), _) => vec![suspend(payment, claim, residue, duplicate_of)],
-        (None, Status::Requested | Status::Declined | Status::ForcePosted | Status::Reversed) => {
+        (
+            None,
+            Status::Requested | Status::Declined | Status::ForcePosted | Status::Reversed | Status::Linked,
+        ) => {
             vec![force_post::unauthorized(payment, claim, residue)]
         }
         (None, _) => post(state, payment, claim, residue),

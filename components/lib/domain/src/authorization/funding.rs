@@ -124,6 +124,11 @@ impl State {
 pub(super) fn observe(state: &State, command: &ObserveFunding, context: &CommandContext) -> Decision {
     checks::from_chain(context)?;
     let payment = existing(state, context)?;
+    if let Some(payment_id) = state.linked_log(&command.observation) {
+        let detail =
+            format!("{} is linked to {payment_id}; report what happens to its leg there", context.id);
+        return Err(Rejection::new("spend_linked", detail));
+    }
     if let Observation::Included { amount, source } = &command.observation {
         checks::sound(amount)?;
         checks::same_asset(&payment.asset, &amount.asset)?;

@@ -132,7 +132,9 @@ impl State {
 
 /// Returns the events of a decision, and behind them what they change in what is exposed and what is owed back.
 pub(super) fn balanced(state: &State, mut events: Vec<Event>, context: &CommandContext) -> Vec<Event> {
-    let moves = |event: &Event| matches!(event, Event::FundingIncluded(_));
+    let moves = |event: &Event| {
+        matches!(event, Event::FundingIncluded(_) | Event::SpendTaken(_) | Event::SpendUnlinked(_))
+    };
     if events.is_empty() || !(state.has_moved() || events.iter().any(moves)) {
         return events;
     }

@@ -97,6 +97,21 @@ fn opened_for(before: &State, event: &Event) -> Option<Asset> {
 }
 
 pub(super) fn run(call: &StepCall) -> Result<Action, String> {
+    let (booking, aggregate) = booking(call)?;
+    if is_settled(call, aggregate, &booking.kind) {
+        return Ok(Action::Done);
+    }
+    command_of(booking, aggregate)
+}
+
+/// Sends the command of the step's argument.
+pub(super) fn command(call: &StepCall) -> Result<Action, String> {
+    let (booking, aggregate) = booking(call)?;
+    command_of(booking, aggregate)
+}
+
+/// Reads the step's argument: the command, and the kind of its stream.
+fn booking(call: &StepCall) -> Result<(Booking, &'static str), String> {
     let booking: Booking = serde_json::from_slice(&call.argument)
         .map_err(|error| format!("the argument of `{}`: {error}", call.step))?;
     let aggregate = match booking.aggregate.as_str() {
@@ -105,9 +120,10 @@ pub(super) fn run(call: &StepCall) -> Result<Action, String> {
         authorization::AGGREGATE => authorization::AGGREGATE,
         other => return Err(format!("a booking on `{other}`, which keeps no books")),
     };
-    if is_settled(call, aggregate, &booking.kind) {
-        return Ok(Action::Done);
-    }
+    Ok((booking, aggregate))
+}
+
+fn command_of(booking: Booking, aggregate: &'static str) -> Result<Action, String> {
     let Booking { id, seen_on_chain, kind, schema_version, payload, .. } = booking;
     let payload = payload.get().as_bytes().to_vec();
     Ok(Action::Command { aggregate, id, seen_on_chain, message: Encoded { kind, schema_version, payload } })
@@ -118,6 +134,10 @@ fn is_settled(call: &StepCall, aggregate: &str, kind: &str) -> bool {
     match (aggregate, kind) {
         (account::AGGREGATE, "OpenAccount") => was_refused(call, &["duplicate_mismatch"]),
         (account::AGGREGATE, "RecoverReceivable") => was_refused(call, &["recovery_above_receivable"]),
+        // A linked `Spend` that was matched holds nothing.
+        (account::AGGREGATE, "LowerHold") if was_refused(call, &["hold_not_found"]) => {
+            super::memory::read(&call.subject).is_ok_and(|state| state.linked_to().is_some())
+        }
         (account::AGGREGATE, "VoidHold") => was_refused(call, &["account_not_opened"]),
         (card::AGGREGATE, "ReleaseSpend") if was_refused(call, &["reservation_not_found"]) => true,
         (card::AGGREGATE, "FreezeCard") if was_refused(call, &["card_closed"]) => true,
@@ -128,7 +148,7 @@ fn is_settled(call: &StepCall, aggregate: &str, kind: &str) -> bool {
     }
 }
 
-fn step(
+pub(super) fn step(
     name: &'static str,
     aggregate: &'static str,
     id: &str,

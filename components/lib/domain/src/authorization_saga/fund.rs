@@ -134,7 +134,7 @@ fn flow(name: &'static str, lane: Cow<'static, str>, step: &'static str, leg: u3
 }
 
 /// Returns the leg that begins with the event.
-fn begun(before: &State, after: &State) -> Option<u32> {
+pub(super) fn begun(before: &State, after: &State) -> Option<u32> {
     let (leg, funding) = after.legs().last()?;
     let is_new = matches!(before.leg(leg), None | Some(Funding::None));
     (*funding == Funding::Unsubmitted && is_new).then_some(leg)

@@ -81,6 +81,21 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         Event::DisputeOpened(_) => payment.dispute = Some(Dispute::New),
         Event::DisputeAdvanced(event) => payment.dispute = Some(event.stage.into()),
         Event::DisputeResolved(event) => payment.dispute = Some(event.outcome.into()),
+        Event::SpendLinked(event) => {
+            payment.status = Status::Linked;
+            payment.reversed_minor = payment.reversed_minor.plus(event.released)?;
+            payment.linked_to = Some(event.payment_id.clone());
+        }
+        Event::SpendUnlinked(event) => {
+            payment.status = if event.held > Minor::ZERO { Status::Recorded } else { Status::Expired };
+            payment.reversed_minor = payment.reversed_minor.minus(event.held)?;
+            payment.linked_to = None;
+        }
+        Event::SpendTaken(event) => {
+            let funding = if event.is_final { Funding::Finalized } else { Funding::Included };
+            moved(payment, event.leg, funding, Some(event.source.transaction_hash));
+        }
+        Event::SpendGivenUp(event) => moved(payment, event.leg, Funding::Abandoned, None),
         // These events created the row, do not concern it, or are followed by an event that carries the change.
         Event::SwipeRecorded(_)
         | Event::AuthorizationRequested(_)

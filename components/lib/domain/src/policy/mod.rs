@@ -1,5 +1,6 @@
 //! Rules as data: known assets, lifetime of a hold, tolerances for over-capture and for exchange differences, regions,
-//! and decline reasons. Each is a table; the deciders look it up and never repeat a number.
+//! the time between a `Spend` and its payment, and decline reasons. Each is a table; the deciders look it up and never
+//! repeat a number.
 
 pub mod assets;
 pub mod conversion;
@@ -7,5 +8,6 @@ pub mod decline_reason;
 pub mod hold_expiry;
 pub mod over_capture;
 pub mod region;
+pub mod spend_match;
 
 pub use decline_reason::DeclineReason;

@@ -3,13 +3,15 @@
 //! The steps are those of the model's saga: reserve on the card, hold on the account, answer; an increment takes the
 //! same steps. A booking is sent until it is accepted. Both arrive at random times, with other commands in between.
 
-use clearfold_domain::account::{self, Net, PlaceHold, RaiseHold};
+use clearfold_domain::account::{self, FundedBy, MoveFunding, Net, PlaceHold, RaiseHold};
 use clearfold_domain::authorization::{
     self, ApproveAuthorization, ApproveIncrement, AuthorizationRequested, DeclineAuthorization,
-    DeclineIncrement, Entry, Event, Increment, IncrementFate, IncrementRequested, Payment,
+    DeclineIncrement, Entry, Event, Funding, GiveUpSpend, Increment, IncrementFate, IncrementRequested,
+    LinkSpend, Payment, TakeSpend,
 };
 use clearfold_domain::bookings;
 use clearfold_domain::card::{self, Portion, ReleaseSpend, ReserveSpend};
+use clearfold_domain::network::MatchBasis;
 use clearfold_domain::policy::DeclineReason;
 use clearfold_kernel::{Amount, ExternalId, Minor};
 
@@ -41,6 +43,10 @@ enum Then {
         amount: Amount,
     },
     Answered,
+    /// A `Spend` that cannot be linked is held after all.
+    Linked {
+        spend: String,
+    },
     MoreReserved(More),
     Raised(More),
     Increased(More),
@@ -67,6 +73,8 @@ impl Pending {
         let overtakes = match command {
             account::Command::PlaceHold(_)
             | account::Command::VoidHold(_)
+            | account::Command::MatchSpend(_)
+            | account::Command::MoveFunding(_)
             | account::Command::BookFunding(_)
             | account::Command::BookDispute(_) => Overtakes::Never,
             _ => Overtakes::Freely,
@@ -81,6 +89,19 @@ impl Pending {
         let sent = Sent::new(Command::Card(card.into(), command));
         // Bookings to the card and to the account are sent independently of each other.
         Self { sent, then: Then::Booked { payment: format!("{payment}/card"), overtakes: Overtakes::Never } }
+    }
+
+    /// Command to another payment, in the order of this one's bookings.
+    pub fn to_payment(payment: &str, other: &str, command: authorization::Command) -> Self {
+        let then = Then::Booked { payment: payment.to_owned(), overtakes: Overtakes::Never };
+        Self::of(Command::Payment(other.to_owned(), command), then)
+    }
+
+    /// Link of a `Spend` to the payment with which the account matched it.
+    pub fn link(spend: &str, payment_id: ExternalId, basis: MatchBasis) -> Self {
+        let link = LinkSpend { payment_id, basis: Some(basis), reason: None };
+        let then = Then::Linked { spend: spend.to_owned() };
+        Self::of(Command::Payment(spend.to_owned(), authorization::Command::LinkSpend(link)), then)
     }
 
     fn of(command: Command, then: Then) -> Self {
@@ -213,7 +234,17 @@ impl World {
         let answer = self.send(&pending.sent)?;
         let again = match &pending.then {
             Then::Booked { .. } => {
-                answer.as_ref().is_err_and(|code| !is_needless(&pending.sent.command, code))
+                let is_linked = |command: &Command| match command {
+                    Command::Account(account::Command::LowerHold(lower)) => {
+                        let spend = self.payments.get(lower.hold_id.as_str());
+                        spend.is_some_and(|spend| spend.state.linked_to().is_some())
+                    }
+                    _ => false,
+                };
+                let command = &pending.sent.command;
+                answer.as_ref().is_err_and(|code| {
+                    !is_needless(command, code) && !(code == "hold_not_found" && is_linked(command))
+                })
             }
             _ => answer.as_ref().is_err_and(|code| code == "clock_backwards"),
         };
@@ -223,6 +254,7 @@ impl World {
         }
         match pending.then {
             Then::Booked { .. } | Then::Forgotten | Then::Answered => {}
+            Then::Linked { spend } => self.stands(&spend, &answer),
             Then::Reserved { payment } => self.reserved(&payment, &answer, dice),
             Then::Held { payment, amount } => self.held(&payment, &amount, &answer),
             Then::MoreReserved(more) => self.more_reserved(more, &answer, dice),
@@ -230,6 +262,73 @@ impl World {
             Then::Increased(more) => self.increased(&more, &answer),
         }
         Ok(true)
+    }
+
+    /// Has the account hold a `Spend` that was matched, if something was claimed of it meanwhile.
+    fn stands(&mut self, spend: &str, answer: &Answer) {
+        let is_matched = self.account.events.iter().any(|event| match event {
+            account::Event::SpendMatched(event) => event.spend_id.as_str() == spend,
+            _ => false,
+        });
+        if !is_matched || *answer != Err("spend_not_linkable".to_owned()) {
+            return;
+        }
+        let Some(live) = self.payments.get(spend) else { return };
+        let Some(payment) = live.state.payment() else { return };
+        let added = live.state.added().map(|(_, by)| by);
+        let minor = added.fold(payment.totals.authorized, Minor::excess_over);
+        let (hold_id, amount) =
+            (spend.parse().expect("our own id"), Amount { minor, asset: payment.asset.clone() });
+        let hold = PlaceHold { hold_id, amount, forced: true, partial: false };
+        self.queue.push(Pending::account_booking(spend, account::Command::PlaceHold(hold)));
+    }
+
+    /// Says what follows from a link that was made or undone: the payment's leg, then the money.
+    pub fn follow_link(&mut self, spend: &str, before: &authorization::State, event: &Event) {
+        let spend_id: ExternalId = spend.parse().expect("our own id");
+        let (payment_id, command, moved) = match event {
+            Event::SpendLinked(event) => {
+                let funding = before.payment().map(|payment| payment.funding.clone());
+                let is_final = matches!(funding, Some(Funding::Finalized { .. }));
+                let Some(Funding::Included { source, .. } | Funding::Finalized { source, .. }) = funding
+                else {
+                    return;
+                };
+                let (amount, basis) = (event.amount.clone(), event.basis);
+                let take = TakeSpend {
+                    spend_id: spend_id.clone(),
+                    amount: amount.clone(),
+                    source: source.clone(),
+                    basis,
+                    is_final,
+                };
+                let (payment_id, to) = (event.payment_id.clone(), FundedBy::Payment);
+                let moved = MoveFunding { spend_id, payment_id, to, held: Minor::ZERO, amount, source };
+                (&event.payment_id, authorization::Command::TakeSpend(take), moved)
+            }
+            Event::SpendUnlinked(event) => {
+                let give_up = GiveUpSpend { spend_id: spend_id.clone() };
+                let (payment_id, to, held) = (event.payment_id.clone(), FundedBy::Spend, event.held);
+                let (amount, source) = (event.amount.clone(), event.source.clone());
+                let moved = MoveFunding { spend_id, payment_id, to, held, amount, source };
+                (&event.payment_id, authorization::Command::GiveUpSpend(give_up), moved)
+            }
+            _ => return,
+        };
+        self.queue.push(Pending::to_payment(spend, payment_id.as_str(), command));
+        self.queue.push(Pending::account_booking(spend, account::Command::MoveFunding(moved)));
+    }
+
+    /// Asks for a `Spend` that was seen before, if a leg begins.
+    pub fn find_spend(&mut self, payment: &str, before: &authorization::State, after: &authorization::State) {
+        let begun = after.legs().last().filter(|(leg, funding)| {
+            **funding == Funding::Unsubmitted && matches!(before.leg(*leg), None | Some(Funding::None))
+        });
+        if let (Some(_), Some(known)) = (begun, after.payment()) {
+            let amount = Amount { minor: after.due(), asset: known.asset.clone() };
+            let find = account::FindSpend { payment_id: payment.parse().expect("our own id"), amount };
+            self.queue.push(Pending::of(Command::Account(account::Command::FindSpend(find)), Then::Answered));
+        }
     }
 
     fn reserved(&mut self, payment: &str, answer: &Answer, dice: &mut Dice) {
@@ -388,6 +487,11 @@ impl Pending {
 fn is_needless(command: &Command, code: &str) -> bool {
     match command {
         Command::Card(_, card::Command::FreezeCard(_)) => code == "card_closed",
+        // What an operator linked to no payment of the account, the operator unlinks.
+        Command::Payment(
+            _,
+            authorization::Command::TakeSpend(_) | authorization::Command::GiveUpSpend(_),
+        ) => ["authorization_not_found", "spend_linked", "asset_mismatch"].contains(&code),
         Command::Account(account::Command::RecoverReceivable(_)) => code == "recovery_above_receivable",
         _ => false,
     }
