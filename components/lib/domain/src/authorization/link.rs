@@ -36,8 +36,6 @@ pub struct Links {
 pub struct Linked {
     /// Payment that it funds.
     pub payment_id: ExternalId,
-    /// Funding of the `Spend`'s own payment, as it was before.
-    pub funding: Funding,
     /// Status of the `Spend`'s own payment, as it was before.
     pub status: Status,
     /// Part of its amount that it held.
@@ -59,8 +57,8 @@ impl State {
         else {
             return None;
         };
-        let linked = self.links.linked.as_ref()?;
-        source(&linked.funding).filter(|known| *known == seen).map(|_| &linked.payment_id)
+        let linked = self.linked_to()?;
+        source(&self.payment()?.funding).filter(|known| *known == seen).map(|_| linked)
     }
 
     /// Returns true if the leg is a `Spend` that somebody else submitted.
@@ -116,14 +114,14 @@ pub(super) fn unlink(state: &State, command: &UnlinkSpend, context: &CommandCont
     checks::from_saga_or_operator(context)?;
     is_short(command.reason.as_ref())?;
     let payment = swiped(state, context)?;
-    let Some(Linked { payment_id, funding, released, .. }) = &state.links.linked else {
+    let Some(Linked { payment_id, released, .. }) = &state.links.linked else {
         return Ok(Vec::new());
     };
     if command.payment_id.as_ref().is_some_and(|given| given != payment_id) {
         let detail = format!("{} is linked to {payment_id}", context.id);
         return Err(Rejection::new("spend_linked", detail));
     }
-    let Some(source) = source(funding) else { return Ok(Vec::new()) };
+    let Some(source) = source(&payment.funding) else { return Ok(Vec::new()) };
     Ok(vec![Event::SpendUnlinked(SpendUnlinked {
         parties: payment.parties.clone(),
         payment_id: payment_id.clone(),
@@ -214,29 +212,22 @@ fn source(funding: &Funding) -> Option<&ChainSource> {
     }
 }
 
-/// Applies a link. The `Spend` holds nothing and has pulled nothing: both are the payment's.
+/// Applies a link. The `Spend` holds nothing, and its leg counts for the payment ([`State::kept`]).
 pub(super) fn linked(state: &mut State, event: &SpendLinked) {
     state.latest = Some(event.at);
     let Some(payment) = state.payment_mut() else { return };
-    let funding = std::mem::replace(&mut payment.funding, Funding::None);
     let status = std::mem::replace(&mut payment.status, Status::Linked);
     payment.totals.reversed = sum(payment.totals.reversed, event.released);
     let (payment_id, released) = (event.payment_id.clone(), event.released);
-    state.links.linked = Some(Linked { payment_id, funding, status, released });
+    state.links.linked = Some(Linked { payment_id, status, released });
 }
 
 pub(super) fn unlinked(state: &mut State, event: &SpendUnlinked) {
     state.latest = Some(event.at);
-    let Some(Linked { funding, status, released, .. }) = state.links.linked.take() else { return };
+    let Some(Linked { status, released, .. }) = state.links.linked.take() else { return };
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.reversed = payment.totals.reversed.excess_over(released);
     payment.status = status;
-    // What was claimed since has legs of its own.
-    if payment.funding == Funding::None {
-        payment.funding = funding;
-    } else {
-        state.legs.later.push(funding);
-    }
 }
 
 pub(super) fn taken(state: &mut State, event: &SpendTaken) {

@@ -216,12 +216,7 @@ impl Hold {
             Event::HoldPlaced(event) => return self.was_placed(&event.amount, event.forced, at),
             Event::HoldVoided(event) => return self.was_voided(event.released.as_ref()),
             Event::FundingMoved(event) => {
-                let held = Amount { minor: event.held, asset: event.amount.asset.clone() };
-                if event.to == FundedBy::Spend {
-                    self.placed = Some(Said { amount: held, at });
-                    return Ok(());
-                }
-                return self.was_voided(Some(&held));
+                return self.was_moved(event, at);
             }
             Event::HoldLowered(event) => {
                 let lower = Change::Lower(event.change_id.to_string());
@@ -273,6 +268,24 @@ impl Hold {
         let (before, released) =
             (shown(before.as_ref()), released.map_or("nothing".to_owned(), ToString::to_string));
         Err(format!("a hold of {before} with {remaining} left was voided, releasing {released}"))
+    }
+
+    /// The hold of a linked `Spend` ends whole, also what an increment that was refused raised; unlinked, it stands again.
+    fn was_moved(&mut self, event: &account::FundingMoved, at: Timestamp) -> Result<(), String> {
+        let held = Amount { minor: event.held, asset: event.amount.asset.clone() };
+        if event.to == FundedBy::Spend {
+            self.placed = Some(Said { amount: held, at });
+            return Ok(());
+        }
+        let remaining = self.remaining().net();
+        let before = self.placed.take();
+        self.changes.retain(|_, halves| halves.authorization.is_some());
+        let is_same_asset = before.as_ref().is_some_and(|before| before.amount.asset == held.asset);
+        if self.linked.is_some() && is_same_asset && remaining.magnitude() == held.minor {
+            return Ok(());
+        }
+        let before = shown(before.as_ref());
+        Err(format!("a hold of {before} with {remaining} left ended with its linked Spend, releasing {held}"))
     }
 
     /// Stores one half of a change. If the other half is there, the amounts must be equal.

@@ -47,7 +47,7 @@ impl Watch for Pulls {
 
     fn compare_authorization(&self, id: &str, state: &State, found: &mut Violations<'_>) {
         let pulled = self.pulled.get(id).copied().unwrap_or_default().net();
-        let legs = state.legs().map(|(_, funding)| funding.pulled());
+        let legs = state.own_legs().map(|(_, funding)| funding.pulled());
         let says = legs.fold(Sum::default(), |mut sum, leg| {
             sum.add(leg);
             sum
