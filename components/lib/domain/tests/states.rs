@@ -144,7 +144,7 @@ fn is_head(version: u32, rest: &[u8]) {
         if version < 11 {
             shape["released"] = "0".into();
         }
-        shape["links"] = json!({"linked": null, "taken": {}});
+        shape["links"] = json!({"linked": null, "made": 0, "taken": {}});
         shape["paid_back_by"] = json!({});
         let expected = <Authorization as Decider>::State::deserialize(&shape).unwrap();
         assert_eq!(decode_state::<<Authorization as Decider>::State>(&bytes), Ok(expected));

@@ -1,6 +1,6 @@
 //! Questions that every event of an account answers: its time, its ids, and the transfers that it booked.
 
-use clearfold_kernel::{Asset, Message, Timestamp, Undecodable};
+use clearfold_kernel::{Asset, Message, Minor, Timestamp, Undecodable};
 
 use super::funding::Leg;
 use super::identity::{Fact, Fingerprint, Identity, Kind, LogId};
@@ -85,9 +85,7 @@ impl Event {
         let reorg = |source| Identity::new(Kind::Reorg, &LogId::of(source));
         let only = match self {
             // The state itself shows whether these have happened.
-            Self::AccountOpened(_) | Self::AssetsNamed(_) | Self::HoldVoided(_) | Self::FundingMoved(_) => {
-                return Vec::new();
-            }
+            Self::AccountOpened(_) | Self::AssetsNamed(_) | Self::HoldVoided(_) => return Vec::new(),
             Self::RefundBooked(event) => {
                 let id = Identity::new(Kind::Refund, &event.refund_id);
                 return event.source.iter().map(log).chain([id]).collect();
@@ -122,6 +120,7 @@ impl Event {
             Self::SettlementBooked(event) => Identity::new(Kind::Settlement, &event.settlement_id),
             Self::FeeCharged(event) => Identity::new(Kind::Fee, &event.fee_id),
             Self::SpendMatched(event) => Identity::new(Kind::Match, &event.spend_id),
+            Self::FundingMoved(event) => Identity::moved(&event.spend_id, event.link, event.to),
         };
         vec![only]
     }
@@ -148,12 +147,16 @@ impl Event {
     }
 
     /// Fingerprint of the event's content. A repeat comes at another time, so `at` replaces the event's own time. The
-    /// transfers of a clearing are left out: earlier versions booked its residue, so a repeat would book other ones.
+    /// transfers of a clearing are left out: earlier versions booked its residue, so a repeat would book other ones. What a move found is left
+    /// out too.
     pub(super) fn said(&self, at: Timestamp) -> Result<Fingerprint, Undecodable> {
         let mut event = self.clone();
         each!(&mut event, event => event.at = at);
         if let Self::ClearingBooked(event) = &mut event {
             event.transfers.clear();
+        }
+        if let Self::FundingMoved(event) = &mut event {
+            (event.moved, event.held) = (Minor::ZERO, Minor::ZERO);
         }
         Ok(Fingerprint::of(&event.encode()?))
     }

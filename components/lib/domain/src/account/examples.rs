@@ -232,6 +232,7 @@ examples! {
     MoveFunding => json!({
         "spend_id": "spend-1",
         "payment_id": "auth-1",
+        "link": 1,
         "to": "payment",
         "amount": euro("8500000000000000000"),
         "source": log(33),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::funding::Leg;
+use super::messages::FundedBy;
 use super::refund::Unlinked;
 use super::state::Books;
 use crate::checks;
@@ -43,6 +44,9 @@ pub(super) enum Kind {
     Fee,
     /// Match of a `Spend` with a payment, under the `Spend`'s id.
     Match,
+    /// Move of a `Spend`'s money to the payment that it is linked to, by the number of the link.
+    Move,
+    MoveBack,
 }
 
 impl Kind {
@@ -67,6 +71,8 @@ impl Kind {
             Self::Settlement => "settlement",
             Self::Fee => "fee",
             Self::Match => "match",
+            Self::Move => "move",
+            Self::MoveBack => "move_back",
         }
     }
 }
@@ -87,6 +93,12 @@ impl Identity {
     /// blank, so no two pairs of ids are alike.
     pub(super) fn of_hold(kind: Kind, hold_id: &ExternalId, id: &ExternalId) -> Self {
         Self { kind, id: format!("{hold_id} {id}") }
+    }
+
+    /// Identity of a move of a `Spend`'s money, or of its way back.
+    pub(super) fn moved(spend_id: &ExternalId, link: u32, to: FundedBy) -> Self {
+        let kind = if to == FundedBy::Payment { Kind::Move } else { Kind::MoveBack };
+        Self { kind, id: format!("{spend_id} {link}") }
     }
 
     pub(super) fn log(source: &ChainSource) -> Self {

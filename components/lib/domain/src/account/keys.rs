@@ -57,7 +57,11 @@ pub(super) fn of_command(command: &Command) -> Vec<String> {
         }
         Command::FindSpend(_) => Vec::new(),
         Command::ReadMatch(command) => of_id(&command.spend_id, &[Kind::Match]),
-        Command::MoveFunding(command) => of_move(&command.spend_id, &command.payment_id, &command.source),
+        Command::MoveFunding(command) => {
+            let mut keys = of_move(&command.spend_id, &command.payment_id, &command.source);
+            keys.push(Identity::moved(&command.spend_id, command.link, command.to).key());
+            keys
+        }
     }
 }
 
@@ -98,6 +102,7 @@ fn of_leg(hold_id: &ExternalId, source: &ChainSource) -> Vec<String> {
 fn of_move(spend_id: &ExternalId, payment_id: &ExternalId, source: &ChainSource) -> Vec<String> {
     let mut keys = of_leg(spend_id, source);
     keys.push(held_key(payment_id));
+    keys.extend(of_id(spend_id, &[Kind::ForcedHold]));
     keys
 }
 

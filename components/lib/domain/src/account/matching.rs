@@ -264,14 +264,6 @@ impl Rule for MoveFunding {
         true
     }
 
-    /// The log says whose money it is.
-    fn is_moot(&self, books: &Books) -> bool {
-        let (_, owner) = self.sides();
-        books.leg_of(&self.source).is_some_and(|leg| leg.hold_id == *owner)
-            && (self.held_by_spend(books) > Minor::ZERO)
-                == (self.to == FundedBy::Spend && self.held > Minor::ZERO)
-    }
-
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
         checks::sound(&self.amount)?;
         let held = match self.to {
@@ -282,6 +274,7 @@ impl Rule for MoveFunding {
             account: books.address,
             spend_id: self.spend_id.clone(),
             payment_id: self.payment_id.clone(),
+            link: self.link,
             to: self.to,
             amount: self.amount.clone(),
             moved: self.moved(books),
@@ -406,6 +399,13 @@ impl Books {
                 spender.pulled(&amount.asset, *moved)?;
                 if held.minor > Minor::ZERO {
                     spender.stand(&held)?;
+                    // It stands as if it had been placed, so it is not placed again.
+                    let placed = Identity::new(Kind::ForcedHold, spend_id);
+                    self.rewrite(
+                        &placed,
+                        &Event::FundingMoved(event.clone()).said(self.opened_at).ok()?,
+                        None,
+                    );
                 }
             }
         }

@@ -334,6 +334,7 @@ examples! {
     SpendLinked: json!({
         "account": ACCOUNT,
         "payment_id": "auth-1",
+        "link": 1,
         "amount": euro(SWIPED),
         "released": SWIPED,
         "basis": "only_one",
@@ -344,6 +345,7 @@ examples! {
     SpendUnlinked: json!({
         "account": ACCOUNT,
         "payment_id": "auth-1",
+        "link": 1,
         "amount": euro(SWIPED),
         "held": SWIPED,
         "source": source(33),
@@ -351,8 +353,8 @@ examples! {
         "reason": "it is another purchase",
         "at": DECIDED_AT,
     }),
-    TakeSpend: json!({"spend_id": "spend-1", "amount": euro(SWIPED), "source": source(33), "basis": "only_one"}),
+    TakeSpend: json!({"spend_id": "spend-1", "link": 1, "amount": euro(SWIPED), "source": source(33), "basis": "only_one"}),
     SpendTaken: of_payment(with(TakeSpend::example(), json!({"leg": 2, "at": DECIDED_AT}))),
-    GiveUpSpend: json!({"spend_id": "spend-1"}),
-    SpendGivenUp: of_payment(json!({"spend_id": "spend-1", "leg": 2, "amount": euro(SWIPED), "at": DECIDED_AT})),
+    GiveUpSpend: json!({"spend_id": "spend-1", "link": 1}),
+    SpendGivenUp: of_payment(json!({"spend_id": "spend-1", "link": 1, "leg": 2, "amount": euro(SWIPED), "at": DECIDED_AT})),
 }

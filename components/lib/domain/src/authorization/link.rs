@@ -27,8 +27,21 @@ const LONGEST_REASON: usize = 500;
 pub struct Links {
     /// Link of the stream's own `Spend` to another payment.
     pub linked: Option<Linked>,
+    /// Number of links that the stream's own `Spend` had.
+    pub made: u32,
     /// Legs that are `Spend`s of others, by the `Spend`'s id.
-    pub taken: BTreeMap<ExternalId, u32>,
+    pub taken: BTreeMap<ExternalId, Taken>,
+}
+
+/// `Spend` of others that is a leg, or was one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Number of the leg.
+    pub leg: u32,
+    /// Number of the link among those of the `Spend`.
+    pub link: u32,
+    /// True if the link was undone.
+    pub is_given_up: bool,
 }
 
 /// Link of a `Spend`.
@@ -64,7 +77,7 @@ impl State {
     /// Returns true if the leg is a `Spend` that somebody else submitted.
     #[must_use]
     pub fn is_spend_of_others(&self, leg: u32) -> bool {
-        self.links.taken.values().any(|taken| *taken == leg)
+        self.links.taken.values().any(|taken| taken.leg == leg && !taken.is_given_up)
     }
 }
 
@@ -84,7 +97,7 @@ pub(super) fn link(state: &State, command: &LinkSpend, context: &CommandContext)
     let totals = &payment.totals;
     let is_whole =
         totals.captured() == Minor::ZERO && totals.reversed == Minor::ZERO && state.added().next().is_none();
-    let is_pulled = payment.funding.pulled() > Minor::ZERO;
+    let is_pulled = payment.funding.pulled() == payment.totals.authorized && state.legs.later.is_empty();
     // What has expired before it was matched is an operator's: its account may still have to hold and release it.
     let is_free = match payment.status {
         Status::Recorded => true,
@@ -93,7 +106,7 @@ pub(super) fn link(state: &State, command: &LinkSpend, context: &CommandContext)
     };
     if is_itself || !is_whole || !is_pulled || !is_free {
         let detail = format!(
-            "{} is {:?}; only a Spend of which nothing was claimed, given back or added is another payment's money",
+            "{} is {:?}; only a Spend that is in a block as it was seen first, and of which nothing was claimed, given back or added, is another payment's money",
             context.id, payment.status
         );
         return Err(Rejection::new("spend_not_linkable", detail));
@@ -101,6 +114,7 @@ pub(super) fn link(state: &State, command: &LinkSpend, context: &CommandContext)
     Ok(vec![Event::SpendLinked(SpendLinked {
         parties: payment.parties.clone(),
         payment_id: command.payment_id.clone(),
+        link: state.links.made.saturating_add(1),
         amount: payment.amount(payment.totals.authorized),
         released: payment.held(),
         basis: command.basis.unwrap_or(MatchBasis::Operator),
@@ -125,6 +139,7 @@ pub(super) fn unlink(state: &State, command: &UnlinkSpend, context: &CommandCont
     Ok(vec![Event::SpendUnlinked(SpendUnlinked {
         parties: payment.parties.clone(),
         payment_id: payment_id.clone(),
+        link: state.links.made,
         amount: payment.amount(payment.totals.authorized),
         held: *released,
         source: source.clone(),
@@ -140,7 +155,7 @@ pub(super) fn take(state: &State, command: &TakeSpend, context: &CommandContext)
     checks::sound(&command.amount)?;
     let payment = known(state, context)?;
     checks::same_asset(&payment.asset, &command.amount.asset)?;
-    if state.links.taken.contains_key(&command.spend_id) {
+    if state.links.taken.get(&command.spend_id).is_some_and(|taken| taken.link >= command.link) {
         return Ok(Vec::new());
     }
     if state.links.linked.is_some() {
@@ -151,6 +166,7 @@ pub(super) fn take(state: &State, command: &TakeSpend, context: &CommandContext)
     Ok(vec![Event::SpendTaken(SpendTaken {
         parties: payment.parties.clone(),
         spend_id: command.spend_id.clone(),
+        link: command.link,
         leg,
         amount: command.amount.clone(),
         source: command.source.clone(),
@@ -163,11 +179,17 @@ pub(super) fn take(state: &State, command: &TakeSpend, context: &CommandContext)
 pub(super) fn give_up(state: &State, command: &GiveUpSpend, context: &CommandContext) -> Decision {
     checks::from_saga_or_operator(context)?;
     let payment = known(state, context)?;
-    let Some(leg) = state.links.taken.get(&command.spend_id).copied() else { return Ok(Vec::new()) };
+    let known = state.links.taken.get(&command.spend_id);
+    let Some(Taken { leg, .. }) =
+        known.filter(|taken| taken.link == command.link && !taken.is_given_up).copied()
+    else {
+        return Ok(Vec::new());
+    };
     let pulled = state.leg(leg).map_or(Minor::ZERO, Funding::pulled);
     Ok(vec![Event::SpendGivenUp(SpendGivenUp {
         parties: payment.parties.clone(),
         spend_id: command.spend_id.clone(),
+        link: command.link,
         leg,
         amount: payment.amount(pulled),
         at: at(state, context),
@@ -220,6 +242,7 @@ pub(super) fn linked(state: &mut State, event: &SpendLinked) {
     payment.totals.reversed = sum(payment.totals.reversed, event.released);
     let (payment_id, released) = (event.payment_id.clone(), event.released);
     state.links.linked = Some(Linked { payment_id, status, released });
+    state.links.made = event.link;
 }
 
 pub(super) fn unlinked(state: &mut State, event: &SpendUnlinked) {
@@ -242,7 +265,8 @@ pub(super) fn taken(state: &mut State, event: &SpendTaken) {
         Some(leg) => *leg = funding,
         None => state.legs.later.push(funding),
     }
-    state.links.taken.insert(event.spend_id.clone(), event.leg);
+    let taken = Taken { leg: event.leg, link: event.link, is_given_up: false };
+    state.links.taken.insert(event.spend_id.clone(), taken);
 }
 
 pub(super) fn given_up(state: &mut State, event: &SpendGivenUp) {
@@ -250,5 +274,7 @@ pub(super) fn given_up(state: &mut State, event: &SpendGivenUp) {
     if let Some(leg) = state.leg_mut(event.leg) {
         *leg = Funding::Abandoned;
     }
-    state.links.taken.remove(&event.spend_id);
+    if let Some(taken) = state.links.taken.get_mut(&event.spend_id) {
+        taken.is_given_up = true;
+    }
 }

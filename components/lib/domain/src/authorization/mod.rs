@@ -74,7 +74,7 @@ pub use dispute::{Dispute, DisputeStatus};
 pub use funding::{Funding, Gone};
 pub use increment::{Increment, IncrementFate};
 pub use legs::Legs;
-pub use link::{Linked, Links};
+pub use link::{Linked, Links, Taken};
 pub use messages::*;
 pub use refund::{Resolution, UnlinkedRefund};
 pub use reversal::{Reversal, ReversalFate};

@@ -67,6 +67,7 @@ fn linked(id: &ExternalId, before: &State, event: &SpendLinked) -> Result<Flow, 
     };
     let take = Command::TakeSpend(TakeSpend {
         spend_id: id.clone(),
+        link: event.link,
         amount: event.amount.clone(),
         source: source.clone(),
         basis: event.basis,
@@ -75,6 +76,7 @@ fn linked(id: &ExternalId, before: &State, event: &SpendLinked) -> Result<Flow, 
     let moved = MoveFunding {
         spend_id: id.clone(),
         payment_id: event.payment_id.clone(),
+        link: event.link,
         to: FundedBy::Payment,
         held: Minor::ZERO,
         amount: event.amount.clone(),
@@ -84,10 +86,11 @@ fn linked(id: &ExternalId, before: &State, event: &SpendLinked) -> Result<Flow, 
 }
 
 fn unlinked(id: &ExternalId, event: &SpendUnlinked) -> Result<Flow, String> {
-    let give_up = Command::GiveUpSpend(GiveUpSpend { spend_id: id.clone() });
+    let give_up = Command::GiveUpSpend(GiveUpSpend { spend_id: id.clone(), link: event.link });
     let moved = MoveFunding {
         spend_id: id.clone(),
         payment_id: event.payment_id.clone(),
+        link: event.link,
         to: FundedBy::Spend,
         held: event.held,
         amount: event.amount.clone(),
@@ -129,7 +132,8 @@ pub(super) fn find(call: &StepCall) -> Result<Action, String> {
 /// Links the `Spend` to the payment that the account names. If something was claimed of it meanwhile, it is a payment of
 /// its own, and the account holds its amount after all.
 pub(super) fn link(call: &StepCall) -> Result<Action, String> {
-    if was_refused(call, &["spend_linked"]) {
+    // The hold of one that was linked and unlinked meanwhile stands already.
+    if was_refused(call, &["spend_linked", "duplicate_mismatch"]) {
         return Ok(Action::Done);
     }
     if was_refused(call, &["spend_not_linkable"]) {

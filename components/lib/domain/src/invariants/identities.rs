@@ -154,8 +154,9 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
         Event::SettlementBooked(event) => ("booked settlement", event.settlement_id.to_string()),
         Event::FeeCharged(event) => ("booked fee", event.fee_id.to_string()),
         Event::SpendMatched(event) => ("booked match", event.spend_id.to_string()),
-        // A link can be undone and made again: the log, which the event names, is booked once all the same.
-        Event::FundingMoved(_) => return Vec::new(),
+        Event::FundingMoved(event) => {
+            ("moved funding", format!("{} {} {:?}", event.spend_id, event.link, event.to))
+        }
     }]
 }
 

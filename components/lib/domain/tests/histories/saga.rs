@@ -241,9 +241,20 @@ impl World {
                     }
                     _ => false,
                 };
+                // A Spend is matched; its hold is placed only if that cannot be linked.
+                let is_spend = |command: &Command| match command {
+                    Command::Account(account::Command::PlaceHold(hold)) => {
+                        let live = self.payments.get(hold.hold_id.as_str());
+                        let payment = live.and_then(|live| live.state.payment());
+                        payment.is_some_and(|payment| matches!(payment.entry, Entry::Swiped { .. }))
+                    }
+                    _ => false,
+                };
                 let command = &pending.sent.command;
-                answer.as_ref().is_err_and(|code| {
-                    !is_needless(command, code) && !(code == "hold_not_found" && is_linked(command))
+                answer.as_ref().is_err_and(|code| match code.as_str() {
+                    "hold_not_found" => !is_linked(command),
+                    "duplicate_mismatch" => !is_spend(command),
+                    code => !is_needless(command, code),
                 })
             }
             _ => answer.as_ref().is_err_and(|code| code == "clock_backwards"),
@@ -297,20 +308,29 @@ impl World {
                 let (amount, basis) = (event.amount.clone(), event.basis);
                 let take = TakeSpend {
                     spend_id: spend_id.clone(),
+                    link: event.link,
                     amount: amount.clone(),
                     source: source.clone(),
                     basis,
                     is_final,
                 };
                 let (payment_id, to) = (event.payment_id.clone(), FundedBy::Payment);
-                let moved = MoveFunding { spend_id, payment_id, to, held: Minor::ZERO, amount, source };
+                let moved = MoveFunding {
+                    spend_id,
+                    payment_id,
+                    link: event.link,
+                    to,
+                    held: Minor::ZERO,
+                    amount,
+                    source,
+                };
                 (&event.payment_id, authorization::Command::TakeSpend(take), moved)
             }
             Event::SpendUnlinked(event) => {
-                let give_up = GiveUpSpend { spend_id: spend_id.clone() };
+                let give_up = GiveUpSpend { spend_id: spend_id.clone(), link: event.link };
                 let (payment_id, to, held) = (event.payment_id.clone(), FundedBy::Spend, event.held);
                 let (amount, source) = (event.amount.clone(), event.source.clone());
-                let moved = MoveFunding { spend_id, payment_id, to, held, amount, source };
+                let moved = MoveFunding { spend_id, payment_id, link: event.link, to, held, amount, source };
                 (&event.payment_id, authorization::Command::GiveUpSpend(give_up), moved)
             }
             _ => return,

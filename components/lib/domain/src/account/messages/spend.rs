@@ -51,6 +51,8 @@ pub struct MoveFunding {
     pub spend_id: ExternalId,
     /// Id of the payment that it is linked to.
     pub payment_id: ExternalId,
+    /// Number of the link among those of the `Spend`, from 1. Each is made once and undone once.
+    pub link: u32,
     /// Direction of the move.
     pub to: FundedBy,
     /// Amount to hold for the `Spend` when its money comes back, in minor units. Absent for nothing.
@@ -101,6 +103,8 @@ pub struct FundingMoved {
     pub spend_id: ExternalId,
     /// Id of the payment that it is linked to.
     pub payment_id: ExternalId,
+    /// Number of the link among those of the `Spend`, from 1. Each is made once and undone once.
+    pub link: u32,
     /// Side to which the money belongs now.
     pub to: FundedBy,
     /// Amount that was spent.

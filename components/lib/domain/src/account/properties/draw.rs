@@ -212,6 +212,7 @@ impl Draw {
         MoveFunding {
             spend_id: "id-0".parse().unwrap(),
             payment_id: "id-1".parse().unwrap(),
+            link: self.pick([1, 2, 3]),
             to,
             held: if to == FundedBy::Spend { self.agreed_amount().minor } else { Minor::ZERO },
             amount: self.agreed_amount(),

@@ -397,6 +397,8 @@ command! {
     TakeSpend {
         /// Id of the payment that began with the `Spend`. A repeat has no effect.
         spend_id: ExternalId,
+        /// Number of the link among those of the `Spend`, from 1.
+        link: u32,
         /// Amount that was spent.
         amount: Amount,
         /// Position of the `Spend` log on chain.
@@ -414,5 +416,7 @@ command! {
     GiveUpSpend {
         /// Id of the payment that began with the `Spend`.
         spend_id: ExternalId,
+        /// Number of the link among those of the `Spend`, from 1.
+        link: u32,
     }
 }

@@ -11,6 +11,8 @@ event! {
     SpendLinked {
         /// Id of the payment that it funds.
         payment_id: ExternalId,
+        /// Number of the link among those of the `Spend`, from 1.
+        link: u32,
         /// Amount that was spent.
         amount: Amount,
         /// Part of it that is not held any more, in minor units.
@@ -32,6 +34,8 @@ event! {
     SpendUnlinked {
         /// Id of the payment that it was linked to.
         payment_id: ExternalId,
+        /// Number of the link among those of the `Spend`, from 1.
+        link: u32,
         /// Amount that was spent.
         amount: Amount,
         /// Part of it that is held again, in minor units.
@@ -53,6 +57,8 @@ event! {
     SpendTaken {
         /// Id of the payment that began with the `Spend`.
         spend_id: ExternalId,
+        /// Number of the link among those of the `Spend`, from 1.
+        link: u32,
         /// Number of the leg.
         leg: u32,
         /// Amount that was spent.
@@ -74,6 +80,8 @@ event! {
     SpendGivenUp {
         /// Id of the payment that began with the `Spend`.
         spend_id: ExternalId,
+        /// Number of the link among those of the `Spend`, from 1.
+        link: u32,
         /// Number of the leg.
         leg: u32,
         /// Amount that the leg had pulled; zero if its block is gone.
