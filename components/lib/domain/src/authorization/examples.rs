@@ -355,6 +355,19 @@ examples! {
     }),
     TakeSpend: json!({"spend_id": "spend-1", "link": 1, "amount": euro(SWIPED), "source": source(33), "basis": "only_one"}),
     SpendTaken: of_payment(with(TakeSpend::example(), json!({"leg": 2, "at": DECIDED_AT}))),
+    ObserveSpend: json!({
+        "spend_id": "spend-1",
+        "link": 1,
+        "observation": {"finalized": {"source": source(33)}},
+        "occurred_at": DECIDED_AT,
+    }),
+    SpendObserved: json!({
+        "account": ACCOUNT,
+        "payment_id": "auth-1",
+        "link": 1,
+        "observation": {"finalized": {"source": source(33)}},
+        "occurred_at": DECIDED_AT,
+    }),
     GiveUpSpend: json!({"spend_id": "spend-1", "link": 1}),
     SpendGivenUp: of_payment(json!({"spend_id": "spend-1", "link": 1, "leg": 2, "amount": euro(SWIPED), "at": DECIDED_AT})),
 }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::Decision;
 use super::funding::Funding;
 use super::messages::{
-    Event, FIRST_LEG, GiveUpSpend, LinkSpend, Observation, SpendGivenUp, SpendLinked, SpendTaken,
-    SpendUnlinked, TakeSpend, UnlinkSpend,
+    Event, FIRST_LEG, GiveUpSpend, LinkSpend, ObserveFunding, SpendGivenUp, SpendLinked, SpendObserved,
+    SpendTaken, SpendUnlinked, TakeSpend, UnlinkSpend,
 };
 use super::state::{Entry, Payment, State, Status, sum};
 use crate::checks;
@@ -62,22 +62,23 @@ impl State {
         self.links.linked.as_ref().map(|linked| &linked.payment_id)
     }
 
-    /// Returns the payment that the stream's own `Spend` is linked to, if the observation is about that `Spend`'s log.
-    pub(super) fn linked_log(&self, observation: &Observation) -> Option<&ExternalId> {
-        let (Observation::Included { source: seen, .. }
-        | Observation::Finalized { source: seen }
-        | Observation::Reorged { source: seen }) = observation
-        else {
-            return None;
-        };
-        let linked = self.linked_to()?;
-        source(&self.payment()?.funding).filter(|known| *known == seen).map(|_| linked)
+    /// Returns the `Spend` that somebody else submitted and that is this leg.
+    #[must_use]
+    pub fn spend_of_others(&self, leg: u32) -> Option<&ExternalId> {
+        let mut taken = self.links.taken.iter();
+        taken.find(|(_, taken)| taken.leg == leg && !taken.is_given_up).map(|(spend_id, _)| spend_id)
     }
 
-    /// Returns true if the leg is a `Spend` that somebody else submitted.
-    #[must_use]
-    pub fn is_spend_of_others(&self, leg: u32) -> bool {
-        self.links.taken.values().any(|taken| taken.leg == leg && !taken.is_given_up)
+    /// Returns the leg that the `Spend` is by this link; none if it was given up.
+    pub(super) fn taken(&self, spend_id: &ExternalId, link: u32) -> Option<u32> {
+        let taken = self.links.taken.get(spend_id).filter(|taken| taken.link == link && !taken.is_given_up);
+        taken.map(|taken| taken.leg)
+    }
+
+    /// Returns the log of the stream's own `Spend`, also if its block is gone.
+    fn spent_in(&self) -> Option<&ChainSource> {
+        let known = self.payment().and_then(|payment| source(&payment.funding));
+        known.or_else(|| self.reorged.last().map(|gone| &gone.source))
     }
 }
 
@@ -95,8 +96,9 @@ pub(super) fn link(state: &State, command: &LinkSpend, context: &CommandContext)
     }
     let is_itself = command.payment_id.as_str() == context.id;
     let totals = &payment.totals;
-    let is_whole =
-        totals.captured() == Minor::ZERO && totals.reversed == Minor::ZERO && state.added().next().is_none();
+    let is_untouched = totals.captured() == Minor::ZERO && totals.reversed == Minor::ZERO;
+    // An increment that was declined may still be on its way through the account.
+    let is_whole = is_untouched && state.increments.is_empty() && state.added().next().is_none();
     let is_pulled = payment.funding.pulled() == payment.totals.authorized && state.legs.later.is_empty();
     // What has expired before it was matched is an operator's: its account may still have to hold and release it.
     let is_free = match payment.status {
@@ -135,13 +137,14 @@ pub(super) fn unlink(state: &State, command: &UnlinkSpend, context: &CommandCont
         let detail = format!("{} is linked to {payment_id}", context.id);
         return Err(Rejection::new("spend_linked", detail));
     }
-    let Some(source) = source(&payment.funding) else { return Ok(Vec::new()) };
+    let Some(source) = state.spent_in() else { return Ok(Vec::new()) };
     Ok(vec![Event::SpendUnlinked(SpendUnlinked {
         parties: payment.parties.clone(),
         payment_id: payment_id.clone(),
         link: state.links.made,
         amount: payment.amount(payment.totals.authorized),
         held: *released,
+        is_gone: payment.funding.pulled() == Minor::ZERO,
         source: source.clone(),
         actor: context.actor.clone(),
         reason: command.reason.clone(),
@@ -179,12 +182,7 @@ pub(super) fn take(state: &State, command: &TakeSpend, context: &CommandContext)
 pub(super) fn give_up(state: &State, command: &GiveUpSpend, context: &CommandContext) -> Decision {
     checks::from_saga_or_operator(context)?;
     let payment = known(state, context)?;
-    let known = state.links.taken.get(&command.spend_id);
-    let Some(Taken { leg, .. }) =
-        known.filter(|taken| taken.link == command.link && !taken.is_given_up).copied()
-    else {
-        return Ok(Vec::new());
-    };
+    let Some(leg) = state.taken(&command.spend_id, command.link) else { return Ok(Vec::new()) };
     let pulled = state.leg(leg).map_or(Minor::ZERO, Funding::pulled);
     Ok(vec![Event::SpendGivenUp(SpendGivenUp {
         parties: payment.parties.clone(),
@@ -194,6 +192,22 @@ pub(super) fn give_up(state: &State, command: &GiveUpSpend, context: &CommandCon
         amount: payment.amount(pulled),
         at: at(state, context),
     })])
+}
+
+/// Returns the event of an observation of a linked `Spend`, which is the payment's.
+pub(super) fn observed(
+    state: &State,
+    payment: &Payment,
+    payment_id: &ExternalId,
+    command: &ObserveFunding,
+) -> Event {
+    Event::SpendObserved(SpendObserved {
+        parties: payment.parties.clone(),
+        payment_id: payment_id.clone(),
+        link: state.links.made,
+        observation: command.observation.clone(),
+        occurred_at: command.occurred_at,
+    })
 }
 
 /// Returns the payment, whatever the host's clock says: what was spent is a fact.

@@ -139,6 +139,7 @@ fn decide(state: &State, command: &Command, context: &CommandContext) -> Decisio
         Command::UnlinkSpend(command) => link::unlink(state, command, context),
         Command::TakeSpend(command) => link::take(state, command, context),
         Command::GiveUpSpend(command) => link::give_up(state, command, context),
+        Command::ObserveSpend(command) => funding::observe_spend(state, command, context),
     }
 }
 

@@ -397,6 +397,7 @@ impl State {
             Event::SpendUnlinked(event) => link::unlinked(&mut self, event),
             Event::SpendTaken(event) => link::taken(&mut self, event),
             Event::SpendGivenUp(event) => link::given_up(&mut self, event),
+            Event::SpendObserved(event) => funding::spend_observed(&mut self, event),
         }
         self.begin_leg();
         self

@@ -6,6 +6,7 @@
 //! | `spend` | `books` | a `Spend` is recorded, behind its bookings | `link`, `read-match` asks the account for what it matched |
 //! | `match` | `funding` | a leg begins, before its pull | `await-spend`, `link-spend`, `find-spend` asks the account for a `Spend` that was seen first |
 //! | `link` | `books` | the `Spend` is linked | `take` makes it a leg of the payment, `book` moves its money |
+//! | `observe` | `books` | something happened on chain to the linked `Spend` | `observe-spend` reports it to the payment |
 //! | `unlink` | `books` | the `Spend` is unlinked | `give-up` takes the leg back, `book` moves the money back |
 //!
 //! The account answers by a refusal that names the other side. It is undone by the link: a refusal is all that a saga
@@ -19,8 +20,8 @@ use super::observe::{BOOKS, planned};
 use super::{book, fund, was_refused};
 use crate::account::{self, FindSpend, FundedBy, MoveFunding, PlaceHold, ReadMatch};
 use crate::authorization::{
-    self, Command, Event, Funding, GiveUpSpend, LinkSpend, SpendLinked, SpendUnlinked, State, TakeSpend,
-    UnlinkSpend,
+    self, Command, Event, Funding, GiveUpSpend, LinkSpend, ObserveSpend, SpendLinked, SpendObserved,
+    SpendUnlinked, State, TakeSpend, UnlinkSpend,
 };
 use crate::network::MatchBasis;
 
@@ -31,6 +32,7 @@ pub(super) const LINK_SPEND: &str = "link-spend";
 pub(super) const FIND: &str = "find-spend";
 pub(super) const TAKE: &str = "take";
 pub(super) const GIVE_UP: &str = "give-up";
+pub(super) const OBSERVE: &str = "observe-spend";
 
 /// Time within which a `Spend` that was found becomes a leg. It is in the same commit; then the pull asks for less.
 const AWAITED_MS: u64 = 10_000;
@@ -51,6 +53,7 @@ pub(super) fn flows(
         }
         Event::SpendLinked(event) => flows.push(linked(id, before, event)?),
         Event::SpendUnlinked(event) => flows.push(unlinked(id, event)?),
+        Event::SpendObserved(event) => flows.push(observed(id, event)?),
         _ => {}
     }
     if fund::begun(before, after).is_some() {
@@ -97,6 +100,17 @@ fn unlinked(id: &ExternalId, event: &SpendUnlinked) -> Result<Flow, String> {
         source: event.source.clone(),
     };
     flow("unlink", GIVE_UP, event.parties.account, &event.payment_id, &give_up, moved)
+}
+
+fn observed(id: &ExternalId, event: &SpendObserved) -> Result<Flow, String> {
+    let observe = Command::ObserveSpend(ObserveSpend {
+        spend_id: id.clone(),
+        link: event.link,
+        observation: event.observation.clone(),
+        occurred_at: event.occurred_at,
+    });
+    let tell = book::step(OBSERVE, authorization::AGGREGATE, event.payment_id.as_str(), true, &observe)?;
+    Ok(Flow { name: "observe", lane: BOOKS.into(), steps: vec![tell] })
 }
 
 fn flow(
@@ -200,7 +214,8 @@ pub(super) fn take(call: &StepCall) -> Result<Action, String> {
     book::command(call)
 }
 
-pub(super) fn give_up(call: &StepCall) -> Result<Action, String> {
+/// Tells the payment, unless it cannot have the `Spend`.
+pub(super) fn tell(call: &StepCall) -> Result<Action, String> {
     if was_refused(call, &["authorization_not_found", "account_mismatch"]) {
         return Ok(Action::Done);
     }

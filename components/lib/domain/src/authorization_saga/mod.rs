@@ -96,6 +96,7 @@ impl Saga for AuthorizationSaga {
         step(link::FIND, Phase::Pivot, BOOKING),
         step(link::TAKE, Phase::Retriable, BOOKING),
         step(link::GIVE_UP, Phase::Retriable, BOOKING),
+        step(link::OBSERVE, Phase::Retriable, BOOKING),
     ];
 
     const EFFECTS: &'static [&'static str] = &[assess::RISK, fund::PULL, fund::PULL_LEG];
@@ -132,7 +133,7 @@ impl Saga for AuthorizationSaga {
             link::READ => link::read_match(call),
             link::FIND => link::find(call),
             link::TAKE => link::take(call),
-            link::GIVE_UP => link::give_up(call),
+            link::GIVE_UP | link::OBSERVE => link::tell(call),
             _ => Err(unknown(call)),
         }
     }

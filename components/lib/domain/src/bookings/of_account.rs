@@ -110,7 +110,8 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
         | Event::SpendLinked(_)
         | Event::SpendUnlinked(_)
         | Event::SpendTaken(_)
-        | Event::SpendGivenUp(_) => Vec::new(),
+        | Event::SpendGivenUp(_)
+        | Event::SpendObserved(_) => Vec::new(),
     })
 }
 

@@ -38,7 +38,7 @@ impl Watch for Pulls {
             Event::FundingReorged(event) => pulled.take(event.amount.minor),
             // The pull of a linked Spend is the payment's.
             Event::SpendLinked(event) => pulled.take(event.amount.minor),
-            Event::SpendUnlinked(event) => pulled.add(event.amount.minor),
+            Event::SpendUnlinked(event) if !event.is_gone => pulled.add(event.amount.minor),
             Event::SpendTaken(event) => pulled.add(event.amount.minor),
             Event::SpendGivenUp(event) => pulled.take(event.amount.minor),
             _ => {}

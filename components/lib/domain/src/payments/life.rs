@@ -5,7 +5,7 @@ use clearfold_kernel::{Hash, Minor};
 use super::status::{Dispute, Funding, Status};
 use super::tables::Payment;
 use super::{beginning, clearing, hold};
-use crate::authorization::Event;
+use crate::authorization::{Event, FIRST_LEG, Observation};
 use crate::projecting::{Misfit, Number, Seen};
 
 /// Returns the payment after an event that concerns it.
@@ -96,6 +96,10 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
             moved(payment, event.leg, funding, Some(event.source.transaction_hash));
         }
         Event::SpendGivenUp(event) => moved(payment, event.leg, Funding::Abandoned, None),
+        Event::SpendObserved(event) => {
+            let (funding, transaction_hash) = seen(&event.observation);
+            moved(payment, FIRST_LEG, funding, Some(transaction_hash));
+        }
         // These events created the row, do not concern it, or are followed by an event that carries the change.
         Event::SwipeRecorded(_)
         | Event::AuthorizationRequested(_)
@@ -111,6 +115,18 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         | Event::ProvisionalCreditGranted(_) => {}
     }
     Ok(())
+}
+
+/// Returns the state of a leg behind an observation, with the transaction.
+const fn seen(observation: &Observation) -> (Funding, Hash) {
+    match observation {
+        Observation::Submitted { transaction_hash } => (Funding::Unconfirmed, *transaction_hash),
+        Observation::Included { source, .. } => (Funding::Included, source.transaction_hash),
+        Observation::Finalized { source } => (Funding::Finalized, source.transaction_hash),
+        Observation::Reverted { transaction_hash } => (Funding::ExecReverted, *transaction_hash),
+        Observation::Dropped { transaction_hash } => (Funding::Dropped, *transaction_hash),
+        Observation::Reorged { source } => (Funding::Unconfirmed, source.transaction_hash),
+    }
 }
 
 /// Shows what was observed of a leg, unless a later leg is shown.

@@ -67,7 +67,8 @@ fn occurred_at(event: &Event) -> Option<Timestamp> {
         | Event::SpendLinked(events::SpendLinked { at, .. })
         | Event::SpendUnlinked(events::SpendUnlinked { at, .. })
         | Event::SpendTaken(events::SpendTaken { at, .. })
-        | Event::SpendGivenUp(events::SpendGivenUp { at, .. }) => Some(*at),
+        | Event::SpendGivenUp(events::SpendGivenUp { at, .. })
+        | Event::SpendObserved(events::SpendObserved { occurred_at: at, .. }) => Some(*at),
         Event::OverCaptured(_)
         | Event::ConversionDeviates(_)
         | Event::LatePresented(_)

@@ -75,6 +75,7 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
         | Event::SpendUnlinked(_)
         | Event::SpendTaken(_)
         | Event::SpendGivenUp(_)
+        | Event::SpendObserved(_)
         | Event::PartialApprovalProposed(_)
         | Event::AuthorizationDeclined(_)
         | Event::ReversalRefused(_)

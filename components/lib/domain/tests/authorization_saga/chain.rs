@@ -232,7 +232,7 @@ impl World {
                 }
                 _ => None,
             });
-            let linked = state.legs().filter(|(leg, _)| state.is_spend_of_others(*leg));
+            let linked = state.legs().filter(|(leg, _)| state.spend_of_others(*leg).is_some());
             let linked: u128 = linked.map(|(_, funding)| funding.pulled().get()).sum();
             let pulled = pulled + swiped.unwrap_or_default() + linked;
             let kept = state.kept().get() + state.legs.returned.get();

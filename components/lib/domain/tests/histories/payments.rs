@@ -416,9 +416,14 @@ impl World {
             let abandon = Payments::AbandonFunding(AbandonFunding { leg, cause });
             return (dice.weighted(&[(3, abandon), (1, close)]), false);
         }
-        let amount = Amount { minor: due, asset: payment.asset.clone() };
+        // A linked Spend that is mined again takes the same amount.
+        let spent = state.linked_to().map(|_| payment.totals.authorized);
+        let amount = Amount { minor: spent.unwrap_or(due), asset: payment.asset.clone() };
         let (fresh, hash) = (self.source(), self.transaction());
-        let included = Observation::Included { amount: around(dice, &amount), source: fresh.clone() };
+        let included = Observation::Included {
+            amount: if spent.is_some() { amount } else { around(dice, &amount) },
+            source: fresh.clone(),
+        };
         let observation = match &known {
             _ if dice.one_in(12) => dice.pick(&[
                 Observation::Finalized { source: fresh.clone() },

@@ -7,7 +7,7 @@ use clearfold_domain::account::{self, FundedBy, MoveFunding, Net, PlaceHold, Rai
 use clearfold_domain::authorization::{
     self, ApproveAuthorization, ApproveIncrement, AuthorizationRequested, DeclineAuthorization,
     DeclineIncrement, Entry, Event, Funding, GiveUpSpend, Increment, IncrementFate, IncrementRequested,
-    LinkSpend, Payment, TakeSpend,
+    LinkSpend, ObserveSpend, Payment, TakeSpend,
 };
 use clearfold_domain::bookings;
 use clearfold_domain::card::{self, Portion, ReleaseSpend, ReserveSpend};
@@ -94,7 +94,9 @@ impl Pending {
     /// Command to another payment, in the order of this one's bookings.
     pub fn to_payment(payment: &str, other: &str, command: authorization::Command) -> Self {
         let then = Then::Booked { payment: payment.to_owned(), overtakes: Overtakes::Never };
-        Self::of(Command::Payment(other.to_owned(), command), then)
+        let by_chain = matches!(command, authorization::Command::ObserveSpend(_));
+        let command = Command::Payment(other.to_owned(), command);
+        Self { sent: if by_chain { Sent::by_chain(command) } else { Sent::new(command) }, then }
     }
 
     /// Link of a `Spend` to the payment with which the account matched it.
@@ -297,6 +299,13 @@ impl World {
     /// Says what follows from a link that was made or undone: the payment's leg, then the money.
     pub fn follow_link(&mut self, spend: &str, before: &authorization::State, event: &Event) {
         let spend_id: ExternalId = spend.parse().expect("our own id");
+        if let Event::SpendObserved(event) = event {
+            let (link, observation, occurred_at) = (event.link, event.observation.clone(), event.occurred_at);
+            let observe = ObserveSpend { spend_id, link, observation, occurred_at };
+            let command = authorization::Command::ObserveSpend(observe);
+            self.queue.push(Pending::to_payment(spend, event.payment_id.as_str(), command));
+            return;
+        }
         let (payment_id, command, moved) = match event {
             Event::SpendLinked(event) => {
                 let funding = before.payment().map(|payment| payment.funding.clone());
@@ -510,7 +519,9 @@ fn is_needless(command: &Command, code: &str) -> bool {
         // What an operator linked to no payment of the account, the operator unlinks.
         Command::Payment(
             _,
-            authorization::Command::TakeSpend(_) | authorization::Command::GiveUpSpend(_),
+            authorization::Command::TakeSpend(_)
+            | authorization::Command::GiveUpSpend(_)
+            | authorization::Command::ObserveSpend(_),
         ) => ["authorization_not_found", "spend_linked", "asset_mismatch"].contains(&code),
         Command::Account(account::Command::RecoverReceivable(_)) => code == "recovery_above_receivable",
         _ => false,

@@ -412,6 +412,20 @@ command! {
 }
 
 command! {
+    /// Reports an observation of the transaction of a linked `Spend`. The saga of the `Spend` sends it, as the chain reader.
+    ObserveSpend {
+        /// Id of the payment that began with the `Spend`.
+        spend_id: ExternalId,
+        /// Number of the link among those of the `Spend`, from 1.
+        link: u32,
+        /// Observation of the transaction.
+        observation: Observation,
+        /// Time of the block, or the observer's clock if there is no block.
+        occurred_at: Timestamp,
+    }
+}
+
+command! {
     /// Gives up a `Spend` that is not linked to the payment any more. The saga sends it.
     GiveUpSpend {
         /// Id of the payment that began with the `Spend`.

@@ -98,6 +98,8 @@ messages! {
         TakeSpend = 1,
         /// Gives up a `Spend` that is not linked to the payment any more.
         GiveUpSpend = 1,
+        /// Reports an observation of the transaction of a linked `Spend`.
+        ObserveSpend = 1,
     }
 }
 
@@ -189,6 +191,8 @@ messages! {
         SpendTaken = 1,
         /// `Spend` given up, because it is not linked any more.
         SpendGivenUp = 1,
+        /// Transaction of a linked `Spend` observed: its leg is the payment's.
+        SpendObserved = 1,
     }
 }
 

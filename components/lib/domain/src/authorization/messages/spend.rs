@@ -3,7 +3,7 @@
 use clearfold_kernel::{Amount, ChainSource, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::Parties;
+use super::{Observation, Parties};
 use crate::network::MatchBasis;
 
 event! {
@@ -40,6 +40,9 @@ event! {
         amount: Amount,
         /// Part of it that is held again, in minor units.
         held: Minor,
+        /// True if its block is gone. Absent if it has pulled its amount.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_gone: bool,
         /// Position of the `Spend` log on chain.
         source: ChainSource,
         /// Sender of the command that unlinked them.
@@ -88,5 +91,19 @@ event! {
         amount: Amount,
         /// Time of acceptance, by the host's clock.
         at: Timestamp,
+    }
+}
+
+event! {
+    /// Spend observed: something happened on chain to the transaction of a linked `Spend`.
+    SpendObserved {
+        /// Id of the payment that it is linked to.
+        payment_id: ExternalId,
+        /// Number of the link among those of the `Spend`, from 1.
+        link: u32,
+        /// Observation of the transaction.
+        observation: Observation,
+        /// Time of the block, or the observer's clock if there is no block.
+        occurred_at: Timestamp,
     }
 }
