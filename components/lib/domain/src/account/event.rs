@@ -132,7 +132,7 @@ impl Event {
             Self::Withdrawn(event) => Some(Fact::Withdrawn(event.amount.clone())),
             Self::FundingBooked(event) if event.step == FundingStep::Included => {
                 let (hold_id, amount) = (event.hold_id.clone(), event.amount.clone());
-                Some(Fact::Included(Leg { hold_id, amount }))
+                Some(Fact::Included(Leg { hold_id, amount, moved_from: None }))
             }
             Self::ClearingSuspended(event) => Some(Fact::Suspended(event.amount.clone())),
             Self::RefundBooked(event) if event.link == RefundLink::Unlinked => {

@@ -22,11 +22,18 @@ use crate::checks;
 pub(super) struct Leg {
     pub hold_id: ExternalId,
     pub amount: Amount,
+    /// Other side of the link, if the money was moved.
+    pub moved_from: Option<ExternalId>,
 }
 
 impl Rule for BookFunding {
     fn is_seen_on_chain(&self) -> bool {
         true
+    }
+
+    /// The money moves only as its log is at that time, so what the side before still books of the log cancels out.
+    fn is_moot(&self, books: &Books) -> bool {
+        self.step != FundingStep::Finalized && self.moved_to(books).is_some()
     }
 
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
@@ -52,9 +59,13 @@ impl Rule for BookFunding {
             return Ok(());
         }
         let log = LogId::of(&self.source);
-        let said = Leg { hold_id: self.hold_id.clone(), amount: self.amount.clone() };
         match books.in_transit(&self.source) {
-            Some(leg) => checks::repeated(&log.to_string(), &leg, &said),
+            // The finality of a log is that of the side before, too.
+            Some(_) if self.step == FundingStep::Finalized && self.moved_to(books).is_some() => Ok(()),
+            Some(leg) => {
+                let (known, said) = ((&leg.hold_id, &leg.amount), (&self.hold_id, &self.amount));
+                checks::repeated(&log.to_string(), &known, &said)
+            }
             None if books.has(&Identity::finality(&self.source)) => {
                 Err(Rejection::new("funding_final", format!("the log {log} is final; nothing takes it back")))
             }
@@ -64,6 +75,14 @@ impl Rule for BookFunding {
             }
             None => Err(not_found("funding", &self.source)),
         }
+    }
+}
+
+impl BookFunding {
+    /// Returns the payment to which this one's money was moved.
+    fn moved_to(&self, books: &Books) -> Option<ExternalId> {
+        let leg = books.leg_of(&self.source)?;
+        (leg.moved_from.as_ref() == Some(&self.hold_id)).then_some(leg.hold_id)
     }
 }
 
@@ -88,7 +107,12 @@ impl Books {
     }
 
     /// Makes the log a leg of another payment: as if it had been booked for that one.
-    pub(super) fn become_leg_of(&mut self, hold_id: &ExternalId, moved: &FundingMoved) -> Option<()> {
+    pub(super) fn become_leg_of(
+        &mut self,
+        hold_id: &ExternalId,
+        from: &ExternalId,
+        moved: &FundingMoved,
+    ) -> Option<()> {
         let booked = Event::FundingBooked(FundingBooked {
             account: self.address,
             hold_id: hold_id.clone(),
@@ -98,7 +122,10 @@ impl Books {
             transfers: transfers(&[(InTransit, Safe, moved.amount.minor)]),
             at: self.opened_at,
         });
-        self.rewrite(&Identity::log(&moved.source), &booked.said(self.opened_at).ok()?, booked.fact());
+        let leg =
+            Leg { hold_id: hold_id.clone(), amount: moved.amount.clone(), moved_from: Some(from.clone()) };
+        let said = booked.said(self.opened_at).ok()?;
+        self.rewrite(&Identity::log(&moved.source), &said, Some(Fact::Included(leg)));
         Some(())
     }
 

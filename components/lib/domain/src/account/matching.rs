@@ -293,9 +293,19 @@ impl Rule for MoveFunding {
             [&self.spend_id, &self.payment_id].contains(&&leg.hold_id) && leg.amount == self.amount
         };
         match leg {
-            None => Err(super::deposit::not_found("funding", &self.source)),
-            Some(leg) => checks::repeated(self.spend_id.as_str(), &true, &is_ours(&leg)),
+            None => return Err(super::deposit::not_found("funding", &self.source)),
+            Some(leg) => checks::repeated(self.spend_id.as_str(), &true, &is_ours(&leg))?,
         }
+        // What happened to the log is booked by the payment that has it.
+        if books.has(&Identity::log(&self.source)) == self.is_gone {
+            let detail = format!(
+                "{} is moved as {}, which is not booked yet; send what happened before first",
+                self.spend_id,
+                if self.is_gone { "gone with its block" } else { "in its block" }
+            );
+            return Err(Rejection::new("funding_out_of_order", detail));
+        }
+        Ok(())
     }
 }
 
@@ -311,7 +321,7 @@ impl MoveFunding {
     /// Returns what moves: nothing if the log's block is gone, or if it is the other side's money already.
     fn moved(&self, books: &Books) -> Minor {
         let is_from = books.leg_of(&self.source).is_some_and(|leg| leg.hold_id == *self.sides().0);
-        if is_from && books.has(&Identity::log(&self.source)) { self.amount.minor } else { Minor::ZERO }
+        if is_from && !self.is_gone { self.amount.minor } else { Minor::ZERO }
     }
 
     fn held_by_spend(&self, books: &Books) -> Minor {
@@ -411,8 +421,11 @@ impl Books {
         }
         self.become_held(spend_id, &spender)?;
         self.become_held(payment_id, &payer)?;
-        let owner = if event.to == FundedBy::Payment { payment_id } else { spend_id };
-        self.become_leg_of(owner, event)?;
+        let (owner, from) = match event.to {
+            FundedBy::Payment => (payment_id, spend_id),
+            FundedBy::Spend => (spend_id, payment_id),
+        };
+        self.become_leg_of(owner, from, event)?;
         self.unmatched.moved(event);
         Some(())
     }

@@ -24,6 +24,7 @@
 //! | `suspense_not_found` | the resolution of a clearing never suspended, or of a refund never unlinked |
 //! | `source_not_found` | a reorganization or the finality of a log that was never booked |
 //! | `funding_final` | a reorganization of funding that is final |
+//! | `funding_out_of_order` | the money of a `Spend` is moved before what happened to its log is booked |
 //! | `funding_reorged` | finality of funding that was reorganized away |
 //! | `dispute_closed` | a provisional credit after the dispute's outcome |
 //! | `award_exceeds_dispute` | an award above the disputed amount, or for a dispute that was not won |

@@ -328,6 +328,7 @@ impl World {
                     spend_id,
                     payment_id,
                     link: event.link,
+                    is_gone: false,
                     to,
                     held: Minor::ZERO,
                     amount,
@@ -339,7 +340,16 @@ impl World {
                 let give_up = GiveUpSpend { spend_id: spend_id.clone(), link: event.link };
                 let (payment_id, to, held) = (event.payment_id.clone(), FundedBy::Spend, event.held);
                 let (amount, source) = (event.amount.clone(), event.source.clone());
-                let moved = MoveFunding { spend_id, payment_id, link: event.link, to, held, amount, source };
+                let moved = MoveFunding {
+                    spend_id,
+                    payment_id,
+                    link: event.link,
+                    is_gone: event.is_gone,
+                    to,
+                    held,
+                    amount,
+                    source,
+                };
                 (&event.payment_id, authorization::Command::GiveUpSpend(give_up), moved)
             }
             _ => return,

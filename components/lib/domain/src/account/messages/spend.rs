@@ -53,6 +53,9 @@ pub struct MoveFunding {
     pub payment_id: ExternalId,
     /// Number of the link among those of the `Spend`, from 1. Each is made once and undone once.
     pub link: u32,
+    /// True if the block of the `Spend` is gone, so that no money moves. Absent if it is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_gone: bool,
     /// Direction of the move.
     pub to: FundedBy,
     /// Amount to hold for the `Spend` when its money comes back, in minor units. Absent for nothing.

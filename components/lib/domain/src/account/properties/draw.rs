@@ -213,6 +213,7 @@ impl Draw {
             spend_id: "id-0".parse().unwrap(),
             payment_id: "id-1".parse().unwrap(),
             link: self.pick([1, 2, 3]),
+            is_gone: self.pick([false, false, true]),
             to,
             held: if to == FundedBy::Spend { self.agreed_amount().minor } else { Minor::ZERO },
             amount: self.agreed_amount(),
