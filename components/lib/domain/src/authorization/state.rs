@@ -11,7 +11,7 @@ use super::funding::{Funding, Gone};
 use super::increment::{Increment, IncrementFate};
 use super::legs::Legs;
 use super::link::Links;
-use super::messages::{AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Extent, Parties};
+use super::messages::{AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Parties};
 use super::refund::UnlinkedRefund;
 use super::reversal::Reversal;
 use super::stored::{Requested, StoredParties};
@@ -318,10 +318,10 @@ impl State {
         checks::repeated(message_id.as_str(), &false, &is_heard)
     }
 
-    /// Returns true if the network has reversed the whole of a payment that it has not asked for yet.
-    pub(super) fn is_reversed_already(&self) -> bool {
+    /// Returns true if the network has reversed the whole of a payment that it asks for only now.
+    pub(super) fn is_reversed_already(&self, request: &AuthorizationRequested) -> bool {
         let is_nothing = matches!(self.subject, Subject::Nothing);
-        is_nothing && self.reversals.values().any(|reversal| reversal.extent == Extent::Full)
+        is_nothing && self.reversals.values().any(|known| reversal::covers(known.extent, Some(request)))
     }
 
     /// Returns what was added to the payment after its beginning, by message id: approved increments, and approvals
