@@ -23,6 +23,8 @@ pub enum Stage {
     Expired,
     /// Claimed without an authorization.
     Forced,
+    /// Began with a `Spend` that is another payment's money.
+    Linked,
 }
 
 /// Figures of one payment.
@@ -62,6 +64,8 @@ pub struct Payment {
     /// Open receivables, by leg.
     exposures: Vec<(u32, i128)>,
     pulls: Vec<(u32, i128)>,
+    /// Spends of other payments that are this one's money and not final.
+    taken: Vec<(String, i128)>,
 }
 
 #[derive(Debug, Clone)]
@@ -229,6 +233,21 @@ fn happen(payment: &mut Payment, what: &What) {
             (payment.stage, payment.held, payment.in_transit) = (Stage::Open, *amount, *amount);
             payment.pulls.push((1, *amount));
         }
+        What::Linked => {
+            (payment.stage, payment.held) = (Stage::Linked, 0);
+            (payment.in_transit, payment.pulled) = (0, 0);
+            payment.pulls.clear();
+        }
+        What::Taken { spend, amount, is_final: false } => {
+            payment.taken.push((spend.clone(), *amount));
+            payment.in_transit += amount;
+        }
+        What::Taken { amount, is_final: true, .. } => payment.pulled += amount,
+        What::TakenFinal { spend } => {
+            let Some(index) = payment.taken.iter().position(|(of, _)| of == spend) else { return };
+            let (_, amount) = payment.taken.remove(index);
+            (payment.in_transit, payment.pulled) = (payment.in_transit - amount, payment.pulled + amount);
+        }
         What::PullIncluded { .. } | What::PullFinal { .. } | What::PullReorged { .. } => pull(payment, what),
         What::PullDead { leg } => {
             let due = payment.owed() - payment.kept() - payment.exposed();
@@ -305,7 +324,7 @@ fn advise(payment: &mut Payment, amount: i128, at: i64) {
                 payment.stage = payment.stage_of_hold();
             }
         }
-        Stage::Cleared | Stage::Expired | Stage::Forced => {}
+        Stage::Cleared | Stage::Expired | Stage::Forced | Stage::Linked => {}
     }
 }
 

@@ -37,7 +37,9 @@ const STAGES: [Stage; 9] = [
 ];
 
 /// Facts that must have been at all.
-const AT_ALL: [&str; 22] = [
+const AT_ALL: [&str; 24] = [
+    "Linked",
+    "Taken",
     "Declined",
     "IncrementApproved",
     "IncrementDeclined",

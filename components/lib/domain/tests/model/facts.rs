@@ -63,6 +63,18 @@ pub enum What {
     Spent {
         amount: i128,
     },
+    /// The `Spend` of this payment is the money of another one.
+    Linked,
+    /// The `Spend` of another payment is this one's money.
+    Taken {
+        spend: String,
+        amount: i128,
+        is_final: bool,
+    },
+    /// The block of a `Spend` that was taken is final.
+    TakenFinal {
+        spend: String,
+    },
     PullIncluded {
         leg: u32,
         amount: i128,

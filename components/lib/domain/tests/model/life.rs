@@ -141,6 +141,15 @@ fn read(command: &Payments) -> Result<Option<What>, Broken> {
             Observation::Reorged { .. } => What::PullReorged { leg: *leg },
             _ => return Ok(None),
         },
+        Payments::LinkSpend(_) => What::Linked,
+        Payments::TakeSpend(take) => What::Taken {
+            spend: take.spend_id.to_string(),
+            amount: cents(&take.amount)?,
+            is_final: take.is_final,
+        },
+        Payments::ObserveSpend(seen) if matches!(seen.observation, Observation::Finalized { .. }) => {
+            What::TakenFinal { spend: seen.spend_id.to_string() }
+        }
         Payments::AbandonFunding(abandon) if abandon.cause == AbandonCause::Dead => {
             What::PullDead { leg: abandon.leg }
         }
