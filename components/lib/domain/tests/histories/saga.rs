@@ -3,11 +3,10 @@
 //! The steps are those of the model's saga: reserve on the card, hold on the account, answer; an increment takes the
 //! same steps. A booking is sent until it is accepted. Both arrive at random times, with other commands in between.
 
-use clearfold_domain::account::{self, FundedBy, MoveFunding, Net, PlaceHold, RaiseHold};
+use clearfold_domain::account::{self, Net, PlaceHold, RaiseHold};
 use clearfold_domain::authorization::{
     self, ApproveAuthorization, ApproveIncrement, AuthorizationRequested, DeclineAuthorization,
-    DeclineIncrement, Entry, Event, Funding, GiveUpSpend, Increment, IncrementFate, IncrementRequested,
-    LinkSpend, ObserveSpend, Payment, TakeSpend,
+    DeclineIncrement, Entry, Event, Increment, IncrementFate, IncrementRequested, LinkSpend, Payment,
 };
 use clearfold_domain::bookings;
 use clearfold_domain::card::{self, Portion, ReleaseSpend, ReserveSpend};
@@ -104,6 +103,11 @@ impl Pending {
         let link = LinkSpend { payment_id, basis: Some(basis), reason: None };
         let then = Then::Linked { spend: spend.to_owned() };
         Self::of(Command::Payment(spend.to_owned(), authorization::Command::LinkSpend(link)), then)
+    }
+
+    /// Question whose answer the world reads itself.
+    pub fn answered(command: Command) -> Self {
+        Self::of(command, Then::Answered)
     }
 
     fn of(command: Command, then: Then) -> Self {
@@ -275,99 +279,6 @@ impl World {
             Then::Increased(more) => self.increased(&more, &answer),
         }
         Ok(true)
-    }
-
-    /// Has the account hold a `Spend` that was matched, if something was claimed of it meanwhile.
-    fn stands(&mut self, spend: &str, answer: &Answer) {
-        let is_matched = self.account.events.iter().any(|event| match event {
-            account::Event::SpendMatched(event) => event.spend_id.as_str() == spend,
-            _ => false,
-        });
-        if !is_matched || *answer != Err("spend_not_linkable".to_owned()) {
-            return;
-        }
-        let Some(live) = self.payments.get(spend) else { return };
-        let Some(payment) = live.state.payment() else { return };
-        let added = live.state.added().map(|(_, by)| by);
-        let minor = added.fold(payment.totals.authorized, Minor::excess_over);
-        let (hold_id, amount) =
-            (spend.parse().expect("our own id"), Amount { minor, asset: payment.asset.clone() });
-        let hold = PlaceHold { hold_id, amount, forced: true, partial: false };
-        self.queue.push(Pending::account_booking(spend, account::Command::PlaceHold(hold)));
-    }
-
-    /// Says what follows from a link that was made or undone: the payment's leg, then the money.
-    pub fn follow_link(&mut self, spend: &str, before: &authorization::State, event: &Event) {
-        let spend_id: ExternalId = spend.parse().expect("our own id");
-        if let Event::SpendObserved(event) = event {
-            let (link, observation, occurred_at) = (event.link, event.observation.clone(), event.occurred_at);
-            let observe = ObserveSpend { spend_id, link, observation, occurred_at };
-            let command = authorization::Command::ObserveSpend(observe);
-            self.queue.push(Pending::to_payment(spend, event.payment_id.as_str(), command));
-            return;
-        }
-        let (payment_id, command, moved) = match event {
-            Event::SpendLinked(event) => {
-                let funding = before.payment().map(|payment| payment.funding.clone());
-                let is_final = matches!(funding, Some(Funding::Finalized { .. }));
-                let Some(Funding::Included { source, .. } | Funding::Finalized { source, .. }) = funding
-                else {
-                    return;
-                };
-                let (amount, basis) = (event.amount.clone(), event.basis);
-                let take = TakeSpend {
-                    spend_id: spend_id.clone(),
-                    link: event.link,
-                    amount: amount.clone(),
-                    source: source.clone(),
-                    basis,
-                    is_final,
-                };
-                let (payment_id, to) = (event.payment_id.clone(), FundedBy::Payment);
-                let moved = MoveFunding {
-                    spend_id,
-                    payment_id,
-                    link: event.link,
-                    is_gone: false,
-                    to,
-                    held: Minor::ZERO,
-                    amount,
-                    source,
-                };
-                (&event.payment_id, authorization::Command::TakeSpend(take), moved)
-            }
-            Event::SpendUnlinked(event) => {
-                let give_up = GiveUpSpend { spend_id: spend_id.clone(), link: event.link };
-                let (payment_id, to, held) = (event.payment_id.clone(), FundedBy::Spend, event.held);
-                let (amount, source) = (event.amount.clone(), event.source.clone());
-                let moved = MoveFunding {
-                    spend_id,
-                    payment_id,
-                    link: event.link,
-                    is_gone: event.is_gone,
-                    to,
-                    held,
-                    amount,
-                    source,
-                };
-                (&event.payment_id, authorization::Command::GiveUpSpend(give_up), moved)
-            }
-            _ => return,
-        };
-        self.queue.push(Pending::to_payment(spend, payment_id.as_str(), command));
-        self.queue.push(Pending::account_booking(spend, account::Command::MoveFunding(moved)));
-    }
-
-    /// Asks for a `Spend` that was seen before, if a leg begins.
-    pub fn find_spend(&mut self, payment: &str, before: &authorization::State, after: &authorization::State) {
-        let begun = after.legs().last().filter(|(leg, funding)| {
-            **funding == Funding::Unsubmitted && matches!(before.leg(*leg), None | Some(Funding::None))
-        });
-        if let (Some(_), Some(known)) = (begun, after.payment()) {
-            let amount = Amount { minor: after.due(), asset: known.asset.clone() };
-            let find = account::FindSpend { payment_id: payment.parse().expect("our own id"), amount };
-            self.queue.push(Pending::of(Command::Account(account::Command::FindSpend(find)), Then::Answered));
-        }
     }
 
     fn reserved(&mut self, payment: &str, answer: &Answer, dice: &mut Dice) {
