@@ -147,7 +147,7 @@ impl Task for Runner {
     }
 
     async fn woken(&mut self) {
-        // What is published during the pause wakes it once, at the end.
+        // Events that are published during the pause wake it once, at the end.
         sleep_until(self.rests_until).await;
         self.subscription.published().await;
     }

@@ -175,7 +175,7 @@ fn keep(sides: &mut [Side], id: &ExternalId, amount: &Amount, other: &ExternalId
 /// Adds a side, and forgets what is out of its window and what is too much.
 fn remember(sides: &mut Vec<Side>, side: Side, window_s: u64) {
     sides.retain(|known| known.is_within(window_s, side.at));
-    // What comes late is read in the order in which it happened.
+    // A late one is read in the order in which it happened.
     let index = sides.partition_point(|known| known.at <= side.at);
     sides.insert(index, side);
     if sides.len() > spend_match::REMEMBERED {
@@ -296,7 +296,7 @@ impl Rule for MoveFunding {
             None => return Err(super::deposit::not_found("funding", &self.source)),
             Some(leg) => checks::repeated(self.spend_id.as_str(), &true, &is_ours(&leg))?,
         }
-        // What happened to the log is booked by the payment that has it.
+        // The payment that has the log books what happened to it.
         if books.has(&Identity::log(&self.source)) == self.is_gone {
             let detail = format!(
                 "{} is moved as {}, which is not booked yet; send what happened before first",

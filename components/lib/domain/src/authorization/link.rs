@@ -100,7 +100,7 @@ pub(super) fn link(state: &State, command: &LinkSpend, context: &CommandContext)
     // An increment that was declined may still be on its way through the account.
     let is_whole = is_untouched && state.increments.is_empty() && state.added().next().is_none();
     let is_pulled = payment.funding.pulled() == payment.totals.authorized && state.legs.later.is_empty();
-    // What has expired before it was matched is an operator's: its account may still have to hold and release it.
+    // An expired one is an operator's to link: its account may still have to hold and release it.
     let is_free = match payment.status {
         Status::Recorded => true,
         Status::Expired => command.basis.is_none(),

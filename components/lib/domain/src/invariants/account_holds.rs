@@ -351,7 +351,7 @@ impl Hold {
         }
         for (change, halves) in &self.changes {
             let (alone, said) = match (&halves.authorization, &halves.account) {
-                // Of a linked Spend that was matched, or whose hold ended with its money, nothing is left to lower.
+                // A linked Spend that was matched, or whose hold ended with its money, has no hold to lower.
                 (Some(_), None) if self.linked.is_some() && self.placed.is_none() => continue,
                 (Some(asked), None) if asked.amount.minor > Minor::ZERO => (asked, "asked for"),
                 (None, Some(booked)) if !self.is_undone_pair(change) => (booked, "booked"),

@@ -437,7 +437,7 @@ impl Pending {
 fn is_needless(command: &Command, code: &str) -> bool {
     match command {
         Command::Card(_, card::Command::FreezeCard(_)) => code == "card_closed",
-        // What an operator linked to no payment of the account, the operator unlinks.
+        // An operator unlinks what was linked to no payment of the account.
         Command::Payment(
             _,
             authorization::Command::TakeSpend(_)

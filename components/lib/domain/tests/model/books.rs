@@ -314,7 +314,7 @@ fn advise(payment: &mut Payment, amount: i128, at: i64) {
         // A claim of a verified card posted as one that nobody authorized.
         Stage::Open if payment.is_verification && payment.captured() > 0 => {}
         Stage::Open | Stage::Reversed => {
-            // What was claimed beyond a hold that stands is no part of it.
+            // A claim beyond a hold that stands is no part of it.
             let claimed =
                 if payment.stage == Stage::Open { payment.against_hold } else { payment.captured() };
             let hold = (amount - claimed).max(0);

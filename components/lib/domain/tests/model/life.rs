@@ -1,6 +1,6 @@
 //! One life: the real deciders and the real saga between them, and the facts that they were told.
 //!
-//! What the network or the chain states is a fact, whatever the domain answers, and may not be refused. A request or an
+//! The network and the chain state facts, which may not be refused, whatever the domain answers. A request or an
 //! operator's order is a fact once it is accepted, and so are the answers that the saga gives.
 
 use clearfold_domain::authorization::{AbandonCause, Command as Payments, Observation, ObserveFunding};

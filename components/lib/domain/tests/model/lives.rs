@@ -68,7 +68,7 @@ fn begin(life: &mut Life, dice: &mut Dice) -> Result<(), Broken> {
 
 fn one(life: &mut Life, dice: &mut Dice) -> Result<(), Broken> {
     life.world.now_ms += dice.below(3_000) as u64;
-    // What the network states is a fact while the host's clock is behind, too.
+    // The network's statements are facts while the host's clock is behind, too.
     let behind_ms = if dice.one_in(16) { dice.below(100_000) as u64 } else { 0 };
     let choice = dice.below(100);
     match choice {
@@ -121,7 +121,7 @@ fn repeat(life: &mut Life, dice: &mut Dice) -> Result<(), Broken> {
 /// Begins a payment.
 fn start(life: &mut Life, dice: &mut Dice) -> Result<(), Broken> {
     let id = life.world.name("auth");
-    let cents = 1 + dice.below(120) as i128;
+    let cents = if dice.one_in(4) { amount_again(life) } else { 1 + dice.below(120) as i128 };
     match dice.below(20) {
         0..9 => request(life, &id, dice, cents),
         9..12 => ask_quietly(life, &id, dice, cents),
@@ -133,6 +133,18 @@ fn start(life: &mut Life, dice: &mut Dice) -> Result<(), Broken> {
         18 => refund(life, &id, dice, cents),
         _ => reverse(life, &id, dice, cents, cents),
     }
+}
+
+/// Returns the amount of the payment that began last, so that a `Spend` and what the network asks for come together.
+fn amount_again(life: &Life) -> i128 {
+    let began = life.facts.iter().rev().find_map(|fact| match fact.what {
+        What::Requested { amount, .. }
+        | What::Spent { amount }
+        | What::Advised { amount, .. }
+        | What::ForcePosted { amount, .. } => Some(amount),
+        _ => None,
+    });
+    began.filter(|amount| *amount > 0).unwrap_or(50)
 }
 
 /// Continues a payment, mostly with what its stage suggests.

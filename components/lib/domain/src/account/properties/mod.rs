@@ -47,7 +47,7 @@ fn decoded(event: &Encoded) -> Event {
 /// Asset of a hold or a raise that could have been refused.
 fn checked_for_funds(event: &Event) -> Option<Asset> {
     match event {
-        // What the payment's own Spend holds is counted twice until it is moved.
+        // The hold of the payment's own Spend is counted twice until its money is moved.
         Event::HoldPlaced(hold) if !hold.forced && hold.spend_id.is_none() => Some(hold.amount.asset.clone()),
         Event::HoldRaised(raise) if !raise.forced => Some(raise.amount.asset.clone()),
         _ => None,
