@@ -60,6 +60,13 @@ impl Held {
         moved.kept().excess_over(moved.captured).excess_over(self.remaining(code))
     }
 
+    /// Returns the amount of an asset that is held or captured, and not pulled.
+    pub(super) fn due(&self, code: &str) -> Minor {
+        let moved = self.moved.get(code).copied().unwrap_or_default();
+        let owed = self.remaining(code).plus(moved.captured);
+        owed.map_or(Minor::LARGEST_AMOUNT, |owed| owed.excess_over(moved.kept()))
+    }
+
     /// Adds the amount of a leg that is in a block.
     pub(super) fn pulled(&mut self, asset: &Asset, minor: Minor) -> Option<()> {
         let moved = self.moved(asset);

@@ -191,8 +191,8 @@ impl Books {
         self.has(&Identity::new(Kind::ForcedHold, hold_id))
     }
 
-    /// Refuses what cannot be set aside. The amount that is held already, by the `Spend` of the same payment, is
-    /// available to it.
+    /// Refuses what cannot be set aside. The amount that is held already, by the `Spend` of the same payment, has left the
+    /// Safe: neither what is available nor what waits there matters to it.
     pub(super) fn can_set_aside(
         &self,
         amount: &Amount,
@@ -208,13 +208,15 @@ impl Books {
             let detail = format!("{} is not among the assets of the account {}", asset.code, self.address);
             return Err(Rejection::new("asset_not_held", detail));
         }
+        if is_held {
+            return Ok(());
+        }
         if self.delay_queue == DelayQueue::Waiting {
             let detail = "transactions wait in the delay module; what is there now may be gone soon";
             return Err(Rejection::new("delay_queue_not_empty", detail));
         }
         let available = self.available(asset);
-        let missing = if is_held { Minor::ZERO } else { amount.minor };
-        if available.covers(missing) {
+        if available.covers(amount.minor) {
             return Ok(());
         }
         let detail = format!("{} minor units are more than the {available} that are available", amount.minor);

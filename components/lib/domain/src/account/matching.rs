@@ -138,6 +138,13 @@ impl Unmatched {
         free(&mut self.asks, spend_id);
     }
 
+    /// Forgets what was asked for of the payment in amounts of which a part is not due any more: the rest was given back, or
+    /// was pulled by another amount.
+    fn forget_above(&mut self, payment_id: &ExternalId, due: &Amount) {
+        let is_above = |side: &Side| side.asset == due.asset.code && side.minor > due.minor;
+        self.asks.retain(|side| side.id != *payment_id || side.is_given_back || !is_above(side));
+    }
+
     /// Removes what was asked for of the payment and is pulled by now: of that amount, or the oldest that are within it.
     fn pulled(&mut self, payment_id: &ExternalId, amount: &Amount) {
         let is_of = |side: &Side| side.id == *payment_id && side.asset == amount.asset.code;
@@ -354,10 +361,11 @@ impl Books {
         }
     }
 
-    /// Remembers what was asked for in addition.
+    /// Remembers what was asked for in addition, as far as its money did not come before.
     pub(super) fn asked_unmatched(&mut self, hold_id: &ExternalId, amount: &Amount, at: Timestamp) {
         if amount.minor > Minor::ZERO {
             self.unmatched.ask(Side::of(hold_id, amount, at));
+            self.forget_above_due(hold_id, &amount.asset);
         }
     }
 
@@ -365,6 +373,11 @@ impl Books {
     pub(super) fn claimed_unmatched(&mut self, event: &ClearingBooked) {
         self.unmatched.forget(&event.hold_id);
         let beyond = Amount { minor: event.beyond_hold, asset: event.asset.clone() };
+        // A late claim of what was given back is the same purchase.
+        let is_same = |side: &Side| side.is_given_back && side.id == event.hold_id && side.is_like(&beyond);
+        if let Some(index) = self.unmatched.asks.iter().position(is_same) {
+            self.unmatched.asks.remove(index);
+        }
         self.asked_unmatched(&event.hold_id, &beyond, event.at);
     }
 
@@ -383,6 +396,12 @@ impl Books {
 
     pub(super) fn pulled_unmatched(&mut self, payment_id: &ExternalId, amount: &Amount) {
         self.unmatched.pulled(payment_id, amount);
+        self.forget_above_due(payment_id, &amount.asset);
+    }
+
+    fn forget_above_due(&mut self, payment_id: &ExternalId, asset: &Asset) {
+        let minor = self.held(payment_id).due(&asset.code);
+        self.unmatched.forget_above(payment_id, &Amount { minor, asset: asset.clone() });
     }
 
     pub(super) fn spend_matched(&mut self, event: &SpendMatched) {
@@ -427,6 +446,9 @@ impl Books {
         };
         self.become_leg_of(owner, from, event)?;
         self.unmatched.moved(event);
+        if event.to == FundedBy::Payment {
+            self.forget_above_due(payment_id, &amount.asset);
+        }
         Some(())
     }
 }

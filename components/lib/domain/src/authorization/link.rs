@@ -96,7 +96,8 @@ pub(super) fn link(state: &State, command: &LinkSpend, context: &CommandContext)
     }
     let is_itself = command.payment_id.as_str() == context.id;
     let totals = &payment.totals;
-    let is_untouched = totals.captured() == Minor::ZERO && totals.reversed == Minor::ZERO;
+    let is_there = state.legs.returned == Minor::ZERO;
+    let is_untouched = totals.captured() == Minor::ZERO && totals.reversed == Minor::ZERO && is_there;
     // An increment that was declined may still be on its way through the account.
     let is_whole = is_untouched && state.increments.is_empty() && state.added().next().is_none();
     let is_pulled = payment.funding.pulled() == payment.totals.authorized && state.legs.later.is_empty();

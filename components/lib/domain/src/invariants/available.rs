@@ -123,16 +123,14 @@ impl Available {
         figures.held.add(amount.minor);
     }
 
-    /// Checks a hold. What the payment's own `Spend` holds is available to it.
+    /// Checks a hold. What the payment's own `Spend` holds is available to it, also where less than nothing is.
     fn placed(&mut self, event: &HoldPlaced, found: &mut Violations<'_>) {
         if event.spent_at.is_some() {
             self.spends.insert(event.hold_id.to_string(), event.amount.minor);
         }
         let spent = event.spend_id.as_ref().and_then(|spend_id| self.spends.get(spend_id.as_str())).copied();
-        let spent = spent.unwrap_or_default();
-        self.held(&event.amount.asset).take(spent);
-        self.hold(&event.amount, event.forced, found);
-        self.held(&event.amount.asset).add(spent);
+        let is_spent = spent.is_some_and(|spent| spent >= event.amount.minor);
+        self.hold(&event.amount, event.forced || is_spent, found);
     }
 
     /// Credits what was withheld if the network pays; otherwise takes back what was credited.

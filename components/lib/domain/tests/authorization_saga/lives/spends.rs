@@ -13,6 +13,16 @@ impl Life {
         self.seen("authorization", id, "RecordSwipe", &spent);
     }
 
+    fn observed(&mut self, id: &str, observation: &Value) {
+        self.seen(
+            "authorization",
+            id,
+            "ObserveFunding",
+            &json!({"observation": observation, "occurred_at": AT}),
+        );
+        self.world.deliver_all(&mut self.dice).expect("nothing is parked");
+    }
+
     fn spend(&self, id: &str) -> &clearfold_domain::authorization::State {
         &self.world.payments[id].state
     }
@@ -202,4 +212,107 @@ fn a_link_to_nothing_is_undone() {
     life.settle();
     assert_eq!((life.linked_to(SPEND), life.available().as_str()), (None, "520"));
     assert_eq!(life.held(), [SPEND]);
+}
+
+#[test]
+fn what_others_pulled_is_not_final_because_it_is_mined_again() {
+    for is_asked in [true, false] {
+        let mut life = Life::new();
+        life.world.offers_pulls = true;
+        life.world.chain.weather = Weather::Fair;
+        life.spends(SPEND, 500, 201);
+        if is_asked {
+            life.request(500);
+        }
+        for (was, is) in [(201, 202), (202, 201)] {
+            life.observed(SPEND, &json!({"reorged": {"source": source(was)}}));
+            assert_eq!(life.net(LedgerAccount::InTransit), "0");
+            life.observed(SPEND, &json!({"included": {"amount": amount(500), "source": source(is)}}));
+            life.settle();
+            assert_eq!(life.purchased(), once("500"), "{is_asked}");
+        }
+        life.observed(SPEND, &json!({"finalized": {"source": source(201)}}));
+        assert_eq!((life.available().as_str(), life.net(LedgerAccount::InTransit).as_str()), ("500", "0"));
+    }
+}
+
+#[test]
+fn a_spend_whose_money_came_back_funds_nothing() {
+    let mut life = Life::new();
+    life.spends(SPEND, 500, 1);
+    life.world.expire_all(&mut life.dice).expect("nothing is parked");
+    let refund =
+        json!({"account": ACCOUNT, "amount": amount(500), "origin": {"chain": source(9)}, "occurred_at": AT});
+    life.seen("authorization", "ref-1", "RecordRefund", &refund);
+    life.settle();
+    let returned = json!({"outcome": "returned", "payment_id": SPEND});
+    life.accepted("authorization", "ref-1", "ResolveRefund", &returned);
+    life.settle();
+    life.request(500);
+    let answer = life.tell("authorization", SPEND, "LinkSpend", &json!({"payment_id": "auth-1"}));
+    assert_eq!(answer, Err("spend_not_linkable".to_owned()));
+}
+
+#[test]
+fn what_was_spent_already_is_not_declined_for_what_is_left_in_the_safe() {
+    for waits in [true, false] {
+        let mut life = Life::new();
+        life.spends(SPEND, 1000, 1);
+        life.settle();
+        if waits {
+            let waiting = json!({"state": "waiting", "source": source(77)});
+            life.seen("account", ACCOUNT, "ObserveDelayQueue", &waiting);
+        }
+        life.accepted("authorization", "auth-2", "ForcePost", &force_post(1));
+        life.settle();
+        life.request(1000);
+        assert_eq!((life.status(), life.available().as_str()), (Status::Authorized, "-1"));
+        assert_eq!(life.linked_to(SPEND).as_deref(), Some("auth-1"));
+    }
+}
+
+#[test]
+fn what_was_given_back_and_claimed_late_has_one_spend() {
+    let mut life = Life::new();
+    life.request(300);
+    life.then("ReverseAuthorization", &full_reversal());
+    life.then("PresentClearing", &clearing("clr-1", 300, "final"));
+    life.spends(SPEND, 300, 1);
+    life.spends("spend-2", 300, 2);
+    life.settle();
+    let linked = [SPEND, "spend-2"].map(|id| life.linked_to(id));
+    assert_eq!(linked.iter().flatten().count(), 1, "{linked:?}");
+    assert_eq!((life.available().as_str(), life.owes_back()), ("400", Minor::ZERO));
+}
+
+#[test]
+fn what_is_funded_by_another_amount_waits_for_no_spend() {
+    let mut life = Life::new();
+    life.request(300);
+    life.then("ReverseAuthorization", &reversal("rev-1", 20));
+    life.spends(SPEND, 280, 1);
+    life.settle();
+    life.accepted("authorization", SPEND, "LinkSpend", &json!({"payment_id": "auth-1"}));
+    life.settle();
+    life.spends("spend-2", 300, 2);
+    life.settle();
+    assert_eq!(life.linked_to("spend-2"), None, "it is another purchase's");
+    assert_eq!((life.available().as_str(), life.owes_back()), ("420", Minor::ZERO));
+}
+
+#[test]
+fn what_is_claimed_late_and_was_funded_before_waits_for_no_spend() {
+    let mut life = Life::new();
+    life.request(300);
+    life.spends(SPEND, 300, 1);
+    life.settle();
+    life.world.expire_all(&mut life.dice).expect("nothing is parked");
+    life.then("PresentClearing", &clearing("clr-1", 300, "final"));
+    assert_eq!((life.status(), life.owes_back()), (Status::ClearedLate, Minor::ZERO));
+    let spent = json!({
+        "account": ACCOUNT, "amount": amount(300), "source": source(2), "occurred_at": "2026-11-29T10:00:00.000Z",
+    });
+    life.seen("authorization", "spend-2", "RecordSwipe", &spent);
+    life.settle();
+    assert_eq!((life.linked_to("spend-2"), life.available().as_str()), (None, "400"));
 }
