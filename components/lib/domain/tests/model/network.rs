@@ -70,8 +70,12 @@ pub fn ask_quietly(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> R
     {
         return Ok(());
     }
+    // The money of a `Spend` that was seen first has left already, so it is not asked for again.
+    let is_its_spend = |fact: &Fact| {
+        fact.payment == id && matches!(fact.what, What::Taken { amount, .. } if amount == cents)
+    };
     let expected = match partial_allowed {
-        _ if available >= cents => cents,
+        _ if available >= cents || life.facts.iter().any(is_its_spend) => cents,
         true => available.max(0),
         false => 0,
     };
