@@ -116,7 +116,7 @@ impl State {
         self.reorged.iter().find(|gone| gone.source == *source)
     }
 
-    pub(super) fn is_away(&self, source: &ChainSource) -> bool {
+    fn is_away(&self, source: &ChainSource) -> bool {
         self.pulled_before(source).is_some_and(|gone| !gone.is_back)
     }
 }
