@@ -14,7 +14,7 @@ use std::fs;
 use clearfold_domain::account::Account;
 use clearfold_domain::authorization::{Authorization, Links};
 use clearfold_domain::card::Card;
-use clearfold_kernel::{Decider, Hash, Minor, decode_state, encode_state};
+use clearfold_kernel::{Decider, ExternalId, Hash, Minor, decode_state, encode_state};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -127,12 +127,14 @@ fn fields_of_one_type_are_recorded_with_different_values() {
     }
 }
 
-/// The saga reads memories of versions 10 and 11 as the head of the state: these bytes were written by them.
+/// The saga reads memories of versions 10 to 12 as the head of the state: these bytes were written by them.
 #[test]
 fn a_state_of_an_older_version_is_the_head_of_one_of_now() {
-    let no_links = encode_state(&(Links::default(), BTreeMap::<String, Hash>::new())).unwrap();
+    let links = (Links::default(), BTreeMap::<String, Hash>::new(), None::<ExternalId>);
+    let no_links = encode_state(&links).unwrap();
     is_head(10, &[encode_state(&Minor::ZERO).unwrap(), no_links.clone()].concat());
     is_head(11, &no_links);
+    is_head(12, &encode_state(&None::<ExternalId>).unwrap());
 }
 
 fn is_head(version: u32, rest: &[u8]) {
@@ -144,8 +146,11 @@ fn is_head(version: u32, rest: &[u8]) {
         if version < 11 {
             shape["released"] = "0".into();
         }
-        shape["links"] = json!({"linked": null, "made": 0, "taken": {}});
-        shape["paid_back_by"] = json!({});
+        if version < 12 {
+            shape["links"] = json!({"linked": null, "made": 0, "taken": {}});
+            shape["paid_back_by"] = json!({});
+        }
+        shape["expected"] = Value::Null;
         let expected = <Authorization as Decider>::State::deserialize(&shape).unwrap();
         assert_eq!(decode_state::<<Authorization as Decider>::State>(&bytes), Ok(expected));
     }

@@ -86,6 +86,9 @@ impl Rule for PlaceHold {
         // A hold that a stand-in approved may replace one that was voided, never one that still stands.
         checks::repeated(self.hold_id.as_str(), &false, &books.placed(&self.hold_id).is_ok())?;
         let is_held = self.spend(books).is_some();
+        if is_held && self.unless_spent {
+            return Err(books.spent_before(&self.hold_id, &self.amount));
+        }
         books.can_set_aside(&self.amount, self.forced, is_held).map_err(|refused| {
             let available = books.available(&self.amount.asset);
             let is_part = self.partial && refused.code == INSUFFICIENT && available.covers(Minor::new(1));

@@ -30,7 +30,8 @@ fn answer(basis: MatchBasis, id: &ExternalId) -> Rejection {
     Rejection::new(MATCHED, format!("{} {id}", basis.word()))
 }
 
-/// Returns the other side of a match and its reason, by the refusal to [`ReadMatch`] or [`FindSpend`]; none if the refusal
+/// Returns the other side of a match and its reason, by the refusal to [`ReadMatch`], [`FindSpend`] or a hold
+/// that takes no `Spend`; none if the refusal
 /// is another one.
 pub(crate) fn matched(refused: &Rejection) -> Option<(ExternalId, MatchBasis)> {
     if refused.code != MATCHED {
@@ -240,9 +241,7 @@ impl Rule for FindSpend {
     }
 
     fn event(&self, books: &Books, _at: Timestamp) -> Result<Event, Rejection> {
-        let spent = books.unmatched.spent(&self.payment_id, &self.amount, books.latest_at);
-        let (spent, basis) = spent.ok_or_else(|| none(&self.payment_id))?;
-        Err(answer(basis, &spent.id))
+        Err(books.spent_before(&self.payment_id, &self.amount))
     }
 }
 
@@ -337,6 +336,14 @@ impl MoveFunding {
 }
 
 impl Books {
+    /// Refuses by naming the `Spend` that was seen before the payment was asked for.
+    pub(super) fn spent_before(&self, payment_id: &ExternalId, amount: &Amount) -> Rejection {
+        match self.unmatched.spent(payment_id, amount, self.latest_at) {
+            Some((spent, basis)) => answer(basis, &spent.id),
+            None => none(payment_id),
+        }
+    }
+
     /// Returns the `Spend` whose hold is taken for that of the payment: its money is not counted twice.
     pub(super) fn spend_of(&self, payment_id: &ExternalId, amount: &Amount) -> Option<ExternalId> {
         let (spent, _) = self.unmatched.spent(payment_id, amount, self.latest_at)?;

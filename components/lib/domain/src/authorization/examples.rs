@@ -330,6 +330,8 @@ examples! {
         "provisional_credit": true,
         "at": PRESENTED_AT,
     })),
+    ExpectSpend: json!({"spend_id": "spend-1"}),
+    SpendExpected: of_payment(with(ExpectSpend::example(), json!({"at": DECIDED_AT}))),
     LinkSpend: json!({"payment_id": "auth-1", "reason": "the network's request of the same purchase"}),
     SpendLinked: json!({
         "account": ACCOUNT,

@@ -9,13 +9,14 @@ use std::collections::BTreeMap;
 use clearfold_kernel::{ChainSource, CommandContext, ExternalId, Minor, Rejection};
 use serde::{Deserialize, Serialize};
 
-use super::Decision;
 use super::funding::Funding;
 use super::messages::{
-    Event, FIRST_LEG, GiveUpSpend, LinkSpend, ObserveFunding, SpendGivenUp, SpendLinked, SpendObserved,
-    SpendTaken, SpendUnlinked, TakeSpend, UnlinkSpend,
+    Event, ExpectSpend, FIRST_LEG, GiveUpSpend, LinkSpend, ObserveFunding, SpendExpected, SpendGivenUp,
+    SpendLinked, SpendObserved, SpendTaken, SpendUnlinked, TakeSpend, UnlinkSpend,
 };
+use super::request::already_decided;
 use super::state::{Entry, Payment, State, Status, sum};
+use super::{Decision, existing};
 use crate::checks;
 use crate::network::MatchBasis;
 
@@ -80,6 +81,24 @@ impl State {
         let known = self.payment().and_then(|payment| source(&payment.funding));
         known.or_else(|| self.reorged.last().map(|gone| &gone.source))
     }
+}
+
+/// Expects a `Spend`, before the account sets its amount aside for the payment.
+pub(super) fn expect(state: &State, command: &ExpectSpend, context: &CommandContext) -> Decision {
+    checks::from_saga_or_operator(context)?;
+    let payment = existing(state, context)?;
+    if payment.status != Status::Requested {
+        return Err(already_decided(payment));
+    }
+    if let Some(known) = &state.expected {
+        checks::repeated(&context.id, known, &command.spend_id)?;
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::SpendExpected(SpendExpected {
+        parties: payment.parties.clone(),
+        spend_id: command.spend_id.clone(),
+        at: context.accepted_at,
+    })])
 }
 
 /// Links a `Spend` of which nothing was claimed or given back.
@@ -247,6 +266,11 @@ fn source(funding: &Funding) -> Option<&ChainSource> {
         Funding::Included { source, .. } | Funding::Finalized { source, .. } => Some(source),
         _ => None,
     }
+}
+
+pub(super) fn expected(state: &mut State, event: &SpendExpected) {
+    state.happened_at(event.at);
+    state.expected = Some(event.spend_id.clone());
 }
 
 /// Applies a link. The `Spend` holds nothing, and its leg counts for the payment ([`State::kept`]).

@@ -94,7 +94,7 @@ type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 12;
+    const STATE_VERSION: u32 = 13;
 
     type State = State;
     type Command = Command;
@@ -114,6 +114,7 @@ fn decide(state: &State, command: &Command, context: &CommandContext) -> Decisio
         Command::RecordSwipe(command) => swipe::record(state, command, context),
         Command::RequestAuthorization(command) => request::request(state, command, context),
         Command::ProposePartialApproval(command) => partial::propose(state, command, context),
+        Command::ExpectSpend(command) => link::expect(state, command, context),
         Command::ApproveAuthorization(command) => request::approve(state, command, context),
         Command::DeclineAuthorization(command) => request::decline(state, command, context),
         Command::IncrementAuthorization(command) => increment::request(state, command, context),

@@ -53,6 +53,8 @@ pub struct State {
     pub links: Links,
     /// Transaction of each refund of this payment that is on chain, by the refund's identity.
     pub paid_back_by: BTreeMap<String, Hash>,
+    /// `Spend` that was seen before the network asked for this payment, and pays what it requests.
+    pub expected: Option<ExternalId>,
 }
 
 /// Subject of a stream.
@@ -393,6 +395,7 @@ impl State {
             Event::DisputeAdvanced(event) => dispute::advanced(&mut self, event),
             Event::ProvisionalCreditGranted(event) => dispute::credited(&mut self, event),
             Event::DisputeResolved(event) => dispute::resolved(&mut self, event),
+            Event::SpendExpected(event) => link::expected(&mut self, event),
             Event::SpendLinked(event) => link::linked(&mut self, event),
             Event::SpendUnlinked(event) => link::unlinked(&mut self, event),
             Event::SpendTaken(event) => link::taken(&mut self, event),

@@ -15,16 +15,23 @@
 //! the reservation is kept: `answer` is undone by `ProposePartialApproval`, and the event of that starts the flow
 //! [`authorize-part`](super::part). A part is whole cents; if none is available, the request is declined.
 //!
+//! If the chain showed a `Spend` of the amount before the network asked, the account refuses by naming it. The
+//! reservation is kept likewise, and `answer` is undone by `ExpectSpend`. The event of that starts the flow
+//! `authorize-spent`: `answer`, `keep`, `hold`, which now takes the `Spend`, `assess` and `approve`.
+//!
 //! If another hand has approved the request meanwhile, reservation and hold are the payment's, and are not undone. Its
 //! later events lower them.
 
-use clearfold_kernel::{Action, Amount, Message, Minor, PlannedStep, StepCall, Subject};
+use clearfold_kernel::{Action, Amount, Flow, Message, Minor, PlannedStep, StepCall, Subject};
 
 use super::memory::{id, is_approved, read, request};
-use super::observe::planned;
+use super::observe::{BOOKS, planned};
+use super::part::KEEP;
 use super::{assess, was_refused};
 use crate::account::{self, PlaceHold, VoidHold};
-use crate::authorization::{self, ApproveAuthorization, DeclineAuthorization, ProposePartialApproval};
+use crate::authorization::{
+    self, ApproveAuthorization, DeclineAuthorization, ExpectSpend, ProposePartialApproval,
+};
 use crate::bookings;
 use crate::card::{self, Portion, ReleaseSpend, ReserveSpend};
 use crate::policy::{DeclineReason, assets};
@@ -40,6 +47,13 @@ const DECIDED: &str = "already_decided";
 pub(super) fn steps(subject: &Subject) -> Vec<PlannedStep> {
     let before = [ANSWER, RESERVE, HOLD].map(planned);
     before.into_iter().chain(assess::step(subject)).chain([planned(APPROVE)]).collect()
+}
+
+/// Flow `authorize-spent`: begins where `authorize` ended, with the whole amount reserved.
+pub(super) fn spent(subject: &Subject) -> Flow {
+    let before = [ANSWER, KEEP, HOLD].map(planned);
+    let steps = before.into_iter().chain(assess::step(subject)).chain([planned(APPROVE)]).collect();
+    Flow { name: "authorize-spent", lane: BOOKS.into(), steps }
 }
 
 pub(super) fn reserve(call: &StepCall) -> Result<Action, String> {
@@ -63,8 +77,9 @@ pub(super) fn hold(call: &StepCall) -> Result<Action, String> {
     if amount.minor == Minor::ZERO {
         return Ok(Action::Done);
     }
-    let partial = request(&state)?.partial_allowed;
-    to_account(call, &account::Command::PlaceHold(PlaceHold { hold_id, amount, forced: false, partial }))
+    let (partial, unless_spent) = (request(&state)?.partial_allowed, state.expected.is_none());
+    let hold = PlaceHold { hold_id, amount, forced: false, partial, unless_spent };
+    to_account(call, &account::Command::PlaceHold(hold))
 }
 
 pub(super) fn approve(call: &StepCall) -> Result<Action, String> {
@@ -75,8 +90,12 @@ pub(super) fn approve(call: &StepCall) -> Result<Action, String> {
 
 /// Declines the request for the reason that the refusal's code names; other codes are the processor's own affair.
 pub(super) fn decline(call: &StepCall) -> Result<Action, String> {
-    if let Some(part) = available_part(call)? {
-        return propose(call, part);
+    if let Some(amount) = available_part(call)? {
+        let proposal = authorization::Command::ProposePartialApproval(ProposePartialApproval { amount });
+        return go_on(call, &proposal);
+    }
+    if let Some((spend_id, _)) = call.refusal.as_ref().and_then(account::matched) {
+        return go_on(call, &authorization::Command::ExpectSpend(ExpectSpend { spend_id }));
     }
     let code = call.refusal.as_ref().map_or("", |refusal| refusal.code.as_str());
     if code == DECIDED || was_refused(call, &[DECIDED]) {
@@ -86,15 +105,12 @@ pub(super) fn decline(call: &StepCall) -> Result<Action, String> {
     to_payment(call, &authorization::Command::DeclineAuthorization(DeclineAuthorization { reason }))
 }
 
-/// Proposes the part that is available. If the request is decided by another hand meanwhile, nothing is proposed, and
-/// what was kept of the reservation is released.
-fn propose(call: &StepCall, part: Amount) -> Result<Action, String> {
+/// Records what the account said, with which another flow goes on. If the request is decided by another hand meanwhile,
+/// none does, and what was kept of the reservation is released.
+fn go_on(call: &StepCall, command: &authorization::Command) -> Result<Action, String> {
     match call.last_refusal.as_ref().map(|refusal| refusal.code.as_str()) {
         Some(DECIDED | "card_not_issued" | "account_mismatch") => release_all(call),
-        _ => to_payment(
-            call,
-            &authorization::Command::ProposePartialApproval(ProposePartialApproval { amount: part }),
-        ),
+        _ => to_payment(call, command),
     }
 }
 
@@ -118,13 +134,14 @@ pub(super) fn reason_of(code: &str) -> DeclineReason {
     }
 }
 
-/// Releases everything that was reserved, unless it is kept for a part. If the reservation never arrived, this prevents
-/// it.
+/// Releases everything that was reserved, unless another flow goes on with it. If the reservation never arrived, this
+/// prevents it.
 pub(super) fn release(call: &StepCall) -> Result<Action, String> {
-    match available_part(call)? {
-        Some(_) => Ok(Action::Done),
-        None => release_all(call),
+    let is_spent = call.refusal.as_ref().and_then(account::matched).is_some();
+    if is_spent || available_part(call)?.is_some() {
+        return Ok(Action::Done);
     }
+    release_all(call)
 }
 
 fn release_all(call: &StepCall) -> Result<Action, String> {

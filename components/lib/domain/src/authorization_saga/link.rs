@@ -4,7 +4,7 @@
 //! | flow | lane | begins | steps |
 //! |---|---|---|---|
 //! | `spend` | `books` | a `Spend` is recorded, behind its bookings | `link`, `read-match` asks the account for what it matched |
-//! | `match` | `funding` | a leg begins, before its pull | `await-spend`, `link-spend`, `find-spend` asks the account for a `Spend` that was seen first |
+//! | `match` | `funding` | a leg begins for which the account may know a `Spend`, before its pull | `await-spend`, `link-spend`, `find-spend` asks the account for a `Spend` that was seen first |
 //! | `link` | `books` | the `Spend` is linked | `take` makes it a leg of the payment, `book` moves its money |
 //! | `observe` | `books` | something happened on chain to the linked `Spend` | `observe-spend` reports it to the payment |
 //! | `unlink` | `books` | the `Spend` is unlinked | `give-up` takes the leg back, `book` moves the money back |
@@ -56,11 +56,17 @@ pub(super) fn flows(
         Event::SpendObserved(event) => flows.push(observed(id, event)?),
         _ => {}
     }
-    if fund::begun(before, after).is_some() {
+    if fund::begun(before, after).is_some() && may_be_spent(after, event) {
         let steps = [AWAIT, LINK_SPEND, FIND].map(planned).into();
         flows.push(Flow { name: "match", lane: fund::LANE.into(), steps });
     }
     Ok(flows)
+}
+
+/// Returns true if the account may know a `Spend` that pays the leg. Of a request that is approved as a whole it has said
+/// so already.
+fn may_be_spent(after: &State, event: &Event) -> bool {
+    !matches!(event, Event::AuthorizationApproved(_)) || after.expected.is_some()
 }
 
 fn linked(id: &ExternalId, before: &State, event: &SpendLinked) -> Result<Flow, String> {
@@ -169,7 +175,8 @@ fn stand(call: &StepCall) -> Result<Action, String> {
     let Some(payment) = state.payment() else { return Ok(Action::Done) };
     let spent = state.added().fold(payment.totals.authorized, |left, (_, by)| left.excess_over(by));
     let amount = Amount { minor: spent, asset: payment.asset.clone() };
-    let hold = PlaceHold { hold_id: id(&call.subject)?, amount, forced: true, partial: false };
+    let hold =
+        PlaceHold { hold_id: id(&call.subject)?, amount, forced: true, partial: false, unless_spent: false };
     to_account(call, &account::Command::PlaceHold(hold))
 }
 

@@ -30,11 +30,15 @@ const WITHOUT_LEGS: u8 = 9;
 /// Version before there were links. Its bytes are the head of a state that has none.
 const WITHOUT_LINKS: u8 = 11;
 
+/// Version before a `Spend` could be expected. Its bytes are the head of a state that expects none.
+const WITHOUT_EXPECTED: u8 = 12;
+
 /// Reads the memory; empty before the first observation.
 pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
     match subject.memory.split_first() {
         None => Ok(State::default()),
         Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
+        Some((&WITHOUT_EXPECTED, state)) => behind(state, &None::<ExternalId>),
         Some((&WITHOUT_LINKS, state)) => behind(state, &none()),
         Some((&WITHOUT_RELEASED, state)) => behind(state, &(Minor::ZERO, none())),
         Some((&WITHOUT_LEGS, state)) => behind(state, &(Legs::default(), Minor::ZERO, none())).map(with_flow),
@@ -45,8 +49,8 @@ pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
 }
 
 /// Members behind a state that has no links.
-fn none() -> (Links, BTreeMap<String, Hash>) {
-    (Links::default(), BTreeMap::new())
+fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>) {
+    (Links::default(), BTreeMap::new(), None)
 }
 
 /// Reads a state of before, with what stands behind it now.

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | requested | `authorize` | `answer`, `reserve`, `hold`, `assess` if the host offers a risk check, `approve` (the pivot) |
 //! | a part proposed | `authorize-part` | `answer`, `keep`, `hold-part`, `assess` likewise, `approve-part` (the pivot) |
+//! | a `Spend` expected | `authorize-spent` | `answer`, `keep`, `hold`, `assess` likewise, `approve` |
 //! | declined | none: [`authorize`] undoes what it did itself | |
 //! | an increment requested | `increment` | `answer-increment`, `reserve-increment`, `raise`, `assess` likewise, `approve-increment` (the pivot) |
 //! | every other event with [bookings](crate::bookings) | `book` | `open` if the account may not be open, then `book` for each command |

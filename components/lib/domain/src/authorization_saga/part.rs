@@ -33,7 +33,7 @@ pub(super) fn flow(subject: &Subject) -> Flow {
 
 pub(super) fn hold(call: &StepCall) -> Result<Action, String> {
     let (hold_id, Some(amount)) = (id(&call.subject)?, part(call)?) else { return Ok(decided()) };
-    let hold = PlaceHold { hold_id, amount, forced: false, partial: false };
+    let hold = PlaceHold { hold_id, amount, forced: false, partial: false, unless_spent: false };
     to_account(call, &account::Command::PlaceHold(hold))
 }
 

@@ -52,7 +52,13 @@ fn commands() -> impl Strategy<Value = Command> {
         let zero = Minor::ZERO;
         match kind {
             0 => Command::RecordDeposit(RecordDeposit { amount, source: log(one), occurred_at: at(0) }),
-            1 => Command::PlaceHold(PlaceHold { hold_id, amount, forced: one % 2 == 0, partial: false }),
+            1 => Command::PlaceHold(PlaceHold {
+                hold_id,
+                amount,
+                forced: one % 2 == 0,
+                partial: false,
+                unless_spent: false,
+            }),
             2 => Command::RaiseHold(RaiseHold { hold_id, change_id, amount, forced: one % 2 == 0 }),
             3 => Command::LowerHold(LowerHold {
                 hold_id,

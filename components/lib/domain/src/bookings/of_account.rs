@@ -89,6 +89,7 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
         Event::DisputeResolved(event) => vec![resolved(hold_id, event)],
         Event::AuthorizationRequested(_)
         | Event::PartialApprovalProposed(_)
+        | Event::SpendExpected(_)
         | Event::AuthorizationApproved(_)
         | Event::AuthorizationPartiallyApproved(_)
         | Event::IncrementRequested(_)
@@ -173,7 +174,13 @@ fn advised(hold_id: ExternalId, event: &AdviceRecorded) -> Vec<Command> {
 }
 
 fn place(hold_id: ExternalId, amount: &Amount) -> Command {
-    Command::PlaceHold(PlaceHold { hold_id, amount: amount.clone(), forced: true, partial: false })
+    Command::PlaceHold(PlaceHold {
+        hold_id,
+        amount: amount.clone(),
+        forced: true,
+        partial: false,
+        unless_spent: false,
+    })
 }
 
 fn void(hold_id: ExternalId) -> Command {

@@ -104,6 +104,7 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         Event::SwipeRecorded(_)
         | Event::AuthorizationRequested(_)
         | Event::PartialApprovalProposed(_)
+        | Event::SpendExpected(_)
         | Event::AdviceRecorded(_)
         | Event::IncrementRequested(_)
         | Event::IncrementDeclined(_)

@@ -77,6 +77,7 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
         | Event::SpendGivenUp(_)
         | Event::SpendObserved(_)
         | Event::PartialApprovalProposed(_)
+        | Event::SpendExpected(_)
         | Event::AuthorizationDeclined(_)
         | Event::ReversalRefused(_)
         | Event::OverCaptured(_)

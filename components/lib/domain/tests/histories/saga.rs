@@ -6,7 +6,8 @@
 use clearfold_domain::account::{self, Net, PlaceHold, RaiseHold};
 use clearfold_domain::authorization::{
     self, ApproveAuthorization, ApproveIncrement, AuthorizationRequested, DeclineAuthorization,
-    DeclineIncrement, Entry, Event, Increment, IncrementFate, IncrementRequested, LinkSpend, Payment,
+    DeclineIncrement, Entry, Event, ExpectSpend, Increment, IncrementFate, IncrementRequested, LinkSpend,
+    Payment,
 };
 use clearfold_domain::bookings;
 use clearfold_domain::card::{self, Portion, ReleaseSpend, ReserveSpend};
@@ -36,6 +37,10 @@ enum Then {
     Forgotten,
     Reserved {
         payment: String,
+    },
+    Expected {
+        payment: String,
+        amount: Amount,
     },
     Held {
         payment: String,
@@ -103,6 +108,13 @@ impl Pending {
         let link = LinkSpend { payment_id, basis: Some(basis), reason: None };
         let then = Then::Linked { spend: spend.to_owned() };
         Self::of(Command::Payment(spend.to_owned(), authorization::Command::LinkSpend(link)), then)
+    }
+
+    /// Expectation of the `Spend` that was seen before the payment was asked for, with which its hold goes on.
+    pub fn expect(payment_id: &ExternalId, spend: &str, amount: Amount) -> Self {
+        let expect = ExpectSpend { spend_id: spend.parse().expect("our own id") };
+        let then = Then::Expected { payment: payment_id.to_string(), amount };
+        Self::of(Command::Payment(payment_id.to_string(), authorization::Command::ExpectSpend(expect)), then)
     }
 
     /// Question whose answer the world reads itself.
@@ -273,6 +285,11 @@ impl World {
             Then::Booked { .. } | Then::Forgotten | Then::Answered => {}
             Then::Linked { spend } => self.stands(&spend, &answer),
             Then::Reserved { payment } => self.reserved(&payment, &answer, dice),
+            Then::Expected { payment, amount } if answer.is_ok() => {
+                let hold = self.hold(&payment, amount.clone());
+                self.queue.push(Pending::of(hold, Then::Held { payment, amount }));
+            }
+            Then::Expected { .. } => {}
             Then::Held { payment, amount } => self.held(&payment, &amount, &answer),
             Then::MoreReserved(more) => self.more_reserved(more, &answer, dice),
             Then::Raised(more) => self.raised(more, &answer),
@@ -309,7 +326,9 @@ impl World {
         let hold_id = payment.parse().expect("our own id");
         let partial =
             self.asked(payment).is_some_and(|(asked, partial_allowed)| partial_allowed && asked == amount);
-        Command::Account(account::Command::PlaceHold(PlaceHold { hold_id, amount, forced: false, partial }))
+        let expects = self.payments.get(payment).is_some_and(|payment| payment.state.expected.is_some());
+        let hold = PlaceHold { hold_id, amount, forced: false, partial, unless_spent: !expects };
+        Command::Account(account::Command::PlaceHold(hold))
     }
 
     fn held(&mut self, payment: &str, amount: &Amount, answer: &Answer) {
@@ -319,6 +338,8 @@ impl World {
                 let approve = ApproveAuthorization { amount: amount.clone() };
                 self.answer(payment, authorization::Command::ApproveAuthorization(approve));
             }
+            // The payment expects the Spend first.
+            Err(code) if code == "spend_matched" => {}
             Err(code) => {
                 let available = self.account.state.available(&amount.asset);
                 let is_first = *amount == requested;

@@ -123,10 +123,18 @@ impl World {
                 self.queue.push(Pending::link(event.spend_id.as_str(), payment_id, basis));
             }
         }
-        if let (account::Command::FindSpend(find), Err(named)) = (command, &decided)
+        if let Err(named) = &decided
             && let Some((_, spend)) = named.detail.split_once(' ').filter(|_| named.code == "spend_matched")
         {
-            self.queue.push(Pending::link(spend, find.payment_id.clone(), MatchBasis::OnlyOne));
+            self.queue.extend(match command {
+                account::Command::FindSpend(find) => {
+                    Some(Pending::link(spend, find.payment_id.clone(), MatchBasis::OnlyOne))
+                }
+                account::Command::PlaceHold(hold) => {
+                    Some(Pending::expect(&hold.hold_id, spend, hold.amount.clone()))
+                }
+                _ => None,
+            });
         }
         holds(&self.tally.compare_account(&stream, &self.account.state))?;
         Ok(answer)

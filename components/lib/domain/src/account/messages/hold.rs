@@ -19,6 +19,10 @@ pub struct PlaceHold {
     /// says how much is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
+    /// True if a `Spend` of that amount that was seen before the network asked is not taken yet. If there is one, the
+    /// refusal is `spend_matched` and names it. A forced hold takes none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unless_spent: bool,
 }
 
 /// Raises a hold, because the authorization was incremented.

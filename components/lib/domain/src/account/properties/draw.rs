@@ -123,9 +123,13 @@ impl Draw {
             "RevertDeposit" => Command::RevertDeposit(RevertDeposit { source }),
             "RecordWithdrawal" => Command::RecordWithdrawal(RecordWithdrawal { amount, source, occurred_at }),
             "RevertWithdrawal" => Command::RevertWithdrawal(RevertWithdrawal { source }),
-            "PlaceHold" => {
-                Command::PlaceHold(PlaceHold { hold_id: id, amount, forced: self.is_forced, partial: false })
-            }
+            "PlaceHold" => Command::PlaceHold(PlaceHold {
+                hold_id: id,
+                amount,
+                forced: self.is_forced,
+                partial: false,
+                unless_spent: false,
+            }),
             "RaiseHold" => Command::RaiseHold(RaiseHold {
                 hold_id: id,
                 change_id: other,

@@ -70,6 +70,14 @@ command! {
 }
 
 command! {
+    /// Expects a `Spend` that the chain showed before the network asked: it pays what is requested.
+    ExpectSpend {
+        /// Id of the `Spend`, which is its payment's.
+        spend_id: ExternalId,
+    }
+}
+
+command! {
     /// Approves the request, after the card reserved the amount and the account holds it.
     ApproveAuthorization {
         /// Approved amount: the whole requested amount, or a part if the request allows it.

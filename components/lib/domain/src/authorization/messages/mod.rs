@@ -48,6 +48,8 @@ messages! {
         RequestAuthorization = 1,
         /// Proposes to approve a part of the request, because no more is available.
         ProposePartialApproval = 1,
+        /// Expects a `Spend` that was seen before the network asked.
+        ExpectSpend = 1,
         /// Approves the request.
         ApproveAuthorization = 1,
         /// Declines the request.
@@ -112,6 +114,8 @@ messages! {
         AuthorizationRequested = 1,
         /// Partial approval proposed: the account has less than was requested, and a part would do.
         PartialApprovalProposed = 1,
+        /// Spend expected: it pays what is requested.
+        SpendExpected = 1,
         /// Request approved: the whole amount is held.
         AuthorizationApproved = 1,
         /// Request approved in part: a part of the amount is held.

@@ -7,6 +7,16 @@ use super::{Observation, Parties};
 use crate::network::MatchBasis;
 
 event! {
+    /// Spend expected: the chain showed it before the network asked, so it pays what is requested. No decision yet.
+    SpendExpected {
+        /// Id of the `Spend`, which is its payment's.
+        spend_id: ExternalId,
+        /// Time of acceptance, by the host's clock.
+        at: Timestamp,
+    }
+}
+
+event! {
     /// Spend linked: it is the funding of a payment that the network asked for, and no payment of its own.
     SpendLinked {
         /// Id of the payment that it funds.

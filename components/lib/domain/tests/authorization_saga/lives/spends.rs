@@ -89,6 +89,25 @@ fn what_was_seen_first_is_held_for_the_network_and_never_declines_it() {
 }
 
 #[test]
+fn a_request_looks_for_a_spend_only_if_the_account_named_one() {
+    let flows = |life: &Life| -> Vec<&'static str> {
+        life.world.instances["auth-1"].ended.iter().map(|(name, _)| *name).collect()
+    };
+    let mut life = Life::new();
+    life.begin("auth-1", 500);
+    life.settle();
+    assert_eq!(flows(&life), ["authorize"]);
+
+    let mut life = Life::new();
+    life.spends(SPEND, 500, 1);
+    life.settle();
+    life.request(500);
+    life.settle();
+    assert_eq!(flows(&life), ["authorize", "authorize-spent", "match"]);
+    assert_eq!(life.counted(), ["SpendReserved"]);
+}
+
+#[test]
 fn what_was_seen_first_is_linked_to_an_advice_and_to_a_force_post() {
     for (kind, payload) in [("RecordAdvice", advice(500)), ("ForcePost", force_post(500))] {
         let mut life = Life::new();
