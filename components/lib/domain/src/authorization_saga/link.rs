@@ -7,7 +7,7 @@
 //! | `match` | `funding` | a leg begins for which the account may know a `Spend`, before its pull | `await-spend`, `link-spend`, `find-spend` asks the account for a `Spend` that was seen first |
 //! | `link` | `books` | the `Spend` is linked | `take` makes it a leg of the payment, `book` moves its money |
 //! | `observe` | `books` | something happened on chain to the linked `Spend` | `observe-spend` reports it to the payment |
-//! | `unlink` | `books` | the `Spend` is unlinked | `give-up` takes the leg back, `book` moves the money back |
+//! | `unlink` | `books` | the `Spend` is unlinked | `give-up` takes the leg back, `book` moves the money back, behind the loss of its block |
 //!
 //! The account answers by a refusal that names the other side. It is undone by the link: a refusal is all that a saga
 //! hears of another stream. If it was refused for another reason, the same question is asked again.
@@ -18,7 +18,9 @@ use super::authorize::{send, to_account};
 use super::memory::{id, read};
 use super::observe::{BOOKS, planned};
 use super::{book, fund, was_refused};
-use crate::account::{self, FindSpend, FundedBy, MoveFunding, PlaceHold, ReadMatch};
+use crate::account::{
+    self, BookFunding, FindSpend, FundedBy, FundingStep, MoveFunding, PlaceHold, ReadMatch,
+};
 use crate::authorization::{
     self, Command, Event, Funding, GiveUpSpend, LinkSpend, ObserveSpend, SpendLinked, SpendObserved,
     SpendUnlinked, State, TakeSpend, UnlinkSpend,
@@ -107,7 +109,19 @@ fn unlinked(id: &ExternalId, event: &SpendUnlinked) -> Result<Flow, String> {
         amount: event.amount.clone(),
         source: event.source.clone(),
     };
-    flow("unlink", GIVE_UP, event.parties.account, &event.payment_id, &give_up, moved)
+    let account = event.parties.account;
+    let mut flow = flow("unlink", GIVE_UP, account, &event.payment_id, &give_up, moved)?;
+    if event.is_gone {
+        // A payment that never had the Spend does not book that its block is gone.
+        let gone = account::Command::BookFunding(BookFunding {
+            hold_id: event.payment_id.clone(),
+            step: FundingStep::Reorged,
+            amount: event.amount.clone(),
+            source: event.source.clone(),
+        });
+        flow.steps.insert(1, book::step(book::BOOK, account::AGGREGATE, &account.to_string(), true, &gone)?);
+    }
+    Ok(flow)
 }
 
 fn observed(id: &ExternalId, event: &SpendObserved) -> Result<Flow, String> {

@@ -34,6 +34,8 @@ type Booking = (&'static str, String);
 #[derive(Debug)]
 struct Asked {
     stream: String,
+    /// Payment for which it is booked.
+    hold_id: String,
     said: Said,
     recorded_at: Timestamp,
     is_booked: bool,
@@ -55,10 +57,7 @@ impl Watch for Durable {
         match fact.event {
             Happened::Authorization(event) => {
                 self.decided(fact, event, found);
-                if let Some((booking, said)) = asked(fact.id, event) {
-                    let (stream, recorded_at) = (fact.stream.to_owned(), fact.recorded_at);
-                    self.asked.insert(booking, Asked { stream, said, recorded_at, is_booked: false });
-                }
+                self.asked(fact, event);
             }
             Happened::Account(account::Event::AccountOpened(_)) => self.opened_at = Some(fact.recorded_at),
             Happened::Account(event) => {
@@ -83,6 +82,26 @@ impl Watch for Durable {
 }
 
 impl Durable {
+    fn asked(&mut self, fact: Fact<'_>, event: &authorization::Event) {
+        let Some((booking, said)) = asked(fact.id, event) else { return };
+        let asked = |hold_id: &str| Asked {
+            stream: fact.stream.to_owned(),
+            hold_id: hold_id.to_owned(),
+            said,
+            recorded_at: fact.recorded_at,
+            is_booked: false,
+        };
+        match event {
+            // The payment that had the `Spend` asks for the same.
+            authorization::Event::SpendUnlinked(event) => {
+                self.asked.entry(booking).or_insert_with(|| asked(event.payment_id.as_str()));
+            }
+            _ => {
+                self.asked.insert(booking, asked(fact.id));
+            }
+        }
+    }
+
     fn decided(&mut self, fact: Fact<'_>, event: &authorization::Event, found: &mut Violations<'_>) {
         use authorization::Event;
         match event {
@@ -124,7 +143,7 @@ impl Durable {
                     found.report_in(DECIDED_BEFORE_ANSWERED, detail, [asked.stream.clone()]);
                 }
                 if let Some(hold_id) = hold_id
-                    && asked.stream != format!("{}-{hold_id}", authorization::AGGREGATE)
+                    && asked.hold_id != hold_id.as_str()
                 {
                     let detail = format!("the {what} {id} was booked on {hold_id}");
                     found.report_in(DECIDED_BEFORE_ANSWERED, detail, [asked.stream.clone()]);
@@ -190,6 +209,10 @@ fn asked(payment_id: &str, event: &authorization::Event) -> Option<(Booking, Sai
         Event::FundingIncluded(event) => one("funding", &log(&event.source), &event.amount),
         Event::FundingFinalized(event) => one("final funding", &log(&event.source), &event.amount),
         Event::FundingReorged(event) => one("reorganized funding", &log(&event.source), &event.amount),
+        // Booked for the payment that it was linked to, which may never have had it.
+        Event::SpendUnlinked(event) if event.is_gone => {
+            one("reorganized funding", &log(&event.source), &event.amount)
+        }
         Event::ClearingPosted(event) => {
             let claimed = [event.against_hold, event.beyond_hold, event.released];
             figures("clearing", &event.clearing_id, &event.asset, claimed)

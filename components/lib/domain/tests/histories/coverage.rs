@@ -132,8 +132,9 @@ const VARIANTS: [(&str, &str, &str); 6] = [
 ];
 
 /// Codes and events that no history reaches, each with the reason.
-const NEVER: [(&str, &str); 3] = [
+const NEVER: [(&str, &str); 4] = [
     ("authorization reason_too_long", "the length of a reason is a matter of specifications"),
+    ("account funding_out_of_order", "a saga moves a Spend's money behind what happened to its log"),
     ("authorization hold_does_not_expire", "only holds of old events have no expiry time"),
     ("authorization ClearingRefused", "only earlier versions refused a claim after a full reversal"),
 ];

@@ -1,7 +1,7 @@
 //! Links between a `Spend` that somebody else submitted and the payment that the network asked for: what follows from
 //! each, as the saga has it.
 
-use clearfold_domain::account::{self, FundedBy, MoveFunding, PlaceHold};
+use clearfold_domain::account::{self, BookFunding, FundedBy, FundingStep, MoveFunding, PlaceHold};
 use clearfold_domain::authorization::{self, Event, Funding, GiveUpSpend, ObserveSpend, TakeSpend};
 use clearfold_kernel::{Amount, ExternalId, Minor};
 
@@ -87,6 +87,12 @@ impl World {
             _ => return,
         };
         self.queue.push(Pending::to_payment(spend, payment_id.as_str(), command));
+        if moved.is_gone {
+            let (amount, source) = (moved.amount.clone(), moved.source.clone());
+            let hold_id = payment_id.clone();
+            let gone = BookFunding { hold_id, step: FundingStep::Reorged, amount, source };
+            self.queue.push(Pending::account_booking(spend, account::Command::BookFunding(gone)));
+        }
         self.queue.push(Pending::account_booking(spend, account::Command::MoveFunding(moved)));
     }
 

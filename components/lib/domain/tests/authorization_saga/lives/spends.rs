@@ -234,6 +234,21 @@ fn a_link_to_nothing_is_undone() {
 }
 
 #[test]
+fn a_link_to_nothing_is_undone_also_if_the_block_is_lost_meanwhile() {
+    let mut life = Life::new();
+    life.spends(SPEND, 480, 1);
+    life.settle();
+    life.accepted("authorization", SPEND, "LinkSpend", &json!({"payment_id": "nobody"}));
+    life.observed(SPEND, &json!({"reorged": {"source": source(1)}}));
+    life.settle();
+    assert_eq!((life.linked_to(SPEND), life.net(LedgerAccount::InTransit).as_str()), (None, "0"));
+    life.observed(SPEND, &json!({"included": {"amount": amount(480), "source": source(2)}}));
+    life.settle();
+    assert_eq!(life.available(), "520");
+    assert_eq!(life.held(), [SPEND]);
+}
+
+#[test]
 fn what_others_pulled_is_not_final_because_it_is_mined_again() {
     for is_asked in [true, false] {
         let mut life = Life::new();
