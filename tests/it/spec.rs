@@ -7,12 +7,13 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 28] = [
+const SPECIFICATIONS: [(&str, &str); 29] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
     ("projector-payments", "payments.yaml"),
     ("projector-payments", "payments_flags.yaml"),
+    ("projector-payments", "payments_links.yaml"),
     ("decider-authorization", "authorization_clearings.yaml"),
     ("decider-authorization", "authorization_funding.yaml"),
     ("decider-authorization", "authorization_legs.yaml"),

@@ -312,7 +312,10 @@ fn agrees(store: &Store, state: &State) {
     }
     assert_eq!(store.cell("payment", "status"), Some(Value::from(status(payment))), "{payment:?}");
     assert_eq!(store.cell("payment", "funding"), Some(Value::from(funding)), "{payment:?}");
-    assert_eq!(store.cell("account_asset", "payment_count"), Some(Value::Integer(1)));
+    let count = i64::from(state.linked_to().is_none());
+    assert_eq!(store.cell("account_asset", "payment_count"), Some(Value::Integer(count)));
+    let linked_to = state.linked_to().map_or(Value::Null, |payment_id| payment_id.as_str().into());
+    assert_eq!(store.cell("payment", "linked_to"), Some(linked_to));
     let expires_at = payment.expires_at.map_or(Value::Null, Value::from);
     assert_eq!(store.cell("payment", "expires_at"), Some(expires_at), "{payment:?}");
 }

@@ -72,6 +72,7 @@ fn sagas() {
 fn payments() {
     projector::<Payments>(include_str!("../specs/payments.yaml"));
     projector::<Payments>(include_str!("../specs/payments_flags.yaml"));
+    projector::<Payments>(include_str!("../specs/payments_links.yaml"));
 }
 
 #[test]

@@ -77,6 +77,8 @@ pub struct Payment {
     pub over_captured: bool,
     pub late: bool,
     pub dispute: Option<String>,
+    /// Payment whose money a linked `Spend` is.
+    pub linked_to: Option<String>,
     /// Time of the block, or given by the network, RFC 3339.
     pub occurred_at: String,
     pub updated_at: String,
@@ -118,14 +120,15 @@ macro_rules! select {
            cleared_minor::text AS cleared_minor, beyond_hold_minor::text AS beyond_hold_minor,
            refunded_minor::text AS refunded_minor, asset, decimals,
            chain_id, block_hash, block_number, transaction_hash, log_index, funding, funding_transaction_hash,
-           expires_at, decline_reason, flags, flagged, over_captured, late, dispute, occurred_at, updated_at
+           expires_at, decline_reason, flags, flagged, over_captured, late, dispute, linked_to,
+           occurred_at, updated_at
     FROM payments.payment ",
             $behind
         )
     };
 }
 const PAGE: &str = select!(
-    "WHERE ($1::text IS NULL OR account = $1) AND ($2::text IS NULL OR status = $2)
+    "WHERE ($1::text IS NULL OR account = $1) AND coalesce(status = $2::text, status <> 'linked')
       AND ($3::timestamptz IS NULL OR (occurred_at, id) < ($3, $4::text))
     ORDER BY occurred_at DESC, id DESC LIMIT $5::bigint"
 );
@@ -255,6 +258,7 @@ impl FromRow<'_, PgRow> for Payment {
             flagged: row.try_get("flagged")?,
             over_captured: row.try_get("over_captured")?,
             late: row.try_get("late")?,
+            linked_to: row.try_get("linked_to")?,
             dispute: row.try_get("dispute")?,
             occurred_at: occurred_at.to_string(),
             updated_at: time(row, "updated_at")?.to_string(),

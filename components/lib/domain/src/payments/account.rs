@@ -29,6 +29,8 @@ fn concerned(event: &Event) -> Option<(&Address, &Asset)> {
         Event::RefundResolved(event) => Some((&event.parties.account, &event.amount.asset)),
         Event::FundingIncluded(event) => Some((&event.parties.account, &event.amount.asset)),
         Event::FundingReorged(event) => Some((&event.parties.account, &event.amount.asset)),
+        Event::SpendLinked(event) => Some((&event.parties.account, &event.amount.asset)),
+        Event::SpendUnlinked(event) => Some((&event.parties.account, &event.amount.asset)),
         _ => None,
     }
 }
@@ -66,6 +68,9 @@ fn change(total: &mut AccountAsset, event: &Event) -> Result<(), Misfit> {
         Event::FundingReorged(event) => total.spent_minor = total.spent_minor.minus(event.amount.minor)?,
         Event::ClearingPosted(event) => total.cleared_minor = total.cleared_minor.plus(event.claimed()?)?,
         Event::ForcePosted(event) => total.cleared_minor = total.cleared_minor.plus(event.amount.minor)?,
+        // It is the money of a payment that is counted already.
+        Event::SpendLinked(_) => total.payment_count = total.payment_count.previous()?,
+        Event::SpendUnlinked(_) => total.payment_count = total.payment_count.next()?,
         Event::RefundLinked(event) => refund(total, event.amount.minor)?,
         Event::RefundUnlinked(event) => refund(total, event.amount.minor)?,
         Event::RefundResolved(event)

@@ -149,6 +149,11 @@ impl Cell for Minor {
 pub struct Number(i64);
 
 impl Number {
+    /// Returns the number minus one; fails below zero.
+    pub fn previous(self) -> Result<Self, Misfit> {
+        self.0.checked_sub(1).filter(|number| *number >= 0).map(Self).ok_or(Misfit::Number)
+    }
+
     /// Returns the number plus one; fails beyond what the database can hold.
     pub fn next(self) -> Result<Self, Misfit> {
         self.0.checked_add(1).map(Self).ok_or(Misfit::Number)
