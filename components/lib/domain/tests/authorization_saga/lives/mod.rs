@@ -4,6 +4,7 @@ mod amounts;
 mod answers;
 mod course;
 mod increments;
+mod ledger;
 mod partials;
 mod pulls;
 mod spends;
