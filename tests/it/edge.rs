@@ -212,6 +212,9 @@ async fn a_provider_is_acknowledged(edge: &Edge) -> Result<()> {
     let unknown = json!({"card_id": format!("card-{}", fresh()), "reason": "stolen"});
     let later = edge.provider(&event("card.frozen", unknown)).await?;
     assert_eq!((later.status, later.content_type.as_str()), (503, PROBLEM), "{later:?}");
+    let grown =
+        json!({"id": format!("evt-{}", fresh()), "type": "something.new", "created_at": "today", "data": {}});
+    assert_eq!(edge.provider(&grown).await?.body["outcome"], "ignored");
     let odd = edge.provider(&event("card.frozen", json!({"card_id": "c", "reason": "bored"}))).await?;
     assert_eq!(odd.status, 400, "{odd:?}");
     Ok(())

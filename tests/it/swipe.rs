@@ -107,6 +107,8 @@ async fn a_clearing_closes_the_payment_and_its_repeat_changes_nothing() -> Resul
     // With the same key, the stored answer. With another key for the same clearing, already satisfied: nothing is
     // appended.
     assert_eq!(host.command_to("key-1", &clearing("c1", 400, false)).await?, first);
+    let written_anew = serde_json::to_string_pretty(&clearing("c1", 400, false))?;
+    assert_eq!(host.command_written("key-1", written_anew).await?, first);
     let same = host.command_to("key-2", &clearing("c1", 400, false)).await?;
     assert_eq!((same.status, &same.body["events"]), (200, &json!([])));
     let reused = host.command_to("key-1", &clearing("c1", 401, false)).await?;

@@ -156,8 +156,13 @@ impl Host {
 
     /// Sends a `POST /v1/commands`.
     pub async fn command_to(&self, idempotency_key: &str, body: &Value) -> Result<Answer> {
-        let request =
-            self.client.post(self.url("/v1/commands")).header("idempotency-key", idempotency_key).json(body);
+        self.command_written(idempotency_key, body.to_string()).await
+    }
+
+    /// Sends a `POST /v1/commands` with the body as it is written.
+    pub async fn command_written(&self, idempotency_key: &str, body: String) -> Result<Answer> {
+        let request = self.client.post(self.url("/v1/commands")).header("idempotency-key", idempotency_key);
+        let request = request.header("content-type", "application/json").body(body);
         Answer::of(request.send().await?).await
     }
 

@@ -1,4 +1,5 @@
-//! Events of the provider, and their translation to commands.
+//! Events of the provider, and their translation to commands. Members that are not known are ignored: a provider adds
+//! some without asking, and an event that is refused is lost.
 
 use clearfold_domain::authorization::{self, AdvanceDispute, DisputeOutcome, DisputeStage, ResolveDispute};
 use clearfold_domain::card::{self, FreezeCard, FreezeReason, UnfreezeCard};
@@ -9,7 +10,6 @@ use serde_json::{Value, json};
 
 /// Event as it is delivered.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Event {
     /// Provider's id of the event; a repeat has the same.
     pub id: ExternalId,
@@ -20,7 +20,6 @@ pub struct Event {
 
 /// Data of `card.frozen` and `card.unfrozen`.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct OfCard {
     card_id: String,
     reason: FreezeReason,
@@ -28,7 +27,6 @@ struct OfCard {
 
 /// Data of `dispute.advanced`.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Advanced {
     payment_id: String,
     dispute_id: ExternalId,
@@ -37,7 +35,6 @@ struct Advanced {
 
 /// Data of `dispute.resolved`.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Resolved {
     payment_id: String,
     dispute_id: ExternalId,

@@ -35,8 +35,7 @@ pub const RESERVE_MS: u64 = 50;
 /// Refuses a body that the host could not store: its databases accept no zero character. If the edge refuses it, the
 /// sender gets an error about its message and does not send it again for ever.
 pub fn storable(body: &[u8]) -> Result<(), String> {
-    const ZERO: &[u8] = br"\u0000";
-    if body.windows(ZERO.len()).any(|part| part == ZERO) {
+    if clearfold_kernel::holds_zero(body) {
         return Err("it holds the character U+0000, which cannot be stored".to_owned());
     }
     Ok(())
@@ -68,6 +67,8 @@ mod tests {
     #[test]
     fn a_zero_character_is_refused() {
         assert!(storable(br#"{"name":"Caf\u00e9 0000"}"#).is_ok());
+        assert!(storable(br#"{"name":"C:\\u0000"}"#).is_ok(), "a backslash, and no zero character");
+        assert!(storable(br#"{"name":"C:\\\u0000"}"#).is_err());
         assert!(storable(br#"{"name":"a\u0000b"}"#).is_err_and(|why| why.contains("U+0000")));
     }
 }

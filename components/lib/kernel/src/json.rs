@@ -26,6 +26,21 @@ pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
     Ok(json.out)
 }
 
+/// Returns true if a JSON text holds the character U+0000, which stands in it as an escape. Databases store no such
+/// text. A backslash that is escaped itself begins no escape.
+#[must_use]
+pub fn holds_zero(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        let escape = rest.get(at.saturating_add(1)..).unwrap_or_default();
+        if escape.starts_with(b"u0000") {
+            return true;
+        }
+        rest = escape.get(1..).unwrap_or_default();
+    }
+    false
+}
+
 struct Json {
     out: Vec<u8>,
 }

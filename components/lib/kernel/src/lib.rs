@@ -33,6 +33,7 @@ pub use decider::{
 pub use entries::{Entries, Entry, StateFault};
 pub use fx::{Conversion, FxError, Rate};
 pub use id::{ExternalId, InvalidId};
+pub use json::holds_zero;
 #[doc(hidden)]
 pub use message::internals as message_internals;
 pub use message::{Encoded, Message, MessageType, Superseded, Undecodable};

@@ -1,7 +1,7 @@
 //! `POST /v1/commands`: sends a command to a stream.
 //!
 //! The client chooses the idempotency key and sends it in the `Idempotency-Key` header. The same command with the
-//! same key gets the same answer again.
+//! same key gets the same answer again, however it is written: white space and the order of members are no content.
 //!
 //! With `wait_for` the answer comes with committed events of the stream, as soon as there is one of the named types:
 //! what a saga decided about the command, without polling.
@@ -17,6 +17,7 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::canonical::canonical;
 use super::parameters::{MAX_ID_LENGTH, address, check_id, invalid};
 use super::{ApiState, Problem};
 use clearfold_engine::command::{Answer, Awaited, Command, CommandError, WaitFor};
@@ -89,12 +90,14 @@ pub(super) async fn submit(
     check_schema_version(body.schema_version)?;
     let wait = body.wait_for.map(wait_for).transpose()?;
     // Payloads become JSON and text in databases, which cannot store this character.
-    if body.payload.get().contains(r"\u0000") {
+    if clearfold_kernel::holds_zero(body.payload.get().as_bytes()) {
         return Err(invalid(
             "invalid_body",
             "the payload holds the character U+0000, which cannot be stored",
         ));
     }
+    let payload = canonical(&body.payload)
+        .map_err(|error| invalid("invalid_body", format!("the payload cannot be read: {error}")))?;
     let account = body.account.as_deref().map(address).transpose()?;
     let command = Command {
         idempotency_key,
@@ -103,7 +106,7 @@ pub(super) async fn submit(
         id: body.id,
         kind: body.kind,
         schema_version: body.schema_version,
-        payload: body.payload.get().as_bytes().to_vec(),
+        payload,
         actor: ACTOR.to_owned(),
     };
     let Some(wait) = wait else {

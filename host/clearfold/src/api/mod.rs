@@ -5,6 +5,7 @@
 
 mod accounts;
 pub mod admin;
+mod canonical;
 mod commands;
 mod edge;
 mod invariants;

@@ -47,6 +47,18 @@ async fn an_event_is_acknowledged_only_when_the_host_has_decided_about_it() {
     }
 }
 
+/// A provider adds members without asking.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_is_not_known_is_ignored() {
+    let answer = async || problem(StatusCode::UNPROCESSABLE_ENTITY, "card_closed");
+    let edge = receiver(Router::new().fallback(answer));
+    let mut event = frozen("card-1");
+    event["created_at"] = json!("2026-11-28T00:00:00Z");
+    event["data"]["note"] = json!("lost in the bus");
+    let (status, body) = send_now(&edge, PATH, &event).await;
+    assert_eq!((status, &body["outcome"]), (StatusCode::OK, &json!("rejected")), "{body}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_host_could_never_take_is_refused_before_it_is_asked() {
     let edge = receiver(super::silence());

@@ -87,7 +87,7 @@ fn text(kind: ColumnType, nullable: bool, value: Value) -> Option<Option<String>
         (ColumnType::Json, Value::Json(document)) => {
             // jsonb holds no zero character, not even an escaped one.
             serde_json::from_str::<serde_json::Value>(&document).ok()?;
-            (!document.contains(r"\u0000")).then_some(document)?
+            (!clearfold_kernel::holds_zero(document.as_bytes())).then_some(document)?
         }
         _ => return None,
     }))

@@ -58,15 +58,32 @@ pub struct ContractSet {
 
 /// Addresses of an asset.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "AssetMembers")]
 pub struct AssetContracts {
     /// Code and decimals.
-    #[serde(flatten)]
     pub asset: Asset,
     /// Address at which movements are counted.
     pub canonical: Address,
     /// Older address that logs the same movements again.
-    #[serde(default)]
     pub mirror: Option<Address>,
+}
+
+/// Members of an asset's entry. A flattened asset would let a misspelt one pass.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AssetMembers {
+    asset: String,
+    decimals: u8,
+    canonical: Address,
+    #[serde(default)]
+    mirror: Option<Address>,
+}
+
+impl From<AssetMembers> for AssetContracts {
+    fn from(members: AssetMembers) -> Self {
+        let AssetMembers { asset: code, decimals, canonical, mirror } = members;
+        Self { asset: Asset { code, decimals }, canonical, mirror }
+    }
 }
 
 /// Spender module, and the block range in which it counts.

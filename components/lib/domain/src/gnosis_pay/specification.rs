@@ -39,6 +39,7 @@ fn a_contract_set_that_cannot_work_is_refused() {
     for (bad, reason) in [
         ("{".to_owned(), "cannot be read"),
         (good.replace("spenders", "spender"), "unknown field"),
+        (good.replace("mirror", "miror"), "unknown field `miror`"),
         (good.replace(r#""from_block":10"#, r#""from_block":30"#), "ends at a block before"),
         (good.replace(&address(DOLLAR).to_string(), &address(EURE_V1).to_string()), "twice"),
         (good.replace("USDC.e", "EURe"), "twice"),
