@@ -36,6 +36,7 @@ macro_rules! each {
             Event::FeeCharged($it) => $what,
             Event::SpendMatched($it) => $what,
             Event::FundingMoved($it) => $what,
+            Event::ReturnAssigned($it) => $what,
         }
     };
 }
@@ -59,7 +60,8 @@ impl Event {
             | Self::HoldLowered(_)
             | Self::HoldVoided(_)
             | Self::SpendMatched(_)
-            | Self::FundingMoved(_) => None,
+            | Self::FundingMoved(_)
+            | Self::ReturnAssigned(_) => None,
             Self::Deposited(event) => Some((&event.amount.asset, &event.transfers)),
             Self::DepositReorged(event) => Some((&event.amount.asset, &event.transfers)),
             Self::Withdrawn(event) => Some((&event.amount.asset, &event.transfers)),
@@ -121,6 +123,7 @@ impl Event {
             Self::FeeCharged(event) => Identity::new(Kind::Fee, &event.fee_id),
             Self::SpendMatched(event) => Identity::new(Kind::Match, &event.spend_id),
             Self::FundingMoved(event) => Identity::moved(&event.spend_id, event.link, event.to),
+            Self::ReturnAssigned(event) => Identity::new(Kind::ReturnAssignment, &event.refund_id),
         };
         vec![only]
     }
@@ -138,6 +141,9 @@ impl Event {
             Self::RefundBooked(event) if event.link == RefundLink::Unlinked => {
                 let (amount, withheld) = (event.amount.clone(), event.withheld);
                 Some(Fact::Unlinked(Unlinked { amount, withheld }))
+            }
+            Self::RefundResolved(event) if event.is_unassigned() => {
+                Some(Fact::CameBack(event.amount.clone()))
             }
             Self::DisputeBooked(event) => Some(Fact::Disputed(event.amount.clone())),
             Self::HoldPlaced(event) => event.spend_id.clone().map(Fact::HeldBy),

@@ -242,4 +242,10 @@ examples! {
         "held",
         json!("8500000000000000000"),
     ));
+    AssignReturn => json!({
+        "refund_id": "rfd-1",
+        "hold_id": "auth-1",
+        "amount": euro("8500000000000000000"),
+    });
+    ReturnAssigned => event_of(AssignReturn::example());
 }

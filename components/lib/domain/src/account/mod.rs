@@ -21,7 +21,8 @@
 //! | `hold_too_small` | a clearing that uses and releases more than is held |
 //! | `release_above_hold` | a reversal or an expiry of more than is held |
 //! | `invalid_residue` | a claim that is both above and below our own conversion |
-//! | `suspense_not_found` | the resolution of a clearing never suspended, or of a refund never unlinked |
+//! | `suspense_not_found` | the resolution of a clearing never suspended, or of a refund never unlinked; the assignment of a return that was not resolved as one |
+//! | `return_above_refund` | more of a return is assigned to its payment than came back |
 //! | `source_not_found` | a reorganization or the finality of a log that was never booked |
 //! | `funding_final` | a reorganization of funding that is final |
 //! | `funding_out_of_order` | the money of a `Spend` is moved before what happened to its log is booked |
@@ -77,7 +78,7 @@ pub struct Account;
 
 impl Decider for Account {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 9;
+    const STATE_VERSION: u32 = 10;
     const HAS_ENTRIES: bool = true;
 
     type State = State;

@@ -6,6 +6,9 @@
 //! pulls, as far as no earlier one is withheld for it. What is withheld is credited only if the refund turns out to be
 //! none of it.
 //!
+//! A return is assigned by the payment whose money came back: it counts what it keeps, and the account takes as much off
+//! it. So both say the same, whatever is booked before and what later.
+//!
 //! The authorization decides whether a linked refund exceeds what its payment captured, because it knows the
 //! captures.
 
@@ -16,7 +19,10 @@ use super::held::set;
 use super::identity::{Fact, Identity, Kind};
 use super::ledger::LedgerAccount::{Customer, Hold, Safe, Settlement, Suspense};
 use super::ledger::transfers;
-use super::messages::{BookRefund, Event, RefundBooked, RefundLink, RefundOutcome, RefundResolved, Returned};
+use super::messages::{
+    AssignReturn, BookRefund, Event, RefundBooked, RefundLink, RefundOutcome, RefundResolved, ReturnAssigned,
+    Returned,
+};
 use super::rule::Rule;
 use super::state::Books;
 use crate::checks;
@@ -71,6 +77,43 @@ impl BookRefund {
     }
 }
 
+impl Rule for AssignReturn {
+    fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
+        checks::sound(&self.amount)?;
+        Ok(Event::ReturnAssigned(ReturnAssigned {
+            account: books.address,
+            refund_id: self.refund_id.clone(),
+            hold_id: self.hold_id.clone(),
+            amount: self.amount.clone(),
+            at,
+        }))
+    }
+
+    fn check(&self, books: &Books) -> Result<(), Rejection> {
+        let resolution = Identity::new(Kind::RefundResolution, &self.refund_id);
+        let Some(Fact::CameBack(known)) = books.fact(&resolution) else {
+            let detail = format!(
+                "the refund {} was not resolved as a return that its payment counts; resolve it first",
+                self.refund_id
+            );
+            return Err(Rejection::new("suspense_not_found", detail));
+        };
+        checks::same_asset(&known.asset, &self.amount.asset)?;
+        if self.amount.minor > known.minor {
+            let detail = format!("{} of the refund {} of {known} is assigned", self.amount, self.refund_id);
+            return Err(Rejection::new("return_above_refund", detail));
+        }
+        Ok(())
+    }
+}
+
+impl RefundResolved {
+    /// Returns true if it is a return that was taken off no payment when it was resolved.
+    pub(super) fn is_unassigned(&self) -> bool {
+        self.outcome == RefundOutcome::Returned && self.payment_id.is_none()
+    }
+}
+
 impl Books {
     /// Returns what is owed back and did not come back yet.
     fn withholdable(&self, asset: &Asset) -> Minor {
@@ -92,8 +135,9 @@ impl Books {
         Some(())
     }
 
-    /// Ends the withholding. A return is taken off the payment that is named, as far as its money is kept; the rest goes
-    /// on counting against what is owed back, and so does the whole amount if no payment is named.
+    /// Ends the withholding. A return counts against what is owed back until its payment has counted it. In events of
+    /// earlier versions it is taken off the payment at once, as far as its money is kept by then; the rest goes on
+    /// counting.
     pub(super) fn refund_resolved(&mut self, event: &RefundResolved) -> Option<()> {
         let Amount { minor, asset } = &event.amount;
         let mut unassigned = self.unassigned(asset).minus(event.withheld).ok()?;
@@ -106,6 +150,18 @@ impl Books {
             (RefundOutcome::Returned, None) => unassigned = unassigned.plus(*minor).ok()?,
             (RefundOutcome::Paid | RefundOutcome::TakenBack, _) => {}
         }
+        set(&mut self.unassigned, &asset.code, unassigned);
+        Some(())
+    }
+
+    /// Takes a return off its payment. The payment counted it by its own legs, so the account counts the same, also if it
+    /// has not booked them yet.
+    pub(super) fn return_assigned(&mut self, event: &ReturnAssigned) -> Option<()> {
+        let Amount { minor, asset } = &event.amount;
+        let unassigned = self.unassigned(asset).minus(*minor).ok()?;
+        let mut held = self.held(&event.hold_id);
+        held.came_back(asset, *minor)?;
+        self.become_held(&event.hold_id, &held)?;
         set(&mut self.unassigned, &asset.code, unassigned);
         Some(())
     }

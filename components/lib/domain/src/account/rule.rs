@@ -74,6 +74,7 @@ pub(super) fn decide(
         Command::FindSpend(rule) => rule,
         Command::ReadMatch(rule) => rule,
         Command::MoveFunding(rule) => rule,
+        Command::AssignReturn(rule) => rule,
     };
     match state {
         State::New(entries) => {

@@ -197,6 +197,7 @@ impl Books {
             Event::ReceivableRecovered(event) => self.receivable_recovered(event)?,
             Event::SpendMatched(event) => self.spend_matched(event),
             Event::FundingMoved(event) => self.funding_moved(event)?,
+            Event::ReturnAssigned(event) => self.return_assigned(event)?,
             Event::Deposited(_)
             | Event::DepositReorged(_)
             | Event::Withdrawn(_)

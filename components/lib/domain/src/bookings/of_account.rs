@@ -12,15 +12,16 @@
 //! | cleared, force posted | the clearing |
 //! | suspended; charged or returned | the suspended clearing; its resolution, in addition to what a charge posts |
 //! | refunded, funded, disputed | the same, in the account's terms |
+//! | a return counted | it is taken off the payment |
 //! | a leg abandoned with an exposure; cleared | a receivable; its recovery |
 
 use clearfold_kernel::{Amount, ChainSource, ExternalId, InvalidId, Minor};
 
 use super::ids;
 use crate::account::{
-    BookClearing, BookDispute, BookFunding, BookReceivable, BookRefund, Command, DisputeStep, FundingStep,
-    LowerCause, LowerHold, MatchSpend, PlaceHold, RaiseHold, RecoverReceivable, RefundLink, ResolveRefund,
-    ResolveSuspense, SuspendClearing, VoidHold,
+    AssignReturn, BookClearing, BookDispute, BookFunding, BookReceivable, BookRefund, Command, DisputeStep,
+    FundingStep, LowerCause, LowerHold, MatchSpend, PlaceHold, RaiseHold, RecoverReceivable, RefundLink,
+    RefundOutcome, ResolveRefund, ResolveSuspense, SuspendClearing, VoidHold,
 };
 use crate::authorization::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingPosted, DisputeOutcome, DisputeResolved,
@@ -63,7 +64,13 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
         Event::RefundResolved(event) => vec![Command::ResolveRefund(ResolveRefund {
             refund_id: refund_id(&event.origin)?,
             outcome: event.outcome,
-            payment_id: event.payment_id.clone(),
+            // The payment counts what came back to it, and has it assigned.
+            payment_id: event.payment_id.clone().filter(|_| event.outcome != RefundOutcome::Returned),
+        })],
+        Event::ReturnTaken(event) => vec![Command::AssignReturn(AssignReturn {
+            refund_id: event.refund_id.clone(),
+            hold_id,
+            amount: event.amount.clone(),
         })],
         Event::FundingIncluded(event) => {
             vec![funding(hold_id, FundingStep::Included, &event.amount, &event.source)]

@@ -97,6 +97,10 @@ impl Watch for Returns {
             Event::Returned(event) => self.came_back(&event.amount),
             Event::RefundBooked(event) => self.refunded(event, found),
             Event::RefundResolved(event) => self.resolved(event, found),
+            Event::ReturnAssigned(event) => {
+                self.moves(&event.hold_id, &event.amount, |of, by| of.returned = plus(of.returned, by));
+                self.figures(&event.amount.asset).unassigned.take(event.amount.minor);
+            }
             _ => {}
         }
     }

@@ -444,6 +444,10 @@ fn is_needless(command: &Command, code: &str) -> bool {
             | authorization::Command::GiveUpSpend(_)
             | authorization::Command::ObserveSpend(_),
         ) => ["authorization_not_found", "spend_linked", "asset_mismatch"].contains(&code),
+        // An operator names a payment that is none, or a linked Spend; then its payment is told instead.
+        Command::Payment(_, authorization::Command::TakeReturn(_)) => {
+            ["authorization_not_found", "asset_mismatch", "return_of_linked_spend"].contains(&code)
+        }
         Command::Account(account::Command::RecoverReceivable(_)) => code == "recovery_above_receivable",
         _ => false,
     }

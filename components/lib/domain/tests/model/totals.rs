@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::books::{Stage, payment};
+use crate::books::{Stage, owner, payment};
 use crate::facts::{Fact, Resolution, What};
 
 /// Figures of the account, each positive on its own side.
@@ -140,7 +140,8 @@ pub fn unlinked(facts: &[Fact]) -> Vec<Unlinked> {
                     Resolution::Paid | Resolution::TakenBack => 0,
                     Resolution::Returned(None) => known.amount,
                     Resolution::Returned(Some(of)) => {
-                        (known.amount - payment(&facts[..index], of).kept()).max(0)
+                        let before = &facts[..index];
+                        (known.amount - payment(before, owner(before, of)).kept()).max(0)
                     }
                 };
                 known.resolution = Some(as_what.clone());

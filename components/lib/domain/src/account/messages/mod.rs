@@ -24,8 +24,8 @@ pub use opening::{
     AccountOpened, AssetsNamed, DelayQueue, DelayQueueChanged, ObserveDelayQueue, OpenAccount, Opener,
 };
 pub use refund::{
-    BookDispute, BookRefund, DisputeBooked, DisputeStep, RefundBooked, RefundLink, RefundResolved,
-    ResolveRefund,
+    AssignReturn, BookDispute, BookRefund, DisputeBooked, DisputeStep, RefundBooked, RefundLink,
+    RefundResolved, ResolveRefund, ReturnAssigned,
 };
 pub use settlement::{
     BookReceivable, ChargeFee, FeeCharged, ReceivableBooked, ReceivableRecovered, RecordSettlement,
@@ -91,6 +91,8 @@ messages! {
         ReadMatch = 1,
         /// Moves the money of a `Spend` to the payment that it is linked to, or back.
         MoveFunding = 1,
+        /// Assigns a return to the payment whose pulled money came back.
+        AssignReturn = 1,
     }
 }
 
@@ -147,5 +149,7 @@ messages! {
         SpendMatched = 1,
         /// The money of a `Spend` was moved to the payment that it is linked to, or back.
         FundingMoved = 1,
+        /// A return was assigned to the payment whose pulled money came back.
+        ReturnAssigned = 1,
     }
 }

@@ -71,8 +71,9 @@ pub struct ResolveRefund {
     /// Outcome: the network pays (`paid`), the customer gives the credit back (`taken_back`), or it was the return of
     /// pulled money (`returned`).
     pub outcome: RefundOutcome,
-    /// Id of the payment that the refund belongs to; absent if it is unknown. If it is a return, the payment's money
-    /// came back.
+    /// Id of the payment that the refund belongs to; absent if it is unknown, and if the payment itself counts what came
+    /// back (`AssignReturn`). If it is a return, it is taken off the payment as far as the account keeps its money by
+    /// now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_id: Option<ExternalId>,
 }
@@ -94,11 +95,42 @@ pub struct RefundResolved {
     /// Absent if nothing was withheld.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub withheld: Minor,
-    /// Id of the payment that the refund belongs to; absent if it is unknown.
+    /// Id of the payment that the refund belongs to; absent if it is unknown, and if the payment itself counts what came
+    /// back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_id: Option<ExternalId>,
     /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
+    /// Time at which the host accepted the command.
+    pub at: Timestamp,
+}
+
+/// Assigns a return to a payment: takes off the payment what came back of its pulled money. The payment counted it. A
+/// refund is assigned once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AssignReturn {
+    /// Id of the refund that was resolved as a return, without a payment. A repeat with the same content has no effect.
+    pub refund_id: ExternalId,
+    /// Id of the authorization whose money came back.
+    pub hold_id: ExternalId,
+    /// Part of the refund that was the payment's money.
+    pub amount: Amount,
+}
+
+/// A return was assigned to a payment: so much of its pulled money came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReturnAssigned {
+    /// Address of the customer's Safe, which identifies the account.
+    pub account: Address,
+    /// Id of the refund that was resolved as a return.
+    pub refund_id: ExternalId,
+    /// Id of the authorization whose money came back.
+    pub hold_id: ExternalId,
+    /// Part of the refund that was the payment's money.
+    pub amount: Amount,
     /// Time at which the host accepted the command.
     pub at: Timestamp,
 }

@@ -178,6 +178,11 @@ impl Draw {
             "FindSpend" => Command::FindSpend(FindSpend { payment_id: id, amount }),
             "ReadMatch" => Command::ReadMatch(ReadMatch { spend_id: id }),
             "MoveFunding" => Command::MoveFunding(self.moved()),
+            "AssignReturn" => Command::AssignReturn(AssignReturn {
+                refund_id: id,
+                hold_id: "id-0".parse().unwrap(),
+                amount,
+            }),
             new => panic!("{new} is drawn nowhere"),
         }
     }

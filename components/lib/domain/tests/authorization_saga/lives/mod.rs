@@ -6,6 +6,7 @@ mod course;
 mod increments;
 mod partials;
 mod pulls;
+mod returns;
 mod spends;
 
 use clearfold_domain::account::LedgerAccount;
