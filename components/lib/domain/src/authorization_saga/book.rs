@@ -13,6 +13,8 @@
 //! | `ReleaseSpend` | `reservation_not_found` | nothing was reserved |
 //! | `TakeReturn` | `authorization_not_found`, `identity_conflict`, `account_mismatch`, `asset_mismatch` | what the operator named is no payment of the account in that asset |
 //!
+//! A return that names a linked `Spend` is taken by the payment that has its money, which the refusal names.
+//!
 //! Every other refusal is repeated, and in the end an operator's: no money is dropped. Idempotent repeats are
 //! accepted, so they need no rule.
 
@@ -97,9 +99,12 @@ fn opened_for(before: &State, event: &Event) -> Option<Asset> {
 }
 
 pub(super) fn run(call: &StepCall) -> Result<Action, String> {
-    let (booking, aggregate) = booking(call)?;
+    let (mut booking, aggregate) = booking(call)?;
     if is_settled(call, aggregate, &booking.kind) {
         return Ok(Action::Done);
+    }
+    if let Some(payment_id) = call.last_refusal.as_ref().and_then(authorization::money_of) {
+        booking.id = payment_id.to_string();
     }
     command_of(booking, aggregate)
 }

@@ -48,6 +48,21 @@ fn what_came_back_beyond_the_payment_is_none_of_its_money() {
 }
 
 #[test]
+fn a_return_of_a_linked_spend_is_taken_off_the_payment_that_has_its_money() {
+    let mut life = Life::new();
+    life.request(100);
+    life.seen("authorization", "spend-1", "RecordSwipe", &swipe(100));
+    life.settle();
+    life.then("ReverseAuthorization", &full_reversal());
+    assert_eq!((life.available().as_str(), life.back()), ("1000", (100, 0)));
+    life.returns(100, "spend-1");
+    life.settle();
+    assert_eq!((life.available().as_str(), life.back()), ("1000", (0, 0)));
+    assert!(kinds(&life.world.payments["auth-1"]).contains(&"ReturnTaken".to_owned()));
+    assert!(!kinds(&life.world.payments["spend-1"]).contains(&"ReversalRefused".to_owned()));
+}
+
+#[test]
 fn a_return_that_names_no_payment_of_the_account_counts_for_none() {
     let mut life = Life::new();
     life.seen("authorization", "auth-1", "RecordSwipe", &swipe(100));
