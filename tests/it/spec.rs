@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 28] = [
+const SPECIFICATIONS: [(&str, &str); 29] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -26,6 +26,7 @@ const SPECIFICATIONS: [(&str, &str); 28] = [
     ("decider-account", "account.yaml"),
     ("decider-account", "account_ledger.yaml"),
     ("decider-account", "account_opening.yaml"),
+    ("decider-account", "account_refunds.yaml"),
     ("decider-account", "account_returns.yaml"),
     ("decider-account", "account_spends.yaml"),
     ("decider-card", "card.yaml"),

@@ -175,6 +175,8 @@ pub(super) enum Fact {
     Suspended(Amount),
     /// Refund that names no payment.
     Unlinked(Unlinked),
+    /// Refund that the network told of and that was seen on chain before: the stream of that one, and the payment.
+    Told { on_chain: ExternalId, payment_id: ExternalId },
     /// Amount of a refund that was resolved as a return, and that its payment counts.
     CameBack(Amount),
     /// Disputed amount.

@@ -38,6 +38,7 @@ pub(super) fn of_command(command: &Command) -> Vec<String> {
             let ids = of_id(&command.refund_id, &[Kind::Refund, Kind::RefundResolution]);
             ids.into_iter().chain(command.payment_id.as_ref().map(held_key)).collect()
         }
+        Command::ReadRefund(command) => of_id(&command.refund_id, &[Kind::Refund]),
         Command::AssignReturn(command) => {
             let kinds = [Kind::RefundResolution, Kind::ReturnAssignment];
             let ids = of_id(&command.refund_id, &kinds);

@@ -31,6 +31,7 @@
 //! | `award_exceeds_dispute` | an award above the disputed amount, or for a dispute that was not won |
 //! | `receivable_not_found` | a recovery for an unknown receivable |
 //! | `recovery_above_receivable` | a recovery of more than is still owed |
+//! | `refund_matched` | the answer to `ReadRefund`: the detail is the stream of the refund on chain and the payment |
 //! | `spend_matched` | the answer to `ReadMatch` and `FindSpend`: the detail is the reason and the id of the other side |
 
 mod clearing;
@@ -54,6 +55,7 @@ mod opening;
 mod properties;
 mod receivable;
 mod refund;
+mod refund_match;
 mod rule;
 mod sent_back;
 mod settlement;
@@ -66,6 +68,7 @@ pub(crate) use hold::available_part;
 pub use ledger::{Balance, Book, Ledger, LedgerAccount, Net, Side, Transfer};
 pub(crate) use matching::matched;
 pub use messages::*;
+pub(crate) use refund_match::refund_matched;
 pub use state::State;
 
 use clearfold_kernel::{CommandContext, Decider, Entries, Rejection};

@@ -6,13 +6,15 @@
 //! pulls, as far as no earlier one is withheld for it. What is withheld is credited only if the refund turns out to be
 //! none of it.
 //!
+//! A refund that was reported before, by the network or on chain, is credited already ([`refund_match`](super::refund_match)).
+//!
 //! A return is assigned by the payment whose money came back: it counts what it keeps, and the account takes as much off
 //! it. So both say the same, whatever is booked before and what later.
 //!
 //! The authorization decides whether a linked refund exceeds what its payment captured, because it knows the
 //! captures.
 
-use clearfold_kernel::{Amount, Asset, Minor, Rejection, Timestamp};
+use clearfold_kernel::{Amount, Asset, ExternalId, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::held::set;
@@ -34,6 +36,17 @@ pub(super) struct Unlinked {
     pub amount: Amount,
     /// Part of the amount that is withheld.
     pub withheld: Minor,
+    /// Authorization whose stream reports it, if it is known.
+    pub reported_on: Option<ExternalId>,
+    /// Payment whose refund it is: the network had told of it, so nothing of it is credited or withheld.
+    pub payment_id: Option<ExternalId>,
+}
+
+impl Unlinked {
+    /// Returns the part that was credited.
+    pub(super) fn credited(&self) -> Minor {
+        if self.payment_id.is_some() { Minor::ZERO } else { self.amount.minor.excess_over(self.withheld) }
+    }
 }
 
 impl Rule for BookRefund {
@@ -44,7 +57,10 @@ impl Rule for BookRefund {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
         checks::sound(&self.amount)?;
         let minor = self.amount.minor;
-        let withheld = self.withheld(books);
+        let matched = books.report_before(self, at);
+        let is_credited = matched.is_none();
+        let withheld = if is_credited { self.withheld(books) } else { Minor::ZERO };
+        let credited = if is_credited { minor.excess_over(withheld) } else { Minor::ZERO };
         let payer = match self.link {
             RefundLink::Linked => Settlement,
             RefundLink::Unlinked => Suspense,
@@ -56,24 +72,22 @@ impl Rule for BookRefund {
             amount: self.amount.clone(),
             link: self.link,
             source: self.source.clone(),
+            reported_on: self.reported_on.clone(),
+            matched,
             withheld,
-            transfers: transfers(&[(payer, Customer, minor.excess_over(withheld)), (Safe, Hold, on_chain)]),
+            transfers: transfers(&[(payer, Customer, credited), (Safe, Hold, on_chain)]),
             at,
         }))
     }
 }
 
 impl BookRefund {
-    /// Returns the part that is withheld. A repeat withholds what was withheld at first, whatever is owed back by then.
+    /// Returns the part that is withheld.
     fn withheld(&self, books: &Books) -> Minor {
         if self.link == RefundLink::Linked || self.source.is_none() {
             return Minor::ZERO;
         }
-        let withheld = match books.fact(&Identity::new(Kind::Refund, &self.refund_id)) {
-            Some(Fact::Unlinked(known)) => known.withheld,
-            _ => books.withholdable(&self.amount.asset),
-        };
-        withheld.min(self.amount.minor)
+        books.withholdable(&self.amount.asset).min(self.amount.minor)
     }
 }
 
@@ -132,6 +146,7 @@ impl Books {
         let Amount { asset, .. } = &event.amount;
         let unassigned = self.unassigned(asset).plus(event.withheld).ok()?;
         set(&mut self.unassigned, &asset.code, unassigned);
+        self.reported(event);
         Some(())
     }
 
@@ -148,9 +163,10 @@ impl Books {
                 self.become_held(payment_id, &held)?;
             }
             (RefundOutcome::Returned, None) => unassigned = unassigned.plus(*minor).ok()?,
-            (RefundOutcome::Paid | RefundOutcome::TakenBack, _) => {}
+            (RefundOutcome::Paid | RefundOutcome::TakenBack | RefundOutcome::Matched, _) => {}
         }
         set(&mut self.unassigned, &asset.code, unassigned);
+        self.report_resolved(event);
         Some(())
     }
 

@@ -75,6 +75,7 @@ pub(super) fn decide(
         Command::ReadMatch(rule) => rule,
         Command::MoveFunding(rule) => rule,
         Command::AssignReturn(rule) => rule,
+        Command::ReadRefund(rule) => rule,
     };
     match state {
         State::New(entries) => {

@@ -59,8 +59,12 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
             clearing_id: event.clearing_id.clone(),
             outcome: event.outcome,
         })],
-        Event::RefundLinked(event) => vec![refund(&event.origin, &event.amount, RefundLink::Linked)?],
-        Event::RefundUnlinked(event) => vec![refund(&event.origin, &event.amount, RefundLink::Unlinked)?],
+        Event::RefundLinked(event) => {
+            vec![refund(hold_id, &event.origin, &event.amount, RefundLink::Linked)?]
+        }
+        Event::RefundUnlinked(event) => {
+            vec![refund(hold_id, &event.origin, &event.amount, RefundLink::Unlinked)?]
+        }
         Event::RefundResolved(event) => vec![Command::ResolveRefund(ResolveRefund {
             refund_id: refund_id(&event.origin)?,
             outcome: event.outcome,
@@ -236,13 +240,18 @@ fn forced(hold_id: ExternalId, event: &ForcePosted) -> Vec<Command> {
     }
 }
 
-fn refund(origin: &RefundOrigin, amount: &Amount, link: RefundLink) -> Result<Command, InvalidId> {
+fn refund(
+    authorization_id: ExternalId,
+    origin: &RefundOrigin,
+    amount: &Amount,
+    link: RefundLink,
+) -> Result<Command, InvalidId> {
     let source = match origin {
         RefundOrigin::Chain(source) => Some(source.clone()),
         RefundOrigin::Network(_) => None,
     };
-    let (refund_id, amount) = (refund_id(origin)?, amount.clone());
-    Ok(Command::BookRefund(BookRefund { refund_id, amount, link, source }))
+    let (refund_id, amount, reported_on) = (refund_id(origin)?, amount.clone(), Some(authorization_id));
+    Ok(Command::BookRefund(BookRefund { refund_id, amount, link, source, reported_on }))
 }
 
 fn funding(hold_id: ExternalId, step: FundingStep, amount: &Amount, source: &ChainSource) -> Command {

@@ -179,6 +179,7 @@ const fn payer(outcome: RefundOutcome) -> &'static str {
         RefundOutcome::Paid => "payment of the unlinked refund",
         RefundOutcome::TakenBack => "taking back of the unlinked refund",
         RefundOutcome::Returned => "return as the unlinked refund",
+        RefundOutcome::Matched => "match of the unlinked refund",
     }
 }
 

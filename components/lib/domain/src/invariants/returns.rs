@@ -200,7 +200,7 @@ impl Returns {
                 self.figures(&event.amount.asset).unassigned.add(above_zero(rest));
             }
             (RefundOutcome::Returned, None) => self.came_back(&event.amount),
-            (RefundOutcome::Paid | RefundOutcome::TakenBack, _) => {}
+            (RefundOutcome::Paid | RefundOutcome::TakenBack | RefundOutcome::Matched, _) => {}
         }
     }
 }

@@ -68,9 +68,7 @@ fn change(total: &mut AccountAsset, event: &Event) -> Result<(), Misfit> {
         Event::ForcePosted(event) => total.cleared_minor = total.cleared_minor.plus(event.amount.minor)?,
         Event::RefundLinked(event) => refund(total, event.amount.minor)?,
         Event::RefundUnlinked(event) => refund(total, event.amount.minor)?,
-        Event::RefundResolved(event)
-            if matches!(event.outcome, RefundOutcome::TakenBack | RefundOutcome::Returned) =>
-        {
+        Event::RefundResolved(event) if event.outcome != RefundOutcome::Paid => {
             total.refunded_minor = total.refunded_minor.minus(event.amount.minor)?;
         }
         _ => {}

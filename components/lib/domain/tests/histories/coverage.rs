@@ -37,6 +37,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "not_from_chain",
             "only_part_available",
             "receivable_not_found",
+            "refund_matched",
             "recovery_above_receivable",
             "release_above_hold",
             "return_above_refund",
@@ -135,7 +136,8 @@ const VARIANTS: [(&str, &str, &str); 6] = [
 ];
 
 /// Codes and events that no history reaches, each with the reason.
-const NEVER: [(&str, &str); 3] = [
+const NEVER: [(&str, &str); 4] = [
+    ("account refund_matched", "the histories read a match off its event"),
     ("authorization reason_too_long", "the length of a reason is a matter of specifications"),
     ("authorization hold_does_not_expire", "only holds of old events have no expiry time"),
     ("authorization ClearingRefused", "only earlier versions refused a claim after a full reversal"),

@@ -31,7 +31,12 @@ impl World {
     }
 
     pub fn resolve_refund(&mut self, dice: &mut Dice) -> (Payments, bool) {
-        let outcome = dice.pick(&[RefundOutcome::Paid, RefundOutcome::TakenBack, RefundOutcome::Returned]);
+        let outcome = dice.weighted(&[
+            (3, RefundOutcome::Paid),
+            (3, RefundOutcome::TakenBack),
+            (3, RefundOutcome::Returned),
+            (1, RefundOutcome::Matched),
+        ]);
         let payment_id = match dice.pick_recent(&self.order) {
             Some(recent) if dice.one_in(2) => Some(recent.parse().expect("our own id")),
             _ => None,

@@ -123,6 +123,9 @@ impl World {
                 self.queue.push(Pending::link(event.spend_id.as_str(), payment_id, basis));
             }
         }
+        for event in decided.iter().flatten() {
+            self.refund_matched(event);
+        }
         if let (account::Command::FindSpend(find), Err(named)) = (command, &decided)
             && let Some((_, spend)) = named.detail.split_once(' ').filter(|_| named.code == "spend_matched")
         {

@@ -6,6 +6,7 @@ mod course;
 mod increments;
 mod partials;
 mod pulls;
+mod refunds;
 mod returns;
 mod spends;
 
