@@ -27,6 +27,7 @@ const SPECIFICATIONS: [(&str, &str); 29] = [
     ("decider-account", "account.yaml"),
     ("decider-account", "account_ledger.yaml"),
     ("decider-account", "account_opening.yaml"),
+    ("decider-account", "account_refunds.yaml"),
     ("decider-account", "account_returns.yaml"),
     ("decider-account", "account_spends.yaml"),
     ("decider-card", "card.yaml"),

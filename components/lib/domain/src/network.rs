@@ -30,6 +30,8 @@ pub enum RefundOutcome {
     TakenBack,
     /// The money is what was pulled for a payment, sent back: the customer's own, and no credit.
     Returned,
+    /// The network told of the same refund, on the stream of its payment: it is credited once.
+    Matched,
 }
 
 /// A card network.

@@ -22,6 +22,7 @@ fn account() {
     decider::<Account>(include_str!("../specs/account.yaml"));
     decider::<Account>(include_str!("../specs/account_ledger.yaml"));
     decider::<Account>(include_str!("../specs/account_opening.yaml"));
+    decider::<Account>(include_str!("../specs/account_refunds.yaml"));
     decider::<Account>(include_str!("../specs/account_returns.yaml"));
     decider::<Account>(include_str!("../specs/account_spends.yaml"));
 }

@@ -27,7 +27,7 @@ const VARIANTS: [(&str, &str, &[&str]); 17] = [
         &["Posted", "Forced", "Suspended", "Refused", "Done", "Undecided", "Approved", "Declined"],
     ),
     ("authorization", "basis", &["addition", "total"]),
-    ("authorization", "outcome", &["paid", "taken_back", "returned"]),
+    ("authorization", "outcome", &["paid", "taken_back", "returned", "matched"]),
     ("authorization", "is_back", &["true", "false"]),
     ("authorization", "entry", &["Requested", "Swiped", "Advised", "Forced"]),
     ("authorization", "subject", &["Nothing", "Payment", "Refund"]),

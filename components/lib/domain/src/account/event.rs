@@ -36,6 +36,7 @@ macro_rules! each {
             Event::FeeCharged($it) => $what,
             Event::SpendMatched($it) => $what,
             Event::FundingMoved($it) => $what,
+            Event::ReturnAssigned($it) => $what,
         }
     };
 }
@@ -59,7 +60,8 @@ impl Event {
             | Self::HoldLowered(_)
             | Self::HoldVoided(_)
             | Self::SpendMatched(_)
-            | Self::FundingMoved(_) => None,
+            | Self::FundingMoved(_)
+            | Self::ReturnAssigned(_) => None,
             Self::Deposited(event) => Some((&event.amount.asset, &event.transfers)),
             Self::DepositReorged(event) => Some((&event.amount.asset, &event.transfers)),
             Self::Withdrawn(event) => Some((&event.amount.asset, &event.transfers)),
@@ -121,6 +123,7 @@ impl Event {
             Self::FeeCharged(event) => Identity::new(Kind::Fee, &event.fee_id),
             Self::SpendMatched(event) => Identity::new(Kind::Match, &event.spend_id),
             Self::FundingMoved(event) => Identity::moved(&event.spend_id, event.link, event.to),
+            Self::ReturnAssigned(event) => Identity::new(Kind::ReturnAssignment, &event.refund_id),
         };
         vec![only]
     }
@@ -137,7 +140,16 @@ impl Event {
             Self::ClearingSuspended(event) => Some(Fact::Suspended(event.amount.clone())),
             Self::RefundBooked(event) if event.link == RefundLink::Unlinked => {
                 let (amount, withheld) = (event.amount.clone(), event.withheld);
-                Some(Fact::Unlinked(Unlinked { amount, withheld }))
+                let payment_id = event.matched.as_ref().map(|told| told.reported_on.clone());
+                let reported_on = event.reported_on.clone();
+                Some(Fact::Unlinked(Unlinked { amount, withheld, reported_on, payment_id }))
+            }
+            Self::RefundBooked(event) => {
+                let on_chain = event.matched.as_ref()?.reported_on.clone();
+                Some(Fact::Told { on_chain, payment_id: event.reported_on.clone()? })
+            }
+            Self::RefundResolved(event) if event.is_unassigned() => {
+                Some(Fact::CameBack(event.amount.clone()))
             }
             Self::DisputeBooked(event) => Some(Fact::Disputed(event.amount.clone())),
             Self::HoldPlaced(event) => event.spend_id.clone().map(Fact::HeldBy),
@@ -147,12 +159,20 @@ impl Event {
     }
 
     /// Fingerprint of the event's content. A repeat comes at another time, so `at` replaces the event's own time. The
-    /// transfers of a clearing are left out: earlier versions booked its residue, so a repeat would book other ones. What a move found is left
-    /// out too.
+    /// transfers of a clearing are left out: earlier versions booked its residue, so a repeat would book other ones. What a move found, and a
+    /// refund, is left out too: what is owed back, and what was reported before.
     pub(super) fn said(&self, at: Timestamp) -> Result<Fingerprint, Undecodable> {
         let mut event = self.clone();
         each!(&mut event, event => event.at = at);
         if let Self::ClearingBooked(event) = &mut event {
+            event.transfers.clear();
+        }
+        // A repeat of an earlier saga does not name the stream.
+        if let Self::RefundBooked(event) = &mut event {
+            (event.withheld, event.matched, event.reported_on) = (Minor::ZERO, None, None);
+            event.transfers.clear();
+        }
+        if let Self::RefundResolved(event) = &mut event {
             event.transfers.clear();
         }
         if let Self::FundingMoved(event) = &mut event {

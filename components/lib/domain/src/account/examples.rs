@@ -4,7 +4,9 @@ use clearfold_kernel::schema::Example;
 use serde_json::{Value, json};
 
 use super::messages::*;
-use super::superseded::{AccountOpenedV1, RefundBookedV1, RefundResolvedV1, ResolveRefundV1};
+use super::superseded::{
+    AccountOpenedV1, BookRefundV1, RefundBookedV1, RefundBookedV2, RefundResolvedV1, ResolveRefundV1,
+};
 
 /// Amount of EURe, in minor units of 10^-18.
 fn euro(minor: &str) -> Value {
@@ -152,11 +154,21 @@ examples! {
 // Refunds and disputes. A refund that did not come on chain has no source, and nothing of it is withheld. The one that
 // is resolved was withheld in part.
 examples! {
-    BookRefund => json!({"refund_id": "rfd-1", "amount": euro("2170000000000000000"), "link": "linked"});
-    RefundBookedV1 => booked(BookRefund::example(), &[("settlement", "customer", "2170000000000000000")]);
+    BookRefundV1 => json!({"refund_id": "rfd-1", "amount": euro("2170000000000000000"), "link": "linked"});
+    BookRefund => with(BookRefundV1::example(), "reported_on", json!("auth-1"));
+    ReadRefund => json!({"refund_id": "rfd-1"});
+    RefundBookedV1 => booked(BookRefundV1::example(), &[("settlement", "customer", "2170000000000000000")]);
     RefundBooked => booked(
         with(
-            with(with(BookRefund::example(), "link", json!("unlinked")), "source", log(7)),
+            BookRefund::example(),
+            "matched",
+            json!({"refund_id": "chain/100/0x1fd2c6b0a7e94835d2c1b0a9f8e7d6c5b4a3928170f6e5d4c3b2a190f8e7d6c5/7", "reported_on": "refund-1"}),
+        ),
+        &[],
+    );
+    RefundBookedV2 => booked(
+        with(
+            with(with(BookRefundV1::example(), "link", json!("unlinked")), "source", log(7)),
             "withheld",
             json!("2000000000000000000"),
         ),
@@ -242,4 +254,10 @@ examples! {
         "held",
         json!("8500000000000000000"),
     ));
+    AssignReturn => json!({
+        "refund_id": "rfd-1",
+        "hold_id": "auth-1",
+        "amount": euro("8500000000000000000"),
+    });
+    ReturnAssigned => event_of(AssignReturn::example());
 }

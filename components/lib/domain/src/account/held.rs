@@ -41,7 +41,8 @@ struct Moved {
 }
 
 impl Moved {
-    /// Returns what was pulled and did not come back. A block that is reorganized away can leave less than nothing.
+    /// Returns what was pulled and did not come back. A block that is reorganized away can leave less than nothing, and
+    /// so can a return that is booked before the pull.
     fn kept(self) -> Minor {
         self.pulled.excess_over(self.returned)
     }
@@ -93,8 +94,15 @@ impl Held {
         Some(())
     }
 
-    /// Counts money that came back to the Safe. No more came back than is kept. Returns the rest, which was none of this
-    /// payment's.
+    /// Counts money that came back to the Safe, as the payment counts it.
+    pub(super) fn came_back(&mut self, asset: &Asset, minor: Minor) -> Option<()> {
+        let moved = self.moved(asset);
+        moved.returned = moved.returned.plus(minor).ok()?;
+        Some(())
+    }
+
+    /// Counts money that came back to the Safe, in an event of an earlier version: no more than is kept by then. Returns
+    /// the rest, which was none of this payment's.
     pub(super) fn returned(&mut self, asset: &Asset, minor: Minor) -> Option<Minor> {
         let moved = self.moved(asset);
         let counted = minor.min(moved.kept());

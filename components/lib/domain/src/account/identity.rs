@@ -36,6 +36,8 @@ pub(super) enum Kind {
     Resolution,
     Refund,
     RefundResolution,
+    /// The assignment of a return to its payment, under the refund's id.
+    ReturnAssignment,
     ProvisionalCredit,
     DisputeOutcome,
     Receivable,
@@ -64,6 +66,7 @@ impl Kind {
             Self::Resolution => "resolution",
             Self::Refund => "refund",
             Self::RefundResolution => "refund_resolution",
+            Self::ReturnAssignment => "return_assignment",
             Self::ProvisionalCredit => "provisional_credit",
             Self::DisputeOutcome => "dispute_outcome",
             Self::Receivable => "receivable",
@@ -172,6 +175,10 @@ pub(super) enum Fact {
     Suspended(Amount),
     /// Refund that names no payment.
     Unlinked(Unlinked),
+    /// Refund that the network told of and that was seen on chain before: the stream of that one, and the payment.
+    Told { on_chain: ExternalId, payment_id: ExternalId },
+    /// Amount of a refund that was resolved as a return, and that its payment counts.
+    CameBack(Amount),
     /// Disputed amount.
     Disputed(Amount),
     /// `Spend` whose money a hold is for.

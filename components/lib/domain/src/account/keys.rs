@@ -38,6 +38,12 @@ pub(super) fn of_command(command: &Command) -> Vec<String> {
             let ids = of_id(&command.refund_id, &[Kind::Refund, Kind::RefundResolution]);
             ids.into_iter().chain(command.payment_id.as_ref().map(held_key)).collect()
         }
+        Command::ReadRefund(command) => of_id(&command.refund_id, &[Kind::Refund]),
+        Command::AssignReturn(command) => {
+            let kinds = [Kind::RefundResolution, Kind::ReturnAssignment];
+            let ids = of_id(&command.refund_id, &kinds);
+            [ids, vec![held_key(&command.hold_id)]].concat()
+        }
         Command::BookDispute(command) => {
             [Kind::ProvisionalCredit, Kind::DisputeOutcome].map(|kind| command.identity(kind).key()).into()
         }
@@ -76,6 +82,7 @@ pub(super) fn of_event(event: &Event) -> Vec<String> {
         Event::FundingBooked(event) => of_leg(&event.hold_id, &event.source),
         Event::FundingMoved(event) => of_move(&event.spend_id, &event.payment_id, &event.source),
         Event::RefundResolved(event) => event.payment_id.iter().map(held_key).collect(),
+        Event::ReturnAssigned(event) => vec![held_key(&event.hold_id)],
         Event::ReceivableBooked(event) => vec![owed_key(&event.receivable_id)],
         Event::ReceivableRecovered(event) => vec![owed_key(&event.receivable_id)],
         _ => Vec::new(),

@@ -21,7 +21,8 @@
 //! | `hold_too_small` | a clearing that uses and releases more than is held |
 //! | `release_above_hold` | a reversal or an expiry of more than is held |
 //! | `invalid_residue` | a claim that is both above and below our own conversion |
-//! | `suspense_not_found` | the resolution of a clearing never suspended, or of a refund never unlinked |
+//! | `suspense_not_found` | the resolution of a clearing never suspended, or of a refund never unlinked; the assignment of a return that was not resolved as one |
+//! | `return_above_refund` | more of a return is assigned to its payment than came back |
 //! | `source_not_found` | a reorganization or the finality of a log that was never booked |
 //! | `funding_final` | a reorganization of funding that is final |
 //! | `funding_out_of_order` | the money of a `Spend` is moved before what happened to its log is booked |
@@ -30,6 +31,7 @@
 //! | `award_exceeds_dispute` | an award above the disputed amount, or for a dispute that was not won |
 //! | `receivable_not_found` | a recovery for an unknown receivable |
 //! | `recovery_above_receivable` | a recovery of more than is still owed |
+//! | `refund_matched` | the answer to `ReadRefund`: the detail is the stream of the refund on chain and the payment |
 //! | `spend_matched` | the answer to `ReadMatch` and `FindSpend`: the detail is the reason and the id of the other side |
 
 mod clearing;
@@ -53,6 +55,7 @@ mod opening;
 mod properties;
 mod receivable;
 mod refund;
+mod refund_match;
 mod rule;
 mod sent_back;
 mod settlement;
@@ -65,6 +68,7 @@ pub(crate) use hold::available_part;
 pub use ledger::{Balance, Book, Ledger, LedgerAccount, Net, Side, Transfer};
 pub(crate) use matching::matched;
 pub use messages::*;
+pub(crate) use refund_match::refund_matched;
 pub use state::State;
 
 use clearfold_kernel::{CommandContext, Decider, Entries, Rejection};
@@ -77,7 +81,7 @@ pub struct Account;
 
 impl Decider for Account {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 9;
+    const STATE_VERSION: u32 = 10;
     const HAS_ENTRIES: bool = true;
 
     type State = State;

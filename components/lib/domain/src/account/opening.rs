@@ -12,6 +12,7 @@ use clearfold_kernel::{Address, Asset, CommandContext, Entries, Rejection};
 use super::ledger::Ledger;
 use super::matching::Unmatched;
 use super::messages::{AccountOpened, AssetsNamed, DelayQueue, Event, OpenAccount, Opener};
+use super::refund_match::Reports;
 use super::state::{Books, State};
 use crate::checks;
 
@@ -94,6 +95,7 @@ impl Books {
             owed_back: BTreeMap::new(),
             unassigned: BTreeMap::new(),
             unmatched: Unmatched::default(),
+            reports: Reports::default(),
             entries,
         }
     }

@@ -74,6 +74,8 @@ pub(super) fn decide(
         Command::FindSpend(rule) => rule,
         Command::ReadMatch(rule) => rule,
         Command::MoveFunding(rule) => rule,
+        Command::AssignReturn(rule) => rule,
+        Command::ReadRefund(rule) => rule,
     };
     match state {
         State::New(entries) => {

@@ -10,6 +10,7 @@ use super::hold::Hold;
 use super::ledger::{Ledger, LedgerAccount, Net};
 use super::matching::Unmatched;
 use super::messages::{DelayQueue, Event, Opener};
+use super::refund_match::Reports;
 
 /// The state of an account's stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub struct Books {
     pub(super) unassigned: BTreeMap<String, Minor>,
     /// `Spend`s and payments of the network that have no counterpart yet.
     pub(super) unmatched: Unmatched,
+    /// Refunds that were reported once, by the network or on chain.
+    pub(super) reports: Reports,
     #[serde(skip)]
     pub(super) entries: Entries,
 }
@@ -197,6 +200,7 @@ impl Books {
             Event::ReceivableRecovered(event) => self.receivable_recovered(event)?,
             Event::SpendMatched(event) => self.spend_matched(event),
             Event::FundingMoved(event) => self.funding_moved(event)?,
+            Event::ReturnAssigned(event) => self.return_assigned(event)?,
             Event::Deposited(_)
             | Event::DepositReorged(_)
             | Event::Withdrawn(_)

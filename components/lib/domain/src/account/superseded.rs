@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::Transfer;
 use super::messages::{
-    AccountOpened, Opener, RefundBooked, RefundLink, RefundOutcome, RefundResolved, ResolveRefund,
+    AccountOpened, BookRefund, Opener, RefundBooked, RefundLink, RefundOutcome, RefundResolved, ResolveRefund,
 };
 
 /// An account was opened for a customer's Safe. This version does not state who opened it.
@@ -52,11 +52,85 @@ pub struct RefundBookedV1 {
 }
 
 impl Superseded for RefundBookedV1 {
+    type Next = RefundBookedV2;
+
+    fn upcast(self) -> RefundBookedV2 {
+        let Self { account, refund_id, amount, link, source, transfers, at } = self;
+        RefundBookedV2 { account, refund_id, amount, link, source, withheld: Minor::ZERO, transfers, at }
+    }
+}
+
+/// A merchant gave money back. This version does not state on which stream it was reported, and is matched with nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RefundBookedV2 {
+    /// Address of the customer's Safe, which identifies the account.
+    pub account: Address,
+    /// Id of the refund: the network's, or for a refund seen on chain `chain/{chain id}/{block hash}/{log index}`.
+    pub refund_id: ExternalId,
+    /// Amount refunded.
+    pub amount: Amount,
+    /// Link to the payment: `linked` if the payment is known.
+    pub link: RefundLink,
+    /// `Transfer` log of the refund. Absent if the refund did not come on chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ChainSource>,
+    /// Part of the amount that is withheld, in minor units of the same asset: so much is owed back to the customer for
+    /// pulled money, and it is credited only if the refund turns out to be none of it. Absent if nothing is withheld.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub withheld: Minor,
+    /// Transfers that the event books in the account's ledger, set by the decider.
+    pub transfers: Vec<Transfer>,
+    /// Time at which the host accepted the command.
+    pub at: Timestamp,
+}
+
+impl Superseded for RefundBookedV2 {
     type Next = RefundBooked;
 
     fn upcast(self) -> RefundBooked {
-        let Self { account, refund_id, amount, link, source, transfers, at } = self;
-        RefundBooked { account, refund_id, amount, link, source, withheld: Minor::ZERO, transfers, at }
+        let Self { account, refund_id, amount, link, source, withheld, transfers, at } = self;
+        let (reported_on, matched) = (None, None);
+        RefundBooked {
+            account,
+            refund_id,
+            amount,
+            link,
+            source,
+            reported_on,
+            matched,
+            withheld,
+            transfers,
+            at,
+        }
+    }
+}
+
+/// Books money that a merchant gives back. A refund with a `source` is accepted only from the chain reader (actor
+/// `chain`). This version does not name the stream that reports it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BookRefundV1 {
+    /// Id of the refund: the network's, or for a refund seen on chain `chain/{chain id}/{block hash}/{log index}`. A
+    /// repeat with the same content has no effect.
+    pub refund_id: ExternalId,
+    /// Amount refunded.
+    pub amount: Amount,
+    /// Link to the payment: `linked` if the payment is known.
+    pub link: RefundLink,
+    /// `Transfer` log of the refund. Absent if the refund did not come on chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ChainSource>,
+}
+
+impl Superseded for BookRefundV1 {
+    type Next = BookRefund;
+
+    /// Names no stream, so the refund is matched with nothing.
+    fn upcast(self) -> BookRefund {
+        let Self { refund_id, amount, link, source } = self;
+        BookRefund { refund_id, amount, link, source, reported_on: None }
     }
 }
 
@@ -111,4 +185,8 @@ impl Superseded for RefundResolvedV1 {
         let (withheld, payment_id) = (Minor::ZERO, None);
         RefundResolved { account, refund_id, outcome, amount, withheld, payment_id, transfers, at }
     }
+}
+
+fn is_zero(minor: &Minor) -> bool {
+    *minor == Minor::ZERO
 }

@@ -5,7 +5,7 @@
 //! The resolution of a clearing always undoes its suspension, whatever the outcome. If it is charged, it is booked as
 //! a clearing of its own, with its rounding and against what is held then. The two bookings may come in any order.
 
-use clearfold_kernel::{ExternalId, Rejection, Timestamp};
+use clearfold_kernel::{ExternalId, Minor, Rejection, Timestamp};
 
 use super::identity::{Fact, Identity, Kind};
 use super::ledger::LedgerAccount::{Customer, Settlement, Suspense};
@@ -54,15 +54,19 @@ impl Rule for ResolveRefund {
         let Some(Fact::Unlinked(known)) = books.fact(&Identity::new(Kind::Refund, &self.refund_id)) else {
             return Err(not_found("refund", &self.refund_id));
         };
-        let Unlinked { amount, withheld } = known;
-        let credited = amount.minor.excess_over(withheld);
+        let credited = known.credited();
+        let Unlinked { amount, withheld, .. } = known;
+        let is_told_later = books.is_told_later(&self.refund_id);
+        // What the network told of later was not credited, because this was.
+        let told = if is_told_later { amount.minor } else { Minor::ZERO };
         let transfers = match self.outcome {
-            RefundOutcome::Paid => {
+            RefundOutcome::Matched if !is_told_later => transfers(&[(Customer, Suspense, credited)]),
+            RefundOutcome::Paid | RefundOutcome::Matched => {
                 transfers(&[(Settlement, Suspense, credited), (Settlement, Customer, withheld)])
             }
             // A pull does not debit the customer's claim, so its return credits nothing.
             RefundOutcome::TakenBack | RefundOutcome::Returned => {
-                transfers(&[(Customer, Suspense, credited)])
+                transfers(&[(Customer, Suspense, credited), (Settlement, Customer, told)])
             }
         };
         Ok(Event::RefundResolved(RefundResolved {

@@ -370,6 +370,8 @@ examples! {
         "observation": {"finalized": {"source": source(33)}},
         "occurred_at": DECIDED_AT,
     }),
+    TakeReturn: json!({"refund_id": "rfd-1", "amount": euro(SWIPED), "occurred_at": DECIDED_AT}),
+    ReturnTaken: of_payment(json!({"refund_id": "rfd-1", "amount": euro(SWIPED), "at": DECIDED_AT})),
     GiveUpSpend: json!({"spend_id": "spend-1", "link": 1}),
     SpendGivenUp: of_payment(json!({"spend_id": "spend-1", "link": 1, "leg": 2, "amount": euro(SWIPED), "at": DECIDED_AT})),
 }

@@ -27,6 +27,8 @@
 //! | `suspense_not_found` | the clearing was neither suspended nor refused, or there is no unlinked refund |
 //! | `refund_on_chain` | the refund is in the customer's Safe and cannot be taken back |
 //! | `return_not_on_chain` | a refund that the network reports is no return of what was pulled |
+//! | `return_not_resolved` | somebody else than a saga reverses a payment because its money came back; a refund is resolved instead |
+//! | `return_of_linked_spend` | the money of a return is that of a linked `Spend`: the first word of the detail is the payment that has it |
 //! | `refund_exceeds_captured` | a linked refund on chain would exceed what the merchant still has |
 //! | `funding_out_of_order` | the observation does not follow from the earlier ones |
 //! | `funding_final` | the pulled money is in a final block |
@@ -61,6 +63,7 @@ mod messages;
 mod partial;
 mod refund;
 mod request;
+mod returned;
 mod reversal;
 mod state;
 mod stored;
@@ -77,6 +80,7 @@ pub use legs::Legs;
 pub use link::{Linked, Links, Taken};
 pub use messages::*;
 pub use refund::{Resolution, UnlinkedRefund};
+pub(crate) use returned::money_of;
 pub use reversal::{Reversal, ReversalFate};
 pub use state::{Entry, Payment, State, Status, Subject, Totals};
 pub use stored::Requested;
@@ -139,6 +143,7 @@ fn decide(state: &State, command: &Command, context: &CommandContext) -> Decisio
         Command::LinkSpend(command) => link::link(state, command, context),
         Command::UnlinkSpend(command) => link::unlink(state, command, context),
         Command::TakeSpend(command) => link::take(state, command, context),
+        Command::TakeReturn(command) => returned::take(state, command, context),
         Command::GiveUpSpend(command) => link::give_up(state, command, context),
         Command::ObserveSpend(command) => funding::observe_spend(state, command, context),
     }

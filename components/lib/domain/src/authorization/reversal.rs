@@ -4,7 +4,7 @@
 //!
 //! A reversal may come under the id of the message that it reverses: ids are unique among reversals.
 
-use clearfold_kernel::{CommandContext, Minor};
+use clearfold_kernel::{CommandContext, Minor, Rejection};
 use serde::{Deserialize, Serialize};
 
 use super::Decision;
@@ -33,7 +33,18 @@ pub enum ReversalFate {
     Refused,
 }
 
+/// Decides a reversal of the network. Money that comes back is reported by the refund that it looks like; only a saga of
+/// an earlier version sends such a return as a reversal.
 pub(super) fn reverse(state: &State, reversal: &ReverseAuthorization, context: &CommandContext) -> Decision {
+    if reversal.cause == ReversalCause::Returned && context.actor != CommandContext::SAGA {
+        let detail = "what comes back is a refund on chain; resolve it as returned, and name the payment";
+        return Err(Rejection::new("return_not_resolved", detail));
+    }
+    apply(state, reversal, context)
+}
+
+/// Decides a reversal, or a return, which gives the hold back likewise.
+pub(super) fn apply(state: &State, reversal: &ReverseAuthorization, context: &CommandContext) -> Decision {
     if let Extent::Part(minor) = reversal.extent {
         checks::moves(minor)?;
     }

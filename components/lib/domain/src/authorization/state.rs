@@ -376,7 +376,10 @@ impl State {
             Event::ClearingResolved(event) => suspense::clearing_resolved(&mut self, event),
             Event::ClearingRefused(event) => clearing::refused(&mut self, event),
             // These follow from the event that they accompany.
-            Event::OverCaptured(_) | Event::ConversionDeviates(_) | Event::LatePresented(_) => {}
+            Event::OverCaptured(_)
+            | Event::ConversionDeviates(_)
+            | Event::LatePresented(_)
+            | Event::ReturnTaken(_) => {}
             Event::ForcePosted(event) => force_post::posted(&mut self, event),
             Event::RefundLinked(event) => refund::linked(&mut self, event),
             Event::RefundUnlinked(event) => refund::unlinked(&mut self, event),

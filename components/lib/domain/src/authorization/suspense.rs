@@ -8,6 +8,7 @@
 //! | the clearing is returned | no amount of the payment changes |
 //! | the refund is paid | the network pays it |
 //! | the refund is taken back | it was credited in error; impossible for a refund on chain, which was really paid |
+//! | the refund is matched | the network told of it on the stream of its payment, where it counts; only for a refund on chain |
 //! | the refund is a return | the money that was pulled for a payment came back; only for a refund on chain |
 //!
 //! A payment that was reversed in full stays reversed, whatever is charged. The payment that a refund belongs to is
@@ -103,9 +104,10 @@ pub(super) fn resolve_refund(state: &State, command: &ResolveRefund, context: &C
         let detail = "the money is in the customer's Safe; who paid it is all that can be found out";
         return Err(Rejection::new("refund_on_chain", detail));
     }
-    if let (RefundOutcome::Returned, RefundOrigin::Network(_)) = (outcome, &refund.origin) {
-        let detail =
-            "money that was pulled comes back on chain; the network pays refunds, or takes them back";
+    if let (RefundOutcome::Returned | RefundOutcome::Matched, RefundOrigin::Network(_)) =
+        (outcome, &refund.origin)
+    {
+        let detail = "only what is on chain can be money that was pulled, or what the network told of besides; the network pays refunds, or takes them back";
         return Err(Rejection::new("return_not_on_chain", detail));
     }
     Ok(vec![Event::RefundResolved(RefundResolved {

@@ -11,7 +11,9 @@
 //! | `RecordSpend` | `duplicate_mismatch` | another payment's message has the same id; a counter holds up no money |
 //! | `FreezeCard` | `card_closed` | it pays no more |
 //! | `ReleaseSpend` | `reservation_not_found` | nothing was reserved |
-//! | the reversal of what was returned | `identity_conflict`, `account_mismatch` | what the operator named is no payment of the account |
+//! | `TakeReturn` | `authorization_not_found`, `identity_conflict`, `account_mismatch`, `asset_mismatch` | what the operator named is no payment of the account in that asset |
+//!
+//! A return that names a linked `Spend` is taken by the payment that has its money, which the refusal names.
 //!
 //! Every other refusal is repeated, and in the end an operator's: no money is dropped. Idempotent repeats are
 //! accepted, so they need no rule.
@@ -64,7 +66,7 @@ pub(super) fn steps(
     for (card_id, command) in &of_card {
         steps.push(step(BOOK, card::AGGREGATE, card_id.as_str(), false, command)?);
     }
-    if let Some((payment_id, command)) = bookings::of_payment(id, event).map_err(|error| error.to_string())? {
+    if let Some((payment_id, command)) = bookings::of_payment(event).map_err(|error| error.to_string())? {
         steps.push(step(BOOK, authorization::AGGREGATE, payment_id.as_str(), false, &command)?);
     }
     Ok(steps)
@@ -97,9 +99,12 @@ fn opened_for(before: &State, event: &Event) -> Option<Asset> {
 }
 
 pub(super) fn run(call: &StepCall) -> Result<Action, String> {
-    let (booking, aggregate) = booking(call)?;
+    let (mut booking, aggregate) = booking(call)?;
     if is_settled(call, aggregate, &booking.kind) {
         return Ok(Action::Done);
+    }
+    if let Some(payment_id) = call.last_refusal.as_ref().and_then(authorization::money_of) {
+        booking.id = payment_id.to_string();
     }
     command_of(booking, aggregate)
 }
@@ -143,7 +148,10 @@ fn is_settled(call: &StepCall, aggregate: &str, kind: &str) -> bool {
         (card::AGGREGATE, "FreezeCard") if was_refused(call, &["card_closed"]) => true,
         (card::AGGREGATE, "RecordSpend") if was_refused(call, &["duplicate_mismatch"]) => true,
         (card::AGGREGATE, _) => was_refused(call, &["card_not_issued", "account_mismatch"]),
-        (authorization::AGGREGATE, _) => was_refused(call, &["identity_conflict", "account_mismatch"]),
+        (authorization::AGGREGATE, _) => was_refused(
+            call,
+            &["authorization_not_found", "identity_conflict", "account_mismatch", "asset_mismatch"],
+        ),
         _ => false,
     }
 }

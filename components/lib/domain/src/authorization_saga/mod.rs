@@ -8,6 +8,7 @@
 //! | declined | none: [`authorize`] undoes what it did itself | |
 //! | an increment requested | `increment` | `answer-increment`, `reserve-increment`, `raise`, `assess` likewise, `approve-increment` (the pivot) |
 //! | every other event with [bookings](crate::bookings) | `book` | `open` if the account may not be open, then `book` for each command |
+//! | a refund that may have another report | `refund`, behind its bookings | `resolve-refund`, `read-refund` (the pivot) |
 //! | the hold begins to have an expiry time | `expire`, in a lane of its own | `expire` |
 //! | a leg of the funding begins, and the host offers pulls | `fund`, in the lane `funding` | `pull` |
 //! | nothing is due any more of an undecided leg | `withdraw`, in a lane of its own | `withdraw` |
@@ -32,6 +33,7 @@ mod link;
 mod memory;
 mod observe;
 mod part;
+mod refund;
 
 use clearfold_kernel::{Action, Observed, Phase, Retry, Saga, Step, StepCall, Subject};
 
@@ -98,6 +100,8 @@ impl Saga for AuthorizationSaga {
         step(link::TAKE, Phase::Retriable, BOOKING),
         step(link::GIVE_UP, Phase::Retriable, BOOKING),
         step(link::OBSERVE, Phase::Retriable, BOOKING),
+        step(refund::RESOLVE, Phase::Compensatable, BOOKING),
+        step(refund::READ, Phase::Pivot, BOOKING),
     ];
 
     const EFFECTS: &'static [&'static str] = &[assess::RISK, fund::PULL, fund::PULL_LEG];
@@ -115,7 +119,8 @@ impl Saga for AuthorizationSaga {
             | increment::ANSWER
             | link::LINK
             | link::AWAIT
-            | link::LINK_SPEND => Ok(Action::Done),
+            | link::LINK_SPEND
+            | refund::RESOLVE => Ok(Action::Done),
             authorize::RESERVE => authorize::reserve(call),
             authorize::HOLD => authorize::hold(call),
             assess::ASSESS => assess::run(call),
@@ -134,6 +139,7 @@ impl Saga for AuthorizationSaga {
             link::READ => link::read_match(call),
             link::FIND => link::find(call),
             link::TAKE => link::take(call),
+            refund::READ => book::command(call),
             link::GIVE_UP | link::OBSERVE => link::tell(call),
             _ => Err(unknown(call)),
         }
@@ -152,6 +158,7 @@ impl Saga for AuthorizationSaga {
             link::LINK => link::link(call),
             link::LINK_SPEND => link::link_spend(call),
             link::AWAIT => link::await_spend(call),
+            refund::RESOLVE => refund::resolve(call),
             _ => Err(unknown(call)),
         }
     }

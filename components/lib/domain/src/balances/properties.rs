@@ -82,6 +82,7 @@ fn commands() -> impl Strategy<Value = Command> {
                 amount,
                 link: RefundLink::Linked,
                 source: None,
+                reported_on: Some(hold_id),
             }),
             9 => Command::BookDispute(BookDispute {
                 hold_id,
@@ -101,6 +102,7 @@ fn commands() -> impl Strategy<Value = Command> {
                 amount,
                 link: RefundLink::Unlinked,
                 source: Some(log(20 + one)),
+                reported_on: Some(hold_id),
             }),
             12 => Command::ResolveRefund(ResolveRefund {
                 refund_id: change_id,

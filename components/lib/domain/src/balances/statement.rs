@@ -7,7 +7,7 @@ use clearfold_kernel::{ChainSource, ExternalId, Timestamp};
 
 use super::Seen;
 use super::tables::{Balance, Statement};
-use crate::account::{DisputeStep, Event, Net, RefundOutcome};
+use crate::account::{DisputeStep, Event, LedgerAccount, Net};
 use crate::projecting::{Misfit, Number, words};
 
 /// Kind of a statement line.
@@ -96,13 +96,11 @@ fn about(event: &Event) -> Option<About> {
         // In old events the resolution of a suspended clearing that was charged debited the customer.
         Event::SuspenseResolved(event) => booked(Kind::Payment, &event.clearing_id),
         Event::RefundBooked(event) => booked(Kind::Refund, &event.refund_id),
-        Event::RefundResolved(event) => match event.outcome {
-            // Only what was withheld moves the customer's money here: the rest was credited before.
-            RefundOutcome::Paid => booked(Kind::Refund, &event.refund_id),
-            RefundOutcome::TakenBack | RefundOutcome::Returned => {
-                booked(Kind::RefundTakenBack, &event.refund_id)
-            }
-        },
+        // The customer gets what was withheld, or loses what was credited.
+        Event::RefundResolved(event) => {
+            let is_taken = event.transfers.iter().any(|transfer| transfer.debit == LedgerAccount::Customer);
+            booked(if is_taken { Kind::RefundTakenBack } else { Kind::Refund }, &event.refund_id)
+        }
         Event::DisputeBooked(event) => {
             let kind = match event.step {
                 DisputeStep::Provisional => Kind::DisputeCredit,

@@ -24,7 +24,7 @@ pub(crate) fn advised(message_id: &ExternalId) -> Result<ExternalId, InvalidId> 
 }
 
 /// Id of the reversal of a hold whose pulled money came back as that refund.
-pub(super) fn returned(refund_id: &ExternalId) -> Result<ExternalId, InvalidId> {
+pub(crate) fn returned(refund_id: &ExternalId) -> Result<ExternalId, InvalidId> {
     derived("returned", refund_id)
 }
 

@@ -12,15 +12,16 @@
 //! | cleared, force posted | the clearing |
 //! | suspended; charged or returned | the suspended clearing; its resolution, in addition to what a charge posts |
 //! | refunded, funded, disputed | the same, in the account's terms |
+//! | a return counted | it is taken off the payment |
 //! | a leg abandoned with an exposure; cleared | a receivable; its recovery |
 
 use clearfold_kernel::{Amount, ChainSource, ExternalId, InvalidId, Minor};
 
 use super::ids;
 use crate::account::{
-    BookClearing, BookDispute, BookFunding, BookReceivable, BookRefund, Command, DisputeStep, FundingStep,
-    LowerCause, LowerHold, MatchSpend, PlaceHold, RaiseHold, RecoverReceivable, RefundLink, ResolveRefund,
-    ResolveSuspense, SuspendClearing, VoidHold,
+    AssignReturn, BookClearing, BookDispute, BookFunding, BookReceivable, BookRefund, Command, DisputeStep,
+    FundingStep, LowerCause, LowerHold, MatchSpend, PlaceHold, RaiseHold, RecoverReceivable, RefundLink,
+    RefundOutcome, ResolveRefund, ResolveSuspense, SuspendClearing, VoidHold,
 };
 use crate::authorization::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingPosted, DisputeOutcome, DisputeResolved,
@@ -58,12 +59,22 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
             clearing_id: event.clearing_id.clone(),
             outcome: event.outcome,
         })],
-        Event::RefundLinked(event) => vec![refund(&event.origin, &event.amount, RefundLink::Linked)?],
-        Event::RefundUnlinked(event) => vec![refund(&event.origin, &event.amount, RefundLink::Unlinked)?],
+        Event::RefundLinked(event) => {
+            vec![refund(hold_id, &event.origin, &event.amount, RefundLink::Linked)?]
+        }
+        Event::RefundUnlinked(event) => {
+            vec![refund(hold_id, &event.origin, &event.amount, RefundLink::Unlinked)?]
+        }
         Event::RefundResolved(event) => vec![Command::ResolveRefund(ResolveRefund {
             refund_id: refund_id(&event.origin)?,
             outcome: event.outcome,
-            payment_id: event.payment_id.clone(),
+            // The payment counts what came back to it, and has it assigned.
+            payment_id: event.payment_id.clone().filter(|_| event.outcome != RefundOutcome::Returned),
+        })],
+        Event::ReturnTaken(event) => vec![Command::AssignReturn(AssignReturn {
+            refund_id: event.refund_id.clone(),
+            hold_id,
+            amount: event.amount.clone(),
         })],
         Event::FundingIncluded(event) => {
             vec![funding(hold_id, FundingStep::Included, &event.amount, &event.source)]
@@ -236,13 +247,18 @@ fn forced(hold_id: ExternalId, event: &ForcePosted) -> Vec<Command> {
     }
 }
 
-fn refund(origin: &RefundOrigin, amount: &Amount, link: RefundLink) -> Result<Command, InvalidId> {
+fn refund(
+    authorization_id: ExternalId,
+    origin: &RefundOrigin,
+    amount: &Amount,
+    link: RefundLink,
+) -> Result<Command, InvalidId> {
     let source = match origin {
         RefundOrigin::Chain(source) => Some(source.clone()),
         RefundOrigin::Network(_) => None,
     };
-    let (refund_id, amount) = (refund_id(origin)?, amount.clone());
-    Ok(Command::BookRefund(BookRefund { refund_id, amount, link, source }))
+    let (refund_id, amount, reported_on) = (refund_id(origin)?, amount.clone(), Some(authorization_id));
+    Ok(Command::BookRefund(BookRefund { refund_id, amount, link, source, reported_on }))
 }
 
 fn funding(hold_id: ExternalId, step: FundingStep, amount: &Amount, source: &ChainSource) -> Command {

@@ -57,6 +57,7 @@ fn of_account(event: &account::Event) -> Option<Minor> {
         Event::FeeCharged(event) => event.amount.minor,
         Event::SpendMatched(event) => event.amount.minor,
         Event::FundingMoved(event) => event.amount.minor,
+        Event::ReturnAssigned(event) => event.amount.minor,
     })
 }
 
@@ -93,6 +94,7 @@ fn of_authorization(event: &authorization::Event) -> Option<Minor> {
         Event::SpendLinked(event) => event.amount.minor,
         Event::SpendUnlinked(event) => event.amount.minor,
         Event::SpendTaken(event) => event.amount.minor,
+        Event::ReturnTaken(event) => event.amount.minor,
         _ => return None,
     })
 }

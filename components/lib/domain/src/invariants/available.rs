@@ -8,7 +8,8 @@ use clearfold_kernel::{Amount, Asset, Invariant, Minor};
 use super::sum::{Sum, plus};
 use super::tally::{Fact, Happened, Violations, Watch};
 use crate::account::{
-    DisputeStep, Event, FundedBy, HoldPlaced, LedgerAccount, RefundOutcome, RefundResolved, State,
+    DisputeStep, Event, FundedBy, HoldPlaced, LedgerAccount, RefundBooked, RefundOutcome, RefundResolved,
+    State,
 };
 
 const AVAILABLE: Invariant = Invariant {
@@ -23,8 +24,10 @@ pub(super) struct Available {
     balances: BTreeMap<Asset, Figures>,
     /// Disputes with a provisional credit.
     credited: BTreeSet<String>,
-    /// Amounts that were not credited of the refunds that are not resolved, by refund id.
-    withheld: BTreeMap<String, Minor>,
+    /// Credited and withheld amounts of the refunds that are not resolved, by refund id.
+    refunds: BTreeMap<String, [Minor; 2]>,
+    /// Refunds on chain that the network told of later.
+    told_later: BTreeSet<String>,
     /// Amounts that `Spend`s hold for whichever payment they are, by the `Spend`'s id.
     spends: BTreeMap<String, Minor>,
 }
@@ -133,13 +136,37 @@ impl Available {
         self.hold(&event.amount, event.forced || is_spent, found);
     }
 
-    /// Credits what was withheld if the network pays; otherwise takes back what was credited.
+    /// Credits what was withheld if the network pays; otherwise takes back what was credited. What the network told of
+    /// later was not credited, because the refund on chain was.
     fn resolved(&mut self, event: &RefundResolved) {
-        let withheld = self.withheld.remove(event.refund_id.as_str()).unwrap_or_default();
-        self.posted(&event.amount.asset).add(withheld);
-        if event.outcome != RefundOutcome::Paid {
-            self.debit(&event.amount);
+        let id = event.refund_id.as_str();
+        let [credited, withheld] = self.refunds.remove(id).unwrap_or_default();
+        let is_told_later = self.told_later.remove(id);
+        let posted = &mut self.figures(&event.amount.asset).posted;
+        match event.outcome {
+            RefundOutcome::Paid => posted.add(withheld),
+            RefundOutcome::Matched if is_told_later => posted.add(withheld),
+            RefundOutcome::Matched => posted.take(credited),
+            RefundOutcome::TakenBack | RefundOutcome::Returned => {
+                posted.take(credited);
+                if is_told_later {
+                    posted.add(event.amount.minor);
+                }
+            }
         }
+    }
+
+    /// Credits a refund, but for what is withheld, and for what was reported before.
+    fn refunded(&mut self, event: &RefundBooked) {
+        let mut credited = event.amount.minor.excess_over(event.withheld);
+        if let Some(before) = &event.matched {
+            credited = Minor::ZERO;
+            if event.source.is_none() {
+                self.told_later.insert(before.refund_id.to_string());
+            }
+        }
+        self.posted(&event.amount.asset).add(credited);
+        self.refunds.insert(event.refund_id.to_string(), [credited, event.withheld]);
     }
 
     fn post(&mut self, event: &Event) {
@@ -161,11 +188,7 @@ impl Available {
                 self.debit(&event.amount);
             }
             Event::RefundResolved(event) => self.resolved(event),
-            Event::RefundBooked(event) => {
-                self.credit(&event.amount);
-                self.posted(&event.amount.asset).take(event.withheld);
-                self.withheld.insert(event.refund_id.to_string(), event.withheld);
-            }
+            Event::RefundBooked(event) => self.refunded(event),
             Event::DisputeBooked(event) => match (event.step, self.credited.contains(&event.key())) {
                 (DisputeStep::Provisional, _) => {
                     self.credited.insert(event.key());

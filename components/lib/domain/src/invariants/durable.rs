@@ -119,8 +119,8 @@ impl Durable {
         }
     }
 
-    /// Matches a booking with the payment's request for it. `hold_id` is only given for a clearing and for funding,
-    /// whose events name the payment.
+    /// Matches a booking with the payment's request for it. `hold_id` is only given for a clearing, for funding and for a
+    /// return, whose events name the payment.
     fn book(
         &mut self,
         booking: &Booking,
@@ -181,6 +181,7 @@ fn hold_of(event: &account::Event) -> Option<&ExternalId> {
     match event {
         account::Event::FundingBooked(event) => Some(&event.hold_id),
         account::Event::ClearingBooked(event) => Some(&event.hold_id),
+        account::Event::ReturnAssigned(event) => Some(&event.hold_id),
         _ => None,
     }
 }
@@ -197,6 +198,7 @@ const fn payer(outcome: RefundOutcome) -> &'static str {
         RefundOutcome::Paid => "payment of the unlinked refund",
         RefundOutcome::TakenBack => "taking back of the unlinked refund",
         RefundOutcome::Returned => "return as the unlinked refund",
+        RefundOutcome::Matched => "match of the unlinked refund",
     }
 }
 
@@ -228,6 +230,7 @@ fn asked(payment_id: &str, event: &authorization::Event) -> Option<(Booking, Sai
         Event::RefundLinked(event) => refund("refund", &event.origin, &event.amount),
         Event::RefundUnlinked(event) => refund("refund", &event.origin, &event.amount),
         Event::RefundResolved(event) => refund(payer(event.outcome), &event.origin, &event.amount),
+        Event::ReturnTaken(event) => one("assigned return", &event.refund_id, &event.amount),
         Event::FundingAbandoned(event) if event.exposed.minor > Minor::ZERO => {
             let payment_id = payment_id.parse().ok()?;
             one(EXPOSURE, &bookings::exposed(&payment_id, event.leg).ok()?, &event.exposed)
@@ -265,6 +268,7 @@ fn booked(event: &account::Event) -> Option<(Booking, Said)> {
         Event::SuspenseResolved(event) => one(resolution(event.outcome), &event.clearing_id, &event.amount),
         Event::RefundResolved(event) => one(payer(event.outcome), &event.refund_id, &event.amount),
         Event::RefundBooked(event) => one("refund", &event.refund_id, &event.amount),
+        Event::ReturnAssigned(event) => one("assigned return", &event.refund_id, &event.amount),
         Event::ReceivableBooked(event) => one(EXPOSURE, &event.receivable_id, &event.amount),
         Event::DisputeBooked(event) => match event.step {
             DisputeStep::Provisional => one("provisional credit", &event.key(), &event.amount),

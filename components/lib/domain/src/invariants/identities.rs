@@ -100,6 +100,7 @@ fn of_authorization(payment_id: &str, event: &authorization::Event) -> Vec<Ident
         Event::RefundLinked(event) => refund(&event.origin),
         Event::RefundUnlinked(event) => refund(&event.origin),
         Event::RefundResolved(event) => ("refund resolution", within(payment_id, &event.origin.identity())),
+        Event::ReturnTaken(event) => ("return", event.refund_id.to_string()),
         Event::DisputeOpened(event) => ("dispute", account::dispute_key(payment_id, &event.dispute_id)),
         _ => return Vec::new(),
     }]
@@ -142,6 +143,7 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
             return event.source.iter().map(|source| ("booked log", log(source))).chain([refund]).collect();
         }
         Event::RefundResolved(event) => ("booked refund resolution", event.refund_id.to_string()),
+        Event::ReturnAssigned(event) => ("assigned return", event.refund_id.to_string()),
         Event::DisputeBooked(event) => {
             let what = match event.step {
                 DisputeStep::Provisional => "booked provisional credit of dispute",

@@ -18,6 +18,7 @@ mod identities;
 mod on_chain;
 mod pulls;
 mod refunds;
+mod reports;
 mod returns;
 mod sum;
 mod suspense;

@@ -97,6 +97,10 @@ impl Watch for Returns {
             Event::Returned(event) => self.came_back(&event.amount),
             Event::RefundBooked(event) => self.refunded(event, found),
             Event::RefundResolved(event) => self.resolved(event, found),
+            Event::ReturnAssigned(event) => {
+                self.moves(&event.hold_id, &event.amount, |of, by| of.returned = plus(of.returned, by));
+                self.figures(&event.amount.asset).unassigned.take(event.amount.minor);
+            }
             _ => {}
         }
     }
@@ -196,7 +200,7 @@ impl Returns {
                 self.figures(&event.amount.asset).unassigned.add(above_zero(rest));
             }
             (RefundOutcome::Returned, None) => self.came_back(&event.amount),
-            (RefundOutcome::Paid | RefundOutcome::TakenBack, _) => {}
+            (RefundOutcome::Paid | RefundOutcome::TakenBack | RefundOutcome::Matched, _) => {}
         }
     }
 }

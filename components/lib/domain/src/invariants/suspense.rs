@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Amount, Invariant};
+use clearfold_kernel::{Amount, Invariant, Minor};
 
 use super::sum::Sum;
 use super::tally::{Fact, Happened, Violations, Watch};
@@ -32,7 +32,9 @@ impl Watch for Suspense {
             Event::SuspenseResolved(event) => self.closes("clearing", &event.clearing_id),
             Event::RefundBooked(event) if event.link == RefundLink::Unlinked => {
                 // A withheld part is not credited, so nobody has to pay for it.
-                let credited = event.amount.minor.excess_over(event.withheld);
+                let matched = event.matched.is_some();
+                let credited =
+                    if matched { Minor::ZERO } else { event.amount.minor.excess_over(event.withheld) };
                 let credited = Amount { minor: credited, asset: event.amount.asset.clone() };
                 self.opens("refund", &event.refund_id, &credited);
             }

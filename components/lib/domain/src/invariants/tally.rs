@@ -5,7 +5,7 @@ use clearfold_kernel::{Invariant, Timestamp, Violation};
 use super::{
     account_holds::AccountHolds, amounts::Amounts, available::Available, double_entry::DoubleEntry,
     durable::Durable, holds::Holds, identities::Identities, on_chain::OnChain, pulls::Pulls,
-    refunds::Refunds, returns::Returns, suspense::Suspense,
+    refunds::Refunds, reports::Reports, returns::Returns, suspense::Suspense,
 };
 use crate::{account, authorization, card};
 
@@ -165,6 +165,7 @@ tally! {
     amounts: Amounts,
     on_chain: OnChain,
     pulls: Pulls,
+    reports: Reports,
     returns: Returns,
     suspense: Suspense,
     durable: Durable,

@@ -73,9 +73,7 @@ fn change(total: &mut AccountAsset, event: &Event) -> Result<(), Misfit> {
         Event::SpendUnlinked(_) => total.payment_count = total.payment_count.next()?,
         Event::RefundLinked(event) => refund(total, event.amount.minor)?,
         Event::RefundUnlinked(event) => refund(total, event.amount.minor)?,
-        Event::RefundResolved(event)
-            if matches!(event.outcome, RefundOutcome::TakenBack | RefundOutcome::Returned) =>
-        {
+        Event::RefundResolved(event) if event.outcome != RefundOutcome::Paid => {
             total.refunded_minor = total.refunded_minor.minus(event.amount.minor)?;
         }
         _ => {}

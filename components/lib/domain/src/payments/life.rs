@@ -109,6 +109,7 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         | Event::IncrementRequested(_)
         | Event::IncrementDeclined(_)
         | Event::ReversalRefused(_)
+        | Event::ReturnTaken(_)
         | Event::ClearingResolved(_)
         | Event::RefundResolved(_)
         | Event::RefundUnlinked(_)

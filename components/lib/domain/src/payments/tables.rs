@@ -111,7 +111,7 @@ pub(super) enum Origin {
 
 words!(Origin { Chain = "chain", Network = "network" });
 
-words!(RefundOutcome { Paid = "paid", TakenBack = "taken_back", Returned = "returned" });
+words!(RefundOutcome { Paid = "paid", TakenBack = "taken_back", Returned = "returned", Matched = "matched" });
 
 table! {
     /// One row for each refund.

@@ -69,6 +69,7 @@ fn occurred_at(event: &Event) -> Option<Timestamp> {
         | Event::SpendUnlinked(events::SpendUnlinked { at, .. })
         | Event::SpendTaken(events::SpendTaken { at, .. })
         | Event::SpendGivenUp(events::SpendGivenUp { at, .. })
+        | Event::ReturnTaken(events::ReturnTaken { at, .. })
         | Event::SpendObserved(events::SpendObserved { occurred_at: at, .. }) => Some(*at),
         Event::OverCaptured(_)
         | Event::ConversionDeviates(_)

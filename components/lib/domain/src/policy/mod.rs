@@ -1,5 +1,5 @@
 //! Rules as data: known assets, lifetime of a hold, tolerances for over-capture and for exchange differences, regions,
-//! the time between a `Spend` and its payment, and decline reasons. Each is a table; the deciders look it up and never
+//! the time between a `Spend` and its payment, and between two reports of a refund, and decline reasons. Each is a table; the deciders look it up and never
 //! repeat a number.
 
 pub mod assets;
@@ -7,6 +7,7 @@ pub mod conversion;
 pub mod decline_reason;
 pub mod hold_expiry;
 pub mod over_capture;
+pub mod refund_match;
 pub mod region;
 pub mod spend_match;
 

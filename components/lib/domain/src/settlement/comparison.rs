@@ -73,7 +73,7 @@ impl From<SuspenseOutcome> for What {
 impl From<RefundOutcome> for What {
     fn from(outcome: RefundOutcome) -> Self {
         match outcome {
-            RefundOutcome::Paid => Self::RefundPaid,
+            RefundOutcome::Paid | RefundOutcome::Matched => Self::RefundPaid,
             RefundOutcome::TakenBack | RefundOutcome::Returned => Self::RefundTakenBack,
         }
     }

@@ -76,6 +76,7 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
         | Event::SpendTaken(_)
         | Event::SpendGivenUp(_)
         | Event::SpendObserved(_)
+        | Event::ReturnTaken(_)
         | Event::PartialApprovalProposed(_)
         | Event::SpendExpected(_)
         | Event::AuthorizationDeclined(_)

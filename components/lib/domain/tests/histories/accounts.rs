@@ -1,8 +1,8 @@
 //! Commands that concern the account alone: deposits, settlement, fees, and commands that must be rejected.
 
 use clearfold_domain::account::{
-    BookClearing, BookDispute, BookFunding, BookReceivable, ChargeFee, Command as Accounts, DelayQueue,
-    DisputeStep, FundingStep, LowerCause, LowerHold, ObserveDelayQueue, OpenAccount, RaiseHold,
+    AssignReturn, BookClearing, BookDispute, BookFunding, BookReceivable, ChargeFee, Command as Accounts,
+    DelayQueue, DisputeStep, FundingStep, LowerCause, LowerHold, ObserveDelayQueue, OpenAccount, RaiseHold,
     RecordDeposit, RecordReturn, RecordSettlement, RecordWithdrawal, RecoverReceivable, RefundOutcome,
     ResolveRefund, ResolveSuspense, RevertDeposit, RevertWithdrawal, SettlementDirection, SuspenseOutcome,
 };
@@ -161,7 +161,8 @@ impl World {
         let hold_id = hold_id.unwrap_or_else(|| self.id("auth"));
         let held = self.account.state.holds().get(hold_id.as_str()).map_or(nothing(), |held| held.minor);
         let above = held.plus(Minor::new(1)).expect("far below 2^128");
-        match dice.below(10) {
+        match dice.below(11) {
+            10 => self.assign_too_much(dice),
             9 => {
                 let (dispute_id, step, amount) = (self.id("dsp"), DisputeStep::Won, price(dice));
                 let awarded = amount.minor.plus(Minor::new(1)).ok();
@@ -230,6 +231,18 @@ impl World {
             residue,
         };
         self.tell(Accounts::BookClearing(claim))
+    }
+
+    /// Assigns more of a return to a payment than came back.
+    fn assign_too_much(&mut self, dice: &mut Dice) -> Result<(), Broken> {
+        let refund = self.known(dice, |command| match command {
+            Accounts::BookRefund(refund) => Some((refund.refund_id.clone(), refund.amount.clone())),
+            _ => None,
+        });
+        let Some((refund_id, Amount { minor, asset })) = refund else { return self.deposit(dice) };
+        let amount = Amount { minor: minor.plus(Minor::new(1)).expect("far below 2^128"), asset };
+        let hold_id = self.id("auth");
+        self.tell(Accounts::AssignReturn(AssignReturn { refund_id, hold_id, amount }))
     }
 
     fn raise_what_is_not_there(&mut self, dice: &mut Dice) -> Result<(), Broken> {

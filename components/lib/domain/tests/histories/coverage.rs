@@ -37,8 +37,10 @@ const CODES: [(&str, &[&str]); 3] = [
             "not_from_chain",
             "only_part_available",
             "receivable_not_found",
+            "refund_matched",
             "recovery_above_receivable",
             "release_above_hold",
+            "return_above_refund",
             "source_not_found",
             "spend_matched",
             "suspense_not_found",
@@ -87,6 +89,8 @@ const CODES: [(&str, &[&str]); 3] = [
             "refund_exceeds_captured",
             "refund_on_chain",
             "return_not_on_chain",
+            "return_not_resolved",
+            "return_of_linked_spend",
             "spend_linked",
             "spend_not_linkable",
             "suspense_not_found",
@@ -132,7 +136,8 @@ const VARIANTS: [(&str, &str, &str); 6] = [
 ];
 
 /// Codes and events that no history reaches, each with the reason.
-const NEVER: [(&str, &str); 4] = [
+const NEVER: [(&str, &str); 5] = [
+    ("account refund_matched", "the histories read a match off its event"),
     ("authorization reason_too_long", "the length of a reason is a matter of specifications"),
     ("account funding_out_of_order", "a saga moves a Spend's money behind what happened to its log"),
     ("authorization hold_does_not_expire", "only holds of old events have no expiry time"),

@@ -31,9 +31,14 @@ impl World {
     }
 
     pub fn resolve_refund(&mut self, dice: &mut Dice) -> (Payments, bool) {
-        let outcome = dice.pick(&[RefundOutcome::Paid, RefundOutcome::TakenBack, RefundOutcome::Returned]);
-        let payment_id = match self.order.first() {
-            Some(first) if dice.one_in(3) => Some(first.parse().expect("our own id")),
+        let outcome = dice.weighted(&[
+            (3, RefundOutcome::Paid),
+            (3, RefundOutcome::TakenBack),
+            (3, RefundOutcome::Returned),
+            (1, RefundOutcome::Matched),
+        ]);
+        let payment_id = match dice.pick_recent(&self.order) {
+            Some(recent) if dice.one_in(2) => Some(recent.parse().expect("our own id")),
             _ => None,
         };
         (Payments::ResolveRefund(ResolveRefund { outcome, payment_id }), false)

@@ -362,7 +362,11 @@ impl World {
     fn reversal(&mut self, dice: &mut Dice, held: Minor) -> (Payments, bool) {
         let held = euro(held.get());
         let extent = if dice.one_in(2) { Extent::Full } else { Extent::Part(around(dice, &held).minor) };
-        let cause = dice.pick(&[ReversalCause::Merchant, ReversalCause::Timeout]);
+        let cause = dice.weighted(&[
+            (9, ReversalCause::Merchant),
+            (9, ReversalCause::Timeout),
+            (1, ReversalCause::Returned),
+        ]);
         let (message_id, occurred_at) = (self.id("msg"), self.now());
         (
             Payments::ReverseAuthorization(ReverseAuthorization { message_id, extent, cause, occurred_at }),

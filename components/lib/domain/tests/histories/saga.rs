@@ -3,15 +3,15 @@
 //! The steps are those of the model's saga: reserve on the card, hold on the account, answer; an increment takes the
 //! same steps. A booking is sent until it is accepted. Both arrive at random times, with other commands in between.
 
-use clearfold_domain::account::{self, Net, PlaceHold, RaiseHold};
+use clearfold_domain::account::{self, Net, PlaceHold, RaiseHold, RefundLink};
 use clearfold_domain::authorization::{
     self, ApproveAuthorization, ApproveIncrement, AuthorizationRequested, DeclineAuthorization,
     DeclineIncrement, Entry, Event, ExpectSpend, Increment, IncrementFate, IncrementRequested, LinkSpend,
-    Payment,
+    Payment, ResolveRefund,
 };
 use clearfold_domain::bookings;
 use clearfold_domain::card::{self, Portion, ReleaseSpend, ReserveSpend};
-use clearfold_domain::network::MatchBasis;
+use clearfold_domain::network::{MatchBasis, RefundOutcome};
 use clearfold_domain::policy::DeclineReason;
 use clearfold_kernel::{Amount, ExternalId, Minor};
 
@@ -117,6 +117,13 @@ impl Pending {
         Self::of(Command::Payment(payment_id.to_string(), authorization::Command::ExpectSpend(expect)), then)
     }
 
+    /// Resolution of a refund on chain that the network told of.
+    pub fn matched(on_chain: &ExternalId, payment_id: &ExternalId) -> Self {
+        let resolve = ResolveRefund { outcome: RefundOutcome::Matched, payment_id: Some(payment_id.clone()) };
+        let command = authorization::Command::ResolveRefund(resolve);
+        Self::answered(Command::Payment(on_chain.to_string(), command))
+    }
+
     /// Question whose answer the world reads itself.
     pub fn answered(command: Command) -> Self {
         Self::of(command, Then::Answered)
@@ -128,6 +135,17 @@ impl Pending {
 }
 
 impl World {
+    /// Has the stream of a refund on chain resolved, if it was reported twice.
+    pub fn refund_matched(&mut self, event: &account::Event) {
+        let account::Event::RefundBooked(event) = event else { return };
+        if let (Some(before), Some(stream)) = (&event.matched, &event.reported_on) {
+            self.queue.push(match event.link {
+                RefundLink::Linked => Pending::matched(&before.reported_on, stream),
+                RefundLink::Unlinked => Pending::matched(stream, &before.reported_on),
+            });
+        }
+    }
+
     /// Begins the saga of a request or an increment, which asks the card and then the account for the answer.
     pub fn begin_saga(&mut self, payment: &str, event: &Event) {
         match event {
@@ -465,6 +483,10 @@ fn is_needless(command: &Command, code: &str) -> bool {
             | authorization::Command::GiveUpSpend(_)
             | authorization::Command::ObserveSpend(_),
         ) => ["authorization_not_found", "spend_linked", "asset_mismatch"].contains(&code),
+        // An operator names a payment that is none, or a linked Spend; then its payment is told instead.
+        Command::Payment(_, authorization::Command::TakeReturn(_)) => {
+            ["authorization_not_found", "asset_mismatch", "return_of_linked_spend"].contains(&code)
+        }
         Command::Account(account::Command::RecoverReceivable(_)) => code == "recovery_above_receivable",
         _ => false,
     }

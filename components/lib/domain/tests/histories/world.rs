@@ -10,7 +10,7 @@ use clearfold_domain::bookings;
 use clearfold_domain::card::{self, Card};
 use clearfold_domain::invariants::{Happened, Tally};
 use clearfold_domain::network::MatchBasis;
-use clearfold_kernel::{CommandContext, Encoded, Message, Timestamp, Violation};
+use clearfold_kernel::{Asset, CommandContext, Encoded, Message, Minor, Timestamp, Violation};
 
 use crate::coverage::Coverage;
 use crate::live::{Broken, Live};
@@ -123,6 +123,9 @@ impl World {
                 self.queue.push(Pending::link(event.spend_id.as_str(), payment_id, basis));
             }
         }
+        for event in decided.iter().flatten() {
+            self.refund_matched(event);
+        }
         if let Err(named) = &decided
             && let Some((_, spend)) = named.detail.split_once(' ').filter(|_| named.code == "spend_matched")
         {
@@ -172,11 +175,20 @@ impl World {
             self.queue.extend(of_account.into_iter().map(|command| Pending::account_booking(id, command)));
             self.queue
                 .extend(of_card.into_iter().map(|(card, command)| Pending::card_booking(id, card, command)));
+            if let Some((other, command)) = bookings::of_payment(event).map_err(|error| error.to_string())? {
+                self.queue.push(Pending::to_payment(id, other.as_str(), command));
+            }
             self.begin_saga(id, event);
             self.follow_link(id, &before, event);
             let after = <Authorization as clearfold_kernel::Decider>::evolve(before.clone(), event);
             self.find_spend(id, &before, &after);
             before = after;
+        }
+        if let Err(named) = &decided
+            && let Some((payment_id, _)) =
+                named.detail.split_once(' ').filter(|_| named.code == "return_of_linked_spend")
+        {
+            self.queue.push(Pending::to_payment(id, payment_id, command.clone()));
         }
         holds(&self.tally.compare_authorization(&stream, &self.payments[id].state))?;
         Ok(answer)
@@ -206,7 +218,39 @@ impl World {
                 return Err(format!("{id} owes {owed_back} back and states {stated}"));
             }
         }
+        self.owes_as_stated()?;
         if self.is_open() { holds(&self.tally.settle(&format!("account-{ACCOUNT}"))) } else { Ok(()) }
+    }
+
+    /// Checks that the account owes back what its payments owe, unless a `Spend` is linked to a payment that cannot have
+    /// it: then an operator unlinks it.
+    fn owes_as_stated(&self) -> Result<(), Broken> {
+        let is_halfway = |(id, live): (&String, &Live<Authorization>)| {
+            let payment = live.state.linked_to().map(|payment_id| self.payments.get(payment_id.as_str()));
+            let has =
+                |live: &Live<Authorization>| live.state.links.taken.keys().any(|spend| spend.as_str() == id);
+            payment.is_some_and(|payment| !payment.is_some_and(has))
+        };
+        if self.payments.iter().any(is_halfway) {
+            return Ok(());
+        }
+        let mut stated: BTreeMap<Asset, Minor> = BTreeMap::new();
+        for live in self.payments.values() {
+            if let Some(payment) = live.state.payment() {
+                let sum = stated.entry(payment.asset.clone()).or_default();
+                *sum = sum.plus(live.state.owed_back()).map_err(|error| error.to_string())?;
+            }
+        }
+        for (asset, stated) in stated {
+            let owed = self.account.state.owed_back(&asset);
+            if self.is_open() && owed != stated {
+                return Err(format!(
+                    "{stated} {} is owed back by the payments, {owed} by the books",
+                    asset.code
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Returns true if something else makes the observations of pulls.

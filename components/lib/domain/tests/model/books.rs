@@ -143,9 +143,9 @@ impl Payment {
 pub fn payment(facts: &[Fact], id: &str) -> Payment {
     let mut payment = Payment::default();
     let mut seen = BTreeSet::new();
-    for fact in facts {
+    for (index, fact) in facts.iter().enumerate() {
         if let What::RefundResolved { as_what: Resolution::Returned(Some(of)) } = &fact.what
-            && of == id
+            && owner(&facts[..index], of) == id
         {
             let amount = refund_amount(facts, &fact.payment);
             come_back(&mut payment, amount);
@@ -161,6 +161,13 @@ pub fn payment(facts: &[Fact], id: &str) -> Payment {
         }
     }
     payment
+}
+
+/// Returns the payment that has the money of the payment with this id: of a linked `Spend` it is the one that it funds.
+pub fn owner<'a>(facts: &'a [Fact], id: &'a str) -> &'a str {
+    let mut taken =
+        facts.iter().filter(|fact| matches!(&fact.what, What::Taken { spend, .. } if spend == id));
+    taken.next().map_or(id, |fact| &fact.payment)
 }
 
 /// Identity under which a message has one effect. Ids are unique among requests, increments and advices, among

@@ -5,6 +5,8 @@
 pub struct Fact {
     pub payment: String,
     pub what: What,
+    /// Time at which it was told.
+    pub at_ms: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -164,4 +166,6 @@ pub enum Resolution {
     TakenBack,
     /// It was pulled money that came back, of this payment if it is known.
     Returned(Option<String>),
+    /// The network told of it on the stream of its payment.
+    Matched,
 }

@@ -4,11 +4,12 @@
 //! operator's order is a fact once it is accepted, and so are the answers that the saga gives.
 
 use clearfold_domain::authorization::{AbandonCause, Command as Payments, Observation, ObserveFunding};
+use clearfold_domain::network::RefundOutcome;
 use clearfold_kernel::Amount;
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
-use crate::facts::{Fact, What};
+use crate::facts::{Fact, Resolution, What};
 use crate::live::Broken;
 use crate::values::CENT;
 use crate::world::{ACCOUNT, Answer, Command, Sent, World};
@@ -64,7 +65,8 @@ impl Life {
             (Err(code), _) => return Err(format!("{kind} to `{payment}` was refused as {code}: {payload}")),
         };
         if happened {
-            self.facts.push(Fact { payment: payment.clone(), what: what.clone() });
+            let at_ms = self.world.now_ms;
+            self.facts.push(Fact { payment: payment.clone(), what: what.clone(), at_ms });
         }
         if !payment.is_empty() {
             self.sent.push(message);
@@ -103,7 +105,7 @@ impl Life {
             if let Command::Payment(id, command) = &sent.command
                 && let Some(what) = read(command)?
             {
-                self.facts.push(Fact { payment: id.clone(), what });
+                self.facts.push(Fact { payment: id.clone(), what, at_ms: self.world.now_ms });
             }
         }
         self.read = self.world.accepted.len();
@@ -142,6 +144,9 @@ fn read(command: &Payments) -> Result<Option<What>, Broken> {
             _ => return Ok(None),
         },
         Payments::LinkSpend(_) => What::Linked,
+        Payments::ResolveRefund(resolve) if resolve.outcome == RefundOutcome::Matched => {
+            What::RefundResolved { as_what: Resolution::Matched }
+        }
         Payments::TakeSpend(take) => What::Taken {
             spend: take.spend_id.to_string(),
             amount: cents(&take.amount)?,

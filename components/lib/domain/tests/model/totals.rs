@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::books::{Stage, payment};
+use crate::books::{Stage, owner, payment};
 use crate::facts::{Fact, Resolution, What};
 
 /// Figures of the account, each positive on its own side.
@@ -37,9 +37,12 @@ pub fn account(facts: &[Fact]) -> Account {
         books.hold += payment.pulled - payment.sent_back;
         books.safe += payment.sent_back - payment.pulled - payment.in_transit;
     }
-    for refund in unlinked(facts) {
+    let unlinked = unlinked(facts);
+    let paid_before = paid_before(facts, &unlinked);
+    (books.customer, books.settlement) = (books.customer - paid_before, books.settlement + paid_before);
+    for refund in &unlinked {
         let credited = refund.amount - refund.withheld;
-        let (customer, settlement, suspense) = match refund.resolution {
+        let (customer, settlement, suspense) = match &refund.resolution {
             None => (credited, 0, credited),
             Some(Resolution::Paid) => (refund.amount, -refund.amount, 0),
             Some(_) => (0, 0, 0),
@@ -86,6 +89,33 @@ pub fn account(facts: &[Fact]) -> Account {
     books
 }
 
+/// Returns the sum of the refunds that the network told of after an operator had found that it pays what was seen on chain:
+/// they are not credited. Of several it tells of the oldest.
+fn paid_before(facts: &[Fact], unlinked: &[Unlinked]) -> i128 {
+    const WINDOW_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+    let (mut told, mut seen, mut sum) = (BTreeSet::new(), BTreeSet::new(), 0);
+    for (index, fact) in facts.iter().enumerate() {
+        let What::Refunded { id, amount, on_chain: false } = &fact.what else { continue };
+        let is_linked = unlinked.iter().all(|refund| refund.stream != fact.payment);
+        if !is_linked || !told.insert((&fact.payment, id)) {
+            continue;
+        }
+        let oldest = unlinked.iter().find(|refund| {
+            let is_open = refund.resolved.is_none_or(|resolved| resolved > index);
+            let fits = refund.on_chain && refund.amount == *amount && refund.index < index;
+            let is_late = fact.at_ms > facts[refund.index].at_ms + WINDOW_MS;
+            let waits = is_open || refund.resolution == Some(Resolution::Paid);
+            fits && waits && !is_late && !seen.contains(&refund.stream)
+        });
+        let Some(refund) = oldest else { continue };
+        seen.insert(&refund.stream);
+        if refund.resolved.is_some_and(|resolved| resolved < index) {
+            sum += amount;
+        }
+    }
+    sum
+}
+
 /// Returns the ids of all streams of payments, unlinked refunds among them.
 pub fn payments(facts: &[Fact]) -> BTreeSet<String> {
     facts.iter().filter(|fact| !fact.payment.is_empty()).map(|fact| fact.payment.clone()).collect()
@@ -101,6 +131,10 @@ pub struct Unlinked {
     /// Part that came back and is of no payment, so that it counts against what all of them owe back.
     unassigned: i128,
     pub resolution: Option<Resolution>,
+    /// Place among the facts.
+    index: usize,
+    /// Place of its resolution.
+    resolved: Option<usize>,
 }
 
 /// Returns the unlinked refunds in their order. Of one on chain as much is withheld as is owed back and did not come
@@ -122,7 +156,7 @@ pub fn unlinked(facts: &[Fact]) -> Vec<Unlinked> {
                 let unassigned = refunds.iter().map(|refund| refund.unassigned);
                 let came_back: i128 = unassigned.chain(of_none).sum();
                 let withheld = if *on_chain { (owed_back - came_back).clamp(0, *amount) } else { 0 };
-                let (stream, resolution, unassigned) = (fact.payment.clone(), None, withheld);
+                let (stream, resolution, unassigned, resolved) = (fact.payment.clone(), None, withheld, None);
                 refunds.push(Unlinked {
                     stream,
                     amount: *amount,
@@ -130,6 +164,8 @@ pub fn unlinked(facts: &[Fact]) -> Vec<Unlinked> {
                     withheld,
                     unassigned,
                     resolution,
+                    index,
+                    resolved,
                 });
             }
             What::RefundResolved { as_what } => {
@@ -137,13 +173,15 @@ pub fn unlinked(facts: &[Fact]) -> Vec<Unlinked> {
                     continue;
                 };
                 known.unassigned = match as_what {
-                    Resolution::Paid | Resolution::TakenBack => 0,
+                    Resolution::Paid | Resolution::TakenBack | Resolution::Matched => 0,
                     Resolution::Returned(None) => known.amount,
                     Resolution::Returned(Some(of)) => {
-                        (known.amount - payment(&facts[..index], of).kept()).max(0)
+                        let before = &facts[..index];
+                        (known.amount - payment(before, owner(before, of)).kept()).max(0)
                     }
                 };
                 known.resolution = Some(as_what.clone());
+                known.resolved = Some(index);
             }
             _ => {}
         }

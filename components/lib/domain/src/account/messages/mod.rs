@@ -24,8 +24,8 @@ pub use opening::{
     AccountOpened, AssetsNamed, DelayQueue, DelayQueueChanged, ObserveDelayQueue, OpenAccount, Opener,
 };
 pub use refund::{
-    BookDispute, BookRefund, DisputeBooked, DisputeStep, RefundBooked, RefundLink, RefundResolved,
-    ResolveRefund,
+    AssignReturn, BookDispute, BookRefund, DisputeBooked, DisputeStep, ReadRefund, RefundBooked, RefundLink,
+    RefundMatch, RefundResolved, ResolveRefund, ReturnAssigned,
 };
 pub use settlement::{
     BookReceivable, ChargeFee, FeeCharged, ReceivableBooked, ReceivableRecovered, RecordSettlement,
@@ -33,7 +33,9 @@ pub use settlement::{
 };
 pub use spend::{FindSpend, FundedBy, FundingMoved, MatchSpend, MoveFunding, ReadMatch, SpendMatched};
 
-use super::superseded::{AccountOpenedV1, RefundBookedV1, RefundResolvedV1, ResolveRefundV1};
+use super::superseded::{
+    AccountOpenedV1, BookRefundV1, RefundBookedV1, RefundBookedV2, RefundResolvedV1, ResolveRefundV1,
+};
 pub use crate::network::{MatchBasis, RefundOutcome, SuspenseOutcome};
 
 messages! {
@@ -70,7 +72,7 @@ messages! {
         /// Records pulled money that was sent back to the Safe.
         RecordReturn = 1,
         /// Books money that a merchant gives back.
-        BookRefund = 1,
+        BookRefund = 2 from [BookRefundV1],
         /// Resolves an unlinked refund as paid, taken back, or the return of pulled money.
         ResolveRefund = 2 from [ResolveRefundV1],
         /// Books a provisional credit or the outcome of a dispute.
@@ -91,6 +93,10 @@ messages! {
         ReadMatch = 1,
         /// Moves the money of a `Spend` to the payment that it is linked to, or back.
         MoveFunding = 1,
+        /// Assigns a return to the payment whose pulled money came back.
+        AssignReturn = 1,
+        /// Asks whether a refund was reported twice, by the network and on chain.
+        ReadRefund = 1,
     }
 }
 
@@ -130,7 +136,7 @@ messages! {
         /// Pulled money was sent back to the Safe.
         Returned = 1,
         /// A merchant gave money back.
-        RefundBooked = 2 from [RefundBookedV1],
+        RefundBooked = 3 from [RefundBookedV1, RefundBookedV2],
         /// An unlinked refund was paid or taken back, or was the return of pulled money.
         RefundResolved = 2 from [RefundResolvedV1],
         /// A dispute was credited provisionally, won or lost.
@@ -147,5 +153,7 @@ messages! {
         SpendMatched = 1,
         /// The money of a `Spend` was moved to the payment that it is linked to, or back.
         FundingMoved = 1,
+        /// A return was assigned to the payment whose pulled money came back.
+        ReturnAssigned = 1,
     }
 }

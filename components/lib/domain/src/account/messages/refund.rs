@@ -17,6 +17,26 @@ pub enum RefundLink {
     Unlinked,
 }
 
+/// Report of a refund that was booked before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RefundMatch {
+    /// Id of the refund: the network's, or for a refund seen on chain `chain/{chain id}/{block hash}/{log index}`.
+    pub refund_id: ExternalId,
+    /// Id of the authorization whose stream reports it.
+    pub reported_on: ExternalId,
+}
+
+/// Asks whether a refund was reported twice, by the network and on chain: then it is refused as `refund_matched`, and the
+/// detail is the stream of the one on chain and the payment. Without effect if not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ReadRefund {
+    /// Id of the refund that was booked last.
+    pub refund_id: ExternalId,
+}
+
 /// Books money that a merchant gives back. A refund with a `source` is accepted only from the chain reader (actor
 /// `chain`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +53,9 @@ pub struct BookRefund {
     /// `Transfer` log of the refund. Absent if the refund did not come on chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<ChainSource>,
+    /// Id of the authorization whose stream reports the refund. Absent if it is unknown: then the refund is not matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_on: Option<ExternalId>,
 }
 
 /// A merchant gave money back.
@@ -50,6 +73,12 @@ pub struct RefundBooked {
     /// `Transfer` log of the refund. Absent if the refund did not come on chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<ChainSource>,
+    /// Id of the authorization whose stream reports the refund. Absent if it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_on: Option<ExternalId>,
+    /// Other report of the same refund, which was booked before and is credited for both. Absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matched: Option<RefundMatch>,
     /// Part of the amount that is withheld, in minor units of the same asset: so much is owed back to the customer for
     /// pulled money, and it is credited only if the refund turns out to be none of it. Absent if nothing is withheld.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -68,11 +97,12 @@ pub struct ResolveRefund {
     /// Id of the refund: the network's, or for a refund seen on chain `chain/{chain id}/{block hash}/{log index}`. A
     /// repeat with the same content has no effect.
     pub refund_id: ExternalId,
-    /// Outcome: the network pays (`paid`), the customer gives the credit back (`taken_back`), or it was the return of
-    /// pulled money (`returned`).
+    /// Outcome: the network pays (`paid`), the customer gives the credit back (`taken_back`), it was the return of pulled
+    /// money (`returned`), or the network told of it as well (`matched`).
     pub outcome: RefundOutcome,
-    /// Id of the payment that the refund belongs to; absent if it is unknown. If it is a return, the payment's money
-    /// came back.
+    /// Id of the payment that the refund belongs to; absent if it is unknown, and if the payment itself counts what came
+    /// back (`AssignReturn`). If it is a return, it is taken off the payment as far as the account keeps its money by
+    /// now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_id: Option<ExternalId>,
 }
@@ -85,8 +115,8 @@ pub struct RefundResolved {
     pub account: Address,
     /// Id of the refund: the network's, or for a refund seen on chain `chain/{chain id}/{block hash}/{log index}`.
     pub refund_id: ExternalId,
-    /// Outcome: the network pays (`paid`), the customer gives the credit back (`taken_back`), or it was the return of
-    /// pulled money (`returned`).
+    /// Outcome: the network pays (`paid`), the customer gives the credit back (`taken_back`), it was the return of pulled
+    /// money (`returned`), or the network told of it as well (`matched`).
     pub outcome: RefundOutcome,
     /// Amount refunded; the part that is not withheld was in suspense.
     pub amount: Amount,
@@ -94,11 +124,42 @@ pub struct RefundResolved {
     /// Absent if nothing was withheld.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub withheld: Minor,
-    /// Id of the payment that the refund belongs to; absent if it is unknown.
+    /// Id of the payment that the refund belongs to; absent if it is unknown, and if the payment itself counts what came
+    /// back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_id: Option<ExternalId>,
     /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
+    /// Time at which the host accepted the command.
+    pub at: Timestamp,
+}
+
+/// Assigns a return to a payment: takes off the payment what came back of its pulled money. The payment counted it. A
+/// refund is assigned once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AssignReturn {
+    /// Id of the refund that was resolved as a return, without a payment. A repeat with the same content has no effect.
+    pub refund_id: ExternalId,
+    /// Id of the authorization whose money came back.
+    pub hold_id: ExternalId,
+    /// Part of the refund that was the payment's money.
+    pub amount: Amount,
+}
+
+/// A return was assigned to a payment: so much of its pulled money came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReturnAssigned {
+    /// Address of the customer's Safe, which identifies the account.
+    pub account: Address,
+    /// Id of the refund that was resolved as a return.
+    pub refund_id: ExternalId,
+    /// Id of the authorization whose money came back.
+    pub hold_id: ExternalId,
+    /// Part of the refund that was the payment's money.
+    pub amount: Amount,
     /// Time at which the host accepted the command.
     pub at: Timestamp,
 }

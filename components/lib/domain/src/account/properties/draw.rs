@@ -156,7 +156,8 @@ impl Draw {
             "BookRefund" => {
                 let link = self.pick([RefundLink::Linked, RefundLink::Unlinked, RefundLink::Unlinked]);
                 let source = self.is_forced.then_some(source);
-                Command::BookRefund(BookRefund { refund_id: id, amount, link, source })
+                let reported_on = Some(other);
+                Command::BookRefund(BookRefund { refund_id: id, amount, link, source, reported_on })
             }
             "ResolveRefund" => {
                 let outcome =
@@ -182,6 +183,12 @@ impl Draw {
             "FindSpend" => Command::FindSpend(FindSpend { payment_id: id, amount }),
             "ReadMatch" => Command::ReadMatch(ReadMatch { spend_id: id }),
             "MoveFunding" => Command::MoveFunding(self.moved()),
+            "ReadRefund" => Command::ReadRefund(ReadRefund { refund_id: id }),
+            "AssignReturn" => Command::AssignReturn(AssignReturn {
+                refund_id: id,
+                hold_id: "id-0".parse().unwrap(),
+                amount,
+            }),
             new => panic!("{new} is drawn nowhere"),
         }
     }

@@ -123,6 +123,12 @@ impl Sums {
                     _ => {}
                 }
             }
+            Event::ReturnAssigned(event) => {
+                let (minor, asset) = (event.amount.minor, &event.amount.asset);
+                self.moved(&event.hold_id, asset)[1] += signed(minor);
+                let left = self.unassigned.get_mut(&format!("return {}", event.refund_id)).unwrap();
+                left.1 -= minor.get();
+            }
             Event::Returned(event) => {
                 let log = format!("{:?}", event.source);
                 self.came_back(&log, &event.amount.asset, event.amount.minor.get());

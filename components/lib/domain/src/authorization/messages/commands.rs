@@ -442,3 +442,17 @@ command! {
         link: u32,
     }
 }
+
+command! {
+    /// Takes a return: money that was pulled for the payment came back to the Safe. The payment counts it as far as it
+    /// keeps what was pulled, and reverses its hold by what was not owed back. Only a saga or an operator may send it.
+    TakeReturn {
+        /// Id of the refund that was resolved as a return: the network's, or for a refund seen on chain
+        /// `chain/{chain id}/{block hash}/{log index}`. A repeat with the same amount has no effect.
+        refund_id: ExternalId,
+        /// Amount that came back.
+        amount: Amount,
+        /// Time of the resolution.
+        occurred_at: Timestamp,
+    }
+}

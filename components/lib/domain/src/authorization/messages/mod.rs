@@ -102,6 +102,8 @@ messages! {
         GiveUpSpend = 1,
         /// Reports an observation of the transaction of a linked `Spend`.
         ObserveSpend = 1,
+        /// Takes a return: money that was pulled for the payment came back to the Safe.
+        TakeReturn = 1,
     }
 }
 
@@ -197,6 +199,8 @@ messages! {
         SpendGivenUp = 1,
         /// Transaction of a linked `Spend` observed: its leg is the payment's.
         SpendObserved = 1,
+        /// Return taken: money that was pulled for the payment came back to the Safe.
+        ReturnTaken = 1,
     }
 }
 

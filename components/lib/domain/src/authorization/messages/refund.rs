@@ -1,6 +1,6 @@
 //! Events of refunds, linked to a payment or not. `occurred_at` is the time that the network or the block states.
 
-use clearfold_kernel::{Amount, Minor, Timestamp};
+use clearfold_kernel::{Amount, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Parties, RefundOrigin};
@@ -54,5 +54,18 @@ event! {
         origin: RefundOrigin,
         /// Time of the block, or the time stated by the network.
         occurred_at: Timestamp,
+    }
+}
+
+event! {
+    /// Return taken: so much of what came back had been pulled for the payment. It follows the reversal that the return
+    /// is; the rest was none of the payment's money.
+    ReturnTaken {
+        /// Id of the refund that was resolved as a return.
+        refund_id: ExternalId,
+        /// Part of it that was the payment's money.
+        amount: Amount,
+        /// Time of acceptance, by the host's clock.
+        at: Timestamp,
     }
 }

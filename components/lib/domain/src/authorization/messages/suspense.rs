@@ -25,9 +25,10 @@ event! {
 }
 
 event! {
-    /// Unlinked refund resolved: paid or taken back.
+    /// Unlinked refund resolved: paid, taken back, returned or matched.
     RefundResolved {
-        /// Outcome: paid by the network, or taken back from the customer.
+        /// Outcome: paid by the network, taken back from the customer, the return of pulled money, or matched with a
+        /// refund that the network told of.
         outcome: RefundOutcome,
         /// Refunded amount.
         amount: Amount,

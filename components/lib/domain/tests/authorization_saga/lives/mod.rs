@@ -7,6 +7,8 @@ mod increments;
 mod ledger;
 mod partials;
 mod pulls;
+mod refunds;
+mod returns;
 mod spends;
 
 use clearfold_domain::account::LedgerAccount;
