@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 26] = [
+const SPECIFICATIONS: [(&str, &str); 27] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -28,6 +28,7 @@ const SPECIFICATIONS: [(&str, &str); 26] = [
     ("decider-account", "account_returns.yaml"),
     ("decider-card", "card.yaml"),
     ("decider-card", "card_spend.yaml"),
+    ("decider-card", "card_limits.yaml"),
     ("projector-merchants", "merchants.yaml"),
     ("projector-disputes", "disputes.yaml"),
     ("projector-balances", "balances.yaml"),

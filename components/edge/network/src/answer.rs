@@ -235,7 +235,12 @@ fn response_code(reason: &str) -> &'static str {
         "insufficient_funds" | "delay_queue_not_empty" => "51",
         "card_frozen" => "62",
         "card_closed" | "card_not_issued" | "account_not_opened" => "14",
-        "per_transaction_limit" | "daily_limit" => "61",
+        "per_transaction_limit"
+        | "daily_limit"
+        | "weekly_limit"
+        | "monthly_limit"
+        | "yearly_limit"
+        | "all_time_limit" => "61",
         "velocity" => "65",
         "merchant_category_blocked" | "country_blocked" => "57",
         "risk_declined" => "59",

@@ -43,6 +43,7 @@ fn authorization() {
 fn card() {
     decider::<Card>(include_str!("../specs/card.yaml"));
     decider::<Card>(include_str!("../specs/card_spend.yaml"));
+    decider::<Card>(include_str!("../specs/card_limits.yaml"));
 }
 
 #[test]

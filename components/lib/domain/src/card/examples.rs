@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::messages::{
     CardClosed, CardFrozen, CardIssued, CardRulesSet, CardUnfrozen, CloseCard, FreezeCard, IssueCard,
-    RecordSpend, ReleaseSpend, ReservationVoided, ReserveSpend, SetRules, SpendRecorded, SpendReleased,
-    SpendReserved, UnfreezeCard,
+    RecordSpend, ReleasePayment, ReleaseSpend, ReservationVoided, ReserveSpend, SetRules, SpendRecorded,
+    SpendReleased, SpendReserved, UnfreezeCard,
 };
 
 const ACCOUNT: &str = "0x7b5e3f2a9c4d1e8f60a7b3c2d5e4f1a09b8c7d6e";
@@ -17,13 +17,15 @@ fn euro(minor: &str) -> Value {
     json!({"minor": minor, "asset": "EURe", "decimals": 18})
 }
 
-/// Rules: at most 250 EURe per transaction, 1000 EURe a day and ten payments an hour; no gambling; three countries
-/// only.
+/// Rules: at most 250 EURe per transaction, 1000 EURe a day, 300 EURe a month in bars and twenty payments a week; ten
+/// payments an hour; no gambling; three countries only.
 fn rules() -> Value {
     json!({
         "limits": [
             {"per": "transaction", "amount": euro("250000000000000000000")},
             {"per": "day", "amount": euro("1000000000000000000000")},
+            {"per": "month", "amount": euro("300000000000000000000"), "scope": {"categories": ["5813"]}},
+            {"per": "week", "max_count": 20},
         ],
         "velocity": [{"max_count": 10, "window_s": 3600}],
         "categories": {"all_but": ["7995"]},
@@ -82,6 +84,12 @@ examples! {
     ReleaseSpend: json!({
         "reservation_id": "msg-1",
         "release_id": "msg-2",
+        "amount": {"part": "2500000000000000000"},
+    }),
+    ReleasePayment: json!({
+        "authorization_id": "aut-1",
+        "reservations": ["msg-3", "msg-1"],
+        "release_id": "captured/clr-1",
         "amount": {"part": "2500000000000000000"},
     }),
     RecordSpend: recorded(),

@@ -31,6 +31,8 @@ messages! {
         ReleaseSpend = 1,
         /// Records a payment that could not be declined.
         RecordSpend = 1,
+        /// Releases an amount of a payment's reservations.
+        ReleasePayment = 1,
     }
 }
 
@@ -139,6 +141,22 @@ pub struct ReleaseSpend {
     /// Id of this release. A repeat with the same id is the same release of that reservation.
     pub release_id: ExternalId,
     /// Portion of the reservation to release.
+    pub amount: Portion,
+}
+
+/// Releases an amount of a payment's reservations, one after the other, and no more of each than is left of it. Whatever
+/// became of the payment, less of it is paid than was reserved: a reversal, an expiry, or a last clearing below the hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ReleasePayment {
+    /// Id of the payment. Reservations of another payment are left alone.
+    pub authorization_id: ExternalId,
+    /// Ids of the payment's reservations, in the order in which they are released.
+    pub reservations: Vec<ExternalId>,
+    /// Id of this release. A repeat with the same id is the same release.
+    pub release_id: ExternalId,
+    /// Portion of what is left of all of them.
     pub amount: Portion,
 }
 

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `card_not_issued` | the card does not exist yet |
 //! | `card_closed` | the card was closed permanently |
-//! | `invalid_rules` | the rules cannot be kept: a limit of zero, an empty list, a window of over 31 days |
+//! | `invalid_rules` | the rules cannot be kept: a limit of zero, an empty list, a window of over 31 days, a limit for each merchant by the year |
 //! | `reservation_not_found` | a part is released of a reservation that has not arrived |
 //! | `release_above_reservation` | more is released than is left of the reservation |
 //!
@@ -23,14 +23,19 @@
 //! | `merchant_category_blocked` | the merchant's category is allowed |
 //! | `country_blocked` | the merchant's country is allowed |
 //! | `per_transaction_limit` | the payment with its increments stays within the limit |
-//! | `daily_limit` | all payments of the day, in UTC, stay within the limit |
-//! | `velocity` | the number of recent payments is below the maximum |
+//! | `daily_limit`, `weekly_limit`, `monthly_limit`, `yearly_limit`, `all_time_limit` | all payments of the calendar period, in UTC, or of all time, stay within the limit |
+//! | `velocity` | the number of payments, in a time window or a calendar period, is below the maximum |
+//!
+//! A limit counts what its payments still count: what was reserved or recorded and not released. Up to a month it is
+//! the sum over the reservations that the card keeps (`usage`); beyond, a total (`tally`).
 
 mod broken_rules;
 #[cfg(feature = "schema")]
 mod examples;
 mod issuing;
+mod limit;
 mod messages;
+mod period;
 #[cfg(test)]
 mod properties;
 mod release;
@@ -38,17 +43,22 @@ mod rules;
 mod spend;
 mod state;
 mod status;
+mod stored;
+mod tally;
 mod usage;
 
+pub use limit::{Limit, Place, Scope, Span};
 pub use messages::{
     CardClosed, CardFrozen, CardIssued, CardRulesSet, CardUnfrozen, CloseCard, Command, Event, FreezeCard,
-    IssueCard, Portion, RecordSpend, ReleaseSpend, ReservationVoided, ReserveSpend, SetRules, SpendRecorded,
-    SpendReleased, SpendReserved, UnfreezeCard,
+    IssueCard, Portion, RecordSpend, ReleasePayment, ReleaseSpend, ReservationVoided, ReserveSpend, SetRules,
+    SpendRecorded, SpendReleased, SpendReserved, UnfreezeCard,
 };
-pub use rules::{Allowed, Limit, MAX_ENTRIES, MAX_WINDOW_S, Rules, Span, Velocity};
+pub use period::Period;
+pub use rules::{Allowed, MAX_ENTRIES, MAX_WINDOW_S, Rules, Velocity};
 pub use state::{Issued, Known, State};
 pub use status::{FreezeReason, Status};
-pub use usage::{Reservation, Usage};
+pub use tally::{Tallies, Tally, Totals};
+pub use usage::{Counted, Reservation, Usage};
 
 use clearfold_kernel::{CommandContext, Decider, Entries, Rejection};
 
@@ -63,7 +73,7 @@ pub struct Card;
 
 impl Decider for Card {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 3;
+    const STATE_VERSION: u32 = 4;
     const HAS_ENTRIES: bool = true;
 
     type State = State;
@@ -90,6 +100,9 @@ impl Decider for Card {
             Command::ReserveSpend(command) => &command.reservation_id,
             Command::RecordSpend(command) => &command.reservation_id,
             Command::ReleaseSpend(command) => &command.reservation_id,
+            Command::ReleasePayment(command) => {
+                return command.reservations.iter().map(reservation_key).collect();
+            }
             _ => return Vec::new(),
         };
         vec![reservation_key(reservation)]
@@ -99,6 +112,7 @@ impl Decider for Card {
         let reservation = match event {
             Event::SpendReserved(event) => &event.reservation_id,
             Event::SpendRecorded(event) => &event.reservation_id,
+            Event::SpendReleased(event) => &event.reservation_id,
             Event::ReservationVoided(event) => &event.reservation_id,
             _ => return Vec::new(),
         };
@@ -124,6 +138,7 @@ fn decide(card: &Issued, command: &Command, context: &CommandContext) -> Result<
         Command::SetRules(set) => issuing::set_rules(card, set, context),
         Command::ReserveSpend(reserve) => spend::reserve(card, reserve, context),
         Command::ReleaseSpend(release) => release::release(card, release, context),
+        Command::ReleasePayment(release) => release::release_payment(card, release, context),
         Command::RecordSpend(record) => spend::record(card, record, context),
     }
 }

@@ -73,7 +73,7 @@ impl Issued {
         match self.known(spend.reservation_id) {
             None => Ok(false),
             Some(Known::Voided) => Ok(true),
-            Some(Known::Spend(digest)) => {
+            Some(Known::Spend { digest, .. }) => {
                 checks::repeated(spend.reservation_id.as_str(), &digest, &spend.digest()).map(|()| true)
             }
         }

@@ -19,7 +19,7 @@ pub enum DeclineReason {
     PerTransactionLimit,
     /// The payments of the day, in UTC, exceed the card's daily limit.
     DailyLimit,
-    /// The card has made as many payments within the time window as its velocity rule allows.
+    /// The card has made as many payments, within a time window or a calendar period, as its rules allow.
     Velocity,
     /// The card's rules do not allow merchants of this category.
     MerchantCategoryBlocked,
@@ -49,11 +49,19 @@ pub enum DeclineReason {
     /// The payment is not open, so nothing is added to it: it is not decided, was declined or reversed, is cleared, or
     /// its hold expired.
     NotOpen,
+    /// The payments of the week, from Monday in UTC, exceed the card's weekly limit.
+    WeeklyLimit,
+    /// The payments of the month, in UTC, exceed the card's monthly limit.
+    MonthlyLimit,
+    /// The payments of the year, in UTC, exceed the card's yearly limit.
+    YearlyLimit,
+    /// All payments of the card exceed its limit for all time.
+    AllTimeLimit,
 }
 
 impl DeclineReason {
     /// All decline reasons.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::InsufficientFunds,
         Self::AccountNotOpened,
         Self::AssetNotHeld,
@@ -62,6 +70,10 @@ impl DeclineReason {
         Self::CardClosed,
         Self::PerTransactionLimit,
         Self::DailyLimit,
+        Self::WeeklyLimit,
+        Self::MonthlyLimit,
+        Self::YearlyLimit,
+        Self::AllTimeLimit,
         Self::Velocity,
         Self::MerchantCategoryBlocked,
         Self::CountryBlocked,
@@ -87,6 +99,10 @@ impl DeclineReason {
             Self::CardClosed => "card_closed",
             Self::PerTransactionLimit => "per_transaction_limit",
             Self::DailyLimit => "daily_limit",
+            Self::WeeklyLimit => "weekly_limit",
+            Self::MonthlyLimit => "monthly_limit",
+            Self::YearlyLimit => "yearly_limit",
+            Self::AllTimeLimit => "all_time_limit",
             Self::Velocity => "velocity",
             Self::MerchantCategoryBlocked => "merchant_category_blocked",
             Self::CountryBlocked => "country_blocked",

@@ -3,7 +3,7 @@
 
 use clearfold_domain::card::{
     Allowed, CloseCard, Command as Cards, FreezeCard, FreezeReason, IssueCard, Limit, Portion, RecordSpend,
-    ReleaseSpend, ReserveSpend, Rules, SetRules, Span, UnfreezeCard, Velocity,
+    ReleaseSpend, ReserveSpend, Rules, Scope, SetRules, Span, UnfreezeCard, Velocity,
 };
 use clearfold_kernel::Minor;
 
@@ -18,10 +18,14 @@ fn rules(dice: &mut Dice) -> Rules {
         Rules { limits: Vec::new(), velocity: Vec::new(), categories: Allowed::All, countries: Allowed::All };
     if dice.one_in(3) {
         let amount = most(1_000 + dice.below(4_000) as u128);
-        rules.limits.push(Limit { per: Span::Transaction, amount });
+        rules.limits.push(Limit::of_amount(Span::Transaction, amount));
     }
     if dice.one_in(3) {
-        rules.limits.push(Limit { per: Span::Day, amount: most(3_000 + dice.below(20_000) as u128) });
+        let per = dice.pick(&[Span::Day, Span::Week, Span::Month, Span::Year, Span::AllTime]);
+        rules.limits.push(Limit::of_amount(per, most(3_000 + dice.below(20_000) as u128)));
+    }
+    if dice.one_in(3) {
+        rules.limits.push(limit_at_some_merchants(dice));
     }
     if dice.one_in(3) {
         rules.velocity.push(Velocity { max_count: 3, window_s: dice.pick(&[60, 3_600, 86_400]) });
@@ -36,6 +40,21 @@ fn rules(dice: &mut Dice) -> Rules {
         rules.velocity.push(Velocity { max_count: 0, window_s: 60 });
     }
     rules
+}
+
+fn limit_at_some_merchants(dice: &mut Dice) -> Limit {
+    let categories = ["5812", "5411"].map(|code| code.to_owned().try_into().expect("a category"));
+    let merchants = ["merchant-0", "merchant-1"].map(|id| id.parse().expect("a merchant's id"));
+    let scopes = [Scope::Categories(categories.into()), Scope::Merchants(merchants.into())];
+    let per = dice.pick(&[Span::Week, Span::Year, Span::AllTime]);
+    let scope = Some(dice.pick(&scopes));
+    if dice.one_in(2) {
+        return Limit { per, amount: None, max_count: Some(2), scope };
+    }
+    let amount = Some(euro((2_000 + dice.below(5_000) as u128) * CENT));
+    // Refused if the span is long.
+    let scope = if dice.one_in(8) { Some(Scope::EachMerchant) } else { scope };
+    Limit { per, amount, max_count: None, scope }
 }
 
 impl World {

@@ -93,6 +93,7 @@ const CODES: [(&str, &[&str]); 3] = [
         "card",
         &[
             "account_mismatch",
+            "all_time_limit",
             "amount_not_positive",
             "amount_too_large",
             "amount_too_precise",
@@ -107,11 +108,14 @@ const CODES: [(&str, &[&str]); 3] = [
             "identity_conflict",
             "invalid_rules",
             "merchant_category_blocked",
+            "monthly_limit",
             "per_transaction_limit",
             "release_above_reservation",
             "reservation_not_found",
             "unknown_asset",
             "velocity",
+            "weekly_limit",
+            "yearly_limit",
         ],
     ),
 ];
