@@ -10,7 +10,7 @@
 //! | `RecoverReceivable` | `recovery_above_receivable` | an operator recovered it by hand; what is left stays a receivable |
 //! | `RecordSpend` | `duplicate_mismatch` | another payment's message has the same id; a counter holds up no money |
 //! | `FreezeCard` | `card_closed` | it pays no more |
-//! | `ReleaseSpend` | `reservation_not_found` | nothing was reserved |
+//! | `ReleaseSpend`, `ReleasePayment` | `reservation_not_found` | nothing was reserved |
 //! | the reversal of what was returned | `identity_conflict`, `account_mismatch` | what the operator named is no payment of the account |
 //!
 //! Every other refusal is repeated, and in the end an operator's: no money is dropped. Idempotent repeats are
@@ -119,7 +119,11 @@ fn is_settled(call: &StepCall, aggregate: &str, kind: &str) -> bool {
         (account::AGGREGATE, "OpenAccount") => was_refused(call, &["duplicate_mismatch"]),
         (account::AGGREGATE, "RecoverReceivable") => was_refused(call, &["recovery_above_receivable"]),
         (account::AGGREGATE, "VoidHold") => was_refused(call, &["account_not_opened"]),
-        (card::AGGREGATE, "ReleaseSpend") if was_refused(call, &["reservation_not_found"]) => true,
+        (card::AGGREGATE, "ReleaseSpend" | "ReleasePayment")
+            if was_refused(call, &["reservation_not_found"]) =>
+        {
+            true
+        }
         (card::AGGREGATE, "FreezeCard") if was_refused(call, &["card_closed"]) => true,
         (card::AGGREGATE, "RecordSpend") if was_refused(call, &["duplicate_mismatch"]) => true,
         (card::AGGREGATE, _) => was_refused(call, &["card_not_issued", "account_mismatch"]),
