@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | requested | `authorize` | `answer`, `reserve`, `hold`, `assess` if the host offers a risk check, `approve` (the pivot) |
 //! | a part proposed | `authorize-part` | `answer`, `keep`, `hold-part`, `assess` likewise, `approve-part` (the pivot) |
-//! | declined | none: [`authorize`] undoes what it did itself | |
+//! | declined | `book` for a wrong PIN; else none: [`authorize`] undoes what it did itself | `book` |
 //! | an increment requested | `increment` | `answer-increment`, `reserve-increment`, `raise`, `assess` likewise, `approve-increment` (the pivot) |
 //! | every other event with [bookings](crate::bookings) | `book` | `open` if the account may not be open, then `book` for each command |
 //! | the hold begins to have an expiry time | `expire`, in a lane of its own | `expire` |

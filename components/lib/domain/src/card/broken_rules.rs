@@ -1,6 +1,6 @@
 //! Rules of a card that a payment breaks: all of them, in the order in which a payment is declined for them.
 //!
-//! The order: status, merchant category, country, limits on amounts from the shortest span to the longest, limits on
+//! The order: status, expiry, checks of card and holder, merchant category, country, limits on amounts from the shortest span to the longest, limits on
 //! numbers of payments. Rules that look at the payment alone come before those that depend on earlier payments. A
 //! reservation is declined for the first broken rule; a payment that cannot be declined is flagged with all of them.
 
@@ -8,11 +8,12 @@ use std::fmt::Display;
 
 use clearfold_kernel::{Amount, Rejection, Timestamp};
 
+use super::holder_checks;
 use super::limit::{Limit, Place, Scope, Span};
 use super::rules::Allowed;
 use super::spend::Spend;
 use super::state::Issued;
-use super::status::Status;
+use super::status::{CloseCause, FreezeReason, Status};
 use super::usage::Counted;
 use crate::network::Merchant;
 use crate::policy::DeclineReason;
@@ -38,7 +39,16 @@ impl From<Broken> for Rejection {
 
 type Rule = fn(&Issued, &Spend<'_>, Timestamp) -> Option<Broken>;
 
-const IN_ORDER: [Rule; 3] = [status, category, country];
+const IN_ORDER: [Rule; 8] = [
+    status,
+    holder_checks::expired,
+    holder_checks::token,
+    holder_checks::cryptogram,
+    holder_checks::pin,
+    holder_checks::named,
+    category,
+    country,
+];
 
 /// Reason for which a payment is declined that exceeds a limit on amounts, by the limit's span.
 const AMOUNTS: [(Span, DeclineReason); 6] = [
@@ -60,7 +70,7 @@ pub(super) fn broken_rules<'a>(
     about_itself.chain(amounts).chain(std::iter::once_with(move || velocity(card, spend, now)).flatten())
 }
 
-fn broken(reason: DeclineReason, detail: impl Into<String>) -> Option<Broken> {
+pub(super) fn broken(reason: DeclineReason, detail: impl Into<String>) -> Option<Broken> {
     Some(Broken { reason, detail: detail.into() })
 }
 
@@ -68,10 +78,21 @@ fn status(card: &Issued, _: &Spend<'_>, _: Timestamp) -> Option<Broken> {
     match &card.status {
         Status::Open { frozen_for } if frozen_for.is_empty() => None,
         Status::Open { frozen_for } => {
+            // The network has a word of its own for what only the holder's own freeze holds up.
+            let is_holders = frozen_for.iter().eq([&FreezeReason::Holder]);
+            let reason = if is_holders { DeclineReason::BlockedByHolder } else { DeclineReason::CardFrozen };
             let reasons: Vec<String> = frozen_for.iter().map(ToString::to_string).collect();
-            broken(DeclineReason::CardFrozen, format!("the card is frozen: {}", reasons.join(", ")))
+            broken(reason, format!("the card is frozen: {}", reasons.join(", ")))
         }
-        Status::Closed => broken(DeclineReason::CardClosed, "the card was closed for good"),
+        Status::Closed => match card.closed_as {
+            None => broken(DeclineReason::CardClosed, "the card was closed for good"),
+            Some(CloseCause::Lost) => {
+                broken(DeclineReason::CardLost, "the card is lost, and was closed for good")
+            }
+            Some(CloseCause::Stolen) => {
+                broken(DeclineReason::CardStolen, "the card was stolen, and was closed for good")
+            }
+        },
     }
 }
 

@@ -4,9 +4,10 @@ use clearfold_kernel::schema::Example;
 use serde_json::{Value, json};
 
 use super::messages::{
-    CardClosed, CardFrozen, CardIssued, CardRulesSet, CardUnfrozen, CloseCard, FreezeCard, IssueCard,
-    RecordSpend, ReleasePayment, ReleaseSpend, ReservationVoided, ReserveSpend, SetRules, SpendRecorded,
-    SpendReleased, SpendReserved, UnfreezeCard,
+    CardClosed, CardFrozen, CardIssued, CardRenewed, CardRulesSet, CardUnfrozen, CloseCard, FreezeCard,
+    IssueCard, PinFailed, PinTriesReset, RecordPinFailure, RecordSpend, ReleasePayment, ReleaseSpend,
+    RenewCard, ReservationVoided, ReserveSpend, ResetPinTries, SetRules, SpendRecorded, SpendReleased,
+    SpendReserved, UnfreezeCard,
 };
 
 const ACCOUNT: &str = "0x7b5e3f2a9c4d1e8f60a7b3c2d5e4f1a09b8c7d6e";
@@ -30,6 +31,7 @@ fn rules() -> Value {
         "velocity": [{"max_count": 10, "window_s": 3600}],
         "categories": {"all_but": ["7995"]},
         "countries": {"only": ["AT", "DE", "IT"]},
+        "checks": {"decline_if_wrong": ["cvv", "expiry_date", "three_ds"], "require": []},
     })
 }
 
@@ -44,6 +46,13 @@ fn reservation() -> Value {
         "amount": euro("8500000000000000000"),
         "merchant": merchant(),
     })
+}
+
+/// A reservation with the checks that the network stated.
+fn checked() -> Value {
+    let mut checked = reservation();
+    checked["checks"] = json!({"cvv": "matched", "three_ds": "authenticated", "entry": "ecommerce"});
+    checked
 }
 
 /// A payment that was seen on chain, so the merchant is unknown.
@@ -75,12 +84,15 @@ macro_rules! examples {
 }
 
 examples! {
-    IssueCard: json!({"account": ACCOUNT, "rules": rules()}),
+    IssueCard: json!({"account": ACCOUNT, "rules": rules(), "expires": "2029-11"}),
     FreezeCard: json!({"reason": "holder"}),
     UnfreezeCard: json!({"reason": "holder"}),
-    CloseCard: json!({}),
+    CloseCard: json!({"cause": "stolen"}),
+    RenewCard: json!({"expires": "2032-11"}),
+    RecordPinFailure: json!({"message_id": "msg-4"}),
+    ResetPinTries: json!({}),
     SetRules: json!({"rules": rules()}),
-    ReserveSpend: reservation(),
+    ReserveSpend: checked(),
     ReleaseSpend: json!({
         "reservation_id": "msg-1",
         "release_id": "msg-2",
@@ -93,12 +105,15 @@ examples! {
         "amount": {"part": "2500000000000000000"},
     }),
     RecordSpend: recorded(),
-    CardIssued: event(AT, json!({"rules": rules()})),
+    CardIssued: event(AT, json!({"rules": rules(), "expires": "2029-11"})),
     CardFrozen: event(AT, json!({"reason": "holder"})),
     CardUnfrozen: event(AT, json!({"reason": "holder", "still_frozen_for": ["exposure"]})),
-    CardClosed: event(AT, json!({})),
+    CardClosed: event(AT, json!({"cause": "stolen"})),
+    CardRenewed: event(LATER, json!({"expires": "2032-11"})),
+    PinFailed: event(AT, json!({"message_id": "msg-4", "failures": 1})),
+    PinTriesReset: event(LATER, json!({})),
     CardRulesSet: event(AT, json!({"rules": rules()})),
-    SpendReserved: event(AT, reservation()),
+    SpendReserved: event(AT, checked()),
     SpendReleased: event(LATER, json!({
         "reservation_id": "msg-1",
         "release_id": "msg-2",

@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use clearfold_kernel::{Address, Amount, ExternalId, Minor, Timestamp, messages};
 use serde::{Deserialize, Serialize};
 
+use super::expiry::ExpiryMonth;
 use super::rules::Rules;
-use super::status::FreezeReason;
+use super::status::{CloseCause, FreezeReason};
 use crate::network::{Merchant, MerchantId};
 use crate::policy::DeclineReason;
+use crate::verification::CardChecks;
 
 messages! {
     /// Commands to a card.
@@ -33,6 +35,12 @@ messages! {
         RecordSpend = 1,
         /// Releases an amount of a payment's reservations.
         ReleasePayment = 1,
+        /// Renews the card until another month.
+        RenewCard = 1,
+        /// Reports a wrong PIN, for which a payment was declined.
+        RecordPinFailure = 1,
+        /// Begins the count of wrong PINs anew.
+        ResetPinTries = 1,
     }
 }
 
@@ -57,6 +65,12 @@ messages! {
         ReservationVoided = 1,
         /// Payment recorded that could not be declined.
         SpendRecorded = 1,
+        /// Card renewed until another month.
+        CardRenewed = 1,
+        /// Wrong PIN counted.
+        PinFailed = 1,
+        /// Count of wrong PINs begun anew.
+        PinTriesReset = 1,
     }
 }
 
@@ -80,6 +94,9 @@ pub struct IssueCard {
     pub account: Address,
     /// Rules that limit what the card may pay.
     pub rules: Rules,
+    /// Last month in which the card pays. Absent if it does not expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<ExpiryMonth>,
 }
 
 /// Freezes the card for a reason. Several reasons can apply at once; the card declines payments while one does.
@@ -104,7 +121,35 @@ pub struct UnfreezeCard {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct CloseCard {}
+pub struct CloseCard {
+    /// Loss or theft, if that is why. Absent if it is not: then the network is told only that the card is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<CloseCause>,
+}
+
+/// Renews the card: it pays until the end of another, later month.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RenewCard {
+    /// Last month in which the card pays.
+    pub expires: ExpiryMonth,
+}
+
+/// Reports a wrong PIN, for which a payment was declined. It counts towards the tries that a card bears.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RecordPinFailure {
+    /// Id of the network's message with the wrong PIN. A repeat with the same id is the same wrong PIN.
+    pub message_id: ExternalId,
+}
+
+/// Begins the count of wrong PINs anew: the card takes the PIN again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ResetPinTries {}
 
 /// Replaces all of the card's rules. The new rules also apply to payments that were counted before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +174,9 @@ pub struct ReserveSpend {
     pub amount: Amount,
     /// Merchant that asks for the payment.
     pub merchant: Merchant,
+    /// Results of the checks of card and holder. Absent if the network states none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<CardChecks>,
 }
 
 /// Releases a reservation, or a part of it, because it is not paid after all.
@@ -188,6 +236,9 @@ pub struct CardIssued {
     pub rules: Rules,
     /// Time of the decision, by the host's clock.
     pub at: Timestamp,
+    /// Last month in which the card pays. Absent if it does not expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<ExpiryMonth>,
 }
 
 /// Card frozen for a reason. It declines payments.
@@ -224,6 +275,45 @@ pub struct CardClosed {
     pub account: Address,
     /// Time of the decision, by the host's clock.
     pub at: Timestamp,
+    /// Loss or theft, if that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<CloseCause>,
+}
+
+/// Card renewed: it pays until the end of another month.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CardRenewed {
+    /// Address of the Safe that the card pays from.
+    pub account: Address,
+    /// Last month in which the card pays.
+    pub expires: ExpiryMonth,
+    /// Time of the decision, by the host's clock.
+    pub at: Timestamp,
+}
+
+/// Wrong PIN counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PinFailed {
+    /// Address of the Safe that the card pays from.
+    pub account: Address,
+    /// Id of the network's message with the wrong PIN.
+    pub message_id: ExternalId,
+    /// Wrong PINs in a row, this one included.
+    pub failures: u8,
+    /// Time of the recording, by the host's clock.
+    pub at: Timestamp,
+}
+
+/// Count of wrong PINs begun anew: the card takes the PIN again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PinTriesReset {
+    /// Address of the Safe that the card pays from.
+    pub account: Address,
+    /// Time of the decision, by the host's clock.
+    pub at: Timestamp,
 }
 
 /// Rules of the card replaced.
@@ -252,8 +342,12 @@ pub struct SpendReserved {
     pub amount: Amount,
     /// Merchant that asks for the payment.
     pub merchant: Merchant,
-    /// Time of the decision, by the host's clock. It determines the day, in UTC, on which the amount counts.
+    /// Time of the decision, by the host's clock. It determines the periods, in UTC, in which the amount counts.
     pub at: Timestamp,
+    /// Results of the checks of card and holder. Absent if the network stated none. A right PIN begins the count of wrong
+    /// ones anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<CardChecks>,
 }
 
 /// Reservation released, in full or in part. The released amount no longer counts against the rules.
@@ -275,7 +369,7 @@ pub struct SpendReleased {
     /// Merchant's id. Absent if the merchant is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merchant_id: Option<MerchantId>,
-    /// Time of the reservation: the day that gets the amount back.
+    /// Time of the reservation: its periods get the amount back.
     pub reserved_at: Timestamp,
     /// Time of the release, by the host's clock.
     pub at: Timestamp,
@@ -313,6 +407,7 @@ pub struct SpendRecorded {
     /// All reasons for which the payment would have been declined, in the order in which they are checked. Empty if
     /// it broke no rule.
     pub flags: Vec<DeclineReason>,
-    /// Time of the recording, by the host's clock. It determines the day, in UTC, on which the amount counts.
+    /// Time of the recording, by the host's clock. It determines the periods, in UTC, in which the amount
+    /// counts.
     pub at: Timestamp,
 }

@@ -20,6 +20,10 @@ pub enum Period {
 impl Period {
     /// Returns the number of the period that contains the time. Two times are in one period if their numbers are equal.
     #[must_use]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "times end with the year 9999, so every number is small"
+    )]
     pub fn of(self, at: Timestamp) -> u64 {
         let day = at.as_ms() / DAY_MS;
         match self {
@@ -37,6 +41,7 @@ impl Period {
 
 /// Returns the calendar year and the month, from 1 to 12, in the Gregorian calendar.
 #[must_use]
+#[expect(clippy::arithmetic_side_effects, reason = "times end with the year 9999, so every number is small")]
 pub fn year_and_month(at: Timestamp) -> (u64, u64) {
     // Days are counted from the first of March of the year 0, so that a leap day is the last one of its year; 400 years
     // have 146,097 days.

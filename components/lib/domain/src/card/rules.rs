@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limit::Limit;
 use crate::network::{Country, MerchantCategory};
+use crate::verification::CheckRules;
 
 /// Maximum number of entries in any list of rules.
 pub const MAX_ENTRIES: usize = 64;
@@ -32,6 +33,10 @@ pub struct Rules {
     pub categories: Allowed<MerchantCategory>,
     /// Countries of the merchants that the card may pay.
     pub countries: Allowed<Country>,
+    /// Rules about the checks of card and holder. Absent: what is wrong declines, except an address, and nothing is
+    /// required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<CheckRules>,
 }
 
 /// Maximum number of payments in a time window.

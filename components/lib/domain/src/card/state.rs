@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use clearfold_kernel::{Address, Entries, ExternalId, Hash, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::expiry::ExpiryMonth;
+use super::holder_checks::pin_key;
 use super::messages::{CardIssued, Event, SpendReleased};
 use super::rules::Rules;
 use super::spend::Spend;
-use super::status::Status;
+use super::status::{CloseCause, Status};
 use super::stored::StoredRules;
 use super::usage::{Reservation, Usage};
+use crate::verification::{CardChecks, Outcome};
 
 /// State of a card's stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +41,14 @@ pub struct Issued {
     pub usage: Usage,
     /// Time of the latest event.
     pub latest: Timestamp,
+    /// Expiry at issue, by which a repeated `IssueCard` is recognized.
+    pub issued_until: Option<ExpiryMonth>,
+    /// Last month in which the card pays. None if it does not expire.
+    pub expires: Option<ExpiryMonth>,
+    /// Loss or theft, if the card was closed for it.
+    pub closed_as: Option<CloseCause>,
+    /// Wrong PINs in a row.
+    pub pin_failures: u8,
     /// Meaning of every reservation id that ever arrived, as entries.
     #[serde(skip)]
     pub(super) entries: Entries,
@@ -110,6 +121,10 @@ impl Issued {
             status: Status::ACTIVE,
             usage: Usage::default(),
             latest: issued.at,
+            issued_until: issued.expires,
+            expires: issued.expires,
+            closed_as: None,
+            pin_failures: 0,
             entries,
         }
         .following_rules()
@@ -135,6 +150,7 @@ impl Issued {
             }
             Event::CardClosed(closed) => {
                 self.status = Status::Closed;
+                self.closed_as = closed.cause;
                 closed.at
             }
             Event::CardRulesSet(set) => {
@@ -142,7 +158,26 @@ impl Issued {
                 self.usage.follow(&self.rules, self.latest.max(set.at));
                 set.at
             }
-            Event::SpendReserved(reserved) => self.count(&Spend::from(reserved), reserved.at),
+            Event::CardRenewed(renewed) => {
+                self.expires = Some(renewed.expires);
+                renewed.at
+            }
+            Event::PinFailed(failed) => {
+                self.pin_failures = failed.failures;
+                self.entries.set(&pin_key(&failed.message_id), &true);
+                failed.at
+            }
+            Event::PinTriesReset(reset) => {
+                self.pin_failures = 0;
+                reset.at
+            }
+            Event::SpendReserved(reserved) => {
+                let is_right = |checks: &CardChecks| checks.pin == Some(Outcome::Matched);
+                if reserved.checks.as_ref().is_some_and(is_right) {
+                    self.pin_failures = 0;
+                }
+                self.count(&Spend::from(reserved), reserved.at)
+            }
             Event::SpendRecorded(recorded) => self.count(&Spend::from(recorded), recorded.at),
             Event::SpendReleased(released) => {
                 self.release(released);
@@ -185,6 +220,11 @@ impl Issued {
         let reservation = self.usage.release(id, reservation, &released.amount, released.remaining);
         releases.insert(released.release_id.clone(), released.amount.minor);
         self.entries.set(&reservation_key(id), &Known::Spend { digest, reservation, releases });
+    }
+
+    /// Returns true if the wrong PIN of a message was counted.
+    pub(super) fn knows_pin_failure(&self, message_id: &ExternalId) -> bool {
+        self.entries.contains(&pin_key(message_id))
     }
 
     /// Returns the meaning of a reservation id, or None if it never arrived.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::limit::{Limit, Scope, Span};
 use super::rules::{Allowed, Rules, Velocity};
 use crate::network::{Country, MerchantCategory};
+use crate::verification::CheckRules;
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Rules")]
@@ -18,6 +19,7 @@ pub(super) struct StoredRules {
     velocity: Vec<Velocity>,
     categories: Allowed<MerchantCategory>,
     countries: Allowed<Country>,
+    checks: Option<CheckRules>,
 }
 
 #[derive(Serialize, Deserialize)]

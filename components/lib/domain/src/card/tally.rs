@@ -150,7 +150,7 @@ impl Tallies {
         &mut self,
         rules: &Rules,
         since: Timestamp,
-        kept: impl Iterator<Item = &'a Reservation> + Clone,
+        kept: &(impl Iterator<Item = &'a Reservation> + Clone),
     ) {
         let long = rules.limits.iter().filter(|limit| limit.per.is_long());
         let scopes: BTreeSet<&Scope> = long.filter_map(|limit| limit.scope.as_ref()).collect();

@@ -21,6 +21,8 @@ use crate::network::{MerchantCategory, MerchantId};
 
 /// Time for which a reservation is kept, in seconds: 45 days.
 const KEPT_S: u32 = 45 * 24 * 60 * 60;
+/// Age in milliseconds of the oldest reservation that is kept.
+const OLDEST_MS: u64 = KEPT_S as u64 * 1000 - 1;
 
 /// Reservations of the last 45 days, and the totals of longer spans.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,9 +195,9 @@ impl Usage {
     pub(super) fn follow(&mut self, rules: &Rules, now: Timestamp) {
         self.forget_old(now);
         // The oldest reservation that is within the window is one millisecond younger than the window is long.
-        let since_ms = now.as_ms().saturating_sub(u64::from(KEPT_S) * 1000 - 1);
+        let since_ms = now.as_ms().saturating_sub(OLDEST_MS);
         let since = Timestamp::from_ms(since_ms).unwrap_or(now);
-        self.tallies.follow(rules, since, self.reservations.values());
+        self.tallies.follow(rules, since, &self.reservations.values());
     }
 }
 

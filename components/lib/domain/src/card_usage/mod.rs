@@ -77,6 +77,7 @@ fn apply(rows: &mut Rows, seen: &Seen) -> Result<(), Misfit> {
             card.frozen_for = event.still_frozen_for.iter().copied().collect();
             card.status = if card.frozen_for.is_empty() { Status::Active } else { Status::Frozen };
         }
+        Event::CardRenewed(_) | Event::PinFailed(_) | Event::PinTriesReset(_) => {}
         Event::CardClosed(_) => card.status = Status::Closed,
         Event::CardRulesSet(event) => card.rules = document(seen, &event.rules)?,
         Event::SpendReserved(event) => {

@@ -104,6 +104,7 @@ impl World {
             authorization_id: payment.parse().expect("our own id"),
             amount: request.amount.clone(),
             merchant: request.merchant.clone(),
+            checks: request.checks.clone(),
         };
         let command = Command::Card(request.card_id.to_string(), card::Command::ReserveSpend(reserve));
         self.queue.push(Pending::of(command, Then::Reserved { payment: payment.to_owned() }));
@@ -126,7 +127,7 @@ impl World {
         let reserve = card.map(|(card, merchant)| {
             let (reservation_id, amount) = (increment.message_id.clone(), amount.clone());
             let authorization_id = payment.parse().expect("our own id");
-            let reserve = ReserveSpend { reservation_id, authorization_id, amount, merchant };
+            let reserve = ReserveSpend { reservation_id, authorization_id, amount, merchant, checks: None };
             (card.to_string(), card::Command::ReserveSpend(reserve))
         });
         let more = More {
