@@ -232,7 +232,7 @@ async fn a_projector_that_cannot_be_built_is_seen_in_the_list_and_the_old_one_st
         .await?;
     world.chain.swipes(&[(0, cents(1_000))]).await?;
     let before = host.payments_when(1).await?;
-    let described = Described { name: "payments", version: 9, parts: vec!["payment"], schema_version: 1 };
+    let described = Described { name: "payments", version: 1_000, parts: vec!["payment"], schema_version: 1 };
     let unreadable = Handler { described, ..Handler::good("projector") }.build(&world.environment)?;
     let file = written(&world, "projector-payments.wasm", &unreadable)?;
     activated(&world, &file, &[])?;

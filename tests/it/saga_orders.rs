@@ -50,8 +50,8 @@ fn advice_of(id: &str) -> Value {
     advice
 }
 
-/// Log on which the bookings of an advice are parked, since nothing decides for accounts; and the deciders, to be
-/// replaced.
+/// Log on which the bookings of an advice are parked, and its search for a `Spend`, since nothing decides for accounts;
+/// and the deciders, to be replaced.
 async fn with_parked_bookings() -> Result<(Place, watch::Sender<Arc<Deciders>>)> {
     let place = Place::with_a_card().await?;
     let without_accounts =
@@ -61,7 +61,7 @@ async fn with_parked_bookings() -> Result<(Place, watch::Sender<Arc<Deciders>>)>
     place.accepted("authorization", "a1", "RecordAdvice", advice_of("a1")).await?;
     let parked = "SELECT count(*) FROM events WHERE type = 'FlowParked'";
     for _ in 0..600 {
-        if place.number(parked).await? > 0 {
+        if place.number(parked).await? > 1 {
             break;
         }
         place.now_ms.fetch_add(1_100_000, Ordering::Relaxed);
@@ -69,7 +69,7 @@ async fn with_parked_bookings() -> Result<(Place, watch::Sender<Arc<Deciders>>)>
         live.send_replace(Arc::clone(&without_accounts));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(place.number(parked).await?, 1);
+    assert_eq!(place.number(parked).await?, 2);
     Ok((place, live))
 }
 

@@ -1,7 +1,10 @@
-//! `cargo xtask sim domain`: random histories of payments, with the invariants held after every step.
+//! `cargo xtask sim`: random histories of payments with the invariants held after every step, and random lives whose
+//! books are compared with a model.
 //!
-//! The histories are a test of the domain; this only calls it. A history is a pure function of its seed, so the seed
-//! of a failure repeats it exactly, on any machine.
+//! Both are tests of the domain; this only calls them. A history is a pure function of its seed, so the seed of a
+//! failure repeats it exactly, on any machine.
+
+use std::process::Command;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -18,6 +21,8 @@ pub struct Options {
 enum What {
     /// Histories of an account with its cards and payments.
     Domain(Domain),
+    /// Lives of an account whose books a naive model computes as well.
+    Model(Model),
 }
 
 #[derive(Args)]
@@ -30,18 +35,43 @@ struct Domain {
     histories: Option<u64>,
 }
 
+#[derive(Args)]
+struct Model {
+    /// The seed of the first life. Alone it repeats that one life and shows its facts.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Number of lives; each has the seed after the one before it.
+    #[arg(long)]
+    lives: Option<u64>,
+}
+
 pub fn run(options: &Options) -> Result<()> {
-    let What::Domain(domain) = &options.what;
-    let mut command = cargo::cargo();
-    // Only the domain: its dependencies are few, and nobody should wait for the host's to play a history.
-    command.args(["test", "--package", "clearfold-domain"]).args(features::PACKAGE);
-    command.args(["--test", "histories", "--"]);
-    match (domain.seed, domain.histories) {
-        (Some(seed), None) => command.args(["--histories", "1", "--show", "--seed", &seed.to_string()]),
-        (seed, histories) => {
-            let option = |name: &str, value: Option<u64>| value.map(|value| format!("--{name}={value}"));
-            command.args(option("seed", seed)).args(option("histories", histories))
+    let option = |name: &str, value: Option<u64>| value.map(|value| format!("--{name}={value}"));
+    match &options.what {
+        What::Domain(domain) => {
+            let mut command = test("histories");
+            match (domain.seed, domain.histories) {
+                (Some(_), None) => command.args(["--histories=1", "--show"]),
+                (_, histories) => command.args(option("histories", histories)),
+            };
+            progress::show("the histories", command.args(option("seed", domain.seed)))
         }
-    };
-    progress::show("the histories", &mut command)
+        What::Model(model) => {
+            let mut command = test("model");
+            match (model.seed, model.lives) {
+                (Some(_), None) => command.args(["--lives=1", "--show"]),
+                (_, lives) => command.args(option("lives", lives)),
+            };
+            progress::show("the lives", command.args(option("seed", model.seed)))
+        }
+    }
+}
+
+/// Command that runs a test of the domain. Only the domain: its dependencies are few, and nobody should wait for the
+/// host's to play a history.
+fn test(name: &str) -> Command {
+    let mut command = cargo::cargo();
+    command.args(["test", "--package", "clearfold-domain"]).args(features::PACKAGE);
+    command.args(["--test", name, "--"]);
+    command
 }

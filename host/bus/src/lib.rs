@@ -12,14 +12,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use self::page::Asked;
+use self::page::{Asked, checked};
 use self::recent::Recent;
 use clearfold_base::database::partition_index;
 use clearfold_base::tasks::changed;
 use clearfold_store::{EventStore, StoreError};
 
 pub use clearfold_store::StoredEvent;
-pub use page::EventPage;
 
 /// The in-process bus. Cheap to clone.
 #[derive(Clone)]
@@ -100,14 +99,23 @@ impl Bus {
 }
 
 impl Subscription {
-    /// Reads a page of published events behind the consumer's positions, one for each partition. `None` if there are
-    /// none now.
-    pub async fn next(&mut self, positions: &[u64], limit: u32) -> Result<Option<EventPage>, BusError> {
+    /// Reads published events behind the consumer's positions, one for each partition: at most `limit` of all
+    /// partitions together, one partition after the other. Empty if there are none now.
+    pub async fn next(&mut self, positions: &[u64], limit: u32) -> Result<Vec<Arc<StoredEvent>>, BusError> {
         let ahead = find_ahead(&self.published.borrow_and_update(), positions, self.next)?;
-        let Some(asked) = ahead else { return Ok(None) };
-        // Partitions are numbered with 31 bits.
-        self.next = asked.partition + 1;
-        Ok(Some(self.read(asked, limit).await?))
+        let (mut events, mut left) = (Vec::new(), limit);
+        for asked in ahead {
+            if left == 0 {
+                break;
+            }
+            // Partitions are numbered with 31 bits.
+            self.next = asked.partition + 1;
+            let mut read = self.read(asked, left).await?;
+            // No more are read than are asked for.
+            left = left.saturating_sub(u32::try_from(read.len()).unwrap_or(left));
+            events.append(&mut read);
+        }
+        Ok(events)
     }
 
     /// Waits until something is published that [`next`](Self::next) has not seen.
@@ -128,11 +136,11 @@ impl Subscription {
         after: u64,
         up_to: u64,
         limit: u32,
-    ) -> Result<EventPage, BusError> {
+    ) -> Result<Vec<Arc<StoredEvent>>, BusError> {
         self.read(Asked { partition, after, up_to }, limit).await
     }
 
-    async fn read(&self, asked: Asked, limit: u32) -> Result<EventPage, BusError> {
+    async fn read(&self, asked: Asked, limit: u32) -> Result<Vec<Arc<StoredEvent>>, BusError> {
         let Asked { partition, after, up_to } = asked;
         let recent = self.recent.get(partition_index(partition));
         let count = self.recent.len();
@@ -140,14 +148,14 @@ impl Subscription {
         // Only a sound page is kept, so a damage that is mended is not delivered any more.
         let read = async || {
             let events = self.store.page(partition, after, up_to, limit).await?;
-            EventPage::checked(asked, events.into_iter().map(Arc::new).collect())
+            checked(asked, events.into_iter().map(Arc::new).collect())
         };
-        Ok(EventPage { partition, events: recent.or_read(asked, limit, read).await? })
+        recent.or_read(asked, limit, read).await
     }
 }
 
-/// The first partition, searched from `from`, that is published beyond the consumer's position.
-fn find_ahead(published: &[u64], positions: &[u64], from: u32) -> Result<Option<Asked>, BusError> {
+/// The partitions that are published beyond the consumer's position: those from `from` on, then those before it.
+fn find_ahead(published: &[u64], positions: &[u64], from: u32) -> Result<Vec<Asked>, BusError> {
     if positions.len() != published.len() {
         return Err(BusError::OtherPartitions { given: positions.len(), count: published.len() });
     }
@@ -157,26 +165,26 @@ fn find_ahead(published: &[u64], positions: &[u64], from: u32) -> Result<Option<
         after: *after,
         up_to: *up_to,
     });
-    // Those from `from` on come first, then those before it.
-    Ok(ahead.min_by_key(|asked| (asked.partition < from, asked.partition)))
+    let (first, last): (Vec<_>, Vec<_>) = ahead.partition(|asked| asked.partition >= from);
+    Ok([first, last].concat())
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Asked, find_ahead};
 
-    fn found(published: &[u64], positions: &[u64], from: u32) -> Option<(u32, u64, u64)> {
-        let found = find_ahead(published, positions, from).unwrap();
-        found.map(|Asked { partition, after, up_to }| (partition, after, up_to))
+    fn found(published: &[u64], positions: &[u64], from: u32) -> Vec<(u32, u64, u64)> {
+        let found = find_ahead(published, positions, from).unwrap().into_iter();
+        found.map(|Asked { partition, after, up_to }| (partition, after, up_to)).collect()
     }
 
     #[test]
     fn partitions_take_turns() {
-        assert_eq!(found(&[5, 0, 7], &[3, 0, 0], 0), Some((0, 3, 5)));
-        assert_eq!(found(&[5, 0, 7], &[3, 0, 0], 1), Some((2, 0, 7)));
-        assert_eq!(found(&[5, 0, 7], &[3, 0, 0], 3), Some((0, 3, 5)));
-        assert_eq!(found(&[5, 0, 7], &[5, 0, 7], 4), None);
-        assert_eq!(found(&[], &[], 1), None);
+        assert_eq!(found(&[5, 0, 7], &[3, 0, 0], 0), [(0, 3, 5), (2, 0, 7)]);
+        assert_eq!(found(&[5, 0, 7], &[3, 0, 0], 1), [(2, 0, 7), (0, 3, 5)]);
+        assert_eq!(found(&[5, 0, 7], &[3, 0, 0], 3), [(0, 3, 5), (2, 0, 7)]);
+        assert_eq!(found(&[5, 0, 7], &[5, 0, 7], 4), []);
+        assert_eq!(found(&[], &[], 1), []);
     }
 
     #[test]

@@ -6,13 +6,6 @@ use std::sync::Arc;
 
 use crate::{BusError, StoredEvent};
 
-/// Events of one partition, in order and without a gap behind the position that was asked for.
-#[derive(Debug)]
-pub struct EventPage {
-    pub partition: u32,
-    pub events: Vec<Arc<StoredEvent>>,
-}
-
 /// Range of a partition that was asked for: the positions behind `after`, up to and including `up_to`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
@@ -30,20 +23,19 @@ struct Place<'a> {
     stream_version: u64,
 }
 
-impl EventPage {
-    /// Checks the store's answer. A consumer would keep what it makes of a wrong one, so it gets none.
-    pub(crate) fn checked(asked: Asked, events: Vec<Arc<StoredEvent>>) -> Result<Self, BusError> {
-        check(
-            asked,
-            events.iter().map(|event| Place {
-                partition: event.partition,
-                position: event.position,
-                stream: &event.stream,
-                stream_version: event.stream_version,
-            }),
-        )?;
-        Ok(Self { partition: asked.partition, events })
-    }
+/// Checks the store's answer. A consumer would keep what it makes of a wrong one, so it gets none.
+pub(crate) fn checked(
+    asked: Asked,
+    events: Vec<Arc<StoredEvent>>,
+) -> Result<Vec<Arc<StoredEvent>>, BusError> {
+    let places = events.iter().map(|event| Place {
+        partition: event.partition,
+        position: event.position,
+        stream: &event.stream,
+        stream_version: event.stream_version,
+    });
+    check(asked, places)?;
+    Ok(events)
 }
 
 fn check<'a>(asked: Asked, places: impl Iterator<Item = Place<'a>>) -> Result<(), BusError> {

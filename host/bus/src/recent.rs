@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use crate::page::Asked;
-use crate::{BusError, EventPage, StoredEvent};
+use crate::{BusError, StoredEvent};
 
 /// Bytes of payloads that are kept for each partition.
 const MAX_BYTES: usize = 1 << 20;
@@ -29,7 +29,7 @@ impl Recent {
         &self,
         asked: Asked,
         limit: u32,
-        read: impl AsyncFnOnce() -> Result<EventPage, BusError>,
+        read: impl AsyncFnOnce() -> Result<Vec<Arc<StoredEvent>>, BusError>,
     ) -> Result<Vec<Arc<StoredEvent>>, BusError> {
         let mut kept = self.0.lock().await;
         if let Some(events) = kept.find(asked, limit) {
@@ -38,11 +38,11 @@ impl Recent {
         if kept.is_older(asked) {
             // A consumer that is far behind must not hold up the others.
             drop(kept);
-            return Ok(read().await?.events);
+            return read().await;
         }
-        let page = read().await?;
-        kept.keep(&page.events);
-        Ok(page.events)
+        let events = read().await?;
+        kept.keep(&events);
+        Ok(events)
     }
 }
 
@@ -93,6 +93,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::page::checked;
 
     fn event(position: u64, bytes: usize) -> StoredEvent {
         StoredEvent {
@@ -131,7 +132,7 @@ mod tests {
                 self.reads.set(self.reads.get() + 1);
                 let events = (after + 1..=up_to).take(limit as usize);
                 let events = events.map(|position| Arc::new(event(position, self.bytes))).collect();
-                EventPage::checked(asked, events)
+                checked(asked, events)
             };
             let events = self.recent.or_read(asked, limit, read).await.unwrap();
             events.iter().map(|event| event.position).collect()
@@ -178,7 +179,7 @@ mod tests {
         let page = |versions: [u64; 2]| {
             let at =
                 |(position, stream_version)| Arc::new(StoredEvent { stream_version, ..event(position, 1) });
-            EventPage::checked(asked, [(1, versions[0]), (2, versions[1])].map(at).into())
+            checked(asked, [(1, versions[0]), (2, versions[1])].map(at).into())
         };
         assert!(recent.or_read(asked, 10, async || page([1, 5])).await.is_err());
         let mended = recent.or_read(asked, 10, async || page([1, 2])).await.unwrap();

@@ -181,7 +181,7 @@ pub struct HostConfig {
     #[arg(long, env = "PARTITION_LEASE_MS", value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(500..=60_000))]
     pub partition_lease_ms: u64,
     /// Memory for the states of streams in MiB, shared evenly by the partitions
-    #[arg(long, env = "STATE_CACHE_MIB", value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(8..=65_536))]
+    #[arg(long, env = "STATE_CACHE_MIB", value_name = "MIB", default_value_t = STATE_CACHE_MIB, value_parser = clap::value_parser!(u64).range(8..=65_536))]
     pub state_cache_mib: u64,
     /// Number of events of a stream after which a snapshot of its state is stored
     #[arg(long, env = "SNAPSHOT_EVERY", value_name = "EVENTS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
@@ -192,11 +192,13 @@ pub struct HostConfig {
     /// Largest number of events projected and committed together
     #[arg(long, env = "PROJECTION_BATCH_SIZE", value_name = "EVENTS", default_value_t = PROJECTION_BATCH_SIZE, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub projection_batch_size: u32,
-    /// Least time in milliseconds from one batch of a projection in a partition to its next, unless the first was full
+    /// Least time in milliseconds from one batch of a projection to its next, unless the first was full
     #[arg(long, env = "PROJECTION_PAUSE_MS", value_name = "MS", default_value_t = PROJECTION_PAUSE_MS, value_parser = clap::value_parser!(u64).range(0..=60_000))]
     pub projection_pause_ms: u64,
 }
 
+/// Default of `STATE_CACHE_MIB`.
+pub const STATE_CACHE_MIB: u64 = 64;
 /// Default of `PROJECTION_BATCH_SIZE`.
 pub const PROJECTION_BATCH_SIZE: u32 = 2_000;
 /// Default of `PROJECTION_PAUSE_MS`.

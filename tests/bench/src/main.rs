@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use clearfold::config::PROJECTION_PAUSE_MS;
+use clearfold::config::{PROJECTION_PAUSE_MS, STATE_CACHE_MIB};
 use clearfold_sandbox::compiler_is_asked_for;
 
 use self::place::Place;
@@ -67,7 +67,10 @@ struct Arguments {
     /// Number of instances that `sagas` opens
     #[arg(long, default_value_t = 1_000_000)]
     open_sagas: u64,
-    /// Least time in milliseconds from one batch of a projection in a partition to its next
+    /// Memory in MiB for the states of streams
+    #[arg(long, default_value_t = STATE_CACHE_MIB)]
+    state_cache_mib: u64,
+    /// Least time in milliseconds from one batch of a projection to its next
     #[arg(long, default_value_t = PROJECTION_PAUSE_MS)]
     projection_pause_ms: u64,
     /// Rates at which `authorize` is asked in an open loop, per second
@@ -131,7 +134,7 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn measure() -> Result<()> {
     let arguments = Arguments::parse();
-    let place = Place::read(arguments.projection_pause_ms)?;
+    let place = Place::read(arguments.projection_pause_ms, arguments.state_cache_mib)?;
     let time = Duration::from_secs(arguments.seconds);
     let mut report = Report::begin(&place, arguments.seconds).await?;
     match arguments.bench {

@@ -36,8 +36,10 @@ pub struct Place {
     pub server: String,
     /// Folder on the disk of the server's files.
     pub disk: PathBuf,
-    /// Least time from one batch of a projection in a partition to its next.
+    /// Least time from one batch of a projection to its next.
     pub projection_pause_ms: u64,
+    /// Memory for the states of streams, of all partitions together.
+    pub state_cache_mib: u64,
 }
 
 /// Databases, one of them with a log.
@@ -55,7 +57,7 @@ pub struct Writing {
 }
 
 impl Place {
-    pub fn read(projection_pause_ms: u64) -> Result<Self> {
+    pub fn read(projection_pause_ms: u64, state_cache_mib: u64) -> Result<Self> {
         let variable = |name: &str| {
             std::env::var(name).with_context(|| format!("{name} is not set; run `cargo xtask bench`"))
         };
@@ -64,6 +66,7 @@ impl Place {
             server: variable("CLEARFOLD_BENCH_DATABASE_URL")?,
             disk: variable("CLEARFOLD_BENCH_DISK")?.into(),
             projection_pause_ms,
+            state_cache_mib,
         })
     }
 
@@ -135,7 +138,7 @@ impl Place {
             owner: "bench".into(),
             lease: Duration::from_secs(5),
             batch_size: BATCH_SIZE,
-            state_cache_bytes: 8 << 20,
+            state_cache_bytes: (self.state_cache_mib << 20) / u64::from(log.store.partition_count()),
             snapshot_every: 100,
             permits: Permits::of_processors(),
             effects: Effects::default(),

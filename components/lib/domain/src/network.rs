@@ -274,6 +274,42 @@ mod schema {
     }
 }
 
+/// Reason for which a `Spend` that somebody else submitted is a payment's money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum MatchBasis {
+    /// Account, asset and exact amount agree, and nothing else of the time does. High confidence.
+    OnlyOne,
+    /// Several agree, and this is the oldest. Which of them it is changes no sum.
+    OldestOfSeveral,
+    /// The payment was given back before its money moved, and no other agrees. Low confidence.
+    GivenBack,
+    /// An operator linked them.
+    Operator,
+}
+
+impl MatchBasis {
+    /// Words of the reasons that a match is found for, each as the detail of a refusal has it.
+    const FOUND: [(Self, &'static str); 3] = [
+        (Self::OnlyOne, "only_one"),
+        (Self::OldestOfSeveral, "oldest_of_several"),
+        (Self::GivenBack, "given_back"),
+    ];
+
+    /// Returns the word of the reason.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::FOUND.iter().find(|(basis, _)| *basis == self).map_or("operator", |(_, word)| word)
+    }
+
+    /// Reads the word of a reason that a match is found for.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::FOUND.iter().find(|(_, known)| *known == word).map(|(basis, _)| *basis)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

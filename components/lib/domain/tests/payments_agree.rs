@@ -265,6 +265,7 @@ fn status(payment: &Payment) -> &'static str {
         Status::Expired => "expired",
         Status::ClearedLate => "cleared_late",
         Status::ForcePosted => "force_posted",
+        Status::Linked => "linked",
     }
 }
 

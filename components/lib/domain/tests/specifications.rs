@@ -23,6 +23,7 @@ fn account() {
     decider::<Account>(include_str!("../specs/account_ledger.yaml"));
     decider::<Account>(include_str!("../specs/account_opening.yaml"));
     decider::<Account>(include_str!("../specs/account_returns.yaml"));
+    decider::<Account>(include_str!("../specs/account_spends.yaml"));
 }
 
 #[test]
@@ -32,6 +33,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_clearings.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_funding.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_legs.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_links.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_disputes.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_partial.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_suspense.yaml"));

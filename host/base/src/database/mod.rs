@@ -8,7 +8,7 @@ mod time_out;
 
 pub use schema::{
     MigrateReport, SchemaError, SchemaState, Store, check_schema, connect, connect_to_migrate,
-    connect_to_read_all, migrate,
+    connect_to_project, connect_to_read_all, migrate,
 };
 
 pub use time_out::{with_time_out, within};

@@ -9,6 +9,7 @@ use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
+use super::{DatabaseError, with_time_out};
 use crate::digest::Digest;
 
 static WRITE: Migrator = sqlx::migrate!("../../migrations/write");
@@ -19,6 +20,10 @@ struct Definitions {
     name: &'static str,
     sql: &'static str,
 }
+
+/// Settings of connections with few statements, each of which finds its rows by an index. Planning one anew costs more
+/// than running it, and a plan that was made while a table was empty must be as good when it is full.
+const BY_INDEX: [(&str, &str); 2] = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
 
 static WRITE_PATH: Definitions = Definitions {
     name: "write_path.sql",
@@ -118,12 +123,18 @@ pub async fn connect(store: Store, url: &str, connections: u32) -> Result<PgPool
         // Statements are small: compiling one costs more than running it.
         ("jit", "off"),
     ];
-    // The write path has few statements, and each finds its rows by an index. Planning one anew costs more than running
-    // it, and a plan that was made while a table was empty must be as good when it is full.
-    let write_path = [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off")];
     let options = options(store, url)?.options(limits);
-    let options = if store == Store::Write { options.options(write_path) } else { options };
+    let options = if store == Store::Write { options.options(BY_INDEX) } else { options };
     pool(store, options, connections).await
+}
+
+/// Connects beside a pool of the read store, for the batches of one projection. A commit does not wait for the flush to
+/// disk: rows and checkpoint are lost together if the server crashes, and made again.
+pub async fn connect_to_project(pool: &PgPool) -> Result<PgConnection, DatabaseError> {
+    let nested_loops = [("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("enable_material", "off")];
+    let options = (*pool.connect_options()).clone().options(BY_INDEX).options(nested_loops);
+    let options = options.options([("synchronous_commit", "off")]);
+    with_time_out(async { Ok(PgConnection::connect_with(&options).await?) }).await
 }
 
 /// Connects for a change of the schema, which may take its time.

@@ -153,8 +153,8 @@ impl TableBuild {
             if head <= after {
                 continue;
             }
-            let page = self.subscription.page(partition, after, head, self.settings.batch_size).await?;
-            let done = self.tables.advance(&page, FAULT_POINTS).await?;
+            let events = self.subscription.page(partition, after, head, self.settings.batch_size).await?;
+            let done = self.tables.advance(&events, FAULT_POINTS).await?;
             // A figure that is shown and decides nothing.
             self.rate.events = self.rate.events.saturating_add(done as u64);
         }
@@ -180,8 +180,8 @@ impl TableBuild {
         for ((partition, after), up_to) in (0..).zip(built).zip(&end) {
             if *up_to > after {
                 let limit = self.settings.batch_size;
-                let page = self.subscription.page(partition, after, *up_to, limit).await?;
-                self.tables.project_in(&mut transaction, &page, *up_to).await?;
+                let events = self.subscription.page(partition, after, *up_to, limit).await?;
+                self.tables.project_in(&mut transaction, partition, &events, *up_to).await?;
             }
         }
         let digest = build.digest;

@@ -22,16 +22,17 @@ pub(super) fn keyed(
     match change {
         Change::Delete(RowKey { table, key }) => {
             let declared = declared(projector, "project", &table)?;
-            let key = cells(projector, "project", declared, &declared.primary_key, key)?;
+            let key = cells(projector, "project", declared, key_columns(declared), key)?;
             Ok(((table, key), None))
         }
         Change::Upsert(Row { table, values }) => {
             let declared = declared(projector, "project", &table)?;
-            let names: Vec<String> = declared.columns.iter().map(|column| column.name.clone()).collect();
-            let row = cells(projector, "project", declared, &names, values)?;
-            let of_key =
-                |name: &String| names.iter().position(|column| column == name).and_then(|i| row[i].clone());
-            let key = declared.primary_key.iter().map(of_key).collect();
+            let row = cells(projector, "project", declared, declared.columns.iter(), values)?;
+            let of_key = |key: &ProjectionColumn| {
+                let mut cells = declared.columns.iter().zip(&row);
+                cells.find(|(column, _)| column.name == key.name).and_then(|(_, cell)| cell.clone())
+            };
+            let key = key_columns(declared).map(of_key).collect();
             Ok(((table, key), Some(row)))
         }
     }
@@ -47,26 +48,30 @@ pub(super) fn declared<'a>(
     table.ok_or_else(|| projector.nonsense(call, format!("it has no table `{name}`")).into())
 }
 
+/// Columns of a table's primary key, in its order; they were found in the table when the component was loaded.
+pub(super) fn key_columns(table: &Table) -> impl Iterator<Item = &ProjectionColumn> + Clone {
+    table.primary_key.iter().filter_map(|name| table.columns.iter().find(|column| column.name == *name))
+}
+
 /// Converts values to texts, and checks each against its column.
-pub(super) fn cells(
+pub(super) fn cells<'a>(
     projector: &Projector,
     call: &'static str,
     table: &Table,
-    names: &[String],
+    columns: impl Iterator<Item = &'a ProjectionColumn> + Clone,
     values: Vec<Value>,
 ) -> Result<Cells, ProjectionError> {
-    if values.len() != names.len() {
-        let why = format!("{} values for {} columns of `{}`", values.len(), names.len(), table.name);
+    let count = columns.clone().count();
+    if values.len() != count {
+        let why = format!("{} values for {count} columns of `{}`", values.len(), table.name);
         return Err(projector.nonsense(call, why).into());
     }
-    let cell = |(name, value): (&String, Value)| {
-        let column = table.columns.iter().find(|column| column.name == *name);
-        let fits = column.and_then(|column| text(column.type_, column.nullable, value));
-        fits.ok_or_else(|| {
-            projector.nonsense(call, format!("a wrong value for `{}.{name}`", table.name)).into()
+    let cell = |(column, value): (&ProjectionColumn, Value)| {
+        text(column.type_, column.nullable, value).ok_or_else(|| {
+            projector.nonsense(call, format!("a wrong value for `{}.{}`", table.name, column.name)).into()
         })
     };
-    names.iter().zip(values).map(cell).collect()
+    columns.zip(values).map(cell).collect()
 }
 
 fn text(kind: ColumnType, nullable: bool, value: Value) -> Option<Option<String>> {

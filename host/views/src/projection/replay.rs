@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::batch::EventBatch;
-use super::cells::{Cells, Rows, canonical, cells, declared, keyed};
+use super::cells::{Cells, Rows, canonical, cells, declared, key_columns, keyed};
 use super::{ProjectionError, RowDifference, StoredProjection, difference};
 use clearfold_bus::StoredEvent;
 use clearfold_sandbox::{Change, Projector, Row, RowKey, Value};
@@ -89,7 +89,7 @@ impl ProjectionReplay {
         for RowKey { table, key } in keys {
             let declared = declared(&self.projector, "keys", &table)?;
             let key = key.into_iter().map(canonical).collect();
-            let key = cells(&self.projector, "keys", declared, &declared.primary_key, key)?;
+            let key = cells(&self.projector, "keys", declared, key_columns(declared), key)?;
             asked.insert((table, key));
         }
         let row = |(table, key): RowId| {

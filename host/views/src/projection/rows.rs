@@ -8,27 +8,29 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row as _};
 
 use super::ProjectionError;
-use super::cells::{Cells, cells, declared, keyed, values};
+use super::cells::{Cells, cells, declared, key_columns, keyed, values};
 use super::tables::{Declaration, qualified, quoted, quoted_list, sql_type};
 use clearfold_base::database::{partition_key, signed};
 use clearfold_sandbox::{Change, ColumnType, ProjectionColumn, Projector, Row, RowKey, Table, Value};
 
-/// Move of a checkpoint, from the position at which this process believes it to be.
-#[derive(Debug, Clone, Copy)]
+/// Move of a checkpoint in one partition, from the position at which this process believes it to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CheckpointMove {
     pub partition: u32,
     pub from: u64,
     pub to: u64,
 }
 
-/// Outcome of a write. Only a written one changed anything.
+/// Outcome of a write. Unless it is done, the caller's transaction must be rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
     Done,
     /// The tables belong to another component, or somebody is about to give them to one.
     NotHeld,
-    /// Another process has moved the checkpoint.
-    Overtaken,
+    /// Another process has moved the checkpoint in this partition.
+    Overtaken {
+        partition: u32,
+    },
 }
 
 /// Changes of one table: rows to insert or to replace, and keys of rows to remove.
@@ -48,7 +50,7 @@ pub(super) async fn fetch(
     let mut by_table: BTreeMap<String, Vec<Cells>> = BTreeMap::new();
     for RowKey { table, key } in keys {
         let declared = declared(projector, "keys", &table)?;
-        let cells = cells(projector, "keys", declared, &declared.primary_key, key)?;
+        let cells = cells(projector, "keys", declared, key_columns(declared), key)?;
         by_table.entry(table).or_default().push(cells);
     }
     if by_table.is_empty() {
@@ -84,13 +86,13 @@ fn push_select(select: &mut QueryBuilder<Postgres>, schema: &str, table: &Table,
     ));
 }
 
-/// Writes a component's changes and moves the checkpoint, or neither. If a row is changed several times, the last change
-/// counts.
+/// Writes a component's changes and moves the checkpoint, in the caller's transaction. If a row is changed several
+/// times, the last change counts.
 pub(super) async fn write(
     connection: &mut PgConnection,
     tables: &Declaration,
     projector: &Projector,
-    step: CheckpointMove,
+    moves: &[CheckpointMove],
     changes: Vec<Change>,
 ) -> Result<Written, ProjectionError> {
     let mut last: BTreeMap<(String, Cells), Option<Cells>> = BTreeMap::new();
@@ -108,7 +110,7 @@ pub(super) async fn write(
     }
     let mut write = QueryBuilder::<Postgres>::default();
     push_held(&mut write, tables);
-    push_moved(&mut write, tables, step)?;
+    push_moved(&mut write, tables, moves)?;
     // The tables are locked in the order in which the statement names them.
     for (index, (name, Changed { rows, keys })) in changed.into_iter().enumerate() {
         let table = declared(projector, "project", &name)?;
@@ -123,13 +125,18 @@ pub(super) async fn write(
             write.push(")");
         }
     }
-    write.push(" SELECT EXISTS (SELECT FROM held), EXISTS (SELECT FROM moved)");
+    write.push(" SELECT EXISTS (SELECT FROM held), ARRAY(SELECT partition FROM moved)");
     let row = write.build().fetch_one(connection).await?;
-    Ok(match (row.try_get(0)?, row.try_get(1)?) {
-        (false, _) => Written::NotHeld,
-        (true, false) => Written::Overtaken,
-        (true, true) => Written::Done,
-    })
+    let (is_held, moved): (bool, Vec<i32>) = (row.try_get(0)?, row.try_get(1)?);
+    if !is_held {
+        return Ok(Written::NotHeld);
+    }
+    for CheckpointMove { partition, .. } in moves {
+        if !moved.contains(&partition_key(*partition)?) {
+            return Ok(Written::Overtaken { partition: *partition });
+        }
+    }
+    Ok(Written::Done)
 }
 
 /// Pushes the lock of the tables' row in the book. One that is taken is not waited for: a statement has locked its
@@ -141,27 +148,37 @@ fn push_held(write: &mut QueryBuilder<Postgres>, tables: &Declaration) {
     write.push(" AND digest = ").push_bind(tables.digest.0.to_vec()).push(" FOR SHARE SKIP LOCKED)");
 }
 
-/// Pushes the move of the checkpoint. Only the first checkpoint may be inserted: if a later one is missing, another
-/// process has begun anew.
+/// Pushes the moves of the checkpoint, and whether all of them were made. Only the first checkpoint may be inserted: if a
+/// later one is missing, another process has begun anew.
 fn push_moved(
     write: &mut QueryBuilder<Postgres>,
     tables: &Declaration,
-    step: CheckpointMove,
+    moves: &[CheckpointMove],
 ) -> Result<(), ProjectionError> {
-    let CheckpointMove { partition, from, to } = step;
-    let (partition, from, to) = (partition_key(partition)?, signed(from)?, signed(to)?);
-    if from == 0 {
-        write.push(", moved AS (INSERT INTO projection_checkpoints AS checkpoint (projection, partition, position) SELECT ");
-        write.push_bind(tables.schema.clone()).push("::text, ").push_bind(partition).push("::integer, ");
-        write.push_bind(to).push("::bigint WHERE EXISTS (SELECT FROM held)");
-        write.push(" ON CONFLICT (projection, partition) DO UPDATE SET position = EXCLUDED.position");
-        write.push(" WHERE checkpoint.position = 0 RETURNING true)");
-    } else {
-        write.push(", moved AS (UPDATE projection_checkpoints SET position = ").push_bind(to);
-        write.push(" WHERE projection = ").push_bind(tables.schema.clone());
-        write.push(" AND partition = ").push_bind(partition).push(" AND position = ").push_bind(from);
-        write.push(" AND EXISTS (SELECT FROM held) RETURNING true)");
+    let (mut partitions, mut from, mut to) = (Vec::new(), Vec::new(), Vec::new());
+    for step in moves {
+        partitions.push(partition_key(step.partition)?);
+        from.push(signed(step.from)?);
+        to.push(signed(step.to)?);
     }
+    write.push(", given AS (SELECT * FROM UNNEST(").push_bind(partitions).push("::integer[], ");
+    write
+        .push_bind(from)
+        .push("::bigint[], ")
+        .push_bind(to)
+        .push("::bigint[]) AS given (part, before, after))");
+    write.push(", moved AS (INSERT INTO projection_checkpoints AS checkpoint (projection, partition, position) SELECT ");
+    write
+        .push_bind(tables.schema.clone())
+        .push("::text, part, after FROM given WHERE EXISTS (SELECT FROM held)");
+    write.push(
+        " AND (before = 0 OR EXISTS (SELECT FROM projection_checkpoints AS found WHERE found.projection = ",
+    );
+    write.push_bind(tables.schema.clone()).push(" AND found.partition = part))");
+    write.push(" ON CONFLICT (projection, partition) DO UPDATE SET position = EXCLUDED.position");
+    write.push(" WHERE checkpoint.position = (SELECT before FROM given WHERE part = EXCLUDED.partition)");
+    write.push(" RETURNING partition)");
+    write.push(", complete AS (SELECT FROM moved HAVING count(*) = (SELECT count(*) FROM given))");
     Ok(())
 }
 
@@ -175,14 +192,14 @@ fn push_upsert(write: &mut QueryBuilder<Postgres>, schema: &str, table: &Table, 
     let set = others.map(|name| format!("{0} = EXCLUDED.{0}", quoted(name))).collect::<Vec<_>>().join(", ");
     let on_conflict = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {set}") };
     let key = quoted_list(&table.primary_key);
-    write.push(format!(" WHERE EXISTS (SELECT FROM moved) ON CONFLICT ({key}) DO {on_conflict}"));
+    write.push(format!(" WHERE EXISTS (SELECT FROM complete) ON CONFLICT ({key}) DO {on_conflict}"));
 }
 
 fn push_delete(write: &mut QueryBuilder<Postgres>, schema: &str, table: &Table, keys: Vec<Cells>) {
     let (name, key) = (qualified(schema, &table.name), quoted_list(&table.primary_key));
     write.push(format!("DELETE FROM {name} USING "));
     let casts = push_given(write, table, &table.primary_key, keys);
-    write.push(format!(" WHERE ({key}) = ({casts}) AND EXISTS (SELECT FROM moved)"));
+    write.push(format!(" WHERE ({key}) = ({casts}) AND EXISTS (SELECT FROM complete)"));
 }
 
 /// Pushes `UNNEST($1::text[], …)` with the rows' cells for some columns, under a name that no table has. Returns their

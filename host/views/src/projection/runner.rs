@@ -1,4 +1,4 @@
-//! Keeps the tables that are read up with the log: takes a page of events after the other and has it projected.
+//! Keeps the tables that are read up with the log: takes a batch of events after the other and has it projected.
 //!
 //! A projector that fails on an event stops its projection in that partition, and the event is named and tried again
 //! with backoff. Neither the other partitions nor another projection wait, and the failure stays in the status until the
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::ProjectionError;
 use super::table_writer::{FaultPoints, TableWriter};
@@ -29,8 +29,8 @@ pub struct RunnerSettings {
     pub batch_size: u32,
     /// First pause before a failed batch is tried again.
     pub retry_ms: u64,
-    /// Least time from one batch of a partition to the next, unless the first was full: under load it makes fewer and
-    /// larger batches, and each costs a transaction and two calls of the component.
+    /// Least time from one batch to the next, unless the first was full: under load it makes fewer and larger batches,
+    /// and each costs a transaction and two calls of the component.
     pub pause_ms: u64,
 }
 
@@ -51,13 +51,8 @@ pub(super) struct Runner {
     /// True after a failure: a commit may have succeeded unheard, so the positions are loaded again.
     is_stale: bool,
     stuck: StuckPartitions,
-    paced: PacedPartitions,
-}
-
-/// Partitions that had a batch a moment ago, each until its next may come.
-struct PacedPartitions {
-    pause: Duration,
-    partitions: BTreeMap<u32, Instant>,
+    /// Time before which no batch follows.
+    rests_until: Instant,
 }
 
 /// Partitions whose next batch failed, each until it has advanced.
@@ -78,28 +73,34 @@ pub(super) struct Replaced;
 impl Runner {
     pub fn new(tables: TableWriter, subscription: Subscription, settings: RunnerSettings) -> Self {
         let stuck = StuckPartitions { retry: settings.retry(), partitions: BTreeMap::new() };
-        let pause = Duration::from_millis(settings.pause_ms);
-        let paced = PacedPartitions { pause, partitions: BTreeMap::new() };
-        Self { tables, subscription, settings, is_stale: false, stuck, paced }
+        Self { tables, subscription, settings, is_stale: false, stuck, rests_until: Instant::now() }
     }
 
-    /// Projects the next page of events, but none of a partition whose pause lasts. Returns false if there is none now.
+    /// Projects the next batch of events, but none of a stuck partition whose pause lasts. Returns false if there is none
+    /// now.
     async fn project_next(&mut self) -> Result<bool, ProjectionError> {
+        let now = Instant::now();
+        if now < self.rests_until {
+            return Ok(false);
+        }
         if self.is_stale {
             self.tables.reload().await?;
             self.is_stale = false;
         }
-        let now = Instant::now();
         let positions = self.positions_to_read(now);
-        let next = self.subscription.next(&positions, self.settings.batch_size).await?;
-        let Some(page) = next else { return Ok(false) };
-        let done = self.tables.advance(&page, FAULT_POINTS).await?;
-        self.stuck.advanced(page.partition);
-        if done < partition_index(self.settings.batch_size) {
-            self.paced.advanced(page.partition, now);
+        let events = self.subscription.next(&positions, self.settings.batch_size).await?;
+        if events.is_empty() {
+            return Ok(false);
+        }
+        let projected = &events[..self.tables.advance(&events, FAULT_POINTS).await?];
+        for event in projected {
+            self.stuck.advanced(event.partition);
+        }
+        if projected.len() < partition_index(self.settings.batch_size) {
+            self.rests_until = now + Duration::from_millis(self.settings.pause_ms);
         }
         if tracing::enabled!(tracing::Level::INFO) {
-            self.say(&page.events[..done]);
+            self.say(projected);
         }
         Ok(true)
     }
@@ -110,30 +111,19 @@ impl Runner {
         }
     }
 
-    /// Positions behind which to read: of a partition whose pause lasts, one behind which nothing is.
-    fn positions_to_read(&mut self, now: Instant) -> Vec<u64> {
-        self.paced.partitions.retain(|_, until| *until > now);
-        let waits = |partition: &u32| {
-            self.stuck.waits(*partition, now) || self.paced.partitions.contains_key(partition)
-        };
+    /// Positions behind which to read: of a stuck partition whose pause lasts, one behind which nothing is.
+    fn positions_to_read(&self, now: Instant) -> Vec<u64> {
         let each = (0..).zip(self.tables.positions());
-        each.map(|(partition, position)| if waits(&partition) { u64::MAX } else { *position }).collect()
+        each.map(|(partition, position)| if self.stuck.waits(partition, now) { u64::MAX } else { *position })
+            .collect()
     }
 
-    /// Time until the first pause of a partition ends; `None` if none lasts.
+    /// Time until a pause ends; `None` if none lasts.
     fn next_try(&self, now: Instant) -> Option<Duration> {
-        let paced = self.paced.partitions.values().min().map(|until| until.saturating_duration_since(now));
-        let next = [self.stuck.next_retry(now), paced].into_iter().flatten().min()?;
+        let rest = (now < self.rests_until).then(|| self.rests_until - now);
+        let next = rest.or_else(|| self.stuck.next_retry(now))?;
         // A time of zero would ask again at once, without end.
         Some(next.max(Duration::from_millis(1)))
-    }
-}
-
-impl PacedPartitions {
-    fn advanced(&mut self, partition: u32, at: Instant) {
-        if !self.pause.is_zero() {
-            self.partitions.insert(partition, at + self.pause);
-        }
     }
 }
 
@@ -157,6 +147,8 @@ impl Task for Runner {
     }
 
     async fn woken(&mut self) {
+        // Events that are published during the pause wake it once, at the end.
+        sleep_until(self.rests_until).await;
         self.subscription.published().await;
     }
 
@@ -216,19 +208,6 @@ impl StuckPartitions {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_partition_that_had_a_batch_waits_for_its_pause_and_without_a_pause_not_at_all() {
-        let now = Instant::now();
-        let paced = |pause| {
-            let mut paced = PacedPartitions { pause, partitions: BTreeMap::new() };
-            paced.advanced(1, now);
-            paced
-        };
-        assert!(paced(Duration::ZERO).partitions.is_empty());
-        let pause = Duration::from_millis(50);
-        assert_eq!(paced(pause).partitions, BTreeMap::from([(1, now + pause)]));
-    }
 
     #[test]
     fn a_stuck_partition_waits_longer_each_time_until_it_advances_and_the_others_go_on() {

@@ -70,6 +70,8 @@ impl Books {
             held.lower(taken)?;
         }
         held.captured(&event.asset, captured)?;
-        self.become_held(&event.hold_id, &held)
+        self.become_held(&event.hold_id, &held)?;
+        self.claimed_unmatched(event);
+        Some(())
     }
 }

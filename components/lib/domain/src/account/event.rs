@@ -1,6 +1,6 @@
 //! Questions that every event of an account answers: its time, its ids, and the transfers that it booked.
 
-use clearfold_kernel::{Asset, Message, Timestamp, Undecodable};
+use clearfold_kernel::{Asset, Message, Minor, Timestamp, Undecodable};
 
 use super::funding::Leg;
 use super::identity::{Fact, Fingerprint, Identity, Kind, LogId};
@@ -34,6 +34,8 @@ macro_rules! each {
             Event::ReceivableRecovered($it) => $what,
             Event::SettlementBooked($it) => $what,
             Event::FeeCharged($it) => $what,
+            Event::SpendMatched($it) => $what,
+            Event::FundingMoved($it) => $what,
         }
     };
 }
@@ -55,7 +57,9 @@ impl Event {
             | Self::HoldPlaced(_)
             | Self::HoldRaised(_)
             | Self::HoldLowered(_)
-            | Self::HoldVoided(_) => None,
+            | Self::HoldVoided(_)
+            | Self::SpendMatched(_)
+            | Self::FundingMoved(_) => None,
             Self::Deposited(event) => Some((&event.amount.asset, &event.transfers)),
             Self::DepositReorged(event) => Some((&event.amount.asset, &event.transfers)),
             Self::Withdrawn(event) => Some((&event.amount.asset, &event.transfers)),
@@ -115,6 +119,8 @@ impl Event {
             Self::ReceivableRecovered(event) => Identity::new(Kind::Recovery, &event.recovery_id),
             Self::SettlementBooked(event) => Identity::new(Kind::Settlement, &event.settlement_id),
             Self::FeeCharged(event) => Identity::new(Kind::Fee, &event.fee_id),
+            Self::SpendMatched(event) => Identity::new(Kind::Match, &event.spend_id),
+            Self::FundingMoved(event) => Identity::moved(&event.spend_id, event.link, event.to),
         };
         vec![only]
     }
@@ -126,7 +132,7 @@ impl Event {
             Self::Withdrawn(event) => Some(Fact::Withdrawn(event.amount.clone())),
             Self::FundingBooked(event) if event.step == FundingStep::Included => {
                 let (hold_id, amount) = (event.hold_id.clone(), event.amount.clone());
-                Some(Fact::Included(Leg { hold_id, amount }))
+                Some(Fact::Included(Leg { hold_id, amount, moved_from: None }))
             }
             Self::ClearingSuspended(event) => Some(Fact::Suspended(event.amount.clone())),
             Self::RefundBooked(event) if event.link == RefundLink::Unlinked => {
@@ -134,17 +140,23 @@ impl Event {
                 Some(Fact::Unlinked(Unlinked { amount, withheld }))
             }
             Self::DisputeBooked(event) => Some(Fact::Disputed(event.amount.clone())),
+            Self::HoldPlaced(event) => event.spend_id.clone().map(Fact::HeldBy),
+            Self::SpendMatched(event) => Some(Fact::Matched(event.payment_id.clone(), event.basis)),
             _ => None,
         }
     }
 
     /// Fingerprint of the event's content. A repeat comes at another time, so `at` replaces the event's own time. The
-    /// transfers of a clearing are left out: earlier versions booked its residue, so a repeat would book other ones.
+    /// transfers of a clearing are left out: earlier versions booked its residue, so a repeat would book other ones. What a move found is left
+    /// out too.
     pub(super) fn said(&self, at: Timestamp) -> Result<Fingerprint, Undecodable> {
         let mut event = self.clone();
         each!(&mut event, event => event.at = at);
         if let Self::ClearingBooked(event) = &mut event {
             event.transfers.clear();
+        }
+        if let Self::FundingMoved(event) = &mut event {
+            (event.moved, event.held) = (Minor::ZERO, Minor::ZERO);
         }
         Ok(Fingerprint::of(&event.encode()?))
     }

@@ -213,3 +213,33 @@ examples! {
     ChargeFee => json!({"fee_id": "fee-1", "amount": euro("1000000000000000000")});
     FeeCharged => booked(ChargeFee::example(), &[("customer", "fee", "1000000000000000000")]);
 }
+
+// Spends that somebody else submitted.
+examples! {
+    MatchSpend => json!({
+        "spend_id": "spend-1",
+        "amount": euro("8500000000000000000"),
+        "occurred_at": "2026-11-22T10:15:30.000Z",
+    });
+    SpendMatched => event_of(json!({
+        "spend_id": "spend-1",
+        "payment_id": "auth-1",
+        "amount": euro("8500000000000000000"),
+        "basis": "only_one",
+    }));
+    FindSpend => json!({"payment_id": "auth-1", "amount": euro("8500000000000000000")});
+    ReadMatch => json!({"spend_id": "spend-1"});
+    MoveFunding => json!({
+        "spend_id": "spend-1",
+        "payment_id": "auth-1",
+        "link": 1,
+        "to": "payment",
+        "amount": euro("8500000000000000000"),
+        "source": log(33),
+    });
+    FundingMoved => event_of(with(
+        with(MoveFunding::example(), "moved", json!("8500000000000000000")),
+        "held",
+        json!("8500000000000000000"),
+    ));
+}

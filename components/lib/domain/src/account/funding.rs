@@ -12,7 +12,7 @@ use super::deposit::not_found;
 use super::identity::{Fact, Identity, Kind, LogId};
 use super::ledger::LedgerAccount::{Hold, InTransit, Safe};
 use super::ledger::transfers;
-use super::messages::{BookFunding, Event, FundingBooked, FundingStep};
+use super::messages::{BookFunding, Event, FundingBooked, FundingMoved, FundingStep};
 use super::rule::Rule;
 use super::state::Books;
 use crate::checks;
@@ -22,11 +22,18 @@ use crate::checks;
 pub(super) struct Leg {
     pub hold_id: ExternalId,
     pub amount: Amount,
+    /// Other side of the link, if the money was moved.
+    pub moved_from: Option<ExternalId>,
 }
 
 impl Rule for BookFunding {
     fn is_seen_on_chain(&self) -> bool {
         true
+    }
+
+    /// The money moves only as its log is at that time, so what the side before still books of the log cancels out.
+    fn is_moot(&self, books: &Books) -> bool {
+        self.step != FundingStep::Finalized && self.moved_to(books).is_some()
     }
 
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
@@ -52,9 +59,13 @@ impl Rule for BookFunding {
             return Ok(());
         }
         let log = LogId::of(&self.source);
-        let said = Leg { hold_id: self.hold_id.clone(), amount: self.amount.clone() };
         match books.in_transit(&self.source) {
-            Some(leg) => checks::repeated(&log.to_string(), &leg, &said),
+            // The finality of a log is that of the side before, too.
+            Some(_) if self.step == FundingStep::Finalized && self.moved_to(books).is_some() => Ok(()),
+            Some(leg) => {
+                let (known, said) = ((&leg.hold_id, &leg.amount), (&self.hold_id, &self.amount));
+                checks::repeated(&log.to_string(), &known, &said)
+            }
             None if books.has(&Identity::finality(&self.source)) => {
                 Err(Rejection::new("funding_final", format!("the log {log} is final; nothing takes it back")))
             }
@@ -64,6 +75,14 @@ impl Rule for BookFunding {
             }
             None => Err(not_found("funding", &self.source)),
         }
+    }
+}
+
+impl BookFunding {
+    /// Returns the payment to which this one's money was moved.
+    fn moved_to(&self, books: &Books) -> Option<ExternalId> {
+        let leg = books.leg_of(&self.source)?;
+        (leg.moved_from.as_ref() == Some(&self.hold_id)).then_some(leg.hold_id)
     }
 }
 
@@ -79,6 +98,37 @@ impl Books {
         }
     }
 
+    /// Returns the leg of a log, also if its block was reorganized away.
+    pub(super) fn leg_of(&self, source: &ChainSource) -> Option<Leg> {
+        match self.fact(&Identity::log(source)) {
+            Some(Fact::Included(leg)) => Some(leg),
+            _ => None,
+        }
+    }
+
+    /// Makes the log a leg of another payment: as if it had been booked for that one.
+    pub(super) fn become_leg_of(
+        &mut self,
+        hold_id: &ExternalId,
+        from: &ExternalId,
+        moved: &FundingMoved,
+    ) -> Option<()> {
+        let booked = Event::FundingBooked(FundingBooked {
+            account: self.address,
+            hold_id: hold_id.clone(),
+            step: FundingStep::Included,
+            amount: moved.amount.clone(),
+            source: moved.source.clone(),
+            transfers: transfers(&[(InTransit, Safe, moved.amount.minor)]),
+            at: self.opened_at,
+        });
+        let leg =
+            Leg { hold_id: hold_id.clone(), amount: moved.amount.clone(), moved_from: Some(from.clone()) };
+        let said = booked.said(self.opened_at).ok()?;
+        self.rewrite(&Identity::log(&moved.source), &said, Some(Fact::Included(leg)));
+        Some(())
+    }
+
     pub(super) fn funding_booked(&mut self, event: &FundingBooked) -> Option<()> {
         let Amount { minor, asset } = &event.amount;
         if event.step != FundingStep::Included {
@@ -90,6 +140,10 @@ impl Books {
             FundingStep::Finalized => return Some(()),
             FundingStep::Reorged => held.reorged(asset, *minor)?,
         }
-        self.become_held(&event.hold_id, &held)
+        self.become_held(&event.hold_id, &held)?;
+        if event.step == FundingStep::Included {
+            self.pulled_unmatched(&event.hold_id, &event.amount);
+        }
+        Some(())
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearfold_kernel::{Asset, ExternalId, Minor};
+use clearfold_kernel::{Amount, Asset, ExternalId, Minor};
 use serde::{Deserialize, Serialize};
 
 use super::hold::Hold;
@@ -60,6 +60,13 @@ impl Held {
         moved.kept().excess_over(moved.captured).excess_over(self.remaining(code))
     }
 
+    /// Returns the amount of an asset that is held or captured, and not pulled.
+    pub(super) fn due(&self, code: &str) -> Minor {
+        let moved = self.moved.get(code).copied().unwrap_or_default();
+        let owed = self.remaining(code).plus(moved.captured);
+        owed.map_or(Minor::LARGEST_AMOUNT, |owed| owed.excess_over(moved.kept()))
+    }
+
     /// Adds the amount of a leg that is in a block.
     pub(super) fn pulled(&mut self, asset: &Asset, minor: Minor) -> Option<()> {
         let moved = self.moved(asset);
@@ -72,6 +79,11 @@ impl Held {
         let moved = self.moved(asset);
         moved.pulled = moved.pulled.minus(minor).ok()?;
         Some(())
+    }
+
+    /// Returns true if at least that amount was pulled.
+    pub(super) fn has_pulled(&self, amount: &Amount) -> bool {
+        self.moved.get(&amount.asset.code).is_some_and(|moved| moved.pulled >= amount.minor)
     }
 
     /// Adds the amount of a clearing.

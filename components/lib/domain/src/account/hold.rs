@@ -9,7 +9,7 @@ use clearfold_kernel::{Amount, Asset, ExternalId, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::held::Held;
-use super::identity::{Identity, Kind};
+use super::identity::{Fact, Identity, Kind};
 use super::ledger::Net;
 use super::messages::{
     DelayQueue, Event, HoldLowered, HoldPlaced, HoldRaised, HoldVoided, LowerHold, PlaceHold, RaiseHold,
@@ -76,6 +76,8 @@ impl Rule for PlaceHold {
             hold_id: self.hold_id.clone(),
             amount: self.amount.clone(),
             forced: self.forced,
+            spent_at: None,
+            spend_id: self.spend(books),
             at,
         }))
     }
@@ -83,11 +85,28 @@ impl Rule for PlaceHold {
     fn check(&self, books: &Books) -> Result<(), Rejection> {
         // A hold that a stand-in approved may replace one that was voided, never one that still stands.
         checks::repeated(self.hold_id.as_str(), &false, &books.placed(&self.hold_id).is_ok())?;
-        books.can_set_aside(&self.amount, self.forced).map_err(|refused| {
+        let is_held = self.spend(books).is_some();
+        books.can_set_aside(&self.amount, self.forced, is_held).map_err(|refused| {
             let available = books.available(&self.amount.asset);
             let is_part = self.partial && refused.code == INSUFFICIENT && available.covers(Minor::new(1));
             if is_part { only_part(Net::magnitude(available)) } else { refused }
         })
+    }
+}
+
+impl PlaceHold {
+    /// Returns the `Spend` whose money this is, if the chain showed it before the network asked. A repeat names the one
+    /// that was named at first, whatever is there by then.
+    fn spend(&self, books: &Books) -> Option<ExternalId> {
+        if self.forced {
+            return None;
+        }
+        let known = Identity::new(Kind::Hold, &self.hold_id);
+        match books.fact(&known) {
+            Some(Fact::HeldBy(spend_id)) => Some(spend_id),
+            _ if books.has(&known) => None,
+            _ => books.spend_of(&self.hold_id, &self.amount),
+        }
     }
 }
 
@@ -110,7 +129,7 @@ impl Rule for RaiseHold {
 
     fn check(&self, books: &Books) -> Result<(), Rejection> {
         checks::same_asset(&books.placed(&self.hold_id)?.asset, &self.amount.asset)?;
-        books.can_set_aside(&self.amount, self.forced)
+        books.can_set_aside(&self.amount, self.forced, false)
     }
 }
 
@@ -172,7 +191,14 @@ impl Books {
         self.has(&Identity::new(Kind::ForcedHold, hold_id))
     }
 
-    fn can_set_aside(&self, amount: &Amount, forced: bool) -> Result<(), Rejection> {
+    /// Refuses what cannot be set aside. The amount that is held already, by the `Spend` of the same payment, has left the
+    /// Safe: neither what is available nor what waits there matters to it.
+    pub(super) fn can_set_aside(
+        &self,
+        amount: &Amount,
+        forced: bool,
+        is_held: bool,
+    ) -> Result<(), Rejection> {
         let asset = &amount.asset;
         checks::fits(self.pending(asset).plus(amount.minor))?;
         if forced {
@@ -181,6 +207,9 @@ impl Books {
         if !self.assets.contains(asset) {
             let detail = format!("{} is not among the assets of the account {}", asset.code, self.address);
             return Err(Rejection::new("asset_not_held", detail));
+        }
+        if is_held {
+            return Ok(());
         }
         if self.delay_queue == DelayQueue::Waiting {
             let detail = "transactions wait in the delay module; what is there now may be gone soon";
@@ -201,21 +230,29 @@ impl Books {
             Some(Hold::Voided(_) | Hold::Tombstone) if event.forced => {}
             Some(_) => return None,
         }
+        let is_pulled = held.has_pulled(&event.amount);
         held.hold = Some(Hold::Placed(event.amount.clone()));
-        self.become_held(&event.hold_id, &held)
+        self.become_held(&event.hold_id, &held)?;
+        self.placed_unmatched(event, is_pulled);
+        Some(())
     }
 
     pub(super) fn hold_raised(&mut self, event: &HoldRaised) -> Option<()> {
         let mut held = self.held(&event.hold_id);
         let amount = held.placed_mut().filter(|held| held.asset == event.amount.asset)?;
         amount.minor = amount.minor.plus(event.amount.minor).ok()?;
-        self.become_held(&event.hold_id, &held)
+        self.become_held(&event.hold_id, &held)?;
+        self.asked_unmatched(&event.hold_id, &event.amount, event.at);
+        Some(())
     }
 
     pub(super) fn hold_lowered(&mut self, event: &HoldLowered) -> Option<()> {
         let mut held = self.held(&event.hold_id);
         held.lower(event.amount.minor)?;
-        self.become_held(&event.hold_id, &held)
+        self.become_held(&event.hold_id, &held)?;
+        let is_all = held.hold.as_ref().and_then(Hold::remaining).is_none();
+        self.lowered_unmatched(&event.hold_id, is_all);
+        Some(())
     }
 
     pub(super) fn hold_voided(&mut self, event: &HoldVoided) -> Option<()> {
@@ -225,7 +262,9 @@ impl Books {
             Some(Hold::Placed(amount)) => Hold::Voided(amount.asset),
             Some(Hold::Voided(_) | Hold::Tombstone) => return None,
         });
-        self.become_held(&event.hold_id, &held)
+        self.become_held(&event.hold_id, &held)?;
+        self.voided_unmatched(&event.hold_id);
+        Some(())
     }
 }
 
@@ -234,6 +273,16 @@ impl Held {
     pub(super) fn lower(&mut self, by: Minor) -> Option<()> {
         let amount = self.placed_mut()?;
         amount.minor = amount.minor.minus(by).ok()?;
+        Some(())
+    }
+
+    /// Holds an amount again, in addition to what is left.
+    pub(super) fn stand(&mut self, amount: &Amount) -> Option<()> {
+        if let Some(held) = self.placed_mut() {
+            held.minor = held.minor.plus(amount.minor).ok()?;
+        } else {
+            self.hold = Some(Hold::Placed(amount.clone()));
+        }
         Some(())
     }
 

@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::funding::Leg;
+use super::messages::FundedBy;
 use super::refund::Unlinked;
 use super::state::Books;
 use crate::checks;
+use crate::network::MatchBasis;
 
 /// Kind of thing that an id identifies. Ids of different kinds never collide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,11 @@ pub(super) enum Kind {
     Recovery,
     Settlement,
     Fee,
+    /// Match of a `Spend` with a payment, under the `Spend`'s id.
+    Match,
+    /// Move of a `Spend`'s money to the payment that it is linked to, by the number of the link.
+    Move,
+    MoveBack,
 }
 
 impl Kind {
@@ -63,6 +70,9 @@ impl Kind {
             Self::Recovery => "recovery",
             Self::Settlement => "settlement",
             Self::Fee => "fee",
+            Self::Match => "match",
+            Self::Move => "move",
+            Self::MoveBack => "move_back",
         }
     }
 }
@@ -83,6 +93,12 @@ impl Identity {
     /// blank, so no two pairs of ids are alike.
     pub(super) fn of_hold(kind: Kind, hold_id: &ExternalId, id: &ExternalId) -> Self {
         Self { kind, id: format!("{hold_id} {id}") }
+    }
+
+    /// Identity of a move of a `Spend`'s money, or of its way back.
+    pub(super) fn moved(spend_id: &ExternalId, link: u32, to: FundedBy) -> Self {
+        let kind = if to == FundedBy::Payment { Kind::Move } else { Kind::MoveBack };
+        Self { kind, id: format!("{spend_id} {link}") }
     }
 
     pub(super) fn log(source: &ChainSource) -> Self {
@@ -158,6 +174,10 @@ pub(super) enum Fact {
     Unlinked(Unlinked),
     /// Disputed amount.
     Disputed(Amount),
+    /// `Spend` whose money a hold is for.
+    HeldBy(ExternalId),
+    /// Payment that a `Spend` was matched with, and the reason.
+    Matched(ExternalId, MatchBasis),
 }
 
 impl Books {
@@ -186,6 +206,11 @@ impl Books {
             self.entries.remove(&reorg.key());
         }
         self.entries.set(&identity.key(), &Act { said: said.clone(), fact: fact.cloned() });
+    }
+
+    /// Replaces what is known under an identity.
+    pub(super) fn rewrite(&mut self, identity: &Identity, said: &Fingerprint, fact: Option<Fact>) {
+        self.entries.set(&identity.key(), &Act { said: said.clone(), fact });
     }
 
     fn is_away(&self, identity: &Identity) -> bool {

@@ -50,6 +50,18 @@ pub(super) fn of_command(command: &Command) -> Vec<String> {
         }
         Command::RecordSettlement(command) => of_id(&command.settlement_id, &[Kind::Settlement]),
         Command::ChargeFee(command) => of_id(&command.fee_id, &[Kind::Fee]),
+        Command::MatchSpend(command) => {
+            let mut keys = of_hold(&command.spend_id, &[Kind::Hold, Kind::ForcedHold]);
+            keys.extend(of_id(&command.spend_id, &[Kind::Match]));
+            keys
+        }
+        Command::FindSpend(_) => Vec::new(),
+        Command::ReadMatch(command) => of_id(&command.spend_id, &[Kind::Match]),
+        Command::MoveFunding(command) => {
+            let mut keys = of_move(&command.spend_id, &command.payment_id, &command.source);
+            keys.push(Identity::moved(&command.spend_id, command.link, command.to).key());
+            keys
+        }
     }
 }
 
@@ -62,6 +74,7 @@ pub(super) fn of_event(event: &Event) -> Vec<String> {
         Event::HoldVoided(event) => vec![held_key(&event.hold_id)],
         Event::ClearingBooked(event) => vec![held_key(&event.hold_id)],
         Event::FundingBooked(event) => of_leg(&event.hold_id, &event.source),
+        Event::FundingMoved(event) => of_move(&event.spend_id, &event.payment_id, &event.source),
         Event::RefundResolved(event) => event.payment_id.iter().map(held_key).collect(),
         Event::ReceivableBooked(event) => vec![owed_key(&event.receivable_id)],
         Event::ReceivableRecovered(event) => vec![owed_key(&event.receivable_id)],
@@ -82,6 +95,14 @@ fn of_log(source: &ChainSource) -> Vec<String> {
 fn of_leg(hold_id: &ExternalId, source: &ChainSource) -> Vec<String> {
     let mut keys = of_log(source);
     keys.extend([Identity::finality(source).key(), held_key(hold_id)]);
+    keys
+}
+
+/// Keys of a log, and of both sides that its money can belong to.
+fn of_move(spend_id: &ExternalId, payment_id: &ExternalId, source: &ChainSource) -> Vec<String> {
+    let mut keys = of_leg(spend_id, source);
+    keys.push(held_key(payment_id));
+    keys.extend(of_id(spend_id, &[Kind::ForcedHold]));
     keys
 }
 

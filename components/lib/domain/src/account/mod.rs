@@ -24,11 +24,13 @@
 //! | `suspense_not_found` | the resolution of a clearing never suspended, or of a refund never unlinked |
 //! | `source_not_found` | a reorganization or the finality of a log that was never booked |
 //! | `funding_final` | a reorganization of funding that is final |
+//! | `funding_out_of_order` | the money of a `Spend` is moved before what happened to its log is booked |
 //! | `funding_reorged` | finality of funding that was reorganized away |
 //! | `dispute_closed` | a provisional credit after the dispute's outcome |
 //! | `award_exceeds_dispute` | an award above the disputed amount, or for a dispute that was not won |
 //! | `receivable_not_found` | a recovery for an unknown receivable |
 //! | `recovery_above_receivable` | a recovery of more than is still owed |
+//! | `spend_matched` | the answer to `ReadMatch` and `FindSpend`: the detail is the reason and the id of the other side |
 
 mod clearing;
 mod delay_queue;
@@ -44,6 +46,7 @@ mod hold;
 mod identity;
 mod keys;
 mod ledger;
+mod matching;
 mod messages;
 mod opening;
 #[cfg(test)]
@@ -60,6 +63,7 @@ mod suspense;
 pub(crate) use dispute::dispute_key;
 pub(crate) use hold::available_part;
 pub use ledger::{Balance, Book, Ledger, LedgerAccount, Net, Side, Transfer};
+pub(crate) use matching::matched;
 pub use messages::*;
 pub use state::State;
 
@@ -73,7 +77,7 @@ pub struct Account;
 
 impl Decider for Account {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 8;
+    const STATE_VERSION: u32 = 9;
     const HAS_ENTRIES: bool = true;
 
     type State = State;

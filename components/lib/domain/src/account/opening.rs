@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use clearfold_kernel::{Address, Asset, CommandContext, Entries, Rejection};
 
 use super::ledger::Ledger;
+use super::matching::Unmatched;
 use super::messages::{AccountOpened, AssetsNamed, DelayQueue, Event, OpenAccount, Opener};
 use super::state::{Books, State};
 use crate::checks;
@@ -92,6 +93,7 @@ impl Books {
             pending: BTreeMap::new(),
             owed_back: BTreeMap::new(),
             unassigned: BTreeMap::new(),
+            unmatched: Unmatched::default(),
             entries,
         }
     }

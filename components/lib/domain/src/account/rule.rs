@@ -70,6 +70,10 @@ pub(super) fn decide(
         Command::RecoverReceivable(rule) => rule,
         Command::RecordSettlement(rule) => rule,
         Command::ChargeFee(rule) => rule,
+        Command::MatchSpend(rule) => rule,
+        Command::FindSpend(rule) => rule,
+        Command::ReadMatch(rule) => rule,
+        Command::MoveFunding(rule) => rule,
     };
     match state {
         State::New(entries) => {

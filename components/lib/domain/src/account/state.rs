@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::held::{HELD, Held};
 use super::hold::Hold;
 use super::ledger::{Ledger, LedgerAccount, Net};
+use super::matching::Unmatched;
 use super::messages::{DelayQueue, Event, Opener};
 
 /// The state of an account's stream.
@@ -37,6 +38,8 @@ pub struct Books {
     /// Sum of what came back on chain and was taken off no payment, by asset code: the withheld parts of refunds that
     /// are not resolved, and returns that name no payment.
     pub(super) unassigned: BTreeMap<String, Minor>,
+    /// `Spend`s and payments of the network that have no counterpart yet.
+    pub(super) unmatched: Unmatched,
     #[serde(skip)]
     pub(super) entries: Entries,
 }
@@ -192,6 +195,8 @@ impl Books {
             Event::RefundResolved(event) => self.refund_resolved(event)?,
             Event::ReceivableBooked(event) => self.receivable_booked(event),
             Event::ReceivableRecovered(event) => self.receivable_recovered(event)?,
+            Event::SpendMatched(event) => self.spend_matched(event),
+            Event::FundingMoved(event) => self.funding_moved(event)?,
             Event::Deposited(_)
             | Event::DepositReorged(_)
             | Event::Withdrawn(_)

@@ -3,11 +3,12 @@
 //!
 //! | payment | effect of the advice |
 //! |---|---|
-//! | unknown, not decided, declined, or reversed before the decision | places its hold anew |
-//! | open, or approved and reversed since | raises the hold to the stated amount, if that is more |
+//! | unknown, not decided, declined, or reversed before the decision and not claimed | places its hold anew |
+//! | open | raises the hold to the stated amount, if that is more |
+//! | approved and reversed since | holds the stated amount less what was claimed |
 //! | open | a reversal of the rest follows, if it is less |
 //! | not decided, and nothing was sold | a reversal of the whole request follows |
-//! | cleared, expired or force-posted | nothing: the claim posts in any case |
+//! | cleared, expired, force-posted, or reversed before the decision and claimed | nothing: the claim posts |
 //!
 //! The reversal has an id made of the advice's, because a reversal of the advice may come under the advice's own. An
 //! advice that is older than another one or than an increment says nothing of those, and gives nothing back.
@@ -92,8 +93,9 @@ fn is_newest(state: &State, advice: &RecordAdvice) -> bool {
     advices.chain(increments).all(|occurred_at| occurred_at <= advice.occurred_at)
 }
 
-/// Returns the effect on the hold. The promise is compared with what was authorized and not reversed, so an amount
-/// that was already claimed is not held again. An advice of nothing, or one that is older than another, holds nothing.
+/// Returns the effect on the hold. The promise is compared with what was authorized and not reversed, and with what was
+/// claimed after a reversal, so an amount that was already claimed is not held again. An advice of nothing, or one that
+/// is older than another, holds nothing.
 fn hold(state: &State, payment: &Payment, advice: &RecordAdvice) -> AdviceHold {
     let (totals, promised) = (&payment.totals, advice.amount.minor);
     let stands = totals.standing();
@@ -103,23 +105,27 @@ fn hold(state: &State, payment: &Payment, advice: &RecordAdvice) -> AdviceHold {
     }
     match payment.status {
         Status::Requested | Status::Declined => AdviceHold::Placed,
-        Status::Reversed if totals.authorized == Minor::ZERO => AdviceHold::Placed,
-        // A verified card, for which the account holds nothing that could be raised.
-        Status::Authorized if totals.authorized == Minor::ZERO && totals.captured() == Minor::ZERO => {
-            AdviceHold::Placed
+        // A verified card, or a request that was withdrawn: the account holds nothing that could be raised.
+        Status::Authorized | Status::Reversed if totals.authorized == Minor::ZERO => {
+            match totals.captured() == Minor::ZERO {
+                true => AdviceHold::Placed,
+                false => AdviceHold::Unchanged,
+            }
         }
-        Status::Authorized if totals.authorized == Minor::ZERO => AdviceHold::Unchanged,
-        Status::Cleared | Status::Expired | Status::ClearedLate | Status::ForcePosted => {
+        Status::Cleared | Status::Expired | Status::ClearedLate | Status::ForcePosted | Status::Linked => {
             AdviceHold::Unchanged
         }
-        Status::Recorded
-        | Status::Authorized
-        | Status::PartiallyAuthorized
-        | Status::Advised
-        | Status::Reversed => match promised.minus(stands) {
-            Ok(more) if more > Minor::ZERO => AdviceHold::Raised(more),
-            _ => AdviceHold::Unchanged,
-        },
+        Status::Reversed => raise(promised, sum(stands, totals.beyond)),
+        Status::Recorded | Status::Authorized | Status::PartiallyAuthorized | Status::Advised => {
+            raise(promised, stands)
+        }
+    }
+}
+
+fn raise(promised: Minor, stands: Minor) -> AdviceHold {
+    match promised.minus(stands) {
+        Ok(more) if more > Minor::ZERO => AdviceHold::Raised(more),
+        _ => AdviceHold::Unchanged,
     }
 }
 

@@ -29,7 +29,7 @@ use super::messages::{
 use super::state::{Payment, State, Status, Subject, sum};
 use super::{Decision, force_post};
 use crate::checks;
-use crate::network::Residue;
+use crate::network::{Residue, SuspenseOutcome};
 use crate::policy::over_capture;
 
 pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandContext) -> Decision {
@@ -58,7 +58,10 @@ pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandC
     checks::fits(payment.totals.captured().plus(claim.amount.minor))?;
     let events = match (looks_like(state, claim), payment.status) {
         (Some(duplicate_of), _) => vec![suspend(payment, claim, residue, duplicate_of)],
-        (None, Status::Requested | Status::Declined | Status::ForcePosted | Status::Reversed) => {
+        (
+            None,
+            Status::Requested | Status::Declined | Status::ForcePosted | Status::Reversed | Status::Linked,
+        ) => {
             vec![force_post::unauthorized(payment, claim, residue)]
         }
         (None, _) => post(state, payment, claim, residue),
@@ -152,10 +155,16 @@ pub(super) fn post(
 
 /// Returns true if this is the last claim: it says so, or it completes its sequence, in whatever order the parts
 /// came. The length of a sequence is the number of its part n of n, because the parts before it may state another one
-/// while the merchant does not know it. A part without a number takes the place of one that is missing.
+/// while the merchant does not know it. A part without a number takes the place of one that is missing. A part that was
+/// suspended and returned is none.
 fn is_last(state: &State, part: Part) -> bool {
     let Part::Sequence { .. } = part else { return part == Part::Final };
-    let parts = || state.clearings.values().map(|known| known.part).chain([part]);
+    let is_claim = |clearing_id| {
+        let resolved = state.suspended.get(clearing_id);
+        resolved != Some(&Suspended::Resolved(SuspenseOutcome::Returned))
+    };
+    let known = || state.clearings.iter().filter(|(clearing_id, _)| is_claim(*clearing_id));
+    let parts = || known().map(|(_, known)| known.part).chain([part]);
     let is_end = |part| matches!(part, Part::Sequence { number, count } if number == count);
     let Some(length) = parts().filter(|part| is_end(*part)).filter_map(number).max() else { return false };
     let numbered: BTreeSet<u8> = parts().filter_map(number).filter(|number| *number <= length).collect();

@@ -22,12 +22,12 @@ use clearfold_kernel::{ChainSource, CommandContext, Hash, Minor, Rejection};
 use serde::{Deserialize, Serialize};
 
 use super::messages::{
-    AbandonCause, AbandonFunding, CloseExposure, Event, ExposureCleared, FundingAbandoned, FundingDropped,
-    FundingFinalized, FundingIncluded, FundingReorged, FundingReverted, FundingSubmitted, Observation,
-    ObserveFunding,
+    AbandonCause, AbandonFunding, CloseExposure, Event, ExposureCleared, FIRST_LEG, FundingAbandoned,
+    FundingDropped, FundingFinalized, FundingIncluded, FundingReorged, FundingReverted, FundingSubmitted,
+    Observation, ObserveFunding, ObserveSpend, SpendObserved,
 };
 use super::state::{Payment, State};
-use super::{Decision, existing};
+use super::{Decision, existing, link};
 use crate::checks;
 
 /// Funding state of a payment: progress of the money on chain.
@@ -123,6 +123,36 @@ impl State {
 
 pub(super) fn observe(state: &State, command: &ObserveFunding, context: &CommandContext) -> Decision {
     checks::from_chain(context)?;
+    is_own(state, command.leg)?;
+    let seen = observed(state, command, context)?;
+    let Some(payment_id) = state.linked_to().filter(|_| command.leg == FIRST_LEG) else {
+        return Ok(seen.into_iter().collect());
+    };
+    let payment = existing(state, context)?;
+    if let Observation::Included { amount, source } = &command.observation {
+        let spent = payment.totals.authorized;
+        checks::repeated(&source.transaction_hash.to_string(), &spent, &amount.minor)?;
+    }
+    let tell = |_| link::observed(state, payment, payment_id, command);
+    Ok(seen.map(tell).into_iter().collect())
+}
+
+/// Observes the transaction of a `Spend` that is a leg of this payment. One that was given up is no leg any more.
+pub(super) fn observe_spend(state: &State, command: &ObserveSpend, context: &CommandContext) -> Decision {
+    checks::from_chain(context)?;
+    existing(state, context)?;
+    let Some(leg) = state.taken(&command.spend_id, command.link) else { return Ok(Vec::new()) };
+    let (observation, occurred_at) = (command.observation.clone(), command.occurred_at);
+    let seen = observed(state, &ObserveFunding { leg, observation, occurred_at }, context)?;
+    Ok(seen.into_iter().collect())
+}
+
+/// Returns the event of an observation; none if it is known already.
+fn observed(
+    state: &State,
+    command: &ObserveFunding,
+    context: &CommandContext,
+) -> Result<Option<Event>, Rejection> {
     let payment = existing(state, context)?;
     if let Observation::Included { amount, source } = &command.observation {
         checks::sound(amount)?;
@@ -137,17 +167,24 @@ pub(super) fn observe(state: &State, command: &ObserveFunding, context: &Command
     }
     let known = known(state, command.leg)?;
     match (known, &command.observation) {
-        (_, Observation::Reorged { source }) if state.is_away(source) => Ok(Vec::new()),
-        (known, observation) if is_known(known, observation) => Ok(Vec::new()),
+        (_, Observation::Reorged { source }) if state.is_away(source) => Ok(None),
+        (known, observation) if is_known(known, observation) => Ok(None),
         (Funding::Finalized { .. }, _) => {
             Err(Rejection::new("funding_final", "the pulled money is in a final block; nothing can undo it"))
         }
-        (known, observation) if follows(known, observation) => Ok(vec![event(payment, known, command)]),
+        (known, observation) if follows(known, observation) => Ok(Some(event(payment, known, command))),
         (known, _) => {
             let detail = format!("the funding is {known:?}; send what happened before first");
             Err(Rejection::new("funding_out_of_order", detail))
         }
     }
+}
+
+/// Refuses a leg that is a `Spend` of others.
+fn is_own(state: &State, leg: u32) -> Result<(), Rejection> {
+    let Some(spend_id) = state.spend_of_others(leg) else { return Ok(()) };
+    let detail = format!("leg {leg} is the Spend {spend_id}; report there what happens to it, or unlink it");
+    Err(Rejection::new("spend_linked", detail))
 }
 
 fn known(state: &State, leg: u32) -> Result<&Funding, Rejection> {
@@ -160,6 +197,7 @@ fn known(state: &State, leg: u32) -> Result<&Funding, Rejection> {
 /// Ends a leg that nothing will pull. What is due then is exposed, unless nothing was to be pulled.
 pub(super) fn abandon(state: &State, command: &AbandonFunding, context: &CommandContext) -> Decision {
     checks::from_saga_or_operator(context)?;
+    is_own(state, command.leg)?;
     let (payment, leg) = (existing(state, context)?, command.leg);
     match known(state, leg)? {
         known if known.is_undecided() => {}
@@ -312,6 +350,25 @@ pub(super) fn reorged(state: &mut State, event: &FundingReorged) {
     state.reorged.retain(|gone| gone.source != event.source);
     let (amount, source) = (event.amount.minor, event.source.clone());
     state.reorged.push(Gone { amount, source, is_back: false });
+}
+
+/// Applies an observation of the stream's own `Spend`, whose money is another payment's.
+pub(super) fn spend_observed(state: &mut State, event: &SpendObserved) {
+    let Some(payment) = state.payment() else { return };
+    let command = ObserveFunding {
+        leg: FIRST_LEG,
+        observation: event.observation.clone(),
+        occurred_at: event.occurred_at,
+    };
+    match self::event(payment, &payment.funding, &command) {
+        Event::FundingSubmitted(event) => submitted(state, &event),
+        Event::FundingIncluded(event) => included(state, &event),
+        Event::FundingFinalized(event) => finalized(state, &event),
+        Event::FundingReverted(event) => reverted(state, &event),
+        Event::FundingDropped(event) => dropped(state, &event),
+        Event::FundingReorged(event) => reorged(state, &event),
+        _ => {}
+    }
 }
 
 pub(super) fn abandoned(state: &mut State, event: &FundingAbandoned) {

@@ -47,6 +47,11 @@ impl State {
         (FIRST_LEG..).zip(first.into_iter().chain(&self.legs.later))
     }
 
+    /// Returns the legs whose money is this payment's. The first leg of a linked `Spend` is another one's.
+    pub fn own_legs(&self) -> impl Iterator<Item = (u32, &Funding)> {
+        self.legs().skip(usize::from(self.linked_to().is_some()))
+    }
+
     /// Returns the funding of a leg; `None` if the payment has no leg with that number.
     #[must_use]
     pub fn leg(&self, number: u32) -> Option<&Funding> {
@@ -69,7 +74,7 @@ impl State {
     /// nothing.
     #[must_use]
     pub fn kept(&self) -> Minor {
-        let pulled = self.legs().map(|(_, funding)| funding.pulled()).fold(Minor::ZERO, sum);
+        let pulled = self.own_legs().map(|(_, funding)| funding.pulled()).fold(Minor::ZERO, sum);
         pulled.excess_over(self.legs.returned)
     }
 
@@ -132,7 +137,9 @@ impl State {
 
 /// Returns the events of a decision, and behind them what they change in what is exposed and what is owed back.
 pub(super) fn balanced(state: &State, mut events: Vec<Event>, context: &CommandContext) -> Vec<Event> {
-    let moves = |event: &Event| matches!(event, Event::FundingIncluded(_));
+    let moves = |event: &Event| {
+        matches!(event, Event::FundingIncluded(_) | Event::SpendTaken(_) | Event::SpendUnlinked(_))
+    };
     if events.is_empty() || !(state.has_moved() || events.iter().any(moves)) {
         return events;
     }

@@ -32,6 +32,9 @@
 //! | `funding_final` | the pulled money is in a final block |
 //! | `pull_in_lost_block` | a leg is abandoned that the listener has seen in a block, which was lost |
 //! | `leg_before_undecided` | a leg is abandoned while one before it may still be pulled |
+//! | `spend_linked` | the `Spend` is linked to another payment |
+//! | `spend_not_linkable` | the payment did not begin with a `Spend`, or a part of that was claimed, given back or added |
+//! | `reason_too_long` | the reason for a link is longer than 500 bytes |
 //! | `exposure_open` | a part of a leg could not be pulled and is a receivable |
 //! | `not_flaggable` | the rules were checked before the payment was decided, so there is nothing to flag |
 //! | `dispute_exceeds_captured` | more is disputed than the merchant has, or credited than was charged |
@@ -53,6 +56,7 @@ mod force_post;
 mod funding;
 mod increment;
 mod legs;
+mod link;
 mod messages;
 mod partial;
 mod refund;
@@ -70,6 +74,7 @@ pub use dispute::{Dispute, DisputeStatus};
 pub use funding::{Funding, Gone};
 pub use increment::{Increment, IncrementFate};
 pub use legs::Legs;
+pub use link::{Linked, Links, Taken};
 pub use messages::*;
 pub use refund::{Resolution, UnlinkedRefund};
 pub use reversal::{Reversal, ReversalFate};
@@ -89,7 +94,7 @@ type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 11;
+    const STATE_VERSION: u32 = 12;
 
     type State = State;
     type Command = Command;
@@ -130,6 +135,11 @@ fn decide(state: &State, command: &Command, context: &CommandContext) -> Decisio
         Command::AdvanceDispute(command) => dispute::advance(state, command, context),
         Command::GrantProvisionalCredit(command) => dispute::credit(state, command, context),
         Command::ResolveDispute(command) => dispute::resolve(state, command, context),
+        Command::LinkSpend(command) => link::link(state, command, context),
+        Command::UnlinkSpend(command) => link::unlink(state, command, context),
+        Command::TakeSpend(command) => link::take(state, command, context),
+        Command::GiveUpSpend(command) => link::give_up(state, command, context),
+        Command::ObserveSpend(command) => funding::observe_spend(state, command, context),
     }
 }
 

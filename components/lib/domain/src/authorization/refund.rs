@@ -86,6 +86,9 @@ fn link(state: &State, payment: &Payment, refund: &RecordRefund, context: &Comma
         checks::repeated(&identity, known, &refund.amount.minor)?;
         return Ok(Vec::new());
     }
+    if linked_before(state, refund) {
+        return Ok(Vec::new());
+    }
     let refundable = payment.refundable();
     let excess = excess(state, payment, refund.amount.minor.excess_over(refundable));
     if let (Some(_), RefundOrigin::Chain(_)) = (excess, &refund.origin) {
@@ -125,10 +128,24 @@ fn is_converted(state: &State, payment: &Payment) -> bool {
     is_presented || state.clearings.values().any(|known| known.residue != Residue::default())
 }
 
+/// Returns true if the refund's transaction paid it back in another block. All refunds of a transaction were seen in the
+/// block in which it was mined first, also if several are of the same amount.
+fn linked_before(state: &State, refund: &RecordRefund) -> bool {
+    let RefundOrigin::Chain(source) = &refund.origin else { return false };
+    let block = format!("chain/{}/{}/", source.chain_id, source.block_hash);
+    state.paid_back_by.iter().any(|(identity, transaction_hash)| {
+        let is_same = *transaction_hash == source.transaction_hash && !identity.starts_with(&block);
+        is_same && state.refunds.get(identity) == Some(&refund.amount.minor)
+    })
+}
+
 pub(super) fn linked(state: &mut State, event: &RefundLinked) {
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.refunded = sum(payment.totals.refunded, event.amount.minor);
     state.refunds.insert(event.origin.identity(), event.amount.minor);
+    if let Some(transaction_hash) = event.origin.transaction_hash() {
+        state.paid_back_by.insert(event.origin.identity(), transaction_hash);
+    }
 }
 
 pub(super) fn unlinked(state: &mut State, event: &RefundUnlinked) {

@@ -30,7 +30,7 @@ pub(super) fn request(state: &State, request: &RequestAuthorization, context: &C
             state.unheard(&request.message_id)?;
             let requested = of_command(request, context.accepted_at);
             // A full reversal that came first is a tombstone: what it gave back must not be held afterwards.
-            let declined = state.is_reversed_already().then(|| declined_as_reversed(&requested));
+            let declined = state.is_reversed_already(&requested).then(|| declined_as_reversed(&requested));
             let events = [Event::AuthorizationRequested(requested)].into_iter().chain(declined);
             Ok(events.chain(deviates).collect())
         }

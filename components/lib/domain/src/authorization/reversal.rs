@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Decision;
 use super::messages::{
-    AuthorizationReversed, Event, Extent, Parties, ReversalCause, ReversalRefusal, ReversalRefused,
-    ReverseAuthorization,
+    AuthorizationRequested, AuthorizationReversed, Event, Extent, Parties, ReversalCause, ReversalRefusal,
+    ReversalRefused, ReverseAuthorization,
 };
 use super::state::{Payment, State, Status, Subject, sum};
 use crate::checks;
@@ -68,16 +68,24 @@ fn beside_what_is_owed(state: &State, reversal: &ReverseAuthorization) -> Extent
 }
 
 /// Returns the amount that a reversal releases. Before the decision nothing is held yet, but the whole request can be
-/// withdrawn.
+/// withdrawn, also by a reversal that names the amount asked for.
 fn releasable(payment: &Payment, extent: Extent) -> Result<Minor, ReversalRefusal> {
     let held = payment.held();
     match (payment.status, extent) {
-        (Status::Requested, Extent::Full) => Ok(Minor::ZERO),
+        (Status::Requested, extent) if covers(extent, payment.entry.request()) => Ok(Minor::ZERO),
         (Status::Authorized, Extent::Full) if payment.totals.authorized == Minor::ZERO => Ok(Minor::ZERO),
         (status, _) if !status.is_open() || held == Minor::ZERO => Err(ReversalRefusal::NothingHeld),
         (_, Extent::Full) => Ok(held),
         (_, Extent::Part(Minor::ZERO)) => Err(ReversalRefusal::NothingHeld),
         (_, Extent::Part(asked)) => Ok(asked.min(held)),
+    }
+}
+
+/// Returns true if the reversal is of all that was asked for.
+pub(super) fn covers(extent: Extent, request: Option<&AuthorizationRequested>) -> bool {
+    match extent {
+        Extent::Full => true,
+        Extent::Part(minor) => request.is_some_and(|request| minor >= request.amount.minor),
     }
 }
 

@@ -10,13 +10,14 @@ use super::dispute::Dispute;
 use super::funding::{Funding, Gone};
 use super::increment::{Increment, IncrementFate};
 use super::legs::Legs;
-use super::messages::{AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Extent, Parties};
+use super::link::Links;
+use super::messages::{AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Parties};
 use super::refund::UnlinkedRefund;
 use super::reversal::Reversal;
 use super::stored::{Requested, StoredParties};
 use super::{
-    advice, clearing, dispute, expiry, flag, force_post, funding, increment, legs, partial, refund, request,
-    reversal, suspense, swipe,
+    advice, clearing, dispute, expiry, flag, force_post, funding, increment, legs, link, partial, refund,
+    request, reversal, suspense, swipe,
 };
 use crate::checks;
 use crate::network::{Merchant, MerchantCategory, Network};
@@ -48,6 +49,10 @@ pub struct State {
     pub legs: Legs,
     /// Part of R that the last clearing released. The merchant did not give it back, so it can still be claimed.
     pub released: Minor,
+    /// Links with `Spend`s that somebody else submitted.
+    pub links: Links,
+    /// Transaction of each refund of this payment that is on chain, by the refund's identity.
+    pub paid_back_by: BTreeMap<String, Hash>,
 }
 
 /// Subject of a stream.
@@ -164,6 +169,8 @@ pub enum Status {
     ClearedLate,
     /// Closed: claimed without an authorization.
     ForcePosted,
+    /// Closed: a `Spend` that is the funding of another payment.
+    Linked,
 }
 
 impl Status {
@@ -311,10 +318,10 @@ impl State {
         checks::repeated(message_id.as_str(), &false, &is_heard)
     }
 
-    /// Returns true if the network has reversed the whole of a payment that it has not asked for yet.
-    pub(super) fn is_reversed_already(&self) -> bool {
+    /// Returns true if the network has reversed the whole of a payment that it asks for only now.
+    pub(super) fn is_reversed_already(&self, request: &AuthorizationRequested) -> bool {
         let is_nothing = matches!(self.subject, Subject::Nothing);
-        is_nothing && self.reversals.values().any(|reversal| reversal.extent == Extent::Full)
+        is_nothing && self.reversals.values().any(|known| reversal::covers(known.extent, Some(request)))
     }
 
     /// Returns what was added to the payment after its beginning, by message id: approved increments, and approvals
@@ -386,6 +393,11 @@ impl State {
             Event::DisputeAdvanced(event) => dispute::advanced(&mut self, event),
             Event::ProvisionalCreditGranted(event) => dispute::credited(&mut self, event),
             Event::DisputeResolved(event) => dispute::resolved(&mut self, event),
+            Event::SpendLinked(event) => link::linked(&mut self, event),
+            Event::SpendUnlinked(event) => link::unlinked(&mut self, event),
+            Event::SpendTaken(event) => link::taken(&mut self, event),
+            Event::SpendGivenUp(event) => link::given_up(&mut self, event),
+            Event::SpendObserved(event) => funding::spend_observed(&mut self, event),
         }
         self.begin_leg();
         self

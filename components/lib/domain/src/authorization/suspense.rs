@@ -82,7 +82,7 @@ fn claim(
 fn charge(state: &State, payment: &Payment, claim: &PresentClearing, residue: Residue) -> Decision {
     checks::fits(payment.totals.captured().plus(claim.amount.minor))?;
     Ok(match payment.status {
-        Status::Requested | Status::Declined | Status::ForcePosted | Status::Reversed => {
+        Status::Requested | Status::Declined | Status::ForcePosted | Status::Reversed | Status::Linked => {
             vec![force_post::unauthorized(payment, claim, residue)]
         }
         _ => clearing::post(state, payment, claim, residue),

@@ -6,7 +6,7 @@ use clearfold_kernel::CommandContext;
 use super::Decision;
 use super::funding::Funding;
 use super::messages::{Event, Parties, RecordSwipe, SwipeRecorded};
-use super::state::{Entry, Payment, State, Status, Subject};
+use super::state::{Entry, Payment, State, Status, Subject, sum};
 use crate::checks;
 use crate::policy::hold_expiry;
 
@@ -24,17 +24,18 @@ pub(super) fn record(state: &State, swipe: &RecordSwipe, context: &CommandContex
             occurred_at: swipe.occurred_at,
         })]),
         // The same transaction was seen again, perhaps mined in another block: it paid once.
-        Subject::Payment(payment) if same(payment, swipe) => Ok(Vec::new()),
+        Subject::Payment(payment) if same(state, payment, swipe) => Ok(Vec::new()),
         Subject::Payment(_) | Subject::Refund { .. } => Err(checks::identity_conflict(context)),
     }
 }
 
-fn same(payment: &Payment, swipe: &RecordSwipe) -> bool {
+fn same(state: &State, payment: &Payment, swipe: &RecordSwipe) -> bool {
     let transaction_hash = swipe.source.transaction_hash;
+    let raised = state.added().fold(swipe.amount.minor, |total, (_, by)| sum(total, by));
     payment.entry == Entry::Swiped { transaction_hash }
         && payment.parties.account == swipe.account
         && payment.asset == swipe.amount.asset
-        && payment.totals.authorized == swipe.amount.minor
+        && payment.totals.authorized == raised
 }
 
 /// Applies a swipe. The spend is its own authorization: the amount is held until the network claims it.

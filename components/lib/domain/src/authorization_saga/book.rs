@@ -105,6 +105,21 @@ fn opened_for(before: &State, event: &Event) -> Option<Asset> {
 }
 
 pub(super) fn run(call: &StepCall) -> Result<Action, String> {
+    let (booking, aggregate) = booking(call)?;
+    if is_settled(call, aggregate, &booking.kind) {
+        return Ok(Action::Done);
+    }
+    command_of(booking, aggregate)
+}
+
+/// Sends the command of the step's argument.
+pub(super) fn command(call: &StepCall) -> Result<Action, String> {
+    let (booking, aggregate) = booking(call)?;
+    command_of(booking, aggregate)
+}
+
+/// Reads the step's argument: the command, and the kind of its stream.
+fn booking(call: &StepCall) -> Result<(Booking, &'static str), String> {
     let booking: Booking = serde_json::from_slice(&call.argument)
         .map_err(|error| format!("the argument of `{}`: {error}", call.step))?;
     let aggregate = match booking.aggregate.as_str() {
@@ -113,9 +128,10 @@ pub(super) fn run(call: &StepCall) -> Result<Action, String> {
         authorization::AGGREGATE => authorization::AGGREGATE,
         other => return Err(format!("a booking on `{other}`, which keeps no books")),
     };
-    if is_settled(call, aggregate, &booking.kind) {
-        return Ok(Action::Done);
-    }
+    Ok((booking, aggregate))
+}
+
+fn command_of(booking: Booking, aggregate: &'static str) -> Result<Action, String> {
     let Booking { id, seen_on_chain, kind, schema_version, payload, .. } = booking;
     let payload = payload.get().as_bytes().to_vec();
     Ok(Action::Command { aggregate, id, seen_on_chain, message: Encoded { kind, schema_version, payload } })
@@ -126,6 +142,10 @@ fn is_settled(call: &StepCall, aggregate: &str, kind: &str) -> bool {
     match (aggregate, kind) {
         (account::AGGREGATE, "OpenAccount") => was_refused(call, &["duplicate_mismatch"]),
         (account::AGGREGATE, "RecoverReceivable") => was_refused(call, &["recovery_above_receivable"]),
+        // A linked `Spend` that was matched holds nothing.
+        (account::AGGREGATE, "LowerHold") if was_refused(call, &["hold_not_found"]) => {
+            super::memory::read(&call.subject).is_ok_and(|state| state.linked_to().is_some())
+        }
         (account::AGGREGATE, "VoidHold") => was_refused(call, &["account_not_opened"]),
         (card::AGGREGATE, "ReleaseSpend" | "ReleasePayment")
             if was_refused(call, &["reservation_not_found"]) =>
@@ -140,7 +160,7 @@ fn is_settled(call: &StepCall, aggregate: &str, kind: &str) -> bool {
     }
 }
 
-fn step(
+pub(super) fn step(
     name: &'static str,
     aggregate: &'static str,
     id: &str,

@@ -5,7 +5,7 @@
 //! | `fund` | `funding` | a leg begins, or an abandoned one is seen in a block | `pull` requests the pull until the leg is pulled in a final block, or abandoned |
 //! | `withdraw` | `withdrawal` | nothing is due while a leg is undecided | `withdraw` has the leg's pull withdrawn, unless it is mined |
 //! | `recover` | `recovery`, and one for each later leg | a leg is abandoned that leaves an exposure | `recover` parks for an operator, whose `retry` makes it due again: the next leg begins |
-//! | `finalize` | `funding` | the listener has seen a pull in a block | `finalize` reports the leg as final |
+//! | `finalize` | `funding` | the listener has seen a pull of ours in a block | `finalize` reports the leg as final |
 //!
 //! `finalize` waits in its lane for the flow that pulls, and that ends by a final block; so what is reported as final is
 //! final. Only an instance that was offered the effect has these flows.
@@ -28,8 +28,8 @@ use super::authorize::to_payment;
 use super::memory::{id, read};
 use super::was_refused;
 use crate::authorization::{
-    self, AbandonCause, AbandonFunding, CloseExposure, Command, Event, FIRST_LEG, Funding, Observation,
-    ObserveFunding, State,
+    self, AbandonCause, AbandonFunding, CloseExposure, Command, Entry, Event, FIRST_LEG, Funding,
+    Observation, ObserveFunding, State,
 };
 
 /// Name of the effect, and of the step that requests it.
@@ -134,17 +134,24 @@ fn flow(name: &'static str, lane: Cow<'static, str>, step: &'static str, leg: u3
 }
 
 /// Returns the leg that begins with the event.
-fn begun(before: &State, after: &State) -> Option<u32> {
+pub(super) fn begun(before: &State, after: &State) -> Option<u32> {
     let (leg, funding) = after.legs().last()?;
     let is_new = matches!(before.leg(leg), None | Some(Funding::None));
     (*funding == Funding::Unsubmitted && is_new).then_some(leg)
 }
 
-/// Returns the undecided legs, if nothing is due. A withdrawal that is asked for already is asked for again.
+/// Returns the undecided legs, if nothing is due. A withdrawal that is asked for already is asked for again. What others
+/// pull is not withdrawn.
 fn needless(after: &State) -> impl Iterator<Item = u32> {
     let is_needless = after.due() == Minor::ZERO;
     let legs = after.legs().filter(move |(_, funding)| is_needless && funding.is_undecided());
-    legs.map(|(leg, _)| leg)
+    legs.map(|(leg, _)| leg).filter(|leg| !is_of_others(after, *leg))
+}
+
+/// Returns true if the leg is a `Spend` that somebody else submitted: the stream's own, or another one that it has taken.
+fn is_of_others(state: &State, leg: u32) -> bool {
+    let is_swiped = || state.payment().is_some_and(|payment| matches!(payment.entry, Entry::Swiped { .. }));
+    state.spend_of_others(leg).is_some() || (leg == FIRST_LEG && is_swiped())
 }
 
 fn leg_of(call: &StepCall) -> Result<u32, String> {
@@ -253,6 +260,10 @@ pub(super) fn recover(call: &StepCall) -> Result<Action, String> {
 
 pub(super) fn finalize(call: &StepCall) -> Result<Action, String> {
     let (leg, state) = (leg_of(call)?, read(&call.subject)?);
+    // No flow waited for the block of what others pulled: the listener reports that it is final.
+    if is_of_others(&state, leg) {
+        return Ok(Action::Done);
+    }
     // A block that was reorganized away is not final; the next one has a flow of its own.
     let Some(Funding::Included { source, .. }) = state.leg(leg) else {
         return Ok(Action::Done);

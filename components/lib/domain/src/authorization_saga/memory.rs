@@ -3,11 +3,15 @@
 //! It lacks the reversals that came before the payment began, because those start no instance. Nothing here reads
 //! them: of the state only the payment and what was added to it count.
 
-use clearfold_kernel::{self as kernel, Decider, ExternalId, Minor, decode_state, encode_state};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::authorization::{Authorization, AuthorizationRequested, Funding, Legs, Payment, State, Subject};
+use clearfold_kernel::{self as kernel, Decider, ExternalId, Hash, Minor, decode_state, encode_state};
+
+use crate::authorization::{
+    Authorization, AuthorizationRequested, Funding, Legs, Links, Payment, State, Subject,
+};
 
 /// First byte of the memory: the version of the state's format. An instance may outlive a change of the format, and
 /// bytes of another one must not be read as something else.
@@ -23,17 +27,26 @@ const WITHOUT_RELEASED: u8 = 10;
 /// Version before there were legs behind the first. Its bytes are the head of a state that has none.
 const WITHOUT_LEGS: u8 = 9;
 
+/// Version before there were links. Its bytes are the head of a state that has none.
+const WITHOUT_LINKS: u8 = 11;
+
 /// Reads the memory; empty before the first observation.
 pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
     match subject.memory.split_first() {
         None => Ok(State::default()),
         Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
-        Some((&WITHOUT_RELEASED, state)) => behind(state, &Minor::ZERO),
-        Some((&WITHOUT_LEGS, state)) => behind(state, &(Legs::default(), Minor::ZERO)).map(with_flow),
+        Some((&WITHOUT_LINKS, state)) => behind(state, &none()),
+        Some((&WITHOUT_RELEASED, state)) => behind(state, &(Minor::ZERO, none())),
+        Some((&WITHOUT_LEGS, state)) => behind(state, &(Legs::default(), Minor::ZERO, none())).map(with_flow),
         Some((version, _)) => {
             Err(format!("the memory has version {version}; this component reads {VERSION}"))
         }
     }
+}
+
+/// Members behind a state that has no links.
+fn none() -> (Links, BTreeMap<String, Hash>) {
+    (Links::default(), BTreeMap::new())
 }
 
 /// Reads a state of before, with what stands behind it now.

@@ -27,6 +27,7 @@ mod book;
 mod expire;
 mod fund;
 mod increment;
+mod link;
 mod memory;
 mod observe;
 mod part;
@@ -88,6 +89,14 @@ impl Saga for AuthorizationSaga {
         step(fund::WITHDRAW, Phase::Retriable, BOOKING),
         step(fund::RECOVER, Phase::Retriable, RECOVERY),
         step(fund::FINALIZE, Phase::Retriable, BOOKING),
+        step(link::LINK, Phase::Compensatable, BOOKING),
+        step(link::READ, Phase::Pivot, BOOKING),
+        step(link::AWAIT, Phase::Compensatable, BOOKING),
+        step(link::LINK_SPEND, Phase::Compensatable, BOOKING),
+        step(link::FIND, Phase::Pivot, BOOKING),
+        step(link::TAKE, Phase::Retriable, BOOKING),
+        step(link::GIVE_UP, Phase::Retriable, BOOKING),
+        step(link::OBSERVE, Phase::Retriable, BOOKING),
     ];
 
     const EFFECTS: &'static [&'static str] = &[assess::RISK, fund::PULL, fund::PULL_LEG];
@@ -100,7 +109,12 @@ impl Saga for AuthorizationSaga {
 
     fn run(call: &StepCall) -> Result<Action, String> {
         match call.step.as_str() {
-            authorize::ANSWER | part::KEEP | increment::ANSWER => Ok(Action::Done),
+            authorize::ANSWER
+            | part::KEEP
+            | increment::ANSWER
+            | link::LINK
+            | link::AWAIT
+            | link::LINK_SPEND => Ok(Action::Done),
             authorize::RESERVE => authorize::reserve(call),
             authorize::HOLD => authorize::hold(call),
             assess::ASSESS => assess::run(call),
@@ -116,6 +130,10 @@ impl Saga for AuthorizationSaga {
             fund::WITHDRAW => fund::withdraw(call),
             fund::RECOVER => fund::recover(call),
             fund::FINALIZE => fund::finalize(call),
+            link::READ => link::read_match(call),
+            link::FIND => link::find(call),
+            link::TAKE => link::take(call),
+            link::GIVE_UP | link::OBSERVE => link::tell(call),
             _ => Err(unknown(call)),
         }
     }
@@ -130,6 +148,9 @@ impl Saga for AuthorizationSaga {
             increment::ANSWER => increment::decline(call),
             increment::RESERVE => increment::release(call),
             increment::RAISE => increment::lower(call),
+            link::LINK => link::link(call),
+            link::LINK_SPEND => link::link_spend(call),
+            link::AWAIT => link::await_spend(call),
             _ => Err(unknown(call)),
         }
     }

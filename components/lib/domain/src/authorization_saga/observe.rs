@@ -2,7 +2,7 @@
 
 use clearfold_kernel::{Decider, ExternalId, Flow, Observed, PlannedStep, Subject};
 
-use super::{authorize, book, expire, fund, increment, memory, part};
+use super::{authorize, book, expire, fund, increment, link, memory, part};
 use crate::authorization::{Authorization, Event, Payment, State};
 
 /// Lane of everything that moves money or counts it, in the order of the payment's events.
@@ -15,11 +15,12 @@ pub(super) fn observe(subject: &Subject, event: &Event) -> Result<Observed, Stri
     let memory = memory::write(&after)?;
     let (ends, begins) = (expire::ends(&before, &after), expire::begins(&before, &after));
     let flows = books(subject, &id, &before, event)?;
+    let links = link::flows(&id, &before, &after, event)?;
     let funding = fund::flows(subject, &before, &after, event)?;
     Ok(Observed {
         memory: (memory != subject.memory).then_some(memory),
         cancel: ends.then_some(expire::LANE).into_iter().collect(),
-        flows: flows.into_iter().chain(begins.then(expire::flow)).chain(funding).collect(),
+        flows: flows.into_iter().chain(begins.then(expire::flow)).chain(links).chain(funding).collect(),
     })
 }
 

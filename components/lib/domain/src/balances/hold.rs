@@ -4,7 +4,7 @@ use clearfold_kernel::{Amount, Asset, ExternalId, Minor, MoneyError, Timestamp};
 
 use super::tables::Hold;
 use super::{Seen, balance};
-use crate::account::{Event, LowerCause};
+use crate::account::{Event, FundedBy, LowerCause};
 use crate::projecting::{Misfit, Rows, lowered, raised, words};
 
 /// Status of a hold. A hold of which nothing is left can be raised again.
@@ -15,6 +15,8 @@ pub(super) enum HoldStatus {
     Reversed,
     Expired,
     Voided,
+    /// Ended as the hold of another payment.
+    Linked,
 }
 
 words!(HoldStatus {
@@ -23,6 +25,7 @@ words!(HoldStatus {
     Reversed = "reversed",
     Expired = "expired",
     Voided = "voided",
+    Linked = "linked",
 });
 
 /// Effect of one event on a hold.
@@ -67,6 +70,14 @@ impl<'a> HoldChange<'a> {
                 let minor = event.against_hold.plus(event.released)?;
                 let step = Step::Lowered(HoldStatus::Cleared);
                 (minor > Minor::ZERO).then_some(Self { hold_id, asset, minor, step })
+            }
+            Event::FundingMoved(event) if event.held > Minor::ZERO => {
+                let (hold_id, asset) = (&event.spend_id, &event.amount.asset);
+                let step = match event.to {
+                    FundedBy::Payment => Step::Lowered(HoldStatus::Linked),
+                    FundedBy::Spend => Step::Placed { at: event.at },
+                };
+                Some(Self { hold_id, asset, minor: event.held, step })
             }
             _ => None,
         })

@@ -28,7 +28,7 @@ impl Projector for Balances {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "balances",
-            version: 2,
+            version: 3,
             tables: tables::all(),
             reads: &[account::AGGREGATE],
         }

@@ -2,7 +2,8 @@
 //!
 //! | the event | the booking |
 //! |---|---|
-//! | seen on chain | a forced hold, and the funding leg that was seen |
+//! | seen on chain | a match with what the network asked for, or a forced hold; and the funding leg that was seen |
+//! | a `Spend` linked, or unlinked; taken, or given up | nothing: the saga moves its money |
 //! | approved by a stand-in | a forced hold, or a forced raise of the existing one |
 //! | approved, incremented | nothing: the account was asked before |
 //! | an increment requested, or declined | nothing: the saga asks the account, and undoes what it did |
@@ -18,7 +19,7 @@ use clearfold_kernel::{Amount, ChainSource, ExternalId, InvalidId, Minor};
 use super::ids;
 use crate::account::{
     BookClearing, BookDispute, BookFunding, BookReceivable, BookRefund, Command, DisputeStep, FundingStep,
-    LowerCause, LowerHold, PlaceHold, RaiseHold, RecoverReceivable, RefundLink, ResolveRefund,
+    LowerCause, LowerHold, MatchSpend, PlaceHold, RaiseHold, RecoverReceivable, RefundLink, ResolveRefund,
     ResolveSuspense, SuspendClearing, VoidHold,
 };
 use crate::authorization::{
@@ -32,7 +33,11 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
     let hold_id = authorization_id.clone();
     Ok(match event {
         Event::SwipeRecorded(event) => vec![
-            place(hold_id.clone(), &event.amount),
+            Command::MatchSpend(MatchSpend {
+                spend_id: hold_id.clone(),
+                amount: event.amount.clone(),
+                occurred_at: event.occurred_at,
+            }),
             funding(hold_id, FundingStep::Included, &event.amount, &event.source),
         ],
         Event::AdviceRecorded(event) => advised(hold_id, event),
@@ -101,7 +106,12 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
         | Event::ReturnOwed(_)
         | Event::PaymentFlagged(_)
         | Event::DisputeOpened(_)
-        | Event::DisputeAdvanced(_) => Vec::new(),
+        | Event::DisputeAdvanced(_)
+        | Event::SpendLinked(_)
+        | Event::SpendUnlinked(_)
+        | Event::SpendTaken(_)
+        | Event::SpendGivenUp(_)
+        | Event::SpendObserved(_) => Vec::new(),
     })
 }
 
@@ -133,6 +143,8 @@ pub const fn is_seen_on_chain(command: &Command) -> bool {
     match command {
         Command::BookRefund(refund) => refund.source.is_some(),
         Command::BookFunding(_)
+        | Command::MatchSpend(_)
+        | Command::MoveFunding(_)
         | Command::ObserveDelayQueue(_)
         | Command::RecordDeposit(_)
         | Command::RevertDeposit(_)

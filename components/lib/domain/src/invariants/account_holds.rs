@@ -11,7 +11,7 @@ use clearfold_kernel::{Amount, Asset, ExternalId, Invariant, Minor, Timestamp};
 
 use super::sum::{Sum, plus};
 use super::tally::{Fact, Happened, IsDue, Violations, Watch};
-use crate::account;
+use crate::account::{self, FundedBy};
 use crate::authorization::{AdviceHold, Event, ForcePostReason, HoldIncreased};
 use crate::bookings;
 
@@ -34,6 +34,8 @@ struct Hold {
     asked: Asked,
     /// Amount that the authorization holds from the start: approved, advised or seen on chain.
     decided: Option<Said>,
+    /// Amount that a `Spend` held before it was linked. Its hold may come later, and ends with its money.
+    linked: Option<Said>,
     /// Time at which it was refused, or given up before a decision, so that the account voids its hold.
     refused_at: Option<Timestamp>,
     /// Amount that the account placed since it last voided the hold.
@@ -127,6 +129,7 @@ impl AccountHolds {
             Event::HoldLowered(event) => &event.hold_id,
             Event::HoldVoided(event) => &event.hold_id,
             Event::ClearingBooked(event) => &event.hold_id,
+            Event::FundingMoved(event) if event.held > Minor::ZERO => &event.spend_id,
             _ => return,
         };
         let hold = self.holds.entry(id.to_string()).or_default();
@@ -169,6 +172,14 @@ impl Hold {
                 self.refused_at = Some(at);
             }
             Event::HoldIncreased(event) => self.raised_before(event)?,
+            // The hold of a linked Spend ends with its money, which is another payment's.
+            Event::SpendLinked(_) => {
+                (self.linked, self.refused_at) = (self.decided.take(), Some(at));
+            }
+            Event::SpendUnlinked(event) if event.held > Minor::ZERO => {
+                let amount = Amount { minor: event.held, asset: event.amount.asset.clone() };
+                self.decided = Some(Said { amount, at });
+            }
             _ => {}
         }
         let Some((change, amount)) = asked(id, event) else { return Ok(()) };
@@ -204,6 +215,9 @@ impl Hold {
         match event {
             Event::HoldPlaced(event) => return self.was_placed(&event.amount, event.forced, at),
             Event::HoldVoided(event) => return self.was_voided(event.released.as_ref()),
+            Event::FundingMoved(event) => {
+                return self.was_moved(event, at);
+            }
             Event::HoldLowered(event) => {
                 let lower = Change::Lower(event.change_id.to_string());
                 let is_asked = self.changes.get(&lower).is_some_and(|halves| halves.authorization.is_some());
@@ -219,7 +233,10 @@ impl Hold {
 
     fn was_placed(&mut self, amount: &Amount, forced: bool, at: Timestamp) -> Result<(), String> {
         let may = match (forced, &self.asked) {
-            (true, _) => self.decided.as_ref().is_some_and(|decided| decided.amount == *amount),
+            (true, _) => {
+                let mut decided = self.decided.iter().chain(&self.linked);
+                decided.any(|decided| decided.amount == *amount)
+            }
             (false, Asked::Nothing) => false,
             (false, Asked::All(asked)) => amount == asked,
             (false, Asked::Part(asked)) => amount.asset == asked.asset && amount.minor <= asked.minor,
@@ -251,6 +268,24 @@ impl Hold {
         let (before, released) =
             (shown(before.as_ref()), released.map_or("nothing".to_owned(), ToString::to_string));
         Err(format!("a hold of {before} with {remaining} left was voided, releasing {released}"))
+    }
+
+    /// The hold of a linked `Spend` ends whole, also what an increment that was refused raised; unlinked, it stands again.
+    fn was_moved(&mut self, event: &account::FundingMoved, at: Timestamp) -> Result<(), String> {
+        let held = Amount { minor: event.held, asset: event.amount.asset.clone() };
+        if event.to == FundedBy::Spend {
+            self.placed = Some(Said { amount: held, at });
+            return Ok(());
+        }
+        let remaining = self.remaining().net();
+        let before = self.placed.take();
+        self.changes.retain(|_, halves| halves.authorization.is_some());
+        let is_same_asset = before.as_ref().is_some_and(|before| before.amount.asset == held.asset);
+        if self.linked.is_some() && is_same_asset && remaining.magnitude() == held.minor {
+            return Ok(());
+        }
+        let before = shown(before.as_ref());
+        Err(format!("a hold of {before} with {remaining} left ended with its linked Spend, releasing {held}"))
     }
 
     /// Stores one half of a change. If the other half is there, the amounts must be equal.
@@ -306,6 +341,9 @@ impl Hold {
                 let placed = shown(placed.as_ref());
                 return Err(format!("{} should be held; {placed} was placed", decided.amount));
             }
+            // A Spend that was linked may have held, and given back, its amount before.
+            (None, Some(_)) if self.linked.is_some() && self.remaining().net().magnitude() == Minor::ZERO => {
+            }
             (None, Some(placed)) if self.refused_at.is_some_and(|at| is_due(at.max(placed.at))) => {
                 return Err(format!("{} is held of what was refused", self.remaining().net()));
             }
@@ -313,6 +351,8 @@ impl Hold {
         }
         for (change, halves) in &self.changes {
             let (alone, said) = match (&halves.authorization, &halves.account) {
+                // A linked Spend that was matched, or whose hold ended with its money, has no hold to lower.
+                (Some(_), None) if self.linked.is_some() && self.placed.is_none() => continue,
                 (Some(asked), None) if asked.amount.minor > Minor::ZERO => (asked, "asked for"),
                 (None, Some(booked)) if !self.is_undone_pair(change) => (booked, "booked"),
                 _ => continue,

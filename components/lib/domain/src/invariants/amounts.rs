@@ -55,6 +55,8 @@ fn of_account(event: &account::Event) -> Option<Minor> {
         Event::ReceivableRecovered(event) => event.amount.minor,
         Event::SettlementBooked(event) => event.amount.minor,
         Event::FeeCharged(event) => event.amount.minor,
+        Event::SpendMatched(event) => event.amount.minor,
+        Event::FundingMoved(event) => event.amount.minor,
     })
 }
 
@@ -88,6 +90,9 @@ fn of_authorization(event: &authorization::Event) -> Option<Minor> {
         Event::DisputeOpened(event) => event.amount.minor,
         Event::ProvisionalCreditGranted(event) => event.amount.minor,
         Event::DisputeResolved(event) => event.amount.minor,
+        Event::SpendLinked(event) => event.amount.minor,
+        Event::SpendUnlinked(event) => event.amount.minor,
+        Event::SpendTaken(event) => event.amount.minor,
         _ => return None,
     })
 }

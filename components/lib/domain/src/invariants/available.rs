@@ -7,12 +7,14 @@ use clearfold_kernel::{Amount, Asset, Invariant, Minor};
 
 use super::sum::{Sum, plus};
 use super::tally::{Fact, Happened, Violations, Watch};
-use crate::account::{DisputeStep, Event, LedgerAccount, RefundOutcome, RefundResolved, State};
+use crate::account::{
+    DisputeStep, Event, FundedBy, HoldPlaced, LedgerAccount, RefundOutcome, RefundResolved, State,
+};
 
 const AVAILABLE: Invariant = Invariant {
     code: "available_is_posted_minus_holds",
     statement: "Available is what was credited to the customer without what was debited, what is held and what is owed as a receivable; a hold that \
-                could be refused was never more than that.",
+                could be refused was never more than that, or than the Spend of the same payment holds already.",
 };
 
 /// Balances by asset, computed from the events' amounts alone: no transfer is read for its amount.
@@ -23,6 +25,8 @@ pub(super) struct Available {
     credited: BTreeSet<String>,
     /// Amounts that were not credited of the refunds that are not resolved, by refund id.
     withheld: BTreeMap<String, Minor>,
+    /// Amounts that `Spend`s hold for whichever payment they are, by the `Spend`'s id.
+    spends: BTreeMap<String, Minor>,
 }
 
 #[derive(Debug, Default)]
@@ -47,13 +51,21 @@ impl Watch for Available {
     fn observe(&mut self, fact: Fact<'_>, found: &mut Violations<'_>) {
         let Happened::Account(event) = fact.event else { return };
         match event {
-            Event::HoldPlaced(event) => self.hold(&event.amount, event.forced, found),
+            Event::HoldPlaced(event) => self.placed(event, found),
             Event::HoldRaised(event) => self.hold(&event.amount, event.forced, found),
             Event::HoldLowered(event) => self.held(&event.amount.asset).take(event.amount.minor),
             Event::HoldVoided(event) => {
                 if let Some(released) = &event.released {
                     self.held(&released.asset).take(released.minor);
                 }
+            }
+            Event::FundingMoved(event) => {
+                let held = self.held(&event.amount.asset);
+                match event.to {
+                    FundedBy::Payment => held.take(event.held),
+                    FundedBy::Spend => held.add(event.held),
+                }
+                self.spends.remove(event.spend_id.as_str());
             }
             event => self.post(event),
         }
@@ -109,6 +121,16 @@ impl Available {
             found.report(AVAILABLE, format!("{} minor units held of {available} available", amount.minor));
         }
         figures.held.add(amount.minor);
+    }
+
+    /// Checks a hold. What the payment's own `Spend` holds is available to it, also where less than nothing is.
+    fn placed(&mut self, event: &HoldPlaced, found: &mut Violations<'_>) {
+        if event.spent_at.is_some() {
+            self.spends.insert(event.hold_id.to_string(), event.amount.minor);
+        }
+        let spent = event.spend_id.as_ref().and_then(|spend_id| self.spends.get(spend_id.as_str())).copied();
+        let is_spent = spent.is_some_and(|spent| spent >= event.amount.minor);
+        self.hold(&event.amount, event.forced || is_spent, found);
     }
 
     /// Credits what was withheld if the network pays; otherwise takes back what was credited.

@@ -82,6 +82,11 @@ impl Held {
                 self.sum.take(event.released);
                 self.is_open &= !event.is_final;
             }
+            Event::SpendLinked(event) => {
+                self.sum.take(event.released);
+                self.is_open = false;
+            }
+            Event::SpendUnlinked(event) if event.held > Minor::ZERO => self.open(event.held),
             _ => {}
         }
     }

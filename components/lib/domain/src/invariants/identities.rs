@@ -153,6 +153,10 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
         Event::ReceivableRecovered(event) => ("booked recovery", event.recovery_id.to_string()),
         Event::SettlementBooked(event) => ("booked settlement", event.settlement_id.to_string()),
         Event::FeeCharged(event) => ("booked fee", event.fee_id.to_string()),
+        Event::SpendMatched(event) => ("booked match", event.spend_id.to_string()),
+        Event::FundingMoved(event) => {
+            ("moved funding", format!("{} {} {:?}", event.spend_id, event.link, event.to))
+        }
     }]
 }
 

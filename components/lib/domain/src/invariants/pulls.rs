@@ -36,13 +36,18 @@ impl Watch for Pulls {
             Event::SwipeRecorded(event) => pulled.add(event.amount.minor),
             Event::FundingIncluded(event) => pulled.add(event.amount.minor),
             Event::FundingReorged(event) => pulled.take(event.amount.minor),
+            // The pull of a linked Spend is the payment's.
+            Event::SpendLinked(event) => pulled.take(event.amount.minor),
+            Event::SpendUnlinked(event) if !event.is_gone => pulled.add(event.amount.minor),
+            Event::SpendTaken(event) => pulled.add(event.amount.minor),
+            Event::SpendGivenUp(event) => pulled.take(event.amount.minor),
             _ => {}
         }
     }
 
     fn compare_authorization(&self, id: &str, state: &State, found: &mut Violations<'_>) {
         let pulled = self.pulled.get(id).copied().unwrap_or_default().net();
-        let legs = state.legs().map(|(_, funding)| funding.pulled());
+        let legs = state.own_legs().map(|(_, funding)| funding.pulled());
         let says = legs.fold(Sum::default(), |mut sum, leg| {
             sum.add(leg);
             sum

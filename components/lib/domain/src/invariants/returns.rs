@@ -10,7 +10,8 @@ use clearfold_kernel::{Amount, Asset, ExternalId, Invariant, Minor};
 use super::sum::{Sum, plus};
 use super::tally::{Fact, Happened, Violations, Watch};
 use crate::account::{
-    Event, FundingStep, Net, RefundBooked, RefundLink, RefundOutcome, RefundResolved, State,
+    Event, FundedBy, FundingMoved, FundingStep, Net, RefundBooked, RefundLink, RefundOutcome, RefundResolved,
+    State,
 };
 
 const WITHHELD_IS_OWED_BACK: Invariant = Invariant {
@@ -92,6 +93,7 @@ impl Watch for Returns {
                     self.moves(&event.hold_id, &event.amount, |of, by| of.pulled.take(by));
                 }
             },
+            Event::FundingMoved(event) => self.moved(event),
             Event::Returned(event) => self.came_back(&event.amount),
             Event::RefundBooked(event) => self.refunded(event, found),
             Event::RefundResolved(event) => self.resolved(event, found),
@@ -131,6 +133,23 @@ impl Returns {
         let owed_back = &mut self.figures(asset).owed_back;
         owed_back.take(before);
         owed_back.add(after);
+    }
+
+    /// Moves the money of a `Spend` between the payments that it can belong to.
+    fn moved(&mut self, event: &FundingMoved) {
+        let asset = &event.amount.asset;
+        let (moved, held) =
+            [event.moved, event.held].map(|minor| Amount { minor, asset: asset.clone() }).into();
+        let (from, to) = match event.to {
+            FundedBy::Payment => (&event.spend_id, &event.payment_id),
+            FundedBy::Spend => (&event.payment_id, &event.spend_id),
+        };
+        self.moves(from, &moved, |of, by| of.pulled.take(by));
+        self.moves(to, &moved, |of, by| of.pulled.add(by));
+        self.moves(&event.spend_id, &held, |of, by| match event.to {
+            FundedBy::Payment => of.held.take(by),
+            FundedBy::Spend => of.held.add(by),
+        });
     }
 
     /// Counts a return that names no payment.

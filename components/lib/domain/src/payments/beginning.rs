@@ -172,6 +172,7 @@ fn new(
         over_captured: false,
         late: false,
         dispute: None,
+        linked_to: None,
         occurred_at,
         updated_at: seen.recorded.recorded_at,
     }

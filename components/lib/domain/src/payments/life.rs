@@ -5,7 +5,7 @@ use clearfold_kernel::{Hash, Minor};
 use super::status::{Dispute, Funding, Status};
 use super::tables::Payment;
 use super::{beginning, clearing, hold};
-use crate::authorization::Event;
+use crate::authorization::{Event, FIRST_LEG, Observation};
 use crate::projecting::{Misfit, Number, Seen};
 
 /// Returns the payment after an event that concerns it.
@@ -81,6 +81,25 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         Event::DisputeOpened(_) => payment.dispute = Some(Dispute::New),
         Event::DisputeAdvanced(event) => payment.dispute = Some(event.stage.into()),
         Event::DisputeResolved(event) => payment.dispute = Some(event.outcome.into()),
+        Event::SpendLinked(event) => {
+            payment.status = Status::Linked;
+            payment.reversed_minor = payment.reversed_minor.plus(event.released)?;
+            payment.linked_to = Some(event.payment_id.clone());
+        }
+        Event::SpendUnlinked(event) => {
+            payment.status = if event.held > Minor::ZERO { Status::Recorded } else { Status::Expired };
+            payment.reversed_minor = payment.reversed_minor.minus(event.held)?;
+            payment.linked_to = None;
+        }
+        Event::SpendTaken(event) => {
+            let funding = if event.is_final { Funding::Finalized } else { Funding::Included };
+            moved(payment, event.leg, funding, Some(event.source.transaction_hash));
+        }
+        Event::SpendGivenUp(event) => moved(payment, event.leg, Funding::Abandoned, None),
+        Event::SpendObserved(event) => {
+            let (funding, transaction_hash) = seen(&event.observation);
+            moved(payment, FIRST_LEG, funding, Some(transaction_hash));
+        }
         // These events created the row, do not concern it, or are followed by an event that carries the change.
         Event::SwipeRecorded(_)
         | Event::AuthorizationRequested(_)
@@ -96,6 +115,18 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         | Event::ProvisionalCreditGranted(_) => {}
     }
     Ok(())
+}
+
+/// Returns the state of a leg behind an observation, with the transaction.
+const fn seen(observation: &Observation) -> (Funding, Hash) {
+    match observation {
+        Observation::Submitted { transaction_hash } => (Funding::Unconfirmed, *transaction_hash),
+        Observation::Included { source, .. } => (Funding::Included, source.transaction_hash),
+        Observation::Finalized { source } => (Funding::Finalized, source.transaction_hash),
+        Observation::Reverted { transaction_hash } => (Funding::ExecReverted, *transaction_hash),
+        Observation::Dropped { transaction_hash } => (Funding::Dropped, *transaction_hash),
+        Observation::Reorged { source } => (Funding::Unconfirmed, source.transaction_hash),
+    }
 }
 
 /// Shows what was observed of a leg, unless a later leg is shown.

@@ -26,7 +26,7 @@ pub struct Payments;
 impl Projector for Payments {
     fn describe() -> ProjectionDescriptor {
         let tables = vec![Payment::table(), PaymentEvent::table(), Refund::table(), AccountAsset::table()];
-        ProjectionDescriptor { name: "payments", version: 8, tables, reads: &[AGGREGATE] }
+        ProjectionDescriptor { name: "payments", version: 9, tables, reads: &[AGGREGATE] }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {

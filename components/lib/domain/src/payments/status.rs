@@ -30,6 +30,8 @@ pub(super) enum Status {
     ClearedLate,
     /// Closed: claimed without an authorization.
     ForcePosted,
+    /// Closed: a `Spend` that is the funding of another payment.
+    Linked,
 }
 
 words!(Status {
@@ -45,6 +47,7 @@ words!(Status {
     Expired = "expired",
     ClearedLate = "cleared_late",
     ForcePosted = "force_posted",
+    Linked = "linked",
 });
 
 impl Status {

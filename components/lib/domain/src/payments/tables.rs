@@ -78,6 +78,8 @@ table! {
         late: bool,
         /// Status of the newest dispute; empty if there is none.
         dispute: Option<Dispute>,
+        /// Payment that the network asked for and that this `Spend` funds; empty if it is a payment of its own.
+        linked_to: Option<ExternalId>,
         occurred_at: Timestamp,
         updated_at: Timestamp,
     }

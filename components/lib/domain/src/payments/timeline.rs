@@ -63,7 +63,12 @@ fn occurred_at(event: &Event) -> Option<Timestamp> {
         | Event::DisputeOpened(events::DisputeOpened { at, .. })
         | Event::DisputeAdvanced(events::DisputeAdvanced { at, .. })
         | Event::ProvisionalCreditGranted(events::ProvisionalCreditGranted { at, .. })
-        | Event::DisputeResolved(events::DisputeResolved { at, .. }) => Some(*at),
+        | Event::DisputeResolved(events::DisputeResolved { at, .. })
+        | Event::SpendLinked(events::SpendLinked { at, .. })
+        | Event::SpendUnlinked(events::SpendUnlinked { at, .. })
+        | Event::SpendTaken(events::SpendTaken { at, .. })
+        | Event::SpendGivenUp(events::SpendGivenUp { at, .. })
+        | Event::SpendObserved(events::SpendObserved { occurred_at: at, .. }) => Some(*at),
         Event::OverCaptured(_)
         | Event::ConversionDeviates(_)
         | Event::LatePresented(_)

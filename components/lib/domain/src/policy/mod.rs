@@ -1,5 +1,6 @@
 //! Rules as data: known assets, lifetime of a hold, tolerances for over-capture and for exchange differences, regions,
-//! wrong PINs, decline reasons and response codes. Each is a table; the deciders look it up and never repeat a number.
+//! the time between a `Spend` and its payment, wrong PINs, decline reasons and response codes. Each is a table; the
+//! deciders look it up and never repeat a number.
 
 pub mod assets;
 pub mod conversion;
@@ -9,5 +10,6 @@ pub mod over_capture;
 pub mod pin_tries;
 pub mod region;
 pub mod response_code;
+pub mod spend_match;
 
 pub use decline_reason::DeclineReason;

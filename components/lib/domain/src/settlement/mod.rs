@@ -52,7 +52,7 @@ impl Projector for Settlement {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "settlement",
-            version: 4,
+            version: 5,
             tables: tables::all(),
             reads: &[authorization::AGGREGATE, account::AGGREGATE],
         }

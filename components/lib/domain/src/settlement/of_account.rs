@@ -5,7 +5,7 @@ use clearfold_kernel::{Asset, ExternalId, Minor, MoneyError};
 use super::comparison::What;
 use super::figures::Reported;
 use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg};
-use crate::account::{DisputeStep, Event, FundingStep, LedgerAccount, SettlementDirection};
+use crate::account::{DisputeStep, Event, FundedBy, FundingStep, LedgerAccount, SettlementDirection};
 use crate::projecting::legs;
 
 /// Returns the effect of an event; `None` if it moves nothing.
@@ -26,6 +26,13 @@ pub(super) fn reported_change(account: &str, event: &Event) -> Result<Option<Rep
         Event::HoldVoided(event) => {
             let released = event.released.as_ref();
             released.and_then(|amount| holds(&event.hold_id, &amount.asset, Step::Down(amount.minor)))
+        }
+        Event::FundingMoved(event) if event.held > Minor::ZERO => {
+            let step = match event.to {
+                FundedBy::Payment => Step::Down(event.held),
+                FundedBy::Spend => Step::Up(event.held),
+            };
+            holds(&event.spend_id, &event.amount.asset, step)
         }
         _ => None,
     })

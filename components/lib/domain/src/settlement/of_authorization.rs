@@ -62,7 +62,20 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
             payment.says(event.parties.account, What::DisputeCredit, &id, &event.amount)
         }
         Event::DisputeResolved(event) => payment.disputed(event),
+        Event::SpendLinked(event) if event.released > Minor::ZERO => {
+            let released = Amount { minor: event.released, asset: event.amount.asset.clone() };
+            payment.frees(event.parties.account, &released)
+        }
+        Event::SpendUnlinked(event) if event.held > Minor::ZERO => {
+            let held = Amount { minor: event.held, asset: event.amount.asset.clone() };
+            payment.holds(event.parties.account, &held)
+        }
         Event::AuthorizationRequested(_)
+        | Event::SpendLinked(_)
+        | Event::SpendUnlinked(_)
+        | Event::SpendTaken(_)
+        | Event::SpendGivenUp(_)
+        | Event::SpendObserved(_)
         | Event::PartialApprovalProposed(_)
         | Event::AuthorizationDeclined(_)
         | Event::ReversalRefused(_)

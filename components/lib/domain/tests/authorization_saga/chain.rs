@@ -227,10 +227,14 @@ impl World {
                 continue;
             }
             let swiped = state.payment().and_then(|payment| match &payment.entry {
-                authorization::Entry::Swiped { .. } => Some(payment.funding.pulled().get()),
+                authorization::Entry::Swiped { .. } if state.linked_to().is_none() => {
+                    Some(payment.funding.pulled().get())
+                }
                 _ => None,
             });
-            let pulled = pulled + swiped.unwrap_or_default();
+            let linked = state.legs().filter(|(leg, _)| state.spend_of_others(*leg).is_some());
+            let linked: u128 = linked.map(|(_, funding)| funding.pulled().get()).sum();
+            let pulled = pulled + swiped.unwrap_or_default() + linked;
             let kept = state.kept().get() + state.legs.returned.get();
             let named = state.owed().get() + state.legs.owed_back.get();
             if kept != pulled || state.kept().get() + state.exposed().get() != named {

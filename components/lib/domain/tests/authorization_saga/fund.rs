@@ -1,8 +1,12 @@
 //! Money on chain: which events have it pulled, what is asked for, and when the funding is reported as final.
 
-use clearfold_domain::authorization::{Event, Legs};
+use clearfold_domain::authorization::{Event, Legs, Links};
 use clearfold_domain::authorization_saga::AuthorizationSaga;
-use clearfold_kernel::{Action, EffectAnswer, Flow, Minor, Rejection, Saga, StepCall, Subject, encode_state};
+use std::collections::BTreeMap;
+
+use clearfold_kernel::{
+    Action, EffectAnswer, Flow, Hash, Minor, Rejection, Saga, StepCall, Subject, encode_state,
+};
 use serde_json::{Value, json};
 
 use crate::refusals::{AT, amount, approval, call, event, request};
@@ -23,10 +27,11 @@ fn observed(events: &[Event], effects: &[&str]) -> (Subject, Vec<Flow>) {
     (subject, flows)
 }
 
-/// Names of the flows in the lane of the funding that follow from the last of these events.
+/// Names of the flows in the lane of the funding that follow from the last of these events, without the search for a
+/// `Spend`, which is before each leg.
 fn funding(events: &[Event], effects: &[&str]) -> Vec<&'static str> {
     let flows = observed(events, effects).1;
-    flows.iter().filter(|flow| flow.lane == "funding").map(|flow| flow.name).collect()
+    flows.iter().filter(|flow| flow.lane == "funding" && flow.name != "match").map(|flow| flow.name).collect()
 }
 
 fn run(events: &[Event], step: &str, change: impl FnOnce(&mut StepCall)) -> Action {
@@ -161,8 +166,9 @@ fn a_funding_that_was_seen_is_reported_as_final_behind_the_pull() {
 
 /// Memory of the version before there were legs: its state is the head of one that has none.
 fn without_legs(subject: &Subject) -> Subject {
-    let none = encode_state(&(Legs::default(), Minor::ZERO)).expect("bytes");
-    let state = subject.memory[1..].strip_suffix(&none[..]).expect("no legs, and nothing released");
+    let no_links = (Links::default(), BTreeMap::<String, Hash>::new());
+    let none = encode_state(&(Legs::default(), Minor::ZERO, no_links)).expect("bytes");
+    let state = subject.memory[1..].strip_suffix(&none[..]).expect("no legs, no links, and nothing released");
     Subject { memory: [&[9], state].concat(), ..subject.clone() }
 }
 

@@ -265,7 +265,7 @@ fn only_what_the_chain_reported_is_sent_as_seen_on_chain() {
             action => panic!("{action:?}"),
         })
         .collect();
-    let expected = [("OpenAccount", false), ("PlaceHold", false), ("BookFunding", true)];
+    let expected = [("OpenAccount", false), ("MatchSpend", true), ("BookFunding", true)];
     assert_eq!(seen, expected.map(|(kind, seen)| (kind.to_owned(), seen)));
 }
 

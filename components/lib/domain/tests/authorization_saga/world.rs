@@ -222,7 +222,7 @@ impl World {
                 self.instances.values().flat_map(Instance::running).filter_map(|flow| match flow.doing {
                     Doing::Deferred(until, _) | Doing::Put(until) => Some(until),
                     // A funding flow that waits reads again whether the listener has reported.
-                    Doing::Wait(until) if flow.name == "fund" => Some(until),
+                    Doing::Wait(until) if ["fund", "match"].contains(&flow.name) => Some(until),
                     _ => None,
                 });
             match attempts.min() {

@@ -27,6 +27,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "dispute_closed",
             "duplicate_mismatch",
             "funding_final",
+            "funding_out_of_order",
             "funding_reorged",
             "hold_not_found",
             "hold_too_small",
@@ -39,6 +40,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "recovery_above_receivable",
             "release_above_hold",
             "source_not_found",
+            "spend_matched",
             "suspense_not_found",
             "unknown_asset",
         ],
@@ -81,9 +83,12 @@ const CODES: [(&str, &[&str]); 3] = [
             "not_open",
             "not_yet_expired",
             "partial_not_allowed",
+            "reason_too_long",
             "refund_exceeds_captured",
             "refund_on_chain",
             "return_not_on_chain",
+            "spend_linked",
+            "spend_not_linkable",
             "suspense_not_found",
             "total_not_above_authorized",
             "unknown_asset",
@@ -147,7 +152,8 @@ const VARIANTS: [(&str, &str, &str); 6] = [
 ];
 
 /// Codes and events that no history reaches, each with the reason.
-const NEVER: [(&str, &str); 2] = [
+const NEVER: [(&str, &str); 3] = [
+    ("authorization reason_too_long", "the length of a reason is a matter of specifications"),
     ("authorization hold_does_not_expire", "only holds of old events have no expiry time"),
     ("authorization ClearingRefused", "only earlier versions refused a claim after a full reversal"),
 ];

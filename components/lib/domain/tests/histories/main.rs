@@ -16,6 +16,7 @@ mod coverage;
 mod decisions;
 mod dice;
 mod history;
+mod links;
 mod live;
 mod payments;
 mod play;

@@ -3,9 +3,9 @@
 use clearfold_domain::authorization::{
     AbandonCause, AbandonFunding, ApproveAuthorization, ApproveIncrement, CloseExposure, Command as Payments,
     DeclineAuthorization, DeclineIncrement, Entry, ExpireAuthorization, Extent, FlagPayment, ForcePost,
-    Funding, IncrementAuthorization, IncrementBasis, IncrementFate, Observation, ObserveFunding, Part,
-    Payment, PresentClearing, ProposePartialApproval, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin,
-    RequestAuthorization, ReversalCause, ReverseAuthorization, Status,
+    Funding, IncrementAuthorization, IncrementBasis, IncrementFate, LinkSpend, Observation, ObserveFunding,
+    Part, Payment, PresentClearing, ProposePartialApproval, RecordAdvice, RecordRefund, RecordSwipe,
+    RefundOrigin, RequestAuthorization, ReversalCause, ReverseAuthorization, Status, UnlinkSpend,
 };
 use clearfold_domain::network::{Network, Presented};
 use clearfold_domain::policy::DeclineReason;
@@ -205,6 +205,7 @@ impl World {
             28 => self.flag(dice),
             29 => self.force_post(dice),
             30 => self.completion(&held, dice),
+            31 if matches!(payment.entry, Entry::Swiped { .. }) => self.link(dice),
             _ => self.bad_approval(payment),
         };
         self.play(id, sent)
@@ -221,6 +222,7 @@ impl World {
             }
             16 => self.advice(dice),
             17 => self.increment_of_nothing(dice),
+            18 if matches!(payment.entry, Entry::Swiped { .. }) => self.link(dice),
             18 => self.flag(dice),
             _ => match dice.below(6) {
                 4 => self.resolve_clearing(id, dice),
@@ -237,7 +239,7 @@ impl World {
     }
 
     fn request(&mut self, dice: &mut Dice) -> (Payments, bool) {
-        let mut amount = price(dice);
+        let mut amount = if dice.one_in(6) { self.price_again(dice) } else { price(dice) };
         let mut presented = None;
         match dice.below(30) {
             0..4 => (amount, presented) = with_presented(converted(dice)),
@@ -261,17 +263,32 @@ impl World {
         (Payments::RequestAuthorization(request), false)
     }
 
+    /// Returns the amount of a payment that is there, or a new one.
+    fn price_again(&self, dice: &mut Dice) -> Amount {
+        let known = dice.pick_recent(&self.order).and_then(|id| self.payment(id));
+        let authorized = known.map(|payment| (payment.totals.authorized, payment.asset.clone()));
+        match authorized {
+            Some((minor, asset)) if minor > Minor::ZERO => Amount { minor, asset },
+            _ => price(dice),
+        }
+    }
+
+    /// Makes an operator's link of a `Spend` to another payment, or undoes one.
+    fn link(&mut self, dice: &mut Dice) -> (Payments, bool) {
+        if dice.one_in(3) {
+            let reason = Some("another purchase".to_owned());
+            return (Payments::UnlinkSpend(UnlinkSpend { payment_id: None, reason }), false);
+        }
+        let payment_id = dice.pick_recent(&self.order).cloned().unwrap_or_else(|| "nobody".to_owned());
+        let payment_id = payment_id.parse().expect("our own id");
+        (Payments::LinkSpend(LinkSpend { payment_id, basis: None, reason: None }), false)
+    }
+
     fn swipe(&mut self, dice: &mut Dice) -> (Payments, bool) {
         let (source, occurred_at) = (self.source(), self.now());
-        (
-            Payments::RecordSwipe(RecordSwipe {
-                account: account(),
-                amount: price(dice),
-                source,
-                occurred_at,
-            }),
-            true,
-        )
+        // Mostly somebody pulled what the network asks for as well.
+        let amount = if dice.one_in(3) { price(dice) } else { self.price_again(dice) };
+        (Payments::RecordSwipe(RecordSwipe { account: account(), amount, source, occurred_at }), true)
     }
 
     fn advice(&mut self, dice: &mut Dice) -> (Payments, bool) {
@@ -401,9 +418,14 @@ impl World {
             let abandon = Payments::AbandonFunding(AbandonFunding { leg, cause });
             return (dice.weighted(&[(3, abandon), (1, close)]), false);
         }
-        let amount = Amount { minor: due, asset: payment.asset.clone() };
+        // A linked Spend that is mined again takes the same amount.
+        let spent = state.linked_to().map(|_| payment.totals.authorized);
+        let amount = Amount { minor: spent.unwrap_or(due), asset: payment.asset.clone() };
         let (fresh, hash) = (self.source(), self.transaction());
-        let included = Observation::Included { amount: around(dice, &amount), source: fresh.clone() };
+        let included = Observation::Included {
+            amount: if spent.is_some() { amount } else { around(dice, &amount) },
+            source: fresh.clone(),
+        };
         let observation = match &known {
             _ if dice.one_in(12) => dice.pick(&[
                 Observation::Finalized { source: fresh.clone() },

@@ -6,10 +6,11 @@
 use clearfold_domain::account::{self, Net, PlaceHold, RaiseHold};
 use clearfold_domain::authorization::{
     self, ApproveAuthorization, ApproveIncrement, AuthorizationRequested, DeclineAuthorization,
-    DeclineIncrement, Entry, Event, Increment, IncrementFate, IncrementRequested, Payment,
+    DeclineIncrement, Entry, Event, Increment, IncrementFate, IncrementRequested, LinkSpend, Payment,
 };
 use clearfold_domain::bookings;
 use clearfold_domain::card::{self, Portion, ReleaseSpend, ReserveSpend};
+use clearfold_domain::network::MatchBasis;
 use clearfold_domain::policy::DeclineReason;
 use clearfold_kernel::{Amount, ExternalId, Minor};
 
@@ -41,6 +42,10 @@ enum Then {
         amount: Amount,
     },
     Answered,
+    /// A `Spend` that cannot be linked is held after all.
+    Linked {
+        spend: String,
+    },
     MoreReserved(More),
     Raised(More),
     Increased(More),
@@ -67,6 +72,8 @@ impl Pending {
         let overtakes = match command {
             account::Command::PlaceHold(_)
             | account::Command::VoidHold(_)
+            | account::Command::MatchSpend(_)
+            | account::Command::MoveFunding(_)
             | account::Command::BookFunding(_)
             | account::Command::BookDispute(_) => Overtakes::Never,
             _ => Overtakes::Freely,
@@ -81,6 +88,26 @@ impl Pending {
         let sent = Sent::new(Command::Card(card.into(), command));
         // Bookings to the card and to the account are sent independently of each other.
         Self { sent, then: Then::Booked { payment: format!("{payment}/card"), overtakes: Overtakes::Never } }
+    }
+
+    /// Command to another payment, in the order of this one's bookings.
+    pub fn to_payment(payment: &str, other: &str, command: authorization::Command) -> Self {
+        let then = Then::Booked { payment: payment.to_owned(), overtakes: Overtakes::Never };
+        let by_chain = matches!(command, authorization::Command::ObserveSpend(_));
+        let command = Command::Payment(other.to_owned(), command);
+        Self { sent: if by_chain { Sent::by_chain(command) } else { Sent::new(command) }, then }
+    }
+
+    /// Link of a `Spend` to the payment with which the account matched it.
+    pub fn link(spend: &str, payment_id: ExternalId, basis: MatchBasis) -> Self {
+        let link = LinkSpend { payment_id, basis: Some(basis), reason: None };
+        let then = Then::Linked { spend: spend.to_owned() };
+        Self::of(Command::Payment(spend.to_owned(), authorization::Command::LinkSpend(link)), then)
+    }
+
+    /// Question whose answer the world reads itself.
+    pub fn answered(command: Command) -> Self {
+        Self::of(command, Then::Answered)
     }
 
     fn of(command: Command, then: Then) -> Self {
@@ -214,7 +241,28 @@ impl World {
         let answer = self.send(&pending.sent)?;
         let again = match &pending.then {
             Then::Booked { .. } => {
-                answer.as_ref().is_err_and(|code| !is_needless(&pending.sent.command, code))
+                let is_linked = |command: &Command| match command {
+                    Command::Account(account::Command::LowerHold(lower)) => {
+                        let spend = self.payments.get(lower.hold_id.as_str());
+                        spend.is_some_and(|spend| spend.state.linked_to().is_some())
+                    }
+                    _ => false,
+                };
+                // A Spend is matched; its hold is placed only if that cannot be linked.
+                let is_spend = |command: &Command| match command {
+                    Command::Account(account::Command::PlaceHold(hold)) => {
+                        let live = self.payments.get(hold.hold_id.as_str());
+                        let payment = live.and_then(|live| live.state.payment());
+                        payment.is_some_and(|payment| matches!(payment.entry, Entry::Swiped { .. }))
+                    }
+                    _ => false,
+                };
+                let command = &pending.sent.command;
+                answer.as_ref().is_err_and(|code| match code.as_str() {
+                    "hold_not_found" => !is_linked(command),
+                    "duplicate_mismatch" => !is_spend(command),
+                    code => !is_needless(command, code),
+                })
             }
             _ => answer.as_ref().is_err_and(|code| code == "clock_backwards"),
         };
@@ -224,6 +272,7 @@ impl World {
         }
         match pending.then {
             Then::Booked { .. } | Then::Forgotten | Then::Answered => {}
+            Then::Linked { spend } => self.stands(&spend, &answer),
             Then::Reserved { payment } => self.reserved(&payment, &answer, dice),
             Then::Held { payment, amount } => self.held(&payment, &amount, &answer),
             Then::MoreReserved(more) => self.more_reserved(more, &answer, dice),
@@ -389,6 +438,13 @@ impl Pending {
 fn is_needless(command: &Command, code: &str) -> bool {
     match command {
         Command::Card(_, card::Command::FreezeCard(_)) => code == "card_closed",
+        // An operator unlinks what was linked to no payment of the account.
+        Command::Payment(
+            _,
+            authorization::Command::TakeSpend(_)
+            | authorization::Command::GiveUpSpend(_)
+            | authorization::Command::ObserveSpend(_),
+        ) => ["authorization_not_found", "spend_linked", "asset_mismatch"].contains(&code),
         Command::Account(account::Command::RecoverReceivable(_)) => code == "recovery_above_receivable",
         _ => false,
     }

@@ -9,6 +9,7 @@ use clearfold_domain::authorization::{self, Authorization};
 use clearfold_domain::bookings;
 use clearfold_domain::card::{self, Card};
 use clearfold_domain::invariants::{Happened, Tally};
+use clearfold_domain::network::MatchBasis;
 use clearfold_kernel::{CommandContext, Encoded, Message, Timestamp, Violation};
 
 use crate::coverage::Coverage;
@@ -117,6 +118,15 @@ impl World {
         let stream = format!("account-{ACCOUNT}");
         for event in decided.iter().flatten() {
             holds(&self.tally.observe(&stream, Happened::Account(event)))?;
+            if let account::Event::SpendMatched(event) = event {
+                let (payment_id, basis) = (event.payment_id.clone(), event.basis);
+                self.queue.push(Pending::link(event.spend_id.as_str(), payment_id, basis));
+            }
+        }
+        if let (account::Command::FindSpend(find), Err(named)) = (command, &decided)
+            && let Some((_, spend)) = named.detail.split_once(' ').filter(|_| named.code == "spend_matched")
+        {
+            self.queue.push(Pending::link(spend, find.payment_id.clone(), MatchBasis::OnlyOne));
         }
         holds(&self.tally.compare_account(&stream, &self.account.state))?;
         Ok(answer)
@@ -155,7 +165,10 @@ impl World {
             self.queue
                 .extend(of_card.into_iter().map(|(card, command)| Pending::card_booking(id, card, command)));
             self.begin_saga(id, event);
-            before = <Authorization as clearfold_kernel::Decider>::evolve(before, event);
+            self.follow_link(id, &before, event);
+            let after = <Authorization as clearfold_kernel::Decider>::evolve(before.clone(), event);
+            self.find_spend(id, &before, &after);
+            before = after;
         }
         holds(&self.tally.compare_authorization(&stream, &self.payments[id].state))?;
         Ok(answer)

@@ -88,6 +88,13 @@ pub struct HoldPlaced {
     /// True if the payment has happened already, so that the hold was placed regardless of the asset, the delay queue
     /// and the available balance.
     pub forced: bool,
+    /// Time of the block of the `Spend` that the hold is for. Absent if somebody asked for the hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent_at: Option<Timestamp>,
+    /// Id of the `Spend` whose money this is: it is held already, so what it holds counts as available. Absent if there
+    /// is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spend_id: Option<ExternalId>,
     /// Time at which the host accepted the command.
     pub at: Timestamp,
 }

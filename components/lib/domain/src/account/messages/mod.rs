@@ -6,6 +6,7 @@ mod movement;
 mod opening;
 mod refund;
 mod settlement;
+mod spend;
 
 use clearfold_kernel::messages;
 
@@ -30,9 +31,10 @@ pub use settlement::{
     BookReceivable, ChargeFee, FeeCharged, ReceivableBooked, ReceivableRecovered, RecordSettlement,
     RecoverReceivable, SettlementBooked, SettlementDirection,
 };
+pub use spend::{FindSpend, FundedBy, FundingMoved, MatchSpend, MoveFunding, ReadMatch, SpendMatched};
 
 use super::superseded::{AccountOpenedV1, RefundBookedV1, RefundResolvedV1, ResolveRefundV1};
-pub use crate::network::{RefundOutcome, SuspenseOutcome};
+pub use crate::network::{MatchBasis, RefundOutcome, SuspenseOutcome};
 
 messages! {
     /// Commands of an account.
@@ -81,6 +83,14 @@ messages! {
         RecordSettlement = 1,
         /// Charges a fee to the customer.
         ChargeFee = 1,
+        /// Matches a `Spend` with what the network asked for, or holds its amount.
+        MatchSpend = 1,
+        /// Asks for a `Spend` that was seen before the network asked.
+        FindSpend = 1,
+        /// Asks for the payment that a `Spend` was matched with.
+        ReadMatch = 1,
+        /// Moves the money of a `Spend` to the payment that it is linked to, or back.
+        MoveFunding = 1,
     }
 }
 
@@ -133,5 +143,9 @@ messages! {
         SettlementBooked = 1,
         /// The customer paid a fee.
         FeeCharged = 1,
+        /// A `Spend` was found to be the money of a payment that the network had asked for.
+        SpendMatched = 1,
+        /// The money of a `Spend` was moved to the payment that it is linked to, or back.
+        FundingMoved = 1,
     }
 }

@@ -174,6 +174,10 @@ impl Draw {
                 Command::RecordSettlement(RecordSettlement { settlement_id: id, direction, amount })
             }
             "ChargeFee" => Command::ChargeFee(ChargeFee { fee_id: id, amount }),
+            "MatchSpend" => Command::MatchSpend(MatchSpend { spend_id: id, amount, occurred_at }),
+            "FindSpend" => Command::FindSpend(FindSpend { payment_id: id, amount }),
+            "ReadMatch" => Command::ReadMatch(ReadMatch { spend_id: id }),
+            "MoveFunding" => Command::MoveFunding(self.moved()),
             new => panic!("{new} is drawn nowhere"),
         }
     }
@@ -200,6 +204,21 @@ impl Draw {
         let step = self.pick([FundingStep::Included, FundingStep::Finalized, FundingStep::Reorged]);
         let hold_id = "id-0".parse().unwrap();
         BookFunding { hold_id, step, amount: self.agreed_amount(), source: self.leg() }
+    }
+
+    /// Move of the one payment's leg, there and back.
+    fn moved(&self) -> MoveFunding {
+        let to = self.pick([FundedBy::Payment, FundedBy::Payment, FundedBy::Spend]);
+        MoveFunding {
+            spend_id: "id-0".parse().unwrap(),
+            payment_id: "id-1".parse().unwrap(),
+            link: self.pick([1, 2, 3]),
+            is_gone: self.pick([false, false, true]),
+            to,
+            held: if to == FundedBy::Spend { self.agreed_amount().minor } else { Minor::ZERO },
+            amount: self.agreed_amount(),
+            source: self.leg(),
+        }
     }
 
     /// Step of a dispute; a won one is at times won in part.

@@ -47,7 +47,8 @@ fn decoded(event: &Encoded) -> Event {
 /// Asset of a hold or a raise that could have been refused.
 fn checked_for_funds(event: &Event) -> Option<Asset> {
     match event {
-        Event::HoldPlaced(hold) if !hold.forced => Some(hold.amount.asset.clone()),
+        // The hold of the payment's own Spend is counted twice until its money is moved.
+        Event::HoldPlaced(hold) if !hold.forced && hold.spend_id.is_none() => Some(hold.amount.asset.clone()),
         Event::HoldRaised(raise) if !raise.forced => Some(raise.amount.asset.clone()),
         _ => None,
     }

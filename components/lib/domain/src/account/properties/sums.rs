@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
 use crate::account::LedgerAccount::{self, Customer, Hold};
-use crate::account::{Event, FundingStep, RefundOutcome, SettlementDirection, State, Transfer};
+use crate::account::{Event, FundedBy, FundingStep, RefundOutcome, SettlementDirection, State, Transfer};
 
 /// Totals that the state is compared with.
 #[derive(Default)]
@@ -45,6 +45,14 @@ impl Sums {
                 let before = std::mem::take(self.hold(&event.hold_id));
                 assert_eq!(before.1, released, "a void releases all that is held");
             }
+            Event::FundingMoved(event) if event.held > Minor::ZERO => {
+                let held = event.held.get();
+                let hold = self.hold(&event.spend_id);
+                match event.to {
+                    FundedBy::Payment => hold.1 -= held,
+                    FundedBy::Spend => *hold = (event.amount.asset.code.clone(), hold.1 + held),
+                }
+            }
             _ => {}
         }
         self.move_for_a_payment(event);
@@ -77,6 +85,14 @@ impl Sums {
                     FundingStep::Reorged => -signed(event.amount.minor),
                 };
                 self.moved(&event.hold_id, &event.amount.asset)[0] += pulled;
+            }
+            Event::FundingMoved(event) => {
+                let moved = match event.to {
+                    FundedBy::Payment => signed(event.moved),
+                    FundedBy::Spend => -signed(event.moved),
+                };
+                self.moved(&event.spend_id, &event.amount.asset)[0] -= moved;
+                self.moved(&event.payment_id, &event.amount.asset)[0] += moved;
             }
             Event::ClearingBooked(event) => {
                 let captured = signed(event.against_hold) + signed(event.beyond_hold);

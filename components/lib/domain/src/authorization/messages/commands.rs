@@ -8,7 +8,7 @@ use super::{
     AbandonCause, DisputeOutcome, DisputeReason, DisputeStage, Extent, IncrementBasis, Part, RefundOrigin,
     ReversalCause,
 };
-use crate::network::{Merchant, Network, Presented, RefundOutcome, SuspenseOutcome};
+use crate::network::{MatchBasis, Merchant, Network, Presented, RefundOutcome, SuspenseOutcome};
 use crate::policy::DeclineReason;
 use crate::verification::CardChecks;
 
@@ -367,5 +367,75 @@ command! {
         /// if the dispute is won, and nothing if it is lost.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         awarded: Option<Amount>,
+    }
+}
+
+command! {
+    /// Links a `Spend` that somebody else submitted to the payment that the network asked for. Only a saga or an operator
+    /// may send it.
+    LinkSpend {
+        /// Id of the payment. A repeat has no effect.
+        payment_id: ExternalId,
+        /// Reason for the match, if it was found. Absent if an operator links them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        basis: Option<MatchBasis>,
+        /// Reason for people, at most 500 bytes. Absent if there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    }
+}
+
+command! {
+    /// Unlinks a `Spend` from its payment. Only a saga or an operator may send it.
+    UnlinkSpend {
+        /// Id of the payment that it is linked to. Absent for whichever it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payment_id: Option<ExternalId>,
+        /// Reason for people, at most 500 bytes. Absent if there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    }
+}
+
+command! {
+    /// Takes a linked `Spend` as a leg of the payment's funding. The saga sends it once the `Spend` is linked.
+    TakeSpend {
+        /// Id of the payment that began with the `Spend`. A repeat has no effect.
+        spend_id: ExternalId,
+        /// Number of the link among those of the `Spend`, from 1.
+        link: u32,
+        /// Amount that was spent.
+        amount: Amount,
+        /// Position of the `Spend` log on chain.
+        source: ChainSource,
+        /// Reason for the link.
+        basis: MatchBasis,
+        /// True if its block is final. Absent if not.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_final: bool,
+    }
+}
+
+command! {
+    /// Reports an observation of the transaction of a linked `Spend`. The saga of the `Spend` sends it, as the chain reader.
+    ObserveSpend {
+        /// Id of the payment that began with the `Spend`.
+        spend_id: ExternalId,
+        /// Number of the link among those of the `Spend`, from 1.
+        link: u32,
+        /// Observation of the transaction.
+        observation: Observation,
+        /// Time of the block, or the observer's clock if there is no block.
+        occurred_at: Timestamp,
+    }
+}
+
+command! {
+    /// Gives up a `Spend` that is not linked to the payment any more. The saga sends it.
+    GiveUpSpend {
+        /// Id of the payment that began with the `Spend`.
+        spend_id: ExternalId,
+        /// Number of the link among those of the `Spend`, from 1.
+        link: u32,
     }
 }

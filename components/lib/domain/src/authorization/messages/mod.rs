@@ -20,6 +20,7 @@ mod dispute;
 mod events;
 mod funding;
 mod refund;
+mod spend;
 mod suspense;
 
 use clearfold_kernel::{Address, ChainSource, ExternalId, Hash, messages};
@@ -30,6 +31,7 @@ pub use dispute::*;
 pub use events::*;
 pub use funding::*;
 pub use refund::*;
+pub use spend::*;
 pub use suspense::*;
 
 use super::superseded::{
@@ -88,6 +90,16 @@ messages! {
         GrantProvisionalCredit = 1,
         /// Resolves a dispute as won or lost.
         ResolveDispute = 1,
+        /// Links a `Spend` that somebody else submitted to the payment that the network asked for.
+        LinkSpend = 1,
+        /// Unlinks a `Spend` from its payment.
+        UnlinkSpend = 1,
+        /// Takes a linked `Spend` as a leg of the payment's funding.
+        TakeSpend = 1,
+        /// Gives up a `Spend` that is not linked to the payment any more.
+        GiveUpSpend = 1,
+        /// Reports an observation of the transaction of a linked `Spend`.
+        ObserveSpend = 1,
     }
 }
 
@@ -171,6 +183,16 @@ messages! {
         ProvisionalCreditGranted = 1,
         /// Dispute resolved as won or lost.
         DisputeResolved = 1,
+        /// `Spend` linked to the payment that the network asked for.
+        SpendLinked = 1,
+        /// `Spend` unlinked: a payment of its own again.
+        SpendUnlinked = 1,
+        /// `Spend` taken as a leg of the payment's funding.
+        SpendTaken = 1,
+        /// `Spend` given up, because it is not linked any more.
+        SpendGivenUp = 1,
+        /// Transaction of a linked `Spend` observed: its leg is the payment's.
+        SpendObserved = 1,
     }
 }
 

@@ -1,0 +1,463 @@
+//! A naive model of the books: what the facts of a life come to, read from the first to the last, each time anew.
+//!
+//! It follows the field's rules for card payments, shares no code with the domain, and keeps no state between two
+//! questions. A rule stands here once, in the order in which a reader would check it.
+
+use std::collections::BTreeSet;
+
+use crate::facts::{Fact, Part, Resolution, What};
+
+/// Stage of a payment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    #[default]
+    Unknown,
+    /// Asked for and not answered.
+    Asked,
+    Declined,
+    Open,
+    /// Given back: before it was answered, or all that was held.
+    Withdrawn,
+    Reversed,
+    Cleared,
+    Expired,
+    /// Claimed without an authorization.
+    Forced,
+    /// Began with a `Spend` that is another payment's money.
+    Linked,
+}
+
+/// Figures of one payment.
+#[derive(Debug, Clone, Default)]
+pub struct Payment {
+    pub stage: Stage,
+    /// H.
+    pub held: i128,
+    /// K: claimed against the hold.
+    pub against_hold: i128,
+    /// X: claimed beyond it.
+    pub beyond: i128,
+    /// F.
+    pub refunded: i128,
+    /// Awarded in disputes.
+    pub won: i128,
+    /// Paid by the customer and credited until the dispute is decided.
+    pub credited: i128,
+    /// Waits in suspense because it looks like a duplicate.
+    pub suspended: i128,
+    /// Pulled from the Safe in a block, final or not.
+    pub in_transit: i128,
+    pub pulled: i128,
+    /// Came back to the Safe for this payment.
+    pub returned: i128,
+    /// Refunded on chain, so paid to the Safe out of what was pulled.
+    pub sent_back: i128,
+    pub claims: Vec<Claim>,
+    pub disputes: Vec<Dispute>,
+    /// True if it was approved for nothing, to verify the card.
+    is_verification: bool,
+    asked: i128,
+    /// Most that was reversed before it was asked for.
+    tombstone: i128,
+    increments: Vec<Increment>,
+    advised_at: Vec<i64>,
+    /// Open receivables, by leg.
+    exposures: Vec<(u32, i128)>,
+    pulls: Vec<(u32, i128)>,
+    /// Spends of other payments that are this one's money and not final.
+    taken: Vec<(String, i128)>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Claim {
+    pub id: String,
+    pub amount: i128,
+    pub is_suspended: bool,
+    reference: Option<String>,
+    part: Part,
+}
+
+#[derive(Debug, Clone)]
+pub struct Dispute {
+    pub id: String,
+    pub amount: i128,
+    pub is_open: bool,
+    pub is_credited: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Increment {
+    id: String,
+    amount: i128,
+    is_total: bool,
+    /// Amount that stood when it came, and what earlier increments were granted since.
+    standing: i128,
+    at: i64,
+    is_declined: bool,
+}
+
+impl Payment {
+    /// K + X.
+    pub fn captured(&self) -> i128 {
+        self.against_hold + self.beyond
+    }
+
+    /// Amount that the payment's money on chain must cover.
+    pub fn owed(&self) -> i128 {
+        self.held + self.captured()
+    }
+
+    pub fn kept(&self) -> i128 {
+        self.pulled + self.in_transit - self.returned
+    }
+
+    pub fn owed_back(&self) -> i128 {
+        (self.kept() - self.owed()).max(0)
+    }
+
+    pub fn exposed(&self) -> i128 {
+        self.exposures.iter().map(|(_, exposed)| exposed).sum()
+    }
+
+    /// Amount that the merchant still has.
+    pub fn left(&self) -> i128 {
+        self.captured() - self.refunded - self.won
+    }
+
+    /// Returns the stage after the hold was lowered: closed once nothing of it is left.
+    fn stage_of_hold(&self) -> Stage {
+        match (self.held, self.against_hold) {
+            (1.., _) => Stage::Open,
+            (_, 1..) => Stage::Cleared,
+            _ => Stage::Reversed,
+        }
+    }
+
+    /// Returns true if every increment that counts is older.
+    fn is_current(&self, at: i64) -> bool {
+        self.increments.iter().all(|other| other.is_declined || other.at <= at)
+    }
+}
+
+/// Returns the payment with this id, after all facts.
+pub fn payment(facts: &[Fact], id: &str) -> Payment {
+    let mut payment = Payment::default();
+    let mut seen = BTreeSet::new();
+    for fact in facts {
+        if let What::RefundResolved { as_what: Resolution::Returned(Some(of)) } = &fact.what
+            && of == id
+        {
+            let amount = refund_amount(facts, &fact.payment);
+            come_back(&mut payment, amount);
+        }
+        if fact.payment == id && identity(&fact.what).is_none_or(|identity| seen.insert(identity)) {
+            happen(&mut payment, &fact.what);
+        }
+        // A receivable is never more than what is missing.
+        let mut surplus = payment.exposed() - (payment.owed() - payment.kept()).max(0);
+        for (_, exposed) in payment.exposures.iter_mut().rev() {
+            let cleared = surplus.clamp(0, *exposed);
+            (*exposed, surplus) = (*exposed - cleared, surplus - cleared);
+        }
+    }
+    payment
+}
+
+/// Identity under which a message has one effect. Ids are unique among requests, increments and advices, among
+/// reversals, among claims, and among refunds.
+fn identity(what: &What) -> Option<(&'static str, &str)> {
+    Some(match what {
+        What::Requested { id, .. } | What::IncrementRequested { id, .. } | What::Advised { id, .. } => {
+            ("authorization", id)
+        }
+        What::Reversed { id, .. } => ("reversal", id),
+        What::Cleared { id, .. } | What::ForcePosted { id, .. } => ("claim", id),
+        What::Refunded { id, .. } => ("refund", id),
+        _ => return None,
+    })
+}
+
+fn happen(payment: &mut Payment, what: &What) {
+    match what {
+        // A reversal of all of it that came before makes it a no-op.
+        What::Requested { amount, .. } if payment.stage == Stage::Unknown => {
+            let is_withdrawn = payment.tombstone > 0 && payment.tombstone >= *amount;
+            payment.stage = if is_withdrawn { Stage::Withdrawn } else { Stage::Asked };
+            payment.asked = *amount;
+        }
+        What::Approved { amount } if payment.stage == Stage::Asked => {
+            (payment.stage, payment.held, payment.is_verification) = (Stage::Open, *amount, *amount == 0);
+        }
+        What::Declined if payment.stage == Stage::Asked => payment.stage = Stage::Declined,
+        // Another request of a known payment is an increment.
+        What::Requested { id, amount, at } => ask_for_more(payment, id, *amount, false, *at),
+        What::IncrementRequested { id, amount, is_total, at } => {
+            ask_for_more(payment, id, *amount, *is_total, *at);
+        }
+        What::IncrementApproved { id } => grant_more(payment, id),
+        What::IncrementDeclined { id } => {
+            payment
+                .increments
+                .iter_mut()
+                .filter(|known| known.id == *id)
+                .for_each(|known| known.is_declined = true);
+        }
+        What::Reversed { part, .. } => reverse(payment, *part),
+        What::Expired if payment.stage == Stage::Open => {
+            (payment.stage, payment.held) = (Stage::Expired, 0);
+        }
+        What::Advised { amount, at, .. } => {
+            advise(payment, *amount, *at);
+            payment.advised_at.push(*at);
+        }
+        What::Cleared { id, amount, reference, part } => claim(payment, id, *amount, reference, *part),
+        What::ForcePosted { id, amount } => {
+            payment.claims.push(Claim {
+                id: id.clone(),
+                amount: *amount,
+                is_suspended: false,
+                reference: None,
+                part: Part::Final,
+            });
+            post_without_hold(payment, *amount);
+        }
+        What::ClearingCharged { id } | What::ClearingReturned { id } => {
+            resolve(payment, id, matches!(what, What::ClearingCharged { .. }));
+        }
+        // On a stream of its own it belongs to no payment.
+        What::Refunded { amount, on_chain, .. } if payment.stage != Stage::Unknown => {
+            payment.refunded += amount;
+            payment.sent_back += if *on_chain { *amount } else { 0 };
+        }
+        What::Spent { amount } if payment.stage == Stage::Unknown => {
+            (payment.stage, payment.held, payment.in_transit) = (Stage::Open, *amount, *amount);
+            payment.pulls.push((1, *amount));
+        }
+        What::Linked => {
+            (payment.stage, payment.held) = (Stage::Linked, 0);
+            (payment.in_transit, payment.pulled) = (0, 0);
+            payment.pulls.clear();
+        }
+        What::Taken { spend, amount, is_final: false } => {
+            payment.taken.push((spend.clone(), *amount));
+            payment.in_transit += amount;
+        }
+        What::Taken { amount, is_final: true, .. } => payment.pulled += amount,
+        What::TakenFinal { spend } => {
+            let Some(index) = payment.taken.iter().position(|(of, _)| of == spend) else { return };
+            let (_, amount) = payment.taken.remove(index);
+            (payment.in_transit, payment.pulled) = (payment.in_transit - amount, payment.pulled + amount);
+        }
+        What::PullIncluded { .. } | What::PullFinal { .. } | What::PullReorged { .. } => pull(payment, what),
+        What::PullDead { leg } => {
+            let due = payment.owed() - payment.kept() - payment.exposed();
+            payment.exposures.push((*leg, due.max(0)));
+        }
+        What::PulledAgain { leg } => payment.exposures.retain(|(of, _)| of != leg),
+        What::DisputeOpened { .. }
+        | What::DisputeCredited { .. }
+        | What::DisputeWon { .. }
+        | What::DisputeLost { .. } => {
+            dispute(payment, what);
+        }
+        _ => {}
+    }
+}
+
+fn ask_for_more(payment: &mut Payment, id: &str, amount: i128, is_total: bool, at: i64) {
+    let standing = payment.held + payment.against_hold;
+    // Only what is held can be raised.
+    let is_declined = payment.stage != Stage::Open || payment.is_verification;
+    payment.increments.push(Increment { id: id.to_owned(), amount, is_total, standing, at, is_declined });
+}
+
+fn grant_more(payment: &mut Payment, id: &str) {
+    let Some(index) = payment.increments.iter().position(|known| known.id == id) else { return };
+    let Increment { amount, is_total, standing, is_declined, .. } = payment.increments[index];
+    let addition = if is_total { (amount - standing).max(0) } else { amount };
+    if payment.stage == Stage::Open && !is_declined {
+        payment.held += addition;
+        payment.increments[index..].iter_mut().for_each(|later| later.standing += addition);
+    }
+}
+
+/// Releases what is held, never more: the sender may not know how much that is.
+fn reverse(payment: &mut Payment, part: Option<i128>) {
+    match payment.stage {
+        Stage::Unknown => payment.tombstone = payment.tombstone.max(part.unwrap_or(i128::MAX)),
+        // The sender names what was asked for, so that is all of it.
+        Stage::Asked if part.is_none_or(|part| part >= payment.asked) => payment.stage = Stage::Withdrawn,
+        // One that finds nothing to release changes nothing, but ends a verification.
+        Stage::Open if payment.is_verification && payment.owed() == 0 && part.is_none() => {
+            payment.stage = Stage::Withdrawn;
+        }
+        Stage::Open if payment.held > 0 => {
+            payment.held -= part.unwrap_or(payment.held).min(payment.held);
+            payment.stage = payment.stage_of_hold();
+        }
+        _ => {}
+    }
+}
+
+/// Sets what is held to what was sold in all, less what was claimed of it.
+fn advise(payment: &mut Payment, amount: i128, at: i64) {
+    if payment.advised_at.iter().any(|other| *other > at) {
+        return;
+    }
+    match payment.stage {
+        Stage::Asked if amount == 0 => payment.stage = Stage::Withdrawn,
+        Stage::Unknown | Stage::Asked | Stage::Declined | Stage::Withdrawn => {
+            if amount > 0 {
+                (payment.stage, payment.held, payment.is_verification) = (Stage::Open, amount, false);
+            }
+        }
+        // A claim of a verified card posted as one that nobody authorized.
+        Stage::Open if payment.is_verification && payment.captured() > 0 => {}
+        Stage::Open | Stage::Reversed => {
+            // A claim beyond a hold that stands is no part of it.
+            let claimed =
+                if payment.stage == Stage::Open { payment.against_hold } else { payment.captured() };
+            let hold = (amount - claimed).max(0);
+            let is_lowered = hold < payment.held && payment.is_current(at);
+            if hold > payment.held || is_lowered {
+                (payment.held, payment.is_verification) = (hold, false);
+                payment.stage = payment.stage_of_hold();
+            }
+        }
+        Stage::Cleared | Stage::Expired | Stage::Forced | Stage::Linked => {}
+    }
+}
+
+fn claim(payment: &mut Payment, id: &str, amount: i128, reference: &Option<String>, part: Part) {
+    let is_again = |other: &Claim| {
+        let is_another_part =
+            matches!((part, other.part), (Part::Of(one, _), Part::Of(two, _)) if one != two);
+        reference.is_some() && other.reference == *reference && other.amount == amount && !is_another_part
+    };
+    let is_suspended = payment.claims.iter().any(is_again);
+    let (id, reference) = (id.to_owned(), reference.clone());
+    // Without an authorization it is no part of a sequence, unless it says so.
+    let is_unmatched = !is_suspended && payment.stage != Stage::Open && part == Part::Partial;
+    let part = if is_unmatched { Part::Final } else { part };
+    payment.claims.push(Claim { id, amount, is_suspended, reference, part });
+    if is_suspended {
+        payment.suspended += amount;
+    } else {
+        post(payment, amount, part);
+    }
+}
+
+/// Every claim posts: what the hold covers against it, the rest beyond it. The last one releases what is left.
+fn post(payment: &mut Payment, amount: i128, part: Part) {
+    if payment.stage != Stage::Open {
+        return post_without_hold(payment, amount);
+    }
+    let covered = amount.min(payment.held);
+    payment.held -= covered;
+    payment.against_hold += covered;
+    payment.beyond += amount - covered;
+    if part == Part::Final || (part != Part::Partial && is_complete(payment)) {
+        (payment.stage, payment.held) = (Stage::Cleared, 0);
+    }
+}
+
+/// A sequence is as long as its part n of n says, and complete when as many parts were posted. A part without a number
+/// takes the place of one that is missing.
+fn is_complete(payment: &Payment) -> bool {
+    let parts = payment.claims.iter().filter(|claim| !claim.is_suspended).map(|claim| claim.part);
+    let ends = parts.clone().filter_map(|part| match part {
+        Part::Of(number, count) if number == count => Some(number),
+        _ => None,
+    });
+    let Some(length) = ends.max() else { return false };
+    let numbers: BTreeSet<u8> = parts
+        .clone()
+        .filter_map(|part| match part {
+            Part::Of(number, _) if number <= length => Some(number),
+            _ => None,
+        })
+        .collect();
+    let unnumbered = parts.filter(|part| *part == Part::Partial).count();
+    numbers.len() + unnumbered >= usize::from(length)
+}
+
+fn post_without_hold(payment: &mut Payment, amount: i128) {
+    payment.beyond += amount;
+    if matches!(payment.stage, Stage::Unknown | Stage::Asked | Stage::Declined | Stage::Withdrawn) {
+        payment.stage = Stage::Forced;
+    }
+}
+
+fn resolve(payment: &mut Payment, id: &str, is_charged: bool) {
+    let Some(index) = payment.claims.iter().position(|claim| claim.id == id && claim.is_suspended) else {
+        return;
+    };
+    let Claim { amount, part, .. } = payment.claims[index];
+    payment.suspended -= amount;
+    if is_charged {
+        payment.claims[index].is_suspended = false;
+        post(payment, amount, part);
+    } else {
+        // It is still known by its id, but is no claim any more.
+        (payment.claims[index].is_suspended, payment.claims[index].part) = (false, Part::Final);
+    }
+}
+
+fn pull(payment: &mut Payment, what: &What) {
+    match what {
+        What::PullIncluded { leg, amount } => {
+            payment.pulls.push((*leg, *amount));
+            payment.in_transit += amount;
+        }
+        What::PullFinal { leg } | What::PullReorged { leg } => {
+            let Some(index) = payment.pulls.iter().position(|(of, _)| of == leg) else { return };
+            let (_, amount) = payment.pulls.remove(index);
+            payment.in_transit -= amount;
+            payment.pulled += if matches!(what, What::PullFinal { .. }) { amount } else { 0 };
+        }
+        _ => {}
+    }
+}
+
+/// Pulled money came back: what is more than is owed back was still held, and is not any more.
+fn come_back(payment: &mut Payment, amount: i128) {
+    let beyond = (amount - payment.owed_back()).max(0);
+    payment.returned += amount.min(payment.kept());
+    if payment.stage == Stage::Open && beyond > 0 {
+        reverse(payment, Some(beyond));
+    }
+}
+
+fn dispute(payment: &mut Payment, what: &What) {
+    let (What::DisputeOpened { id, .. }
+    | What::DisputeCredited { id }
+    | What::DisputeWon { id, .. }
+    | What::DisputeLost { id }) = what
+    else {
+        return;
+    };
+    if let What::DisputeOpened { amount, .. } = what {
+        payment.disputes.push(Dispute { id: id.clone(), amount: *amount, is_open: true, is_credited: false });
+    }
+    let Some(dispute) = payment.disputes.iter_mut().find(|dispute| dispute.id == *id) else { return };
+    match what {
+        What::DisputeCredited { .. } => {
+            dispute.is_credited = true;
+            payment.credited += dispute.amount;
+        }
+        What::DisputeWon { .. } | What::DisputeLost { .. } => {
+            dispute.is_open = false;
+            payment.credited -= if dispute.is_credited { dispute.amount } else { 0 };
+            payment.won += if let What::DisputeWon { awarded, .. } = what { *awarded } else { 0 };
+        }
+        _ => {}
+    }
+}
+
+fn refund_amount(facts: &[Fact], stream: &str) -> i128 {
+    let amounts = facts.iter().filter(|fact| fact.payment == stream).filter_map(|fact| match fact.what {
+        What::Refunded { amount, .. } => Some(amount),
+        _ => None,
+    });
+    amounts.take(1).sum()
+}

@@ -1,0 +1,167 @@
+//! Facts of one account's life, as plain values: amounts are whole cents, ids are strings, times are numbers.
+
+/// One fact. What happens to the account alone has an empty `payment`.
+#[derive(Debug, Clone)]
+pub struct Fact {
+    pub payment: String,
+    pub what: What,
+}
+
+#[derive(Debug, Clone)]
+pub enum What {
+    // The network asks, and is answered.
+    Requested {
+        id: String,
+        amount: i128,
+        at: i64,
+    },
+    Approved {
+        amount: i128,
+    },
+    Declined,
+    IncrementRequested {
+        id: String,
+        amount: i128,
+        is_total: bool,
+        at: i64,
+    },
+    IncrementApproved {
+        id: String,
+    },
+    IncrementDeclined {
+        id: String,
+    },
+    // The network states.
+    /// A part of the hold, or all of it, is given back.
+    Reversed {
+        id: String,
+        part: Option<i128>,
+    },
+    Advised {
+        id: String,
+        amount: i128,
+        at: i64,
+    },
+    Cleared {
+        id: String,
+        amount: i128,
+        reference: Option<String>,
+        part: Part,
+    },
+    ForcePosted {
+        id: String,
+        amount: i128,
+    },
+    Refunded {
+        id: String,
+        amount: i128,
+        on_chain: bool,
+    },
+    // Time passes.
+    Expired,
+    // The chain shows.
+    Spent {
+        amount: i128,
+    },
+    /// The `Spend` of this payment is the money of another one.
+    Linked,
+    /// The `Spend` of another payment is this one's money.
+    Taken {
+        spend: String,
+        amount: i128,
+        is_final: bool,
+    },
+    /// The block of a `Spend` that was taken is final.
+    TakenFinal {
+        spend: String,
+    },
+    PullIncluded {
+        leg: u32,
+        amount: i128,
+    },
+    PullFinal {
+        leg: u32,
+    },
+    PullReorged {
+        leg: u32,
+    },
+    /// No pull of the leg can be executed.
+    PullDead {
+        leg: u32,
+    },
+    PulledAgain {
+        leg: u32,
+    },
+    Deposited {
+        log: u64,
+        amount: i128,
+    },
+    Withdrawn {
+        log: u64,
+        amount: i128,
+    },
+    /// The block of a deposit or a withdrawal is gone.
+    Reorged {
+        log: u64,
+    },
+    // An operator decides.
+    ClearingCharged {
+        id: String,
+    },
+    ClearingReturned {
+        id: String,
+    },
+    RefundResolved {
+        as_what: Resolution,
+    },
+    DisputeOpened {
+        id: String,
+        amount: i128,
+    },
+    DisputeCredited {
+        id: String,
+    },
+    DisputeWon {
+        id: String,
+        awarded: i128,
+    },
+    DisputeLost {
+        id: String,
+    },
+    SettlementPaid {
+        amount: i128,
+    },
+    SettlementReceived {
+        amount: i128,
+    },
+    ReceivableBooked {
+        amount: i128,
+    },
+    ReceivableRecovered {
+        amount: i128,
+    },
+    /// Money came back to the Safe, of no payment that is known.
+    SentBack {
+        amount: i128,
+    },
+    FeeCharged {
+        amount: i128,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Partial,
+    Final,
+    /// Number and count of a sequence.
+    Of(u8, u8),
+}
+
+/// Outcome of an unlinked refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolution {
+    Paid,
+    TakenBack,
+    /// It was pulled money that came back, of this payment if it is known.
+    Returned(Option<String>),
+}

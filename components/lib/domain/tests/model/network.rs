@@ -1,0 +1,234 @@
+//! Messages of the card network, and what the chain shows of a payment.
+
+use serde_json::{Value, json};
+
+use crate::books::{self, Payment, Stage};
+use crate::dice::Dice;
+use crate::facts::{Fact, Part, What};
+use crate::life::{Life, Message, Word, amount};
+use crate::live::Broken;
+use crate::totals;
+use crate::world::{ACCOUNT, CARDS};
+
+const SECOND_MS: u64 = 1000;
+
+fn message_id(life: &mut Life) -> String {
+    life.world.name("msg")
+}
+
+pub fn say(
+    life: &mut Life,
+    id: &str,
+    word: Word,
+    kind: &'static str,
+    payload: Value,
+    what: What,
+) -> Result<(), Broken> {
+    life.tell(Message { payment: id.to_owned(), kind, payload, what, word })
+}
+
+fn merchant() -> Value {
+    json!({"id": "m", "name": "M", "category": "5812", "country": "DE"})
+}
+
+pub fn request(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> Result<(), Broken> {
+    let (message_id, at) = (message_id(life), life.world.now());
+    let card = dice.weighted(&[(8, CARDS[0]), (2, CARDS[1]), (1, CARDS[2])]);
+    let payload = json!({
+        "message_id": message_id, "account": ACCOUNT, "card_id": card, "amount": amount(cents), "network": "visa",
+        "merchant": merchant(), "partial_allowed": dice.one_in(2), "occurred_at": at,
+    });
+    say(
+        life,
+        id,
+        Word::Asks,
+        "RequestAuthorization",
+        payload,
+        What::Requested { id: message_id, amount: cents, at: time(at.as_ms()) },
+    )
+}
+
+/// Asks when nothing is on its way: then the answer follows from what is available.
+pub fn ask_quietly(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> Result<(), Broken> {
+    life.settle(dice)?;
+    let available = totals::account(&life.facts).available;
+    let (message_id, at) = (message_id(life), life.world.now());
+    let partial_allowed = dice.one_in(2);
+    let payload = json!({
+        "message_id": message_id, "account": ACCOUNT, "card_id": CARDS[0], "amount": amount(cents),
+        "network": "visa", "merchant": merchant(), "partial_allowed": partial_allowed, "occurred_at": at,
+    });
+    let what = What::Requested { id: message_id, amount: cents, at: time(at.as_ms()) };
+    say(life, id, Word::Asks, "RequestAuthorization", payload, what)?;
+    life.settle(dice)?;
+    // A dead pull freezes the card, a command that fails declines, and so does an account that is not open.
+    let is_frozen = life.facts.iter().any(|fact| matches!(fact.what, What::PullDead { .. }));
+    if is_frozen
+        || life.is_behind
+        || life.world.fails_one_in != usize::MAX
+        || !life.world.account.state.is_open()
+    {
+        return Ok(());
+    }
+    // The money of a `Spend` that was seen first has left already, so it is not asked for again.
+    let is_its_spend = |fact: &Fact| {
+        fact.payment == id && matches!(fact.what, What::Taken { amount, .. } if amount == cents)
+    };
+    let expected = match partial_allowed {
+        _ if available >= cents || life.facts.iter().any(is_its_spend) => cents,
+        true => available.max(0),
+        false => 0,
+    };
+    let answered = life.facts.iter().find_map(|fact| match fact.what {
+        What::Approved { amount } if fact.payment == id => Some(amount),
+        _ => None,
+    });
+    if answered.unwrap_or_default() == expected {
+        return Ok(());
+    }
+    Err(format!("{id} asks for {cents} of {available}, and is answered {answered:?}"))
+}
+
+pub fn increment(
+    life: &mut Life,
+    id: &str,
+    dice: &mut Dice,
+    payment: &Payment,
+    by: i128,
+) -> Result<(), Broken> {
+    if dice.one_in(4) {
+        return request(life, id, dice, by);
+    }
+    let (message_id, at) = (message_id(life), life.world.now());
+    let is_total = dice.one_in(3);
+    let cents = if is_total { payment.held + payment.against_hold + by } else { by };
+    let basis = if is_total { "total" } else { "addition" };
+    let payload =
+        json!({"message_id": message_id, "amount": amount(cents), "basis": basis, "occurred_at": at});
+    let what = What::IncrementRequested { id: message_id, amount: cents, is_total, at: time(at.as_ms()) };
+    say(life, id, Word::Asks, "IncrementAuthorization", payload, what)
+}
+
+fn time(ms: u64) -> i64 {
+    i64::try_from(ms).expect("before the year 10000")
+}
+
+pub fn reverse(life: &mut Life, id: &str, dice: &mut Dice, held: i128, asked: i128) -> Result<(), Broken> {
+    let part = if held > 0 && dice.one_in(2) || dice.one_in(4) { Some(asked) } else { None };
+    // It may come under the id of the message that it reverses.
+    let own = life.sent.iter().rev().find(|sent| sent.payment == id && sent.word != Word::Sees);
+    let own = own.and_then(|sent| sent.payload["message_id"].as_str().map(str::to_owned));
+    let message_id = match own {
+        Some(own) if dice.one_in(6) && !is_used(life, id, &own) => own,
+        _ => message_id(life),
+    };
+    let extent = part.map_or(json!("full"), |part| json!({"part": amount(part)["minor"]}));
+    let cause = if dice.one_in(3) { "timeout" } else { "merchant" };
+    let payload =
+        json!({"message_id": message_id, "extent": extent, "cause": cause, "occurred_at": life.world.now()});
+    say(life, id, Word::States, "ReverseAuthorization", payload, What::Reversed { id: message_id, part })
+}
+
+fn is_used(life: &Life, payment: &str, id: &str) -> bool {
+    life.sent.iter().any(|sent| {
+        sent.payment == payment && matches!(&sent.what, What::Reversed { id: other, .. } if other == id)
+    })
+}
+
+pub fn advise(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> Result<(), Broken> {
+    if cents == 0 && books::payment(&life.facts, id).stage == Stage::Unknown {
+        return Ok(());
+    }
+    let message_id = message_id(life);
+    let late_s = if dice.one_in(4) { dice.below(3_000) as u64 } else { 0 };
+    let at = clearfold_kernel::Timestamp::from_ms(life.world.now_ms - late_s * SECOND_MS).expect("a time");
+    let payload = json!({
+        "message_id": message_id, "account": ACCOUNT, "card_id": CARDS[0], "amount": amount(cents),
+        "merchant": merchant(), "network": "visa", "occurred_at": at,
+    });
+    let what = What::Advised { id: message_id, amount: cents, at: time(at.as_ms()) };
+    say(life, id, Word::States, "RecordAdvice", payload, what)
+}
+
+pub fn clear(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> Result<(), Broken> {
+    let clearing_id = life.world.name("clr");
+    let count = 2 + dice.below(2);
+    let number = 1 + dice.below(count);
+    let last = u8::try_from(if dice.one_in(3) && number < count { 99 } else { count }).unwrap_or(99);
+    let (part, stated) = match dice.below(4) {
+        0 => (Part::Final, json!("final")),
+        1 => (Part::Partial, json!("partial")),
+        2 => (
+            Part::Of(u8::try_from(number).unwrap_or(1), last),
+            json!({"sequence": {"number": number, "count": last}}),
+        ),
+        _ if dice.one_in(2) => (Part::Final, json!("final")),
+        _ => (Part::Partial, json!("partial")),
+    };
+    let reference = dice.one_in(3).then(|| format!("{id}/ref-{}", dice.below(2)));
+    // The same amount under the same reference looks like a duplicate.
+    let known = life.sent.iter().rev().find_map(|sent| match &sent.what {
+        What::Cleared { amount, reference: Some(of), .. }
+            if sent.payment == id && Some(of) == reference.as_ref() =>
+        {
+            Some(*amount)
+        }
+        _ => None,
+    });
+    let cents = if dice.one_in(2) { known.unwrap_or(cents) } else { cents };
+    let mut payload = json!({
+        "clearing_id": clearing_id, "amount": amount(cents), "part": stated, "occurred_at": life.world.now(),
+    });
+    if let Some(reference) = &reference {
+        payload["reference"] = json!(reference);
+    }
+    let what = What::Cleared { id: clearing_id, amount: cents, reference, part };
+    say(life, id, Word::States, "PresentClearing", payload, what)
+}
+
+pub fn force_post(life: &mut Life, id: &str, _: &mut Dice, cents: i128) -> Result<(), Broken> {
+    let clearing_id = life.world.name("clr");
+    let payload = json!({
+        "clearing_id": clearing_id, "account": ACCOUNT, "card_id": CARDS[0], "amount": amount(cents),
+        "merchant": merchant(), "occurred_at": life.world.now(),
+    });
+    say(life, id, Word::States, "ForcePost", payload, What::ForcePosted { id: clearing_id, amount: cents })
+}
+
+pub fn spend(life: &mut Life, id: &str, cents: i128) -> Result<(), Broken> {
+    let source = life.world.source();
+    let at = life.world.now();
+    let payload = json!({"account": ACCOUNT, "amount": amount(cents), "source": source, "occurred_at": at});
+    say(life, id, Word::Sees, "RecordSwipe", payload, What::Spent { amount: cents })
+}
+
+/// A refund; one on chain comes when nothing is on its way, so that what is owed back is known.
+pub fn refund(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> Result<(), Broken> {
+    if dice.one_in(2) {
+        let refund_id = life.world.name("rfd");
+        let payload = json!({
+            "account": ACCOUNT, "amount": amount(cents), "origin": {"network": refund_id},
+            "occurred_at": life.world.now(),
+        });
+        let what = What::Refunded { id: refund_id, amount: cents, on_chain: false };
+        return say(life, id, Word::States, "RecordRefund", payload, what);
+    }
+    life.settle(dice)?;
+    let source = life.world.source();
+    let payload = json!({
+        "account": ACCOUNT, "amount": amount(cents), "origin": {"chain": source}, "occurred_at": life.world.now(),
+    });
+    let what = What::Refunded { id: source.block_number.to_string(), amount: cents, on_chain: true };
+    say(life, id, Word::Sees, "RecordRefund", payload, what)?;
+    life.settle(dice)
+}
+
+/// The block of a spend that was seen on chain first becomes final.
+pub fn finalize(life: &mut Life, id: &str) -> Result<(), Broken> {
+    let is_final = |fact: &Fact| fact.payment == id && matches!(fact.what, What::PullFinal { leg: 1 });
+    let spend = life.sent.iter().find(|sent| sent.payment == id && matches!(sent.what, What::Spent { .. }));
+    let Some(spend) = spend.filter(|_| !life.facts.iter().any(is_final)) else { return Ok(()) };
+    let observation = json!({"finalized": {"source": spend.payload["source"]}});
+    let payload = json!({"observation": observation, "occurred_at": life.world.now()});
+    say(life, id, Word::Sees, "ObserveFunding", payload, What::PullFinal { leg: 1 })
+}
