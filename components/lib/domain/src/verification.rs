@@ -150,7 +150,8 @@ pub enum Check {
 pub struct CheckRules {
     /// Checks that decline if what was given is wrong.
     pub decline_if_wrong: BTreeSet<Check>,
-    /// Checks that decline unless they were passed. A payment that the merchant charges without the holder is excepted.
+    /// Checks that decline unless they were passed, where the card was read in a way that allows them
+    /// ([`Check::can_be_made`]). A payment is checked when it is asked for; its increments are not.
     pub require: BTreeSet<Check>,
 }
 
@@ -162,7 +163,38 @@ impl Default for CheckRules {
     }
 }
 
+impl Check {
+    /// Returns true if the check can be made in a payment whose card was read by that method. If the network does not state
+    /// the method, every check can.
+    #[must_use]
+    pub const fn can_be_made(self, entry: Option<PosEntry>) -> bool {
+        use PosEntry::{Chip, Contactless, Ecommerce, MagneticStripe, Manual, Recurring};
+        match (self, entry) {
+            (_, None) => true,
+            // The holder is not there.
+            (_, Some(Recurring)) => false,
+            (Self::ExpiryDate, Some(_)) => true,
+            (Self::Pin, Some(entry)) => matches!(entry, Chip | Contactless | MagneticStripe),
+            // Chip and stripe carry codes of their own, and the cryptogram is their check.
+            (Self::Cvv | Self::Address, Some(entry)) => matches!(entry, Manual | Ecommerce),
+            (Self::ThreeDs, Some(entry)) => matches!(entry, Ecommerce),
+        }
+    }
+}
+
 impl CardChecks {
+    /// Returns true if a PIN was entered, and is right.
+    #[must_use]
+    pub fn has_right_pin(&self) -> bool {
+        self.pin == Some(Outcome::Matched)
+    }
+
+    /// Returns true if a PIN was entered, and is wrong.
+    #[must_use]
+    pub fn has_wrong_pin(&self) -> bool {
+        self.pin == Some(Outcome::NotMatched)
+    }
+
     /// Returns the result of a check, as far as rules depend on it.
     #[must_use]
     pub fn outcome(&self, check: Check) -> Outcome {

@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 
 use super::was_refused;
 use crate::account::{self, OpenAccount};
-use crate::authorization::{self, AuthorizationDeclined, Event, State, Subject};
+use crate::authorization::{self, Event, State, Subject};
 use crate::{bookings, card};
 
 pub(super) const OPEN: &str = "open";
@@ -68,14 +68,6 @@ pub(super) fn steps(
         steps.push(step(BOOK, authorization::AGGREGATE, payment_id.as_str(), false, &command)?);
     }
     Ok(steps)
-}
-
-/// Plans the count of a wrong PIN, if the payment was declined for one.
-pub(super) fn failed_pin(before: &State, event: &AuthorizationDeclined) -> Result<Vec<PlannedStep>, String> {
-    let failed = bookings::failed_pin(before, event);
-    let steps =
-        failed.map(|(card_id, command)| step(BOOK, card::AGGREGATE, card_id.as_str(), false, &command));
-    steps.transpose().map(|step| step.into_iter().collect())
 }
 
 /// Returns the asset for which the account is opened if it is not open: that of an event which posts whatever the

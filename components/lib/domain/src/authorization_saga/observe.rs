@@ -29,8 +29,8 @@ fn books(subject: &Subject, id: &ExternalId, before: &State, event: &Event) -> R
         Event::AuthorizationRequested(event) => ("authorize", authorize::steps(subject, event)?),
         Event::PartialApprovalProposed(_) => return Ok(Some(part::flow(subject))),
         // Either the flow declines it, or another hand does; then the flow cannot approve it any more. In both cases
-        // the flow compensates what it did, and nothing of the payment is booked but a wrong PIN.
-        Event::AuthorizationDeclined(event) => ("book", book::failed_pin(before, event)?),
+        // the flow compensates what it did, and nothing else of the payment is booked.
+        Event::AuthorizationDeclined(_) => return Ok(None),
         // The decider declines an increment of a payment that is not open by itself.
         Event::IncrementRequested(event) => {
             let is_decided_here = before.payment().is_some_and(Payment::takes_increments);

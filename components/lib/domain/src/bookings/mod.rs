@@ -23,7 +23,7 @@ mod of_payment;
 pub(crate) use ids::{advised, declined, expired, exposed, undone};
 pub(crate) use of_account::refund_id;
 pub use of_account::{is_seen_on_chain, of_account, raise_undone};
-pub use of_card::{failed_pin, of_card};
+pub use of_card::of_card;
 pub use of_payment::of_payment;
 
 #[cfg(test)]

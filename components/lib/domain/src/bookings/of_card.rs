@@ -12,14 +12,10 @@ use clearfold_kernel::{Amount, ExternalId, InvalidId, Minor};
 
 use super::ids;
 use crate::authorization::{
-    AdviceHold, AdviceRecorded, AuthorizationDeclined, AuthorizationReversed, Entry, Event, ForcePostReason,
-    Parties, Payment, State,
+    AdviceHold, AdviceRecorded, AuthorizationReversed, Entry, Event, ForcePostReason, Parties, Payment, State,
 };
-use crate::card::{
-    Command, FreezeCard, FreezeReason, Portion, RecordPinFailure, RecordSpend, ReleasePayment, ReleaseSpend,
-};
+use crate::card::{Command, FreezeCard, FreezeReason, Portion, RecordSpend, ReleasePayment, ReleaseSpend};
 use crate::network::Merchant;
-use crate::policy::DeclineReason;
 
 /// Returns the commands, each with the id of its card. `before` is the authorization's state before the event. Fails
 /// only if a derived id does not fit, which none does.
@@ -32,8 +28,7 @@ pub fn of_card(
     Ok(match (event, payment) {
         (Event::AuthorizationDeclined(event), Some(payment)) => {
             let release_id = ids::declined(authorization_id)?;
-            let released = release_first(payment, &release_id, &event.parties.card_id, Portion::Everything);
-            released.into_iter().chain(failed_pin(before, event)).collect()
+            release_first(payment, &release_id, &event.parties.card_id, Portion::Everything)
         }
         // Only a part of the reservation was approved; the rest is released. No decision approves more than was
         // requested, so the rest is never below zero.
@@ -88,15 +83,6 @@ pub fn of_card(
         }
         _ => Vec::new(),
     })
-}
-
-/// Returns the command that counts a wrong PIN, if the payment was declined for one.
-#[must_use]
-pub fn failed_pin(before: &State, event: &AuthorizationDeclined) -> Option<(ExternalId, Command)> {
-    let request =
-        before.payment()?.entry.request().filter(|_| event.reason == DeclineReason::PinIncorrect)?;
-    let failure = RecordPinFailure { message_id: request.message_id.clone() };
-    Some((request.card_id.clone(), Command::RecordPinFailure(failure)))
 }
 
 /// Commands for a stand-in's approval. If it places the hold anew, the request's reservation is released and

@@ -1,8 +1,9 @@
 //! Checks of the card and its holder: for which results a payment is declined, and the count of wrong PINs.
 //!
-//! A wrong PIN is known only when the request is declined for it, and a refusal changes nothing. So the payment's saga
-//! reports it afterwards, in the same commit (`RecordPinFailure`). The right PIN in a payment begins the count anew, and
-//! so does an operator; after too many wrong ones also the right one is declined.
+//! A wrong PIN is a fact, and a refusal changes nothing. So the payment's saga has it counted (`RecordPinFailure`) before
+//! it asks the card for the payment: of requests that come together, each is judged with the wrong PINs before it. The
+//! right PIN in a payment begins the count anew, and so does an operator; after too many wrong ones the right one gets
+//! the same answer as a wrong one, which so tells nobody that it is right.
 
 use clearfold_kernel::{CommandContext, ExternalId, Timestamp};
 
@@ -11,11 +12,11 @@ use super::messages::{Event, PinFailed, PinTriesReset, RecordPinFailure};
 use super::spend::Spend;
 use super::state::Issued;
 use crate::policy::{DeclineReason, pin_tries};
-use crate::verification::{Check, CheckRules, Outcome, PosEntry, TokenState};
+use crate::verification::{Check, CheckRules, Outcome, TokenState};
 
-/// Entry key of a message that had a wrong PIN.
-pub(super) fn pin_key(message_id: &ExternalId) -> String {
-    format!("pin/{message_id}")
+/// Entry key of a payment that was asked for with a wrong PIN.
+pub(super) fn pin_key(authorization_id: &ExternalId) -> String {
+    format!("pin/{authorization_id}")
 }
 
 pub(super) fn expired(card: &Issued, _: &Spend<'_>, now: Timestamp) -> Option<Broken> {
@@ -34,13 +35,21 @@ pub(super) fn cryptogram(_: &Issued, spend: &Spend<'_>, _: Timestamp) -> Option<
 }
 
 pub(super) fn pin(card: &Issued, spend: &Spend<'_>, _: Timestamp) -> Option<Broken> {
-    match spend.checks?.outcome(Check::Pin) {
-        Outcome::NotChecked => None,
-        _ if card.pin_failures >= pin_tries::MOST => {
-            let most = pin_tries::MOST;
-            broken(DeclineReason::PinTriesExceeded, format!("{most} wrong PINs in a row; reset the tries"))
-        }
-        Outcome::Matched => None,
+    let (outcome, most) = (spend.checks?.outcome(Check::Pin), pin_tries::MOST);
+    let is_over = match outcome {
+        Outcome::NotChecked => false,
+        // It is counted already.
+        Outcome::NotMatched => card.pin_failures > most,
+        Outcome::Matched | Outcome::Unavailable => card.pin_failures >= most,
+    };
+    if is_over {
+        return broken(
+            DeclineReason::PinTriesExceeded,
+            format!("{most} wrong PINs in a row; reset the tries"),
+        );
+    }
+    match outcome {
+        Outcome::NotChecked | Outcome::Matched => None,
         Outcome::NotMatched => broken(DeclineReason::PinIncorrect, "the PIN is wrong"),
         Outcome::Unavailable => broken(DeclineReason::PinUnverifiable, "the PIN could not be checked"),
     }
@@ -62,12 +71,13 @@ pub(super) fn named(card: &Issued, spend: &Spend<'_>, _: Timestamp) -> Option<Br
         };
         return broken(reason, what);
     }
-    let is_without_holder = spend.checks.is_some_and(|checks| checks.entry == Some(PosEntry::Recurring));
-    // What was done already cannot be asked for any more.
-    if is_without_holder || spend.is_fact {
+    // What was done already cannot be asked for any more, and an increment has no checks of its own.
+    if spend.is_fact || card.usage.counts(spend.authorization_id) {
         return None;
     }
-    let missing = require.iter().find(|check| outcome(**check) != Outcome::Matched)?;
+    let entry = spend.checks.and_then(|checks| checks.entry);
+    let is_missing = |check: &&Check| check.can_be_made(entry) && outcome(**check) != Outcome::Matched;
+    let missing = require.iter().find(is_missing)?;
     let reason = match missing {
         Check::ThreeDs => DeclineReason::AuthenticationRequired,
         Check::Pin | Check::Cvv | Check::ExpiryDate | Check::Address => DeclineReason::CheckMissing,
@@ -75,19 +85,20 @@ pub(super) fn named(card: &Issued, spend: &Spend<'_>, _: Timestamp) -> Option<Br
     broken(reason, format!("the card's rules require the check {missing:?}"))
 }
 
-/// Counts a wrong PIN, once for each message. Whatever became of the card, it is no error.
+/// Counts a wrong PIN, once for each payment. Whatever became of the card, it is no error.
 pub(super) fn record_failure(
     card: &Issued,
     failure: &RecordPinFailure,
     context: &CommandContext,
 ) -> Vec<Event> {
-    let message_id = failure.message_id.clone();
-    if card.knows_pin_failure(&message_id) {
+    let authorization_id = failure.authorization_id.clone();
+    if card.knows_pin_failure(&authorization_id) {
         return Vec::new();
     }
     let (account, at) = (card.account, context.accepted_at);
-    let failures = card.pin_failures.saturating_add(1).min(pin_tries::MOST);
-    vec![Event::PinFailed(PinFailed { account, message_id, failures, at })]
+    // More than the type holds are far beyond the tries all the same.
+    let failures = card.pin_failures.saturating_add(1);
+    vec![Event::PinFailed(PinFailed { account, authorization_id, failures, at })]
 }
 
 pub(super) fn reset_tries(card: &Issued, context: &CommandContext) -> Vec<Event> {

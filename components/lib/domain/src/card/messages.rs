@@ -37,7 +37,7 @@ messages! {
         ReleasePayment = 1,
         /// Renews the card until another month.
         RenewCard = 1,
-        /// Reports a wrong PIN, for which a payment was declined.
+        /// Counts a wrong PIN that the network reports with a request.
         RecordPinFailure = 1,
         /// Begins the count of wrong PINs anew.
         ResetPinTries = 1,
@@ -136,13 +136,15 @@ pub struct RenewCard {
     pub expires: ExpiryMonth,
 }
 
-/// Reports a wrong PIN, for which a payment was declined. It counts towards the tries that a card bears.
+/// Counts a wrong PIN that the network reports with a request. The saga sends it before it asks the card for the
+/// payment, so that requests which come together have no more tries than those which come one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordPinFailure {
-    /// Id of the network's message with the wrong PIN. A repeat with the same id is the same wrong PIN.
-    pub message_id: ExternalId,
+    /// Id of the payment that was asked for with the wrong PIN. A payment is asked for once, so a repeat is the same
+    /// wrong PIN.
+    pub authorization_id: ExternalId,
 }
 
 /// Begins the count of wrong PINs anew: the card takes the PIN again.
@@ -298,9 +300,9 @@ pub struct CardRenewed {
 pub struct PinFailed {
     /// Address of the Safe that the card pays from.
     pub account: Address,
-    /// Id of the network's message with the wrong PIN.
-    pub message_id: ExternalId,
-    /// Wrong PINs in a row, this one included.
+    /// Id of the payment that was asked for with the wrong PIN.
+    pub authorization_id: ExternalId,
+    /// Wrong PINs in a row, this one included; 255 for as many or more.
     pub failures: u8,
     /// Time of the recording, by the host's clock.
     pub at: Timestamp,

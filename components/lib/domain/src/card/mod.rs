@@ -115,7 +115,7 @@ impl Decider for Card {
             Command::ReleasePayment(command) => {
                 return command.reservations.iter().map(reservation_key).collect();
             }
-            Command::RecordPinFailure(command) => return vec![pin_key(&command.message_id)],
+            Command::RecordPinFailure(command) => return vec![pin_key(&command.authorization_id)],
             _ => return Vec::new(),
         };
         vec![reservation_key(reservation)]
@@ -127,7 +127,7 @@ impl Decider for Card {
             Event::SpendRecorded(event) => &event.reservation_id,
             Event::SpendReleased(event) => &event.reservation_id,
             Event::ReservationVoided(event) => &event.reservation_id,
-            Event::PinFailed(event) => return vec![pin_key(&event.message_id)],
+            Event::PinFailed(event) => return vec![pin_key(&event.authorization_id)],
             _ => return Vec::new(),
         };
         vec![reservation_key(reservation)]

@@ -13,7 +13,7 @@ use super::spend::Spend;
 use super::status::{CloseCause, Status};
 use super::stored::StoredRules;
 use super::usage::{Reservation, Usage};
-use crate::verification::{CardChecks, Outcome};
+use crate::verification::CardChecks;
 
 /// State of a card's stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,7 +164,7 @@ impl Issued {
             }
             Event::PinFailed(failed) => {
                 self.pin_failures = failed.failures;
-                self.entries.set(&pin_key(&failed.message_id), &true);
+                self.entries.set(&pin_key(&failed.authorization_id), &true);
                 failed.at
             }
             Event::PinTriesReset(reset) => {
@@ -172,8 +172,7 @@ impl Issued {
                 reset.at
             }
             Event::SpendReserved(reserved) => {
-                let is_right = |checks: &CardChecks| checks.pin == Some(Outcome::Matched);
-                if reserved.checks.as_ref().is_some_and(is_right) {
+                if reserved.checks.as_ref().is_some_and(CardChecks::has_right_pin) {
                     self.pin_failures = 0;
                 }
                 self.count(&Spend::from(reserved), reserved.at)
@@ -222,9 +221,9 @@ impl Issued {
         self.entries.set(&reservation_key(id), &Known::Spend { digest, reservation, releases });
     }
 
-    /// Returns true if the wrong PIN of a message was counted.
-    pub(super) fn knows_pin_failure(&self, message_id: &ExternalId) -> bool {
-        self.entries.contains(&pin_key(message_id))
+    /// Returns true if the wrong PIN of a payment was counted.
+    pub(super) fn knows_pin_failure(&self, authorization_id: &ExternalId) -> bool {
+        self.entries.contains(&pin_key(authorization_id))
     }
 
     /// Returns the meaning of a reservation id, or None if it never arrived.

@@ -1,10 +1,11 @@
 //! Recent payments of a card, by reservation: the source of all totals up to a month, and of velocity.
 //!
 //! There are no counters beside the reservations for these, so none can drift from them: a release lowers its
-//! reservation, and every total with it. A reservation is kept for 45 days, unless all of it was released: longer than
-//! the longest window of a velocity rule, the longest month, and the longest life of a hold that is not renewed. It is
-//! kept that long whatever the current rules are, so that a rule with a longer span that is set tomorrow counts today's
-//! payments. Longer spans have [tallies](Tallies).
+//! reservation, and every total with it. A reservation is kept until the newest one of its payment is 45 days old,
+//! unless all of it was released: longer than the longest window of a velocity rule, the longest month, and the longest
+//! time for which a hold lives after its request or an increment. So while a payment can grow, all of it counts against
+//! the limit per transaction. It is kept that long whatever the current rules are, so that a rule with a longer span that
+//! is set tomorrow counts today's payments. Longer spans have [tallies](Tallies).
 //!
 //! What is released later lowers the amounts of the tallies all the same. Their numbers of payments stay, because the
 //! card does not know any more whether something else of the payment counts: so they may be one too high, never too low.
@@ -19,12 +20,12 @@ use super::rules::Rules;
 use super::tally::{Change, Tallies, Totals};
 use crate::network::{MerchantCategory, MerchantId};
 
-/// Time for which a reservation is kept, in seconds: 45 days.
+/// Time for which the newest reservation of a payment is kept, in seconds: 45 days.
 const KEPT_S: u32 = 45 * 24 * 60 * 60;
-/// Age in milliseconds of the oldest reservation that is kept.
+/// Age in milliseconds of the oldest reservation that is kept for itself.
 const OLDEST_MS: u64 = KEPT_S as u64 * 1000 - 1;
 
-/// Reservations of the last 45 days, and the totals of longer spans.
+/// Reservations of the payments of the last 45 days, and the totals of longer spans.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     reservations: BTreeMap<ExternalId, Reservation>,
@@ -104,7 +105,7 @@ impl Usage {
     pub fn payments_before(&self, counted: Counted<'_>) -> Option<u64> {
         if counted.per.is_long() {
             let before = || self.totals(counted).map_or(0, Totals::payments);
-            return (!self.is_counted(counted.payment)).then(before);
+            return (!self.counts(counted.payment)).then(before);
         }
         let payments: BTreeSet<_> =
             self.counting(counted).map(|reservation| &reservation.authorization_id).collect();
@@ -137,14 +138,14 @@ impl Usage {
     }
 
     /// Returns true if a kept reservation of the payment counts.
-    fn is_counted(&self, payment: &ExternalId) -> bool {
+    pub(super) fn counts(&self, payment: &ExternalId) -> bool {
         self.reservations.values().any(|kept| kept.authorization_id == *payment)
     }
 
     /// Counts a reservation. Returns it as it counts.
     pub(super) fn count(&mut self, id: ExternalId, mut reservation: Reservation) -> Reservation {
         let at = reservation.reserved_at;
-        reservation.opens = !self.is_counted(&reservation.authorization_id);
+        reservation.opens = !self.counts(&reservation.authorization_id);
         self.tallies.apply(Change::More(&reservation.remaining), reservation.place(), at);
         if reservation.opens {
             self.tallies.apply(Change::Begun, reservation.place(), at);
@@ -188,13 +189,20 @@ impl Usage {
 
     /// Drops reservations that are too old to count for any rule.
     pub(super) fn forget_old(&mut self, now: Timestamp) {
-        self.reservations.retain(|_, reservation| reservation.is_within(KEPT_S, now));
+        let is_recent = |reservation: &&Reservation| reservation.is_within(KEPT_S, now);
+        if self.reservations.values().all(|reservation| is_recent(&reservation)) {
+            return;
+        }
+        let recent = self.reservations.values().filter(is_recent);
+        let recent: BTreeSet<_> = recent.map(|reservation| reservation.authorization_id.clone()).collect();
+        self.reservations.retain(|_, reservation| recent.contains(&reservation.authorization_id));
     }
 
     /// Begins and ends tallies as the rules ask for them.
     pub(super) fn follow(&mut self, rules: &Rules, now: Timestamp) {
         self.forget_old(now);
-        // The oldest reservation that is within the window is one millisecond younger than the window is long.
+        // The oldest reservation that is within the window is one millisecond younger than the window is long. One that
+        // is kept for its payment's sake is older, and is in no tally that begins now.
         let since_ms = now.as_ms().saturating_sub(OLDEST_MS);
         let since = Timestamp::from_ms(since_ms).unwrap_or(now);
         self.tallies.follow(rules, since, &self.reservations.values());

@@ -9,9 +9,10 @@ use clearfold_domain::authorization::{
     DeclineIncrement, Entry, Event, Increment, IncrementFate, IncrementRequested, LinkSpend, Payment,
 };
 use clearfold_domain::bookings;
-use clearfold_domain::card::{self, Portion, ReleaseSpend, ReserveSpend};
+use clearfold_domain::card::{self, Portion, RecordPinFailure, ReleaseSpend, ReserveSpend};
 use clearfold_domain::network::MatchBasis;
 use clearfold_domain::policy::DeclineReason;
+use clearfold_domain::verification::CardChecks;
 use clearfold_kernel::{Amount, ExternalId, Minor};
 
 use crate::dice::Dice;
@@ -126,6 +127,12 @@ impl World {
     }
 
     fn ask_for(&mut self, payment: &str, request: &AuthorizationRequested) {
+        if request.checks.as_ref().is_some_and(CardChecks::has_wrong_pin) {
+            let failure = RecordPinFailure { authorization_id: payment.parse().expect("our own id") };
+            let failure = card::Command::RecordPinFailure(failure);
+            self.queue
+                .push(Pending::of(Command::Card(request.card_id.to_string(), failure), Then::Forgotten));
+        }
         let reserve = ReserveSpend {
             reservation_id: request.message_id.clone(),
             authorization_id: payment.parse().expect("our own id"),
