@@ -1,8 +1,9 @@
 //! Rules of a card that a payment breaks: all of them, in the order in which a payment is declined for them.
 //!
-//! The order: status, expiry, checks of card and holder, merchant category, country, limits on amounts from the shortest span to the longest, limits on
-//! numbers of payments. Rules that look at the payment alone come before those that depend on earlier payments. A
-//! reservation is declined for the first broken rule; a payment that cannot be declined is flagged with all of them.
+//! The order: status, expiry, checks of card and holder, merchant category, country, limits on amounts from the shortest
+//! span to the longest, limits on numbers of payments. Rules that look at the payment alone come before those that depend
+//! on earlier payments. A reservation is declined for the first broken rule; a payment that cannot be declined is flagged
+//! with all of them.
 
 use std::fmt::Display;
 

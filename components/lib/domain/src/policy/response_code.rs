@@ -36,7 +36,7 @@ const OTHER: &str = "05";
 
 const CODES: [Entry; 29] = [
     both("51", &["insufficient_funds", "delay_queue_not_empty"]),
-    // A pause; 41 and 43 would have the card taken away for good.
+    // A pause; 41 and 43 would have the card taken away for good. For a token the choice is our own.
     both("62", &["card_frozen", "token_not_active"]),
     // "Blocked by cardholder", of Visa since April 2025.
     each("9G", "62", &["blocked_by_holder"]),
