@@ -111,6 +111,12 @@ fn check(life: &mut Life, payload: &mut Value) -> Result<bool, Broken> {
             (json!({"pin": "not_matched", "entry": "chip"}), false)
         }
         4 => {
+            // Wrong ones in payments that are none of this life's.
+            for _ in 0..dice.below(4) {
+                let elsewhere = json!({"authorization_id": life.world.name("elsewhere")});
+                life.card(CARDS[0], "RecordPinFailure", &elsewhere)?;
+                life.wrong_pins += 1;
+            }
             let passes = life.wrong_pins < 3;
             life.wrong_pins = if passes { 0 } else { life.wrong_pins };
             (json!({"pin": "matched", "entry": "chip"}), passes)
