@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 29] = [
+const SPECIFICATIONS: [(&str, &str); 32] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -32,6 +32,8 @@ const SPECIFICATIONS: [(&str, &str); 29] = [
     ("decider-account", "account_spends.yaml"),
     ("decider-card", "card.yaml"),
     ("decider-card", "card_spend.yaml"),
+    ("decider-card", "card_limits.yaml"),
+    ("decider-card", "card_checks.yaml"),
     ("projector-merchants", "merchants.yaml"),
     ("projector-disputes", "disputes.yaml"),
     ("projector-balances", "balances.yaml"),

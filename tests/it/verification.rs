@@ -55,10 +55,10 @@ async fn the_network_hears_of_a_verification_and_the_payment_is_shown() -> Resul
         (&json!("0"), &json!("none"), &json!("5265"))
     );
     order("freeze", "FreezeCard", json!({"reason": "holder"})).await?;
-    assert_eq!(said("t2", "0").await?, json!(["declined", "62", "card_frozen", null]));
+    assert_eq!(said("t2", "0").await?, json!(["declined", "9G", "blocked_by_holder", null]));
     payment_when(&host, "t2", "declined").await?;
     // Later payments of the partition are shown as well.
-    assert_eq!(said("t3", "1250").await?, json!(["declined", "62", "card_frozen", null]));
+    assert_eq!(said("t3", "1250").await?, json!(["declined", "9G", "blocked_by_holder", null]));
     payment_when(&host, "t3", "declined").await?;
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! Answers in the network's terms: an action and a response code (field 39 of ISO 8583).
 //!
-//! The match tables are the whole translation: a reason of the domain on the left, the network's code on the right.
+//! Which reason is which code is the domain's table (`policy/response_code.rs`).
 
+use clearfold_domain::policy::response_code::{self, Asked};
 use clearfold_kernel::Minor;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -205,7 +206,8 @@ impl Answer {
     }
 
     pub fn declined(message: &Message, reason: &str) -> Self {
-        let (response_code, reason) = (response_code(reason), Some(reason.to_owned()));
+        let response_code = response_code::of(message.network, Asked::Payment, reason);
+        let reason = Some(reason.to_owned());
         Self { action: Action::Declined, response_code, reason, ..Self::of(message) }
     }
 
@@ -226,35 +228,6 @@ impl Answer {
             reason: None,
             approved: None,
         }
-    }
-}
-
-/// Returns the network's response code for a decline reason or a rejection code.
-fn response_code(reason: &str) -> &'static str {
-    match reason {
-        "insufficient_funds" | "delay_queue_not_empty" => "51",
-        "card_frozen" => "62",
-        "card_closed" | "card_not_issued" | "account_not_opened" => "14",
-        "per_transaction_limit" | "daily_limit" => "61",
-        "velocity" => "65",
-        "merchant_category_blocked" | "country_blocked" => "57",
-        "risk_declined" => "59",
-        "timeout" | "risk_unavailable" | "no_answer" => "91",
-        "system_error" => "96",
-        "duplicate_mismatch" | "identity_conflict" | "idempotency_key_reused" => "94",
-        "unknown_asset"
-        | "asset_not_held"
-        | "asset_mismatch"
-        | "conversion_impossible"
-        | "account_mismatch"
-        | "not_open" => "12",
-        "amount_not_positive" | "amount_too_large" | "amount_too_precise" | "total_not_above_authorized" => {
-            "13"
-        }
-        "malformed_payload" | "invalid_id" => "30",
-        "authorization_not_found" => "25",
-        // "Do not honour": refused for a reason that has no code of its own.
-        _ => "05",
     }
 }
 
@@ -415,29 +388,16 @@ mod tests {
     }
 
     #[test]
-    fn each_reason_has_the_networks_number() {
-        for (code, reasons) in [
-            ("51", ["insufficient_funds", "delay_queue_not_empty"].as_slice()),
-            ("62", &["card_frozen"]),
-            ("14", &["card_closed", "card_not_issued", "account_not_opened"]),
-            ("61", &["per_transaction_limit", "daily_limit"]),
-            ("65", &["velocity"]),
-            ("57", &["merchant_category_blocked", "country_blocked"]),
-            ("59", &["risk_declined"]),
-            ("91", &["timeout", "risk_unavailable", "no_answer"]),
-            ("96", &["system_error"]),
-            ("94", &["duplicate_mismatch", "identity_conflict", "idempotency_key_reused"]),
-            ("12", &["unknown_asset", "asset_not_held", "asset_mismatch", "conversion_impossible"]),
-            ("12", &["account_mismatch", "not_open"]),
-            ("13", &["amount_not_positive", "amount_too_large", "amount_too_precise"]),
-            ("13", &["total_not_above_authorized"]),
-            ("30", &["malformed_payload", "invalid_id"]),
-            ("25", &["authorization_not_found"]),
-            ("05", &["reversed", "a_word_of_tomorrow"]),
-        ] {
-            for reason in reasons {
-                assert_eq!(response_code(reason), code, "{reason}");
-            }
-        }
+    fn a_network_hears_its_own_number() {
+        let said = |network: &str, reason: &str| {
+            let network = serde_json::from_value(json!(network)).unwrap();
+            json!(Answer::declined(&Message { network, ..message() }, reason))["response_code"].clone()
+        };
+        assert_eq!(
+            [said("visa", "merchant_category_blocked"), said("mastercard", "merchant_category_blocked")],
+            ["5C", "57"]
+        );
+        assert_eq!([said("visa", "card_closed"), said("mastercard", "card_closed")], ["46", "14"]);
+        assert_eq!(said("visa", "a_word_of_tomorrow"), "05");
     }
 }

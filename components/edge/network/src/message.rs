@@ -5,6 +5,7 @@
 
 use clearfold_domain::authorization::IncrementBasis;
 use clearfold_domain::network::{Merchant, Network};
+use clearfold_domain::verification::{AddressOutcome, Outcome, PosEntry, ThreeDs, TokenState};
 use clearfold_kernel::{Address, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -73,9 +74,10 @@ pub struct Message {
     pub merchant: Option<Merchant>,
     /// Amount in the merchant's currency, if that is a different one.
     pub presented: Option<Presented>,
-    /// Method by which the card was read. It does not influence any decision.
-    #[serde(rename = "pos_entry")]
-    pub _pos_entry: Option<PosEntry>,
+    /// Method by which the card was read.
+    pub pos_entry: Option<PosEntry>,
+    /// Results of the checks of card and holder.
+    pub checks: Option<Checks>,
     #[serde(default)]
     pub partial_allowed: bool,
     pub cause: Option<Cause>,
@@ -107,15 +109,17 @@ pub struct Presented {
     pub rate: clearfold_kernel::Rate,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PosEntry {
-    Chip,
-    Contactless,
-    MagneticStripe,
-    Manual,
-    Ecommerce,
-    Recurring,
+/// Results of checks, as the domain has them but for the entry, which is a field of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Checks {
+    pub pin: Option<Outcome>,
+    pub cvv: Option<Outcome>,
+    pub cryptogram: Option<Outcome>,
+    pub expiry_date: Option<Outcome>,
+    pub address: Option<AddressOutcome>,
+    pub three_ds: Option<ThreeDs>,
+    pub token: Option<TokenState>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

@@ -10,12 +10,13 @@ use clearfold_domain::authorization::{
 use clearfold_domain::network;
 use clearfold_domain::policy::DeclineReason;
 use clearfold_domain::policy::assets::{self, KnownAsset};
+use clearfold_domain::verification::CardChecks;
 use clearfold_kernel::{Amount, Asset, Message as _, Minor};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::answer::AWAITED;
-use crate::message::{Cause, Kind, Message, Money};
+use crate::message::{Cause, Checks, Kind, Message, Money};
 
 /// Currencies with the asset that stands for each.
 const CURRENCIES: [(&str, &str); 3] = [("EUR", "EURe"), ("GBP", "GBPe"), ("USD", "USDC.e")];
@@ -81,6 +82,7 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
             network,
             partial_allowed: message.partial_allowed,
             occurred_at,
+            checks: checks(message),
         }),
         Kind::Increment => Command::IncrementAuthorization(IncrementAuthorization {
             message_id,
@@ -151,6 +153,16 @@ fn body(message: &Message, command: &Command, wait_for: Option<WaitFor>) -> Resu
         wait_for,
     };
     serde_json::to_string(&body).map_err(|error| error.to_string())
+}
+
+/// Returns what the message states of card and holder; None if it states nothing.
+fn checks(message: &Message) -> Option<CardChecks> {
+    let entry = CardChecks { entry: message.pos_entry, ..CardChecks::default() };
+    let Some(Checks { pin, cvv, cryptogram, expiry_date, address, three_ds, token }) = message.checks.clone()
+    else {
+        return message.pos_entry.map(|_| entry);
+    };
+    Some(CardChecks { pin, cvv, cryptogram, expiry_date, address, three_ds, token, ..entry })
 }
 
 fn presented(message: &Message) -> Option<network::Presented> {
@@ -239,6 +251,23 @@ mod tests {
             let refused = command(kind, &message).err().unwrap_or_default();
             assert!(refused.contains("the route of the increments"), "{refused:?}");
         }
+    }
+
+    #[test]
+    fn what_is_stated_of_card_and_holder_is_passed_on() {
+        let read = |fields: serde_json::Value| {
+            let mut message = serde_json::json!({
+                "message_id": "m-1", "transaction_id": "t-1", "network": "visa", "card": "card-1",
+                "account": "0x1111111111111111111111111111111111111111",
+                "transmitted_at": "2026-11-22T10:00:00.000Z",
+            });
+            message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            serde_json::from_value::<Message>(message).map(|message| serde_json::json!(checks(&message)))
+        };
+        assert!(read(serde_json::json!({})).unwrap().is_null());
+        let stated = read(serde_json::json!({"pos_entry": "chip", "checks": {"pin": "not_matched"}}));
+        assert_eq!(stated.unwrap(), serde_json::json!({"entry": "chip", "pin": "not_matched"}));
+        assert!(read(serde_json::json!({"checks": {"pin": "1234"}})).is_err());
     }
 
     #[test]

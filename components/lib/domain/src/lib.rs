@@ -4,7 +4,8 @@
 //! [`authorization`], [`account`] and [`card`] decide; [`authorization_saga`] carries a payment through the three;
 //! [`payments`], [`merchants`], [`disputes`], [`balances`], [`card_usage`], [`settlement`] and [`sagas`] build tables;
 //! [`invariants`] audits. [`bookings`] says which commands to account and card follow from an authorization's events.
-//! Shared code stands beside them: [`policy`] (rules as data tables), [`network`] (the card network's vocabulary),
+//! Shared code stands beside them: [`policy`] (rules as data tables), [`network`] (the card network's vocabulary), [`verification`]
+//! (results of checks of card and holder),
 //! [`checks`] (checks on every command), [`projecting`] (rows as types).
 //! No module does I/O, reads a clock or draws a random number; the thin crates beside this one put each handler
 //! behind its WIT world.
@@ -32,3 +33,4 @@ pub mod sagas;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod settlement;
+pub mod verification;

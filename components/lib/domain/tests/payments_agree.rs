@@ -150,6 +150,7 @@ fn request(message_id: ExternalId, amount: Amount, at: Timestamp) -> RequestAuth
         network: Network::Visa,
         partial_allowed: true,
         occurred_at: at,
+        checks: None,
     }
 }
 

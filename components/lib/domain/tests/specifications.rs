@@ -46,6 +46,8 @@ fn authorization() {
 fn card() {
     decider::<Card>(include_str!("../specs/card.yaml"));
     decider::<Card>(include_str!("../specs/card_spend.yaml"));
+    decider::<Card>(include_str!("../specs/card_limits.yaml"));
+    decider::<Card>(include_str!("../specs/card_checks.yaml"));
 }
 
 #[test]

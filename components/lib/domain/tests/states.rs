@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 /// Variants that the recorded states must hold, with the key of the enum and the form that each variant has there. A
 /// variant whose number changes unseen would be read as another one.
-const VARIANTS: [(&str, &str, &[&str]); 17] = [
+const VARIANTS: [(&str, &str, &[&str]); 19] = [
     (
         "authorization",
         "fate",
@@ -65,6 +65,8 @@ const VARIANTS: [(&str, &str, &[&str]); 17] = [
     ("account", "delay_queue", &["empty", "waiting"]),
     ("card", "status", &["open", "closed"]),
     ("card", "categories", &["all", "only", "all_but"]),
+    ("card", "per", &["transaction", "day", "week", "month", "year", "all_time"]),
+    ("card", "scope", &["categories", "merchants", "each_category", "each_merchant"]),
 ];
 
 #[derive(Serialize, Deserialize)]

@@ -5,9 +5,11 @@
 
 use clearfold_domain::account::Account;
 use clearfold_domain::authorization::{Authorization, Event};
+use clearfold_domain::card::Card;
 use clearfold_domain::payments::Payments;
 use clearfold_kernel::{
-    Change, CommandContext, Encoded, Message, Projector, RecordedEvent, Row, StoredState, Timestamp, Value,
+    Change, CommandContext, Encoded, Message, Projector, RecordedEvent, Rejection, Row, StoredState,
+    Timestamp, Value,
 };
 
 const ACCOUNT: &str = "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -114,4 +116,53 @@ fn the_assets_of_an_account_of_version_1_are_an_operators() {
     };
     assert_eq!(*same, Ok(Vec::new()));
     assert_eq!(other.as_ref().unwrap_err().code, "duplicate_mismatch");
+}
+
+/// A card's log from before cards had expiry dates, checks, and other spans than the transaction and the day.
+#[test]
+fn a_card_of_before_expiry_and_checks_decides_as_it_did() {
+    let eure = |cents: &str| format!(r#"{{"minor":"{cents}0000000000000000","asset":"EURe","decimals":18}}"#);
+    let rules = r#""rules":{"limits":[{"per":"day","amount":MOST}],"velocity":[],
+        "categories":{"all_but":["7995"]},"countries":"all"}"#;
+    let issue = format!(r#"{{"account":"ACCOUNT",{}}}"#, rules.replace("MOST", &eure("1000")));
+    let spend = |id: &str, cents: &str| {
+        format!(
+            r#"{{"reservation_id":"{id}","authorization_id":"{id}","amount":{},
+                "merchant":{{"id":"m1","name":"M","category":"5812","country":"DE"}}}}"#,
+            eure(cents)
+        )
+    };
+    let event = |payload: String, at: &str| {
+        payload.replacen('{', &format!(r#"{{"account":"ACCOUNT","at":"{at}","#), 1)
+    };
+    let issued = issue.replacen('{', r#"{"at":"2026-11-22T10:00:00.000Z","#, 1);
+    let mut state = StoredState::default();
+    let log = [
+        encoded("CardIssued", 1, &issued),
+        encoded("SpendReserved", 1, &event(spend("r1", "600"), "2026-11-22T10:00:00.000Z")),
+        encoded("SpendReserved", 1, &event(spend("r2", "300"), "2026-11-23T10:00:00.000Z")),
+    ];
+    state.evolve::<Card>(&log).unwrap();
+    let context = CommandContext {
+        id: "c1".into(),
+        routing_key: ACCOUNT.into(),
+        actor: "api".into(),
+        accepted_at: "2026-11-23T11:00:00.000Z".parse().unwrap(),
+    };
+    let decided = [
+        ("IssueCard", issue),
+        ("ReserveSpend", spend("r2", "300")),
+        ("ReserveSpend", spend("r3", "701")),
+        ("ReserveSpend", spend("r4", "700")),
+        ("CloseCard", "{}".to_owned()),
+        ("ReserveSpend", spend("r5", "1")),
+    ]
+    .map(|(kind, payload)| (context.clone(), encoded(kind, 1, &payload)));
+    let outcomes = state.decide::<Card>(decided.into()).unwrap();
+    let said = |outcome: &Result<Vec<Encoded>, Rejection>| match outcome {
+        Ok(events) => events.iter().map(|event| event.kind.clone()).collect(),
+        Err(rejection) => rejection.code.clone(),
+    };
+    let said: Vec<String> = outcomes.iter().map(said).collect();
+    assert_eq!(said, ["", "", "daily_limit", "SpendReserved", "CardClosed", "card_closed"]);
 }

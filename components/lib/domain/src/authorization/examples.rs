@@ -86,6 +86,7 @@ examples! {
         "network": "visa",
         "partial_allowed": false,
         "occurred_at": REQUESTED_AT,
+        "checks": {"cvv": "matched", "three_ds": "authenticated", "entry": "ecommerce"},
     }),
     AuthorizationRequested: with(
         RequestAuthorization::example(),

@@ -39,7 +39,8 @@ pub(super) fn request(state: &State, request: &RequestAuthorization, context: &C
                 // The table of hold lifetimes may have changed since, so the known interval is used; the message has
                 // not changed.
                 let hold_interval_s = known.hold_interval_s;
-                let given = AuthorizationRequested { hold_interval_s, ..of_command(request, known.at) };
+                let given = of_command(request, known.at);
+                let given = AuthorizationRequested { hold_interval_s, checks: None, ..given };
                 checks::repeated(request.message_id.as_str(), known, &given)?;
                 Ok(Vec::new())
             }
@@ -86,6 +87,7 @@ fn of_command(request: &RequestAuthorization, at: Timestamp) -> AuthorizationReq
         hold_interval_s: hold_expiry::interval_s(request.network, request.merchant.category),
         occurred_at: request.occurred_at,
         at,
+        checks: request.checks.clone(),
     }
 }
 
@@ -162,7 +164,9 @@ pub(super) fn decline(state: &State, decline: &DeclineAuthorization, context: &C
 
 pub(super) fn requested(state: &mut State, event: &AuthorizationRequested) {
     let parties = Parties::of_request(event);
-    let entry = Entry::Requested(Box::new(Requested(event.clone())));
+    // The checks are the card's business, which is asked at once; the state does not keep them.
+    let entry =
+        Entry::Requested(Box::new(Requested(AuthorizationRequested { checks: None, ..event.clone() })));
     state.begin(Payment::new(parties, event.amount.asset.clone(), entry, Status::Requested));
     state.happened_at(event.at);
 }

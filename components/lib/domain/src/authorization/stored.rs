@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::messages::{AuthorizationRequested, Parties};
 use crate::network::{Merchant, MerchantId, Network, Presented};
+use crate::verification::CardChecks;
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Parties")]
@@ -31,6 +32,9 @@ struct StoredRequest {
     hold_interval_s: u64,
     occurred_at: Timestamp,
     at: Timestamp,
+    /// Not kept: the payment's card is asked at once.
+    #[serde(skip)]
+    checks: Option<CardChecks>,
 }
 
 /// Request of the network, as the state keeps it.

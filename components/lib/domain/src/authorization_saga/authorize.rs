@@ -4,7 +4,8 @@
 //! | step | done by | undone by | nothing to undo if |
 //! |---|---|---|---|
 //! | `answer` | nothing | `DeclineAuthorization` for the refusal's reason | the payment is decided already |
-//! | `reserve` | `ReserveSpend` under the request's message id | `ReleaseSpend` of everything | the card does not exist, or is another account's |
+//! | `count-pin`, if the network states a wrong PIN | `RecordPinFailure` | nothing: it stays wrong | |
+//! | `reserve` | `ReserveSpend` under the request's message id, with its checks | `ReleaseSpend` of everything | the card does not exist, or is another account's |
 //! | `hold` | `PlaceHold`, not forced | `VoidHold` | the account is not open |
 //! | `assess` | the effect `risk`, if the host offers it ([`assess`]) | nothing | |
 //! | `approve` | `ApproveAuthorization` for the requested amount | | |
@@ -30,13 +31,16 @@ use super::part::KEEP;
 use super::{assess, was_refused};
 use crate::account::{self, PlaceHold, VoidHold};
 use crate::authorization::{
-    self, ApproveAuthorization, DeclineAuthorization, ExpectSpend, ProposePartialApproval,
+    self, ApproveAuthorization, AuthorizationRequested, DeclineAuthorization, ExpectSpend,
+    ProposePartialApproval,
 };
 use crate::bookings;
-use crate::card::{self, Portion, ReleaseSpend, ReserveSpend};
+use crate::card::{self, Portion, RecordPinFailure, ReleaseSpend, ReserveSpend};
 use crate::policy::{DeclineReason, assets};
+use crate::verification::CardChecks;
 
 pub(super) const ANSWER: &str = "answer";
+pub(super) const COUNT_PIN: &str = "count-pin";
 pub(super) const RESERVE: &str = "reserve";
 pub(super) const HOLD: &str = "hold";
 pub(super) const APPROVE: &str = "approve";
@@ -44,9 +48,29 @@ pub(super) const APPROVE: &str = "approve";
 /// Code of a decision on a payment that is decided.
 const DECIDED: &str = "already_decided";
 
-pub(super) fn steps(subject: &Subject) -> Vec<PlannedStep> {
-    let before = [ANSWER, RESERVE, HOLD].map(planned);
-    before.into_iter().chain(assess::step(subject)).chain([planned(APPROVE)]).collect()
+/// Plans the flow. What the network states of card and holder is the argument of the step that asks the card: JSON, so
+/// that people can read it in the log.
+pub(super) fn steps(subject: &Subject, event: &AuthorizationRequested) -> Result<Vec<PlannedStep>, String> {
+    let checks =
+        event.checks.as_ref().map(serde_json::to_vec).transpose().map_err(|error| error.to_string())?;
+    let reserve = PlannedStep { step: RESERVE, argument: checks.unwrap_or_default() };
+    let is_wrong = event.checks.as_ref().is_some_and(CardChecks::has_wrong_pin);
+    let count_pin = is_wrong.then(|| planned(COUNT_PIN));
+    let before = [planned(ANSWER)].into_iter().chain(count_pin).chain([reserve, planned(HOLD)]);
+    Ok(before.chain(assess::step(subject)).chain([planned(APPROVE)]).collect())
+}
+
+/// Returns the checks that a step's argument states. Flows that were planned before there were checks have none.
+fn checks(call: &StepCall) -> Result<Option<CardChecks>, String> {
+    let checks = (!call.argument.is_empty()).then(|| serde_json::from_slice(&call.argument)).transpose();
+    checks.map_err(|error| format!("the argument of `{}`: {error}", call.step))
+}
+
+/// Has the wrong PIN counted. It is a fact, whatever the card decides of the payment.
+pub(super) fn count_pin(call: &StepCall) -> Result<Action, String> {
+    let state = read(&call.subject)?;
+    let failure = RecordPinFailure { authorization_id: id(&call.subject)? };
+    to_card(request(&state)?.card_id.as_str(), &card::Command::RecordPinFailure(failure))
 }
 
 /// Flow `authorize-spent`: begins where `authorize` ended, with the whole amount reserved.
@@ -66,6 +90,7 @@ pub(super) fn reserve(call: &StepCall) -> Result<Action, String> {
             authorization_id: id(&call.subject)?,
             amount: request.amount.clone(),
             merchant: request.merchant.clone(),
+            checks: checks(call)?,
         }),
     )
 }

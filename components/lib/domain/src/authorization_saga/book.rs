@@ -10,7 +10,7 @@
 //! | `RecoverReceivable` | `recovery_above_receivable` | an operator recovered it by hand; what is left stays a receivable |
 //! | `RecordSpend` | `duplicate_mismatch` | another payment's message has the same id; a counter holds up no money |
 //! | `FreezeCard` | `card_closed` | it pays no more |
-//! | `ReleaseSpend` | `reservation_not_found` | nothing was reserved |
+//! | `ReleaseSpend`, `ReleasePayment` | `reservation_not_found` | nothing was reserved |
 //! | `TakeReturn` | `authorization_not_found`, `identity_conflict`, `account_mismatch`, `asset_mismatch` | what the operator named is no payment of the account in that asset |
 //!
 //! A return that names a linked `Spend` is taken by the payment that has its money, which the refusal names.
@@ -139,12 +139,16 @@ fn is_settled(call: &StepCall, aggregate: &str, kind: &str) -> bool {
     match (aggregate, kind) {
         (account::AGGREGATE, "OpenAccount") => was_refused(call, &["duplicate_mismatch"]),
         (account::AGGREGATE, "RecoverReceivable") => was_refused(call, &["recovery_above_receivable"]),
-        // A linked `Spend` that was matched holds nothing.
+        // A `Spend` that was matched and linked was never held, also if it is unlinked by now.
         (account::AGGREGATE, "LowerHold") if was_refused(call, &["hold_not_found"]) => {
-            super::memory::read(&call.subject).is_ok_and(|state| state.linked_to().is_some())
+            super::memory::read(&call.subject).is_ok_and(|state| state.links.made > 0)
         }
         (account::AGGREGATE, "VoidHold") => was_refused(call, &["account_not_opened"]),
-        (card::AGGREGATE, "ReleaseSpend") if was_refused(call, &["reservation_not_found"]) => true,
+        (card::AGGREGATE, "ReleaseSpend" | "ReleasePayment")
+            if was_refused(call, &["reservation_not_found"]) =>
+        {
+            true
+        }
         (card::AGGREGATE, "FreezeCard") if was_refused(call, &["card_closed"]) => true,
         (card::AGGREGATE, "RecordSpend") if was_refused(call, &["duplicate_mismatch"]) => true,
         (card::AGGREGATE, _) => was_refused(call, &["card_not_issued", "account_mismatch"]),

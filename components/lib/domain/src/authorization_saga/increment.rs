@@ -112,6 +112,7 @@ pub(super) fn reserve(call: &StepCall) -> Result<Action, String> {
         authorization_id: id(&call.subject)?,
         amount: asked.amount()?,
         merchant: merchant.clone(),
+        checks: None,
     };
     to_card(card_id.as_str(), &card::Command::ReserveSpend(reserve))
 }

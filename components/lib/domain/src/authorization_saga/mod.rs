@@ -2,7 +2,7 @@
 //!
 //! | event | flow | steps |
 //! |---|---|---|
-//! | requested | `authorize` | `answer`, `reserve`, `hold`, `assess` if the host offers a risk check, `approve` (the pivot) |
+//! | requested | `authorize` | `answer`, `count-pin` if the PIN is wrong, `reserve`, `hold`, `assess` if the host offers a risk check, `approve` (the pivot) |
 //! | a part proposed | `authorize-part` | `answer`, `keep`, `hold-part`, `assess` likewise, `approve-part` (the pivot) |
 //! | a `Spend` expected | `authorize-spent` | `answer`, `keep`, `hold`, `assess` likewise, `approve` |
 //! | declined | none: [`authorize`] undoes what it did itself | |
@@ -74,6 +74,7 @@ impl Saga for AuthorizationSaga {
         &["SwipeRecorded", "AuthorizationRequested", "AdviceRecorded", "ForcePosted", "RefundUnlinked"];
     const STEPS: &'static [Step] = &[
         step(authorize::ANSWER, Phase::Compensatable, COMPENSATION),
+        step(authorize::COUNT_PIN, Phase::Compensatable, COMPENSATION),
         step(authorize::RESERVE, Phase::Compensatable, COMPENSATION),
         step(authorize::HOLD, Phase::Compensatable, COMPENSATION),
         step(assess::ASSESS, Phase::Compensatable, COMPENSATION),
@@ -121,6 +122,7 @@ impl Saga for AuthorizationSaga {
             | link::AWAIT
             | link::LINK_SPEND
             | refund::RESOLVE => Ok(Action::Done),
+            authorize::COUNT_PIN => authorize::count_pin(call),
             authorize::RESERVE => authorize::reserve(call),
             authorize::HOLD => authorize::hold(call),
             assess::ASSESS => assess::run(call),
@@ -150,8 +152,8 @@ impl Saga for AuthorizationSaga {
             authorize::ANSWER => authorize::decline(call),
             authorize::RESERVE | part::KEEP => authorize::release(call),
             authorize::HOLD | part::HOLD => authorize::void(call),
-            // A question has nothing to undo.
-            assess::ASSESS => Ok(Action::Done),
+            // A question has nothing to undo, and a wrong PIN stays one.
+            assess::ASSESS | authorize::COUNT_PIN => Ok(Action::Done),
             increment::ANSWER => increment::decline(call),
             increment::RESERVE => increment::release(call),
             increment::RAISE => increment::lower(call),

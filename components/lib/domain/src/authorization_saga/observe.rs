@@ -33,7 +33,7 @@ pub(super) fn observe(subject: &Subject, event: &Event) -> Result<Observed, Stri
 
 fn books(subject: &Subject, id: &ExternalId, before: &State, event: &Event) -> Result<Option<Flow>, String> {
     let (name, steps) = match event {
-        Event::AuthorizationRequested(_) => ("authorize", authorize::steps(subject)),
+        Event::AuthorizationRequested(event) => ("authorize", authorize::steps(subject, event)?),
         Event::SpendExpected(_) => return Ok(Some(authorize::spent(subject))),
         Event::PartialApprovalProposed(_) => return Ok(Some(part::flow(subject))),
         // Either the flow declines it, or another hand does; then the flow cannot approve it any more. In both cases

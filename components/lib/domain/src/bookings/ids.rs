@@ -47,6 +47,11 @@ pub(crate) fn declined(authorization_id: &ExternalId) -> Result<ExternalId, Inva
     derived("declined", authorization_id)
 }
 
+/// Id of the release of the rest that the last clearing leaves of a hold.
+pub(super) fn captured(clearing_id: &ExternalId) -> Result<ExternalId, InvalidId> {
+    derived("captured", clearing_id)
+}
+
 /// Id of the release of the rest that a partially approved payment's request reserved.
 pub(super) fn approved(message_id: &ExternalId) -> Result<ExternalId, InvalidId> {
     derived("approved", message_id)

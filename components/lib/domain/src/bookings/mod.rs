@@ -27,4 +27,6 @@ pub use of_card::of_card;
 pub use of_payment::of_payment;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -1,9 +1,10 @@
 //! Commands to the card that follow from an event of an authorization.
 //!
 //! The request and each increment were reserved under their message ids before they were approved. An amount that
-//! posts beyond the hold was never reserved: it is recorded under its clearing's id. Amounts that the payment gives
-//! back are taken from its first reservation; the increments are released when the payment ends unclaimed. So the
-//! card may count more than was paid, never less.
+//! posts beyond the hold was never reserved: it is recorded under its clearing's id. What the payment gives back, by a
+//! reversal, its expiry or a last clearing below the hold, is taken from what was added first, and from its first
+//! reservation at last. So in the end the card counts what was claimed. A refund gives nothing back: it is no part of
+//! what the card paid.
 //!
 //! A card whose payment leaves an exposure is frozen for that reason. Only an operator lifts it.
 
@@ -13,7 +14,7 @@ use super::ids;
 use crate::authorization::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, Entry, Event, ForcePostReason, Parties, Payment, State,
 };
-use crate::card::{Command, FreezeCard, FreezeReason, Portion, RecordSpend, ReleaseSpend};
+use crate::card::{Command, FreezeCard, FreezeReason, Portion, RecordSpend, ReleasePayment, ReleaseSpend};
 use crate::network::Merchant;
 
 /// Returns the commands, each with the id of its card. `before` is the authorization's state before the event. Fails
@@ -37,7 +38,6 @@ pub fn of_card(
             release_first(payment, &release_id, &event.parties.card_id, Portion::Part(rest))
         }
         (Event::AuthorizationReversed(event), Some(payment)) => {
-            let part = event.released.minor;
             if is_undecided(event) {
                 return Ok(release_first(
                     payment,
@@ -46,18 +46,24 @@ pub fn of_card(
                     Portion::Everything,
                 ));
             }
-            given_back(before, payment, &event.message_id, part, event.full)
+            let given =
+                Given { release_id: event.message_id.clone(), by: event.released.minor, ends: event.full };
+            given_back(authorization_id, before, payment, given)
         }
         (Event::AuthorizationExpired(event), Some(payment)) => {
-            given_back(before, payment, &ids::expired(authorization_id)?, event.released.minor, true)
+            let (release_id, by) = (ids::expired(authorization_id)?, event.released.minor);
+            given_back(authorization_id, before, payment, Given { release_id, by, ends: true })
         }
         (Event::AdviceRecorded(event), _) if event.hold == AdviceHold::Unchanged => Vec::new(),
         (Event::AdviceRecorded(event), payment) => advised(authorization_id, payment, event),
-        (Event::ClearingPosted(event), Some(payment)) if event.beyond_hold > Minor::ZERO => {
+        (Event::ClearingPosted(event), Some(payment)) => {
             let amount = Amount { minor: event.beyond_hold, asset: event.asset.clone() };
             let merchant = payment.entry.merchant().cloned();
             let recorded = posted(authorization_id, &event.parties, &event.clearing_id, amount, merchant);
-            recorded.into_iter().collect()
+            let recorded = recorded.filter(|_| event.beyond_hold > Minor::ZERO);
+            let release_id = ids::captured(&event.clearing_id)?;
+            let rest = Given { release_id, by: event.released, ends: false };
+            given_back(authorization_id, before, payment, rest).into_iter().chain(recorded).collect()
         }
         (Event::ForcePosted(event), payment) => {
             let (amount, merchant) = (event.amount.clone(), event.merchant.clone());
@@ -150,30 +156,31 @@ fn release(reservation_id: &ExternalId, release_id: &ExternalId, amount: Portion
     Command::ReleaseSpend(ReleaseSpend { reservation_id, release_id, amount })
 }
 
-fn given_back(
-    before: &State,
-    payment: &Payment,
-    release_id: &ExternalId,
-    released: Minor,
+/// Amount that a payment gives back.
+struct Given {
+    release_id: ExternalId,
+    by: Minor,
+    /// True if the payment ends with it.
     ends: bool,
-) -> Vec<(ExternalId, Command)> {
-    let card_id = &payment.parties.card_id;
-    if ends && payment.totals.captured() == Minor::ZERO {
-        let added = before.added().map(|(message_id, _)| message_id).zip(card_id.iter().cycle());
-        let added = added.map(|(reservation_id, card_id)| {
-            (card_id.clone(), release(reservation_id, release_id, Portion::Everything))
-        });
-        let first = release_first(payment, release_id, card_id, Portion::Everything);
-        return first.into_iter().chain(added).collect();
-    }
-    match released.min(left_of_first(before, payment)) {
-        Minor::ZERO => Vec::new(),
-        part => release_first(payment, release_id, card_id, Portion::Part(part)),
-    }
 }
 
-/// Returns what earlier reversals have left of the first reservation; zero if they also gave back what was added.
-fn left_of_first(before: &State, payment: &Payment) -> Minor {
-    let added = before.added().map(|(_, by)| by);
-    added.chain([payment.totals.reversed]).fold(payment.totals.authorized, Minor::excess_over)
+/// Returns the command that releases what the payment gives back. One that ends unclaimed gives back everything.
+fn given_back(
+    authorization_id: &ExternalId,
+    before: &State,
+    payment: &Payment,
+    given: Given,
+) -> Vec<(ExternalId, Command)> {
+    let Given { release_id, by, ends } = given;
+    let is_everything = ends && payment.totals.captured() == Minor::ZERO;
+    let amount = if is_everything { Portion::Everything } else { Portion::Part(by) };
+    let added = before.added().map(|(message_id, _)| message_id);
+    let reservations: Vec<ExternalId> = added.chain(first(payment)).cloned().collect();
+    let Some(card_id) = &payment.parties.card_id else { return Vec::new() };
+    if reservations.is_empty() || amount == Portion::Part(Minor::ZERO) {
+        return Vec::new();
+    }
+    let authorization_id = authorization_id.clone();
+    let release = ReleasePayment { authorization_id, reservations, release_id, amount };
+    vec![(card_id.clone(), Command::ReleasePayment(release))]
 }

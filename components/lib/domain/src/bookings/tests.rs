@@ -1,6 +1,6 @@
 //! Tests of the commands that each event of a payment causes for its account and its card.
 
-use clearfold_kernel::{ExternalId, Message};
+use clearfold_kernel::{ExternalId, Message, Minor};
 use serde_json::{Value, json};
 
 use super::*;
@@ -86,7 +86,8 @@ fn card(before: &[Event], event: &Event) -> Vec<String> {
         .map(|(card_id, command)| {
             let encoded = command.encode().unwrap();
             let payload: Value = serde_json::from_slice(&encoded.payload).unwrap();
-            format!("{card_id} {} {} {}", encoded.kind, payload["reservation_id"], payload["amount"])
+            let of = payload.get("reservations").unwrap_or(&payload["reservation_id"]);
+            format!("{card_id} {} {of} {}", encoded.kind, payload["amount"])
         })
         .collect()
 }
@@ -206,19 +207,33 @@ fn what_a_stand_in_approved_beyond_our_hold_raises_it() {
     assert!(counted[0].starts_with("card-1 RecordSpend \"msg-9\"") && counted.len() == 1, "{counted:?}");
     assert!(counted[0].contains("\"30\""), "{counted:?}");
     let released = card(&[&before[..], &[raised]].concat(), &reversal("70", true));
-    assert_eq!(released.len(), 2, "{released:?}");
+    assert_eq!(released, [r#"card-1 ReleasePayment ["msg-9","msg-1"] "everything""#]);
     assert!(account(&advice(&json!("unchanged"))).is_empty());
     assert!(card(&before, &advice(&json!("unchanged"))).is_empty());
 }
 
 #[test]
-fn a_partial_reversal_is_taken_from_the_first_reservation_and_no_more_than_it_has() {
+fn what_a_payment_gives_back_is_taken_from_its_increments_first() {
     let before = [request(), approval("100"), increase()];
-    assert_eq!(card(&before, &reversal("30", false)), [r#"card-1 ReleaseSpend "msg-1" {"part":"30"}"#]);
-    assert_eq!(card(&before, &reversal("110", false)), [r#"card-1 ReleaseSpend "msg-1" {"part":"100"}"#]);
-    let everything = card(&before, &reversal("120", true));
-    assert_eq!(everything.len(), 2, "{everything:?}");
-    assert!(everything.iter().all(|release| release.ends_with("\"everything\"")));
+    let released = |event: &Event| card(&before, event);
+    let of = |amount: &str| [format!(r#"card-1 ReleasePayment ["msg-2","msg-1"] {amount}"#)];
+    assert_eq!(released(&reversal("30", false)), of(r#"{"part":"30"}"#));
+    assert_eq!(released(&reversal("120", true)), of(r#""everything""#));
+    let expired = event("AuthorizationExpired", json!({"released": amount("120")}));
+    assert_eq!(released(&expired), of(r#""everything""#));
+}
+
+#[test]
+fn the_last_clearing_gives_back_what_it_leaves_of_the_hold() {
+    let before = [request(), approval("100")];
+    let mut last = clearing("70", "0");
+    if let Event::ClearingPosted(last) = &mut last {
+        last.released = Minor::new(30);
+    }
+    assert_eq!(card(&before, &last), [r#"card-1 ReleasePayment ["msg-1"] {"part":"30"}"#]);
+    let part = event("AuthorizationExpired", json!({"released": amount("30")}));
+    let claimed = [&before[..], &[clearing("70", "0")]].concat();
+    assert_eq!(card(&claimed, &part), [r#"card-1 ReleasePayment ["msg-1"] {"part":"30"}"#]);
 }
 
 #[test]
@@ -235,6 +250,7 @@ fn what_no_message_asks_for_has_an_id_that_no_message_has() {
         let commands = of_card(&payment_id, &after(before), event).unwrap();
         let ids = commands.iter().map(|(_, command)| match command {
             crate::card::Command::ReleaseSpend(release) => release.release_id.to_string(),
+            crate::card::Command::ReleasePayment(release) => release.release_id.to_string(),
             command => panic!("{command:?}"),
         });
         ids.collect::<Vec<_>>()

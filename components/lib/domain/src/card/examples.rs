@@ -4,8 +4,9 @@ use clearfold_kernel::schema::Example;
 use serde_json::{Value, json};
 
 use super::messages::{
-    CardClosed, CardFrozen, CardIssued, CardRulesSet, CardUnfrozen, CloseCard, FreezeCard, IssueCard,
-    RecordSpend, ReleaseSpend, ReservationVoided, ReserveSpend, SetRules, SpendRecorded, SpendReleased,
+    CardClosed, CardFrozen, CardIssued, CardRenewed, CardRulesSet, CardUnfrozen, CloseCard, FreezeCard,
+    IssueCard, PinFailed, PinTriesReset, RecordPinFailure, RecordSpend, ReleasePayment, ReleaseSpend,
+    RenewCard, ReservationVoided, ReserveSpend, ResetPinTries, SetRules, SpendRecorded, SpendReleased,
     SpendReserved, UnfreezeCard,
 };
 
@@ -17,17 +18,20 @@ fn euro(minor: &str) -> Value {
     json!({"minor": minor, "asset": "EURe", "decimals": 18})
 }
 
-/// Rules: at most 250 EURe per transaction, 1000 EURe a day and ten payments an hour; no gambling; three countries
-/// only.
+/// Rules: at most 250 EURe per transaction, 1000 EURe a day, 300 EURe a month in bars and twenty payments a week; ten
+/// payments an hour; no gambling; three countries only.
 fn rules() -> Value {
     json!({
         "limits": [
             {"per": "transaction", "amount": euro("250000000000000000000")},
             {"per": "day", "amount": euro("1000000000000000000000")},
+            {"per": "month", "amount": euro("300000000000000000000"), "scope": {"categories": ["5813"]}},
+            {"per": "week", "max_count": 20},
         ],
         "velocity": [{"max_count": 10, "window_s": 3600}],
         "categories": {"all_but": ["7995"]},
         "countries": {"only": ["AT", "DE", "IT"]},
+        "checks": {"decline_if_wrong": ["cvv", "expiry_date", "three_ds"], "require": []},
     })
 }
 
@@ -42,6 +46,13 @@ fn reservation() -> Value {
         "amount": euro("8500000000000000000"),
         "merchant": merchant(),
     })
+}
+
+/// A reservation with the checks that the network stated.
+fn checked() -> Value {
+    let mut checked = reservation();
+    checked["checks"] = json!({"cvv": "matched", "three_ds": "authenticated", "entry": "ecommerce"});
+    checked
 }
 
 /// A payment that was seen on chain, so the merchant is unknown.
@@ -73,24 +84,36 @@ macro_rules! examples {
 }
 
 examples! {
-    IssueCard: json!({"account": ACCOUNT, "rules": rules()}),
+    IssueCard: json!({"account": ACCOUNT, "rules": rules(), "expires": "2029-11"}),
     FreezeCard: json!({"reason": "holder"}),
     UnfreezeCard: json!({"reason": "holder"}),
-    CloseCard: json!({}),
+    CloseCard: json!({"cause": "stolen"}),
+    RenewCard: json!({"expires": "2032-11"}),
+    RecordPinFailure: json!({"authorization_id": "aut-2"}),
+    ResetPinTries: json!({}),
     SetRules: json!({"rules": rules()}),
-    ReserveSpend: reservation(),
+    ReserveSpend: checked(),
     ReleaseSpend: json!({
         "reservation_id": "msg-1",
         "release_id": "msg-2",
         "amount": {"part": "2500000000000000000"},
     }),
+    ReleasePayment: json!({
+        "authorization_id": "aut-1",
+        "reservations": ["msg-3", "msg-1"],
+        "release_id": "captured/clr-1",
+        "amount": {"part": "2500000000000000000"},
+    }),
     RecordSpend: recorded(),
-    CardIssued: event(AT, json!({"rules": rules()})),
+    CardIssued: event(AT, json!({"rules": rules(), "expires": "2029-11"})),
     CardFrozen: event(AT, json!({"reason": "holder"})),
     CardUnfrozen: event(AT, json!({"reason": "holder", "still_frozen_for": ["exposure"]})),
-    CardClosed: event(AT, json!({})),
+    CardClosed: event(AT, json!({"cause": "stolen"})),
+    CardRenewed: event(LATER, json!({"expires": "2032-11"})),
+    PinFailed: event(AT, json!({"authorization_id": "aut-2", "failures": 1})),
+    PinTriesReset: event(LATER, json!({})),
     CardRulesSet: event(AT, json!({"rules": rules()})),
-    SpendReserved: event(AT, reservation()),
+    SpendReserved: event(AT, checked()),
     SpendReleased: event(LATER, json!({
         "reservation_id": "msg-1",
         "release_id": "msg-2",

@@ -9,18 +9,23 @@ use crate::checks;
 pub(super) fn issue(issue: &IssueCard, context: &CommandContext) -> Result<Vec<Event>, Rejection> {
     checks::routed_to(issue.account, context)?;
     issue.rules.check()?;
-    let IssueCard { account, rules } = issue.clone();
-    Ok(vec![Event::CardIssued(CardIssued { account, rules, at: context.accepted_at })])
+    let IssueCard { account, rules, expires } = issue.clone();
+    if let Some(expires) = expires.filter(|expires| expires.is_over(context.accepted_at)) {
+        let detail = format!("{expires} is over; a card is issued until a later month");
+        return Err(Rejection::new("invalid_expiry", detail));
+    }
+    Ok(vec![Event::CardIssued(CardIssued { account, rules, at: context.accepted_at, expires })])
 }
 
-/// Accepts a repeat with the rules that the card was issued with, whatever has happened to the card since.
+/// Accepts a repeat with the rules and the expiry that the card was issued with, whatever has happened to the card since.
 pub(super) fn issue_again(
     card: &Issued,
     issue: &IssueCard,
     context: &CommandContext,
 ) -> Result<Vec<Event>, Rejection> {
     checks::routed_to(issue.account, context)?;
-    if card.issued_with == issue.rules { Ok(Vec::new()) } else { Err(checks::identity_conflict(context)) }
+    let is_same = card.issued_with == issue.rules && card.issued_until == issue.expires;
+    if is_same { Ok(Vec::new()) } else { Err(checks::identity_conflict(context)) }
 }
 
 pub(super) fn set_rules(

@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use clearfold_kernel::{Address, Amount, ExternalId, Minor, Timestamp, messages};
 use serde::{Deserialize, Serialize};
 
+use super::expiry::ExpiryMonth;
 use super::rules::Rules;
-use super::status::FreezeReason;
+use super::status::{CloseCause, FreezeReason};
 use crate::network::{Merchant, MerchantId};
 use crate::policy::DeclineReason;
+use crate::verification::CardChecks;
 
 messages! {
     /// Commands to a card.
@@ -31,6 +33,14 @@ messages! {
         ReleaseSpend = 1,
         /// Records a payment that could not be declined.
         RecordSpend = 1,
+        /// Releases an amount of a payment's reservations.
+        ReleasePayment = 1,
+        /// Renews the card until another month.
+        RenewCard = 1,
+        /// Counts a wrong PIN that the network reports with a request.
+        RecordPinFailure = 1,
+        /// Begins the count of wrong PINs anew.
+        ResetPinTries = 1,
     }
 }
 
@@ -55,6 +65,12 @@ messages! {
         ReservationVoided = 1,
         /// Payment recorded that could not be declined.
         SpendRecorded = 1,
+        /// Card renewed until another month.
+        CardRenewed = 1,
+        /// Wrong PIN counted.
+        PinFailed = 1,
+        /// Count of wrong PINs begun anew.
+        PinTriesReset = 1,
     }
 }
 
@@ -78,6 +94,9 @@ pub struct IssueCard {
     pub account: Address,
     /// Rules that limit what the card may pay.
     pub rules: Rules,
+    /// Last month in which the card pays. Absent if it does not expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<ExpiryMonth>,
 }
 
 /// Freezes the card for a reason. Several reasons can apply at once; the card declines payments while one does.
@@ -102,7 +121,37 @@ pub struct UnfreezeCard {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct CloseCard {}
+pub struct CloseCard {
+    /// Loss or theft, if that is why. Absent if it is not: then the network is told only that the card is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<CloseCause>,
+}
+
+/// Renews the card: it pays until the end of another, later month.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RenewCard {
+    /// Last month in which the card pays.
+    pub expires: ExpiryMonth,
+}
+
+/// Counts a wrong PIN that the network reports with a request. The saga sends it before it asks the card for the
+/// payment, so that requests which come together have no more tries than those which come one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RecordPinFailure {
+    /// Id of the payment that was asked for with the wrong PIN. A payment is asked for once, so a repeat is the same
+    /// wrong PIN.
+    pub authorization_id: ExternalId,
+}
+
+/// Begins the count of wrong PINs anew: the card takes the PIN again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ResetPinTries {}
 
 /// Replaces all of the card's rules. The new rules also apply to payments that were counted before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +176,9 @@ pub struct ReserveSpend {
     pub amount: Amount,
     /// Merchant that asks for the payment.
     pub merchant: Merchant,
+    /// Results of the checks of card and holder. Absent if the network states none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<CardChecks>,
 }
 
 /// Releases a reservation, or a part of it, because it is not paid after all.
@@ -139,6 +191,22 @@ pub struct ReleaseSpend {
     /// Id of this release. A repeat with the same id is the same release of that reservation.
     pub release_id: ExternalId,
     /// Portion of the reservation to release.
+    pub amount: Portion,
+}
+
+/// Releases an amount of a payment's reservations, one after the other, and no more of each than is left of it. Whatever
+/// became of the payment, less of it is paid than was reserved: a reversal, an expiry, or a last clearing below the hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ReleasePayment {
+    /// Id of the payment. Reservations of another payment are left alone.
+    pub authorization_id: ExternalId,
+    /// Ids of the payment's reservations, in the order in which they are released.
+    pub reservations: Vec<ExternalId>,
+    /// Id of this release. A repeat with the same id is the same release.
+    pub release_id: ExternalId,
+    /// Portion of what is left of all of them.
     pub amount: Portion,
 }
 
@@ -170,6 +238,9 @@ pub struct CardIssued {
     pub rules: Rules,
     /// Time of the decision, by the host's clock.
     pub at: Timestamp,
+    /// Last month in which the card pays. Absent if it does not expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<ExpiryMonth>,
 }
 
 /// Card frozen for a reason. It declines payments.
@@ -206,6 +277,45 @@ pub struct CardClosed {
     pub account: Address,
     /// Time of the decision, by the host's clock.
     pub at: Timestamp,
+    /// Loss or theft, if that is why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<CloseCause>,
+}
+
+/// Card renewed: it pays until the end of another month.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CardRenewed {
+    /// Address of the Safe that the card pays from.
+    pub account: Address,
+    /// Last month in which the card pays.
+    pub expires: ExpiryMonth,
+    /// Time of the decision, by the host's clock.
+    pub at: Timestamp,
+}
+
+/// Wrong PIN counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PinFailed {
+    /// Address of the Safe that the card pays from.
+    pub account: Address,
+    /// Id of the payment that was asked for with the wrong PIN.
+    pub authorization_id: ExternalId,
+    /// Wrong PINs in a row, this one included; 255 for as many or more.
+    pub failures: u8,
+    /// Time of the recording, by the host's clock.
+    pub at: Timestamp,
+}
+
+/// Count of wrong PINs begun anew: the card takes the PIN again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PinTriesReset {
+    /// Address of the Safe that the card pays from.
+    pub account: Address,
+    /// Time of the decision, by the host's clock.
+    pub at: Timestamp,
 }
 
 /// Rules of the card replaced.
@@ -234,8 +344,12 @@ pub struct SpendReserved {
     pub amount: Amount,
     /// Merchant that asks for the payment.
     pub merchant: Merchant,
-    /// Time of the decision, by the host's clock. It determines the day, in UTC, on which the amount counts.
+    /// Time of the decision, by the host's clock. It determines the periods, in UTC, in which the amount counts.
     pub at: Timestamp,
+    /// Results of the checks of card and holder. Absent if the network stated none. A right PIN begins the count of wrong
+    /// ones anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<CardChecks>,
 }
 
 /// Reservation released, in full or in part. The released amount no longer counts against the rules.
@@ -257,7 +371,7 @@ pub struct SpendReleased {
     /// Merchant's id. Absent if the merchant is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merchant_id: Option<MerchantId>,
-    /// Time of the reservation: the day that gets the amount back.
+    /// Time of the reservation: its periods get the amount back.
     pub reserved_at: Timestamp,
     /// Time of the release, by the host's clock.
     pub at: Timestamp,
@@ -295,6 +409,7 @@ pub struct SpendRecorded {
     /// All reasons for which the payment would have been declined, in the order in which they are checked. Empty if
     /// it broke no rule.
     pub flags: Vec<DeclineReason>,
-    /// Time of the recording, by the host's clock. It determines the day, in UTC, on which the amount counts.
+    /// Time of the recording, by the host's clock. It determines the periods, in UTC, in which the amount
+    /// counts.
     pub at: Timestamp,
 }

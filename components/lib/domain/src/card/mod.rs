@@ -11,7 +11,8 @@
 //! |---|---|
 //! | `card_not_issued` | the card does not exist yet |
 //! | `card_closed` | the card was closed permanently |
-//! | `invalid_rules` | the rules cannot be kept: a limit of zero, an empty list, a window of over 31 days |
+//! | `invalid_rules` | the rules cannot be kept: a limit of zero, an empty list, a window of over 31 days, a limit for each merchant by the year |
+//! | `invalid_expiry` | the card would expire in the past, or earlier than now |
 //! | `reservation_not_found` | a part is released of a reservation that has not arrived |
 //! | `release_above_reservation` | more is released than is left of the reservation |
 //!
@@ -19,18 +20,31 @@
 //!
 //! | code | the rule |
 //! |---|---|
-//! | `card_frozen`, `card_closed` | the card is neither frozen nor closed |
+//! | `card_frozen`, `blocked_by_holder` | the card is not frozen; the second word if only its holder froze it |
+//! | `card_closed`, `card_lost`, `card_stolen` | the card is not closed |
+//! | `card_expired` | the month in which it expires is not over, in UTC |
+//! | `token_not_active`, `cryptogram_mismatch` | the wallet's token is active; chip or stripe are the card's |
+//! | `pin_tries_exceeded`, `pin_incorrect`, `pin_unverifiable` | a PIN, if one was entered, is right, after fewer wrong ones in a row than a card bears |
+//! | `cvv_mismatch`, `expiry_mismatch`, `address_mismatch`, `authentication_failed` | what the rules name is not wrong |
+//! | `authentication_required`, `check_missing` | what the rules require was checked |
 //! | `merchant_category_blocked` | the merchant's category is allowed |
 //! | `country_blocked` | the merchant's country is allowed |
 //! | `per_transaction_limit` | the payment with its increments stays within the limit |
-//! | `daily_limit` | all payments of the day, in UTC, stay within the limit |
-//! | `velocity` | the number of recent payments is below the maximum |
+//! | `daily_limit`, `weekly_limit`, `monthly_limit`, `yearly_limit`, `all_time_limit` | all payments of the calendar period, in UTC, or of all time, stay within the limit |
+//! | `velocity` | the number of payments, in a time window or a calendar period, is below the maximum |
+//!
+//! A limit counts what its payments still count: what was reserved or recorded and not released. Up to a month it is
+//! the sum over the reservations that the card keeps (`usage`); beyond, a total (`tally`).
 
 mod broken_rules;
 #[cfg(feature = "schema")]
 mod examples;
+mod expiry;
+mod holder_checks;
 mod issuing;
+mod limit;
 mod messages;
+mod period;
 #[cfg(test)]
 mod properties;
 mod release;
@@ -38,20 +52,28 @@ mod rules;
 mod spend;
 mod state;
 mod status;
+mod stored;
+mod tally;
 mod usage;
 
+pub use expiry::ExpiryMonth;
+pub use limit::{Limit, Place, Scope, Span};
 pub use messages::{
-    CardClosed, CardFrozen, CardIssued, CardRulesSet, CardUnfrozen, CloseCard, Command, Event, FreezeCard,
-    IssueCard, Portion, RecordSpend, ReleaseSpend, ReservationVoided, ReserveSpend, SetRules, SpendRecorded,
+    CardClosed, CardFrozen, CardIssued, CardRenewed, CardRulesSet, CardUnfrozen, CloseCard, Command, Event,
+    FreezeCard, IssueCard, PinFailed, PinTriesReset, Portion, RecordPinFailure, RecordSpend, ReleasePayment,
+    ReleaseSpend, RenewCard, ReservationVoided, ReserveSpend, ResetPinTries, SetRules, SpendRecorded,
     SpendReleased, SpendReserved, UnfreezeCard,
 };
-pub use rules::{Allowed, Limit, MAX_ENTRIES, MAX_WINDOW_S, Rules, Span, Velocity};
+pub use period::Period;
+pub use rules::{Allowed, MAX_ENTRIES, MAX_WINDOW_S, Rules, Velocity};
 pub use state::{Issued, Known, State};
-pub use status::{FreezeReason, Status};
-pub use usage::{Reservation, Usage};
+pub use status::{CloseCause, FreezeReason, Status};
+pub use tally::{Tallies, Tally, Totals};
+pub use usage::{Counted, Reservation, Usage};
 
 use clearfold_kernel::{CommandContext, Decider, Entries, Rejection};
 
+use self::holder_checks::pin_key;
 use self::state::reservation_key;
 use crate::checks;
 
@@ -63,7 +85,7 @@ pub struct Card;
 
 impl Decider for Card {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 3;
+    const STATE_VERSION: u32 = 4;
     const HAS_ENTRIES: bool = true;
 
     type State = State;
@@ -90,6 +112,10 @@ impl Decider for Card {
             Command::ReserveSpend(command) => &command.reservation_id,
             Command::RecordSpend(command) => &command.reservation_id,
             Command::ReleaseSpend(command) => &command.reservation_id,
+            Command::ReleasePayment(command) => {
+                return command.reservations.iter().map(reservation_key).collect();
+            }
+            Command::RecordPinFailure(command) => return vec![pin_key(&command.authorization_id)],
             _ => return Vec::new(),
         };
         vec![reservation_key(reservation)]
@@ -99,7 +125,9 @@ impl Decider for Card {
         let reservation = match event {
             Event::SpendReserved(event) => &event.reservation_id,
             Event::SpendRecorded(event) => &event.reservation_id,
+            Event::SpendReleased(event) => &event.reservation_id,
             Event::ReservationVoided(event) => &event.reservation_id,
+            Event::PinFailed(event) => return vec![pin_key(&event.authorization_id)],
             _ => return Vec::new(),
         };
         vec![reservation_key(reservation)]
@@ -120,10 +148,14 @@ fn decide(card: &Issued, command: &Command, context: &CommandContext) -> Result<
         Command::IssueCard(issue) => issuing::issue_again(card, issue, context),
         Command::FreezeCard(freeze) => status::freeze(card, freeze, context),
         Command::UnfreezeCard(unfreeze) => status::unfreeze(card, unfreeze, context),
-        Command::CloseCard(_) => Ok(status::close(card, context)),
+        Command::CloseCard(close) => Ok(status::close(card, close, context)),
+        Command::RenewCard(renew) => expiry::renew(card, renew, context),
+        Command::RecordPinFailure(failure) => Ok(holder_checks::record_failure(card, failure, context)),
+        Command::ResetPinTries(_) => Ok(holder_checks::reset_tries(card, context)),
         Command::SetRules(set) => issuing::set_rules(card, set, context),
         Command::ReserveSpend(reserve) => spend::reserve(card, reserve, context),
         Command::ReleaseSpend(release) => release::release(card, release, context),
+        Command::ReleasePayment(release) => release::release_payment(card, release, context),
         Command::RecordSpend(record) => spend::record(card, record, context),
     }
 }

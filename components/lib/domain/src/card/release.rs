@@ -1,14 +1,16 @@
-//! Releases of reserved amounts that are not paid: compensation, or a reversal in full or in part.
+//! Releases of reserved amounts that are not paid: compensation, a reversal in full or in part, an expiry, or a last
+//! clearing below the hold.
 //!
-//! The amount goes back to the day on which it was reserved, and the payment leaves the velocity count once nothing
-//! of it is left. A release of everything may arrive before its reservation and then leaves a tombstone. After 31
-//! days a reservation counts for no rule any more, so there is nothing left to release. A closed card accepts
-//! releases as well.
+//! The amount goes back to the periods in which it was reserved, however long ago, and the payment leaves the counts
+//! once nothing of it is left. A release of everything may arrive before its reservation and then leaves a tombstone. A
+//! closed card accepts releases as well.
 
-use clearfold_kernel::{CommandContext, Minor, Rejection};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::messages::{Event, Portion, ReleaseSpend, ReservationVoided, SpendReleased};
-use super::state::Issued;
+use clearfold_kernel::{Amount, CommandContext, ExternalId, Minor, Rejection};
+
+use super::messages::{Event, Portion, ReleasePayment, ReleaseSpend, ReservationVoided, SpendReleased};
+use super::state::{Issued, Known};
 use super::usage::Reservation;
 use crate::checks;
 
@@ -21,16 +23,12 @@ pub(super) fn release(
         checks::moves(minor)?;
     }
     let id = &release.reservation_id;
-    let counting = card.usage.reservation(id, context.accepted_at);
-    match (counting, release.amount) {
-        (Some(reservation), _) => of_reservation(card, reservation, release, context),
-        (None, _) if card.known(id).is_some() => Ok(Vec::new()),
-        (None, Portion::Everything) => Ok(vec![Event::ReservationVoided(ReservationVoided {
-            account: card.account,
-            reservation_id: id.clone(),
-            release_id: release.release_id.clone(),
-            at: context.accepted_at,
-        })]),
+    match (card.known(id), release.amount) {
+        (Some(Known::Spend { reservation, releases, .. }), _) => {
+            of_reservation(card, &reservation, &releases, release, context)
+        }
+        (Some(Known::Voided), _) => Ok(Vec::new()),
+        (None, Portion::Everything) => Ok(vec![voided(card, id, &release.release_id, context)]),
         (None, Portion::Part(_)) => {
             let detail = format!("no reservation {id} has come; release a part of it when it has");
             Err(Rejection::new("reservation_not_found", detail))
@@ -41,11 +39,12 @@ pub(super) fn release(
 fn of_reservation(
     card: &Issued,
     reservation: &Reservation,
+    releases: &BTreeMap<ExternalId, Minor>,
     release: &ReleaseSpend,
     context: &CommandContext,
 ) -> Result<Vec<Event>, Rejection> {
     let left = reservation.remaining.minor;
-    let minor = match (release.amount, reservation.releases.get(&release.release_id)) {
+    let minor = match (release.amount, releases.get(&release.release_id)) {
         (Portion::Everything, _) if left == Minor::ZERO => return Ok(Vec::new()),
         (given, Some(taken)) => {
             checks::repeated(release.release_id.as_str(), &Portion::Part(*taken), &given)?;
@@ -54,22 +53,84 @@ fn of_reservation(
         (Portion::Everything, None) => left,
         (Portion::Part(minor), None) => minor,
     };
-    let remaining = left.minus(minor).map_err(|_| {
+    if minor > left {
         let detail =
             format!("{left} minor units of {} are left; {minor} are too many", release.reservation_id);
-        Rejection::new("release_above_reservation", detail)
-    })?;
-    let mut amount = reservation.remaining.clone();
-    amount.minor = minor;
-    Ok(vec![Event::SpendReleased(SpendReleased {
+        return Err(Rejection::new("release_above_reservation", detail));
+    }
+    Ok(vec![released(card, &release.reservation_id, reservation, &release.release_id, minor, context)])
+}
+
+pub(super) fn release_payment(
+    card: &Issued,
+    release: &ReleasePayment,
+    context: &CommandContext,
+) -> Result<Vec<Event>, Rejection> {
+    let (mut due, everything) = match release.amount {
+        Portion::Everything => (Minor::new(u128::MAX), true),
+        Portion::Part(minor) => {
+            // A payment with increments may exceed the largest amount that one command may move.
+            checks::moves(minor.min(Minor::LARGEST_AMOUNT))?;
+            (minor, false)
+        }
+    };
+    let (mut events, mut is_known, mut seen) = (Vec::new(), false, BTreeSet::new());
+    for id in release.reservations.iter().filter(|id| seen.insert(*id)) {
+        match card.known(id) {
+            Some(Known::Spend { reservation, releases, .. })
+                if reservation.authorization_id == release.authorization_id =>
+            {
+                // All releases of a command happen at once, so one of them shows a repeat.
+                if releases.contains_key(&release.release_id) {
+                    return Ok(Vec::new());
+                }
+                is_known = true;
+                let minor = reservation.remaining.minor.min(due);
+                due = due.excess_over(minor);
+                if minor > Minor::ZERO {
+                    events.push(released(card, id, &reservation, &release.release_id, minor, context));
+                }
+            }
+            None if everything => events.push(voided(card, id, &release.release_id, context)),
+            _ => {}
+        }
+    }
+    if !is_known && !everything {
+        let detail =
+            format!("no reservation of {} has come; release it when it has", release.authorization_id);
+        return Err(Rejection::new("reservation_not_found", detail));
+    }
+    Ok(events)
+}
+
+fn voided(card: &Issued, id: &ExternalId, release_id: &ExternalId, context: &CommandContext) -> Event {
+    Event::ReservationVoided(ReservationVoided {
         account: card.account,
-        reservation_id: release.reservation_id.clone(),
-        release_id: release.release_id.clone(),
+        reservation_id: id.clone(),
+        release_id: release_id.clone(),
+        at: context.accepted_at,
+    })
+}
+
+/// Returns the event for an amount that is not above what is left.
+fn released(
+    card: &Issued,
+    id: &ExternalId,
+    reservation: &Reservation,
+    release_id: &ExternalId,
+    minor: Minor,
+    context: &CommandContext,
+) -> Event {
+    let left = &reservation.remaining;
+    Event::SpendReleased(SpendReleased {
+        account: card.account,
+        reservation_id: id.clone(),
+        release_id: release_id.clone(),
         authorization_id: reservation.authorization_id.clone(),
-        amount,
-        remaining,
+        amount: Amount { minor, asset: left.asset.clone() },
+        remaining: left.minor.excess_over(minor),
         merchant_id: reservation.merchant_id.clone(),
         reserved_at: reservation.reserved_at,
         at: context.accepted_at,
-    })])
+    })
 }

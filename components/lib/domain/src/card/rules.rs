@@ -1,16 +1,17 @@
-//! Rules of a card: limits, velocity, merchant categories and countries. They are data of the card, validated on
-//! entry.
+//! Rules of a card: limits, velocity, merchant categories, countries and checks. They are data of the card, validated
+//! on entry.
 //!
 //! Anything that no rule names is allowed: an asset without a limit is unlimited. `broken_rules` checks a payment
 //! against the rules.
 
 use std::collections::BTreeSet;
 
-use clearfold_kernel::{Amount, Rejection};
+use clearfold_kernel::Rejection;
 use serde::{Deserialize, Serialize};
 
-use crate::checks;
+use super::limit::Limit;
 use crate::network::{Country, MerchantCategory};
+use crate::verification::CheckRules;
 
 /// Maximum number of entries in any list of rules.
 pub const MAX_ENTRIES: usize = 64;
@@ -23,7 +24,8 @@ pub const MAX_WINDOW_S: u32 = 31 * 24 * 60 * 60;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
-    /// Limits on amounts: at most one for each asset and span. An asset without a limit is unlimited.
+    /// Limits on amounts and on numbers of payments: at most one for each span, scope and asset, or for each span and
+    /// scope on the number. An asset without a limit is unlimited.
     pub limits: Vec<Limit>,
     /// Limits on the number of payments. All of them apply.
     pub velocity: Vec<Velocity>,
@@ -31,28 +33,10 @@ pub struct Rules {
     pub categories: Allowed<MerchantCategory>,
     /// Countries of the merchants that the card may pay.
     pub countries: Allowed<Country>,
-}
-
-/// Maximum amount of an asset that a card pays in a span.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Limit {
-    /// Span that the limit applies to.
-    pub per: Span,
-    /// Maximum amount in that span. The limit applies to payments in the same asset only.
-    pub amount: Amount,
-}
-
-/// Span that a limit applies to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Span {
-    /// One payment with its increments.
-    Transaction,
-    /// All payments of a calendar day in UTC.
-    Day,
+    /// Rules about the checks of card and holder. Absent: what is wrong declines, except an address, and nothing is
+    /// required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<CheckRules>,
 }
 
 /// Maximum number of payments in a time window.
@@ -103,11 +87,14 @@ impl Rules {
     pub fn check(&self) -> Result<(), Rejection> {
         short(self.limits.len(), "limits")?;
         let mut named = BTreeSet::new();
-        for Limit { per, amount } in &self.limits {
-            checks::sound(amount).map_err(|unsound| invalid(format!("a limit: {}", unsound.detail)))?;
-            if !named.insert((per, &amount.asset)) {
-                let code = &amount.asset.code;
-                return Err(invalid(format!("two limits for the same span in {code}; give one of each")));
+        for limit in &self.limits {
+            limit.check()?;
+            let asset = limit.amount.as_ref().map(|amount| &amount.asset);
+            if !named.insert((limit.per, &limit.scope, asset)) {
+                let of = asset.map_or("the number of payments", |asset| &asset.code);
+                return Err(invalid(format!(
+                    "two limits for the same span and scope in {of}; give one of each"
+                )));
             }
         }
         short(self.velocity.len(), "velocity rules")?;
@@ -132,13 +119,13 @@ impl Velocity {
     }
 }
 
-fn short(entries: usize, what: &str) -> Result<(), Rejection> {
+pub(super) fn short(entries: usize, what: &str) -> Result<(), Rejection> {
     if entries <= MAX_ENTRIES {
         return Ok(());
     }
     Err(invalid(format!("{entries} {what} are too many; a card keeps up to {MAX_ENTRIES}")))
 }
 
-fn invalid(detail: impl Into<String>) -> Rejection {
+pub(super) fn invalid(detail: impl Into<String>) -> Rejection {
     Rejection::new("invalid_rules", detail)
 }

@@ -11,6 +11,7 @@ use super::messages::{Event, RecordSpend, ReserveSpend, SpendRecorded, SpendRese
 use super::state::{Issued, Known};
 use crate::checks;
 use crate::network::Merchant;
+use crate::verification::CardChecks;
 
 /// Payment or a part of it, as a command or an event states it.
 pub(super) struct Spend<'a> {
@@ -18,6 +19,10 @@ pub(super) struct Spend<'a> {
     pub authorization_id: &'a ExternalId,
     pub amount: &'a Amount,
     pub merchant: Option<&'a Merchant>,
+    /// Results of the checks, of a request that states some. They are no part of what tells payments apart.
+    pub checks: Option<&'a CardChecks>,
+    /// True if the payment cannot be declined.
+    pub is_fact: bool,
 }
 
 pub(super) fn reserve(
@@ -35,9 +40,9 @@ pub(super) fn reserve(
     if let Some(broken) = broken_rules(card, &spend, context.accepted_at).next() {
         return Err(broken.into());
     }
-    let ReserveSpend { reservation_id, authorization_id, amount, merchant } = reserve.clone();
+    let ReserveSpend { reservation_id, authorization_id, amount, merchant, checks } = reserve.clone();
     let (account, at) = (card.account, context.accepted_at);
-    let reserved = SpendReserved { account, reservation_id, authorization_id, amount, merchant, at };
+    let reserved = SpendReserved { account, reservation_id, authorization_id, amount, merchant, at, checks };
     Ok(vec![Event::SpendReserved(reserved)])
 }
 
@@ -73,7 +78,7 @@ impl Issued {
         match self.known(spend.reservation_id) {
             None => Ok(false),
             Some(Known::Voided) => Ok(true),
-            Some(Known::Spend(digest)) => {
+            Some(Known::Spend { digest, .. }) => {
                 checks::repeated(spend.reservation_id.as_str(), &digest, &spend.digest()).map(|()| true)
             }
         }
@@ -96,18 +101,20 @@ impl Spend<'_> {
 
 /// Converts messages to `Spend`: two commands and two events share the same four fields.
 macro_rules! spend_from {
-    ($message:ident, $merchant:expr) => {
+    ($message:ident, $merchant:expr, $checks:expr) => {
         impl<'a> From<&'a $message> for Spend<'a> {
             fn from(message: &'a $message) -> Self {
                 let $message { reservation_id, authorization_id, amount, merchant, .. } = message;
                 let known: fn(&'a _) -> Option<&'a Merchant> = $merchant;
-                Self { reservation_id, authorization_id, amount, merchant: known(merchant) }
+                let stated: fn(&'a $message) -> Option<Option<&'a CardChecks>> = $checks;
+                let (checks, is_fact) = (stated(message).flatten(), stated(message).is_none());
+                Self { reservation_id, authorization_id, amount, merchant: known(merchant), checks, is_fact }
             }
         }
     };
 }
 
-spend_from!(ReserveSpend, Some);
-spend_from!(SpendReserved, Some);
-spend_from!(RecordSpend, Option::as_ref);
-spend_from!(SpendRecorded, Option::as_ref);
+spend_from!(ReserveSpend, Some, |message| Some(message.checks.as_ref()));
+spend_from!(SpendReserved, Some, |message| Some(message.checks.as_ref()));
+spend_from!(RecordSpend, Option::as_ref, |_| None);
+spend_from!(SpendRecorded, Option::as_ref, |_| None);

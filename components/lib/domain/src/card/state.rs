@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Address, Entries, ExternalId, Hash, Timestamp};
+use clearfold_kernel::{Address, Entries, ExternalId, Hash, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::messages::{CardIssued, Event};
+use super::expiry::ExpiryMonth;
+use super::holder_checks::pin_key;
+use super::messages::{CardIssued, Event, SpendReleased};
 use super::rules::Rules;
 use super::spend::Spend;
-use super::status::Status;
+use super::status::{CloseCause, Status};
+use super::stored::StoredRules;
 use super::usage::{Reservation, Usage};
+use crate::verification::CardChecks;
 
 /// State of a card's stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,15 +30,25 @@ pub struct Issued {
     /// Address of the Safe that the card pays from.
     pub account: Address,
     /// Rules at issue, by which a repeated `IssueCard` is recognized.
+    #[serde(with = "StoredRules")]
     pub issued_with: Rules,
     /// Current rules.
+    #[serde(with = "StoredRules")]
     pub rules: Rules,
     /// Current status: open, frozen or closed.
     pub status: Status,
-    /// Payments of the last 31 days.
+    /// Payments of the last 45 days, and totals of longer spans.
     pub usage: Usage,
     /// Time of the latest event.
     pub latest: Timestamp,
+    /// Expiry at issue, by which a repeated `IssueCard` is recognized.
+    pub issued_until: Option<ExpiryMonth>,
+    /// Last month in which the card pays. None if it does not expire.
+    pub expires: Option<ExpiryMonth>,
+    /// Loss or theft, if the card was closed for it.
+    pub closed_as: Option<CloseCause>,
+    /// Wrong PINs in a row.
+    pub pin_failures: u8,
     /// Meaning of every reservation id that ever arrived, as entries.
     #[serde(skip)]
     pub(super) entries: Entries,
@@ -47,11 +61,19 @@ impl Default for State {
 }
 
 /// Meaning of a known reservation id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Known {
-    /// A payment, with the digest of its content.
-    Spend(Hash),
+    /// A payment.
+    Spend {
+        /// Digest of its content.
+        digest: Hash,
+        /// What still counts of it. While the card keeps the reservation among those of the last 45 days, that one
+        /// says if it opens the payment.
+        reservation: Reservation,
+        /// Amount that each release took, by release id.
+        releases: BTreeMap<ExternalId, Minor>,
+    },
     /// A tombstone: the reservation was released before it arrived.
     Voided,
 }
@@ -99,8 +121,19 @@ impl Issued {
             status: Status::ACTIVE,
             usage: Usage::default(),
             latest: issued.at,
+            issued_until: issued.expires,
+            expires: issued.expires,
+            closed_as: None,
+            pin_failures: 0,
             entries,
         }
+        .following_rules()
+    }
+
+    /// Begins the tallies that the rules ask for.
+    fn following_rules(mut self) -> Self {
+        self.usage.follow(&self.rules, self.latest);
+        self
     }
 
     fn apply(&mut self, event: &Event) {
@@ -117,16 +150,36 @@ impl Issued {
             }
             Event::CardClosed(closed) => {
                 self.status = Status::Closed;
+                self.closed_as = closed.cause;
                 closed.at
             }
             Event::CardRulesSet(set) => {
                 self.rules = set.rules.clone();
+                self.usage.follow(&self.rules, self.latest.max(set.at));
                 set.at
             }
-            Event::SpendReserved(reserved) => self.count(&Spend::from(reserved), reserved.at),
+            Event::CardRenewed(renewed) => {
+                self.expires = Some(renewed.expires);
+                renewed.at
+            }
+            Event::PinFailed(failed) => {
+                self.pin_failures = failed.failures;
+                self.entries.set(&pin_key(&failed.authorization_id), &true);
+                failed.at
+            }
+            Event::PinTriesReset(reset) => {
+                self.pin_failures = 0;
+                reset.at
+            }
+            Event::SpendReserved(reserved) => {
+                if reserved.checks.as_ref().is_some_and(CardChecks::has_right_pin) {
+                    self.pin_failures = 0;
+                }
+                self.count(&Spend::from(reserved), reserved.at)
+            }
             Event::SpendRecorded(recorded) => self.count(&Spend::from(recorded), recorded.at),
             Event::SpendReleased(released) => {
-                self.usage.release(released);
+                self.release(released);
                 released.at
             }
             Event::ReservationVoided(voided) => {
@@ -148,17 +201,40 @@ impl Issued {
         let reservation = Reservation {
             authorization_id: spend.authorization_id.clone(),
             merchant_id: spend.merchant.map(|merchant| merchant.id.clone()),
+            category: spend.merchant.map(|merchant| merchant.category),
             remaining: spend.amount.clone(),
             reserved_at,
-            releases: BTreeMap::new(),
+            opens: false,
         };
-        self.usage.count(spend.reservation_id.clone(), reservation);
-        self.entries.set(&reservation_key(spend.reservation_id), &Known::Spend(spend.digest()));
+        let reservation = self.usage.count(spend.reservation_id.clone(), reservation);
+        let known = Known::Spend { digest: spend.digest(), reservation, releases: BTreeMap::new() };
+        self.entries.set(&reservation_key(spend.reservation_id), &known);
         reserved_at
+    }
+
+    fn release(&mut self, released: &SpendReleased) {
+        let id = &released.reservation_id;
+        // No decision releases what it does not know.
+        let Some(Known::Spend { digest, reservation, mut releases }) = self.known(id) else { return };
+        let reservation = self.usage.release(id, reservation, &released.amount, released.remaining);
+        releases.insert(released.release_id.clone(), released.amount.minor);
+        self.entries.set(&reservation_key(id), &Known::Spend { digest, reservation, releases });
+    }
+
+    /// Returns true if the wrong PIN of a payment was counted.
+    pub(super) fn knows_pin_failure(&self, authorization_id: &ExternalId) -> bool {
+        self.entries.contains(&pin_key(authorization_id))
     }
 
     /// Returns the meaning of a reservation id, or None if it never arrived.
     pub(super) fn known(&self, reservation_id: &ExternalId) -> Option<Known> {
-        self.entries.get(&reservation_key(reservation_id))
+        let mut known = self.entries.get(&reservation_key(reservation_id));
+        // Another reservation of the payment may have handed the payment over to a kept one.
+        if let Some(Known::Spend { reservation, .. }) = &mut known
+            && let Some(kept) = self.usage.reservation(reservation_id)
+        {
+            reservation.clone_from(kept);
+        }
+        known
     }
 }

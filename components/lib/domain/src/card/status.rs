@@ -9,7 +9,7 @@ use std::fmt;
 use clearfold_kernel::{CommandContext, Rejection};
 use serde::{Deserialize, Serialize};
 
-use super::messages::{CardClosed, CardFrozen, CardUnfrozen, Event, FreezeCard, UnfreezeCard};
+use super::messages::{CardClosed, CardFrozen, CardUnfrozen, CloseCard, Event, FreezeCard, UnfreezeCard};
 use super::state::Issued;
 
 /// Reason for a freeze of a card.
@@ -27,6 +27,18 @@ pub enum FreezeReason {
     Exposure,
     /// The risk check suspects that somebody else uses the card.
     Risk,
+}
+
+/// Cause for which a card is closed that the network's answer depends on: it is lost or stolen for good. A card that may
+/// be found again is frozen instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CloseCause {
+    /// The card is lost.
+    Lost,
+    /// The card was stolen.
+    Stolen,
 }
 
 impl fmt::Display for FreezeReason {
@@ -96,11 +108,12 @@ pub(super) fn unfreeze(
     Ok(vec![Event::CardUnfrozen(CardUnfrozen { account, reason, still_frozen_for, at })])
 }
 
-pub(super) fn close(card: &Issued, context: &CommandContext) -> Vec<Event> {
+pub(super) fn close(card: &Issued, close: &CloseCard, context: &CommandContext) -> Vec<Event> {
     match card.status {
         Status::Closed => Vec::new(),
         Status::Open { .. } => {
-            vec![Event::CardClosed(CardClosed { account: card.account, at: context.accepted_at })]
+            let (account, cause, at) = (card.account, close.cause, context.accepted_at);
+            vec![Event::CardClosed(CardClosed { account, at, cause })]
         }
     }
 }

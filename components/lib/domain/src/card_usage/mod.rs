@@ -1,4 +1,4 @@
-//! Card usage: each card's status and rules, and what counted against its limits on each day.
+//! Card usage: each card's status, expiry, wrong PINs and rules, and what counted against its limits on each day.
 //!
 //! Built from the events of cards alone. A day is a calendar day in UTC: the day on which the payment was reserved. A
 //! later release is subtracted from that day, the same way the card itself counts.
@@ -13,6 +13,7 @@ use clearfold_kernel::{
 use self::tables::{Card, CardDay, Status, day_of};
 use crate::card::{self, CardIssued, Event, Rules, SpendReleased};
 use crate::projecting::{self, Document, Misfit, Number, Rows};
+use crate::verification::CardChecks;
 
 type Seen<'a> = projecting::Seen<'a, Event>;
 
@@ -23,7 +24,7 @@ impl Projector for CardUsage {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "card_usage",
-            version: 1,
+            version: 2,
             tables: tables::all(),
             reads: &[card::AGGREGATE],
         }
@@ -77,9 +78,18 @@ fn apply(rows: &mut Rows, seen: &Seen) -> Result<(), Misfit> {
             card.frozen_for = event.still_frozen_for.iter().copied().collect();
             card.status = if card.frozen_for.is_empty() { Status::Active } else { Status::Frozen };
         }
-        Event::CardClosed(_) => card.status = Status::Closed,
+        Event::CardRenewed(event) => card.expires = Some(event.expires.to_string()),
+        Event::PinFailed(event) => card.pin_failure_count = u32::from(event.failures).into(),
+        Event::PinTriesReset(_) => card.pin_failure_count = Number::default(),
+        Event::CardClosed(event) => {
+            card.status = Status::Closed;
+            card.closed_as = event.cause;
+        }
         Event::CardRulesSet(event) => card.rules = document(seen, &event.rules)?,
         Event::SpendReserved(event) => {
+            if event.checks.as_ref().is_some_and(CardChecks::has_right_pin) {
+                card.pin_failure_count = Number::default();
+            }
             card.last_used_at = Some(event.at);
             count(rows, &card, &event.amount, event.at)?;
         }
@@ -99,6 +109,9 @@ fn issue(seen: &Seen, issued: &CardIssued) -> Result<Card, Misfit> {
         account: issued.account,
         status: Status::Active,
         frozen_for: Vec::new(),
+        closed_as: None,
+        expires: issued.expires.map(|expires| expires.to_string()),
+        pin_failure_count: Number::default(),
         rules: document(seen, &issued.rules)?,
         last_used_at: None,
         issued_at: issued.at,

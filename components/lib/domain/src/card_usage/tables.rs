@@ -2,7 +2,7 @@
 
 use clearfold_kernel::{Address, Minor, Table, Timestamp};
 
-use crate::card::FreezeReason;
+use crate::card::{CloseCause, FreezeReason};
 use crate::projecting::{Document, Number, Record, table, words};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -29,6 +29,8 @@ words!(FreezeReason {
     Risk = "risk",
 });
 
+words!(CloseCause { Lost = "lost", Stolen = "stolen" });
+
 table! {
     /// One row for each card.
     pub(super) struct Card in "card", indexes [[account]] {
@@ -39,6 +41,12 @@ table! {
         status: Status,
         /// Reasons for which it is frozen, or was when it was closed.
         frozen_for: Vec<FreezeReason>,
+        /// Cause for which it was closed, if it is lost or stolen for good.
+        closed_as: Option<CloseCause>,
+        /// Last month in which it pays, as `2029-11`; none if it does not expire.
+        expires: Option<String>,
+        /// Wrong PINs in a row.
+        pin_failure_count: Number,
         /// Spending rules in JSON, as the card's events state them.
         rules: Document,
         last_used_at: Option<Timestamp>,

@@ -170,6 +170,7 @@ fn of_card(card: &str, event: &card::Event) -> Vec<Identity> {
         Event::SpendReleased(event) => {
             ("release", format!("{card}/{}/{}", event.reservation_id, event.release_id))
         }
+        Event::PinFailed(event) => ("wrong PIN", format!("{card}/{}", event.authorization_id)),
         _ => return Vec::new(),
     }]
 }

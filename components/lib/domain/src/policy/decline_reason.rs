@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum DeclineReason {
     /// The account's available balance is too small.
     InsufficientFunds,
-    /// The card is frozen: by the cardholder, or because of an exposure that is not covered.
+    /// The card is frozen: because of an exposure that is not covered, for instance.
     CardFrozen,
     /// The card was closed permanently.
     CardClosed,
@@ -19,7 +19,7 @@ pub enum DeclineReason {
     PerTransactionLimit,
     /// The payments of the day, in UTC, exceed the card's daily limit.
     DailyLimit,
-    /// The card has made as many payments within the time window as its velocity rule allows.
+    /// The card has made as many payments, within a time window or a calendar period, as its rules allow.
     Velocity,
     /// The card's rules do not allow merchants of this category.
     MerchantCategoryBlocked,
@@ -49,19 +49,76 @@ pub enum DeclineReason {
     /// The payment is not open, so nothing is added to it: it is not decided, was declined or reversed, is cleared, or
     /// its hold expired.
     NotOpen,
+    /// The payments of the week, from Monday in UTC, exceed the card's weekly limit.
+    WeeklyLimit,
+    /// The payments of the month, in UTC, exceed the card's monthly limit.
+    MonthlyLimit,
+    /// The payments of the year, in UTC, exceed the card's yearly limit.
+    YearlyLimit,
+    /// All payments of the card exceed its limit for all time.
+    AllTimeLimit,
+    /// The card has expired.
+    CardExpired,
+    /// The card is lost, and was closed for good.
+    CardLost,
+    /// The card was stolen, and was closed for good.
+    CardStolen,
+    /// The card is frozen by the cardholder, and for no other reason.
+    BlockedByHolder,
+    /// The wallet's token that stands for the card is not active.
+    TokenNotActive,
+    /// The cryptogram of the chip, or the code of the magnetic stripe, is not the card's.
+    CryptogramMismatch,
+    /// Too many wrong PINs were entered in a row.
+    PinTriesExceeded,
+    /// The PIN is wrong.
+    PinIncorrect,
+    /// The PIN could not be checked.
+    PinUnverifiable,
+    /// The printed security code is wrong.
+    CvvMismatch,
+    /// The expiry date that was given is not the card's.
+    ExpiryMismatch,
+    /// The address that was given is not the cardholder's.
+    AddressMismatch,
+    /// 3-D Secure did not authenticate the cardholder.
+    AuthenticationFailed,
+    /// The card's rules require 3-D Secure.
+    AuthenticationRequired,
+    /// The card's rules require a check that was not made.
+    CheckMissing,
 }
 
 impl DeclineReason {
     /// All decline reasons.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 38] = [
         Self::InsufficientFunds,
         Self::AccountNotOpened,
         Self::AssetNotHeld,
         Self::CardNotIssued,
         Self::CardFrozen,
         Self::CardClosed,
+        Self::CardExpired,
+        Self::CardLost,
+        Self::CardStolen,
+        Self::BlockedByHolder,
+        Self::TokenNotActive,
+        Self::CryptogramMismatch,
+        Self::PinTriesExceeded,
+        Self::PinIncorrect,
+        Self::PinUnverifiable,
+        Self::CvvMismatch,
+        Self::ExpiryMismatch,
+        Self::AddressMismatch,
+        Self::AuthenticationFailed,
+        Self::AuthenticationRequired,
+        Self::CheckMissing,
         Self::PerTransactionLimit,
         Self::DailyLimit,
+        Self::WeeklyLimit,
+        Self::MonthlyLimit,
+        Self::YearlyLimit,
+        Self::AllTimeLimit,
         Self::Velocity,
         Self::MerchantCategoryBlocked,
         Self::CountryBlocked,
@@ -85,8 +142,27 @@ impl DeclineReason {
             Self::CardNotIssued => "card_not_issued",
             Self::CardFrozen => "card_frozen",
             Self::CardClosed => "card_closed",
+            Self::CardExpired => "card_expired",
+            Self::CardLost => "card_lost",
+            Self::CardStolen => "card_stolen",
+            Self::BlockedByHolder => "blocked_by_holder",
+            Self::TokenNotActive => "token_not_active",
+            Self::CryptogramMismatch => "cryptogram_mismatch",
+            Self::PinTriesExceeded => "pin_tries_exceeded",
+            Self::PinIncorrect => "pin_incorrect",
+            Self::PinUnverifiable => "pin_unverifiable",
+            Self::CvvMismatch => "cvv_mismatch",
+            Self::ExpiryMismatch => "expiry_mismatch",
+            Self::AddressMismatch => "address_mismatch",
+            Self::AuthenticationFailed => "authentication_failed",
+            Self::AuthenticationRequired => "authentication_required",
+            Self::CheckMissing => "check_missing",
             Self::PerTransactionLimit => "per_transaction_limit",
             Self::DailyLimit => "daily_limit",
+            Self::WeeklyLimit => "weekly_limit",
+            Self::MonthlyLimit => "monthly_limit",
+            Self::YearlyLimit => "yearly_limit",
+            Self::AllTimeLimit => "all_time_limit",
             Self::Velocity => "velocity",
             Self::MerchantCategoryBlocked => "merchant_category_blocked",
             Self::CountryBlocked => "country_blocked",

@@ -1,14 +1,16 @@
 //! Rules as data: known assets, lifetime of a hold, tolerances for over-capture and for exchange differences, regions,
-//! the time between a `Spend` and its payment, and between two reports of a refund, and decline reasons. Each is a table; the deciders look it up and never
-//! repeat a number.
+//! the time between a `Spend` and its payment, and between two reports of a refund, wrong PINs, decline reasons and
+//! response codes. Each is a table; the deciders look it up and never repeat a number.
 
 pub mod assets;
 pub mod conversion;
 pub mod decline_reason;
 pub mod hold_expiry;
 pub mod over_capture;
+pub mod pin_tries;
 pub mod refund_match;
 pub mod region;
+pub mod response_code;
 pub mod spend_match;
 
 pub use decline_reason::DeclineReason;

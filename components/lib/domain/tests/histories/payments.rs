@@ -13,7 +13,7 @@ use clearfold_kernel::{Address, Amount, ExternalId, Minor};
 
 use crate::dice::Dice;
 use crate::live::Broken;
-use crate::values::{around, converted, euro, merchant, price};
+use crate::values::{around, checks, converted, euro, merchant, price};
 use crate::world::{ACCOUNT, CARDS, Command, Sent, World};
 
 fn account() -> Address {
@@ -159,6 +159,7 @@ impl World {
                     network: request.network,
                     partial_allowed: request.partial_allowed,
                     occurred_at,
+                    checks: None,
                 };
                 (Payments::RequestAuthorization(request), false)
             }
@@ -257,6 +258,7 @@ impl World {
             network: dice.pick(&[Network::Visa, Network::Mastercard]),
             partial_allowed: dice.one_in(3),
             occurred_at: self.now(),
+            checks: checks(dice),
         };
         (Payments::RequestAuthorization(request), false)
     }

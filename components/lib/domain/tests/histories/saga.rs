@@ -10,9 +10,10 @@ use clearfold_domain::authorization::{
     Payment, ResolveRefund,
 };
 use clearfold_domain::bookings;
-use clearfold_domain::card::{self, Portion, ReleaseSpend, ReserveSpend};
+use clearfold_domain::card::{self, Portion, RecordPinFailure, ReleaseSpend, ReserveSpend};
 use clearfold_domain::network::{MatchBasis, RefundOutcome};
 use clearfold_domain::policy::DeclineReason;
+use clearfold_domain::verification::CardChecks;
 use clearfold_kernel::{Amount, ExternalId, Minor};
 
 use crate::dice::Dice;
@@ -124,6 +125,15 @@ impl Pending {
         Self::answered(Command::Payment(on_chain.to_string(), command))
     }
 
+    /// Returns true if the hold of a `Spend` may follow from it.
+    fn may_hold(&self, id: &str) -> bool {
+        let is_hold = matches!(
+            &self.sent.command,
+            Command::Account(account::Command::PlaceHold(hold)) if hold.hold_id.as_str() == id
+        );
+        is_hold || matches!(&self.then, Then::Linked { spend } if spend == id)
+    }
+
     /// Question whose answer the world reads itself.
     pub fn answered(command: Command) -> Self {
         Self::of(command, Then::Answered)
@@ -156,11 +166,18 @@ impl World {
     }
 
     fn ask_for(&mut self, payment: &str, request: &AuthorizationRequested) {
+        if request.checks.as_ref().is_some_and(CardChecks::has_wrong_pin) {
+            let failure = RecordPinFailure { authorization_id: payment.parse().expect("our own id") };
+            let failure = card::Command::RecordPinFailure(failure);
+            self.queue
+                .push(Pending::of(Command::Card(request.card_id.to_string(), failure), Then::Forgotten));
+        }
         let reserve = ReserveSpend {
             reservation_id: request.message_id.clone(),
             authorization_id: payment.parse().expect("our own id"),
             amount: request.amount.clone(),
             merchant: request.merchant.clone(),
+            checks: request.checks.clone(),
         };
         let command = Command::Card(request.card_id.to_string(), card::Command::ReserveSpend(reserve));
         self.queue.push(Pending::of(command, Then::Reserved { payment: payment.to_owned() }));
@@ -183,7 +200,7 @@ impl World {
         let reserve = card.map(|(card, merchant)| {
             let (reservation_id, amount) = (increment.message_id.clone(), amount.clone());
             let authorization_id = payment.parse().expect("our own id");
-            let reserve = ReserveSpend { reservation_id, authorization_id, amount, merchant };
+            let reserve = ReserveSpend { reservation_id, authorization_id, amount, merchant, checks: None };
             (card.to_string(), card::Command::ReserveSpend(reserve))
         });
         let more = More {
@@ -266,6 +283,9 @@ impl World {
         {
             return Ok(false);
         }
+        if self.waits_for_spend(index) {
+            return Ok(false);
+        }
         let pending = self.queue.remove(index);
         let answer = self.send(&pending.sent)?;
         let again = match &pending.then {
@@ -273,7 +293,7 @@ impl World {
                 let is_linked = |command: &Command| match command {
                     Command::Account(account::Command::LowerHold(lower)) => {
                         let spend = self.payments.get(lower.hold_id.as_str());
-                        spend.is_some_and(|spend| spend.state.linked_to().is_some())
+                        spend.is_some_and(|spend| spend.state.links.made > 0)
                     }
                     _ => false,
                 };
@@ -314,6 +334,26 @@ impl World {
             Then::Increased(more) => self.increased(&more, &answer),
         }
         Ok(true)
+    }
+
+    /// Returns true if something in the lane of a `Spend` comes before: what becomes of it before what lowers its hold, and
+    /// that before its money is moved.
+    fn waits_for_spend(&self, index: usize) -> bool {
+        match &self.queue[index].sent.command {
+            Command::Account(account::Command::LowerHold(lower)) => {
+                self.queue.iter().any(|other| other.may_hold(lower.hold_id.as_str()))
+            }
+            Command::Account(account::Command::MoveFunding(moved)) => {
+                let lowers = |other: &Pending| {
+                    matches!(
+                        &other.sent.command,
+                        Command::Account(account::Command::LowerHold(lower)) if lower.hold_id == moved.spend_id
+                    )
+                };
+                self.queue[..index].iter().any(lowers)
+            }
+            _ => false,
+        }
     }
 
     fn reserved(&mut self, payment: &str, answer: &Answer, dice: &mut Dice) {

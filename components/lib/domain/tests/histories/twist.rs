@@ -85,6 +85,7 @@ impl World {
 fn has_identity(command: &Command) -> bool {
     match command {
         Command::Card(_, Cards::FreezeCard(_) | Cards::UnfreezeCard(_) | Cards::SetRules(_)) => false,
+        Command::Card(_, Cards::RenewCard(_) | Cards::ResetPinTries(_)) => false,
         // The leg may have been pulled and reorganized away since; and another leg may be exposed.
         Command::Payment(_, Payments::AbandonFunding(_) | Payments::CloseExposure(_)) => false,
         Command::Payment(_, Payments::ObserveFunding(observe)) => matches!(

@@ -2,6 +2,7 @@
 
 use clearfold_domain::network::{Merchant, Presented};
 use clearfold_domain::policy::assets;
+use clearfold_domain::verification::CardChecks;
 use clearfold_kernel::{Amount, Asset, ChainSource, ExternalId, Hash, Minor, Timestamp};
 
 use crate::dice::Dice;
@@ -80,6 +81,29 @@ pub fn merchant(dice: &mut Dice) -> Merchant {
         "country": dice.weighted(&countries),
     }))
     .expect("a merchant")
+}
+
+/// Draws what the network states of card and holder: nothing, checks that are passed, and at times one that is not.
+pub fn checks(dice: &mut Dice) -> Option<CardChecks> {
+    if dice.one_in(2) {
+        return None;
+    }
+    let mut checks = serde_json::json!({"entry": dice.pick(&["chip", "ecommerce", "recurring"])});
+    if dice.one_in(3) {
+        checks["pin"] = dice.weighted(&[(3, "matched"), (3, "not_matched"), (1, "unavailable")]).into();
+    }
+    let passed = [("cvv", "matched"), ("three_ds", "authenticated"), ("token", "active")];
+    let failed = [
+        ("cvv", "not_matched"),
+        ("cryptogram", "not_matched"),
+        ("expiry_date", "not_matched"),
+        ("address", "not_matched"),
+        ("three_ds", "failed"),
+        ("token", "suspended"),
+    ];
+    let (check, outcome) = if dice.one_in(4) { dice.pick(&failed) } else { dice.pick(&passed) };
+    checks[check] = outcome.into();
+    Some(serde_json::from_value(checks).expect("results of checks"))
 }
 
 fn hash(number: u64) -> Hash {

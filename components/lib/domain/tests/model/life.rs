@@ -42,13 +42,16 @@ pub struct Life {
     pub sent: Vec<Message>,
     /// True while the host's clock is behind: then it refuses what is asked.
     pub is_behind: bool,
+    /// Wrong PINs in a row of the card that has no limits.
+    pub wrong_pins: u32,
     /// Number of accepted commands that were read already.
     read: usize,
 }
 
 impl Life {
     pub fn new() -> Self {
-        Self { world: World::new(), facts: Vec::new(), sent: Vec::new(), is_behind: false, read: 0 }
+        let (facts, sent) = (Vec::new(), Vec::new());
+        Self { world: World::new(), facts, sent, is_behind: false, wrong_pins: 0, read: 0 }
     }
 
     pub fn tell(&mut self, message: Message) -> Result<(), Broken> {

@@ -54,20 +54,16 @@ pub fn ask_quietly(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> R
     let available = totals::account(&life.facts).available;
     let (message_id, at) = (message_id(life), life.world.now());
     let partial_allowed = dice.one_in(2);
-    let payload = json!({
+    let mut payload = json!({
         "message_id": message_id, "account": ACCOUNT, "card_id": CARDS[0], "amount": amount(cents),
         "network": "visa", "merchant": merchant(), "partial_allowed": partial_allowed, "occurred_at": at,
     });
+    let is_checked = is_predictable(life);
+    let passes = !is_checked || check(life, &mut payload)?;
     let what = What::Requested { id: message_id, amount: cents, at: time(at.as_ms()) };
     say(life, id, Word::Asks, "RequestAuthorization", payload, what)?;
     life.settle(dice)?;
-    // A dead pull freezes the card, a command that fails declines, and so does an account that is not open.
-    let is_frozen = life.facts.iter().any(|fact| matches!(fact.what, What::PullDead { .. }));
-    if is_frozen
-        || life.is_behind
-        || life.world.fails_one_in != usize::MAX
-        || !life.world.account.state.is_open()
-    {
+    if !is_checked || !is_predictable(life) {
         return Ok(());
     }
     // The money of a `Spend` that was seen first has left already, so it is not asked for again.
@@ -83,6 +79,7 @@ pub fn ask_quietly(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> R
     };
     let is_spent = |fact: &Fact| is_its_spend(fact) || is_added_to(fact);
     let expected = match partial_allowed {
+        _ if !passes => 0,
         _ if available >= cents || life.facts.iter().any(is_spent) => cents,
         true => available.max(0),
         false => 0,
@@ -95,6 +92,47 @@ pub fn ask_quietly(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> R
         return Ok(());
     }
     Err(format!("{id} asks for {cents} of {available}, and is answered {answered:?}"))
+}
+
+/// Returns true unless the answer depends on more than the money: a dead pull freezes the card, a command that fails
+/// declines, and so does an account that is not open.
+fn is_predictable(life: &Life) -> bool {
+    let is_frozen = life.facts.iter().any(|fact| matches!(fact.what, What::PullDead { .. }));
+    let can_fail = life.is_behind || life.world.fails_one_in != usize::MAX;
+    !is_frozen && !can_fail && life.world.account.state.is_open()
+}
+
+/// Adds what the network states of card and holder, and returns true if the card pays all the same: what is wrong
+/// declines, and after three wrong PINs in a row the right one does, too.
+fn check(life: &mut Life, payload: &mut Value) -> Result<bool, Broken> {
+    // Dice of its own: the rest of the life stays as it was.
+    let mut dice = Dice::new(life.world.now_ms);
+    if life.wrong_pins >= 3 && dice.one_in(4) {
+        life.card(CARDS[0], "ResetPinTries", &json!({}))?;
+        life.wrong_pins = 0;
+    }
+    let (checks, passes) = match dice.below(8) {
+        0 => (json!({"cvv": "not_matched"}), false),
+        1 => (json!({"cvv": "matched", "three_ds": "attempted", "entry": "ecommerce"}), true),
+        2 | 3 => {
+            life.wrong_pins += 1;
+            (json!({"pin": "not_matched", "entry": "chip"}), false)
+        }
+        4 => {
+            // Wrong ones in payments that are none of this life's.
+            for _ in 0..dice.below(4) {
+                let elsewhere = json!({"authorization_id": life.world.name("elsewhere")});
+                life.card(CARDS[0], "RecordPinFailure", &elsewhere)?;
+                life.wrong_pins += 1;
+            }
+            let passes = life.wrong_pins < 3;
+            life.wrong_pins = if passes { 0 } else { life.wrong_pins };
+            (json!({"pin": "matched", "entry": "chip"}), passes)
+        }
+        _ => return Ok(true),
+    };
+    payload["checks"] = checks;
+    Ok(passes)
 }
 
 pub fn increment(

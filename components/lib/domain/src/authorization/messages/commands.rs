@@ -10,6 +10,7 @@ use super::{
 };
 use crate::network::{MatchBasis, Merchant, Network, Presented, RefundOutcome, SuspenseOutcome};
 use crate::policy::DeclineReason;
+use crate::verification::CardChecks;
 
 /// Defines a command's payload. Unknown fields are rejected, not ignored.
 macro_rules! command {
@@ -58,6 +59,10 @@ command! {
         partial_allowed: bool,
         /// Time of the message, as stated by the network.
         occurred_at: Timestamp,
+        /// Results of the checks of card and holder. Absent if the network states none. They are no part of what tells
+        /// a repeat from another request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checks: Option<CardChecks>,
     }
 }
 

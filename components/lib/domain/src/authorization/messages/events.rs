@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Extent, IncrementBasis, Part, Parties, ReversalCause};
 use crate::network::{Merchant, Network, Presented, Residue};
 use crate::policy::DeclineReason;
+use crate::verification::CardChecks;
 
 /// Swipe recorded: the account paid on chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,9 @@ pub struct AuthorizationRequested {
     pub occurred_at: Timestamp,
     /// Time of acceptance, by the host's clock.
     pub at: Timestamp,
+    /// Results of the checks of card and holder. Absent if the network stated none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<CardChecks>,
 }
 
 event! {

@@ -2,6 +2,7 @@
 
 mod amounts;
 mod answers;
+mod checks;
 mod course;
 mod increments;
 mod ledger;
@@ -127,10 +128,18 @@ impl Life {
     }
 
     fn begin(&mut self, id: &str, minor: u128) {
-        let request = json!({
+        self.begin_checked(id, minor, &Value::Null);
+    }
+
+    /// Begins a payment with what the network states of card and holder.
+    fn begin_checked(&mut self, id: &str, minor: u128, checks: &Value) {
+        let mut request = json!({
             "message_id": format!("{id}/request"), "account": ACCOUNT, "card_id": "card-1", "amount": amount(minor),
             "network": "visa", "merchant": merchant(), "partial_allowed": true, "occurred_at": AT,
         });
+        if !checks.is_null() {
+            request["checks"] = checks.clone();
+        }
         self.accepted("authorization", id, "RequestAuthorization", &request);
     }
 
