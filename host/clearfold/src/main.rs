@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     if let Some(ended) = compiler_is_asked_for() {
         return ended;
     }
+    clearfold::allocator::give_back_at_once();
     clearfold_base::faults::begin();
     // The check for Spin comes first, since its arguments are not those of a command.
     let program = match SpinTrigger::asked_for(std::env::args_os()) {

@@ -122,6 +122,7 @@ fn main() -> ExitCode {
     if let Some(ended) = compiler_is_asked_for() {
         return ended;
     }
+    clearfold::allocator::give_back_at_once();
     match measure() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -5,7 +5,7 @@ use clearfold_domain::account::{self, BookFunding, FundedBy, FundingStep, MoveFu
 use clearfold_domain::authorization::{self, Event, Funding, GiveUpSpend, ObserveSpend, TakeSpend};
 use clearfold_kernel::{Amount, ExternalId, Minor};
 
-use crate::saga::Pending;
+use crate::pending::Pending;
 use crate::world::{Answer, Command, World};
 
 impl World {

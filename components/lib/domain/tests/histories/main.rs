@@ -19,6 +19,7 @@ mod history;
 mod links;
 mod live;
 mod payments;
+mod pending;
 mod play;
 mod run;
 mod saga;

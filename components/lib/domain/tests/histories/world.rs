@@ -14,7 +14,7 @@ use clearfold_kernel::{Asset, CommandContext, Encoded, Message, Minor, Timestamp
 
 use crate::coverage::Coverage;
 use crate::live::{Broken, Live};
-use crate::saga::Pending;
+use crate::pending::Pending;
 
 pub const ACCOUNT: &str = "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 pub const ANOTHER_ACCOUNT: &str = "0xbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
