@@ -43,11 +43,11 @@ pub struct CardChecks {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// What was given is right.
+    /// Right: it matches what is on record.
     Matched,
-    /// What was given is wrong.
+    /// Wrong: it differs from what is on record.
     NotMatched,
-    /// Nothing was given, or it was not checked.
+    /// Absent, or not checked.
     NotChecked,
     /// It was given and could not be checked.
     Unavailable,
@@ -66,7 +66,7 @@ pub enum AddressOutcome {
     StreetOnly,
     /// Both are wrong.
     NotMatched,
-    /// Nothing was given, or it was not checked.
+    /// Absent, or not checked.
     NotChecked,
     /// It was given and could not be checked.
     Unavailable,

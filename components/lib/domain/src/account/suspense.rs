@@ -57,7 +57,7 @@ impl Rule for ResolveRefund {
         let credited = known.credited();
         let Unlinked { amount, withheld, .. } = known;
         let is_told_later = books.is_told_later(&self.refund_id);
-        // What the network told of later was not credited, because this was.
+        // The refund that the network told of later was not credited, because this one was.
         let told = if is_told_later { amount.minor } else { Minor::ZERO };
         let transfers = match self.outcome {
             RefundOutcome::Matched if !is_told_later => transfers(&[(Customer, Suspense, credited)]),

@@ -16,7 +16,7 @@ use crate::card::{self, Card};
 const ACCOUNT: &str = "0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const HOUR_MS: u64 = 60 * 60 * 1000;
 
-/// What happens to a payment.
+/// Happening in the life of a payment.
 #[derive(Debug, Clone, Copy)]
 enum Happens {
     /// The network asks for the payment, or for more of it.
@@ -223,7 +223,7 @@ impl World {
         }
         payload["reason"] = json!("insufficient_funds");
         self.send(payment, &format!("Decline{of}"), payload);
-        // What the saga's compensation does; a declined request is released by its event, too.
+        // As the saga's compensation does; a declined request is released by its event, too.
         let release = json!({"reservation_id": message_id, "release_id": message_id, "amount": "everything"});
         let release = card::Command::decode("ReleaseSpend", 1, release.to_string().as_bytes()).unwrap();
         self.tell(&release);
@@ -262,7 +262,7 @@ proptest! {
             world.happens(step);
             let ((counts, payments), (amount, number)) = (world.recounted(), world.counted());
             prop_assert_eq!(amount, counts, "after {:?}", step);
-            // What is released later than the card keeps it leaves the amounts alone.
+            // A release behind the time for which the card keeps the reservation changes the amounts alone.
             prop_assert!(number >= payments, "after {:?}: {} of {} payments", step, number, payments);
             if world.now_ms - begun_ms < 45 * 24 * HOUR_MS {
                 prop_assert_eq!(number, payments, "after {:?}", step);

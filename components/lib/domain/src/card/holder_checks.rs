@@ -71,7 +71,7 @@ pub(super) fn named(card: &Issued, spend: &Spend<'_>, _: Timestamp) -> Option<Br
         };
         return broken(reason, what);
     }
-    // What was done already cannot be asked for any more, and an increment has no checks of its own.
+    // A check that was made already is not asked for again, and an increment has no checks of its own.
     if spend.is_fact || card.usage.counts(spend.authorization_id) {
         return None;
     }

@@ -68,7 +68,7 @@ pub enum Known {
     Spend {
         /// Digest of its content.
         digest: Hash,
-        /// What still counts of it. While the card keeps the reservation among those of the last 45 days, that one
+        /// Part of it that still counts. While the card keeps the reservation among those of the last 45 days, that one
         /// says if it opens the payment.
         reservation: Reservation,
         /// Amount that each release took, by release id.

@@ -7,7 +7,7 @@
 //! the limit per transaction. It is kept that long whatever the current rules are, so that a rule with a longer span that
 //! is set tomorrow counts today's payments. Longer spans have [tallies](Tallies).
 //!
-//! What is released later lowers the amounts of the tallies all the same. Their numbers of payments stay, because the
+//! A later release lowers the amounts of the tallies all the same. Their numbers of payments stay, because the
 //! card does not know any more whether something else of the payment counts: so they may be one too high, never too low.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -29,7 +29,7 @@ impl Watch for Reports {
     fn observe(&mut self, fact: Fact<'_>, found: &mut Violations<'_>) {
         match fact.event {
             Happened::Account(Event::RefundBooked(event)) => self.booked(event, found),
-            // What turns out to be a return was no report of the refund.
+            // A refund that turns out to be a return was no report.
             Happened::Account(Event::RefundResolved(event)) if event.outcome == RefundOutcome::Returned => {
                 let other = self.0.remove(event.refund_id.as_str()).and_then(|report| report.matched);
                 let other = other.and_then(|other| self.0.get_mut(&other));

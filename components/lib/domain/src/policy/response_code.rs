@@ -55,7 +55,7 @@ const CODES: [Entry; 29] = [
     each("6P", "63", &["address_mismatch", "check_missing"]),
     // "Security violation" is our choice for both.
     both("63", &["authentication_failed"]),
-    // Of Mastercard from memory.
+    // Mastercard's, from memory.
     each("1A", "65", &["authentication_required"]),
     // Visa allows 57 for rules of the whole product only, since 18 October 2025.
     each("5C", "57", &["merchant_category_blocked"]),
@@ -122,7 +122,7 @@ mod tests {
         for reason in DeclineReason::ALL {
             for network in NETWORKS {
                 let code = of(network, Asked::Payment, reason.code());
-                // What the network itself took back before it asked needs no better word.
+                // The network itself took it back before it asked, and needs no better word.
                 assert!(code != OTHER || reason == DeclineReason::Reversed, "{reason}");
                 assert!(
                     code.len() == 2 && code.bytes().all(|of| of.is_ascii_alphanumeric()),

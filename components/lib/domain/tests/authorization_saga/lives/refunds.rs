@@ -109,7 +109,7 @@ fn another_amount_and_what_comes_too_late_are_no_reports_of_a_refund() {
     assert_eq!(life.available(), "899", "an operator matches by hand");
 }
 
-/// What an operator finds out before the network tells of the refund stays.
+/// An outcome that an operator states before the network tells of the refund stays.
 #[test]
 fn what_an_operator_resolved_before_is_credited_once() {
     for (outcome, available) in [("paid", "950"), ("returned", "950")] {
