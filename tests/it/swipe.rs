@@ -114,6 +114,9 @@ async fn a_clearing_closes_the_payment_and_its_repeat_changes_nothing() -> Resul
     let reused = host.command_to("key-1", &clearing("c1", 401, false)).await?;
     assert_eq!((reused.status, &reused.body["code"]), (409, &json!("idempotency_key_reused")));
 
+    let linked = host.get("/v1/payments?status=linked").await?;
+    assert_eq!((linked.status, &linked.body["data"]), (200, &json!([])));
+
     host.command_to("key-3", &clearing("c2", 600, true)).await?;
     let payment = payment_when(&host, &id, "cleared").await?;
     assert_eq!(payment["cleared"]["display"], "10.00 EURe");

@@ -74,7 +74,7 @@ pub(super) async fn show(
 
 /// Refuses an unknown status, since a misspelt one would look like "no payments".
 fn status(text: String) -> Result<String, Problem> {
-    const STATUSES: [&str; 12] = [
+    const STATUSES: [&str; 13] = [
         "recorded",
         "requested",
         "authorized",
@@ -87,6 +87,7 @@ fn status(text: String) -> Result<String, Problem> {
         "expired",
         "cleared_late",
         "force_posted",
+        "linked",
     ];
     if STATUSES.contains(&text.as_str()) {
         return Ok(text);

@@ -75,6 +75,10 @@ fn change(total: &mut AccountAsset, event: &Event) -> Result<(), Misfit> {
         Event::RefundUnlinked(event) => refund(total, event.amount.minor)?,
         Event::RefundResolved(event) if event.outcome != RefundOutcome::Paid => {
             total.refunded_minor = total.refunded_minor.minus(event.amount.minor)?;
+            // The network's report of the same refund counts.
+            if event.outcome == RefundOutcome::Matched {
+                total.refund_count = total.refund_count.previous()?;
+            }
         }
         _ => {}
     }
