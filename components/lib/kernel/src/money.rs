@@ -55,6 +55,12 @@ impl Minor {
         Self(units)
     }
 
+    /// Returns true if there are none. Takes a reference, as serde's conditions ask for.
+    #[must_use]
+    pub const fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+
     /// Returns the number of units.
     #[must_use]
     pub const fn get(self) -> u128 {

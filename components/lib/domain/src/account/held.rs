@@ -30,13 +30,13 @@ pub(super) struct Held {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Moved {
     /// Sum of the funding legs that are in a block.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "Minor::is_zero")]
     pulled: Minor,
     /// Part of the pulled money that came back to the Safe.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "Minor::is_zero")]
     returned: Minor,
     /// Sum of the clearings, against the hold and beyond it.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "Minor::is_zero")]
     captured: Minor,
 }
 
@@ -162,8 +162,4 @@ pub(super) fn set(sums: &mut BTreeMap<String, Minor>, code: &str, sum: Minor) {
     } else if sum > Minor::ZERO {
         sums.insert(code.to_owned(), sum);
     }
-}
-
-fn is_zero(minor: &Minor) -> bool {
-    *minor == Minor::ZERO
 }

@@ -77,7 +77,7 @@ pub struct RefundBookedV2 {
     pub source: Option<ChainSource>,
     /// Part of the amount that is withheld, in minor units of the same asset: so much is owed back to the customer for
     /// pulled money, and it is credited only if the refund turns out to be none of it. Absent if nothing is withheld.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "Minor::is_zero")]
     pub withheld: Minor,
     /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
@@ -185,8 +185,4 @@ impl Superseded for RefundResolvedV1 {
         let (withheld, payment_id) = (Minor::ZERO, None);
         RefundResolved { account, refund_id, outcome, amount, withheld, payment_id, transfers, at }
     }
-}
-
-fn is_zero(minor: &Minor) -> bool {
-    *minor == Minor::ZERO
 }

@@ -81,7 +81,7 @@ pub struct RefundBooked {
     pub matched: Option<RefundMatch>,
     /// Part of the amount that is withheld, in minor units of the same asset: so much is owed back to the customer for
     /// pulled money, and it is credited only if the refund turns out to be none of it. Absent if nothing is withheld.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "Minor::is_zero")]
     pub withheld: Minor,
     /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,
@@ -122,7 +122,7 @@ pub struct RefundResolved {
     pub amount: Amount,
     /// Part of the amount that was withheld, in minor units of the same asset: it is credited if the network pays.
     /// Absent if nothing was withheld.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "Minor::is_zero")]
     pub withheld: Minor,
     /// Id of the payment that the refund belongs to; absent if it is unknown, and if the payment itself counts what came
     /// back.
@@ -218,8 +218,4 @@ pub struct DisputeBooked {
     pub transfers: Vec<Transfer>,
     /// Time at which the host accepted the command.
     pub at: Timestamp,
-}
-
-fn is_zero(minor: &Minor) -> bool {
-    *minor == Minor::ZERO
 }

@@ -59,7 +59,7 @@ pub struct MoveFunding {
     /// Direction of the move.
     pub to: FundedBy,
     /// Amount to hold for the `Spend` when its money comes back, in minor units. Absent for nothing.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "Minor::is_zero")]
     pub held: Minor,
     /// Amount that was spent.
     pub amount: Amount,
@@ -114,17 +114,13 @@ pub struct FundingMoved {
     pub amount: Amount,
     /// Part of it that was pulled for the one side and counts for the other now, in minor units. Absent for nothing: its
     /// block is gone.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "Minor::is_zero")]
     pub moved: Minor,
     /// Part of it that the `Spend` held and holds no more, or holds again, in minor units. Absent for nothing.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "Minor::is_zero")]
     pub held: Minor,
     /// Position of the `Spend` log on chain.
     pub source: ChainSource,
     /// Time at which the host accepted the command.
     pub at: Timestamp,
-}
-
-fn is_zero(minor: &Minor) -> bool {
-    *minor == Minor::ZERO
 }
