@@ -75,8 +75,8 @@ async fn a_pull_that_an_operator_calls_unpaid_is_invalidated_and_then_its_paymen
     assert_eq!(change, expected);
     mine_until(
         &pulls,
-        "SELECT count(*) FROM events WHERE type = 'StepRefused'
-         AND convert_from(payload, 'UTF8')::json #>> '{reason,code}' = 'pull_dead'",
+        "SELECT count(*) FROM events WHERE type IN ('StepRefused', 'SagaAdvanced')
+         AND convert_from(payload, 'UTF8')::jsonb @? '$.**.reason ? (@.code == \"pull_dead\")'",
     )
     .await?;
     pulls.pulled(&[]).await?;

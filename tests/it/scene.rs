@@ -162,10 +162,16 @@ impl Scene {
     pub async fn every_saga_has_ended(&self) -> Result<()> {
         let write = self.write().await?;
         let open: i64 = query_scalar(
-            "SELECT count(*) FROM events added WHERE type = 'FlowAdded' AND NOT EXISTS (
-             SELECT FROM events ended WHERE ended.stream = added.stream AND ended.type = 'FlowEnded'
-             AND convert_from(ended.payload, 'UTF8')::json ->> 'flow'
-               = convert_from(added.payload, 'UTF8')::json ->> 'flow')",
+            "WITH written AS (
+                 SELECT stream, type, convert_from(payload, 'UTF8')::jsonb AS content FROM events
+                 WHERE type IN ('FlowAdded', 'FlowEnded', 'SagaAdvanced')),
+             flows AS (
+                 SELECT stream, type, content ->> 'flow' AS flow FROM written WHERE type <> 'SagaAdvanced'
+                 UNION ALL
+                 SELECT stream, kind, one ->> 'flow' FROM written, jsonb_array_elements(content -> 'events') AS event,
+                 jsonb_each(event) AS of_event (kind, one) WHERE type = 'SagaAdvanced')
+             SELECT count(*) FROM flows added WHERE type = 'FlowAdded' AND NOT EXISTS (
+             SELECT FROM flows ended WHERE (ended.stream, ended.type, ended.flow) = (added.stream, 'FlowEnded', added.flow))",
         )
         .fetch_one(&write)
         .await?;

@@ -257,8 +257,8 @@ impl Demo {
         let cause = events.first().context("the payment has no events")?["correlation_id"].clone();
         events.retain(|event| event["correlation_id"] == cause);
         events.sort_by_key(|event| event["position"].as_u64());
-        for event in &events {
-            println!("{}", line(event));
+        for event in events.iter().flat_map(in_one) {
+            println!("{}", line(&event));
         }
         Ok(events)
     }
@@ -304,6 +304,18 @@ fn heard(stdout: &[u8]) -> Result<Heard> {
     let said: Value = serde_json::from_slice(stdout).context("the network heard nothing")?;
     let text = |field: &str| said[field].as_str().map(str::to_owned);
     Ok(Heard { action: text("action").context("an action")?, reason: text("reason") })
+}
+
+/// Events of a saga's instance that the log holds as one, each by itself.
+fn in_one(event: &Value) -> Vec<Value> {
+    let Some(together) = event["payload"]["events"].as_array() else { return vec![event.clone()] };
+    let entries = together.iter().filter_map(Value::as_object).flatten();
+    let each = entries.map(|(kind, payload)| {
+        let mut one = event.clone();
+        (one["type"], one["payload"]) = (Value::from(kind.as_str()), payload.clone());
+        one
+    });
+    each.collect()
 }
 
 /// `  12  saga           StepStarted  hold: PlaceHold`

@@ -235,8 +235,7 @@ impl Running {
     fn go_on(&mut self, decider: &SagaDecider) -> Result<(), Fault> {
         while self.question.is_none() {
             if std::mem::take(&mut self.is_deciding) {
-                let events = self.machine.take_events();
-                let events = events.iter().map(SagaEvent::write).collect::<Result<Vec<_>, _>>();
+                let events = self.machine.write_events();
                 let events = events.map_err(|error| decider.failed("decide", error.to_string()))?;
                 self.outcomes.push(Outcome::Accepted(events));
             }
@@ -315,7 +314,9 @@ impl Decides for SagaDecider {
     fn evolve(&self, state: &[u8], _: &[Entry], events: &[Message]) -> Result<Folded, Fault> {
         let mut instance = read(state).map_err(|why| self.failed("evolve", why))?;
         for event in events {
-            instance.apply(SagaEvent::read(event).map_err(|why| self.failed("evolve", why))?);
+            for event in SagaEvent::read(event).map_err(|why| self.failed("evolve", why))? {
+                instance.apply(event);
+            }
         }
         let state = encode_state(&instance).map_err(|fault| self.failed("evolve", fault.to_string()))?;
         Ok(Folded { state, entries: Vec::new() })

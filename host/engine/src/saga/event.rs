@@ -24,33 +24,34 @@ macro_rules! events {
         )*
 
         /// Event of an instance.
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub(crate) enum SagaEvent {
             $($(#[$doc])* $name($name)),*
         }
 
         impl SagaEvent {
-            /// Types of all events.
-            pub(crate) const TYPES: &'static [&'static str] = &[$(stringify!($name)),*];
+            /// Types of all events in the log.
+            pub(crate) const TYPES: &'static [&'static str] = &[$(stringify!($name),)* SagaAdvanced::TYPE];
             /// Schema version of all of them.
             pub(crate) const VERSION: u32 = 1;
 
-            pub(crate) fn write(&self) -> Result<Message, serde_json::Error> {
+            fn write(&self) -> Result<Message, serde_json::Error> {
                 let (type_, payload) = match self {
                     $(Self::$name(event) => (stringify!($name), serde_json::to_vec(event)?)),*
                 };
                 Ok(Message { type_: type_.to_owned(), schema_version: Self::VERSION, payload })
             }
 
-            /// Reads an event; the error says what was wrong.
-            pub(crate) fn read(message: &Message) -> Result<Self, String> {
+            /// Reads the events of a message; the error says what was wrong.
+            pub(crate) fn read(message: &Message) -> Result<Vec<Self>, String> {
                 let Message { type_, schema_version, payload } = message;
                 if *schema_version != Self::VERSION {
                     let newest = Self::VERSION;
                     return Err(format!("`{type_}` has no schema version {schema_version}; the newest is {newest}"));
                 }
                 let read = match type_.as_str() {
-                    $(stringify!($name) => serde_json::from_slice(payload).map(Self::$name),)*
+                    SagaAdvanced::TYPE => serde_json::from_slice(payload).map(|SagaAdvanced { events }| events),
+                    $(stringify!($name) => serde_json::from_slice(payload).map(|event| vec![Self::$name(event)]),)*
                     _ => return Err(format!("`{type_}` is no event of a saga")),
                 };
                 read.map_err(|error| format!("the payload is no `{type_}`: {error}"))
@@ -231,6 +232,18 @@ events! {
     }
 }
 
+/// Several events of one input, in their order, as one event of the log.
+#[derive(Serialize, Deserialize)]
+struct SagaAdvanced {
+    events: Vec<SagaEvent>,
+}
+
+impl SagaAdvanced {
+    const TYPE: &str = "SagaAdvanced";
+    /// First machine that writes it. Those before wrote each event by itself, and their instances go on so.
+    const SINCE: u32 = 3;
+}
+
 impl StepDeferred {
     /// Message that the attempt sends at its time; none in an event that no host has written.
     pub(crate) fn sending(&self) -> Option<Sending> {
@@ -246,6 +259,52 @@ impl SagaEvent {
     /// Types of the events that need an operator.
     pub(crate) const ALARMS: &'static [&'static str] =
         &["FlowParked", "ObservationFailed", "ResolutionContradicted"];
+
+    /// Writes the events of one input of an instance with this machine. Those that an operator gave or must see stand alone,
+    /// so that they are found by their type; the others are written together, since an event of the log costs more than
+    /// its content.
+    pub(crate) fn write_all(events: &[Self], engine: u32) -> Result<Vec<Message>, serde_json::Error> {
+        let is_together = |one: &Self, next: &Self| {
+            engine >= SagaAdvanced::SINCE && one.is_progress() && next.is_progress()
+        };
+        events.chunk_by(is_together).map(Self::write_together).collect()
+    }
+
+    fn write_together(events: &[Self]) -> Result<Message, serde_json::Error> {
+        if let [event] = events {
+            return event.write();
+        }
+        let payload = serde_json::to_vec(&SagaAdvanced { events: events.to_vec() })?;
+        Ok(Message { type_: SagaAdvanced::TYPE.to_owned(), schema_version: Self::VERSION, payload })
+    }
+
+    /// Returns true for the course of flows and steps, as it goes by itself.
+    fn is_progress(&self) -> bool {
+        match self {
+            Self::SagaStarted(_)
+            | Self::EventObserved(_)
+            | Self::FlowAdded(_)
+            | Self::StepStarted(_)
+            | Self::EffectRequested(_)
+            | Self::EffectAnswered(_)
+            | Self::StepWaiting(_)
+            | Self::StepDeferred(_)
+            | Self::StepDone(_)
+            | Self::StepRefused(_)
+            | Self::CompensationStarted(_)
+            | Self::FlowEnded(_) => true,
+            Self::ObservationFailed(_)
+            | Self::ObservationQueued(_)
+            | Self::FlowParked(_)
+            | Self::RetryOrdered(_)
+            | Self::CancelOrdered(_)
+            | Self::ResolveOrdered(_)
+            | Self::TimerHeld(_)
+            | Self::SagaHeld(_)
+            | Self::SagaResumed(_)
+            | Self::ResolutionContradicted(_) => false,
+        }
+    }
 
     /// Number of the flow that it is about.
     pub(crate) fn flow(&self) -> Option<u32> {
@@ -279,13 +338,10 @@ impl SagaEvent {
 /// The same message without the component on which an instance began: two versions of a saga that do the same differ in
 /// nothing else.
 pub(crate) fn without_version(message: &Message) -> Message {
-    match SagaEvent::read(message) {
-        Ok(SagaEvent::SagaStarted(started)) => {
-            let started = SagaEvent::from(SagaStarted { component: String::new(), ..started });
-            started.write().unwrap_or_else(|_| message.clone())
-        }
-        _ => message.clone(),
-    }
+    let Ok(mut events) = SagaEvent::read(message) else { return message.clone() };
+    let Some(SagaEvent::SagaStarted(started)) = events.first_mut() else { return message.clone() };
+    started.component.clear();
+    SagaEvent::write_together(&events).unwrap_or_else(|_| message.clone())
 }
 
 /// Step of a flow with its argument.

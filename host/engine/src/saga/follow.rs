@@ -159,8 +159,9 @@ impl Decision<'_> {
         {
             consequences.ended_effects.push(PendingEffect { stream: stream.clone(), number });
         }
-        for event in self.events {
-            match SagaEvent::read(event)? {
+        let read = self.events.iter().map(SagaEvent::read).collect::<Result<Vec<_>, _>>()?;
+        for event in read.into_iter().flatten() {
+            match event {
                 SagaEvent::StepStarted(event) => {
                     let ChildCommand { aggregate: of, id: to, seen_on_chain, message } = event.command;
                     let command = Command {

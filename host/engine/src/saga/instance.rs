@@ -12,8 +12,8 @@ use super::event::{
 };
 use super::input::{Resolution, StepKey};
 
-/// Version of the machine: raised when it decides differently. The first event of an instance has it.
-pub(crate) const ENGINE: u32 = 2;
+/// Version of the machine: raised when it decides or writes differently. The first event of an instance has it.
+pub(crate) const ENGINE: u32 = 3;
 /// Version of the state's format.
 pub(crate) const STATE_VERSION: u32 = 3;
 /// Number of resolved steps that are remembered, the newest ones: an answer to an older one is no contradiction any

@@ -21,6 +21,7 @@ use super::input::{AnswerEffect, AnswerStep, EffectOutcome, FireTimer, Input, Ob
 use super::instance::{Doing, ENGINE, Flow, Instance, Unobserved};
 use super::logic::{Action, Observation, Observed, Phase, SagaLogic, StepCall, StepFacts, Subject};
 use clearfold_kernel::Timestamp;
+use clearfold_sandbox::Message;
 
 /// Rounds of a run after which a step's command waits for the next batch.
 const MAX_ROUNDS: u32 = 64;
@@ -86,9 +87,9 @@ impl Machine {
         &self.saga
     }
 
-    /// Events of the input that was decided last.
-    pub(crate) fn take_events(&mut self) -> Vec<SagaEvent> {
-        std::mem::take(&mut self.events)
+    /// Writes the events of the input that was decided last.
+    pub(crate) fn write_events(&mut self) -> Result<Vec<Message>, serde_json::Error> {
+        SagaEvent::write_all(&std::mem::take(&mut self.events), self.instance.engine)
     }
 
     /// Begins with an input. Returns what is to be asked; none if the input is decided. Refuses an order that cannot be

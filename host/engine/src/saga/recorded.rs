@@ -12,22 +12,24 @@ use clearfold_base::digest::Digest;
 pub(super) fn folded(events: &[StoredEvent]) -> Result<Instance, String> {
     let mut instance = Instance::default();
     for stored in events {
-        let event = read(stored);
-        let event =
-            event.map_err(|why| format!("event {} of {}: {why}", stored.stream_version, stored.stream))?;
-        instance.apply(event);
+        let read = read(stored);
+        let read =
+            read.map_err(|why| format!("event {} of {}: {why}", stored.stream_version, stored.stream))?;
+        for event in read {
+            instance.apply(event);
+        }
     }
     Ok(instance)
 }
 
-fn read(stored: &StoredEvent) -> Result<SagaEvent, String> {
+fn read(stored: &StoredEvent) -> Result<Vec<SagaEvent>, String> {
     let (type_, schema_version) = (stored.kind.clone(), stored.schema_version);
     SagaEvent::read(&Message { type_, schema_version, payload: stored.payload.clone() })
 }
 
 /// Version on which the instance with these events began. The first is enough.
 pub(crate) fn began_on(events: &[StoredEvent]) -> Option<Digest> {
-    match read(events.first()?).ok()? {
+    match read(events.first()?).ok()?.first()? {
         SagaEvent::SagaStarted(started) => started.component.parse().ok(),
         _ => None,
     }

@@ -26,6 +26,7 @@ use super::input::{
     AnswerEffect, AnswerStep, Cancel, EffectOutcome, FireTimer, Input, Observe, Order, Retry, StepAnswer,
     StepKey, VERSION,
 };
+use super::instance::ENGINE;
 use super::logic::{
     Action, NewFlow, Observation, Observed, Phase, Retry as RetryFacts, SagaLogic, StepCall, StepFacts,
 };
@@ -82,7 +83,7 @@ impl Driven {
         assert_eq!(folded, state, "the events fold to what the machine holds");
         self.state = state;
         let events: Vec<SagaEvent> =
-            messages.iter().map(|message| SagaEvent::read(message).unwrap()).collect();
+            messages.iter().flat_map(|message| SagaEvent::read(message).unwrap()).collect();
         self.events.extend(events.clone());
         Ok(events)
     }
@@ -115,7 +116,8 @@ impl Driven {
     }
 
     fn names(events: &[SagaEvent]) -> Vec<String> {
-        events.iter().map(|event| event.write().unwrap().type_).collect()
+        let one = |event: &SagaEvent| SagaEvent::write_all(std::slice::from_ref(event), ENGINE).unwrap();
+        events.iter().flat_map(one).map(|message| message.type_).collect()
     }
 }
 

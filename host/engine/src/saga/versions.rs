@@ -103,7 +103,7 @@ mod tests {
 
     fn started_on(decided: &Decided) -> Option<String> {
         let [Outcome::Accepted(events)] = &decided.outcomes[..] else { panic!("{decided:?}") };
-        events.iter().find_map(|event| match SagaEvent::read(event).unwrap() {
+        events.iter().flat_map(|event| SagaEvent::read(event).unwrap()).find_map(|event| match event {
             SagaEvent::SagaStarted(started) => Some(started.component),
             _ => None,
         })

@@ -203,10 +203,12 @@ impl InstanceView {
         for stored in events {
             let (type_, schema_version) = (stored.kind.clone(), stored.schema_version);
             let message = Message { type_, schema_version, payload: stored.payload.clone() };
-            let event = SagaEvent::read(&message)
+            let read = SagaEvent::read(&message)
                 .map_err(|why| format!("event {} of {stream}: {why}", stored.stream_version))?;
-            view.add(&event, stored.recorded_at);
-            instance.apply(event);
+            for event in read {
+                view.add(&event, stored.recorded_at);
+                instance.apply(event);
+            }
         }
         view.finish(&instance);
         Ok(Some(view))

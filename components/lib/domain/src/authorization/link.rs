@@ -10,6 +10,7 @@ use clearfold_kernel::{ChainSource, CommandContext, ExternalId, Minor, Rejection
 use serde::{Deserialize, Serialize};
 
 use super::funding::Funding;
+use super::increment::{Increment, IncrementFate};
 use super::messages::{
     Event, ExpectSpend, FIRST_LEG, GiveUpSpend, LinkSpend, ObserveFunding, SpendExpected, SpendGivenUp,
     SpendLinked, SpendObserved, SpendTaken, SpendUnlinked, TakeSpend, UnlinkSpend,
@@ -117,8 +118,10 @@ pub(super) fn link(state: &State, command: &LinkSpend, context: &CommandContext)
     let totals = &payment.totals;
     let is_there = state.legs.returned == Minor::ZERO;
     let is_untouched = totals.captured() == Minor::ZERO && totals.reversed == Minor::ZERO && is_there;
-    // An increment that was declined may still be on its way through the account.
-    let is_whole = is_untouched && state.increments.is_empty() && state.added().next().is_none();
+    let is_declined = |increment: &Increment| matches!(increment.fate, IncrementFate::Declined(_));
+    // The flow of a declined increment ends before the link moves the money: both are bookings of the `Spend`.
+    let is_whole =
+        is_untouched && state.increments.values().all(is_declined) && state.added().next().is_none();
     let is_pulled = payment.funding.pulled() == payment.totals.authorized && state.legs.later.is_empty();
     // An expired one is an operator's to link: its account may still have to hold and release it.
     let is_free = match payment.status {

@@ -1,7 +1,10 @@
 //! Events of an instance, as far as a list of instances needs them. The host's engine defines them whole.
 
+use std::collections::BTreeMap;
+
 use clearfold_kernel::Timestamp;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// Event of an instance. Those that change nothing in the list are not read.
 pub(super) enum SagaEvent {
@@ -21,6 +24,13 @@ pub(super) enum SagaEvent {
     FlowEnded(OfFlow),
     RetryOrdered(RetryOrdered),
     ResolutionContradicted,
+}
+
+/// Several events of one input, in their order: each an object with one member, whose name is the type.
+#[derive(Deserialize)]
+struct SagaAdvanced<'a> {
+    #[serde(borrow)]
+    events: Vec<BTreeMap<&'a str, &'a RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -85,8 +95,18 @@ pub(super) struct RetryOrdered {
 }
 
 impl SagaEvent {
-    /// Reads an event; none if it changes nothing in the list, or is not known yet.
-    pub(super) fn read(kind: &str, payload: &[u8]) -> serde_json::Result<Option<Self>> {
+    /// Reads the events of the log's event. Those that change nothing in the list, or are not known yet, are left out.
+    pub(super) fn read(kind: &str, payload: &[u8]) -> serde_json::Result<Vec<Self>> {
+        if kind != "SagaAdvanced" {
+            return Ok(Self::read_one(kind, payload)?.into_iter().collect());
+        }
+        let SagaAdvanced { events } = serde_json::from_slice(payload)?;
+        let events = events.iter().flatten();
+        let read = events.map(|(kind, payload)| Self::read_one(kind, payload.get().as_bytes()));
+        read.filter_map(Result::transpose).collect()
+    }
+
+    fn read_one(kind: &str, payload: &[u8]) -> serde_json::Result<Option<Self>> {
         use serde_json::from_slice;
         Ok(Some(match kind {
             "SagaStarted" => Self::SagaStarted(from_slice(payload)?),

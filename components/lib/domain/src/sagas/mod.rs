@@ -55,9 +55,11 @@ impl Projector for Sagas {
 
 fn follow(courses: &mut Courses, recorded: &RecordedEvent) -> Result<(), Misfit> {
     let RecordedEvent { kind, schema_version, payload, .. } = recorded;
-    let event = SagaEvent::read(kind, payload)
+    let events = SagaEvent::read(kind, payload)
         .map_err(|error| Undecodable::Malformed(kind.clone(), *schema_version, error.to_string()))?;
-    let Some(event) = event else { return Ok(()) };
-    let seen = Seen { stream: recorded.stream.clone(), recorded_at: recorded.recorded_at, event };
-    courses.follow(&seen)
+    for event in events {
+        let seen = Seen { stream: recorded.stream.clone(), recorded_at: recorded.recorded_at, event };
+        courses.follow(&seen)?;
+    }
+    Ok(())
 }

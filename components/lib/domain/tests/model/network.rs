@@ -70,17 +70,9 @@ pub fn ask_quietly(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> R
     let is_its_spend = |fact: &Fact| {
         fact.payment == id && matches!(fact.what, What::Taken { amount, .. } if amount == cents)
     };
-    // One whose increment was declined is not linked, and the account does not know that.
-    let is_added_to = |spent: &Fact| {
-        let is_increment = |fact: &Fact| {
-            fact.payment == spent.payment && matches!(fact.what, What::IncrementRequested { .. })
-        };
-        matches!(spent.what, What::Spent { amount } if amount == cents) && life.facts.iter().any(is_increment)
-    };
-    let is_spent = |fact: &Fact| is_its_spend(fact) || is_added_to(fact);
     let expected = match partial_allowed {
         _ if !passes => 0,
-        _ if available >= cents || life.facts.iter().any(is_spent) => cents,
+        _ if available >= cents || life.facts.iter().any(is_its_spend) => cents,
         true => available.max(0),
         false => 0,
     };
