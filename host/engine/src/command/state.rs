@@ -75,7 +75,27 @@ impl StateCache {
     pub(super) fn keep(&mut self, states: States) {
         for (stream, mut state) in states {
             state.entries.forget(state.snapshot_version);
+            // One that was written in this process has room for as many bytes again, which the cache would not count.
+            state.state = state.state.as_slice().to_vec();
             self.0.insert(stream, state);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_state_takes_no_more_than_its_bytes() {
+        let mut cache = StateCache::new(1 << 20);
+        let mut state = Vec::with_capacity(1024);
+        state.push(7);
+        let (routing_key, family, entries) = ("0xaa".to_owned(), Digest::of(b""), Entries::default());
+        let (version, state_version, snapshot_version) = (1, 1, 0);
+        let kept =
+            StreamState { routing_key, version, state, family, state_version, snapshot_version, entries };
+        cache.keep(States::from([("saga-a-1".to_owned(), kept)]));
+        assert_eq!(cache.get("saga-a-1").unwrap().state.capacity(), 1);
     }
 }

@@ -22,9 +22,11 @@ pub(super) fn folded(events: &[StoredEvent]) -> Result<Instance, String> {
     Ok(instance)
 }
 
-fn read(stored: &StoredEvent) -> Result<Vec<SagaEvent>, String> {
+/// Reads the events of a stored one. The error names it.
+pub(super) fn read(stored: &StoredEvent) -> Result<Vec<SagaEvent>, String> {
     let (type_, schema_version) = (stored.kind.clone(), stored.schema_version);
     SagaEvent::read(&Message { type_, schema_version, payload: stored.payload.clone() })
+        .map_err(|why| format!("event {} of {}: {why}", stored.stream_version, stored.stream))
 }
 
 /// Version on which the instance with these events began. The first is enough.

@@ -8,10 +8,9 @@ use serde_json::Value;
 
 use super::content::{Bytes, ChildCommand, EffectAnswer, EffectRequest, Refusal};
 use super::event::{FlowAdded, FlowOutcome, SagaEvent};
-use super::follow;
 use super::input::{Order, Resolution, StepAnswer, StepKey};
 use super::instance::{Doing, Flow, Instance};
-use clearfold_sandbox::Message;
+use super::{follow, recorded};
 
 /// Instance of a saga.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -201,11 +200,7 @@ impl InstanceView {
             contradictions: Vec::new(),
         };
         for stored in events {
-            let (type_, schema_version) = (stored.kind.clone(), stored.schema_version);
-            let message = Message { type_, schema_version, payload: stored.payload.clone() };
-            let read = SagaEvent::read(&message)
-                .map_err(|why| format!("event {} of {stream}: {why}", stored.stream_version))?;
-            for event in read {
+            for event in recorded::read(stored)? {
                 view.add(&event, stored.recorded_at);
                 instance.apply(event);
             }
