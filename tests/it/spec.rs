@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 32] = [
+const SPECIFICATIONS: [(&str, &str); 34] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -24,7 +24,9 @@ const SPECIFICATIONS: [(&str, &str); 32] = [
     ("decider-authorization", "authorization_suspense.yaml"),
     ("decider-authorization", "authorization_amounts.yaml"),
     ("decider-authorization", "authorization_tolerances.yaml"),
+    ("decider-authorization", "reversals_of_clearings.yaml"),
     ("decider-account", "account.yaml"),
+    ("decider-account", "account_clearing_reversals.yaml"),
     ("decider-account", "account_ledger.yaml"),
     ("decider-account", "account_opening.yaml"),
     ("decider-account", "account_refunds.yaml"),

@@ -139,6 +139,16 @@ examples! {
         BookClearing::example(),
         &[("customer", "settlement", "9000000000000000000"), ("rounding", "settlement", "3000000000000000")],
     );
+    BookClearingReversal => json!({
+        "reversal_id": "rvl-1",
+        "clearing_id": "clr-1",
+        "hold_id": "auth-1",
+        "amount": euro("9000000000000000000"),
+    });
+    ClearingReversalBooked => booked(
+        BookClearingReversal::example(),
+        &[("settlement", "customer", "9000000000000000000")],
+    );
     SuspendClearing => json!({"clearing_id": "clr-2", "amount": euro("9000000000000000000")});
     ClearingSuspended => booked(
         SuspendClearing::example(),

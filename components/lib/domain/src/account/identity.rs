@@ -31,6 +31,7 @@ pub(super) enum Kind {
     Raise,
     Lowering,
     Clearing,
+    ClearingReversal,
     /// The suspension of a clearing. The clearing itself may be booked before, during or after it.
     Suspension,
     Resolution,
@@ -62,6 +63,7 @@ impl Kind {
             Self::Raise => "raise",
             Self::Lowering => "lowering",
             Self::Clearing => "clearing",
+            Self::ClearingReversal => "clearing_reversal",
             Self::Suspension => "suspension",
             Self::Resolution => "resolution",
             Self::Refund => "refund",

@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Withdrawal,
     WithdrawalReorged,
     Payment,
+    /// Payment that the network took back, or a part of one.
+    PaymentTakenBack,
     Refund,
     /// A refund that was credited in error, or was the return of pulled money.
     RefundTakenBack,
@@ -39,6 +41,7 @@ words!(Kind {
     Withdrawal = "withdrawal",
     WithdrawalReorged = "withdrawal_reorged",
     Payment = "payment",
+    PaymentTakenBack = "payment_taken_back",
     Refund = "refund",
     RefundTakenBack = "refund_taken_back",
     DisputeCredit = "dispute_credit",
@@ -92,6 +95,10 @@ fn about(event: &Event) -> Option<About> {
         Event::ClearingBooked(event) => {
             let payment_id = Some(event.hold_id.clone());
             Some(About { payment_id, ..booked(Kind::Payment, &event.clearing_id)? })
+        }
+        Event::ClearingReversalBooked(event) => {
+            let payment_id = Some(event.hold_id.clone());
+            Some(About { payment_id, ..booked(Kind::PaymentTakenBack, &event.reversal_id)? })
         }
         // In old events the resolution of a suspended clearing that was charged debited the customer.
         Event::SuspenseResolved(event) => booked(Kind::Payment, &event.clearing_id),

@@ -26,7 +26,7 @@ table! {
         advised_count: Number,
         /// Total held for it, increments included.
         authorized_minor: Minor,
-        /// Total that it claimed, within holds or beyond them.
+        /// Total that it claimed, within holds or beyond them, without what the network took back.
         cleared_minor: Minor,
         /// Total that it refunded.
         refunded_minor: Minor,

@@ -11,7 +11,8 @@ mod spend;
 use clearfold_kernel::messages;
 
 pub use clearing::{
-    BookClearing, ClearingBooked, ClearingSuspended, ResolveSuspense, SuspendClearing, SuspenseResolved,
+    BookClearing, BookClearingReversal, ClearingBooked, ClearingReversalBooked, ClearingSuspended,
+    ResolveSuspense, SuspendClearing, SuspenseResolved,
 };
 pub use hold::{
     HoldLowered, HoldPlaced, HoldRaised, HoldVoided, LowerCause, LowerHold, PlaceHold, RaiseHold, VoidHold,
@@ -97,6 +98,8 @@ messages! {
         AssignReturn = 1,
         /// Asks whether a refund was reported twice, by the network and on chain.
         ReadRefund = 1,
+        /// Books the reversal of a clearing by the network.
+        BookClearingReversal = 1,
     }
 }
 
@@ -155,5 +158,7 @@ messages! {
         FundingMoved = 1,
         /// A return was assigned to the payment whose pulled money came back.
         ReturnAssigned = 1,
+        /// The network took a clearing back, or a part of it.
+        ClearingReversalBooked = 1,
     }
 }

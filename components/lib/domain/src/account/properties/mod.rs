@@ -133,6 +133,7 @@ fn the_invariants_hold_in_any_history() {
         "receivable_not_found",
         "recovery_above_receivable",
         "release_above_hold",
+        "reversal_above_claimed",
         "return_above_refund",
         "source_not_found",
         "suspense_not_found",
