@@ -7,13 +7,14 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 34] = [
+const SPECIFICATIONS: [(&str, &str); 36] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
     ("projector-payments", "payments.yaml"),
     ("projector-payments", "payments_flags.yaml"),
     ("projector-payments", "payments_links.yaml"),
+    ("projector-payments", "payments_reversals.yaml"),
     ("decider-authorization", "authorization_clearings.yaml"),
     ("decider-authorization", "authorization_funding.yaml"),
     ("decider-authorization", "authorization_legs.yaml"),
@@ -41,6 +42,7 @@ const SPECIFICATIONS: [(&str, &str); 34] = [
     ("projector-balances", "balances.yaml"),
     ("projector-card-usage", "card_usage.yaml"),
     ("projector-settlement", "settlement.yaml"),
+    ("projector-settlement", "settlement_reversals.yaml"),
     ("translator-gnosis-pay", "gnosis_pay_movements.yaml"),
     ("projector-sagas", "sagas.yaml"),
 ];

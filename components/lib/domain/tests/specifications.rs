@@ -78,6 +78,7 @@ fn payments() {
     projector::<Payments>(include_str!("../specs/payments.yaml"));
     projector::<Payments>(include_str!("../specs/payments_flags.yaml"));
     projector::<Payments>(include_str!("../specs/payments_links.yaml"));
+    projector::<Payments>(include_str!("../specs/payments_reversals.yaml"));
 }
 
 #[test]
@@ -93,6 +94,7 @@ fn disputes() {
 #[test]
 fn settlement() {
     projector::<Settlement>(include_str!("../specs/settlement.yaml"));
+    projector::<Settlement>(include_str!("../specs/settlement_reversals.yaml"));
 }
 
 fn decider<D: Decider>(file: &str) {

@@ -53,6 +53,8 @@ pub struct Payment {
     /// Refunded on chain, so paid to the Safe out of what was pulled.
     pub sent_back: i128,
     pub claims: Vec<Claim>,
+    /// Claims that are taken back when they come, or when they are charged; each with its amount, or all that is left.
+    pub awaited: Vec<(String, Option<i128>)>,
     pub disputes: Vec<Dispute>,
     /// True if it was approved for nothing, to verify the card.
     is_verification: bool,
@@ -73,6 +75,9 @@ pub struct Claim {
     pub id: String,
     pub amount: i128,
     pub is_suspended: bool,
+    /// Part of it that the network took back.
+    pub back: i128,
+    is_returned: bool,
     reference: Option<String>,
     part: Part,
 }
@@ -180,6 +185,7 @@ fn identity(what: &What) -> Option<(&'static str, &str)> {
         What::Reversed { id, .. } => ("reversal", id),
         What::Cleared { id, .. } | What::ForcePosted { id, .. } => ("claim", id),
         What::Refunded { id, .. } => ("refund", id),
+        What::TakenBack { id, .. } => ("reversal of a claim", id),
         _ => return None,
     })
 }
@@ -223,11 +229,15 @@ fn happen(payment: &mut Payment, what: &What) {
                 id: id.clone(),
                 amount: *amount,
                 is_suspended: false,
+                back: 0,
+                is_returned: false,
                 reference: None,
                 part: Part::Final,
             });
             post_without_hold(payment, *amount);
+            take_back_awaited(payment, id);
         }
+        What::TakenBack { claim, amount, .. } => take_back(payment, claim, *amount),
         What::ClearingCharged { id } | What::ClearingReturned { id } => {
             resolve(payment, id, matches!(what, What::ClearingCharged { .. }));
         }
@@ -339,19 +349,65 @@ fn claim(payment: &mut Payment, id: &str, amount: i128, reference: &Option<Strin
     let is_again = |other: &Claim| {
         let is_another_part =
             matches!((part, other.part), (Part::Of(one, _), Part::Of(two, _)) if one != two);
-        reference.is_some() && other.reference == *reference && other.amount == amount && !is_another_part
+        let is_gone = other.back == other.amount;
+        reference.is_some()
+            && other.reference == *reference
+            && other.amount == amount
+            && !is_another_part
+            && !is_gone
     };
     let is_suspended = payment.claims.iter().any(is_again);
     let (id, reference) = (id.to_owned(), reference.clone());
     // Without an authorization it is no part of a sequence, unless it says so.
     let is_unmatched = !is_suspended && payment.stage != Stage::Open && part == Part::Partial;
     let part = if is_unmatched { Part::Final } else { part };
-    payment.claims.push(Claim { id, amount, is_suspended, reference, part });
+    payment.claims.push(Claim {
+        id: id.clone(),
+        amount,
+        is_suspended,
+        back: 0,
+        is_returned: false,
+        reference,
+        part,
+    });
     if is_suspended {
         payment.suspended += amount;
     } else {
         post(payment, amount, part);
+        take_back_awaited(payment, &id);
     }
+}
+
+/// What the network takes back comes off what exceeded the hold first. Nothing is held for it again.
+fn take_back(payment: &mut Payment, id: &str, amount: Option<i128>) {
+    let Some(claim) = payment.claims.iter_mut().find(|claim| claim.id == id) else {
+        payment.awaited.push((id.to_owned(), amount));
+        return;
+    };
+    if claim.is_returned {
+        return;
+    }
+    if claim.is_suspended {
+        // The suspected duplicate was one.
+        let is_whole = amount.is_none_or(|amount| amount >= claim.amount);
+        payment.awaited.push((id.to_owned(), amount));
+        if is_whole {
+            resolve(payment, id, false);
+        }
+        return;
+    }
+    let left = claim.amount - claim.back;
+    let back = amount.unwrap_or(left).min(left);
+    claim.back += back;
+    let beyond = back.min(payment.beyond);
+    payment.beyond -= beyond;
+    payment.against_hold -= back - beyond;
+}
+
+fn take_back_awaited(payment: &mut Payment, id: &str) {
+    let awaited: Vec<_> = payment.awaited.iter().filter(|(claim, _)| claim == id).cloned().collect();
+    payment.awaited.retain(|(claim, _)| claim != id);
+    awaited.into_iter().for_each(|(claim, amount)| take_back(payment, &claim, amount));
 }
 
 /// Every claim posts: what the hold covers against it, the rest beyond it. The last one releases what is left.
@@ -404,9 +460,12 @@ fn resolve(payment: &mut Payment, id: &str, is_charged: bool) {
     if is_charged {
         payment.claims[index].is_suspended = false;
         post(payment, amount, part);
+        take_back_awaited(payment, id);
     } else {
         // It is still known by its id, but is no claim any more.
         (payment.claims[index].is_suspended, payment.claims[index].part) = (false, Part::Final);
+        payment.claims[index].is_returned = true;
+        payment.awaited.retain(|(claim, _)| claim != id);
     }
 }
 

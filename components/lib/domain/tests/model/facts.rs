@@ -54,6 +54,12 @@ pub enum What {
         id: String,
         amount: i128,
     },
+    /// The network takes a claim back: this much of it, or all that is left.
+    TakenBack {
+        id: String,
+        claim: String,
+        amount: Option<i128>,
+    },
     Refunded {
         id: String,
         amount: i128,

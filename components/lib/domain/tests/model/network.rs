@@ -197,7 +197,16 @@ pub fn advise(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> Result
 }
 
 pub fn clear(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> Result<(), Broken> {
-    let clearing_id = life.world.name("clr");
+    // A reversal may have come before.
+    let awaited = books::payment(&life.facts, id).awaited;
+    let is_new = |claim: &String| {
+        life.sent.iter().all(|sent| !matches!(&sent.what, What::Cleared { id, .. } if id == claim))
+    };
+    let awaited = awaited.into_iter().map(|(claim, _)| claim).find(is_new);
+    let clearing_id = match awaited {
+        Some(awaited) if dice.one_in(2) => awaited,
+        _ => life.world.name("clr"),
+    };
     let count = 2 + dice.below(2);
     let number = 1 + dice.below(count);
     let last = u8::try_from(if dice.one_in(3) && number < count { 99 } else { count }).unwrap_or(99);
@@ -277,4 +286,29 @@ pub fn finalize(life: &mut Life, id: &str) -> Result<(), Broken> {
     let observation = json!({"finalized": {"source": spend.payload["source"]}});
     let payload = json!({"observation": observation, "occurred_at": life.world.now()});
     say(life, id, Word::Sees, "ObserveFunding", payload, What::PullFinal { leg: 1 })
+}
+
+/// The network takes back a claim that came, or one that comes later.
+pub fn take_back(life: &mut Life, id: &str, dice: &mut Dice, payment: &Payment) -> Result<(), Broken> {
+    let reversal_id = life.world.name("rvl");
+    let known = dice.pick_recent(&payment.claims).map(|claim| (claim.id.clone(), claim.amount - claim.back));
+    let (claim, left) = match known {
+        Some(known) if !dice.one_in(5) => known,
+        _ => (life.world.name("clr"), 40),
+    };
+    let cents = match dice.below(5) {
+        0 | 1 => None,
+        2 => Some(left.max(1)),
+        3 => Some(left + 1),
+        _ => Some((left / 2).max(1)),
+    };
+    let network = if dice.one_in(2) { "visa" } else { "mastercard" };
+    let mut payload = json!({
+        "reversal_id": reversal_id, "clearing_id": claim, "network": network, "occurred_at": life.world.now(),
+    });
+    if let Some(cents) = cents {
+        payload["amount"] = amount(cents);
+    }
+    let what = What::TakenBack { id: reversal_id, claim, amount: cents };
+    say(life, id, Word::States, "ReverseClearing", payload, what)
 }
