@@ -115,7 +115,7 @@ pub(super) fn link(state: &State, command: &LinkSpend, context: &CommandContext)
     }
     let is_itself = command.payment_id.as_str() == context.id;
     let totals = &payment.totals;
-    let is_there = state.legs.returned == Minor::ZERO;
+    let is_there = state.legs.returned == Minor::ZERO && state.taken_back() == Minor::ZERO;
     let is_untouched = totals.captured() == Minor::ZERO && totals.reversed == Minor::ZERO && is_there;
     // An increment that was declined may still be on its way through the account.
     let is_whole = is_untouched && state.increments.is_empty() && state.added().next().is_none();

@@ -142,14 +142,14 @@ pub(super) fn reverse_clearing(
     if let Some(amount) = &command.amount {
         checks::sound(amount)?;
     }
-    let parties = parties(state, context)?;
-    if let (Some(payment), Some(amount)) = (state.payment(), &command.amount) {
-        checks::same_asset(&payment.asset, &amount.asset)?;
-    }
     let (id, reversal) = (&command.reversal_id, RecordReversal::of_clearing(command));
     if let Some(known) = state.record_reversals.known.get(id) {
         checks::repeated(id.as_str(), &known.content(), &reversal.content())?;
         return Ok(Vec::new());
+    }
+    let parties = parties(state, context)?;
+    if let (Some(payment), Some(amount)) = (state.payment(), &command.amount) {
+        checks::same_asset(&payment.asset, &amount.asset)?;
     }
     let keep = |reason| kept(parties.clone(), id, &reversal, reason);
     let clearing = state.clearings.get(&command.clearing_id);

@@ -83,7 +83,9 @@ impl World {
             (3, RefundOutcome::Returned),
             (1, RefundOutcome::Matched),
         ]);
-        let payment_id = match dice.pick_recent(&self.order) {
+        let is_linked = |id: &&String| self.payments[*id].state.linked_to().is_some();
+        let linked = self.order.iter().rfind(is_linked);
+        let payment_id = match linked.filter(|_| dice.one_in(3)).or_else(|| dice.pick_recent(&self.order)) {
             Some(recent) if dice.one_in(2) => Some(recent.parse().expect("our own id")),
             _ => None,
         };

@@ -266,7 +266,10 @@ pub fn refund(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> Result
             "occurred_at": life.world.now(),
         });
         let what = What::Refunded { id: refund_id, amount: cents, on_chain: false };
-        return say(life, id, Word::States, "RecordRefund", payload, what);
+        say(life, id, Word::States, "RecordRefund", payload, what)?;
+        // One on chain is matched by the time at which this one is booked.
+        let waits = totals::unlinked(&life.facts).iter().any(|refund| refund.on_chain);
+        return if waits { life.settle(dice) } else { Ok(()) };
     }
     life.settle(dice)?;
     let source = life.world.source();
