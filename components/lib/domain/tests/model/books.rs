@@ -129,6 +129,11 @@ impl Payment {
         self.captured() - self.refunded - self.won
     }
 
+    /// Returns true if a claim posted, also if it was taken back.
+    fn has_posted(&self) -> bool {
+        self.claims.iter().any(|claim| !claim.is_suspended && !claim.is_returned)
+    }
+
     /// Returns the stage after the hold was lowered: closed once nothing of it is left.
     fn stage_of_hold(&self) -> Stage {
         match (self.held, self.against_hold) {
@@ -305,7 +310,7 @@ fn reverse(payment: &mut Payment, part: Option<i128>) {
         // The sender names what was asked for, so that is all of it.
         Stage::Asked if part.is_none_or(|part| part >= payment.asked) => payment.stage = Stage::Withdrawn,
         // One that finds nothing to release changes nothing, but ends a verification.
-        Stage::Open if payment.is_verification && payment.owed() == 0 && part.is_none() => {
+        Stage::Open if payment.is_verification && !payment.has_posted() && part.is_none() => {
             payment.stage = Stage::Withdrawn;
         }
         Stage::Open if payment.held > 0 => {
@@ -329,7 +334,7 @@ fn advise(payment: &mut Payment, amount: i128, at: i64) {
             }
         }
         // A claim of a verified card posted as one that nobody authorized.
-        Stage::Open if payment.is_verification && payment.captured() > 0 => {}
+        Stage::Open if payment.is_verification && payment.has_posted() => {}
         Stage::Open | Stage::Reversed => {
             // A claim beyond a hold that stands is no part of it.
             let claimed =
