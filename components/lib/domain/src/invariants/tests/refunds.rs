@@ -126,7 +126,7 @@ fn what_the_network_takes_back_is_found_if_it_was_not_claimed_or_is_booked_other
     let with = |events: &[RecordedEvent]| broken(&[&claimed[..], events].concat());
     assert_eq!(with(&[reversed.clone(), reversal_booked.clone()]), none);
     assert!(with(&taken_back(51)).contains(&"refunds_within_captured"));
-    assert!(with(&[reversal_booked.clone()]).contains(&"decided_before_answered"));
+    assert!(with(std::slice::from_ref(&reversal_booked)).contains(&"decided_before_answered"));
     let [_, of_another_amount] = taken_back(21);
     assert!(with(&[reversed.clone(), of_another_amount]).contains(&"decided_before_answered"));
     assert!(with(&[reversed.clone(), reversed, reversal_booked]).contains(&"one_effect_per_identity"));
