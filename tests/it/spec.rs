@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 36] = [
+const SPECIFICATIONS: [(&str, &str); 37] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -26,8 +26,9 @@ const SPECIFICATIONS: [(&str, &str); 36] = [
     ("decider-authorization", "authorization_amounts.yaml"),
     ("decider-authorization", "authorization_tolerances.yaml"),
     ("decider-authorization", "reversals_of_clearings.yaml"),
+    ("decider-authorization", "reversals_of_refunds.yaml"),
     ("decider-account", "account.yaml"),
-    ("decider-account", "account_clearing_reversals.yaml"),
+    ("decider-account", "account_reversals.yaml"),
     ("decider-account", "account_ledger.yaml"),
     ("decider-account", "account_opening.yaml"),
     ("decider-account", "account_refunds.yaml"),

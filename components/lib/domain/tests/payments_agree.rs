@@ -11,7 +11,7 @@ use clearfold_domain::authorization::{
     FlagPayment, ForcePost, Funding, IncrementAuthorization, IncrementBasis, Observation, ObserveFunding,
     Part, Payment, PresentClearing, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin,
     RequestAuthorization, ResolveClearing, ResolveRefund, ReversalCause, ReverseAuthorization,
-    ReverseClearing, State, Status,
+    ReverseClearing, ReverseRefund, State, Status,
 };
 use clearfold_domain::network::{Merchant, MerchantCategory, Network, RefundOutcome, SuspenseOutcome};
 use clearfold_domain::payments::Payments;
@@ -33,7 +33,7 @@ struct Step {
     minor: u16,
 }
 
-const COMMANDS: u8 = 34;
+const COMMANDS: u8 = 36;
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step =
@@ -113,6 +113,13 @@ fn command(step: Step, at: Timestamp) -> Command {
             let network = Network::Visa;
             let reversal = ReverseClearing { reversal_id, clearing_id, network, amount, occurred_at: at };
             Command::ReverseClearing(reversal)
+        }
+        34 | 35 => {
+            let reversal_id = format!("back-{}", step.minor % 7).parse().unwrap();
+            let amount = (step.command == 34).then_some(amount);
+            let (refund_id, network) = (id, Network::Visa);
+            let reversal = ReverseRefund { reversal_id, refund_id, network, amount, occurred_at: at };
+            Command::ReverseRefund(reversal)
         }
         33 => {
             let reversal_id = format!("back-{}", step.minor % 7).parse().unwrap();

@@ -20,7 +20,7 @@ use clearfold_spec::{NativeDecider, NativeProjector, NativeTranslator, Specifica
 #[test]
 fn account() {
     decider::<Account>(include_str!("../specs/account.yaml"));
-    decider::<Account>(include_str!("../specs/account_clearing_reversals.yaml"));
+    decider::<Account>(include_str!("../specs/account_reversals.yaml"));
     decider::<Account>(include_str!("../specs/account_ledger.yaml"));
     decider::<Account>(include_str!("../specs/account_opening.yaml"));
     decider::<Account>(include_str!("../specs/account_refunds.yaml"));
@@ -42,6 +42,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_amounts.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_tolerances.yaml"));
     decider::<Authorization>(include_str!("../specs/reversals_of_clearings.yaml"));
+    decider::<Authorization>(include_str!("../specs/reversals_of_refunds.yaml"));
 }
 
 #[test]

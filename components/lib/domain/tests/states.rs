@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 /// Variants that the recorded states must hold, with the key of the enum and the form that each variant has there. A
 /// variant whose number changes unseen would be read as another one.
-const VARIANTS: [(&str, &str, &[&str]); 19] = [
+const VARIANTS: [(&str, &str, &[&str]); 20] = [
     (
         "authorization",
         "fate",
@@ -37,6 +37,7 @@ const VARIANTS: [(&str, &str, &[&str]); 19] = [
             "Ended",
         ],
     ),
+    ("authorization", "of", &["clearing", "refund"]),
     ("authorization", "basis", &["addition", "total"]),
     ("authorization", "outcome", &["paid", "taken_back", "returned", "matched"]),
     ("authorization", "is_back", &["true", "false"]),
@@ -168,7 +169,7 @@ fn is_head(version: u32, rest: &[u8]) {
         if version < 13 {
             shape["expected"] = Value::Null;
         }
-        shape["record_reversals"] = json!({"known": {}, "named": {}});
+        shape["record_reversals"] = json!({"known": {}, "named": {}, "named_by_refunds": {}});
         let expected = <Authorization as Decider>::State::deserialize(&shape).unwrap();
         assert_eq!(decode_state::<<Authorization as Decider>::State>(&bytes), Ok(expected));
     }

@@ -38,6 +38,7 @@ macro_rules! each {
             Event::FundingMoved($it) => $what,
             Event::ReturnAssigned($it) => $what,
             Event::ClearingReversalBooked($it) => $what,
+            Event::RefundReversalBooked($it) => $what,
         }
     };
 }
@@ -75,6 +76,7 @@ impl Event {
             Self::Returned(event) => Some((&event.amount.asset, &event.transfers)),
             Self::RefundBooked(event) => Some((&event.amount.asset, &event.transfers)),
             Self::RefundResolved(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::RefundReversalBooked(event) => Some((&event.amount.asset, &event.transfers)),
             Self::DisputeBooked(event) => Some((&event.amount.asset, &event.transfers)),
             Self::ReceivableBooked(event) => Some((&event.amount.asset, &event.transfers)),
             Self::ReceivableRecovered(event) => Some((&event.amount.asset, &event.transfers)),
@@ -126,6 +128,9 @@ impl Event {
             Self::SpendMatched(event) => Identity::new(Kind::Match, &event.spend_id),
             Self::FundingMoved(event) => Identity::moved(&event.spend_id, event.link, event.to),
             Self::ReturnAssigned(event) => Identity::new(Kind::ReturnAssignment, &event.refund_id),
+            Self::RefundReversalBooked(event) => {
+                Identity::of_hold(Kind::RefundReversal, &event.reported_on, &event.reversal_id)
+            }
             Self::ClearingReversalBooked(event) => {
                 Identity::of_hold(Kind::ClearingReversal, &event.hold_id, &event.reversal_id)
             }

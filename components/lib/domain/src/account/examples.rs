@@ -198,6 +198,16 @@ examples! {
         ),
         &[("customer", "suspense", "170000000000000000")],
     );
+    BookRefundReversal => json!({
+        "reversal_id": "rvl-2",
+        "refund_id": "rfd-1",
+        "reported_on": "auth-1",
+        "amount": euro("2170000000000000000"),
+    });
+    RefundReversalBooked => booked(
+        BookRefundReversal::example(),
+        &[("customer", "settlement", "2170000000000000000")],
+    );
     BookDispute => json!({
         "hold_id": "auth-1",
         "dispute_id": "dsp-1",

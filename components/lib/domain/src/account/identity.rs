@@ -32,6 +32,7 @@ pub(super) enum Kind {
     Lowering,
     Clearing,
     ClearingReversal,
+    RefundReversal,
     /// The suspension of a clearing. The clearing itself may be booked before, during or after it.
     Suspension,
     Resolution,
@@ -64,6 +65,7 @@ impl Kind {
             Self::Lowering => "lowering",
             Self::Clearing => "clearing",
             Self::ClearingReversal => "clearing_reversal",
+            Self::RefundReversal => "refund_reversal",
             Self::Suspension => "suspension",
             Self::Resolution => "resolution",
             Self::Refund => "refund",

@@ -28,6 +28,10 @@ pub(super) fn of_command(command: &Command) -> Vec<String> {
         Command::BookClearingReversal(command) => {
             on_hold(&command.hold_id, Kind::ClearingReversal, &command.reversal_id)
         }
+        Command::BookRefundReversal(command) => {
+            let id = Identity::of_hold(Kind::RefundReversal, &command.reported_on, &command.reversal_id);
+            [of_id(&command.refund_id, &[Kind::Refund]), vec![id.key()]].concat()
+        }
         Command::SuspendClearing(command) => of_id(&command.clearing_id, &[Kind::Suspension]),
         Command::ResolveSuspense(command) => {
             of_id(&command.clearing_id, &[Kind::Suspension, Kind::Resolution])

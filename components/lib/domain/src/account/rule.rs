@@ -77,6 +77,7 @@ pub(super) fn decide(
         Command::AssignReturn(rule) => rule,
         Command::ReadRefund(rule) => rule,
         Command::BookClearingReversal(rule) => rule,
+        Command::BookRefundReversal(rule) => rule,
     };
     match state {
         State::New(entries) => {

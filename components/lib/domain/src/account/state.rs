@@ -210,6 +210,7 @@ impl Books {
             | Event::SuspenseResolved(_)
             | Event::DisputeBooked(_)
             | Event::SettlementBooked(_)
+            | Event::RefundReversalBooked(_)
             | Event::FeeCharged(_) => {}
         }
         Some(())

@@ -391,6 +391,19 @@ examples! {
         "waited": true,
         "occurred_at": PRESENTED_AT,
     })),
+    ReverseRefund: json!({
+        "reversal_id": "rvl-2",
+        "refund_id": "rfd-1",
+        "network": "visa",
+        "occurred_at": PRESENTED_AT,
+    }),
+    RefundReversed: of_payment(json!({
+        "reversal_id": "rvl-2",
+        "refund_id": "rfd-1",
+        "network": "visa",
+        "amount": euro(REFUNDED),
+        "occurred_at": PRESENTED_AT,
+    })),
     DismissRecordReversal: json!({"reversal_id": "rvl-1"}),
     RecordReversalKept: of_payment(json!({
         "reversal_id": "rvl-1",

@@ -47,6 +47,7 @@
 //! | `invalid_dispute_stage` | the stage is not the next one, or the dispute is won before it was submitted |
 
 mod advice;
+mod awaited_record;
 mod claim;
 mod clearing;
 mod dispute;
@@ -108,7 +109,7 @@ impl Decider for Authorization {
 
     fn decide(state: &State, command: &Command, context: &CommandContext) -> Decision {
         let events = decide(state, command, context)?;
-        let events = record_reversal::applied(state, events, context);
+        let events = awaited_record::applied(state, events, context);
         Ok(legs::balanced(state, events, context))
     }
 
@@ -149,7 +150,8 @@ fn decide(state: &State, command: &Command, context: &CommandContext) -> Decisio
         Command::TakeSpend(command) => link::take(state, command, context),
         Command::TakeReturn(command) => returned::take(state, command, context),
         Command::ReverseClearing(command) => record_reversal::reverse_clearing(state, command, context),
-        Command::DismissRecordReversal(command) => record_reversal::dismiss(state, command, context),
+        Command::ReverseRefund(command) => record_reversal::reverse_refund(state, command, context),
+        Command::DismissRecordReversal(command) => awaited_record::dismiss(state, command, context),
         Command::GiveUpSpend(command) => link::give_up(state, command, context),
         Command::ObserveSpend(command) => funding::observe_spend(state, command, context),
     }

@@ -1,5 +1,5 @@
-//! Reversals of records: the network takes a clearing back that it sent, as a whole or in part. It is a fact of the
-//! network's settlement, so it is never refused.
+//! Reversals of records: the network takes a clearing or a refund back that it sent, as a whole or in part. It is a fact
+//! of the network's settlement, so it is never refused.
 //!
 //! | reversal | outcome |
 //! |---|---|
@@ -8,6 +8,7 @@
 //! | of what was refunded, or awarded in a dispute | takes it back all the same, and states it as `excess`; flagged |
 //! | of a clearing in suspense | waits for its resolution; one of the whole returns it |
 //! | before its clearing, or of no known payment | waits: the clearing posts when it comes, and is taken back at once |
+//! | of a refund | the customer has as much less, though it was paid out on chain; otherwise as for a clearing |
 //! | known id | no effect; rejected if its content differs |
 //!
 //! The hold is not held again: it ended with the clearing. What is taken back comes off X first, then off K; what comes
@@ -16,18 +17,19 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Amount, CommandContext, ExternalId, Minor, Rejection, Timestamp};
+use clearfold_kernel::{Amount, Asset, CommandContext, ExternalId, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::Decision;
 use super::claim::{Clearing, ClearingFate, Suspended};
 use super::messages::{
-    ClearingReversed, DismissRecordReversal, Event, KeptReason, Parties, RecordReversalEnded,
-    RecordReversalKept, ResolveClearing, ReverseClearing, ReversedRecord, WaitEnd,
+    ClearingReversed, Event, KeptReason, Parties, RecordReversalEnded, RecordReversalKept, RefundOrigin,
+    RefundReversed, ReverseClearing, ReverseRefund, ReversedRecord,
 };
+use super::refund::Resolution;
 use super::state::{State, Subject, sum};
-use super::{Decision, suspense};
 use crate::checks;
-use crate::network::{MerchantId, Network, SuspenseOutcome};
+use crate::network::{MerchantId, Network};
 
 /// Reversals of records, and what they need of the records. The last member of the [`State`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,8 @@ pub struct RecordReversals {
     /// Card and merchant that each claim names, by clearing id: a payment may learn them later, and a force post may
     /// name others.
     pub named: BTreeMap<ExternalId, Named>,
+    /// Card and merchant that each refund of the network names, by its id.
+    pub named_by_refunds: BTreeMap<ExternalId, Named>,
 }
 
 /// Reversal of a record.
@@ -77,18 +81,7 @@ pub struct Named {
 }
 
 impl RecordReversal {
-    fn of_clearing(command: &ReverseClearing) -> Self {
-        Self {
-            of: ReversedRecord::Clearing(command.clearing_id.clone()),
-            network: command.network,
-            stated: command.amount.clone(),
-            occurred_at: command.occurred_at,
-            taken: Minor::ZERO,
-            fate: RecordReversalFate::Waiting,
-        }
-    }
-
-    fn is_waiting(&self) -> bool {
+    pub(super) fn is_waiting(&self) -> bool {
         self.fate == RecordReversalFate::Waiting
     }
 
@@ -97,8 +90,15 @@ impl RecordReversal {
         (&self.of, self.network, self.stated.as_ref())
     }
 
-    fn covers(&self, minor: Minor) -> bool {
+    pub(super) fn covers(&self, minor: Minor) -> bool {
         self.stated.as_ref().is_none_or(|stated| stated.minor >= minor)
+    }
+}
+
+impl Named {
+    fn of(parties: &Parties) -> Self {
+        let Parties { card_id, merchant_id, .. } = parties.clone();
+        Self { card_id, merchant_id }
     }
 }
 
@@ -106,16 +106,24 @@ impl State {
     /// Returns the amount of a clearing that was taken back.
     #[must_use]
     pub fn taken_back_of(&self, clearing_id: &ExternalId) -> Minor {
-        let is_of =
-            |known: &&RecordReversal| matches!(&known.of, ReversedRecord::Clearing(of) if of == clearing_id);
-        let known = self.record_reversals.known.values().filter(is_of);
-        known.map(|known| known.taken).fold(Minor::ZERO, sum)
+        self.taken_of(|of| matches!(of, ReversedRecord::Clearing(of) if of == clearing_id))
     }
 
     /// Returns the amount of all clearings that was taken back.
     #[must_use]
     pub fn taken_back(&self) -> Minor {
-        self.record_reversals.known.values().map(|known| known.taken).fold(Minor::ZERO, sum)
+        self.taken_of(|of| matches!(of, ReversedRecord::Clearing(_)))
+    }
+
+    /// Returns the amount of a refund of the network that was taken back.
+    #[must_use]
+    pub fn taken_back_of_refund(&self, refund_id: &ExternalId) -> Minor {
+        self.taken_of(|of| matches!(of, ReversedRecord::Refund(of) if of == refund_id))
+    }
+
+    fn taken_of(&self, is_meant: impl Fn(&ReversedRecord) -> bool) -> Minor {
+        let known = self.record_reversals.known.values().filter(|known| is_meant(&known.of));
+        known.map(|known| known.taken).fold(Minor::ZERO, sum)
     }
 
     /// Returns true if a clearing posted and all of it was taken back.
@@ -125,8 +133,71 @@ impl State {
 
     /// Remembers whom a claim names.
     pub(super) fn names(&mut self, clearing_id: &ExternalId, parties: &Parties) {
-        let Parties { card_id, merchant_id, .. } = parties.clone();
-        self.record_reversals.named.insert(clearing_id.clone(), Named { card_id, merchant_id });
+        self.record_reversals.named.insert(clearing_id.clone(), Named::of(parties));
+    }
+
+    /// Remembers whom a refund names that the network told of.
+    pub(super) fn names_by_refund(&mut self, origin: &RefundOrigin, parties: &Parties) {
+        if let RefundOrigin::Network(refund_id) = origin {
+            self.record_reversals.named_by_refunds.insert(refund_id.clone(), Named::of(parties));
+        }
+    }
+
+    /// Returns the amount of a record that posted and was not taken back; `None` if it did not post.
+    pub(super) fn left_of(&self, of: &ReversedRecord) -> Option<Minor> {
+        match of {
+            ReversedRecord::Clearing(id) => {
+                let clearing = self.clearings.get(id).filter(|clearing| has_posted(clearing))?;
+                Some(clearing.claimed.excess_over(self.taken_back_of(id)))
+            }
+            ReversedRecord::Refund(id) => {
+                let origin = RefundOrigin::Network(id.clone());
+                let minor = match &self.subject {
+                    Subject::Refund(refund) if refund.origin == origin && refund.is_paid() => {
+                        refund.amount.minor
+                    }
+                    Subject::Refund(_) | Subject::Nothing => return None,
+                    Subject::Payment(_) => *self.refunds.get(&origin.identity())?,
+                };
+                Some(minor.excess_over(self.taken_back_of_refund(id)))
+            }
+        }
+    }
+
+    /// Returns the amount of a record that waits for an operator; `None` if it does not.
+    pub(super) fn suspended_of(&self, of: &ReversedRecord) -> Option<Minor> {
+        match of {
+            ReversedRecord::Clearing(id) => match self.suspended.get(id)? {
+                Suspended::Waiting { .. } => self.clearings.get(id).map(|clearing| clearing.claimed),
+                Suspended::Resolved(_) => None,
+            },
+            ReversedRecord::Refund(id) => match &self.subject {
+                Subject::Refund(refund) if refund.resolution == Resolution::Open => {
+                    (refund.origin == RefundOrigin::Network(id.clone())).then_some(refund.amount.minor)
+                }
+                _ => None,
+            },
+        }
+    }
+
+    /// Returns true if the record has come, whatever became of it.
+    fn knows_record(&self, of: &ReversedRecord) -> bool {
+        match of {
+            ReversedRecord::Clearing(id) => self.clearings.contains_key(id),
+            ReversedRecord::Refund(id) => {
+                let origin = RefundOrigin::Network(id.clone());
+                matches!(&self.subject, Subject::Refund(refund) if refund.origin == origin)
+                    || self.refunds.contains_key(&origin.identity())
+            }
+        }
+    }
+
+    pub(super) fn asset_of_records(&self) -> Option<&Asset> {
+        match &self.subject {
+            Subject::Nothing => None,
+            Subject::Payment(payment) => Some(&payment.asset),
+            Subject::Refund(refund) => Some(&refund.amount.asset),
+        }
     }
 }
 
@@ -139,49 +210,63 @@ pub(super) fn reverse_clearing(
     command: &ReverseClearing,
     context: &CommandContext,
 ) -> Decision {
-    if let Some(amount) = &command.amount {
+    let ReverseClearing { reversal_id, clearing_id, network, amount, occurred_at } = command.clone();
+    let of = ReversedRecord::Clearing(clearing_id);
+    reverse(state, &reversal_id, &waiting(of, network, amount, occurred_at), context)
+}
+
+pub(super) fn reverse_refund(state: &State, command: &ReverseRefund, context: &CommandContext) -> Decision {
+    let ReverseRefund { reversal_id, refund_id, network, amount, occurred_at } = command.clone();
+    let of = ReversedRecord::Refund(refund_id);
+    reverse(state, &reversal_id, &waiting(of, network, amount, occurred_at), context)
+}
+
+/// Makes a reversal of which nothing is decided.
+fn waiting(
+    of: ReversedRecord,
+    network: Network,
+    stated: Option<Amount>,
+    occurred_at: Timestamp,
+) -> RecordReversal {
+    let (taken, fate) = (Minor::ZERO, RecordReversalFate::Waiting);
+    RecordReversal { of, network, stated, occurred_at, taken, fate }
+}
+
+fn reverse(state: &State, id: &ExternalId, reversal: &RecordReversal, context: &CommandContext) -> Decision {
+    if let Some(amount) = &reversal.stated {
         checks::sound(amount)?;
     }
-    let (id, reversal) = (&command.reversal_id, RecordReversal::of_clearing(command));
     if let Some(known) = state.record_reversals.known.get(id) {
         checks::repeated(id.as_str(), &known.content(), &reversal.content())?;
         return Ok(Vec::new());
     }
     let parties = parties(state, context)?;
-    if let (Some(payment), Some(amount)) = (state.payment(), &command.amount) {
-        checks::same_asset(&payment.asset, &amount.asset)?;
+    // The stream of a refund is of that refund alone.
+    if matches!(state.subject, Subject::Refund(_)) && !state.knows_record(&reversal.of) {
+        return Err(checks::identity_conflict(context));
     }
-    let keep = |reason| kept(parties.clone(), id, &reversal, reason);
-    let clearing = state.clearings.get(&command.clearing_id);
-    Ok(match (clearing, state.suspended.get(&command.clearing_id)) {
-        (None, _) => vec![keep(KeptReason::Unmatched)],
-        (Some(known), _) if has_posted(known) => {
-            vec![take_back(state, id, &reversal, false).unwrap_or_else(|| keep(KeptReason::NothingLeft))]
-        }
-        (Some(known), Some(Suspended::Waiting { .. })) => {
-            let (clearing_id, outcome) = (command.clearing_id.clone(), SuspenseOutcome::Returned);
-            let returned = match reversal.covers(known.claimed) {
-                true => {
-                    suspense::resolve_clearing(state, &ResolveClearing { clearing_id, outcome }, context)?
-                }
-                false => Vec::new(),
-            };
-            [vec![keep(KeptReason::Unresolved)], returned].concat()
-        }
-        (Some(_), _) => vec![keep(KeptReason::NothingLeft)],
-    })
+    if let (Some(asset), Some(amount)) = (state.asset_of_records(), &reversal.stated) {
+        checks::same_asset(asset, &amount.asset)?;
+    }
+    let keep = |reason| kept(parties.clone(), id, reversal, reason);
+    Ok(vec![if !state.knows_record(&reversal.of) {
+        keep(KeptReason::Unmatched)
+    } else if state.suspended_of(&reversal.of).is_some() {
+        keep(KeptReason::Unresolved)
+    } else {
+        take_back(state, id, reversal, false).unwrap_or_else(|| keep(KeptReason::NothingLeft))
+    }])
 }
 
 /// Returns the parties of the stream; of one without a payment, only the account is known.
-fn parties(state: &State, context: &CommandContext) -> Result<Parties, Rejection> {
-    match &state.subject {
-        Subject::Payment(payment) => {
-            checks::routed_to(payment.parties.account, context)?;
-            Ok(payment.parties.clone())
-        }
-        Subject::Nothing => checks::account(context).map(Parties::account),
-        Subject::Refund(_) => Err(checks::identity_conflict(context)),
-    }
+pub(super) fn parties(state: &State, context: &CommandContext) -> Result<Parties, Rejection> {
+    let parties = match &state.subject {
+        Subject::Payment(payment) => payment.parties.clone(),
+        Subject::Refund(refund) => Parties::account(refund.account),
+        Subject::Nothing => return checks::account(context).map(Parties::account),
+    };
+    checks::routed_to(parties.account, context)?;
+    Ok(parties)
 }
 
 fn kept(parties: Parties, reversal_id: &ExternalId, reversal: &RecordReversal, reason: KeptReason) -> Event {
@@ -196,114 +281,67 @@ fn kept(parties: Parties, reversal_id: &ExternalId, reversal: &RecordReversal, r
     })
 }
 
-/// Takes back what is left of the clearing, up to the stated amount. `None` if that is nothing.
-fn take_back(
+/// Takes back what is left of the record, up to the stated amount. `None` if that is nothing.
+pub(super) fn take_back(
     state: &State,
     reversal_id: &ExternalId,
     reversal: &RecordReversal,
     waited: bool,
 ) -> Option<Event> {
-    let ReversedRecord::Clearing(clearing_id) = &reversal.of;
-    let payment = state.payment()?;
-    let clearing = state.clearings.get(clearing_id).filter(|clearing| has_posted(clearing))?;
-    let left = clearing.claimed.excess_over(state.taken_back_of(clearing_id));
+    let left = state.left_of(&reversal.of)?;
     let stated = reversal.stated.as_ref().map(|stated| stated.minor);
     let minor = stated.map_or(left, |stated| stated.min(left));
     if minor == Minor::ZERO {
         return None;
     }
-    let excess = minor.excess_over(payment.refundable());
-    let mut parties = payment.parties.clone();
-    if let Some(named) = state.record_reversals.named.get(clearing_id) {
+    let amount = Amount { minor, asset: state.asset_of_records()?.clone() };
+    let RecordReversal { network, occurred_at, .. } = *reversal;
+    let reversal_id = reversal_id.clone();
+    Some(match &reversal.of {
+        ReversedRecord::Clearing(clearing_id) => {
+            let payment = state.payment()?;
+            let excess = minor.excess_over(payment.refundable());
+            Event::ClearingReversed(ClearingReversed {
+                parties: with_names(&payment.parties, state.record_reversals.named.get(clearing_id)),
+                reversal_id,
+                clearing_id: clearing_id.clone(),
+                network,
+                amount,
+                stated,
+                excess: (excess > Minor::ZERO).then_some(excess),
+                waited,
+                occurred_at,
+            })
+        }
+        ReversedRecord::Refund(refund_id) => {
+            let parties = match &state.subject {
+                Subject::Payment(payment) => {
+                    with_names(&payment.parties, state.record_reversals.named_by_refunds.get(refund_id))
+                }
+                Subject::Refund(refund) => Parties::account(refund.account),
+                Subject::Nothing => return None,
+            };
+            Event::RefundReversed(RefundReversed {
+                parties,
+                reversal_id,
+                refund_id: refund_id.clone(),
+                network,
+                amount,
+                stated,
+                waited,
+                occurred_at,
+            })
+        }
+    })
+}
+
+/// Names the card and the merchant as the record did.
+fn with_names(parties: &Parties, named: Option<&Named>) -> Parties {
+    let mut parties = parties.clone();
+    if let Some(named) = named {
         (parties.card_id, parties.merchant_id) = (named.card_id.clone(), named.merchant_id.clone());
     }
-    Some(Event::ClearingReversed(ClearingReversed {
-        parties,
-        reversal_id: reversal_id.clone(),
-        clearing_id: clearing_id.clone(),
-        network: reversal.network,
-        amount: payment.amount(minor),
-        stated,
-        excess: (excess > Minor::ZERO).then_some(excess),
-        waited,
-        occurred_at: reversal.occurred_at,
-    }))
-}
-
-/// Returns the events of a decision, and behind them what reversals that waited make of them: a clearing that came is
-/// taken back, and the wait for one that was returned ends.
-pub(super) fn applied(state: &State, mut events: Vec<Event>, context: &CommandContext) -> Vec<Event> {
-    let is_kept = |event: &Event| matches!(event, Event::RecordReversalKept(_));
-    let waits = state.record_reversals.known.values().any(RecordReversal::is_waiting);
-    if events.is_empty() || !(waits || events.iter().any(is_kept)) {
-        return events;
-    }
-    let mut after = events.iter().fold(state.clone(), State::after);
-    for (clearing_id, cause) in events.iter().filter_map(decided).collect::<Vec<_>>() {
-        for (id, reversal) in waiting_for(&after, &clearing_id) {
-            let taken = take_back(&after, &id, &reversal, true).filter(|_| cause == WaitEnd::NothingLeft);
-            let next = taken.or_else(|| ended(&after, &id, &reversal, cause, context));
-            after = next.iter().fold(after, State::after);
-            events.extend(next);
-        }
-    }
-    events
-}
-
-/// Returns the clearing that an event decides, and the cause for which a reversal that finds nothing left of it does not
-/// wait any more.
-fn decided(event: &Event) -> Option<(ExternalId, WaitEnd)> {
-    match event {
-        Event::ClearingPosted(event) => Some((event.clearing_id.clone(), WaitEnd::NothingLeft)),
-        Event::ForcePosted(event) => Some((event.clearing_id.clone(), WaitEnd::NothingLeft)),
-        Event::ClearingResolved(event) if event.outcome == SuspenseOutcome::Returned => {
-            Some((event.clearing_id.clone(), WaitEnd::Returned))
-        }
-        _ => None,
-    }
-}
-
-/// Returns the reversals that wait for a clearing. One in another asset than the payment's cannot be of it, and is left to
-/// an operator.
-fn waiting_for(state: &State, clearing_id: &ExternalId) -> Vec<(ExternalId, RecordReversal)> {
-    let Some(payment) = state.payment() else { return Vec::new() };
-    let is_of = |known: &RecordReversal| {
-        let is_in_asset = known.stated.as_ref().is_none_or(|stated| stated.asset == payment.asset);
-        known.is_waiting() && is_in_asset && known.of == ReversedRecord::Clearing(clearing_id.clone())
-    };
-    let known = state.record_reversals.known.iter().filter(|(_, known)| is_of(known));
-    known.map(|(id, known)| (id.clone(), known.clone())).collect()
-}
-
-fn ended(
-    state: &State,
-    reversal_id: &ExternalId,
-    reversal: &RecordReversal,
-    cause: WaitEnd,
-    context: &CommandContext,
-) -> Option<Event> {
-    Some(Event::RecordReversalEnded(RecordReversalEnded {
-        parties: parties(state, context).ok()?,
-        reversal_id: reversal_id.clone(),
-        of: reversal.of.clone(),
-        amount: reversal.stated.clone(),
-        cause,
-        at: context.accepted_at,
-    }))
-}
-
-pub(super) fn dismiss(state: &State, command: &DismissRecordReversal, context: &CommandContext) -> Decision {
-    checks::from_saga_or_operator(context)?;
-    parties(state, context)?;
-    let id = &command.reversal_id;
-    let known = state.record_reversals.known.get(id);
-    match known {
-        Some(known) if known.fate == RecordReversalFate::Ended => Ok(Vec::new()),
-        Some(known) if known.is_waiting() => {
-            Ok(ended(state, id, known, WaitEnd::Dismissed, context).into_iter().collect())
-        }
-        _ => Err(Rejection::new("suspense_not_found", format!("no reversal {id} waits for its record"))),
-    }
+    parties
 }
 
 /// Applies a reversal of a clearing. What comes off K is given back, so nothing is held again; it can still be claimed.
@@ -314,17 +352,26 @@ pub(super) fn clearing_reversed(state: &mut State, event: &ClearingReversed) {
     totals.beyond = totals.beyond.excess_over(minor);
     totals.against_hold = totals.against_hold.excess_over(against_hold);
     totals.reversed = sum(totals.reversed, against_hold);
-    let asset = payment.asset.clone();
     state.released = sum(state.released, against_hold);
-    let reversal = RecordReversal {
-        of: ReversedRecord::Clearing(event.clearing_id.clone()),
-        network: event.network,
-        stated: event.stated.map(|minor| Amount { minor, asset }),
-        occurred_at: event.occurred_at,
-        taken: minor,
-        fate: RecordReversalFate::Done,
-    };
-    state.record_reversals.known.insert(event.reversal_id.clone(), reversal);
+    let of = ReversedRecord::Clearing(event.clearing_id.clone());
+    let asset = &event.amount.asset;
+    let stated = event.stated.map(|minor| Amount { minor, asset: asset.clone() });
+    done(state, &event.reversal_id, waiting(of, event.network, stated, event.occurred_at), minor);
+}
+
+pub(super) fn refund_reversed(state: &mut State, event: &RefundReversed) {
+    let (minor, asset) = (event.amount.minor, &event.amount.asset);
+    if let Some(payment) = state.payment_mut() {
+        payment.totals.refunded = payment.totals.refunded.excess_over(minor);
+    }
+    let of = ReversedRecord::Refund(event.refund_id.clone());
+    let stated = event.stated.map(|minor| Amount { minor, asset: asset.clone() });
+    done(state, &event.reversal_id, waiting(of, event.network, stated, event.occurred_at), minor);
+}
+
+fn done(state: &mut State, id: &ExternalId, reversal: RecordReversal, taken: Minor) {
+    let reversal = RecordReversal { taken, fate: RecordReversalFate::Done, ..reversal };
+    state.record_reversals.known.insert(id.clone(), reversal);
 }
 
 pub(super) fn kept_back(state: &mut State, event: &RecordReversalKept) {
@@ -332,15 +379,8 @@ pub(super) fn kept_back(state: &mut State, event: &RecordReversalKept) {
         KeptReason::Unmatched | KeptReason::Unresolved => RecordReversalFate::Waiting,
         KeptReason::NothingLeft => RecordReversalFate::Ended,
     };
-    let reversal = RecordReversal {
-        of: event.of.clone(),
-        network: event.network,
-        stated: event.amount.clone(),
-        occurred_at: event.occurred_at,
-        taken: Minor::ZERO,
-        fate,
-    };
-    state.record_reversals.known.insert(event.reversal_id.clone(), reversal);
+    let reversal = waiting(event.of.clone(), event.network, event.amount.clone(), event.occurred_at);
+    state.record_reversals.known.insert(event.reversal_id.clone(), RecordReversal { fate, ..reversal });
 }
 
 pub(super) fn wait_ended(state: &mut State, event: &RecordReversalEnded) {

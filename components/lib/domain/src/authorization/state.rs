@@ -200,7 +200,7 @@ pub struct Totals {
     pub against_hold: Minor,
     /// X: claimed beyond the hold, without what was taken back.
     pub beyond: Minor,
-    /// F: refunded by the merchant.
+    /// F: refunded by the merchant, without what the network took back.
     pub refunded: Minor,
 }
 
@@ -409,6 +409,7 @@ impl State {
             Event::SpendGivenUp(event) => link::given_up(&mut self, event),
             Event::SpendObserved(event) => funding::spend_observed(&mut self, event),
             Event::ClearingReversed(event) => record_reversal::clearing_reversed(&mut self, event),
+            Event::RefundReversed(event) => record_reversal::refund_reversed(&mut self, event),
             Event::RecordReversalKept(event) => record_reversal::kept_back(&mut self, event),
             Event::RecordReversalEnded(event) => record_reversal::wait_ended(&mut self, event),
         }

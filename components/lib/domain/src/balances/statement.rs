@@ -21,7 +21,7 @@ pub(super) enum Kind {
     /// Payment that the network took back, or a part of one.
     PaymentTakenBack,
     Refund,
-    /// A refund that was credited in error, or was the return of pulled money.
+    /// A refund that was credited in error, was the return of pulled money, or was taken back by the network.
     RefundTakenBack,
     /// Provisional credit until the dispute is decided.
     DisputeCredit,
@@ -99,6 +99,10 @@ fn about(event: &Event) -> Option<About> {
         Event::ClearingReversalBooked(event) => {
             let payment_id = Some(event.hold_id.clone());
             Some(About { payment_id, ..booked(Kind::PaymentTakenBack, &event.reversal_id)? })
+        }
+        Event::RefundReversalBooked(event) => {
+            let payment_id = Some(event.reported_on.clone());
+            Some(About { payment_id, ..booked(Kind::RefundTakenBack, &event.reversal_id)? })
         }
         // In old events the resolution of a suspended clearing that was charged debited the customer.
         Event::SuspenseResolved(event) => booked(Kind::Payment, &event.clearing_id),

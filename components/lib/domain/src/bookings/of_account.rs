@@ -10,7 +10,7 @@
 //! | declined, reversed or claimed before the decision | the hold is voided, because it may have been placed |
 //! | reversed, expired | the hold is lowered |
 //! | cleared, force posted | the clearing |
-//! | a clearing reversed by the network | the reversal |
+//! | a clearing or a refund reversed by the network | the reversal |
 //! | suspended; charged or returned | the suspended clearing; its resolution, in addition to what a charge posts |
 //! | refunded, funded, disputed | the same, in the account's terms |
 //! | a return counted | it is taken off the payment |
@@ -21,8 +21,9 @@ use clearfold_kernel::{Amount, ChainSource, ExternalId, InvalidId, Minor};
 use super::ids;
 use crate::account::{
     AssignReturn, BookClearing, BookClearingReversal, BookDispute, BookFunding, BookReceivable, BookRefund,
-    Command, DisputeStep, FundingStep, LowerCause, LowerHold, MatchSpend, PlaceHold, RaiseHold,
-    RecoverReceivable, RefundLink, RefundOutcome, ResolveRefund, ResolveSuspense, SuspendClearing, VoidHold,
+    BookRefundReversal, Command, DisputeStep, FundingStep, LowerCause, LowerHold, MatchSpend, PlaceHold,
+    RaiseHold, RecoverReceivable, RefundLink, RefundOutcome, ResolveRefund, ResolveSuspense, SuspendClearing,
+    VoidHold,
 };
 use crate::authorization::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingPosted, DisputeOutcome, DisputeResolved,
@@ -54,6 +55,12 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
             reversal_id: event.reversal_id.clone(),
             clearing_id: event.clearing_id.clone(),
             hold_id,
+            amount: event.amount.clone(),
+        })],
+        Event::RefundReversed(event) => vec![Command::BookRefundReversal(BookRefundReversal {
+            reversal_id: event.reversal_id.clone(),
+            refund_id: event.refund_id.clone(),
+            reported_on: hold_id,
             amount: event.amount.clone(),
         })],
         Event::ClearingSuspended(event) => vec![Command::SuspendClearing(SuspendClearing {

@@ -59,6 +59,7 @@ fn of_account(event: &account::Event) -> Option<Minor> {
         Event::FundingMoved(event) => event.amount.minor,
         Event::ReturnAssigned(event) => event.amount.minor,
         Event::ClearingReversalBooked(event) => event.amount.minor,
+        Event::RefundReversalBooked(event) => event.amount.minor,
     })
 }
 
@@ -97,6 +98,7 @@ fn of_authorization(event: &authorization::Event) -> Option<Minor> {
         Event::SpendTaken(event) => event.amount.minor,
         Event::ReturnTaken(event) => event.amount.minor,
         Event::ClearingReversed(event) => event.amount.minor,
+        Event::RefundReversed(event) => event.amount.minor,
         _ => return None,
     })
 }

@@ -231,6 +231,9 @@ fn asked(payment_id: &str, event: &authorization::Event) -> Option<(Booking, Sai
         Event::ClearingReversed(event) => {
             one("reversal of a clearing", &within(payment_id, &event.reversal_id), &event.amount)
         }
+        Event::RefundReversed(event) => {
+            one("reversal of a refund", &within(payment_id, &event.reversal_id), &event.amount)
+        }
         Event::ClearingSuspended(event) => one("suspended clearing", &event.clearing_id, &event.amount),
         // A clearing that was refused was in no suspense, which it would leave.
         Event::ClearingResolved(event) if event.was_refused => None,
@@ -279,6 +282,10 @@ fn booked(event: &account::Event) -> Option<(Booking, Said)> {
         Event::ClearingReversalBooked(event) => {
             let id = within(event.hold_id.as_str(), &event.reversal_id);
             one("reversal of a clearing", &id, &event.amount)
+        }
+        Event::RefundReversalBooked(event) => {
+            let id = within(event.reported_on.as_str(), &event.reversal_id);
+            one("reversal of a refund", &id, &event.amount)
         }
         Event::ReturnAssigned(event) => one("assigned return", &event.refund_id, &event.amount),
         Event::ReceivableBooked(event) => one(EXPOSURE, &event.receivable_id, &event.amount),

@@ -1,6 +1,6 @@
 //! 6. Money returned for a payment, as linked refunds, disputes won and clearings taken back, never exceeds what was
 //!    claimed, but for the excess that a refund or a reversal states. No reversal takes back more than is left of its
-//!    clearing.
+//!    clearing or refund.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,12 @@ use clearfold_kernel::{ExternalId, Invariant, Minor};
 
 use super::sum::plus;
 use super::tally::{Fact, Happened, Violations, Watch};
-use crate::authorization::{Event, State};
+use crate::authorization::{Event, RefundOrigin, State};
 
 const REFUNDS_WITHIN_CAPTURED: Invariant = Invariant {
     code: "refunds_within_captured",
     statement: "Linked refunds and reversals of clearings, without the excess that they state, and disputes that were won \
-                are together never more than what was captured; no more of a clearing is taken back than it claimed.",
+                are together never more than what was captured; no more of a clearing or a refund is taken back than it was.",
 };
 
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub(super) struct Refunds {
     payments: BTreeMap<String, Captured>,
     /// Amount that stands of each clearing, by payment and clearing.
     clearings: BTreeMap<(String, String), Minor>,
+    /// Amount that stands of each refund of the network, by stream and refund.
+    refunds: BTreeMap<(String, String), Minor>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -59,7 +61,22 @@ impl Watch for Refunds {
                 payment.captured = payment.captured.excess_over(event.amount.minor);
                 payment.excess = plus(payment.excess, event.excess.unwrap_or_default());
             }
+            Event::RefundUnlinked(event) => {
+                self.refunds.insert(of_refund(fact.id, &event.origin), event.amount.minor);
+            }
+            Event::RefundReversed(event) => {
+                let key = of_refund(fact.id, &RefundOrigin::Network(event.refund_id.clone()));
+                let left = self.refunds.entry(key).or_default();
+                if event.amount.minor > *left {
+                    let detail =
+                        format!("{} is taken back of a refund of which {left} is left", event.amount);
+                    found.report(REFUNDS_WITHIN_CAPTURED, detail);
+                }
+                *left = left.excess_over(event.amount.minor);
+                payment.refunded = payment.refunded.excess_over(event.amount.minor);
+            }
             Event::RefundLinked(event) => {
+                self.refunds.insert(of_refund(fact.id, &event.origin), event.amount.minor);
                 payment.refunded = plus(payment.refunded, event.amount.minor);
                 let excess = event.excess.map_or(Minor::ZERO, |excess| excess.minor);
                 payment.excess = plus(payment.excess, excess);
@@ -99,4 +116,8 @@ impl Watch for Refunds {
             found.report(REFUNDS_WITHIN_CAPTURED, detail);
         }
     }
+}
+
+fn of_refund(id: &str, origin: &RefundOrigin) -> (String, String) {
+    (id.to_owned(), origin.identity())
 }

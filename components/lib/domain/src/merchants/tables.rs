@@ -28,7 +28,7 @@ table! {
         authorized_minor: Minor,
         /// Total that it claimed, within holds or beyond them, without what the network took back.
         cleared_minor: Minor,
-        /// Total that it refunded.
+        /// Total that it refunded, without what the network took back.
         refunded_minor: Minor,
         /// Total that customers disputed, whatever the outcome.
         disputed_minor: Minor,

@@ -55,9 +55,10 @@ fn concerns_payment(event: &Event) -> bool {
     !matches!(event, Event::RefundUnlinked(_) | Event::RefundResolved(_) | Event::ReversalRefused(_))
 }
 
-/// Returns true if the event is about a reversal of a record that takes nothing back, which may come before its payment.
+/// Returns true if the event is about a reversal of a record, which may come before its payment, or be of an unlinked
+/// refund.
 const fn waits(event: &Event) -> bool {
-    matches!(event, Event::RecordReversalKept(_) | Event::RecordReversalEnded(_))
+    matches!(event, Event::RecordReversalKept(_) | Event::RecordReversalEnded(_) | Event::RefundReversed(_))
 }
 
 /// Returns true if the event is always the first of its payment, so there is no row to read.
@@ -72,7 +73,8 @@ fn apply(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misfit> {
     if concerns_payment(&seen.event) {
         let known = rows.find(&Payment::key(&seen.id.to_owned()))?;
         begins = known.is_none();
-        // A reversal that came before its payment waits, and is shown in the timeline alone.
+        // A reversal that came before its payment waits, and one of an unlinked refund has none: both are shown in the
+        // timeline alone.
         if !(begins && waits(&seen.event)) {
             rows.put(&life::after(known, seen)?);
         }

@@ -40,7 +40,7 @@ table! {
         against_hold_minor: Minor,
         /// X: total claimed beyond the hold, without what was taken back.
         beyond_hold_minor: Minor,
-        /// F: total refunded.
+        /// F: total refunded, without what the network took back.
         refunded_minor: Minor,
         /// H = A − R − E − K: still held.
         held_minor: Minor,
@@ -72,7 +72,7 @@ table! {
         flags: Vec<DeclineReason>,
         /// True if an operator should look at it: a rule would have declined it, its clearings or refunds exceed the
         /// tolerance, an amount is far from our own conversion, a clearing looks like a duplicate of another or was
-        /// refused, pulled money was owed back, a part could not be pulled, or a reversal of a clearing fits nothing or
+        /// refused, pulled money was owed back, a part could not be pulled, or a reversal of a record fits nothing or
         /// what came back before.
         flagged: bool,
         /// True if clearings exceed the authorized amount.
@@ -159,7 +159,7 @@ table! {
         /// Total that the network claimed, within holds or beyond them, without what it took back.
         cleared_minor: Minor,
         refund_count: Number,
-        /// Total refunded, linked to a payment or not, minus what was taken back.
+        /// Total refunded, linked to a payment or not, minus what was taken back by us or the network.
         refunded_minor: Minor,
         first_seen_at: Timestamp,
         updated_at: Timestamp,

@@ -11,14 +11,14 @@
 //! |---|---|---|
 //! | `hold` | remaining hold of a payment | remaining hold booked for it |
 //! | `clearing`, `suspended_clearing` | amount that a record of the network claims | amount booked for it |
-//! | `clearing_reversal` | amount of a clearing that the network takes back | the same |
+//! | `clearing_reversal`, `refund_reversal` | amount of a record that the network takes back | the same |
 //! | `clearing_charged`, `clearing_returned` | suspended amount | the same |
 //! | `refund`, `refund_paid`, `refund_taken_back` | refunded amount | the same |
 //! | `dispute_credit`, `dispute_lost` | disputed amount | the same |
 //! | `dispute_won` | awarded amount | the same |
 //! | `funding_included`, `funding_finalized`, `funding_reorged` | amount of a leg | the same |
 //! | `return_owed` | pulled for a payment that neither holds nor claimed it | zero: it is to be sent back |
-//! | `unmatched_reversal` | amount that a reversal states whose clearing did not come, or is in suspense | zero: it is to be taken back, or dismissed |
+//! | `unmatched_reversal` | amount that a reversal states whose record did not come, or is in suspense | zero: it is to be taken back, or dismissed |
 //! | `safe` | deposited − withdrawn − pulled + returned, refunded or reorganized away | the ledger account |
 //! | `in_transit` | pulled, not final | the ledger account |
 //! | `hold_account` | pulled and final − returned − refunded − settled | the ledger account |

@@ -76,6 +76,11 @@ fn booked(change: ReportedChange, event: &Event) -> Result<ReportedChange, Money
             let id = reversal(payment_id, &event.reversal_id);
             change.says(What::ClearingReversal, &id, Some(payment_id), Step::Up(event.amount.minor))
         }
+        Event::RefundReversalBooked(event) => {
+            let payment_id = event.reported_on.as_str();
+            let id = reversal(payment_id, &event.reversal_id);
+            change.says(What::RefundReversal, &id, Some(payment_id), Step::Up(event.amount.minor))
+        }
         Event::ClearingSuspended(event) => {
             let (id, step) = (event.clearing_id.as_str(), Step::Up(event.amount.minor));
             suspense(change, "clearing", id).says(What::SuspendedClearing, id, None, step)

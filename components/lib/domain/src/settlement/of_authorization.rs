@@ -7,8 +7,8 @@ use super::figures::Reported;
 use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg, reversal};
 use crate::account::dispute_key;
 use crate::authorization::{
-    ClearingPosted, ClearingReversed, DisputeOutcome, DisputeResolved, Event, KeptReason, Parties,
-    RefundOrigin, ReturnOwed, SwipeRecorded,
+    ClearingPosted, DisputeOutcome, DisputeResolved, Event, KeptReason, Parties, RefundOrigin, ReturnOwed,
+    SwipeRecorded,
 };
 
 /// Returns the effect of an event; `None` if nothing is to be booked for it.
@@ -30,7 +30,18 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
         Event::ForcePosted(event) => {
             payment.says(event.parties.account, What::Clearing, event.clearing_id.as_str(), &event.amount)
         }
-        Event::ClearingReversed(event) => payment.taken_back(event),
+        Event::ClearingReversed(event) => {
+            let waited = event.stated.filter(|_| event.waited);
+            let change =
+                payment.taken_back(What::ClearingReversal, &event.reversal_id, &event.parties, &event.amount);
+            payment.waits_no_more(change, &event.reversal_id, waited)
+        }
+        Event::RefundReversed(event) => {
+            let waited = event.stated.filter(|_| event.waited);
+            let change =
+                payment.taken_back(What::RefundReversal, &event.reversal_id, &event.parties, &event.amount);
+            payment.waits_no_more(change, &event.reversal_id, waited)
+        }
         Event::RecordReversalKept(event) if event.reason != KeptReason::NothingLeft => {
             return Ok(payment.waits(&event.parties, &event.reversal_id, event.amount.as_ref(), Step::Up));
         }
@@ -168,11 +179,28 @@ impl<'a> Payment<'a> {
         ))
     }
 
-    fn taken_back(self, event: &ClearingReversed) -> ReportedChange {
-        let id = reversal(self.0, &event.reversal_id);
-        let change = self.says(event.parties.account, What::ClearingReversal, &id, &event.amount);
-        match event.stated.filter(|_| event.waited) {
-            Some(stated) => change.says(What::UnmatchedReversal, &id, self.id(), Step::Down(stated)),
+    fn taken_back(
+        self,
+        what: What,
+        reversal_id: &ExternalId,
+        parties: &Parties,
+        amount: &Amount,
+    ) -> ReportedChange {
+        self.says(parties.account, what, &reversal(self.0, reversal_id), amount)
+    }
+
+    /// Adds that a reversal does not wait any more, with the amount under which it did.
+    fn waits_no_more(
+        self,
+        change: ReportedChange,
+        reversal_id: &ExternalId,
+        waited: Option<Minor>,
+    ) -> ReportedChange {
+        match waited {
+            Some(stated) => {
+                let id = reversal(self.0, reversal_id);
+                change.says(What::UnmatchedReversal, &id, self.id(), Step::Down(stated))
+            }
             None => change,
         }
     }

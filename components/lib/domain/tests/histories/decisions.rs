@@ -3,7 +3,8 @@
 use clearfold_domain::authorization::{
     AdvanceDispute, Command as Payments, DismissRecordReversal, DisputeOutcome, DisputeReason, DisputeStage,
     DisputeStatus, GrantProvisionalCredit, OpenDispute, Payment, PresentClearing, RecordReversalFate,
-    ResolveClearing, ResolveDispute, ResolveRefund, ReverseClearing, ReversedRecord, State, Suspended,
+    RefundOrigin, ResolveClearing, ResolveDispute, ResolveRefund, ReverseClearing, ReverseRefund,
+    ReversedRecord, State, Subject, Suspended,
 };
 use clearfold_domain::network::{Network, RefundOutcome, SuspenseOutcome};
 use clearfold_kernel::{Amount, ExternalId, Minor};
@@ -58,6 +59,31 @@ impl World {
         (Payments::ReverseClearing(reversal), false)
     }
 
+    /// Takes back a refund that the network told of, or one that it tells of later.
+    pub fn take_refund_back(&mut self, id: &str, dice: &mut Dice) -> (Payments, bool) {
+        let state = self.payments.get(id).map(|live| &live.state);
+        let told = |identity: &String| identity.strip_prefix("network/")?.parse::<ExternalId>().ok();
+        let linked = state.into_iter().flat_map(|state| &state.refunds);
+        let mut known: Vec<(ExternalId, Amount)> = linked
+            .filter_map(|(identity, minor)| {
+                let asset = known_amount(state?).asset;
+                Some((told(identity)?, Amount { minor: *minor, asset }))
+            })
+            .collect();
+        if let Some(Subject::Refund(refund)) = state.map(|state| &state.subject)
+            && let RefundOrigin::Network(refund_id) = &refund.origin
+        {
+            known.push((refund_id.clone(), refund.amount.clone()));
+        }
+        let known = dice.pick_recent(&known).cloned().filter(|_| !dice.one_in(8));
+        let (refund_id, of) = known.unwrap_or_else(|| (self.id("rfd"), euro(500)));
+        let amount = (!dice.one_in(3)).then(|| around(dice, &of));
+        let (reversal_id, occurred_at) = (self.id("rvl"), self.now());
+        let network = dice.pick(&[Network::Visa, Network::Mastercard]);
+        let reversal = ReverseRefund { reversal_id, refund_id, network, amount, occurred_at };
+        (Payments::ReverseRefund(reversal), false)
+    }
+
     /// Presents the clearing that a reversal waits for, if one does.
     pub fn awaited(&mut self, id: &str, dice: &mut Dice) -> Option<(Payments, bool)> {
         let state = &self.payments.get(id)?.state;
@@ -66,6 +92,7 @@ impl World {
                 let is_new = !state.clearings.contains_key(clearing_id);
                 (is_new && known.fate == RecordReversalFate::Waiting).then(|| clearing_id.clone())
             }
+            ReversedRecord::Refund(_) => None,
         });
         let (clearing_id, of) = (waits?, known_amount(state));
         match self.clearing(dice, &of, &[]) {

@@ -60,7 +60,8 @@ impl World {
             return self.play(&id, sent);
         }
         if dice.one_in(14) {
-            let sent = self.take_back(&id, dice);
+            let sent =
+                if dice.one_in(3) { self.take_refund_back(&id, dice) } else { self.take_back(&id, dice) };
             return self.play(&id, sent);
         }
         if payment.status == Status::Requested && !self.queue.is_empty() && !dice.one_in(4) {
@@ -77,7 +78,8 @@ impl World {
     /// Sends a command to a stream without a payment: an empty one, or one of an unlinked refund.
     fn of_no_payment(&mut self, id: &str, dice: &mut Dice) -> Result<(), Broken> {
         let sent = match dice.below(11) {
-            10 => self.take_back(id, dice),
+            10 if dice.one_in(2) => self.take_back(id, dice),
+            10 => self.take_refund_back(id, dice),
             8 | 9 => self.resolve_refund(dice),
             0 => self.request(dice),
             1 => self.swipe(dice),

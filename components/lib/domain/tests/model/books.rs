@@ -57,6 +57,10 @@ pub struct Payment {
     /// Refunded on chain, so paid to the Safe out of what was pulled.
     pub sent_back: i128,
     pub claims: Vec<Claim>,
+    /// Refunds that the network told of, each with what is left of it.
+    pub told: Vec<(String, i128)>,
+    /// Refunds that are taken back when they come.
+    pub awaited_refunds: Vec<(String, Option<i128>)>,
     /// Claims that are taken back when they come, or when they are charged; each with its amount, or all that is left.
     pub awaited: Vec<(String, Option<i128>)>,
     pub disputes: Vec<Dispute>,
@@ -194,7 +198,7 @@ fn identity(what: &What) -> Option<(&'static str, &str)> {
         What::Reversed { id, .. } => ("reversal", id),
         What::Cleared { id, .. } | What::ForcePosted { id, .. } => ("claim", id),
         What::Refunded { id, .. } => ("refund", id),
-        What::TakenBack { id, .. } => ("reversal of a claim", id),
+        What::TakenBack { id, .. } | What::RefundTakenBack { id, .. } => ("reversal of a record", id),
         _ => return None,
     })
 }
@@ -251,10 +255,17 @@ fn happen(payment: &mut Payment, what: &What) {
             resolve(payment, id, matches!(what, What::ClearingCharged { .. }));
         }
         // On a stream of its own it belongs to no payment.
-        What::Refunded { amount, on_chain, .. } if payment.stage != Stage::Unknown => {
+        What::Refunded { id, amount, on_chain } if payment.stage != Stage::Unknown => {
             payment.refunded += amount;
             payment.sent_back += if *on_chain { *amount } else { 0 };
+            if !on_chain {
+                payment.told.push((id.clone(), *amount));
+                let awaited = payment.awaited_refunds.extract_if(.., |(refund, _)| refund == id);
+                let awaited: Vec<_> = awaited.collect();
+                awaited.iter().for_each(|(refund, amount)| take_refund_back(payment, refund, *amount));
+            }
         }
+        What::RefundTakenBack { refund, amount, .. } => take_refund_back(payment, refund, *amount),
         What::Spent { amount } if payment.stage == Stage::Unknown => {
             (payment.stage, payment.held, payment.in_transit) = (Stage::Open, *amount, *amount);
             payment.pulls.push((1, *amount));
@@ -288,6 +299,17 @@ fn happen(payment: &mut Payment, what: &What) {
         }
         _ => {}
     }
+}
+
+/// What the network takes back of a refund was not refunded, though it was paid out.
+fn take_refund_back(payment: &mut Payment, id: &str, amount: Option<i128>) {
+    let Some((_, left)) = payment.told.iter_mut().find(|(refund, _)| refund == id) else {
+        payment.awaited_refunds.push((id.to_owned(), amount));
+        return;
+    };
+    let back = amount.unwrap_or(*left).min(*left);
+    *left -= back;
+    payment.refunded -= back;
 }
 
 fn ask_for_more(payment: &mut Payment, id: &str, amount: i128, is_total: bool, at: i64) {

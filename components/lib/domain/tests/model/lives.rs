@@ -10,6 +10,7 @@ use crate::life::{Life, Message, Word, amount};
 use crate::live::Broken;
 use crate::network::{
     advise, ask_quietly, clear, finalize, force_post, increment, refund, request, reverse, spend, take_back,
+    take_refund_back,
 };
 use crate::operator::{decline, dispute, resolve, resolve_refund};
 use crate::totals;
@@ -167,7 +168,8 @@ fn go_on(life: &mut Life, id: &str, dice: &mut Dice) -> Result<(), Broken> {
     if payment.suspended > 0 && dice.one_in(4) {
         return resolve(life, id, dice, &payment);
     }
-    match dice.below(28) {
+    match dice.below(30) {
+        28 | 29 => take_refund_back(life, id, dice, &payment),
         26 | 27 => take_back(life, id, dice, &payment),
         0..6 => {
             let cents = around(dice, if held > 0 { held } else { 30 });

@@ -260,7 +260,11 @@ pub fn spend(life: &mut Life, id: &str, cents: i128) -> Result<(), Broken> {
 /// A refund; one on chain comes when nothing is on its way, so that what is owed back is known.
 pub fn refund(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> Result<(), Broken> {
     if dice.one_in(2) {
-        let refund_id = life.world.name("rfd");
+        let awaited = books::payment(&life.facts, id).awaited_refunds;
+        let refund_id = match awaited.first() {
+            Some((awaited, _)) if dice.one_in(2) => awaited.clone(),
+            _ => life.world.name("rfd"),
+        };
         let payload = json!({
             "account": ACCOUNT, "amount": amount(cents), "origin": {"network": refund_id},
             "occurred_at": life.world.now(),
@@ -314,4 +318,26 @@ pub fn take_back(life: &mut Life, id: &str, dice: &mut Dice, payment: &Payment) 
     }
     let what = What::TakenBack { id: reversal_id, claim, amount: cents };
     say(life, id, Word::States, "ReverseClearing", payload, what)
+}
+
+/// The network takes back a refund of a payment that it told of, or one that it tells of later.
+pub fn take_refund_back(life: &mut Life, id: &str, dice: &mut Dice, payment: &Payment) -> Result<(), Broken> {
+    // A stream without a payment would be the refund's own.
+    if payment.stage == Stage::Unknown {
+        return Ok(());
+    }
+    let reversal_id = life.world.name("rvl");
+    let (refund, left) = match dice.pick_recent(&payment.told).cloned() {
+        Some(known) if !dice.one_in(5) => known,
+        _ => (life.world.name("rfd"), 20),
+    };
+    let cents = dice.pick(&[None, None, Some(left.max(1)), Some(left + 1), Some((left / 2).max(1))]);
+    let mut payload = json!({
+        "reversal_id": reversal_id, "refund_id": refund, "network": "visa", "occurred_at": life.world.now(),
+    });
+    if let Some(cents) = cents {
+        payload["amount"] = amount(cents);
+    }
+    let what = What::RefundTakenBack { id: reversal_id, refund, amount: cents };
+    say(life, id, Word::States, "ReverseRefund", payload, what)
 }

@@ -25,8 +25,9 @@ pub use opening::{
     AccountOpened, AssetsNamed, DelayQueue, DelayQueueChanged, ObserveDelayQueue, OpenAccount, Opener,
 };
 pub use refund::{
-    AssignReturn, BookDispute, BookRefund, DisputeBooked, DisputeStep, ReadRefund, RefundBooked, RefundLink,
-    RefundMatch, RefundResolved, ResolveRefund, ReturnAssigned,
+    AssignReturn, BookDispute, BookRefund, BookRefundReversal, DisputeBooked, DisputeStep, ReadRefund,
+    RefundBooked, RefundLink, RefundMatch, RefundResolved, RefundReversalBooked, ResolveRefund,
+    ReturnAssigned,
 };
 pub use settlement::{
     BookReceivable, ChargeFee, FeeCharged, ReceivableBooked, ReceivableRecovered, RecordSettlement,
@@ -100,6 +101,8 @@ messages! {
         ReadRefund = 1,
         /// Books the reversal of a clearing by the network.
         BookClearingReversal = 1,
+        /// Books the reversal of a refund by the network.
+        BookRefundReversal = 1,
     }
 }
 
@@ -160,5 +163,7 @@ messages! {
         ReturnAssigned = 1,
         /// The network took a clearing back, or a part of it.
         ClearingReversalBooked = 1,
+        /// The network took a refund back, or a part of it.
+        RefundReversalBooked = 1,
     }
 }

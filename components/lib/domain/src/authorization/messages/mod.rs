@@ -119,6 +119,8 @@ messages! {
         TakeReturn = 1,
         /// Takes a clearing back, or a part of it, as the network does.
         ReverseClearing = 1,
+        /// Takes a refund back, or a part of it, as the network does.
+        ReverseRefund = 1,
         /// Ends the wait of a reversal whose record does not come.
         DismissRecordReversal = 1,
     }
@@ -220,6 +222,8 @@ messages! {
         ReturnTaken = 1,
         /// Clearing reversed: the network took it back, or a part of it.
         ClearingReversed = 1,
+        /// Refund reversed: the network took it back, or a part of it.
+        RefundReversed = 1,
         /// Reversal of a record kept, because there is nothing that it could take back now.
         RecordReversalKept = 1,
         /// Wait of a reversal ended without its taking anything back.

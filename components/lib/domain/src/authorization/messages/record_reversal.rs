@@ -1,4 +1,4 @@
-//! Reversals of records: the network takes a clearing back that it sent. `occurred_at` is the time that the network
+//! Reversals of records: the network takes a clearing or a refund back that it sent. `occurred_at` is the time that the network
 //! states.
 
 use clearfold_kernel::{Amount, ExternalId, Minor, Timestamp};
@@ -17,6 +17,23 @@ command! {
         /// Network that sends it.
         network: Network,
         /// Amount that is taken back, in the account's asset. Absent: all that is left of the clearing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<Amount>,
+        /// Time of the reversal, as stated by the network.
+        occurred_at: Timestamp,
+    }
+}
+
+command! {
+    /// Takes a refund back that the network told of, or a part of it.
+    ReverseRefund {
+        /// Id of the reversal's own record, assigned by the network. A repeat with the same id is the same reversal.
+        reversal_id: ExternalId,
+        /// Network's id of the refund that it takes back.
+        refund_id: ExternalId,
+        /// Network that sends it.
+        network: Network,
+        /// Amount that is taken back, in the account's asset. Absent: all that is left of the refund.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         amount: Option<Amount>,
         /// Time of the reversal, as stated by the network.
@@ -53,6 +70,30 @@ event! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         excess: Option<Minor>,
         /// True if the reversal waited for its clearing. Absent if not.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        waited: bool,
+        /// Time of the reversal, as stated by the network.
+        occurred_at: Timestamp,
+    }
+}
+
+event! {
+    /// Refund reversed: the network took it back, or a part of it. The customer is not credited with the amount any more,
+    /// also if it was paid out on chain.
+    RefundReversed {
+        /// Id of the reversal's own record.
+        reversal_id: ExternalId,
+        /// Network's id of the refund that it takes back.
+        refund_id: ExternalId,
+        /// Network that sent it.
+        network: Network,
+        /// Amount that is taken back: no more than was left of the refund.
+        amount: Amount,
+        /// Amount that the network states, in minor units. What exceeds `amount` is debited to nobody. Absent if it states
+        /// none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stated: Option<Minor>,
+        /// True if the reversal waited for its refund. Absent if not.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         waited: bool,
         /// Time of the reversal, as stated by the network.
@@ -103,6 +144,8 @@ event! {
 pub enum ReversedRecord {
     /// Clearing, by the id of its record.
     Clearing(ExternalId),
+    /// Refund, by the network's id.
+    Refund(ExternalId),
 }
 
 /// Reason for which a reversal of a record takes nothing back.
@@ -110,11 +153,11 @@ pub enum ReversedRecord {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KeptReason {
-    /// The payment has no such record. It is taken back as soon as it comes.
+    /// There is no such record. It is taken back as soon as it comes.
     Unmatched,
-    /// The clearing is in suspense. If it is charged, it is taken back.
+    /// The record is in suspense. If the clearing is charged, or the refund paid, it is taken back.
     Unresolved,
-    /// Of the record nothing is left: it was taken back before, or returned by an operator.
+    /// Of the record nothing is left: it was taken back before, or an operator undid it.
     NothingLeft,
 }
 
@@ -125,8 +168,8 @@ pub enum KeptReason {
 pub enum WaitEnd {
     /// An operator dismissed it.
     Dismissed,
-    /// The suspended clearing was returned to the network, so nothing of it was charged.
-    Returned,
+    /// What was in suspense was undone: the clearing returned to the network, or the refund taken back.
+    Undone,
     /// Of the record nothing is left: another reversal took it back.
     NothingLeft,
 }

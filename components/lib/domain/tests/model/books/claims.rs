@@ -32,6 +32,11 @@ pub(super) fn claim(payment: &mut Payment, id: &str, amount: i128, reference: &O
     });
     if is_suspended {
         payment.suspended += amount;
+        // The network has taken it back already.
+        if payment.awaited.iter().any(|(claim, back)| *claim == id && back.is_none_or(|back| back >= amount))
+        {
+            resolve(payment, &id, false);
+        }
     } else {
         post(payment, amount, part);
         take_back_awaited(payment, &id);
