@@ -297,6 +297,23 @@ fn after_the_claim() -> Vec<Example> {
             life.accepted("authorization", "refund-1", "ResolveRefund", &returned);
         })
         .settled("paid", 80),
+        Example::pulled(
+            "A refund that is taken back",
+            "The network takes a refund back that was paid out already. The money stays in the Safe, and the customer's \
+             claim is less by it; the processor has paid it.",
+        )
+        .step("asked for 100 and pulled", |life| life.request(100))
+        .tell("claimed", "PresentClearing", &clearing("clr-1", 100, "final"))
+        .tell("40 are refunded", "RecordRefund", &refund(40))
+        .step("40 are paid out to the Safe", |life| {
+            life.seen("authorization", "refund-1", "RecordRefund", &back(9, 40));
+        })
+        .tell(
+            "taken back by the network",
+            "ReverseRefund",
+            &json!({"reversal_id": "rvl-1", "refund_id": "rfd-1", "network": "visa", "occurred_at": AT}),
+        )
+        .settled("paid", 100),
         disputed(Example::pulled(
             "A chargeback that is won",
             "The customer has a provisional credit until the network decides. What is awarded pays for it. The \

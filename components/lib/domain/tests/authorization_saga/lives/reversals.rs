@@ -1,4 +1,4 @@
-//! Lives of clearings that the network takes back: account, payment and card agree, in whatever order they come.
+//! Lives of clearings and refunds that the network takes back: account, payment and card agree, in whatever order they come.
 
 use super::*;
 use crate::chain::Weather;
@@ -113,4 +113,73 @@ fn a_suspected_duplicate_that_is_taken_back_leaves_suspense() {
     assert_eq!(life.net(LedgerAccount::Suspense), "50");
     life.then("ReverseClearing", &taken_back("rvl-1", "clr-2", None));
     assert_eq!((life.net(LedgerAccount::Suspense), life.owes()), ("0".to_owned(), owes("900", "50", 0)));
+}
+
+fn refund_taken_back(id: &str, minor: Option<u128>) -> Value {
+    let mut reversal = json!({"reversal_id": id, "refund_id": "rfd-1", "network": "visa", "occurred_at": AT});
+    if let Some(minor) = minor {
+        reversal["amount"] = amount(minor);
+    }
+    reversal
+}
+
+fn refund(origin: &Value) -> Value {
+    json!({"account": ACCOUNT, "amount": amount(40), "origin": origin, "occurred_at": AT})
+}
+
+#[test]
+fn a_refund_that_is_taken_back_is_owed_to_the_network_again() {
+    let told = refund(&json!({"network": "rfd-1"}));
+    let mut life = Life::with_a_pull();
+    life.then("PresentClearing", &clearing("clr-1", 100, "final"));
+    life.then("RecordRefund", &told);
+    assert_eq!((life.owes(), life.counts()), (owes("940", "60", 0), 100));
+    life.then("ReverseRefund", &refund_taken_back("rvl-1", Some(10)));
+    assert_eq!((life.owes(), life.counts()), (owes("930", "70", 0), 100));
+    life.then("ReverseRefund", &refund_taken_back("rvl-2", None));
+    assert_eq!(life.owes(), owes("900", "100", 0));
+
+    // The reversal comes first.
+    let mut life = Life::with_a_pull();
+    life.then("PresentClearing", &clearing("clr-1", 100, "final"));
+    life.then("ReverseRefund", &refund_taken_back("rvl-1", None));
+    life.then("RecordRefund", &told);
+    assert_eq!(life.owes(), owes("900", "100", 0));
+}
+
+#[test]
+fn a_refund_that_was_paid_out_is_taken_back_and_stays_in_the_safe() {
+    let (told, on_chain) = (refund(&json!({"network": "rfd-1"})), refund(&json!({"chain": source(9)})));
+    let claimed = || {
+        let mut life = Life::with_a_pull();
+        life.then("PresentClearing", &clearing("clr-1", 100, "final"));
+        life
+    };
+    // Whichever of the three comes last.
+    let orders: [[u8; 3]; 3] = [[0, 1, 2], [0, 2, 1], [1, 0, 2]];
+    for order in orders {
+        let mut life = claimed();
+        for step in order {
+            match step {
+                0 => life.then("RecordRefund", &told),
+                1 => life.seen("authorization", "back-1", "RecordRefund", &on_chain),
+                _ => life.then("ReverseRefund", &refund_taken_back("rvl-1", None)),
+            }
+            life.settle();
+        }
+        assert_eq!(life.owes(), owes("900", "100", 0), "{order:?}");
+        assert_eq!(life.net(LedgerAccount::Safe), "940", "{order:?}");
+        assert_eq!(life.net(LedgerAccount::Suspense), "0", "{order:?}");
+    }
+}
+
+#[test]
+fn a_refund_in_suspense_that_is_taken_back_leaves_it() {
+    let mut life = Life::new();
+    life.accepted("authorization", "rfd-1", "RecordRefund", &refund(&json!({"network": "rfd-1"})));
+    life.settle();
+    assert_eq!((life.available(), life.net(LedgerAccount::Suspense)), ("1040".to_owned(), "40".to_owned()));
+    life.accepted("authorization", "rfd-1", "ReverseRefund", &refund_taken_back("rvl-1", None));
+    life.settle();
+    assert_eq!((life.available(), life.net(LedgerAccount::Suspense)), ("1000".to_owned(), "0".to_owned()));
 }
