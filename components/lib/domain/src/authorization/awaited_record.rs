@@ -1,6 +1,8 @@
 //! Reversals of records that wait: for a record that did not come, or for the resolution of one in suspense. What follows
 //! when it comes is in the same decision.
 
+use std::collections::VecDeque;
+
 use clearfold_kernel::{CommandContext, ExternalId, Rejection};
 
 use super::messages::{
@@ -22,15 +24,15 @@ pub(super) fn applied(state: &State, mut events: Vec<Event>, context: &CommandCo
         return events;
     }
     let mut after = events.iter().fold(state.clone(), State::after);
-    let mut next = 0;
-    while let Some(event) = events.get(next) {
-        next += 1;
-        let Some((of, follows)) = follows(event) else { continue };
+    let mut queue = VecDeque::from(events.clone());
+    while let Some(event) = queue.pop_front() {
+        let Some((of, follows)) = follows(&event) else { continue };
         let more = match follows {
             Follows::Undone => undo(&after, &of, context),
             Follows::End(cause) => concluded(&after, &of, cause, context),
         };
         after = more.iter().fold(after, State::after);
+        queue.extend(more.iter().cloned());
         events.extend(more);
     }
     events
