@@ -7,13 +7,14 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 32] = [
+const SPECIFICATIONS: [(&str, &str); 37] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
     ("projector-payments", "payments.yaml"),
     ("projector-payments", "payments_flags.yaml"),
     ("projector-payments", "payments_links.yaml"),
+    ("projector-payments", "payments_reversals.yaml"),
     ("decider-authorization", "authorization_clearings.yaml"),
     ("decider-authorization", "authorization_funding.yaml"),
     ("decider-authorization", "authorization_legs.yaml"),
@@ -24,7 +25,10 @@ const SPECIFICATIONS: [(&str, &str); 32] = [
     ("decider-authorization", "authorization_suspense.yaml"),
     ("decider-authorization", "authorization_amounts.yaml"),
     ("decider-authorization", "authorization_tolerances.yaml"),
+    ("decider-authorization", "reversals_of_clearings.yaml"),
+    ("decider-authorization", "reversals_of_refunds.yaml"),
     ("decider-account", "account.yaml"),
+    ("decider-account", "account_reversals.yaml"),
     ("decider-account", "account_ledger.yaml"),
     ("decider-account", "account_opening.yaml"),
     ("decider-account", "account_refunds.yaml"),
@@ -39,6 +43,7 @@ const SPECIFICATIONS: [(&str, &str); 32] = [
     ("projector-balances", "balances.yaml"),
     ("projector-card-usage", "card_usage.yaml"),
     ("projector-settlement", "settlement.yaml"),
+    ("projector-settlement", "settlement_reversals.yaml"),
     ("translator-gnosis-pay", "gnosis_pay_movements.yaml"),
     ("projector-sagas", "sagas.yaml"),
 ];

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use clearfold_domain::authorization::{
     AbandonCause, AbandonFunding, ApproveAuthorization, ApproveIncrement, Authorization, Command,
-    DeclineAuthorization, DeclineIncrement, Event, ExpireAuthorization, Extent, FlagPayment, ForcePost,
-    Funding, IncrementAuthorization, IncrementBasis, Observation, ObserveFunding, Part, Payment,
-    PresentClearing, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin, RequestAuthorization,
-    ResolveClearing, ResolveRefund, ReversalCause, ReverseAuthorization, State, Status,
+    DeclineAuthorization, DeclineIncrement, DismissRecordReversal, Event, ExpireAuthorization, Extent,
+    FlagPayment, ForcePost, Funding, IncrementAuthorization, IncrementBasis, Observation, ObserveFunding,
+    Part, Payment, PresentClearing, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin,
+    RequestAuthorization, ResolveClearing, ResolveRefund, ReversalCause, ReverseAuthorization,
+    ReverseClearing, ReverseRefund, State, Status,
 };
 use clearfold_domain::network::{Merchant, MerchantCategory, Network, RefundOutcome, SuspenseOutcome};
 use clearfold_domain::payments::Payments;
@@ -32,7 +33,7 @@ struct Step {
     minor: u16,
 }
 
-const COMMANDS: u8 = 31;
+const COMMANDS: u8 = 36;
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step =
@@ -103,6 +104,26 @@ fn command(step: Step, at: Timestamp) -> Command {
                 if step.command == 23 { SuspenseOutcome::Charged } else { SuspenseOutcome::Returned };
             let clearing_id = format!("again-{id}").parse().unwrap();
             Command::ResolveClearing(ResolveClearing { clearing_id, outcome })
+        }
+        31 | 32 => {
+            let clearing_id = if step.minor.is_multiple_of(5) { "again-i1".parse().unwrap() } else { id };
+            // Reversals are fewer than the clearings that they name, and some state no amount.
+            let reversal_id = format!("back-{}", step.minor % 7).parse().unwrap();
+            let amount = (step.command == 31).then_some(amount);
+            let network = Network::Visa;
+            let reversal = ReverseClearing { reversal_id, clearing_id, network, amount, occurred_at: at };
+            Command::ReverseClearing(reversal)
+        }
+        34 | 35 => {
+            let reversal_id = format!("back-{}", step.minor % 7).parse().unwrap();
+            let amount = (step.command == 34).then_some(amount);
+            let (refund_id, network) = (id, Network::Visa);
+            let reversal = ReverseRefund { reversal_id, refund_id, network, amount, occurred_at: at };
+            Command::ReverseRefund(reversal)
+        }
+        33 => {
+            let reversal_id = format!("back-{}", step.minor % 7).parse().unwrap();
+            Command::DismissRecordReversal(DismissRecordReversal { reversal_id })
         }
         25 => Command::ResolveRefund(ResolveRefund { outcome: RefundOutcome::TakenBack, payment_id: None }),
         _ => Command::FlagPayment(FlagPayment { reason: DeclineReason::CardFrozen }),
@@ -251,9 +272,10 @@ fn recorded(stream_version: u64, event: &Event) -> RecordedEvent {
     }
 }
 
-fn status(payment: &Payment) -> &'static str {
+fn status(state: &State, payment: &Payment) -> &'static str {
+    let is_claimed = payment.totals.captured() > Minor::ZERO || state.taken_back() > Minor::ZERO;
     match payment.status {
-        status if status.is_open() && payment.totals.captured() > Minor::ZERO => "partially_cleared",
+        status if status.is_open() && is_claimed => "partially_cleared",
         Status::Requested => "requested",
         Status::Declined => "declined",
         Status::Recorded => "recorded",
@@ -302,6 +324,7 @@ fn agrees(store: &Store, state: &State) {
         ("payment", "beyond_hold_minor", totals.beyond),
         ("payment", "refunded_minor", totals.refunded),
         ("payment", "cleared_minor", totals.captured()),
+        ("payment", "taken_back_minor", state.taken_back()),
         ("payment", "held_minor", payment.held()),
         ("payment", "owed_back_minor", state.legs.owed_back),
         ("account_asset", "cleared_minor", totals.captured()),
@@ -311,7 +334,7 @@ fn agrees(store: &Store, state: &State) {
     for (table, column, expected) in amounts {
         assert_eq!(store.cell(table, column), Some(Value::from(expected)), "{table}.{column} of {payment:?}");
     }
-    assert_eq!(store.cell("payment", "status"), Some(Value::from(status(payment))), "{payment:?}");
+    assert_eq!(store.cell("payment", "status"), Some(Value::from(status(state, payment))), "{payment:?}");
     assert_eq!(store.cell("payment", "funding"), Some(Value::from(funding)), "{payment:?}");
     let count = i64::from(state.linked_to().is_none());
     assert_eq!(store.cell("account_asset", "payment_count"), Some(Value::Integer(count)));

@@ -20,6 +20,7 @@ use clearfold_spec::{NativeDecider, NativeProjector, NativeTranslator, Specifica
 #[test]
 fn account() {
     decider::<Account>(include_str!("../specs/account.yaml"));
+    decider::<Account>(include_str!("../specs/account_reversals.yaml"));
     decider::<Account>(include_str!("../specs/account_ledger.yaml"));
     decider::<Account>(include_str!("../specs/account_opening.yaml"));
     decider::<Account>(include_str!("../specs/account_refunds.yaml"));
@@ -40,6 +41,8 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_suspense.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_amounts.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_tolerances.yaml"));
+    decider::<Authorization>(include_str!("../specs/reversals_of_clearings.yaml"));
+    decider::<Authorization>(include_str!("../specs/reversals_of_refunds.yaml"));
 }
 
 #[test]
@@ -76,6 +79,7 @@ fn payments() {
     projector::<Payments>(include_str!("../specs/payments.yaml"));
     projector::<Payments>(include_str!("../specs/payments_flags.yaml"));
     projector::<Payments>(include_str!("../specs/payments_links.yaml"));
+    projector::<Payments>(include_str!("../specs/payments_reversals.yaml"));
 }
 
 #[test]
@@ -91,6 +95,7 @@ fn disputes() {
 #[test]
 fn settlement() {
     projector::<Settlement>(include_str!("../specs/settlement.yaml"));
+    projector::<Settlement>(include_str!("../specs/settlement_reversals.yaml"));
 }
 
 fn decider<D: Decider>(file: &str) {

@@ -12,7 +12,7 @@ use std::fmt::Debug;
 use std::fs;
 
 use clearfold_domain::account::Account;
-use clearfold_domain::authorization::{Authorization, Links};
+use clearfold_domain::authorization::{Authorization, Links, RecordReversals};
 use clearfold_domain::card::Card;
 use clearfold_kernel::{Decider, ExternalId, Hash, Minor, decode_state, encode_state};
 use serde::{Deserialize, Serialize};
@@ -20,12 +20,24 @@ use serde_json::{Value, json};
 
 /// Variants that the recorded states must hold, with the key of the enum and the form that each variant has there. A
 /// variant whose number changes unseen would be read as another one.
-const VARIANTS: [(&str, &str, &[&str]); 19] = [
+const VARIANTS: [(&str, &str, &[&str]); 20] = [
     (
         "authorization",
         "fate",
-        &["Posted", "Forced", "Suspended", "Refused", "Done", "Undecided", "Approved", "Declined"],
+        &[
+            "Posted",
+            "Forced",
+            "Suspended",
+            "Refused",
+            "Done",
+            "Undecided",
+            "Approved",
+            "Declined",
+            "Waiting",
+            "Ended",
+        ],
     ),
+    ("authorization", "of", &["clearing", "refund"]),
     ("authorization", "basis", &["addition", "total"]),
     ("authorization", "outcome", &["paid", "taken_back", "returned", "matched"]),
     ("authorization", "is_back", &["true", "false"]),
@@ -129,14 +141,16 @@ fn fields_of_one_type_are_recorded_with_different_values() {
     }
 }
 
-/// The saga reads memories of versions 10 to 12 as the head of the state: these bytes were written by them.
+/// The saga reads memories of versions 10 to 13 as the head of the state: these bytes were written by them.
 #[test]
 fn a_state_of_an_older_version_is_the_head_of_one_of_now() {
-    let links = (Links::default(), BTreeMap::<String, Hash>::new(), None::<ExternalId>);
+    let no_reversals = RecordReversals::default();
+    let links = (Links::default(), BTreeMap::<String, Hash>::new(), None::<ExternalId>, no_reversals.clone());
     let no_links = encode_state(&links).unwrap();
     is_head(10, &[encode_state(&Minor::ZERO).unwrap(), no_links.clone()].concat());
     is_head(11, &no_links);
-    is_head(12, &encode_state(&None::<ExternalId>).unwrap());
+    is_head(12, &encode_state(&(None::<ExternalId>, no_reversals.clone())).unwrap());
+    is_head(13, &encode_state(&no_reversals).unwrap());
 }
 
 fn is_head(version: u32, rest: &[u8]) {
@@ -152,7 +166,10 @@ fn is_head(version: u32, rest: &[u8]) {
             shape["links"] = json!({"linked": null, "made": 0, "taken": {}});
             shape["paid_back_by"] = json!({});
         }
-        shape["expected"] = Value::Null;
+        if version < 13 {
+            shape["expected"] = Value::Null;
+        }
+        shape["record_reversals"] = json!({"known": {}, "named": {}, "named_by_refunds": {}});
         let expected = <Authorization as Decider>::State::deserialize(&shape).unwrap();
         assert_eq!(decode_state::<<Authorization as Decider>::State>(&bytes), Ok(expected));
     }

@@ -37,6 +37,8 @@ macro_rules! each {
             Event::SpendMatched($it) => $what,
             Event::FundingMoved($it) => $what,
             Event::ReturnAssigned($it) => $what,
+            Event::ClearingReversalBooked($it) => $what,
+            Event::RefundReversalBooked($it) => $what,
         }
     };
 }
@@ -67,12 +69,14 @@ impl Event {
             Self::Withdrawn(event) => Some((&event.amount.asset, &event.transfers)),
             Self::WithdrawalReorged(event) => Some((&event.amount.asset, &event.transfers)),
             Self::ClearingBooked(event) => Some((&event.asset, &event.transfers)),
+            Self::ClearingReversalBooked(event) => Some((&event.amount.asset, &event.transfers)),
             Self::ClearingSuspended(event) => Some((&event.amount.asset, &event.transfers)),
             Self::SuspenseResolved(event) => Some((&event.amount.asset, &event.transfers)),
             Self::FundingBooked(event) => Some((&event.amount.asset, &event.transfers)),
             Self::Returned(event) => Some((&event.amount.asset, &event.transfers)),
             Self::RefundBooked(event) => Some((&event.amount.asset, &event.transfers)),
             Self::RefundResolved(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::RefundReversalBooked(event) => Some((&event.amount.asset, &event.transfers)),
             Self::DisputeBooked(event) => Some((&event.amount.asset, &event.transfers)),
             Self::ReceivableBooked(event) => Some((&event.amount.asset, &event.transfers)),
             Self::ReceivableRecovered(event) => Some((&event.amount.asset, &event.transfers)),
@@ -124,6 +128,12 @@ impl Event {
             Self::SpendMatched(event) => Identity::new(Kind::Match, &event.spend_id),
             Self::FundingMoved(event) => Identity::moved(&event.spend_id, event.link, event.to),
             Self::ReturnAssigned(event) => Identity::new(Kind::ReturnAssignment, &event.refund_id),
+            Self::RefundReversalBooked(event) => {
+                Identity::of_hold(Kind::RefundReversal, &event.reported_on, &event.reversal_id)
+            }
+            Self::ClearingReversalBooked(event) => {
+                Identity::of_hold(Kind::ClearingReversal, &event.hold_id, &event.reversal_id)
+            }
         };
         vec![only]
     }

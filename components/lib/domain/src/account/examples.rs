@@ -139,6 +139,16 @@ examples! {
         BookClearing::example(),
         &[("customer", "settlement", "9000000000000000000"), ("rounding", "settlement", "3000000000000000")],
     );
+    BookClearingReversal => json!({
+        "reversal_id": "rvl-1",
+        "clearing_id": "clr-1",
+        "hold_id": "auth-1",
+        "amount": euro("9000000000000000000"),
+    });
+    ClearingReversalBooked => booked(
+        BookClearingReversal::example(),
+        &[("settlement", "customer", "9000000000000000000")],
+    );
     SuspendClearing => json!({"clearing_id": "clr-2", "amount": euro("9000000000000000000")});
     ClearingSuspended => booked(
         SuspendClearing::example(),
@@ -187,6 +197,16 @@ examples! {
             json!("2000000000000000000"),
         ),
         &[("customer", "suspense", "170000000000000000")],
+    );
+    BookRefundReversal => json!({
+        "reversal_id": "rvl-2",
+        "refund_id": "rfd-1",
+        "reported_on": "auth-1",
+        "amount": euro("2170000000000000000"),
+    });
+    RefundReversalBooked => booked(
+        BookRefundReversal::example(),
+        &[("customer", "settlement", "2170000000000000000")],
     );
     BookDispute => json!({
         "hold_id": "auth-1",

@@ -35,7 +35,7 @@ struct Moved {
     /// Part of the pulled money that came back to the Safe.
     #[serde(default, skip_serializing_if = "Minor::is_zero")]
     returned: Minor,
-    /// Sum of the clearings, against the hold and beyond it.
+    /// Sum of the clearings, against the hold and beyond it, without what was taken back.
     #[serde(default, skip_serializing_if = "Minor::is_zero")]
     captured: Minor,
 }
@@ -91,6 +91,18 @@ impl Held {
     pub(super) fn captured(&mut self, asset: &Asset, minor: Minor) -> Option<()> {
         let moved = self.moved(asset);
         moved.captured = moved.captured.plus(minor).ok()?;
+        Some(())
+    }
+
+    /// Returns true if at least that amount was claimed, and not taken back.
+    pub(super) fn has_captured(&self, amount: &Amount) -> bool {
+        self.moved.get(&amount.asset.code).is_some_and(|moved| moved.captured >= amount.minor)
+    }
+
+    /// Subtracts the amount of a clearing that the network took back.
+    pub(super) fn taken_back(&mut self, asset: &Asset, minor: Minor) -> Option<()> {
+        let moved = self.moved(asset);
+        moved.captured = moved.captured.minus(minor).ok()?;
         Some(())
     }
 

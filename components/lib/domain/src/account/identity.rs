@@ -31,6 +31,8 @@ pub(super) enum Kind {
     Raise,
     Lowering,
     Clearing,
+    ClearingReversal,
+    RefundReversal,
     /// The suspension of a clearing. The clearing itself may be booked before, during or after it.
     Suspension,
     Resolution,
@@ -62,6 +64,8 @@ impl Kind {
             Self::Raise => "raise",
             Self::Lowering => "lowering",
             Self::Clearing => "clearing",
+            Self::ClearingReversal => "clearing_reversal",
+            Self::RefundReversal => "refund_reversal",
             Self::Suspension => "suspension",
             Self::Resolution => "resolution",
             Self::Refund => "refund",

@@ -25,6 +25,13 @@ pub(super) fn of_command(command: &Command) -> Vec<String> {
         Command::RaiseHold(command) => on_hold(&command.hold_id, Kind::Raise, &command.change_id),
         Command::LowerHold(command) => on_hold(&command.hold_id, Kind::Lowering, &command.change_id),
         Command::BookClearing(command) => on_hold(&command.hold_id, Kind::Clearing, &command.clearing_id),
+        Command::BookClearingReversal(command) => {
+            on_hold(&command.hold_id, Kind::ClearingReversal, &command.reversal_id)
+        }
+        Command::BookRefundReversal(command) => {
+            let id = Identity::of_hold(Kind::RefundReversal, &command.reported_on, &command.reversal_id);
+            [of_id(&command.refund_id, &[Kind::Refund]), vec![id.key()]].concat()
+        }
         Command::SuspendClearing(command) => of_id(&command.clearing_id, &[Kind::Suspension]),
         Command::ResolveSuspense(command) => {
             of_id(&command.clearing_id, &[Kind::Suspension, Kind::Resolution])
@@ -79,6 +86,7 @@ pub(super) fn of_event(event: &Event) -> Vec<String> {
         Event::HoldLowered(event) => vec![held_key(&event.hold_id)],
         Event::HoldVoided(event) => vec![held_key(&event.hold_id)],
         Event::ClearingBooked(event) => vec![held_key(&event.hold_id)],
+        Event::ClearingReversalBooked(event) => vec![held_key(&event.hold_id)],
         Event::FundingBooked(event) => of_leg(&event.hold_id, &event.source),
         Event::FundingMoved(event) => of_move(&event.spend_id, &event.payment_id, &event.source),
         Event::RefundResolved(event) => event.payment_id.iter().map(held_key).collect(),

@@ -21,7 +21,8 @@
 //! | `hold_too_small` | a clearing that uses and releases more than is held |
 //! | `release_above_hold` | a reversal or an expiry of more than is held |
 //! | `invalid_residue` | a claim that is both above and below our own conversion |
-//! | `suspense_not_found` | the resolution of a clearing never suspended, or of a refund never unlinked; the assignment of a return that was not resolved as one |
+//! | `suspense_not_found` | the resolution of a clearing never suspended, or of a refund never unlinked; the assignment of a return that was not resolved as one; the reversal of a refund that was never booked |
+//! | `reversal_above_claimed` | more is taken back of a payment's clearings than is booked of them |
 //! | `return_above_refund` | more of a return is assigned to its payment than came back |
 //! | `source_not_found` | a reorganization or the finality of a log that was never booked |
 //! | `funding_final` | a reorganization of funding that is final |
@@ -35,6 +36,7 @@
 //! | `spend_matched` | the answer to `ReadMatch` and `FindSpend`: the detail is the reason and the id of the other side |
 
 mod clearing;
+mod clearing_reversal;
 mod delay_queue;
 mod deposit;
 mod dispute;
@@ -56,6 +58,7 @@ mod properties;
 mod receivable;
 mod refund;
 mod refund_match;
+mod refund_reversal;
 mod rule;
 mod sent_back;
 mod settlement;

@@ -76,6 +76,8 @@ pub(super) fn decide(
         Command::MoveFunding(rule) => rule,
         Command::AssignReturn(rule) => rule,
         Command::ReadRefund(rule) => rule,
+        Command::BookClearingReversal(rule) => rule,
+        Command::BookRefundReversal(rule) => rule,
     };
     match state {
         State::New(entries) => {

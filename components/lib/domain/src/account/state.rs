@@ -201,6 +201,7 @@ impl Books {
             Event::SpendMatched(event) => self.spend_matched(event),
             Event::FundingMoved(event) => self.funding_moved(event)?,
             Event::ReturnAssigned(event) => self.return_assigned(event)?,
+            Event::ClearingReversalBooked(event) => self.clearing_reversed(event)?,
             Event::Deposited(_)
             | Event::DepositReorged(_)
             | Event::Withdrawn(_)
@@ -209,6 +210,7 @@ impl Books {
             | Event::SuspenseResolved(_)
             | Event::DisputeBooked(_)
             | Event::SettlementBooked(_)
+            | Event::RefundReversalBooked(_)
             | Event::FeeCharged(_) => {}
         }
         Some(())

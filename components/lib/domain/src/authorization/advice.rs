@@ -107,7 +107,7 @@ fn hold(state: &State, payment: &Payment, advice: &RecordAdvice) -> AdviceHold {
         Status::Requested | Status::Declined => AdviceHold::Placed,
         // A verified card, or a request that was withdrawn: the account holds nothing that could be raised.
         Status::Authorized | Status::Reversed if totals.authorized == Minor::ZERO => {
-            match totals.captured() == Minor::ZERO {
+            match totals.captured() == Minor::ZERO && state.taken_back() == Minor::ZERO {
                 true => AdviceHold::Placed,
                 false => AdviceHold::Unchanged,
             }

@@ -92,16 +92,18 @@ fn in_sequence(part: Part) -> Result<(), Rejection> {
     }
 }
 
-/// Finds a claim under another id with the same reference and amount that was not refused and is not another part.
+/// Finds a claim under another id with the same reference and amount that stands and is not another part. What the
+/// network took back may be presented again.
 fn looks_like(state: &State, claim: &PresentClearing) -> Option<ExternalId> {
     let reference = claim.reference.as_ref()?;
-    let alike = |known: &Clearing| {
+    let alike = |id: &ExternalId, known: &Clearing| {
         known.reference.as_ref() == Some(reference)
             && known.claimed == claim.amount.minor
             && known.fate != ClearingFate::Refused
+            && !state.is_taken_back(id, known)
             && !is_another_part(known.part, claim.part)
     };
-    state.clearings.iter().find(|(_, known)| alike(known)).map(|(id, _)| id.clone())
+    state.clearings.iter().find(|(id, known)| alike(id, known)).map(|(id, _)| id.clone())
 }
 
 fn is_another_part(known: Part, given: Part) -> bool {
@@ -192,8 +194,9 @@ fn over_captured(
         return None;
     }
     let due = state.claimable(payment);
-    let posted = state.clearings.values().filter(|known| known.fate == ClearingFate::Posted);
-    let claimed = posted.fold(claim.amount.minor, |claimed, known| sum(claimed, known.claimed));
+    let posted = state.clearings.iter().filter(|(_, known)| known.fate == ClearingFate::Posted);
+    let stands = posted.map(|(id, known)| known.claimed.excess_over(state.taken_back_of(id)));
+    let claimed = stands.fold(claim.amount.minor, sum);
     let excess = claimed.minus(due).ok()?;
     (excess > Minor::ZERO).then(|| {
         Event::OverCaptured(OverCaptured {
@@ -232,6 +235,7 @@ pub(super) fn posted(state: &mut State, event: &ClearingPosted) {
         fate: ClearingFate::Posted,
     };
     state.clearings.insert(event.clearing_id.clone(), clearing);
+    state.names(&event.clearing_id, &event.parties);
 }
 
 pub(super) fn suspended(state: &mut State, event: &ClearingSuspended) {

@@ -128,6 +128,14 @@ pub(super) fn credit(state: &State, command: &GrantProvisionalCredit, context: &
     if was_refused && dispute.minor > payment.refundable() {
         return Err(not_charged(payment));
     }
+    // What the network took back is the customer's already.
+    if state.taken_back() > Minor::ZERO && dispute.minor > payment.refundable() {
+        let left = payment.amount(payment.refundable());
+        let detail = format!(
+            "the network has taken back a clearing, and the merchant has {left}; resolve the dispute"
+        );
+        return Err(Rejection::new("dispute_exceeds_captured", detail));
+    }
     Ok(vec![Event::ProvisionalCreditGranted(ProvisionalCreditGranted {
         parties: payment.parties.clone(),
         dispute_id: command.dispute_id.clone(),
@@ -152,10 +160,12 @@ pub(super) fn resolve(state: &State, command: &ResolveDispute, context: &Command
         (_, DisputeOutcome::Won) if state.refused() > Minor::ZERO && minor > payment.refundable() => {
             return Err(not_charged(payment));
         }
-        // The merchant may have refunded while the dispute was open: the same money must not be paid back twice.
+        // The merchant may have refunded while the dispute was open, or the network taken back the clearing: the same
+        // money must not be paid back twice.
         (_, DisputeOutcome::Won) if minor > payment.refundable() => {
             let left = payment.amount(payment.refundable());
-            let detail = format!("the merchant has refunded meanwhile, and has {left}: no more can be won");
+            let detail =
+                format!("the money came back meanwhile, and the merchant has {left}: no more can be won");
             return Err(Rejection::new("dispute_exceeds_captured", detail));
         }
         _ => {}

@@ -109,6 +109,7 @@ pub(super) fn posted(state: &mut State, event: &ForcePosted) {
         payment.status = Status::ForcePosted;
     }
     state.clearings.insert(event.clearing_id.clone(), Clearing::from(event));
+    state.names(&event.clearing_id, &event.parties);
 }
 
 impl From<&ForcePosted> for Clearing {

@@ -116,7 +116,7 @@ pub(super) fn link(state: &State, command: &LinkSpend, context: &CommandContext)
     }
     let is_itself = command.payment_id.as_str() == context.id;
     let totals = &payment.totals;
-    let is_there = state.legs.returned == Minor::ZERO;
+    let is_there = state.legs.returned == Minor::ZERO && state.taken_back() == Minor::ZERO;
     let is_untouched = totals.captured() == Minor::ZERO && totals.reversed == Minor::ZERO && is_there;
     let is_declined = |increment: &Increment| matches!(increment.fate, IncrementFate::Declined(_));
     // The flow of a declined increment ends before the link moves the money: both are bookings of the `Spend`.

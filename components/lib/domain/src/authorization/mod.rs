@@ -24,7 +24,7 @@
 //! | `hold_does_not_expire` | the hold has no expiry time: it was seen on chain, and recorded before such holds had one |
 //! | `conversion_impossible` | what a request presents cannot be converted: its rate is zero, or the result does not fit |
 //! | `invalid_sequence` | the part's number is not between 1 and the number of parts |
-//! | `suspense_not_found` | the clearing was neither suspended nor refused, or there is no unlinked refund |
+//! | `suspense_not_found` | the clearing was neither suspended nor refused, there is no unlinked refund, or no such reversal waits |
 //! | `refund_on_chain` | the refund is in the customer's Safe and cannot be taken back |
 //! | `return_not_on_chain` | a refund that the network reports is no return of what was pulled |
 //! | `return_not_resolved` | somebody else than a saga reverses a payment because its money came back; a refund is resolved instead |
@@ -47,6 +47,7 @@
 //! | `invalid_dispute_stage` | the stage is not the next one, or the dispute is won before it was submitted |
 
 mod advice;
+mod awaited_record;
 mod claim;
 mod clearing;
 mod dispute;
@@ -61,6 +62,7 @@ mod legs;
 mod link;
 mod messages;
 mod partial;
+mod record_reversal;
 mod refund;
 mod request;
 mod returned;
@@ -79,6 +81,7 @@ pub use increment::{Increment, IncrementFate};
 pub use legs::Legs;
 pub use link::{Linked, Links, Taken};
 pub use messages::*;
+pub use record_reversal::{Named, RecordReversal, RecordReversalFate, RecordReversals};
 pub use refund::{Resolution, UnlinkedRefund};
 pub(crate) use returned::money_of;
 pub use reversal::{Reversal, ReversalFate};
@@ -98,14 +101,16 @@ type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 13;
+    const STATE_VERSION: u32 = 14;
 
     type State = State;
     type Command = Command;
     type Event = Event;
 
     fn decide(state: &State, command: &Command, context: &CommandContext) -> Decision {
-        decide(state, command, context).map(|events| legs::balanced(state, events, context))
+        let events = decide(state, command, context)?;
+        let events = awaited_record::applied(state, events, context);
+        Ok(legs::balanced(state, events, context))
     }
 
     fn evolve(state: State, event: &Event) -> State {
@@ -144,6 +149,9 @@ fn decide(state: &State, command: &Command, context: &CommandContext) -> Decisio
         Command::UnlinkSpend(command) => link::unlink(state, command, context),
         Command::TakeSpend(command) => link::take(state, command, context),
         Command::TakeReturn(command) => returned::take(state, command, context),
+        Command::ReverseClearing(command) => record_reversal::reverse_clearing(state, command, context),
+        Command::ReverseRefund(command) => record_reversal::reverse_refund(state, command, context),
+        Command::DismissRecordReversal(command) => awaited_record::dismiss(state, command, context),
         Command::GiveUpSpend(command) => link::give_up(state, command, context),
         Command::ObserveSpend(command) => funding::observe_spend(state, command, context),
     }

@@ -33,6 +33,13 @@ pub struct UnlinkedRefund {
     pub resolution: Resolution,
 }
 
+impl UnlinkedRefund {
+    /// Returns true if the operator found that the network pays.
+    pub(super) fn is_paid(&self) -> bool {
+        matches!(self.resolution, Resolution::Resolved { outcome: RefundOutcome::Paid, .. })
+    }
+}
+
 /// Resolution of a refund that names no payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Resolution {
@@ -143,6 +150,7 @@ pub(super) fn linked(state: &mut State, event: &RefundLinked) {
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.refunded = sum(payment.totals.refunded, event.amount.minor);
     state.refunds.insert(event.origin.identity(), event.amount.minor);
+    state.names_by_refund(&event.origin, &event.parties);
     if let Some(transaction_hash) = event.origin.transaction_hash() {
         state.paid_back_by.insert(event.origin.identity(), transaction_hash);
     }

@@ -12,12 +12,13 @@ use super::increment::{Increment, IncrementFate};
 use super::legs::Legs;
 use super::link::Links;
 use super::messages::{AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Parties};
+use super::record_reversal::RecordReversals;
 use super::refund::UnlinkedRefund;
 use super::reversal::Reversal;
 use super::stored::{Requested, StoredParties};
 use super::{
-    advice, clearing, dispute, expiry, flag, force_post, funding, increment, legs, link, partial, refund,
-    request, reversal, suspense, swipe,
+    advice, clearing, dispute, expiry, flag, force_post, funding, increment, legs, link, partial,
+    record_reversal, refund, request, reversal, suspense, swipe,
 };
 use crate::checks;
 use crate::network::{Merchant, MerchantCategory, Network};
@@ -47,7 +48,8 @@ pub struct State {
     pub subject: Subject,
     /// Legs of the funding behind the first, and what is stated of all legs.
     pub legs: Legs,
-    /// Part of R that the last clearing released. The merchant did not give it back, so it can still be claimed.
+    /// Part of R that the last clearing released, or that the network took back of a clearing. The merchant did not give
+    /// it back, so it can still be claimed.
     pub released: Minor,
     /// Links with `Spend`s that somebody else submitted.
     pub links: Links,
@@ -55,6 +57,8 @@ pub struct State {
     pub paid_back_by: BTreeMap<String, Hash>,
     /// `Spend` that was seen before the network asked for this payment, and pays what it requests.
     pub expected: Option<ExternalId>,
+    /// Reversals of records by the network.
+    pub record_reversals: RecordReversals,
 }
 
 /// Subject of a stream.
@@ -188,15 +192,15 @@ impl Status {
 pub struct Totals {
     /// A: authorized, with all increments.
     pub authorized: Minor,
-    /// R: reversed, or released by the last clearing.
+    /// R: reversed, released by the last clearing, or claimed and taken back by the network.
     pub reversed: Minor,
     /// E: expired.
     pub expired: Minor,
-    /// K: claimed against the hold. The read store and the API call K + X cleared; see [`captured`](Self::captured).
+    /// K: claimed against the hold, without what was taken back. The read store and the API call K + X cleared; see [`captured`](Self::captured).
     pub against_hold: Minor,
-    /// X: claimed beyond the hold.
+    /// X: claimed beyond the hold, without what was taken back.
     pub beyond: Minor,
-    /// F: refunded by the merchant.
+    /// F: refunded by the merchant, without what the network took back.
     pub refunded: Minor,
 }
 
@@ -404,6 +408,10 @@ impl State {
             Event::SpendTaken(event) => link::taken(&mut self, event),
             Event::SpendGivenUp(event) => link::given_up(&mut self, event),
             Event::SpendObserved(event) => funding::spend_observed(&mut self, event),
+            Event::ClearingReversed(event) => record_reversal::clearing_reversed(&mut self, event),
+            Event::RefundReversed(event) => record_reversal::refund_reversed(&mut self, event),
+            Event::RecordReversalKept(event) => record_reversal::kept_back(&mut self, event),
+            Event::RecordReversalEnded(event) => record_reversal::wait_ended(&mut self, event),
         }
         self.begin_leg();
         self

@@ -10,7 +10,7 @@ use serde::Serialize;
 use clearfold_kernel::{self as kernel, Decider, ExternalId, Hash, Minor, decode_state, encode_state};
 
 use crate::authorization::{
-    Authorization, AuthorizationRequested, Funding, Legs, Links, Payment, State, Subject,
+    Authorization, AuthorizationRequested, Funding, Legs, Links, Payment, RecordReversals, State, Subject,
 };
 
 /// First byte of the memory: the version of the state's format. An instance may outlive a change of the format, and
@@ -33,12 +33,16 @@ const WITHOUT_LINKS: u8 = 11;
 /// Version before a `Spend` could be expected. Its bytes are the head of a state that expects none.
 const WITHOUT_EXPECTED: u8 = 12;
 
+/// Version before records were reversed. Its bytes are the head of a state without reversals.
+const WITHOUT_REVERSALS: u8 = 13;
+
 /// Reads the memory; empty before the first observation.
 pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
     match subject.memory.split_first() {
         None => Ok(State::default()),
         Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
-        Some((&WITHOUT_EXPECTED, state)) => behind(state, &None::<ExternalId>),
+        Some((&WITHOUT_REVERSALS, state)) => behind(state, &RecordReversals::default()),
+        Some((&WITHOUT_EXPECTED, state)) => behind(state, &(None::<ExternalId>, RecordReversals::default())),
         Some((&WITHOUT_LINKS, state)) => behind(state, &none()),
         Some((&WITHOUT_RELEASED, state)) => behind(state, &(Minor::ZERO, none())),
         Some((&WITHOUT_LEGS, state)) => behind(state, &(Legs::default(), Minor::ZERO, none())).map(with_flow),
@@ -49,8 +53,8 @@ pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
 }
 
 /// Members behind a state that has no links.
-fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>) {
-    (Links::default(), BTreeMap::new(), None)
+fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>, RecordReversals) {
+    (Links::default(), BTreeMap::new(), None, RecordReversals::default())
 }
 
 /// Reads a state of before, with what stands behind it now.

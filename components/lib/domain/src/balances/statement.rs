@@ -18,8 +18,10 @@ pub(super) enum Kind {
     Withdrawal,
     WithdrawalReorged,
     Payment,
+    /// Payment that the network took back, or a part of one.
+    PaymentTakenBack,
     Refund,
-    /// A refund that was credited in error, or was the return of pulled money.
+    /// A refund that was credited in error, was the return of pulled money, or was taken back by the network.
     RefundTakenBack,
     /// Provisional credit until the dispute is decided.
     DisputeCredit,
@@ -39,6 +41,7 @@ words!(Kind {
     Withdrawal = "withdrawal",
     WithdrawalReorged = "withdrawal_reorged",
     Payment = "payment",
+    PaymentTakenBack = "payment_taken_back",
     Refund = "refund",
     RefundTakenBack = "refund_taken_back",
     DisputeCredit = "dispute_credit",
@@ -92,6 +95,14 @@ fn about(event: &Event) -> Option<About> {
         Event::ClearingBooked(event) => {
             let payment_id = Some(event.hold_id.clone());
             Some(About { payment_id, ..booked(Kind::Payment, &event.clearing_id)? })
+        }
+        Event::ClearingReversalBooked(event) => {
+            let payment_id = Some(event.hold_id.clone());
+            Some(About { payment_id, ..booked(Kind::PaymentTakenBack, &event.reversal_id)? })
+        }
+        Event::RefundReversalBooked(event) => {
+            let payment_id = Some(event.reported_on.clone());
+            Some(About { payment_id, ..booked(Kind::RefundTakenBack, &event.reversal_id)? })
         }
         // In old events the resolution of a suspended clearing that was charged debited the customer.
         Event::SuspenseResolved(event) => booked(Kind::Payment, &event.clearing_id),

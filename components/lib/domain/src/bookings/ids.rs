@@ -57,6 +57,11 @@ pub(super) fn approved(message_id: &ExternalId) -> Result<ExternalId, InvalidId>
     derived("approved", message_id)
 }
 
+/// Id of the release of what the network takes back of a clearing.
+pub(super) fn taken_back(reversal_id: &ExternalId) -> Result<ExternalId, InvalidId> {
+    derived("taken-back", reversal_id)
+}
+
 /// Prefixes the id. If the result would be too long, a digest takes the place of the id, so that a hold with the
 /// longest possible id can end as well.
 fn derived(what: &str, id: &ExternalId) -> Result<ExternalId, InvalidId> {

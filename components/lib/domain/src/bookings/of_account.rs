@@ -10,6 +10,7 @@
 //! | declined, reversed or claimed before the decision | the hold is voided, because it may have been placed |
 //! | reversed, expired | the hold is lowered |
 //! | cleared, force posted | the clearing |
+//! | a clearing or a refund reversed by the network | the reversal |
 //! | suspended; charged or returned | the suspended clearing; its resolution, in addition to what a charge posts |
 //! | refunded, funded, disputed | the same, in the account's terms |
 //! | a return counted | it is taken off the payment |
@@ -19,9 +20,10 @@ use clearfold_kernel::{Amount, ChainSource, ExternalId, InvalidId, Minor};
 
 use super::ids;
 use crate::account::{
-    AssignReturn, BookClearing, BookDispute, BookFunding, BookReceivable, BookRefund, Command, DisputeStep,
-    FundingStep, LowerCause, LowerHold, MatchSpend, PlaceHold, RaiseHold, RecoverReceivable, RefundLink,
-    RefundOutcome, ResolveRefund, ResolveSuspense, SuspendClearing, VoidHold,
+    AssignReturn, BookClearing, BookClearingReversal, BookDispute, BookFunding, BookReceivable, BookRefund,
+    BookRefundReversal, Command, DisputeStep, FundingStep, LowerCause, LowerHold, MatchSpend, PlaceHold,
+    RaiseHold, RecoverReceivable, RefundLink, RefundOutcome, ResolveRefund, ResolveSuspense, SuspendClearing,
+    VoidHold,
 };
 use crate::authorization::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingPosted, DisputeOutcome, DisputeResolved,
@@ -49,6 +51,18 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
         }
         Event::ClearingPosted(event) => vec![clearing(hold_id, event)],
         Event::ForcePosted(event) => forced(hold_id, event),
+        Event::ClearingReversed(event) => vec![Command::BookClearingReversal(BookClearingReversal {
+            reversal_id: event.reversal_id.clone(),
+            clearing_id: event.clearing_id.clone(),
+            hold_id,
+            amount: event.amount.clone(),
+        })],
+        Event::RefundReversed(event) => vec![Command::BookRefundReversal(BookRefundReversal {
+            reversal_id: event.reversal_id.clone(),
+            refund_id: event.refund_id.clone(),
+            reported_on: hold_id,
+            amount: event.amount.clone(),
+        })],
         Event::ClearingSuspended(event) => vec![Command::SuspendClearing(SuspendClearing {
             clearing_id: event.clearing_id.clone(),
             amount: event.amount.clone(),
@@ -109,6 +123,8 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
         | Event::ReversalRefused(_)
         | Event::OverCaptured(_)
         | Event::ConversionDeviates(_)
+        | Event::RecordReversalKept(_)
+        | Event::RecordReversalEnded(_)
         | Event::LatePresented(_)
         | Event::ClearingRefused(_)
         | Event::FundingSubmitted(_)

@@ -3,7 +3,8 @@
 //! The request and each increment were reserved under their message ids before they were approved. An amount that
 //! posts beyond the hold was never reserved: it is recorded under its clearing's id. What the payment gives back, by a
 //! reversal, its expiry or a last clearing below the hold, is taken from what was added first, and from its first
-//! reservation at last. So in the end the card counts what was claimed. A refund gives nothing back: it is no part of
+//! reservation at last. What the network takes back of a clearing is taken from what that recorded, and then likewise. So
+//! in the end the card counts what was claimed and stands. A refund gives nothing back: it is no part of
 //! what the card paid.
 //!
 //! A card whose payment leaves an exposure is frozen for that reason. Only an operator lifts it.
@@ -12,7 +13,8 @@ use clearfold_kernel::{Amount, ExternalId, InvalidId, Minor};
 
 use super::ids;
 use crate::authorization::{
-    AdviceHold, AdviceRecorded, AuthorizationReversed, Entry, Event, ForcePostReason, Parties, Payment, State,
+    AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingReversed, Entry, Event, ForcePostReason,
+    Parties, Payment, State,
 };
 use crate::card::{Command, FreezeCard, FreezeReason, Portion, RecordSpend, ReleasePayment, ReleaseSpend};
 use crate::network::Merchant;
@@ -76,6 +78,9 @@ pub fn of_card(
             };
             replaced.into_iter().chain(recorded).collect()
         }
+        (Event::ClearingReversed(event), Some(payment)) => {
+            taken_back(authorization_id, before, payment, event)?
+        }
         (Event::FundingAbandoned(event), _) if event.exposed.minor > Minor::ZERO => {
             let freeze =
                 |card_id| (card_id, Command::FreezeCard(FreezeCard { reason: FreezeReason::Exposure }));
@@ -83,6 +88,23 @@ pub fn of_card(
         }
         _ => Vec::new(),
     })
+}
+
+/// Returns the command that releases what the network takes back of a clearing, on the card that the clearing named.
+fn taken_back(
+    authorization_id: &ExternalId,
+    before: &State,
+    payment: &Payment,
+    event: &ClearingReversed,
+) -> Result<Vec<(ExternalId, Command)>, InvalidId> {
+    let Some(card_id) = event.parties.card_id.clone() else { return Ok(Vec::new()) };
+    let added = before.added().map(|(message_id, _)| message_id);
+    let of_hold = added.chain(first(payment)).filter(|_| payment.parties.card_id.as_ref() == Some(&card_id));
+    let reservations = [&event.clearing_id].into_iter().chain(of_hold).cloned().collect();
+    let (release_id, amount) = (ids::taken_back(&event.reversal_id)?, Portion::Part(event.amount.minor));
+    let authorization_id = authorization_id.clone();
+    let release = ReleasePayment { authorization_id, reservations, release_id, amount };
+    Ok(vec![(card_id, Command::ReleasePayment(release))])
 }
 
 /// Commands for a stand-in's approval. If it places the hold anew, the request's reservation is released and

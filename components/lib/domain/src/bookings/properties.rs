@@ -29,6 +29,8 @@ enum Happens {
     Advised,
     /// The network claims without an authorization.
     Forced,
+    /// The network takes a claim back, or a part of it.
+    TakenBack { is_whole: bool },
     /// The merchant refunds. It gives back nothing of a limit.
     Refunded,
     /// The hold's time is over.
@@ -51,6 +53,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => any::<bool>().prop_map(|is_last| Happens::Claimed { is_last }),
         1 => Just(Happens::Advised),
         1 => Just(Happens::Forced),
+        2 => any::<bool>().prop_map(|is_whole| Happens::TakenBack { is_whole }),
         1 => Just(Happens::Refunded),
         1 => Just(Happens::Expired),
     ];
@@ -172,6 +175,17 @@ impl World {
                     "merchant": merchant,
                 });
                 self.send(payment, "ForcePost", claim);
+            }
+            Happens::TakenBack { is_whole } => {
+                let claims = &self.payments[&payment].clearings;
+                let Some(index) = (step.minor as usize).checked_rem(claims.len()) else { return };
+                let clearing_id = claims.keys().nth(index);
+                let mut reversal =
+                    json!({"reversal_id": message_id, "clearing_id": clearing_id, "network": "visa"});
+                if !is_whole {
+                    reversal["amount"] = amount;
+                }
+                self.send(payment, "ReverseClearing", reversal);
             }
             Happens::Refunded => {
                 let origin = json!({"network": message_id});

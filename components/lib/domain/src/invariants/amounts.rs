@@ -58,6 +58,8 @@ fn of_account(event: &account::Event) -> Option<Minor> {
         Event::SpendMatched(event) => event.amount.minor,
         Event::FundingMoved(event) => event.amount.minor,
         Event::ReturnAssigned(event) => event.amount.minor,
+        Event::ClearingReversalBooked(event) => event.amount.minor,
+        Event::RefundReversalBooked(event) => event.amount.minor,
     })
 }
 
@@ -95,6 +97,8 @@ fn of_authorization(event: &authorization::Event) -> Option<Minor> {
         Event::SpendUnlinked(event) => event.amount.minor,
         Event::SpendTaken(event) => event.amount.minor,
         Event::ReturnTaken(event) => event.amount.minor,
+        Event::ClearingReversed(event) => event.amount.minor,
+        Event::RefundReversed(event) => event.amount.minor,
         _ => return None,
     })
 }

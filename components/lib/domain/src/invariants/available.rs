@@ -180,6 +180,8 @@ impl Available {
                 figures.posted.take(plus(event.against_hold, event.beyond_hold));
                 figures.held.take(plus(event.against_hold, event.released));
             }
+            Event::ClearingReversalBooked(event) => self.credit(&event.amount),
+            Event::RefundReversalBooked(event) => self.debit(&event.amount),
             // A charge is booked as a clearing of its own. In old events its resolution debited the customer instead,
             // which only the transfers show.
             Event::SuspenseResolved(event)

@@ -119,8 +119,8 @@ impl Durable {
         }
     }
 
-    /// Matches a booking with the payment's request for it. `hold_id` is only given for a clearing, for funding and for a
-    /// return, whose events name the payment.
+    /// Matches a booking with the payment's request for it. `hold_id` is only given for a clearing and its reversal, for funding
+    /// and for a return, whose events name the payment.
     fn book(
         &mut self,
         booking: &Booking,
@@ -164,6 +164,10 @@ fn log(source: &ChainSource) -> String {
     format!("{}/{}/{}", source.chain_id, source.block_hash, source.log_index)
 }
 
+fn within(payment_id: &str, id: &ExternalId) -> String {
+    format!("{payment_id} {id}")
+}
+
 fn one(what: &'static str, id: &impl ToString, amount: &Amount) -> Option<(Booking, Said)> {
     figures(what, id, &amount.asset, [amount.minor, Minor::ZERO, Minor::ZERO])
 }
@@ -181,6 +185,7 @@ fn hold_of(event: &account::Event) -> Option<&ExternalId> {
     match event {
         account::Event::FundingBooked(event) => Some(&event.hold_id),
         account::Event::ClearingBooked(event) => Some(&event.hold_id),
+        account::Event::ClearingReversalBooked(event) => Some(&event.hold_id),
         account::Event::ReturnAssigned(event) => Some(&event.hold_id),
         _ => None,
     }
@@ -222,6 +227,12 @@ fn asked(payment_id: &str, event: &authorization::Event) -> Option<(Booking, Sai
         Event::ForcePosted(event) => {
             let claimed = [Minor::ZERO, event.amount.minor, Minor::ZERO];
             figures("clearing", &event.clearing_id, &event.amount.asset, claimed)
+        }
+        Event::ClearingReversed(event) => {
+            one("reversal of a clearing", &within(payment_id, &event.reversal_id), &event.amount)
+        }
+        Event::RefundReversed(event) => {
+            one("reversal of a refund", &within(payment_id, &event.reversal_id), &event.amount)
         }
         Event::ClearingSuspended(event) => one("suspended clearing", &event.clearing_id, &event.amount),
         // A clearing that was refused was in no suspense, which it would leave.
@@ -268,6 +279,14 @@ fn booked(event: &account::Event) -> Option<(Booking, Said)> {
         Event::SuspenseResolved(event) => one(resolution(event.outcome), &event.clearing_id, &event.amount),
         Event::RefundResolved(event) => one(payer(event.outcome), &event.refund_id, &event.amount),
         Event::RefundBooked(event) => one("refund", &event.refund_id, &event.amount),
+        Event::ClearingReversalBooked(event) => {
+            let id = within(event.hold_id.as_str(), &event.reversal_id);
+            one("reversal of a clearing", &id, &event.amount)
+        }
+        Event::RefundReversalBooked(event) => {
+            let id = within(event.reported_on.as_str(), &event.reversal_id);
+            one("reversal of a refund", &id, &event.amount)
+        }
         Event::ReturnAssigned(event) => one("assigned return", &event.refund_id, &event.amount),
         Event::ReceivableBooked(event) => one(EXPOSURE, &event.receivable_id, &event.amount),
         Event::DisputeBooked(event) => match event.step {

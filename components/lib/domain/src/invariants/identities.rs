@@ -93,6 +93,10 @@ fn of_authorization(payment_id: &str, event: &authorization::Event) -> Vec<Ident
         }
         Event::ClearingRefused(event) => ("clearing", within(payment_id, &event.clearing_id)),
         Event::ForcePosted(event) => ("clearing", within(payment_id, &event.clearing_id)),
+        Event::ClearingReversed(event) => ("reversed clearing", within(payment_id, &event.reversal_id)),
+        Event::RefundReversed(event) => ("reversed refund", within(payment_id, &event.reversal_id)),
+        Event::RecordReversalKept(event) => ("kept reversal", within(payment_id, &event.reversal_id)),
+        Event::RecordReversalEnded(event) => ("end of reversal", within(payment_id, &event.reversal_id)),
         Event::SwipeRecorded(event) => ("log", log(&event.source)),
         Event::FundingIncluded(event) => ("log", log(&event.source)),
         Event::FundingFinalized(event) => ("finality of log", log(&event.source)),
@@ -120,6 +124,12 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
         Event::HoldVoided(event) => ("booked void", event.hold_id.to_string()),
         Event::ClearingBooked(event) => {
             ("booked clearing", within(event.hold_id.as_str(), &event.clearing_id))
+        }
+        Event::ClearingReversalBooked(event) => {
+            ("booked reversal of clearing", within(event.hold_id.as_str(), &event.reversal_id))
+        }
+        Event::RefundReversalBooked(event) => {
+            ("booked reversal of refund", within(event.reported_on.as_str(), &event.reversal_id))
         }
         // A claim that is charged is also booked as a clearing, perhaps before its suspension.
         Event::ClearingSuspended(event) => ("booked suspension", event.clearing_id.to_string()),

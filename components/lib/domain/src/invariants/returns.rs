@@ -84,6 +84,11 @@ impl Watch for Returns {
                     of.held.take(taken);
                 });
             }
+            Event::ClearingReversalBooked(event) => {
+                self.moves(&event.hold_id, &event.amount, |of, by| {
+                    of.captured = of.captured.excess_over(by);
+                });
+            }
             Event::FundingBooked(event) => match event.step {
                 FundingStep::Included => {
                     self.moves(&event.hold_id, &event.amount, |of, by| of.pulled.add(by));

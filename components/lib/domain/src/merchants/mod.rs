@@ -20,7 +20,7 @@ impl Projector for Merchants {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "merchants",
-            version: 1,
+            version: 2,
             tables: vec![Merchant::table()],
             reads: &[AGGREGATE],
         }

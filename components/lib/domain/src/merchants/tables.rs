@@ -26,9 +26,9 @@ table! {
         advised_count: Number,
         /// Total held for it, increments included.
         authorized_minor: Minor,
-        /// Total that it claimed, within holds or beyond them.
+        /// Total that it claimed, within holds or beyond them, without what the network took back.
         cleared_minor: Minor,
-        /// Total that it refunded.
+        /// Total that it refunded, without what the network took back.
         refunded_minor: Minor,
         /// Total that customers disputed, whatever the outcome.
         disputed_minor: Minor,

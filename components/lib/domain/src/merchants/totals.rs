@@ -24,6 +24,8 @@ fn concerned(event: &Event) -> Option<(&MerchantId, &Asset)> {
         Event::HoldIncreased(event) => (&event.parties, &event.amount.asset),
         Event::ClearingPosted(event) => (&event.parties, &event.asset),
         Event::ForcePosted(event) => (&event.parties, &event.amount.asset),
+        Event::ClearingReversed(event) => (&event.parties, &event.amount.asset),
+        Event::RefundReversed(event) => (&event.parties, &event.amount.asset),
         Event::RefundLinked(event) => (&event.parties, &event.amount.asset),
         Event::DisputeOpened(event) => (&event.parties, &event.amount.asset),
         _ => return None,
@@ -93,6 +95,12 @@ fn change(merchant: &mut Merchant, event: &Event, at: Timestamp) -> Result<(), M
                 describe(merchant, said, at);
             }
             merchant.cleared_minor = merchant.cleared_minor.plus(event.amount.minor)?;
+        }
+        Event::ClearingReversed(event) => {
+            merchant.cleared_minor = merchant.cleared_minor.minus(event.amount.minor)?;
+        }
+        Event::RefundReversed(event) => {
+            merchant.refunded_minor = merchant.refunded_minor.minus(event.amount.minor)?;
         }
         Event::RefundLinked(event) => {
             merchant.refunded_minor = merchant.refunded_minor.plus(event.amount.minor)?;

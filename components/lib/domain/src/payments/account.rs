@@ -24,6 +24,8 @@ fn concerned(event: &Event) -> Option<(&Address, &Asset)> {
         Event::AdviceRecorded(event) => Some((&event.account, &event.amount.asset)),
         Event::ClearingPosted(event) => Some((&event.parties.account, &event.asset)),
         Event::ForcePosted(event) => Some((&event.parties.account, &event.amount.asset)),
+        Event::ClearingReversed(event) => Some((&event.parties.account, &event.amount.asset)),
+        Event::RefundReversed(event) => Some((&event.parties.account, &event.amount.asset)),
         Event::RefundLinked(event) => Some((&event.parties.account, &event.amount.asset)),
         Event::RefundUnlinked(event) => Some((&event.parties.account, &event.amount.asset)),
         Event::RefundResolved(event) => Some((&event.parties.account, &event.amount.asset)),
@@ -68,6 +70,12 @@ fn change(total: &mut AccountAsset, event: &Event) -> Result<(), Misfit> {
         Event::FundingReorged(event) => total.spent_minor = total.spent_minor.minus(event.amount.minor)?,
         Event::ClearingPosted(event) => total.cleared_minor = total.cleared_minor.plus(event.claimed()?)?,
         Event::ForcePosted(event) => total.cleared_minor = total.cleared_minor.plus(event.amount.minor)?,
+        Event::ClearingReversed(event) => {
+            total.cleared_minor = total.cleared_minor.minus(event.amount.minor)?;
+        }
+        Event::RefundReversed(event) => {
+            total.refunded_minor = total.refunded_minor.minus(event.amount.minor)?;
+        }
         // It is the money of a payment that is counted already.
         Event::SpendLinked(_) => total.payment_count = total.payment_count.previous()?,
         Event::SpendUnlinked(_) => total.payment_count = total.payment_count.next()?,

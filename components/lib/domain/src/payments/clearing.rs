@@ -3,14 +3,14 @@
 use clearfold_kernel::Minor;
 
 use super::hold;
-use super::status::Status;
+use super::status::{Dispute, Status};
 use super::tables::Payment;
-use crate::authorization::{ClearingPosted, ForcePosted};
+use crate::authorization::{ClearingPosted, ClearingReversed, ForcePosted};
 use crate::projecting::Misfit;
 
-/// Returns true if the network has claimed anything.
+/// Returns true if the network has claimed anything, also if it took that back.
 pub(super) fn is_claimed(payment: &Payment) -> bool {
-    payment.cleared_minor > Minor::ZERO
+    payment.cleared_minor > Minor::ZERO || payment.taken_back_minor > Minor::ZERO
 }
 
 /// Posts a clearing. The part that the hold covers is computed from the row, because a clearing recorded in an old
@@ -41,5 +41,22 @@ pub(super) fn forced(payment: &mut Payment, event: &ForcePosted) -> Result<(), M
     if matches!(payment.status, Status::Requested | Status::Declined) {
         payment.status = Status::ForcePosted;
     }
+    Ok(())
+}
+
+/// Takes a clearing back: off X first, then off K, which is given back. The status stays: it says how far the payment
+/// came, and the amounts say what stands.
+pub(super) fn reversed(payment: &mut Payment, event: &ClearingReversed) -> Result<(), Misfit> {
+    let minor = event.amount.minor;
+    let beyond_hold = minor.min(payment.beyond_hold_minor);
+    let against_hold = minor.minus(beyond_hold)?;
+    payment.beyond_hold_minor = payment.beyond_hold_minor.minus(beyond_hold)?;
+    payment.against_hold_minor = payment.against_hold_minor.minus(against_hold)?;
+    payment.reversed_minor = payment.reversed_minor.plus(against_hold)?;
+    payment.taken_back_minor = payment.taken_back_minor.plus(minor)?;
+    // More was stated than was left, some of it came back before, or a dispute is about it: an operator should look.
+    let is_disputed = !matches!(payment.dispute, None | Some(Dispute::Won | Dispute::Lost));
+    let is_above = event.stated.is_some_and(|stated| stated > minor);
+    payment.flagged |= is_above || event.excess.is_some() || is_disputed;
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use clearfold_kernel::{Minor, Timestamp};
 
-use super::clearing::is_claimed;
 use super::status::{Funding, Status};
 use super::tables::Payment;
 use crate::authorization::{AuthorizationExpired, AuthorizationReversed, HoldIncreased};
@@ -44,7 +43,7 @@ pub(super) fn reversed(payment: &mut Payment, event: &AuthorizationReversed) -> 
 /// Applies an expiry. A payment with nothing left to expire counts as cleared.
 pub(super) fn expired(payment: &mut Payment, event: &AuthorizationExpired) -> Result<(), Misfit> {
     payment.expired_minor = payment.expired_minor.plus(event.released.minor)?;
-    let is_cleared = event.released.minor == Minor::ZERO && is_claimed(payment);
+    let is_cleared = event.released.minor == Minor::ZERO && payment.cleared_minor > Minor::ZERO;
     payment.status = if is_cleared { Status::Cleared } else { Status::Expired };
     // Money that was pulled and not claimed is owed to the customer; the flag asks an operator to return it.
     payment.flagged |= event.owed.is_some();

@@ -33,6 +33,12 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         Event::AuthorizationReversed(event) => hold::reversed(payment, event)?,
         Event::AuthorizationExpired(event) => hold::expired(payment, event)?,
         Event::ClearingPosted(event) => clearing::posted(payment, event)?,
+        Event::ClearingReversed(event) => clearing::reversed(payment, event)?,
+        Event::RefundReversed(event) => {
+            payment.refunded_minor = payment.refunded_minor.minus(event.amount.minor)?;
+            payment.flagged |= event.stated.is_some_and(|stated| stated > event.amount.minor);
+        }
+        Event::RecordReversalKept(_) => payment.flagged = true,
         Event::OverCaptured(event) => {
             payment.over_captured = true;
             payment.flagged |= event.flagged;
@@ -109,6 +115,7 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         | Event::IncrementRequested(_)
         | Event::IncrementDeclined(_)
         | Event::ReversalRefused(_)
+        | Event::RecordReversalEnded(_)
         | Event::ReturnTaken(_)
         | Event::ClearingResolved(_)
         | Event::RefundResolved(_)

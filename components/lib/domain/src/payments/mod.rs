@@ -26,7 +26,7 @@ pub struct Payments;
 impl Projector for Payments {
     fn describe() -> ProjectionDescriptor {
         let tables = vec![Payment::table(), PaymentEvent::table(), Refund::table(), AccountAsset::table()];
-        ProjectionDescriptor { name: "payments", version: 11, tables, reads: &[AGGREGATE] }
+        ProjectionDescriptor { name: "payments", version: 12, tables, reads: &[AGGREGATE] }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {
@@ -55,6 +55,12 @@ fn concerns_payment(event: &Event) -> bool {
     !matches!(event, Event::RefundUnlinked(_) | Event::RefundResolved(_) | Event::ReversalRefused(_))
 }
 
+/// Returns true if the event is about a reversal of a record, which may come before its payment, or be of an unlinked
+/// refund.
+const fn waits(event: &Event) -> bool {
+    matches!(event, Event::RecordReversalKept(_) | Event::RecordReversalEnded(_) | Event::RefundReversed(_))
+}
+
 /// Returns true if the event is always the first of its payment, so there is no row to read.
 fn is_first(event: &Event) -> bool {
     matches!(event, Event::SwipeRecorded(_) | Event::AuthorizationRequested(_))
@@ -67,7 +73,11 @@ fn apply(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misfit> {
     if concerns_payment(&seen.event) {
         let known = rows.find(&Payment::key(&seen.id.to_owned()))?;
         begins = known.is_none();
-        rows.put(&life::after(known, seen)?);
+        // A reversal that came before its payment waits, and one of an unlinked refund has none: both are shown in the
+        // timeline alone.
+        if !(begins && waits(&seen.event)) {
+            rows.put(&life::after(known, seen)?);
+        }
     }
     account::add(rows, seen, begins)
 }

@@ -18,7 +18,7 @@ pub(super) enum Status {
     Declined,
     /// Open: a stand-in approved it.
     Advised,
-    /// Open, however it began, and partly claimed.
+    /// Open, however it began, and partly claimed, also if that was taken back.
     PartiallyCleared,
     /// Closed: the final claim was made.
     Cleared,

@@ -32,20 +32,22 @@ table! {
         requested_minor: Minor,
         /// A: total authorized.
         authorized_minor: Minor,
-        /// R: total released by reversals and by the final clearing.
+        /// R: total released by reversals and by the final clearing, or claimed and taken back by the network.
         reversed_minor: Minor,
         /// E: total released by expiry.
         expired_minor: Minor,
-        /// K: total claimed against the hold.
+        /// K: total claimed against the hold, without what was taken back.
         against_hold_minor: Minor,
-        /// X: total claimed beyond the hold.
+        /// X: total claimed beyond the hold, without what was taken back.
         beyond_hold_minor: Minor,
-        /// F: total refunded.
+        /// F: total refunded, without what the network took back.
         refunded_minor: Minor,
         /// H = A − R − E − K: still held.
         held_minor: Minor,
-        /// K + X: total that the network claimed.
+        /// K + X: total that the network claimed, without what it took back.
         cleared_minor: Minor,
+        /// Total that the network took back of its clearings.
+        taken_back_minor: Minor,
         /// Pulled, and neither held nor claimed: to be sent back to the Safe.
         owed_back_minor: Minor,
         asset: String,
@@ -70,7 +72,8 @@ table! {
         flags: Vec<DeclineReason>,
         /// True if an operator should look at it: a rule would have declined it, its clearings or refunds exceed the
         /// tolerance, an amount is far from our own conversion, a clearing looks like a duplicate of another or was
-        /// refused, pulled money was owed back, or a part could not be pulled.
+        /// refused, pulled money was owed back, a part could not be pulled, or a reversal of a record fits nothing or
+        /// what came back before.
         flagged: bool,
         /// True if clearings exceed the authorized amount.
         over_captured: bool,
@@ -153,10 +156,10 @@ table! {
         payment_count: Number,
         /// Total that left the account on chain. Amounts that are only held, or were declined, are not spent.
         spent_minor: Minor,
-        /// Total that the network claimed, within holds or beyond them.
+        /// Total that the network claimed, within holds or beyond them, without what it took back.
         cleared_minor: Minor,
         refund_count: Number,
-        /// Total refunded, linked to a payment or not, minus what was taken back.
+        /// Total refunded, linked to a payment or not, minus what was taken back by us or the network.
         refunded_minor: Minor,
         first_seen_at: Timestamp,
         updated_at: Timestamp,

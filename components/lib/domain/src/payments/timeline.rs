@@ -70,6 +70,10 @@ fn occurred_at(event: &Event) -> Option<Timestamp> {
         | Event::SpendTaken(events::SpendTaken { at, .. })
         | Event::SpendGivenUp(events::SpendGivenUp { at, .. })
         | Event::ReturnTaken(events::ReturnTaken { at, .. })
+        | Event::RefundReversed(events::RefundReversed { occurred_at: at, .. })
+        | Event::ClearingReversed(events::ClearingReversed { occurred_at: at, .. })
+        | Event::RecordReversalKept(events::RecordReversalKept { occurred_at: at, .. })
+        | Event::RecordReversalEnded(events::RecordReversalEnded { at, .. })
         | Event::SpendObserved(events::SpendObserved { occurred_at: at, .. }) => Some(*at),
         Event::OverCaptured(_)
         | Event::ConversionDeviates(_)

@@ -14,10 +14,12 @@ use crate::projecting::{Misfit, Rows, lowered, raised, words};
 pub(super) enum What {
     Hold,
     Clearing,
+    ClearingReversal,
     SuspendedClearing,
     ClearingCharged,
     ClearingReturned,
     Refund,
+    RefundReversal,
     RefundPaid,
     RefundTakenBack,
     DisputeCredit,
@@ -27,6 +29,7 @@ pub(super) enum What {
     FundingFinalized,
     FundingReorged,
     ReturnOwed,
+    UnmatchedReversal,
     Safe,
     InTransit,
     HoldAccount,
@@ -39,10 +42,12 @@ pub(super) enum What {
 words!(What {
     Hold = "hold",
     Clearing = "clearing",
+    ClearingReversal = "clearing_reversal",
     SuspendedClearing = "suspended_clearing",
     ClearingCharged = "clearing_charged",
     ClearingReturned = "clearing_returned",
     Refund = "refund",
+    RefundReversal = "refund_reversal",
     RefundPaid = "refund_paid",
     RefundTakenBack = "refund_taken_back",
     DisputeCredit = "dispute_credit",
@@ -52,6 +57,7 @@ words!(What {
     FundingFinalized = "funding_finalized",
     FundingReorged = "funding_reorged",
     ReturnOwed = "return_owed",
+    UnmatchedReversal = "unmatched_reversal",
     Safe = "safe",
     InTransit = "in_transit",
     HoldAccount = "hold_account",
@@ -101,7 +107,11 @@ impl How {
     fn of(what: What, expected: Net, booked: Net) -> Self {
         match what {
             What::Safe | What::InTransit | What::HoldAccount => Self::Differs,
-            What::Suspense | What::Withheld | What::Receivable | What::ReturnOwed => Self::Open,
+            What::Suspense
+            | What::Withheld
+            | What::Receivable
+            | What::ReturnOwed
+            | What::UnmatchedReversal => Self::Open,
             What::Settlement => Self::Outstanding,
             _ if booked == Net::default() => Self::NotBooked,
             _ if expected == Net::default() => Self::NotAuthorized,

@@ -11,12 +11,14 @@
 //! |---|---|---|
 //! | `hold` | remaining hold of a payment | remaining hold booked for it |
 //! | `clearing`, `suspended_clearing` | amount that a record of the network claims | amount booked for it |
+//! | `clearing_reversal`, `refund_reversal` | amount of a record that the network takes back | the same |
 //! | `clearing_charged`, `clearing_returned` | suspended amount | the same |
 //! | `refund`, `refund_paid`, `refund_taken_back` | refunded amount | the same |
 //! | `dispute_credit`, `dispute_lost` | disputed amount | the same |
 //! | `dispute_won` | awarded amount | the same |
 //! | `funding_included`, `funding_finalized`, `funding_reorged` | amount of a leg | the same |
 //! | `return_owed` | pulled for a payment that neither holds nor claimed it | zero: it is to be sent back |
+//! | `unmatched_reversal` | amount that a reversal states whose record did not come, or is in suspense | zero: it is to be taken back, or dismissed |
 //! | `safe` | deposited − withdrawn − pulled + returned, refunded or reorganized away | the ledger account |
 //! | `in_transit` | pulled, not final | the ledger account |
 //! | `hold_account` | pulled and final − returned − refunded − settled | the ledger account |
@@ -24,8 +26,8 @@
 //! | `withheld` | zero: every refund is resolved | part of a refund on chain that is not credited |
 //!
 //! The kind of disagreement completes the name: a payment's figures, such as `clearing`, are `not_booked`,
-//! `not_authorized` or `differs`; chain against ledger is always `differs`; suspense, receivables, what is withheld and
-//! what is owed back are `open`, settlements are `outstanding`.
+//! `not_authorized` or `differs`; chain against ledger is always `differs`; suspense, receivables, what is withheld,
+//! what is owed back and unmatched reversals are `open`, settlements are `outstanding`.
 
 mod comparison;
 mod figures;
@@ -52,7 +54,7 @@ impl Projector for Settlement {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "settlement",
-            version: 5,
+            version: 6,
             tables: tables::all(),
             reads: &[authorization::AGGREGATE, account::AGGREGATE],
         }

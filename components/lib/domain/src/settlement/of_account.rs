@@ -4,7 +4,7 @@ use clearfold_kernel::{Asset, ExternalId, Minor, MoneyError};
 
 use super::comparison::What;
 use super::figures::Reported;
-use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg};
+use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg, reversal};
 use crate::account::{DisputeStep, Event, FundedBy, FundingStep, LedgerAccount, SettlementDirection};
 use crate::projecting::legs;
 
@@ -70,6 +70,16 @@ fn booked(change: ReportedChange, event: &Event) -> Result<ReportedChange, Money
                 Minor::ZERO => change,
                 taken => change.holds(payment_id, HoldStep::By(Step::Down(taken))),
             }
+        }
+        Event::ClearingReversalBooked(event) => {
+            let payment_id = event.hold_id.as_str();
+            let id = reversal(payment_id, &event.reversal_id);
+            change.says(What::ClearingReversal, &id, Some(payment_id), Step::Up(event.amount.minor))
+        }
+        Event::RefundReversalBooked(event) => {
+            let payment_id = event.reported_on.as_str();
+            let id = reversal(payment_id, &event.reversal_id);
+            change.says(What::RefundReversal, &id, Some(payment_id), Step::Up(event.amount.minor))
         }
         Event::ClearingSuspended(event) => {
             let (id, step) = (event.clearing_id.as_str(), Step::Up(event.amount.minor));

@@ -1,13 +1,14 @@
 //! Effects of an authorization's events: what is to be booked.
 
-use clearfold_kernel::{Address, Amount, ChainSource, Minor, MoneyError};
+use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Minor, MoneyError};
 
 use super::comparison::What;
 use super::figures::Reported;
-use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg};
+use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg, reversal};
 use crate::account::dispute_key;
 use crate::authorization::{
-    ClearingPosted, DisputeOutcome, DisputeResolved, Event, RefundOrigin, ReturnOwed, SwipeRecorded,
+    ClearingPosted, DisputeOutcome, DisputeResolved, Event, KeptReason, Parties, RefundOrigin, ReturnOwed,
+    SwipeRecorded,
 };
 
 /// Returns the effect of an event; `None` if nothing is to be booked for it.
@@ -28,6 +29,24 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
         Event::ClearingPosted(event) => payment.claimed(event)?,
         Event::ForcePosted(event) => {
             payment.says(event.parties.account, What::Clearing, event.clearing_id.as_str(), &event.amount)
+        }
+        Event::ClearingReversed(event) => {
+            let waited = event.stated.filter(|_| event.waited);
+            let change =
+                payment.taken_back(What::ClearingReversal, &event.reversal_id, &event.parties, &event.amount);
+            payment.waits_no_more(change, &event.reversal_id, waited)
+        }
+        Event::RefundReversed(event) => {
+            let waited = event.stated.filter(|_| event.waited);
+            let change =
+                payment.taken_back(What::RefundReversal, &event.reversal_id, &event.parties, &event.amount);
+            payment.waits_no_more(change, &event.reversal_id, waited)
+        }
+        Event::RecordReversalKept(event) if event.reason != KeptReason::NothingLeft => {
+            return Ok(payment.waits(&event.parties, &event.reversal_id, event.amount.as_ref(), Step::Up));
+        }
+        Event::RecordReversalEnded(event) => {
+            return Ok(payment.waits(&event.parties, &event.reversal_id, event.amount.as_ref(), Step::Down));
         }
         Event::ClearingSuspended(event) => {
             let id = event.clearing_id.as_str();
@@ -81,6 +100,7 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
         | Event::SpendExpected(_)
         | Event::AuthorizationDeclined(_)
         | Event::ReversalRefused(_)
+        | Event::RecordReversalKept(_)
         | Event::OverCaptured(_)
         | Event::ConversionDeviates(_)
         | Event::LatePresented(_)
@@ -139,6 +159,50 @@ impl<'a> Payment<'a> {
         let step = HoldStep::Claimed { minor: claimed.minor, is_final: event.is_final };
         let id = event.clearing_id.as_str();
         Ok(self.says(event.parties.account, What::Clearing, id, &claimed).holds(self.0, step))
+    }
+
+    /// Amount that a reversal states which waits for its record, and which it does not wait for any more. Of one that
+    /// states none nothing can be compared.
+    fn waits(
+        self,
+        parties: &Parties,
+        reversal_id: &ExternalId,
+        amount: Option<&Amount>,
+        step: fn(Minor) -> Step,
+    ) -> Option<ReportedChange> {
+        let (amount, id) = (amount?, reversal(self.0, reversal_id));
+        Some(Self::of(parties.account, amount).says(
+            What::UnmatchedReversal,
+            &id,
+            self.id(),
+            step(amount.minor),
+        ))
+    }
+
+    fn taken_back(
+        self,
+        what: What,
+        reversal_id: &ExternalId,
+        parties: &Parties,
+        amount: &Amount,
+    ) -> ReportedChange {
+        self.says(parties.account, what, &reversal(self.0, reversal_id), amount)
+    }
+
+    /// Adds that a reversal does not wait any more, with the amount under which it did.
+    fn waits_no_more(
+        self,
+        change: ReportedChange,
+        reversal_id: &ExternalId,
+        waited: Option<Minor>,
+    ) -> ReportedChange {
+        match waited {
+            Some(stated) => {
+                let id = reversal(self.0, reversal_id);
+                change.says(What::UnmatchedReversal, &id, self.id(), Step::Down(stated))
+            }
+            None => change,
+        }
     }
 
     fn disputed(self, event: &DisputeResolved) -> ReportedChange {

@@ -1,6 +1,6 @@
 //! Effect of one event on an account's figures in one asset, as the authorization or the account reports it.
 
-use clearfold_kernel::{Asset, ChainSource, Minor};
+use clearfold_kernel::{Asset, ChainSource, ExternalId, Minor};
 
 use super::comparison::{Subject, What};
 use super::figures::Reported;
@@ -98,4 +98,9 @@ impl ReportedChange {
 /// Id of a funding leg: the chain, the block and the log index of its log.
 pub(super) fn leg(source: &ChainSource) -> String {
     format!("{}/{}/{}", source.chain_id, source.block_hash, source.log_index)
+}
+
+/// Id of a reversal of a record: its id is unique within its payment.
+pub(super) fn reversal(payment_id: &str, reversal_id: &ExternalId) -> String {
+    format!("{payment_id}/{reversal_id}")
 }

@@ -1,11 +1,12 @@
 //! Money on chain: which events have it pulled, what is asked for, and when the funding is reported as final.
 
-use clearfold_domain::authorization::{Event, Legs, Links};
+use clearfold_domain::authorization::{Event, Legs, Links, State};
 use clearfold_domain::authorization_saga::AuthorizationSaga;
 use std::collections::BTreeMap;
 
 use clearfold_kernel::{
-    Action, EffectAnswer, ExternalId, Flow, Hash, Minor, Rejection, Saga, StepCall, Subject, encode_state,
+    Action, EffectAnswer, ExternalId, Flow, Hash, Minor, Rejection, Saga, StepCall, Subject, decode_state,
+    encode_state,
 };
 use serde_json::{Value, json};
 
@@ -167,7 +168,9 @@ fn a_funding_that_was_seen_is_reported_as_final_behind_the_pull() {
 /// Memory of the version before there were legs: its state is the head of one that has none.
 fn without_legs(subject: &Subject) -> Subject {
     let no_links = (Links::default(), BTreeMap::<String, Hash>::new(), None::<ExternalId>);
-    let none = encode_state(&(Legs::default(), Minor::ZERO, no_links)).expect("bytes");
+    let state: State = decode_state(&subject.memory[1..]).expect("a state");
+    let none =
+        encode_state(&(Legs::default(), Minor::ZERO, no_links, state.record_reversals)).expect("bytes");
     let state = subject.memory[1..].strip_suffix(&none[..]).expect("no legs, no links, and nothing released");
     Subject { memory: [&[9], state].concat(), ..subject.clone() }
 }

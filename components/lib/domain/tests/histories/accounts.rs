@@ -1,10 +1,11 @@
 //! Commands that concern the account alone: deposits, settlement, fees, and commands that must be rejected.
 
 use clearfold_domain::account::{
-    AssignReturn, BookClearing, BookDispute, BookFunding, BookReceivable, ChargeFee, Command as Accounts,
-    DelayQueue, DisputeStep, FundingStep, LowerCause, LowerHold, ObserveDelayQueue, OpenAccount, RaiseHold,
-    RecordDeposit, RecordReturn, RecordSettlement, RecordWithdrawal, RecoverReceivable, RefundOutcome,
-    ResolveRefund, ResolveSuspense, RevertDeposit, RevertWithdrawal, SettlementDirection, SuspenseOutcome,
+    AssignReturn, BookClearing, BookClearingReversal, BookDispute, BookFunding, BookReceivable, ChargeFee,
+    Command as Accounts, DelayQueue, DisputeStep, FundingStep, LowerCause, LowerHold, ObserveDelayQueue,
+    OpenAccount, RaiseHold, RecordDeposit, RecordReturn, RecordSettlement, RecordWithdrawal,
+    RecoverReceivable, RefundOutcome, ResolveRefund, ResolveSuspense, RevertDeposit, RevertWithdrawal,
+    SettlementDirection, SuspenseOutcome,
 };
 use clearfold_domain::network::Residue;
 use clearfold_kernel::{Amount, Asset, ChainSource, ExternalId, Minor};
@@ -161,7 +162,13 @@ impl World {
         let hold_id = hold_id.unwrap_or_else(|| self.id("auth"));
         let held = self.account.state.holds().get(hold_id.as_str()).map_or(nothing(), |held| held.minor);
         let above = held.plus(Minor::new(1)).expect("far below 2^128");
-        match dice.below(11) {
+        match dice.below(12) {
+            11 => {
+                let (reversal_id, clearing_id, hold_id) = (self.id("rvl"), self.id("clr"), self.id("auth"));
+                let amount = price(dice);
+                let reversal = BookClearingReversal { reversal_id, clearing_id, hold_id, amount };
+                self.tell(Accounts::BookClearingReversal(reversal))
+            }
             10 => self.assign_too_much(dice),
             9 => {
                 let (dispute_id, step, amount) = (self.id("dsp"), DisputeStep::Won, price(dice));

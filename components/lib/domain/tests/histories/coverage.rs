@@ -41,6 +41,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "recovery_above_receivable",
             "release_above_hold",
             "return_above_refund",
+            "reversal_above_claimed",
             "source_not_found",
             "spend_matched",
             "suspense_not_found",

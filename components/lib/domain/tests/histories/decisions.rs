@@ -1,14 +1,16 @@
 //! Decisions after the payment: disputes, and the resolution of items in suspense.
 
 use clearfold_domain::authorization::{
-    AdvanceDispute, Command as Payments, DisputeOutcome, DisputeReason, DisputeStage, DisputeStatus,
-    GrantProvisionalCredit, OpenDispute, Payment, ResolveClearing, ResolveDispute, ResolveRefund, Suspended,
+    AdvanceDispute, Command as Payments, DismissRecordReversal, DisputeOutcome, DisputeReason, DisputeStage,
+    DisputeStatus, GrantProvisionalCredit, OpenDispute, Payment, PresentClearing, RecordReversalFate,
+    RefundOrigin, ResolveClearing, ResolveDispute, ResolveRefund, ReverseClearing, ReverseRefund,
+    ReversedRecord, State, Subject, Suspended,
 };
-use clearfold_domain::network::{RefundOutcome, SuspenseOutcome};
-use clearfold_kernel::{Amount, ExternalId};
+use clearfold_domain::network::{Network, RefundOutcome, SuspenseOutcome};
+use clearfold_kernel::{Amount, ExternalId, Minor};
 
 use crate::dice::Dice;
-use crate::values::around;
+use crate::values::{around, euro};
 use crate::world::World;
 
 impl World {
@@ -30,6 +32,77 @@ impl World {
         (Payments::ResolveClearing(ResolveClearing { clearing_id, outcome }), false)
     }
 
+    /// Takes back a clearing that came, or one that comes later; sometimes an operator dismisses what waits.
+    pub fn take_back(&mut self, id: &str, dice: &mut Dice) -> (Payments, bool) {
+        let state = self.payments.get(id).map(|live| &live.state);
+        if dice.one_in(6) {
+            let mut known = state.into_iter().flat_map(|state| state.record_reversals.known.keys());
+            let reversal_id = known.next_back().cloned().unwrap_or_else(|| self.id("rvl"));
+            let dismiss = DismissRecordReversal { reversal_id };
+            return (Payments::DismissRecordReversal(dismiss), false);
+        }
+        let claims: Vec<(ExternalId, Minor)> = state
+            .into_iter()
+            .flat_map(|state| &state.clearings)
+            .map(|(clearing_id, clearing)| (clearing_id.clone(), clearing.claimed))
+            .collect();
+        let asset = state.map_or_else(|| euro(1).asset, |state| known_amount(state).asset);
+        let known = dice.pick_recent(&claims).cloned();
+        let (clearing_id, minor) = match known {
+            Some(known) if !dice.one_in(6) => known,
+            _ => (self.id("clr"), Minor::new(500)),
+        };
+        let amount = (!dice.one_in(3)).then(|| around(dice, &Amount { minor, asset }));
+        let (reversal_id, occurred_at) = (self.id("rvl"), self.now());
+        let network = dice.pick(&[Network::Visa, Network::Mastercard]);
+        let reversal = ReverseClearing { reversal_id, clearing_id, network, amount, occurred_at };
+        (Payments::ReverseClearing(reversal), false)
+    }
+
+    /// Takes back a refund that the network told of, or one that it tells of later.
+    pub fn take_refund_back(&mut self, id: &str, dice: &mut Dice) -> (Payments, bool) {
+        let state = self.payments.get(id).map(|live| &live.state);
+        let told = |identity: &String| identity.strip_prefix("network/")?.parse::<ExternalId>().ok();
+        let linked = state.into_iter().flat_map(|state| &state.refunds);
+        let mut known: Vec<(ExternalId, Amount)> = linked
+            .filter_map(|(identity, minor)| {
+                let asset = known_amount(state?).asset;
+                Some((told(identity)?, Amount { minor: *minor, asset }))
+            })
+            .collect();
+        if let Some(Subject::Refund(refund)) = state.map(|state| &state.subject)
+            && let RefundOrigin::Network(refund_id) = &refund.origin
+        {
+            known.push((refund_id.clone(), refund.amount.clone()));
+        }
+        let known = dice.pick_recent(&known).cloned().filter(|_| !dice.one_in(8));
+        let (refund_id, of) = known.unwrap_or_else(|| (self.id("rfd"), euro(500)));
+        let amount = (!dice.one_in(3)).then(|| around(dice, &of));
+        let (reversal_id, occurred_at) = (self.id("rvl"), self.now());
+        let network = dice.pick(&[Network::Visa, Network::Mastercard]);
+        let reversal = ReverseRefund { reversal_id, refund_id, network, amount, occurred_at };
+        (Payments::ReverseRefund(reversal), false)
+    }
+
+    /// Presents the clearing that a reversal waits for, if one does.
+    pub fn awaited(&mut self, id: &str, dice: &mut Dice) -> Option<(Payments, bool)> {
+        let state = &self.payments.get(id)?.state;
+        let waits = state.record_reversals.known.values().find_map(|known| match &known.of {
+            ReversedRecord::Clearing(clearing_id) => {
+                let is_new = !state.clearings.contains_key(clearing_id);
+                (is_new && known.fate == RecordReversalFate::Waiting).then(|| clearing_id.clone())
+            }
+            ReversedRecord::Refund(_) => None,
+        });
+        let (clearing_id, of) = (waits?, known_amount(state));
+        match self.clearing(dice, &of, &[]) {
+            (Payments::PresentClearing(claim), by_chain) => {
+                Some((Payments::PresentClearing(PresentClearing { clearing_id, ..claim }), by_chain))
+            }
+            other => Some(other),
+        }
+    }
+
     pub fn resolve_refund(&mut self, dice: &mut Dice) -> (Payments, bool) {
         let outcome = dice.weighted(&[
             (3, RefundOutcome::Paid),
@@ -37,7 +110,9 @@ impl World {
             (3, RefundOutcome::Returned),
             (1, RefundOutcome::Matched),
         ]);
-        let payment_id = match dice.pick_recent(&self.order) {
+        let is_linked = |id: &&String| self.payments[*id].state.linked_to().is_some();
+        let linked = self.order.iter().rfind(is_linked);
+        let payment_id = match linked.filter(|_| dice.one_in(3)).or_else(|| dice.pick_recent(&self.order)) {
             Some(recent) if dice.one_in(2) => Some(recent.parse().expect("our own id")),
             _ => None,
         };
@@ -94,4 +169,11 @@ impl World {
         };
         (command, false)
     }
+}
+
+/// Amount in the payment's asset that a claim may be about.
+fn known_amount(state: &State) -> Amount {
+    state
+        .payment()
+        .map_or_else(|| euro(500), |payment| Amount { minor: Minor::new(500), asset: payment.asset.clone() })
 }

@@ -49,9 +49,19 @@ impl World {
     /// Continues one of the payments.
     pub fn proceed(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let Some(id) = dice.pick_recent(&self.order).cloned() else { return self.begin(dice) };
+        if dice.one_in(3)
+            && let Some(sent) = self.awaited(&id, dice)
+        {
+            return self.play(&id, sent);
+        }
         let Some(payment) = self.payment(&id).cloned() else { return self.of_no_payment(&id, dice) };
         if self.has_suspended(&id) && dice.one_in(6) {
             let sent = self.resolve_clearing(&id, dice);
+            return self.play(&id, sent);
+        }
+        if dice.one_in(14) {
+            let sent =
+                if dice.one_in(3) { self.take_refund_back(&id, dice) } else { self.take_back(&id, dice) };
             return self.play(&id, sent);
         }
         if payment.status == Status::Requested && !self.queue.is_empty() && !dice.one_in(4) {
@@ -67,7 +77,9 @@ impl World {
 
     /// Sends a command to a stream without a payment: an empty one, or one of an unlinked refund.
     fn of_no_payment(&mut self, id: &str, dice: &mut Dice) -> Result<(), Broken> {
-        let sent = match dice.below(10) {
+        let sent = match dice.below(11) {
+            10 if dice.one_in(2) => self.take_back(id, dice),
+            10 => self.take_refund_back(id, dice),
             8 | 9 => self.resolve_refund(dice),
             0 => self.request(dice),
             1 => self.swipe(dice),
@@ -335,7 +347,12 @@ impl World {
         known.filter_map(|clearing| Some((clearing.reference.clone()?, clearing.claimed))).collect()
     }
 
-    fn clearing(&mut self, dice: &mut Dice, of: &Amount, known: &[(ExternalId, Minor)]) -> (Payments, bool) {
+    pub fn clearing(
+        &mut self,
+        dice: &mut Dice,
+        of: &Amount,
+        known: &[(ExternalId, Minor)],
+    ) -> (Payments, bool) {
         let mut amount = around(dice, of);
         let mut reference = dice.one_in(2).then(|| self.id("ref"));
         if !known.is_empty() && dice.one_in(4) {

@@ -14,7 +14,7 @@ impl World {
     /// Sends an accepted command again.
     pub fn repeat(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let Some(sent) = dice.pick_recent(&self.accepted).cloned() else { return Ok(()) };
-        if self.is_of_chain(&sent.command) {
+        if self.is_of_chain(&sent.command) || self.is_unlinked(&sent.command) {
             return Ok(());
         }
         if comes_and_goes(&sent.command) {
@@ -31,7 +31,7 @@ impl World {
     /// Sends an accepted command again with other content, to another account, or from another actor.
     pub fn alter(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let Some(sent) = dice.pick_recent(&self.accepted).cloned() else { return Ok(()) };
-        if self.is_of_chain(&sent.command) {
+        if self.is_of_chain(&sent.command) || self.is_unlinked(&sent.command) {
             return Ok(());
         }
         let mut altered = sent;
@@ -46,6 +46,16 @@ impl World {
             },
         }
         self.without_effect(&altered).map(drop)
+    }
+
+    /// Returns true if the command links a `Spend` that was unlinked since: it would be linked again.
+    fn is_unlinked(&self, command: &Command) -> bool {
+        let Command::Payment(id, Payments::LinkSpend(_) | Payments::UnlinkSpend(_)) = command else {
+            return false;
+        };
+        let unlinks =
+            |sent: &Sent| matches!(&sent.command, Command::Payment(of, Payments::UnlinkSpend(_)) if of == id);
+        self.accepted.iter().any(unlinks)
     }
 
     /// Returns true if the command is an observation that the simulated chain makes, where the saga asks for pulls.

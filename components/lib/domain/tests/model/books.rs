@@ -3,7 +3,11 @@
 //! It follows the field's rules for card payments, shares no code with the domain, and keeps no state between two
 //! questions. A rule stands here once, in the order in which a reader would check it.
 
+mod claims;
+
 use std::collections::BTreeSet;
+
+use claims::{claim, post_without_hold, resolve, take_back, take_back_awaited};
 
 use crate::facts::{Fact, Part, Resolution, What};
 
@@ -53,6 +57,12 @@ pub struct Payment {
     /// Refunded on chain, so paid to the Safe out of what was pulled.
     pub sent_back: i128,
     pub claims: Vec<Claim>,
+    /// Refunds that the network told of, each with what is left of it.
+    pub told: Vec<(String, i128)>,
+    /// Refunds that are taken back when they come.
+    pub awaited_refunds: Vec<(String, Option<i128>)>,
+    /// Claims that are taken back when they come, or when they are charged; each with its amount, or all that is left.
+    pub awaited: Vec<(String, Option<i128>)>,
     pub disputes: Vec<Dispute>,
     /// True if it was approved for nothing, to verify the card.
     is_verification: bool,
@@ -73,6 +83,9 @@ pub struct Claim {
     pub id: String,
     pub amount: i128,
     pub is_suspended: bool,
+    /// Part of it that the network took back.
+    pub back: i128,
+    is_returned: bool,
     reference: Option<String>,
     part: Part,
 }
@@ -122,6 +135,11 @@ impl Payment {
     /// Amount that the merchant still has.
     pub fn left(&self) -> i128 {
         self.captured() - self.refunded - self.won
+    }
+
+    /// Returns true if a claim posted, also if it was taken back.
+    fn has_posted(&self) -> bool {
+        self.claims.iter().any(|claim| !claim.is_suspended && !claim.is_returned)
     }
 
     /// Returns the stage after the hold was lowered: closed once nothing of it is left.
@@ -180,6 +198,7 @@ fn identity(what: &What) -> Option<(&'static str, &str)> {
         What::Reversed { id, .. } => ("reversal", id),
         What::Cleared { id, .. } | What::ForcePosted { id, .. } => ("claim", id),
         What::Refunded { id, .. } => ("refund", id),
+        What::TakenBack { id, .. } | What::RefundTakenBack { id, .. } => ("reversal of a record", id),
         _ => return None,
     })
 }
@@ -223,19 +242,30 @@ fn happen(payment: &mut Payment, what: &What) {
                 id: id.clone(),
                 amount: *amount,
                 is_suspended: false,
+                back: 0,
+                is_returned: false,
                 reference: None,
                 part: Part::Final,
             });
             post_without_hold(payment, *amount);
+            take_back_awaited(payment, id);
         }
+        What::TakenBack { claim, amount, .. } => take_back(payment, claim, *amount),
         What::ClearingCharged { id } | What::ClearingReturned { id } => {
             resolve(payment, id, matches!(what, What::ClearingCharged { .. }));
         }
         // On a stream of its own it belongs to no payment.
-        What::Refunded { amount, on_chain, .. } if payment.stage != Stage::Unknown => {
+        What::Refunded { id, amount, on_chain } if payment.stage != Stage::Unknown => {
             payment.refunded += amount;
             payment.sent_back += if *on_chain { *amount } else { 0 };
+            if !on_chain {
+                payment.told.push((id.clone(), *amount));
+                let awaited = payment.awaited_refunds.extract_if(.., |(refund, _)| refund == id);
+                let awaited: Vec<_> = awaited.collect();
+                awaited.iter().for_each(|(refund, amount)| take_refund_back(payment, refund, *amount));
+            }
         }
+        What::RefundTakenBack { refund, amount, .. } => take_refund_back(payment, refund, *amount),
         What::Spent { amount } if payment.stage == Stage::Unknown => {
             (payment.stage, payment.held, payment.in_transit) = (Stage::Open, *amount, *amount);
             payment.pulls.push((1, *amount));
@@ -271,6 +301,17 @@ fn happen(payment: &mut Payment, what: &What) {
     }
 }
 
+/// What the network takes back of a refund was not refunded, though it was paid out.
+fn take_refund_back(payment: &mut Payment, id: &str, amount: Option<i128>) {
+    let Some((_, left)) = payment.told.iter_mut().find(|(refund, _)| refund == id) else {
+        payment.awaited_refunds.push((id.to_owned(), amount));
+        return;
+    };
+    let back = amount.unwrap_or(*left).min(*left);
+    *left -= back;
+    payment.refunded -= back;
+}
+
 fn ask_for_more(payment: &mut Payment, id: &str, amount: i128, is_total: bool, at: i64) {
     let standing = payment.held + payment.against_hold;
     // Only what is held can be raised.
@@ -295,7 +336,7 @@ fn reverse(payment: &mut Payment, part: Option<i128>) {
         // The sender names what was asked for, so that is all of it.
         Stage::Asked if part.is_none_or(|part| part >= payment.asked) => payment.stage = Stage::Withdrawn,
         // One that finds nothing to release changes nothing, but ends a verification.
-        Stage::Open if payment.is_verification && payment.owed() == 0 && part.is_none() => {
+        Stage::Open if payment.is_verification && !payment.has_posted() && part.is_none() => {
             payment.stage = Stage::Withdrawn;
         }
         Stage::Open if payment.held > 0 => {
@@ -319,7 +360,7 @@ fn advise(payment: &mut Payment, amount: i128, at: i64) {
             }
         }
         // A claim of a verified card posted as one that nobody authorized.
-        Stage::Open if payment.is_verification && payment.captured() > 0 => {}
+        Stage::Open if payment.is_verification && payment.has_posted() => {}
         Stage::Open | Stage::Reversed => {
             // A claim beyond a hold that stands is no part of it.
             let claimed =
@@ -332,81 +373,6 @@ fn advise(payment: &mut Payment, amount: i128, at: i64) {
             }
         }
         Stage::Cleared | Stage::Expired | Stage::Forced | Stage::Linked => {}
-    }
-}
-
-fn claim(payment: &mut Payment, id: &str, amount: i128, reference: &Option<String>, part: Part) {
-    let is_again = |other: &Claim| {
-        let is_another_part =
-            matches!((part, other.part), (Part::Of(one, _), Part::Of(two, _)) if one != two);
-        reference.is_some() && other.reference == *reference && other.amount == amount && !is_another_part
-    };
-    let is_suspended = payment.claims.iter().any(is_again);
-    let (id, reference) = (id.to_owned(), reference.clone());
-    // Without an authorization it is no part of a sequence, unless it says so.
-    let is_unmatched = !is_suspended && payment.stage != Stage::Open && part == Part::Partial;
-    let part = if is_unmatched { Part::Final } else { part };
-    payment.claims.push(Claim { id, amount, is_suspended, reference, part });
-    if is_suspended {
-        payment.suspended += amount;
-    } else {
-        post(payment, amount, part);
-    }
-}
-
-/// Every claim posts: what the hold covers against it, the rest beyond it. The last one releases what is left.
-fn post(payment: &mut Payment, amount: i128, part: Part) {
-    if payment.stage != Stage::Open {
-        return post_without_hold(payment, amount);
-    }
-    let covered = amount.min(payment.held);
-    payment.held -= covered;
-    payment.against_hold += covered;
-    payment.beyond += amount - covered;
-    if part == Part::Final || (part != Part::Partial && is_complete(payment)) {
-        (payment.stage, payment.held) = (Stage::Cleared, 0);
-    }
-}
-
-/// A sequence is as long as its part n of n says, and complete when as many parts were posted. A part without a number
-/// takes the place of one that is missing.
-fn is_complete(payment: &Payment) -> bool {
-    let parts = payment.claims.iter().filter(|claim| !claim.is_suspended).map(|claim| claim.part);
-    let ends = parts.clone().filter_map(|part| match part {
-        Part::Of(number, count) if number == count => Some(number),
-        _ => None,
-    });
-    let Some(length) = ends.max() else { return false };
-    let numbers: BTreeSet<u8> = parts
-        .clone()
-        .filter_map(|part| match part {
-            Part::Of(number, _) if number <= length => Some(number),
-            _ => None,
-        })
-        .collect();
-    let unnumbered = parts.filter(|part| *part == Part::Partial).count();
-    numbers.len() + unnumbered >= usize::from(length)
-}
-
-fn post_without_hold(payment: &mut Payment, amount: i128) {
-    payment.beyond += amount;
-    if matches!(payment.stage, Stage::Unknown | Stage::Asked | Stage::Declined | Stage::Withdrawn) {
-        payment.stage = Stage::Forced;
-    }
-}
-
-fn resolve(payment: &mut Payment, id: &str, is_charged: bool) {
-    let Some(index) = payment.claims.iter().position(|claim| claim.id == id && claim.is_suspended) else {
-        return;
-    };
-    let Claim { amount, part, .. } = payment.claims[index];
-    payment.suspended -= amount;
-    if is_charged {
-        payment.claims[index].is_suspended = false;
-        post(payment, amount, part);
-    } else {
-        // It is still known by its id, but is no claim any more.
-        (payment.claims[index].is_suspended, payment.claims[index].part) = (false, Part::Final);
     }
 }
 

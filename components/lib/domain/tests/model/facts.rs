@@ -54,6 +54,18 @@ pub enum What {
         id: String,
         amount: i128,
     },
+    /// The network takes a refund back: this much of it, or all that is left.
+    RefundTakenBack {
+        id: String,
+        refund: String,
+        amount: Option<i128>,
+    },
+    /// The network takes a claim back: this much of it, or all that is left.
+    TakenBack {
+        id: String,
+        claim: String,
+        amount: Option<i128>,
+    },
     Refunded {
         id: String,
         amount: i128,

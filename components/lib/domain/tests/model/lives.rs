@@ -9,7 +9,8 @@ use crate::facts::What;
 use crate::life::{Life, Message, Word, amount};
 use crate::live::Broken;
 use crate::network::{
-    advise, ask_quietly, clear, finalize, force_post, increment, refund, request, reverse, spend,
+    advise, ask_quietly, clear, finalize, force_post, increment, refund, request, reverse, spend, take_back,
+    take_refund_back,
 };
 use crate::operator::{decline, dispute, resolve, resolve_refund};
 use crate::totals;
@@ -131,6 +132,7 @@ fn start(life: &mut Life, dice: &mut Dice) -> Result<(), Broken> {
         16 => force_post(life, &id, dice, cents),
         17 => clear(life, &id, dice, cents),
         18 => refund(life, &id, dice, cents),
+        19 if dice.one_in(3) => take_back(life, &id, dice, &books::Payment::default()),
         _ => reverse(life, &id, dice, cents, cents),
     }
 }
@@ -166,7 +168,9 @@ fn go_on(life: &mut Life, id: &str, dice: &mut Dice) -> Result<(), Broken> {
     if payment.suspended > 0 && dice.one_in(4) {
         return resolve(life, id, dice, &payment);
     }
-    match dice.below(26) {
+    match dice.below(30) {
+        28 | 29 => take_refund_back(life, id, dice, &payment),
+        26 | 27 => take_back(life, id, dice, &payment),
         0..6 => {
             let cents = around(dice, if held > 0 { held } else { 30 });
             clear(life, id, dice, cents)
@@ -210,7 +214,7 @@ fn alter(life: &mut Life, id: &str, dice: &mut Dice) -> Result<(), Broken> {
         return Ok(());
     };
     let mut payload = message.payload.clone();
-    if payload["amount"].is_null() {
+    if message.kind == "ReverseAuthorization" {
         payload["extent"] = json!({"part": amount(997)["minor"]});
     } else {
         payload["amount"] = amount(997);

@@ -189,7 +189,16 @@ pub fn advise(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> Result
 }
 
 pub fn clear(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> Result<(), Broken> {
-    let clearing_id = life.world.name("clr");
+    // A reversal may have come before.
+    let awaited = books::payment(&life.facts, id).awaited;
+    let is_new = |claim: &String| {
+        life.sent.iter().all(|sent| !matches!(&sent.what, What::Cleared { id, .. } if id == claim))
+    };
+    let awaited = awaited.into_iter().map(|(claim, _)| claim).find(is_new);
+    let clearing_id = match awaited {
+        Some(awaited) if dice.one_in(2) => awaited,
+        _ => life.world.name("clr"),
+    };
     let count = 2 + dice.below(2);
     let number = 1 + dice.below(count);
     let last = u8::try_from(if dice.one_in(3) && number < count { 99 } else { count }).unwrap_or(99);
@@ -243,13 +252,20 @@ pub fn spend(life: &mut Life, id: &str, cents: i128) -> Result<(), Broken> {
 /// A refund; one on chain comes when nothing is on its way, so that what is owed back is known.
 pub fn refund(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> Result<(), Broken> {
     if dice.one_in(2) {
-        let refund_id = life.world.name("rfd");
+        let awaited = books::payment(&life.facts, id).awaited_refunds;
+        let refund_id = match awaited.first() {
+            Some((awaited, _)) if dice.one_in(2) => awaited.clone(),
+            _ => life.world.name("rfd"),
+        };
         let payload = json!({
             "account": ACCOUNT, "amount": amount(cents), "origin": {"network": refund_id},
             "occurred_at": life.world.now(),
         });
         let what = What::Refunded { id: refund_id, amount: cents, on_chain: false };
-        return say(life, id, Word::States, "RecordRefund", payload, what);
+        say(life, id, Word::States, "RecordRefund", payload, what)?;
+        // One on chain is matched by the time at which this one is booked.
+        let waits = totals::unlinked(&life.facts).iter().any(|refund| refund.on_chain);
+        return if waits { life.settle(dice) } else { Ok(()) };
     }
     life.settle(dice)?;
     let source = life.world.source();
@@ -269,4 +285,51 @@ pub fn finalize(life: &mut Life, id: &str) -> Result<(), Broken> {
     let observation = json!({"finalized": {"source": spend.payload["source"]}});
     let payload = json!({"observation": observation, "occurred_at": life.world.now()});
     say(life, id, Word::Sees, "ObserveFunding", payload, What::PullFinal { leg: 1 })
+}
+
+/// The network takes back a claim that came, or one that comes later.
+pub fn take_back(life: &mut Life, id: &str, dice: &mut Dice, payment: &Payment) -> Result<(), Broken> {
+    let reversal_id = life.world.name("rvl");
+    let known = dice.pick_recent(&payment.claims).map(|claim| (claim.id.clone(), claim.amount - claim.back));
+    let (claim, left) = match known {
+        Some(known) if !dice.one_in(5) => known,
+        _ => (life.world.name("clr"), 40),
+    };
+    let cents = match dice.below(5) {
+        0 | 1 => None,
+        2 => Some(left.max(1)),
+        3 => Some(left + 1),
+        _ => Some((left / 2).max(1)),
+    };
+    let network = if dice.one_in(2) { "visa" } else { "mastercard" };
+    let mut payload = json!({
+        "reversal_id": reversal_id, "clearing_id": claim, "network": network, "occurred_at": life.world.now(),
+    });
+    if let Some(cents) = cents {
+        payload["amount"] = amount(cents);
+    }
+    let what = What::TakenBack { id: reversal_id, claim, amount: cents };
+    say(life, id, Word::States, "ReverseClearing", payload, what)
+}
+
+/// The network takes back a refund of a payment that it told of, or one that it tells of later.
+pub fn take_refund_back(life: &mut Life, id: &str, dice: &mut Dice, payment: &Payment) -> Result<(), Broken> {
+    // A stream without a payment would be the refund's own.
+    if payment.stage == Stage::Unknown {
+        return Ok(());
+    }
+    let reversal_id = life.world.name("rvl");
+    let (refund, left) = match dice.pick_recent(&payment.told).cloned() {
+        Some(known) if !dice.one_in(5) => known,
+        _ => (life.world.name("rfd"), 20),
+    };
+    let cents = dice.pick(&[None, None, Some(left.max(1)), Some(left + 1), Some((left / 2).max(1))]);
+    let mut payload = json!({
+        "reversal_id": reversal_id, "refund_id": refund, "network": "visa", "occurred_at": life.world.now(),
+    });
+    if let Some(cents) = cents {
+        payload["amount"] = amount(cents);
+    }
+    let what = What::RefundTakenBack { id: reversal_id, refund, amount: cents };
+    say(life, id, Word::States, "ReverseRefund", payload, what)
 }

@@ -52,6 +52,21 @@ pub struct ResolveSuspense {
     pub outcome: SuspenseOutcome,
 }
 
+/// Books the reversal of a clearing: the network takes it back, or a part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BookClearingReversal {
+    /// Network's id of the reversal's record. A repeat with the same content has no effect.
+    pub reversal_id: ExternalId,
+    /// Network's id of the clearing record that is taken back.
+    pub clearing_id: ExternalId,
+    /// Id of the authorization that the clearing belongs to.
+    pub hold_id: ExternalId,
+    /// Amount that is taken back.
+    pub amount: Amount,
+}
+
 /// The card network claimed a payment or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -108,6 +123,26 @@ pub struct SuspenseResolved {
     /// Outcome: the clearing is charged to the customer or returned to the network.
     pub outcome: SuspenseOutcome,
     /// Amount that was in suspense.
+    pub amount: Amount,
+    /// Transfers that the event books in the account's ledger, set by the decider.
+    pub transfers: Vec<Transfer>,
+    /// Time at which the host accepted the command.
+    pub at: Timestamp,
+}
+
+/// The card network took a clearing back, or a part of it. Nothing is held for it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ClearingReversalBooked {
+    /// Address of the customer's Safe, which identifies the account.
+    pub account: Address,
+    /// Network's id of the reversal's record.
+    pub reversal_id: ExternalId,
+    /// Network's id of the clearing record that is taken back.
+    pub clearing_id: ExternalId,
+    /// Id of the authorization that the clearing belongs to.
+    pub hold_id: ExternalId,
+    /// Amount that is taken back.
     pub amount: Amount,
     /// Transfers that the event books in the account's ledger, set by the decider.
     pub transfers: Vec<Transfer>,

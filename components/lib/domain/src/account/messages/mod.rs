@@ -11,7 +11,8 @@ mod spend;
 use clearfold_kernel::messages;
 
 pub use clearing::{
-    BookClearing, ClearingBooked, ClearingSuspended, ResolveSuspense, SuspendClearing, SuspenseResolved,
+    BookClearing, BookClearingReversal, ClearingBooked, ClearingReversalBooked, ClearingSuspended,
+    ResolveSuspense, SuspendClearing, SuspenseResolved,
 };
 pub use hold::{
     HoldLowered, HoldPlaced, HoldRaised, HoldVoided, LowerCause, LowerHold, PlaceHold, RaiseHold, VoidHold,
@@ -24,8 +25,9 @@ pub use opening::{
     AccountOpened, AssetsNamed, DelayQueue, DelayQueueChanged, ObserveDelayQueue, OpenAccount, Opener,
 };
 pub use refund::{
-    AssignReturn, BookDispute, BookRefund, DisputeBooked, DisputeStep, ReadRefund, RefundBooked, RefundLink,
-    RefundMatch, RefundResolved, ResolveRefund, ReturnAssigned,
+    AssignReturn, BookDispute, BookRefund, BookRefundReversal, DisputeBooked, DisputeStep, ReadRefund,
+    RefundBooked, RefundLink, RefundMatch, RefundResolved, RefundReversalBooked, ResolveRefund,
+    ReturnAssigned,
 };
 pub use settlement::{
     BookReceivable, ChargeFee, FeeCharged, ReceivableBooked, ReceivableRecovered, RecordSettlement,
@@ -97,6 +99,10 @@ messages! {
         AssignReturn = 1,
         /// Asks whether a refund was reported twice, by the network and on chain.
         ReadRefund = 1,
+        /// Books the reversal of a clearing by the network.
+        BookClearingReversal = 1,
+        /// Books the reversal of a refund by the network.
+        BookRefundReversal = 1,
     }
 }
 
@@ -155,5 +161,9 @@ messages! {
         FundingMoved = 1,
         /// A return was assigned to the payment whose pulled money came back.
         ReturnAssigned = 1,
+        /// The network took a clearing back, or a part of it.
+        ClearingReversalBooked = 1,
+        /// The network took a refund back, or a part of it.
+        RefundReversalBooked = 1,
     }
 }

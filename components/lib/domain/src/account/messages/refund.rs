@@ -219,3 +219,38 @@ pub struct DisputeBooked {
     /// Time at which the host accepted the command.
     pub at: Timestamp,
 }
+
+/// Books the reversal of a refund: the network takes it back, or a part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BookRefundReversal {
+    /// Network's id of the reversal's record. A repeat with the same content has no effect.
+    pub reversal_id: ExternalId,
+    /// Network's id of the refund that is taken back.
+    pub refund_id: ExternalId,
+    /// Id of the authorization whose stream reports the refund.
+    pub reported_on: ExternalId,
+    /// Amount that is taken back.
+    pub amount: Amount,
+}
+
+/// The network took a refund back, or a part of it. The customer has as much less, also if it was paid out on chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RefundReversalBooked {
+    /// Address of the customer's Safe, which identifies the account.
+    pub account: Address,
+    /// Network's id of the reversal's record.
+    pub reversal_id: ExternalId,
+    /// Network's id of the refund that is taken back.
+    pub refund_id: ExternalId,
+    /// Id of the authorization whose stream reports the refund.
+    pub reported_on: ExternalId,
+    /// Amount that is taken back.
+    pub amount: Amount,
+    /// Transfers that the event books in the account's ledger, set by the decider.
+    pub transfers: Vec<Transfer>,
+    /// Time at which the host accepted the command.
+    pub at: Timestamp,
+}

@@ -183,6 +183,18 @@ impl Draw {
             "FindSpend" => Command::FindSpend(FindSpend { payment_id: id, amount }),
             "ReadMatch" => Command::ReadMatch(ReadMatch { spend_id: id }),
             "MoveFunding" => Command::MoveFunding(self.moved()),
+            "BookRefundReversal" => Command::BookRefundReversal(BookRefundReversal {
+                reversal_id: other.clone(),
+                refund_id: id,
+                reported_on: other,
+                amount,
+            }),
+            "BookClearingReversal" => Command::BookClearingReversal(BookClearingReversal {
+                reversal_id: other,
+                clearing_id: "id-0".parse().unwrap(),
+                hold_id: id,
+                amount,
+            }),
             "ReadRefund" => Command::ReadRefund(ReadRefund { refund_id: id }),
             "AssignReturn" => Command::AssignReturn(AssignReturn {
                 refund_id: id,

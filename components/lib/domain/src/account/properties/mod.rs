@@ -109,7 +109,7 @@ fn history(draws: &[Draw], seen: &RefCell<BTreeSet<String>>) -> TestCaseResult {
 #[test]
 fn the_invariants_hold_in_any_history() {
     let seen = RefCell::new(BTreeSet::new());
-    let config = Config { cases: 512, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 2_048, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     runner.run(&draws(), |draws| history(&draws, &seen)).unwrap();
 
@@ -133,6 +133,7 @@ fn the_invariants_hold_in_any_history() {
         "receivable_not_found",
         "recovery_above_receivable",
         "release_above_hold",
+        "reversal_above_claimed",
         "return_above_refund",
         "source_not_found",
         "suspense_not_found",

@@ -98,6 +98,9 @@ impl Sums {
                 let captured = signed(event.against_hold) + signed(event.beyond_hold);
                 self.moved(&event.hold_id, &event.asset)[2] += captured;
             }
+            Event::ClearingReversalBooked(event) => {
+                self.moved(&event.hold_id, &event.amount.asset)[2] -= signed(event.amount.minor);
+            }
             Event::RefundBooked(event) => {
                 let (left, unassigned) =
                     (self.owed_back(&event.amount.asset), self.unassigned(&event.amount.asset));

@@ -12,17 +12,6 @@ use crate::network::{MatchBasis, Merchant, Network, Presented, RefundOutcome, Su
 use crate::policy::DeclineReason;
 use crate::verification::CardChecks;
 
-/// Defines a command's payload. Unknown fields are rejected, not ignored.
-macro_rules! command {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-        #[serde(deny_unknown_fields)]
-        pub struct $name { $($(#[$field_doc])* pub $field: $type),* }
-    };
-}
-
 command! {
     /// Records a card's spend that was seen on chain. Only the chain reader may send it.
     RecordSwipe {

@@ -15,10 +15,22 @@ macro_rules! event {
     };
 }
 
+/// Defines a command's payload. Unknown fields are rejected, not ignored.
+macro_rules! command {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(deny_unknown_fields)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type),* }
+    };
+}
+
 mod commands;
 mod dispute;
 mod events;
 mod funding;
+mod record_reversal;
 mod refund;
 mod spend;
 mod suspense;
@@ -30,6 +42,7 @@ pub use commands::*;
 pub use dispute::*;
 pub use events::*;
 pub use funding::*;
+pub use record_reversal::*;
 pub use refund::*;
 pub use spend::*;
 pub use suspense::*;
@@ -104,6 +117,12 @@ messages! {
         ObserveSpend = 1,
         /// Takes a return: money that was pulled for the payment came back to the Safe.
         TakeReturn = 1,
+        /// Takes a clearing back, or a part of it, as the network does.
+        ReverseClearing = 1,
+        /// Takes a refund back, or a part of it, as the network does.
+        ReverseRefund = 1,
+        /// Ends the wait of a reversal whose record does not come.
+        DismissRecordReversal = 1,
     }
 }
 
@@ -201,6 +220,14 @@ messages! {
         SpendObserved = 1,
         /// Return taken: money that was pulled for the payment came back to the Safe.
         ReturnTaken = 1,
+        /// Clearing reversed: the network took it back, or a part of it.
+        ClearingReversed = 1,
+        /// Refund reversed: the network took it back, or a part of it.
+        RefundReversed = 1,
+        /// Reversal of a record kept, because there is nothing that it could take back now.
+        RecordReversalKept = 1,
+        /// Wait of a reversal ended without its taking anything back.
+        RecordReversalEnded = 1,
     }
 }
 

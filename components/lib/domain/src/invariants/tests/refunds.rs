@@ -101,3 +101,46 @@ fn two_reports_of_a_refund_that_do_not_fit_are_found() {
     let one = told("n", 60, Some("r"), nothing());
     assert_eq!(found(&[seen(), one, told("n2", 60, Some("r"), nothing())]), 1, "it is matched already");
 }
+
+fn taken_back(minor: u32) -> [RecordedEvent; 2] {
+    let reversal = json!({"reversal_id": "rvl-1", "clearing_id": "clr-1", "amount": amount(minor)});
+    let (mut of_network, mut of_books) = (reversal.clone(), reversal);
+    (of_network["network"], of_network["occurred_at"]) = (json!("visa"), json!(AT));
+    (of_books["hold_id"], of_books["transfers"]) = (json!("a"), transfer("settlement", "customer", minor));
+    [payment("ClearingReversed", of_network), books("ClearingReversalBooked", of_books)]
+}
+
+#[test]
+fn what_the_network_takes_back_is_found_if_it_was_not_claimed_or_is_booked_otherwise() {
+    let claimed = [
+        opened(),
+        deposited(100, 1),
+        requested(60),
+        placed(60, false),
+        approved(60),
+        cleared(50, 0, 10),
+        booked(50, 0, 10),
+    ];
+    let [reversed, reversal_booked] = taken_back(20);
+    let none: [&str; 0] = [];
+    let with = |events: &[RecordedEvent]| broken(&[&claimed[..], events].concat());
+    assert_eq!(with(&[reversed.clone(), reversal_booked.clone()]), none);
+    assert!(with(&taken_back(51)).contains(&"refunds_within_captured"));
+    assert!(with(std::slice::from_ref(&reversal_booked)).contains(&"decided_before_answered"));
+    let [_, of_another_amount] = taken_back(21);
+    assert!(with(&[reversed.clone(), of_another_amount]).contains(&"decided_before_answered"));
+    assert!(with(&[reversed.clone(), reversed, reversal_booked]).contains(&"one_effect_per_identity"));
+}
+
+#[test]
+fn what_was_refunded_and_taken_back_is_no_more_than_was_claimed_but_for_the_stated_excess() {
+    let refund = payment("RefundLinked", json!({"amount": amount(40), "origin": {"network": "rfd-1"}}));
+    let claimed = [requested(60), approved(60), cleared(50, 0, 10), refund];
+    let [mut reversed, _] = taken_back(50);
+    let with = |reversed: &RecordedEvent| broken(&[&claimed[..], std::slice::from_ref(reversed)].concat());
+    assert!(with(&reversed).contains(&"refunds_within_captured"));
+    let mut payload: Value = serde_json::from_slice(&reversed.payload).unwrap();
+    payload["excess"] = json!("40");
+    reversed.payload = payload.to_string().into_bytes();
+    assert!(!with(&reversed).contains(&"refunds_within_captured"));
+}

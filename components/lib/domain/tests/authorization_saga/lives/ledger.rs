@@ -280,6 +280,40 @@ fn after_the_claim() -> Vec<Example> {
         .tell("claimed", "PresentClearing", &clearing("clr-1", 100, "final"))
         .tell("40 are refunded", "RecordRefund", &refund(40))
         .settled("paid", 60),
+        Example::pulled(
+            "A clearing that is corrected",
+            "The merchant presents a wrong amount. The network takes the clearing back, and the right one comes as a new \
+             record. The pulled money pays for it; what is too much is owed back.",
+        )
+        .step("asked for 100 and pulled", |life| life.request(100))
+        .tell("claimed", "PresentClearing", &clearing("clr-1", 100, "final"))
+        .tell("taken back by the network", "ReverseClearing", &taken_back("rvl-1", "clr-1", None))
+        .tell("claimed anew", "PresentClearing", &clearing("clr-2", 80, "final"))
+        .step("20 are sent back to the Safe", |life| {
+            life.seen("authorization", "refund-1", "RecordRefund", &back(9, 20));
+        })
+        .step("that is the return", |life| {
+            let returned = json!({"outcome": "returned", "payment_id": "auth-1"});
+            life.accepted("authorization", "refund-1", "ResolveRefund", &returned);
+        })
+        .settled("paid", 80),
+        Example::pulled(
+            "A refund that is taken back",
+            "The network takes a refund back that was paid out already. The money stays in the Safe, and the customer's \
+             claim is less by it; the processor has paid it.",
+        )
+        .step("asked for 100 and pulled", |life| life.request(100))
+        .tell("claimed", "PresentClearing", &clearing("clr-1", 100, "final"))
+        .tell("40 are refunded", "RecordRefund", &refund(40))
+        .step("40 are paid out to the Safe", |life| {
+            life.seen("authorization", "refund-1", "RecordRefund", &back(9, 40));
+        })
+        .tell(
+            "taken back by the network",
+            "ReverseRefund",
+            &json!({"reversal_id": "rvl-1", "refund_id": "rfd-1", "network": "visa", "occurred_at": AT}),
+        )
+        .settled("paid", 100),
         disputed(Example::pulled(
             "A chargeback that is won",
             "The customer has a provisional credit until the network decides. What is awarded pays for it. The \

@@ -10,6 +10,7 @@ mod partials;
 mod pulls;
 mod refunds;
 mod returns;
+mod reversals;
 mod spends;
 
 use clearfold_domain::account::LedgerAccount;
@@ -201,6 +202,16 @@ fn full_reversal() -> Value {
 
 fn reversal(id: &str, minor: u128) -> Value {
     json!({"message_id": id, "extent": {"part": minor.to_string()}, "cause": "merchant", "occurred_at": AT})
+}
+
+/// Reversal of a clearing by the network: of a part, or of all that is left.
+fn taken_back(id: &str, clearing_id: &str, minor: Option<u128>) -> Value {
+    let mut reversal =
+        json!({"reversal_id": id, "clearing_id": clearing_id, "network": "visa", "occurred_at": AT});
+    if let Some(minor) = minor {
+        reversal["amount"] = amount(minor);
+    }
+    reversal
 }
 
 fn clearing(id: &str, minor: u128, part: &str) -> Value {

@@ -1,0 +1,149 @@
+//! Reversals of records that wait: for a record that did not come, or for the resolution of one in suspense. What follows
+//! when it comes is in the same decision.
+
+use std::collections::VecDeque;
+
+use clearfold_kernel::{CommandContext, ExternalId, Rejection};
+
+use super::messages::{
+    DismissRecordReversal, Event, KeptReason, RecordReversalEnded, RefundOrigin, ResolveClearing,
+    ResolveRefund, ReversedRecord, WaitEnd,
+};
+use super::record_reversal::{RecordReversal, RecordReversalFate, parties, take_back};
+use super::state::State;
+use super::{Decision, suspense};
+use crate::checks;
+use crate::network::{RefundOutcome, SuspenseOutcome};
+
+/// Returns the events of a decision, and behind them what reversals that wait make of them: a record that came is taken
+/// back, one in suspense is undone if all of it is taken back, and the wait for one that was undone ends.
+pub(super) fn applied(state: &State, mut events: Vec<Event>, context: &CommandContext) -> Vec<Event> {
+    let is_kept = |event: &Event| matches!(event, Event::RecordReversalKept(_));
+    let waits = state.record_reversals.known.values().any(RecordReversal::is_waiting);
+    if events.is_empty() || !(waits || events.iter().any(is_kept)) {
+        return events;
+    }
+    let mut after = events.iter().fold(state.clone(), State::after);
+    let mut queue = VecDeque::from(events.clone());
+    while let Some(event) = queue.pop_front() {
+        let Some((of, follows)) = follows(&event) else { continue };
+        let more = match follows {
+            Follows::Undone => undo(&after, &of, context),
+            Follows::End(cause) => concluded(&after, &of, cause, context),
+        };
+        after = more.iter().fold(after, State::after);
+        queue.extend(more.iter().cloned());
+        events.extend(more);
+    }
+    events
+}
+
+/// Consequence of an event for the reversals that wait for its record.
+enum Follows {
+    /// The record is in suspense, and undone if a reversal is of all of it.
+    Undone,
+    /// The record is decided. What is left of it is taken back; a wait that takes nothing back ends for that cause.
+    End(WaitEnd),
+}
+
+fn follows(event: &Event) -> Option<(ReversedRecord, Follows)> {
+    let clearing = |id: &ExternalId| ReversedRecord::Clearing(id.clone());
+    let refund = |origin: &RefundOrigin| match origin {
+        RefundOrigin::Network(id) => Some(ReversedRecord::Refund(id.clone())),
+        RefundOrigin::Chain(_) => None,
+    };
+    let end = |of| (of, Follows::End(WaitEnd::NothingLeft));
+    match event {
+        Event::ClearingPosted(event) => Some(end(clearing(&event.clearing_id))),
+        Event::ForcePosted(event) => Some(end(clearing(&event.clearing_id))),
+        Event::RefundLinked(event) => refund(&event.origin).map(end),
+        Event::ClearingSuspended(event) => Some((clearing(&event.clearing_id), Follows::Undone)),
+        Event::RefundUnlinked(event) => Some((refund(&event.origin)?, Follows::Undone)),
+        Event::RecordReversalKept(event) if event.reason == KeptReason::Unresolved => {
+            Some((event.of.clone(), Follows::Undone))
+        }
+        Event::ClearingResolved(event) if event.outcome == SuspenseOutcome::Returned => {
+            Some((clearing(&event.clearing_id), Follows::End(WaitEnd::Undone)))
+        }
+        Event::RefundResolved(event) if event.outcome == RefundOutcome::Paid => {
+            refund(&event.origin).map(end)
+        }
+        Event::RefundResolved(event) => Some((refund(&event.origin)?, Follows::End(WaitEnd::Undone))),
+        _ => None,
+    }
+}
+
+/// Undoes what is in suspense if a reversal that waits is of all of it: the network says itself that it was none.
+fn undo(state: &State, of: &ReversedRecord, context: &CommandContext) -> Vec<Event> {
+    let Some(minor) = state.suspended_of(of) else { return Vec::new() };
+    if !waiting_for(state, of).iter().any(|(_, reversal)| reversal.covers(minor)) {
+        return Vec::new();
+    }
+    let undone = match of {
+        ReversedRecord::Clearing(clearing_id) => {
+            let (clearing_id, outcome) = (clearing_id.clone(), SuspenseOutcome::Returned);
+            suspense::resolve_clearing(state, &ResolveClearing { clearing_id, outcome }, context)
+        }
+        ReversedRecord::Refund(_) => {
+            let (outcome, payment_id) = (RefundOutcome::TakenBack, None);
+            suspense::resolve_refund(state, &ResolveRefund { outcome, payment_id }, context)
+        }
+    };
+    // It is in suspense, so its resolution is not refused.
+    undone.unwrap_or_default()
+}
+
+/// Takes back what is left of a record for each reversal that waits for it; otherwise ends its wait.
+fn concluded(state: &State, of: &ReversedRecord, cause: WaitEnd, context: &CommandContext) -> Vec<Event> {
+    let (mut after, mut events) = (state.clone(), Vec::new());
+    for (id, reversal) in waiting_for(state, of) {
+        let taken = take_back(&after, &id, &reversal, true);
+        let Some(event) = taken.or_else(|| ended(&after, &id, &reversal, cause, context)) else { continue };
+        after = after.after(&event);
+        events.push(event);
+    }
+    events
+}
+
+/// Returns the reversals that wait for a record. One in another asset than the stream's cannot be of it, and is left to an
+/// operator.
+fn waiting_for(state: &State, of: &ReversedRecord) -> Vec<(ExternalId, RecordReversal)> {
+    let Some(asset) = state.asset_of_records() else { return Vec::new() };
+    let is_of = |known: &RecordReversal| {
+        let is_in_asset = known.stated.as_ref().is_none_or(|stated| stated.asset == *asset);
+        known.is_waiting() && is_in_asset && known.of == *of
+    };
+    let known = state.record_reversals.known.iter().filter(|(_, known)| is_of(known));
+    known.map(|(id, known)| (id.clone(), known.clone())).collect()
+}
+
+fn ended(
+    state: &State,
+    reversal_id: &ExternalId,
+    reversal: &RecordReversal,
+    cause: WaitEnd,
+    context: &CommandContext,
+) -> Option<Event> {
+    Some(Event::RecordReversalEnded(RecordReversalEnded {
+        parties: parties(state, context).ok()?,
+        reversal_id: reversal_id.clone(),
+        of: reversal.of.clone(),
+        amount: reversal.stated.clone(),
+        cause,
+        at: context.accepted_at,
+    }))
+}
+
+pub(super) fn dismiss(state: &State, command: &DismissRecordReversal, context: &CommandContext) -> Decision {
+    checks::from_saga_or_operator(context)?;
+    parties(state, context)?;
+    let id = &command.reversal_id;
+    let known = state.record_reversals.known.get(id);
+    match known {
+        Some(known) if known.fate == RecordReversalFate::Ended => Ok(Vec::new()),
+        Some(known) if known.is_waiting() => {
+            Ok(ended(state, id, known, WaitEnd::Dismissed, context).into_iter().collect())
+        }
+        _ => Err(Rejection::new("suspense_not_found", format!("no reversal {id} waits for its record"))),
+    }
+}

@@ -1,0 +1,391 @@
+//! Reversals of records: the network takes a clearing or a refund back that it sent, as a whole or in part. It is a fact
+//! of the network's settlement, so it is never refused.
+//!
+//! | reversal | outcome |
+//! |---|---|
+//! | of a posted clearing | the customer has as much again, at most what is left of the clearing |
+//! | of more than is left | takes back what is left, and states what the network said; the payment is flagged |
+//! | of what was refunded, or awarded in a dispute | takes it back all the same, and states it as `excess`; flagged |
+//! | of a clearing in suspense | waits for its resolution; one of the whole returns it |
+//! | before its clearing, or of no known payment | waits: the clearing posts when it comes, and is taken back at once |
+//! | of a refund | the customer has as much less, though it was paid out on chain; otherwise as for a clearing |
+//! | known id | no effect; rejected if its content differs |
+//!
+//! The hold is not held again: it ended with the clearing. What is taken back comes off X first, then off K; what comes
+//! off K counts as given back (R), so H = A − R − E − K stays as it is. The merchant may claim it again, by a new record:
+//! that is neither a duplicate nor an over-capture.
+
+use std::collections::BTreeMap;
+
+use clearfold_kernel::{Amount, Asset, CommandContext, ExternalId, Minor, Rejection, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Decision;
+use super::claim::{Clearing, ClearingFate, Suspended};
+use super::messages::{
+    ClearingReversed, Event, KeptReason, Parties, RecordReversalEnded, RecordReversalKept, RefundOrigin,
+    RefundReversed, ReverseClearing, ReverseRefund, ReversedRecord,
+};
+use super::refund::Resolution;
+use super::state::{State, Subject, sum};
+use crate::checks;
+use crate::network::{MerchantId, Network};
+
+/// Reversals of records, and what they need of the records. The last member of the [`State`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordReversals {
+    /// Reversals, by the ids of their own records.
+    pub known: BTreeMap<ExternalId, RecordReversal>,
+    /// Card and merchant that each claim names, by clearing id: a payment may learn them later, and a force post may
+    /// name others.
+    pub named: BTreeMap<ExternalId, Named>,
+    /// Card and merchant that each refund of the network names, by its id.
+    pub named_by_refunds: BTreeMap<ExternalId, Named>,
+}
+
+/// Reversal of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordReversal {
+    /// Record that it takes back.
+    pub of: ReversedRecord,
+    /// Network that sent it.
+    pub network: Network,
+    /// Amount that it states; all that is left if it states none.
+    pub stated: Option<Amount>,
+    /// Time that the network states.
+    pub occurred_at: Timestamp,
+    /// Amount that it took back, in minor units.
+    pub taken: Minor,
+    /// Outcome of the reversal.
+    pub fate: RecordReversalFate,
+}
+
+/// Outcome of a reversal of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RecordReversalFate {
+    /// It took back what it could.
+    Done,
+    /// It waits for its record, or for the resolution of that.
+    Waiting,
+    /// It took nothing back, and does not wait any more.
+    Ended,
+}
+
+/// Card and merchant of a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// Id of the card; none if it is unknown.
+    pub card_id: Option<ExternalId>,
+    /// Id of the merchant; none if it is unknown.
+    pub merchant_id: Option<MerchantId>,
+}
+
+impl RecordReversal {
+    pub(super) fn is_waiting(&self) -> bool {
+        self.fate == RecordReversalFate::Waiting
+    }
+
+    /// Returns what tells reversals apart. A record that is sent again states another time.
+    fn content(&self) -> (&ReversedRecord, Network, Option<&Amount>) {
+        (&self.of, self.network, self.stated.as_ref())
+    }
+
+    pub(super) fn covers(&self, minor: Minor) -> bool {
+        self.stated.as_ref().is_none_or(|stated| stated.minor >= minor)
+    }
+}
+
+impl Named {
+    fn of(parties: &Parties) -> Self {
+        let Parties { card_id, merchant_id, .. } = parties.clone();
+        Self { card_id, merchant_id }
+    }
+}
+
+impl State {
+    /// Returns the amount of a clearing that was taken back.
+    #[must_use]
+    pub fn taken_back_of(&self, clearing_id: &ExternalId) -> Minor {
+        self.taken_of(|of| matches!(of, ReversedRecord::Clearing(of) if of == clearing_id))
+    }
+
+    /// Returns the amount of all clearings that was taken back.
+    #[must_use]
+    pub fn taken_back(&self) -> Minor {
+        self.taken_of(|of| matches!(of, ReversedRecord::Clearing(_)))
+    }
+
+    /// Returns the amount of a refund of the network that was taken back.
+    #[must_use]
+    pub fn taken_back_of_refund(&self, refund_id: &ExternalId) -> Minor {
+        self.taken_of(|of| matches!(of, ReversedRecord::Refund(of) if of == refund_id))
+    }
+
+    fn taken_of(&self, is_meant: impl Fn(&ReversedRecord) -> bool) -> Minor {
+        let known = self.record_reversals.known.values().filter(|known| is_meant(&known.of));
+        known.map(|known| known.taken).fold(Minor::ZERO, sum)
+    }
+
+    /// Returns true if a clearing posted and all of it was taken back.
+    pub(super) fn is_taken_back(&self, clearing_id: &ExternalId, clearing: &Clearing) -> bool {
+        has_posted(clearing) && self.taken_back_of(clearing_id) >= clearing.claimed
+    }
+
+    /// Remembers whom a claim names.
+    pub(super) fn names(&mut self, clearing_id: &ExternalId, parties: &Parties) {
+        self.record_reversals.named.insert(clearing_id.clone(), Named::of(parties));
+    }
+
+    /// Remembers whom a refund names that the network told of.
+    pub(super) fn names_by_refund(&mut self, origin: &RefundOrigin, parties: &Parties) {
+        if let RefundOrigin::Network(refund_id) = origin {
+            self.record_reversals.named_by_refunds.insert(refund_id.clone(), Named::of(parties));
+        }
+    }
+
+    /// Returns the amount of a record that posted and was not taken back; `None` if it did not post.
+    pub(super) fn left_of(&self, of: &ReversedRecord) -> Option<Minor> {
+        match of {
+            ReversedRecord::Clearing(id) => {
+                let clearing = self.clearings.get(id).filter(|clearing| has_posted(clearing))?;
+                Some(clearing.claimed.excess_over(self.taken_back_of(id)))
+            }
+            ReversedRecord::Refund(id) => {
+                let origin = RefundOrigin::Network(id.clone());
+                let minor = match &self.subject {
+                    Subject::Refund(refund) if refund.origin == origin && refund.is_paid() => {
+                        refund.amount.minor
+                    }
+                    Subject::Refund(_) | Subject::Nothing => return None,
+                    Subject::Payment(_) => *self.refunds.get(&origin.identity())?,
+                };
+                Some(minor.excess_over(self.taken_back_of_refund(id)))
+            }
+        }
+    }
+
+    /// Returns the amount of a record that waits for an operator; `None` if it does not.
+    pub(super) fn suspended_of(&self, of: &ReversedRecord) -> Option<Minor> {
+        match of {
+            ReversedRecord::Clearing(id) => match self.suspended.get(id)? {
+                Suspended::Waiting { .. } => self.clearings.get(id).map(|clearing| clearing.claimed),
+                Suspended::Resolved(_) => None,
+            },
+            ReversedRecord::Refund(id) => match &self.subject {
+                Subject::Refund(refund) if refund.resolution == Resolution::Open => {
+                    (refund.origin == RefundOrigin::Network(id.clone())).then_some(refund.amount.minor)
+                }
+                _ => None,
+            },
+        }
+    }
+
+    /// Returns true if the record has come, whatever became of it.
+    fn knows_record(&self, of: &ReversedRecord) -> bool {
+        match of {
+            ReversedRecord::Clearing(id) => self.clearings.contains_key(id),
+            ReversedRecord::Refund(id) => {
+                let origin = RefundOrigin::Network(id.clone());
+                matches!(&self.subject, Subject::Refund(refund) if refund.origin == origin)
+                    || self.refunds.contains_key(&origin.identity())
+            }
+        }
+    }
+
+    pub(super) fn asset_of_records(&self) -> Option<&Asset> {
+        match &self.subject {
+            Subject::Nothing => None,
+            Subject::Payment(payment) => Some(&payment.asset),
+            Subject::Refund(refund) => Some(&refund.amount.asset),
+        }
+    }
+}
+
+const fn has_posted(clearing: &Clearing) -> bool {
+    matches!(clearing.fate, ClearingFate::Posted | ClearingFate::Forced)
+}
+
+pub(super) fn reverse_clearing(
+    state: &State,
+    command: &ReverseClearing,
+    context: &CommandContext,
+) -> Decision {
+    let ReverseClearing { reversal_id, clearing_id, network, amount, occurred_at } = command.clone();
+    let of = ReversedRecord::Clearing(clearing_id);
+    reverse(state, &reversal_id, &waiting(of, network, amount, occurred_at), context)
+}
+
+pub(super) fn reverse_refund(state: &State, command: &ReverseRefund, context: &CommandContext) -> Decision {
+    let ReverseRefund { reversal_id, refund_id, network, amount, occurred_at } = command.clone();
+    let of = ReversedRecord::Refund(refund_id);
+    reverse(state, &reversal_id, &waiting(of, network, amount, occurred_at), context)
+}
+
+/// Makes a reversal of which nothing is decided.
+fn waiting(
+    of: ReversedRecord,
+    network: Network,
+    stated: Option<Amount>,
+    occurred_at: Timestamp,
+) -> RecordReversal {
+    let (taken, fate) = (Minor::ZERO, RecordReversalFate::Waiting);
+    RecordReversal { of, network, stated, occurred_at, taken, fate }
+}
+
+fn reverse(state: &State, id: &ExternalId, reversal: &RecordReversal, context: &CommandContext) -> Decision {
+    if let Some(amount) = &reversal.stated {
+        checks::sound(amount)?;
+    }
+    if let Some(known) = state.record_reversals.known.get(id) {
+        checks::repeated(id.as_str(), &known.content(), &reversal.content())?;
+        return Ok(Vec::new());
+    }
+    let parties = parties(state, context)?;
+    // The stream of a refund is of that refund alone.
+    if matches!(state.subject, Subject::Refund(_)) && !state.knows_record(&reversal.of) {
+        return Err(checks::identity_conflict(context));
+    }
+    if let (Some(asset), Some(amount)) = (state.asset_of_records(), &reversal.stated) {
+        checks::same_asset(asset, &amount.asset)?;
+    }
+    let keep = |reason| kept(parties.clone(), id, reversal, reason);
+    Ok(vec![if !state.knows_record(&reversal.of) {
+        keep(KeptReason::Unmatched)
+    } else if state.suspended_of(&reversal.of).is_some() {
+        keep(KeptReason::Unresolved)
+    } else {
+        take_back(state, id, reversal, false).unwrap_or_else(|| keep(KeptReason::NothingLeft))
+    }])
+}
+
+/// Returns the parties of the stream; of one without a payment, only the account is known.
+pub(super) fn parties(state: &State, context: &CommandContext) -> Result<Parties, Rejection> {
+    let parties = match &state.subject {
+        Subject::Payment(payment) => payment.parties.clone(),
+        Subject::Refund(refund) => Parties::account(refund.account),
+        Subject::Nothing => return checks::account(context).map(Parties::account),
+    };
+    checks::routed_to(parties.account, context)?;
+    Ok(parties)
+}
+
+fn kept(parties: Parties, reversal_id: &ExternalId, reversal: &RecordReversal, reason: KeptReason) -> Event {
+    Event::RecordReversalKept(RecordReversalKept {
+        parties,
+        reversal_id: reversal_id.clone(),
+        of: reversal.of.clone(),
+        network: reversal.network,
+        amount: reversal.stated.clone(),
+        reason,
+        occurred_at: reversal.occurred_at,
+    })
+}
+
+/// Takes back what is left of the record, up to the stated amount. `None` if that is nothing.
+pub(super) fn take_back(
+    state: &State,
+    reversal_id: &ExternalId,
+    reversal: &RecordReversal,
+    waited: bool,
+) -> Option<Event> {
+    let left = state.left_of(&reversal.of)?;
+    let stated = reversal.stated.as_ref().map(|stated| stated.minor);
+    let minor = stated.map_or(left, |stated| stated.min(left));
+    if minor == Minor::ZERO {
+        return None;
+    }
+    let amount = Amount { minor, asset: state.asset_of_records()?.clone() };
+    let RecordReversal { network, occurred_at, .. } = *reversal;
+    let reversal_id = reversal_id.clone();
+    Some(match &reversal.of {
+        ReversedRecord::Clearing(clearing_id) => {
+            let payment = state.payment()?;
+            let excess = minor.excess_over(payment.refundable());
+            Event::ClearingReversed(ClearingReversed {
+                parties: with_names(&payment.parties, state.record_reversals.named.get(clearing_id)),
+                reversal_id,
+                clearing_id: clearing_id.clone(),
+                network,
+                amount,
+                stated,
+                excess: (excess > Minor::ZERO).then_some(excess),
+                waited,
+                occurred_at,
+            })
+        }
+        ReversedRecord::Refund(refund_id) => {
+            let parties = match &state.subject {
+                Subject::Payment(payment) => {
+                    with_names(&payment.parties, state.record_reversals.named_by_refunds.get(refund_id))
+                }
+                Subject::Refund(refund) => Parties::account(refund.account),
+                Subject::Nothing => return None,
+            };
+            Event::RefundReversed(RefundReversed {
+                parties,
+                reversal_id,
+                refund_id: refund_id.clone(),
+                network,
+                amount,
+                stated,
+                waited,
+                occurred_at,
+            })
+        }
+    })
+}
+
+/// Names the card and the merchant as the record did.
+fn with_names(parties: &Parties, named: Option<&Named>) -> Parties {
+    let mut parties = parties.clone();
+    if let Some(named) = named {
+        (parties.card_id, parties.merchant_id) = (named.card_id.clone(), named.merchant_id.clone());
+    }
+    parties
+}
+
+/// Applies a reversal of a clearing. What comes off K is given back, so nothing is held again; it can still be claimed.
+pub(super) fn clearing_reversed(state: &mut State, event: &ClearingReversed) {
+    let Some(payment) = state.payment_mut() else { return };
+    let (minor, totals) = (event.amount.minor, &mut payment.totals);
+    let against_hold = minor.excess_over(totals.beyond);
+    totals.beyond = totals.beyond.excess_over(minor);
+    totals.against_hold = totals.against_hold.excess_over(against_hold);
+    totals.reversed = sum(totals.reversed, against_hold);
+    state.released = sum(state.released, against_hold);
+    let of = ReversedRecord::Clearing(event.clearing_id.clone());
+    let asset = &event.amount.asset;
+    let stated = event.stated.map(|minor| Amount { minor, asset: asset.clone() });
+    done(state, &event.reversal_id, waiting(of, event.network, stated, event.occurred_at), minor);
+}
+
+pub(super) fn refund_reversed(state: &mut State, event: &RefundReversed) {
+    let (minor, asset) = (event.amount.minor, &event.amount.asset);
+    if let Some(payment) = state.payment_mut() {
+        payment.totals.refunded = payment.totals.refunded.excess_over(minor);
+    }
+    let of = ReversedRecord::Refund(event.refund_id.clone());
+    let stated = event.stated.map(|minor| Amount { minor, asset: asset.clone() });
+    done(state, &event.reversal_id, waiting(of, event.network, stated, event.occurred_at), minor);
+}
+
+fn done(state: &mut State, id: &ExternalId, reversal: RecordReversal, taken: Minor) {
+    let reversal = RecordReversal { taken, fate: RecordReversalFate::Done, ..reversal };
+    state.record_reversals.known.insert(id.clone(), reversal);
+}
+
+pub(super) fn kept_back(state: &mut State, event: &RecordReversalKept) {
+    let fate = match event.reason {
+        KeptReason::Unmatched | KeptReason::Unresolved => RecordReversalFate::Waiting,
+        KeptReason::NothingLeft => RecordReversalFate::Ended,
+    };
+    let reversal = waiting(event.of.clone(), event.network, event.amount.clone(), event.occurred_at);
+    state.record_reversals.known.insert(event.reversal_id.clone(), RecordReversal { fate, ..reversal });
+}
+
+pub(super) fn wait_ended(state: &mut State, event: &RecordReversalEnded) {
+    state.happened_at(event.at);
+    if let Some(known) = state.record_reversals.known.get_mut(&event.reversal_id) {
+        known.fate = RecordReversalFate::Ended;
+    }
+}
