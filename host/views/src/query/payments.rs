@@ -67,6 +67,8 @@ pub struct Payment {
     pub cleared: MoneyView,
     pub beyond_hold: MoneyView,
     pub refunded: MoneyView,
+    /// Amount of clearings that the network took back.
+    pub taken_back: MoneyView,
     /// `None` for a payment that did not begin on chain.
     pub source: Option<PaymentSource>,
     pub funding: Funding,
@@ -118,7 +120,7 @@ macro_rules! select {
            authorized_minor::text AS authorized_minor, held_minor::text AS held_minor,
            reversed_minor::text AS reversed_minor, expired_minor::text AS expired_minor,
            cleared_minor::text AS cleared_minor, beyond_hold_minor::text AS beyond_hold_minor,
-           refunded_minor::text AS refunded_minor, asset, decimals,
+           refunded_minor::text AS refunded_minor, taken_back_minor::text AS taken_back_minor, asset, decimals,
            chain_id, block_hash, block_number, transaction_hash, log_index, funding, funding_transaction_hash,
            expires_at, decline_reason, flags, flagged, over_captured, late, dispute, linked_to,
            occurred_at, updated_at
@@ -247,6 +249,7 @@ impl FromRow<'_, PgRow> for Payment {
             cleared: money(row, "cleared_minor")?,
             beyond_hold: money(row, "beyond_hold_minor")?,
             refunded: money(row, "refunded_minor")?,
+            taken_back: money(row, "taken_back_minor")?,
             source: source(row)?,
             funding: Funding {
                 status: row.try_get("funding")?,
