@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 32] = [
+const SPECIFICATIONS: [(&str, &str); 33] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -24,6 +24,7 @@ const SPECIFICATIONS: [(&str, &str); 32] = [
     ("decider-authorization", "authorization_suspense.yaml"),
     ("decider-authorization", "authorization_amounts.yaml"),
     ("decider-authorization", "authorization_tolerances.yaml"),
+    ("decider-authorization", "authorization_details.yaml"),
     ("decider-account", "account.yaml"),
     ("decider-account", "account_ledger.yaml"),
     ("decider-account", "account_opening.yaml"),

@@ -23,6 +23,12 @@ pub struct Answer {
     /// Amount that is held, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     approved: Option<Money>,
+    /// Names of the fields that we do not know; they are kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown: Vec<String>,
+    /// Names of such fields that are too many, too long or too deep to be kept: the first of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_kept: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -36,6 +42,9 @@ enum Action {
     /// The message was refused; a repeat would be refused again.
     Refused,
 }
+
+/// Most names of fields that are not kept in one answer.
+const MOST_NAMES: usize = 16;
 
 /// Events of a payment that say what the network is to hear.
 pub const AWAITED: [&str; 11] = [
@@ -227,6 +236,8 @@ impl Answer {
             response_code: "96",
             reason: None,
             approved: None,
+            unknown: message.unknown.kept.iter().map(|(name, _)| name.to_owned()).collect(),
+            not_kept: message.unknown.left_out.iter().take(MOST_NAMES).cloned().collect(),
         }
     }
 }

@@ -6,8 +6,10 @@
 //! answer to a repeated message is what the log says by then.
 
 mod answer;
+mod details;
 mod message;
 mod translate;
+mod unknown;
 
 use answer::{Answer, Answered};
 use clearfold_edge_kit::host::{self, Deadline, Host};

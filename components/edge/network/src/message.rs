@@ -1,13 +1,15 @@
 //! Messages of the network: the fields of ISO 8583 in JSON (docs/EDGE.md maps them).
 //!
-//! Unknown fields are refused, and so are ids with unsafe characters, because ids become part of URLs and stream
-//! names.
+//! Fields that we do not know are set aside and kept ([`unknown`](crate::unknown)). Ids with unsafe characters are refused,
+//! because ids become part of URLs and stream names.
 
 use clearfold_domain::authorization::IncrementBasis;
-use clearfold_domain::network::{Merchant, Network};
+use clearfold_domain::network::{FieldText, Merchant, Network, Original, TransactionType};
 use clearfold_domain::verification::{AddressOutcome, Outcome, PosEntry, ThreeDs, TokenState};
 use clearfold_kernel::{Address, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::unknown::{self, Unknown};
 
 /// Kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +87,38 @@ pub struct Message {
     pub reference: Option<ExternalId>,
     /// Position among the clearings of the payment.
     pub sequence: Option<Sequence>,
+    /// Type of the transaction, if the sender has it; otherwise the processing code says it.
+    pub transaction_type: Option<TransactionType>,
+    pub processing_code: Option<FieldText>,
+    #[serde(default)]
+    pub additional_amounts: Vec<Stated>,
+    #[serde(default)]
+    pub fees: Vec<Stated>,
+    pub acquirer: Option<FieldText>,
+    pub forwarder: Option<FieldText>,
+    pub stan: Option<FieldText>,
+    pub retrieval_reference: Option<FieldText>,
+    pub approval_code: Option<FieldText>,
+    pub terminal: Option<FieldText>,
+    /// Data of the message that this one is about.
+    pub original: Option<Original>,
+    /// Fields that we do not know.
+    #[serde(skip)]
+    pub unknown: Unknown,
+}
+
+/// Amount beside the message's own, in whatever currency.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stated {
+    /// Kind, as the network writes it.
+    pub kind: Option<FieldText>,
+    pub minor: Minor,
+    pub currency: String,
+    pub exponent: u8,
+    /// True for a credit to the cardholder.
+    #[serde(default)]
+    pub credit: bool,
 }
 
 /// Amount as networks write it: a number of the currency's smallest unit.
@@ -141,11 +175,12 @@ impl Message {
     /// Reads a message; the error explains what is wrong with it.
     pub fn read(body: &[u8]) -> Result<Self, String> {
         clearfold_edge_kit::storable(body)?;
-        let message: Self = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let (known, unknown) = unknown::divided(body)?;
+        let message: Self = serde_json::from_str(&known).map_err(|error| error.to_string())?;
         // Prefixed with the network's name it becomes one of our ids, which have at most 128 characters.
         const LONGEST: usize = 100;
         if clearfold_edge_kit::is_id(&message.transaction_id, LONGEST) {
-            return Ok(message);
+            return Ok(Self { unknown, ..message });
         }
         Err(format!("transaction_id has 1 to {LONGEST} letters, digits, and - _ ."))
     }

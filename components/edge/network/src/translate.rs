@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::answer::AWAITED;
+use crate::details;
 use crate::message::{Cause, Checks, Kind, Message, Money};
 
 /// Currencies with the asset that stands for each.
@@ -70,6 +71,7 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
         return Err("basis is a field of increments; send it to the route of the increments".to_owned());
     }
     let message_id = message.message_id.clone();
+    let details = details::of(kind, message)?;
     let (account, network, occurred_at) = (message.account, message.network, message.transmitted_at);
     let command = match kind {
         Kind::Authorization => Command::RequestAuthorization(RequestAuthorization {
@@ -83,12 +85,14 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
             partial_allowed: message.partial_allowed,
             occurred_at,
             checks: checks(message),
+            details,
         }),
         Kind::Increment => Command::IncrementAuthorization(IncrementAuthorization {
             message_id,
             amount: amount()?,
             basis: message.basis,
             occurred_at,
+            details,
         }),
         Kind::Advice => Command::RecordAdvice(RecordAdvice {
             message_id,
@@ -98,6 +102,7 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
             merchant: merchant()?,
             network,
             occurred_at,
+            details,
         }),
         Kind::Reversal => Command::ReverseAuthorization(ReverseAuthorization {
             message_id,
@@ -111,6 +116,7 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
                 Cause::Timeout => ReversalCause::Timeout,
             },
             occurred_at,
+            details,
         }),
         Kind::Clearing => Command::PresentClearing(PresentClearing {
             clearing_id: message_id,
@@ -122,6 +128,7 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
                 None => Part::Final,
             },
             occurred_at,
+            details,
         }),
     };
     Ok(Translated { message, command })

@@ -40,6 +40,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_suspense.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_amounts.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_tolerances.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_details.yaml"));
 }
 
 #[test]

@@ -121,6 +121,7 @@ fn suspend(payment: &Payment, claim: &PresentClearing, residue: Residue, duplica
         part: claim.part,
         reference: claim.reference.clone(),
         occurred_at: claim.occurred_at,
+        details: claim.details.clone(),
     })
 }
 
@@ -144,6 +145,7 @@ pub(super) fn post(
         is_final,
         reference: claim.reference.clone(),
         occurred_at: claim.occurred_at,
+        details: claim.details.clone(),
     })];
     events.extend(over_captured(state, payment, claim, beyond_hold));
     if matches!(payment.status, Status::Expired | Status::ClearedLate) {

@@ -54,6 +54,7 @@ fn forced(claim: &ForcePost, residue: Residue, reason: ForcePostReason) -> Force
         part: Part::Final,
         reference: None,
         occurred_at: claim.occurred_at,
+        details: None,
     }
 }
 
@@ -85,6 +86,7 @@ fn presented(
         part: claim.part,
         reference: claim.reference.clone(),
         occurred_at: claim.occurred_at,
+        details: claim.details.clone(),
     })
 }
 

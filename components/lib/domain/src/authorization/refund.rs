@@ -59,6 +59,7 @@ pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandCont
             amount: refund.amount.clone(),
             origin: refund.origin.clone(),
             occurred_at: refund.occurred_at,
+            details: refund.details.clone(),
         })]),
         Subject::Payment(payment) => link(state, payment, refund, context),
         Subject::Refund(known) => {
@@ -105,6 +106,7 @@ fn link(state: &State, payment: &Payment, refund: &RecordRefund, context: &Comma
         origin: refund.origin.clone(),
         excess,
         occurred_at: refund.occurred_at,
+        details: refund.details.clone(),
     })])
 }
 
