@@ -171,7 +171,8 @@ async fn who_is_not_known_is_refused(edge: &Edge) -> Result<()> {
         }
         assert_eq!(edge.send("GET", path, &[], "").await?.status, 405);
     }
-    assert_eq!(edge.send("POST", "/network/refunds", &[], &body).await?.status, 404);
+    assert_eq!(edge.send("POST", "/network/refunds", &[], &body).await?.status, 401);
+    assert_eq!(edge.send("POST", "/network/balances", &[], &body).await?.status, 404);
     for path in ["/edge/account", "/edge/payments", "/edge/payments/some-id"] {
         assert_eq!(edge.send("GET", path, &[], "").await?.status, 401, "{path}");
     }
@@ -405,7 +406,22 @@ async fn what_the_network_tells_is_recorded_once() -> Result<()> {
             assert_eq!(recorded.body["action"], "recorded", "{route} {recorded:?}");
         }
     }
+    let mut refund = about("t1", "t1-0220");
+    refund["amount"] = json!({"minor": "400", "currency": "EUR", "exponent": 2});
+    refund["loyalty"] = json!({"points": 12});
+    for _ in 0..2 {
+        let recorded = edge.told("refunds", &refund).await?;
+        assert_eq!(
+            (&recorded.body["action"], &recorded.body["unknown"]),
+            (&json!("recorded"), &json!(["loyalty.points"]))
+        );
+    }
+    let forbidden = edge.network("refunds", &json!({"pan": "1", "message_id": "m"})).await?;
+    assert!(
+        forbidden.status == 400 && forbidden.body["detail"].as_str().unwrap_or_default().contains("PCI DSS")
+    );
     let payment = payment_when(&host, "t1", "cleared").await?;
+    assert_eq!(payment["refunded"]["minor"], cents_text(400));
     let figures =
         json!([payment["reversed"]["minor"], payment["cleared"]["minor"], payment["held"]["minor"]]);
     assert_eq!(figures, json!([cents_text(250), cents_text(1_000), "0"]));
@@ -416,7 +432,8 @@ async fn what_the_network_tells_is_recorded_once() -> Result<()> {
         .iter()
         .filter_map(|event| event["type"].as_str())
         .collect();
-    assert_eq!(events, ["AdviceRecorded", "AuthorizationReversed", "ClearingPosted"]);
+    assert_eq!(events, ["AdviceRecorded", "AuthorizationReversed", "ClearingPosted", "RefundLinked"]);
+    assert_eq!(shown["timeline"][3]["data"]["details"]["additional"], json!({"loyalty.points": "12"}));
     Ok(())
 }
 

@@ -169,6 +169,9 @@ impl Answer {
         match (first, answered.gone()) {
             (Some(Decision::Declined(reason)), _) => Some(Self::declined(message, &reason)),
             (_, Some(gone)) => Some(Self::declined(message, gone)),
+            (Some(Decision::Held(_)), None) if message.is_credit() => {
+                Some(Self { action: Action::Approved, response_code: "00", ..Self::of(message) })
+            }
             (Some(Decision::Held(minor)), None) => Some(Self::approved(message, minor)),
             // Claimed before anybody decided, so nothing was ever held for it.
             (None, None) => answered
@@ -215,7 +218,8 @@ impl Answer {
     }
 
     pub fn declined(message: &Message, reason: &str) -> Self {
-        let response_code = response_code::of(message.network, Asked::Payment, reason);
+        let asked = if message.is_credit() { Asked::Refund } else { Asked::Payment };
+        let response_code = response_code::of(message.network, asked, reason);
         let reason = Some(reason.to_owned());
         Self { action: Action::Declined, response_code, reason, ..Self::of(message) }
     }
@@ -244,6 +248,7 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
+    use clearfold_domain::network::TransactionType;
     use serde_json::json;
 
     use super::*;
@@ -389,6 +394,33 @@ mod tests {
         assert!(Answer::increment_decided(&message(), &undecided).is_none());
         let decided = answered(&[whole(), of("IncrementRequested", "m-1"), of("HoldIncreased", "m-1")]);
         assert!(Answer::increment_decided(&message(), &decided).is_some());
+    }
+
+    #[test]
+    fn a_question_for_a_credit_hears_what_its_network_allows() {
+        let message = Message { transaction_type: Some(TransactionType::Refund), ..message() };
+        let said = |event: Value| {
+            let answered = serde_json::from_value(json!({"awaited": [event]})).unwrap();
+            let answer = json!(Answer::decided(&message, &answered).unwrap());
+            json!([answer["action"], answer["response_code"], answer["approved"]])
+        };
+        let approved = json!({"type": "AuthorizationApproved", "data": {"amount": {"minor": "0"}}});
+        assert_eq!(said(approved), json!(["approved", "00", null]));
+        assert_eq!(said(declined("card_closed")), json!(["declined", "46", null]));
+        assert_eq!(said(declined("card_frozen")), json!(["declined", "12", null]));
+    }
+
+    #[test]
+    fn an_answer_names_what_was_not_understood() {
+        let body = json!({
+            "message_id": "m-1", "transaction_id": "t-1", "network": "visa", "future": "x", "deep": {"a": {"b": {"c": {}}}},
+            "account": "0x1111111111111111111111111111111111111111", "transmitted_at": "2026-11-22T10:00:00.000Z",
+            "wide": {"a": {"b": {"c": {"d": 1}}}},
+        });
+        let answer = json!(Answer::recorded(&Message::read(body.to_string().as_bytes()).unwrap()));
+        assert_eq!(answer["unknown"], json!(["deep.a.b.c", "future"]));
+        assert_eq!(answer["not_kept"], json!(["wide.a.b.c.d"]));
+        assert!(json!(Answer::recorded(&message())).get("unknown").is_none());
     }
 
     #[test]

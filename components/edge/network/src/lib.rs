@@ -34,7 +34,7 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
     let path = request.uri().path().to_owned();
     let (kind, transaction_id) = Kind::of(&path).ok_or_else(|| {
         let routes =
-            "authorizations, authorizations/{transaction_id}/increments, advices, reversals and clearings";
+            "authorizations, authorizations/{transaction_id}/increments, advices, reversals, clearings and refunds";
         Reply::problem(404, format!("There is nothing here. {routes} are sent to /network/."))
     })?;
     if request.method() != Method::POST {
@@ -57,7 +57,7 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
         Kind::Authorization | Kind::Increment => {
             conversation.decide(&command, closing, end).await.map_err(odd)
         }
-        Kind::Advice | Kind::Reversal | Kind::Clearing => {
+        Kind::Advice | Kind::Reversal | Kind::Clearing | Kind::Refund => {
             conversation.record(command.body().map_err(odd)?, end).await
         }
     }
@@ -155,8 +155,8 @@ impl Conversation<'_> {
         let mut question = question;
         loop {
             let too_late = match question {
-                Question::Payment => translate::too_late(self.message)?,
-                Question::Increment => translate::increment_too_late(self.message)?,
+                Question::Payment => translate::too_late(self.kind, self.message)?,
+                Question::Increment => translate::increment_too_late(self.kind, self.message)?,
             };
             // The key is new each time: a moment ago the answer may have been that there is no such request, and it
             // would be repeated for the same key. Declining twice for the same reason has the same effect as

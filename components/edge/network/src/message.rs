@@ -5,6 +5,7 @@
 
 use clearfold_domain::authorization::IncrementBasis;
 use clearfold_domain::network::{FieldText, Merchant, Network, Original, TransactionType};
+use clearfold_domain::policy::transaction_type;
 use clearfold_domain::verification::{AddressOutcome, Outcome, PosEntry, ThreeDs, TokenState};
 use clearfold_kernel::{Address, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ pub enum Kind {
     Reversal,
     /// 0220: claim to a payment.
     Clearing,
+    /// 0220 of type 20, Visa's 06: money that the merchant gives back.
+    Refund,
 }
 
 impl Kind {
@@ -35,6 +38,7 @@ impl Kind {
             "advices" => of_any(Self::Advice),
             "reversals" => of_any(Self::Reversal),
             "clearings" => of_any(Self::Clearing),
+            "refunds" => of_any(Self::Refund),
             path => {
                 let (transaction_id, rest) = path.strip_prefix("authorizations/")?.split_once('/')?;
                 (rest == "increments").then_some((Self::Increment, Some(transaction_id)))
@@ -50,6 +54,7 @@ impl Kind {
             Self::Advice => "advice",
             Self::Reversal => "reversal",
             Self::Clearing => "clearing",
+            Self::Refund => "refund",
         }
     }
 }
@@ -196,16 +201,35 @@ impl Message {
         }
     }
 
+    /// Returns the type of the transaction: the stated one, or that of the processing code.
+    pub fn transaction_type(&self) -> Option<TransactionType> {
+        let code = self.processing_code.as_ref();
+        self.transaction_type
+            .or_else(|| code.and_then(|code| transaction_type::of(self.network, code.as_str())))
+    }
+
+    /// Returns true if money would go to the customer.
+    pub fn is_credit(&self) -> bool {
+        matches!(self.transaction_type(), Some(TransactionType::Refund | TransactionType::OriginalCredit))
+    }
+
+    /// Returns true if it asks whether the card takes a credit, or is about such a question. No money follows from it.
+    pub fn asks_for_credit(&self, kind: Kind) -> bool {
+        self.is_credit() && !matches!(kind, Kind::Clearing | Kind::Refund)
+    }
+
     /// Returns our id of the payment. It includes the network, because two networks may use the same id for two
-    /// payments.
-    pub fn payment_id(&self) -> String {
-        format!("{}-{}", self.network_name(), self.transaction_id)
+    /// payments. The question for a credit has an id of its own: the credit comes under the same id of the network, and
+    /// is no refund of the question.
+    pub fn payment_id(&self, kind: Kind) -> String {
+        let payment_id = format!("{}-{}", self.network_name(), self.transaction_id);
+        if self.asks_for_credit(kind) { format!("refund-{payment_id}") } else { payment_id }
     }
 
     /// Returns the idempotency key of the command that this message becomes. It includes the payment, because two
     /// acquirers may use the same id for two messages.
     pub fn idempotency_key(&self, kind: Kind) -> String {
-        format!("network/{}/{}/{}", kind.as_str(), self.payment_id(), self.message_id)
+        format!("network/{}/{}/{}", kind.as_str(), self.payment_id(kind), self.message_id)
     }
 
     fn network_name(&self) -> &'static str {

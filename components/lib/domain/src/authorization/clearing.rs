@@ -44,7 +44,7 @@ pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandC
     let payment = match &state.subject {
         Subject::Payment(payment) => payment,
         Subject::Nothing => {
-            let parties = Parties::account(checks::account(context)?);
+            let parties = Parties::named(checks::account(context)?, claim.details.as_deref());
             return flagged(vec![force_post::unmatched(parties.clone(), claim, residue)], parties);
         }
         Subject::Refund { .. } => return Err(checks::identity_conflict(context)),

@@ -55,7 +55,7 @@ pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandCont
     checks::routed_to(refund.account, context)?;
     match &state.subject {
         Subject::Nothing => Ok(vec![Event::RefundUnlinked(RefundUnlinked {
-            parties: Parties::account(refund.account),
+            parties: Parties::named(refund.account, refund.details.as_deref()),
             amount: refund.amount.clone(),
             origin: refund.origin.clone(),
             occurred_at: refund.occurred_at,

@@ -128,6 +128,9 @@ pub struct Details {
     /// Data of the message that this one is about (1987: field 90, 1993: field 56).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<Original>,
+    /// Acquirer's reference (ARN, field 31) of a message that has no other member for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<ExternalId>,
     /// Fields that we do not know.
     #[serde(default, skip_serializing_if = "Additional::is_empty")]
     pub additional: Additional,
@@ -179,7 +182,16 @@ fn is_none(number: &u32) -> bool {
     *number == 0
 }
 
+/// Parties that the details name.
+pub(crate) type Named<'a> = (Option<&'a ExternalId>, Option<&'a Merchant>);
+
 impl Details {
+    /// Returns the card and the merchant that a message names.
+    pub(crate) fn named(details: Option<&Self>) -> Named<'_> {
+        let merchant = details.and_then(|details| details.merchant.as_ref());
+        (details.and_then(|details| details.card_id.as_ref()), merchant)
+    }
+
     /// Returns the details, unless they state nothing.
     #[must_use]
     pub fn stated(self) -> Option<Box<Self>> {
