@@ -196,6 +196,24 @@ async fn the_network_is_answered(edge: &Edge) -> Result<()> {
     ensure!(["approved", "partially_approved", "declined"].contains(&action), "{answer:?}");
     assert_eq!(edge.told("authorizations", &message).await?, answer);
 
+    // Without the network's id, acquirer, STAN, retrieval reference and time tell which payment it is.
+    let mut traced = message.clone();
+    traced.as_object_mut().context("an object")?.remove("transaction_id");
+    let refused = edge.network("authorizations", &traced).await?;
+    assert!(
+        refused.status == 400 && refused.body["detail"].as_str().unwrap_or_default().contains("acquirer")
+    );
+    let stan = format!("{:06}", Clock::system().now().as_ms() % 1_000_000);
+    (traced["acquirer"], traced["stan"], traced["retrieval_reference"]) =
+        (json!("40000001"), json!(stan), json!(std::process::id().to_string()));
+    let answer = edge.told("authorizations", &traced).await?;
+    assert_eq!((answer.status, &answer.body["message_id"]), (200, &message["message_id"]), "{answer:?}");
+    (traced["cause"], traced["original"]) =
+        (json!("timeout"), json!({"message_type": "0100", "transmitted_at": message["transmitted_at"]}));
+    traced["transmitted_at"] = json!("2026-11-22T10:00:30.000Z");
+    let recorded = edge.told("reversals", &traced).await?;
+    assert_eq!((recorded.status, &recorded.body["action"]), (200, &json!("recorded")), "{recorded:?}");
+
     let transaction_id = message["transaction_id"].as_str().context("an id")?;
     let mut reversal = about(transaction_id, &format!("{transaction_id}-0400"));
     reversal["cause"] = json!("merchant");

@@ -14,7 +14,8 @@ use crate::translate::network_money;
 #[derive(Debug, Serialize)]
 pub struct Answer {
     message_id: String,
-    transaction_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_id: Option<String>,
     action: Action,
     response_code: &'static str,
     /// Reason in the domain's terms, for people.

@@ -7,6 +7,7 @@
 
 mod answer;
 mod details;
+mod identity;
 mod message;
 mod translate;
 mod unknown;
@@ -117,7 +118,7 @@ impl Conversation<'_> {
 
     /// Sends the request, and returns the decision that the host has waited for.
     async fn ask(&self, command: String, until: Deadline) -> Asked {
-        let key = self.message.idempotency_key(self.kind);
+        let key = identity::idempotency_key(self.message, self.kind);
         let said = until.limit(self.host.command(&key, command)).await;
         let Some(Ok(said)) = said else { return Asked::Undecided(self.question()) };
         match said.outcome() {
@@ -161,7 +162,8 @@ impl Conversation<'_> {
             // The key is new each time: a moment ago the answer may have been that there is no such request, and it
             // would be repeated for the same key. Declining twice for the same reason has the same effect as
             // declining once.
-            let key = format!("{}/timeout/{}", self.message.idempotency_key(self.kind), host::moment());
+            let key =
+                format!("{}/timeout/{}", identity::idempotency_key(self.message, self.kind), host::moment());
             let closed = end.limit(self.host.command(&key, too_late)).await;
             match closed.map(|said| said.map(|said| said.outcome())) {
                 Some(Ok(Outcome::Committed)) => return Ok(Answer::declined(self.message, "timeout")),
@@ -181,7 +183,7 @@ impl Conversation<'_> {
 
     /// Records a message of the network. It is confirmed only after it is committed.
     async fn record(&self, command: String, end: Deadline) -> Result<Reply, Reply> {
-        let key = self.message.idempotency_key(self.kind);
+        let key = identity::idempotency_key(self.message, self.kind);
         let later = || Reply::later("Whether the message was recorded is not known; send it again.");
         let said = end.limit(self.host.command(&key, command)).await.ok_or_else(later)??;
         match said.outcome() {

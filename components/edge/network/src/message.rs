@@ -10,6 +10,7 @@ use clearfold_domain::verification::{AddressOutcome, Outcome, PosEntry, ThreeDs,
 use clearfold_kernel::{Address, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::identity;
 use crate::unknown::{self, Unknown};
 
 /// Kind of a message.
@@ -65,8 +66,11 @@ impl Kind {
 pub struct Message {
     /// Network's id of this message; a repeat has the same.
     pub message_id: ExternalId,
-    /// Network's id of the payment, in all messages about it.
-    pub transaction_id: String,
+    /// Network's id of the payment, in all messages about it. A message that follows a time-out may lack it, and then has
+    /// the numbers of its original.
+    pub transaction_id: Option<String>,
+    /// Day of the payment's first message with the network, in all messages about it. Mastercard's ids repeat.
+    pub processing_day: Option<Day>,
     pub network: Network,
     /// Safe that pays.
     pub account: Address,
@@ -126,6 +130,28 @@ pub struct Stated {
     pub credit: bool,
 }
 
+/// Day of the calendar: `2026-11-22`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Day(String);
+
+impl Day {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Day {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match format!("{text}T00:00:00.000Z").parse::<Timestamp>() {
+            Ok(_) => Ok(Self(text)),
+            Err(_) => Err(format!("{text:?} is no day; write it like 2026-11-22")),
+        }
+    }
+}
+
 /// Amount as networks write it: a number of the currency's smallest unit.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -182,19 +208,16 @@ impl Message {
         clearfold_edge_kit::storable(body)?;
         let (known, unknown) = unknown::divided(body)?;
         let message: Self = serde_json::from_str(&known).map_err(|error| error.to_string())?;
-        // Prefixed with the network's name it becomes one of our ids, which have at most 128 characters.
-        const LONGEST: usize = 100;
-        if clearfold_edge_kit::is_id(&message.transaction_id, LONGEST) {
-            return Ok(Self { unknown, ..message });
-        }
-        Err(format!("transaction_id has 1 to {LONGEST} letters, digits, and - _ ."))
+        let message = Self { unknown, ..message };
+        identity::check(&message)?;
+        Ok(message)
     }
 
     /// Checks that the message is about the payment that its path names.
     pub fn is_about(&self, transaction_id: Option<&str>) -> Result<(), String> {
         match transaction_id {
-            Some(named) if named != self.transaction_id => {
-                let own = &self.transaction_id;
+            Some(named) if self.transaction_id.as_deref() != Some(named) => {
+                let own = self.transaction_id.as_deref().unwrap_or_default();
                 Err(format!("its transaction_id is {own:?}, and its path names {named:?}"))
             }
             _ => Ok(()),
@@ -216,26 +239,5 @@ impl Message {
     /// Returns true if it asks whether the card takes a credit, or is about such a question. No money follows from it.
     pub fn asks_for_credit(&self, kind: Kind) -> bool {
         self.is_credit() && !matches!(kind, Kind::Clearing | Kind::Refund)
-    }
-
-    /// Returns our id of the payment. It includes the network, because two networks may use the same id for two
-    /// payments. The question for a credit has an id of its own: the credit comes under the same id of the network, and
-    /// is no refund of the question.
-    pub fn payment_id(&self, kind: Kind) -> String {
-        let payment_id = format!("{}-{}", self.network_name(), self.transaction_id);
-        if self.asks_for_credit(kind) { format!("refund-{payment_id}") } else { payment_id }
-    }
-
-    /// Returns the idempotency key of the command that this message becomes. It includes the payment, because two
-    /// acquirers may use the same id for two messages.
-    pub fn idempotency_key(&self, kind: Kind) -> String {
-        format!("network/{}/{}/{}", kind.as_str(), self.payment_id(kind), self.message_id)
-    }
-
-    fn network_name(&self) -> &'static str {
-        match self.network {
-            Network::Visa => "visa",
-            Network::Mastercard => "mastercard",
-        }
     }
 }

@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 
 use crate::answer::AWAITED;
 use crate::details;
+use crate::identity;
 use crate::message::{Cause, Checks, Kind, Message, Money};
 
 /// Currencies with the asset that stands for each.
@@ -171,7 +172,7 @@ pub fn increment_too_late(kind: Kind, message: &Message) -> Result<String, Strin
 /// Returns the refund's id for us. The account knows it without its payment, so it has the scope of the message's: two
 /// acquirers may use the same id for two refunds.
 fn refund_id(message: &Message) -> Result<ExternalId, String> {
-    let refund_id = format!("{}/{}", message.payment_id(Kind::Refund), message.message_id);
+    let refund_id = format!("{}/{}", identity::payment_id(message, Kind::Refund), message.message_id);
     refund_id.try_into().map_err(|_| {
         let longest = ExternalId::MAX_LENGTH;
         format!("network, transaction_id and message_id have more than {longest} characters together")
@@ -188,7 +189,7 @@ fn body(
     let payload = String::from_utf8(encoded.payload).map_err(|error| error.to_string())?;
     let body = Body {
         aggregate: clearfold_domain::authorization::AGGREGATE,
-        id: &message.payment_id(kind),
+        id: &identity::payment_id(message, kind),
         account: message.account.to_string(),
         kind: encoded.kind,
         schema_version: encoded.schema_version,
@@ -297,7 +298,7 @@ mod tests {
     }
 
     /// Reads a message of all kinds with some fields, and returns the body that sends it.
-    fn sent(kind: Kind, fields: serde_json::Value) -> Result<serde_json::Value, String> {
+    fn sent(kind: Kind, fields: &serde_json::Value) -> Result<serde_json::Value, String> {
         let mut message = serde_json::json!({
             "message_id": "m-1", "transaction_id": "t-1", "network": "visa", "card": "card-1",
             "account": "0x1111111111111111111111111111111111111111", "transmitted_at": "2026-11-22T10:00:00.000Z",
@@ -311,8 +312,9 @@ mod tests {
 
     #[test]
     fn a_refund_is_credited_on_its_payment_under_an_id_of_its_own() {
-        let sent = sent(Kind::Refund, serde_json::json!({"reference": "arn-1", "processing_code": "200000"}))
-            .unwrap();
+        let sent =
+            sent(Kind::Refund, &serde_json::json!({"reference": "arn-1", "processing_code": "200000"}))
+                .unwrap();
         let (payload, details) = (&sent["payload"], &sent["payload"]["details"]);
         assert_eq!((&sent["id"], &sent["type"]), (&"visa-t-1".into(), &"RecordRefund".into()));
         assert_eq!(payload["origin"]["network"], "visa-t-1/m-1");
@@ -328,7 +330,7 @@ mod tests {
     fn a_question_for_a_credit_holds_nothing_and_has_an_id_of_its_own() {
         let credit = serde_json::json!({"processing_code": "200000", "partial_allowed": true});
         for kind in [Kind::Authorization, Kind::Advice] {
-            let sent = sent(kind, credit.clone()).unwrap();
+            let sent = sent(kind, &credit).unwrap();
             assert_eq!(
                 (&sent["id"], &sent["type"]),
                 (&"refund-visa-t-1".into(), &"RequestAuthorization".into())
@@ -337,14 +339,14 @@ mod tests {
             let asked = &sent["payload"]["details"]["amounts"][0];
             assert_eq!((&asked["amount"]["minor"], &asked["is_credit"]), (&"1250".into(), &true.into()));
         }
-        let reversed = sent(Kind::Reversal, credit.clone()).unwrap();
+        let reversed = sent(Kind::Reversal, &credit).unwrap();
         assert_eq!(
             (&reversed["id"], &reversed["payload"]["extent"]),
             (&"refund-visa-t-1".into(), &"full".into())
         );
-        let refused = sent(Kind::Clearing, credit).unwrap_err();
+        let refused = sent(Kind::Clearing, &credit).unwrap_err();
         assert!(refused.contains("the route of the refunds"), "{refused}");
-        let purchase = sent(Kind::Authorization, serde_json::json!({"processing_code": "000000"})).unwrap();
+        let purchase = sent(Kind::Authorization, &serde_json::json!({"processing_code": "000000"})).unwrap();
         assert_eq!(
             (&purchase["id"], &purchase["payload"]["amount"]["minor"]),
             (&"visa-t-1".into(), &"12500000000000000000".into())
@@ -362,7 +364,7 @@ mod tests {
         for kind in
             [Kind::Authorization, Kind::Increment, Kind::Advice, Kind::Reversal, Kind::Clearing, Kind::Refund]
         {
-            let details = &sent(kind, stated.clone()).unwrap()["payload"]["details"];
+            let details = &sent(kind, &stated).unwrap()["payload"]["details"];
             assert_eq!(
                 [&details["acquirer"], &details["additional"]["future.x"]],
                 ["40000001", "1"],
@@ -374,7 +376,7 @@ mod tests {
             let is_required = matches!(kind, Kind::Authorization | Kind::Advice);
             assert_eq!(details["card_id"].is_null(), is_required, "{kind:?}");
         }
-        assert!(sent(Kind::Authorization, serde_json::json!({})).unwrap()["payload"]["details"].is_null());
+        assert!(sent(Kind::Authorization, &serde_json::json!({})).unwrap()["payload"]["details"].is_null());
     }
 
     #[test]

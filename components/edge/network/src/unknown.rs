@@ -32,9 +32,10 @@ const fn object(name: &'static str, members: &'static [&'static str]) -> Field {
 }
 
 /// All fields of a [`Message`](crate::message::Message).
-const FIELDS: [Field; 27] = [
+const FIELDS: [Field; 28] = [
     deciding("message_id"),
     deciding("transaction_id"),
+    deciding("processing_day"),
     deciding("network"),
     deciding("account"),
     deciding("transmitted_at"),
