@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 33] = [
+const SPECIFICATIONS: [(&str, &str); 34] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -35,6 +35,7 @@ const SPECIFICATIONS: [(&str, &str); 33] = [
     ("decider-card", "card_spend.yaml"),
     ("decider-card", "card_limits.yaml"),
     ("decider-card", "card_checks.yaml"),
+    ("decider-card", "card_types.yaml"),
     ("projector-merchants", "merchants.yaml"),
     ("projector-disputes", "disputes.yaml"),
     ("projector-balances", "balances.yaml"),

@@ -49,6 +49,7 @@ fn card() {
     decider::<Card>(include_str!("../specs/card_spend.yaml"));
     decider::<Card>(include_str!("../specs/card_limits.yaml"));
     decider::<Card>(include_str!("../specs/card_checks.yaml"));
+    decider::<Card>(include_str!("../specs/card_types.yaml"));
 }
 
 #[test]

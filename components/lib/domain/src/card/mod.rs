@@ -85,7 +85,7 @@ pub struct Card;
 
 impl Decider for Card {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 4;
+    const STATE_VERSION: u32 = 5;
     const HAS_ENTRIES: bool = true;
 
     type State = State;

@@ -84,6 +84,14 @@ pub enum TransactionType {
     Verification,
 }
 
+impl TransactionType {
+    /// Returns true if the cardholder gets cash.
+    #[must_use]
+    pub const fn is_cash(self) -> bool {
+        matches!(self, Self::Cash | Self::CashBack)
+    }
+}
+
 /// Facts of a message. Each is absent if the message does not state it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -190,6 +198,11 @@ impl Details {
     pub(crate) fn named(details: Option<&Self>) -> Named<'_> {
         let merchant = details.and_then(|details| details.merchant.as_ref());
         (details.and_then(|details| details.card_id.as_ref()), merchant)
+    }
+
+    /// Returns the type of the transaction that a message states.
+    pub(crate) fn type_of(details: Option<&Self>) -> Option<TransactionType> {
+        details.and_then(|details| details.transaction_type)
     }
 
     /// Returns the details, unless they state nothing.

@@ -140,6 +140,7 @@ impl World {
 
 /// Draws what a message states besides what decides: nothing, or facts that change no amount.
 pub fn details(dice: &mut Dice) -> Option<Box<Details>> {
-    let stated = serde_json::json!({"acquirer": "40000001", "stan": "004711", "additional": {"de_63": "x"}});
+    let kind = dice.pick(&["purchase", "cash"]);
+    let stated = serde_json::json!({"transaction_type": kind, "acquirer": "40000001", "stan": "004711", "additional": {"de_63": "x"}});
     dice.one_in(4).then(|| serde_json::from_value(stated).expect("details"))
 }
