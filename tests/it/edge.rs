@@ -171,7 +171,8 @@ async fn who_is_not_known_is_refused(edge: &Edge) -> Result<()> {
         }
         assert_eq!(edge.send("GET", path, &[], "").await?.status, 405);
     }
-    assert_eq!(edge.send("POST", "/network/refunds", &[], &body).await?.status, 404);
+    assert_eq!(edge.send("POST", "/network/refunds", &[], &body).await?.status, 401);
+    assert_eq!(edge.send("POST", "/network/balances", &[], &body).await?.status, 404);
     for path in ["/edge/account", "/edge/payments", "/edge/payments/some-id"] {
         assert_eq!(edge.send("GET", path, &[], "").await?.status, 401, "{path}");
     }
@@ -194,6 +195,24 @@ async fn the_network_is_answered(edge: &Edge) -> Result<()> {
     let action = answer.body["action"].as_str().context("no action")?;
     ensure!(["approved", "partially_approved", "declined"].contains(&action), "{answer:?}");
     assert_eq!(edge.told("authorizations", &message).await?, answer);
+
+    // Without the network's id, acquirer, STAN, retrieval reference and time tell which payment it is.
+    let mut traced = message.clone();
+    traced.as_object_mut().context("an object")?.remove("transaction_id");
+    let refused = edge.network("authorizations", &traced).await?;
+    assert!(
+        refused.status == 400 && refused.body["detail"].as_str().unwrap_or_default().contains("acquirer")
+    );
+    let stan = format!("{:06}", Clock::system().now().as_ms() % 1_000_000);
+    (traced["acquirer"], traced["stan"], traced["retrieval_reference"]) =
+        (json!("40000001"), json!(stan), json!(std::process::id().to_string()));
+    let answer = edge.told("authorizations", &traced).await?;
+    assert_eq!((answer.status, &answer.body["message_id"]), (200, &message["message_id"]), "{answer:?}");
+    (traced["cause"], traced["original"]) =
+        (json!("timeout"), json!({"message_type": "0100", "transmitted_at": message["transmitted_at"]}));
+    traced["transmitted_at"] = json!("2026-11-22T10:00:30.000Z");
+    let recorded = edge.told("reversals", &traced).await?;
+    assert_eq!((recorded.status, &recorded.body["action"]), (200, &json!("recorded")), "{recorded:?}");
 
     let transaction_id = message["transaction_id"].as_str().context("an id")?;
     let mut reversal = about(transaction_id, &format!("{transaction_id}-0400"));
@@ -405,7 +424,22 @@ async fn what_the_network_tells_is_recorded_once() -> Result<()> {
             assert_eq!(recorded.body["action"], "recorded", "{route} {recorded:?}");
         }
     }
+    let mut refund = about("t1", "t1-0220");
+    refund["amount"] = json!({"minor": "400", "currency": "EUR", "exponent": 2});
+    refund["loyalty"] = json!({"points": 12});
+    for _ in 0..2 {
+        let recorded = edge.told("refunds", &refund).await?;
+        assert_eq!(
+            (&recorded.body["action"], &recorded.body["unknown"]),
+            (&json!("recorded"), &json!(["loyalty.points"]))
+        );
+    }
+    let forbidden = edge.network("refunds", &json!({"pan": "1", "message_id": "m"})).await?;
+    assert!(
+        forbidden.status == 400 && forbidden.body["detail"].as_str().unwrap_or_default().contains("PCI DSS")
+    );
     let payment = payment_when(&host, "t1", "cleared").await?;
+    assert_eq!(payment["refunded"]["minor"], cents_text(400));
     let figures =
         json!([payment["reversed"]["minor"], payment["cleared"]["minor"], payment["held"]["minor"]]);
     assert_eq!(figures, json!([cents_text(250), cents_text(1_000), "0"]));
@@ -416,7 +450,8 @@ async fn what_the_network_tells_is_recorded_once() -> Result<()> {
         .iter()
         .filter_map(|event| event["type"].as_str())
         .collect();
-    assert_eq!(events, ["AdviceRecorded", "AuthorizationReversed", "ClearingPosted"]);
+    assert_eq!(events, ["AdviceRecorded", "AuthorizationReversed", "ClearingPosted", "RefundLinked"]);
+    assert_eq!(shown["timeline"][3]["data"]["details"]["additional"], json!({"loyalty.points": "12"}));
     Ok(())
 }
 

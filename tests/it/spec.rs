@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 37] = [
+const SPECIFICATIONS: [(&str, &str); 39] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -27,6 +27,7 @@ const SPECIFICATIONS: [(&str, &str); 37] = [
     ("decider-authorization", "authorization_tolerances.yaml"),
     ("decider-authorization", "reversals_of_clearings.yaml"),
     ("decider-authorization", "reversals_of_refunds.yaml"),
+    ("decider-authorization", "authorization_details.yaml"),
     ("decider-account", "account.yaml"),
     ("decider-account", "account_reversals.yaml"),
     ("decider-account", "account_ledger.yaml"),
@@ -38,6 +39,7 @@ const SPECIFICATIONS: [(&str, &str); 37] = [
     ("decider-card", "card_spend.yaml"),
     ("decider-card", "card_limits.yaml"),
     ("decider-card", "card_checks.yaml"),
+    ("decider-card", "card_types.yaml"),
     ("projector-merchants", "merchants.yaml"),
     ("projector-disputes", "disputes.yaml"),
     ("projector-balances", "balances.yaml"),

@@ -407,7 +407,7 @@ mod tests {
         };
         assert_eq!(
             (specs("decider-card"), specs("decider-authorization"), specs("auditor-payments")),
-            (4, 13, 0)
+            (5, 14, 0)
         );
     }
 }

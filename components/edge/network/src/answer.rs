@@ -14,7 +14,8 @@ use crate::translate::network_money;
 #[derive(Debug, Serialize)]
 pub struct Answer {
     message_id: String,
-    transaction_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction_id: Option<String>,
     action: Action,
     response_code: &'static str,
     /// Reason in the domain's terms, for people.
@@ -23,6 +24,12 @@ pub struct Answer {
     /// Amount that is held, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     approved: Option<Money>,
+    /// Names of the fields that we do not know; they are kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown: Vec<String>,
+    /// Names of such fields that are too many, too long or too deep to be kept: the first of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_kept: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -36,6 +43,9 @@ enum Action {
     /// The message was refused; a repeat would be refused again.
     Refused,
 }
+
+/// Most names of fields that are not kept in one answer.
+const MOST_NAMES: usize = 16;
 
 /// Events of a payment that say what the network is to hear.
 pub const AWAITED: [&str; 11] = [
@@ -160,6 +170,9 @@ impl Answer {
         match (first, answered.gone()) {
             (Some(Decision::Declined(reason)), _) => Some(Self::declined(message, &reason)),
             (_, Some(gone)) => Some(Self::declined(message, gone)),
+            (Some(Decision::Held(_)), None) if message.is_credit() => {
+                Some(Self { action: Action::Approved, response_code: "00", ..Self::of(message) })
+            }
             (Some(Decision::Held(minor)), None) => Some(Self::approved(message, minor)),
             // Claimed before anybody decided, so nothing was ever held for it.
             (None, None) => answered
@@ -206,7 +219,8 @@ impl Answer {
     }
 
     pub fn declined(message: &Message, reason: &str) -> Self {
-        let response_code = response_code::of(message.network, Asked::Payment, reason);
+        let asked = if message.is_credit() { Asked::Refund } else { Asked::Payment };
+        let response_code = response_code::of(message.network, asked, reason);
         let reason = Some(reason.to_owned());
         Self { action: Action::Declined, response_code, reason, ..Self::of(message) }
     }
@@ -227,12 +241,15 @@ impl Answer {
             response_code: "96",
             reason: None,
             approved: None,
+            unknown: message.unknown.kept.iter().map(|(name, _)| name.to_owned()).collect(),
+            not_kept: message.unknown.left_out.iter().take(MOST_NAMES).cloned().collect(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use clearfold_domain::network::TransactionType;
     use serde_json::json;
 
     use super::*;
@@ -378,6 +395,33 @@ mod tests {
         assert!(Answer::increment_decided(&message(), &undecided).is_none());
         let decided = answered(&[whole(), of("IncrementRequested", "m-1"), of("HoldIncreased", "m-1")]);
         assert!(Answer::increment_decided(&message(), &decided).is_some());
+    }
+
+    #[test]
+    fn a_question_for_a_credit_hears_what_its_network_allows() {
+        let message = Message { transaction_type: Some(TransactionType::Refund), ..message() };
+        let said = |event: Value| {
+            let answered = serde_json::from_value(json!({"awaited": [event]})).unwrap();
+            let answer = json!(Answer::decided(&message, &answered).unwrap());
+            json!([answer["action"], answer["response_code"], answer["approved"]])
+        };
+        let approved = json!({"type": "AuthorizationApproved", "data": {"amount": {"minor": "0"}}});
+        assert_eq!(said(approved), json!(["approved", "00", null]));
+        assert_eq!(said(declined("card_closed")), json!(["declined", "46", null]));
+        assert_eq!(said(declined("card_frozen")), json!(["declined", "12", null]));
+    }
+
+    #[test]
+    fn an_answer_names_what_was_not_understood() {
+        let body = json!({
+            "message_id": "m-1", "transaction_id": "t-1", "network": "visa", "future": "x", "deep": {"a": {"b": {"c": {}}}},
+            "account": "0x1111111111111111111111111111111111111111", "transmitted_at": "2026-11-22T10:00:00.000Z",
+            "wide": {"a": {"b": {"c": {"d": 1}}}},
+        });
+        let answer = json!(Answer::recorded(&Message::read(body.to_string().as_bytes()).unwrap()));
+        assert_eq!(answer["unknown"], json!(["deep.a.b.c", "future"]));
+        assert_eq!(answer["not_kept"], json!(["wide.a.b.c.d"]));
+        assert!(json!(Answer::recorded(&message())).get("unknown").is_none());
     }
 
     #[test]

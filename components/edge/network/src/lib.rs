@@ -6,8 +6,11 @@
 //! answer to a repeated message is what the log says by then.
 
 mod answer;
+mod details;
+mod identity;
 mod message;
 mod translate;
+mod unknown;
 
 use answer::{Answer, Answered};
 use clearfold_edge_kit::host::{self, Deadline, Host};
@@ -32,7 +35,7 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
     let path = request.uri().path().to_owned();
     let (kind, transaction_id) = Kind::of(&path).ok_or_else(|| {
         let routes =
-            "authorizations, authorizations/{transaction_id}/increments, advices, reversals and clearings";
+            "authorizations, authorizations/{transaction_id}/increments, advices, reversals, clearings and refunds";
         Reply::problem(404, format!("There is nothing here. {routes} are sent to /network/."))
     })?;
     if request.method() != Method::POST {
@@ -55,7 +58,7 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
         Kind::Authorization | Kind::Increment => {
             conversation.decide(&command, closing, end).await.map_err(odd)
         }
-        Kind::Advice | Kind::Reversal | Kind::Clearing => {
+        Kind::Advice | Kind::Reversal | Kind::Clearing | Kind::Refund => {
             conversation.record(command.body().map_err(odd)?, end).await
         }
     }
@@ -115,7 +118,7 @@ impl Conversation<'_> {
 
     /// Sends the request, and returns the decision that the host has waited for.
     async fn ask(&self, command: String, until: Deadline) -> Asked {
-        let key = self.message.idempotency_key(self.kind);
+        let key = identity::idempotency_key(self.message, self.kind);
         let said = until.limit(self.host.command(&key, command)).await;
         let Some(Ok(said)) = said else { return Asked::Undecided(self.question()) };
         match said.outcome() {
@@ -153,13 +156,14 @@ impl Conversation<'_> {
         let mut question = question;
         loop {
             let too_late = match question {
-                Question::Payment => translate::too_late(self.message)?,
-                Question::Increment => translate::increment_too_late(self.message)?,
+                Question::Payment => translate::too_late(self.kind, self.message)?,
+                Question::Increment => translate::increment_too_late(self.kind, self.message)?,
             };
             // The key is new each time: a moment ago the answer may have been that there is no such request, and it
             // would be repeated for the same key. Declining twice for the same reason has the same effect as
             // declining once.
-            let key = format!("{}/timeout/{}", self.message.idempotency_key(self.kind), host::moment());
+            let key =
+                format!("{}/timeout/{}", identity::idempotency_key(self.message, self.kind), host::moment());
             let closed = end.limit(self.host.command(&key, too_late)).await;
             match closed.map(|said| said.map(|said| said.outcome())) {
                 Some(Ok(Outcome::Committed)) => return Ok(Answer::declined(self.message, "timeout")),
@@ -179,7 +183,7 @@ impl Conversation<'_> {
 
     /// Records a message of the network. It is confirmed only after it is committed.
     async fn record(&self, command: String, end: Deadline) -> Result<Reply, Reply> {
-        let key = self.message.idempotency_key(self.kind);
+        let key = identity::idempotency_key(self.message, self.kind);
         let later = || Reply::later("Whether the message was recorded is not known; send it again.");
         let said = end.limit(self.host.command(&key, command)).await.ok_or_else(later)??;
         match said.outcome() {

@@ -1,13 +1,17 @@
 //! Messages of the network: the fields of ISO 8583 in JSON (docs/EDGE.md maps them).
 //!
-//! Unknown fields are refused, and so are ids with unsafe characters, because ids become part of URLs and stream
-//! names.
+//! Fields that we do not know are set aside and kept ([`unknown`](crate::unknown)). Ids with unsafe characters are refused,
+//! because ids become part of URLs and stream names.
 
 use clearfold_domain::authorization::IncrementBasis;
-use clearfold_domain::network::{Merchant, Network};
+use clearfold_domain::network::{FieldText, Merchant, Network, Original, TransactionType};
+use clearfold_domain::policy::transaction_type;
 use clearfold_domain::verification::{AddressOutcome, Outcome, PosEntry, ThreeDs, TokenState};
 use clearfold_kernel::{Address, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::identity;
+use crate::unknown::{self, Unknown};
 
 /// Kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub enum Kind {
     Reversal,
     /// 0220: claim to a payment.
     Clearing,
+    /// 0220 of type 20, Visa's 06: money that the merchant gives back.
+    Refund,
 }
 
 impl Kind {
@@ -33,6 +39,7 @@ impl Kind {
             "advices" => of_any(Self::Advice),
             "reversals" => of_any(Self::Reversal),
             "clearings" => of_any(Self::Clearing),
+            "refunds" => of_any(Self::Refund),
             path => {
                 let (transaction_id, rest) = path.strip_prefix("authorizations/")?.split_once('/')?;
                 (rest == "increments").then_some((Self::Increment, Some(transaction_id)))
@@ -48,6 +55,7 @@ impl Kind {
             Self::Advice => "advice",
             Self::Reversal => "reversal",
             Self::Clearing => "clearing",
+            Self::Refund => "refund",
         }
     }
 }
@@ -58,8 +66,11 @@ impl Kind {
 pub struct Message {
     /// Network's id of this message; a repeat has the same.
     pub message_id: ExternalId,
-    /// Network's id of the payment, in all messages about it.
-    pub transaction_id: String,
+    /// Network's id of the payment, in all messages about it. A message that follows a time-out may lack it, and then has
+    /// the numbers of its original.
+    pub transaction_id: Option<String>,
+    /// Day of the payment's first message with the network, in all messages about it. Mastercard's ids repeat.
+    pub processing_day: Option<Day>,
     pub network: Network,
     /// Safe that pays.
     pub account: Address,
@@ -85,6 +96,60 @@ pub struct Message {
     pub reference: Option<ExternalId>,
     /// Position among the clearings of the payment.
     pub sequence: Option<Sequence>,
+    /// Type of the transaction, if the sender has it; otherwise the processing code says it.
+    pub transaction_type: Option<TransactionType>,
+    pub processing_code: Option<FieldText>,
+    #[serde(default)]
+    pub additional_amounts: Vec<Stated>,
+    #[serde(default)]
+    pub fees: Vec<Stated>,
+    pub acquirer: Option<FieldText>,
+    pub forwarder: Option<FieldText>,
+    pub stan: Option<FieldText>,
+    pub retrieval_reference: Option<FieldText>,
+    pub approval_code: Option<FieldText>,
+    pub terminal: Option<FieldText>,
+    /// Data of the message that this one is about.
+    pub original: Option<Original>,
+    /// Fields that we do not know.
+    #[serde(skip)]
+    pub unknown: Unknown,
+}
+
+/// Amount beside the message's own, in whatever currency.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stated {
+    /// Kind, as the network writes it.
+    pub kind: Option<FieldText>,
+    pub minor: Minor,
+    pub currency: String,
+    pub exponent: u8,
+    /// True for a credit to the cardholder.
+    #[serde(default)]
+    pub credit: bool,
+}
+
+/// Day of the calendar: `2026-11-22`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Day(String);
+
+impl Day {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Day {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match format!("{text}T00:00:00.000Z").parse::<Timestamp>() {
+            Ok(_) => Ok(Self(text)),
+            Err(_) => Err(format!("{text:?} is no day; write it like 2026-11-22")),
+        }
+    }
 }
 
 /// Amount as networks write it: a number of the currency's smallest unit.
@@ -141,42 +206,38 @@ impl Message {
     /// Reads a message; the error explains what is wrong with it.
     pub fn read(body: &[u8]) -> Result<Self, String> {
         clearfold_edge_kit::storable(body)?;
-        let message: Self = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        // Prefixed with the network's name it becomes one of our ids, which have at most 128 characters.
-        const LONGEST: usize = 100;
-        if clearfold_edge_kit::is_id(&message.transaction_id, LONGEST) {
-            return Ok(message);
-        }
-        Err(format!("transaction_id has 1 to {LONGEST} letters, digits, and - _ ."))
+        let (known, unknown) = unknown::divided(body)?;
+        let message: Self = serde_json::from_str(&known).map_err(|error| error.to_string())?;
+        let message = Self { unknown, ..message };
+        identity::check(&message)?;
+        Ok(message)
     }
 
     /// Checks that the message is about the payment that its path names.
     pub fn is_about(&self, transaction_id: Option<&str>) -> Result<(), String> {
         match transaction_id {
-            Some(named) if named != self.transaction_id => {
-                let own = &self.transaction_id;
+            Some(named) if self.transaction_id.as_deref() != Some(named) => {
+                let own = self.transaction_id.as_deref().unwrap_or_default();
                 Err(format!("its transaction_id is {own:?}, and its path names {named:?}"))
             }
             _ => Ok(()),
         }
     }
 
-    /// Returns our id of the payment. It includes the network, because two networks may use the same id for two
-    /// payments.
-    pub fn payment_id(&self) -> String {
-        format!("{}-{}", self.network_name(), self.transaction_id)
+    /// Returns the type of the transaction: the stated one, or that of the processing code.
+    pub fn transaction_type(&self) -> Option<TransactionType> {
+        let code = self.processing_code.as_ref();
+        self.transaction_type
+            .or_else(|| code.and_then(|code| transaction_type::of(self.network, code.as_str())))
     }
 
-    /// Returns the idempotency key of the command that this message becomes. It includes the payment, because two
-    /// acquirers may use the same id for two messages.
-    pub fn idempotency_key(&self, kind: Kind) -> String {
-        format!("network/{}/{}/{}", kind.as_str(), self.payment_id(), self.message_id)
+    /// Returns true if money would go to the customer.
+    pub fn is_credit(&self) -> bool {
+        matches!(self.transaction_type(), Some(TransactionType::Refund | TransactionType::OriginalCredit))
     }
 
-    fn network_name(&self) -> &'static str {
-        match self.network {
-            Network::Visa => "visa",
-            Network::Mastercard => "mastercard",
-        }
+    /// Returns true if it asks whether the card takes a credit, or is about such a question. No money follows from it.
+    pub fn asks_for_credit(&self, kind: Kind) -> bool {
+        self.is_credit() && !matches!(kind, Kind::Clearing | Kind::Refund)
     }
 }

@@ -5,17 +5,20 @@
 
 use clearfold_domain::authorization::{
     Command, DeclineAuthorization, DeclineIncrement, Extent, IncrementAuthorization, IncrementBasis, Part,
-    PresentClearing, RecordAdvice, RequestAuthorization, ReversalCause, ReverseAuthorization,
+    PresentClearing, RecordAdvice, RecordRefund, RefundOrigin, RequestAuthorization, ReversalCause,
+    ReverseAuthorization,
 };
 use clearfold_domain::network;
 use clearfold_domain::policy::DeclineReason;
 use clearfold_domain::policy::assets::{self, KnownAsset};
 use clearfold_domain::verification::CardChecks;
-use clearfold_kernel::{Amount, Asset, Message as _, Minor};
+use clearfold_kernel::{Amount, Asset, ExternalId, Message as _, Minor};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::answer::AWAITED;
+use crate::details;
+use crate::identity;
 use crate::message::{Cause, Checks, Kind, Message, Money};
 
 /// Currencies with the asset that stands for each.
@@ -44,6 +47,7 @@ struct WaitFor {
 
 /// Command of a message, before it is sent.
 pub struct Translated<'a> {
+    kind: Kind,
     message: &'a Message,
     command: Command,
 }
@@ -51,12 +55,12 @@ pub struct Translated<'a> {
 impl Translated<'_> {
     /// Returns the body that sends it.
     pub fn body(&self) -> Result<String, String> {
-        body(self.message, &self.command, None)
+        body(self.kind, self.message, &self.command, None)
     }
 
     /// Returns the body that sends it and waits for the decision, that long at most.
     pub fn body_that_waits(&self, timeout_ms: u64) -> Result<String, String> {
-        body(self.message, &self.command, Some(WaitFor { events: AWAITED, timeout_ms }))
+        body(self.kind, self.message, &self.command, Some(WaitFor { events: AWAITED, timeout_ms }))
     }
 }
 
@@ -69,26 +73,41 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
     if message.basis != IncrementBasis::Addition && !matches!(kind, Kind::Increment) {
         return Err("basis is a field of increments; send it to the route of the increments".to_owned());
     }
+    if message.is_credit() && kind == Kind::Clearing {
+        return Err("a credit is no claim; send it to the route of the refunds".to_owned());
+    }
+    let asks_for_credit = message.asks_for_credit(kind);
     let message_id = message.message_id.clone();
+    let details = details::of(kind, message)?;
     let (account, network, occurred_at) = (message.account, message.network, message.transmitted_at);
-    let command = match kind {
-        Kind::Authorization => Command::RequestAuthorization(RequestAuthorization {
-            message_id,
+    let request = |amount: Amount, presented, details| {
+        Ok::<_, String>(Command::RequestAuthorization(RequestAuthorization {
+            message_id: message_id.clone(),
             account,
             card_id: card_id()?,
-            amount: amount()?,
-            presented: presented(message),
+            amount,
+            presented,
             merchant: merchant()?,
             network,
             partial_allowed: message.partial_allowed,
             occurred_at,
             checks: checks(message),
-        }),
+            details,
+        }))
+    };
+    let command = match kind {
+        // Like the verification of a card: nothing is held, and only the credit itself pays. What a stand-in answered to
+        // such a question is recorded as the question.
+        Kind::Authorization | Kind::Advice if asks_for_credit => {
+            request(Amount { minor: Minor::ZERO, ..amount()? }, None, details)?
+        }
+        Kind::Authorization => request(amount()?, presented(message), details)?,
         Kind::Increment => Command::IncrementAuthorization(IncrementAuthorization {
             message_id,
             amount: amount()?,
             basis: message.basis,
             occurred_at,
+            details,
         }),
         Kind::Advice => Command::RecordAdvice(RecordAdvice {
             message_id,
@@ -98,19 +117,21 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
             merchant: merchant()?,
             network,
             occurred_at,
+            details,
         }),
         Kind::Reversal => Command::ReverseAuthorization(ReverseAuthorization {
             message_id,
             // Without an amount, all that is left is reversed.
             extent: match &message.amount {
-                Some(money) => Extent::Part(asset_amount(money)?.minor),
-                None => Extent::Full,
+                Some(money) if !asks_for_credit => Extent::Part(asset_amount(money)?.minor),
+                _ => Extent::Full,
             },
             cause: match message.cause.ok_or_else(|| needs("cause"))? {
                 Cause::Merchant => ReversalCause::Merchant,
                 Cause::Timeout => ReversalCause::Timeout,
             },
             occurred_at,
+            details,
         }),
         Kind::Clearing => Command::PresentClearing(PresentClearing {
             clearing_id: message_id,
@@ -122,30 +143,53 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
                 None => Part::Final,
             },
             occurred_at,
+            details,
+        }),
+        Kind::Refund => Command::RecordRefund(RecordRefund {
+            account,
+            amount: amount()?,
+            origin: RefundOrigin::Network(refund_id(message)?),
+            occurred_at,
+            details,
         }),
     };
-    Ok(Translated { message, command })
+    Ok(Translated { kind, message, command })
 }
 
 /// Returns the command that closes a request that was not decided in time. The first decision counts, so it changes
 /// nothing if there already is one.
-pub fn too_late(message: &Message) -> Result<String, String> {
+pub fn too_late(kind: Kind, message: &Message) -> Result<String, String> {
     let command = Command::DeclineAuthorization(DeclineAuthorization { reason: DeclineReason::Timeout });
-    body(message, &command, None)
+    body(kind, message, &command, None)
 }
 
 /// Returns the command that closes an increment that was not decided in time.
-pub fn increment_too_late(message: &Message) -> Result<String, String> {
+pub fn increment_too_late(kind: Kind, message: &Message) -> Result<String, String> {
     let (message_id, reason) = (message.message_id.clone(), DeclineReason::Timeout);
-    body(message, &Command::DeclineIncrement(DeclineIncrement { message_id, reason }), None)
+    body(kind, message, &Command::DeclineIncrement(DeclineIncrement { message_id, reason }), None)
 }
 
-fn body(message: &Message, command: &Command, wait_for: Option<WaitFor>) -> Result<String, String> {
+/// Returns the refund's id for us. The account knows it without its payment, so it has the scope of the message's: two
+/// acquirers may use the same id for two refunds.
+fn refund_id(message: &Message) -> Result<ExternalId, String> {
+    let refund_id = format!("{}/{}", identity::payment_id(message, Kind::Refund), message.message_id);
+    refund_id.try_into().map_err(|_| {
+        let longest = ExternalId::MAX_LENGTH;
+        format!("network, transaction_id and message_id have more than {longest} characters together")
+    })
+}
+
+fn body(
+    kind: Kind,
+    message: &Message,
+    command: &Command,
+    wait_for: Option<WaitFor>,
+) -> Result<String, String> {
     let encoded = command.encode().map_err(|error| error.to_string())?;
     let payload = String::from_utf8(encoded.payload).map_err(|error| error.to_string())?;
     let body = Body {
         aggregate: clearfold_domain::authorization::AGGREGATE,
-        id: &message.payment_id(),
+        id: &identity::payment_id(message, kind),
         account: message.account.to_string(),
         kind: encoded.kind,
         schema_version: encoded.schema_version,
@@ -251,6 +295,88 @@ mod tests {
             let refused = command(kind, &message).err().unwrap_or_default();
             assert!(refused.contains("the route of the increments"), "{refused:?}");
         }
+    }
+
+    /// Reads a message of all kinds with some fields, and returns the body that sends it.
+    fn sent(kind: Kind, fields: &serde_json::Value) -> Result<serde_json::Value, String> {
+        let mut message = serde_json::json!({
+            "message_id": "m-1", "transaction_id": "t-1", "network": "visa", "card": "card-1",
+            "account": "0x1111111111111111111111111111111111111111", "transmitted_at": "2026-11-22T10:00:00.000Z",
+            "amount": {"minor": "1250", "currency": "EUR", "exponent": 2}, "cause": "merchant",
+            "merchant": {"id": "m-1", "name": "Shop", "category": "5812", "country": "AT"},
+        });
+        message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let message = Message::read(message.to_string().as_bytes())?;
+        Ok(serde_json::from_str(&command(kind, &message)?.body()?).unwrap())
+    }
+
+    #[test]
+    fn a_refund_is_credited_on_its_payment_under_an_id_of_its_own() {
+        let sent =
+            sent(Kind::Refund, &serde_json::json!({"reference": "arn-1", "processing_code": "200000"}))
+                .unwrap();
+        let (payload, details) = (&sent["payload"], &sent["payload"]["details"]);
+        assert_eq!((&sent["id"], &sent["type"]), (&"visa-t-1".into(), &"RecordRefund".into()));
+        assert_eq!(payload["origin"]["network"], "visa-t-1/m-1");
+        assert_eq!(payload["amount"]["minor"], "12500000000000000000");
+        assert_eq!(
+            [&details["transaction_type"], &details["reference"], &details["card_id"]],
+            ["refund", "arn-1", "card-1"]
+        );
+        assert_eq!(details["merchant"]["category"], "5812");
+    }
+
+    #[test]
+    fn a_question_for_a_credit_holds_nothing_and_has_an_id_of_its_own() {
+        let credit = serde_json::json!({"processing_code": "200000", "partial_allowed": true});
+        for kind in [Kind::Authorization, Kind::Advice] {
+            let sent = sent(kind, &credit).unwrap();
+            assert_eq!(
+                (&sent["id"], &sent["type"]),
+                (&"refund-visa-t-1".into(), &"RequestAuthorization".into())
+            );
+            assert_eq!(sent["payload"]["amount"]["minor"], "0");
+            let asked = &sent["payload"]["details"]["amounts"][0];
+            assert_eq!((&asked["amount"]["minor"], &asked["is_credit"]), (&"1250".into(), &true.into()));
+        }
+        let reversed = sent(Kind::Reversal, &credit).unwrap();
+        assert_eq!(
+            (&reversed["id"], &reversed["payload"]["extent"]),
+            (&"refund-visa-t-1".into(), &"full".into())
+        );
+        let refused = sent(Kind::Clearing, &credit).unwrap_err();
+        assert!(refused.contains("the route of the refunds"), "{refused}");
+        let purchase = sent(Kind::Authorization, &serde_json::json!({"processing_code": "000000"})).unwrap();
+        assert_eq!(
+            (&purchase["id"], &purchase["payload"]["amount"]["minor"]),
+            (&"visa-t-1".into(), &"12500000000000000000".into())
+        );
+    }
+
+    #[test]
+    fn what_a_message_states_besides_goes_with_its_command() {
+        let stated = serde_json::json!({
+            "acquirer": "40000001", "stan": "004711", "future": {"x": 1},
+            "fees": [{"kind": "surcharge", "minor": "50", "currency": "EUR", "exponent": 2}],
+            "additional_amounts": [{"kind": "40", "minor": "500", "currency": "EUR", "exponent": 2}],
+            "original": {"message_type": "0100", "stan": "004710"},
+        });
+        for kind in
+            [Kind::Authorization, Kind::Increment, Kind::Advice, Kind::Reversal, Kind::Clearing, Kind::Refund]
+        {
+            let details = &sent(kind, &stated).unwrap()["payload"]["details"];
+            assert_eq!(
+                [&details["acquirer"], &details["additional"]["future.x"]],
+                ["40000001", "1"],
+                "{kind:?}"
+            );
+            assert_eq!(details["fees"][0]["amount"]["minor"], "50");
+            assert_eq!(details["amounts"][0]["kind"], "40");
+            assert_eq!(details["original"]["stan"], "004710");
+            let is_required = matches!(kind, Kind::Authorization | Kind::Advice);
+            assert_eq!(details["card_id"].is_null(), is_required, "{kind:?}");
+        }
+        assert!(sent(Kind::Authorization, &serde_json::json!({})).unwrap()["payload"]["details"].is_null());
     }
 
     #[test]

@@ -1,10 +1,18 @@
-//! Vocabulary of the card network: merchant, network, currency conversion, and the outcomes of items in suspense.
+//! Vocabulary of the card network: merchant, network, currency conversion, what its messages state besides, and the
+//! outcomes of items in suspense.
+
+mod additional;
+mod details;
+mod forbidden;
 
 use std::fmt;
 use std::str::FromStr;
 
 use clearfold_kernel::{Amount, Asset, Conversion, ExternalId, FxError, Minor, Rate};
 use serde::{Deserialize, Serialize};
+
+pub use additional::{Additional, NotKept};
+pub use details::{Details, FieldText, InvalidFieldText, Original, StatedAmount, TransactionType};
 
 use crate::policy::assets::KnownAsset;
 

@@ -51,13 +51,26 @@ fn command(step: Step, at: Timestamp) -> Command {
         |observation| Command::ObserveFunding(ObserveFunding { leg, observation, occurred_at: at });
     let present = |part| {
         let (clearing_id, amount) = (id.clone(), amount.clone());
-        let claim =
-            PresentClearing { clearing_id, amount, presented: None, reference: None, part, occurred_at: at };
+        let claim = PresentClearing {
+            clearing_id,
+            amount,
+            presented: None,
+            reference: None,
+            part,
+            occurred_at: at,
+            details: None,
+        };
         Command::PresentClearing(claim)
     };
     let reverse = |extent| {
         let (message_id, cause) = (id.clone(), ReversalCause::Merchant);
-        Command::ReverseAuthorization(ReverseAuthorization { message_id, extent, cause, occurred_at: at })
+        Command::ReverseAuthorization(ReverseAuthorization {
+            message_id,
+            extent,
+            cause,
+            occurred_at: at,
+            details: None,
+        })
     };
     match step.command {
         0 => Command::RecordSwipe(RecordSwipe { account: ACCOUNT, amount, source, occurred_at: at }),
@@ -74,6 +87,7 @@ fn command(step: Step, at: Timestamp) -> Command {
                 IncrementBasis::Total
             },
             occurred_at: at,
+            details: None,
         }),
         30 => Command::AbandonFunding(AbandonFunding { leg, cause: AbandonCause::Dead }),
         27 | 28 => Command::ApproveIncrement(ApproveIncrement { message_id: id }),
@@ -90,7 +104,13 @@ fn command(step: Step, at: Timestamp) -> Command {
         14 => Command::ForcePost(force_post(id, amount, at)),
         15 => {
             let origin = RefundOrigin::Network(id);
-            Command::RecordRefund(RecordRefund { account: ACCOUNT, amount, origin, occurred_at: at })
+            Command::RecordRefund(RecordRefund {
+                account: ACCOUNT,
+                amount,
+                origin,
+                occurred_at: at,
+                details: None,
+            })
         }
         16 => observed(Observation::Submitted { transaction_hash: TRANSACTION }),
         17 => observed(Observation::Included { amount, source }),
@@ -172,6 +192,7 @@ fn request(message_id: ExternalId, amount: Amount, at: Timestamp) -> RequestAuth
         partial_allowed: true,
         occurred_at: at,
         checks: None,
+        details: None,
     }
 }
 
@@ -184,6 +205,7 @@ fn advice(message_id: ExternalId, amount: Amount, at: Timestamp) -> RecordAdvice
         merchant: merchant(),
         network: Network::Mastercard,
         occurred_at: at,
+        details: None,
     }
 }
 
@@ -208,6 +230,7 @@ fn suspicious(id: &ExternalId, amount: Amount, at: Timestamp) -> Command {
         reference: Some("r1".parse().unwrap()),
         part: Part::Partial,
         occurred_at: at,
+        details: None,
     })
 }
 

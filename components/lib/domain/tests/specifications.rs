@@ -43,6 +43,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_tolerances.yaml"));
     decider::<Authorization>(include_str!("../specs/reversals_of_clearings.yaml"));
     decider::<Authorization>(include_str!("../specs/reversals_of_refunds.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_details.yaml"));
 }
 
 #[test]
@@ -51,6 +52,7 @@ fn card() {
     decider::<Card>(include_str!("../specs/card_spend.yaml"));
     decider::<Card>(include_str!("../specs/card_limits.yaml"));
     decider::<Card>(include_str!("../specs/card_checks.yaml"));
+    decider::<Card>(include_str!("../specs/card_types.yaml"));
 }
 
 #[test]

@@ -21,7 +21,7 @@ use super::messages::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, Event, Extent, Parties, RecordAdvice, ReversalCause,
 };
 use super::state::{Entry, Payment, State, Status, Subject, sum};
-use super::stored::Requested;
+use super::stored::{Advice, Requested};
 use crate::policy::hold_expiry;
 use crate::{bookings, checks};
 
@@ -34,7 +34,8 @@ pub(super) fn record(state: &State, advice: &RecordAdvice, context: &CommandCont
             checks::routed_to(payment.parties.account, context)?;
             if let Some(known) = state.advices.get(&advice.message_id) {
                 let given = of_command(advice, known.hold, known.expires_at, known.at);
-                checks::repeated(advice.message_id.as_str(), known, &given)?;
+                let given = AdviceRecorded { details: None, ..given };
+                checks::repeated(advice.message_id.as_str(), &known.0, &given)?;
                 return Ok(Vec::new());
             }
             checks::same_asset(&payment.asset, &advice.amount.asset)?;
@@ -81,6 +82,8 @@ fn given_back(
         cause: ReversalCause::Merchant,
         occurred_at: advice.occurred_at,
         at: context.accepted_at,
+        // They are the advice's, which the event before it has.
+        details: None,
     })))
 }
 
@@ -99,7 +102,7 @@ fn is_newest(state: &State, advice: &RecordAdvice) -> bool {
 fn hold(state: &State, payment: &Payment, advice: &RecordAdvice) -> AdviceHold {
     let (totals, promised) = (&payment.totals, advice.amount.minor);
     let stands = totals.standing();
-    let is_younger = |known: &AdviceRecorded| known.occurred_at > advice.occurred_at;
+    let is_younger = |known: &Advice| known.occurred_at > advice.occurred_at;
     if promised == Minor::ZERO || state.advices.values().any(is_younger) {
         return AdviceHold::Unchanged;
     }
@@ -146,6 +149,7 @@ fn of_command(
         expires_at,
         occurred_at: advice.occurred_at,
         at,
+        details: advice.details.clone(),
     }
 }
 
@@ -155,7 +159,8 @@ pub(super) fn recorded(state: &mut State, event: &AdviceRecorded) {
         AdviceHold::Raised(by) => raised(state, event, by),
         AdviceHold::Unchanged => {}
     }
-    state.advices.insert(event.message_id.clone(), event.clone());
+    let known = AdviceRecorded { details: None, ..event.clone() };
+    state.advices.insert(event.message_id.clone(), Advice(known));
     state.happened_at(event.at);
 }
 

@@ -44,7 +44,7 @@ pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandC
     let payment = match &state.subject {
         Subject::Payment(payment) => payment,
         Subject::Nothing => {
-            let parties = Parties::account(checks::account(context)?);
+            let parties = Parties::named(checks::account(context)?, claim.details.as_deref());
             return flagged(vec![force_post::unmatched(parties.clone(), claim, residue)], parties);
         }
         Subject::Refund { .. } => return Err(checks::identity_conflict(context)),
@@ -123,6 +123,7 @@ fn suspend(payment: &Payment, claim: &PresentClearing, residue: Residue, duplica
         part: claim.part,
         reference: claim.reference.clone(),
         occurred_at: claim.occurred_at,
+        details: claim.details.clone(),
     })
 }
 
@@ -146,6 +147,7 @@ pub(super) fn post(
         is_final,
         reference: claim.reference.clone(),
         occurred_at: claim.occurred_at,
+        details: claim.details.clone(),
     })];
     events.extend(over_captured(state, payment, claim, beyond_hold));
     if matches!(payment.status, Status::Expired | Status::ClearedLate) {

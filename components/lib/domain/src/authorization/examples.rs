@@ -87,6 +87,14 @@ examples! {
         "partial_allowed": false,
         "occurred_at": REQUESTED_AT,
         "checks": {"cvv": "matched", "three_ds": "authenticated", "entry": "ecommerce"},
+        "details": {
+            "transaction_type": "purchase",
+            "processing_code": "000000",
+            "acquirer": "40000001",
+            "stan": "004711",
+            "retrieval_reference": "632610004711",
+            "additional": {"62.23": "A "},
+        },
     }),
     AuthorizationRequested: with(
         RequestAuthorization::example(),
@@ -141,6 +149,9 @@ examples! {
         "extent": {"part": EXCESS},
         "cause": "merchant",
         "occurred_at": DECIDED_AT,
+        "details": {
+            "original": {"message_type": "0100", "stan": "004711", "transmitted_at": REQUESTED_AT, "acquirer": "40000001"},
+        },
     }),
     AuthorizationReversed: of_payment(json!({
         "message_id": "msg-3",
@@ -180,6 +191,12 @@ examples! {
         "reference": "74537604221431003881865",
         "part": "final",
         "occurred_at": PRESENTED_AT,
+        "details": {
+            "fees": [{"kind": "surcharge", "amount": {"minor": "50", "asset": "EUR", "decimals": 2}}],
+            "approval_code": "A1B2C3",
+            "card_id": "card-1",
+            "merchant": merchant(),
+        },
     }),
     PresentClearingV1: json!({
         "clearing_id": "clr-1",

@@ -10,7 +10,7 @@ use super::claim::{Billing, Clearing, ClearingFate};
 use super::messages::{Event, ForcePost, ForcePostReason, ForcePosted, Part, Parties, PresentClearing};
 use super::state::{Entry, Payment, State, Status, Subject, sum};
 use crate::checks;
-use crate::network::{Merchant, Residue};
+use crate::network::{Details, Merchant, Residue};
 
 pub(super) fn post(state: &State, claim: &ForcePost, context: &CommandContext) -> Decision {
     let asset = checks::sound(&claim.amount)?;
@@ -54,6 +54,7 @@ fn forced(claim: &ForcePost, residue: Residue, reason: ForcePostReason) -> Force
         part: Part::Final,
         reference: None,
         occurred_at: claim.occurred_at,
+        details: None,
     }
 }
 
@@ -65,7 +66,8 @@ pub(super) fn unauthorized(payment: &Payment, claim: &PresentClearing, residue: 
 
 /// Posts a clearing of an unknown payment.
 pub(super) fn unmatched(parties: Parties, claim: &PresentClearing, residue: Residue) -> Event {
-    presented(parties, None, claim, residue, ForcePostReason::NoAuthorization)
+    let (_, merchant) = Details::named(claim.details.as_deref());
+    presented(parties, merchant.cloned(), claim, residue, ForcePostReason::NoAuthorization)
 }
 
 fn presented(
@@ -85,6 +87,7 @@ fn presented(
         part: claim.part,
         reference: claim.reference.clone(),
         occurred_at: claim.occurred_at,
+        details: claim.details.clone(),
     })
 }
 

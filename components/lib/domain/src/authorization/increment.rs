@@ -114,6 +114,7 @@ fn requested_of(
         addition,
         occurred_at: increment.occurred_at,
         at: context.accepted_at,
+        details: increment.details.clone(),
     }
 }
 

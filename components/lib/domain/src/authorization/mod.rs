@@ -86,7 +86,7 @@ pub use refund::{Resolution, UnlinkedRefund};
 pub(crate) use returned::money_of;
 pub use reversal::{Reversal, ReversalFate};
 pub use state::{Entry, Payment, State, Status, Subject, Totals};
-pub use stored::Requested;
+pub use stored::{Advice, Requested};
 
 use clearfold_kernel::{CommandContext, Decider, Rejection};
 

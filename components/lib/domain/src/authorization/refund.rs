@@ -62,10 +62,11 @@ pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandCont
     checks::routed_to(refund.account, context)?;
     match &state.subject {
         Subject::Nothing => Ok(vec![Event::RefundUnlinked(RefundUnlinked {
-            parties: Parties::account(refund.account),
+            parties: Parties::named(refund.account, refund.details.as_deref()),
             amount: refund.amount.clone(),
             origin: refund.origin.clone(),
             occurred_at: refund.occurred_at,
+            details: refund.details.clone(),
         })]),
         Subject::Payment(payment) => link(state, payment, refund, context),
         Subject::Refund(known) => {
@@ -112,6 +113,7 @@ fn link(state: &State, payment: &Payment, refund: &RecordRefund, context: &Comma
         origin: refund.origin.clone(),
         excess,
         occurred_at: refund.occurred_at,
+        details: refund.details.clone(),
     })])
 }
 

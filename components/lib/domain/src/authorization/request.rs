@@ -40,7 +40,7 @@ pub(super) fn request(state: &State, request: &RequestAuthorization, context: &C
                 // not changed.
                 let hold_interval_s = known.hold_interval_s;
                 let given = of_command(request, known.at);
-                let given = AuthorizationRequested { hold_interval_s, checks: None, ..given };
+                let given = AuthorizationRequested { hold_interval_s, checks: None, details: None, ..given };
                 checks::repeated(request.message_id.as_str(), known, &given)?;
                 Ok(Vec::new())
             }
@@ -62,6 +62,7 @@ fn as_increment(request: &RequestAuthorization) -> IncrementAuthorization {
         amount: request.amount.clone(),
         basis: IncrementBasis::Addition,
         occurred_at: request.occurred_at,
+        details: request.details.clone(),
     }
 }
 
@@ -88,6 +89,7 @@ fn of_command(request: &RequestAuthorization, at: Timestamp) -> AuthorizationReq
         occurred_at: request.occurred_at,
         at,
         checks: request.checks.clone(),
+        details: request.details.clone(),
     }
 }
 
@@ -165,8 +167,11 @@ pub(super) fn decline(state: &State, decline: &DeclineAuthorization, context: &C
 pub(super) fn requested(state: &mut State, event: &AuthorizationRequested) {
     let parties = Parties::of_request(event);
     // The checks are the card's business, which is asked at once; the state does not keep them.
-    let entry =
-        Entry::Requested(Box::new(Requested(AuthorizationRequested { checks: None, ..event.clone() })));
+    let entry = Entry::Requested(Box::new(Requested(AuthorizationRequested {
+        checks: None,
+        details: None,
+        ..event.clone()
+    })));
     state.begin(Payment::new(parties, event.amount.asset.clone(), entry, Status::Requested));
     state.happened_at(event.at);
 }

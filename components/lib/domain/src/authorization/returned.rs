@@ -45,6 +45,7 @@ pub(super) fn take(state: &State, command: &TakeReturn, context: &CommandContext
         extent: Extent::Part(minor),
         cause: ReversalCause::Returned,
         occurred_at: command.occurred_at,
+        details: None,
     };
     let mut events = reversal::apply(state, &reversal, context)?;
     let counted = minor.min(state.kept());

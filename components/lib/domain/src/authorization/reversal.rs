@@ -115,6 +115,7 @@ fn give_back(
         cause: reversal.cause,
         occurred_at: reversal.occurred_at,
         at: context.accepted_at,
+        details: reversal.details.clone(),
     })
 }
 
@@ -132,6 +133,7 @@ fn refuse(
         reason,
         occurred_at: reversal.occurred_at,
         at: context.accepted_at,
+        details: reversal.details.clone(),
     })
 }
 

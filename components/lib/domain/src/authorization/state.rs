@@ -11,11 +11,11 @@ use super::funding::{Funding, Gone};
 use super::increment::{Increment, IncrementFate};
 use super::legs::Legs;
 use super::link::Links;
-use super::messages::{AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Parties};
+use super::messages::{AdviceHold, AuthorizationRequested, Event, Parties};
 use super::record_reversal::RecordReversals;
 use super::refund::UnlinkedRefund;
 use super::reversal::Reversal;
-use super::stored::{Requested, StoredParties};
+use super::stored::{Advice, Requested, StoredParties};
 use super::{
     advice, clearing, dispute, expiry, flag, force_post, funding, increment, legs, link, partial,
     record_reversal, refund, request, reversal, suspense, swipe,
@@ -31,7 +31,7 @@ pub struct State {
     /// Latest time of the host's clock at a decision; no request may come before it.
     pub latest: Option<Timestamp>,
     /// Approvals by a stand-in, by message id.
-    pub advices: BTreeMap<ExternalId, AdviceRecorded>,
+    pub advices: BTreeMap<ExternalId, Advice>,
     /// Increments that the network asked for, by message id, whether they were approved or not.
     pub increments: BTreeMap<ExternalId, Increment>,
     /// Reversals that were received, by message id, whether they fitted or not.
@@ -310,7 +310,7 @@ impl State {
         refused.filter(|(id, _)| waits(*id)).map(|(_, known)| known.claimed).fold(Minor::ZERO, sum)
     }
 
-    fn first_advice(&self) -> Option<&AdviceRecorded> {
+    fn first_advice(&self) -> Option<&Advice> {
         self.advices.values().min_by_key(|advice| advice.at)
     }
 

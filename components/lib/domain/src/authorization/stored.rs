@@ -6,8 +6,8 @@
 use clearfold_kernel::{Address, Amount, ExternalId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::messages::{AuthorizationRequested, Parties};
-use crate::network::{Merchant, MerchantId, Network, Presented};
+use super::messages::{AdviceHold, AdviceRecorded, AuthorizationRequested, Parties};
+use crate::network::{Details, Merchant, MerchantId, Network, Presented};
 use crate::verification::CardChecks;
 
 #[derive(Serialize, Deserialize)]
@@ -35,6 +35,9 @@ struct StoredRequest {
     /// Not kept: the payment's card is asked at once.
     #[serde(skip)]
     checks: Option<CardChecks>,
+    /// Not kept: no decision depends on them.
+    #[serde(skip)]
+    details: Option<Box<Details>>,
 }
 
 /// Request of the network, as the state keeps it.
@@ -45,6 +48,36 @@ impl std::ops::Deref for Requested {
     type Target = AuthorizationRequested;
 
     fn deref(&self) -> &AuthorizationRequested {
+        &self.0
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "AdviceRecorded")]
+struct StoredAdvice {
+    message_id: ExternalId,
+    account: Address,
+    card_id: ExternalId,
+    amount: Amount,
+    hold: AdviceHold,
+    merchant: Merchant,
+    network: Network,
+    expires_at: Timestamp,
+    occurred_at: Timestamp,
+    at: Timestamp,
+    /// Not kept: no decision depends on them.
+    #[serde(skip)]
+    details: Option<Box<Details>>,
+}
+
+/// Advice of the network, as the state keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advice(#[serde(with = "StoredAdvice")] pub AdviceRecorded);
+
+impl std::ops::Deref for Advice {
+    type Target = AdviceRecorded;
+
+    fn deref(&self) -> &AdviceRecorded {
         &self.0
     }
 }

@@ -86,6 +86,7 @@ impl Superseded for ClearingPostedV2 {
             is_final: self.is_final,
             reference: None,
             occurred_at: self.occurred_at,
+            details: None,
         }
     }
 }
@@ -117,6 +118,7 @@ impl Superseded for PresentClearingV1 {
             reference: None,
             part: part(self.is_final),
             occurred_at: self.occurred_at,
+            details: None,
         }
     }
 }
@@ -145,6 +147,7 @@ impl Superseded for RecordRefundV1 {
             amount: self.amount,
             origin: RefundOrigin::Chain(self.source),
             occurred_at: self.occurred_at,
+            details: None,
         }
     }
 }
@@ -172,6 +175,7 @@ impl Superseded for RefundUnlinkedV1 {
             amount: self.amount,
             origin: RefundOrigin::Chain(self.source),
             occurred_at: self.occurred_at,
+            details: None,
         }
     }
 }

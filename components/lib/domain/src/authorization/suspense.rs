@@ -76,6 +76,8 @@ fn claim(
         reference: known.reference.clone(),
         part: known.part,
         occurred_at,
+        // The suspended clearing's own event has them.
+        details: None,
     };
     Some((claim, known.residue, known.fate == ClearingFate::Refused))
 }

@@ -23,6 +23,8 @@
 //! If another hand has approved the request meanwhile, reservation and hold are the payment's, and are not undone. Its
 //! later events lower them.
 
+use serde::{Deserialize, Serialize};
+
 use clearfold_kernel::{Action, Amount, Flow, Message, Minor, PlannedStep, StepCall, Subject};
 
 use super::memory::{id, is_approved, read, request};
@@ -36,6 +38,7 @@ use crate::authorization::{
 };
 use crate::bookings;
 use crate::card::{self, Portion, RecordPinFailure, ReleaseSpend, ReserveSpend};
+use crate::network::{Details, TransactionType};
 use crate::policy::{DeclineReason, assets};
 use crate::verification::CardChecks;
 
@@ -48,22 +51,42 @@ pub(super) const APPROVE: &str = "approve";
 /// Code of a decision on a payment that is decided.
 const DECIDED: &str = "already_decided";
 
-/// Plans the flow. What the network states of card and holder is the argument of the step that asks the card: JSON, so
-/// that people can read it in the log.
+/// What a request states for the card to decide by.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stated {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checks: Option<CardChecks>,
+    transaction_type: Option<TransactionType>,
+}
+
+/// Plans the flow. What the network states of card, holder and type is the argument of the step that asks the card: JSON,
+/// so that people can read it in the log. Without a type it is the checks alone, as before there were types.
 pub(super) fn steps(subject: &Subject, event: &AuthorizationRequested) -> Result<Vec<PlannedStep>, String> {
-    let checks =
-        event.checks.as_ref().map(serde_json::to_vec).transpose().map_err(|error| error.to_string())?;
-    let reserve = PlannedStep { step: RESERVE, argument: checks.unwrap_or_default() };
+    let argument = match (Details::type_of(event.details.as_deref()), &event.checks) {
+        (None, None) => Ok(Vec::new()),
+        (None, Some(checks)) => serde_json::to_vec(checks),
+        (transaction_type, checks) => {
+            serde_json::to_vec(&Stated { checks: checks.clone(), transaction_type })
+        }
+    };
+    let reserve = PlannedStep { step: RESERVE, argument: argument.map_err(|error| error.to_string())? };
     let is_wrong = event.checks.as_ref().is_some_and(CardChecks::has_wrong_pin);
     let count_pin = is_wrong.then(|| planned(COUNT_PIN));
     let before = [planned(ANSWER)].into_iter().chain(count_pin).chain([reserve, planned(HOLD)]);
     Ok(before.chain(assess::step(subject)).chain([planned(APPROVE)]).collect())
 }
 
-/// Returns the checks that a step's argument states. Flows that were planned before there were checks have none.
-fn checks(call: &StepCall) -> Result<Option<CardChecks>, String> {
-    let checks = (!call.argument.is_empty()).then(|| serde_json::from_slice(&call.argument)).transpose();
-    checks.map_err(|error| format!("the argument of `{}`: {error}", call.step))
+/// Returns what a step's argument states. Flows that were planned before there were checks have none.
+fn stated(call: &StepCall) -> Result<Stated, String> {
+    if call.argument.is_empty() {
+        return Ok(Stated::default());
+    }
+    if let Ok(checks) = serde_json::from_slice(&call.argument) {
+        return Ok(Stated { checks: Some(checks), transaction_type: None });
+    }
+    serde_json::from_slice(&call.argument)
+        .map_err(|error| format!("the argument of `{}`: {error}", call.step))
 }
 
 /// Has the wrong PIN counted. It is a fact, whatever the card decides of the payment.
@@ -83,6 +106,7 @@ pub(super) fn spent(subject: &Subject) -> Flow {
 pub(super) fn reserve(call: &StepCall) -> Result<Action, String> {
     let state = read(&call.subject)?;
     let request = request(&state)?;
+    let Stated { checks, transaction_type } = stated(call)?;
     to_card(
         request.card_id.as_str(),
         &card::Command::ReserveSpend(ReserveSpend {
@@ -90,7 +114,8 @@ pub(super) fn reserve(call: &StepCall) -> Result<Action, String> {
             authorization_id: id(&call.subject)?,
             amount: request.amount.clone(),
             merchant: request.merchant.clone(),
-            checks: checks(call)?,
+            checks,
+            transaction_type,
         }),
     )
 }

@@ -113,6 +113,8 @@ pub(super) fn reserve(call: &StepCall) -> Result<Action, String> {
         amount: asked.amount()?,
         merchant: merchant.clone(),
         checks: None,
+        // The card knows the payment's.
+        transaction_type: None,
     };
     to_card(card_id.as_str(), &card::Command::ReserveSpend(reserve))
 }

@@ -17,7 +17,7 @@ use crate::authorization::{
     Parties, Payment, State,
 };
 use crate::card::{Command, FreezeCard, FreezeReason, Portion, RecordSpend, ReleasePayment, ReleaseSpend};
-use crate::network::Merchant;
+use crate::network::{Details, Merchant, TransactionType};
 
 /// Returns the commands, each with the id of its card. `before` is the authorization's state before the event. Fails
 /// only if a derived id does not fit, which none does.
@@ -61,15 +61,17 @@ pub fn of_card(
         (Event::ClearingPosted(event), Some(payment)) => {
             let amount = Amount { minor: event.beyond_hold, asset: event.asset.clone() };
             let merchant = payment.entry.merchant().cloned();
-            let recorded = posted(authorization_id, &event.parties, &event.clearing_id, amount, merchant);
+            let named = (merchant, Details::type_of(event.details.as_deref()));
+            let recorded = posted(authorization_id, &event.parties, &event.clearing_id, amount, named);
             let recorded = recorded.filter(|_| event.beyond_hold > Minor::ZERO);
             let release_id = ids::captured(&event.clearing_id)?;
             let rest = Given { release_id, by: event.released, ends: false };
             given_back(authorization_id, before, payment, rest).into_iter().chain(recorded).collect()
         }
         (Event::ForcePosted(event), payment) => {
-            let (amount, merchant) = (event.amount.clone(), event.merchant.clone());
-            let recorded = posted(authorization_id, &event.parties, &event.clearing_id, amount, merchant);
+            let named = (event.merchant.clone(), Details::type_of(event.details.as_deref()));
+            let amount = event.amount.clone();
+            let recorded = posted(authorization_id, &event.parties, &event.clearing_id, amount, named);
             let replaced = match (event.reason, payment) {
                 (ForcePostReason::Undecided, Some(payment)) => {
                     release_first(payment, &event.clearing_id, &payment.parties.card_id, Portion::Everything)
@@ -130,6 +132,7 @@ fn advised(
         authorization_id: authorization_id.clone(),
         amount: Amount { minor: event.held(), asset: event.amount.asset.clone() },
         merchant: Some(event.merchant.clone()),
+        transaction_type: Details::type_of(event.details.as_deref()),
     };
     replaced.into_iter().chain([(card_id, Command::RecordSpend(spend))]).collect()
 }
@@ -145,10 +148,10 @@ fn posted(
     parties: &Parties,
     clearing_id: &ExternalId,
     amount: Amount,
-    merchant: Option<Merchant>,
+    (merchant, transaction_type): (Option<Merchant>, Option<TransactionType>),
 ) -> Option<(ExternalId, Command)> {
     let (reservation_id, authorization_id) = (clearing_id.clone(), authorization_id.clone());
-    let spend = RecordSpend { reservation_id, authorization_id, amount, merchant };
+    let spend = RecordSpend { reservation_id, authorization_id, amount, merchant, transaction_type };
     parties.card_id.clone().map(|card_id| (card_id, Command::RecordSpend(spend)))
 }
 

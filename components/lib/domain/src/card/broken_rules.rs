@@ -28,7 +28,8 @@ pub(super) struct Broken {
 impl Broken {
     /// Returns true if the rule limits how much the card pays, or how often.
     pub(super) fn is_limit(&self) -> bool {
-        AMOUNTS.iter().any(|(_, reason)| *reason == self.reason) || self.reason == DeclineReason::Velocity
+        let others = [DeclineReason::CashLimit, DeclineReason::Velocity];
+        AMOUNTS.iter().any(|(_, reason)| *reason == self.reason) || others.contains(&self.reason)
     }
 }
 
@@ -135,6 +136,9 @@ fn amount(
     let of_asset = limits.filter_map(|(limit, counted)| Some((limit.amount.as_ref()?, limit, counted)));
     let mut of_asset = of_asset.filter(|(most, ..)| most.asset == *asset);
     let (most, limit, _) = of_asset.find(|(most, _, counted)| !fits(most, *counted))?;
+    // The network has a word of its own for cash.
+    let is_cash = limit.scope.as_ref().is_some_and(Scope::is_cash);
+    let reason = if is_cash { DeclineReason::CashLimit } else { reason };
     broken(reason, format!("the card pays at most {most} {}", of(limit)))
 }
 
@@ -144,7 +148,7 @@ fn limits<'a>(
     spend: &'a Spend<'_>,
     now: Timestamp,
 ) -> impl Iterator<Item = (&'a Limit, Counted<'a>)> {
-    let (place, payment) = (Place::from(spend.merchant), spend.authorization_id);
+    let (place, payment) = (Place::of(spend.merchant, spend.transaction_type), spend.authorization_id);
     let applying = card.rules.limits.iter().filter(move |limit| limit.applies(place));
     applying.map(move |limit| {
         (limit, Counted { per: limit.per, scope: limit.scope.as_ref(), place, payment, now })
@@ -167,6 +171,8 @@ fn of(limit: &Limit) -> String {
         Some(Scope::Merchants(_)) => ", to some merchants",
         Some(Scope::EachCategory) => ", in a category of merchants",
         Some(Scope::EachMerchant) => ", to a merchant",
+        Some(scope @ Scope::Types(_)) if scope.is_cash() => ", in cash",
+        Some(Scope::Types(_)) => ", in some types of transactions",
     };
     format!("{span}{scope}")
 }

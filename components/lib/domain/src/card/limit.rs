@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::period::Period;
 use super::rules::{invalid, short};
 use crate::checks;
-use crate::network::{Merchant, MerchantCategory, MerchantId};
+use crate::network::{Merchant, MerchantCategory, MerchantId, TransactionType};
 
 /// Maximum amount of an asset that a card pays in a span, or maximum number of payments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +52,8 @@ pub enum Span {
     AllTime,
 }
 
-/// Merchants at which a limit applies. A payment whose merchant is unknown counts for no such limit.
+/// Merchants at which a limit applies, or types of transactions. A payment whose merchant or type is unknown counts for no
+/// such limit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -65,22 +66,30 @@ pub enum Scope {
     EachCategory,
     /// Each merchant for itself. For spans up to a month.
     EachMerchant,
+    // States hold the place of a scope in this list, so a new one comes last.
+    /// Transactions of these types, together, at whatever merchant.
+    Types(BTreeSet<TransactionType>),
 }
 
-/// Merchant of a payment, as limits tell merchants apart.
+/// Merchant and type of a payment, as limits tell payments apart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place<'a> {
     /// Category of the merchant, if it is known.
     pub category: Option<MerchantCategory>,
     /// Id of the merchant, if it is known.
     pub merchant_id: Option<&'a MerchantId>,
+    /// Type of the transaction, if it is known.
+    pub transaction_type: Option<TransactionType>,
 }
 
-impl<'a> From<Option<&'a Merchant>> for Place<'a> {
-    fn from(merchant: Option<&'a Merchant>) -> Self {
+impl<'a> Place<'a> {
+    /// Returns the place of a payment at a merchant, of a type.
+    #[must_use]
+    pub fn of(merchant: Option<&'a Merchant>, transaction_type: Option<TransactionType>) -> Self {
         Self {
             category: merchant.map(|merchant| merchant.category),
             merchant_id: merchant.map(|merchant| &merchant.id),
+            transaction_type,
         }
     }
 }
@@ -112,7 +121,7 @@ impl Scope {
         match self {
             Self::EachCategory => paid.category.is_some() && place.category == paid.category,
             Self::EachMerchant => paid.merchant_id.is_some() && place.merchant_id == paid.merchant_id,
-            Self::Categories(_) | Self::Merchants(_) => self.has(place) && self.has(paid),
+            Self::Categories(_) | Self::Merchants(_) | Self::Types(_) => self.has(place) && self.has(paid),
         }
     }
 
@@ -122,9 +131,16 @@ impl Scope {
         match self {
             Self::Categories(these) => place.category.is_some_and(|category| these.contains(&category)),
             Self::Merchants(these) => place.merchant_id.is_some_and(|id| these.contains(id)),
+            Self::Types(these) => place.transaction_type.is_some_and(|of| these.contains(&of)),
             Self::EachCategory => place.category.is_some(),
             Self::EachMerchant => place.merchant_id.is_some(),
         }
+    }
+
+    /// Returns true if it is about cash alone.
+    #[must_use]
+    pub fn is_cash(&self) -> bool {
+        matches!(self, Self::Types(these) if these.iter().all(|of| of.is_cash()))
     }
 
     const fn is_each(&self) -> bool {
@@ -135,6 +151,7 @@ impl Scope {
         let (listed, what) = match self {
             Self::Categories(these) => (these.len(), "merchant categories of a limit"),
             Self::Merchants(these) => (these.len(), "merchants of a limit"),
+            Self::Types(these) => (these.len(), "types of transactions of a limit"),
             Self::EachCategory | Self::EachMerchant => return Ok(()),
         };
         if listed == 0 {

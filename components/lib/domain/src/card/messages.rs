@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::expiry::ExpiryMonth;
 use super::rules::Rules;
 use super::status::{CloseCause, FreezeReason};
-use crate::network::{Merchant, MerchantId};
+use crate::network::{Merchant, MerchantId, TransactionType};
 use crate::policy::DeclineReason;
 use crate::verification::CardChecks;
 
@@ -179,6 +179,9 @@ pub struct ReserveSpend {
     /// Results of the checks of card and holder. Absent if the network states none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<CardChecks>,
+    /// Type of the transaction. Absent if the network states none: then it is that of the payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction_type: Option<TransactionType>,
 }
 
 /// Releases a reservation, or a part of it, because it is not paid after all.
@@ -226,6 +229,9 @@ pub struct RecordSpend {
     /// Merchant that is paid. Absent if it is unknown, as for a payment that was seen on chain first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merchant: Option<Merchant>,
+    /// Type of the transaction. Absent if the network states none: then it is that of the payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction_type: Option<TransactionType>,
 }
 
 /// Card issued to an account. It is active at once.
@@ -350,6 +356,9 @@ pub struct SpendReserved {
     /// ones anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<CardChecks>,
+    /// Type of the transaction. Absent if the network states none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction_type: Option<TransactionType>,
 }
 
 /// Reservation released, in full or in part. The released amount no longer counts against the rules.
@@ -412,4 +421,7 @@ pub struct SpendRecorded {
     /// Time of the recording, by the host's clock. It determines the periods, in UTC, in which the amount
     /// counts.
     pub at: Timestamp,
+    /// Type of the transaction. Absent if the network states none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction_type: Option<TransactionType>,
 }

@@ -31,6 +31,7 @@
 //! | `country_blocked` | the merchant's country is allowed |
 //! | `per_transaction_limit` | the payment with its increments stays within the limit |
 //! | `daily_limit`, `weekly_limit`, `monthly_limit`, `yearly_limit`, `all_time_limit` | all payments of the calendar period, in UTC, or of all time, stay within the limit |
+//! | `cash_limit` | the same, of a limit on cash alone |
 //! | `velocity` | the number of payments, in a time window or a calendar period, is below the maximum |
 //!
 //! A limit counts what its payments still count: what was reserved or recorded and not released. Up to a month it is
@@ -85,7 +86,7 @@ pub struct Card;
 
 impl Decider for Card {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 4;
+    const STATE_VERSION: u32 = 5;
     const HAS_ENTRIES: bool = true;
 
     type State = State;

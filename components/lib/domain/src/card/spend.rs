@@ -10,7 +10,7 @@ use super::broken_rules::broken_rules;
 use super::messages::{Event, RecordSpend, ReserveSpend, SpendRecorded, SpendReserved};
 use super::state::{Issued, Known};
 use crate::checks;
-use crate::network::Merchant;
+use crate::network::{Merchant, TransactionType};
 use crate::verification::CardChecks;
 
 /// Payment or a part of it, as a command or an event states it.
@@ -21,6 +21,8 @@ pub(super) struct Spend<'a> {
     pub merchant: Option<&'a Merchant>,
     /// Results of the checks, of a request that states some. They are no part of what tells payments apart.
     pub checks: Option<&'a CardChecks>,
+    /// Type of the transaction, if it is known. Neither is that.
+    pub transaction_type: Option<TransactionType>,
     /// True if the payment cannot be declined.
     pub is_fact: bool,
 }
@@ -30,7 +32,7 @@ pub(super) fn reserve(
     reserve: &ReserveSpend,
     context: &CommandContext,
 ) -> Result<Vec<Event>, Rejection> {
-    let spend = Spend::from(reserve);
+    let spend = card.typed(Spend::from(reserve));
     if reserve.amount.minor == Minor::ZERO {
         return verify(card, &spend, context);
     }
@@ -40,10 +42,19 @@ pub(super) fn reserve(
     if let Some(broken) = broken_rules(card, &spend, context.accepted_at).next() {
         return Err(broken.into());
     }
-    let ReserveSpend { reservation_id, authorization_id, amount, merchant, checks } = reserve.clone();
+    let transaction_type = spend.transaction_type;
+    let ReserveSpend { reservation_id, authorization_id, amount, merchant, checks, .. } = reserve.clone();
     let (account, at) = (card.account, context.accepted_at);
-    let reserved = SpendReserved { account, reservation_id, authorization_id, amount, merchant, at, checks };
-    Ok(vec![Event::SpendReserved(reserved)])
+    Ok(vec![Event::SpendReserved(SpendReserved {
+        account,
+        reservation_id,
+        authorization_id,
+        amount,
+        merchant,
+        at,
+        checks,
+        transaction_type,
+    })])
 }
 
 /// Verifies the card for a payment of nothing: its state and its rules about the merchant decide, and nothing counts.
@@ -59,18 +70,33 @@ pub(super) fn record(
     record: &RecordSpend,
     context: &CommandContext,
 ) -> Result<Vec<Event>, Rejection> {
-    let spend = Spend::from(record);
+    let spend = card.typed(Spend::from(record));
     if card.knows(&spend)? {
         return Ok(Vec::new());
     }
     let flags = broken_rules(card, &spend, context.accepted_at).map(|broken| broken.reason).collect();
-    let RecordSpend { reservation_id, authorization_id, amount, merchant } = record.clone();
+    let transaction_type = spend.transaction_type;
+    let RecordSpend { reservation_id, authorization_id, amount, merchant, .. } = record.clone();
     let (account, at) = (card.account, context.accepted_at);
-    let recorded = SpendRecorded { account, reservation_id, authorization_id, amount, merchant, flags, at };
-    Ok(vec![Event::SpendRecorded(recorded)])
+    Ok(vec![Event::SpendRecorded(SpendRecorded {
+        account,
+        reservation_id,
+        authorization_id,
+        amount,
+        merchant,
+        flags,
+        at,
+        transaction_type,
+    })])
 }
 
 impl Issued {
+    /// Returns the payment with its type: the stated one, or that of what the card counts of the payment already.
+    fn typed<'a>(&self, spend: Spend<'a>) -> Spend<'a> {
+        let known = || self.usage.type_of(spend.authorization_id);
+        Spend { transaction_type: spend.transaction_type.or_else(known), ..spend }
+    }
+
     /// Returns true if the payment was counted before, or was released before it arrived. Rejects an invalid amount
     /// and a repeat with other content.
     fn knows(&self, spend: &Spend<'_>) -> Result<bool, Rejection> {
@@ -108,7 +134,15 @@ macro_rules! spend_from {
                 let known: fn(&'a _) -> Option<&'a Merchant> = $merchant;
                 let stated: fn(&'a $message) -> Option<Option<&'a CardChecks>> = $checks;
                 let (checks, is_fact) = (stated(message).flatten(), stated(message).is_none());
-                Self { reservation_id, authorization_id, amount, merchant: known(merchant), checks, is_fact }
+                Self {
+                    reservation_id,
+                    authorization_id,
+                    amount,
+                    merchant: known(merchant),
+                    checks,
+                    transaction_type: message.transaction_type,
+                    is_fact,
+                }
             }
         }
     };

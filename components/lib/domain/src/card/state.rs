@@ -205,6 +205,7 @@ impl Issued {
             remaining: spend.amount.clone(),
             reserved_at,
             opens: false,
+            transaction_type: spend.transaction_type,
         };
         let reservation = self.usage.count(spend.reservation_id.clone(), reservation);
         let known = Known::Spend { digest: spend.digest(), reservation, releases: BTreeMap::new() };

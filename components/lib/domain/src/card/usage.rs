@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::limit::{Place, Scope, Span};
 use super::rules::Rules;
 use super::tally::{Change, Tallies, Totals};
-use crate::network::{MerchantCategory, MerchantId};
+use crate::network::{MerchantCategory, MerchantId, TransactionType};
 
 /// Time for which the newest reservation of a payment is kept, in seconds: 45 days.
 const KEPT_S: u32 = 45 * 24 * 60 * 60;
@@ -47,6 +47,8 @@ pub struct Reservation {
     pub reserved_at: Timestamp,
     /// True if the payment counts with this reservation in the numbers of payments of longer spans.
     pub opens: bool,
+    /// Type of the transaction, if it is known.
+    pub transaction_type: Option<TransactionType>,
 }
 
 /// Payments that a limit counts: its span and scope, and the place of the payment that is asked for.
@@ -137,6 +139,12 @@ impl Usage {
         })
     }
 
+    /// Returns the type that a kept reservation of the payment has.
+    pub(super) fn type_of(&self, payment: &ExternalId) -> Option<TransactionType> {
+        let mut kept = self.reservations.values().filter(|kept| kept.authorization_id == *payment);
+        kept.find_map(|kept| kept.transaction_type)
+    }
+
     /// Returns true if a kept reservation of the payment counts.
     pub(super) fn counts(&self, payment: &ExternalId) -> bool {
         self.reservations.values().any(|kept| kept.authorization_id == *payment)
@@ -210,10 +218,14 @@ impl Usage {
 }
 
 impl Reservation {
-    /// Returns the merchant, as limits tell merchants apart.
+    /// Returns merchant and type, as limits tell payments apart.
     #[must_use]
     pub const fn place(&self) -> Place<'_> {
-        Place { category: self.category, merchant_id: self.merchant_id.as_ref() }
+        Place {
+            category: self.category,
+            merchant_id: self.merchant_id.as_ref(),
+            transaction_type: self.transaction_type,
+        }
     }
 
     /// Returns true if it was reserved within the last `window_s` seconds; the window's oldest moment is excluded.

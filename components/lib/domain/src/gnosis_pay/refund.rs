@@ -40,6 +40,7 @@ impl Refunds {
             amount: amount_of(&transfer.asset.asset, transfer.moved.minor),
             origin: RefundOrigin::Chain(source(transaction, transfer.log_index)),
             occurred_at: transaction.block_timestamp,
+            details: None,
         };
         let command = Command::RecordRefund(refund);
         let meaning = Meaning::Payment { kind: "refund", ordinal, command };

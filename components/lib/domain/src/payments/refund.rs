@@ -29,7 +29,7 @@ fn row(seen: &Seen<'_, Event>) -> Result<Option<Refund>, Misfit> {
         Event::RefundLinked(RefundLinked { parties, amount, origin, occurred_at, .. }) => {
             (parties, amount, origin, occurred_at, true)
         }
-        Event::RefundUnlinked(RefundUnlinked { parties, amount, origin, occurred_at }) => {
+        Event::RefundUnlinked(RefundUnlinked { parties, amount, origin, occurred_at, .. }) => {
             (parties, amount, origin, occurred_at, false)
         }
         _ => return Ok(None),

@@ -87,11 +87,13 @@ pub enum DeclineReason {
     AuthenticationRequired,
     /// The card's rules require a check that was not made.
     CheckMissing,
+    /// The payments in cash exceed a limit of the card on cash.
+    CashLimit,
 }
 
 impl DeclineReason {
     /// All decline reasons.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::InsufficientFunds,
         Self::AccountNotOpened,
         Self::AssetNotHeld,
@@ -119,6 +121,7 @@ impl DeclineReason {
         Self::MonthlyLimit,
         Self::YearlyLimit,
         Self::AllTimeLimit,
+        Self::CashLimit,
         Self::Velocity,
         Self::MerchantCategoryBlocked,
         Self::CountryBlocked,
@@ -163,6 +166,7 @@ impl DeclineReason {
             Self::MonthlyLimit => "monthly_limit",
             Self::YearlyLimit => "yearly_limit",
             Self::AllTimeLimit => "all_time_limit",
+            Self::CashLimit => "cash_limit",
             Self::Velocity => "velocity",
             Self::MerchantCategoryBlocked => "merchant_category_blocked",
             Self::CountryBlocked => "country_blocked",

@@ -34,7 +34,7 @@ const fn each(visa: &'static str, mastercard: &'static str, reasons: &'static [&
 /// "Do not honour": a reason that has no code of its own. Networks fine issuers who use it too often.
 const OTHER: &str = "05";
 
-const CODES: [Entry; 29] = [
+const CODES: [Entry; 30] = [
     both("51", &["insufficient_funds", "delay_queue_not_empty"]),
     // A pause; 41 and 43 would have the card taken away for good. For a token the choice is our own.
     both("62", &["card_frozen", "token_not_active"]),
@@ -63,6 +63,8 @@ const CODES: [Entry; 29] = [
     both("59", &["risk_declined"]),
     both("61", &["per_transaction_limit", "daily_limit", "weekly_limit", "monthly_limit"]),
     both("61", &["yearly_limit", "all_time_limit"]),
+    // Mastercard has no number for cash.
+    each("N4", "61", &["cash_limit"]),
     both("65", &["velocity"]),
     both("91", &["timeout", "risk_unavailable", "no_answer"]),
     both("96", &["system_error"]),

@@ -6,6 +6,7 @@ use clearfold_domain::card::{
     Limit, Portion, RecordSpend, ReleaseSpend, RenewCard, ReserveSpend, ResetPinTries, Rules, Scope,
     SetRules, Span, UnfreezeCard, Velocity,
 };
+use clearfold_domain::network::TransactionType;
 use clearfold_domain::verification::{Check, CheckRules};
 use clearfold_kernel::Minor;
 
@@ -62,7 +63,11 @@ fn month(text: &str) -> ExpiryMonth {
 fn limit_at_some_merchants(dice: &mut Dice) -> Limit {
     let categories = ["5812", "5411"].map(|code| code.to_owned().try_into().expect("a category"));
     let merchants = ["merchant-0", "merchant-1"].map(|id| id.parse().expect("a merchant's id"));
-    let scopes = [Scope::Categories(categories.into()), Scope::Merchants(merchants.into())];
+    let scopes = [
+        Scope::Categories(categories.into()),
+        Scope::Merchants(merchants.into()),
+        Scope::Types([TransactionType::Cash].into()),
+    ];
     let per = dice.pick(&[Span::Week, Span::Year, Span::AllTime]);
     let scope = Some(dice.pick(&scopes));
     if dice.one_in(2) {
@@ -108,6 +113,7 @@ impl World {
                     amount: price(dice),
                     merchant: merchant(dice),
                     checks: checks(dice),
+                    transaction_type: dice.pick(&[None, Some(TransactionType::Cash)]),
                 };
                 self.tell_card(id, Cards::ReserveSpend(spend))
             }
@@ -117,6 +123,7 @@ impl World {
                     authorization_id: self.id("elsewhere"),
                     amount: price(dice),
                     merchant: None,
+                    transaction_type: None,
                 };
                 self.tell_card(id, Cards::RecordSpend(spend))
             }

@@ -118,6 +118,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "card_lost",
             "card_not_issued",
             "card_stolen",
+            "cash_limit",
             "check_missing",
             "clock_backwards",
             "country_blocked",

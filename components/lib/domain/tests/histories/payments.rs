@@ -13,7 +13,7 @@ use clearfold_kernel::{Address, Amount, ExternalId, Minor};
 
 use crate::dice::Dice;
 use crate::live::Broken;
-use crate::values::{around, checks, converted, euro, merchant, price};
+use crate::values::{around, checks, converted, details, euro, merchant, price};
 use crate::world::{ACCOUNT, CARDS, Command, Sent, World};
 
 fn account() -> Address {
@@ -141,7 +141,8 @@ impl World {
     fn increment_of_nothing(&mut self, dice: &mut Dice) -> (Payments, bool) {
         let (message_id, occurred_at) = (self.id("msg"), self.now());
         let basis = dice.pick(&[IncrementBasis::Addition, IncrementBasis::Total]);
-        let increment = IncrementAuthorization { message_id, amount: price(dice), basis, occurred_at };
+        let increment =
+            IncrementAuthorization { message_id, amount: price(dice), basis, occurred_at, details: None };
         (Payments::IncrementAuthorization(increment), false)
     }
 
@@ -172,6 +173,7 @@ impl World {
                     partial_allowed: request.partial_allowed,
                     occurred_at,
                     checks: None,
+                    details: None,
                 };
                 (Payments::RequestAuthorization(request), false)
             }
@@ -179,12 +181,14 @@ impl World {
                 let total = by.minor.plus(payment.totals.standing()).unwrap_or(by.minor);
                 let minor = if dice.one_in(8) { payment.totals.standing().max(Minor::new(1)) } else { total };
                 let (amount, basis) = (Amount { minor, ..by }, IncrementBasis::Total);
-                let increment = IncrementAuthorization { message_id, amount, basis, occurred_at };
+                let increment =
+                    IncrementAuthorization { message_id, amount, basis, occurred_at, details: None };
                 (Payments::IncrementAuthorization(increment), false)
             }
             _ => {
                 let basis = IncrementBasis::Addition;
-                let increment = IncrementAuthorization { message_id, amount: by, basis, occurred_at };
+                let increment =
+                    IncrementAuthorization { message_id, amount: by, basis, occurred_at, details: None };
                 (Payments::IncrementAuthorization(increment), false)
             }
         }
@@ -271,6 +275,7 @@ impl World {
             partial_allowed: dice.one_in(3),
             occurred_at: self.now(),
             checks: checks(dice),
+            details: details(dice),
         };
         (Payments::RequestAuthorization(request), false)
     }
@@ -312,6 +317,7 @@ impl World {
             merchant: merchant(dice),
             network: Network::Visa,
             occurred_at: self.now(),
+            details: details(dice),
         };
         (Payments::RecordAdvice(advice), false)
     }
@@ -369,7 +375,8 @@ impl World {
         let part =
             dice.weighted(&[(4, Part::Partial), (4, Part::Final), (4, Part::Sequence { number, count })]);
         let (clearing_id, occurred_at) = (self.id("clr"), self.now());
-        let claim = PresentClearing { clearing_id, amount, presented, reference, part, occurred_at };
+        let details = details(dice);
+        let claim = PresentClearing { clearing_id, amount, presented, reference, part, occurred_at, details };
         (Payments::PresentClearing(claim), false)
     }
 
@@ -388,7 +395,13 @@ impl World {
         ]);
         let (message_id, occurred_at) = (self.id("msg"), self.now());
         (
-            Payments::ReverseAuthorization(ReverseAuthorization { message_id, extent, cause, occurred_at }),
+            Payments::ReverseAuthorization(ReverseAuthorization {
+                message_id,
+                extent,
+                cause,
+                occurred_at,
+                details: None,
+            }),
             false,
         )
     }
@@ -420,7 +433,16 @@ impl World {
             false => RefundOrigin::Network(self.id("rfd")),
         };
         let (amount, occurred_at) = (around(dice, of), self.now());
-        (Payments::RecordRefund(RecordRefund { account: account(), amount, origin, occurred_at }), by_chain)
+        (
+            Payments::RecordRefund(RecordRefund {
+                account: account(),
+                amount,
+                origin,
+                occurred_at,
+                details: None,
+            }),
+            by_chain,
+        )
     }
 
     /// Makes the next observation of a leg's money, and sometimes one that cannot be next.

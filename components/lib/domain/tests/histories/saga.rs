@@ -53,6 +53,7 @@ impl World {
             amount: request.amount.clone(),
             merchant: request.merchant.clone(),
             checks: request.checks.clone(),
+            transaction_type: request.details.as_ref().and_then(|details| details.transaction_type),
         };
         let command = Command::Card(request.card_id.to_string(), card::Command::ReserveSpend(reserve));
         self.queue.push(Pending::of(command, Then::Reserved { payment: payment.to_owned() }));
@@ -75,7 +76,14 @@ impl World {
         let reserve = card.map(|(card, merchant)| {
             let (reservation_id, amount) = (increment.message_id.clone(), amount.clone());
             let authorization_id = payment.parse().expect("our own id");
-            let reserve = ReserveSpend { reservation_id, authorization_id, amount, merchant, checks: None };
+            let reserve = ReserveSpend {
+                reservation_id,
+                authorization_id,
+                amount,
+                merchant,
+                checks: None,
+                transaction_type: None,
+            };
             (card.to_string(), card::Command::ReserveSpend(reserve))
         });
         let more = More {

@@ -1,6 +1,6 @@
 //! Random values as the outside world sends them: mostly plausible, and often at the limits.
 
-use clearfold_domain::network::{Merchant, Presented};
+use clearfold_domain::network::{Details, Merchant, Presented};
 use clearfold_domain::policy::assets;
 use clearfold_domain::verification::CardChecks;
 use clearfold_kernel::{Amount, Asset, ChainSource, ExternalId, Hash, Minor, Timestamp};
@@ -136,4 +136,11 @@ impl World {
             log_index: number % 7,
         }
     }
+}
+
+/// Draws what a message states besides what decides: nothing, or facts that change no amount.
+pub fn details(dice: &mut Dice) -> Option<Box<Details>> {
+    let kind = dice.pick(&["purchase", "cash"]);
+    let stated = serde_json::json!({"transaction_type": kind, "acquirer": "40000001", "stan": "004711", "additional": {"de_63": "x"}});
+    dice.one_in(4).then(|| serde_json::from_value(stated).expect("details"))
 }

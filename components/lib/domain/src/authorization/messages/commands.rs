@@ -8,7 +8,7 @@ use super::{
     AbandonCause, DisputeOutcome, DisputeReason, DisputeStage, Extent, IncrementBasis, Part, RefundOrigin,
     ReversalCause,
 };
-use crate::network::{MatchBasis, Merchant, Network, Presented, RefundOutcome, SuspenseOutcome};
+use crate::network::{Details, MatchBasis, Merchant, Network, Presented, RefundOutcome, SuspenseOutcome};
 use crate::policy::DeclineReason;
 use crate::verification::CardChecks;
 
@@ -52,6 +52,9 @@ command! {
         /// a repeat from another request.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         checks: Option<CardChecks>,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -100,6 +103,9 @@ command! {
         basis: IncrementBasis,
         /// Time of the message, as stated by the network.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -132,6 +138,9 @@ command! {
         cause: ReversalCause,
         /// Time of the message, as stated by its sender.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -159,6 +168,9 @@ command! {
         network: Network,
         /// Time of the message, as stated by the network.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -180,6 +192,9 @@ command! {
         part: Part,
         /// Time of presentment, as stated by the network.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -215,6 +230,9 @@ command! {
         origin: RefundOrigin,
         /// Time of the block, or the time stated by the network.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 

@@ -5,7 +5,7 @@ use clearfold_kernel::{Address, Amount, Asset, ChainSource, ExternalId, Minor, M
 use serde::{Deserialize, Serialize};
 
 use super::{Extent, IncrementBasis, Part, Parties, ReversalCause};
-use crate::network::{Merchant, Network, Presented, Residue};
+use crate::network::{Details, Merchant, Network, Presented, Residue};
 use crate::policy::DeclineReason;
 use crate::verification::CardChecks;
 
@@ -57,6 +57,9 @@ pub struct AuthorizationRequested {
     /// Results of the checks of card and holder. Absent if the network stated none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checks: Option<CardChecks>,
+    /// Further facts that the message states. Absent if it states none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<Details>>,
 }
 
 event! {
@@ -125,6 +128,9 @@ event! {
         occurred_at: Timestamp,
         /// Time of acceptance, by the host's clock.
         at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -177,6 +183,9 @@ event! {
         occurred_at: Timestamp,
         /// Time of acceptance, by the host's clock.
         at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -195,6 +204,9 @@ event! {
         occurred_at: Timestamp,
         /// Time of acceptance, by the host's clock.
         at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -250,6 +262,9 @@ pub struct AdviceRecorded {
     pub occurred_at: Timestamp,
     /// Time of acceptance, by the host's clock.
     pub at: Timestamp,
+    /// Further facts that the message states. Absent if it states none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<Details>>,
 }
 
 impl AdviceRecorded {
@@ -305,6 +320,9 @@ event! {
         reference: Option<ExternalId>,
         /// Time of presentment, as stated by the network.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -375,6 +393,9 @@ event! {
         reference: Option<ExternalId>,
         /// Time of presentment, as stated by the network.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -432,6 +453,9 @@ event! {
         reference: Option<ExternalId>,
         /// Time of presentment, as stated by the network.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 

@@ -50,7 +50,7 @@ pub use suspense::*;
 use super::superseded::{
     ClearingPostedV1, ClearingPostedV2, PresentClearingV1, RecordRefundV1, RefundUnlinkedV1,
 };
-use crate::network::MerchantId;
+use crate::network::{Details, MerchantId};
 
 messages! {
     /// Commands to an authorization.
@@ -251,6 +251,13 @@ impl Parties {
     #[must_use]
     pub const fn account(account: Address) -> Self {
         Self { account, card_id: None, merchant_id: None }
+    }
+
+    /// Creates the parties that a message of the network names, whose payment is not known.
+    #[must_use]
+    pub fn named(account: Address, details: Option<&Details>) -> Self {
+        let (card_id, merchant) = Details::named(details);
+        Self { account, card_id: card_id.cloned(), merchant_id: merchant.map(|merchant| merchant.id.clone()) }
     }
 }
 

@@ -4,6 +4,7 @@ use clearfold_kernel::{Amount, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Parties, RefundOrigin};
+use crate::network::Details;
 
 event! {
     /// Refund linked: money of this payment came back from the merchant.
@@ -18,6 +19,9 @@ event! {
         excess: Option<RefundExcess>,
         /// Time of the block, or the time stated by the network.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -54,6 +58,9 @@ event! {
         origin: RefundOrigin,
         /// Time of the block, or the time stated by the network.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 

@@ -1,0 +1,197 @@
+//! Identities of messages and payments, each with its scope.
+//!
+//! | identity | scope |
+//! |---|---|
+//! | a payment | network, the network's id, and for Mastercard the processing day, because its ids repeat |
+//! | a message, in the inbox | kind, account, payment, the message's id |
+//! | a refund, on the account | the payment, the message's id |
+//!
+//! A message without the network's id has the id that follows from the numbers of its original: acquirer, STAN, retrieval
+//! reference, and the second in which it was sent. Alone, none of these is unique.
+
+use clearfold_domain::network::{FieldText, Network};
+use clearfold_kernel::Timestamp;
+
+use crate::message::{Kind, Message};
+
+/// Longest id of the network. With what is put before it (`refund-mastercard-2026-11-22-` at most), it becomes one of our
+/// ids, which have at most 128 characters.
+const LONGEST: usize = 99;
+/// Longest number of an acquirer, STAN or retrieval reference, in characters.
+const LONGEST_NUMBER: usize = 16;
+
+/// Most characters of an idempotency key, which the host limits to 255, without those of [`too_late`](crate::translate).
+const LONGEST_KEY: usize = 220;
+
+/// Checks that the message's payment has an id, and that the message's own fits behind it.
+pub fn check(message: &Message) -> Result<(), String> {
+    match known_id(message) {
+        Some(id) if clearfold_edge_kit::is_id(id, LONGEST) => {}
+        Some(_) => return Err(format!("transaction_id has 1 to {LONGEST} letters, digits, and - _ .")),
+        None => traced(message).map(drop)?,
+    }
+    let longest = idempotency_key(message, Kind::Authorization).len();
+    if longest > LONGEST_KEY {
+        let over = longest - LONGEST_KEY;
+        return Err(format!("transaction_id and message_id are {over} characters too long together"));
+    }
+    Ok(())
+}
+
+/// Returns our id of the payment. The question for a credit has an id of its own: the credit comes under the same id of
+/// the network, and is no refund of the question.
+pub fn payment_id(message: &Message, kind: Kind) -> String {
+    let network = match message.network {
+        Network::Visa => "visa",
+        Network::Mastercard => "mastercard",
+    };
+    // `check` has made sure that there is one of the two.
+    let payment_id = match (known_id(message), &message.processing_day, message.network) {
+        (Some(id), Some(day), Network::Mastercard) => format!("{network}-{}-{id}", day.as_str()),
+        (Some(id), _, _) => format!("{network}-{id}"),
+        (None, _, _) => format!("trace-{network}-{}", traced(message).unwrap_or_default()),
+    };
+    if message.asks_for_credit(kind) { format!("refund-{payment_id}") } else { payment_id }
+}
+
+/// Returns the idempotency key of the command that a message becomes.
+pub fn idempotency_key(message: &Message, kind: Kind) -> String {
+    let payment_id = payment_id(message, kind);
+    format!("network/{}/{}/{payment_id}/{}", kind.as_str(), message.account, message.message_id)
+}
+
+/// Returns the network's id of the payment. Zeros stand for one that is not known, and would be one payment for all.
+fn known_id(message: &Message) -> Option<&str> {
+    let id = message.transaction_id.as_deref()?;
+    let is_unknown = !id.is_empty() && id.bytes().all(|byte| byte == b'0');
+    (!is_unknown).then_some(id)
+}
+
+/// Returns the numbers by which a message is known that has no id of the payment: its original's, or its own if it has no
+/// original. A reversal repeats the STAN and the retrieval reference, but it is sent later.
+fn traced(message: &Message) -> Result<String, String> {
+    let original = message.original.clone().unwrap_or_default();
+    let sent_at = match (&message.original, message.cause) {
+        (Some(original), _) => original.transmitted_at,
+        (None, None) => Some(message.transmitted_at),
+        (None, Some(_)) => None,
+    };
+    let missing = |field: &str| {
+        format!(
+            "transaction_id is missing or zero; without it {field} is needed, of the message that this one is about: \
+             acquirer, stan, retrieval_reference and original.transmitted_at tell which payment it is"
+        )
+    };
+    let number = |field: &str, number: Option<&str>| {
+        let number = number.ok_or_else(|| missing(field))?;
+        let is_plain = number.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        match is_plain && (1..=LONGEST_NUMBER).contains(&number.len()) {
+            true => Ok(number.to_owned()),
+            false => Err(format!(
+                "{field} has 1 to {LONGEST_NUMBER} letters and digits, if there is no transaction_id"
+            )),
+        }
+    };
+    let acquirer = original.acquirer.as_ref().or(message.acquirer.as_ref());
+    let stan = original.stan.as_ref().or(message.stan.as_ref());
+    Ok([
+        number("acquirer", acquirer.map(FieldText::as_str))?,
+        number("stan", stan.map(FieldText::as_str))?,
+        number("retrieval_reference", message.retrieval_reference.as_ref().map(FieldText::as_str))?,
+        second(sent_at.ok_or_else(|| missing("original.transmitted_at"))?),
+    ]
+    .join("-"))
+}
+
+/// Returns the second in which a message was sent, since 1970: networks write no fraction of it.
+fn second(at: Timestamp) -> String {
+    (at.as_ms() / 1_000).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(fields: &Value) -> Result<Message, String> {
+        let mut message = json!({
+            "message_id": "m-1", "network": "mastercard", "transmitted_at": "2026-11-22T10:00:00.250Z",
+            "account": "0x1111111111111111111111111111111111111111",
+        });
+        message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        Message::read(message.to_string().as_bytes())
+    }
+
+    fn id(kind: Kind, fields: &Value) -> String {
+        payment_id(&read(fields).unwrap(), kind)
+    }
+
+    #[test]
+    fn mastercards_reference_has_its_day() {
+        let of = |day: &str| json!({"transaction_id": "MCC123456", "processing_day": day});
+        assert_eq!(id(Kind::Clearing, &of("2026-11-22")), "mastercard-2026-11-22-MCC123456");
+        assert_ne!(id(Kind::Clearing, &of("2026-11-22")), id(Kind::Clearing, &of("2027-11-22")));
+        assert_eq!(id(Kind::Clearing, &json!({"transaction_id": "MCC123456"})), "mastercard-MCC123456");
+        let visa = json!({"network": "visa", "transaction_id": "1", "processing_day": "2026-11-22"});
+        assert_eq!(id(Kind::Clearing, &visa), "visa-1", "Visa's do not repeat");
+        for odd in ["1122", "2026-13-01", "2026-11-22T", ""] {
+            assert!(read(&of(odd)).unwrap_err().contains("is no day"), "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_reversal_without_the_id_is_known_by_the_numbers_of_its_original() {
+        let asked = json!({"acquirer": "40000001", "stan": "004711", "retrieval_reference": "632610004711"});
+        let traced = "trace-mastercard-40000001-004711-632610004711-1795341600";
+        assert_eq!(id(Kind::Authorization, &asked), traced);
+        let mut reversal = asked.clone();
+        reversal["transmitted_at"] = json!("2026-11-22T10:00:30.000Z");
+        reversal["cause"] = json!("timeout");
+        reversal["transaction_id"] = json!("000000000");
+        assert!(read(&reversal).unwrap_err().contains("original.transmitted_at is needed"));
+        reversal["original"] = json!({"transmitted_at": "2026-11-22T10:00:00.000Z", "message_type": "0100"});
+        assert_eq!(id(Kind::Reversal, &reversal), traced);
+        reversal["original"]["acquirer"] = json!("40000002");
+        assert_ne!(id(Kind::Reversal, &reversal), traced, "another acquirer's numbers");
+        for field in ["acquirer", "stan", "retrieval_reference"] {
+            let mut without = asked.clone();
+            without.as_object_mut().unwrap().remove(field);
+            assert!(read(&without).unwrap_err().contains(field));
+            without[field] = json!("a-b");
+            assert!(read(&without).unwrap_err().contains("letters and digits"));
+        }
+    }
+
+    #[test]
+    fn ids_that_do_not_fit_are_refused() {
+        assert!(read(&json!({"transaction_id": "t".repeat(99)})).is_ok());
+        let long = json!({"transaction_id": "t".repeat(99), "message_id": "m".repeat(100)});
+        assert!(read(&long).unwrap_err().contains("too long together"));
+        for odd in ["", "a/b", &"t".repeat(100)] {
+            assert!(
+                read(&json!({"transaction_id": odd})).unwrap_err().contains("transaction_id has"),
+                "{odd}"
+            );
+        }
+    }
+
+    #[test]
+    fn equal_numbers_of_two_messages_do_not_meet() {
+        let of = |fields: Value| {
+            let message = read(&fields).unwrap();
+            [Kind::Authorization, Kind::Clearing, Kind::Refund].map(|kind| idempotency_key(&message, kind))
+        };
+        let other = "0x2222222222222222222222222222222222222222";
+        let keys = [
+            of(json!({"transaction_id": "t-1"})),
+            of(json!({"transaction_id": "t-2"})),
+            of(json!({"transaction_id": "t-1", "account": other})),
+            of(json!({"transaction_id": "t-1", "network": "visa"})),
+            of(json!({"transaction_id": "t-1", "processing_day": "2026-11-22"})),
+        ]
+        .concat();
+        let unique: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(unique.len(), keys.len());
+    }
+}
