@@ -35,7 +35,8 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
     let path = request.uri().path().to_owned();
     let (kind, transaction_id) = Kind::of(&path).ok_or_else(|| {
         let routes =
-            "authorizations, authorizations/{transaction_id}/increments, advices, reversals, clearings and refunds";
+            "authorizations, authorizations/{transaction_id}/increments, advices, reversals, clearings, \
+             clearings/reversals, refunds and refunds/reversals";
         Reply::problem(404, format!("There is nothing here. {routes} are sent to /network/."))
     })?;
     if request.method() != Method::POST {
@@ -58,9 +59,12 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
         Kind::Authorization | Kind::Increment => {
             conversation.decide(&command, closing, end).await.map_err(odd)
         }
-        Kind::Advice | Kind::Reversal | Kind::Clearing | Kind::Refund => {
-            conversation.record(command.body().map_err(odd)?, end).await
-        }
+        Kind::Advice
+        | Kind::Reversal
+        | Kind::Clearing
+        | Kind::Refund
+        | Kind::ClearingReversal
+        | Kind::RefundReversal => conversation.record(command.body().map_err(odd)?, end).await,
     }
 }
 

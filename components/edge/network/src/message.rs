@@ -28,6 +28,10 @@ pub enum Kind {
     Clearing,
     /// 0220 of type 20, Visa's 06: money that the merchant gives back.
     Refund,
+    /// Visa's 25 and 27, Mastercard's presentment reversal: a clearing that the network takes back.
+    ClearingReversal,
+    /// Visa's 26: a refund that the network takes back.
+    RefundReversal,
 }
 
 impl Kind {
@@ -40,6 +44,8 @@ impl Kind {
             "reversals" => of_any(Self::Reversal),
             "clearings" => of_any(Self::Clearing),
             "refunds" => of_any(Self::Refund),
+            "clearings/reversals" => of_any(Self::ClearingReversal),
+            "refunds/reversals" => of_any(Self::RefundReversal),
             path => {
                 let (transaction_id, rest) = path.strip_prefix("authorizations/")?.split_once('/')?;
                 (rest == "increments").then_some((Self::Increment, Some(transaction_id)))
@@ -56,6 +62,8 @@ impl Kind {
             Self::Reversal => "reversal",
             Self::Clearing => "clearing",
             Self::Refund => "refund",
+            Self::ClearingReversal => "clearing-reversal",
+            Self::RefundReversal => "refund-reversal",
         }
     }
 }
@@ -94,6 +102,8 @@ pub struct Message {
     pub cause: Option<Cause>,
     /// Reference of the acquirer.
     pub reference: Option<ExternalId>,
+    /// `message_id` of the record that a reversal takes back.
+    pub record: Option<ExternalId>,
     /// Position among the clearings of the payment.
     pub sequence: Option<Sequence>,
     /// Type of the transaction, if the sender has it; otherwise the processing code says it.
@@ -238,6 +248,8 @@ impl Message {
 
     /// Returns true if it asks whether the card takes a credit, or is about such a question. No money follows from it.
     pub fn asks_for_credit(&self, kind: Kind) -> bool {
-        self.is_credit() && !matches!(kind, Kind::Clearing | Kind::Refund)
+        let is_asked =
+            !matches!(kind, Kind::Clearing | Kind::Refund | Kind::ClearingReversal | Kind::RefundReversal);
+        is_asked && self.is_credit()
     }
 }

@@ -6,7 +6,7 @@
 use clearfold_domain::authorization::{
     Command, DeclineAuthorization, DeclineIncrement, Extent, IncrementAuthorization, IncrementBasis, Part,
     PresentClearing, RecordAdvice, RecordRefund, RefundOrigin, RequestAuthorization, ReversalCause,
-    ReverseAuthorization,
+    ReverseAuthorization, ReverseClearing, ReverseRefund,
 };
 use clearfold_domain::network;
 use clearfold_domain::policy::DeclineReason;
@@ -70,10 +70,11 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
     let amount = || message.amount.as_ref().ok_or_else(|| needs("amount")).and_then(asset_amount);
     let card_id = || message.card.clone().ok_or_else(|| needs("card"));
     let merchant = || message.merchant.clone().ok_or_else(|| needs("merchant"));
+    let record = || message.record.clone().ok_or_else(|| needs("record"));
     if message.basis != IncrementBasis::Addition && !matches!(kind, Kind::Increment) {
         return Err("basis is a field of increments; send it to the route of the increments".to_owned());
     }
-    if message.is_credit() && kind == Kind::Clearing {
+    if message.is_credit() && matches!(kind, Kind::Clearing | Kind::ClearingReversal) {
         return Err("a credit is no claim; send it to the route of the refunds".to_owned());
     }
     let asks_for_credit = message.asks_for_credit(kind);
@@ -148,7 +149,24 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
         Kind::Refund => Command::RecordRefund(RecordRefund {
             account,
             amount: amount()?,
-            origin: RefundOrigin::Network(refund_id(message)?),
+            origin: RefundOrigin::Network(refund_id(message, &message_id)?),
+            occurred_at,
+            details,
+        }),
+        Kind::ClearingReversal => Command::ReverseClearing(ReverseClearing {
+            reversal_id: message_id,
+            clearing_id: record()?,
+            network,
+            // Without an amount, all that is left of the record is taken back.
+            amount: message.amount.as_ref().map(asset_amount).transpose()?,
+            occurred_at,
+            details,
+        }),
+        Kind::RefundReversal => Command::ReverseRefund(ReverseRefund {
+            reversal_id: message_id,
+            refund_id: refund_id(message, &record()?)?,
+            network,
+            amount: message.amount.as_ref().map(asset_amount).transpose()?,
             occurred_at,
             details,
         }),
@@ -169,10 +187,10 @@ pub fn increment_too_late(kind: Kind, message: &Message) -> Result<String, Strin
     body(kind, message, &Command::DeclineIncrement(DeclineIncrement { message_id, reason }), None)
 }
 
-/// Returns the refund's id for us. The account knows it without its payment, so it has the scope of the message's: two
-/// acquirers may use the same id for two refunds.
-fn refund_id(message: &Message) -> Result<ExternalId, String> {
-    let refund_id = format!("{}/{}", identity::payment_id(message, Kind::Refund), message.message_id);
+/// Returns our id of the refund with this record. The account knows it without its payment, so it has the scope of the
+/// message's: two acquirers may use the same id for two refunds.
+fn refund_id(message: &Message, record: &ExternalId) -> Result<ExternalId, String> {
+    let refund_id = format!("{}/{record}", identity::payment_id(message, Kind::Refund));
     refund_id.try_into().map_err(|_| {
         let longest = ExternalId::MAX_LENGTH;
         format!("network, transaction_id and message_id have more than {longest} characters together")
@@ -324,6 +342,29 @@ mod tests {
             ["refund", "arn-1", "card-1"]
         );
         assert_eq!(details["merchant"]["category"], "5812");
+    }
+
+    #[test]
+    fn a_record_that_is_taken_back_is_named_as_it_was_sent() {
+        let clearing = serde_json::json!({"record": "c-1", "message_id": "m-9", "stan": "004711"});
+        let reversed = sent(Kind::ClearingReversal, &clearing).unwrap();
+        let payload = &reversed["payload"];
+        assert_eq!(
+            (&reversed["id"], &reversed["type"]),
+            (&"visa-t-1".into(), &"ReverseClearing".into())
+        );
+        assert_eq!(
+            [&payload["reversal_id"], &payload["clearing_id"], &payload["details"]["stan"]],
+            ["m-9", "c-1", "004711"]
+        );
+        let refund = serde_json::json!({"record": "m-1", "message_id": "m-9", "processing_code": "200000"});
+        let reversed = sent(Kind::RefundReversal, &refund).unwrap();
+        assert_eq!(
+            (&reversed["id"], &reversed["payload"]["refund_id"]),
+            (&"visa-t-1".into(), &"visa-t-1/m-1".into())
+        );
+        assert!(sent(Kind::RefundReversal, &serde_json::json!({})).unwrap_err().contains("record"));
+        assert!(sent(Kind::ClearingReversal, &refund).unwrap_err().contains("refunds"));
     }
 
     #[test]

@@ -32,7 +32,7 @@ const fn object(name: &'static str, members: &'static [&'static str]) -> Field {
 }
 
 /// All fields of a [`Message`](crate::message::Message).
-const FIELDS: [Field; 28] = [
+const FIELDS: [Field; 29] = [
     deciding("message_id"),
     deciding("transaction_id"),
     deciding("processing_day"),
@@ -49,6 +49,7 @@ const FIELDS: [Field; 28] = [
     deciding("partial_allowed"),
     deciding("cause"),
     deciding("reference"),
+    deciding("record"),
     object("sequence", &["number", "count"]),
     deciding("transaction_type"),
     deciding("processing_code"),

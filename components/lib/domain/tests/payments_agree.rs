@@ -131,14 +131,16 @@ fn command(step: Step, at: Timestamp) -> Command {
             let reversal_id = format!("back-{}", step.minor % 7).parse().unwrap();
             let amount = (step.command == 31).then_some(amount);
             let network = Network::Visa;
-            let reversal = ReverseClearing { reversal_id, clearing_id, network, amount, occurred_at: at };
+            let reversal =
+                ReverseClearing { reversal_id, clearing_id, network, amount, occurred_at: at, details: None };
             Command::ReverseClearing(reversal)
         }
         34 | 35 => {
             let reversal_id = format!("back-{}", step.minor % 7).parse().unwrap();
             let amount = (step.command == 34).then_some(amount);
             let (refund_id, network) = (id, Network::Visa);
-            let reversal = ReverseRefund { reversal_id, refund_id, network, amount, occurred_at: at };
+            let reversal =
+                ReverseRefund { reversal_id, refund_id, network, amount, occurred_at: at, details: None };
             Command::ReverseRefund(reversal)
         }
         33 => {

@@ -29,7 +29,7 @@ use super::messages::{
 use super::refund::Resolution;
 use super::state::{State, Subject, sum};
 use crate::checks;
-use crate::network::{MerchantId, Network};
+use crate::network::{Details, MerchantId, Network};
 
 /// Reversals of records, and what they need of the records. The last member of the [`State`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,15 +210,27 @@ pub(super) fn reverse_clearing(
     command: &ReverseClearing,
     context: &CommandContext,
 ) -> Decision {
-    let ReverseClearing { reversal_id, clearing_id, network, amount, occurred_at } = command.clone();
+    let ReverseClearing { reversal_id, clearing_id, network, amount, occurred_at, details } = command.clone();
     let of = ReversedRecord::Clearing(clearing_id);
-    reverse(state, &reversal_id, &waiting(of, network, amount, occurred_at), context)
+    detailed(reverse(state, &reversal_id, &waiting(of, network, amount, occurred_at), context), details)
 }
 
 pub(super) fn reverse_refund(state: &State, command: &ReverseRefund, context: &CommandContext) -> Decision {
-    let ReverseRefund { reversal_id, refund_id, network, amount, occurred_at } = command.clone();
+    let ReverseRefund { reversal_id, refund_id, network, amount, occurred_at, details } = command.clone();
     let of = ReversedRecord::Refund(refund_id);
-    reverse(state, &reversal_id, &waiting(of, network, amount, occurred_at), context)
+    detailed(reverse(state, &reversal_id, &waiting(of, network, amount, occurred_at), context), details)
+}
+
+/// States the further facts of the message in its event. If that is [`RecordReversalKept`], a later event lacks them.
+fn detailed(decided: Decision, details: Option<Box<Details>>) -> Decision {
+    let mut events = decided?;
+    match events.first_mut() {
+        Some(Event::ClearingReversed(event)) => event.details = details,
+        Some(Event::RefundReversed(event)) => event.details = details,
+        Some(Event::RecordReversalKept(event)) => event.details = details,
+        _ => {}
+    }
+    Ok(events)
 }
 
 /// Makes a reversal of which nothing is decided.
@@ -278,6 +290,7 @@ fn kept(parties: Parties, reversal_id: &ExternalId, reversal: &RecordReversal, r
         amount: reversal.stated.clone(),
         reason,
         occurred_at: reversal.occurred_at,
+        details: None,
     })
 }
 
@@ -311,6 +324,7 @@ pub(super) fn take_back(
                 excess: (excess > Minor::ZERO).then_some(excess),
                 waited,
                 occurred_at,
+                details: None,
             })
         }
         ReversedRecord::Refund(refund_id) => {
@@ -330,6 +344,7 @@ pub(super) fn take_back(
                 stated,
                 waited,
                 occurred_at,
+                details: None,
             })
         }
     })

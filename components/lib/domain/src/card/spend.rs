@@ -14,6 +14,7 @@ use crate::network::{Merchant, TransactionType};
 use crate::verification::CardChecks;
 
 /// Payment or a part of it, as a command or an event states it.
+#[derive(Clone, Copy)]
 pub(super) struct Spend<'a> {
     pub reservation_id: &'a ExternalId,
     pub authorization_id: &'a ExternalId,

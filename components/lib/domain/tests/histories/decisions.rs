@@ -55,7 +55,8 @@ impl World {
         let amount = (!dice.one_in(3)).then(|| around(dice, &Amount { minor, asset }));
         let (reversal_id, occurred_at) = (self.id("rvl"), self.now());
         let network = dice.pick(&[Network::Visa, Network::Mastercard]);
-        let reversal = ReverseClearing { reversal_id, clearing_id, network, amount, occurred_at };
+        let reversal =
+            ReverseClearing { reversal_id, clearing_id, network, amount, occurred_at, details: None };
         (Payments::ReverseClearing(reversal), false)
     }
 
@@ -80,7 +81,7 @@ impl World {
         let amount = (!dice.one_in(3)).then(|| around(dice, &of));
         let (reversal_id, occurred_at) = (self.id("rvl"), self.now());
         let network = dice.pick(&[Network::Visa, Network::Mastercard]);
-        let reversal = ReverseRefund { reversal_id, refund_id, network, amount, occurred_at };
+        let reversal = ReverseRefund { reversal_id, refund_id, network, amount, occurred_at, details: None };
         (Payments::ReverseRefund(reversal), false)
     }
 

@@ -5,7 +5,7 @@ use clearfold_kernel::{Amount, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Parties;
-use crate::network::Network;
+use crate::network::{Details, Network};
 
 command! {
     /// Takes a clearing back, or a part of it: the network reverses the record by which it claimed the money.
@@ -21,6 +21,9 @@ command! {
         amount: Option<Amount>,
         /// Time of the reversal, as stated by the network.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -38,6 +41,9 @@ command! {
         amount: Option<Amount>,
         /// Time of the reversal, as stated by the network.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -74,6 +80,9 @@ event! {
         waited: bool,
         /// Time of the reversal, as stated by the network.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -98,6 +107,9 @@ event! {
         waited: bool,
         /// Time of the reversal, as stated by the network.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
@@ -117,6 +129,9 @@ event! {
         reason: KeptReason,
         /// Time of the reversal, as stated by the network.
         occurred_at: Timestamp,
+        /// Further facts that the message states. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        details: Option<Box<Details>>,
     }
 }
 
