@@ -400,62 +400,6 @@ async fn the_saga_decides_before_the_network_is_answered() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_the_network_tells_is_recorded_once() -> Result<()> {
-    let world = World::new().await?;
-    let (host, edge) = host_of(&world).await?;
-    let mut advice = authorization("t1");
-    advice["message_id"] = json!("t1-0120");
-    for _ in 0..2 {
-        let recorded = edge.told("advices", &advice).await?;
-        assert_eq!((recorded.status, &recorded.body["action"]), (200, &json!("recorded")), "{recorded:?}");
-    }
-    let payment = payment_when(&host, "t1", "advised").await?;
-    assert_eq!(payment["held"]["minor"], cents_text(1_250));
-
-    let mut reversal = about("t1", "t1-0400");
-    (reversal["cause"], reversal["amount"]) =
-        (json!("merchant"), json!({"minor": "250", "currency": "EUR", "exponent": 2}));
-    let mut clearing = about("t1", "t1-0220");
-    (clearing["amount"], clearing["reference"]) =
-        (json!({"minor": "1000", "currency": "EUR", "exponent": 2}), json!("arn-1"));
-    for (route, message) in [("reversals", &reversal), ("clearings", &clearing)] {
-        for _ in 0..2 {
-            let recorded = edge.told(route, message).await?;
-            assert_eq!(recorded.body["action"], "recorded", "{route} {recorded:?}");
-        }
-    }
-    let mut refund = about("t1", "t1-0220");
-    refund["amount"] = json!({"minor": "400", "currency": "EUR", "exponent": 2});
-    refund["loyalty"] = json!({"points": 12});
-    for _ in 0..2 {
-        let recorded = edge.told("refunds", &refund).await?;
-        assert_eq!(
-            (&recorded.body["action"], &recorded.body["unknown"]),
-            (&json!("recorded"), &json!(["loyalty.points"]))
-        );
-    }
-    let forbidden = edge.network("refunds", &json!({"pan": "1", "message_id": "m"})).await?;
-    assert!(
-        forbidden.status == 400 && forbidden.body["detail"].as_str().unwrap_or_default().contains("PCI DSS")
-    );
-    let payment = payment_when(&host, "t1", "cleared").await?;
-    assert_eq!(payment["refunded"]["minor"], cents_text(400));
-    let figures =
-        json!([payment["reversed"]["minor"], payment["cleared"]["minor"], payment["held"]["minor"]]);
-    assert_eq!(figures, json!([cents_text(250), cents_text(1_000), "0"]));
-    let shown = host.get("/v1/payments/visa-t1").await?.body;
-    let events: Vec<&str> = shown["timeline"]
-        .as_array()
-        .context("events")?
-        .iter()
-        .filter_map(|event| event["type"].as_str())
-        .collect();
-    assert_eq!(events, ["AdviceRecorded", "AuthorizationReversed", "ClearingPosted", "RefundLinked"]);
-    assert_eq!(shown["timeline"][3]["data"]["details"]["additional"], json!({"loyalty.points": "12"}));
-    Ok(())
-}
-
-#[tokio::test]
 async fn a_providers_event_acts_once_and_is_acknowledged_when_it_is_committed() -> Result<()> {
     let world = World::new().await?;
     world.unlist_accounts()?;

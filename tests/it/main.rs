@@ -16,6 +16,7 @@ mod deploy;
 mod deposits;
 mod edge;
 mod edge_customer;
+mod edge_facts;
 mod edge_host;
 mod edge_increments;
 mod effects;

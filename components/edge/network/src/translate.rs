@@ -349,10 +349,7 @@ mod tests {
         let clearing = serde_json::json!({"record": "c-1", "message_id": "m-9", "stan": "004711"});
         let reversed = sent(Kind::ClearingReversal, &clearing).unwrap();
         let payload = &reversed["payload"];
-        assert_eq!(
-            (&reversed["id"], &reversed["type"]),
-            (&"visa-t-1".into(), &"ReverseClearing".into())
-        );
+        assert_eq!((&reversed["id"], &reversed["type"]), (&"visa-t-1".into(), &"ReverseClearing".into()));
         assert_eq!(
             [&payload["reversal_id"], &payload["clearing_id"], &payload["details"]["stan"]],
             ["m-9", "c-1", "004711"]

@@ -433,14 +433,9 @@ impl World {
             false => RefundOrigin::Network(self.id("rfd")),
         };
         let (amount, occurred_at) = (around(dice, of), self.now());
+        let details = None;
         (
-            Payments::RecordRefund(RecordRefund {
-                account: account(),
-                amount,
-                origin,
-                occurred_at,
-                details: None,
-            }),
+            Payments::RecordRefund(RecordRefund { account: account(), amount, origin, occurred_at, details }),
             by_chain,
         )
     }
@@ -497,7 +492,6 @@ impl World {
     }
 
     fn flag(&mut self, dice: &mut Dice) -> (Payments, bool) {
-        let reason = dice.pick(&DeclineReason::ALL);
-        (Payments::FlagPayment(FlagPayment { reason }), false)
+        (Payments::FlagPayment(FlagPayment { reason: dice.pick(&DeclineReason::ALL) }), false)
     }
 }

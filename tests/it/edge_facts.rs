@@ -1,0 +1,98 @@
+//! Facts that the network tells the edge: each is recorded once, and kept as it came.
+
+use anyhow::{Context, Result};
+use clearfold_tests::{Host, World, eventually};
+use serde_json::{Value, json};
+
+use crate::edge::{Edge, about, authorization, cents_text, host_of, payment_when};
+
+/// Tells the edge a fact twice, as networks do.
+async fn twice(edge: &Edge, route: &str, message: &Value) -> Result<Value> {
+    let mut said = Vec::new();
+    for _ in 0..2 {
+        let recorded = edge.told(route, message).await?;
+        assert_eq!((recorded.status, &recorded.body["action"]), (200, &json!("recorded")), "{recorded:?}");
+        said.push(recorded.body);
+    }
+    assert_eq!(said[0], said[1]);
+    Ok(said.remove(0))
+}
+
+fn euros(cents: &str) -> Value {
+    json!({"minor": cents, "currency": "EUR", "exponent": 2})
+}
+
+async fn timeline(host: &Host) -> Result<Vec<Value>> {
+    let shown = host.get("/v1/payments/visa-t1").await?.body;
+    Ok(shown["timeline"].as_array().context("events")?.clone())
+}
+
+#[tokio::test]
+async fn what_the_network_tells_is_recorded_once() -> Result<()> {
+    let world = World::new().await?;
+    let (host, edge) = host_of(&world).await?;
+    let mut advice = authorization("t1");
+    advice["message_id"] = json!("t1-0120");
+    twice(&edge, "advices", &advice).await?;
+    let payment = payment_when(&host, "t1", "advised").await?;
+    assert_eq!(payment["held"]["minor"], cents_text(1_250));
+
+    let mut reversal = about("t1", "t1-0400");
+    (reversal["cause"], reversal["amount"]) = (json!("merchant"), euros("250"));
+    twice(&edge, "reversals", &reversal).await?;
+    let mut clearing = about("t1", "t1-0220");
+    (clearing["amount"], clearing["reference"]) = (euros("1000"), json!("arn-1"));
+    twice(&edge, "clearings", &clearing).await?;
+    let mut refund = about("t1", "t1-0220");
+    (refund["amount"], refund["loyalty"]) = (euros("400"), json!({"points": 12}));
+    let said = twice(&edge, "refunds", &refund).await?;
+    assert_eq!(said["unknown"], json!(["loyalty.points"]));
+    let forbidden = edge.network("refunds", &json!({"pan": "1", "message_id": "m"})).await?;
+    let detail = forbidden.body["detail"].as_str().unwrap_or_default();
+    assert!(forbidden.status == 400 && detail.contains("PCI DSS"), "{forbidden:?}");
+
+    let payment = payment_when(&host, "t1", "cleared").await?;
+    assert_eq!(payment["refunded"]["minor"], cents_text(400));
+    let figures =
+        json!([payment["reversed"]["minor"], payment["cleared"]["minor"], payment["held"]["minor"]]);
+    assert_eq!(figures, json!([cents_text(250), cents_text(1_000), "0"]));
+    let events = timeline(&host).await?;
+    let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    assert_eq!(kinds, ["AdviceRecorded", "AuthorizationReversed", "ClearingPosted", "RefundLinked"]);
+    assert_eq!(events[3]["data"]["details"]["additional"], json!({"loyalty.points": "12"}));
+    Ok(())
+}
+
+#[tokio::test]
+async fn records_that_the_network_takes_back_count_no_more() -> Result<()> {
+    let world = World::new().await?;
+    let (host, edge) = host_of(&world).await?;
+    let mut clearing = about("t1", "c-1");
+    clearing["amount"] = euros("1000");
+    twice(&edge, "clearings", &clearing).await?;
+    let mut refund = about("t1", "r-1");
+    refund["amount"] = euros("400");
+    twice(&edge, "refunds", &refund).await?;
+    for (route, record, id) in [("refunds/reversals", "r-1", "x-1"), ("clearings/reversals", "c-1", "x-2")] {
+        let mut reversal = about("t1", id);
+        (reversal["record"], reversal["stan"]) = (json!(record), json!("004711"));
+        twice(&edge, route, &reversal).await?;
+    }
+    let nameless = edge.network("clearings/reversals", &about("t1", "x-3")).await?;
+    let detail = nameless.body["detail"].as_str().unwrap_or_default();
+    assert!(nameless.status == 400 && detail.contains("record is missing"), "{nameless:?}");
+
+    let figures = ["cleared", "refunded", "taken_back", "held"];
+    let expected = [0, 0, 1_000, 0].map(cents_text);
+    eventually("nothing counts any more", async || {
+        let payment = host.get("/v1/payments/visa-t1").await?.body;
+        let shown = figures.map(|figure| payment[figure]["minor"].as_str().unwrap_or_default().to_owned());
+        Ok((shown == expected).then_some(()))
+    })
+    .await?;
+    let events = timeline(&host).await?;
+    let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    assert_eq!(kinds, ["ForcePosted", "RefundLinked", "RefundReversed", "ClearingReversed"]);
+    assert_eq!(events[3]["data"]["details"]["stan"], "004711");
+    Ok(())
+}
