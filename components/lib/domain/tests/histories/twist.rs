@@ -14,8 +14,12 @@ impl World {
     /// Sends an accepted command again.
     pub fn repeat(&mut self, dice: &mut Dice) -> Result<(), Broken> {
         let Some(sent) = dice.pick_recent(&self.accepted).cloned() else { return Ok(()) };
-        if self.is_of_chain(&sent.command) || self.is_unlinked(&sent.command) {
+        if self.is_of_chain(&sent.command) {
             return Ok(());
+        }
+        if self.is_unlinked(&sent.command) {
+            // It is linked again, or unlinked again.
+            return self.send(&sent).map(drop);
         }
         if comes_and_goes(&sent.command) {
             return if self.is_overtaken(&sent.command) { Ok(()) } else { self.send(&sent).map(drop) };
