@@ -5,12 +5,13 @@
 //! | a payment | network, the network's id, and for Mastercard the processing day, because its ids repeat |
 //! | a message, in the inbox | kind, account, payment, the message's id |
 //! | a refund, on the account | the payment, the message's id |
+//! | a refund whose payment is not known | the same, as an id of its own |
 //!
 //! A message without the network's id has the id that follows from the numbers of its original: acquirer, STAN, retrieval
 //! reference, and the second in which it was sent. Alone, none of these is unique.
 
 use clearfold_domain::network::{FieldText, Network};
-use clearfold_kernel::Timestamp;
+use clearfold_kernel::{ExternalId, Timestamp};
 
 use crate::message::{Kind, Message};
 
@@ -52,6 +53,11 @@ pub fn payment_id(message: &Message, kind: Kind) -> String {
         (None, _, _) => format!("trace-{network}-{}", traced(message).unwrap_or_default()),
     };
     if message.asks_for_credit(kind) { format!("refund-{payment_id}") } else { payment_id }
+}
+
+/// Returns our id of a refund with this record that stands alone. No id of the network has the colon.
+pub fn refund_alone(message: &Message, record: &ExternalId) -> String {
+    format!("{}:{record}", payment_id(message, Kind::Refund))
 }
 
 /// Returns the idempotency key of the command that a message becomes.

@@ -24,6 +24,8 @@ use translate::Translated;
 const CLOSING_MS: u64 = 200;
 /// Time between two looks at an increment that is not decided yet.
 const PAUSE_MS: u64 = 20;
+/// Codes by which the host says that a message is about something else than the payment that it was sent to.
+const UNKNOWN: [&str; 3] = ["authorization_not_found", "refund_not_found", "identity_conflict"];
 
 #[http_service]
 async fn handle(request: Request) -> Response<String> {
@@ -64,7 +66,7 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
         | Kind::Clearing
         | Kind::Refund
         | Kind::ClearingReversal
-        | Kind::RefundReversal => conversation.record(command.body().map_err(odd)?, end).await,
+        | Kind::RefundReversal => conversation.record(command.bodies().map_err(odd)?, end).await,
     }
 }
 
@@ -185,15 +187,23 @@ impl Conversation<'_> {
         }
     }
 
-    /// Records a message of the network. It is confirmed only after it is committed.
-    async fn record(&self, command: String, end: Deadline) -> Result<Reply, Reply> {
-        let key = identity::idempotency_key(self.message, self.kind);
+    /// Records a message of the network, at the first of several places where it is known. It is confirmed only after it is
+    /// committed.
+    async fn record(&self, commands: Vec<String>, end: Deadline) -> Result<Reply, Reply> {
         let later = || Reply::later("Whether the message was recorded is not known; send it again.");
-        let said = end.limit(self.host.command(&key, command)).await.ok_or_else(later)??;
-        match said.outcome() {
-            Outcome::Committed => Ok(Reply::json(&Answer::recorded(self.message))),
-            Outcome::Refused(code) => Ok(Reply::json(&Answer::refused(self.message, &code))),
-            Outcome::Unknown => Err(later()),
+        let key = identity::idempotency_key(self.message, self.kind);
+        let mut places = commands.into_iter().peekable();
+        while let Some(command) = places.next() {
+            let is_last = places.peek().is_none();
+            let key = if is_last { key.clone() } else { format!("{key}/known") };
+            let said = end.limit(self.host.command(&key, command)).await.ok_or_else(later)??;
+            match said.outcome() {
+                Outcome::Committed => return Ok(Reply::json(&Answer::recorded(self.message))),
+                Outcome::Refused(code) if !is_last && UNKNOWN.contains(&code.as_str()) => {}
+                Outcome::Refused(code) => return Ok(Reply::json(&Answer::refused(self.message, &code))),
+                Outcome::Unknown => break,
+            }
         }
+        Err(later())
     }
 }

@@ -47,20 +47,22 @@ struct WaitFor {
 
 /// Command of a message, before it is sent.
 pub struct Translated<'a> {
-    kind: Kind,
     message: &'a Message,
-    command: Command,
+    /// Ids of the payments that it may be about, each with the command for it. All but the last are refused there if it is
+    /// not about them.
+    commands: Vec<(String, Command)>,
 }
 
 impl Translated<'_> {
-    /// Returns the body that sends it.
-    pub fn body(&self) -> Result<String, String> {
-        body(self.kind, self.message, &self.command, None)
+    /// Returns the bodies that send it, one after the other until one is not refused as unknown.
+    pub fn bodies(&self) -> Result<Vec<String>, String> {
+        self.commands.iter().map(|(id, command)| body(id, self.message, command, None)).collect()
     }
 
     /// Returns the body that sends it and waits for the decision, that long at most.
     pub fn body_that_waits(&self, timeout_ms: u64) -> Result<String, String> {
-        body(self.kind, self.message, &self.command, Some(WaitFor { events: AWAITED, timeout_ms }))
+        let (id, command) = self.commands.last().ok_or("the message is about no payment")?;
+        body(id, self.message, command, Some(WaitFor { events: AWAITED, timeout_ms }))
     }
 }
 
@@ -152,6 +154,7 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
             origin: RefundOrigin::Network(refund_id(message, &message_id)?),
             occurred_at,
             details,
+            known_only: false,
         }),
         Kind::ClearingReversal => Command::ReverseClearing(ReverseClearing {
             reversal_id: message_id,
@@ -169,22 +172,44 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
             amount: message.amount.as_ref().map(asset_amount).transpose()?,
             occurred_at,
             details,
+            known_only: false,
         }),
     };
-    Ok(Translated { kind, message, command })
+    Ok(Translated { message, commands: with_places(kind, message, command)? })
+}
+
+/// Returns a command with the payments that it may be about. A refund of a payment that is not known stands alone, under an
+/// id of its own: under the payment's, the claims that come later would find it taken.
+fn with_places(kind: Kind, message: &Message, command: Command) -> Result<Vec<(String, Command)>, String> {
+    let payment_id = identity::payment_id(message, kind);
+    Ok(match command {
+        Command::RecordRefund(refund) => {
+            let known = RecordRefund { known_only: true, ..refund.clone() };
+            let alone = identity::refund_alone(message, &message.message_id);
+            vec![(payment_id, Command::RecordRefund(known)), (alone, Command::RecordRefund(refund))]
+        }
+        Command::ReverseRefund(reversal) => {
+            let known = ReverseRefund { known_only: true, ..reversal.clone() };
+            let alone = message.record.as_ref().map(|record| identity::refund_alone(message, record));
+            let alone = alone.ok_or("record is missing")?;
+            vec![(alone, Command::ReverseRefund(known)), (payment_id, Command::ReverseRefund(reversal))]
+        }
+        command => vec![(payment_id, command)],
+    })
 }
 
 /// Returns the command that closes a request that was not decided in time. The first decision counts, so it changes
 /// nothing if there already is one.
 pub fn too_late(kind: Kind, message: &Message) -> Result<String, String> {
     let command = Command::DeclineAuthorization(DeclineAuthorization { reason: DeclineReason::Timeout });
-    body(kind, message, &command, None)
+    body(&identity::payment_id(message, kind), message, &command, None)
 }
 
 /// Returns the command that closes an increment that was not decided in time.
 pub fn increment_too_late(kind: Kind, message: &Message) -> Result<String, String> {
     let (message_id, reason) = (message.message_id.clone(), DeclineReason::Timeout);
-    body(kind, message, &Command::DeclineIncrement(DeclineIncrement { message_id, reason }), None)
+    let decline = Command::DeclineIncrement(DeclineIncrement { message_id, reason });
+    body(&identity::payment_id(message, kind), message, &decline, None)
 }
 
 /// Returns our id of the refund with this record. The account knows it without its payment, so it has the scope of the
@@ -197,17 +222,12 @@ fn refund_id(message: &Message, record: &ExternalId) -> Result<ExternalId, Strin
     })
 }
 
-fn body(
-    kind: Kind,
-    message: &Message,
-    command: &Command,
-    wait_for: Option<WaitFor>,
-) -> Result<String, String> {
+fn body(id: &str, message: &Message, command: &Command, wait_for: Option<WaitFor>) -> Result<String, String> {
     let encoded = command.encode().map_err(|error| error.to_string())?;
     let payload = String::from_utf8(encoded.payload).map_err(|error| error.to_string())?;
     let body = Body {
         aggregate: clearfold_domain::authorization::AGGREGATE,
-        id: &identity::payment_id(message, kind),
+        id,
         account: message.account.to_string(),
         kind: encoded.kind,
         schema_version: encoded.schema_version,
@@ -325,7 +345,7 @@ mod tests {
         });
         message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         let message = Message::read(message.to_string().as_bytes())?;
-        Ok(serde_json::from_str(&command(kind, &message)?.body()?).unwrap())
+        Ok(serde_json::from_str(&command(kind, &message)?.bodies()?[0]).unwrap())
     }
 
     #[test]
@@ -358,7 +378,7 @@ mod tests {
         let reversed = sent(Kind::RefundReversal, &refund).unwrap();
         assert_eq!(
             (&reversed["id"], &reversed["payload"]["refund_id"]),
-            (&"visa-t-1".into(), &"visa-t-1/m-1".into())
+            (&"visa-t-1:m-1".into(), &"visa-t-1/m-1".into())
         );
         assert!(sent(Kind::RefundReversal, &serde_json::json!({})).unwrap_err().contains("record"));
         assert!(sent(Kind::ClearingReversal, &refund).unwrap_err().contains("refunds"));

@@ -110,6 +110,7 @@ fn command(step: Step, at: Timestamp) -> Command {
                 origin,
                 occurred_at: at,
                 details: None,
+                known_only: false,
             })
         }
         16 => observed(Observation::Submitted { transaction_hash: TRANSACTION }),
@@ -139,8 +140,15 @@ fn command(step: Step, at: Timestamp) -> Command {
             let reversal_id = format!("back-{}", step.minor % 7).parse().unwrap();
             let amount = (step.command == 34).then_some(amount);
             let (refund_id, network) = (id, Network::Visa);
-            let reversal =
-                ReverseRefund { reversal_id, refund_id, network, amount, occurred_at: at, details: None };
+            let reversal = ReverseRefund {
+                reversal_id,
+                refund_id,
+                network,
+                amount,
+                occurred_at: at,
+                details: None,
+                known_only: false,
+            };
             Command::ReverseRefund(reversal)
         }
         33 => {

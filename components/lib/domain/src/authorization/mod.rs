@@ -25,6 +25,7 @@
 //! | `conversion_impossible` | what a request presents cannot be converted: its rate is zero, or the result does not fit |
 //! | `invalid_sequence` | the part's number is not between 1 and the number of parts |
 //! | `suspense_not_found` | the clearing was neither suspended nor refused, there is no unlinked refund, or no such reversal waits |
+//! | `refund_not_found` | only a known refund is to be taken back, and there is no such refund |
 //! | `refund_on_chain` | the refund is in the customer's Safe and cannot be taken back |
 //! | `return_not_on_chain` | a refund that the network reports is no return of what was pulled |
 //! | `return_not_resolved` | somebody else than a saga reverses a payment because its money came back; a refund is resolved instead |

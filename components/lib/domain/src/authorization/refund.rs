@@ -61,6 +61,11 @@ pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandCont
     checks::sound(&refund.amount)?;
     checks::routed_to(refund.account, context)?;
     match &state.subject {
+        Subject::Nothing if refund.known_only => {
+            let detail =
+                format!("no payment {} is known; record the refund under an id of its own", context.id);
+            Err(Rejection::new("authorization_not_found", detail))
+        }
         Subject::Nothing => Ok(vec![Event::RefundUnlinked(RefundUnlinked {
             parties: Parties::named(refund.account, refund.details.as_deref()),
             amount: refund.amount.clone(),

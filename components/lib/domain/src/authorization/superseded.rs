@@ -148,6 +148,7 @@ impl Superseded for RecordRefundV1 {
             origin: RefundOrigin::Chain(self.source),
             occurred_at: self.occurred_at,
             details: None,
+            known_only: false,
         }
     }
 }

@@ -41,6 +41,7 @@ impl Refunds {
             origin: RefundOrigin::Chain(source(transaction, transfer.log_index)),
             occurred_at: transaction.block_timestamp,
             details: None,
+            known_only: false,
         };
         let command = Command::RecordRefund(refund);
         let meaning = Meaning::Payment { kind: "refund", ordinal, command };

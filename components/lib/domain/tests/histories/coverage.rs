@@ -88,6 +88,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "partial_not_allowed",
             "reason_too_long",
             "refund_exceeds_captured",
+            "refund_not_found",
             "refund_on_chain",
             "return_not_on_chain",
             "return_not_resolved",

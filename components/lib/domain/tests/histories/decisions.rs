@@ -81,7 +81,15 @@ impl World {
         let amount = (!dice.one_in(3)).then(|| around(dice, &of));
         let (reversal_id, occurred_at) = (self.id("rvl"), self.now());
         let network = dice.pick(&[Network::Visa, Network::Mastercard]);
-        let reversal = ReverseRefund { reversal_id, refund_id, network, amount, occurred_at, details: None };
+        let reversal = ReverseRefund {
+            reversal_id,
+            refund_id,
+            network,
+            amount,
+            occurred_at,
+            details: None,
+            known_only: dice.one_in(6),
+        };
         (Payments::ReverseRefund(reversal), false)
     }
 

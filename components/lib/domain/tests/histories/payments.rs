@@ -433,11 +433,9 @@ impl World {
             false => RefundOrigin::Network(self.id("rfd")),
         };
         let (amount, occurred_at) = (around(dice, of), self.now());
-        let details = None;
-        (
-            Payments::RecordRefund(RecordRefund { account: account(), amount, origin, occurred_at, details }),
-            by_chain,
-        )
+        let (account, details, known_only) = (account(), None, dice.one_in(12));
+        let refund = RecordRefund { account, amount, origin, occurred_at, details, known_only };
+        (Payments::RecordRefund(refund), by_chain)
     }
 
     /// Makes the next observation of a leg's money, and sometimes one that cannot be next.
