@@ -78,6 +78,12 @@ pub trait Decides: Send + Sync {
         self.id().digest
     }
 
+    /// Returns what decides a stream with this first event as it was decided then, if that is not this one. For a replay of
+    /// the commands that began the stream.
+    fn as_it_began(&self, _first: &Message) -> Option<Arc<dyn Decides>> {
+        None
+    }
+
     /// State before the first event. It has no entries.
     fn initial(&self) -> &[u8];
 

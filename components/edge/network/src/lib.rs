@@ -192,10 +192,10 @@ impl Conversation<'_> {
     async fn record(&self, commands: Vec<String>, end: Deadline) -> Result<Reply, Reply> {
         let later = || Reply::later("Whether the message was recorded is not known; send it again.");
         let key = identity::idempotency_key(self.message, self.kind);
-        let mut places = commands.into_iter().peekable();
-        while let Some(command) = places.next() {
-            let is_last = places.peek().is_none();
-            let key = if is_last { key.clone() } else { format!("{key}/known") };
+        let last = commands.len().saturating_sub(1);
+        for (place, command) in commands.into_iter().enumerate() {
+            let is_last = place == last;
+            let key = if is_last { key.clone() } else { format!("{key}/{place}") };
             let said = end.limit(self.host.command(&key, command)).await.ok_or_else(later)??;
             match said.outcome() {
                 Outcome::Committed => return Ok(Reply::json(&Answer::recorded(self.message))),

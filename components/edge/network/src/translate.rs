@@ -166,7 +166,8 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
             details,
         }),
         Kind::RefundReversal => Command::ReverseRefund(ReverseRefund {
-            reversal_id: message_id,
+            // Reversals of clearings and of refunds are known by one kind of id, and networks may give both the same.
+            reversal_id: refund_id(message, &message_id)?,
             refund_id: refund_id(message, &record()?)?,
             network,
             amount: message.amount.as_ref().map(asset_amount).transpose()?,
@@ -184,18 +185,22 @@ fn with_places(kind: Kind, message: &Message, command: Command) -> Result<Vec<(S
     let payment_id = identity::payment_id(message, kind);
     Ok(match command {
         Command::RecordRefund(refund) => {
-            let known = RecordRefund { known_only: true, ..refund.clone() };
+            let known = Command::RecordRefund(RecordRefund { known_only: true, ..refund.clone() });
             let alone = identity::refund_alone(message, &message.message_id);
-            vec![(payment_id, Command::RecordRefund(known)), (alone, Command::RecordRefund(refund))]
+            places(alone, payment_id, known, Command::RecordRefund(refund))
         }
         Command::ReverseRefund(reversal) => {
-            let known = ReverseRefund { known_only: true, ..reversal.clone() };
+            let known = Command::ReverseRefund(ReverseRefund { known_only: true, ..reversal.clone() });
             let alone = message.record.as_ref().map(|record| identity::refund_alone(message, record));
-            let alone = alone.ok_or("record is missing")?;
-            vec![(alone, Command::ReverseRefund(known)), (payment_id, Command::ReverseRefund(reversal))]
+            places(alone.ok_or("record is missing")?, payment_id, known, Command::ReverseRefund(reversal))
         }
         command => vec![(payment_id, command)],
     })
+}
+
+/// Returns the places of a refund: alone, if it stands there; at the payment, if that is known; otherwise alone.
+fn places(alone: String, payment_id: String, known: Command, command: Command) -> Vec<(String, Command)> {
+    vec![(alone.clone(), known.clone()), (payment_id, known), (alone, command)]
 }
 
 /// Returns the command that closes a request that was not decided in time. The first decision counts, so it changes
@@ -354,7 +359,7 @@ mod tests {
             sent(Kind::Refund, &serde_json::json!({"reference": "arn-1", "processing_code": "200000"}))
                 .unwrap();
         let (payload, details) = (&sent["payload"], &sent["payload"]["details"]);
-        assert_eq!((&sent["id"], &sent["type"]), (&"visa-t-1".into(), &"RecordRefund".into()));
+        assert_eq!((&sent["id"], &sent["type"]), (&"visa-t-1:m-1".into(), &"RecordRefund".into()));
         assert_eq!(payload["origin"]["network"], "visa-t-1/m-1");
         assert_eq!(payload["amount"]["minor"], "12500000000000000000");
         assert_eq!(
@@ -362,6 +367,23 @@ mod tests {
             ["refund", "arn-1", "card-1"]
         );
         assert_eq!(details["merchant"]["category"], "5812");
+    }
+
+    #[test]
+    fn a_refund_is_sent_alone_only_if_its_payment_is_not_known() {
+        let text = serde_json::json!({
+            "message_id": "m-1", "transaction_id": "t-1", "network": "visa", "record": "r-1",
+            "account": "0x1111111111111111111111111111111111111111", "transmitted_at": "2026-11-22T10:00:00.000Z",
+            "amount": {"minor": "1250", "currency": "EUR", "exponent": 2},
+        });
+        let message = Message::read(text.to_string().as_bytes()).unwrap();
+        for (kind, alone) in [(Kind::Refund, "visa-t-1:m-1"), (Kind::RefundReversal, "visa-t-1:r-1")] {
+            let sent = command(kind, &message).unwrap().bodies().unwrap();
+            let sent = sent.iter().map(|body| serde_json::from_str::<serde_json::Value>(body).unwrap());
+            let places: Vec<_> =
+                sent.map(|body| (body["id"].clone(), body["payload"]["known_only"] == true)).collect();
+            assert_eq!(places, [(alone.into(), true), ("visa-t-1".into(), true), (alone.into(), false)]);
+        }
     }
 
     #[test]
@@ -377,8 +399,8 @@ mod tests {
         let refund = serde_json::json!({"record": "m-1", "message_id": "m-9", "processing_code": "200000"});
         let reversed = sent(Kind::RefundReversal, &refund).unwrap();
         assert_eq!(
-            (&reversed["id"], &reversed["payload"]["refund_id"]),
-            (&"visa-t-1:m-1".into(), &"visa-t-1/m-1".into())
+            (&reversed["id"], &reversed["payload"]["refund_id"], &reversed["payload"]["reversal_id"]),
+            (&"visa-t-1:m-1".into(), &"visa-t-1/m-1".into(), &"visa-t-1/m-9".into())
         );
         assert!(sent(Kind::RefundReversal, &serde_json::json!({})).unwrap_err().contains("record"));
         assert!(sent(Kind::ClearingReversal, &refund).unwrap_err().contains("refunds"));

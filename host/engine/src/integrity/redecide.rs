@@ -1,5 +1,7 @@
 //! Decides recorded segments again, with any decider, and compares outcomes.
 
+use std::sync::Arc;
+
 use clearfold_sandbox::{Decides, Fault, Message, Outcome, Turn, WholeState, WireCommand};
 use clearfold_store::StoredCommand;
 
@@ -18,9 +20,11 @@ pub(super) fn redecide(decider: &dyn Decides, segments: &[Segment], mut patience
     let mut past = WholeState::initial(decider);
     let mut again = Redecided::with_capacity(segments.len());
     let mut rest = segments;
-    while !rest.is_empty() {
-        let chunk;
-        (chunk, rest) = rest.split_at(count_in_one_call(rest));
+    while let Some(first) = rest.first() {
+        let began = as_it_began(decider, first);
+        let count = if began.is_some() { 1 } else { count_in_one_call(decider, rest) };
+        let (decider, chunk) = (began.as_deref().unwrap_or(decider), &rest[..count]);
+        rest = &rest[count..];
         let before = past.clone();
         let decided = turns(decider, chunk, &mut past)
             .and_then(|turns| decider.decide(&turns).map_err(|fault| message_of(&fault)));
@@ -82,12 +86,21 @@ fn message_of(fault: &Fault) -> String {
     clearfold_base::telemetry::with_causes(fault)
 }
 
+/// Returns what decided a segment that begins its stream, if it decides otherwise than the decider does now.
+fn as_it_began(decider: &dyn Decides, segment: &Segment) -> Option<Arc<dyn Decides>> {
+    let mut events = segment.recorded.iter().filter_map(|outcome| match outcome {
+        Outcome::Accepted(events) => events.first(),
+        Outcome::Rejected(_) => None,
+    });
+    decider.as_it_began(events.next()?)
+}
+
 /// Number of segments that go into one call: at least one, and no more commands than a batch if there are several.
-fn count_in_one_call(segments: &[Segment]) -> usize {
+fn count_in_one_call(decider: &dyn Decides, segments: &[Segment]) -> usize {
     let mut commands = 0;
     let fits = |segment: &&Segment| {
         commands += segment.commands.len();
-        commands <= BATCH
+        commands <= BATCH && as_it_began(decider, segment).is_none()
     };
     segments.iter().take_while(fits).count().max(1)
 }

@@ -11,9 +11,9 @@ use clearfold_sandbox::{
 };
 
 use super::content::Refusal;
-use super::event::SagaEvent;
+use super::event::{SagaEvent, SagaStarted};
 use super::input::Input;
-use super::instance::{Instance, STATE_VERSION};
+use super::instance::{ENGINE, Instance, STATE_VERSION};
 use super::logic::{Observation, SagaLogic, SagaVersions, StepCall};
 use super::machine::{Machine, Question, Reply};
 use super::versions::Versions;
@@ -27,6 +27,8 @@ pub struct SagaDecider {
     aggregate: String,
     /// Other versions; none where all instances are decided by this one, as in a replay or a shadow run.
     versions: Option<Versions>,
+    /// Version of the machine with which instances begin.
+    engine: u32,
 }
 
 /// Loads a component that decides: a decider, or a saga.
@@ -63,7 +65,7 @@ impl SagaDecider {
 
     pub(crate) fn new(saga: Arc<dyn SagaLogic>) -> Self {
         let aggregate = format!("{PREFIX}{}", saga.name());
-        Self { saga, aggregate, versions: None }
+        Self { saga, aggregate, versions: None, engine: ENGINE }
     }
 
     /// Adds the other versions and the moves of instances.
@@ -93,7 +95,7 @@ impl SagaDecider {
             .map(|command| (command.id.clone(), command.routing_key.clone()))
             .unwrap_or_default();
         Ok(Running {
-            machine: Machine::new(self.version_of(&instance)?, id, routing_key, instance),
+            machine: Machine::new(self.version_of(&instance)?, self.engine, id, routing_key, instance),
             inputs: turn.commands.iter().cloned().collect(),
             is_deciding: false,
             question: None,
@@ -282,6 +284,16 @@ impl Decides for SagaDecider {
         let instance = read(state).ok();
         let pinned = instance.and_then(|instance| Some(self.pinned(&instance)?.1));
         pinned.unwrap_or(self.saga.id().digest)
+    }
+
+    fn as_it_began(&self, first: &Message) -> Option<Arc<dyn Decides>> {
+        let read = SagaEvent::read(first).ok()?;
+        let Some(SagaEvent::SagaStarted(SagaStarted { engine, .. })) = read.first() else { return None };
+        if *engine == self.engine {
+            return None;
+        }
+        let (saga, aggregate) = (Arc::clone(&self.saga), self.aggregate.clone());
+        Some(Arc::new(Self { saga, aggregate, versions: None, engine: *engine }))
     }
 
     fn initial(&self) -> &[u8] {

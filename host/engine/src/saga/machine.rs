@@ -18,7 +18,7 @@ use super::event::{
     StepDone, StepRefused, StepStarted, StepWaiting,
 };
 use super::input::{AnswerEffect, AnswerStep, EffectOutcome, FireTimer, Input, Observe, StepAnswer, StepKey};
-use super::instance::{Doing, ENGINE, Flow, Instance, Unobserved};
+use super::instance::{Doing, Flow, Instance, Unobserved};
 use super::logic::{Action, Observation, Observed, Phase, SagaLogic, StepCall, StepFacts, Subject};
 use clearfold_kernel::Timestamp;
 use clearfold_sandbox::Message;
@@ -30,6 +30,8 @@ const MAX_ROUNDS: u32 = 64;
 pub(crate) struct Machine {
     /// Version of the saga that the instance began on.
     saga: Arc<dyn SagaLogic>,
+    /// Version of the machine with which the instance begins, if it has not begun.
+    engine: u32,
     id: String,
     routing_key: String,
     now: Timestamp,
@@ -63,9 +65,16 @@ pub(crate) enum Reply {
 }
 
 impl Machine {
-    pub(crate) fn new(saga: Arc<dyn SagaLogic>, id: String, routing_key: String, instance: Instance) -> Self {
+    pub(crate) fn new(
+        saga: Arc<dyn SagaLogic>,
+        engine: u32,
+        id: String,
+        routing_key: String,
+        instance: Instance,
+    ) -> Self {
         Self {
             saga,
+            engine,
             id,
             routing_key,
             now: Timestamp::default(),
@@ -145,7 +154,7 @@ impl Machine {
             }
             self.emit(SagaStarted {
                 saga: self.saga.name().to_owned(),
-                engine: ENGINE,
+                engine: self.engine,
                 component: self.saga.id().digest.to_string(),
                 effects,
             });

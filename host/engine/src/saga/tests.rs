@@ -21,7 +21,7 @@ pub(crate) use self::spelled::Spelled;
 
 use super::SagaDecider;
 use super::content::{Bytes, ChildCommand, Content, EffectAnswer, EffectRequest, Refusal};
-use super::event::{FlowOutcome, PlannedStep, SagaEvent, never};
+use super::event::{FlowOutcome, PlannedStep, SagaEvent, SagaStarted, never};
 use super::input::{
     AnswerEffect, AnswerStep, Cancel, EffectOutcome, FireTimer, Input, Observe, Order, Retry, StepAnswer,
     StepKey, VERSION,
@@ -162,6 +162,59 @@ fn timers(events: &[SagaEvent]) -> Vec<FireTimer> {
         _ => None,
     });
     timers.collect()
+}
+
+/// Returns the messages of the first input, decided by a decider.
+fn begun(decider: &dyn Decides) -> Vec<Message> {
+    let event = Content { kind: "Began".into(), schema_version: 1, payload: Bytes(b"c".to_vec()) };
+    let (version, correlation_id, round, held, effects) = (1, Uuid::nil(), 1, false, Vec::new());
+    let input = Input::Observe(Observe { version, event, correlation_id, round, held, effects });
+    let payload = input.payload().unwrap();
+    let message = Message { type_: input.kind().to_owned(), schema_version: VERSION, payload };
+    let (id, routing_key, actor) = ("i".to_owned(), "0xaa".to_owned(), "test".to_owned());
+    let command = WireCommand { id, routing_key, actor, accepted_at_ms: 1_000, message };
+    let turn = Turn { state: Vec::new(), entries: Vec::new(), commands: vec![command] };
+    match decider.decide(&[turn]).unwrap().remove(0).outcomes.remove(0) {
+        Outcome::Accepted(messages) => messages,
+        Outcome::Rejected(rejection) => panic!("{rejection:?}"),
+    }
+}
+
+#[test]
+fn what_an_earlier_machine_began_is_decided_again_as_it_was() {
+    let decider = Spelled::decider();
+    let types = |messages: &[Message]| -> Vec<String> {
+        messages.iter().map(|message| message.type_.clone()).collect()
+    };
+    let now = begun(&decider);
+    assert_eq!(types(&now), ["SagaAdvanced"]);
+    assert!(decider.as_it_began(&now[0]).is_none());
+    let SagaEvent::SagaStarted(started) = SagaEvent::read(&now[0]).unwrap().remove(0) else { panic!() };
+    let before = SagaEvent::from(SagaStarted { engine: 2, ..started });
+    let before = SagaEvent::write_all(&[before], 2).unwrap().remove(0);
+    let earlier = decider.as_it_began(&before).expect("another machine");
+    let again = begun(&*earlier);
+    assert_eq!(types(&again), ["SagaStarted", "EventObserved", "FlowAdded", "StepStarted"]);
+    assert_eq!(again[0].payload, before.payload);
+}
+
+#[test]
+fn what_an_operator_must_see_stands_alone() {
+    let event = |payload: &str, kind: &str| {
+        let message = Message { type_: kind.into(), schema_version: 1, payload: payload.into() };
+        SagaEvent::read(&message).unwrap().remove(0)
+    };
+    let key = r#"{"flow":1,"step":0,"undo":false,"attempt":1}"#;
+    let done = event(&format!(r#"{{"key":{key},"name":"a"}}"#), "StepDone");
+    let parked = format!(r#"{{"key":{key},"name":"a","reason":{{"code":"c","detail":"d"}}}}"#);
+    let parked = event(&parked, "FlowParked");
+    let events = [done.clone(), done.clone(), parked, done];
+    let types = |engine| -> Vec<String> {
+        let written = SagaEvent::write_all(&events, engine).unwrap();
+        written.into_iter().map(|message| message.type_).collect()
+    };
+    assert_eq!(types(3), ["SagaAdvanced", "FlowParked", "StepDone"]);
+    assert_eq!(types(2), ["StepDone", "StepDone", "FlowParked", "StepDone"]);
 }
 
 #[test]

@@ -219,8 +219,8 @@ pub(super) fn reverse_refund(state: &State, command: &ReverseRefund, context: &C
     let ReverseRefund { reversal_id, refund_id, network, amount, occurred_at, details, known_only } =
         command.clone();
     let of = ReversedRecord::Refund(refund_id);
-    if known_only && !state.knows_record(&of) {
-        let detail = format!("{} has no such refund", context.id);
+    if known_only && state.payment().is_none() && !state.knows_record(&of) {
+        let detail = format!("{} is no payment, and has no such refund", context.id);
         return Err(Rejection::new("refund_not_found", detail));
     }
     detailed(reverse(state, &reversal_id, &waiting(of, network, amount, occurred_at), context), details)

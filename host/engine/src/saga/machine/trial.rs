@@ -19,8 +19,8 @@ impl Machine {
         instance: Instance,
         now: Timestamp,
     ) -> Result<Vec<Question>, String> {
-        let machine =
-            Self { now, ..Self::new(Arc::clone(other), id.to_owned(), routing_key.to_owned(), instance) };
+        let (id, routing_key, engine) = (id.to_owned(), routing_key.to_owned(), instance.engine);
+        let machine = Self { now, ..Self::new(Arc::clone(other), engine, id, routing_key, instance) };
         machine.knows_what_is_planned(before)?;
         let steps = machine.instance.running().filter_map(|flow| Some((flow, flow.step()?.clone())));
         let mut questions: Vec<Question> =

@@ -44,7 +44,7 @@ command! {
         /// Further facts that the message states. Absent if it states none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         details: Option<Box<Details>>,
-        /// True if it is refused (`refund_not_found`) unless the refund is known. Absent if not.
+        /// True if it is refused (`refund_not_found`) unless the payment or the refund is known. Absent if not.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         known_only: bool,
     }
