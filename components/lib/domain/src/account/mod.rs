@@ -84,7 +84,7 @@ pub struct Account;
 
 impl Decider for Account {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 10;
+    const STATE_VERSION: u32 = 11;
     const HAS_ENTRIES: bool = true;
 
     type State = State;

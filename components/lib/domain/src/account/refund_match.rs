@@ -5,6 +5,9 @@
 //! on chain that the network did not tell of. They match by asset and exact amount, one to one, within the window of
 //! [`refund_match`]. Of several that are equal it is the oldest: the sums are the same whichever it is.
 //!
+//! Of a refund that the network took back in part, what is left is paid out, or all of it if the payout was under way. So
+//! both amounts match; the one that was told matches behind every report of which that amount is left.
+//!
 //! The report that comes last credits nothing. The one on chain moves the money from the hold account to the Safe, as
 //! always, and its own stream is resolved as `matched`: a saga reads the match and says so. Of one that was credited from
 //! suspense before the network told of it, that resolution has the network pay. Until it is resolved, a match ends if an
@@ -16,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::identity::{Fact, Identity, Kind};
 use super::messages::{
     BookRefund, Event, ReadRefund, RefundBooked, RefundLink, RefundMatch, RefundOutcome, RefundResolved,
+    RefundReversalBooked,
 };
 use super::rule::Rule;
 use super::state::Books;
@@ -46,7 +50,10 @@ struct Report {
     refund_id: ExternalId,
     reported_on: ExternalId,
     asset: String,
+    /// Amount that was reported.
     minor: Minor,
+    /// Amount less what the network took back of it.
+    left: Minor,
     at: Timestamp,
     /// Other report of the same refund, as long as the one on chain is not resolved.
     matched: Option<ExternalId>,
@@ -61,6 +68,7 @@ impl Report {
             reported_on: event.reported_on.clone()?,
             asset: event.amount.asset.code.clone(),
             minor: event.amount.minor,
+            left: event.amount.minor,
             at: event.at,
             matched: None,
             is_paid: false,
@@ -88,16 +96,19 @@ fn side(link: RefundLink, is_on_chain: bool) -> Option<Side> {
 }
 
 impl Reports {
-    /// Returns the oldest report of the other side that is not matched and fits.
+    /// Returns the oldest report of the other side that is not matched and of which the amount is left; if there is none,
+    /// the oldest that told the amount before it was taken back.
     fn counterpart(&self, side: Side, amount: &Amount, now: Timestamp) -> Option<&Report> {
         let (others, window_s) = match side {
             Side::Told => (&self.on_chain, refund_match::behind_the_chain_s()),
             Side::OnChain => (&self.told, refund_match::behind_the_network_s()),
         };
-        others.iter().find(|other| {
-            let is_like = other.asset == amount.asset.code && other.minor == amount.minor;
-            is_like && other.matched.is_none() && other.is_within(window_s, now)
-        })
+        let is_free = |other: &&Report| {
+            other.asset == amount.asset.code && other.matched.is_none() && other.is_within(window_s, now)
+        };
+        let mut free = others.iter().filter(is_free);
+        let left = free.clone().find(|other| other.left == amount.minor);
+        left.or_else(|| free.find(|other| other.minor == amount.minor))
     }
 
     /// Adds a report, and forgets what is out of its window and what is too much.
@@ -132,6 +143,12 @@ impl Reports {
         if side == Side::Told {
             self.told.push(Report { matched: Some(before.clone()), ..later });
         }
+    }
+
+    /// Takes off a report what the network took back of its refund, also if it is matched: the match may end.
+    fn reversed(&mut self, refund_id: &ExternalId, minor: Minor) {
+        let known = self.told.iter_mut().find(|known| known.refund_id == *refund_id);
+        known.into_iter().for_each(|known| known.left = known.left.excess_over(minor));
     }
 
     /// Ends the match of a refund on chain, or the wait for it.
@@ -174,6 +191,10 @@ impl Books {
             Some(before) => self.reports.matched(side, &before.refund_id, report),
             None => self.reports.remember(side, report),
         }
+    }
+
+    pub(super) fn refund_reversed(&mut self, event: &RefundReversalBooked) {
+        self.reports.reversed(&event.refund_id, event.amount.minor);
     }
 
     pub(super) fn report_resolved(&mut self, event: &RefundResolved) {

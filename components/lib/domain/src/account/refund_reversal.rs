@@ -2,7 +2,7 @@
 //! chain for it stays in the Safe.
 //!
 //! A match with the refund on chain ([`refund_match`](super::refund_match)) stays as well: that is still the payout of this
-//! refund, and credits nothing besides.
+//! refund, and credits nothing besides. One that is not matched waits for the payout of what is left.
 
 use clearfold_kernel::{Rejection, Timestamp};
 

@@ -202,6 +202,7 @@ impl Books {
             Event::FundingMoved(event) => self.funding_moved(event)?,
             Event::ReturnAssigned(event) => self.return_assigned(event)?,
             Event::ClearingReversalBooked(event) => self.clearing_reversed(event)?,
+            Event::RefundReversalBooked(event) => self.refund_reversed(event),
             Event::Deposited(_)
             | Event::DepositReorged(_)
             | Event::Withdrawn(_)
@@ -210,7 +211,6 @@ impl Books {
             | Event::SuspenseResolved(_)
             | Event::DisputeBooked(_)
             | Event::SettlementBooked(_)
-            | Event::RefundReversalBooked(_)
             | Event::FeeCharged(_) => {}
         }
         Some(())

@@ -26,7 +26,7 @@ pub struct Payments;
 impl Projector for Payments {
     fn describe() -> ProjectionDescriptor {
         let tables = vec![Payment::table(), PaymentEvent::table(), Refund::table(), AccountAsset::table()];
-        ProjectionDescriptor { name: "payments", version: 12, tables, reads: &[AGGREGATE] }
+        ProjectionDescriptor { name: "payments", version: 13, tables, reads: &[AGGREGATE] }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {
@@ -55,9 +55,9 @@ fn concerns_payment(event: &Event) -> bool {
     !matches!(event, Event::RefundUnlinked(_) | Event::RefundResolved(_) | Event::ReversalRefused(_))
 }
 
-/// Returns true if the event is about a reversal of a record, which may come before its payment, or be of an unlinked
-/// refund.
-const fn waits(event: &Event) -> bool {
+/// Returns true if the event may have no payment, and begins none: a reversal of a record may come before its payment, or be
+/// of an unlinked refund.
+const fn may_have_no_payment(event: &Event) -> bool {
     matches!(event, Event::RecordReversalKept(_) | Event::RecordReversalEnded(_) | Event::RefundReversed(_))
 }
 
@@ -72,10 +72,9 @@ fn apply(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misfit> {
     let mut begins = false;
     if concerns_payment(&seen.event) {
         let known = rows.find(&Payment::key(&seen.id.to_owned()))?;
-        begins = known.is_none();
-        // A reversal that came before its payment waits, and one of an unlinked refund has none: both are shown in the
-        // timeline alone.
-        if !(begins && waits(&seen.event)) {
+        begins = known.is_none() && !may_have_no_payment(&seen.event);
+        // A reversal without a payment is shown in the timeline alone.
+        if begins || known.is_some() {
             rows.put(&life::after(known, seen)?);
         }
     }

@@ -100,6 +100,28 @@ fn two_reports_of_a_refund_that_do_not_fit_are_found() {
     assert_eq!(found(&[seen(), told("n", 60, Some("r"), credit)]), 1, "it is credited again");
     let one = told("n", 60, Some("r"), nothing());
     assert_eq!(found(&[seen(), one, told("n2", 60, Some("r"), nothing())]), 1, "it is matched already");
+
+    let credited = |id| told(id, 60, None, transfer("settlement", "customer", 60));
+    let taken_back = books(
+        "RefundReversalBooked",
+        json!({
+            "reversal_id": "rvl-1", "refund_id": "n", "reported_on": "a", "amount": amount(20),
+            "transfers": transfer("customer", "settlement", 20),
+        }),
+    );
+    let paid_out = |minor: u32| {
+        let mut booked = json!({
+            "refund_id": "r", "amount": amount(minor), "link": "unlinked", "source": log(3), "reported_on": "s",
+            "transfers": transfer("safe", "hold", minor),
+        });
+        booked["matched"] = json!({"refund_id": "n", "reported_on": "a"});
+        books("RefundBooked", booked)
+    };
+    for (minor, expected) in [(40, 0), (60, 0), (41, 1), (20, 1)] {
+        let events = [credited("n"), taken_back.clone(), paid_out(minor)];
+        assert_eq!(found(&events), expected, "{minor} of what was 60, and is 40");
+    }
+    assert_eq!(found(&[credited("n"), paid_out(40)]), 1, "none was taken back");
 }
 
 fn taken_back(minor: u32) -> [RecordedEvent; 2] {
