@@ -344,7 +344,7 @@ mod tests {
             "merchant": {"id": "m-1", "name": "Shop", "category": "5812", "country": "AT"},
         });
         message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        let message = Message::read(message.to_string().as_bytes())?;
+        let message = Message::read(kind, message.to_string().as_bytes())?;
         Ok(serde_json::from_str(&command(kind, &message)?.bodies()?[0]).unwrap())
     }
 
