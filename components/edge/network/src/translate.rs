@@ -79,6 +79,10 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
     if message.is_credit() && matches!(kind, Kind::Clearing | Kind::ClearingReversal) {
         return Err("a credit is no claim; send it to the route of the refunds".to_owned());
     }
+    let is_other = message.transaction_type().is_some() && !message.is_credit();
+    if is_other && matches!(kind, Kind::Refund | Kind::RefundReversal) {
+        return Err("a purchase is no refund; send it to the route of the clearings".to_owned());
+    }
     let asks_for_credit = message.asks_for_credit(kind);
     let message_id = message.message_id.clone();
     let details = details::of(kind, message)?;
@@ -362,6 +366,26 @@ mod tests {
             ["refund", "arn-1", "card-1"]
         );
         assert_eq!(details["merchant"]["category"], "5812");
+    }
+
+    #[test]
+    fn a_purchase_is_no_refund() {
+        for kind in [Kind::Refund, Kind::RefundReversal] {
+            for typed in [
+                serde_json::json!({"record": "m-1", "processing_code": "000000"}),
+                serde_json::json!({"record": "m-1", "transaction_type": "cash", "processing_code": "200000"}),
+            ] {
+                let refused = sent(kind, &typed).unwrap_err();
+                assert!(refused.contains("the route of the clearings"), "{refused}");
+            }
+            for typed in [
+                serde_json::json!({"record": "m-1", "processing_code": "260000"}),
+                serde_json::json!({"record": "m-1", "processing_code": "990000"}),
+                serde_json::json!({"record": "m-1"}),
+            ] {
+                assert!(sent(kind, &typed).is_ok(), "{typed}");
+            }
+        }
     }
 
     #[test]
