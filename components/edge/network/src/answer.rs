@@ -253,6 +253,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::message::Kind;
 
     fn message() -> Message {
         let message = json!({
@@ -418,7 +419,8 @@ mod tests {
             "account": "0x1111111111111111111111111111111111111111", "transmitted_at": "2026-11-22T10:00:00.000Z",
             "wide": {"a": {"b": {"c": {"d": 1}}}},
         });
-        let answer = json!(Answer::recorded(&Message::read(body.to_string().as_bytes()).unwrap()));
+        let answer =
+            json!(Answer::recorded(&Message::read(Kind::Clearing, body.to_string().as_bytes()).unwrap()));
         assert_eq!(answer["unknown"], json!(["deep.a.b.c", "future"]));
         assert_eq!(answer["not_kept"], json!(["wide.a.b.c.d"]));
         assert!(json!(Answer::recorded(&message())).get("unknown").is_none());

@@ -126,7 +126,7 @@ mod tests {
             "account": "0x1111111111111111111111111111111111111111",
         });
         message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        Message::read(message.to_string().as_bytes())
+        Message::read(Kind::Clearing, message.to_string().as_bytes())
     }
 
     fn id(kind: Kind, fields: &Value) -> String {

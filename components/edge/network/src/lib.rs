@@ -13,6 +13,7 @@ mod translate;
 mod unknown;
 
 use answer::{Answer, Answered};
+use clearfold_domain::network::Additional;
 use clearfold_edge_kit::host::{self, Deadline, Host};
 use clearfold_edge_kit::{LONGEST_MS, Outcome, Reply, Said};
 use message::{Kind, Message};
@@ -52,22 +53,26 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
     let (closing, end) = (begun.plus_ms(budget_ms - CLOSING_MS), begun.plus_ms(budget_ms));
     let body = host::signed_body(request, &secrets, window_s).await?;
 
-    let odd = |why: String| Reply::problem(400, format!("The message cannot be read: {why}."));
-    let message = Message::read(&body).map_err(odd)?;
-    message.is_about(transaction_id).map_err(odd)?;
-    let command = translate::command(kind, &message).map_err(odd)?;
+    let message = Message::read(kind, &body).map_err(unreadable)?;
+    message.is_about(transaction_id).map_err(unreadable)?;
+    let command = translate::command(kind, &message).map_err(unreadable)?;
     let conversation = Conversation { host: Host::found().await?, message: &message, kind };
     match kind {
         Kind::Authorization | Kind::Increment => {
-            conversation.decide(&command, closing, end).await.map_err(odd)
+            conversation.decide(&command, closing, end).await.map_err(unreadable)
         }
         Kind::Advice
         | Kind::Reversal
         | Kind::Clearing
         | Kind::Refund
         | Kind::ClearingReversal
-        | Kind::RefundReversal => conversation.record(command.bodies().map_err(odd)?, end).await,
+        | Kind::RefundReversal => conversation.record(command.bodies().map_err(unreadable)?, end).await,
     }
+}
+
+/// Answers what is wrong with a message. A field may hold a card's number where none belongs.
+fn unreadable(why: String) -> Reply {
+    Reply::problem(400, format!("The message cannot be read: {}.", Additional::shown(&why)))
 }
 
 /// Question of a message: may the payment be made, or may more be added to it?
@@ -205,5 +210,45 @@ impl Conversation<'_> {
             }
         }
         Err(later())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_never_repeats_data_of_the_card() {
+        let said = |field: &str, value: serde_json::Value| {
+            let mut message = serde_json::json!({
+                "message_id": "m-1", "transaction_id": "t-1", "network": "visa", "card": "card-1",
+                "account": "0x1111111111111111111111111111111111111111",
+                "transmitted_at": "2026-11-22T10:00:00.000Z",
+            });
+            message[field] = value;
+            Message::read(Kind::Clearing, message.to_string().as_bytes())
+                .map_err(unreadable)
+                .unwrap_err()
+                .body
+        };
+        for value in ["987", "4111111111111111"].map(serde_json::Value::from) {
+            for checks in [
+                serde_json::json!({"cvv": value}),
+                serde_json::json!({"cvv": {"987": 1, "4111111111111111": 1}}),
+                serde_json::json!({"pin": [value]}),
+                value.clone(),
+                serde_json::json!([value]),
+            ] {
+                let said = said("checks", checks);
+                assert!(
+                    said.contains("checks") && !said.contains("987") && !said.contains("41111"),
+                    "{said}"
+                );
+            }
+            let said = said("pos_entry", value);
+            assert!(!said.contains("4111111111111111"), "{said}");
+        }
+        let said = said("network", ";4111111111111111=29121010000".into());
+        assert!(!said.contains("2912"), "{said}");
     }
 }

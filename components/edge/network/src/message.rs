@@ -8,7 +8,9 @@ use clearfold_domain::network::{FieldText, Merchant, Network, Original, Transact
 use clearfold_domain::policy::transaction_type;
 use clearfold_domain::verification::{AddressOutcome, Outcome, PosEntry, ThreeDs, TokenState};
 use clearfold_kernel::{Address, ExternalId, Minor, Timestamp};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::identity;
 use crate::unknown::{self, Unknown};
@@ -185,8 +187,10 @@ pub struct Presented {
 }
 
 /// Results of checks, as the domain has them but for the entry, which is a field of its own.
+///
+/// An error of theirs never repeats what is stated: it may be the code or the PIN itself.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Value")]
 pub struct Checks {
     pub pin: Option<Outcome>,
     pub cvv: Option<Outcome>,
@@ -195,6 +199,33 @@ pub struct Checks {
     pub address: Option<AddressOutcome>,
     pub three_ds: Option<ThreeDs>,
     pub token: Option<TokenState>,
+}
+
+impl TryFrom<Value> for Checks {
+    type Error = String;
+
+    fn try_from(stated: Value) -> Result<Self, String> {
+        let Value::Object(mut stated) = stated else {
+            return Err("checks is an object with the results of checks".to_owned());
+        };
+        let checks = Self {
+            pin: result(&mut stated, "pin")?,
+            cvv: result(&mut stated, "cvv")?,
+            cryptogram: result(&mut stated, "cryptogram")?,
+            expiry_date: result(&mut stated, "expiry_date")?,
+            address: result(&mut stated, "address")?,
+            three_ds: result(&mut stated, "three_ds")?,
+            token: result(&mut stated, "token")?,
+        };
+        if stated.is_empty() { Ok(checks) } else { Err("checks has a member that is not known".to_owned()) }
+    }
+}
+
+fn result<T: DeserializeOwned>(stated: &mut Map<String, Value>, name: &str) -> Result<Option<T>, String> {
+    let Some(value) = stated.remove(name) else { return Ok(None) };
+    serde_json::from_value(value).map_err(|_| {
+        format!("checks.{name} is none of the results of this check; what was checked must never be sent")
+    })
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -214,9 +245,9 @@ pub struct Sequence {
 
 impl Message {
     /// Reads a message; the error explains what is wrong with it.
-    pub fn read(body: &[u8]) -> Result<Self, String> {
+    pub fn read(kind: Kind, body: &[u8]) -> Result<Self, String> {
         clearfold_edge_kit::storable(body)?;
-        let (known, unknown) = unknown::divided(body)?;
+        let (known, unknown) = unknown::divided(kind, body)?;
         let message: Self = serde_json::from_str(&known).map_err(|error| error.to_string())?;
         let message = Self { unknown, ..message };
         identity::check(&message)?;

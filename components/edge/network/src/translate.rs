@@ -79,6 +79,10 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
     if message.is_credit() && matches!(kind, Kind::Clearing | Kind::ClearingReversal) {
         return Err("a credit is no claim; send it to the route of the refunds".to_owned());
     }
+    let is_other = message.transaction_type().is_some() && !message.is_credit();
+    if is_other && matches!(kind, Kind::Refund | Kind::RefundReversal) {
+        return Err("a purchase is no refund; send it to the route of the clearings".to_owned());
+    }
     let asks_for_credit = message.asks_for_credit(kind);
     let message_id = message.message_id.clone();
     let details = details::of(kind, message)?;
@@ -349,7 +353,7 @@ mod tests {
             "merchant": {"id": "m-1", "name": "Shop", "category": "5812", "country": "AT"},
         });
         message.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        let message = Message::read(message.to_string().as_bytes())?;
+        let message = Message::read(kind, message.to_string().as_bytes())?;
         Ok(serde_json::from_str(&command(kind, &message)?.bodies()?[0]).unwrap())
     }
 
@@ -376,13 +380,33 @@ mod tests {
             "account": "0x1111111111111111111111111111111111111111", "transmitted_at": "2026-11-22T10:00:00.000Z",
             "amount": {"minor": "1250", "currency": "EUR", "exponent": 2},
         });
-        let message = Message::read(text.to_string().as_bytes()).unwrap();
         for (kind, alone) in [(Kind::Refund, "visa-t-1:m-1"), (Kind::RefundReversal, "visa-t-1:r-1")] {
+            let message = Message::read(kind, text.to_string().as_bytes()).unwrap();
             let sent = command(kind, &message).unwrap().bodies().unwrap();
             let sent = sent.iter().map(|body| serde_json::from_str::<serde_json::Value>(body).unwrap());
             let places: Vec<_> =
                 sent.map(|body| (body["id"].clone(), body["payload"]["known_only"] == true)).collect();
             assert_eq!(places, [(alone.into(), true), ("visa-t-1".into(), true), (alone.into(), false)]);
+        }
+    }
+
+    #[test]
+    fn a_purchase_is_no_refund() {
+        for kind in [Kind::Refund, Kind::RefundReversal] {
+            for typed in [
+                serde_json::json!({"record": "m-1", "processing_code": "000000"}),
+                serde_json::json!({"record": "m-1", "transaction_type": "cash", "processing_code": "200000"}),
+            ] {
+                let refused = sent(kind, &typed).unwrap_err();
+                assert!(refused.contains("the route of the clearings"), "{refused}");
+            }
+            for typed in [
+                serde_json::json!({"record": "m-1", "processing_code": "260000"}),
+                serde_json::json!({"record": "m-1", "processing_code": "990000"}),
+                serde_json::json!({"record": "m-1"}),
+            ] {
+                assert!(sent(kind, &typed).is_ok(), "{typed}");
+            }
         }
     }
 

@@ -10,49 +10,65 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::message::Kind;
+
 /// Field that we know.
 struct Field {
     name: &'static str,
-    /// True if the payment may be decided otherwise without it.
-    decides: bool,
+    /// Kinds of messages that may be decided otherwise without it.
+    decides: &'static [Kind],
     /// Members, if the field is an object whose members can be unknown too. All of them decide.
     members: &'static [&'static str],
 }
 
+const ALL: &[Kind] = &[
+    Kind::Authorization,
+    Kind::Increment,
+    Kind::Advice,
+    Kind::Reversal,
+    Kind::Clearing,
+    Kind::Refund,
+    Kind::ClearingReversal,
+    Kind::RefundReversal,
+];
+
+/// Kinds that become a request. An advice is one if it is about a credit.
+const REQUESTS: &[Kind] = &[Kind::Authorization, Kind::Advice];
+
 const fn fact(name: &'static str) -> Field {
-    Field { name, decides: false, members: &[] }
+    deciding(name, &[])
 }
 
-const fn deciding(name: &'static str) -> Field {
-    Field { name, decides: true, members: &[] }
+const fn deciding(name: &'static str, decides: &'static [Kind]) -> Field {
+    Field { name, decides, members: &[] }
 }
 
-const fn object(name: &'static str, members: &'static [&'static str]) -> Field {
-    Field { name, decides: true, members }
+const fn object(name: &'static str, decides: &'static [Kind], members: &'static [&'static str]) -> Field {
+    Field { name, decides, members }
 }
 
 /// All fields of a [`Message`](crate::message::Message).
 const FIELDS: [Field; 29] = [
-    deciding("message_id"),
-    deciding("transaction_id"),
-    deciding("processing_day"),
-    deciding("network"),
-    deciding("account"),
-    deciding("transmitted_at"),
-    object("amount", &["minor", "currency", "exponent"]),
-    deciding("basis"),
-    deciding("card"),
-    object("merchant", &["id", "name", "category", "country"]),
-    object("presented", &["minor", "currency", "exponent", "rate"]),
-    deciding("pos_entry"),
-    object("checks", &["pin", "cvv", "cryptogram", "expiry_date", "address", "three_ds", "token"]),
-    deciding("partial_allowed"),
-    deciding("cause"),
-    deciding("reference"),
-    deciding("record"),
-    object("sequence", &["number", "count"]),
-    deciding("transaction_type"),
-    deciding("processing_code"),
+    deciding("message_id", ALL),
+    deciding("transaction_id", ALL),
+    deciding("processing_day", ALL),
+    deciding("network", ALL),
+    deciding("account", ALL),
+    deciding("transmitted_at", ALL),
+    object("amount", ALL, &["minor", "currency", "exponent"]),
+    deciding("basis", &[Kind::Increment]),
+    deciding("card", ALL),
+    object("merchant", ALL, &["id", "name", "category", "country"]),
+    object("presented", &[Kind::Authorization, Kind::Clearing], &["minor", "currency", "exponent", "rate"]),
+    deciding("pos_entry", REQUESTS),
+    object("checks", REQUESTS, &["pin", "cvv", "cryptogram", "expiry_date", "address", "three_ds", "token"]),
+    deciding("partial_allowed", REQUESTS),
+    deciding("cause", &[Kind::Reversal]),
+    deciding("reference", &[Kind::Clearing]),
+    deciding("record", &[Kind::ClearingReversal, Kind::RefundReversal]),
+    object("sequence", &[Kind::Clearing], &["number", "count"]),
+    deciding("transaction_type", ALL),
+    deciding("processing_code", ALL),
     fact("additional_amounts"),
     fact("fees"),
     fact("acquirer"),
@@ -61,7 +77,7 @@ const FIELDS: [Field; 29] = [
     fact("retrieval_reference"),
     fact("approval_code"),
     fact("terminal"),
-    object("original", &["message_type", "stan", "transmitted_at", "acquirer", "forwarder"]),
+    object("original", ALL, &["message_type", "stan", "transmitted_at", "acquirer", "forwarder"]),
 ];
 
 /// Fields of a message that we do not know.
@@ -109,9 +125,9 @@ impl Serialize for Members {
 }
 
 /// Divides a message into JSON with the fields that we know, and those that we do not.
-pub fn divided(body: &[u8]) -> Result<(String, Unknown), String> {
+pub fn divided(kind: Kind, body: &[u8]) -> Result<(String, Unknown), String> {
     let (known, unknown) = of_level(read(body)?, |name| FIELDS.iter().find(|field| field.name == name))?;
-    let absent = FIELDS.iter().filter(|field| field.decides).map(|field| field.name);
+    let absent = FIELDS.iter().filter(|field| field.decides.contains(&kind)).map(|field| field.name);
     not_misspelt(&unknown, absent.filter(|name| !has(&known, name)))?;
     let mut found = Unknown::default();
     for (name, value) in unknown {
@@ -119,14 +135,18 @@ pub fn divided(body: &[u8]) -> Result<(String, Unknown), String> {
     }
     let mut understood = Vec::new();
     for (name, value) in known {
-        let members = FIELDS.iter().find(|field| field.name == name).map_or(&[][..], |field| field.members);
+        let field = FIELDS.iter().find(|field| field.name == name);
+        let (members, decides) =
+            field.map_or((&[][..], false), |field| (field.members, field.decides.contains(&kind)));
         if members.is_empty() || !value.get().starts_with('{') {
             understood.push((name, value));
             continue;
         }
         let (known, unknown) =
             of_level(read(value.get().as_bytes())?, |name| members.iter().find(|member| **member == name))?;
-        not_misspelt(&unknown, members.iter().copied().filter(|name| !has(&known, name)))?;
+        // Members of a field that this kind does not read decide nothing.
+        let absent = members.iter().copied().filter(|_| decides).filter(|name| !has(&known, name));
+        not_misspelt(&unknown, absent)?;
         for (member, value) in unknown {
             found.keep(&format!("{name}.{member}"), &value, 2)?;
         }
@@ -167,38 +187,42 @@ fn not_misspelt<'a>(unknown: &Level, absent: impl Iterator<Item = &'a str>) -> R
     Ok(())
 }
 
-/// Returns true if a name is the other one but for case, separators and a few letters.
+/// Returns true if a name is the other one but for case, separators and one step. Letters before it make another word
+/// (`preference` is no `reference`), and so does another letter in a short one (`cart` is no `card`).
 fn reads_like(name: &str, meant: &str) -> bool {
     let plain = |name: &str| -> Vec<u8> {
         let letters = name.bytes().filter(u8::is_ascii_alphanumeric);
         letters.map(|letter| letter.to_ascii_lowercase()).collect()
     };
     let (name, meant) = (plain(name), plain(meant));
-    let allowed = match meant.len() {
-        0..=3 => 0,
-        4..=7 => 1,
-        _ => 2,
-    };
-    name.len().abs_diff(meant.len()) <= allowed && distance(&name, &meant) <= allowed
+    if name == meant {
+        return true;
+    }
+    match meant.len() {
+        0..=3 => false,
+        4 => is_exchanged(&name, &meant),
+        _ => !name.ends_with(&meant) && is_one_step(&name, &meant),
+    }
 }
 
-/// Returns the number of letters that are added, left out, changed, or exchanged with their neighbour.
-fn distance(left: &[u8], right: &[u8]) -> usize {
-    let width = right.len() + 1;
-    let mut rows = vec![(0..width).collect::<Vec<_>>()];
-    for (row, letter) in left.iter().enumerate() {
-        let mut next = vec![row + 1];
-        for (column, other) in right.iter().enumerate() {
-            let changed = rows[row][column] + usize::from(letter != other);
-            let mut least = changed.min(rows[row][column + 1] + 1).min(next[column] + 1);
-            if row > 0 && column > 0 && letter == &right[column - 1] && &left[row - 1] == other {
-                least = least.min(rows[row - 1][column - 1] + 1);
-            }
-            next.push(least);
+/// Returns true if one letter is added, left out or changed, or exchanged with its neighbour.
+fn is_one_step(name: &[u8], meant: &[u8]) -> bool {
+    let same = name.iter().zip(meant).take_while(|(left, right)| left == right).count();
+    let (name, meant) = (&name[same..], &meant[same..]);
+    let (less, other) = (name.get(1..), meant.get(1..));
+    let is_changed = less.is_some() && less == other;
+    less == Some(meant) || other == Some(name) || is_changed || is_exchanged(name, meant)
+}
+
+/// Returns true if two neighbours are exchanged, and all else is the same.
+fn is_exchanged(name: &[u8], meant: &[u8]) -> bool {
+    let same = name.iter().zip(meant).take_while(|(left, right)| left == right).count();
+    match (&name[same..], &meant[same..]) {
+        ([first, second, left @ ..], [third, fourth, right @ ..]) => {
+            first == fourth && second == third && left == right
         }
-        rows.push(next);
+        _ => false,
     }
-    rows[left.len()][right.len()]
 }
 
 /// Returns the members or elements of a value, each with its name; none of a text.
@@ -222,7 +246,7 @@ impl Unknown {
     /// Keeps a value: a text, or each member or element of it. Fails only if it must not be stored.
     fn keep(&mut self, path: &str, value: &RawValue, level: usize) -> Result<(), String> {
         if level > Additional::MOST_LEVELS {
-            self.left_out.push(path.to_owned());
+            self.leave_out(path);
             return Ok(());
         }
         let inner = within(path, value)?;
@@ -230,6 +254,10 @@ impl Unknown {
             return self.keep_text(path, value);
         }
         inner.iter().try_for_each(|(path, value)| self.keep(path, value, level + 1))
+    }
+
+    fn leave_out(&mut self, path: &str) {
+        self.left_out.push(Additional::shown(path));
     }
 
     fn keep_text(&mut self, path: &str, value: &RawValue) -> Result<(), String> {
@@ -240,8 +268,14 @@ impl Unknown {
         match self.kept.keep(path, &text) {
             Ok(()) => Ok(()),
             Err(forbidden @ NotKept::Forbidden { .. }) => Err(forbidden.to_string()),
-            Err(NotKept::TooMany | NotKept::TooLong | NotKept::Name | NotKept::Private { .. }) => {
-                self.left_out.push(path.to_owned());
+            Err(
+                NotKept::TooMany
+                | NotKept::TooLong
+                | NotKept::Name
+                | NotKept::Twice { .. }
+                | NotKept::Private { .. },
+            ) => {
+                self.leave_out(path);
                 Ok(())
             }
         }
@@ -255,7 +289,11 @@ mod tests {
     use super::*;
 
     fn of(message: &Value) -> Result<(Value, Unknown), String> {
-        let (known, unknown) = divided(message.to_string().as_bytes())?;
+        as_kind(Kind::Authorization, message)
+    }
+
+    fn as_kind(kind: Kind, message: &Value) -> Result<(Value, Unknown), String> {
+        let (known, unknown) = divided(kind, message.to_string().as_bytes())?;
         Ok((serde_json::from_str(&known).unwrap(), unknown))
     }
 
@@ -283,9 +321,9 @@ mod tests {
 
     #[test]
     fn too_much_is_left_out_and_named() {
-        let deep = json!({"a": {"b": {"c": {"d": {"e": 1}}}}, "48": "a text", "x": "y"});
+        let deep = json!({"a": {"b": {"c": {"d": {"e": 1}}}}, "48": "a", "iso": {"DE126": "b", "48": ["c"]}, "x": "y"});
         let (_, unknown) = of(&deep).unwrap();
-        assert_eq!(unknown.left_out, ["48", "a.b.c.d.e"]);
+        assert_eq!(unknown.left_out, ["48", "a.b.c.d.e", "iso.48[0]", "iso.DE126"]);
         assert_eq!(unknown.kept.iter().collect::<Vec<_>>(), [("x", "y")]);
         let many: serde_json::Map<_, _> = (0..70).map(|of| (format!("future_{of:02}"), json!(of))).collect();
         let (_, unknown) = of(&Value::Object(many)).unwrap();
@@ -307,30 +345,56 @@ mod tests {
 
     #[test]
     fn a_misspelt_field_does_not_decide_by_its_absence() {
-        for (field, meant) in [
-            (json!({"amuont": {}}), "amount"),
-            (json!({"Amount": {}}), "amount"),
-            (json!({"partialAllowed": true}), "partial_allowed"),
-            (json!({"transaction_typ": "cash"}), "transaction_type"),
-            (json!({"sequense": {}}), "sequence"),
-            (json!({"checks": {"Pin": "not_matched"}}), "pin"),
+        for (kind, field, meant) in [
+            (Kind::Reversal, json!({"amuont": {}}), "amount"),
+            (Kind::Clearing, json!({"Amount": {}}), "amount"),
+            (Kind::Authorization, json!({"partialAllowed": true}), "partial_allowed"),
+            (Kind::Authorization, json!({"transaction_typ": "cash"}), "transaction_type"),
+            (Kind::Clearing, json!({"sequense": {}}), "sequence"),
+            (Kind::Clearing, json!({"refernce": "arn"}), "reference"),
+            (Kind::Clearing, json!({"cadr": "c"}), "card"),
+            (Kind::Authorization, json!({"checks": {"Pin": "not_matched"}}), "pin"),
         ] {
-            let refused = of(&field).unwrap_err();
+            let refused = as_kind(kind, &field).unwrap_err();
             assert!(refused.contains(&format!("reads like {meant:?}")), "{refused}");
         }
         // The field itself is there, or nothing is decided by it.
         let kept =
             json!({"amount": {}, "amount_total": "1", "amuont": "2", "stann": "1", "pos_entry_mode": "051"});
         assert_eq!(of(&kept).unwrap().1.kept.iter().count(), 4);
-        assert!(divided(br#"{"x": 1, "x": 2}"#).unwrap_err().contains("twice"));
+        assert!(divided(Kind::Clearing, br#"{"x": 1, "x": 2}"#).unwrap_err().contains("twice"));
     }
 
     #[test]
-    fn letters_that_are_exchanged_are_one_step() {
-        let of = |left: &str, right: &str| distance(left.as_bytes(), right.as_bytes());
-        assert_eq!(
-            [of("amuont", "amount"), of("amont", "amount"), of("", "ab"), of("ca", "abc")],
-            [1, 1, 2, 3]
-        );
+    fn a_name_like_one_that_the_kind_does_not_read_is_kept() {
+        let fields = ["presence", "case", "cart", "preference", "presentd", "basic", "records", "check"];
+        let message: serde_json::Map<_, _> =
+            fields.iter().map(|name| ((*name).to_owned(), json!("x"))).collect();
+        let (_, unknown) = as_kind(Kind::Refund, &json!({"presented": {"rat": "1"}, "x": "y"})).unwrap();
+        assert_eq!(unknown.kept.iter().count(), 2);
+        let clearing: serde_json::Map<_, _> =
+            message.clone().into_iter().filter(|(name, _)| name != "presentd").collect();
+        assert_eq!(as_kind(Kind::Clearing, &clearing.into()).unwrap().1.kept.iter().count(), 7);
+        assert_eq!(as_kind(Kind::Refund, &Value::Object(message)).unwrap().1.kept.iter().count(), 8);
+    }
+
+    #[test]
+    fn one_step_is_a_letter_or_two_that_are_exchanged() {
+        for name in ["amuont", "amont", "ammount", "amaunt", "amounts", "amoun", "maount", "mount"] {
+            assert!(reads_like(name, "amount"), "{name}");
+        }
+        for name in ["amnt", "amuonts", "amtuon", "paramount", "count_of", "a"] {
+            assert!(!reads_like(name, "amount"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_a_cards_number_is_kept_and_answered_truncated() {
+        let (card, short) = ("4111111111111111", "411111******1111");
+        let (_, unknown) = of(&json!({"limits": {card: {"day": 1, "deep": {"x": {"y": 1}}}}})).unwrap();
+        assert_eq!(unknown.kept.iter().collect::<Vec<_>>(), [(&*format!("limits.{short}.day"), "1")]);
+        assert_eq!(unknown.left_out, [format!("limits.{short}.deep.x.y")]);
+        let refused = of(&json!({card: {"pin": "1"}})).unwrap_err();
+        assert!(refused.contains(short) && !refused.contains(card), "{refused}");
     }
 }

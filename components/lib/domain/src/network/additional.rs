@@ -23,6 +23,12 @@ pub enum NotKept {
         Additional::MOST_LEVELS
     )]
     Name,
+    /// A name that is there already, perhaps since numbers of cards in both are truncated.
+    #[error("{path:?} is the name of two additional fields")]
+    Twice {
+        /// Name of the field.
+        path: String,
+    },
     /// A private field as one text, in which data may stand that must not be stored.
     #[error("{path:?} as one text may hide a printed code; send its subfields as members")]
     Private {
@@ -68,28 +74,39 @@ impl Additional {
         self.0.iter().map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
-    /// Adds a field. A card's number in it is kept with its first six and last four digits only.
+    /// Returns a text as an answer may repeat it: no card's number in full, and no digit of a text with a track.
+    #[must_use]
+    pub fn shown(text: &str) -> String {
+        forbidden::shown(text)
+    }
+
+    /// Adds a field. A card's number in it, or in its name, is kept with its first six and last four digits only.
     pub fn keep(&mut self, path: &str, text: &str) -> Result<(), NotKept> {
-        let text = forbidden::truncated(text);
-        Self::check(path, &text)?;
+        Self::check(path, text)?;
+        let (path, text) = (forbidden::truncated(path), forbidden::truncated(text));
+        if self.0.contains_key(&path) {
+            return Err(NotKept::Twice { path });
+        }
         if self.0.len() >= Self::MOST {
             return Err(NotKept::TooMany);
         }
-        let bytes =
-            self.iter().chain([(path, text.as_str())]).flat_map(|(path, text)| [path.len(), text.len()]);
+        let bytes = self
+            .iter()
+            .chain([(path.as_str(), text.as_str())])
+            .flat_map(|(path, text)| [path.len(), text.len()]);
         if bytes.sum::<usize>() > Self::MOST_BYTES {
             return Err(NotKept::TooLong);
         }
-        self.0.insert(path.to_owned(), text);
+        self.0.insert(path, text);
         Ok(())
     }
 
     fn check(path: &str, text: &str) -> Result<(), NotKept> {
         if let Some(what) = forbidden::what(path, text) {
-            return Err(NotKept::Forbidden { path: path.to_owned(), what });
+            return Err(NotKept::Forbidden { path: forbidden::shown(path), what });
         }
         if forbidden::may_hide_a_code(path) {
-            return Err(NotKept::Private { path: path.to_owned() });
+            return Err(NotKept::Private { path: forbidden::shown(path) });
         }
         let fits = (1..=Self::LONGEST_NAME).contains(&path.len());
         if fits && path.split('.').count() <= Self::MOST_LEVELS { Ok(()) } else { Err(NotKept::Name) }
@@ -159,7 +176,14 @@ mod tests {
 
     #[test]
     fn a_cards_number_is_truncated_wherever_it_stands() {
+        let name = "limits.4111111111111111.day";
+        let mut kept = Additional::default();
+        kept.keep(name, "1").unwrap();
+        let twice = kept.keep(name, "2").unwrap_err().to_string();
+        assert_eq!(kept.iter().collect::<Vec<_>>(), [("limits.411111******1111.day", "1")]);
+        let refused = kept.keep(&format!("{name}.pin"), "3").unwrap_err().to_string();
+        assert!([twice, refused].iter().all(|error| error.contains("411111******1111")));
         let kept: Additional = serde_json::from_str(r#"{"note":"paid with 4111 1111 1111 1111"}"#).unwrap();
-        assert_eq!(kept.iter().collect::<Vec<_>>(), [("note", "paid with 411111******1111")]);
+        assert_eq!(kept.iter().collect::<Vec<_>>(), [("note", "paid with 4111 11** **** 1111")]);
     }
 }

@@ -4,14 +4,21 @@
 use clearfold_kernel::{Amount, ExternalId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Additional, Merchant};
+use super::{Additional, Merchant, forbidden};
 
-/// Error for a text that no field of the network has.
+/// Error for a text that no field of the network has. It never repeats the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a field has 1 to {} printable ASCII characters, not all of them blanks", FieldText::LONGEST)]
-pub struct InvalidFieldText;
+pub enum InvalidFieldText {
+    /// A length or characters that no field has.
+    #[error("a field has 1 to {} printable ASCII characters, not all of them blanks", FieldText::LONGEST)]
+    Form,
+    /// Data that must not be stored after the authorization.
+    #[error("a field holds {0}, which must not be stored (PCI DSS)")]
+    Forbidden(&'static str),
+}
 
-/// Text of a field, as the network writes it: printable ASCII, blanks included, without those that fill the field up.
+/// Text of a field, as the network writes it: printable ASCII, blanks included, without those that fill the field up. It
+/// holds no track and no card's number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct FieldText(String);
@@ -34,7 +41,13 @@ impl TryFrom<String> for FieldText {
         text.truncate(text.trim_end_matches(' ').len());
         let fits = (1..=Self::LONGEST).contains(&text.len());
         let is_printable = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-        if fits && is_printable { Ok(Self(text)) } else { Err(InvalidFieldText) }
+        if !fits || !is_printable {
+            return Err(InvalidFieldText::Form);
+        }
+        match forbidden::in_text(&text) {
+            Some(what) => Err(InvalidFieldText::Forbidden(what)),
+            None => Ok(Self(text)),
+        }
     }
 }
 
@@ -209,5 +222,27 @@ impl Details {
     #[must_use]
     pub fn stated(self) -> Option<Box<Self>> {
         (self != Self::default()).then(|| Box::new(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_holds_no_data_of_the_card() {
+        for (text, what) in [
+            (";4111111111111111=29121010000", "a track"),
+            ("T1 4111111111111111", "a card's number"),
+            ("5555 5555 5555 4444 1229", "a card's number"),
+        ] {
+            let refused = FieldText::try_from(text.to_owned()).unwrap_err();
+            assert_eq!(refused, InvalidFieldText::Forbidden(what));
+            assert!(!refused.to_string().contains("1111"), "{refused}");
+        }
+        for text in ["004711", "40000001", "633212004711", "TERMID01  "] {
+            assert_eq!(FieldText::try_from(text.to_owned()).unwrap().as_str(), text.trim_end());
+        }
+        assert_eq!(FieldText::try_from(" ".to_owned()), Err(InvalidFieldText::Form));
     }
 }
