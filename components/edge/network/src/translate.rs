@@ -495,7 +495,8 @@ mod tests {
             serde_json::from_value::<Message>(message).map(|message| serde_json::json!(checks(&message)))
         };
         assert!(read(serde_json::json!({})).unwrap().is_null());
-        let stated = read(serde_json::json!({"pos_entry": "chip", "checks": {"pin": "not_matched"}}));
+        let stated =
+            read(serde_json::json!({"pos_entry": "chip", "checks": {"pin": "not_matched", "cvv": null}}));
         assert_eq!(stated.unwrap(), serde_json::json!({"entry": "chip", "pin": "not_matched"}));
         assert!(read(serde_json::json!({"checks": {"pin": "1234"}})).is_err());
     }

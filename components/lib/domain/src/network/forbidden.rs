@@ -198,7 +198,8 @@ fn cards(text: &str) -> Vec<Vec<Digit>> {
 /// Returns true if digits read as the number of a card of Visa or Mastercard: its beginning and check digit.
 fn is_card(digits: &[Digit]) -> bool {
     const TWICE: [u32; 10] = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9];
-    let head = digits.iter().take(4).fold(0, |head, (_, digit)| head * 10 + digit);
+    let head =
+        digits.iter().take(4).fold(0_u32, |head, (_, digit)| head.saturating_mul(10).saturating_add(*digit));
     let is_ours = matches!(head, 4_000..=4_999 | 5_100..=5_599 | 2_221..=2_720);
     let digits = digits.iter().rev().map(|(_, digit)| *digit);
     let sum: u32 = digits.zip([false, true].into_iter().cycle()).map(checked).sum();
@@ -214,7 +215,7 @@ fn is_card(digits: &[Digit]) -> bool {
 pub(super) fn truncated(text: &str) -> String {
     let mut hidden = std::collections::BTreeSet::new();
     for card in cards(text) {
-        hidden.extend(card.iter().take(card.len() - 4).skip(6).map(|(at, _)| *at));
+        hidden.extend(card.iter().rev().skip(4).rev().skip(6).map(|(at, _)| *at));
     }
     text.char_indices().map(|(at, char)| if hidden.contains(&at) { '*' } else { char }).collect()
 }
