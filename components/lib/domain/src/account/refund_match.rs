@@ -5,7 +5,7 @@
 //! on chain that the network did not tell of. They match by asset and exact amount, one to one, within the window of
 //! [`refund_match`]. Of several that are equal it is the oldest: the sums are the same whichever it is.
 //!
-//! Of a refund that the network took back in part, what is left is paid out, or all of it if the payout was under way. So
+//! A refund that the network took back in part is paid out by what is left, or as a whole if the payout was under way. So
 //! both amounts match; the one that was told matches behind every report of which that amount is left.
 //!
 //! The report that comes last credits nothing. The one on chain moves the money from the hold account to the Safe, as

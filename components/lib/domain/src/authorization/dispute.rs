@@ -128,7 +128,7 @@ pub(super) fn credit(state: &State, command: &GrantProvisionalCredit, context: &
     if was_refused && dispute.minor > payment.refundable() {
         return Err(not_charged(payment));
     }
-    // What the network took back is the customer's already.
+    // The customer has already what the network took back.
     if state.taken_back() > Minor::ZERO && dispute.minor > payment.refundable() {
         let left = payment.amount(payment.refundable());
         let detail = format!(

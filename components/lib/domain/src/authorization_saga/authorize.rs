@@ -51,7 +51,7 @@ pub(super) const APPROVE: &str = "approve";
 /// Code of a decision on a payment that is decided.
 const DECIDED: &str = "already_decided";
 
-/// What a request states for the card to decide by.
+/// Statements of a request by which the card decides.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stated {

@@ -81,7 +81,7 @@ pub enum TransactionType {
     Cash,
     /// A purchase with cash back.
     CashBack,
-    /// What is as good as cash: money orders, foreign currency, chips of a casino.
+    /// Purchase of something as good as cash: money orders, foreign currency, chips of a casino.
     QuasiCash,
     /// Money moved to another account or wallet.
     AccountFunding,

@@ -301,7 +301,7 @@ fn happen(payment: &mut Payment, what: &What) {
     }
 }
 
-/// What the network takes back of a refund was not refunded, though it was paid out.
+/// A refund that the network takes back was not refunded, though it was paid out.
 fn take_refund_back(payment: &mut Payment, id: &str, amount: Option<i128>) {
     let Some((_, left)) = payment.told.iter_mut().find(|(refund, _)| refund == id) else {
         payment.awaited_refunds.push((id.to_owned(), amount));

@@ -175,7 +175,7 @@ pub enum KeptReason {
     Unmatched,
     /// The record is in suspense. If the clearing is charged, or the refund paid, it is taken back.
     Unresolved,
-    /// Of the record nothing is left: it was taken back before, or an operator undid it.
+    /// The record has nothing left: it was taken back before, or an operator undid it.
     NothingLeft,
 }
 
@@ -186,8 +186,8 @@ pub enum KeptReason {
 pub enum WaitEnd {
     /// An operator dismissed it.
     Dismissed,
-    /// What was in suspense was undone: the clearing returned to the network, or the refund taken back.
+    /// The item in suspense was undone: the clearing returned to the network, or the refund taken back.
     Undone,
-    /// Of the record nothing is left: another reversal took it back.
+    /// The record has nothing left: another reversal took it back.
     NothingLeft,
 }

@@ -80,7 +80,7 @@ fn a_reversal_that_comes_first_ends_as_one_that_comes_behind() {
     life.then("PresentClearing", &clearing("clr-1", 100, "final"));
     assert_eq!((life.owes(), life.counts()), (owes("930", "70", 30), 70));
 
-    // Of a payment that nobody knows: it is posted, and taken back.
+    // A clearing of a payment that nobody knows is posted, and taken back.
     let mut life = Life::new();
     life.then("ReverseClearing", &taken_back("rvl-1", "clr-1", None));
     life.then("PresentClearing", &clearing("clr-1", 100, "final"));

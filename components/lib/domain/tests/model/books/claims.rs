@@ -43,7 +43,7 @@ pub(super) fn claim(payment: &mut Payment, id: &str, amount: i128, reference: &O
     }
 }
 
-/// What the network takes back comes off what exceeded the hold first. Nothing is held for it again.
+/// An amount that the network takes back comes off what exceeded the hold first. Nothing is held for it again.
 pub(super) fn take_back(payment: &mut Payment, id: &str, amount: Option<i128>) {
     let Some(claim) = payment.claims.iter_mut().find(|claim| claim.id == id) else {
         payment.awaited.push((id.to_owned(), amount));
