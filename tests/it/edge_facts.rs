@@ -51,8 +51,12 @@ async fn what_the_network_tells_is_recorded_once() -> Result<()> {
     let detail = forbidden.body["detail"].as_str().unwrap_or_default();
     assert!(forbidden.status == 400 && detail.contains("PCI DSS"), "{forbidden:?}");
 
+    eventually("the refund is shown", async || {
+        let payment = payment_when(&host, "t1", "cleared").await?;
+        Ok((payment["refunded"]["minor"] == cents_text(400)).then_some(()))
+    })
+    .await?;
     let payment = payment_when(&host, "t1", "cleared").await?;
-    assert_eq!(payment["refunded"]["minor"], cents_text(400));
     let figures =
         json!([payment["reversed"]["minor"], payment["cleared"]["minor"], payment["held"]["minor"]]);
     assert_eq!(figures, json!([cents_text(250), cents_text(1_000), "0"]));

@@ -138,8 +138,8 @@ async fn the_stand_in_answers_for_a_risk_check_that_is_silent() -> Result<()> {
         assert_eq!(decided(&mut scene, merchant, merchant).await?, words("approved", ""));
     }
     assert_eq!(decided(&mut scene, "bad", "m-bad").await?, words("declined", "risk_declined"));
-    let stood_in = "SELECT count(*) FROM events WHERE type = 'EffectAnswered'
-                    AND convert_from(payload, 'UTF8')::json #> '{answer,stood_in,why}' IS NOT NULL";
+    let stood_in = "SELECT count(*) FROM events WHERE type IN ('EffectAnswered', 'SagaAdvanced')
+                    AND convert_from(payload, 'UTF8')::jsonb @? '$.**.answer.stood_in.why'";
     let stood_in: i64 = query_scalar(stood_in).fetch_one(&scene.write().await?).await?;
     assert_eq!(stood_in, 3, "the log says who answered");
     settled(&mut scene).await

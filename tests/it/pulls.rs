@@ -271,8 +271,8 @@ async fn a_pull_whose_time_is_over_is_dead_and_the_next_is_another_one() -> Resu
     pulls.scene.world.chain.set_limit(0, limit).await?;
     pulls.approved("dead", 300).await?;
     let dead = "SELECT count(*) FROM submitter_changes WHERE kind = 'dead'";
-    let refused = "SELECT count(*) FROM events WHERE type = 'StepRefused'
-                   AND convert_from(payload, 'UTF8')::json #>> '{reason,code}' = 'pull_dead'";
+    let refused = "SELECT count(*) FROM events WHERE type IN ('StepRefused', 'SagaAdvanced')
+                   AND convert_from(payload, 'UTF8')::jsonb @? '$.**.reason ? (@.code == \"pull_dead\")'";
     for _ in 0..900 {
         if pulls.count(refused).await? > 0 {
             break;
@@ -284,8 +284,9 @@ async fn a_pull_whose_time_is_over_is_dead_and_the_next_is_another_one() -> Resu
     pulls.pulled(&[]).await?;
     let salts: i64 = pulls.count("SELECT count(DISTINCT pull_hash) FROM submitter_changes").await?;
     assert_eq!(salts, 1, "the second pull is asked for after a pause, with a number of its own");
-    let waits = pulls.count("SELECT count(*) FROM events WHERE type = 'StepDeferred'").await?;
-    assert_eq!(waits, 1);
+    let waits = "SELECT count(*) FROM events WHERE type = 'StepDeferred' OR type = 'SagaAdvanced'
+                 AND convert_from(payload, 'UTF8')::jsonb @? '$.events[*].StepDeferred'";
+    assert_eq!(pulls.count(waits).await?, 1);
     Ok(())
 }
 
