@@ -55,9 +55,21 @@ pub fn payment_id(message: &Message, kind: Kind) -> String {
     if message.asks_for_credit(kind) { format!("refund-{payment_id}") } else { payment_id }
 }
 
-/// Returns our id of a refund with this record that stands alone. No id of the network has the colon.
-pub fn refund_alone(message: &Message, record: &ExternalId) -> String {
-    format!("{}:{record}", payment_id(message, Kind::Refund))
+/// Returns our id of a refund with this record that stands alone. The length of the payment's id keeps two that are joined
+/// apart, and what our ids do not have is written as a point and its code.
+pub fn refund_alone(message: &Message, record: &ExternalId) -> Result<String, String> {
+    let payment_id = payment_id(message, Kind::Refund);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let written =
+        |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!(".{byte:02x}") };
+    let record: String = record.as_str().bytes().map(written).collect();
+    let alone = format!("alone-{}-{payment_id}-{record}", payment_id.len());
+    match alone.len().checked_sub(ExternalId::MAX_LENGTH) {
+        None | Some(0) => Ok(alone),
+        Some(over) => {
+            Err(format!("transaction_id and the refund's message_id are {over} characters too long together"))
+        }
+    }
 }
 
 /// Returns the idempotency key of the command that a message becomes.

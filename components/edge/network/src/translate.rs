@@ -190,13 +190,14 @@ fn with_places(kind: Kind, message: &Message, command: Command) -> Result<Vec<(S
     Ok(match command {
         Command::RecordRefund(refund) => {
             let known = Command::RecordRefund(RecordRefund { known_only: true, ..refund.clone() });
-            let alone = identity::refund_alone(message, &message.message_id);
+            let alone = identity::refund_alone(message, &message.message_id)?;
             places(alone, payment_id, known, Command::RecordRefund(refund))
         }
         Command::ReverseRefund(reversal) => {
             let known = Command::ReverseRefund(ReverseRefund { known_only: true, ..reversal.clone() });
-            let alone = message.record.as_ref().map(|record| identity::refund_alone(message, record));
-            places(alone.ok_or("record is missing")?, payment_id, known, Command::ReverseRefund(reversal))
+            let record = message.record.as_ref().ok_or("record is missing")?;
+            let alone = identity::refund_alone(message, record)?;
+            places(alone, payment_id, known, Command::ReverseRefund(reversal))
         }
         command => vec![(payment_id, command)],
     })

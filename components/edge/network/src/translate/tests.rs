@@ -67,7 +67,7 @@ fn a_refund_is_credited_on_its_payment_under_an_id_of_its_own() {
     let sent =
         sent(Kind::Refund, &serde_json::json!({"reference": "arn-1", "processing_code": "200000"})).unwrap();
     let (payload, details) = (&sent["payload"], &sent["payload"]["details"]);
-    assert_eq!((&sent["id"], &sent["type"]), (&"visa-t-1:m-1".into(), &"RecordRefund".into()));
+    assert_eq!((&sent["id"], &sent["type"]), (&"alone-8-visa-t-1-m-1".into(), &"RecordRefund".into()));
     assert_eq!(payload["origin"]["network"], "visa-t-1/m-1");
     assert_eq!(payload["amount"]["minor"], "12500000000000000000");
     assert_eq!(
@@ -84,7 +84,9 @@ fn a_refund_is_sent_alone_only_if_its_payment_is_not_known() {
         "account": "0x1111111111111111111111111111111111111111", "transmitted_at": "2026-11-22T10:00:00.000Z",
         "amount": {"minor": "1250", "currency": "EUR", "exponent": 2},
     });
-    for (kind, alone) in [(Kind::Refund, "visa-t-1:m-1"), (Kind::RefundReversal, "visa-t-1:r-1")] {
+    for (kind, alone) in
+        [(Kind::Refund, "alone-8-visa-t-1-m-1"), (Kind::RefundReversal, "alone-8-visa-t-1-r-1")]
+    {
         let message = Message::read(kind, text.to_string().as_bytes()).unwrap();
         let sent = command(kind, &message).unwrap().bodies().unwrap();
         let sent = sent.iter().map(|body| serde_json::from_str::<serde_json::Value>(body).unwrap());
@@ -128,7 +130,7 @@ fn a_record_that_is_taken_back_is_named_as_it_was_sent() {
     let reversed = sent(Kind::RefundReversal, &refund).unwrap();
     assert_eq!(
         (&reversed["id"], &reversed["payload"]["refund_id"], &reversed["payload"]["reversal_id"]),
-        (&"visa-t-1:m-1".into(), &"visa-t-1/m-1".into(), &"visa-t-1/m-9".into())
+        (&"alone-8-visa-t-1-m-1".into(), &"visa-t-1/m-1".into(), &"visa-t-1/m-9".into())
     );
     assert!(sent(Kind::RefundReversal, &serde_json::json!({})).unwrap_err().contains("record"));
     assert!(sent(Kind::ClearingReversal, &refund).unwrap_err().contains("refunds"));
