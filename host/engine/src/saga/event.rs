@@ -260,7 +260,7 @@ impl SagaEvent {
     pub(crate) const ALARMS: &'static [&'static str] =
         &["FlowParked", "ObservationFailed", "ResolutionContradicted"];
 
-    /// Writes the events of one input of an instance with this machine. Those that an operator gave or must see stand alone,
+    /// Writes the events of one input of an instance with this machine. Those that an operator ordered or must see stand alone,
     /// so that they are found by their type; the others are written together, since an event of the log costs more than
     /// its content.
     pub(crate) fn write_all(events: &[Self], engine: u32) -> Result<Vec<Message>, serde_json::Error> {
