@@ -264,9 +264,11 @@ impl SagaEvent {
     /// so that they are found by their type; the others are written together, since an event of the log costs more than
     /// its content.
     pub(crate) fn write_all(events: &[Self], engine: u32) -> Result<Vec<Message>, serde_json::Error> {
-        let is_together = |one: &Self, next: &Self| {
-            engine >= SagaAdvanced::SINCE && one.is_progress() && next.is_progress()
+        let is_order = |event: &Self| {
+            matches!(event, Self::RetryOrdered(_) | Self::CancelOrdered(_) | Self::ResolveOrdered(_))
         };
+        let may_group = engine >= SagaAdvanced::SINCE && !events.iter().any(is_order);
+        let is_together = |one: &Self, next: &Self| may_group && one.is_progress() && next.is_progress();
         events.chunk_by(is_together).map(Self::write_together).collect()
     }
 
