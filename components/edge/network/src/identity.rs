@@ -195,6 +195,20 @@ mod tests {
     }
 
     #[test]
+    fn refunds_that_stand_alone_do_not_meet() {
+        let of = |transaction_id: &str, record: &str| {
+            let message = read(&json!({"network": "visa", "transaction_id": transaction_id})).unwrap();
+            refund_alone(&message, &ExternalId::try_from(record.to_owned()).unwrap())
+        };
+        let ids = [("t", "1-1"), ("t-1", "1"), ("t", "1/1"), ("t", "1.2f1"), ("t", "1.1")];
+        let ids: std::collections::BTreeSet<_> =
+            ids.iter().map(|(transaction, record)| of(transaction, record).unwrap()).collect();
+        assert_eq!(ids.len(), 5);
+        assert!(ids.iter().all(|id| clearfold_edge_kit::is_id(id, ExternalId::MAX_LENGTH)), "{ids:?}");
+        assert!(of("t", &"/".repeat(60)).unwrap_err().contains("too long together"));
+    }
+
+    #[test]
     fn equal_numbers_of_two_messages_do_not_meet() {
         let of = |fields: Value| {
             let message = read(&fields).unwrap();

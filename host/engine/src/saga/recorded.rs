@@ -12,10 +12,7 @@ use clearfold_base::digest::Digest;
 pub(super) fn folded(events: &[StoredEvent]) -> Result<Instance, String> {
     let mut instance = Instance::default();
     for stored in events {
-        let read = read(stored);
-        let read =
-            read.map_err(|why| format!("event {} of {}: {why}", stored.stream_version, stored.stream))?;
-        for event in read {
+        for event in read(stored)? {
             instance.apply(event);
         }
     }

@@ -192,6 +192,13 @@ impl State {
         }
     }
 
+    /// Returns true if a reversal of the refund waits for it.
+    pub(super) fn awaits_refund(&self, origin: &RefundOrigin) -> bool {
+        let RefundOrigin::Network(refund_id) = origin else { return false };
+        let of = ReversedRecord::Refund(refund_id.clone());
+        self.record_reversals.known.values().any(|known| known.is_waiting() && known.of == of)
+    }
+
     pub(super) fn asset_of_records(&self) -> Option<&Asset> {
         match &self.subject {
             Subject::Nothing => None,

@@ -61,7 +61,7 @@ pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandCont
     checks::sound(&refund.amount)?;
     checks::routed_to(refund.account, context)?;
     match &state.subject {
-        Subject::Nothing if refund.known_only => {
+        Subject::Nothing if refund.known_only && !state.awaits_refund(&refund.origin) => {
             let detail =
                 format!("no payment {} is known; record the refund under an id of its own", context.id);
             Err(Rejection::new("authorization_not_found", detail))

@@ -233,7 +233,8 @@ command! {
         /// Further facts that the message states. Absent if it states none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         details: Option<Box<Details>>,
-        /// True if it is refused (`authorization_not_found`) unless the payment is known. Absent if not.
+        /// True if it is refused (`authorization_not_found`) unless the payment is known, or a reversal waits for the refund.
+        /// Absent if not.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         known_only: bool,
     }

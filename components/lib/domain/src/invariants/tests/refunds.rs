@@ -134,15 +134,7 @@ fn taken_back(minor: u32) -> [RecordedEvent; 2] {
 
 #[test]
 fn what_the_network_takes_back_is_found_if_it_was_not_claimed_or_is_booked_otherwise() {
-    let claimed = [
-        opened(),
-        deposited(100, 1),
-        requested(60),
-        placed(60, false),
-        approved(60),
-        cleared(50, 0, 10),
-        booked(50, 0, 10),
-    ];
+    let claimed = claimed();
     let [reversed, reversal_booked] = taken_back(20);
     let none: [&str; 0] = [];
     let with = |events: &[RecordedEvent]| broken(&[&claimed[..], events].concat());
