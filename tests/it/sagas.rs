@@ -206,8 +206,7 @@ async fn a_whole_authorization_is_one_commit() -> Result<()> {
     assert_eq!(of("authorization-a1"), ["AuthorizationRequested", "AuthorizationApproved"], "{events:#?}");
     assert_eq!(of("card-c1"), ["SpendReserved"], "{events:#?}");
     assert_eq!(of(&format!("account-{ACCOUNT}")), ["HoldPlaced"], "{events:#?}");
-    // One for each input: the request, three answers, the approval.
-    assert_eq!(of("saga-authorization-a1"), ["SagaAdvanced"; 5], "{events:#?}");
+    assert_eq!(of("saga-authorization-a1"), ["SagaAdvanced"; 5], "one for each input: {events:#?}");
     let transactions = "SELECT count(DISTINCT xmin::text) FROM events WHERE stream LIKE '%-a1'";
     assert_eq!(place.number(transactions).await?, 1, "one commit");
     assert_eq!(
