@@ -5,7 +5,6 @@
 //! [`api`] serves them. [`clearfold_sandbox`] runs the components; [`clearfold_audit`] checks their results
 //! afterwards. Payloads are bytes throughout: only components know what a payment is.
 
-pub mod allocator;
 pub mod api;
 pub mod cli;
 pub mod config;

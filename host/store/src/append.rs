@@ -50,9 +50,8 @@ pub struct StreamMove {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordedCommand {
     pub idempotency_key: String,
-    pub body_digest: [u8; 32],
-    /// Answer for its repeats; none for a command of the host, which cannot be repeated.
-    pub answer: Option<Value>,
+    /// Kept for its repeats; none for a command of the host, which cannot be repeated.
+    pub kept: Option<KeptAnswer>,
     pub stream: String,
     pub routing_key: String,
     pub kind: String,
@@ -63,6 +62,14 @@ pub struct RecordedCommand {
     /// Version of the stream before the command.
     pub expected_version: u64,
     pub outcome: RecordedOutcome,
+}
+
+/// Answer for the repeats of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptAnswer {
+    /// Digest of the command: a repeat has the same.
+    pub body_digest: [u8; 32],
+    pub answer: Value,
 }
 
 /// Outcome of a command, as the log keeps it.

@@ -17,7 +17,7 @@ mod read;
 mod recorded;
 mod timers;
 
-pub use append::{Append, RecordedCommand, RecordedOutcome, Snapshot, StreamMove};
+pub use append::{Append, KeptAnswer, RecordedCommand, RecordedOutcome, Snapshot, StreamMove};
 pub use effects::{NewEffect, PendingEffect, WaitingEffect};
 pub use event::StoredEvent;
 pub use hash_chain::EventHash;

@@ -50,7 +50,7 @@ CREATE TYPE append_event AS (
     hash             bytea
 );
 
--- A decided command. One of a sender has its answer, for its repeats; a rejected one has a code and a detail.
+-- A decided command. One of a sender has its digest and answer, for its repeats; a rejected one has a code and a detail.
 CREATE TYPE append_command AS (
     idempotency_key  text,
     body_digest      bytea,

@@ -39,7 +39,7 @@ use self::report::Report;
 
 /// The allocator of the host.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[derive(Parser)]
 #[command(about = "Figures beside what bounds them.")]
@@ -122,7 +122,6 @@ fn main() -> ExitCode {
     if let Some(ended) = compiler_is_asked_for() {
         return ended;
     }
-    clearfold::allocator::give_back_at_once();
     match measure() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

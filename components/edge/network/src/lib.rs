@@ -109,21 +109,18 @@ impl Conversation<'_> {
         if closing.is_over() {
             return Ok(Reply::json(&Answer::declined(self.message, "no_answer")));
         }
-        let waiting = command.body_that_waits(closing.left_ms())?;
-        // A repeat that waits for nothing.
-        let again = command.body_that_waits(0)?;
-        let mut asked = self.ask(waiting, closing).await;
+        let mut asked = self.ask(command.body_that_waits(closing.left_ms())?, closing).await;
         // Decisions on the payment's earlier messages end the host's wait for this one at once.
         while let Asked::Undecided(Question::Increment) = asked
             && !closing.is_over()
         {
             Deadline::now().plus_ms(PAUSE_MS).come().await;
-            asked = self.ask(again.clone(), closing).await;
+            asked = self.ask(command.body_that_waits(0)?, closing).await;
         }
         let answer = match asked {
             Asked::Decided(answer) => answer,
             // It is not decided, or unknown whether the request was recorded: it is closed as if it was.
-            Asked::Undecided(question) => self.close(again, question, end).await?,
+            Asked::Undecided(question) => self.close(command, question, end).await?,
         };
         Ok(Reply::json(&answer))
     }
@@ -163,7 +160,12 @@ impl Conversation<'_> {
     }
 
     /// Closes the request in the log. If it was decided meanwhile, returns that decision.
-    async fn close(&self, again: String, question: Question, end: Deadline) -> Result<Answer, String> {
+    async fn close(
+        &self,
+        command: &Translated<'_>,
+        question: Question,
+        end: Deadline,
+    ) -> Result<Answer, String> {
         let no_answer = || Answer::declined(self.message, "no_answer");
         let mut question = question;
         loop {
@@ -184,7 +186,7 @@ impl Conversation<'_> {
                 // decision to us.
                 _ => return Ok(no_answer()),
             }
-            match (self.ask(again.clone(), end).await, question) {
+            match (self.ask(command.body_that_waits(0)?, end).await, question) {
                 (Asked::Decided(answer), _) => return Ok(answer),
                 // The payment is decided; the message asks for more of it.
                 (Asked::Undecided(Question::Increment), Question::Payment) => question = Question::Increment,

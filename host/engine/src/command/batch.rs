@@ -7,18 +7,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use clearfold_kernel::Timestamp;
-use serde_json::Value;
 
 use super::decide::DecidedTurn;
 use super::queued::{Queued, Resolved};
 use super::sort::QueuedTurn;
 use super::state::{States, StreamState};
-use super::{Answer, CommandError, Deciders};
+use super::{Answer, Command, CommandError, Deciders};
 use crate::saga::follow::{Consequences, Decision};
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Message, Outcome};
 use clearfold_store::{
-    Append, Head, RecordedCommand, RecordedOutcome, Snapshot, StoredEvent, StreamMove, event_id,
+    Append, Head, KeptAnswer, RecordedCommand, RecordedOutcome, Snapshot, StoredEvent, StreamMove, event_id,
 };
 
 /// Entries that the snapshots of one batch hold together, unless one alone has more. The others stay due: after another
@@ -50,7 +49,8 @@ pub(super) struct Batch {
 /// A command's outcome as it is recorded and answered.
 struct SettledCommand {
     answer: Answer,
-    stored_answer: Value,
+    /// Answer for its repeats; none of a command without a sender.
+    kept: Option<KeptAnswer>,
     outcome: RecordedOutcome,
     /// Version of the stream before the command.
     expected_version: u64,
@@ -162,8 +162,7 @@ impl Batch {
         }
         self.append.commands.push(RecordedCommand {
             idempotency_key: command.idempotency_key.clone(),
-            body_digest: command.body_digest(),
-            answer: queued.has_sender().then_some(settled.stored_answer),
+            kept: settled.kept,
             stream: stream.to_owned(),
             routing_key: command.routing_key.clone(),
             kind: command.kind.clone(),
@@ -321,14 +320,19 @@ fn settle_all(
         let (commands, outcomes) = (turn.commands.len(), outcomes.len());
         return Err(format!("{outcomes} outcomes of {commands} commands to {}", turn.stream));
     }
-    let settled = outcomes.into_iter().map(|outcome| match outcome {
-        Ok(outcome) => settle(&turn.stream, &mut version, outcome).map(Ok),
+    let each = turn.commands.iter().zip(outcomes).map(|(command, outcome)| match outcome {
+        Ok(outcome) => settle(&turn.stream, &mut version, &command.queued, outcome).map(Ok),
         Err(error) => Ok(Err(error)),
     });
-    settled.collect()
+    each.collect()
 }
 
-fn settle(stream: &str, version: &mut u64, outcome: Outcome) -> Result<SettledCommand, String> {
+fn settle(
+    stream: &str,
+    version: &mut u64,
+    queued: &Queued,
+    outcome: Outcome,
+) -> Result<SettledCommand, String> {
     let expected_version = *version;
     let (answer, outcome, messages) = match outcome {
         Outcome::Accepted(messages) => {
@@ -345,9 +349,14 @@ fn settle(stream: &str, version: &mut u64, outcome: Outcome) -> Result<SettledCo
             (Answer::Rejected { code, detail }, outcome, Vec::new())
         }
     };
-    let stored_answer =
-        serde_json::to_value(&answer).map_err(|error| format!("an answer has no JSON form: {error}"))?;
-    Ok(SettledCommand { answer, stored_answer, outcome, expected_version, messages })
+    let kept = queued.has_sender().then(|| keep(&queued.command, &answer)).transpose()?;
+    Ok(SettledCommand { answer, kept, outcome, expected_version, messages })
+}
+
+fn keep(command: &Command, answer: &Answer) -> Result<KeptAnswer, String> {
+    let answer =
+        serde_json::to_value(answer).map_err(|error| format!("an answer has no JSON form: {error}"))?;
+    Ok(KeptAnswer { body_digest: command.body_digest(), answer })
 }
 
 #[cfg(test)]
@@ -414,8 +423,8 @@ mod tests {
             matches!(answers[0], Answer::Accepted { stream_version: 6, events, .. } if events.len() == 2)
         );
         assert!(matches!(answers[1], Answer::Rejected { .. }));
-        let stored: Vec<_> = batch.append.commands.iter().map(|command| &command.answer).collect();
-        assert_eq!(stored[2].as_ref(), Some(&serde_json::to_value(answers[2]).unwrap()));
+        let stored: Vec<_> = batch.append.commands.iter().map(|command| command.kept.as_ref()).collect();
+        assert_eq!(stored[2].unwrap().answer, serde_json::to_value(answers[2]).unwrap());
         let [moved] = &batch.append.streams[..] else { panic!("{:?}", batch.append.streams) };
         assert_eq!((moved.from, moved.to, batch.states["authorization-a"].version), (4, 7, 7));
     }

@@ -24,6 +24,18 @@ pub(super) struct Entries {
 struct Layer {
     version: u64,
     values: Values,
+    /// Memory in bytes, roughly.
+    bytes: usize,
+}
+
+impl Layer {
+    fn new(version: u64, changed: Vec<Entry>) -> Self {
+        const OVERHEAD: usize = 64;
+        let bytes = |entry: &Entry| OVERHEAD + entry.key.len() + entry.value.as_ref().map_or(0, Vec::len);
+        let bytes = changed.iter().map(bytes).sum();
+        let values = changed.into_iter().map(|entry| (entry.key, entry.value)).collect();
+        Self { version, values, bytes }
+    }
 }
 
 impl Entries {
@@ -40,8 +52,7 @@ impl Entries {
     /// Adds the entries that changed on the way to a version.
     pub(super) fn change(&mut self, version: u64, changed: Vec<Entry>) {
         if !changed.is_empty() {
-            let values = changed.into_iter().map(|entry| (entry.key, entry.value)).collect();
-            self.layers.push(Arc::new(Layer { version, values }));
+            self.layers.push(Arc::new(Layer::new(version, changed)));
         }
     }
 
@@ -73,11 +84,7 @@ impl Entries {
 
     /// Memory in bytes, roughly.
     pub(super) fn bytes(&self) -> usize {
-        const OVERHEAD: usize = 64;
-        let entry = |(key, value): (&String, &Option<Vec<u8>>)| {
-            OVERHEAD + key.len() + value.as_ref().map_or(0, Vec::len)
-        };
-        self.layers.iter().flat_map(|layer| &layer.values).map(entry).sum()
+        self.layers.iter().map(|layer| layer.bytes).sum()
     }
 }
 

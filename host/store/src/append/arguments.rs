@@ -95,7 +95,7 @@ composite! {
     /// Decided command, whose sequence follows from its place in the array.
     CommandArgument = "append_command" {
         idempotency_key: &'a str,
-        body_digest: &'a [u8],
+        body_digest: Option<&'a [u8]>,
         answer: Option<Json<&'a serde_json::Value>>,
         stream: &'a str,
         routing_key: &'a str,
@@ -215,8 +215,8 @@ impl<'a> CommandArgument<'a> {
         let (rejection_code, rejection_detail) = rejection.unzip();
         Ok(Self {
             idempotency_key: &command.idempotency_key,
-            body_digest: &command.body_digest,
-            answer: command.answer.as_ref().map(Json),
+            body_digest: command.kept.as_ref().map(|kept| kept.body_digest.as_slice()),
+            answer: command.kept.as_ref().map(|kept| Json(&kept.answer)),
             stream: &command.stream,
             routing_key: &command.routing_key,
             r#type: &command.kind,
