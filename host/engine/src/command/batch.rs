@@ -12,7 +12,7 @@ use super::decide::DecidedTurn;
 use super::queued::{Queued, Resolved};
 use super::sort::QueuedTurn;
 use super::state::{States, StreamState};
-use super::{Answer, Command, CommandError, Deciders};
+use super::{Answer, CommandError, Deciders};
 use crate::saga::follow::{Consequences, Decision};
 use clearfold_base::digest::Digest;
 use clearfold_sandbox::{Message, Outcome};
@@ -349,14 +349,8 @@ fn settle(
             (Answer::Rejected { code, detail }, outcome, Vec::new())
         }
     };
-    let kept = queued.has_sender().then(|| keep(&queued.command, &answer)).transpose()?;
+    let kept = queued.kept(&answer)?;
     Ok(SettledCommand { answer, kept, outcome, expected_version, messages })
-}
-
-fn keep(command: &Command, answer: &Answer) -> Result<KeptAnswer, String> {
-    let answer =
-        serde_json::to_value(answer).map_err(|error| format!("an answer has no JSON form: {error}"))?;
-    Ok(KeptAnswer { body_digest: command.body_digest(), answer })
 }
 
 #[cfg(test)]

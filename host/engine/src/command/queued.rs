@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{Answer, Command, CommandError, Deciders};
 use crate::saga::{AskedBy, follow};
+use clearfold_store::KeptAnswer;
 
 /// Command with the channel of its answer.
 pub(super) struct Queued {
@@ -90,6 +91,16 @@ impl Queued {
     /// Returns true if its answer is kept in the inbox.
     pub(super) fn has_sender(&self) -> bool {
         matches!(self.origin, Origin::Sender)
+    }
+
+    /// Answer to keep for its repeats; none of a command of the host, which cannot be repeated.
+    pub(super) fn kept(&self, answer: &Answer) -> Result<Option<KeptAnswer>, String> {
+        if !self.has_sender() {
+            return Ok(None);
+        }
+        let answer =
+            serde_json::to_value(answer).map_err(|error| format!("an answer has no JSON form: {error}"))?;
+        Ok(Some(KeptAnswer { body_digest: self.command.body_digest(), answer }))
     }
 
     /// Says in an input of an instance whether its saga is paused. An operator's order stays as it was given.
