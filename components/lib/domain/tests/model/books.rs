@@ -64,6 +64,12 @@ pub struct Payment {
     /// Claims that are taken back when they come, or when they are charged; each with its amount, or all that is left.
     pub awaited: Vec<(String, Option<i128>)>,
     pub disputes: Vec<Dispute>,
+    /// Id of the network's request.
+    request: Option<String>,
+    /// Id of the claim that the request is as well.
+    single: Option<String>,
+    /// Reversals that came before a claim that they take back: of this much, or of all of it.
+    early: Vec<Option<i128>>,
     /// True if it was approved for nothing, to verify the card.
     is_verification: bool,
     asked: i128,
@@ -151,6 +157,26 @@ impl Payment {
         }
     }
 
+    /// Returns the claim that the request was as well, once there is one.
+    fn claimed_at_once(&self) -> Option<String> {
+        self.single.clone().filter(|single| self.claims.iter().any(|claim| claim.id == *single))
+    }
+
+    /// Returns true if an advice is the approval: nothing was approved or claimed before.
+    fn is_begun_by_advice(&self, at: i64) -> bool {
+        let is_open = match self.stage {
+            Stage::Unknown | Stage::Asked | Stage::Declined | Stage::Withdrawn => true,
+            Stage::Open => self.is_verification && !self.has_posted(),
+            _ => false,
+        };
+        is_open && self.advised_at.iter().all(|other| *other <= at)
+    }
+
+    /// Returns what a reversal takes back of that claim: one of all that was asked for, all that is left.
+    fn of_claim(&self, part: Option<i128>) -> Option<i128> {
+        part.filter(|part| *part < self.asked)
+    }
+
     /// Returns true if every increment that counts is older.
     fn is_current(&self, at: i64) -> bool {
         self.increments.iter().all(|other| other.is_declined || other.at <= at)
@@ -206,17 +232,20 @@ fn identity(what: &What) -> Option<(&'static str, &str)> {
 fn happen(payment: &mut Payment, what: &What) {
     match what {
         // A reversal of all of it that came before makes it a no-op.
-        What::Requested { amount, .. } if payment.stage == Stage::Unknown => {
+        What::Requested { id, amount, is_single, .. } if payment.stage == Stage::Unknown => {
+            payment.request = Some(id.clone());
+            payment.single = is_single.then(|| format!("single-message/{id}"));
             let is_withdrawn = payment.tombstone > 0 && payment.tombstone >= *amount;
             payment.stage = if is_withdrawn { Stage::Withdrawn } else { Stage::Asked };
             payment.asked = *amount;
         }
         What::Approved { amount } if payment.stage == Stage::Asked => {
             (payment.stage, payment.held, payment.is_verification) = (Stage::Open, *amount, *amount == 0);
+            present(payment);
         }
         What::Declined if payment.stage == Stage::Asked => payment.stage = Stage::Declined,
         // Another request of a known payment is an increment.
-        What::Requested { id, amount, at } => ask_for_more(payment, id, *amount, false, *at),
+        What::Requested { id, amount, at, .. } => ask_for_more(payment, id, *amount, false, *at),
         What::IncrementRequested { id, amount, is_total, at } => {
             ask_for_more(payment, id, *amount, *is_total, *at);
         }
@@ -228,12 +257,24 @@ fn happen(payment: &mut Payment, what: &What) {
                 .filter(|known| known.id == *id)
                 .for_each(|known| known.is_declined = true);
         }
-        What::Reversed { part, .. } => reverse(payment, *part),
+        What::Reversed { part, .. } => match payment.claimed_at_once() {
+            Some(claim) => take_back(payment, &claim, payment.of_claim(*part)),
+            None => {
+                payment.early.push(*part);
+                reverse(payment, *part);
+            }
+        },
         What::Expired if payment.stage == Stage::Open => {
             (payment.stage, payment.held) = (Stage::Expired, 0);
         }
-        What::Advised { amount, at, .. } => {
+        What::Advised { id, amount, at, is_single } => {
+            if *is_single && *amount > 0 && payment.is_begun_by_advice(*at) {
+                let asked_by = payment.request.as_ref().unwrap_or(id);
+                payment.single = Some(format!("single-message/{asked_by}"));
+                payment.asked = if payment.request.is_none() { *amount } else { payment.asked };
+            }
             advise(payment, *amount, *at);
+            present(payment);
             payment.advised_at.push(*at);
         }
         What::Cleared { id, amount, reference, part } => claim(payment, id, *amount, reference, *part),
@@ -312,6 +353,19 @@ fn take_refund_back(payment: &mut Payment, id: &str, amount: Option<i128>) {
     payment.refunded -= back;
 }
 
+/// A request that is the claim as well claims what is approved. What was reversed before is taken back of it.
+fn present(payment: &mut Payment) {
+    let Some(single) = payment.single.clone() else { return };
+    if payment.stage != Stage::Open || payment.held == 0 {
+        return;
+    }
+    claim(payment, &single, payment.held, &None, Part::Final);
+    for part in std::mem::take(&mut payment.early) {
+        let part = payment.of_claim(part);
+        take_back(payment, &single, part);
+    }
+}
+
 fn ask_for_more(payment: &mut Payment, id: &str, amount: i128, is_total: bool, at: i64) {
     let standing = payment.held + payment.against_hold;
     // Only what is held can be raised.
@@ -353,7 +407,10 @@ fn advise(payment: &mut Payment, amount: i128, at: i64) {
         return;
     }
     match payment.stage {
-        Stage::Asked if amount == 0 => payment.stage = Stage::Withdrawn,
+        Stage::Asked if amount == 0 => {
+            payment.early.push(None);
+            payment.stage = Stage::Withdrawn;
+        }
         Stage::Unknown | Stage::Asked | Stage::Declined | Stage::Withdrawn => {
             if amount > 0 {
                 (payment.stage, payment.held, payment.is_verification) = (Stage::Open, amount, false);

@@ -60,6 +60,9 @@ pub struct AuthorizationRequested {
     /// Further facts that the message states. Absent if it states none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Box<Details>>,
+    /// True if the message is the presentment too: once it is approved, the payment is claimed. Absent if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single_message: bool,
 }
 
 event! {
@@ -265,6 +268,9 @@ pub struct AdviceRecorded {
     /// Further facts that the message states. Absent if it states none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Box<Details>>,
+    /// True if the message is the presentment too: what the stand-in approved is claimed. Absent if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single_message: bool,
 }
 
 impl AdviceRecorded {
