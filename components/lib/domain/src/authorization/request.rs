@@ -2,7 +2,8 @@
 //!
 //! Between request and answer the card and the account are asked; their result comes back as a command. The first
 //! answer counts. A further request for a payment that was requested before is an increment: networks send the same
-//! message for both. A request of zero verifies the card: it is decided by the card's rules, and holds nothing.
+//! message for both. A request of zero verifies the card: it is decided by the card's rules, and holds nothing. What is
+//! approved of a [single message](super::single_message) is claimed by the same decision.
 
 use clearfold_kernel::{Amount, CommandContext, Minor, Rejection, Timestamp};
 

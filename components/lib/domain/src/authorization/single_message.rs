@@ -26,7 +26,7 @@ use super::messages::{
     RequestAuthorization, ReversalCause, ReverseAuthorization, ReversedRecord,
 };
 use super::record_reversal::{self, RecordReversal};
-use super::state::{Entry, Payment, State, Subject};
+use super::state::{Entry, Payment, State};
 use super::{Decision, clearing};
 use crate::network::{Details, Network, TransactionType};
 use crate::{bookings, checks};

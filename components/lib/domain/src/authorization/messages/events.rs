@@ -303,7 +303,8 @@ pub enum AdviceHold {
 event! {
     /// Clearing posted: the network claimed the payment or a part of it.
     ClearingPosted {
-        /// Id of the clearing record, assigned by the network.
+        /// Id of the clearing record, assigned by the network; `single-message/…` with the id of a request that is the
+        /// presentment too.
         clearing_id: ExternalId,
         /// Amount of the claim that the hold covers and that is used up, in minor units.
         against_hold: Minor,
