@@ -174,7 +174,7 @@ fn is_head(version: u32, rest: &[u8]) {
         if version < 14 {
             shape["record_reversals"] = json!({"known": {}, "named": {}, "named_by_refunds": {}});
         }
-        shape["single_message"] = json!({"is_requested": false, "is_advised": false, "early": {}});
+        shape["single_message"] = json!({"is_requested": false, "advice": null, "early": {}});
         let expected = <Authorization as Decider>::State::deserialize(&shape).unwrap();
         assert_eq!(decode_state::<<Authorization as Decider>::State>(&bytes), Ok(expected));
     }

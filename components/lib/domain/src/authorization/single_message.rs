@@ -3,7 +3,8 @@
 //!
 //! | message | effect on a payment of a single message |
 //! |---|---|
-//! | approval, whole or in part; a stand-in's that places the hold | the approved amount is claimed at once, as the last clearing |
+//! | approval, whole or in part | the approved amount is claimed at once, as the last clearing |
+//! | advice of a stand-in, or of what a pump sold, if it or the request is a single message | what it leaves held is claimed likewise |
 //! | decline | nothing is claimed |
 //! | request of zero | approved like every verification; nothing is claimed |
 //! | increment, and a further request | refused: the amount was final |
@@ -12,7 +13,7 @@
 //! | reversal behind it, of all of it or a part | takes back the claim, like the [reversal of a record](super::record_reversal) |
 //! | a clearing of the same amount, while the claim stands | suspended as its duplicate |
 //!
-//! The claim's record has an id that is made of the request's message id. A reversal of the claim has one that is made of
+//! The claim's record has an id that is made of the id of the message that claims: the request, or else the advice. A reversal of the claim has one that is made of
 //! the reversal's.
 
 use std::collections::BTreeMap;
@@ -22,11 +23,11 @@ use serde::{Deserialize, Serialize};
 
 use super::claim::Billing;
 use super::messages::{
-    AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Extent, Part, PresentClearing,
-    RequestAuthorization, ReversalCause, ReverseAuthorization, ReversedRecord,
+    AdviceRecorded, AuthorizationRequested, Event, Extent, Part, PresentClearing, RequestAuthorization,
+    ReversalCause, ReverseAuthorization, ReversedRecord,
 };
 use super::record_reversal::{self, RecordReversal};
-use super::state::{Entry, Payment, State};
+use super::state::{Payment, State};
 use super::{Decision, clearing};
 use crate::network::{Details, Network, TransactionType};
 use crate::{bookings, checks};
@@ -36,15 +37,15 @@ use crate::{bookings, checks};
 pub struct SingleMessage {
     /// True if the network's request is the presentment too.
     pub is_requested: bool,
-    /// True if the advice by which a stand-in approved the payment is the presentment too.
-    pub is_advised: bool,
+    /// Advice that is the presentment too: that which claimed, or the latest before there was a claim.
+    pub advice: Option<ExternalId>,
     /// Times of the reversals that came before there was a claim, as the network states them, by message id.
     pub early: BTreeMap<ExternalId, Timestamp>,
 }
 
 impl SingleMessage {
     const fn claims_at_once(&self) -> bool {
-        self.is_requested || self.is_advised
+        self.is_requested || self.advice.is_some()
     }
 }
 
@@ -79,17 +80,10 @@ fn no_increment() -> Rejection {
 /// Returns the events of a decision, and behind an approval of a single message the claim that it is as well. Reversals that
 /// came before take it back, or their part of it.
 pub(super) fn presented(state: &State, mut events: Vec<Event>, context: &CommandContext) -> Decision {
-    let places = |event: &Event| match event {
-        Event::AuthorizationApproved(_) | Event::AuthorizationPartiallyApproved(_) => true,
-        Event::AdviceRecorded(event) => event.hold == AdviceHold::Placed,
-        _ => false,
-    };
-    if !events.iter().any(places) {
-        return Ok(events);
-    }
+    let Some(approved) = events.iter().find_map(|event| approved(state, event)) else { return Ok(events) };
     let mut after = events.iter().fold(state.clone(), State::after);
-    let payment = after.payment().filter(|_| after.single_message.claims_at_once());
-    let Some(claimed) = payment.map(|payment| claim(&after, payment)).transpose()? else {
+    let payment = after.payment().filter(|payment| payment.status.is_open());
+    let Some(claimed) = payment.map(|payment| claim(&after, payment, approved)).transpose()? else {
         return Ok(events);
     };
     after = claimed.iter().fold(after, State::after);
@@ -103,15 +97,28 @@ pub(super) fn presented(state: &State, mut events: Vec<Event>, context: &Command
     Ok(events)
 }
 
-/// Returns the claim of what is held; nothing if the request verified the card.
-fn claim(after: &State, payment: &Payment) -> Result<Vec<Event>, Rejection> {
-    let (held, asset) = (payment.held(), checks::known(&payment.asset)?);
-    let Some(message) = Asking::of(after).filter(|_| held > Minor::ZERO) else { return Ok(Vec::new()) };
+/// Returns the amount of an approval that claims, too.
+fn approved(state: &State, event: &Event) -> Option<Minor> {
+    let is_requested = state.single_message.is_requested;
+    match event {
+        Event::AuthorizationApproved(event) => Some(event.amount.minor).filter(|_| is_requested),
+        Event::AuthorizationPartiallyApproved(event) => Some(event.amount.minor).filter(|_| is_requested),
+        Event::AdviceRecorded(event) => {
+            Some(event.amount.minor).filter(|_| is_requested || event.single_message)
+        }
+        _ => None,
+    }
+}
+
+/// Returns the claim of what is held, at most what was approved; nothing if the request verified the card.
+fn claim(after: &State, payment: &Payment, approved: Minor) -> Result<Vec<Event>, Rejection> {
+    let (claimed, asset) = (payment.held().min(approved), checks::known(&payment.asset)?);
+    let Some(message) = Asking::of(after).filter(|_| claimed > Minor::ZERO) else { return Ok(Vec::new()) };
     // What is presented is the whole; nobody states which part of it was approved.
-    let whole = payment.entry.request().filter(|request| request.amount.minor == held);
+    let whole = payment.entry.request().filter(|request| request.amount.minor == claimed);
     let claim = PresentClearing {
         clearing_id: fitting(bookings::presented(message.id))?,
-        amount: payment.amount(held),
+        amount: payment.amount(claimed),
         presented: whole.and_then(|request| request.presented.clone()),
         reference: None,
         part: Part::Final,
@@ -147,7 +154,7 @@ pub(super) fn reverse(
     record_reversal::detailed(decided, reversal.details.clone()).map(Some)
 }
 
-/// Message that asked for the payment: the network's request, or the advice of one that we never saw.
+/// Message that claims the payment: the network's request, or an advice.
 struct Asking<'a> {
     id: &'a ExternalId,
     amount: &'a Amount,
@@ -157,12 +164,12 @@ struct Asking<'a> {
 
 impl<'a> Asking<'a> {
     fn of(state: &'a State) -> Option<Self> {
-        let entry = &state.payment().filter(|_| state.single_message.claims_at_once())?.entry;
-        if let Some(request) = entry.request() {
+        if state.single_message.is_requested {
+            let request = state.payment()?.entry.request()?;
             let AuthorizationRequested { message_id: id, amount, network, occurred_at, .. } = request;
             return Some(Self { id, amount, network: *network, occurred_at: *occurred_at });
         }
-        let Entry::Advised { message_id: id, .. } = entry else { return None };
+        let id = state.single_message.advice.as_ref()?;
         let AdviceRecorded { amount, network, occurred_at, .. } = &state.advices.get(id)?.0;
         Some(Self { id, amount, network: *network, occurred_at: *occurred_at })
     }
@@ -214,9 +221,11 @@ pub(super) fn requested(state: &mut State, event: &AuthorizationRequested) {
     state.single_message.is_requested = event.single_message;
 }
 
-/// Learns that a stand-in approved a single message of which we saw no request, or one of the other system.
+/// Remembers an advice that claims, too.
 pub(super) fn advised(state: &mut State, event: &AdviceRecorded) {
-    state.single_message.is_advised = event.single_message;
+    if event.single_message && Claimed::of(state).is_none() {
+        state.single_message.advice = Some(event.message_id.clone());
+    }
 }
 
 /// Remembers a reversal of which nothing was approved yet, for a claim that comes later. Before that nobody knows if the

@@ -4,10 +4,12 @@
 //! questions. A rule stands here once, in the order in which a reader would check it.
 
 mod claims;
+mod single;
 
 use std::collections::BTreeSet;
 
 use claims::{claim, post_without_hold, resolve, take_back, take_back_awaited};
+use single::{Single, present};
 
 use crate::facts::{Fact, Part, Resolution, What};
 
@@ -64,10 +66,8 @@ pub struct Payment {
     /// Claims that are taken back when they come, or when they are charged; each with its amount, or all that is left.
     pub awaited: Vec<(String, Option<i128>)>,
     pub disputes: Vec<Dispute>,
-    /// Id of the network's request.
-    request: Option<String>,
-    /// Id of the claim that the request is as well.
-    single: Option<String>,
+    /// Message that claims what is approved, too.
+    single: Option<Single>,
     /// Reversals that came before a claim that they take back: of this much, or of all of it.
     early: Vec<Option<i128>>,
     /// True if it was approved for nothing, to verify the card.
@@ -157,26 +157,6 @@ impl Payment {
         }
     }
 
-    /// Returns the claim that the request was as well, once there is one.
-    fn claimed_at_once(&self) -> Option<String> {
-        self.single.clone().filter(|single| self.claims.iter().any(|claim| claim.id == *single))
-    }
-
-    /// Returns true if an advice is the approval: nothing was approved or claimed before.
-    fn is_begun_by_advice(&self, at: i64) -> bool {
-        let is_open = match self.stage {
-            Stage::Unknown | Stage::Asked | Stage::Declined | Stage::Withdrawn => true,
-            Stage::Open => self.is_verification && !self.has_posted(),
-            _ => false,
-        };
-        is_open && self.advised_at.iter().all(|other| *other <= at)
-    }
-
-    /// Returns what a reversal takes back of that claim: one of all that was asked for, all that is left.
-    fn of_claim(&self, part: Option<i128>) -> Option<i128> {
-        part.filter(|part| *part < self.asked)
-    }
-
     /// Returns true if every increment that counts is older.
     fn is_current(&self, at: i64) -> bool {
         self.increments.iter().all(|other| other.is_declined || other.at <= at)
@@ -233,15 +213,16 @@ fn happen(payment: &mut Payment, what: &What) {
     match what {
         // A reversal of all of it that came before makes it a no-op.
         What::Requested { id, amount, is_single, .. } if payment.stage == Stage::Unknown => {
-            payment.request = Some(id.clone());
-            payment.single = is_single.then(|| format!("single-message/{id}"));
+            payment.single = is_single.then(|| Single::of(id, *amount, true));
             let is_withdrawn = payment.tombstone > 0 && payment.tombstone >= *amount;
             payment.stage = if is_withdrawn { Stage::Withdrawn } else { Stage::Asked };
             payment.asked = *amount;
         }
         What::Approved { amount } if payment.stage == Stage::Asked => {
             (payment.stage, payment.held, payment.is_verification) = (Stage::Open, *amount, *amount == 0);
-            present(payment);
+            if payment.single.as_ref().is_some_and(|single| single.is_request) {
+                present(payment, *amount);
+            }
         }
         What::Declined if payment.stage == Stage::Asked => payment.stage = Stage::Declined,
         // Another request of a known payment is an increment.
@@ -260,7 +241,10 @@ fn happen(payment: &mut Payment, what: &What) {
         What::Reversed { part, .. } => match payment.claimed_at_once() {
             Some(claim) => take_back(payment, &claim, payment.of_claim(*part)),
             None => {
-                payment.early.push(*part);
+                // What was given back of a hold is no part of what is claimed later.
+                if !payment.has_held() {
+                    payment.early.push(*part);
+                }
                 reverse(payment, *part);
             }
         },
@@ -268,13 +252,14 @@ fn happen(payment: &mut Payment, what: &What) {
             (payment.stage, payment.held) = (Stage::Expired, 0);
         }
         What::Advised { id, amount, at, is_single } => {
-            if *is_single && *amount > 0 && payment.is_begun_by_advice(*at) {
-                let asked_by = payment.request.as_ref().unwrap_or(id);
-                payment.single = Some(format!("single-message/{asked_by}"));
-                payment.asked = if payment.request.is_none() { *amount } else { payment.asked };
+            let is_requested = payment.single.as_ref().is_some_and(|single| single.is_request);
+            if *is_single && !is_requested && payment.claimed_at_once().is_none() {
+                payment.single = Some(Single::of(id, *amount, false));
             }
             advise(payment, *amount, *at);
-            present(payment);
+            if *is_single || is_requested {
+                present(payment, *amount);
+            }
             payment.advised_at.push(*at);
         }
         What::Cleared { id, amount, reference, part } => claim(payment, id, *amount, reference, *part),
@@ -351,19 +336,6 @@ fn take_refund_back(payment: &mut Payment, id: &str, amount: Option<i128>) {
     let back = amount.unwrap_or(*left).min(*left);
     *left -= back;
     payment.refunded -= back;
-}
-
-/// A request that is the claim as well claims what is approved. What was reversed before is taken back of it.
-fn present(payment: &mut Payment) {
-    let Some(single) = payment.single.clone() else { return };
-    if payment.stage != Stage::Open || payment.held == 0 {
-        return;
-    }
-    claim(payment, &single, payment.held, &None, Part::Final);
-    for part in std::mem::take(&mut payment.early) {
-        let part = payment.of_claim(part);
-        take_back(payment, &single, part);
-    }
 }
 
 fn ask_for_more(payment: &mut Payment, id: &str, amount: i128, is_total: bool, at: i64) {

@@ -147,6 +147,33 @@ fn what_a_stand_in_approved_is_claimed() {
 }
 
 #[test]
+fn a_spend_of_another_processor_is_the_money_of_what_was_claimed_at_once() {
+    let spend = json!({"account": ACCOUNT, "amount": amount(500), "source": source(1), "occurred_at": AT});
+    let mut behind = Life::new();
+    behind.then("RequestAuthorization", &single(500));
+    behind.seen("authorization", "spend-1", "RecordSwipe", &spend);
+    behind.settle();
+    assert_eq!(behind.stands(), stands("500", "500", 500));
+    let mut before = Life::new();
+    before.seen("authorization", "spend-1", "RecordSwipe", &spend);
+    before.settle();
+    before.then("RequestAuthorization", &single(500));
+    assert_eq!(before.stands(), stands("500", "500", 500));
+    assert_eq!(behind.net(LedgerAccount::InTransit), before.net(LedgerAccount::InTransit));
+}
+
+#[test]
+fn what_a_pump_sold_is_claimed_by_its_completion() {
+    let mut life = Life::new();
+    life.request(100);
+    let mut completion = advice(42);
+    completion["single_message"] = json!(true);
+    life.then("RecordAdvice", &completion);
+    assert_eq!(life.stands(), stands("958", "42", 42));
+    assert_eq!(life.status(), Status::Cleared);
+}
+
+#[test]
 fn a_refund_and_a_dispute_are_as_of_any_claim() {
     let mut life = Life::new();
     life.then("RequestAuthorization", &single(100));

@@ -11,7 +11,7 @@ pub(super) fn claim(payment: &mut Payment, id: &str, amount: i128, reference: &O
             matches!((part, other.part), (Part::Of(one, _), Part::Of(two, _)) if one != two);
         let is_gone = other.back == other.amount;
         // What the request claimed is claimed by no other record.
-        if payment.single.as_ref() == Some(&other.id) {
+        if payment.single.as_ref().is_some_and(|single| single.claim == other.id) {
             return other.amount == amount && !is_gone;
         }
         reference.is_some()
