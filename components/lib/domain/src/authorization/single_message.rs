@@ -83,9 +83,10 @@ pub(super) fn presented(state: &State, mut events: Vec<Event>, context: &Command
     let Some(approved) = events.iter().find_map(|event| approved(state, event)) else { return Ok(events) };
     let mut after = events.iter().fold(state.clone(), State::after);
     let payment = after.payment().filter(|payment| payment.status.is_open());
-    let Some(claimed) = payment.map(|payment| claim(&after, payment, approved)).transpose()? else {
+    let claimed = payment.map_or_else(|| Ok(Vec::new()), |payment| claim(&after, payment, approved))?;
+    if claimed.is_empty() {
         return Ok(events);
-    };
+    }
     after = claimed.iter().fold(after, State::after);
     events.extend(claimed);
     for (id, reversal) in early(&after)? {
