@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 39] = [
+const SPECIFICATIONS: [(&str, &str); 40] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -28,6 +28,7 @@ const SPECIFICATIONS: [(&str, &str); 39] = [
     ("decider-authorization", "reversals_of_clearings.yaml"),
     ("decider-authorization", "reversals_of_refunds.yaml"),
     ("decider-authorization", "authorization_details.yaml"),
+    ("decider-authorization", "authorization_single.yaml"),
     ("decider-account", "account.yaml"),
     ("decider-account", "account_reversals.yaml"),
     ("decider-account", "account_ledger.yaml"),

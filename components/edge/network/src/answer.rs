@@ -48,7 +48,7 @@ enum Action {
 const MOST_NAMES: usize = 16;
 
 /// Events of a payment that say what the network is to hear.
-pub const AWAITED: [&str; 11] = [
+pub const AWAITED: [&str; 12] = [
     "AuthorizationApproved",
     "AuthorizationPartiallyApproved",
     "AuthorizationDeclined",
@@ -59,6 +59,7 @@ pub const AWAITED: [&str; 11] = [
     "AuthorizationReversed",
     "AuthorizationExpired",
     "ClearingPosted",
+    "ClearingReversed",
     "ForcePosted",
 ];
 
@@ -112,10 +113,10 @@ impl Answered {
         Some((decision, Self { awaited: after }))
     }
 
-    /// Returns why nothing is held any more; `None` if something is, or was claimed.
+    /// Returns why nothing is held any more; `None` if something is, or was claimed and not taken back.
     fn gone(&self) -> Option<&'static str> {
         if self.has(|event| event.kind == "ClearingPosted") {
-            return None;
+            return self.is_taken_back().then_some("reversed");
         }
         let is_expiry = |event: &Event| event.kind == "AuthorizationExpired";
         let is_full_reversal =
@@ -125,9 +126,29 @@ impl Answered {
         }
         self.has(is_expiry).then_some("expired")
     }
+
+    /// Returns true if the network took back all that it claimed: of a single message, by the reversal of its request.
+    fn is_taken_back(&self) -> bool {
+        let sum = |kind: &str, minor: fn(&Event) -> u128| {
+            let events = self.awaited.iter().filter(|event| event.kind == kind);
+            // No account holds as much.
+            events.map(minor).fold(0, u128::saturating_add)
+        };
+        let claimed = sum("ClearingPosted", |event| {
+            event.minor("/against_hold").saturating_add(event.minor("/beyond_hold"))
+        });
+        let taken = sum("ClearingReversed", |event| event.minor("/amount/minor"));
+        taken > 0 && taken >= claimed
+    }
 }
 
 impl Event {
+    /// Returns the minor units at that place; none is nothing.
+    fn minor(&self, place: &str) -> u128 {
+        let stated = self.data.pointer(place).and_then(|stated| Minor::deserialize(stated).ok());
+        stated.map_or(0, Minor::get)
+    }
+
     /// Returns true if it is one of the increment that the message asked for.
     fn is_about(&self, message: &Message) -> bool {
         let is_of_increment =
@@ -330,6 +351,19 @@ mod tests {
         let first = said(&[declined("timeout"), promised()]);
         assert_eq!(first, Some(json!(["declined", "91", "timeout", null])));
         assert_eq!(said(&[promised()]), Some(json!(["approved", "00", null, "1250"])));
+    }
+
+    #[test]
+    fn a_single_message_is_approved_until_all_of_it_is_taken_back() {
+        let claimed = || json!({"type": "ClearingPosted", "data": {"against_hold": "12500000000000000000", "beyond_hold": "0"}});
+        let whole = || event("AuthorizationApproved", 1_250);
+        let back = |hundredths| event("ClearingReversed", hundredths);
+        let approved = Some(json!(["approved", "00", null, "1250"]));
+        assert_eq!(said(&[whole(), claimed()]), approved);
+        // The machine paid out less.
+        assert_eq!(said(&[whole(), claimed(), back(250)]), approved);
+        let reversed = Some(json!(["declined", "05", "reversed", null]));
+        assert_eq!(said(&[whole(), claimed(), back(250), back(1_000)]), reversed);
     }
 
     #[test]

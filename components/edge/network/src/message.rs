@@ -18,11 +18,11 @@ use crate::unknown::{self, Unknown};
 /// Kind of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// 0100: request for approval of a payment.
+    /// 0100: request for approval of a payment. 0200: the same in a single message, which claims it too.
     Authorization,
     /// 0100 of a payment that was asked for before: request for more.
     Increment,
-    /// 0120: report that the stand-in approved the payment.
+    /// 0120: report that the stand-in approved the payment. Of a single message 0220, which claims it too.
     Advice,
     /// 0400: release of a hold, or of a part of it.
     Reversal,
@@ -82,6 +82,8 @@ pub struct Message {
     /// Day of the payment's first message with the network, in all messages about it. Mastercard's ids repeat.
     pub processing_day: Option<Day>,
     pub network: Network,
+    /// Message type indicator. Of a request and an advice it says if that claims the money too.
+    pub message_type: Option<MessageType>,
     /// Safe that pays.
     pub account: Address,
     /// Time at which it was first sent.
@@ -160,6 +162,42 @@ impl TryFrom<String> for Day {
         match format!("{text}T00:00:00.000Z").parse::<Timestamp>() {
             Ok(_) => Ok(Self(text)),
             Err(_) => Err(format!("{text:?} is no day; write it like 2026-11-22")),
+        }
+    }
+}
+
+/// Message type indicator (ISO 8583): version, class, function, and who sent it. `0200` and `1200` are financial requests,
+/// `0220` and `1220` their advices.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct MessageType(String);
+
+impl MessageType {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn has(&self, place: usize, digit: u8) -> bool {
+        self.0.as_bytes().get(place) == Some(&digit)
+    }
+
+    /// Returns true for a financial message: it claims what is approved, and no clearing record follows.
+    pub fn is_financial(&self) -> bool {
+        self.has(1, b'2')
+    }
+
+    fn is_authorization(&self) -> bool {
+        self.has(1, b'1')
+    }
+}
+
+impl TryFrom<String> for MessageType {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.len() == 4 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => Ok(Self(text)),
+            false => Err("message_type has four digits, like 0200".to_owned()),
         }
     }
 }
@@ -262,6 +300,29 @@ impl Message {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Returns true if it asks for money and claims it too. The error says which route is that of the stated type.
+    pub fn is_single(&self, kind: Kind) -> Result<bool, String> {
+        let Some(stated) = &self.message_type else { return Ok(false) };
+        let (function, name) = match kind {
+            Kind::Authorization => (b'0', "request"),
+            Kind::Advice => (b'2', "advice"),
+            Kind::Increment if stated.is_financial() => {
+                let why = "its amount is final; send it as an authorization of its own";
+                return Err(format!("message_type {} is no increment: {why}", stated.as_str()));
+            }
+            _ => return Ok(false),
+        };
+        if !(stated.has(2, function) && (stated.is_financial() || stated.is_authorization())) {
+            let stated = stated.as_str();
+            return Err(format!("message_type {stated} is no {name}; send it to the route of its kind"));
+        }
+        if stated.is_financial() && self.is_credit() {
+            return Err("a credit in a single message is paid at once; send it to the route of the refunds"
+                .to_owned());
+        }
+        Ok(stated.is_financial())
     }
 
     /// Returns the type of the transaction: the stated one, or that of the processing code.

@@ -83,6 +83,7 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
     if is_other && matches!(kind, Kind::Refund | Kind::RefundReversal) {
         return Err("a purchase is no refund; send it to the route of the clearings".to_owned());
     }
+    let single_message = message.is_single(kind)?;
     let asks_for_credit = message.asks_for_credit(kind);
     let message_id = message.message_id.clone();
     let details = details::of(kind, message)?;
@@ -100,6 +101,7 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
             occurred_at,
             checks: checks(message),
             details,
+            single_message,
         }))
     };
     let command = match kind {
@@ -125,6 +127,7 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
             network,
             occurred_at,
             details,
+            single_message,
         }),
         Kind::Reversal => Command::ReverseAuthorization(ReverseAuthorization {
             message_id,

@@ -48,11 +48,12 @@ const fn object(name: &'static str, decides: &'static [Kind], members: &'static 
 }
 
 /// All fields of a [`Message`](crate::message::Message).
-const FIELDS: [Field; 29] = [
+const FIELDS: [Field; 30] = [
     deciding("message_id", ALL),
     deciding("transaction_id", ALL),
     deciding("processing_day", ALL),
     deciding("network", ALL),
+    deciding("message_type", &[Kind::Authorization, Kind::Increment, Kind::Advice]),
     deciding("account", ALL),
     deciding("transmitted_at", ALL),
     object("amount", ALL, &["minor", "currency", "exponent"]),

@@ -203,6 +203,7 @@ fn request(message_id: ExternalId, amount: Amount, at: Timestamp) -> RequestAuth
         occurred_at: at,
         checks: None,
         details: None,
+        single_message: false,
     }
 }
 
@@ -216,6 +217,7 @@ fn advice(message_id: ExternalId, amount: Amount, at: Timestamp) -> RecordAdvice
         network: Network::Mastercard,
         occurred_at: at,
         details: None,
+        single_message: false,
     }
 }
 

@@ -44,6 +44,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/reversals_of_clearings.yaml"));
     decider::<Authorization>(include_str!("../specs/reversals_of_refunds.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_details.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_single.yaml"));
 }
 
 #[test]

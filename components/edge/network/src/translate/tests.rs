@@ -161,6 +161,41 @@ fn a_question_for_a_credit_holds_nothing_and_has_an_id_of_its_own() {
 }
 
 #[test]
+fn a_financial_request_is_a_single_message() {
+    let of = |kind, message_type: &str| {
+        sent(kind, &serde_json::json!({"message_type": message_type, "processing_code": "010000"}))
+    };
+    for (kind, message_type, is_single) in [
+        (Kind::Authorization, "0100", false),
+        (Kind::Authorization, "1100", false),
+        (Kind::Authorization, "0200", true),
+        (Kind::Authorization, "1200", true),
+        (Kind::Authorization, "0201", true),
+        (Kind::Advice, "0120", false),
+        (Kind::Advice, "0220", true),
+        (Kind::Increment, "0100", false),
+        (Kind::Reversal, "0420", false),
+        (Kind::Clearing, "0220", false),
+    ] {
+        let sent = of(kind, message_type).unwrap();
+        assert_eq!(sent["payload"]["single_message"] == true, is_single, "{kind:?} {message_type}");
+    }
+    for (kind, message_type, why) in [
+        (Kind::Authorization, "0220", "the route of its kind"),
+        (Kind::Authorization, "0400", "the route of its kind"),
+        (Kind::Advice, "0200", "the route of its kind"),
+        (Kind::Increment, "0200", "an authorization of its own"),
+        (Kind::Authorization, "200", "four digits"),
+    ] {
+        let refused = of(kind, message_type).unwrap_err();
+        assert!(refused.contains(why), "{kind:?} {message_type}: {refused}");
+    }
+    let credit = serde_json::json!({"message_type": "0200", "processing_code": "200000"});
+    assert!(sent(Kind::Authorization, &credit).unwrap_err().contains("the route of the refunds"));
+    assert!(sent(Kind::Authorization, &serde_json::json!({"mesage_type": "0200"})).is_err());
+}
+
+#[test]
 fn what_a_message_states_besides_goes_with_its_command() {
     let stated = serde_json::json!({
         "acquirer": "40000001", "stan": "004711", "future": {"x": 1},

@@ -10,18 +10,20 @@
 //! | not decided, and nothing was sold | a reversal of the whole request follows |
 //! | cleared, expired, force-posted, or reversed before the decision and claimed | nothing: the claim posts |
 //!
+//! Of a [single message](super::single_message), the request's or its own, what it leaves held is claimed at once.
+//!
 //! The reversal has an id made of the advice's, because a reversal of the advice may come under the advice's own. An
 //! advice that is older than another one or than an increment says nothing of those, and gives nothing back.
 
 use clearfold_kernel::{CommandContext, Minor, Rejection, Timestamp};
 
-use super::Decision;
 use super::increment::{Increment, IncrementFate};
 use super::messages::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, Event, Extent, Parties, RecordAdvice, ReversalCause,
 };
 use super::state::{Entry, Payment, State, Status, Subject, sum};
 use super::stored::{Advice, Requested};
+use super::{Decision, single_message};
 use crate::policy::hold_expiry;
 use crate::{bookings, checks};
 
@@ -34,7 +36,7 @@ pub(super) fn record(state: &State, advice: &RecordAdvice, context: &CommandCont
             checks::routed_to(payment.parties.account, context)?;
             if let Some(known) = state.advices.get(&advice.message_id) {
                 let given = of_command(advice, known.hold, known.expires_at, known.at);
-                let given = AdviceRecorded { details: None, ..given };
+                let given = AdviceRecorded { details: None, single_message: false, ..given };
                 checks::repeated(advice.message_id.as_str(), &known.0, &given)?;
                 return Ok(Vec::new());
             }
@@ -150,16 +152,18 @@ fn of_command(
         occurred_at: advice.occurred_at,
         at,
         details: advice.details.clone(),
+        single_message: advice.single_message,
     }
 }
 
 pub(super) fn recorded(state: &mut State, event: &AdviceRecorded) {
+    single_message::advised(state, event);
     match event.hold {
         AdviceHold::Placed => begun_anew(state, event),
         AdviceHold::Raised(by) => raised(state, event, by),
         AdviceHold::Unchanged => {}
     }
-    let known = AdviceRecorded { details: None, ..event.clone() };
+    let known = AdviceRecorded { details: None, single_message: false, ..event.clone() };
     state.advices.insert(event.message_id.clone(), Advice(known));
     state.happened_at(event.at);
 }

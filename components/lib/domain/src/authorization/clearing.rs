@@ -8,7 +8,7 @@
 //! | the last one | releases the rest of the hold |
 //! | after the hold expired | posts beyond it, late |
 //! | known id | no effect; rejected if its content differs |
-//! | another id, same reference and amount | waits on the [suspense](super::suspense) account |
+//! | another id, same reference and amount; the amount that a [single message](super::single_message) claimed | waits on the [suspense](super::suspense) account |
 //! | to an authorization that was reversed in full, or without an approved one | [force posted](super::force_post) |
 //!
 //! The network's amount is what posts. If it is far from our own conversion of what was presented, or that cannot be
@@ -27,7 +27,7 @@ use super::messages::{
     PresentClearing,
 };
 use super::state::{Payment, State, Status, Subject, sum};
-use super::{Decision, force_post};
+use super::{Decision, force_post, single_message};
 use crate::checks;
 use crate::network::{Residue, SuspenseOutcome};
 use crate::policy::over_capture;
@@ -95,6 +95,9 @@ fn in_sequence(part: Part) -> Result<(), Rejection> {
 /// Finds a claim under another id with the same reference and amount that stands and is not another part. What the
 /// network took back may be presented again.
 fn looks_like(state: &State, claim: &PresentClearing) -> Option<ExternalId> {
+    if let Some(claimed) = single_message::looks_like(state, claim.amount.minor) {
+        return Some(claimed);
+    }
     let reference = claim.reference.as_ref()?;
     let alike = |id: &ExternalId, known: &Clearing| {
         known.reference.as_ref() == Some(reference)

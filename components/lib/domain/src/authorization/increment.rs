@@ -19,7 +19,7 @@ use super::messages::{
     IncrementDeclined, IncrementRequested,
 };
 use super::state::{Entry, Payment, State, sum};
-use super::{Decision, existing};
+use super::{Decision, existing, single_message};
 use crate::checks;
 use crate::policy::{DeclineReason, hold_expiry};
 
@@ -54,6 +54,7 @@ pub(super) fn request(
     increment: &IncrementAuthorization,
     context: &CommandContext,
 ) -> Decision {
+    single_message::takes_increments(state)?;
     checks::in_time(state.latest, context)?;
     let payment = existing(state, context)?;
     checks::sound(&increment.amount)?;

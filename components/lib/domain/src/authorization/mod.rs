@@ -19,6 +19,8 @@
 //! | `not_open` | the payment is closed or not approved; nothing can be held |
 //! | `increment_not_found` | the payment has no such increment |
 //! | `increment_undecided` | a new total is stated while another increment is not decided yet |
+//! | `single_message_increment` | a single message would be an increment, or its payment would take one |
+//! | `single_message_credit` | a single message would ask for a credit; that is recorded as a refund |
 //! | `total_not_above_authorized` | an increment states a total that is authorized already |
 //! | `not_yet_expired` | the hold has not reached its expiry time |
 //! | `hold_does_not_expire` | the hold has no expiry time: it was seen on chain, and recorded before such holds had one |
@@ -68,6 +70,7 @@ mod refund;
 mod request;
 mod returned;
 mod reversal;
+mod single_message;
 mod state;
 mod stored;
 mod superseded;
@@ -86,6 +89,7 @@ pub use record_reversal::{Named, RecordReversal, RecordReversalFate, RecordRever
 pub use refund::{Resolution, UnlinkedRefund};
 pub(crate) use returned::money_of;
 pub use reversal::{Reversal, ReversalFate};
+pub use single_message::SingleMessage;
 pub use state::{Entry, Payment, State, Status, Subject, Totals};
 pub use stored::{Advice, Requested};
 
@@ -102,7 +106,7 @@ type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 14;
+    const STATE_VERSION: u32 = 15;
 
     type State = State;
     type Command = Command;
@@ -110,6 +114,7 @@ impl Decider for Authorization {
 
     fn decide(state: &State, command: &Command, context: &CommandContext) -> Decision {
         let events = decide(state, command, context)?;
+        let events = single_message::presented(state, events, context)?;
         let events = awaited_record::applied(state, events, context);
         Ok(legs::balanced(state, events, context))
     }

@@ -31,7 +31,7 @@ use super::state::{State, Subject, sum};
 use crate::checks;
 use crate::network::{Details, MerchantId, Network};
 
-/// Reversals of records, and what they need of the records. The last member of the [`State`].
+/// Reversals of records, and what they need of the records.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordReversals {
     /// Reversals, by the ids of their own records.
@@ -234,7 +234,7 @@ pub(super) fn reverse_refund(state: &State, command: &ReverseRefund, context: &C
 }
 
 /// States the further facts of the message in its event. If that is [`RecordReversalKept`], a later event lacks them.
-fn detailed(decided: Decision, details: Option<Box<Details>>) -> Decision {
+pub(super) fn detailed(decided: Decision, details: Option<Box<Details>>) -> Decision {
     let mut events = decided?;
     match events.first_mut() {
         Some(Event::ClearingReversed(event)) => event.details = details,
@@ -246,7 +246,7 @@ fn detailed(decided: Decision, details: Option<Box<Details>>) -> Decision {
 }
 
 /// Makes a reversal of which nothing is decided.
-fn waiting(
+pub(super) fn waiting(
     of: ReversedRecord,
     network: Network,
     stated: Option<Amount>,
@@ -256,7 +256,12 @@ fn waiting(
     RecordReversal { of, network, stated, occurred_at, taken, fate }
 }
 
-fn reverse(state: &State, id: &ExternalId, reversal: &RecordReversal, context: &CommandContext) -> Decision {
+pub(super) fn reverse(
+    state: &State,
+    id: &ExternalId,
+    reversal: &RecordReversal,
+    context: &CommandContext,
+) -> Decision {
     if let Some(amount) = &reversal.stated {
         checks::sound(amount)?;
     }

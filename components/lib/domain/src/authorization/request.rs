@@ -2,7 +2,8 @@
 //!
 //! Between request and answer the card and the account are asked; their result comes back as a command. The first
 //! answer counts. A further request for a payment that was requested before is an increment: networks send the same
-//! message for both. A request of zero verifies the card: it is decided by the card's rules, and holds nothing.
+//! message for both. A request of zero verifies the card: it is decided by the card's rules, and holds nothing. What is
+//! approved of a [single message](super::single_message) is claimed by the same decision.
 
 use clearfold_kernel::{Amount, CommandContext, Minor, Rejection, Timestamp};
 
@@ -14,11 +15,12 @@ use super::messages::{
 };
 use super::state::{Entry, Payment, State, Status, Subject};
 use super::stored::Requested;
-use super::{Decision, existing, increment};
+use super::{Decision, existing, increment, single_message};
 use crate::checks;
 use crate::policy::{DeclineReason, hold_expiry};
 
 pub(super) fn request(state: &State, request: &RequestAuthorization, context: &CommandContext) -> Decision {
+    single_message::check(state, request)?;
     checks::in_time(state.latest, context)?;
     let asset = checks::askable(&request.amount)?;
     checks::routed_to(request.account, context)?;
@@ -40,8 +42,9 @@ pub(super) fn request(state: &State, request: &RequestAuthorization, context: &C
                 // not changed.
                 let hold_interval_s = known.hold_interval_s;
                 let given = of_command(request, known.at);
-                let given = AuthorizationRequested { hold_interval_s, checks: None, details: None, ..given };
-                checks::repeated(request.message_id.as_str(), known, &given)?;
+                let given = kept(AuthorizationRequested { hold_interval_s, ..given });
+                let known = (known, state.single_message.is_requested);
+                checks::repeated(request.message_id.as_str(), &known, &(&given, request.single_message))?;
                 Ok(Vec::new())
             }
             Some(known) if known.account == request.account && known.card_id == request.card_id => {
@@ -90,6 +93,7 @@ fn of_command(request: &RequestAuthorization, at: Timestamp) -> AuthorizationReq
         at,
         checks: request.checks.clone(),
         details: request.details.clone(),
+        single_message: request.single_message,
     }
 }
 
@@ -166,14 +170,15 @@ pub(super) fn decline(state: &State, decline: &DeclineAuthorization, context: &C
 
 pub(super) fn requested(state: &mut State, event: &AuthorizationRequested) {
     let parties = Parties::of_request(event);
-    // The checks are the card's business, which is asked at once; the state does not keep them.
-    let entry = Entry::Requested(Box::new(Requested(AuthorizationRequested {
-        checks: None,
-        details: None,
-        ..event.clone()
-    })));
+    let entry = Entry::Requested(Box::new(Requested(kept(event.clone()))));
     state.begin(Payment::new(parties, event.amount.asset.clone(), entry, Status::Requested));
     state.happened_at(event.at);
+    single_message::requested(state, event);
+}
+
+/// Returns what the state keeps of a request. The checks are the card's business, which is asked at once.
+fn kept(request: AuthorizationRequested) -> AuthorizationRequested {
+    AuthorizationRequested { checks: None, details: None, single_message: false, ..request }
 }
 
 pub(super) fn approved(state: &mut State, event: &AuthorizationApproved) {

@@ -2,17 +2,19 @@
 //! time-out the network reverses the amount that it asked for, not the smaller one that was approved. One that finds
 //! nothing to release is recorded with its reason and changes no amount.
 //!
+//! Of a payment that a [single message](super::single_message) claimed, it takes back the claim.
+//!
 //! A reversal may come under the id of the message that it reverses: ids are unique among reversals.
 
 use clearfold_kernel::{CommandContext, Minor, Rejection};
 use serde::{Deserialize, Serialize};
 
-use super::Decision;
 use super::messages::{
     AuthorizationRequested, AuthorizationReversed, Event, Extent, Parties, ReversalCause, ReversalRefusal,
     ReversalRefused, ReverseAuthorization,
 };
 use super::state::{Payment, State, Status, Subject, sum};
+use super::{Decision, single_message};
 use crate::checks;
 
 /// Reversal that was received.
@@ -51,6 +53,9 @@ pub(super) fn apply(state: &State, reversal: &ReverseAuthorization, context: &Co
     if let Some(known) = state.reversals.get(&reversal.message_id) {
         checks::repeated(reversal.message_id.as_str(), &known.extent, &reversal.extent)?;
         return Ok(Vec::new());
+    }
+    if let Some(events) = single_message::reverse(state, reversal, context)? {
+        return Ok(events);
     }
     match &state.subject {
         Subject::Payment(payment) => {
@@ -149,12 +154,14 @@ pub(super) fn reversed(state: &mut State, event: &AuthorizationReversed) {
         payment.status = if unclaimed { Status::Reversed } else { Status::Cleared };
     }
     state.came_back(event.cause, event.extent);
+    single_message::reversed(state, &event.message_id, event.cause, event.occurred_at);
     remember(state, event.message_id.clone(), event.extent, ReversalFate::Done);
 }
 
 pub(super) fn refused(state: &mut State, event: &ReversalRefused) {
     state.happened_at(event.at);
     state.came_back(event.cause, event.extent);
+    single_message::reversed(state, &event.message_id, event.cause, event.occurred_at);
     remember(state, event.message_id.clone(), event.extent, ReversalFate::Refused);
 }
 

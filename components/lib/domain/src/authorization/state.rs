@@ -15,6 +15,7 @@ use super::messages::{AdviceHold, AuthorizationRequested, Event, Parties};
 use super::record_reversal::RecordReversals;
 use super::refund::UnlinkedRefund;
 use super::reversal::Reversal;
+use super::single_message::SingleMessage;
 use super::stored::{Advice, Requested, StoredParties};
 use super::{
     advice, clearing, dispute, expiry, flag, force_post, funding, increment, legs, link, partial,
@@ -59,6 +60,8 @@ pub struct State {
     pub expected: Option<ExternalId>,
     /// Reversals of records by the network.
     pub record_reversals: RecordReversals,
+    /// Single message by which the network asked.
+    pub single_message: SingleMessage,
 }
 
 /// Subject of a stream.

@@ -38,6 +38,9 @@ struct StoredRequest {
     /// Not kept: no decision depends on them.
     #[serde(skip)]
     details: Option<Box<Details>>,
+    /// Kept at the end of the state.
+    #[serde(skip)]
+    single_message: bool,
 }
 
 /// Request of the network, as the state keeps it.
@@ -68,6 +71,9 @@ struct StoredAdvice {
     /// Not kept: no decision depends on them.
     #[serde(skip)]
     details: Option<Box<Details>>,
+    /// Kept at the end of the state.
+    #[serde(skip)]
+    single_message: bool,
 }
 
 /// Advice of the network, as the state keeps it.

@@ -23,6 +23,16 @@ pub(crate) fn advised(message_id: &ExternalId) -> Result<ExternalId, InvalidId> 
     derived("advised", message_id)
 }
 
+/// Id of the clearing that a single message is, besides its request.
+pub(crate) fn presented(message_id: &ExternalId) -> Result<ExternalId, InvalidId> {
+    derived("single-message", message_id)
+}
+
+/// Id of the reversal of that clearing, by a reversal of the network.
+pub(crate) fn reversed(message_id: &ExternalId) -> Result<ExternalId, InvalidId> {
+    derived("reversed", message_id)
+}
+
 /// Id of the reversal of a hold whose pulled money came back as that refund.
 pub(crate) fn returned(refund_id: &ExternalId) -> Result<ExternalId, InvalidId> {
     derived("returned", refund_id)

@@ -20,6 +20,7 @@ mod pulls;
 mod refunds;
 mod reports;
 mod returns;
+mod single_messages;
 mod sum;
 mod suspense;
 mod tally;

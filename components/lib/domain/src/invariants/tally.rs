@@ -5,7 +5,8 @@ use clearfold_kernel::{Invariant, Timestamp, Violation};
 use super::{
     account_holds::AccountHolds, amounts::Amounts, available::Available, double_entry::DoubleEntry,
     durable::Durable, holds::Holds, identities::Identities, on_chain::OnChain, pulls::Pulls,
-    refunds::Refunds, reports::Reports, returns::Returns, suspense::Suspense,
+    refunds::Refunds, reports::Reports, returns::Returns, single_messages::SingleMessages,
+    suspense::Suspense,
 };
 use crate::{account, authorization, card};
 
@@ -167,6 +168,7 @@ tally! {
     pulls: Pulls,
     reports: Reports,
     returns: Returns,
+    single_messages: SingleMessages,
     suspense: Suspense,
     durable: Durable,
 }

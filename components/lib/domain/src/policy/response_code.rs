@@ -78,6 +78,8 @@ const CODES: [Entry; 30] = [
             "conversion_impossible",
             "account_mismatch",
             "not_open",
+            "single_message_increment",
+            "single_message_credit",
         ],
     ),
     both(

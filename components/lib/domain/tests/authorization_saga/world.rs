@@ -149,11 +149,17 @@ impl World {
             self.order.push(id.to_owned());
         }
         let payment = self.payments.entry(id.to_owned()).or_default();
+        let before = payment.state.clone();
         let decided = payment.take(command, &context)?;
+        // A pull may be asked for behind each event of a decision.
+        let mut after = before;
+        for event in decided.iter().flatten() {
+            after = Authorization::evolve(after, event);
+            self.chain.owes(id, after.owed().get());
+        }
         let stream = format!("authorization-{id}");
         let pulls = ["pull", "pull-leg"].map(str::to_owned);
         let effects = || pulls.into_iter().filter(|_| self.offers_pulls).collect();
-        self.chain.owes(id, payment.state.owed().get());
         let instance = self.instances.entry(id.to_owned()).or_insert_with(|| Instance::offered(effects()));
         for event in decided.iter().flatten() {
             holds(&self.tally.observe(&stream, Happened::Authorization(event)))?;

@@ -93,6 +93,8 @@ const CODES: [(&str, &[&str]); 3] = [
             "return_not_on_chain",
             "return_not_resolved",
             "return_of_linked_spend",
+            "single_message_credit",
+            "single_message_increment",
             "spend_linked",
             "spend_not_linkable",
             "suspense_not_found",
@@ -149,17 +151,20 @@ const CODES: [(&str, &[&str]); 3] = [
 ];
 
 /// Events that must also occur with something in them: the aggregate, the event, and what its payload contains.
-const VARIANTS: [(&str, &str, &str); 6] = [
+const VARIANTS: [(&str, &str, &str); 8] = [
     ("account", "RefundBooked", "withheld"),
     ("account", "RefundResolved", "withheld"),
     ("authorization", "AuthorizationReversed", "advised/"),
+    ("authorization", "ClearingPosted", "single-message/"),
+    ("authorization", "ClearingReversed", "reversed/"),
     ("authorization", "RefundLinked", "exchange_difference"),
     ("authorization", "RefundLinked", "unexplained"),
     ("authorization", "OverCaptured", "\"flagged\":false"),
 ];
 
 /// Codes and events that no history reaches, each with the reason.
-const NEVER: [(&str, &str); 5] = [
+const NEVER: [(&str, &str); 6] = [
+    ("authorization single_message_credit", "the histories ask for no credits"),
     ("account refund_matched", "the histories read a match off its event"),
     ("authorization reason_too_long", "the length of a reason is a matter of specifications"),
     ("account funding_out_of_order", "a saga moves a Spend's money behind what happened to its log"),

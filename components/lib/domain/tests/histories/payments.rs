@@ -174,6 +174,7 @@ impl World {
                     occurred_at,
                     checks: None,
                     details: None,
+                    single_message: dice.one_in(12),
                 };
                 (Payments::RequestAuthorization(request), false)
             }
@@ -276,6 +277,7 @@ impl World {
             occurred_at: self.now(),
             checks: checks(dice),
             details: details(dice),
+            single_message: dice.one_in(4),
         };
         (Payments::RequestAuthorization(request), false)
     }
@@ -318,6 +320,7 @@ impl World {
             network: Network::Visa,
             occurred_at: self.now(),
             details: details(dice),
+            single_message: dice.one_in(8),
         };
         (Payments::RecordAdvice(advice), false)
     }

@@ -4,10 +4,12 @@
 //! questions. A rule stands here once, in the order in which a reader would check it.
 
 mod claims;
+mod single;
 
 use std::collections::BTreeSet;
 
 use claims::{claim, post_without_hold, resolve, take_back, take_back_awaited};
+use single::{Single, present};
 
 use crate::facts::{Fact, Part, Resolution, What};
 
@@ -64,6 +66,10 @@ pub struct Payment {
     /// Claims that are taken back when they come, or when they are charged; each with its amount, or all that is left.
     pub awaited: Vec<(String, Option<i128>)>,
     pub disputes: Vec<Dispute>,
+    /// Message that claims what is approved, too.
+    single: Option<Single>,
+    /// Reversals that came before a claim that they take back: of this much, or of all of it.
+    early: Vec<Option<i128>>,
     /// True if it was approved for nothing, to verify the card.
     is_verification: bool,
     asked: i128,
@@ -206,17 +212,21 @@ fn identity(what: &What) -> Option<(&'static str, &str)> {
 fn happen(payment: &mut Payment, what: &What) {
     match what {
         // A reversal of all of it that came before makes it a no-op.
-        What::Requested { amount, .. } if payment.stage == Stage::Unknown => {
+        What::Requested { id, amount, is_single, .. } if payment.stage == Stage::Unknown => {
+            payment.single = is_single.then(|| Single::of(id, *amount, true));
             let is_withdrawn = payment.tombstone > 0 && payment.tombstone >= *amount;
             payment.stage = if is_withdrawn { Stage::Withdrawn } else { Stage::Asked };
             payment.asked = *amount;
         }
         What::Approved { amount } if payment.stage == Stage::Asked => {
             (payment.stage, payment.held, payment.is_verification) = (Stage::Open, *amount, *amount == 0);
+            if payment.single.as_ref().is_some_and(|single| single.is_request) {
+                present(payment, *amount);
+            }
         }
         What::Declined if payment.stage == Stage::Asked => payment.stage = Stage::Declined,
         // Another request of a known payment is an increment.
-        What::Requested { id, amount, at } => ask_for_more(payment, id, *amount, false, *at),
+        What::Requested { id, amount, at, .. } => ask_for_more(payment, id, *amount, false, *at),
         What::IncrementRequested { id, amount, is_total, at } => {
             ask_for_more(payment, id, *amount, *is_total, *at);
         }
@@ -228,12 +238,28 @@ fn happen(payment: &mut Payment, what: &What) {
                 .filter(|known| known.id == *id)
                 .for_each(|known| known.is_declined = true);
         }
-        What::Reversed { part, .. } => reverse(payment, *part),
+        What::Reversed { part, .. } => match payment.claimed_at_once() {
+            Some(claim) => take_back(payment, &claim, payment.of_claim(*part)),
+            None => {
+                // What was given back of a hold is no part of what is claimed later.
+                if !payment.has_held() {
+                    payment.early.push(*part);
+                }
+                reverse(payment, *part);
+            }
+        },
         What::Expired if payment.stage == Stage::Open => {
             (payment.stage, payment.held) = (Stage::Expired, 0);
         }
-        What::Advised { amount, at, .. } => {
+        What::Advised { id, amount, at, is_single } => {
+            let is_requested = payment.single.as_ref().is_some_and(|single| single.is_request);
+            if *is_single && !is_requested && payment.claimed_at_once().is_none() {
+                payment.single = Some(Single::of(id, *amount, false));
+            }
             advise(payment, *amount, *at);
+            if *is_single || is_requested {
+                present(payment, *amount);
+            }
             payment.advised_at.push(*at);
         }
         What::Cleared { id, amount, reference, part } => claim(payment, id, *amount, reference, *part),
@@ -353,7 +379,10 @@ fn advise(payment: &mut Payment, amount: i128, at: i64) {
         return;
     }
     match payment.stage {
-        Stage::Asked if amount == 0 => payment.stage = Stage::Withdrawn,
+        Stage::Asked if amount == 0 => {
+            payment.early.push(None);
+            payment.stage = Stage::Withdrawn;
+        }
         Stage::Unknown | Stage::Asked | Stage::Declined | Stage::Withdrawn => {
             if amount > 0 {
                 (payment.stage, payment.held, payment.is_verification) = (Stage::Open, amount, false);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::books::{self, Stage};
-use crate::facts::Fact;
+use crate::facts::{Fact, What};
 
 /// Number of lives that had each pair of a message and a stage.
 #[derive(Debug, Default)]
@@ -36,8 +36,12 @@ const STAGES: [Stage; 9] = [
     Stage::Forced,
 ];
 
+/// Request that is the claim as well.
+const SINGLE: &str = "SingleMessage";
+
 /// Facts that must have been at all.
-const AT_ALL: [&str; 26] = [
+const AT_ALL: [&str; 27] = [
+    SINGLE,
     "RefundTakenBack",
     "TakenBack",
     "Linked",
@@ -81,6 +85,9 @@ fn can_meet(kind: &str, stage: Stage) -> bool {
 }
 
 fn kind(fact: &Fact) -> String {
+    if matches!(fact.what, What::Requested { is_single: true, .. }) {
+        return SINGLE.to_owned();
+    }
     let text = format!("{:?}", fact.what);
     text.split([' ', '{']).next().unwrap_or_default().to_owned()
 }

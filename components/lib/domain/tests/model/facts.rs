@@ -16,6 +16,8 @@ pub enum What {
         id: String,
         amount: i128,
         at: i64,
+        /// The request is the claim as well.
+        is_single: bool,
     },
     Approved {
         amount: i128,
@@ -43,6 +45,8 @@ pub enum What {
         id: String,
         amount: i128,
         at: i64,
+        /// What a stand-in approved is claimed as well.
+        is_single: bool,
     },
     Cleared {
         id: String,

@@ -34,17 +34,21 @@ fn merchant() -> Value {
 pub fn request(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> Result<(), Broken> {
     let (message_id, at) = (message_id(life), life.world.now());
     let card = dice.weighted(&[(8, CARDS[0]), (2, CARDS[1]), (1, CARDS[2])]);
-    let payload = json!({
+    let is_single = dice.one_in(6);
+    let mut payload = json!({
         "message_id": message_id, "account": ACCOUNT, "card_id": card, "amount": amount(cents), "network": "visa",
         "merchant": merchant(), "partial_allowed": dice.one_in(2), "occurred_at": at,
     });
+    if is_single {
+        payload["single_message"] = json!(true);
+    }
     say(
         life,
         id,
         Word::Asks,
         "RequestAuthorization",
         payload,
-        What::Requested { id: message_id, amount: cents, at: time(at.as_ms()) },
+        What::Requested { id: message_id, amount: cents, at: time(at.as_ms()), is_single },
     )
 }
 
@@ -58,9 +62,13 @@ pub fn ask_quietly(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> R
         "message_id": message_id, "account": ACCOUNT, "card_id": CARDS[0], "amount": amount(cents),
         "network": "visa", "merchant": merchant(), "partial_allowed": partial_allowed, "occurred_at": at,
     });
+    let is_single = dice.one_in(3);
+    if is_single {
+        payload["single_message"] = json!(true);
+    }
     let is_checked = is_predictable(life);
     let passes = !is_checked || check(life, &mut payload)?;
-    let what = What::Requested { id: message_id, amount: cents, at: time(at.as_ms()) };
+    let what = What::Requested { id: message_id, amount: cents, at: time(at.as_ms()), is_single };
     say(life, id, Word::Asks, "RequestAuthorization", payload, what)?;
     life.settle(dice)?;
     if !is_checked || !is_predictable(life) {
@@ -180,11 +188,15 @@ pub fn advise(life: &mut Life, id: &str, dice: &mut Dice, cents: i128) -> Result
     let message_id = message_id(life);
     let late_s = if dice.one_in(4) { dice.below(3_000) as u64 } else { 0 };
     let at = clearfold_kernel::Timestamp::from_ms(life.world.now_ms - late_s * SECOND_MS).expect("a time");
-    let payload = json!({
+    let is_single = dice.one_in(6);
+    let mut payload = json!({
         "message_id": message_id, "account": ACCOUNT, "card_id": CARDS[0], "amount": amount(cents),
         "merchant": merchant(), "network": "visa", "occurred_at": at,
     });
-    let what = What::Advised { id: message_id, amount: cents, at: time(at.as_ms()) };
+    if is_single {
+        payload["single_message"] = json!(true);
+    }
+    let what = What::Advised { id: message_id, amount: cents, at: time(at.as_ms()), is_single };
     say(life, id, Word::States, "RecordAdvice", payload, what)
 }
 

@@ -55,6 +55,9 @@ command! {
         /// Further facts that the message states. Absent if it states none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         details: Option<Box<Details>>,
+        /// True if the message is the presentment too: once it is approved, the payment is claimed. Absent if not.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        single_message: bool,
     }
 }
 
@@ -171,6 +174,9 @@ command! {
         /// Further facts that the message states. Absent if it states none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         details: Option<Box<Details>>,
+        /// True if the message is the presentment too: what the stand-in approved is claimed. Absent if not.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        single_message: bool,
     }
 }
 

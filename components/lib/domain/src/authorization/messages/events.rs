@@ -60,6 +60,9 @@ pub struct AuthorizationRequested {
     /// Further facts that the message states. Absent if it states none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Box<Details>>,
+    /// True if the message is the presentment too: once it is approved, the payment is claimed. Absent if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single_message: bool,
 }
 
 event! {
@@ -265,6 +268,9 @@ pub struct AdviceRecorded {
     /// Further facts that the message states. Absent if it states none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Box<Details>>,
+    /// True if the message is the presentment too: what the stand-in approved is claimed. Absent if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single_message: bool,
 }
 
 impl AdviceRecorded {
@@ -297,7 +303,8 @@ pub enum AdviceHold {
 event! {
     /// Clearing posted: the network claimed the payment or a part of it.
     ClearingPosted {
-        /// Id of the clearing record, assigned by the network.
+        /// Id of the clearing record, assigned by the network; `single-message/…` with the id of a request that is the
+        /// presentment too.
         clearing_id: ExternalId,
         /// Amount of the claim that the hold covers and that is used up, in minor units.
         against_hold: Minor,

@@ -232,6 +232,28 @@ fn purchases() -> Vec<Example> {
         .tell("the last parcel", "PresentClearing", &clearing("clr-2", 300, "final"))
         .settled("paid", 500),
         Example::pulled(
+            "A cash machine",
+            "The machine asks for 100 and a surcharge of 3 in a single message: the request is the claim as well, so hold \
+             and claim are booked in one turn. The machine pays out only 60, and a reversal of the rest takes back that \
+             part of the claim.",
+        )
+        .tell("asked for 103, claimed and pulled", "RequestAuthorization", &singles::single(103))
+        .tell("40 were not paid out", "ReverseAuthorization", &reversal("rev-1", 40))
+        .step("40 are sent back to the Safe", |life| {
+            life.seen("authorization", "refund-1", "RecordRefund", &back(9, 40));
+        })
+        .step("that is the return", |life| {
+            let returned = json!({"outcome": "returned", "payment_id": "auth-1"});
+            life.accepted("authorization", "refund-1", "ResolveRefund", &returned);
+        })
+        .settled("paid", 63),
+        Example::seen(
+            "A cash machine that hears no answer",
+            "The answer is lost, so the network reverses the whole request. The claim is taken back.",
+        )
+        .tell("asked for 103 and claimed", "RequestAuthorization", &singles::single(103))
+        .tell("the time-out", "ReverseAuthorization", &singles::timeout()),
+        Example::pulled(
             "A claim after the hold expired",
             "The hold ends by time, and what was pulled for it is owed back. The merchant claims all the same, and a first \
              presentment always posts: the money that was not sent back yet pays for it.",

@@ -11,6 +11,7 @@ mod pulls;
 mod refunds;
 mod returns;
 mod reversals;
+mod singles;
 mod spends;
 
 use clearfold_domain::account::LedgerAccount;

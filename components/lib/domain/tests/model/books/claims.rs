@@ -10,6 +10,10 @@ pub(super) fn claim(payment: &mut Payment, id: &str, amount: i128, reference: &O
         let is_another_part =
             matches!((part, other.part), (Part::Of(one, _), Part::Of(two, _)) if one != two);
         let is_gone = other.back == other.amount;
+        // What the request claimed is claimed by no other record.
+        if payment.single.as_ref().is_some_and(|single| single.claim == other.id) {
+            return other.amount == amount && !is_gone;
+        }
         reference.is_some()
             && other.reference == *reference
             && other.amount == amount
