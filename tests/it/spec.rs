@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 39] = [
+const SPECIFICATIONS: [(&str, &str); 43] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -28,6 +28,7 @@ const SPECIFICATIONS: [(&str, &str); 39] = [
     ("decider-authorization", "reversals_of_clearings.yaml"),
     ("decider-authorization", "reversals_of_refunds.yaml"),
     ("decider-authorization", "authorization_details.yaml"),
+    ("decider-authorization", "authorization_dispute_money.yaml"),
     ("decider-account", "account.yaml"),
     ("decider-account", "account_reversals.yaml"),
     ("decider-account", "account_ledger.yaml"),
@@ -35,6 +36,7 @@ const SPECIFICATIONS: [(&str, &str); 39] = [
     ("decider-account", "account_refunds.yaml"),
     ("decider-account", "account_returns.yaml"),
     ("decider-account", "account_spends.yaml"),
+    ("decider-account", "account_disputes.yaml"),
     ("decider-card", "card.yaml"),
     ("decider-card", "card_spend.yaml"),
     ("decider-card", "card_limits.yaml"),
@@ -42,10 +44,12 @@ const SPECIFICATIONS: [(&str, &str); 39] = [
     ("decider-card", "card_types.yaml"),
     ("projector-merchants", "merchants.yaml"),
     ("projector-disputes", "disputes.yaml"),
+    ("projector-disputes", "disputes_money.yaml"),
     ("projector-balances", "balances.yaml"),
     ("projector-card-usage", "card_usage.yaml"),
     ("projector-settlement", "settlement.yaml"),
     ("projector-settlement", "settlement_reversals.yaml"),
+    ("projector-settlement", "settlement_disputes.yaml"),
     ("translator-gnosis-pay", "gnosis_pay_movements.yaml"),
     ("projector-sagas", "sagas.yaml"),
 ];

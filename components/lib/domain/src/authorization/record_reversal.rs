@@ -31,7 +31,7 @@ use super::state::{State, Subject, sum};
 use crate::checks;
 use crate::network::{Details, MerchantId, Network};
 
-/// Reversals of records, and what they need of the records. The last member of the [`State`].
+/// Reversals of records, and what they need of the records.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordReversals {
     /// Reversals, by the ids of their own records.

@@ -10,7 +10,8 @@ use serde::Serialize;
 use clearfold_kernel::{self as kernel, Decider, ExternalId, Hash, Minor, decode_state, encode_state};
 
 use crate::authorization::{
-    Authorization, AuthorizationRequested, Funding, Legs, Links, Payment, RecordReversals, State, Subject,
+    Authorization, AuthorizationRequested, DisputeMoney, Funding, Legs, Links, Payment, RecordReversals,
+    State, Subject,
 };
 
 /// First byte of the memory: the version of the state's format. An instance may outlive a change of the format, and
@@ -36,13 +37,19 @@ const WITHOUT_EXPECTED: u8 = 12;
 /// Version before records were reversed. Its bytes are the head of a state without reversals.
 const WITHOUT_REVERSALS: u8 = 13;
 
+/// Version before the money of disputes was told. Its bytes are the head of a state without any.
+const WITHOUT_DISPUTE_MONEY: u8 = 14;
+
 /// Reads the memory; empty before the first observation.
 pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
     match subject.memory.split_first() {
         None => Ok(State::default()),
         Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
-        Some((&WITHOUT_REVERSALS, state)) => behind(state, &RecordReversals::default()),
-        Some((&WITHOUT_EXPECTED, state)) => behind(state, &(None::<ExternalId>, RecordReversals::default())),
+        Some((&WITHOUT_DISPUTE_MONEY, state)) => behind(state, &no_money()),
+        Some((&WITHOUT_REVERSALS, state)) => behind(state, &(RecordReversals::default(), no_money())),
+        Some((&WITHOUT_EXPECTED, state)) => {
+            behind(state, &(None::<ExternalId>, RecordReversals::default(), no_money()))
+        }
         Some((&WITHOUT_LINKS, state)) => behind(state, &none()),
         Some((&WITHOUT_RELEASED, state)) => behind(state, &(Minor::ZERO, none())),
         Some((&WITHOUT_LEGS, state)) => behind(state, &(Legs::default(), Minor::ZERO, none())).map(with_flow),
@@ -53,8 +60,14 @@ pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
 }
 
 /// Members behind a state that has no links.
-fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>, RecordReversals) {
-    (Links::default(), BTreeMap::new(), None, RecordReversals::default())
+fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>, RecordReversals, Money) {
+    (Links::default(), BTreeMap::new(), None, RecordReversals::default(), no_money())
+}
+
+type Money = BTreeMap<ExternalId, DisputeMoney>;
+
+const fn no_money() -> Money {
+    BTreeMap::new()
 }
 
 /// Reads a state of before, with what stands behind it now.

@@ -3,9 +3,9 @@
 use clearfold_kernel::{Invariant, Timestamp, Violation};
 
 use super::{
-    account_holds::AccountHolds, amounts::Amounts, available::Available, double_entry::DoubleEntry,
-    durable::Durable, holds::Holds, identities::Identities, on_chain::OnChain, pulls::Pulls,
-    refunds::Refunds, reports::Reports, returns::Returns, suspense::Suspense,
+    account_holds::AccountHolds, amounts::Amounts, available::Available, dispute_money::DisputeMoney,
+    double_entry::DoubleEntry, durable::Durable, holds::Holds, identities::Identities, on_chain::OnChain,
+    pulls::Pulls, refunds::Refunds, reports::Reports, returns::Returns, suspense::Suspense,
 };
 use crate::{account, authorization, card};
 
@@ -168,5 +168,6 @@ tally! {
     reports: Reports,
     returns: Returns,
     suspense: Suspense,
+    dispute_money: DisputeMoney,
     durable: Durable,
 }

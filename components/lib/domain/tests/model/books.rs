@@ -4,10 +4,13 @@
 //! questions. A rule stands here once, in the order in which a reader would check it.
 
 mod claims;
+mod disputes;
 
 use std::collections::BTreeSet;
 
 use claims::{claim, post_without_hold, resolve, take_back, take_back_awaited};
+use disputes::dispute;
+use disputes::{Dispute, Money};
 
 use crate::facts::{Fact, Part, Resolution, What};
 
@@ -64,6 +67,8 @@ pub struct Payment {
     /// Claims that are taken back when they come, or when they are charged; each with its amount, or all that is left.
     pub awaited: Vec<(String, Option<i128>)>,
     pub disputes: Vec<Dispute>,
+    /// Money that the network moved in disputes, known or not.
+    pub money: Vec<Money>,
     /// True if it was approved for nothing, to verify the card.
     is_verification: bool,
     asked: i128,
@@ -88,14 +93,6 @@ pub struct Claim {
     is_returned: bool,
     reference: Option<String>,
     part: Part,
-}
-
-#[derive(Debug, Clone)]
-pub struct Dispute {
-    pub id: String,
-    pub amount: i128,
-    pub is_open: bool,
-    pub is_credited: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -198,6 +195,7 @@ fn identity(what: &What) -> Option<(&'static str, &str)> {
         What::Reversed { id, .. } => ("reversal", id),
         What::Cleared { id, .. } | What::ForcePosted { id, .. } => ("claim", id),
         What::Refunded { id, .. } => ("refund", id),
+        What::DisputeMoney { id, .. } => ("money of a dispute", id),
         What::TakenBack { id, .. } | What::RefundTakenBack { id, .. } => ("reversal of a record", id),
         _ => return None,
     })
@@ -294,7 +292,8 @@ fn happen(payment: &mut Payment, what: &What) {
         What::DisputeOpened { .. }
         | What::DisputeCredited { .. }
         | What::DisputeWon { .. }
-        | What::DisputeLost { .. } => {
+        | What::DisputeLost { .. }
+        | What::DisputeMoney { .. } => {
             dispute(payment, what);
         }
         _ => {}
@@ -398,32 +397,6 @@ fn come_back(payment: &mut Payment, amount: i128) {
     payment.returned += amount.min(payment.kept());
     if payment.stage == Stage::Open && beyond > 0 {
         reverse(payment, Some(beyond));
-    }
-}
-
-fn dispute(payment: &mut Payment, what: &What) {
-    let (What::DisputeOpened { id, .. }
-    | What::DisputeCredited { id }
-    | What::DisputeWon { id, .. }
-    | What::DisputeLost { id }) = what
-    else {
-        return;
-    };
-    if let What::DisputeOpened { amount, .. } = what {
-        payment.disputes.push(Dispute { id: id.clone(), amount: *amount, is_open: true, is_credited: false });
-    }
-    let Some(dispute) = payment.disputes.iter_mut().find(|dispute| dispute.id == *id) else { return };
-    match what {
-        What::DisputeCredited { .. } => {
-            dispute.is_credited = true;
-            payment.credited += dispute.amount;
-        }
-        What::DisputeWon { .. } | What::DisputeLost { .. } => {
-            dispute.is_open = false;
-            payment.credited -= if dispute.is_credited { dispute.amount } else { 0 };
-            payment.won += if let What::DisputeWon { awarded, .. } = what { *awarded } else { 0 };
-        }
-        _ => {}
     }
 }
 

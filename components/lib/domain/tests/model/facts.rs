@@ -71,6 +71,13 @@ pub enum What {
         amount: i128,
         on_chain: bool,
     },
+    /// Money of a dispute moves: above zero if we receive it.
+    DisputeMoney {
+        id: String,
+        dispute: String,
+        amount: i128,
+        is_withdrawal: bool,
+    },
     // Time passes.
     Expired,
     // The chain shows.
