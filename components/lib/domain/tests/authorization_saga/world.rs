@@ -149,11 +149,16 @@ impl World {
             self.order.push(id.to_owned());
         }
         let payment = self.payments.entry(id.to_owned()).or_default();
+        let mut owing = payment.state.clone();
         let decided = payment.take(command, &context)?;
+        // The saga sees one event after the other, and may ask for what is due between two of them.
+        for event in decided.iter().flatten() {
+            owing = Authorization::evolve(owing, event);
+            self.chain.owes(id, owing.owed().get());
+        }
         let stream = format!("authorization-{id}");
         let pulls = ["pull", "pull-leg"].map(str::to_owned);
         let effects = || pulls.into_iter().filter(|_| self.offers_pulls).collect();
-        self.chain.owes(id, payment.state.owed().get());
         let instance = self.instances.entry(id.to_owned()).or_insert_with(|| Instance::offered(effects()));
         for event in decided.iter().flatten() {
             holds(&self.tally.observe(&stream, Happened::Authorization(event)))?;
