@@ -54,9 +54,9 @@ pub(super) fn record(state: &State, command: &RecordDisputeMoney, context: &Comm
     if matches!(state.subject, Subject::Refund(_)) {
         return Err(checks::identity_conflict(context));
     }
-    let mut told = state.dispute_money.values().filter(|known| known.dispute_id == money.dispute_id);
-    let told_in = told.next().map(|known| &known.amount.asset);
-    if let Some(asset) = state.asset_of_records().or(told_in) {
+    // Money may have come before its payment, so the payment's asset need not be that of its dispute.
+    let told = state.dispute_money.values().filter(|known| known.dispute_id == money.dispute_id);
+    for asset in told.map(|known| &known.amount.asset).chain(state.asset_of_records()) {
         checks::same_asset(asset, &money.amount.asset)?;
     }
     Ok(vec![Event::DisputeMoneyMoved(DisputeMoneyMoved {
