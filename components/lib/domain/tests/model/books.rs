@@ -71,6 +71,8 @@ pub struct Payment {
     pub money: Vec<Money>,
     /// True if it was approved for nothing, to verify the card.
     is_verification: bool,
+    /// Figures of a `Spend` before it was linked.
+    before_link: Option<Box<Payment>>,
     asked: i128,
     /// Most that was reversed before it was asked for.
     tombstone: i128,
@@ -269,9 +271,17 @@ fn happen(payment: &mut Payment, what: &What) {
             payment.pulls.push((1, *amount));
         }
         What::Linked => {
+            payment.before_link = Some(Box::new(payment.clone()));
             (payment.stage, payment.held) = (Stage::Linked, 0);
             (payment.in_transit, payment.pulled) = (0, 0);
             payment.pulls.clear();
+        }
+        // Its money is its own again.
+        What::Unlinked => {
+            let Some(before) = payment.before_link.take() else { return };
+            (payment.stage, payment.held) = (before.stage, before.held);
+            (payment.in_transit, payment.pulled, payment.pulls) =
+                (before.in_transit, before.pulled, before.pulls);
         }
         What::Taken { spend, amount, is_final: false } => {
             payment.taken.push((spend.clone(), *amount));

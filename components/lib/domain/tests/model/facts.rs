@@ -86,6 +86,8 @@ pub enum What {
     },
     /// The `Spend` of this payment is the money of another one.
     Linked,
+    /// That other payment could not have it.
+    Unlinked,
     /// The `Spend` of another payment is this one's money.
     Taken {
         spend: String,
