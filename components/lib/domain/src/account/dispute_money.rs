@@ -166,8 +166,8 @@ impl Books {
         self.entries.get(&money_key(key)).unwrap_or_default()
     }
 
-    fn keep(&mut self, key: &str, disputed: Disputed, asset: &Asset) {
-        let disputed = Disputed { asset: Some(asset.clone()), ..disputed };
+    fn keep(&mut self, key: &str, mut disputed: Disputed, asset: &Asset) {
+        disputed.asset = Some(asset.clone());
         self.entries.set(&money_key(key), &disputed);
     }
 }
