@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 40] = [
+const SPECIFICATIONS: [(&str, &str); 44] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -29,6 +29,7 @@ const SPECIFICATIONS: [(&str, &str); 40] = [
     ("decider-authorization", "reversals_of_refunds.yaml"),
     ("decider-authorization", "authorization_details.yaml"),
     ("decider-authorization", "authorization_single.yaml"),
+    ("decider-authorization", "authorization_dispute_money.yaml"),
     ("decider-account", "account.yaml"),
     ("decider-account", "account_reversals.yaml"),
     ("decider-account", "account_ledger.yaml"),
@@ -36,6 +37,7 @@ const SPECIFICATIONS: [(&str, &str); 40] = [
     ("decider-account", "account_refunds.yaml"),
     ("decider-account", "account_returns.yaml"),
     ("decider-account", "account_spends.yaml"),
+    ("decider-account", "account_disputes.yaml"),
     ("decider-card", "card.yaml"),
     ("decider-card", "card_spend.yaml"),
     ("decider-card", "card_limits.yaml"),
@@ -43,10 +45,12 @@ const SPECIFICATIONS: [(&str, &str); 40] = [
     ("decider-card", "card_types.yaml"),
     ("projector-merchants", "merchants.yaml"),
     ("projector-disputes", "disputes.yaml"),
+    ("projector-disputes", "disputes_money.yaml"),
     ("projector-balances", "balances.yaml"),
     ("projector-card-usage", "card_usage.yaml"),
     ("projector-settlement", "settlement.yaml"),
     ("projector-settlement", "settlement_reversals.yaml"),
+    ("projector-settlement", "settlement_disputes.yaml"),
     ("translator-gnosis-pay", "gnosis_pay_movements.yaml"),
     ("projector-sagas", "sagas.yaml"),
 ];

@@ -42,6 +42,46 @@ pub enum RefundOutcome {
     Matched,
 }
 
+/// Cycle of a dispute: a step of the network in which money may move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeCycle {
+    /// We charge the payment back, whole or in part: the acquirer pays.
+    Chargeback,
+    /// The merchant contests the chargeback by a second presentment: we pay again.
+    Representment,
+    /// One side accepts the other's pre-arbitration.
+    PreArbitration,
+    /// The network rules.
+    Arbitration,
+    /// We withdraw: no more is expected of the network, and we bear what its money lacks of the award.
+    Withdrawal,
+}
+
+impl DisputeCycle {
+    /// Returns the direction in which money moves in the cycle; `None` if that depends on the side that gives in.
+    #[must_use]
+    pub const fn usual_direction(self) -> Option<DisputeDirection> {
+        match self {
+            Self::Chargeback => Some(DisputeDirection::Received),
+            Self::Representment | Self::Withdrawal => Some(DisputeDirection::Paid),
+            Self::PreArbitration | Self::Arbitration => None,
+        }
+    }
+}
+
+/// Direction in which a dispute's money moves, as we see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeDirection {
+    /// The acquirer pays us.
+    Received,
+    /// We pay the acquirer.
+    Paid,
+}
+
 /// A card network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -26,6 +26,7 @@ fn account() {
     decider::<Account>(include_str!("../specs/account_refunds.yaml"));
     decider::<Account>(include_str!("../specs/account_returns.yaml"));
     decider::<Account>(include_str!("../specs/account_spends.yaml"));
+    decider::<Account>(include_str!("../specs/account_disputes.yaml"));
 }
 
 #[test]
@@ -45,6 +46,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/reversals_of_refunds.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_details.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_single.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_dispute_money.yaml"));
 }
 
 #[test]
@@ -93,12 +95,14 @@ fn merchants() {
 #[test]
 fn disputes() {
     projector::<Disputes>(include_str!("../specs/disputes.yaml"));
+    projector::<Disputes>(include_str!("../specs/disputes_money.yaml"));
 }
 
 #[test]
 fn settlement() {
     projector::<Settlement>(include_str!("../specs/settlement.yaml"));
     projector::<Settlement>(include_str!("../specs/settlement_reversals.yaml"));
+    projector::<Settlement>(include_str!("../specs/settlement_disputes.yaml"));
 }
 
 fn decider<D: Decider>(file: &str) {

@@ -1,5 +1,6 @@
 //! Disputes: a provisional credit comes out of suspense, and the outcome decides who pays for it. A dispute may be
-//! won in part: then the network pays that part, and the customer gives back the rest of the credit.
+//! won in part: then the network pays that part, and the customer gives back the rest of the credit. What the network
+//! moves in the cycles of a dispute is in [`dispute_money`](super::dispute_money).
 //!
 //! A dispute has one amount, at most one provisional credit and one outcome. Its id is unique only within its
 //! payment, so everything about it is keyed by the payment's id as well.
@@ -9,8 +10,6 @@ use std::fmt::Display;
 use clearfold_kernel::{ExternalId, Minor, Rejection, Timestamp};
 
 use super::identity::{Fact, Identity, Kind};
-use super::ledger::LedgerAccount::{Customer, Settlement, Suspense};
-use super::ledger::transfers;
 use super::messages::{BookDispute, DisputeBooked, DisputeStep, Event};
 use super::rule::Rule;
 use super::state::Books;
@@ -19,18 +18,9 @@ use crate::checks;
 impl Rule for BookDispute {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
         checks::sound(&self.amount)?;
-        let minor = self.amount.minor;
-        let (awarded, rest) = self.shares()?;
-        let is_credited = books.has(&self.identity(Kind::ProvisionalCredit));
-        let transfers = match (self.step, is_credited) {
-            (DisputeStep::Provisional, _) => transfers(&[(Suspense, Customer, minor)]),
-            (DisputeStep::Won, true) => {
-                transfers(&[(Settlement, Suspense, awarded), (Customer, Suspense, rest)])
-            }
-            (DisputeStep::Won, false) => transfers(&[(Settlement, Customer, awarded)]),
-            (DisputeStep::Lost, true) => transfers(&[(Customer, Suspense, minor)]),
-            (DisputeStep::Lost, false) => Vec::new(),
-        };
+        self.check_award()?;
+        let before = books.disputed(&self.hold_id, &self.dispute_id);
+        let after = before.clone().decided(self.step, self.amount.minor, self.awarded);
         Ok(Event::DisputeBooked(DisputeBooked {
             account: books.address,
             hold_id: self.hold_id.clone(),
@@ -38,7 +28,7 @@ impl Rule for BookDispute {
             step: self.step,
             amount: self.amount.clone(),
             awarded: self.awarded,
-            transfers,
+            transfers: checks::fits(before.transfers_to(&after))?,
             at,
         }))
     }
@@ -49,6 +39,7 @@ impl Rule for BookDispute {
                 checks::repeated(self.dispute_id.as_str(), &disputed, &self.amount)?;
             }
         }
+        books.disputed(&self.hold_id, &self.dispute_id).check_asset(&self.amount.asset)?;
         if self.step == DisputeStep::Provisional && books.has(&self.identity(Kind::DisputeOutcome)) {
             let detail = format!("the dispute {} has been won or lost", self.dispute_id);
             return Err(Rejection::new("dispute_closed", detail));
@@ -58,18 +49,15 @@ impl Rule for BookDispute {
 }
 
 impl BookDispute {
-    /// Splits the disputed amount into what the network pays and the rest.
-    fn shares(&self) -> Result<(Minor, Minor), Rejection> {
-        let disputed = self.amount.minor;
-        let Some(awarded) = self.awarded else { return Ok((disputed, Minor::ZERO)) };
+    /// Refuses an award that exceeds what is disputed, or of a dispute that was not won.
+    fn check_award(&self) -> Result<(), Rejection> {
+        let Some(awarded) = self.awarded else { return Ok(()) };
         checks::moves(awarded)?;
-        match (self.step, disputed.minus(awarded)) {
-            (DisputeStep::Won, Ok(rest)) => Ok((awarded, rest)),
-            _ => {
-                let detail = format!("{awarded} minor units of {} cannot be awarded", self.amount);
-                Err(Rejection::new("award_exceeds_dispute", detail))
-            }
+        if self.step == DisputeStep::Won && awarded <= self.amount.minor {
+            return Ok(());
         }
+        let detail = format!("{awarded} minor units of {} cannot be awarded", self.amount);
+        Err(Rejection::new("award_exceeds_dispute", detail))
     }
 
     pub(super) fn identity(&self, kind: Kind) -> Identity {

@@ -30,6 +30,7 @@ macro_rules! each {
             Event::RefundBooked($it) => $what,
             Event::RefundResolved($it) => $what,
             Event::DisputeBooked($it) => $what,
+            Event::DisputeMoneyBooked($it) => $what,
             Event::ReceivableBooked($it) => $what,
             Event::ReceivableRecovered($it) => $what,
             Event::SettlementBooked($it) => $what,
@@ -78,6 +79,7 @@ impl Event {
             Self::RefundResolved(event) => Some((&event.amount.asset, &event.transfers)),
             Self::RefundReversalBooked(event) => Some((&event.amount.asset, &event.transfers)),
             Self::DisputeBooked(event) => Some((&event.amount.asset, &event.transfers)),
+            Self::DisputeMoneyBooked(event) => Some((&event.amount.asset, &event.transfers)),
             Self::ReceivableBooked(event) => Some((&event.amount.asset, &event.transfers)),
             Self::ReceivableRecovered(event) => Some((&event.amount.asset, &event.transfers)),
             Self::SettlementBooked(event) => Some((&event.amount.asset, &event.transfers)),
@@ -121,6 +123,9 @@ impl Event {
                 DisputeStep::Provisional => Identity::new(Kind::ProvisionalCredit, &event.key()),
                 DisputeStep::Won | DisputeStep::Lost => Identity::new(Kind::DisputeOutcome, &event.key()),
             },
+            Self::DisputeMoneyBooked(event) => {
+                Identity::of_hold(Kind::DisputeMoney, &event.hold_id, &event.record_id)
+            }
             Self::ReceivableBooked(event) => Identity::new(Kind::Receivable, &event.receivable_id),
             Self::ReceivableRecovered(event) => Identity::new(Kind::Recovery, &event.recovery_id),
             Self::SettlementBooked(event) => Identity::new(Kind::Settlement, &event.settlement_id),
@@ -183,6 +188,13 @@ impl Event {
             event.transfers.clear();
         }
         if let Self::RefundResolved(event) = &mut event {
+            event.transfers.clear();
+        }
+        // What a step of a dispute books depends on what came before it.
+        if let Self::DisputeBooked(event) = &mut event {
+            event.transfers.clear();
+        }
+        if let Self::DisputeMoneyBooked(event) = &mut event {
             event.transfers.clear();
         }
         if let Self::FundingMoved(event) = &mut event {

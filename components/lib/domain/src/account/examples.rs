@@ -215,6 +215,18 @@ examples! {
         "amount": euro("9000000000000000000"),
     });
     DisputeBooked => booked(BookDispute::example(), &[("suspense", "customer", "9000000000000000000")]);
+    BookDisputeMoney => json!({
+        "record_id": "cbk-1",
+        "hold_id": "auth-1",
+        "dispute_id": "dsp-1",
+        "cycle": "chargeback",
+        "direction": "received",
+        "amount": euro("9000000000000000000"),
+    });
+    DisputeMoneyBooked => booked(
+        BookDisputeMoney::example(),
+        &[("settlement", "suspense", "9000000000000000000")],
+    );
 }
 
 // Settlement, receivables and fees.

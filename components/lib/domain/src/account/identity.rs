@@ -42,6 +42,8 @@ pub(super) enum Kind {
     ReturnAssignment,
     ProvisionalCredit,
     DisputeOutcome,
+    /// Money that moved in a cycle of a dispute, under the network's record.
+    DisputeMoney,
     Receivable,
     Recovery,
     Settlement,
@@ -73,6 +75,7 @@ impl Kind {
             Self::ReturnAssignment => "return_assignment",
             Self::ProvisionalCredit => "provisional_credit",
             Self::DisputeOutcome => "dispute_outcome",
+            Self::DisputeMoney => "dispute_money",
             Self::Receivable => "receivable",
             Self::Recovery => "recovery",
             Self::Settlement => "settlement",

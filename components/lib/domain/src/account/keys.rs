@@ -5,6 +5,8 @@
 
 use clearfold_kernel::{ChainSource, ExternalId};
 
+use super::dispute::dispute_key;
+use super::dispute_money::money_key;
 use super::held::held_key;
 use super::identity::{Identity, Kind};
 use super::messages::{Command, Event};
@@ -52,7 +54,13 @@ pub(super) fn of_command(command: &Command) -> Vec<String> {
             [ids, vec![held_key(&command.hold_id)]].concat()
         }
         Command::BookDispute(command) => {
-            [Kind::ProvisionalCredit, Kind::DisputeOutcome].map(|kind| command.identity(kind).key()).into()
+            let kinds = [Kind::ProvisionalCredit, Kind::DisputeOutcome];
+            let money = money_key(&dispute_key(&command.hold_id, &command.dispute_id));
+            kinds.map(|kind| command.identity(kind).key()).into_iter().chain([money]).collect()
+        }
+        Command::BookDisputeMoney(command) => {
+            let id = Identity::of_hold(Kind::DisputeMoney, &command.hold_id, &command.record_id);
+            vec![id.key(), money_key(&dispute_key(&command.hold_id, &command.dispute_id))]
         }
         Command::BookReceivable(command) => {
             let id = &command.receivable_id;
@@ -91,6 +99,8 @@ pub(super) fn of_event(event: &Event) -> Vec<String> {
         Event::FundingMoved(event) => of_move(&event.spend_id, &event.payment_id, &event.source),
         Event::RefundResolved(event) => event.payment_id.iter().map(held_key).collect(),
         Event::ReturnAssigned(event) => vec![held_key(&event.hold_id)],
+        Event::DisputeBooked(event) => vec![money_key(&event.key())],
+        Event::DisputeMoneyBooked(event) => vec![money_key(&event.key())],
         Event::ReceivableBooked(event) => vec![owed_key(&event.receivable_id)],
         Event::ReceivableRecovered(event) => vec![owed_key(&event.receivable_id)],
         _ => Vec::new(),

@@ -34,11 +34,13 @@ pub enum LedgerAccount {
     Fee,
     /// Residues of rounding, both taken and given.
     Rounding,
+    /// Amounts of disputes that the processor bears, and those that it keeps.
+    Loss,
 }
 
 impl LedgerAccount {
     /// All ledger accounts.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Customer,
         Self::Safe,
         Self::InTransit,
@@ -48,6 +50,7 @@ impl LedgerAccount {
         Self::Receivable,
         Self::Fee,
         Self::Rounding,
+        Self::Loss,
     ];
 
     /// Returns the side on which the balance grows: debits for what is owned, credits for what is owed.
@@ -59,7 +62,8 @@ impl LedgerAccount {
             | Self::Hold
             | Self::Suspense
             | Self::Receivable
-            | Self::Rounding => Side::Debit,
+            | Self::Rounding
+            | Self::Loss => Side::Debit,
             Self::Customer | Self::Settlement | Self::Fee => Side::Credit,
         }
     }

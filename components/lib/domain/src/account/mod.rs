@@ -40,6 +40,7 @@ mod clearing_reversal;
 mod delay_queue;
 mod deposit;
 mod dispute;
+mod dispute_money;
 mod event;
 #[cfg(feature = "schema")]
 mod examples;
@@ -84,7 +85,7 @@ pub struct Account;
 
 impl Decider for Account {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 11;
+    const STATE_VERSION: u32 = 12;
     const HAS_ENTRIES: bool = true;
 
     type State = State;

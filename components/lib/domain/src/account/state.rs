@@ -196,6 +196,8 @@ impl Books {
             Event::Returned(event) => self.returned(event)?,
             Event::RefundBooked(event) => self.refund_booked(event)?,
             Event::RefundResolved(event) => self.refund_resolved(event)?,
+            Event::DisputeBooked(event) => self.dispute_booked(event),
+            Event::DisputeMoneyBooked(event) => self.dispute_money_booked(event)?,
             Event::ReceivableBooked(event) => self.receivable_booked(event),
             Event::ReceivableRecovered(event) => self.receivable_recovered(event)?,
             Event::SpendMatched(event) => self.spend_matched(event),
@@ -209,7 +211,6 @@ impl Books {
             | Event::WithdrawalReorged(_)
             | Event::ClearingSuspended(_)
             | Event::SuspenseResolved(_)
-            | Event::DisputeBooked(_)
             | Event::SettlementBooked(_)
             | Event::FeeCharged(_) => {}
         }

@@ -70,6 +70,10 @@ pub(super) fn open(state: &State, command: &OpenDispute, context: &CommandContex
         checks::repeated(known.id.as_str(), &(known.minor, known.reason), &given)?;
         return Ok(Vec::new());
     }
+    let mut told = state.dispute_money.values().filter(|money| money.dispute_id == command.dispute_id);
+    if let Some(told) = told.next() {
+        checks::same_asset(&told.amount.asset, &command.amount.asset)?;
+    }
     if let Some(other) = payment.disputes.iter().find(|dispute| stage(dispute).is_some()) {
         let detail = format!("dispute {} is not decided yet; open another one when it is", other.id);
         return Err(Rejection::new("dispute_open", detail));

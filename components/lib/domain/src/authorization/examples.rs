@@ -348,6 +348,18 @@ examples! {
         "provisional_credit": true,
         "at": PRESENTED_AT,
     })),
+    RecordDisputeMoney: json!({
+        "record_id": "cbk-1",
+        "dispute_id": "dsp-1",
+        "network": "visa",
+        "cycle": "chargeback",
+        "amount": euro(SWIPED),
+        "occurred_at": PRESENTED_AT,
+    }),
+    DisputeMoneyMoved: of_payment(with(
+        RecordDisputeMoney::example(),
+        json!({"direction": "received", "flags": ["other_than_awarded"]}),
+    )),
     ExpectSpend: json!({"spend_id": "spend-1"}),
     SpendExpected: of_payment(with(ExpectSpend::example(), json!({"at": DECIDED_AT}))),
     LinkSpend: json!({"payment_id": "auth-1", "reason": "the network's request of the same purchase"}),

@@ -47,6 +47,7 @@
 //! | `dispute_open` | another dispute of the payment is not decided yet |
 //! | `dispute_not_found` | the payment has no such dispute |
 //! | `dispute_closed` | the dispute is already decided |
+//! | `direction_missing` | money of a pre-arbitration or an arbitration names no direction |
 //! | `invalid_dispute_stage` | the stage is not the next one, or the dispute is won before it was submitted |
 
 mod advice;
@@ -54,6 +55,7 @@ mod awaited_record;
 mod claim;
 mod clearing;
 mod dispute;
+mod dispute_money;
 #[cfg(feature = "schema")]
 mod examples;
 mod expiry;
@@ -80,6 +82,7 @@ mod swipe;
 pub(crate) use claim::Split;
 pub use claim::{Clearing, ClearingFate, Suspended};
 pub use dispute::{Dispute, DisputeStatus};
+pub use dispute_money::DisputeMoney;
 pub use funding::{Funding, Gone};
 pub use increment::{Increment, IncrementFate};
 pub use legs::Legs;
@@ -158,6 +161,7 @@ fn decide(state: &State, command: &Command, context: &CommandContext) -> Decisio
         Command::ReverseClearing(command) => record_reversal::reverse_clearing(state, command, context),
         Command::ReverseRefund(command) => record_reversal::reverse_refund(state, command, context),
         Command::DismissRecordReversal(command) => awaited_record::dismiss(state, command, context),
+        Command::RecordDisputeMoney(command) => dispute_money::record(state, command, context),
         Command::GiveUpSpend(command) => link::give_up(state, command, context),
         Command::ObserveSpend(command) => funding::observe_spend(state, command, context),
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claim::{Clearing, ClearingFate, Suspended};
 use super::dispute::Dispute;
+use super::dispute_money::DisputeMoney;
 use super::funding::{Funding, Gone};
 use super::increment::{Increment, IncrementFate};
 use super::legs::Legs;
@@ -18,8 +19,8 @@ use super::reversal::Reversal;
 use super::single_message::SingleMessage;
 use super::stored::{Advice, Requested, StoredParties};
 use super::{
-    advice, clearing, dispute, expiry, flag, force_post, funding, increment, legs, link, partial,
-    record_reversal, refund, request, reversal, suspense, swipe,
+    advice, clearing, dispute, dispute_money, expiry, flag, force_post, funding, increment, legs, link,
+    partial, record_reversal, refund, request, reversal, suspense, swipe,
 };
 use crate::checks;
 use crate::network::{Merchant, MerchantCategory, Network};
@@ -62,6 +63,8 @@ pub struct State {
     pub record_reversals: RecordReversals,
     /// Single message by which the network asked.
     pub single_message: SingleMessage,
+    /// Money that moved in disputes, by the ids of the network's records.
+    pub dispute_money: BTreeMap<ExternalId, DisputeMoney>,
 }
 
 /// Subject of a stream.
@@ -415,6 +418,7 @@ impl State {
             Event::RefundReversed(event) => record_reversal::refund_reversed(&mut self, event),
             Event::RecordReversalKept(event) => record_reversal::kept_back(&mut self, event),
             Event::RecordReversalEnded(event) => record_reversal::wait_ended(&mut self, event),
+            Event::DisputeMoneyMoved(event) => dispute_money::moved(&mut self, event),
         }
         self.begin_leg();
         self

@@ -94,6 +94,7 @@ fn opened_for(before: &State, event: &Event) -> Option<Asset> {
         Event::RefundLinked(event) => Some(event.amount.asset.clone()),
         Event::RefundUnlinked(event) => Some(event.amount.asset.clone()),
         Event::FundingIncluded(event) => Some(event.amount.asset.clone()),
+        Event::DisputeMoneyMoved(event) => Some(event.amount.asset.clone()),
         _ => None,
     }
 }

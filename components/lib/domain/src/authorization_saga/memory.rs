@@ -10,8 +10,8 @@ use serde::Serialize;
 use clearfold_kernel::{self as kernel, Decider, ExternalId, Hash, Minor, decode_state, encode_state};
 
 use crate::authorization::{
-    Authorization, AuthorizationRequested, Funding, Legs, Links, Payment, RecordReversals, SingleMessage,
-    State, Subject,
+    Authorization, AuthorizationRequested, DisputeMoney, Funding, Legs, Links, Payment, RecordReversals,
+    SingleMessage, State, Subject,
 };
 
 /// First byte of the memory: the version of the state's format. An instance may outlive a change of the format, and
@@ -37,7 +37,8 @@ const WITHOUT_EXPECTED: u8 = 12;
 /// Version before records were reversed. Its bytes are the head of a state without reversals.
 const WITHOUT_REVERSALS: u8 = 13;
 
-/// Version before there were single messages. Its bytes are the head of a state without one.
+/// Version before there were single messages and the money of disputes was told. Its bytes are the head of a state without
+/// either.
 const WITHOUT_SINGLE_MESSAGE: u8 = 14;
 
 /// Reads the memory; empty before the first observation.
@@ -45,7 +46,7 @@ pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
     match subject.memory.split_first() {
         None => Ok(State::default()),
         Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
-        Some((&WITHOUT_SINGLE_MESSAGE, state)) => behind(state, &SingleMessage::default()),
+        Some((&WITHOUT_SINGLE_MESSAGE, state)) => behind(state, &Newest::default()),
         Some((&WITHOUT_REVERSALS, state)) => behind(state, &unreversed()),
         Some((&WITHOUT_EXPECTED, state)) => behind(state, &(None::<ExternalId>, unreversed())),
         Some((&WITHOUT_LINKS, state)) => behind(state, &none()),
@@ -57,14 +58,17 @@ pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
     }
 }
 
+/// Members behind a state of version 14.
+type Newest = (SingleMessage, BTreeMap<ExternalId, DisputeMoney>);
+
 /// Members behind a state that has no links.
-fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>, (RecordReversals, SingleMessage)) {
+fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>, (RecordReversals, Newest)) {
     (Links::default(), BTreeMap::new(), None, unreversed())
 }
 
 /// Members behind a state without reversals of records.
-fn unreversed() -> (RecordReversals, SingleMessage) {
-    <(RecordReversals, SingleMessage)>::default()
+fn unreversed() -> (RecordReversals, Newest) {
+    <(RecordReversals, Newest)>::default()
 }
 
 /// Reads a state of before, with what stands behind it now.

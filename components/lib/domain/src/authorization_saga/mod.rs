@@ -70,8 +70,14 @@ impl Saga for AuthorizationSaga {
     const FOLLOWS: &'static str = authorization::AGGREGATE;
     // All events that can be the first of a stream, except a reversal that fits nothing: it moves no money, and no
     // later booking depends on it.
-    const STARTS_ON: &'static [&'static str] =
-        &["SwipeRecorded", "AuthorizationRequested", "AdviceRecorded", "ForcePosted", "RefundUnlinked"];
+    const STARTS_ON: &'static [&'static str] = &[
+        "SwipeRecorded",
+        "AuthorizationRequested",
+        "AdviceRecorded",
+        "ForcePosted",
+        "RefundUnlinked",
+        "DisputeMoneyMoved",
+    ];
     const STEPS: &'static [Step] = &[
         step(authorize::ANSWER, Phase::Compensatable, COMPENSATION),
         step(authorize::COUNT_PIN, Phase::Compensatable, COMPENSATION),

@@ -28,7 +28,7 @@ impl Projector for Balances {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "balances",
-            version: 4,
+            version: 5,
             tables: tables::all(),
             reads: &[account::AGGREGATE],
         }

@@ -112,6 +112,7 @@ words!(LedgerAccount {
     Receivable = "receivable",
     Fee = "fee",
     Rounding = "rounding",
+    Loss = "loss",
 });
 
 impl Balance {

@@ -12,7 +12,7 @@
 //! | cleared, force posted | the clearing |
 //! | a clearing or a refund reversed by the network | the reversal |
 //! | suspended; charged or returned | the suspended clearing; its resolution, in addition to what a charge posts |
-//! | refunded, funded, disputed | the same, in the account's terms |
+//! | refunded, funded, disputed; money of a dispute moved | the same, in the account's terms |
 //! | a return counted | it is taken off the payment |
 //! | a leg abandoned with an exposure; cleared | a receivable; its recovery |
 
@@ -20,10 +20,10 @@ use clearfold_kernel::{Amount, ChainSource, ExternalId, InvalidId, Minor};
 
 use super::ids;
 use crate::account::{
-    AssignReturn, BookClearing, BookClearingReversal, BookDispute, BookFunding, BookReceivable, BookRefund,
-    BookRefundReversal, Command, DisputeStep, FundingStep, LowerCause, LowerHold, MatchSpend, PlaceHold,
-    RaiseHold, RecoverReceivable, RefundLink, RefundOutcome, ResolveRefund, ResolveSuspense, SuspendClearing,
-    VoidHold,
+    AssignReturn, BookClearing, BookClearingReversal, BookDispute, BookDisputeMoney, BookFunding,
+    BookReceivable, BookRefund, BookRefundReversal, Command, DisputeStep, FundingStep, LowerCause, LowerHold,
+    MatchSpend, PlaceHold, RaiseHold, RecoverReceivable, RefundLink, RefundOutcome, ResolveRefund,
+    ResolveSuspense, SuspendClearing, VoidHold,
 };
 use crate::authorization::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingPosted, DisputeOutcome, DisputeResolved,
@@ -112,6 +112,14 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
             vec![dispute(hold_id, &event.dispute_id, DisputeStep::Provisional, &event.amount, None)]
         }
         Event::DisputeResolved(event) => vec![resolved(hold_id, event)],
+        Event::DisputeMoneyMoved(event) => vec![Command::BookDisputeMoney(BookDisputeMoney {
+            record_id: event.record_id.clone(),
+            hold_id,
+            dispute_id: event.dispute_id.clone(),
+            cycle: event.cycle,
+            direction: event.direction,
+            amount: event.amount.clone(),
+        })],
         Event::AuthorizationRequested(_)
         | Event::PartialApprovalProposed(_)
         | Event::SpendExpected(_)

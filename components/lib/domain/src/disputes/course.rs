@@ -3,10 +3,11 @@
 use clearfold_kernel::{ExternalId, Minor, RowKey, Timestamp};
 
 use super::tables::{Dispute, DisputeStep, Step};
+use crate::account::Net;
 use crate::authorization::{DisputeOpened, DisputeOutcome, DisputeStage, Event};
 use crate::projecting::{Misfit, Rows, Seen};
 
-/// Returns the key of the row that an event changes. `DisputeOpened` creates its row, so it needs none.
+/// Returns the key of the row that a step changes. `DisputeOpened` creates its row, so it needs none.
 pub(super) fn key(seen: &Seen<'_, Event>) -> Option<RowKey> {
     let dispute_id = match &seen.event {
         Event::DisputeAdvanced(event) => &event.dispute_id,
@@ -17,7 +18,7 @@ pub(super) fn key(seen: &Seen<'_, Event>) -> Option<RowKey> {
     Some(Dispute::key(&seen.id.to_owned(), dispute_id))
 }
 
-/// Applies an event to the rows of its dispute.
+/// Applies a step to the rows of its dispute.
 pub(super) fn follow(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misfit> {
     let existing = || key(seen).map_or(Err(Misfit::Missing("dispute")), |key| rows.existing(&key));
     let (step, dispute) = match &seen.event {
@@ -57,6 +58,10 @@ fn opened(payment_id: &str, event: &DisputeOpened) -> Dispute {
         outcome: None,
         awarded_minor: Minor::ZERO,
         provisional_credit_minor: Minor::ZERO,
+        received_minor: Minor::ZERO,
+        paid_minor: Minor::ZERO,
+        net_minor: Net::default(),
+        withdrawn: false,
         opened_at: event.at,
         updated_at: event.at,
     }

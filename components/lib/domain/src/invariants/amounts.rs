@@ -4,6 +4,7 @@ use clearfold_kernel::{Invariant, Minor};
 
 use super::sum::plus;
 use super::tally::{Fact, Happened, Violations, Watch};
+use crate::network::DisputeCycle;
 use crate::{account, authorization, card};
 
 const AMOUNTS_POSITIVE: Invariant = Invariant {
@@ -51,6 +52,9 @@ fn of_account(event: &account::Event) -> Option<Minor> {
         Event::RefundBooked(event) => event.amount.minor,
         Event::RefundResolved(event) => event.amount.minor,
         Event::DisputeBooked(event) => event.amount.minor.min(event.awarded()),
+        // A withdrawal may move nothing.
+        Event::DisputeMoneyBooked(event) if event.cycle == DisputeCycle::Withdrawal => return None,
+        Event::DisputeMoneyBooked(event) => event.amount.minor,
         Event::ReceivableBooked(event) => event.amount.minor,
         Event::ReceivableRecovered(event) => event.amount.minor,
         Event::SettlementBooked(event) => event.amount.minor,
@@ -93,6 +97,8 @@ fn of_authorization(event: &authorization::Event) -> Option<Minor> {
         Event::DisputeOpened(event) => event.amount.minor,
         Event::ProvisionalCreditGranted(event) => event.amount.minor,
         Event::DisputeResolved(event) => event.amount.minor,
+        Event::DisputeMoneyMoved(event) if event.cycle == DisputeCycle::Withdrawal => return None,
+        Event::DisputeMoneyMoved(event) => event.amount.minor,
         Event::SpendLinked(event) => event.amount.minor,
         Event::SpendUnlinked(event) => event.amount.minor,
         Event::SpendTaken(event) => event.amount.minor,

@@ -10,7 +10,7 @@ use super::tally::{Fact, Happened, IsDue, Violations, Watch};
 use crate::account::{self, DisputeStep, FundingStep};
 use crate::authorization::{self, DisputeOutcome};
 use crate::bookings;
-use crate::network::{RefundOutcome, SuspenseOutcome};
+use crate::network::{DisputeDirection, RefundOutcome, SuspenseOutcome};
 
 const DECIDED_BEFORE_ANSWERED: Invariant = Invariant {
     code: "decided_before_answered",
@@ -20,6 +20,9 @@ const DECIDED_BEFORE_ANSWERED: Invariant = Invariant {
 
 /// Kind of the bookings of a receivable that a payment asks for.
 const EXPOSURE: &str = "exposure";
+
+/// Kind of the bookings of what moved in a cycle of a dispute.
+const MONEY: &str = "money of a dispute";
 
 #[derive(Debug, Default)]
 pub(super) struct Durable {
@@ -45,7 +48,8 @@ struct Asked {
 #[derive(Debug, PartialEq, Eq)]
 struct Said {
     asset: Asset,
-    /// Three figures: against the hold, beyond it and released; or disputed and awarded; or a single amount. The rest
+    /// Three figures: against the hold, beyond it and released; or disputed and awarded; or received and paid in a
+    /// dispute; or a single amount. The rest
     /// are 0.
     figures: [Minor; 3],
 }
@@ -181,6 +185,13 @@ fn figures(
     Some(((what, id.to_string()), Said { asset: asset.clone(), figures }))
 }
 
+const fn moved(direction: DisputeDirection, minor: Minor) -> [Minor; 3] {
+    match direction {
+        DisputeDirection::Received => [minor, Minor::ZERO, Minor::ZERO],
+        DisputeDirection::Paid => [Minor::ZERO, minor, Minor::ZERO],
+    }
+}
+
 fn hold_of(event: &account::Event) -> Option<&ExternalId> {
     match event {
         account::Event::FundingBooked(event) => Some(&event.hold_id),
@@ -249,6 +260,10 @@ fn asked(payment_id: &str, event: &authorization::Event) -> Option<(Booking, Sai
         Event::ProvisionalCreditGranted(event) => {
             one("provisional credit", &disputed(&event.dispute_id), &event.amount)
         }
+        Event::DisputeMoneyMoved(event) => {
+            let id = within(payment_id, &event.record_id);
+            figures(MONEY, &id, &event.amount.asset, moved(event.direction, event.amount.minor))
+        }
         Event::DisputeResolved(event) => match event.outcome {
             DisputeOutcome::Won => {
                 let won = [event.amount.minor, event.awarded(), Minor::ZERO];
@@ -289,6 +304,10 @@ fn booked(event: &account::Event) -> Option<(Booking, Said)> {
         }
         Event::ReturnAssigned(event) => one("assigned return", &event.refund_id, &event.amount),
         Event::ReceivableBooked(event) => one(EXPOSURE, &event.receivable_id, &event.amount),
+        Event::DisputeMoneyBooked(event) => {
+            let id = within(event.hold_id.as_str(), &event.record_id);
+            figures(MONEY, &id, &event.amount.asset, moved(event.direction, event.amount.minor))
+        }
         Event::DisputeBooked(event) => match event.step {
             DisputeStep::Provisional => one("provisional credit", &event.key(), &event.amount),
             DisputeStep::Won => {

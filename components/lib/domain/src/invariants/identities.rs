@@ -105,6 +105,7 @@ fn of_authorization(payment_id: &str, event: &authorization::Event) -> Vec<Ident
         Event::RefundUnlinked(event) => refund(&event.origin),
         Event::RefundResolved(event) => ("refund resolution", within(payment_id, &event.origin.identity())),
         Event::ReturnTaken(event) => ("return", event.refund_id.to_string()),
+        Event::DisputeMoneyMoved(event) => ("dispute money", within(payment_id, &event.record_id)),
         Event::DisputeOpened(event) => ("dispute", account::dispute_key(payment_id, &event.dispute_id)),
         _ => return Vec::new(),
     }]
@@ -160,6 +161,9 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
                 DisputeStep::Won | DisputeStep::Lost => "booked outcome of dispute",
             };
             (what, event.key())
+        }
+        Event::DisputeMoneyBooked(event) => {
+            ("booked dispute money", within(event.hold_id.as_str(), &event.record_id))
         }
         Event::ReceivableBooked(event) => ("booked receivable", event.receivable_id.to_string()),
         Event::ReceivableRecovered(event) => ("booked recovery", event.recovery_id.to_string()),

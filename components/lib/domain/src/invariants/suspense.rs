@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use clearfold_kernel::{Amount, Invariant, Minor};
 
-use super::sum::Sum;
+use super::dispute_money::{Dispute, dispute_of};
+use super::sum::{Sum, plus};
 use super::tally::{Fact, Happened, Violations, Watch};
-use crate::account::{DisputeStep, Event, LedgerAccount, Net, RefundLink, State};
+use crate::account::{Event, LedgerAccount, Net, RefundLink, State};
 
 const SUSPENSE_IS_OPEN_ITEMS: Invariant = Invariant {
     code: "suspense_is_open_items",
     statement: "The balance of suspense is the sum of its open items: suspended clearings, the credited parts of refunds \
-                without a payment, and provisional credits. Once all are resolved, it is zero.",
+                without a payment, and of each dispute its provisional credit and what the network moved before the \
+                decision, or above the award. Once all are resolved, it is zero.",
 };
 
 #[derive(Debug, Default)]
@@ -20,6 +22,7 @@ pub(super) struct Suspense {
     items: BTreeMap<(&'static str, String), Amount>,
     /// Sum of the open items, by asset code.
     open: BTreeMap<String, Sum>,
+    disputes: BTreeMap<String, Dispute>,
 }
 
 impl Watch for Suspense {
@@ -39,11 +42,7 @@ impl Watch for Suspense {
                 self.opens("refund", &event.refund_id, &credited);
             }
             Event::RefundResolved(event) => self.closes("refund", &event.refund_id),
-            Event::DisputeBooked(event) => match event.step {
-                DisputeStep::Provisional => self.opens("dispute", &event.key(), &event.amount),
-                DisputeStep::Won | DisputeStep::Lost => self.closes("dispute", &event.key()),
-            },
-            _ => {}
+            event => self.disputed(event),
         }
     }
 
@@ -62,6 +61,18 @@ impl Watch for Suspense {
 }
 
 impl Suspense {
+    /// Replaces what waits of a dispute.
+    fn disputed(&mut self, event: &Event) {
+        let Some((key, asset)) = dispute_of(event) else { return };
+        let open = self.open.entry(asset.code.clone()).or_default();
+        let dispute = self.disputes.entry(key).or_default();
+        let [debits, credits] = dispute.waits();
+        dispute.observe(event);
+        let [next_debits, next_credits] = dispute.waits();
+        open.add(plus(next_debits, credits));
+        open.take(plus(next_credits, debits));
+    }
+
     fn opens(&mut self, kind: &'static str, id: &impl ToString, amount: &Amount) {
         self.open.entry(amount.asset.code.clone()).or_default().add(amount.minor);
         self.items.insert((kind, id.to_string()), amount.clone());

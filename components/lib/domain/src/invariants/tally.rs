@@ -3,9 +3,9 @@
 use clearfold_kernel::{Invariant, Timestamp, Violation};
 
 use super::{
-    account_holds::AccountHolds, amounts::Amounts, available::Available, double_entry::DoubleEntry,
-    durable::Durable, holds::Holds, identities::Identities, on_chain::OnChain, pulls::Pulls,
-    refunds::Refunds, reports::Reports, returns::Returns, single_messages::SingleMessages,
+    account_holds::AccountHolds, amounts::Amounts, available::Available, dispute_money::DisputeMoney,
+    double_entry::DoubleEntry, durable::Durable, holds::Holds, identities::Identities, on_chain::OnChain,
+    pulls::Pulls, refunds::Refunds, reports::Reports, returns::Returns, single_messages::SingleMessages,
     suspense::Suspense,
 };
 use crate::{account, authorization, card};
@@ -170,5 +170,6 @@ tally! {
     returns: Returns,
     single_messages: SingleMessages,
     suspense: Suspense,
+    dispute_money: DisputeMoney,
     durable: Durable,
 }

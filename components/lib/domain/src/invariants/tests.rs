@@ -1,6 +1,7 @@
 //! Tests that every invariant detects its violation. The tests with random histories only show that nothing is
 //! broken.
 
+mod disputes;
 mod refunds;
 mod single_messages;
 

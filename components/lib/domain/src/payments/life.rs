@@ -87,6 +87,7 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         Event::DisputeOpened(_) => payment.dispute = Some(Dispute::New),
         Event::DisputeAdvanced(event) => payment.dispute = Some(event.stage.into()),
         Event::DisputeResolved(event) => payment.dispute = Some(event.outcome.into()),
+        Event::DisputeMoneyMoved(event) => payment.flagged |= !event.flags.is_empty(),
         Event::SpendLinked(event) => {
             payment.status = Status::Linked;
             payment.reversed_minor = payment.reversed_minor.plus(event.released)?;

@@ -56,9 +56,15 @@ fn concerns_payment(event: &Event) -> bool {
 }
 
 /// Returns true if the event may have no payment, and begins none: a reversal of a record may come before its payment, or be
-/// of an unlinked refund.
+/// of an unlinked refund, and so may money of a dispute that nobody knows.
 const fn may_have_no_payment(event: &Event) -> bool {
-    matches!(event, Event::RecordReversalKept(_) | Event::RecordReversalEnded(_) | Event::RefundReversed(_))
+    matches!(
+        event,
+        Event::RecordReversalKept(_)
+            | Event::RecordReversalEnded(_)
+            | Event::RefundReversed(_)
+            | Event::DisputeMoneyMoved(_)
+    )
 }
 
 /// Returns true if the event is always the first of its payment, so there is no row to read.

@@ -64,6 +64,7 @@ fn occurred_at(event: &Event) -> Option<Timestamp> {
         | Event::DisputeAdvanced(events::DisputeAdvanced { at, .. })
         | Event::ProvisionalCreditGranted(events::ProvisionalCreditGranted { at, .. })
         | Event::DisputeResolved(events::DisputeResolved { at, .. })
+        | Event::DisputeMoneyMoved(events::DisputeMoneyMoved { occurred_at: at, .. })
         | Event::SpendExpected(events::SpendExpected { at, .. })
         | Event::SpendLinked(events::SpendLinked { at, .. })
         | Event::SpendUnlinked(events::SpendUnlinked { at, .. })

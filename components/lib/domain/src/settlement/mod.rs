@@ -16,6 +16,7 @@
 //! | `refund`, `refund_paid`, `refund_taken_back` | refunded amount | the same |
 //! | `dispute_credit`, `dispute_lost` | disputed amount | the same |
 //! | `dispute_won` | awarded amount | the same |
+//! | `dispute_money` | received or paid in a cycle of a dispute: paid is below zero | the same |
 //! | `funding_included`, `funding_finalized`, `funding_reorged` | amount of a leg | the same |
 //! | `return_owed` | pulled for a payment that neither holds nor claimed it | zero: it is to be sent back |
 //! | `unmatched_reversal` | amount that a reversal states whose record did not come, or is in suspense | zero: it is to be taken back, or dismissed |
@@ -54,7 +55,7 @@ impl Projector for Settlement {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "settlement",
-            version: 6,
+            version: 7,
             tables: tables::all(),
             reads: &[authorization::AGGREGATE, account::AGGREGATE],
         }

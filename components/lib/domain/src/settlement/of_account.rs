@@ -4,7 +4,7 @@ use clearfold_kernel::{Asset, ExternalId, Minor, MoneyError};
 
 use super::comparison::What;
 use super::figures::Reported;
-use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg, reversal};
+use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg, moved, reversal};
 use crate::account::{DisputeStep, Event, FundedBy, FundingStep, LedgerAccount, SettlementDirection};
 use crate::projecting::legs;
 
@@ -107,6 +107,11 @@ fn booked(change: ReportedChange, event: &Event) -> Result<ReportedChange, Money
             };
             let (id, payment_id) = (event.key(), Some(event.hold_id.as_str()));
             suspense(change, "dispute", &id).says(what, &id, payment_id, Step::Up(minor))
+        }
+        Event::DisputeMoneyBooked(event) => {
+            let (payment_id, step) = (event.hold_id.as_str(), moved(event.direction, event.amount.minor));
+            let id = reversal(payment_id, &event.record_id);
+            suspense(change, "dispute", &event.key()).says(What::DisputeMoney, &id, Some(payment_id), step)
         }
         Event::ReceivableBooked(event) => {
             stands(change, LedgerAccount::Receivable, What::Receivable, event.receivable_id.as_str())

@@ -4,7 +4,7 @@ use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Minor, MoneyErr
 
 use super::comparison::What;
 use super::figures::Reported;
-use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg, reversal};
+use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg, moved, reversal};
 use crate::account::dispute_key;
 use crate::authorization::{
     ClearingPosted, DisputeOutcome, DisputeResolved, Event, KeptReason, Parties, RefundOrigin, ReturnOwed,
@@ -81,6 +81,16 @@ pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<
             payment.says(event.parties.account, What::DisputeCredit, &id, &event.amount)
         }
         Event::DisputeResolved(event) => payment.disputed(event),
+        Event::DisputeMoneyMoved(event) => {
+            let (id, step) =
+                (reversal(payment_id, &event.record_id), moved(event.direction, event.amount.minor));
+            Payment::of(event.parties.account, &event.amount).says(
+                What::DisputeMoney,
+                &id,
+                payment.id(),
+                step,
+            )
+        }
         Event::SpendLinked(event) if event.released > Minor::ZERO => {
             let released = Amount { minor: event.released, asset: event.amount.asset.clone() };
             payment.frees(event.parties.account, &released)

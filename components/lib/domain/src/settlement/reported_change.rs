@@ -5,6 +5,7 @@ use clearfold_kernel::{Asset, ChainSource, ExternalId, Minor};
 use super::comparison::{Subject, What};
 use super::figures::Reported;
 use crate::account::Transfer;
+use crate::network::DisputeDirection;
 
 /// Side whose stream reports a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +101,15 @@ pub(super) fn leg(source: &ChainSource) -> String {
     format!("{}/{}/{}", source.chain_id, source.block_hash, source.log_index)
 }
 
-/// Id of a reversal of a record: its id is unique within its payment.
+/// Step of money that moved in a cycle of a dispute.
+pub(super) const fn moved(direction: DisputeDirection, minor: Minor) -> Step {
+    match direction {
+        DisputeDirection::Received => Step::Up(minor),
+        DisputeDirection::Paid => Step::Down(minor),
+    }
+}
+
+/// Id of a record of the network, which is unique within its payment.
 pub(super) fn reversal(payment_id: &str, reversal_id: &ExternalId) -> String {
     format!("{payment_id}/{reversal_id}")
 }

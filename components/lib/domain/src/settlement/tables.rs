@@ -75,6 +75,7 @@ macro_rules! figures {
                 ledger_receivable_minor: Net,
                 ledger_fee_minor: Net,
                 ledger_rounding_minor: Net,
+                ledger_loss_minor: Net,
                 updated_at: Timestamp,
             }
         }
@@ -102,6 +103,7 @@ macro_rules! figures {
                     ledger_receivable_minor: Net::default(),
                     ledger_fee_minor: Net::default(),
                     ledger_rounding_minor: Net::default(),
+                    ledger_loss_minor: Net::default(),
                     updated_at,
                 }
             }
@@ -133,6 +135,7 @@ macro_rules! figures {
                     LedgerAccount::Receivable => &mut self.ledger_receivable_minor,
                     LedgerAccount::Fee => &mut self.ledger_fee_minor,
                     LedgerAccount::Rounding => &mut self.ledger_rounding_minor,
+                    LedgerAccount::Loss => &mut self.ledger_loss_minor,
                 }
             }
 

@@ -169,8 +169,9 @@ fn a_funding_that_was_seen_is_reported_as_final_behind_the_pull() {
 fn without_legs(subject: &Subject) -> Subject {
     let no_links = (Links::default(), BTreeMap::<String, Hash>::new(), None::<ExternalId>);
     let state: State = decode_state(&subject.memory[1..]).expect("a state");
-    let behind = (Legs::default(), Minor::ZERO, no_links, state.record_reversals, state.single_message);
-    let none = encode_state(&behind).expect("bytes");
+    let newest = (state.single_message, state.dispute_money);
+    let rest = (Legs::default(), Minor::ZERO, no_links, state.record_reversals, newest);
+    let none = encode_state(&rest).expect("bytes");
     let state = subject.memory[1..].strip_suffix(&none[..]).expect("no legs, no links, and nothing released");
     Subject { memory: [&[9], state].concat(), ..subject.clone() }
 }

@@ -149,13 +149,12 @@ impl World {
             self.order.push(id.to_owned());
         }
         let payment = self.payments.entry(id.to_owned()).or_default();
-        let before = payment.state.clone();
+        let mut owing = payment.state.clone();
         let decided = payment.take(command, &context)?;
-        // A pull may be asked for behind each event of a decision.
-        let mut after = before;
+        // The saga sees one event after the other, and may ask for what is due between two of them.
         for event in decided.iter().flatten() {
-            after = Authorization::evolve(after, event);
-            self.chain.owes(id, after.owed().get());
+            owing = Authorization::evolve(owing, event);
+            self.chain.owes(id, owing.owed().get());
         }
         let stream = format!("authorization-{id}");
         let pulls = ["pull", "pull-leg"].map(str::to_owned);

@@ -63,6 +63,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "award_exceeds_dispute",
             "clock_backwards",
             "conversion_impossible",
+            "direction_missing",
             "dispute_closed",
             "dispute_exceeds_captured",
             "dispute_not_found",

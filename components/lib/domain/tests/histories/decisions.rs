@@ -2,11 +2,11 @@
 
 use clearfold_domain::authorization::{
     AdvanceDispute, Command as Payments, DismissRecordReversal, DisputeOutcome, DisputeReason, DisputeStage,
-    DisputeStatus, GrantProvisionalCredit, OpenDispute, Payment, PresentClearing, RecordReversalFate,
-    RefundOrigin, ResolveClearing, ResolveDispute, ResolveRefund, ReverseClearing, ReverseRefund,
-    ReversedRecord, State, Subject, Suspended,
+    DisputeStatus, GrantProvisionalCredit, OpenDispute, Payment, PresentClearing, RecordDisputeMoney,
+    RecordReversalFate, RefundOrigin, ResolveClearing, ResolveDispute, ResolveRefund, ReverseClearing,
+    ReverseRefund, ReversedRecord, State, Subject, Suspended,
 };
-use clearfold_domain::network::{Network, RefundOutcome, SuspenseOutcome};
+use clearfold_domain::network::{DisputeCycle, DisputeDirection, Network, RefundOutcome, SuspenseOutcome};
 use clearfold_kernel::{Amount, ExternalId, Minor};
 
 use crate::dice::Dice;
@@ -143,6 +143,9 @@ impl World {
             Some(dispute) if !dice.one_in(16) => dispute.id.clone(),
             _ => self.id("dsp"),
         };
+        if dice.one_in(3) {
+            return (self.dispute_money(payment, dispute_id, dice), false);
+        }
         let command = match dice.below(12) {
             _ if !is_open && !dice.one_in(3) => Payments::OpenDispute(OpenDispute {
                 dispute_id: format!("dsp-{}", payment.disputes.len()).parse().expect("our own id"),
@@ -177,6 +180,51 @@ impl World {
             }
         };
         (command, false)
+    }
+}
+
+impl World {
+    /// Money that the network moves in a cycle: of a dispute that was opened, that will be, or that never is.
+    fn dispute_money(&mut self, payment: &Payment, dispute_id: ExternalId, dice: &mut Dice) -> Payments {
+        let disputed = payment.disputes.iter().find(|dispute| dispute.id == dispute_id);
+        let next = format!("dsp-{}", payment.disputes.len()).parse().expect("our own id");
+        let dispute_id = if dice.one_in(6) { next } else { dispute_id };
+        let minor = disputed.map_or(payment.totals.captured(), |dispute| dispute.minor);
+        let of = Amount { minor: minor.max(Minor::new(1)), asset: payment.asset.clone() };
+        self.moved(dispute_id, of, dice)
+    }
+
+    /// Money of a dispute on a stream without a payment.
+    pub fn dispute_money_of_nobody(&mut self, dice: &mut Dice) -> (Payments, bool) {
+        (self.moved("dsp-0".parse().expect("our own id"), euro(5), dice), false)
+    }
+
+    fn moved(&mut self, dispute_id: ExternalId, of: Amount, dice: &mut Dice) -> Payments {
+        let cycle = dice.weighted(&[
+            (6, DisputeCycle::Chargeback),
+            (5, DisputeCycle::Representment),
+            (3, DisputeCycle::PreArbitration),
+            (2, DisputeCycle::Arbitration),
+            (1, DisputeCycle::Withdrawal),
+        ]);
+        let directions = [None, None, Some(DisputeDirection::Received), Some(DisputeDirection::Paid)];
+        let direction = dice.pick(&directions);
+        let moves_nothing = cycle == DisputeCycle::Withdrawal && dice.one_in(2);
+        let amount = match moves_nothing {
+            true => Amount { minor: Minor::ZERO, ..of },
+            false if dice.one_in(2) => of,
+            false => around(dice, &of),
+        };
+        Payments::RecordDisputeMoney(RecordDisputeMoney {
+            record_id: self.id("cbk"),
+            dispute_id,
+            network: dice.pick(&[Network::Visa, Network::Mastercard]),
+            cycle,
+            direction,
+            amount,
+            occurred_at: self.now(),
+            details: None,
+        })
     }
 }
 

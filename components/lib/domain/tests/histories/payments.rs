@@ -78,6 +78,7 @@ impl World {
     /// Sends a command to a stream without a payment: an empty one, or one of an unlinked refund.
     fn of_no_payment(&mut self, id: &str, dice: &mut Dice) -> Result<(), Broken> {
         let sent = match dice.below(11) {
+            9 if dice.one_in(2) => self.dispute_money_of_nobody(dice),
             10 if dice.one_in(2) => self.take_back(id, dice),
             10 => self.take_refund_back(id, dice),
             8 | 9 => self.resolve_refund(dice),

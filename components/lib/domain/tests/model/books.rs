@@ -4,11 +4,14 @@
 //! questions. A rule stands here once, in the order in which a reader would check it.
 
 mod claims;
+mod disputes;
 mod single;
 
 use std::collections::BTreeSet;
 
 use claims::{claim, post_without_hold, resolve, take_back, take_back_awaited};
+use disputes::dispute;
+use disputes::{Dispute, Money};
 use single::{Single, present};
 
 use crate::facts::{Fact, Part, Resolution, What};
@@ -70,8 +73,12 @@ pub struct Payment {
     single: Option<Single>,
     /// Reversals that came before a claim that they take back: of this much, or of all of it.
     early: Vec<Option<i128>>,
+    /// Money that the network moved in disputes, known or not.
+    pub money: Vec<Money>,
     /// True if it was approved for nothing, to verify the card.
     is_verification: bool,
+    /// Figures of a `Spend` before it was linked.
+    before_link: Option<Box<Payment>>,
     asked: i128,
     /// Most that was reversed before it was asked for.
     tombstone: i128,
@@ -94,14 +101,6 @@ pub struct Claim {
     is_returned: bool,
     reference: Option<String>,
     part: Part,
-}
-
-#[derive(Debug, Clone)]
-pub struct Dispute {
-    pub id: String,
-    pub amount: i128,
-    pub is_open: bool,
-    pub is_credited: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -204,6 +203,7 @@ fn identity(what: &What) -> Option<(&'static str, &str)> {
         What::Reversed { id, .. } => ("reversal", id),
         What::Cleared { id, .. } | What::ForcePosted { id, .. } => ("claim", id),
         What::Refunded { id, .. } => ("refund", id),
+        What::DisputeMoney { id, .. } => ("money of a dispute", id),
         What::TakenBack { id, .. } | What::RefundTakenBack { id, .. } => ("reversal of a record", id),
         _ => return None,
     })
@@ -297,9 +297,17 @@ fn happen(payment: &mut Payment, what: &What) {
             payment.pulls.push((1, *amount));
         }
         What::Linked => {
+            payment.before_link = Some(Box::new(payment.clone()));
             (payment.stage, payment.held) = (Stage::Linked, 0);
             (payment.in_transit, payment.pulled) = (0, 0);
             payment.pulls.clear();
+        }
+        // Its money is its own again.
+        What::Unlinked => {
+            let Some(before) = payment.before_link.take() else { return };
+            (payment.stage, payment.held) = (before.stage, before.held);
+            (payment.in_transit, payment.pulled, payment.pulls) =
+                (before.in_transit, before.pulled, before.pulls);
         }
         What::Taken { spend, amount, is_final: false } => {
             payment.taken.push((spend.clone(), *amount));
@@ -320,7 +328,8 @@ fn happen(payment: &mut Payment, what: &What) {
         What::DisputeOpened { .. }
         | What::DisputeCredited { .. }
         | What::DisputeWon { .. }
-        | What::DisputeLost { .. } => {
+        | What::DisputeLost { .. }
+        | What::DisputeMoney { .. } => {
             dispute(payment, what);
         }
         _ => {}
@@ -427,32 +436,6 @@ fn come_back(payment: &mut Payment, amount: i128) {
     payment.returned += amount.min(payment.kept());
     if payment.stage == Stage::Open && beyond > 0 {
         reverse(payment, Some(beyond));
-    }
-}
-
-fn dispute(payment: &mut Payment, what: &What) {
-    let (What::DisputeOpened { id, .. }
-    | What::DisputeCredited { id }
-    | What::DisputeWon { id, .. }
-    | What::DisputeLost { id }) = what
-    else {
-        return;
-    };
-    if let What::DisputeOpened { amount, .. } = what {
-        payment.disputes.push(Dispute { id: id.clone(), amount: *amount, is_open: true, is_credited: false });
-    }
-    let Some(dispute) = payment.disputes.iter_mut().find(|dispute| dispute.id == *id) else { return };
-    match what {
-        What::DisputeCredited { .. } => {
-            dispute.is_credited = true;
-            payment.credited += dispute.amount;
-        }
-        What::DisputeWon { .. } | What::DisputeLost { .. } => {
-            dispute.is_open = false;
-            payment.credited -= if dispute.is_credited { dispute.amount } else { 0 };
-            payment.won += if let What::DisputeWon { awarded, .. } = what { *awarded } else { 0 };
-        }
-        _ => {}
     }
 }
 

@@ -84,6 +84,7 @@ fn of_model(facts: &[Fact]) -> Figures {
         ("suspense", account.suspense),
         ("receivable", account.receivable),
         ("fee", account.fee),
+        ("loss", account.loss),
     ] {
         figures.insert(format!("account {name}"), figure);
     }
@@ -110,7 +111,7 @@ fn of_domain(world: &World) -> Figures {
         figures.insert(format!("{id} on hold in the account"), cents(held.minor));
     }
     let net = |of| state.ledger().map_or(0, |ledger| cents(ledger.net(&asset(), of)));
-    let other: [(&str, i128); 11] = [
+    let other: [(&str, i128); 12] = [
         ("customer", net(LedgerAccount::Customer)),
         ("held", cents(state.pending(&asset()))),
         ("available", cents(state.available(&asset()))),
@@ -122,6 +123,7 @@ fn of_domain(world: &World) -> Figures {
         ("suspense", net(LedgerAccount::Suspense)),
         ("receivable", net(LedgerAccount::Receivable)),
         ("fee", net(LedgerAccount::Fee)),
+        ("loss", net(LedgerAccount::Loss)),
     ];
     figures.extend(other.map(|(name, figure)| (format!("account {name}"), figure)));
     assert_eq!(net(LedgerAccount::Rounding), 0, "nothing is rounded");

@@ -11,7 +11,7 @@ use crate::facts::{Fact, What};
 pub struct Coverage(BTreeMap<(String, Stage), u64>);
 
 /// Kinds of messages that must have met every stage that [`can_meet`] allows.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "Requested",
     "IncrementRequested",
     "Reversed",
@@ -20,6 +20,7 @@ const KINDS: [&str; 10] = [
     "ForcePosted",
     "Refunded",
     "DisputeOpened",
+    "DisputeMoney",
     "Expired",
     "Approved",
 ];

@@ -75,6 +75,13 @@ pub enum What {
         amount: i128,
         on_chain: bool,
     },
+    /// Money of a dispute moves: above zero if we receive it.
+    DisputeMoney {
+        id: String,
+        dispute: String,
+        amount: i128,
+        is_withdrawal: bool,
+    },
     // Time passes.
     Expired,
     // The chain shows.
@@ -83,6 +90,8 @@ pub enum What {
     },
     /// The `Spend` of this payment is the money of another one.
     Linked,
+    /// That other payment could not have it.
+    Unlinked,
     /// The `Spend` of another payment is this one's money.
     Taken {
         spend: String,

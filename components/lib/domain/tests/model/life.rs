@@ -147,6 +147,7 @@ fn read(command: &Payments) -> Result<Option<What>, Broken> {
             _ => return Ok(None),
         },
         Payments::LinkSpend(_) => What::Linked,
+        Payments::UnlinkSpend(_) => What::Unlinked,
         Payments::ResolveRefund(resolve) if resolve.outcome == RefundOutcome::Matched => {
             What::RefundResolved { as_what: Resolution::Matched }
         }

@@ -12,7 +12,7 @@ use crate::network::{
     advise, ask_quietly, clear, finalize, force_post, increment, refund, request, reverse, spend, take_back,
     take_refund_back,
 };
-use crate::operator::{decline, dispute, resolve, resolve_refund};
+use crate::operator::{decline, dispute, dispute_money, resolve, resolve_refund};
 use crate::totals;
 use crate::world::{ACCOUNT, CARDS, Command};
 
@@ -131,6 +131,7 @@ fn start(life: &mut Life, dice: &mut Dice) -> Result<(), Broken> {
         15 => advise(life, &id, dice, cents),
         16 => force_post(life, &id, dice, cents),
         17 => clear(life, &id, dice, cents),
+        18 if dice.one_in(4) => dispute_money(life, &id, dice, &books::Payment::default()),
         18 => refund(life, &id, dice, cents),
         19 if dice.one_in(3) => take_back(life, &id, dice, &books::Payment::default()),
         _ => reverse(life, &id, dice, cents, cents),
@@ -168,7 +169,8 @@ fn go_on(life: &mut Life, id: &str, dice: &mut Dice) -> Result<(), Broken> {
     if payment.suspended > 0 && dice.one_in(4) {
         return resolve(life, id, dice, &payment);
     }
-    match dice.below(30) {
+    match dice.below(32) {
+        30 | 31 => dispute_money(life, id, dice, &payment),
         28 | 29 => take_refund_back(life, id, dice, &payment),
         26 | 27 => take_back(life, id, dice, &payment),
         0..6 => {

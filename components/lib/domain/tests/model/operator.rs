@@ -11,6 +11,44 @@ use crate::network::say;
 use crate::totals;
 use crate::world::Command;
 
+/// The network moves money of a dispute: of the newest one, or of one that nobody knows.
+pub fn dispute_money(life: &mut Life, id: &str, dice: &mut Dice, payment: &Payment) -> Result<(), Broken> {
+    // The stream of a refund has no disputes.
+    if totals::unlinked(&life.facts).iter().any(|refund| refund.stream == id) {
+        return Ok(());
+    }
+    let known = payment.disputes.last();
+    let dispute = match known {
+        Some(dispute) if !dice.one_in(8) => dispute.id.clone(),
+        _ => life.world.name("dsp"),
+    };
+    let most = known.map_or(100, |dispute| dispute.amount);
+    let (cycle, sign) = match dice.below(9) {
+        0..4 => ("chargeback", 1),
+        4 | 5 => ("representment", -1),
+        6 => ("pre_arbitration", if dice.one_in(2) { 1 } else { -1 }),
+        7 => ("arbitration", if dice.one_in(2) { 1 } else { -1 }),
+        _ => ("withdrawal", -1),
+    };
+    let cents = match dice.below(3) {
+        0 if cycle == "withdrawal" => 0,
+        0 => (most / 2).max(1),
+        1 => most + 1,
+        _ => most,
+    };
+    let record = life.world.name("cbk");
+    let mut payload = json!({
+        "record_id": record, "dispute_id": dispute, "network": "visa", "cycle": cycle,
+        "amount": amount(cents), "occurred_at": life.world.now(),
+    });
+    if cycle.ends_with("arbitration") {
+        payload["direction"] = json!(if sign > 0 { "received" } else { "paid" });
+    }
+    let (amount, is_withdrawal) = (sign * cents, cycle == "withdrawal");
+    let what = What::DisputeMoney { id: record, dispute, amount, is_withdrawal };
+    say(life, id, Word::States, "RecordDisputeMoney", payload, what)
+}
+
 pub fn dispute(life: &mut Life, id: &str, dice: &mut Dice, payment: &Payment) -> Result<(), Broken> {
     let open = payment.disputes.iter().find(|dispute| dispute.is_open).cloned();
     let Some(dispute) = open else {

@@ -18,6 +18,7 @@ pub struct Account {
     pub suspense: i128,
     pub receivable: i128,
     pub fee: i128,
+    pub loss: i128,
     pub owed_back: i128,
 }
 
@@ -28,8 +29,10 @@ pub fn account(facts: &[Fact]) -> Account {
         let payment = payment(facts, &id);
         let back = payment.refunded + payment.won;
         books.customer += back + payment.credited + payment.exposed() - payment.captured();
-        books.settlement += payment.captured() + payment.suspended - back;
-        books.suspense += payment.suspended + payment.credited;
+        let disputes = payment.dispute_books();
+        books.settlement += payment.captured() + payment.suspended - payment.refunded - disputes.from_network;
+        books.suspense += payment.suspended + disputes.waits;
+        books.loss += disputes.loss;
         books.receivable += payment.exposed();
         books.held += payment.held;
         books.owed_back += payment.owed_back();

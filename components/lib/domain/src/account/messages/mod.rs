@@ -25,9 +25,9 @@ pub use opening::{
     AccountOpened, AssetsNamed, DelayQueue, DelayQueueChanged, ObserveDelayQueue, OpenAccount, Opener,
 };
 pub use refund::{
-    AssignReturn, BookDispute, BookRefund, BookRefundReversal, DisputeBooked, DisputeStep, ReadRefund,
-    RefundBooked, RefundLink, RefundMatch, RefundResolved, RefundReversalBooked, ResolveRefund,
-    ReturnAssigned,
+    AssignReturn, BookDispute, BookDisputeMoney, BookRefund, BookRefundReversal, DisputeBooked,
+    DisputeMoneyBooked, DisputeStep, ReadRefund, RefundBooked, RefundLink, RefundMatch, RefundResolved,
+    RefundReversalBooked, ResolveRefund, ReturnAssigned,
 };
 pub use settlement::{
     BookReceivable, ChargeFee, FeeCharged, ReceivableBooked, ReceivableRecovered, RecordSettlement,
@@ -103,6 +103,8 @@ messages! {
         BookClearingReversal = 1,
         /// Books the reversal of a refund by the network.
         BookRefundReversal = 1,
+        /// Books money that moved in a cycle of a dispute.
+        BookDisputeMoney = 1,
     }
 }
 
@@ -165,5 +167,7 @@ messages! {
         ClearingReversalBooked = 1,
         /// The network took a refund back, or a part of it.
         RefundReversalBooked = 1,
+        /// Money moved in a cycle of a dispute.
+        DisputeMoneyBooked = 1,
     }
 }

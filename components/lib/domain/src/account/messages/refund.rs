@@ -4,7 +4,7 @@ use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Minor, Timestam
 use serde::{Deserialize, Serialize};
 
 use crate::account::ledger::Transfer;
-use crate::network::RefundOutcome;
+use crate::network::{DisputeCycle, DisputeDirection, RefundOutcome};
 
 /// Link between a refund and its payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,6 +215,51 @@ pub struct DisputeBooked {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awarded: Option<Minor>,
     /// Transfers that the event books in the account's ledger, set by the decider.
+    pub transfers: Vec<Transfer>,
+    /// Time at which the host accepted the command.
+    pub at: Timestamp,
+}
+
+/// Books money that moved between the acquirer and us in a cycle of a dispute. It comes in any order, also before or
+/// behind the dispute's outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BookDisputeMoney {
+    /// Network's id of the record, unique within the payment. A repeat with the same content has no effect.
+    pub record_id: ExternalId,
+    /// Id of the authorization whose payment is disputed.
+    pub hold_id: ExternalId,
+    /// Id of the dispute, unique within its payment.
+    pub dispute_id: ExternalId,
+    /// Cycle in which the money moved. A withdrawal ends what is expected of the network.
+    pub cycle: DisputeCycle,
+    /// Direction in which it moved.
+    pub direction: DisputeDirection,
+    /// Amount that moved; zero if a withdrawal moved nothing.
+    pub amount: Amount,
+}
+
+/// Money moved between the acquirer and us in a cycle of a dispute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DisputeMoneyBooked {
+    /// Address of the customer's Safe, which identifies the account.
+    pub account: Address,
+    /// Network's id of the record, unique within the payment.
+    pub record_id: ExternalId,
+    /// Id of the authorization whose payment is disputed.
+    pub hold_id: ExternalId,
+    /// Id of the dispute, unique within its payment.
+    pub dispute_id: ExternalId,
+    /// Cycle in which the money moved. A withdrawal ends what is expected of the network.
+    pub cycle: DisputeCycle,
+    /// Direction in which it moved.
+    pub direction: DisputeDirection,
+    /// Amount that moved; zero if a withdrawal moved nothing.
+    pub amount: Amount,
+    /// Transfers that the event books in the account's ledger, set by the decider. What an award expected of the network
+    /// was booked with the award, so it is not booked again.
     pub transfers: Vec<Transfer>,
     /// Time at which the host accepted the command.
     pub at: Timestamp,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::super::messages::*;
 use super::{asset, time};
-use crate::network::Residue;
+use crate::network::{DisputeCycle, DisputeDirection, Residue};
 
 /// Index of `OpenAccount` among the commands.
 const OPEN_ACCOUNT: usize = 0;
@@ -167,6 +167,7 @@ impl Draw {
                 Command::ResolveRefund(ResolveRefund { refund_id: id, outcome, payment_id })
             }
             "BookDispute" => Command::BookDispute(self.dispute()),
+            "BookDisputeMoney" => Command::BookDisputeMoney(self.dispute_money()),
             "BookReceivable" => Command::BookReceivable(BookReceivable { receivable_id: id, amount }),
             "RecoverReceivable" => Command::RecoverReceivable(RecoverReceivable {
                 recovery_id: other,
@@ -241,6 +242,24 @@ impl Draw {
             held: if to == FundedBy::Spend { self.agreed_amount().minor } else { Minor::ZERO },
             amount: self.agreed_amount(),
             source: self.leg(),
+        }
+    }
+
+    /// Money of one of the disputes, at times of none, and at times of a withdrawal that moves nothing.
+    fn dispute_money(&self) -> BookDisputeMoney {
+        let cycle =
+            self.pick([DisputeCycle::Chargeback, DisputeCycle::Representment, DisputeCycle::Withdrawal]);
+        BookDisputeMoney {
+            record_id: self.id(1),
+            hold_id: self.id(1),
+            dispute_id: self.id(0),
+            cycle,
+            direction: self.pick([
+                DisputeDirection::Received,
+                DisputeDirection::Paid,
+                DisputeDirection::Paid,
+            ]),
+            amount: self.amount(),
         }
     }
 

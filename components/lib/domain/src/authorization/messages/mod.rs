@@ -123,6 +123,8 @@ messages! {
         ReverseRefund = 1,
         /// Ends the wait of a reversal whose record does not come.
         DismissRecordReversal = 1,
+        /// Records money that moved in a cycle of a dispute, as the network does.
+        RecordDisputeMoney = 1,
     }
 }
 
@@ -228,6 +230,8 @@ messages! {
         RecordReversalKept = 1,
         /// Wait of a reversal ended without its taking anything back.
         RecordReversalEnded = 1,
+        /// Money of a dispute moved in one of its cycles.
+        DisputeMoneyMoved = 1,
     }
 }
 

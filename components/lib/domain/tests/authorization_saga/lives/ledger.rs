@@ -14,7 +14,7 @@ const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/ACCOU
 const MARK: &str = "<!-- The test `ledger` writes what follows. -->\n";
 
 /// Ledger accounts in the order of the columns, with the names that the document uses.
-const ACCOUNTS: [(LedgerAccount, &str); 7] = [
+const ACCOUNTS: [(LedgerAccount, &str); 8] = [
     (LedgerAccount::Customer, "customer"),
     (LedgerAccount::Safe, "safe"),
     (LedgerAccount::InTransit, "in_transit"),
@@ -22,6 +22,7 @@ const ACCOUNTS: [(LedgerAccount, &str); 7] = [
     (LedgerAccount::Settlement, "settlement"),
     (LedgerAccount::Suspense, "suspense"),
     (LedgerAccount::Receivable, "receivable"),
+    (LedgerAccount::Loss, "loss"),
 ];
 
 /// Life that is written down.
@@ -279,19 +280,56 @@ fn purchases() -> Vec<Example> {
     ]
 }
 
-fn after_the_claim() -> Vec<Example> {
-    let disputed = |example: Example| {
-        example
-            .step("asked for 100 and pulled", |life| life.request(100))
-            .tell("claimed", "PresentClearing", &clearing("clr-1", 100, "final"))
-            .tell(
-                "disputed",
-                "OpenDispute",
-                &json!({"dispute_id": "dsp-1", "amount": amount(100), "reason": "fraud"}),
-            )
-            .tell("submitted", "AdvanceDispute", &json!({"dispute_id": "dsp-1", "stage": "submitted"}))
-            .tell("provisional credit", "GrantProvisionalCredit", &json!({"dispute_id": "dsp-1"}))
+/// Begins with a purchase of 100 that is claimed, disputed and credited.
+fn disputed(title: &'static str, words: &'static str) -> Example {
+    Example::pulled(title, words)
+        .step("asked for 100 and pulled", |life| life.request(100))
+        .tell("claimed", "PresentClearing", &clearing("clr-1", 100, "final"))
+        .tell(
+            "disputed",
+            "OpenDispute",
+            &json!({"dispute_id": "dsp-1", "amount": amount(100), "reason": "fraud"}),
+        )
+        .tell("submitted", "AdvanceDispute", &json!({"dispute_id": "dsp-1", "stage": "submitted"}))
+        .tell("provisional credit", "GrantProvisionalCredit", &json!({"dispute_id": "dsp-1"}))
+}
+
+fn in_cycles() -> Vec<Example> {
+    let money = |record_id: &str, cycle: &str, minor: u128| {
+        json!({"record_id": record_id, "dispute_id": "dsp-1", "network": "visa", "cycle": cycle,
+               "amount": amount(minor), "occurred_at": AT})
     };
+    let won = json!({"dispute_id": "dsp-1", "outcome": "won"});
+    vec![
+        disputed(
+            "A dispute that is won at its chargeback",
+            "The network states the money of each cycle. The chargeback is received and waits in suspense; the merchant \
+             does not contest it, so it pays for the provisional credit.",
+        )
+        .tell("charged back", "RecordDisputeMoney", &money("cbk-1", "chargeback", 100))
+        .tell("won", "ResolveDispute", &won),
+        disputed(
+            "A dispute that is lost after its representment",
+            "The merchant contests the chargeback, and the network takes the money again. We do not go on: the customer \
+             gives the provisional credit back.",
+        )
+        .tell("charged back", "RecordDisputeMoney", &money("cbk-1", "chargeback", 100))
+        .tell("represented", "RecordDisputeMoney", &money("rep-1", "representment", 100))
+        .tell("lost", "ResolveDispute", &json!({"dispute_id": "dsp-1", "outcome": "lost"}))
+        .settled("paid", 100),
+        disputed(
+            "A dispute that is withdrawn",
+            "The network gives a part of the chargeback, and we withdraw instead of going on. The customer keeps the \
+             credit; what the network's money lacks of it is the processor's loss.",
+        )
+        .tell("charged back in part", "RecordDisputeMoney", &money("cbk-1", "chargeback", 40))
+        .tell("withdrawn", "RecordDisputeMoney", &money("wdr-1", "withdrawal", 0))
+        .tell("won", "ResolveDispute", &won)
+        .settled("paid", 60),
+    ]
+}
+
+fn after_the_claim() -> Vec<Example> {
     vec![
         Example::pulled(
             "A refund",
@@ -336,16 +374,16 @@ fn after_the_claim() -> Vec<Example> {
             &json!({"reversal_id": "rvl-1", "refund_id": "rfd-1", "network": "visa", "occurred_at": AT}),
         )
         .settled("paid", 100),
-        disputed(Example::pulled(
+        disputed(
             "A chargeback that is won",
             "The customer has a provisional credit until the network decides. What is awarded pays for it. The \
              pulled money stays at the processor until it is paid out to the Safe.",
-        ))
+        )
         .tell("won", "ResolveDispute", &json!({"dispute_id": "dsp-1", "outcome": "won", "awarded": amount(100)})),
-        disputed(Example::pulled(
+        disputed(
             "A chargeback that is lost",
             "The provisional credit is taken back, and the claim stands.",
-        ))
+        )
         .tell("lost", "ResolveDispute", &json!({"dispute_id": "dsp-1", "outcome": "lost"}))
         .settled("paid", 100),
         Example::pulled(
@@ -418,7 +456,8 @@ fn on_chain() -> Vec<Example> {
 
 #[test]
 fn ledger() {
-    let examples: Vec<Example> = purchases().into_iter().chain(after_the_claim()).chain(on_chain()).collect();
+    let examples: Vec<Example> =
+        purchases().into_iter().chain(after_the_claim()).chain(in_cycles()).chain(on_chain()).collect();
     let rendered: String = examples.iter().map(Example::render).collect();
     let text = fs::read_to_string(DOCUMENT).expect("the document is there");
     let (before, written) = text.split_once(MARK).expect("the document has the mark");
