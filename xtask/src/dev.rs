@@ -407,7 +407,7 @@ mod tests {
         };
         assert_eq!(
             (specs("decider-card"), specs("decider-authorization"), specs("auditor-payments")),
-            (5, 14, 0)
+            (6, 15, 0)
         );
     }
 }

@@ -26,6 +26,7 @@ fn account() {
     decider::<Account>(include_str!("../specs/account_refunds.yaml"));
     decider::<Account>(include_str!("../specs/account_returns.yaml"));
     decider::<Account>(include_str!("../specs/account_spends.yaml"));
+    decider::<Account>(include_str!("../specs/account_numbers.yaml"));
 }
 
 #[test]
@@ -44,6 +45,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/reversals_of_clearings.yaml"));
     decider::<Authorization>(include_str!("../specs/reversals_of_refunds.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_details.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_ambiguous.yaml"));
 }
 
 #[test]
@@ -53,6 +55,7 @@ fn card() {
     decider::<Card>(include_str!("../specs/card_limits.yaml"));
     decider::<Card>(include_str!("../specs/card_checks.yaml"));
     decider::<Card>(include_str!("../specs/card_types.yaml"));
+    decider::<Card>(include_str!("../specs/card_reservations.yaml"));
 }
 
 #[test]

@@ -141,16 +141,17 @@ fn fields_of_one_type_are_recorded_with_different_values() {
     }
 }
 
-/// The saga reads memories of versions 10 to 13 as the head of the state: these bytes were written by them.
+/// The saga reads memories of versions 10 to 14 as the head of the state: these bytes were written by them.
 #[test]
 fn a_state_of_an_older_version_is_the_head_of_one_of_now() {
-    let no_reversals = RecordReversals::default();
+    let no_reversals = (RecordReversals::default(), None::<ExternalId>);
     let links = (Links::default(), BTreeMap::<String, Hash>::new(), None::<ExternalId>, no_reversals.clone());
     let no_links = encode_state(&links).unwrap();
     is_head(10, &[encode_state(&Minor::ZERO).unwrap(), no_links.clone()].concat());
     is_head(11, &no_links);
     is_head(12, &encode_state(&(None::<ExternalId>, no_reversals.clone())).unwrap());
     is_head(13, &encode_state(&no_reversals).unwrap());
+    is_head(14, &encode_state(&None::<ExternalId>).unwrap());
 }
 
 fn is_head(version: u32, rest: &[u8]) {
@@ -169,7 +170,10 @@ fn is_head(version: u32, rest: &[u8]) {
         if version < 13 {
             shape["expected"] = Value::Null;
         }
-        shape["record_reversals"] = json!({"known": {}, "named": {}, "named_by_refunds": {}});
+        if version < 14 {
+            shape["record_reversals"] = json!({"known": {}, "named": {}, "named_by_refunds": {}});
+        }
+        shape["asked_by"] = Value::Null;
         let expected = <Authorization as Decider>::State::deserialize(&shape).unwrap();
         assert_eq!(decode_state::<<Authorization as Decider>::State>(&bytes), Ok(expected));
     }

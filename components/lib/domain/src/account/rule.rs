@@ -78,6 +78,7 @@ pub(super) fn decide(
         Command::ReadRefund(rule) => rule,
         Command::BookClearingReversal(rule) => rule,
         Command::BookRefundReversal(rule) => rule,
+        Command::FindHold(rule) => rule,
     };
     match state {
         State::New(entries) => {

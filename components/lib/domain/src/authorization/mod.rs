@@ -102,7 +102,7 @@ type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 14;
+    const STATE_VERSION: u32 = 15;
 
     type State = State;
     type Command = Command;

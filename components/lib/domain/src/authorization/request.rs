@@ -16,6 +16,7 @@ use super::state::{Entry, Payment, State, Status, Subject};
 use super::stored::Requested;
 use super::{Decision, existing, increment};
 use crate::checks;
+use crate::network::Numbers;
 use crate::policy::{DeclineReason, hold_expiry};
 
 pub(super) fn request(state: &State, request: &RequestAuthorization, context: &CommandContext) -> Decision {
@@ -173,6 +174,9 @@ pub(super) fn requested(state: &mut State, event: &AuthorizationRequested) {
         ..event.clone()
     })));
     state.begin(Payment::new(parties, event.amount.asset.clone(), entry, Status::Requested));
+    // The account keeps the details of a hold by their numbers alone.
+    let numbers = Numbers::of(event.network, event.details.as_deref(), event.occurred_at);
+    state.asked_by = numbers.and_then(|numbers| numbers.written());
     state.happened_at(event.at);
 }
 

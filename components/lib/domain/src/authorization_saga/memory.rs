@@ -36,13 +36,17 @@ const WITHOUT_EXPECTED: u8 = 12;
 /// Version before records were reversed. Its bytes are the head of a state without reversals.
 const WITHOUT_REVERSALS: u8 = 13;
 
+/// Version before the request's numbers were kept. Its bytes are the head of a state that has none.
+const WITHOUT_NUMBERS: u8 = 14;
+
 /// Reads the memory; empty before the first observation.
 pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
     match subject.memory.split_first() {
         None => Ok(State::default()),
         Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
-        Some((&WITHOUT_REVERSALS, state)) => behind(state, &RecordReversals::default()),
-        Some((&WITHOUT_EXPECTED, state)) => behind(state, &(None::<ExternalId>, RecordReversals::default())),
+        Some((&WITHOUT_NUMBERS, state)) => behind(state, &None::<ExternalId>),
+        Some((&WITHOUT_REVERSALS, state)) => behind(state, &no_reversals()),
+        Some((&WITHOUT_EXPECTED, state)) => behind(state, &(None::<ExternalId>, no_reversals())),
         Some((&WITHOUT_LINKS, state)) => behind(state, &none()),
         Some((&WITHOUT_RELEASED, state)) => behind(state, &(Minor::ZERO, none())),
         Some((&WITHOUT_LEGS, state)) => behind(state, &(Legs::default(), Minor::ZERO, none())).map(with_flow),
@@ -53,8 +57,13 @@ pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
 }
 
 /// Members behind a state that has no links.
-fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>, RecordReversals) {
-    (Links::default(), BTreeMap::new(), None, RecordReversals::default())
+fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>, impl Serialize) {
+    (Links::default(), BTreeMap::new(), None, no_reversals())
+}
+
+/// Members behind a state that has no reversals of records.
+fn no_reversals() -> (RecordReversals, Option<ExternalId>) {
+    (RecordReversals::default(), None)
 }
 
 /// Reads a state of before, with what stands behind it now.

@@ -4,8 +4,8 @@ use clearfold_kernel::{Invariant, Timestamp, Violation};
 
 use super::{
     account_holds::AccountHolds, amounts::Amounts, available::Available, double_entry::DoubleEntry,
-    durable::Durable, holds::Holds, identities::Identities, on_chain::OnChain, pulls::Pulls,
-    refunds::Refunds, reports::Reports, returns::Returns, suspense::Suspense,
+    durable::Durable, holds::Holds, identities::Identities, on_chain::OnChain, prevented::Prevented,
+    pulls::Pulls, refunds::Refunds, reports::Reports, returns::Returns, suspense::Suspense,
 };
 use crate::{account, authorization, card};
 
@@ -169,4 +169,5 @@ tally! {
     returns: Returns,
     suspense: Suspense,
     durable: Durable,
+    prevented: Prevented,
 }

@@ -170,7 +170,8 @@ fn without_legs(subject: &Subject) -> Subject {
     let no_links = (Links::default(), BTreeMap::<String, Hash>::new(), None::<ExternalId>);
     let state: State = decode_state(&subject.memory[1..]).expect("a state");
     let none =
-        encode_state(&(Legs::default(), Minor::ZERO, no_links, state.record_reversals)).expect("bytes");
+        encode_state(&(Legs::default(), Minor::ZERO, no_links, state.record_reversals, state.asked_by))
+            .expect("bytes");
     let state = subject.memory[1..].strip_suffix(&none[..]).expect("no legs, no links, and nothing released");
     Subject { memory: [&[9], state].concat(), ..subject.clone() }
 }

@@ -15,7 +15,8 @@ pub use clearing::{
     ResolveSuspense, SuspendClearing, SuspenseResolved,
 };
 pub use hold::{
-    HoldLowered, HoldPlaced, HoldRaised, HoldVoided, LowerCause, LowerHold, PlaceHold, RaiseHold, VoidHold,
+    FindHold, HoldLowered, HoldPlaced, HoldPrevented, HoldRaised, HoldVoided, LowerCause, LowerHold,
+    PlaceHold, RaiseHold, VoidHold,
 };
 pub use movement::{
     BookFunding, DepositReorged, Deposited, FundingBooked, FundingStep, RecordDeposit, RecordReturn,
@@ -103,6 +104,8 @@ messages! {
         BookClearingReversal = 1,
         /// Books the reversal of a refund by the network.
         BookRefundReversal = 1,
+        /// Asks for the hold that was placed for a request, or prevents it.
+        FindHold = 1,
     }
 }
 
@@ -165,5 +168,7 @@ messages! {
         ClearingReversalBooked = 1,
         /// The network took a refund back, or a part of it.
         RefundReversalBooked = 1,
+        /// A reversal came before the hold that it is of.
+        HoldPrevented = 1,
     }
 }
