@@ -100,3 +100,34 @@ async fn records_that_the_network_takes_back_count_no_more() -> Result<()> {
     assert_eq!(events[3]["data"]["details"]["stan"], "004711");
     Ok(())
 }
+
+/// A reversal after a time-out does not know the network's id; the account knows which hold its numbers are of.
+#[tokio::test]
+async fn a_reversal_without_the_id_releases_the_hold_of_its_numbers() -> Result<()> {
+    let world = World::new().await?;
+    let (host, edge) = host_of(&world).await?;
+    let mut advice = authorization("t1");
+    advice["message_id"] = json!("t1-0120");
+    let numbers = [("acquirer", "40000001"), ("stan", "004711"), ("retrieval_reference", "632610004711")];
+    numbers.into_iter().for_each(|(field, number)| advice[field] = json!(number));
+    twice(&edge, "advices", &advice).await?;
+    eventually("the advice is held", async || {
+        let balances = host
+            .get(&format!(
+                "/v1/accounts/{}/balances",
+                about("t1", "m")["account"].as_str().context("an account")?
+            ))
+            .await?
+            .body;
+        Ok((balances["balances"][0]["pending"]["minor"] == cents_text(1_250)).then_some(()))
+    })
+    .await?;
+    let mut reversal = about("0", "t1-0400");
+    numbers.into_iter().for_each(|(field, number)| reversal[field] = json!(number));
+    reversal["cause"] = json!("timeout");
+    reversal["original"] = json!({"message_type": "0100", "transmitted_at": advice["transmitted_at"]});
+    twice(&edge, "reversals", &reversal).await?;
+    let payment = payment_when(&host, "t1", "reversed").await?;
+    assert_eq!(payment["held"]["minor"], "0");
+    Ok(())
+}

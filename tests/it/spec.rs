@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 44] = [
+const SPECIFICATIONS: [(&str, &str); 47] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -22,6 +22,7 @@ const SPECIFICATIONS: [(&str, &str); 44] = [
     ("decider-authorization", "authorization_disputes.yaml"),
     ("decider-authorization", "authorization_increments.yaml"),
     ("decider-authorization", "authorization_partial.yaml"),
+    ("decider-authorization", "authorization_ambiguous.yaml"),
     ("decider-authorization", "authorization_suspense.yaml"),
     ("decider-authorization", "authorization_amounts.yaml"),
     ("decider-authorization", "authorization_tolerances.yaml"),
@@ -38,11 +39,13 @@ const SPECIFICATIONS: [(&str, &str); 44] = [
     ("decider-account", "account_returns.yaml"),
     ("decider-account", "account_spends.yaml"),
     ("decider-account", "account_disputes.yaml"),
+    ("decider-account", "account_numbers.yaml"),
     ("decider-card", "card.yaml"),
     ("decider-card", "card_spend.yaml"),
     ("decider-card", "card_limits.yaml"),
     ("decider-card", "card_checks.yaml"),
     ("decider-card", "card_types.yaml"),
+    ("decider-card", "card_reservations.yaml"),
     ("projector-merchants", "merchants.yaml"),
     ("projector-disputes", "disputes.yaml"),
     ("projector-disputes", "disputes_money.yaml"),

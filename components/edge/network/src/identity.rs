@@ -8,19 +8,17 @@
 //! | a refund whose payment is not known | the same, as an id of its own |
 //!
 //! A message without the network's id has the id that follows from the numbers of its original: acquirer, STAN, retrieval
-//! reference, and the second in which it was sent. Alone, none of these is unique.
+//! reference, and the second in which it was sent. Alone, none of these is unique. If a reversal lacks the id and its
+//! authorization had it, the account knows by these numbers which hold it is of.
 
-use clearfold_domain::network::{FieldText, Network};
-use clearfold_kernel::{ExternalId, Timestamp};
+use clearfold_domain::network::{FieldText, Network, Numbers};
+use clearfold_kernel::ExternalId;
 
 use crate::message::{Kind, Message};
 
 /// Longest id of the network. With what is put before it (`refund-mastercard-2026-11-22-` at most), it becomes one of our
 /// ids, which have at most 128 characters.
 const LONGEST: usize = 99;
-/// Longest number of an acquirer, STAN or retrieval reference, in characters.
-const LONGEST_NUMBER: usize = 16;
-
 /// Most characters of an idempotency key, which the host limits to 255, without those of [`too_late`](crate::translate).
 const LONGEST_KEY: usize = 220;
 
@@ -50,7 +48,12 @@ pub fn payment_id(message: &Message, kind: Kind) -> String {
     let payment_id = match (known_id(message), &message.processing_day, message.network) {
         (Some(id), Some(day), Network::Mastercard) => format!("{network}-{}-{id}", day.as_str()),
         (Some(id), _, _) => format!("{network}-{id}"),
-        (None, _, _) => format!("trace-{network}-{}", traced(message).unwrap_or_default()),
+        (None, _, _) => {
+            format!(
+                "trace-{}",
+                traced(message).map_or_else(|_| network.to_owned(), |numbers| numbers.to_string())
+            )
+        }
     };
     if message.asks_for_credit(kind) { format!("refund-{payment_id}") } else { payment_id }
 }
@@ -78,6 +81,13 @@ pub fn idempotency_key(message: &Message, kind: Kind) -> String {
     format!("network/{}/{}/{payment_id}/{}", kind.as_str(), message.account, message.message_id)
 }
 
+/// Returns the numbers by which the account knows the hold that a reversal is of: one that lacks the network's id. Where it
+/// is the answer to a question for a credit, nothing is held.
+pub fn asked_by(message: &Message, kind: Kind) -> Option<ExternalId> {
+    let is_nameless = known_id(message).is_none() && !message.asks_for_credit(kind);
+    (kind == Kind::Reversal && is_nameless).then(|| traced(message).ok()).flatten()
+}
+
 /// Returns the network's id of the payment. Zeros stand for one that is not known, and would be one payment for all.
 fn known_id(message: &Message) -> Option<&str> {
     let id = message.transaction_id.as_deref()?;
@@ -85,45 +95,42 @@ fn known_id(message: &Message) -> Option<&str> {
     (!is_unknown).then_some(id)
 }
 
+fn missing(field: &str) -> String {
+    format!(
+        "transaction_id is missing or zero; without it {field} is needed, of the message that this one is about: \
+         acquirer, stan, retrieval_reference and original.transmitted_at tell which payment it is"
+    )
+}
+
+/// Returns a number that a message without the network's id needs.
+fn number<'a>(field: &str, number: Option<&'a FieldText>) -> Result<&'a str, String> {
+    let number = number.ok_or_else(|| missing(field))?.as_str();
+    if Numbers::is_number(number) {
+        return Ok(number);
+    }
+    let longest = Numbers::LONGEST;
+    Err(format!("{field} has 1 to {longest} letters and digits, if there is no transaction_id"))
+}
+
 /// Returns the numbers by which a message is known that has no id of the payment: its original's, or its own if it has no
 /// original. A reversal repeats the STAN and the retrieval reference, but it is sent later.
-fn traced(message: &Message) -> Result<String, String> {
+fn traced(message: &Message) -> Result<ExternalId, String> {
     let original = message.original.clone().unwrap_or_default();
     let sent_at = match (&message.original, message.cause) {
         (Some(original), _) => original.transmitted_at,
         (None, None) => Some(message.transmitted_at),
         (None, Some(_)) => None,
     };
-    let missing = |field: &str| {
-        format!(
-            "transaction_id is missing or zero; without it {field} is needed, of the message that this one is about: \
-             acquirer, stan, retrieval_reference and original.transmitted_at tell which payment it is"
-        )
-    };
-    let number = |field: &str, number: Option<&str>| {
-        let number = number.ok_or_else(|| missing(field))?;
-        let is_plain = number.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        match is_plain && (1..=LONGEST_NUMBER).contains(&number.len()) {
-            true => Ok(number.to_owned()),
-            false => Err(format!(
-                "{field} has 1 to {LONGEST_NUMBER} letters and digits, if there is no transaction_id"
-            )),
-        }
-    };
     let acquirer = original.acquirer.as_ref().or(message.acquirer.as_ref());
     let stan = original.stan.as_ref().or(message.stan.as_ref());
-    Ok([
-        number("acquirer", acquirer.map(FieldText::as_str))?,
-        number("stan", stan.map(FieldText::as_str))?,
-        number("retrieval_reference", message.retrieval_reference.as_ref().map(FieldText::as_str))?,
-        second(sent_at.ok_or_else(|| missing("original.transmitted_at"))?),
-    ]
-    .join("-"))
-}
-
-/// Returns the second in which a message was sent, since 1970: networks write no fraction of it.
-fn second(at: Timestamp) -> String {
-    (at.as_ms() / 1_000).to_string()
+    let numbers = Numbers {
+        network: message.network,
+        acquirer: number("acquirer", acquirer)?,
+        stan: number("stan", stan)?,
+        retrieval_reference: number("retrieval_reference", message.retrieval_reference.as_ref())?,
+        sent_at: sent_at.ok_or_else(|| missing("original.transmitted_at"))?,
+    };
+    numbers.written().ok_or_else(|| "the numbers of the message are too long together".to_owned())
 }
 
 #[cfg(test)]
@@ -179,6 +186,31 @@ mod tests {
             without[field] = json!("a-b");
             assert!(read(&without).unwrap_err().contains("letters and digits"));
         }
+    }
+
+    #[test]
+    fn a_reversal_without_the_id_asks_for_the_hold_of_its_request() {
+        let numbers =
+            json!({"acquirer": "40000001", "stan": "004711", "retrieval_reference": "632610004711"});
+        let with = |more: Value| {
+            let mut fields = numbers.clone();
+            fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            read(&fields).unwrap()
+        };
+        let request = with(json!({"transaction_id": "MCC123456"}));
+        let details = crate::details::of(Kind::Authorization, &request).unwrap();
+        let held_for =
+            Numbers::of(request.network, details.as_deref(), request.transmitted_at).unwrap().written();
+        let original =
+            json!({"original": {"transmitted_at": "2026-11-22T10:00:00.000Z"}, "cause": "timeout"});
+        let reversal = with(original);
+        assert!(held_for.is_some());
+        assert_eq!(asked_by(&reversal, Kind::Reversal), held_for);
+        assert_eq!(asked_by(&reversal, Kind::Clearing), None);
+        assert_eq!(asked_by(&request, Kind::Reversal), None, "the network's id says it");
+        let of_credit =
+            Message { processing_code: Some("200000".to_owned().try_into().unwrap()), ..reversal };
+        assert_eq!(asked_by(&of_credit, Kind::Reversal), None, "a question for a credit holds nothing");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod translate;
 mod unknown;
 
 use answer::{Answer, Answered};
+use clearfold_domain::account;
 use clearfold_domain::network::Additional;
 use clearfold_edge_kit::host::{self, Deadline, Host};
 use clearfold_edge_kit::{LONGEST_MS, Outcome, Reply, Said};
@@ -66,7 +67,7 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
         | Kind::Clearing
         | Kind::Refund
         | Kind::ClearingReversal
-        | Kind::RefundReversal => conversation.record(command.bodies().map_err(unreadable)?, end).await,
+        | Kind::RefundReversal => conversation.record(&command, end).await,
     }
 }
 
@@ -74,6 +75,11 @@ async fn answer(request: Request) -> Result<Reply, Reply> {
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes it")]
 fn unreadable(why: String) -> Reply {
     Reply::problem(400, format!("The message cannot be read: {}.", Additional::shown(&why)))
+}
+
+/// Replies that the outcome of a message is not known.
+fn later() -> Reply {
+    Reply::later("Whether the message was recorded is not known; send it again.")
 }
 
 /// Question of a message: may the payment be made, or may more be added to it?
@@ -195,11 +201,48 @@ impl Conversation<'_> {
         }
     }
 
-    /// Records a message of the network, at the first of several places where it is known. It is confirmed only after it is
-    /// committed.
-    async fn record(&self, commands: Vec<String>, end: Deadline) -> Result<Reply, Reply> {
-        let later = || Reply::later("Whether the message was recorded is not known; send it again.");
-        let key = identity::idempotency_key(self.message, self.kind);
+    /// Records a message of the network. A reversal that does not name its payment goes to the one whose hold the account
+    /// finds. If it finds several, each of them keeps it; if it finds none, the reversal is kept under its numbers.
+    async fn record(&self, command: &Translated<'_>, end: Deadline) -> Result<Reply, Reply> {
+        if let Some(question) = command.question().map_err(unreadable)? {
+            let key = format!("{}/hold", self.key());
+            let said = end.limit(self.host.command(&key, question)).await.ok_or_else(later)??;
+            let holds = match said.outcome() {
+                Outcome::Committed => None,
+                Outcome::Refused(code) => account::holds_of(&code, &said.detail().unwrap_or_default()),
+                Outcome::Unknown => return Err(later()),
+            };
+            if let Some(holds) = holds {
+                let reversals = command.reversals_of(&holds).map_err(unreadable)?;
+                return self.record_at_all(reversals, end).await;
+            }
+        }
+        self.record_at_first(command.bodies().map_err(unreadable)?, end).await
+    }
+
+    fn key(&self) -> String {
+        identity::idempotency_key(self.message, self.kind)
+    }
+
+    /// Records a message at each of several payments. It is confirmed only after it is committed at all of them.
+    async fn record_at_all(&self, commands: Vec<String>, end: Deadline) -> Result<Reply, Reply> {
+        let key = self.key();
+        let is_one = commands.len() == 1;
+        for (place, command) in commands.into_iter().enumerate() {
+            let key = if is_one { key.clone() } else { format!("{key}/{place}") };
+            let said = end.limit(self.host.command(&key, command)).await.ok_or_else(later)??;
+            match said.outcome() {
+                Outcome::Committed => {}
+                Outcome::Refused(code) => return Ok(Reply::json(&Answer::refused(self.message, &code))),
+                Outcome::Unknown => return Err(later()),
+            }
+        }
+        Ok(Reply::json(&Answer::recorded(self.message)))
+    }
+
+    /// Records a message at the first of several places where it is known. It is confirmed only after it is committed.
+    async fn record_at_first(&self, commands: Vec<String>, end: Deadline) -> Result<Reply, Reply> {
+        let key = self.key();
         let last = commands.len().saturating_sub(1);
         for (place, command) in commands.into_iter().enumerate() {
             let is_last = place == last;

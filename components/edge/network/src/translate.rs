@@ -3,6 +3,7 @@
 //! Currencies are converted exactly to the assets that accounts hold: an amount that does not fit an asset's decimals
 //! is refused, never rounded. Nothing is decided here.
 
+use clearfold_domain::account::{self, FindHold};
 use clearfold_domain::authorization::{
     Command, DeclineAuthorization, DeclineIncrement, Extent, IncrementAuthorization, IncrementBasis, Part,
     PresentClearing, RecordAdvice, RecordRefund, RefundOrigin, RequestAuthorization, ReversalCause,
@@ -12,7 +13,7 @@ use clearfold_domain::network;
 use clearfold_domain::policy::DeclineReason;
 use clearfold_domain::policy::assets::{self, KnownAsset};
 use clearfold_domain::verification::CardChecks;
-use clearfold_kernel::{Amount, Asset, ExternalId, Message as _, Minor};
+use clearfold_kernel::{Amount, Asset, ExternalId, Minor};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -57,6 +58,32 @@ impl Translated<'_> {
     /// Returns the bodies that send it, one after the other until one is not refused as unknown.
     pub fn bodies(&self) -> Result<Vec<String>, String> {
         self.commands.iter().map(|(id, command)| body(id, self.message, command, None)).collect()
+    }
+
+    /// Returns the body that asks the account for the hold that a reversal is of; None if it names its payment.
+    pub fn question(&self) -> Result<Option<String>, String> {
+        let Some((_, Command::ReverseAuthorization(reversal))) = self.commands.last() else {
+            return Ok(None);
+        };
+        let Some(asked_by) = identity::asked_by(self.message, Kind::Reversal) else { return Ok(None) };
+        let amount = match reversal.extent {
+            Extent::Part(minor) => Some(minor),
+            Extent::Full => None,
+        };
+        let find = FindHold { asked_by, message_id: reversal.message_id.clone(), amount };
+        let account = self.message.account.to_string();
+        body_to(account::AGGREGATE, &account, self.message, &account::Command::FindHold(find), None).map(Some)
+    }
+
+    /// Returns the bodies that send a reversal to the payments whose holds the account named, each in its turn. The only one
+    /// is the payment that it is of; several keep it.
+    pub fn reversals_of(&self, holds: &[ExternalId]) -> Result<Vec<String>, String> {
+        let Some((_, Command::ReverseAuthorization(reversal))) = self.commands.last() else {
+            return Err("only a reversal is of a hold".to_owned());
+        };
+        let candidates = if holds.len() > 1 { holds.to_vec() } else { Vec::new() };
+        let command = Command::ReverseAuthorization(ReverseAuthorization { candidates, ..reversal.clone() });
+        holds.iter().map(|id| body(id.as_str(), self.message, &command, None)).collect()
     }
 
     /// Returns the body that sends it and waits for the decision, that long at most.
@@ -142,6 +169,7 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
             },
             occurred_at,
             details,
+            candidates: Vec::new(),
         }),
         Kind::Clearing => Command::PresentClearing(PresentClearing {
             clearing_id: message_id,
@@ -236,10 +264,20 @@ fn refund_id(message: &Message, record: &ExternalId) -> Result<ExternalId, Strin
 }
 
 fn body(id: &str, message: &Message, command: &Command, wait_for: Option<WaitFor>) -> Result<String, String> {
+    body_to(clearfold_domain::authorization::AGGREGATE, id, message, command, wait_for)
+}
+
+fn body_to(
+    aggregate: &'static str,
+    id: &str,
+    message: &Message,
+    command: &impl clearfold_kernel::Message,
+    wait_for: Option<WaitFor>,
+) -> Result<String, String> {
     let encoded = command.encode().map_err(|error| error.to_string())?;
     let payload = String::from_utf8(encoded.payload).map_err(|error| error.to_string())?;
     let body = Body {
-        aggregate: clearfold_domain::authorization::AGGREGATE,
+        aggregate,
         id,
         account: message.account.to_string(),
         kind: encoded.kind,

@@ -4,6 +4,7 @@
 mod additional;
 mod details;
 mod forbidden;
+mod numbers;
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use additional::{Additional, NotKept};
 pub use details::{Details, FieldText, InvalidFieldText, Original, StatedAmount, TransactionType};
+pub use numbers::Numbers;
 
 use crate::policy::assets::KnownAsset;
 

@@ -70,6 +70,7 @@ fn command(step: Step, at: Timestamp) -> Command {
             cause,
             occurred_at: at,
             details: None,
+            candidates: Vec::new(),
         })
     };
     match step.command {

@@ -27,6 +27,7 @@ fn account() {
     decider::<Account>(include_str!("../specs/account_returns.yaml"));
     decider::<Account>(include_str!("../specs/account_spends.yaml"));
     decider::<Account>(include_str!("../specs/account_disputes.yaml"));
+    decider::<Account>(include_str!("../specs/account_numbers.yaml"));
 }
 
 #[test]
@@ -47,6 +48,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_details.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_single.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_dispute_money.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_ambiguous.yaml"));
 }
 
 #[test]
@@ -56,6 +58,7 @@ fn card() {
     decider::<Card>(include_str!("../specs/card_limits.yaml"));
     decider::<Card>(include_str!("../specs/card_checks.yaml"));
     decider::<Card>(include_str!("../specs/card_types.yaml"));
+    decider::<Card>(include_str!("../specs/card_reservations.yaml"));
 }
 
 #[test]

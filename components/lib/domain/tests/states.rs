@@ -150,7 +150,7 @@ fn fields_of_one_type_are_recorded_with_different_values() {
 /// The saga reads memories of versions 10 to 14 as the head of the state: these bytes were written by them.
 #[test]
 fn a_state_of_an_older_version_is_the_head_of_one_of_now() {
-    let newest = (SingleMessage::default(), BTreeMap::<ExternalId, DisputeMoney>::new());
+    let newest = (SingleMessage::default(), BTreeMap::<ExternalId, DisputeMoney>::new(), None::<ExternalId>);
     let no_reversals = (RecordReversals::default(), newest.clone());
     let links = (Links::default(), BTreeMap::<String, Hash>::new(), None::<ExternalId>, no_reversals.clone());
     let no_links = encode_state(&links).unwrap();
@@ -182,6 +182,7 @@ fn is_head(version: u32, rest: &[u8]) {
         }
         shape["single_message"] = json!({"is_requested": false, "advice": null, "early": {}});
         shape["dispute_money"] = json!({});
+        shape["asked_by"] = Value::Null;
         let expected = <Authorization as Decider>::State::deserialize(&shape).unwrap();
         assert_eq!(decode_state::<<Authorization as Decider>::State>(&bytes), Ok(expected));
     }

@@ -110,16 +110,30 @@ impl Said {
     /// Returns the stable code of a problem; `None` if the answer is not a problem with a code.
     #[must_use]
     pub fn code(&self) -> Option<String> {
-        #[derive(serde::Deserialize)]
-        struct Coded {
-            code: String,
-        }
+        self.problem().map(|problem| problem.code)
+    }
+
+    /// Returns the detail of a problem with a code.
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        self.problem().map(|problem| problem.detail)
+    }
+
+    fn problem(&self) -> Option<Coded> {
         let essence = self.content_type.split(';').next()?.trim();
         if !essence.eq_ignore_ascii_case(PROBLEM) {
             return None;
         }
-        serde_json::from_slice::<Coded>(&self.body).ok().map(|coded| coded.code)
+        serde_json::from_slice(&self.body).ok()
     }
+}
+
+/// Members of a problem of the host that are read.
+#[derive(serde::Deserialize)]
+struct Coded {
+    code: String,
+    #[serde(default)]
+    detail: String,
 }
 
 #[cfg(test)]

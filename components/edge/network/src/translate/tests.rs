@@ -244,3 +244,34 @@ fn less_than_the_networks_smallest_unit_is_not_shown() {
         assert_eq!(network_money(Minor::new(minor), &cents).unwrap().minor, Minor::new(shown));
     }
 }
+
+#[test]
+fn a_reversal_without_the_id_asks_and_goes_where_the_hold_is() {
+    let message: Message = serde_json::from_value(serde_json::json!({
+        "message_id": "m-2", "network": "visa", "cause": "timeout", "transaction_id": "000000000000000",
+        "account": "0x1111111111111111111111111111111111111111", "transmitted_at": "2026-11-22T10:00:30.000Z",
+        "acquirer": "40000001", "stan": "004711", "retrieval_reference": "632610004711",
+        "original": {"transmitted_at": "2026-11-22T10:00:00.000Z"},
+    }))
+    .unwrap();
+    let translated = command(Kind::Reversal, &message).unwrap();
+    let read = |body: &str| serde_json::from_str::<serde_json::Value>(body).unwrap();
+    let question = read(&translated.question().unwrap().unwrap());
+    assert_eq!([&question["aggregate"], &question["type"]], ["account", "FindHold"]);
+    assert_eq!(question["id"], question["account"]);
+    let asked =
+        serde_json::json!({"asked_by": "visa-40000001-004711-632610004711-1795341600", "message_id": "m-2"});
+    assert_eq!(question["payload"], asked);
+    let at = |holds: &[&str]| {
+        let holds: Vec<ExternalId> = holds.iter().map(|id| id.parse().unwrap()).collect();
+        let bodies = translated.reversals_of(&holds).unwrap();
+        bodies.iter().map(|body| read(body)).collect::<Vec<_>>()
+    };
+    let only = at(&["visa-t-1"]);
+    assert_eq!((&only[0]["id"], only[0]["payload"].get("candidates")), (&"visa-t-1".into(), None));
+    let several = at(&["visa-t-1", "visa-t-2"]);
+    assert_eq!([&several[0]["id"], &several[1]["id"]], ["visa-t-1", "visa-t-2"]);
+    assert!(several.iter().all(|body| body["payload"]["candidates"].as_array().unwrap().len() == 2));
+    let named = Message { transaction_id: Some("t-1".to_owned()), ..message.clone() };
+    assert_eq!(command(Kind::Reversal, &named).unwrap().question(), Ok(None));
+}

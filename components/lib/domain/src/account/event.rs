@@ -40,6 +40,7 @@ macro_rules! each {
             Event::ReturnAssigned($it) => $what,
             Event::ClearingReversalBooked($it) => $what,
             Event::RefundReversalBooked($it) => $what,
+            Event::HoldPrevented($it) => $what,
         }
     };
 }
@@ -64,7 +65,8 @@ impl Event {
             | Self::HoldVoided(_)
             | Self::SpendMatched(_)
             | Self::FundingMoved(_)
-            | Self::ReturnAssigned(_) => None,
+            | Self::ReturnAssigned(_)
+            | Self::HoldPrevented(_) => None,
             Self::Deposited(event) => Some((&event.amount.asset, &event.transfers)),
             Self::DepositReorged(event) => Some((&event.amount.asset, &event.transfers)),
             Self::Withdrawn(event) => Some((&event.amount.asset, &event.transfers)),
@@ -93,7 +95,9 @@ impl Event {
         let reorg = |source| Identity::new(Kind::Reorg, &LogId::of(source));
         let only = match self {
             // The state itself shows whether these have happened.
-            Self::AccountOpened(_) | Self::AssetsNamed(_) | Self::HoldVoided(_) => return Vec::new(),
+            Self::AccountOpened(_) | Self::AssetsNamed(_) | Self::HoldVoided(_) | Self::HoldPrevented(_) => {
+                return Vec::new();
+            }
             Self::RefundBooked(event) => {
                 let id = Identity::new(Kind::Refund, &event.refund_id);
                 return event.source.iter().map(log).chain([id]).collect();
@@ -116,8 +120,12 @@ impl Event {
             Self::ClearingBooked(event) => {
                 Identity::of_hold(Kind::Clearing, &event.hold_id, &event.clearing_id)
             }
-            Self::ClearingSuspended(event) => Identity::new(Kind::Suspension, &event.clearing_id),
-            Self::SuspenseResolved(event) => Identity::new(Kind::Resolution, &event.clearing_id),
+            Self::ClearingSuspended(event) => {
+                Identity::within(Kind::Suspension, event.hold_id.as_ref(), &event.clearing_id)
+            }
+            Self::SuspenseResolved(event) => {
+                Identity::within(Kind::Resolution, event.hold_id.as_ref(), &event.clearing_id)
+            }
             Self::RefundResolved(event) => Identity::new(Kind::RefundResolution, &event.refund_id),
             Self::DisputeBooked(event) => match event.step {
                 DisputeStep::Provisional => Identity::new(Kind::ProvisionalCredit, &event.key()),
@@ -182,7 +190,10 @@ impl Event {
         if let Self::ClearingBooked(event) = &mut event {
             event.transfers.clear();
         }
-        // A repeat of an earlier saga does not name the stream.
+        // A repeat of an earlier saga does not name the request, or the stream.
+        if let Self::HoldPlaced(event) = &mut event {
+            event.asked_by = None;
+        }
         if let Self::RefundBooked(event) = &mut event {
             (event.withheld, event.matched, event.reported_on) = (Minor::ZERO, None, None);
             event.transfers.clear();

@@ -8,6 +8,9 @@ use super::superseded::{
     AccountOpenedV1, BookRefundV1, RefundBookedV1, RefundBookedV2, RefundResolvedV1, ResolveRefundV1,
 };
 
+/// Numbers of a request.
+const NUMBERS: &str = "visa-40000001-004711-632610004711-1795341600";
+
 /// Amount of EURe, in minor units of 10^-18.
 fn euro(minor: &str) -> Value {
     json!({"minor": minor, "asset": "EURe", "decimals": 18})
@@ -104,7 +107,9 @@ examples! {
 // Holds.
 examples! {
     PlaceHold => json!({"hold_id": "auth-1", "amount": euro("8500000000000000000"), "forced": false});
-    HoldPlaced => event_of(PlaceHold::example());
+    HoldPlaced => event_of(with(PlaceHold::example(), "asked_by", json!(NUMBERS)));
+    FindHold => json!({"asked_by": NUMBERS, "message_id": "msg-4"});
+    HoldPrevented => event_of(FindHold::example());
     RaiseHold => json!({
         "hold_id": "auth-1",
         "change_id": "msg-2",
@@ -149,12 +154,16 @@ examples! {
         BookClearingReversal::example(),
         &[("settlement", "customer", "9000000000000000000")],
     );
-    SuspendClearing => json!({"clearing_id": "clr-2", "amount": euro("9000000000000000000")});
+    SuspendClearing => json!({
+        "clearing_id": "clr-2",
+        "amount": euro("9000000000000000000"),
+        "hold_id": "auth-1",
+    });
     ClearingSuspended => booked(
         SuspendClearing::example(),
         &[("suspense", "settlement", "9000000000000000000")],
     );
-    ResolveSuspense => json!({"clearing_id": "clr-2", "outcome": "returned"});
+    ResolveSuspense => json!({"clearing_id": "clr-2", "outcome": "returned", "hold_id": "auth-1"});
     SuspenseResolved => booked(
         with(ResolveSuspense::example(), "amount", euro("9000000000000000000")),
         &[("settlement", "suspense", "9000000000000000000")],

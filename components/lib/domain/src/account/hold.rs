@@ -2,7 +2,7 @@
 //! expired or voided.
 //!
 //! Only a hold that is not forced can be refused: first for an asset that is not among the account's, then
-//! for a delay queue that is not empty, then for funds. A void that overtakes its hold leaves a tombstone, which
+//! for a delay queue that is not empty, then for funds; and before all that for a reversal that came first ([`asked`](super::asked)). A void that overtakes its hold leaves a tombstone, which
 //! makes the later hold a no-op.
 
 use clearfold_kernel::{Amount, Asset, ExternalId, Minor, Rejection, Timestamp};
@@ -79,12 +79,14 @@ impl Rule for PlaceHold {
             spent_at: None,
             spend_id: self.spend(books),
             at,
+            asked_by: self.asked_by.clone(),
         }))
     }
 
     fn check(&self, books: &Books) -> Result<(), Rejection> {
         // A hold that a stand-in approved may replace one that was voided, never one that still stands.
         checks::repeated(self.hold_id.as_str(), &false, &books.placed(&self.hold_id).is_ok())?;
+        self.unless_reversed(books)?;
         let is_held = self.spend(books).is_some();
         if is_held && self.unless_spent {
             return Err(books.spent_before(&self.hold_id, &self.amount));
@@ -236,6 +238,7 @@ impl Books {
         let is_pulled = held.has_pulled(&event.amount);
         held.hold = Some(Hold::Placed(event.amount.clone()));
         self.become_held(&event.hold_id, &held)?;
+        self.placed_for_request(event);
         self.placed_unmatched(event, is_pulled);
         Some(())
     }

@@ -105,6 +105,11 @@ impl Identity {
         Self { kind, id: format!("{hold_id} {id}") }
     }
 
+    /// Identity of something that the network names within a payment, and that earlier versions named within the account.
+    pub(super) fn within(kind: Kind, hold_id: Option<&ExternalId>, id: &ExternalId) -> Self {
+        hold_id.map_or_else(|| Self::new(kind, id), |hold_id| Self::of_hold(kind, hold_id, id))
+    }
+
     /// Identity of a move of a `Spend`'s money, or of its way back.
     pub(super) fn moved(spend_id: &ExternalId, link: u32, to: FundedBy) -> Self {
         let kind = if to == FundedBy::Payment { Kind::Move } else { Kind::MoveBack };

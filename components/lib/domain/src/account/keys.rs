@@ -5,6 +5,7 @@
 
 use clearfold_kernel::{ChainSource, ExternalId};
 
+use super::asked::asked_key;
 use super::dispute::dispute_key;
 use super::dispute_money::money_key;
 use super::held::held_key;
@@ -22,7 +23,11 @@ pub(super) fn of_command(command: &Command) -> Vec<String> {
         Command::RecordWithdrawal(command) => of_log(&command.source),
         Command::RevertWithdrawal(command) => of_log(&command.source),
         Command::RecordReturn(command) => of_log(&command.source),
-        Command::PlaceHold(command) => of_hold(&command.hold_id, &[Kind::Hold, Kind::ForcedHold]),
+        Command::PlaceHold(command) => {
+            let holds = of_hold(&command.hold_id, &[Kind::Hold, Kind::ForcedHold]);
+            holds.into_iter().chain(command.asked_by.as_ref().map(asked_key)).collect()
+        }
+        Command::FindHold(command) => vec![asked_key(&command.asked_by)],
         Command::VoidHold(command) => of_hold(&command.hold_id, &[Kind::ForcedHold]),
         Command::RaiseHold(command) => on_hold(&command.hold_id, Kind::Raise, &command.change_id),
         Command::LowerHold(command) => on_hold(&command.hold_id, Kind::Lowering, &command.change_id),
@@ -34,9 +39,16 @@ pub(super) fn of_command(command: &Command) -> Vec<String> {
             let id = Identity::of_hold(Kind::RefundReversal, &command.reported_on, &command.reversal_id);
             [of_id(&command.refund_id, &[Kind::Refund]), vec![id.key()]].concat()
         }
-        Command::SuspendClearing(command) => of_id(&command.clearing_id, &[Kind::Suspension]),
+        Command::SuspendClearing(command) => {
+            vec![Identity::within(Kind::Suspension, command.hold_id.as_ref(), &command.clearing_id).key()]
+        }
         Command::ResolveSuspense(command) => {
-            of_id(&command.clearing_id, &[Kind::Suspension, Kind::Resolution])
+            let scopes = command.hold_id.iter().map(Some).chain([None]);
+            let ids = scopes.flat_map(|scope| {
+                let within = |kind| Identity::within(kind, scope, &command.clearing_id).key();
+                [Kind::Suspension, Kind::Resolution].map(within)
+            });
+            ids.collect()
         }
         Command::BookFunding(command) => of_leg(&command.hold_id, &command.source),
         Command::BookRefund(command) => {
@@ -89,7 +101,10 @@ pub(super) fn of_command(command: &Command) -> Vec<String> {
 /// Keys that folding an event reads: its identities, and the other entries that it changes.
 pub(super) fn of_event(event: &Event) -> Vec<String> {
     let besides = match event {
-        Event::HoldPlaced(event) => vec![held_key(&event.hold_id)],
+        Event::HoldPlaced(event) => {
+            [held_key(&event.hold_id)].into_iter().chain(event.asked_by.as_ref().map(asked_key)).collect()
+        }
+        Event::HoldPrevented(event) => vec![asked_key(&event.asked_by)],
         Event::HoldRaised(event) => vec![held_key(&event.hold_id)],
         Event::HoldLowered(event) => vec![held_key(&event.hold_id)],
         Event::HoldVoided(event) => vec![held_key(&event.hold_id)],

@@ -226,6 +226,7 @@ impl Rule for MatchSpend {
             spent_at: Some(self.occurred_at),
             spend_id: None,
             at,
+            asked_by: None,
         }))
     }
 

@@ -17,6 +17,8 @@
 //! | `insufficient_funds` | an unforced hold above the available balance |
 //! | `only_part_available` | the same, if a part would do and there is one: the detail is the available amount in minor units, and nothing else |
 //! | `delay_queue_not_empty` | an unforced hold while transactions wait in the delay module |
+//! | `reversed` | an unforced hold for a request whose reversal came before |
+//! | `hold_found`, `hold_ambiguous` | the answer to `FindHold`: the detail is the hold's id, or several ids with blanks between them |
 //! | `hold_not_found` | a hold that was never placed, was refused or was voided |
 //! | `hold_too_small` | a clearing that uses and releases more than is held |
 //! | `release_above_hold` | a reversal or an expiry of more than is held |
@@ -35,6 +37,7 @@
 //! | `refund_matched` | the answer to `ReadRefund`: the detail is the stream of the refund on chain and the payment |
 //! | `spend_matched` | the answer to `ReadMatch` and `FindSpend`: the detail is the reason and the id of the other side |
 
+mod asked;
 mod clearing;
 mod clearing_reversal;
 mod delay_queue;
@@ -67,6 +70,7 @@ mod state;
 mod superseded;
 mod suspense;
 
+pub use asked::holds_of;
 pub(crate) use dispute::dispute_key;
 pub(crate) use hold::available_part;
 pub use ledger::{Balance, Book, Ledger, LedgerAccount, Net, Side, Transfer};

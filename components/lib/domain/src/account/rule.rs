@@ -79,6 +79,7 @@ pub(super) fn decide(
         Command::BookClearingReversal(rule) => rule,
         Command::BookRefundReversal(rule) => rule,
         Command::BookDisputeMoney(rule) => rule,
+        Command::FindHold(rule) => rule,
     };
     match state {
         State::New(entries) => {

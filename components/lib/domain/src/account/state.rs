@@ -205,6 +205,7 @@ impl Books {
             Event::ReturnAssigned(event) => self.return_assigned(event)?,
             Event::ClearingReversalBooked(event) => self.clearing_reversed(event)?,
             Event::RefundReversalBooked(event) => self.refund_reversed(event),
+            Event::HoldPrevented(event) => self.hold_prevented(event)?,
             Event::Deposited(_)
             | Event::DepositReorged(_)
             | Event::Withdrawn(_)

@@ -28,14 +28,21 @@ impl Rule for SuspendClearing {
             amount: self.amount.clone(),
             transfers: transfers(&[(Suspense, Settlement, self.amount.minor)]),
             at,
+            hold_id: self.hold_id.clone(),
         }))
     }
 }
 
 impl Rule for ResolveSuspense {
     fn event(&self, books: &Books, at: Timestamp) -> Result<Event, Rejection> {
-        let suspension = Identity::new(Kind::Suspension, &self.clearing_id);
-        let Some(Fact::Suspended(amount)) = books.fact(&suspension) else {
+        // Earlier versions suspended a clearing without its payment.
+        let scopes = self.hold_id.iter().map(Some).chain([None]);
+        let suspended =
+            |scope| match books.fact(&Identity::within(Kind::Suspension, scope, &self.clearing_id)) {
+                Some(Fact::Suspended(amount)) => Some((scope.cloned(), amount)),
+                _ => None,
+            };
+        let Some((hold_id, amount)) = scopes.into_iter().find_map(suspended) else {
             return Err(not_found("clearing", &self.clearing_id));
         };
         Ok(Event::SuspenseResolved(SuspenseResolved {
@@ -45,6 +52,7 @@ impl Rule for ResolveSuspense {
             transfers: transfers(&[(Settlement, Suspense, amount.minor)]),
             amount,
             at,
+            hold_id,
         }))
     }
 }

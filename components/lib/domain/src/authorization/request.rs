@@ -17,6 +17,7 @@ use super::state::{Entry, Payment, State, Status, Subject};
 use super::stored::Requested;
 use super::{Decision, existing, increment, single_message};
 use crate::checks;
+use crate::network::Numbers;
 use crate::policy::{DeclineReason, hold_expiry};
 
 pub(super) fn request(state: &State, request: &RequestAuthorization, context: &CommandContext) -> Decision {
@@ -172,6 +173,9 @@ pub(super) fn requested(state: &mut State, event: &AuthorizationRequested) {
     let parties = Parties::of_request(event);
     let entry = Entry::Requested(Box::new(Requested(kept(event.clone()))));
     state.begin(Payment::new(parties, event.amount.asset.clone(), entry, Status::Requested));
+    // The account keeps the details of a hold by their numbers alone.
+    let numbers = Numbers::of(event.network, event.details.as_deref(), event.occurred_at);
+    state.asked_by = numbers.and_then(|numbers| numbers.written());
     state.happened_at(event.at);
     single_message::requested(state, event);
 }

@@ -41,6 +41,7 @@ pub(super) fn take(state: &State, command: &TakeReturn, context: &CommandContext
         .map_err(|error| Rejection::new("invalid_id", error.to_string()))?;
     let minor = command.amount.minor;
     let reversal = ReverseAuthorization {
+        candidates: Vec::new(),
         message_id,
         extent: Extent::Part(minor),
         cause: ReversalCause::Returned,

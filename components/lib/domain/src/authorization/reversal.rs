@@ -5,6 +5,9 @@
 //! Of a payment that a [single message](super::single_message) claimed, it takes back the claim.
 //!
 //! A reversal may come under the id of the message that it reverses: ids are unique among reversals.
+//!
+//! One that is of this payment or of another one, and does not say of which, is kept and not applied, until an operator
+//! sends it to the payment that it is of.
 
 use clearfold_kernel::{CommandContext, Minor, Rejection};
 use serde::{Deserialize, Serialize};
@@ -33,6 +36,8 @@ pub enum ReversalFate {
     Done,
     /// It did not fit and was only recorded.
     Refused,
+    /// It is of this payment or of another one, and waits for an operator.
+    Ambiguous,
 }
 
 /// Decides a reversal of the network. Money that comes back is reported by the refund that it looks like; only a saga of
@@ -52,14 +57,21 @@ pub(super) fn apply(state: &State, reversal: &ReverseAuthorization, context: &Co
     }
     if let Some(known) = state.reversals.get(&reversal.message_id) {
         checks::repeated(reversal.message_id.as_str(), &known.extent, &reversal.extent)?;
-        return Ok(Vec::new());
-    }
-    if let Some(events) = single_message::reverse(state, reversal, context)? {
-        return Ok(events);
+        let is_named_now = known.fate == ReversalFate::Ambiguous && reversal.candidates.is_empty();
+        if !is_named_now {
+            return Ok(Vec::new());
+        }
     }
     match &state.subject {
         Subject::Payment(payment) => {
             checks::routed_to(payment.parties.account, context)?;
+            if !reversal.candidates.is_empty() {
+                let parties = payment.parties.clone();
+                return Ok(vec![refuse(parties, reversal, ReversalRefusal::Ambiguous, context)]);
+            }
+            if let Some(events) = single_message::reverse(state, reversal, context)? {
+                return Ok(events);
+            }
             Ok(vec![match releasable(payment, beside_what_is_owed(state, reversal)) {
                 Ok(released) => give_back(payment, reversal, released, context),
                 Err(reason) => refuse(payment.parties.clone(), reversal, reason, context),
@@ -67,7 +79,9 @@ pub(super) fn apply(state: &State, reversal: &ReverseAuthorization, context: &Co
         }
         Subject::Nothing => {
             let parties = Parties::account(checks::account(context)?);
-            Ok(vec![refuse(parties, reversal, ReversalRefusal::Unmatched, context)])
+            let is_named = reversal.candidates.is_empty();
+            let reason = if is_named { ReversalRefusal::Unmatched } else { ReversalRefusal::Ambiguous };
+            Ok(vec![refuse(parties, reversal, reason, context)])
         }
         Subject::Refund { .. } => Err(checks::identity_conflict(context)),
     }
@@ -139,6 +153,7 @@ fn refuse(
         occurred_at: reversal.occurred_at,
         at: context.accepted_at,
         details: reversal.details.clone(),
+        candidates: reversal.candidates.clone(),
     })
 }
 
@@ -161,8 +176,12 @@ pub(super) fn reversed(state: &mut State, event: &AuthorizationReversed) {
 pub(super) fn refused(state: &mut State, event: &ReversalRefused) {
     state.happened_at(event.at);
     state.came_back(event.cause, event.extent);
-    single_message::reversed(state, &event.message_id, event.cause, event.occurred_at);
-    remember(state, event.message_id.clone(), event.extent, ReversalFate::Refused);
+    let is_ambiguous = event.reason == ReversalRefusal::Ambiguous;
+    let fate = if is_ambiguous { ReversalFate::Ambiguous } else { ReversalFate::Refused };
+    if !is_ambiguous {
+        single_message::reversed(state, &event.message_id, event.cause, event.occurred_at);
+    }
+    remember(state, event.message_id.clone(), event.extent, fate);
 }
 
 fn remember(state: &mut State, message_id: clearfold_kernel::ExternalId, extent: Extent, fate: ReversalFate) {

@@ -15,7 +15,7 @@ use super::link::Links;
 use super::messages::{AdviceHold, AuthorizationRequested, Event, Parties};
 use super::record_reversal::RecordReversals;
 use super::refund::UnlinkedRefund;
-use super::reversal::Reversal;
+use super::reversal::{Reversal, ReversalFate};
 use super::single_message::SingleMessage;
 use super::stored::{Advice, Requested, StoredParties};
 use super::{
@@ -65,6 +65,8 @@ pub struct State {
     pub single_message: SingleMessage,
     /// Money that moved in disputes, by the ids of the network's records.
     pub dispute_money: BTreeMap<ExternalId, DisputeMoney>,
+    /// Numbers of the network's request, by which the account knows its hold. None if the request does not state them all.
+    pub asked_by: Option<ExternalId>,
 }
 
 /// Subject of a stream.
@@ -333,7 +335,10 @@ impl State {
     /// Returns true if the network has reversed the whole of a payment that it asks for only now.
     pub(super) fn is_reversed_already(&self, request: &AuthorizationRequested) -> bool {
         let is_nothing = matches!(self.subject, Subject::Nothing);
-        is_nothing && self.reversals.values().any(|known| reversal::covers(known.extent, Some(request)))
+        let is_of_all = |known: &Reversal| {
+            known.fate != ReversalFate::Ambiguous && reversal::covers(known.extent, Some(request))
+        };
+        is_nothing && self.reversals.values().any(is_of_all)
     }
 
     /// Returns what was added to the payment after its beginning, by message id: approved increments, and approvals

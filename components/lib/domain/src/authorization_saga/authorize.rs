@@ -5,7 +5,7 @@
 //! |---|---|---|---|
 //! | `answer` | nothing | `DeclineAuthorization` for the refusal's reason | the payment is decided already |
 //! | `count-pin`, if the network states a wrong PIN | `RecordPinFailure` | nothing: it stays wrong | |
-//! | `reserve` | `ReserveSpend` under the request's message id, with its checks | `ReleaseSpend` of everything | the card does not exist, or is another account's |
+//! | `reserve` | `ReserveSpend` under the request's message id within the payment, with its checks | `ReleaseSpend` of everything | the card does not exist, or is another account's |
 //! | `hold` | `PlaceHold`, not forced | `VoidHold` | the account is not open |
 //! | `assess` | the effect `risk`, if the host offers it ([`assess`]) | nothing | |
 //! | `approve` | `ApproveAuthorization` for the requested amount | | |
@@ -25,7 +25,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use clearfold_kernel::{Action, Amount, Flow, Message, Minor, PlannedStep, StepCall, Subject};
+use clearfold_kernel::{Action, Amount, ExternalId, Flow, Message, Minor, PlannedStep, StepCall, Subject};
 
 use super::memory::{id, is_approved, read, request};
 use super::observe::{BOOKS, planned};
@@ -110,7 +110,7 @@ pub(super) fn reserve(call: &StepCall) -> Result<Action, String> {
     to_card(
         request.card_id.as_str(),
         &card::Command::ReserveSpend(ReserveSpend {
-            reservation_id: request.message_id.clone(),
+            reservation_id: reservation(call, &request.message_id)?,
             authorization_id: id(&call.subject)?,
             amount: request.amount.clone(),
             merchant: request.merchant.clone(),
@@ -128,7 +128,8 @@ pub(super) fn hold(call: &StepCall) -> Result<Action, String> {
         return Ok(Action::Done);
     }
     let (partial, unless_spent) = (request(&state)?.partial_allowed, state.expected.is_none());
-    let hold = PlaceHold { hold_id, amount, forced: false, partial, unless_spent };
+    let asked_by = state.asked_by;
+    let hold = PlaceHold { hold_id, amount, forced: false, partial, unless_spent, asked_by };
     to_account(call, &account::Command::PlaceHold(hold))
 }
 
@@ -208,11 +209,16 @@ fn release_all(call: &StepCall) -> Result<Action, String> {
     to_card(
         request.card_id.as_str(),
         &card::Command::ReleaseSpend(ReleaseSpend {
-            reservation_id: request.message_id.clone(),
+            reservation_id: reservation(call, &request.message_id)?,
             release_id,
             amount: Portion::Everything,
         }),
     )
+}
+
+/// Returns the id under which a message of the payment is reserved on its card.
+pub(super) fn reservation(call: &StepCall, message_id: &ExternalId) -> Result<ExternalId, String> {
+    bookings::reservation(&id(&call.subject)?, message_id).map_err(|error| error.to_string())
 }
 
 /// Voids the hold. If it was never placed, this prevents it; a hold that a stand-in's advice forced stays.

@@ -4,7 +4,7 @@
 //! | step | done by | undone by | nothing to undo if |
 //! |---|---|---|---|
 //! | `answer-increment` | nothing | `DeclineIncrement` for the refusal's reason | the increment is decided already |
-//! | `reserve-increment` | `ReserveSpend` under the increment's message id | `ReleaseSpend` of everything | the card does not exist, or is another account's |
+//! | `reserve-increment` | `ReserveSpend` under the increment's message id within the payment | `ReleaseSpend` of everything | the card does not exist, or is another account's |
 //! | `raise` | `RaiseHold`, not forced | `LowerHold` by as much | |
 //! | `assess` | the effect `risk`, if the host offers it and the network asked for the payment | nothing | |
 //! | `approve-increment` | `ApproveIncrement` | | |
@@ -17,7 +17,7 @@ use clearfold_kernel::{Action, Amount, ExternalId, Flow, PlannedStep, StepCall, 
 use serde::{Deserialize, Serialize};
 
 use super::assess;
-use super::authorize::{reason_of, to_account, to_card, to_payment};
+use super::authorize::{reason_of, reservation, to_account, to_card, to_payment};
 use super::memory::{id, read};
 use super::observe::BOOKS;
 use super::was_refused;
@@ -108,7 +108,7 @@ pub(super) fn reserve(call: &StepCall) -> Result<Action, String> {
     let asked = Asked::of(call)?;
     let Some((card_id, merchant)) = asked.card()? else { return Ok(Action::Done) };
     let reserve = ReserveSpend {
-        reservation_id: asked.message_id.clone(),
+        reservation_id: reservation(call, &asked.message_id)?,
         authorization_id: id(&call.subject)?,
         amount: asked.amount()?,
         merchant: merchant.clone(),
@@ -150,7 +150,7 @@ pub(super) fn release(call: &StepCall) -> Result<Action, String> {
     };
     let message_id = &asked.message_id;
     let release = ReleaseSpend {
-        reservation_id: message_id.clone(),
+        reservation_id: reservation(call, message_id)?,
         release_id: message_id.clone(),
         amount: Portion::Everything,
     };

@@ -189,8 +189,14 @@ fn stand(call: &StepCall) -> Result<Action, String> {
     let Some(payment) = state.payment() else { return Ok(Action::Done) };
     let spent = state.added().fold(payment.totals.authorized, |left, (_, by)| left.excess_over(by));
     let amount = Amount { minor: spent, asset: payment.asset.clone() };
-    let hold =
-        PlaceHold { hold_id: id(&call.subject)?, amount, forced: true, partial: false, unless_spent: false };
+    let hold = PlaceHold {
+        hold_id: id(&call.subject)?,
+        amount,
+        forced: true,
+        partial: false,
+        unless_spent: false,
+        asked_by: None,
+    };
     to_account(call, &account::Command::PlaceHold(hold))
 }
 

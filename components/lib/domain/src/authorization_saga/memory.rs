@@ -37,8 +37,8 @@ const WITHOUT_EXPECTED: u8 = 12;
 /// Version before records were reversed. Its bytes are the head of a state without reversals.
 const WITHOUT_REVERSALS: u8 = 13;
 
-/// Version before there were single messages and the money of disputes was told. Its bytes are the head of a state without
-/// either.
+/// Version before single messages, the money of disputes and the request's numbers were kept. Its bytes are the head of a
+/// state without them.
 const WITHOUT_SINGLE_MESSAGE: u8 = 14;
 
 /// Reads the memory; empty before the first observation.
@@ -59,7 +59,7 @@ pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
 }
 
 /// Members behind a state of version 14.
-type Newest = (SingleMessage, BTreeMap<ExternalId, DisputeMoney>);
+type Newest = (SingleMessage, BTreeMap<ExternalId, DisputeMoney>, Option<ExternalId>);
 
 /// Members behind a state that has no links.
 fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>, (RecordReversals, Newest)) {

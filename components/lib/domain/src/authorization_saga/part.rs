@@ -33,7 +33,8 @@ pub(super) fn flow(subject: &Subject) -> Flow {
 
 pub(super) fn hold(call: &StepCall) -> Result<Action, String> {
     let (hold_id, Some(amount)) = (id(&call.subject)?, part(call)?) else { return Ok(decided()) };
-    let hold = PlaceHold { hold_id, amount, forced: false, partial: false, unless_spent: false };
+    let asked_by = read(&call.subject)?.asked_by;
+    let hold = PlaceHold { hold_id, amount, forced: false, partial: false, unless_spent: false, asked_by };
     to_account(call, &account::Command::PlaceHold(hold))
 }
 

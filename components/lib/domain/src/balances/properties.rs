@@ -58,6 +58,7 @@ fn commands() -> impl Strategy<Value = Command> {
                 forced: one % 2 == 0,
                 partial: false,
                 unless_spent: false,
+                asked_by: None,
             }),
             2 => Command::RaiseHold(RaiseHold { hold_id, change_id, amount, forced: one % 2 == 0 }),
             3 => Command::LowerHold(LowerHold {
@@ -76,7 +77,7 @@ fn commands() -> impl Strategy<Value = Command> {
                 asset: eure(),
                 residue: Default::default(),
             }),
-            7 => Command::SuspendClearing(SuspendClearing { clearing_id: change_id, amount }),
+            7 => Command::SuspendClearing(SuspendClearing { clearing_id: change_id, amount, hold_id: None }),
             8 => Command::BookRefund(BookRefund {
                 refund_id: change_id,
                 amount,

@@ -8,6 +8,15 @@ use sha2::{Digest, Sha256};
 
 use crate::authorization::FIRST_LEG;
 
+/// Id of what a message, or a claim, of the payment reserves on the card: another payment of the card may have a message with
+/// the same id. An id of a payment has no slash, so the card reads both from it.
+pub fn reservation(authorization_id: &ExternalId, message_id: &ExternalId) -> Result<ExternalId, InvalidId> {
+    derived(authorization_id.as_str(), message_id).or_else(|_| {
+        let digest = Sha256::digest(format!("{authorization_id} {message_id}"));
+        format!("reserved/{}", hex::encode(digest)).try_into()
+    })
+}
+
 /// Id of the change that undoes a raise of the hold.
 pub(crate) fn undone(message_id: &ExternalId) -> Result<ExternalId, InvalidId> {
     derived("undone", message_id)

@@ -29,6 +29,7 @@ use crate::authorization::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingPosted, DisputeOutcome, DisputeResolved,
     Event, ForcePostReason, ForcePosted, RefundOrigin,
 };
+use crate::network::Numbers;
 
 /// Returns the commands to the account, in order. Fails only if a derived id does not fit, which no id that a chain
 /// can make does.
@@ -66,12 +67,14 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
         Event::ClearingSuspended(event) => vec![Command::SuspendClearing(SuspendClearing {
             clearing_id: event.clearing_id.clone(),
             amount: event.amount.clone(),
+            hold_id: Some(hold_id),
         })],
         // A clearing that was refused is in no suspense: only what it posts is booked.
         Event::ClearingResolved(event) if event.was_refused => Vec::new(),
         Event::ClearingResolved(event) => vec![Command::ResolveSuspense(ResolveSuspense {
             clearing_id: event.clearing_id.clone(),
             outcome: event.outcome,
+            hold_id: Some(hold_id),
         })],
         Event::RefundLinked(event) => {
             vec![refund(hold_id, &event.origin, &event.amount, RefundLink::Linked)?]
@@ -197,7 +200,7 @@ pub const fn is_seen_on_chain(command: &Command) -> bool {
 fn advised(hold_id: ExternalId, event: &AdviceRecorded) -> Vec<Command> {
     let asset = event.amount.asset.clone();
     match event.hold {
-        AdviceHold::Placed => vec![void(hold_id.clone()), place(hold_id, &event.amount)],
+        AdviceHold::Placed => vec![void(hold_id.clone()), place(hold_id, event)],
         AdviceHold::Raised(minor) => vec![Command::RaiseHold(RaiseHold {
             hold_id,
             change_id: event.message_id.clone(),
@@ -208,13 +211,15 @@ fn advised(hold_id: ExternalId, event: &AdviceRecorded) -> Vec<Command> {
     }
 }
 
-fn place(hold_id: ExternalId, amount: &Amount) -> Command {
+fn place(hold_id: ExternalId, event: &AdviceRecorded) -> Command {
+    let numbers = Numbers::of(event.network, event.details.as_deref(), event.occurred_at);
     Command::PlaceHold(PlaceHold {
         hold_id,
-        amount: amount.clone(),
+        amount: event.amount.clone(),
         forced: true,
         partial: false,
         unless_spent: false,
+        asked_by: numbers.and_then(|numbers| numbers.written()),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Commands to the card that follow from an event of an authorization.
 //!
-//! The request and each increment were reserved under their message ids before they were approved. An amount that
-//! posts beyond the hold was never reserved: it is recorded under its clearing's id. What the payment gives back, by a
+//! The request and each increment were reserved under their message ids, within the payment, before they were approved. An
+//! amount that posts beyond the hold was never reserved: it is recorded under its clearing's id. What the payment gives back, by a
 //! reversal, its expiry or a last clearing below the hold, is taken from what was added first, and from its first
 //! reservation at last. What the network takes back of a clearing is taken from what that recorded, and then likewise. So
 //! in the end the card counts what was claimed and stands. A refund gives nothing back: it is no part of
@@ -30,51 +30,60 @@ pub fn of_card(
     Ok(match (event, payment) {
         (Event::AuthorizationDeclined(event), Some(payment)) => {
             let release_id = ids::declined(authorization_id)?;
-            release_first(payment, &release_id, &event.parties.card_id, Portion::Everything)
+            release_first(
+                authorization_id,
+                payment,
+                &release_id,
+                &event.parties.card_id,
+                Portion::Everything,
+            )?
         }
         // Only a part of the reservation was approved; the rest is released. No decision approves more than was
         // requested, so the rest is never below zero.
         (Event::AuthorizationPartiallyApproved(event), Some(payment)) => {
             let rest = event.requested.excess_over(event.amount.minor);
             let release_id = ids::approved(first(payment).unwrap_or(authorization_id))?;
-            release_first(payment, &release_id, &event.parties.card_id, Portion::Part(rest))
+            release_first(
+                authorization_id,
+                payment,
+                &release_id,
+                &event.parties.card_id,
+                Portion::Part(rest),
+            )?
         }
         (Event::AuthorizationReversed(event), Some(payment)) => {
             if is_undecided(event) {
-                return Ok(release_first(
-                    payment,
-                    &event.message_id,
-                    &payment.parties.card_id,
-                    Portion::Everything,
-                ));
+                let (release_id, card_id) = (&event.message_id, &payment.parties.card_id);
+                return release_first(authorization_id, payment, release_id, card_id, Portion::Everything);
             }
             let given =
                 Given { release_id: event.message_id.clone(), by: event.released.minor, ends: event.full };
-            given_back(authorization_id, before, payment, given)
+            given_back(authorization_id, before, payment, given)?
         }
         (Event::AuthorizationExpired(event), Some(payment)) => {
             let (release_id, by) = (ids::expired(authorization_id)?, event.released.minor);
-            given_back(authorization_id, before, payment, Given { release_id, by, ends: true })
+            given_back(authorization_id, before, payment, Given { release_id, by, ends: true })?
         }
         (Event::AdviceRecorded(event), _) if event.hold == AdviceHold::Unchanged => Vec::new(),
-        (Event::AdviceRecorded(event), payment) => advised(authorization_id, payment, event),
+        (Event::AdviceRecorded(event), payment) => advised(authorization_id, payment, event)?,
         (Event::ClearingPosted(event), Some(payment)) => {
             let amount = Amount { minor: event.beyond_hold, asset: event.asset.clone() };
             let merchant = payment.entry.merchant().cloned();
             let named = (merchant, Details::type_of(event.details.as_deref()));
-            let recorded = posted(authorization_id, &event.parties, &event.clearing_id, amount, named);
+            let recorded = posted(authorization_id, &event.parties, &event.clearing_id, amount, named)?;
             let recorded = recorded.filter(|_| event.beyond_hold > Minor::ZERO);
             let release_id = ids::captured(&event.clearing_id)?;
             let rest = Given { release_id, by: event.released, ends: false };
-            given_back(authorization_id, before, payment, rest).into_iter().chain(recorded).collect()
+            given_back(authorization_id, before, payment, rest)?.into_iter().chain(recorded).collect()
         }
         (Event::ForcePosted(event), payment) => {
             let named = (event.merchant.clone(), Details::type_of(event.details.as_deref()));
             let amount = event.amount.clone();
-            let recorded = posted(authorization_id, &event.parties, &event.clearing_id, amount, named);
+            let recorded = posted(authorization_id, &event.parties, &event.clearing_id, amount, named)?;
             let replaced = match (event.reason, payment) {
                 (ForcePostReason::Undecided, Some(payment)) => {
-                    release_first(payment, &event.clearing_id, &payment.parties.card_id, Portion::Everything)
+                    let (release_id, card_id) = (&event.clearing_id, &payment.parties.card_id);
+                    release_first(authorization_id, payment, release_id, card_id, Portion::Everything)?
                 }
                 _ => Vec::new(),
             };
@@ -102,7 +111,8 @@ fn taken_back(
     let Some(card_id) = event.parties.card_id.clone() else { return Ok(Vec::new()) };
     let added = before.added().map(|(message_id, _)| message_id);
     let of_hold = added.chain(first(payment)).filter(|_| payment.parties.card_id.as_ref() == Some(&card_id));
-    let reservations = [&event.clearing_id].into_iter().chain(of_hold).cloned().collect();
+    let messages = [&event.clearing_id].into_iter().chain(of_hold);
+    let reservations = reservations(authorization_id, messages)?;
     let (release_id, amount) = (ids::taken_back(&event.reversal_id)?, Portion::Part(event.amount.minor));
     let authorization_id = authorization_id.clone();
     let release = ReleasePayment { authorization_id, reservations, release_id, amount };
@@ -115,11 +125,12 @@ fn advised(
     authorization_id: &ExternalId,
     payment: Option<&Payment>,
     event: &AdviceRecorded,
-) -> Vec<(ExternalId, Command)> {
+) -> Result<Vec<(ExternalId, Command)>, InvalidId> {
     let known_card = payment.and_then(|payment| payment.parties.card_id.clone());
     let replaced = match (event.hold, payment) {
         (AdviceHold::Placed, Some(payment)) => {
-            release_first(payment, &event.message_id, &payment.parties.card_id, Portion::Everything)
+            let (release_id, card_id) = (&event.message_id, &payment.parties.card_id);
+            release_first(authorization_id, payment, release_id, card_id, Portion::Everything)?
         }
         _ => Vec::new(),
     };
@@ -128,13 +139,13 @@ fn advised(
         AdviceHold::Raised(_) | AdviceHold::Unchanged => known_card.unwrap_or_else(|| event.card_id.clone()),
     };
     let spend = RecordSpend {
-        reservation_id: event.message_id.clone(),
+        reservation_id: ids::reservation(authorization_id, &event.message_id)?,
         authorization_id: authorization_id.clone(),
         amount: Amount { minor: event.held(), asset: event.amount.asset.clone() },
         merchant: Some(event.merchant.clone()),
         transaction_type: Details::type_of(event.details.as_deref()),
     };
-    replaced.into_iter().chain([(card_id, Command::RecordSpend(spend))]).collect()
+    Ok(replaced.into_iter().chain([(card_id, Command::RecordSpend(spend))]).collect())
 }
 
 /// Returns true if the request was not decided before the reversal: then nothing was released.
@@ -149,13 +160,22 @@ fn posted(
     clearing_id: &ExternalId,
     amount: Amount,
     (merchant, transaction_type): (Option<Merchant>, Option<TransactionType>),
-) -> Option<(ExternalId, Command)> {
-    let (reservation_id, authorization_id) = (clearing_id.clone(), authorization_id.clone());
+) -> Result<Option<(ExternalId, Command)>, InvalidId> {
+    let reservation_id = ids::reservation(authorization_id, clearing_id)?;
+    let authorization_id = authorization_id.clone();
     let spend = RecordSpend { reservation_id, authorization_id, amount, merchant, transaction_type };
-    parties.card_id.clone().map(|card_id| (card_id, Command::RecordSpend(spend)))
+    Ok(parties.card_id.clone().map(|card_id| (card_id, Command::RecordSpend(spend))))
 }
 
-/// Returns the id of the payment's first reservation. A payment that was seen on chain first names no card and
+/// Returns the ids under which messages and claims of the payment were reserved or recorded.
+fn reservations<'a>(
+    authorization_id: &ExternalId,
+    messages: impl Iterator<Item = &'a ExternalId>,
+) -> Result<Vec<ExternalId>, InvalidId> {
+    messages.map(|message_id| ids::reservation(authorization_id, message_id)).collect()
+}
+
+/// Returns the id of the message that the payment's first reservation is for. A payment that was seen on chain first names no card and
 /// reserved nothing, and neither did a verification.
 fn first(payment: &Payment) -> Option<&ExternalId> {
     match &payment.entry {
@@ -167,18 +187,16 @@ fn first(payment: &Payment) -> Option<&ExternalId> {
 }
 
 fn release_first(
+    authorization_id: &ExternalId,
     payment: &Payment,
     release_id: &ExternalId,
     card_id: &Option<ExternalId>,
     amount: Portion,
-) -> Vec<(ExternalId, Command)> {
-    let known = first(payment).zip(card_id.as_ref());
-    known.map(|(first, card_id)| (card_id.clone(), release(first, release_id, amount))).into_iter().collect()
-}
-
-fn release(reservation_id: &ExternalId, release_id: &ExternalId, amount: Portion) -> Command {
-    let (reservation_id, release_id) = (reservation_id.clone(), release_id.clone());
-    Command::ReleaseSpend(ReleaseSpend { reservation_id, release_id, amount })
+) -> Result<Vec<(ExternalId, Command)>, InvalidId> {
+    let Some((first, card_id)) = first(payment).zip(card_id.as_ref()) else { return Ok(Vec::new()) };
+    let (reservation_id, release_id) = (ids::reservation(authorization_id, first)?, release_id.clone());
+    let release = ReleaseSpend { reservation_id, release_id, amount };
+    Ok(vec![(card_id.clone(), Command::ReleaseSpend(release))])
 }
 
 /// Amount that a payment gives back.
@@ -195,17 +213,17 @@ fn given_back(
     before: &State,
     payment: &Payment,
     given: Given,
-) -> Vec<(ExternalId, Command)> {
+) -> Result<Vec<(ExternalId, Command)>, InvalidId> {
     let Given { release_id, by, ends } = given;
     let is_everything = ends && payment.totals.captured() == Minor::ZERO;
     let amount = if is_everything { Portion::Everything } else { Portion::Part(by) };
     let added = before.added().map(|(message_id, _)| message_id);
-    let reservations: Vec<ExternalId> = added.chain(first(payment)).cloned().collect();
-    let Some(card_id) = &payment.parties.card_id else { return Vec::new() };
+    let reservations = reservations(authorization_id, added.chain(first(payment)))?;
+    let Some(card_id) = &payment.parties.card_id else { return Ok(Vec::new()) };
     if reservations.is_empty() || amount == Portion::Part(Minor::ZERO) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let authorization_id = authorization_id.clone();
     let release = ReleasePayment { authorization_id, reservations, release_id, amount };
-    vec![(card_id.clone(), Command::ReleasePayment(release))]
+    Ok(vec![(card_id.clone(), Command::ReleasePayment(release))])
 }

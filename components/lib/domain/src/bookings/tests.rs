@@ -133,7 +133,7 @@ fn clearing(against_hold: &str, beyond_hold: &str) -> Event {
 fn a_claim_beyond_the_hold_counts_on_the_card_with_its_merchant() {
     let before = [request(), approval("100")];
     assert!(card(&before, &clearing("100", "0")).is_empty());
-    let expected = [format!("card-1 RecordSpend \"c\" {}", amount("20"))];
+    let expected = [format!("card-1 RecordSpend \"auth-1/c\" {}", amount("20"))];
     assert_eq!(card(&before, &clearing("100", "20")), expected);
     let forced = event(
         "ForcePosted",
@@ -194,7 +194,7 @@ fn what_a_stand_in_approved_takes_the_place_of_the_request() {
     let advice = advice(&json!("placed"));
     assert_eq!(account(&advice), ["VoidHold", "PlaceHold"]);
     assert_eq!(card(&[], &advice).len(), 1);
-    assert_eq!(card(&[request()], &advice)[0], "card-1 ReleaseSpend \"msg-1\" \"everything\"");
+    assert_eq!(card(&[request()], &advice)[0], "card-1 ReleaseSpend \"auth-1/msg-1\" \"everything\"");
 }
 
 /// The hold is raised instead of voided and placed again: a void would also discard other changes in flight.
@@ -204,10 +204,13 @@ fn what_a_stand_in_approved_beyond_our_hold_raises_it() {
     let before = [request(), approval("40")];
     assert_eq!(account(&raised), ["RaiseHold msg-9 30"]);
     let counted = card(&before, &raised);
-    assert!(counted[0].starts_with("card-1 RecordSpend \"msg-9\"") && counted.len() == 1, "{counted:?}");
+    assert!(
+        counted[0].starts_with("card-1 RecordSpend \"auth-1/msg-9\"") && counted.len() == 1,
+        "{counted:?}"
+    );
     assert!(counted[0].contains("\"30\""), "{counted:?}");
     let released = card(&[&before[..], &[raised]].concat(), &reversal("70", true));
-    assert_eq!(released, [r#"card-1 ReleasePayment ["msg-9","msg-1"] "everything""#]);
+    assert_eq!(released, [r#"card-1 ReleasePayment ["auth-1/msg-9","auth-1/msg-1"] "everything""#]);
     assert!(account(&advice(&json!("unchanged"))).is_empty());
     assert!(card(&before, &advice(&json!("unchanged"))).is_empty());
 }
@@ -216,7 +219,7 @@ fn what_a_stand_in_approved_beyond_our_hold_raises_it() {
 fn what_a_payment_gives_back_is_taken_from_its_increments_first() {
     let before = [request(), approval("100"), increase()];
     let released = |event: &Event| card(&before, event);
-    let of = |amount: &str| [format!(r#"card-1 ReleasePayment ["msg-2","msg-1"] {amount}"#)];
+    let of = |amount: &str| [format!(r#"card-1 ReleasePayment ["auth-1/msg-2","auth-1/msg-1"] {amount}"#)];
     assert_eq!(released(&reversal("30", false)), of(r#"{"part":"30"}"#));
     assert_eq!(released(&reversal("120", true)), of(r#""everything""#));
     let expired = event("AuthorizationExpired", json!({"released": amount("120")}));
@@ -230,10 +233,10 @@ fn the_last_clearing_gives_back_what_it_leaves_of_the_hold() {
     if let Event::ClearingPosted(last) = &mut last {
         last.released = Minor::new(30);
     }
-    assert_eq!(card(&before, &last), [r#"card-1 ReleasePayment ["msg-1"] {"part":"30"}"#]);
+    assert_eq!(card(&before, &last), [r#"card-1 ReleasePayment ["auth-1/msg-1"] {"part":"30"}"#]);
     let part = event("AuthorizationExpired", json!({"released": amount("30")}));
     let claimed = [&before[..], &[clearing("70", "0")]].concat();
-    assert_eq!(card(&claimed, &part), [r#"card-1 ReleasePayment ["msg-1"] {"part":"30"}"#]);
+    assert_eq!(card(&claimed, &part), [r#"card-1 ReleasePayment ["auth-1/msg-1"] {"part":"30"}"#]);
 }
 
 #[test]

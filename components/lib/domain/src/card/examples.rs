@@ -41,7 +41,7 @@ fn merchant() -> Value {
 
 fn reservation() -> Value {
     json!({
-        "reservation_id": "msg-1",
+        "reservation_id": "aut-1/msg-1",
         "authorization_id": "aut-1",
         "amount": euro("8500000000000000000"),
         "merchant": merchant(),
@@ -58,7 +58,7 @@ fn checked() -> Value {
 /// A payment that was seen on chain, so the merchant is unknown.
 fn recorded() -> Value {
     json!({
-        "reservation_id": "spend-1",
+        "reservation_id": "aut-2/clr-1",
         "authorization_id": "aut-2",
         "amount": euro("300000000000000000000"),
     })
@@ -94,13 +94,13 @@ examples! {
     SetRules: json!({"rules": rules()}),
     ReserveSpend: checked(),
     ReleaseSpend: json!({
-        "reservation_id": "msg-1",
+        "reservation_id": "aut-1/msg-1",
         "release_id": "msg-2",
         "amount": {"part": "2500000000000000000"},
     }),
     ReleasePayment: json!({
         "authorization_id": "aut-1",
-        "reservations": ["msg-3", "msg-1"],
+        "reservations": ["aut-1/msg-3", "aut-1/msg-1"],
         "release_id": "captured/clr-1",
         "amount": {"part": "2500000000000000000"},
     }),
@@ -115,7 +115,7 @@ examples! {
     CardRulesSet: event(AT, json!({"rules": rules()})),
     SpendReserved: event(AT, checked()),
     SpendReleased: event(LATER, json!({
-        "reservation_id": "msg-1",
+        "reservation_id": "aut-1/msg-1",
         "release_id": "msg-2",
         "authorization_id": "aut-1",
         "amount": euro("2500000000000000000"),
@@ -123,7 +123,7 @@ examples! {
         "merchant_id": "mer-4711",
         "reserved_at": AT,
     })),
-    ReservationVoided: event(AT, json!({"reservation_id": "msg-1", "release_id": "msg-2"})),
+    ReservationVoided: event(AT, json!({"reservation_id": "aut-1/msg-1", "release_id": "msg-2"})),
     SpendRecorded: {
         let mut recorded = recorded();
         recorded["flags"] = json!(["per_transaction_limit"]);

@@ -168,7 +168,8 @@ pub struct SetRules {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReserveSpend {
-    /// Id of the network's message that asks. A repeat with the same id is the same reservation.
+    /// Id of the payment, a slash, and the id of the network's message that asks. A repeat with the same id is the same
+    /// reservation. Earlier versions sent the message's id alone.
     pub reservation_id: ExternalId,
     /// Id of the payment. An increment is another reservation of the same payment.
     pub authorization_id: ExternalId,
@@ -219,8 +220,8 @@ pub struct ReleasePayment {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RecordSpend {
-    /// Id of the network's message, the clearing or the log that reports the payment. A repeat with the same id is
-    /// the same payment.
+    /// Id of the payment, a slash, and the id of the network's message or clearing that reports it. A repeat with the same
+    /// id is the same. Earlier versions sent the message's id alone.
     pub reservation_id: ExternalId,
     /// Id of the payment.
     pub authorization_id: ExternalId,
@@ -342,7 +343,7 @@ pub struct CardRulesSet {
 pub struct SpendReserved {
     /// Address of the Safe that pays.
     pub account: Address,
-    /// Id of the network's message that asked.
+    /// Id of the payment, a slash, and the id of the network's message that asked; in old events the message's id alone.
     pub reservation_id: ExternalId,
     /// Id of the payment.
     pub authorization_id: ExternalId,
@@ -406,7 +407,8 @@ pub struct ReservationVoided {
 pub struct SpendRecorded {
     /// Address of the Safe that paid.
     pub account: Address,
-    /// Id of the network's message, the clearing or the log that reported the payment.
+    /// Id of the payment, a slash, and the id of the network's message or clearing that reported it; in old events the
+    /// message's id alone.
     pub reservation_id: ExternalId,
     /// Id of the payment.
     pub authorization_id: ExternalId,

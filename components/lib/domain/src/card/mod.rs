@@ -75,7 +75,7 @@ pub use usage::{Counted, Reservation, Usage};
 use clearfold_kernel::{CommandContext, Decider, Entries, Rejection};
 
 use self::holder_checks::pin_key;
-use self::state::reservation_key;
+use self::state::{reservation_key, reservation_keys};
 use crate::checks;
 
 /// Name of the aggregate, with which its stream ids begin.
@@ -114,12 +114,12 @@ impl Decider for Card {
             Command::RecordSpend(command) => &command.reservation_id,
             Command::ReleaseSpend(command) => &command.reservation_id,
             Command::ReleasePayment(command) => {
-                return command.reservations.iter().map(reservation_key).collect();
+                return command.reservations.iter().flat_map(reservation_keys).collect();
             }
             Command::RecordPinFailure(command) => return vec![pin_key(&command.authorization_id)],
             _ => return Vec::new(),
         };
-        vec![reservation_key(reservation)]
+        reservation_keys(reservation)
     }
 
     fn event_keys(event: &Event) -> Vec<String> {

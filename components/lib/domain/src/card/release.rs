@@ -23,11 +23,11 @@ pub(super) fn release(
         checks::moves(minor)?;
     }
     let id = &release.reservation_id;
-    match (card.known(id), release.amount) {
-        (Some(Known::Spend { reservation, releases, .. }), _) => {
-            of_reservation(card, &reservation, &releases, release, context)
+    match (card.reserved(id), release.amount) {
+        (Some((id, Known::Spend { reservation, releases, .. })), _) => {
+            of_reservation(card, (&id, &reservation), &releases, release, context)
         }
-        (Some(Known::Voided), _) => Ok(Vec::new()),
+        (Some((_, Known::Voided)), _) => Ok(Vec::new()),
         (None, Portion::Everything) => Ok(vec![voided(card, id, &release.release_id, context)]),
         (None, Portion::Part(_)) => {
             let detail = format!("no reservation {id} has come; release a part of it when it has");
@@ -38,7 +38,7 @@ pub(super) fn release(
 
 fn of_reservation(
     card: &Issued,
-    reservation: &Reservation,
+    (id, reservation): (&ExternalId, &Reservation),
     releases: &BTreeMap<ExternalId, Minor>,
     release: &ReleaseSpend,
     context: &CommandContext,
@@ -54,11 +54,10 @@ fn of_reservation(
         (Portion::Part(minor), None) => minor,
     };
     if minor > left {
-        let detail =
-            format!("{left} minor units of {} are left; {minor} are too many", release.reservation_id);
+        let detail = format!("{left} minor units of {id} are left; {minor} are too many");
         return Err(Rejection::new("release_above_reservation", detail));
     }
-    Ok(vec![released(card, &release.reservation_id, reservation, &release.release_id, minor, context)])
+    Ok(vec![released(card, id, reservation, &release.release_id, minor, context)])
 }
 
 pub(super) fn release_payment(
@@ -76,8 +75,8 @@ pub(super) fn release_payment(
     };
     let (mut events, mut is_known, mut seen) = (Vec::new(), false, BTreeSet::new());
     for id in release.reservations.iter().filter(|id| seen.insert(*id)) {
-        match card.known(id) {
-            Some(Known::Spend { reservation, releases, .. })
+        match card.reserved(id) {
+            Some((id, Known::Spend { reservation, releases, .. }))
                 if reservation.authorization_id == release.authorization_id =>
             {
                 // All releases of a command happen at once, so one of them shows a repeat.
@@ -88,7 +87,7 @@ pub(super) fn release_payment(
                 let minor = reservation.remaining.minor.min(due);
                 due = due.excess_over(minor);
                 if minor > Minor::ZERO {
-                    events.push(released(card, id, &reservation, &release.release_id, minor, context));
+                    events.push(released(card, &id, &reservation, &release.release_id, minor, context));
                 }
             }
             None if everything => events.push(voided(card, id, &release.release_id, context)),

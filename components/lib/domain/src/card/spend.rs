@@ -1,5 +1,8 @@
 //! Payments of a card count from the moment of their reservation, and once for each reservation id.
 //!
+//! A reservation's id is `payment/message`, because two payments of a card may have a message with the same id. Earlier
+//! versions reserved under the message's id alone; those are still found by their payment.
+//!
 //! Every reservation id is remembered forever: as a digest of its content, or as a tombstone. A repeat is thus told
 //! from a new payment however late it arrives, and a repeat with other content is rejected.
 
@@ -102,10 +105,10 @@ impl Issued {
     /// and a repeat with other content.
     fn knows(&self, spend: &Spend<'_>) -> Result<bool, Rejection> {
         checks::sound(spend.amount)?;
-        match self.known(spend.reservation_id) {
+        match self.reserved(spend.reservation_id) {
             None => Ok(false),
-            Some(Known::Voided) => Ok(true),
-            Some(Known::Spend { digest, .. }) => {
+            Some((_, Known::Voided)) => Ok(true),
+            Some((_, Known::Spend { digest, .. })) => {
                 checks::repeated(spend.reservation_id.as_str(), &digest, &spend.digest()).map(|()| true)
             }
         }

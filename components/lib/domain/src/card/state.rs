@@ -83,6 +83,19 @@ pub(super) fn reservation_key(reservation_id: &ExternalId) -> String {
     format!("reservation/{reservation_id}")
 }
 
+/// Returns the payment that a reservation id names, and the id under which earlier versions reserved the same: the message's
+/// alone. None if it names no payment.
+fn unscoped(reservation_id: &ExternalId) -> Option<(&str, ExternalId)> {
+    let (payment, message_id) = reservation_id.as_str().split_once('/')?;
+    Some((payment, message_id.parse().ok()?))
+}
+
+/// Entry keys under which a command looks for a reservation.
+pub(super) fn reservation_keys(reservation_id: &ExternalId) -> Vec<String> {
+    let before = unscoped(reservation_id).map(|(_, message_id)| reservation_key(&message_id));
+    [reservation_key(reservation_id)].into_iter().chain(before).collect()
+}
+
 impl State {
     /// Returns true if the card was issued.
     #[must_use]
@@ -225,6 +238,22 @@ impl Issued {
     /// Returns true if the wrong PIN of a payment was counted.
     pub(super) fn knows_pin_failure(&self, authorization_id: &ExternalId) -> bool {
         self.entries.contains(&pin_key(authorization_id))
+    }
+
+    /// Returns the id under which a reservation is known, with its meaning: its own, or that of earlier versions if its
+    /// payment has one there. None if it never arrived.
+    pub(super) fn reserved(&self, reservation_id: &ExternalId) -> Option<(ExternalId, Known)> {
+        if let Some(known) = self.known(reservation_id) {
+            return Some((reservation_id.clone(), known));
+        }
+        let (payment, message_id) = unscoped(reservation_id)?;
+        let known = self.known(&message_id)?;
+        let is_of_payment = match &known {
+            Known::Spend { reservation, .. } => reservation.authorization_id.as_str() == payment,
+            // A tombstone of earlier versions names no payment.
+            Known::Voided => false,
+        };
+        is_of_payment.then_some((message_id, known))
     }
 
     /// Returns the meaning of a reservation id, or None if it never arrived.

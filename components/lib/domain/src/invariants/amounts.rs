@@ -36,7 +36,8 @@ fn of_account(event: &account::Event) -> Option<Minor> {
         Event::AccountOpened(_)
         | Event::AssetsNamed(_)
         | Event::DelayQueueChanged(_)
-        | Event::HoldVoided(_) => return None,
+        | Event::HoldVoided(_)
+        | Event::HoldPrevented(_) => return None,
         Event::Deposited(event) => event.amount.minor,
         Event::DepositReorged(event) => event.amount.minor,
         Event::Withdrawn(event) => event.amount.minor,

@@ -133,7 +133,11 @@ impl Durable {
         found: &mut Violations<'_>,
     ) {
         let (what, id) = booking;
-        match self.asked.get_mut(booking) {
+        let is_known = self.asked.contains_key(booking) || !is_suspense(what);
+        // What an earlier version booked in suspense has the clearing's id alone.
+        let mut of_any = self.asked.keys().filter(|(of, scoped)| of == what && ends_with(scoped, id));
+        let known = if is_known { None } else { of_any.next().cloned() };
+        match self.asked.get_mut(known.as_ref().unwrap_or(booking)) {
             // An operator may book a receivable for another reason.
             None if *what == EXPOSURE => {}
             None => {
@@ -172,6 +176,11 @@ fn within(payment_id: &str, id: &ExternalId) -> String {
     format!("{payment_id} {id}")
 }
 
+/// Id of a clearing in suspense; earlier versions did not state the payment.
+fn in_scope(payment_id: Option<&ExternalId>, id: &ExternalId) -> String {
+    payment_id.map_or_else(|| id.to_string(), |payment_id| within(payment_id.as_str(), id))
+}
+
 fn one(what: &'static str, id: &impl ToString, amount: &Amount) -> Option<(Booking, Said)> {
     figures(what, id, &amount.asset, [amount.minor, Minor::ZERO, Minor::ZERO])
 }
@@ -200,6 +209,18 @@ fn hold_of(event: &account::Event) -> Option<&ExternalId> {
         account::Event::ReturnAssigned(event) => Some(&event.hold_id),
         _ => None,
     }
+}
+
+const SUSPENDED: &str = "suspended clearing";
+
+fn is_suspense(what: &str) -> bool {
+    let outcomes = [SuspenseOutcome::Charged, SuspenseOutcome::Returned];
+    what == SUSPENDED || outcomes.into_iter().any(|outcome| what == resolution(outcome))
+}
+
+/// Returns true if an id within a payment is that id.
+fn ends_with(scoped: &str, id: &str) -> bool {
+    scoped.split_once(' ').is_some_and(|(_, of_payment)| of_payment == id)
 }
 
 const fn resolution(outcome: SuspenseOutcome) -> &'static str {
@@ -233,11 +254,11 @@ fn asked(payment_id: &str, event: &authorization::Event) -> Option<(Booking, Sai
         }
         Event::ClearingPosted(event) => {
             let claimed = [event.against_hold, event.beyond_hold, event.released];
-            figures("clearing", &event.clearing_id, &event.asset, claimed)
+            figures("clearing", &within(payment_id, &event.clearing_id), &event.asset, claimed)
         }
         Event::ForcePosted(event) => {
             let claimed = [Minor::ZERO, event.amount.minor, Minor::ZERO];
-            figures("clearing", &event.clearing_id, &event.amount.asset, claimed)
+            figures("clearing", &within(payment_id, &event.clearing_id), &event.amount.asset, claimed)
         }
         Event::ClearingReversed(event) => {
             one("reversal of a clearing", &within(payment_id, &event.reversal_id), &event.amount)
@@ -245,10 +266,14 @@ fn asked(payment_id: &str, event: &authorization::Event) -> Option<(Booking, Sai
         Event::RefundReversed(event) => {
             one("reversal of a refund", &within(payment_id, &event.reversal_id), &event.amount)
         }
-        Event::ClearingSuspended(event) => one("suspended clearing", &event.clearing_id, &event.amount),
+        Event::ClearingSuspended(event) => {
+            one(SUSPENDED, &within(payment_id, &event.clearing_id), &event.amount)
+        }
         // A clearing that was refused was in no suspense, which it would leave.
         Event::ClearingResolved(event) if event.was_refused => None,
-        Event::ClearingResolved(event) => one(resolution(event.outcome), &event.clearing_id, &event.amount),
+        Event::ClearingResolved(event) => {
+            one(resolution(event.outcome), &within(payment_id, &event.clearing_id), &event.amount)
+        }
         Event::RefundLinked(event) => refund("refund", &event.origin, &event.amount),
         Event::RefundUnlinked(event) => refund("refund", &event.origin, &event.amount),
         Event::RefundResolved(event) => refund(payer(event.outcome), &event.origin, &event.amount),
@@ -288,10 +313,15 @@ fn booked(event: &account::Event) -> Option<(Booking, Said)> {
         }
         Event::ClearingBooked(event) => {
             let claimed = [event.against_hold, event.beyond_hold, event.released];
-            figures("clearing", &event.clearing_id, &event.asset, claimed)
+            figures("clearing", &within(event.hold_id.as_str(), &event.clearing_id), &event.asset, claimed)
         }
-        Event::ClearingSuspended(event) => one("suspended clearing", &event.clearing_id, &event.amount),
-        Event::SuspenseResolved(event) => one(resolution(event.outcome), &event.clearing_id, &event.amount),
+        Event::ClearingSuspended(event) => {
+            one(SUSPENDED, &in_scope(event.hold_id.as_ref(), &event.clearing_id), &event.amount)
+        }
+        Event::SuspenseResolved(event) => {
+            let id = in_scope(event.hold_id.as_ref(), &event.clearing_id);
+            one(resolution(event.outcome), &id, &event.amount)
+        }
         Event::RefundResolved(event) => one(payer(event.outcome), &event.refund_id, &event.amount),
         Event::RefundBooked(event) => one("refund", &event.refund_id, &event.amount),
         Event::ClearingReversalBooked(event) => {

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use clearfold_kernel::{ChainSource, Invariant};
+use clearfold_kernel::{ChainSource, ExternalId, Invariant};
 
 use super::tally::{Fact, Happened, Violations, Watch};
 use crate::account::{DisputeStep, FundingStep};
-use crate::authorization::RefundOrigin;
+use crate::authorization::{RefundOrigin, ReversalRefusal};
 use crate::network::SuspenseOutcome;
 use crate::{account, authorization, card};
 
@@ -67,6 +67,11 @@ fn within(payment_id: &str, id: &impl ToString) -> String {
     format!("{payment_id} {}", id.to_string())
 }
 
+/// Id that the network gave within a payment, which earlier versions did not state.
+fn in_scope(payment_id: Option<&ExternalId>, id: &ExternalId) -> String {
+    payment_id.map_or_else(|| id.to_string(), |payment_id| within(payment_id.as_str(), id))
+}
+
 fn of_authorization(payment_id: &str, event: &authorization::Event) -> Vec<Identity> {
     use authorization::Event;
     let refund = |origin: &RefundOrigin| match origin {
@@ -83,6 +88,10 @@ fn of_authorization(payment_id: &str, event: &authorization::Event) -> Vec<Ident
         Event::HoldIncreased(event) => (APPROVED, within(payment_id, &event.message_id)),
         Event::IncrementDeclined(event) => (DECLINED, within(payment_id, &event.message_id)),
         Event::AuthorizationReversed(event) => ("reversal", within(payment_id, &event.message_id)),
+        // It is applied once an operator says that it is of this payment.
+        Event::ReversalRefused(event) if event.reason == ReversalRefusal::Ambiguous => {
+            ("ambiguous reversal", within(payment_id, &event.message_id))
+        }
         Event::ReversalRefused(event) => ("reversal", within(payment_id, &event.message_id)),
         Event::ClearingPosted(event) => ("clearing", within(payment_id, &event.clearing_id)),
         Event::ClearingSuspended(event) => ("clearing", within(payment_id, &event.clearing_id)),
@@ -133,8 +142,13 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
             ("booked reversal of refund", within(event.reported_on.as_str(), &event.reversal_id))
         }
         // A claim that is charged is also booked as a clearing, perhaps before its suspension.
-        Event::ClearingSuspended(event) => ("booked suspension", event.clearing_id.to_string()),
-        Event::SuspenseResolved(event) => ("booked resolution", event.clearing_id.to_string()),
+        Event::ClearingSuspended(event) => {
+            ("booked suspension", in_scope(event.hold_id.as_ref(), &event.clearing_id))
+        }
+        Event::SuspenseResolved(event) => {
+            ("booked resolution", in_scope(event.hold_id.as_ref(), &event.clearing_id))
+        }
+        Event::HoldPrevented(_) => return Vec::new(),
         Event::Deposited(event) => ("booked log", log(&event.source)),
         Event::Withdrawn(event) => ("booked log", log(&event.source)),
         Event::Returned(event) => ("booked log", log(&event.source)),

@@ -17,6 +17,7 @@ mod durable;
 mod holds;
 mod identities;
 mod on_chain;
+mod prevented;
 mod pulls;
 mod refunds;
 mod reports;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Amount, Invariant, Minor};
+use clearfold_kernel::{Amount, ExternalId, Invariant, Minor};
 
 use super::dispute_money::{Dispute, dispute_of};
 use super::sum::{Sum, plus};
@@ -31,8 +31,12 @@ impl Watch for Suspense {
     fn observe(&mut self, fact: Fact<'_>, _found: &mut Violations<'_>) {
         let Happened::Account(event) = fact.event else { return };
         match event {
-            Event::ClearingSuspended(event) => self.opens("clearing", &event.clearing_id, &event.amount),
-            Event::SuspenseResolved(event) => self.closes("clearing", &event.clearing_id),
+            Event::ClearingSuspended(event) => {
+                self.opens("clearing", &clearing(event.hold_id.as_ref(), &event.clearing_id), &event.amount);
+            }
+            Event::SuspenseResolved(event) => {
+                self.closes("clearing", &clearing(event.hold_id.as_ref(), &event.clearing_id));
+            }
             Event::RefundBooked(event) if event.link == RefundLink::Unlinked => {
                 // A withheld part is not credited, so nobody has to pay for it.
                 let matched = event.matched.is_some();
@@ -58,6 +62,11 @@ impl Watch for Suspense {
             }
         }
     }
+}
+
+/// Id of a suspended clearing within its payment; earlier versions did not state the payment.
+fn clearing(hold_id: Option<&ExternalId>, clearing_id: &ExternalId) -> String {
+    hold_id.map_or_else(|| clearing_id.to_string(), |hold_id| format!("{hold_id} {clearing_id}"))
 }
 
 impl Suspense {

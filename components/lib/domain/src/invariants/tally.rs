@@ -5,8 +5,8 @@ use clearfold_kernel::{Invariant, Timestamp, Violation};
 use super::{
     account_holds::AccountHolds, amounts::Amounts, available::Available, dispute_money::DisputeMoney,
     double_entry::DoubleEntry, durable::Durable, holds::Holds, identities::Identities, on_chain::OnChain,
-    pulls::Pulls, refunds::Refunds, reports::Reports, returns::Returns, single_messages::SingleMessages,
-    suspense::Suspense,
+    prevented::Prevented, pulls::Pulls, refunds::Refunds, reports::Reports, returns::Returns,
+    single_messages::SingleMessages, suspense::Suspense,
 };
 use crate::{account, authorization, card};
 
@@ -172,4 +172,5 @@ tally! {
     suspense: Suspense,
     dispute_money: DisputeMoney,
     durable: Durable,
+    prevented: Prevented,
 }

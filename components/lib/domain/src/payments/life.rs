@@ -38,7 +38,8 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
             payment.refunded_minor = payment.refunded_minor.minus(event.amount.minor)?;
             payment.flagged |= event.stated.is_some_and(|stated| stated > event.amount.minor);
         }
-        Event::RecordReversalKept(_) => payment.flagged = true,
+        // Of the reversals that fit nothing, only one that may be of this payment comes here.
+        Event::RecordReversalKept(_) | Event::ReversalRefused(_) => payment.flagged = true,
         Event::OverCaptured(event) => {
             payment.over_captured = true;
             payment.flagged |= event.flagged;
@@ -115,7 +116,6 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
         | Event::AdviceRecorded(_)
         | Event::IncrementRequested(_)
         | Event::IncrementDeclined(_)
-        | Event::ReversalRefused(_)
         | Event::RecordReversalEnded(_)
         | Event::ReturnTaken(_)
         | Event::ClearingResolved(_)

@@ -17,7 +17,7 @@ mod timeline;
 use clearfold_kernel::{Change, ProjectionDescriptor, Projector, RecordedEvent, Row, RowKey};
 
 use self::tables::{AccountAsset, Payment, PaymentEvent, Refund};
-use crate::authorization::{AGGREGATE, Event};
+use crate::authorization::{AGGREGATE, Event, ReversalRefusal};
 use crate::projecting::{Misfit, Record, Rows, Seen, each};
 
 /// Projector of payments.
@@ -26,7 +26,7 @@ pub struct Payments;
 impl Projector for Payments {
     fn describe() -> ProjectionDescriptor {
         let tables = vec![Payment::table(), PaymentEvent::table(), Refund::table(), AccountAsset::table()];
-        ProjectionDescriptor { name: "payments", version: 13, tables, reads: &[AGGREGATE] }
+        ProjectionDescriptor { name: "payments", version: 14, tables, reads: &[AGGREGATE] }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {
@@ -52,7 +52,12 @@ impl Projector for Payments {
 /// Returns true if the event concerns a payment's row. An event that could not be matched appears in the timeline
 /// only.
 fn concerns_payment(event: &Event) -> bool {
-    !matches!(event, Event::RefundUnlinked(_) | Event::RefundResolved(_) | Event::ReversalRefused(_))
+    match event {
+        Event::RefundUnlinked(_) | Event::RefundResolved(_) => false,
+        // It waits for an operator.
+        Event::ReversalRefused(event) => event.reason == ReversalRefusal::Ambiguous,
+        _ => true,
+    }
 }
 
 /// Returns true if the event may have no payment, and begins none: a reversal of a record may come before its payment, or be
@@ -64,6 +69,7 @@ const fn may_have_no_payment(event: &Event) -> bool {
             | Event::RecordReversalEnded(_)
             | Event::RefundReversed(_)
             | Event::DisputeMoneyMoved(_)
+            | Event::ReversalRefused(_)
     )
 }
 

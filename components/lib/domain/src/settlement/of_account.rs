@@ -83,11 +83,13 @@ fn booked(change: ReportedChange, event: &Event) -> Result<ReportedChange, Money
         }
         Event::ClearingSuspended(event) => {
             let (id, step) = (event.clearing_id.as_str(), Step::Up(event.amount.minor));
-            suspense(change, "clearing", id).says(What::SuspendedClearing, id, None, step)
+            let item = in_scope(event.hold_id.as_ref(), &event.clearing_id);
+            suspense(change, "clearing", &item).says(What::SuspendedClearing, id, None, step)
         }
         Event::SuspenseResolved(event) => {
             let (id, step) = (event.clearing_id.as_str(), Step::Up(event.amount.minor));
-            suspense(change, "clearing", id).says(event.outcome.into(), id, None, step)
+            let item = in_scope(event.hold_id.as_ref(), &event.clearing_id);
+            suspense(change, "clearing", &item).says(event.outcome.into(), id, None, step)
         }
         Event::RefundBooked(event) => {
             let (id, step) = (event.refund_id.as_str(), Step::Up(event.amount.minor));
@@ -122,6 +124,11 @@ fn booked(change: ReportedChange, event: &Event) -> Result<ReportedChange, Money
         // A fee concerns the account alone, so there is nothing to compare it with.
         _ => change,
     })
+}
+
+/// Name of a clearing in suspense; earlier versions did not state its payment.
+fn in_scope(payment_id: Option<&ExternalId>, clearing_id: &ExternalId) -> String {
+    payment_id.map_or_else(|| clearing_id.to_string(), |payment_id| format!("{payment_id}/{clearing_id}"))
 }
 
 /// Adds the change of one item in suspense. A clearing, a refund and a dispute may have the same id, so the kind is a

@@ -32,6 +32,8 @@ mod history;
 #[allow(dead_code, reason = "shared with the histories, which use the rest")]
 #[path = "../histories/live.rs"]
 mod live;
+#[path = "../histories/numbers.rs"]
+mod numbers;
 #[path = "../histories/payments.rs"]
 mod payments;
 #[path = "../histories/twist.rs"]

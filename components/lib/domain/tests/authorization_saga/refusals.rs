@@ -167,7 +167,7 @@ fn the_release_has_the_same_id_as_that_of_the_bookings() {
     assert_eq!((aggregate, id.as_str()), (CARD, "card-1"));
     let payload: Value = serde_json::from_slice(&message.payload).expect("JSON");
     let expected =
-        json!({"reservation_id": "msg-1", "release_id": "declined/auth-1", "amount": "everything"});
+        json!({"reservation_id": "auth-1/msg-1", "release_id": "declined/auth-1", "amount": "everything"});
     assert_eq!(payload, expected);
 }
 
@@ -360,4 +360,27 @@ fn a_part_and_an_increment_are_assessed_by_their_own_amounts() {
         let asked: Value = serde_json::from_slice(&request).expect("JSON");
         assert_eq!((&asked["amount"]["minor"], &asked["increment_id"]), (&json!(minor), &id), "{asked}");
     }
+}
+
+#[test]
+fn the_hold_and_that_of_a_part_are_known_by_the_numbers_of_their_request() {
+    let mut asked: Value = serde_json::from_slice(&request().encode().expect("bytes").payload).expect("JSON");
+    asked["details"] =
+        json!({"acquirer": "40000001", "stan": "004711", "retrieval_reference": "632610004711"});
+    let proposed = json!({
+        "account": ACCOUNT, "card_id": "card-1", "merchant_id": "m", "at": AT, "requested": "100",
+        "amount": {"minor": "50", "asset": "EURe", "decimals": 18},
+    });
+    let events = [event("AuthorizationRequested", &asked), event("PartialApprovalProposed", &proposed)];
+    for (events, step, amount) in [(&events[..1], "hold", "100"), (&events[..], "hold-part", "50")] {
+        let action = AuthorizationSaga::run(&call(subject(events, AT), step, Vec::new())).expect("an action");
+        let Action::Command { message, .. } = action else { panic!("{action:?}") };
+        let payload: Value = serde_json::from_slice(&message.payload).expect("JSON");
+        assert_eq!(payload["asked_by"], "visa-40000001-004711-632610004711-1795341600");
+        assert_eq!(payload["amount"]["minor"], amount);
+    }
+    let action =
+        AuthorizationSaga::run(&call(subject(&[request()], AT), "hold", Vec::new())).expect("an action");
+    let Action::Command { message, .. } = action else { panic!("{action:?}") };
+    assert!(!String::from_utf8_lossy(&message.payload).contains("asked_by"));
 }

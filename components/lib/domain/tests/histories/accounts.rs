@@ -85,7 +85,7 @@ impl World {
             }
             13 => {
                 let (clearing_id, outcome) = (self.id("clr"), SuspenseOutcome::Charged);
-                self.tell(Accounts::ResolveSuspense(ResolveSuspense { clearing_id, outcome }))
+                self.tell(Accounts::ResolveSuspense(ResolveSuspense { clearing_id, outcome, hold_id: None }))
             }
             14 => {
                 let (refund_id, outcome) = (self.id("rfd"), RefundOutcome::Paid);

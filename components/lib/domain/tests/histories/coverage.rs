@@ -29,6 +29,8 @@ const CODES: [(&str, &[&str]); 3] = [
             "funding_final",
             "funding_out_of_order",
             "funding_reorged",
+            "hold_ambiguous",
+            "hold_found",
             "hold_not_found",
             "hold_too_small",
             "insufficient_funds",
@@ -42,6 +44,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "release_above_hold",
             "return_above_refund",
             "reversal_above_claimed",
+            "reversed",
             "source_not_found",
             "spend_matched",
             "suspense_not_found",
@@ -152,7 +155,7 @@ const CODES: [(&str, &[&str]); 3] = [
 ];
 
 /// Events that must also occur with something in them: the aggregate, the event, and what its payload contains.
-const VARIANTS: [(&str, &str, &str); 8] = [
+const VARIANTS: [(&str, &str, &str); 9] = [
     ("account", "RefundBooked", "withheld"),
     ("account", "RefundResolved", "withheld"),
     ("authorization", "AuthorizationReversed", "advised/"),
@@ -160,6 +163,7 @@ const VARIANTS: [(&str, &str, &str); 8] = [
     ("authorization", "ClearingReversed", "reversed/"),
     ("authorization", "RefundLinked", "exchange_difference"),
     ("authorization", "RefundLinked", "unexplained"),
+    ("authorization", "ReversalRefused", "ambiguous"),
     ("authorization", "OverCaptured", "\"flagged\":false"),
 ];
 

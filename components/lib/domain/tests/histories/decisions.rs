@@ -1,10 +1,10 @@
 //! Decisions after the payment: disputes, and the resolution of items in suspense.
 
 use clearfold_domain::authorization::{
-    AdvanceDispute, Command as Payments, DismissRecordReversal, DisputeOutcome, DisputeReason, DisputeStage,
-    DisputeStatus, GrantProvisionalCredit, OpenDispute, Payment, PresentClearing, RecordDisputeMoney,
-    RecordReversalFate, RefundOrigin, ResolveClearing, ResolveDispute, ResolveRefund, ReverseClearing,
-    ReverseRefund, ReversedRecord, State, Subject, Suspended,
+    AdvanceDispute, ApproveAuthorization, Command as Payments, DismissRecordReversal, DisputeOutcome,
+    DisputeReason, DisputeStage, DisputeStatus, Entry, GrantProvisionalCredit, OpenDispute, Payment,
+    PresentClearing, RecordDisputeMoney, RecordReversalFate, RefundOrigin, ResolveClearing, ResolveDispute,
+    ResolveRefund, ReverseClearing, ReverseRefund, ReversedRecord, State, Subject, Suspended,
 };
 use clearfold_domain::network::{DisputeCycle, DisputeDirection, Network, RefundOutcome, SuspenseOutcome};
 use clearfold_kernel::{Amount, ExternalId, Minor};
@@ -14,6 +14,18 @@ use crate::values::{around, euro};
 use crate::world::World;
 
 impl World {
+    /// Makes an approval that must be rejected: above the request, or of a part where only the whole is accepted.
+    /// Only the saga approves correctly.
+    pub fn bad_approval(&mut self, payment: &Payment) -> (Payments, bool) {
+        let (minor, partial_allowed) = match &payment.entry {
+            Entry::Requested(request) => (request.amount.minor.get(), request.partial_allowed),
+            _ => (1, true),
+        };
+        let minor = if partial_allowed || minor <= 1 { minor.saturating_add(1) } else { minor - 1 };
+        let amount = Amount { minor: Minor::new(minor), asset: payment.asset.clone() };
+        (Payments::ApproveAuthorization(ApproveAuthorization { amount }), false)
+    }
+
     /// Returns true if a claim to the payment waits in suspense.
     pub fn has_suspended(&self, id: &str) -> bool {
         let mut suspended = self.payments.get(id).into_iter().flat_map(|live| live.state.suspended.values());

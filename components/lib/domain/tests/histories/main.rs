@@ -18,6 +18,7 @@ mod dice;
 mod history;
 mod links;
 mod live;
+mod numbers;
 mod payments;
 mod pending;
 mod play;

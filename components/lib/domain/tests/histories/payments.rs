@@ -1,11 +1,11 @@
 //! Beginning and course of payments: what the network, the chain and the customer may send next.
 
 use clearfold_domain::authorization::{
-    AbandonCause, AbandonFunding, ApproveAuthorization, ApproveIncrement, CloseExposure, Command as Payments,
-    DeclineAuthorization, DeclineIncrement, Entry, ExpireAuthorization, Extent, FlagPayment, ForcePost,
-    Funding, IncrementAuthorization, IncrementBasis, IncrementFate, LinkSpend, Observation, ObserveFunding,
-    Part, Payment, PresentClearing, ProposePartialApproval, RecordAdvice, RecordRefund, RecordSwipe,
-    RefundOrigin, RequestAuthorization, ReversalCause, ReverseAuthorization, Status, UnlinkSpend,
+    AbandonCause, AbandonFunding, ApproveIncrement, CloseExposure, Command as Payments, DeclineAuthorization,
+    DeclineIncrement, Entry, ExpireAuthorization, Extent, FlagPayment, ForcePost, Funding,
+    IncrementAuthorization, IncrementBasis, IncrementFate, LinkSpend, Observation, ObserveFunding, Part,
+    Payment, PresentClearing, ProposePartialApproval, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin,
+    RequestAuthorization, ReversalCause, ReverseAuthorization, Status, UnlinkSpend,
 };
 use clearfold_domain::network::{Network, Presented};
 use clearfold_domain::policy::DeclineReason;
@@ -27,6 +27,9 @@ fn with_presented((amount, presented): (Amount, Presented)) -> (Amount, Option<P
 impl World {
     /// Begins a payment, or sends a command that belongs to none.
     pub fn begin(&mut self, dice: &mut Dice) -> Result<(), Broken> {
+        if dice.one_in(10) {
+            return self.reverse_by_numbers(dice);
+        }
         let id = self.name("auth");
         let sent = match dice.below(20) {
             0..12 => self.request(dice),
@@ -55,6 +58,11 @@ impl World {
             return self.play(&id, sent);
         }
         let Some(payment) = self.payment(&id).cloned() else { return self.of_no_payment(&id, dice) };
+        if dice.one_in(3)
+            && let Some(sent) = self.ambiguous(&id)
+        {
+            return self.play(&id, sent);
+        }
         if self.has_suspended(&id) && dice.one_in(6) {
             let sent = self.resolve_clearing(&id, dice);
             return self.play(&id, sent);
@@ -114,20 +122,6 @@ impl World {
             8 => self.increment_of_nothing(dice),
             _ => self.request(dice),
         }
-    }
-
-    /// Makes an approval that must be rejected: above the request, or of a part where only the whole is accepted.
-    /// Only the saga approves correctly.
-    fn bad_approval(&mut self, payment: &Payment) -> (Payments, bool) {
-        let (minor, partial_allowed) = match &payment.entry {
-            clearfold_domain::authorization::Entry::Requested(request) => {
-                (request.amount.minor.get(), request.partial_allowed)
-            }
-            _ => (1, true),
-        };
-        let minor = if partial_allowed || minor <= 1 { minor.saturating_add(1) } else { minor - 1 };
-        let amount = Amount { minor: Minor::new(minor), asset: payment.asset.clone() };
-        (Payments::ApproveAuthorization(ApproveAuthorization { amount }), false)
     }
 
     /// Makes a proposal of a part, sometimes of the whole. The test's own saga asks for the part without one.
@@ -267,7 +261,8 @@ impl World {
             _ => {}
         }
         let request = RequestAuthorization {
-            message_id: self.id("msg"),
+            // Ids of messages are unique within a payment only.
+            message_id: if dice.one_in(8) { "msg-again".parse().expect("an id") } else { self.id("msg") },
             account: account(),
             card_id: dice.pick(&CARDS).parse().expect("our own id"),
             amount,
@@ -405,6 +400,7 @@ impl World {
                 cause,
                 occurred_at,
                 details: None,
+                candidates: Vec::new(),
             }),
             false,
         )

@@ -19,6 +19,11 @@ use crate::live::Broken;
 use crate::pending::{More, Overtakes, Pending, Then};
 use crate::world::{Answer, Command, World};
 
+/// Returns the id under which a message of the payment is reserved.
+fn reservation(payment: &str, message_id: &ExternalId) -> ExternalId {
+    bookings::reservation(&payment.parse().expect("our own id"), message_id).expect("our own ids are short")
+}
+
 impl World {
     /// Has the stream of a refund on chain resolved, if it was reported twice.
     pub fn refund_matched(&mut self, event: &account::Event) {
@@ -48,7 +53,7 @@ impl World {
                 .push(Pending::of(Command::Card(request.card_id.to_string(), failure), Then::Forgotten));
         }
         let reserve = ReserveSpend {
-            reservation_id: request.message_id.clone(),
+            reservation_id: reservation(payment, &request.message_id),
             authorization_id: payment.parse().expect("our own id"),
             amount: request.amount.clone(),
             merchant: request.merchant.clone(),
@@ -74,7 +79,7 @@ impl World {
         let card = known.parties.card_id.as_ref().zip(merchant);
         let amount = Amount { minor: increment.addition, asset: increment.amount.asset.clone() };
         let reserve = card.map(|(card, merchant)| {
-            let (reservation_id, amount) = (increment.message_id.clone(), amount.clone());
+            let (reservation_id, amount) = (reservation(payment, &increment.message_id), amount.clone());
             let authorization_id = payment.parse().expect("our own id");
             let reserve = ReserveSpend {
                 reservation_id,
@@ -268,7 +273,9 @@ impl World {
         let partial =
             self.asked(payment).is_some_and(|(asked, partial_allowed)| partial_allowed && asked == amount);
         let expects = self.payments.get(payment).is_some_and(|payment| payment.state.expected.is_some());
-        let hold = PlaceHold { hold_id, amount, forced: false, partial, unless_spent: !expects };
+        let asked_by = self.payments.get(payment).and_then(|payment| payment.state.asked_by.clone());
+        let unless_spent = !expects;
+        let hold = PlaceHold { hold_id, amount, forced: false, partial, unless_spent, asked_by };
         Command::Account(account::Command::PlaceHold(hold))
     }
 
@@ -356,7 +363,7 @@ impl World {
     fn release_more(&mut self, more: &More) {
         let Some(card) = &more.card else { return };
         let release = ReleaseSpend {
-            reservation_id: more.message_id.clone(),
+            reservation_id: reservation(&more.payment, &more.message_id),
             release_id: more.message_id.clone(),
             amount: Portion::Everything,
         };

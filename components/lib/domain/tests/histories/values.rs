@@ -138,9 +138,24 @@ impl World {
     }
 }
 
+/// Numbers of requests.
+const STANS: [&str; 4] = ["004711", "004712", "004713", "004714"];
+
+/// Draws the numbers of a request.
+pub fn asked_by(dice: &mut Dice) -> ExternalId {
+    let (network, stan) = (dice.pick(&["visa", "mastercard"]), dice.pick(&STANS));
+    format!("{network}-40000001-{stan}-632610004711-1795341600").parse().expect("an id")
+}
+
 /// Draws what a message states besides what decides: nothing, or facts that change no amount.
 pub fn details(dice: &mut Dice) -> Option<Box<Details>> {
     let kind = dice.pick(&["purchase", "cash"]);
-    let stated = serde_json::json!({"transaction_type": kind, "acquirer": "40000001", "stan": "004711", "additional": {"de_63": "x"}});
+    let stan = dice.pick(&STANS);
+    let mut stated = serde_json::json!({"transaction_type": kind, "acquirer": "40000001", "stan": stan, "additional": {"de_63": "x"}});
+    if !dice.one_in(4) {
+        // All are of one second, so that they repeat.
+        stated["retrieval_reference"] = "632610004711".into();
+        stated["original"] = serde_json::json!({"transmitted_at": "2026-11-22T10:00:00.000Z"});
+    }
     dice.one_in(4).then(|| serde_json::from_value(stated).expect("details"))
 }

@@ -39,6 +39,10 @@ pub struct SuspendClearing {
     pub clearing_id: ExternalId,
     /// Amount that the network claims.
     pub amount: Amount,
+    /// Id of the authorization that the clearing belongs to: the scope of its id. Absent where an earlier version did not
+    /// state it; then the id is unique for the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_id: Option<ExternalId>,
 }
 
 /// Resolves a suspended clearing. One that is charged is booked as well, by `BookClearing`.
@@ -50,6 +54,10 @@ pub struct ResolveSuspense {
     pub clearing_id: ExternalId,
     /// Outcome: the clearing is charged to the customer or returned to the network.
     pub outcome: SuspenseOutcome,
+    /// Id of the authorization that the clearing belongs to: the scope of its id. Absent where an earlier version did not
+    /// state it; then the id is unique for the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_id: Option<ExternalId>,
 }
 
 /// Books the reversal of a clearing: the network takes it back, or a part of it.
@@ -110,6 +118,10 @@ pub struct ClearingSuspended {
     pub transfers: Vec<Transfer>,
     /// Time at which the host accepted the command.
     pub at: Timestamp,
+    /// Id of the authorization that the clearing belongs to: the scope of its id. Absent where an earlier version did not
+    /// state it; then the id is unique for the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_id: Option<ExternalId>,
 }
 
 /// A suspended clearing was charged or returned. In both cases it leaves suspense.
@@ -128,6 +140,10 @@ pub struct SuspenseResolved {
     pub transfers: Vec<Transfer>,
     /// Time at which the host accepted the command.
     pub at: Timestamp,
+    /// Id of the authorization that the clearing belongs to: the scope of its id. Absent where an earlier version did not
+    /// state it; then the id is unique for the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_id: Option<ExternalId>,
 }
 
 /// The card network took a clearing back, or a part of it. Nothing is held for it again.

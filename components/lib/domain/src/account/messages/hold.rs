@@ -23,6 +23,27 @@ pub struct PlaceHold {
     /// refusal is `spend_matched` and names it. A forced hold takes none.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unless_spent: bool,
+    /// Numbers of the request that the hold is for (network, acquirer, STAN, retrieval reference, second of sending), by
+    /// which a reversal finds it that lacks the network's id. If such a reversal came before, the refusal is `reversed`.
+    /// Absent if the request does not state them all. No part of what tells two holds apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<ExternalId>,
+}
+
+/// Asks for the hold that was placed for a request, for a reversal that lacks the network's id. It is refused as
+/// `hold_found`, and the detail is the hold's id, or as `hold_ambiguous` with several ids. If there is none, one that comes
+/// later is prevented.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct FindHold {
+    /// Numbers of the request: network, acquirer, STAN, retrieval reference, second of sending.
+    pub asked_by: ExternalId,
+    /// Id of the reversal message.
+    pub message_id: ExternalId,
+    /// Amount that is reversed, in minor units. Absent if that is everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Minor>,
 }
 
 /// Raises a hold, because the authorization was incremented.
@@ -99,6 +120,28 @@ pub struct HoldPlaced {
     /// is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spend_id: Option<ExternalId>,
+    /// Time at which the host accepted the command.
+    pub at: Timestamp,
+    /// Numbers of the request that the hold is for, by which a reversal finds it that lacks the network's id. Absent if
+    /// they are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<ExternalId>,
+}
+
+/// A reversal came before the hold that it is of: a hold for the same request that comes later is refused, unless it is
+/// forced, or the reversal is of less.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct HoldPrevented {
+    /// Address of the customer's Safe, which identifies the account.
+    pub account: Address,
+    /// Numbers of the request: network, acquirer, STAN, retrieval reference, second of sending.
+    pub asked_by: ExternalId,
+    /// Id of the reversal message.
+    pub message_id: ExternalId,
+    /// Amount that is reversed, in minor units. Absent if that is everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Minor>,
     /// Time at which the host accepted the command.
     pub at: Timestamp,
 }

@@ -15,7 +15,8 @@ pub use clearing::{
     ResolveSuspense, SuspendClearing, SuspenseResolved,
 };
 pub use hold::{
-    HoldLowered, HoldPlaced, HoldRaised, HoldVoided, LowerCause, LowerHold, PlaceHold, RaiseHold, VoidHold,
+    FindHold, HoldLowered, HoldPlaced, HoldPrevented, HoldRaised, HoldVoided, LowerCause, LowerHold,
+    PlaceHold, RaiseHold, VoidHold,
 };
 pub use movement::{
     BookFunding, DepositReorged, Deposited, FundingBooked, FundingStep, RecordDeposit, RecordReturn,
@@ -105,6 +106,8 @@ messages! {
         BookRefundReversal = 1,
         /// Books money that moved in a cycle of a dispute.
         BookDisputeMoney = 1,
+        /// Asks for the hold that was placed for a request, or prevents it.
+        FindHold = 1,
     }
 }
 
@@ -169,5 +172,7 @@ messages! {
         RefundReversalBooked = 1,
         /// Money moved in a cycle of a dispute.
         DisputeMoneyBooked = 1,
+        /// A reversal came before the hold that it is of.
+        HoldPrevented = 1,
     }
 }

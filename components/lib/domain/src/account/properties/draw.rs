@@ -129,6 +129,7 @@ impl Draw {
                 forced: self.is_forced,
                 partial: false,
                 unless_spent: false,
+                asked_by: self.asked_by(),
             }),
             "RaiseHold" => Command::RaiseHold(RaiseHold {
                 hold_id: id,
@@ -142,14 +143,22 @@ impl Draw {
             }
             "VoidHold" => Command::VoidHold(VoidHold { hold_id: id }),
             "BookClearing" => Command::BookClearing(self.clearing()),
-            "SuspendClearing" => Command::SuspendClearing(SuspendClearing { clearing_id: other, amount }),
+            "SuspendClearing" => Command::SuspendClearing(SuspendClearing {
+                clearing_id: other,
+                amount,
+                hold_id: self.scope(),
+            }),
             "ResolveSuspense" => {
                 let outcome = self.pick([
                     SuspenseOutcome::Charged,
                     SuspenseOutcome::Returned,
                     SuspenseOutcome::Returned,
                 ]);
-                Command::ResolveSuspense(ResolveSuspense { clearing_id: other, outcome })
+                Command::ResolveSuspense(ResolveSuspense {
+                    clearing_id: other,
+                    outcome,
+                    hold_id: self.scope(),
+                })
             }
             "BookFunding" => Command::BookFunding(self.funding()),
             "RecordReturn" => Command::RecordReturn(RecordReturn { amount, source }),
@@ -202,9 +211,24 @@ impl Draw {
                 hold_id: "id-0".parse().unwrap(),
                 amount,
             }),
+            "FindHold" => Command::FindHold(FindHold {
+                asked_by: id,
+                message_id: other,
+                amount: self.pick([None, None, Some(self.minor(1))]),
+            }),
             new => panic!("{new} is drawn nowhere"),
         }
     }
+    /// Numbers of a hold's request, if it states them.
+    fn asked_by(&self) -> Option<ExternalId> {
+        (self.choice > 0).then(|| self.id(1))
+    }
+
+    /// Payment of a clearing in suspense, if it is stated.
+    fn scope(&self) -> Option<ExternalId> {
+        (self.choice > 0).then(|| self.id(0))
+    }
+
     /// Claim against a hold and beyond it, at times with a residue of its conversion, or with one that cannot be.
     fn clearing(&self) -> BookClearing {
         let residue = self.pick([

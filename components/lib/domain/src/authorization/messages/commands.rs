@@ -144,6 +144,10 @@ command! {
         /// Further facts that the message states. Absent if it states none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         details: Option<Box<Details>>,
+        /// Payments of which it may be, this one among them, if it names none of them: then it is kept and not applied.
+        /// The same reversal without candidates, from an operator, is applied. Absent if it is of this payment.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        candidates: Vec<ExternalId>,
     }
 }
 

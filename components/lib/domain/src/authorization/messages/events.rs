@@ -210,6 +210,9 @@ event! {
         /// Further facts that the message states. Absent if it states none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         details: Option<Box<Details>>,
+        /// Payments of which it may be, if it is kept because it names none of them. Absent if it is of this payment.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        candidates: Vec<ExternalId>,
     }
 }
 
@@ -224,6 +227,9 @@ pub enum ReversalRefusal {
     NothingHeld,
     /// Less is held than the reversal asks to give back. No longer written: what is held is released.
     ExceedsHold,
+    /// It is of one of several payments, and does not say of which. It waits for an operator, who sends it again, under the
+    /// same id, to the one that it is of.
+    Ambiguous,
 }
 
 event! {
