@@ -54,7 +54,6 @@ pub(super) fn request(
     increment: &IncrementAuthorization,
     context: &CommandContext,
 ) -> Decision {
-    single_message::takes_increments(state)?;
     checks::in_time(state.latest, context)?;
     let payment = existing(state, context)?;
     checks::sound(&increment.amount)?;
@@ -64,6 +63,7 @@ pub(super) fn request(
         checks::repeated(increment.message_id.as_str(), &(known.stated, known.basis), &given)?;
         return Ok(Vec::new());
     }
+    single_message::takes_increments(state)?;
     state.unheard(&increment.message_id)?;
     if !payment.takes_increments() {
         // A closed payment holds nothing, so the addition is the whole stated amount, also of a new total.

@@ -109,6 +109,11 @@ impl State {
         self.taken_of(|of| matches!(of, ReversedRecord::Clearing(of) if of == clearing_id))
     }
 
+    /// Returns the record that a known reversal is of.
+    pub(super) fn reversed_by(&self, id: &ExternalId) -> Option<&ReversedRecord> {
+        self.record_reversals.known.get(id).map(|known| &known.of)
+    }
+
     /// Returns the amount of all clearings that was taken back.
     #[must_use]
     pub fn taken_back(&self) -> Minor {

@@ -11,24 +11,25 @@
 //! | reversal before the decision, of all of it | as for every request: it is withdrawn, or declined when it comes |
 //! | reversal before there is a claim, of a part; of all of it, and a stand-in approves | taken back of the claim as soon as there is one |
 //! | reversal behind it, of all of it or a part | takes back the claim, like the [reversal of a record](super::record_reversal) |
+//! | advice for a payment that is closed | what it states beyond what stands claimed is claimed; one that is older than another says nothing |
 //! | a clearing of the same amount, while the claim stands | suspended as its duplicate |
 //!
-//! The claim's record has an id that is made of the id of the message that claims: the request, or else the advice. A reversal of the claim has one that is made of
-//! the reversal's.
+//! The claim's record has an id that is made of the id of the message that claims: the request, or else the advice. A reversal
+//! of the claim has one that is made of the reversal's; of several claims it takes back one after the other.
 
 use std::collections::BTreeMap;
 
 use clearfold_kernel::{Amount, CommandContext, ExternalId, InvalidId, Minor, Rejection, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::claim::Billing;
+use super::claim::{Billing, Clearing};
 use super::messages::{
     AdviceRecorded, AuthorizationRequested, Event, Extent, Part, PresentClearing, RequestAuthorization,
     ReversalCause, ReverseAuthorization, ReversedRecord,
 };
 use super::record_reversal::{self, RecordReversal};
-use super::state::{Payment, State};
-use super::{Decision, clearing};
+use super::state::{Payment, State, Status};
+use super::{Decision, clearing, force_post};
 use crate::network::{Details, Network, TransactionType};
 use crate::{bookings, checks};
 
@@ -41,12 +42,6 @@ pub struct SingleMessage {
     pub advice: Option<ExternalId>,
     /// Times of the reversals that came before there was a claim, as the network states them, by message id.
     pub early: BTreeMap<ExternalId, Timestamp>,
-}
-
-impl SingleMessage {
-    const fn claims_at_once(&self) -> bool {
-        self.is_requested || self.advice.is_some()
-    }
 }
 
 /// Checks that a request can be a single message: it begins a payment, and claims money.
@@ -68,7 +63,8 @@ pub(super) fn check(state: &State, request: &RequestAuthorization) -> Result<(),
 
 /// Checks that an increment can be added: the amount of a single message was final.
 pub(super) fn takes_increments(state: &State) -> Result<(), Rejection> {
-    if state.single_message.claims_at_once() { Err(no_increment()) } else { Ok(()) }
+    let has_claimed = claims(state).next().is_some();
+    if state.single_message.is_requested || has_claimed { Err(no_increment()) } else { Ok(()) }
 }
 
 fn no_increment() -> Rejection {
@@ -80,10 +76,16 @@ fn no_increment() -> Rejection {
 /// Returns the events of a decision, and behind an approval of a single message the claim that it is as well. Reversals that
 /// came before take it back, or their part of it.
 pub(super) fn presented(state: &State, mut events: Vec<Event>, context: &CommandContext) -> Decision {
-    let Some(approved) = events.iter().find_map(|event| approved(state, event)) else { return Ok(events) };
+    let Some((approved, event)) = events.iter().find_map(|event| Some((approved(state, event)?, event)))
+    else {
+        return Ok(events);
+    };
     let mut after = events.iter().fold(state.clone(), State::after);
-    let payment = after.payment().filter(|payment| payment.status.is_open());
-    let claimed = payment.map_or_else(|| Ok(Vec::new()), |payment| claim(&after, payment, approved))?;
+    let claimed = match (after.payment(), event) {
+        (Some(payment), _) if payment.status.is_open() => claim(&after, payment, approved)?,
+        (Some(payment), Event::AdviceRecorded(advice)) => claim_rest(state, &after, payment, advice)?,
+        _ => Vec::new(),
+    };
     if claimed.is_empty() {
         return Ok(events);
     }
@@ -113,22 +115,60 @@ fn approved(state: &State, event: &Event) -> Option<Minor> {
 
 /// Returns the claim of what is held, at most what was approved; nothing if the request verified the card.
 fn claim(after: &State, payment: &Payment, approved: Minor) -> Result<Vec<Event>, Rejection> {
-    let (claimed, asset) = (payment.held().min(approved), checks::known(&payment.asset)?);
-    let Some(message) = Asking::of(after).filter(|_| claimed > Minor::ZERO) else { return Ok(Vec::new()) };
+    let claimed = payment.held().min(approved);
+    match Asking::of(after).filter(|_| claimed > Minor::ZERO) {
+        Some(asking) => present(after, payment, &asking, claimed),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Returns the claim of what an advice states beyond what stands claimed of a payment that is closed: no clearing record
+/// follows that would post it. A linked payment has the money of a `Spend`, which its own payment claims.
+fn claim_rest(
+    before: &State,
+    after: &State,
+    payment: &Payment,
+    advice: &AdviceRecorded,
+) -> Result<Vec<Event>, Rejection> {
+    let is_closed = matches!(
+        payment.status,
+        Status::Cleared | Status::Expired | Status::ClearedLate | Status::ForcePosted
+    );
+    let is_newest = before.advices.values().all(|known| known.occurred_at <= advice.occurred_at);
+    let rest = advice.amount.minor.excess_over(payment.totals.captured());
+    if !is_closed || !is_newest || rest == Minor::ZERO {
+        return Ok(Vec::new());
+    }
+    present(after, payment, &Asking::by(advice), rest)
+}
+
+/// Presents the amount under the id of the message that claims it.
+fn present(
+    after: &State,
+    payment: &Payment,
+    asking: &Asking<'_>,
+    claimed: Minor,
+) -> Result<Vec<Event>, Rejection> {
+    let asset = checks::known(&payment.asset)?;
     // What is presented is the whole; nobody states which part of it was approved.
-    let whole = payment.entry.request().filter(|request| request.amount.minor == claimed);
+    let request = payment.entry.request().filter(|request| request.message_id == *asking.id);
+    let whole = request.filter(|request| request.amount.minor == claimed);
     let claim = PresentClearing {
-        clearing_id: fitting(bookings::presented(message.id))?,
+        clearing_id: fitting(bookings::presented(asking.id))?,
         amount: payment.amount(claimed),
         presented: whole.and_then(|request| request.presented.clone()),
         reference: None,
         part: Part::Final,
-        occurred_at: message.occurred_at,
+        occurred_at: asking.occurred_at,
         details: None,
     };
     // The request was flagged if its amount deviates.
-    let billing = Billing::of_fact(&claim.amount, claim.presented.as_ref(), asset, Some(message.network));
-    Ok(clearing::post(after, payment, &claim, billing.residue))
+    let residue =
+        Billing::of_fact(&claim.amount, claim.presented.as_ref(), asset, Some(asking.network)).residue;
+    Ok(match payment.status {
+        Status::ForcePosted => vec![force_post::unauthorized(payment, &claim, residue)],
+        _ => clearing::post(after, payment, &claim, residue),
+    })
 }
 
 /// Returns the reversals that came before the claim, by the ids under which they take it back.
@@ -150,9 +190,47 @@ pub(super) fn reverse(
         return Ok(None);
     };
     let id = reversal_id(&reversal.message_id)?;
-    let of_claim = claimed.reversal(reversal.extent, reversal.occurred_at);
+    // A repeat is of the claim that it was of at first.
+    let known = state.reversed_by(&id).cloned();
+    let standing = claims(state).find(|(id, known)| !state.is_taken_back(id, known));
+    let first = known.or_else(|| standing.map(|(id, _)| ReversedRecord::Clearing(id.clone())));
+    let mut of_claim = claimed.reversal(reversal.extent, reversal.occurred_at);
+    of_claim.of = first.unwrap_or(of_claim.of);
     let decided = record_reversal::reverse(state, &id, &of_claim, context);
-    record_reversal::detailed(decided, reversal.details.clone()).map(Some)
+    let events = record_reversal::detailed(decided, reversal.details.clone())?;
+    rest_taken_back(state, events, of_claim, &reversal.message_id).map(Some)
+}
+
+/// Takes back of the other claims what the first one did not cover. Claims are several if a stand-in approved more than we
+/// did.
+fn rest_taken_back(
+    state: &State,
+    mut events: Vec<Event>,
+    reversal: RecordReversal,
+    message_id: &ExternalId,
+) -> Decision {
+    let Some(Event::ClearingReversed(first)) = events.first() else { return Ok(events) };
+    let mut rest = reversal.stated.as_ref().map(|stated| stated.minor.excess_over(first.amount.minor));
+    let mut after = events.iter().fold(state.clone(), State::after);
+    let others: Vec<ExternalId> = claims(state).map(|(id, _)| id.clone()).collect();
+    for (number, of) in (2_u32..).zip(others) {
+        let stated =
+            reversal.stated.as_ref().zip(rest).map(|(stated, minor)| Amount { minor, ..stated.clone() });
+        let of = RecordReversal { of: ReversedRecord::Clearing(of), stated, ..reversal.clone() };
+        let id = fitting(bookings::reversed_beside(message_id, number))?;
+        let Some(event) = record_reversal::take_back(&after, &id, &of, false) else { continue };
+        if let Event::ClearingReversed(taken) = &event {
+            rest = rest.map(|rest| rest.excess_over(taken.amount.minor));
+        }
+        after = after.after(&event);
+        events.push(event);
+    }
+    Ok(events)
+}
+
+/// Claims of single messages, by their ids.
+fn claims(state: &State) -> impl Iterator<Item = (&ExternalId, &Clearing)> {
+    state.clearings.iter().filter(|(id, _)| bookings::is_presented(id))
 }
 
 /// Message that claims the payment: the network's request, or an advice.
@@ -164,6 +242,11 @@ struct Asking<'a> {
 }
 
 impl<'a> Asking<'a> {
+    fn by(advice: &'a AdviceRecorded) -> Self {
+        let AdviceRecorded { message_id: id, amount, network, occurred_at, .. } = advice;
+        Self { id, amount, network: *network, occurred_at: *occurred_at }
+    }
+
     fn of(state: &'a State) -> Option<Self> {
         if state.single_message.is_requested {
             let request = state.payment()?.entry.request()?;
@@ -171,8 +254,7 @@ impl<'a> Asking<'a> {
             return Some(Self { id, amount, network: *network, occurred_at: *occurred_at });
         }
         let id = state.single_message.advice.as_ref()?;
-        let AdviceRecorded { amount, network, occurred_at, .. } = &state.advices.get(id)?.0;
-        Some(Self { id, amount, network: *network, occurred_at: *occurred_at })
+        state.advices.get(id).map(|advice| Self::by(&advice.0))
     }
 }
 
@@ -186,8 +268,9 @@ struct Claimed<'a> {
 impl<'a> Claimed<'a> {
     fn of(state: &'a State) -> Option<Self> {
         let (payment, asking) = state.payment().zip(Asking::of(state))?;
-        let clearing_id = bookings::presented(asking.id).ok()?;
-        state.clearings.contains_key(&clearing_id).then_some(Self { payment, asking, clearing_id })
+        let own = bookings::presented(asking.id).ok().filter(|id| state.clearings.contains_key(id));
+        let clearing_id = own.or_else(|| claims(state).next().map(|(id, _)| id.clone()))?;
+        Some(Self { payment, asking, clearing_id })
     }
 
     /// Returns the reversal of the claim that a reversal of the network is. One of all that was asked for is of all that is
@@ -202,11 +285,13 @@ impl<'a> Claimed<'a> {
     }
 }
 
-/// Finds the claim of a single message with this amount, while it stands: no other record claims it.
+/// Finds the claim of a single message that states this amount, or of which this much stands: no other record claims it.
 pub(super) fn looks_like(state: &State, amount: Minor) -> Option<ExternalId> {
-    let clearing_id = Claimed::of(state)?.clearing_id;
-    let known = state.clearings.get(&clearing_id)?;
-    (known.claimed == amount && !state.is_taken_back(&clearing_id, known)).then_some(clearing_id)
+    let is_alike = |id: &ExternalId, known: &Clearing| {
+        let left = known.claimed.excess_over(state.taken_back_of(id));
+        left > Minor::ZERO && (known.claimed == amount || left == amount)
+    };
+    claims(state).find(|(id, known)| is_alike(id, known)).map(|(id, _)| id.clone())
 }
 
 fn reversal_id(message_id: &ExternalId) -> Result<ExternalId, Rejection> {
@@ -238,7 +323,9 @@ pub(super) fn reversed(
     occurred_at: Timestamp,
 ) {
     let is_first = state.payment().is_none_or(|payment| payment.totals.authorized == Minor::ZERO);
-    if is_first && cause != ReversalCause::Returned {
+    // A sale of nothing withdraws the request; a completion that comes behind it is another one.
+    let is_of_advice = state.advices.keys().any(|id| bookings::advised(id).as_ref() == Ok(message_id));
+    if is_first && !is_of_advice && cause != ReversalCause::Returned {
         state.single_message.early.insert(message_id.clone(), occurred_at);
     }
 }

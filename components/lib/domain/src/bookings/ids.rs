@@ -37,9 +37,19 @@ pub(crate) fn presented(message_id: &ExternalId) -> Result<ExternalId, InvalidId
     derived("single-message", message_id)
 }
 
+/// Returns true for the id of a clearing that a single message is.
+pub fn is_presented(clearing_id: &ExternalId) -> bool {
+    clearing_id.as_str().starts_with("single-message/")
+}
+
 /// Id of the reversal of that clearing, by a reversal of the network.
 pub(crate) fn reversed(message_id: &ExternalId) -> Result<ExternalId, InvalidId> {
     derived("reversed", message_id)
+}
+
+/// Id of the reversal of another such clearing, by the same reversal of the network.
+pub(crate) fn reversed_beside(message_id: &ExternalId, number: u32) -> Result<ExternalId, InvalidId> {
+    derived(&format!("reversed-{number}"), message_id)
 }
 
 /// Id of the reversal of a hold whose pulled money came back as that refund.

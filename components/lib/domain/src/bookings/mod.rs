@@ -20,8 +20,10 @@ mod of_account;
 mod of_card;
 mod of_payment;
 
-pub use ids::reservation;
-pub(crate) use ids::{advised, declined, expired, exposed, presented, returned, reversed, undone};
+pub(crate) use ids::{
+    advised, declined, expired, exposed, presented, returned, reversed, reversed_beside, undone,
+};
+pub use ids::{is_presented, reservation};
 pub(crate) use of_account::refund_id;
 pub use of_account::{is_seen_on_chain, of_account, raise_undone};
 pub use of_card::of_card;

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use claims::{claim, post_without_hold, resolve, take_back, take_back_awaited};
 use disputes::dispute;
 use disputes::{Dispute, Money};
-use single::{Single, present};
+use single::{Single, present, present_rest, reverse_claims};
 
 use crate::facts::{Fact, Part, Resolution, What};
 
@@ -238,26 +238,29 @@ fn happen(payment: &mut Payment, what: &What) {
                 .filter(|known| known.id == *id)
                 .for_each(|known| known.is_declined = true);
         }
-        What::Reversed { part, .. } => match payment.claimed_at_once() {
-            Some(claim) => take_back(payment, &claim, payment.of_claim(*part)),
-            None => {
-                // What was given back of a hold is no part of what is claimed later.
-                if !payment.has_held() {
-                    payment.early.push(*part);
-                }
-                reverse(payment, *part);
+        What::Reversed { part, .. } if payment.is_claimed_at_once() => reverse_claims(payment, *part),
+        What::Reversed { part, .. } => {
+            // What was given back of a hold is no part of what is claimed later.
+            if !payment.has_held() {
+                payment.early.push(*part);
             }
-        },
+            reverse(payment, *part);
+        }
         What::Expired if payment.stage == Stage::Open => {
             (payment.stage, payment.held) = (Stage::Expired, 0);
         }
         What::Advised { id, amount, at, is_single } => {
             let is_requested = payment.single.as_ref().is_some_and(|single| single.is_request);
-            if *is_single && !is_requested && payment.claimed_at_once().is_none() {
+            if *is_single && !is_requested && !payment.is_claimed_at_once() {
                 payment.single = Some(Single::of(id, *amount, false));
             }
+            let is_newest = payment.advised_at.iter().all(|other| other <= at);
+            let was_closed = payment.stage != Stage::Open;
             advise(payment, *amount, *at);
-            if *is_single || is_requested {
+            let is_closed = was_closed && payment.stage != Stage::Open;
+            if (*is_single || is_requested) && is_closed && is_newest {
+                present_rest(payment, id, *amount);
+            } else if *is_single || is_requested {
                 present(payment, *amount);
             }
             payment.advised_at.push(*at);
@@ -388,10 +391,7 @@ fn advise(payment: &mut Payment, amount: i128, at: i64) {
         return;
     }
     match payment.stage {
-        Stage::Asked if amount == 0 => {
-            payment.early.push(None);
-            payment.stage = Stage::Withdrawn;
-        }
+        Stage::Asked if amount == 0 => payment.stage = Stage::Withdrawn,
         Stage::Unknown | Stage::Asked | Stage::Declined | Stage::Withdrawn => {
             if amount > 0 {
                 (payment.stage, payment.held, payment.is_verification) = (Stage::Open, amount, false);

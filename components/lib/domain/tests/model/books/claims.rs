@@ -11,8 +11,8 @@ pub(super) fn claim(payment: &mut Payment, id: &str, amount: i128, reference: &O
             matches!((part, other.part), (Part::Of(one, _), Part::Of(two, _)) if one != two);
         let is_gone = other.back == other.amount;
         // What the request claimed is claimed by no other record.
-        if payment.single.as_ref().is_some_and(|single| single.claim == other.id) {
-            return other.amount == amount && !is_gone;
+        if other.is_at_once() {
+            return !is_gone && (other.amount == amount || other.amount - other.back == amount);
         }
         reference.is_some()
             && other.reference == *reference
@@ -20,7 +20,8 @@ pub(super) fn claim(payment: &mut Payment, id: &str, amount: i128, reference: &O
             && !is_another_part
             && !is_gone
     };
-    let is_suspended = payment.claims.iter().any(is_again);
+    let is_at_once = id.starts_with("single-message/");
+    let is_suspended = !is_at_once && payment.claims.iter().any(is_again);
     let (id, reference) = (id.to_owned(), reference.clone());
     // Without an authorization it is no part of a sequence, unless it says so.
     let is_unmatched = !is_suspended && payment.stage != Stage::Open && part == Part::Partial;

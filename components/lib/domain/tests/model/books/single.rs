@@ -1,7 +1,7 @@
 //! Messages that ask and claim at once, in the model.
 
 use super::claims::{claim, take_back};
-use super::{Payment, Stage};
+use super::{Claim, Payment, Stage};
 use crate::facts::Part;
 
 #[derive(Debug, Clone)]
@@ -19,11 +19,16 @@ impl Single {
     }
 }
 
+impl Claim {
+    pub(super) fn is_at_once(&self) -> bool {
+        self.id.starts_with("single-message/")
+    }
+}
+
 impl Payment {
-    /// Returns the claim that the request was as well, once there is one.
-    pub(super) fn claimed_at_once(&self) -> Option<String> {
-        let single = &self.single.as_ref()?.claim;
-        self.claims.iter().any(|claim| claim.id == *single).then(|| single.clone())
+    /// Returns true if a message claimed the payment at once.
+    pub(super) fn is_claimed_at_once(&self) -> bool {
+        self.claims.iter().any(Claim::is_at_once)
     }
 
     /// Returns true if something was approved, also if it was given back.
@@ -39,7 +44,7 @@ impl Payment {
     }
 }
 
-/// A request that is the claim as well claims what is approved. What was reversed before is taken back of it.
+/// A message that claims at once claims what is approved. What was reversed before is taken back of it.
 pub(super) fn present(payment: &mut Payment, approved: i128) {
     let Some(single) = payment.single.as_ref().map(|single| single.claim.clone()) else { return };
     let amount = payment.held.min(approved);
@@ -48,7 +53,25 @@ pub(super) fn present(payment: &mut Payment, approved: i128) {
     }
     claim(payment, &single, amount, &None, Part::Final);
     for part in std::mem::take(&mut payment.early) {
-        let part = payment.of_claim(part);
-        take_back(payment, &single, part);
+        reverse_claims(payment, part);
+    }
+}
+
+/// A payment that is closed has no hold, so an advice claims what it states beyond what was claimed.
+pub(super) fn present_rest(payment: &mut Payment, id: &str, stated: i128) {
+    let rest = stated - payment.captured();
+    if matches!(payment.stage, Stage::Cleared | Stage::Expired | Stage::Forced) && rest > 0 {
+        claim(payment, &Single::of(id, stated, false).claim, rest, &None, Part::Final);
+    }
+}
+
+/// Takes claims back, one after the other.
+pub(super) fn reverse_claims(payment: &mut Payment, part: Option<i128>) {
+    let mut rest = payment.of_claim(part);
+    let claims = payment.claims.iter().filter(|claim| claim.is_at_once() && claim.back < claim.amount);
+    let claims: Vec<_> = claims.map(|claim| (claim.id.clone(), claim.amount - claim.back)).collect();
+    for (claim, left) in claims {
+        take_back(payment, &claim, rest);
+        rest = rest.map(|rest| (rest - left).max(0));
     }
 }
