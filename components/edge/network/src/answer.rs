@@ -2,6 +2,7 @@
 //!
 //! Which reason is which code is the domain's table (`policy/response_code.rs`).
 
+use clearfold_domain::bookings;
 use clearfold_domain::policy::response_code::{self, Asked};
 use clearfold_kernel::Minor;
 use serde::{Deserialize, Serialize};
@@ -127,10 +128,12 @@ impl Answered {
         self.has(is_expiry).then_some("expired")
     }
 
-    /// Returns true if the network took back all that it claimed: of a single message, by the reversal of its request.
+    /// Returns true if the network took back all that it claimed by single messages. What is claimed by a record of its own
+    /// may leave a part held, and may be presented again.
     fn is_taken_back(&self) -> bool {
         let sum = |kind: &str, minor: fn(&Event) -> u128| {
-            let events = self.awaited.iter().filter(|event| event.kind == kind);
+            let events =
+                self.awaited.iter().filter(|event| event.kind == kind && event.is_of_single_message());
             // No account holds as much.
             events.map(minor).fold(0, u128::saturating_add)
         };
@@ -147,6 +150,11 @@ impl Event {
     fn minor(&self, place: &str) -> u128 {
         let stated = self.data.pointer(place).and_then(|stated| Minor::deserialize(stated).ok());
         stated.map_or(0, Minor::get)
+    }
+
+    /// Returns true if it is of a clearing that a single message was.
+    fn is_of_single_message(&self) -> bool {
+        self.data["clearing_id"].as_str().is_some_and(bookings::is_presented)
     }
 
     /// Returns true if it is one of the increment that the message asked for.
@@ -355,15 +363,23 @@ mod tests {
 
     #[test]
     fn a_single_message_is_approved_until_all_of_it_is_taken_back() {
-        let claimed = || json!({"type": "ClearingPosted", "data": {"against_hold": "12500000000000000000", "beyond_hold": "0"}});
+        let of = |clearing_id: &str, mut event: Value| {
+            event["data"]["clearing_id"] = json!(clearing_id);
+            event
+        };
+        let claim = |minor: &str| json!({"type": "ClearingPosted", "data": {"against_hold": minor, "beyond_hold": "0"}});
+        let claimed = || of("single-message/m-1", claim("12500000000000000000"));
         let whole = || event("AuthorizationApproved", 1_250);
-        let back = |hundredths| event("ClearingReversed", hundredths);
+        let back = |hundredths| of("single-message/m-1", event("ClearingReversed", hundredths));
         let approved = Some(json!(["approved", "00", null, "1250"]));
         assert_eq!(said(&[whole(), claimed()]), approved);
         // The machine paid out less.
         assert_eq!(said(&[whole(), claimed(), back(250)]), approved);
         let reversed = Some(json!(["declined", "05", "reversed", null]));
         assert_eq!(said(&[whole(), claimed(), back(250), back(1_000)]), reversed);
+        // The first part of several was claimed by a record of its own, so the rest is still held.
+        let part = of("c-1", claim("4000000000000000000"));
+        assert_eq!(said(&[whole(), part, of("c-1", event("ClearingReversed", 400))]), approved);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Reversals of clearings: the network takes back what it claimed. It owes as much to the customer again.
 //!
 //! The hold that the clearing used up is not held again. What was pulled for it is owed back, unless the payment is
-//! claimed again.
+//! claimed again. Once nothing is held or claimed any more, a `Spend` is taken for the money of another payment first.
 
 use clearfold_kernel::{Amount, Rejection, Timestamp};
 
@@ -41,6 +41,10 @@ impl Books {
         let Amount { minor, asset } = &event.amount;
         let mut held = self.held(&event.hold_id);
         held.taken_back(asset, *minor)?;
-        self.become_held(&event.hold_id, &held)
+        self.become_held(&event.hold_id, &held)?;
+        if held.is_over() {
+            self.lowered_unmatched(&event.hold_id, true);
+        }
+        Some(())
     }
 }

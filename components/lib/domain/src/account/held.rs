@@ -61,6 +61,12 @@ impl Held {
         moved.kept().excess_over(moved.captured).excess_over(self.remaining(code))
     }
 
+    /// Returns true if nothing is held, and nothing is captured that was not taken back.
+    pub(super) fn is_over(&self) -> bool {
+        let is_held = self.hold.as_ref().and_then(Hold::remaining).is_some();
+        !is_held && self.moved.values().all(|moved| moved.captured == Minor::ZERO)
+    }
+
     /// Returns the amount of an asset that is held or captured, and not pulled.
     pub(super) fn due(&self, code: &str) -> Minor {
         let moved = self.moved.get(code).copied().unwrap_or_default();

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use super::claim::{Billing, Clearing};
 use super::messages::{
-    AdviceRecorded, AuthorizationRequested, Event, Extent, Part, PresentClearing, RequestAuthorization,
-    ReversalCause, ReverseAuthorization, ReversedRecord,
+    AdviceHold, AdviceRecorded, AuthorizationRequested, Event, Extent, Part, PresentClearing,
+    RequestAuthorization, ReversalCause, ReverseAuthorization, ReversedRecord,
 };
 use super::record_reversal::{self, RecordReversal};
 use super::state::{Payment, State, Status};
@@ -132,11 +132,11 @@ fn claim_rest(
 ) -> Result<Vec<Event>, Rejection> {
     let is_closed = matches!(
         payment.status,
-        Status::Cleared | Status::Expired | Status::ClearedLate | Status::ForcePosted
+        Status::Cleared | Status::Expired | Status::ClearedLate | Status::ForcePosted | Status::Reversed
     );
     let is_newest = before.advices.values().all(|known| known.occurred_at <= advice.occurred_at);
     let rest = advice.amount.minor.excess_over(payment.totals.captured());
-    if !is_closed || !is_newest || rest == Minor::ZERO {
+    if !is_closed || advice.hold != AdviceHold::Unchanged || !is_newest || rest == Minor::ZERO {
         return Ok(Vec::new());
     }
     present(after, payment, &Asking::by(advice), rest)
@@ -166,7 +166,7 @@ fn present(
     let residue =
         Billing::of_fact(&claim.amount, claim.presented.as_ref(), asset, Some(asking.network)).residue;
     Ok(match payment.status {
-        Status::ForcePosted => vec![force_post::unauthorized(payment, &claim, residue)],
+        Status::ForcePosted | Status::Reversed => vec![force_post::unauthorized(payment, &claim, residue)],
         _ => clearing::post(after, payment, &claim, residue),
     })
 }
@@ -176,7 +176,12 @@ fn early(after: &State) -> Result<Vec<(ExternalId, RecordReversal)>, Rejection> 
     let Some(claimed) = Claimed::of(after) else { return Ok(Vec::new()) };
     let known = after.single_message.early.iter();
     let known = known.filter_map(|(id, at)| Some((id, after.reversals.get(id)?.extent, *at)));
-    known.map(|(id, extent, at)| Ok((reversal_id(id)?, claimed.reversal(extent, at)))).collect()
+    let each = known.map(|(id, extent, at)| Ok((reversal_id(id)?, claimed.reversal(extent, at))));
+    // A claim of before has had its part of them.
+    let is_new = |each: &Result<(ExternalId, RecordReversal), Rejection>| {
+        each.as_ref().map_or(true, |(id, _)| after.reversed_by(id).is_none())
+    };
+    each.filter(is_new).collect()
 }
 
 /// Decides a reversal of a payment that a single message claimed; `None` if there is no such claim. Money that came back
@@ -230,7 +235,7 @@ fn rest_taken_back(
 
 /// Claims of single messages, by their ids.
 fn claims(state: &State) -> impl Iterator<Item = (&ExternalId, &Clearing)> {
-    state.clearings.iter().filter(|(id, _)| bookings::is_presented(id))
+    state.clearings.iter().filter(|(id, _)| bookings::is_presented(id.as_str()))
 }
 
 /// Message that claims the payment: the network's request, or an advice.

@@ -50,7 +50,7 @@ pub(super) fn steps(
     before: &State,
     event: &Event,
 ) -> Result<Vec<PlannedStep>, String> {
-    let of_account = bookings::of_account(id, event).map_err(|error| error.to_string())?;
+    let of_account = bookings::of_account(id, before, event).map_err(|error| error.to_string())?;
     let of_card = bookings::of_card(id, before, event).map_err(|error| error.to_string())?;
     let mut steps = Vec::new();
     if let Some(asset) = opened_for(before, event)

@@ -32,14 +32,18 @@ pub(crate) fn advised(message_id: &ExternalId) -> Result<ExternalId, InvalidId> 
     derived("advised", message_id)
 }
 
+/// Prefix of the ids of single messages' clearings.
+const PRESENTED: &str = "single-message";
+
 /// Id of the clearing that a single message is, besides its request.
 pub(crate) fn presented(message_id: &ExternalId) -> Result<ExternalId, InvalidId> {
-    derived("single-message", message_id)
+    derived(PRESENTED, message_id)
 }
 
-/// Returns true for the id of a clearing that a single message is.
-pub fn is_presented(clearing_id: &ExternalId) -> bool {
-    clearing_id.as_str().starts_with("single-message/")
+/// Returns true if the id of a clearing is that of a single message.
+#[must_use]
+pub fn is_presented(clearing_id: &str) -> bool {
+    clearing_id.strip_prefix(PRESENTED).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Id of the reversal of that clearing, by a reversal of the network.

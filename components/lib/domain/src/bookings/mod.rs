@@ -2,8 +2,8 @@
 //! to a payment whose money came back.
 //!
 //! The authorization states what a payment holds and owes; the account's books and the card's counters follow it.
-//! This is the only place that defines how. Pure: it sees one event (for the card also the state before it), sends
-//! nothing and remembers nothing.
+//! This is the only place that defines how. Pure: it sees one event and the state before it, sends nothing and
+//! remembers nothing.
 //!
 //! The commands' ids are derived from the event, so each command can be sent again at any time: a hold has the
 //! authorization's id; each change of a hold has the id of the message that caused it; a change that no message

@@ -27,13 +27,17 @@ use crate::account::{
 };
 use crate::authorization::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingPosted, DisputeOutcome, DisputeResolved,
-    Event, ForcePostReason, ForcePosted, RefundOrigin,
+    Event, ForcePostReason, ForcePosted, RefundOrigin, State,
 };
 use crate::network::Numbers;
 
-/// Returns the commands to the account, in order. Fails only if a derived id does not fit, which no id that a chain
-/// can make does.
-pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Command>, InvalidId> {
+/// Returns the commands to the account, in order. `before` is the authorization's state before the event. Fails only if
+/// a derived id does not fit, which no id that a chain can make does.
+pub fn of_account(
+    authorization_id: &ExternalId,
+    before: &State,
+    event: &Event,
+) -> Result<Vec<Command>, InvalidId> {
     let hold_id = authorization_id.clone();
     Ok(match event {
         Event::SwipeRecorded(event) => vec![
@@ -44,7 +48,7 @@ pub fn of_account(authorization_id: &ExternalId, event: &Event) -> Result<Vec<Co
             }),
             funding(hold_id, FundingStep::Included, &event.amount, &event.source),
         ],
-        Event::AdviceRecorded(event) => advised(hold_id, event),
+        Event::AdviceRecorded(event) => advised(hold_id, before, event),
         Event::AuthorizationDeclined(_) => vec![void(hold_id)],
         Event::AuthorizationReversed(event) => reversed(hold_id, event),
         Event::AuthorizationExpired(event) => {
@@ -197,10 +201,10 @@ pub const fn is_seen_on_chain(command: &Command) -> bool {
 /// Commands for a stand-in's approval. A request that was not approved may have a hold already, or one in flight: the
 /// hold of the advice replaces it. An approved hold is raised instead of replaced, because other commands in flight
 /// may change it as well.
-fn advised(hold_id: ExternalId, event: &AdviceRecorded) -> Vec<Command> {
+fn advised(hold_id: ExternalId, before: &State, event: &AdviceRecorded) -> Vec<Command> {
     let asset = event.amount.asset.clone();
     match event.hold {
-        AdviceHold::Placed => vec![void(hold_id.clone()), place(hold_id, event)],
+        AdviceHold::Placed => vec![void(hold_id.clone()), place(hold_id, before, event)],
         AdviceHold::Raised(minor) => vec![Command::RaiseHold(RaiseHold {
             hold_id,
             change_id: event.message_id.clone(),
@@ -211,15 +215,16 @@ fn advised(hold_id: ExternalId, event: &AdviceRecorded) -> Vec<Command> {
     }
 }
 
-fn place(hold_id: ExternalId, event: &AdviceRecorded) -> Command {
-    let numbers = Numbers::of(event.network, event.details.as_deref(), event.occurred_at);
+/// A reversal states the numbers of the request. The advice may have others, if it does not name its original.
+fn place(hold_id: ExternalId, before: &State, event: &AdviceRecorded) -> Command {
+    let stated = || Numbers::of(event.network, event.details.as_deref(), event.occurred_at)?.written();
     Command::PlaceHold(PlaceHold {
         hold_id,
         amount: event.amount.clone(),
         forced: true,
         partial: false,
         unless_spent: false,
-        asked_by: numbers.and_then(|numbers| numbers.written()),
+        asked_by: before.asked_by.clone().or_else(stated),
     })
 }
 

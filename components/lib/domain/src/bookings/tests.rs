@@ -68,7 +68,7 @@ fn after(events: &[Event]) -> State {
 
 /// Names of the commands, with the fields that tell them apart.
 fn account(event: &Event) -> Vec<String> {
-    let commands = of_account(&"auth-1".parse().unwrap(), event).unwrap();
+    let commands = of_account(&"auth-1".parse().unwrap(), &State::default(), event).unwrap();
     commands
         .iter()
         .map(|command| match command {
@@ -182,9 +182,8 @@ fn what_leaves_suspense_is_booked_by_its_own_id() {
     let resolved =
         json!({"outcome": "paid", "amount": amount("5"), "origin": origin, "payment_id": "auth-2"});
     let refund = event("RefundResolved", resolved);
-    let Command::ResolveRefund(resolve) = &of_account(&"auth-1".parse().unwrap(), &refund).unwrap()[0] else {
-        panic!("{refund:?}")
-    };
+    let commands = of_account(&"auth-1".parse().unwrap(), &State::default(), &refund).unwrap();
+    let Command::ResolveRefund(resolve) = &commands[0] else { panic!("{refund:?}") };
     assert_eq!(resolve.refund_id.as_str(), "r");
     assert_eq!(resolve.payment_id.as_ref().map(ExternalId::as_str), Some("auth-2"));
 }
@@ -240,6 +239,29 @@ fn the_last_clearing_gives_back_what_it_leaves_of_the_hold() {
 }
 
 #[test]
+fn a_stand_ins_hold_has_the_numbers_of_its_request() {
+    let (mut request, mut advice) = (request(), advice(&json!("placed")));
+    let numbers = |stan: &str| {
+        let stated = json!({"acquirer": "40000001", "stan": stan, "retrieval_reference": "632610004711"});
+        Some(Box::new(serde_json::from_value(stated).unwrap()))
+    };
+    if let (Event::AuthorizationRequested(request), Event::AdviceRecorded(advice)) =
+        (&mut request, &mut advice)
+    {
+        (request.details, advice.details) = (numbers("004711"), numbers("004712"));
+    }
+    let asked_by = |before: &[Event]| {
+        let commands = of_account(&"auth-1".parse().unwrap(), &after(before), &advice).unwrap();
+        let Some(Command::PlaceHold(hold)) = commands.last() else { panic!("{commands:?}") };
+        hold.asked_by.as_ref().map(ToString::to_string)
+    };
+    let of = |stan: &str| Some(format!("visa-40000001-{stan}-632610004711-1795341600"));
+    let declined = event("AuthorizationDeclined", json!({"reason": "timeout", "amount": amount("100")}));
+    assert_eq!(asked_by(&[request, declined]), of("004711"));
+    assert_eq!(asked_by(&[]), of("004712"));
+}
+
+#[test]
 fn what_no_message_asks_for_has_an_id_that_no_message_has() {
     let payment_id = "msg-1".parse().unwrap();
     let partly = event(
@@ -268,6 +290,6 @@ fn what_no_message_asks_for_has_an_id_that_no_message_has() {
 fn the_longest_payment_id_can_expire_as_well() {
     let payment_id = "x".repeat(128).parse().unwrap();
     let expired = event("AuthorizationExpired", json!({"released": amount("60")}));
-    assert_eq!(of_account(&payment_id, &expired).unwrap().len(), 1);
+    assert_eq!(of_account(&payment_id, &State::default(), &expired).unwrap().len(), 1);
     assert_eq!(of_card(&payment_id, &after(&[request(), approval("60")]), &expired).unwrap().len(), 1);
 }

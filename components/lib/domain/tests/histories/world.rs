@@ -170,7 +170,8 @@ impl World {
         let (stream, hold_id) = (format!("authorization-{id}"), id.parse().expect("our own id"));
         for event in decided.iter().flatten() {
             holds(&self.tally.observe(&stream, Happened::Authorization(event)))?;
-            let of_account = bookings::of_account(&hold_id, event).map_err(|error| error.to_string())?;
+            let of_account =
+                bookings::of_account(&hold_id, &before, event).map_err(|error| error.to_string())?;
             let of_card = bookings::of_card(&hold_id, &before, event).map_err(|error| error.to_string())?;
             self.queue.extend(of_account.into_iter().map(|command| Pending::account_booking(id, command)));
             self.queue

@@ -71,6 +71,8 @@ pub struct Payment {
     pub disputes: Vec<Dispute>,
     /// Message that claims what is approved, too.
     single: Option<Single>,
+    /// True if something was approved, also if it was given back.
+    was_held: bool,
     /// Reversals that came before a claim that they take back: of this much, or of all of it.
     early: Vec<Option<i128>>,
     /// Money that the network moved in disputes, known or not.
@@ -220,6 +222,7 @@ fn happen(payment: &mut Payment, what: &What) {
         }
         What::Approved { amount } if payment.stage == Stage::Asked => {
             (payment.stage, payment.held, payment.is_verification) = (Stage::Open, *amount, *amount == 0);
+            payment.was_held |= *amount > 0;
             if payment.single.as_ref().is_some_and(|single| single.is_request) {
                 present(payment, *amount);
             }
@@ -241,7 +244,7 @@ fn happen(payment: &mut Payment, what: &What) {
         What::Reversed { part, .. } if payment.is_claimed_at_once() => reverse_claims(payment, *part),
         What::Reversed { part, .. } => {
             // What was given back of a hold is no part of what is claimed later.
-            if !payment.has_held() {
+            if !payment.was_held {
                 payment.early.push(*part);
             }
             reverse(payment, *part);
@@ -297,6 +300,7 @@ fn happen(payment: &mut Payment, what: &What) {
         What::RefundTakenBack { refund, amount, .. } => take_refund_back(payment, refund, *amount),
         What::Spent { amount } if payment.stage == Stage::Unknown => {
             (payment.stage, payment.held, payment.in_transit) = (Stage::Open, *amount, *amount);
+            payment.was_held = true;
             payment.pulls.push((1, *amount));
         }
         What::Linked => {
@@ -395,6 +399,7 @@ fn advise(payment: &mut Payment, amount: i128, at: i64) {
         Stage::Unknown | Stage::Asked | Stage::Declined | Stage::Withdrawn => {
             if amount > 0 {
                 (payment.stage, payment.held, payment.is_verification) = (Stage::Open, amount, false);
+                payment.was_held = true;
             }
         }
         // A claim of a verified card posted as one that nobody authorized.
@@ -407,6 +412,7 @@ fn advise(payment: &mut Payment, amount: i128, at: i64) {
             let is_lowered = hold < payment.held && payment.is_current(at);
             if hold > payment.held || is_lowered {
                 (payment.held, payment.is_verification) = (hold, false);
+                payment.was_held |= hold > 0;
                 payment.stage = payment.stage_of_hold();
             }
         }

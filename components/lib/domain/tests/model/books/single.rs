@@ -31,13 +31,6 @@ impl Payment {
         self.claims.iter().any(Claim::is_at_once)
     }
 
-    /// Returns true if something was approved, also if it was given back.
-    pub(super) fn has_held(&self) -> bool {
-        let is_before =
-            matches!(self.stage, Stage::Unknown | Stage::Asked | Stage::Declined | Stage::Withdrawn);
-        !is_before && !self.is_verification
-    }
-
     /// Returns what a reversal takes back of that claim: one of all that was asked for, all that is left.
     pub(super) fn of_claim(&self, part: Option<i128>) -> Option<i128> {
         part.filter(|part| self.single.as_ref().is_some_and(|single| *part < single.amount))
@@ -51,7 +44,11 @@ pub(super) fn present(payment: &mut Payment, approved: i128) {
     if payment.stage != Stage::Open || amount == 0 {
         return;
     }
-    claim(payment, &single, amount, &None, Part::Final);
+    present_as(payment, &single, amount);
+}
+
+fn present_as(payment: &mut Payment, id: &str, amount: i128) {
+    claim(payment, id, amount, &None, Part::Final);
     for part in std::mem::take(&mut payment.early) {
         reverse_claims(payment, part);
     }
@@ -61,7 +58,7 @@ pub(super) fn present(payment: &mut Payment, approved: i128) {
 pub(super) fn present_rest(payment: &mut Payment, id: &str, stated: i128) {
     let rest = stated - payment.captured();
     if matches!(payment.stage, Stage::Cleared | Stage::Expired | Stage::Forced) && rest > 0 {
-        claim(payment, &Single::of(id, stated, false).claim, rest, &None, Part::Final);
+        present_as(payment, &Single::of(id, stated, false).claim, rest);
     }
 }
 
