@@ -1,6 +1,6 @@
 //! Money of a dispute: what the network moved in its cycles, beside what the customer has of it.
 //!
-//! What a dispute has moved in the books follows from five figures alone: received, paid, credited, awarded, withdrawn.
+//! Money of disputes: the books of one follow from five figures alone: received, paid, credited, awarded, withdrawn.
 //! An event books the difference of before and after, so the order of the network's records and of the decision does
 //! not matter: the books of a dispute are the same in the end.
 //!
@@ -103,7 +103,7 @@ impl Disputed {
             _ => (*received, *paid),
         };
         let loss = if *is_withdrawn { (gets.plus(*paid)?, *received) } else { (Minor::ZERO, Minor::ZERO) };
-        // What the others are credited with beyond their debits.
+        // The credits of the others beyond their debits.
         let suspense = (has.plus(settlement.1)?.plus(loss.1)?, settlement.0.plus(loss.0)?);
         Ok([
             (LedgerAccount::Settlement, settlement.0, settlement.1),

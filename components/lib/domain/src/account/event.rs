@@ -201,7 +201,7 @@ impl Event {
         if let Self::RefundResolved(event) = &mut event {
             event.transfers.clear();
         }
-        // What a step of a dispute books depends on what came before it.
+        // The transfers of a step of a dispute depend on what came before it.
         if let Self::DisputeBooked(event) = &mut event {
             event.transfers.clear();
         }

@@ -10,7 +10,7 @@
 //! | not decided, and nothing was sold | a reversal of the whole request follows |
 //! | cleared, expired, force-posted, or reversed before the decision and claimed | nothing: the claim posts |
 //!
-//! Of a [single message](super::single_message), the request's or its own, what it leaves held is claimed at once.
+//! If it or the request is a [single message](super::single_message), what it leaves held is claimed at once.
 //!
 //! The reversal has an id made of the advice's, because a reversal of the advice may come under the advice's own. An
 //! advice that is older than another one or than an increment says nothing of those, and gives nothing back.

@@ -2,7 +2,7 @@
 //! time-out the network reverses the amount that it asked for, not the smaller one that was approved. One that finds
 //! nothing to release is recorded with its reason and changes no amount.
 //!
-//! Of a payment that a [single message](super::single_message) claimed, it takes back the claim.
+//! If a [single message](super::single_message) claimed the payment, it takes back the claim.
 //!
 //! A reversal may come under the id of the message that it reverses: ids are unique among reversals.
 //!

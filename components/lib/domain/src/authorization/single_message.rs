@@ -33,7 +33,7 @@ use super::{Decision, clearing, force_post};
 use crate::network::{Details, Network, TransactionType};
 use crate::{bookings, checks};
 
-/// What the stream knows of single messages. The last member of the [`State`].
+/// Knowledge of the stream about single messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SingleMessage {
     /// True if the network's request is the presentment too.
@@ -150,7 +150,7 @@ fn present(
     claimed: Minor,
 ) -> Result<Vec<Event>, Rejection> {
     let asset = checks::known(&payment.asset)?;
-    // What is presented is the whole; nobody states which part of it was approved.
+    // The presented amount is the whole; nobody states which part of it was approved.
     let request = payment.entry.request().filter(|request| request.message_id == *asking.id);
     let whole = request.filter(|request| request.amount.minor == claimed);
     let claim = PresentClearing {

@@ -134,7 +134,7 @@ impl Durable {
     ) {
         let (what, id) = booking;
         let is_known = self.asked.contains_key(booking) || !is_suspense(what);
-        // What an earlier version booked in suspense has the clearing's id alone.
+        // An item that an earlier version booked in suspense has the clearing's id alone.
         let mut of_any = self.asked.keys().filter(|(of, scoped)| of == what && ends_with(scoped, id));
         let known = if is_known { None } else { of_any.next().cloned() };
         match self.asked.get_mut(known.as_ref().unwrap_or(booking)) {

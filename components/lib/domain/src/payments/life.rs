@@ -38,7 +38,7 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
             payment.refunded_minor = payment.refunded_minor.minus(event.amount.minor)?;
             payment.flagged |= event.stated.is_some_and(|stated| stated > event.amount.minor);
         }
-        // Of the reversals that fit nothing, only one that may be of this payment comes here.
+        // A reversal that fits nothing comes here only if it may be of this payment.
         Event::RecordReversalKept(_) | Event::ReversalRefused(_) => payment.flagged = true,
         Event::OverCaptured(event) => {
             payment.over_captured = true;

@@ -243,7 +243,7 @@ fn happen(payment: &mut Payment, what: &What) {
         }
         What::Reversed { part, .. } if payment.is_claimed_at_once() => reverse_claims(payment, *part),
         What::Reversed { part, .. } => {
-            // What was given back of a hold is no part of what is claimed later.
+            // Money that was given back of a hold is no part of what is claimed later.
             if !payment.was_held {
                 payment.early.push(*part);
             }

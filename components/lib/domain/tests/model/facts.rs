@@ -45,7 +45,7 @@ pub enum What {
         id: String,
         amount: i128,
         at: i64,
-        /// What a stand-in approved is claimed as well.
+        /// True if what a stand-in approved is claimed as well.
         is_single: bool,
     },
     Cleared {

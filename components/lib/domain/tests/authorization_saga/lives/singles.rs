@@ -104,7 +104,7 @@ fn whatever_the_order_of_request_and_reversals_the_books_are_the_same() {
         }
         assert_eq!(life.stands(), stands("950", "50", 50), "the request comes at {place}");
     }
-    // Of all of it: before the request, while it is decided, and behind it.
+    // A reversal of all of it: before the request, while it is decided, and behind it.
     let mut before = Life::new();
     before.then("ReverseAuthorization", &timeout());
     before.then("RequestAuthorization", &single(100));

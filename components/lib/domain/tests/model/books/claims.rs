@@ -10,7 +10,7 @@ pub(super) fn claim(payment: &mut Payment, id: &str, amount: i128, reference: &O
         let is_another_part =
             matches!((part, other.part), (Part::Of(one, _), Part::Of(two, _)) if one != two);
         let is_gone = other.back == other.amount;
-        // What the request claimed is claimed by no other record.
+        // No other record claims what the request claimed.
         if other.is_at_once() {
             return !is_gone && (other.amount == amount || other.amount - other.back == amount);
         }

@@ -25,7 +25,7 @@ pub struct Money {
 /// Balances of all disputes of a payment.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Books {
-    /// What the network owes us for them, or has paid.
+    /// Money that the network owes us for them, or has paid.
     pub from_network: i128,
     /// Debits of suspense.
     pub waits: i128,
