@@ -1,6 +1,6 @@
 //! Money of a dispute: what the network moved in its cycles, beside what the customer has of it.
 //!
-//! Money of disputes: the books of one follow from five figures alone: received, paid, credited, awarded, withdrawn.
+//! The books follow from five figures alone: received, paid, credited, awarded, withdrawn.
 //! An event books the difference of before and after, so the order of the network's records and of the decision does
 //! not matter: the books of a dispute are the same in the end.
 //!
