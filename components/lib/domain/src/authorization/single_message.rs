@@ -203,7 +203,7 @@ pub(super) fn reverse(
     of_claim.of = first.unwrap_or(of_claim.of);
     let decided = record_reversal::reverse(state, &id, &of_claim, context);
     let events = record_reversal::detailed(decided, reversal.details.clone())?;
-    rest_taken_back(state, events, of_claim, &reversal.message_id).map(Some)
+    rest_taken_back(state, events, &of_claim, &reversal.message_id).map(Some)
 }
 
 /// Takes back of the other claims what the first one did not cover. Claims are several if a stand-in approved more than we
@@ -211,7 +211,7 @@ pub(super) fn reverse(
 fn rest_taken_back(
     state: &State,
     mut events: Vec<Event>,
-    reversal: RecordReversal,
+    reversal: &RecordReversal,
     message_id: &ExternalId,
 ) -> Decision {
     let Some(Event::ClearingReversed(first)) = events.first() else { return Ok(events) };
