@@ -90,7 +90,7 @@ pub enum What {
     },
     /// The `Spend` of this payment is the money of another one.
     Linked,
-    /// That other payment could not have it.
+    /// The link of the `Spend` is undone, and its money is this payment's again.
     Unlinked,
     /// The `Spend` of another payment is this one's money.
     Taken {
