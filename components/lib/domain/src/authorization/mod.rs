@@ -117,7 +117,7 @@ impl Decider for Authorization {
 
     fn decide(state: &State, command: &Command, context: &CommandContext) -> Decision {
         let events = decide(state, command, context)?;
-        let events = single_message::presented(state, events, context)?;
+        let events = single_message::presented(state, events)?;
         let events = awaited_record::applied(state, events, context);
         Ok(legs::balanced(state, events, context))
     }

@@ -28,7 +28,7 @@ use super::messages::{
     RequestAuthorization, ReversalCause, ReverseAuthorization, ReversedRecord,
 };
 use super::record_reversal::{self, RecordReversal};
-use super::state::{Payment, State, Status};
+use super::state::{Payment, State, Status, sum};
 use super::{Decision, clearing, force_post};
 use crate::network::{Details, Network, TransactionType};
 use crate::{bookings, checks};
@@ -75,7 +75,7 @@ fn no_increment() -> Rejection {
 
 /// Returns the events of a decision, and behind an approval of a single message the claim that it is as well. Reversals that
 /// came before take it back, or their part of it.
-pub(super) fn presented(state: &State, mut events: Vec<Event>, context: &CommandContext) -> Decision {
+pub(super) fn presented(state: &State, mut events: Vec<Event>) -> Decision {
     let Some((approved, event)) = events.iter().find_map(|event| Some((approved(state, event)?, event)))
     else {
         return Ok(events);
@@ -96,7 +96,10 @@ pub(super) fn presented(state: &State, mut events: Vec<Event>, context: &Command
         after = after.after(&event);
         events.push(event);
     }
-    debug_assert!(after.payment().is_none_or(|payment| payment.held() == Minor::ZERO), "{}", context.id);
+    debug_assert!(
+        after.payment().is_none_or(|payment| payment.held() == Minor::ZERO),
+        "a claim leaves a hold"
+    );
     Ok(events)
 }
 
@@ -238,6 +241,10 @@ fn claims(state: &State) -> impl Iterator<Item = (&ExternalId, &Clearing)> {
     state.clearings.iter().filter(|(id, _)| bookings::is_presented(id.as_str()))
 }
 
+fn left_of(state: &State, clearing_id: &ExternalId, known: &Clearing) -> Minor {
+    known.claimed.excess_over(state.taken_back_of(clearing_id))
+}
+
 /// Message that claims the payment: the network's request, or an advice.
 struct Asking<'a> {
     id: &'a ExternalId,
@@ -268,6 +275,8 @@ struct Claimed<'a> {
     payment: &'a Payment,
     asking: Asking<'a>,
     clearing_id: ExternalId,
+    /// Amount of all its claims that is not taken back.
+    standing: Minor,
 }
 
 impl<'a> Claimed<'a> {
@@ -275,14 +284,17 @@ impl<'a> Claimed<'a> {
         let (payment, asking) = state.payment().zip(Asking::of(state))?;
         let own = bookings::presented(asking.id).ok().filter(|id| state.clearings.contains_key(id));
         let clearing_id = own.or_else(|| claims(state).next().map(|(id, _)| id.clone()))?;
-        Some(Self { payment, asking, clearing_id })
+        let left = claims(state).map(|(id, known)| left_of(state, id, known));
+        Some(Self { payment, asking, clearing_id, standing: left.fold(Minor::ZERO, sum) })
     }
 
     /// Returns the reversal of the claim that a reversal of the network is. One of all that was asked for is of all that is
     /// left, though less was approved.
     fn reversal(&self, extent: Extent, occurred_at: Timestamp) -> RecordReversal {
         let stated = match extent {
-            Extent::Part(minor) if minor < self.asking.amount.minor => Some(self.payment.amount(minor)),
+            Extent::Part(minor) if minor < self.asking.amount.minor.max(self.standing) => {
+                Some(self.payment.amount(minor))
+            }
             Extent::Part(_) | Extent::Full => None,
         };
         let of = ReversedRecord::Clearing(self.clearing_id.clone());
@@ -293,7 +305,7 @@ impl<'a> Claimed<'a> {
 /// Finds the claim of a single message that states this amount, or of which this much stands: no other record claims it.
 pub(super) fn looks_like(state: &State, amount: Minor) -> Option<ExternalId> {
     let is_alike = |id: &ExternalId, known: &Clearing| {
-        let left = known.claimed.excess_over(state.taken_back_of(id));
+        let left = left_of(state, id, known);
         left > Minor::ZERO && (known.claimed == amount || left == amount)
     };
     claims(state).find(|(id, known)| is_alike(id, known)).map(|(id, _)| id.clone())

@@ -33,7 +33,9 @@ impl Payment {
 
     /// Returns what a reversal takes back of that claim: one of all that was asked for, all that is left.
     pub(super) fn of_claim(&self, part: Option<i128>) -> Option<i128> {
-        part.filter(|part| self.single.as_ref().is_some_and(|single| *part < single.amount))
+        let claims = self.claims.iter().filter(|claim| claim.is_at_once());
+        let standing: i128 = claims.map(|claim| claim.amount - claim.back).sum();
+        part.filter(|part| self.single.as_ref().is_some_and(|single| *part < single.amount.max(standing)))
     }
 }
 
