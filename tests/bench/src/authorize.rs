@@ -37,7 +37,6 @@ use crate::served::Served;
 const API: &str = "http://127.0.0.1:9100";
 const SECRET: &str = "the-secret-of-the-benchmark";
 const PATH: &str = "/network/authorizations";
-const ACCOUNTS: u64 = 1_000;
 /// Rate at which the targets hold.
 const TARGET_RATE: u32 = 200;
 const PERCENTILES: [f64; 3] = [50.0, 99.0, 99.9];
@@ -64,7 +63,7 @@ pub async fn run(
     let log = place.log(CONNECTIONS).await?;
     let (pool, read, store) = (log.pool.clone(), log.read.clone(), log.store.clone());
     let writing = place.writing_with_saga(&log)?;
-    seed(&writing.intake).await?;
+    seed(&writing.intake, Payers::Uniform).await?;
     let served = Served::of(place, log, writing, &projectors).await?;
     let (network, _server) = Network::before(place, &served).await?;
     for (index, rate) in rates.iter().copied().enumerate() {
@@ -123,16 +122,16 @@ pub async fn run(
 async fn write_path(place: &Place, time: Duration, clients: usize) -> Result<f64> {
     let log = place.log(CONNECTIONS).await?;
     let writing = place.writing_with_saga(&log)?;
-    seed(&writing.intake).await?;
+    seed(&writing.intake, Payers::Uniform).await?;
     let outcome =
         closed_loop(&writing.intake, clients, time, 0, |number| request(number, Payers::Uniform)).await?;
     Ok(outcome.per_second())
 }
 
 /// Opens accounts with money and a card each.
-pub(crate) async fn seed(intake: &CommandIntake) -> Result<()> {
+pub(crate) async fn seed(intake: &CommandIntake, payers: Payers) -> Result<()> {
     let mut sent = JoinSet::new();
-    for number in 1..=ACCOUNTS {
+    for number in 1..=payers.accounts() {
         let intake = intake.clone();
         sent.spawn(async move {
             for command in books_of(number) {
@@ -301,7 +300,7 @@ impl Network {
     }
 
     fn message(&self, number: u64) -> String {
-        let payer = 1 + number % ACCOUNTS;
+        let payer = 1 + number % Payers::Uniform.accounts();
         let body = json!({
             "message_id": format!("m{number}"), "transaction_id": format!("t{number}"), "network": "visa",
             "account": account(payer), "card": format!("card-{payer}"),

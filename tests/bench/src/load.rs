@@ -15,8 +15,21 @@ use tokio::task::JoinSet;
 pub enum Payers {
     /// A thousand accounts, over all partitions.
     Uniform,
+    /// A hundred thousand accounts, over all partitions.
+    Many,
     /// One card of one account: one partition.
     OneCard,
+}
+
+impl Payers {
+    /// Returns the number of accounts, each with a card.
+    pub fn accounts(self) -> u64 {
+        match self {
+            Payers::Uniform => 1_000,
+            Payers::Many => 100_000,
+            Payers::OneCard => 1,
+        }
+    }
 }
 
 /// Result of a load.
@@ -48,10 +61,7 @@ pub fn account(number: u64) -> String {
 
 /// Makes the command by which the network asks for a new payment.
 pub fn request(number: u64, payers: Payers) -> Command {
-    let payer = match payers {
-        Payers::Uniform => 1 + number % 1000,
-        Payers::OneCard => 1,
-    };
+    let payer = 1 + number % payers.accounts();
     let payload = json!({
         "message_id": format!("msg-{number}"), "account": account(payer), "card_id": format!("card-{payer}"),
         "amount": {"minor": "8500000000000000000", "asset": "EURe", "decimals": 18},

@@ -25,7 +25,7 @@ pub async fn run(place: &Place, time: Duration, projectors: &[String], report: &
     let log = place.log(CONNECTIONS).await?;
     let count = {
         let writing = place.writing_with_saga(&log)?;
-        seed(&writing.intake).await?;
+        seed(&writing.intake, Payers::Uniform).await?;
         closed_loop(&writing.intake, CLIENTS, time, 0, |number| request(number, Payers::Uniform))
             .await?
             .commands

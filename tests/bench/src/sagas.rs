@@ -12,17 +12,19 @@ use crate::load::{Payers, closed_loop, histogram, request};
 use crate::place::{CONNECTIONS, Place};
 use crate::report::{Report, resident_mib};
 
+/// Ten open payments an account: with a thousand, what grows would be the states of accounts and cards.
+const PAYERS: Payers = Payers::Many;
 /// Old instances that get an event.
 const WOKEN: u64 = 200;
 
 pub async fn run(place: &Place, open: u64, report: &mut Report) -> Result<()> {
     let log = place.log(CONNECTIONS).await?;
     let writing = place.writing_with_saga(&log)?;
-    seed(&writing.intake).await?;
+    seed(&writing.intake, PAYERS).await?;
     let (mut count, mut next, mut first) = (0, open / 10, None);
     while count < open {
         // Numbers are far apart, so that no request comes twice.
-        let made = move |number| request(number, Payers::Uniform);
+        let made = move |number| request(number, PAYERS);
         let outcome = closed_loop(&writing.intake, CLIENTS, Duration::from_secs(1), count * 10, made).await?;
         count += outcome.commands;
         if count >= next {
@@ -62,6 +64,6 @@ fn reversal(number: u64) -> Command {
         idempotency_key: format!("bench/reversal/{number}"),
         kind: "ReverseAuthorization".into(),
         payload: payload.to_string().into_bytes(),
-        ..request(number, Payers::Uniform)
+        ..request(number, PAYERS)
     }
 }
