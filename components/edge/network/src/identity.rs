@@ -214,6 +214,19 @@ mod tests {
     }
 
     #[test]
+    fn a_cards_number_is_no_id_of_it_and_is_truncated_in_the_merchants_name() {
+        for number in ["4111111111111111", "4111-1111-1111-1111"] {
+            let refused = read(&json!({"card": number})).unwrap_err();
+            assert!(refused.contains("our id of the card") && !refused.contains("1111"), "{refused}");
+        }
+        assert!(read(&json!({"transaction_id": "t", "card": "c-4111111111111111-f"})).is_ok());
+        let merchant =
+            json!({"id": "m", "name": "Shop 4111111111111111", "category": "5812", "country": "DE"});
+        let read = read(&json!({"transaction_id": "t", "merchant": merchant})).unwrap();
+        assert_eq!(read.merchant.unwrap().name, "Shop 411111******1111");
+    }
+
+    #[test]
     fn ids_that_do_not_fit_are_refused() {
         assert!(read(&json!({"transaction_id": "t".repeat(99)})).is_ok());
         let long = json!({"transaction_id": "t".repeat(99), "message_id": "m".repeat(100)});

@@ -4,7 +4,9 @@
 //! because ids become part of URLs and stream names.
 
 use clearfold_domain::authorization::IncrementBasis;
-use clearfold_domain::network::{FieldText, Merchant, Network, Original, TransactionType};
+use clearfold_domain::network::{
+    Additional, FieldText, Merchant, Network, Original, TransactionType, is_card_number,
+};
 use clearfold_domain::policy::transaction_type;
 use clearfold_domain::verification::{AddressOutcome, Outcome, PosEntry, ThreeDs, TokenState};
 use clearfold_kernel::{Address, ExternalId, Minor, Timestamp};
@@ -287,8 +289,22 @@ impl Message {
         let (known, unknown) = unknown::divided(kind, body)?;
         let message: Self = serde_json::from_str(&known).map_err(|error| error.to_string())?;
         let message = Self { unknown, ..message };
+        if message.card.as_ref().is_some_and(|card| is_card_number(card.as_str())) {
+            let why =
+                "card is the card's number, which must not be stored (PCI DSS); send our id of the card";
+            return Err(why.to_owned());
+        }
+        let message = message.without_card_numbers();
         identity::check(&message)?;
         Ok(message)
+    }
+
+    /// Truncates cards' numbers in the merchant's name, which is whatever the merchant writes.
+    fn without_card_numbers(mut self) -> Self {
+        if let Some(merchant) = &mut self.merchant {
+            merchant.name = Additional::shown(&merchant.name);
+        }
+        self
     }
 
     /// Checks that the message is about the payment that its path names.

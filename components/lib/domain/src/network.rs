@@ -18,6 +18,13 @@ pub use numbers::Numbers;
 
 use crate::policy::assets::KnownAsset;
 
+/// Returns true if an id is a card's number or a track, which must not be stored (PCI DSS). Between letters, such digits
+/// are there by chance.
+#[must_use]
+pub fn is_card_number(id: &str) -> bool {
+    !id.bytes().any(|byte| byte.is_ascii_alphabetic()) && forbidden::in_text(id).is_some()
+}
+
 /// Outcome of a suspended clearing, as found by investigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -5,9 +5,14 @@ use clearfold_kernel::{CommandContext, Rejection};
 use super::messages::{CardIssued, CardRulesSet, Event, IssueCard, SetRules};
 use super::state::Issued;
 use crate::checks;
+use crate::network::is_card_number;
 
 pub(super) fn issue(issue: &IssueCard, context: &CommandContext) -> Result<Vec<Event>, Rejection> {
     checks::routed_to(issue.account, context)?;
+    if is_card_number(&context.id) {
+        let detail = "the card's id is its number, which must not be stored (PCI DSS); choose another id";
+        return Err(Rejection::new("card_number_as_id", detail));
+    }
     issue.rules.check()?;
     let IssueCard { account, rules, expires } = issue.clone();
     if let Some(expires) = expires.filter(|expires| expires.is_over(context.accepted_at)) {

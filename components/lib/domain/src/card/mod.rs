@@ -9,6 +9,7 @@
 //!
 //! | code | meaning |
 //! |---|---|
+//! | `card_number_as_id` | a card is issued under its own number |
 //! | `card_not_issued` | the card does not exist yet |
 //! | `card_closed` | the card was closed permanently |
 //! | `invalid_rules` | the rules cannot be kept: a limit of zero, an empty list, a window of over 31 days, a limit for each merchant by the year |

@@ -124,6 +124,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "card_frozen",
             "card_lost",
             "card_not_issued",
+            "card_number_as_id",
             "card_stolen",
             "cash_limit",
             "check_missing",
