@@ -143,6 +143,9 @@ pub(crate) struct Cancel {
     /// Flow to cancel; none for all that are open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flow: Option<u32>,
+    /// Spares flows that begin behind their pivot. Orders that were recorded before this rule ended them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spares_retriable: bool,
     #[serde(flatten)]
     pub order: Order,
 }

@@ -121,7 +121,7 @@ fn input_of(order: SagaOrder) -> Result<Input, SagaError> {
     let order = Order { by, why };
     Ok(match what {
         OrderedAction::Retry { flow } => Input::Retry(Retry { flow, order }),
-        OrderedAction::Cancel { flow } => Input::Cancel(Cancel { flow, order }),
+        OrderedAction::Cancel { flow } => Input::Cancel(Cancel { flow, spares_retriable: true, order }),
         OrderedAction::Resolve { flow, outcome, code } => {
             is_text("the refusal's code", code.as_deref())?;
             Input::Resolve(Resolve { flow, outcome, code, order })

@@ -374,7 +374,7 @@ proptest! {
                         let answer = Input::AnswerStep(AnswerStep { key: event.key.clone(), answer, round: 2, held: false });
                         todo.extend(std::iter::repeat_n(answer, if twice { 2 } else { 1 }));
                         if cancels.next().unwrap_or(false) {
-                            todo.push(Input::Cancel(Cancel { flow: Some(event.key.flow), order: order() }));
+                            todo.push(Input::Cancel(Cancel { flow: Some(event.key.flow), spares_retriable: true, order: order() }));
                         }
                     }
                     SagaEvent::EffectRequested(event) => {
@@ -387,7 +387,7 @@ proptest! {
                             Input::AnswerEffect(AnswerEffect { number: event.number, outcome, held: false });
                         todo.extend(std::iter::repeat_n(answer, if twice { 2 } else { 1 }));
                         if cancels.next().unwrap_or(false) {
-                            todo.push(Input::Cancel(Cancel { flow: Some(event.key.flow), order: order() }));
+                            todo.push(Input::Cancel(Cancel { flow: Some(event.key.flow), spares_retriable: true, order: order() }));
                         }
                     }
                     SagaEvent::StepWaiting(event) => {

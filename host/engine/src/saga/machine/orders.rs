@@ -52,6 +52,9 @@ impl Machine {
         }
         for flow in &flows {
             self.check_cancellable(flow)?;
+            if input.spares_retriable {
+                self.check_begins_before_pivot(flow)?;
+            }
         }
         // From the end of each lane, so that no flow begins because the one before it ended.
         for flow in flows.iter().rev() {
@@ -88,6 +91,21 @@ impl Machine {
             return Err(refusal("past_pivot", detail));
         }
         Ok(())
+    }
+
+    /// Checks that a flow has something to undo. One that begins behind its pivot carries out what is owed: a booking, a
+    /// pull, the end of a hold.
+    fn check_begins_before_pivot(&self, flow: &Flow) -> Result<(), Refusal> {
+        let first = flow.steps.first().filter(|planned| {
+            self.saga.step(&planned.step).is_some_and(|facts| facts.phase == Phase::Retriable)
+        });
+        let Some(first) = first else { return Ok(()) };
+        let detail = format!(
+            "flow {} begins behind its pivot: step `{}` is owed, and nothing is there to undo. Name another flow, or \
+             let it go on; a payment is ended by a command of its own",
+            flow.number, first.step
+        );
+        Err(refusal("past_pivot", detail))
     }
 
     fn cancel_flow(&mut self, flow: &Flow, order: &Order) {

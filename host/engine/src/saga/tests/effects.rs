@@ -86,7 +86,8 @@ fn an_effect_that_the_host_did_not_offer_parks_the_flow_with_the_reason() {
 fn a_cancelled_flow_is_undone_when_the_outcome_is_there() {
     let mut driven = Driven::new();
     driven.observe("Began", "e");
-    let events = driven.input(&Input::Cancel(Cancel { flow: Some(1), order: order() }));
+    let events =
+        driven.input(&Input::Cancel(Cancel { flow: Some(1), spares_retriable: true, order: order() }));
     assert_eq!(Driven::names(&events), ["CancelOrdered"]);
     let events = driven.input(&answered(1));
     assert_eq!(Driven::names(&events), ["EffectAnswered", "StepDone", "CompensationStarted", "StepStarted"]);

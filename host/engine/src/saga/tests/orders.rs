@@ -3,8 +3,13 @@
 use super::*;
 use crate::saga::input::{Resolution, Resolve};
 
+/// Cancel by the rule of before, which also ends flows that begin with a retriable step.
 fn cancel(flow: Option<u32>) -> Input {
-    Input::Cancel(Cancel { flow, order: order() })
+    Input::Cancel(Cancel { flow, spares_retriable: false, order: order() })
+}
+
+fn cancel_of_today(flow: Option<u32>) -> Input {
+    Input::Cancel(Cancel { flow, spares_retriable: true, order: order() })
 }
 
 fn resolve(flow: u32, outcome: Resolution) -> Input {
@@ -146,6 +151,21 @@ fn a_flow_that_has_done_nothing_ends_with_its_timer_and_so_do_those_behind_it() 
     assert_eq!(ended.map(|timer| timer.timer).collect::<Vec<_>>(), [timer.timer]);
     driven.now_s = 50;
     assert!(driven.input(&Input::FireTimer(timer)).is_empty(), "it is not waited for any more");
+}
+
+#[test]
+fn a_flow_that_begins_behind_its_pivot_is_not_cancelled() {
+    let mut driven = Driven::new();
+    let timer = timers(&driven.observe("Began", "a:wr b:r c:c")).remove(0);
+    assert_eq!(
+        driven.decide(&cancel_of_today(Some(1))),
+        Err("past_pivot".into()),
+        "what it waits for is owed"
+    );
+    assert_eq!(driven.decide(&cancel_of_today(None)), Err("past_pivot".into()), "all or none");
+    assert_eq!(Driven::names(&driven.input(&cancel_of_today(Some(3)))), ["CancelOrdered"]);
+    driven.now_s = 50;
+    assert_eq!(Driven::names(&driven.input(&Input::FireTimer(timer)))[..1], ["StepStarted"], "it goes on");
 }
 
 #[test]
