@@ -7,9 +7,9 @@
 //! | a refund, on the account | the payment, the message's id |
 //! | a refund whose payment is not known | the same, as an id of its own |
 //!
-//! A message without the network's id has the id that follows from the numbers of its original: acquirer, STAN, retrieval
-//! reference, and the second in which it was sent. Alone, none of these is unique. If a reversal lacks the id and its
-//! authorization had it, the account knows by these numbers which hold it is of.
+//! A message without the network's id has the id that follows from its account and the numbers of its original: acquirer,
+//! STAN, retrieval reference, and the second in which it was sent. Alone, none of these is unique. If a reversal lacks the
+//! id and its authorization had it, the account knows by these numbers which hold it is of.
 
 use clearfold_domain::network::{FieldText, Network, Numbers};
 use clearfold_kernel::ExternalId;
@@ -49,13 +49,16 @@ pub fn payment_id(message: &Message, kind: Kind) -> String {
         (Some(id), Some(day), Network::Mastercard) => format!("{network}-{}-{id}", day.as_str()),
         (Some(id), _, _) => format!("{network}-{id}"),
         (None, _, _) => {
-            format!(
-                "trace-{}",
-                traced(message).map_or_else(|_| network.to_owned(), |numbers| numbers.to_string())
-            )
+            let numbers = traced(message).map_or_else(|_| network.to_owned(), |numbers| numbers.to_string());
+            format!("trace-{numbers}-{}", scope(message))
         }
     };
     if message.asks_for_credit(kind) { format!("refund-{payment_id}") } else { payment_id }
+}
+
+/// Returns the beginning of the account, which tells two customers with equal numbers apart.
+fn scope(message: &Message) -> String {
+    message.account.to_string().chars().skip("0x".len()).take(16).collect()
 }
 
 /// Returns our id of a refund with this record that stands alone. The length of the payment's id keeps two that are joined
@@ -168,8 +171,11 @@ mod tests {
     #[test]
     fn a_reversal_without_the_id_is_known_by_the_numbers_of_its_original() {
         let asked = json!({"acquirer": "40000001", "stan": "004711", "retrieval_reference": "632610004711"});
-        let traced = "trace-mastercard-40000001-004711-632610004711-1795341600";
+        let traced = "trace-mastercard-40000001-004711-632610004711-1795341600-1111111111111111";
         assert_eq!(id(Kind::Authorization, &asked), traced);
+        let mut of_another = asked.clone();
+        of_another["account"] = json!("0x2222222222222222222222222222222222222222");
+        assert_ne!(id(Kind::Clearing, &of_another), traced, "equal numbers of two customers");
         let mut reversal = asked.clone();
         reversal["transmitted_at"] = json!("2026-11-22T10:00:30.000Z");
         reversal["cause"] = json!("timeout");
