@@ -128,9 +128,9 @@ impl Demo {
 
     fn decline(&mut self) -> Result<()> {
         println!("\nThe network asks for 50,000,000.00 EURe, more than the Safe holds.");
-        let heard = self.ask("decline", 5_000_000_000, &[])?;
+        let heard = self.ask("demo-decline", 5_000_000_000, &[])?;
         println!("It hears: {}, {}.\n", heard.action, heard.reason.clone().unwrap_or_default());
-        let events = self.timeline("visa-decline", &self.account)?;
+        let events = self.timeline("visa-demo-decline", &self.account)?;
         ensure!(heard.reason.as_deref() == Some("insufficient_funds"), "it should be declined for its funds");
         let of = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
         ensure!(of("SpendReserved") == 1 && of("SpendReleased") == 1, "the reservation should be undone");
@@ -144,7 +144,7 @@ impl Demo {
 
     fn crash(&mut self) -> Result<()> {
         println!("\nThe network asks {ASKED} times at once, and the host is killed meanwhile.");
-        let ids: Vec<String> = (0..ASKED).map(|number| format!("crash-{number}")).collect();
+        let ids: Vec<String> = (0..ASKED).map(|number| format!("demo-crash-{number}")).collect();
         let ask = |id: &String| {
             let mut question = self.question(id, 100)?;
             progress::spawn(question.stdout(Stdio::piped()).stderr(Stdio::null()))
@@ -175,7 +175,7 @@ impl Demo {
             }
         }
         println!("Every question has the answer that it had, or has it now. The life of one of them:\n");
-        let events = self.timeline("visa-crash-0", &self.account)?;
+        let events = self.timeline("visa-demo-crash-0", &self.account)?;
         let held = events.iter().filter(|event| event["type"] == "HoldPlaced").count();
         ensure!(held == 1, "it should be held once, not {held} times");
         Ok(())
