@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 use reqwest::{Client, RequestBuilder};
 use serde::de::DeserializeOwned;
@@ -25,7 +25,7 @@ pub(super) struct AdminHost {
     admin_url: Url,
     /// Bearer token of the admin API, with which the host was started
     #[arg(long, env = "ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    admin_token: String,
+    admin_token: Option<String>,
     /// Print the answer as one JSON object
     #[arg(long)]
     pub(super) json: bool,
@@ -72,7 +72,7 @@ impl AdminHost {
     ) -> anyhow::Result<T> {
         let request = client()?.post(self.url(path)?).header("idempotency-key", idempotency_key);
         let answer = self.answer(request.json(body)).await;
-        answer.with_context(|| format!("the order has the key {idempotency_key}"))
+        answer.map_err(|error| anyhow!("{error:#} (idempotency key of the order: {idempotency_key})"))
     }
 
     /// Makes the URL of a path below the admin API, each part of it encoded.
@@ -86,7 +86,10 @@ impl AdminHost {
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
-        let sent = request.bearer_auth(&self.admin_token).send().await;
+        let token = self.admin_token.as_ref().context(
+            "the admin API needs its token: set ADMIN_TOKEN (--admin-token) to the one that the host was started with",
+        )?;
+        let sent = request.bearer_auth(token).send().await;
         let response = sent.with_context(|| {
             format!(
                 "the host at {} does not answer; start it, or give another URL with ADMIN_URL (--admin-url)",
