@@ -49,6 +49,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_single.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_dispute_money.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_ambiguous.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_beside.yaml"));
 }
 
 #[test]

@@ -108,7 +108,7 @@ fn concluded(state: &State, of: &ReversedRecord, cause: WaitEnd, context: &Comma
 /// Returns the reversals that wait for a record. One in another asset than the stream's cannot be of it, and is left to an
 /// operator.
 fn waiting_for(state: &State, of: &ReversedRecord) -> Vec<(ExternalId, RecordReversal)> {
-    let Some(asset) = state.asset_of_records() else { return Vec::new() };
+    let Some(asset) = state.asset_of(of) else { return Vec::new() };
     let is_of = |known: &RecordReversal| {
         let is_in_asset = known.stated.as_ref().is_none_or(|stated| stated.asset == *asset);
         known.is_waiting() && is_in_asset && known.of == *of

@@ -26,8 +26,8 @@ use super::messages::{
     ClearingPosted, ClearingRefused, ClearingSuspended, Event, LatePresented, OverCaptured, Part, Parties,
     PresentClearing,
 };
-use super::state::{Payment, State, Status, Subject, sum};
-use super::{Decision, force_post, single_message};
+use super::state::{Payment, State, Status, sum};
+use super::{Decision, force_post, record_reversal, single_message};
 use crate::checks;
 use crate::network::{Residue, SuspenseOutcome};
 use crate::policy::over_capture;
@@ -41,13 +41,10 @@ pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandC
         events.extend(billing.flag(parties, &claim.clearing_id, &claim.amount));
         Ok(events)
     };
-    let payment = match &state.subject {
-        Subject::Payment(payment) => payment,
-        Subject::Nothing => {
-            let parties = Parties::named(checks::account(context)?, claim.details.as_deref());
-            return flagged(vec![force_post::unmatched(parties.clone(), claim, residue)], parties);
-        }
-        Subject::Refund { .. } => return Err(checks::identity_conflict(context)),
+    let Some(payment) = state.payment() else {
+        let account = record_reversal::parties(state, context)?.account;
+        let parties = Parties::named(account, claim.details.as_deref());
+        return flagged(vec![force_post::unmatched(parties.clone(), claim, residue)], parties);
     };
     checks::routed_to(payment.parties.account, context)?;
     checks::same_asset(&payment.asset, &claim.amount.asset)?;
