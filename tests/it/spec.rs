@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 48] = [
+const SPECIFICATIONS: [(&str, &str); 49] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -24,6 +24,7 @@ const SPECIFICATIONS: [(&str, &str); 48] = [
     ("decider-authorization", "authorization_partial.yaml"),
     ("decider-authorization", "authorization_ambiguous.yaml"),
     ("decider-authorization", "authorization_beside.yaml"),
+    ("decider-authorization", "authorization_overtaken.yaml"),
     ("decider-authorization", "authorization_suspense.yaml"),
     ("decider-authorization", "authorization_amounts.yaml"),
     ("decider-authorization", "authorization_tolerances.yaml"),

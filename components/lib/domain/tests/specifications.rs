@@ -50,6 +50,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_dispute_money.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_ambiguous.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_beside.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_overtaken.yaml"));
 }
 
 #[test]
