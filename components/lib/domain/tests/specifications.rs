@@ -28,6 +28,7 @@ fn account() {
     decider::<Account>(include_str!("../specs/account_spends.yaml"));
     decider::<Account>(include_str!("../specs/account_disputes.yaml"));
     decider::<Account>(include_str!("../specs/account_numbers.yaml"));
+    decider::<Account>(include_str!("../specs/account_matches.yaml"));
 }
 
 #[test]
