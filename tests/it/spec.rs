@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 47] = [
+const SPECIFICATIONS: [(&str, &str); 50] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -23,6 +23,8 @@ const SPECIFICATIONS: [(&str, &str); 47] = [
     ("decider-authorization", "authorization_increments.yaml"),
     ("decider-authorization", "authorization_partial.yaml"),
     ("decider-authorization", "authorization_ambiguous.yaml"),
+    ("decider-authorization", "authorization_beside.yaml"),
+    ("decider-authorization", "authorization_overtaken.yaml"),
     ("decider-authorization", "authorization_suspense.yaml"),
     ("decider-authorization", "authorization_amounts.yaml"),
     ("decider-authorization", "authorization_tolerances.yaml"),
@@ -40,6 +42,7 @@ const SPECIFICATIONS: [(&str, &str); 47] = [
     ("decider-account", "account_spends.yaml"),
     ("decider-account", "account_disputes.yaml"),
     ("decider-account", "account_numbers.yaml"),
+    ("decider-account", "account_matches.yaml"),
     ("decider-card", "card.yaml"),
     ("decider-card", "card_spend.yaml"),
     ("decider-card", "card_limits.yaml"),

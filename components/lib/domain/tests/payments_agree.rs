@@ -10,7 +10,7 @@ use clearfold_domain::authorization::{
     DeclineAuthorization, DeclineIncrement, DismissRecordReversal, Event, ExpireAuthorization, Extent,
     FlagPayment, ForcePost, Funding, IncrementAuthorization, IncrementBasis, Observation, ObserveFunding,
     Part, Payment, PresentClearing, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin,
-    RequestAuthorization, ResolveClearing, ResolveRefund, ReversalCause, ReverseAuthorization,
+    RequestAuthorization, Resolution, ResolveClearing, ResolveRefund, ReversalCause, ReverseAuthorization,
     ReverseClearing, ReverseRefund, State, Status,
 };
 use clearfold_domain::network::{Merchant, MerchantCategory, Network, RefundOutcome, SuspenseOutcome};
@@ -341,6 +341,21 @@ fn funding(funding: &Funding) -> &'static str {
     }
 }
 
+/// Returns what stands of the unlinked refund beside which the payment began.
+fn unlinked(state: &State) -> Minor {
+    let Some(refund) = state.unlinked() else { return Minor::ZERO };
+    let stands = match &refund.resolution {
+        Resolution::Open => true,
+        Resolution::Resolved { outcome, .. } => *outcome == RefundOutcome::Paid,
+    };
+    match &refund.origin {
+        RefundOrigin::Network(id) if stands => {
+            refund.amount.minor.minus(state.taken_back_of_refund(id)).unwrap()
+        }
+        _ => Minor::ZERO,
+    }
+}
+
 fn agrees(store: &Store, state: &State) {
     let Some(payment) = state.payment() else {
         assert_eq!(store.cell("payment", "id"), None);
@@ -364,7 +379,7 @@ fn agrees(store: &Store, state: &State) {
         ("payment", "held_minor", payment.held()),
         ("payment", "owed_back_minor", state.legs.owed_back),
         ("account_asset", "cleared_minor", totals.captured()),
-        ("account_asset", "refunded_minor", totals.refunded),
+        ("account_asset", "refunded_minor", totals.refunded.plus(unlinked(state)).unwrap()),
         ("account_asset", "spent_minor", spent),
     ];
     for (table, column, expected) in amounts {

@@ -28,6 +28,7 @@ fn account() {
     decider::<Account>(include_str!("../specs/account_spends.yaml"));
     decider::<Account>(include_str!("../specs/account_disputes.yaml"));
     decider::<Account>(include_str!("../specs/account_numbers.yaml"));
+    decider::<Account>(include_str!("../specs/account_matches.yaml"));
 }
 
 #[test]
@@ -49,6 +50,8 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_single.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_dispute_money.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_ambiguous.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_beside.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_overtaken.yaml"));
 }
 
 #[test]

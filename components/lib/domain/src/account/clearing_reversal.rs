@@ -43,7 +43,7 @@ impl Books {
         held.taken_back(asset, *minor)?;
         self.become_held(&event.hold_id, &held)?;
         if held.is_over() {
-            self.lowered_unmatched(&event.hold_id, true);
+            self.lowered_unmatched(&event.hold_id, &event.amount, Some(event.at));
         }
         Some(())
     }

@@ -176,6 +176,7 @@ impl Event {
             }
             Self::DisputeBooked(event) => Some(Fact::Disputed(event.amount.clone())),
             Self::HoldPlaced(event) => event.spend_id.clone().map(Fact::HeldBy),
+            Self::HoldRaised(event) => event.spend_id.clone().map(Fact::HeldBy),
             Self::SpendMatched(event) => Some(Fact::Matched(event.payment_id.clone(), event.basis)),
             _ => None,
         }

@@ -100,18 +100,10 @@ impl Rule for PlaceHold {
 }
 
 impl PlaceHold {
-    /// Returns the `Spend` whose money this is, if the chain showed it before the network asked. A repeat names the one
-    /// that was named at first, whatever is there by then.
+    /// Returns the `Spend` whose money this is, if the chain showed it before the network asked.
     fn spend(&self, books: &Books) -> Option<ExternalId> {
-        if self.forced {
-            return None;
-        }
         let known = Identity::new(Kind::Hold, &self.hold_id);
-        match books.fact(&known) {
-            Some(Fact::HeldBy(spend_id)) => Some(spend_id),
-            _ if books.has(&known) => None,
-            _ => books.spend_of(&self.hold_id, &self.amount),
-        }
+        books.spend_of_request(self.forced, &known, &self.hold_id, &self.amount)
     }
 }
 
@@ -129,12 +121,21 @@ impl Rule for RaiseHold {
             amount: self.amount.clone(),
             forced: self.forced,
             at,
+            spend_id: self.spend(books),
         }))
     }
 
     fn check(&self, books: &Books) -> Result<(), Rejection> {
         checks::same_asset(&books.placed(&self.hold_id)?.asset, &self.amount.asset)?;
-        books.can_set_aside(&self.amount, self.forced, false)
+        books.can_set_aside(&self.amount, self.forced, self.spend(books).is_some())
+    }
+}
+
+impl RaiseHold {
+    /// Returns the `Spend` whose money this is, if the chain showed it before the network asked for more.
+    fn spend(&self, books: &Books) -> Option<ExternalId> {
+        let known = Identity::of_hold(Kind::Raise, &self.hold_id, &self.change_id);
+        books.spend_of_request(self.forced, &known, &self.hold_id, &self.amount)
     }
 }
 
@@ -183,6 +184,25 @@ impl Rule for VoidHold {
 }
 
 impl Books {
+    /// Returns the `Spend` whose money is asked for; none if what is forced takes none. A repeat names the one that was named
+    /// at first, whatever is there by then.
+    fn spend_of_request(
+        &self,
+        forced: bool,
+        known: &Identity,
+        hold_id: &ExternalId,
+        amount: &Amount,
+    ) -> Option<ExternalId> {
+        if forced {
+            return None;
+        }
+        match self.fact(known) {
+            Some(Fact::HeldBy(spend_id)) => Some(spend_id),
+            _ if self.has(known) => None,
+            _ => self.spend_of(hold_id, amount),
+        }
+    }
+
     /// Returns what is left of a hold. Fails if it was never placed or was voided.
     pub(super) fn placed(&self, hold_id: &ExternalId) -> Result<Amount, Rejection> {
         match self.held(hold_id).hold {
@@ -248,7 +268,7 @@ impl Books {
         let amount = held.placed_mut().filter(|held| held.asset == event.amount.asset)?;
         amount.minor = amount.minor.plus(event.amount.minor).ok()?;
         self.become_held(&event.hold_id, &held)?;
-        self.asked_unmatched(&event.hold_id, &event.amount, event.at);
+        self.raised_unmatched(event);
         Some(())
     }
 
@@ -257,7 +277,7 @@ impl Books {
         held.lower(event.amount.minor)?;
         self.become_held(&event.hold_id, &held)?;
         let is_all = held.hold.as_ref().and_then(Hold::remaining).is_none();
-        self.lowered_unmatched(&event.hold_id, is_all);
+        self.lowered_unmatched(&event.hold_id, &event.amount, is_all.then_some(event.at));
         Some(())
     }
 

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::{Fact, Identity, Kind};
 use super::messages::{
-    ClearingBooked, Event, FindSpend, FundedBy, FundingMoved, HoldPlaced, MatchSpend, MoveFunding, ReadMatch,
-    SpendMatched,
+    ClearingBooked, Event, FindSpend, FundedBy, FundingMoved, HoldPlaced, HoldRaised, MatchSpend,
+    MoveFunding, ReadMatch, SpendMatched,
 };
 use super::rule::Rule;
 use super::state::Books;
@@ -30,9 +30,8 @@ fn answer(basis: MatchBasis, id: &ExternalId) -> Rejection {
     Rejection::new(MATCHED, format!("{} {id}", basis.word()))
 }
 
-/// Returns the other side of a match and its reason, by the refusal to [`ReadMatch`], [`FindSpend`] or a hold
-/// that takes no `Spend`; none if the refusal
-/// is another one.
+/// Returns the other side of a match and its reason, by the refusal to [`ReadMatch`], [`FindSpend`] or a hold that takes
+/// no `Spend`; none if the refusal is another one.
 pub(crate) fn matched(refused: &Rejection) -> Option<(ExternalId, MatchBasis)> {
     if refused.code != MATCHED {
         return None;
@@ -57,14 +56,14 @@ struct Side {
     at: Timestamp,
     /// Other side that it is kept for.
     kept_for: Option<ExternalId>,
-    /// True if the network gave it back before the money moved.
-    is_given_back: bool,
+    /// Time at which the network gave it back before the money moved. A `Spend` that comes long after that is another one's.
+    given_back_at: Option<Timestamp>,
 }
 
 impl Side {
     fn of(id: &ExternalId, amount: &Amount, at: Timestamp) -> Self {
         let (asset, minor) = (amount.asset.code.clone(), amount.minor);
-        Self { id: id.clone(), asset, minor, at, kept_for: None, is_given_back: false }
+        Self { id: id.clone(), asset, minor, at, kept_for: None, given_back_at: None }
     }
 
     fn is_like(&self, amount: &Amount) -> bool {
@@ -73,6 +72,12 @@ impl Side {
 
     fn is_within(&self, window_s: u64, now: Timestamp) -> bool {
         now <= self.at.after_s(window_s)
+    }
+
+    /// Returns true if money that moves now may have been under way when the network gave the payment back.
+    fn is_under_way(&self, now: Timestamp) -> bool {
+        let window_s = spend_match::behind_a_reversal_s();
+        self.given_back_at.is_none_or(|given_back_at| now <= given_back_at.after_s(window_s))
     }
 }
 
@@ -90,10 +95,10 @@ impl Unmatched {
     /// Returns what was asked for of that amount, with the reason.
     fn asked(&self, amount: &Amount, now: Timestamp) -> Option<(&Side, MatchBasis)> {
         let window_s = spend_match::behind_the_network_s();
-        let is_free =
-            |side: &&Side| side.kept_for.is_none() && side.is_like(amount) && side.is_within(window_s, now);
+        let is_in_time = |side: &Side| side.is_within(window_s, now) && side.is_under_way(now);
+        let is_free = |side: &&Side| side.kept_for.is_none() && side.is_like(amount) && is_in_time(side);
         let (given_back, open): (Vec<_>, Vec<_>) =
-            self.asks.iter().filter(is_free).partition(|side| side.is_given_back);
+            self.asks.iter().filter(is_free).partition(|side| side.given_back_at.is_some());
         match (open.as_slice(), given_back.as_slice()) {
             ([only], _) => Some((only, MatchBasis::OnlyOne)),
             ([oldest, ..], _) => Some((oldest, MatchBasis::OldestOfSeveral)),
@@ -139,11 +144,20 @@ impl Unmatched {
         free(&mut self.asks, spend_id);
     }
 
+    /// Forgets what was added to the payment and is given back, if a `Spend` is kept for it, and frees that.
+    fn given_back(&mut self, payment_id: &ExternalId, by: &Amount) {
+        let is_added = |side: &Side| side.id == *payment_id && side.kept_for.is_some() && side.is_like(by);
+        let Some(index) = self.asks.iter().position(is_added) else { return };
+        let spend_id = self.asks.remove(index).kept_for;
+        let kept = self.spends.iter_mut().filter(|side| Some(&side.id) == spend_id.as_ref());
+        kept.for_each(|side| side.kept_for = None);
+    }
+
     /// Forgets what was asked for of the payment in amounts of which a part is not due any more: the rest was given back, or
     /// was pulled by another amount.
     fn forget_above(&mut self, payment_id: &ExternalId, due: &Amount) {
         let is_above = |side: &Side| side.asset == due.asset.code && side.minor > due.minor;
-        self.asks.retain(|side| side.id != *payment_id || side.is_given_back || !is_above(side));
+        self.asks.retain(|side| side.id != *payment_id || side.given_back_at.is_some() || !is_above(side));
     }
 
     /// Removes what was asked for of the payment and is pulled by now: of that amount, or the oldest that are within it.
@@ -369,11 +383,20 @@ impl Books {
         }
     }
 
-    /// Remembers what was asked for in addition, as far as its money did not come before.
-    pub(super) fn asked_unmatched(&mut self, hold_id: &ExternalId, amount: &Amount, at: Timestamp) {
+    /// Remembers what was asked for in addition, as far as its money did not come before, and keeps its `Spend` for it.
+    pub(super) fn raised_unmatched(&mut self, event: &HoldRaised) {
+        let HoldRaised { hold_id, amount, spend_id, at, .. } = event;
+        if let Some(spend_id) = spend_id {
+            keep(&mut self.unmatched.spends, spend_id, amount, hold_id);
+        }
+        self.asked_unmatched(Side { kept_for: spend_id.clone(), ..Side::of(hold_id, amount, *at) }, amount);
+    }
+
+    fn asked_unmatched(&mut self, side: Side, amount: &Amount) {
         if amount.minor > Minor::ZERO {
-            self.unmatched.ask(Side::of(hold_id, amount, at));
-            self.forget_above_due(hold_id, &amount.asset);
+            let hold_id = side.id.clone();
+            self.unmatched.ask(side);
+            self.forget_above_due(&hold_id, &amount.asset);
         }
     }
 
@@ -382,11 +405,12 @@ impl Books {
         self.unmatched.forget(&event.hold_id);
         let beyond = Amount { minor: event.beyond_hold, asset: event.asset.clone() };
         // A late claim of what was given back is the same purchase.
-        let is_same = |side: &Side| side.is_given_back && side.id == event.hold_id && side.is_like(&beyond);
+        let is_same =
+            |side: &Side| side.given_back_at.is_some() && side.id == event.hold_id && side.is_like(&beyond);
         if let Some(index) = self.unmatched.asks.iter().position(is_same) {
             self.unmatched.asks.remove(index);
         }
-        self.asked_unmatched(&event.hold_id, &beyond, event.at);
+        self.asked_unmatched(Side::of(&event.hold_id, &beyond, event.at), &beyond);
     }
 
     pub(super) fn voided_unmatched(&mut self, hold_id: &ExternalId) {
@@ -395,11 +419,14 @@ impl Books {
     }
 
     /// A `Spend` of which a part was given back is matched by hand. What the network gave back whole may have been spent
-    /// all the same.
-    pub(super) fn lowered_unmatched(&mut self, hold_id: &ExternalId, is_all: bool) {
+    /// all the same: `over` is the time of that. What was added, and is given back, has its `Spend` no more.
+    pub(super) fn lowered_unmatched(&mut self, hold_id: &ExternalId, by: &Amount, over: Option<Timestamp>) {
         self.unmatched.forget(hold_id);
-        let given_back = self.unmatched.asks.iter_mut().filter(|side| is_all && side.id == *hold_id);
-        given_back.for_each(|side| side.is_given_back = true);
+        if over.is_none() {
+            return self.unmatched.given_back(hold_id, by);
+        }
+        let given_back = self.unmatched.asks.iter_mut().filter(|side| side.id == *hold_id);
+        given_back.for_each(|side| side.given_back_at = side.given_back_at.or(over));
     }
 
     pub(super) fn pulled_unmatched(&mut self, payment_id: &ExternalId, amount: &Amount) {

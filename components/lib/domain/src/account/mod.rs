@@ -89,7 +89,7 @@ pub struct Account;
 
 impl Decider for Account {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 12;
+    const STATE_VERSION: u32 = 13;
     const HAS_ENTRIES: bool = true;
 
     type State = State;

@@ -6,7 +6,9 @@
 //! [`refund_match`]. Of several that are equal it is the oldest: the sums are the same whichever it is.
 //!
 //! A refund that the network took back in part is paid out by what is left, or as a whole if the payout was under way. So
-//! both amounts match; the one that was told matches behind every report of which that amount is left.
+//! both amounts match; the one that was told matches behind every report of which that amount is left. If the payout of
+//! what is left was seen before the rest was taken back, both were credited, and the resolution takes the payout's credit
+//! back.
 //!
 //! The report that comes last credits nothing. The one on chain moves the money from the hold account to the Safe, as
 //! always, and its own stream is resolved as `matched`: a saga reads the match and says so. Of one that was credited from
@@ -145,6 +147,37 @@ impl Reports {
         }
     }
 
+    /// Returns the payout of what is left of a refund, with the report of the refund, if it was seen before the network took
+    /// the rest back.
+    fn payout_of_rest(&self, refund_id: &ExternalId) -> Option<(&Report, &Report)> {
+        let is_partly_left =
+            |known: &&Report| known.left < known.minor && known.left > Minor::ZERO && known.matched.is_none();
+        let told = self.told.iter().filter(is_partly_left).find(|known| known.refund_id == *refund_id)?;
+        let is_near = |other: &Report| match other.at <= told.at {
+            true => other.is_within(refund_match::behind_the_chain_s(), told.at),
+            false => told.is_within(refund_match::behind_the_network_s(), other.at),
+        };
+        let is_payout = |other: &&Report| {
+            let is_free = other.matched.is_none() && !other.is_paid;
+            is_free && other.asset == told.asset && other.minor == told.left && is_near(other)
+        };
+        self.on_chain.iter().find(is_payout).map(|payout| (payout, told))
+    }
+
+    /// Forgets the refund of a payment that the network told of, and whose payout was found without a match: by what is
+    /// left of it, or else by its amount.
+    fn paid_out(&mut self, payment_id: &ExternalId, amount: &Amount) {
+        let is_of = |known: &Report| {
+            let is_free = known.matched.is_none() && known.asset == amount.asset.code;
+            is_free && known.reported_on == *payment_id
+        };
+        let left = self.told.iter().position(|known| is_of(known) && known.left == amount.minor);
+        let all = || self.told.iter().position(|known| is_of(known) && known.minor == amount.minor);
+        if let Some(index) = left.or_else(all) {
+            self.told.remove(index);
+        }
+    }
+
     /// Takes off a report what the network took back of its refund, also if it is matched: the match may end.
     fn reversed(&mut self, refund_id: &ExternalId, minor: Minor) {
         let known = self.told.iter_mut().find(|known| known.refund_id == *refund_id);
@@ -152,7 +185,12 @@ impl Reports {
     }
 
     /// Ends the match of a refund on chain, or the wait for it.
-    fn resolved(&mut self, refund_id: &ExternalId, outcome: RefundOutcome) {
+    fn resolved(&mut self, event: &RefundResolved) {
+        let RefundResolved { refund_id, outcome, amount, payment_id, .. } = event;
+        let is_matched = self.told.iter().any(|known| known.matched.as_ref() == Some(refund_id));
+        if let (RefundOutcome::Matched, false, Some(payment_id)) = (outcome, is_matched, payment_id) {
+            self.paid_out(payment_id, amount);
+        }
         match outcome {
             RefundOutcome::Paid => {
                 self.on_chain.retain(|known| known.refund_id != *refund_id || known.matched.is_none());
@@ -198,7 +236,7 @@ impl Books {
     }
 
     pub(super) fn report_resolved(&mut self, event: &RefundResolved) {
-        self.reports.resolved(&event.refund_id, event.outcome);
+        self.reports.resolved(event);
     }
 }
 
@@ -219,10 +257,13 @@ impl Rule for ReadRefund {
 impl ReadRefund {
     /// Returns the stream of the refund on chain, and the payment.
     fn streams(&self, books: &Books) -> Option<(ExternalId, ExternalId)> {
-        match books.fact(&Identity::new(Kind::Refund, &self.refund_id))? {
-            Fact::Told { on_chain, payment_id } => Some((on_chain, payment_id)),
-            Fact::Unlinked(refund) => Some((refund.reported_on?, refund.payment_id?)),
-            _ => None,
+        match books.fact(&Identity::new(Kind::Refund, &self.refund_id)) {
+            Some(Fact::Told { on_chain, payment_id }) => Some((on_chain, payment_id)),
+            Some(Fact::Unlinked(refund)) => Some((refund.reported_on?, refund.payment_id?)),
+            _ => {
+                let (payout, told) = books.reports.payout_of_rest(&self.refund_id)?;
+                Some((payout.reported_on.clone(), told.reported_on.clone()))
+            }
         }
     }
 }

@@ -21,18 +21,21 @@ use super::increment::{Increment, IncrementFate};
 use super::messages::{
     AdviceHold, AdviceRecorded, AuthorizationReversed, Event, Extent, Parties, RecordAdvice, ReversalCause,
 };
-use super::state::{Entry, Payment, State, Status, Subject, sum};
+use super::state::{Entry, Payment, State, Status, sum};
 use super::stored::{Advice, Requested};
-use super::{Decision, single_message};
+use super::{Decision, record_reversal, single_message};
 use crate::policy::hold_expiry;
 use crate::{bookings, checks};
 
 pub(super) fn record(state: &State, advice: &RecordAdvice, context: &CommandContext) -> Decision {
     checks::known(&advice.amount.asset)?;
     checks::routed_to(advice.account, context)?;
-    let hold = match &state.subject {
-        Subject::Nothing => AdviceHold::Placed,
-        Subject::Payment(payment) => {
+    let hold = match state.payment() {
+        None => {
+            record_reversal::parties(state, context)?;
+            AdviceHold::Placed
+        }
+        Some(payment) => {
             checks::routed_to(payment.parties.account, context)?;
             if let Some(known) = state.advices.get(&advice.message_id) {
                 let given = of_command(advice, known.hold, known.expires_at, known.at);
@@ -43,7 +46,6 @@ pub(super) fn record(state: &State, advice: &RecordAdvice, context: &CommandCont
             checks::same_asset(&payment.asset, &advice.amount.asset)?;
             hold(state, payment, advice)
         }
-        Subject::Refund { .. } => return Err(checks::identity_conflict(context)),
     };
     // A pump that sold nothing says so, but nothing is no hold.
     if hold == AdviceHold::Placed || advice.amount.minor > Minor::ZERO {
@@ -188,7 +190,7 @@ fn begun_anew(state: &mut State, event: &AdviceRecorded) {
     }
     payment.totals.authorized = sum(payment.totals.authorized, event.amount.minor);
     payment.expires_at = Some(event.expires_at);
-    state.subject = Subject::Payment(Box::new(payment));
+    state.begin_anew(payment);
 }
 
 /// Raises the hold. A payment that was reversed is open again. One that was seen on chain first learns its card and

@@ -1,5 +1,6 @@
 //! Reversals of records that wait: for a record that did not come, or for the resolution of one in suspense. What follows
-//! when it comes is in the same decision.
+//! when it comes is in the same decision. So is what follows from a reversal for a claim in suspense that looked like the
+//! one which is taken back: it was presented anew, and posts.
 
 use std::collections::VecDeque;
 
@@ -11,16 +12,17 @@ use super::messages::{
 };
 use super::record_reversal::{RecordReversal, RecordReversalFate, parties, take_back};
 use super::state::State;
-use super::{Decision, suspense};
+use super::{Decision, clearing, suspense};
 use crate::checks;
 use crate::network::{RefundOutcome, SuspenseOutcome};
 
-/// Returns the events of a decision, and behind them what reversals that wait make of them: a record that came is taken
-/// back, one in suspense is undone if all of it is taken back, and the wait for one that was undone ends.
+/// Returns the events of a decision, and behind them what reversals make of them: a record that came is taken back, one in
+/// suspense is undone if all of it is taken back, and the wait for one that was undone ends. A claim in suspense posts once
+/// the one that it looked like is taken back.
 pub(super) fn applied(state: &State, mut events: Vec<Event>, context: &CommandContext) -> Vec<Event> {
-    let is_kept = |event: &Event| matches!(event, Event::RecordReversalKept(_));
+    let concerns = |event: &Event| matches!(event, Event::RecordReversalKept(_) | Event::ClearingReversed(_));
     let waits = state.record_reversals.known.values().any(RecordReversal::is_waiting);
-    if events.is_empty() || !(waits || events.iter().any(is_kept)) {
+    if events.is_empty() || !(waits || events.iter().any(concerns)) {
         return events;
     }
     let mut after = events.iter().fold(state.clone(), State::after);
@@ -30,6 +32,7 @@ pub(super) fn applied(state: &State, mut events: Vec<Event>, context: &CommandCo
         let more = match follows {
             Follows::Undone => undo(&after, &of, context),
             Follows::End(cause) => concluded(&after, &of, cause, context),
+            Follows::Presented => presented_anew(&after, &of, context),
         };
         after = more.iter().fold(after, State::after);
         queue.extend(more.iter().cloned());
@@ -42,6 +45,8 @@ pub(super) fn applied(state: &State, mut events: Vec<Event>, context: &CommandCo
 enum Follows {
     /// The record is in suspense, and undone if a reversal is of all of it.
     Undone,
+    /// The record is taken back. What looked like it was presented anew, if nothing is left of it.
+    Presented,
     /// The record is decided. What is left of it is taken back; a wait that takes nothing back ends for that cause.
     End(WaitEnd),
 }
@@ -56,6 +61,7 @@ fn follows(event: &Event) -> Option<(ReversedRecord, Follows)> {
     match event {
         Event::ClearingPosted(event) => Some(end(clearing(&event.clearing_id))),
         Event::ForcePosted(event) => Some(end(clearing(&event.clearing_id))),
+        Event::ClearingReversed(event) => Some((clearing(&event.clearing_id), Follows::Presented)),
         Event::RefundLinked(event) => refund(&event.origin).map(end),
         Event::ClearingSuspended(event) => Some((clearing(&event.clearing_id), Follows::Undone)),
         Event::RefundUnlinked(event) => Some((refund(&event.origin)?, Follows::Undone)),
@@ -93,6 +99,16 @@ fn undo(state: &State, of: &ReversedRecord, context: &CommandContext) -> Vec<Eve
     undone.unwrap_or_default()
 }
 
+/// Charges the oldest claim in suspense that looked like a claim of which nothing is left, and like no other one: the
+/// network debits us for one of the two, in whatever order its records come.
+fn presented_anew(state: &State, of: &ReversedRecord, context: &CommandContext) -> Vec<Event> {
+    let ReversedRecord::Clearing(taken_back) = of else { return Vec::new() };
+    let Some(clearing_id) = clearing::presented_anew(state, taken_back) else { return Vec::new() };
+    let charge = ResolveClearing { clearing_id, outcome: SuspenseOutcome::Charged };
+    // If its sum does not fit, it stays in suspense.
+    suspense::resolve_clearing(state, &charge, context).unwrap_or_default()
+}
+
 /// Takes back what is left of a record for each reversal that waits for it; otherwise ends its wait.
 fn concluded(state: &State, of: &ReversedRecord, cause: WaitEnd, context: &CommandContext) -> Vec<Event> {
     let (mut after, mut events) = (state.clone(), Vec::new());
@@ -108,7 +124,7 @@ fn concluded(state: &State, of: &ReversedRecord, cause: WaitEnd, context: &Comma
 /// Returns the reversals that wait for a record. One in another asset than the stream's cannot be of it, and is left to an
 /// operator.
 fn waiting_for(state: &State, of: &ReversedRecord) -> Vec<(ExternalId, RecordReversal)> {
-    let Some(asset) = state.asset_of_records() else { return Vec::new() };
+    let Some(asset) = state.asset_of(of) else { return Vec::new() };
     let is_of = |known: &RecordReversal| {
         let is_in_asset = known.stated.as_ref().is_none_or(|stated| stated.asset == *asset);
         known.is_waiting() && is_in_asset && known.of == *of

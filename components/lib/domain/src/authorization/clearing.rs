@@ -26,8 +26,8 @@ use super::messages::{
     ClearingPosted, ClearingRefused, ClearingSuspended, Event, LatePresented, OverCaptured, Part, Parties,
     PresentClearing,
 };
-use super::state::{Payment, State, Status, Subject, sum};
-use super::{Decision, force_post, single_message};
+use super::state::{Payment, State, Status, sum};
+use super::{Decision, force_post, record_reversal, single_message};
 use crate::checks;
 use crate::network::{Residue, SuspenseOutcome};
 use crate::policy::over_capture;
@@ -41,13 +41,10 @@ pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandC
         events.extend(billing.flag(parties, &claim.clearing_id, &claim.amount));
         Ok(events)
     };
-    let payment = match &state.subject {
-        Subject::Payment(payment) => payment,
-        Subject::Nothing => {
-            let parties = Parties::named(checks::account(context)?, claim.details.as_deref());
-            return flagged(vec![force_post::unmatched(parties.clone(), claim, residue)], parties);
-        }
-        Subject::Refund { .. } => return Err(checks::identity_conflict(context)),
+    let Some(payment) = state.payment() else {
+        let account = record_reversal::parties(state, context)?.account;
+        let parties = Parties::named(account, claim.details.as_deref());
+        return flagged(vec![force_post::unmatched(parties.clone(), claim, residue)], parties);
     };
     checks::routed_to(payment.parties.account, context)?;
     checks::same_asset(&payment.asset, &claim.amount.asset)?;
@@ -98,15 +95,47 @@ fn looks_like(state: &State, claim: &PresentClearing) -> Option<ExternalId> {
     if let Some(claimed) = single_message::looks_like(state, claim.amount.minor) {
         return Some(claimed);
     }
-    let reference = claim.reference.as_ref()?;
-    let alike = |id: &ExternalId, known: &Clearing| {
-        known.reference.as_ref() == Some(reference)
-            && known.claimed == claim.amount.minor
-            && known.fate != ClearingFate::Refused
-            && !state.is_taken_back(id, known)
-            && !is_another_part(known.part, claim.part)
+    let stands = |id: &ExternalId, known: &Clearing| {
+        known.fate != ClearingFate::Refused && !state.is_taken_back(id, known)
     };
+    let (reference, minor, part) = (claim.reference.as_ref(), claim.amount.minor, claim.part);
+    let alike =
+        |id: &ExternalId, known: &Clearing| stands(id, known) && is_alike(known, reference, minor, part);
     state.clearings.iter().find(|(id, known)| alike(id, known)).map(|(id, _)| id.clone())
+}
+
+/// Returns true if two claims have one reference and one amount, and are not two parts.
+fn is_alike(known: &Clearing, reference: Option<&ExternalId>, minor: Minor, part: Part) -> bool {
+    reference.is_some()
+        && known.reference.as_ref() == reference
+        && known.claimed == minor
+        && !is_another_part(known.part, part)
+}
+
+/// Finds the oldest claim in suspense that looks like the one that was taken back, if nothing is left of that, and that
+/// looks like no other claim that posted.
+pub(super) fn presented_anew(state: &State, taken_back: &ExternalId) -> Option<ExternalId> {
+    let gone = state.clearings.get(taken_back).filter(|gone| state.is_taken_back(taken_back, gone))?;
+    let waiting = state.suspended.iter().filter_map(|(id, suspended)| match suspended {
+        Suspended::Waiting { occurred_at } => Some((*occurred_at, id, state.clearings.get(id)?)),
+        Suspended::Resolved(_) => None,
+    });
+    let is_free = |(_, _, claim): &(_, _, &Clearing)| {
+        let looks_like =
+            |known: &Clearing| is_alike(known, claim.reference.as_ref(), claim.claimed, claim.part);
+        let stands = |(id, known): (&ExternalId, &Clearing)| {
+            record_reversal::has_posted(known) && looks_like(known) && !state.is_taken_back(id, known)
+        };
+        let is_claimed = single_message::looks_like(state, claim.claimed).is_some();
+        claim.fate == ClearingFate::Suspended
+            && looks_like(gone)
+            && !is_claimed
+            && !state.clearings.iter().any(stands)
+    };
+    waiting
+        .filter(is_free)
+        .min_by_key(|(occurred_at, id, _)| (*occurred_at, *id))
+        .map(|(_, id, _)| id.clone())
 }
 
 fn is_another_part(known: Part, given: Part) -> bool {

@@ -13,7 +13,7 @@ use clearfold_kernel::{Amount, CommandContext, ExternalId, Minor, Rejection};
 use serde::{Deserialize, Serialize};
 
 use super::messages::{DisputeMoneyFlag, DisputeMoneyMoved, Event, RecordDisputeMoney};
-use super::state::{State, Subject, sum};
+use super::state::{State, sum};
 use super::{Decision, DisputeStatus, record_reversal};
 use crate::checks;
 use crate::network::{DisputeCycle, DisputeDirection, Network};
@@ -50,13 +50,10 @@ pub(super) fn record(state: &State, command: &RecordDisputeMoney, context: &Comm
         return Ok(Vec::new());
     }
     let parties = record_reversal::parties(state, context)?;
-    // The stream of a refund is of that refund alone.
-    if matches!(state.subject, Subject::Refund(_)) {
-        return Err(checks::identity_conflict(context));
-    }
     // Money may have come before its payment, so the payment's asset need not be that of its dispute.
     let told = state.dispute_money.values().filter(|known| known.dispute_id == money.dispute_id);
-    for asset in told.map(|known| &known.amount.asset).chain(state.asset_of_records()) {
+    let of_payment = state.payment().map(|payment| &payment.asset);
+    for asset in told.map(|known| &known.amount.asset).chain(of_payment) {
         checks::same_asset(asset, &money.amount.asset)?;
     }
     Ok(vec![Event::DisputeMoneyMoved(DisputeMoneyMoved {

@@ -5,10 +5,10 @@
 use clearfold_kernel::{CommandContext, Hash};
 use sha2::{Digest, Sha256};
 
-use super::Decision;
 use super::claim::{Billing, Clearing, ClearingFate};
 use super::messages::{Event, ForcePost, ForcePostReason, ForcePosted, Part, Parties, PresentClearing};
-use super::state::{Entry, Payment, State, Status, Subject, sum};
+use super::state::{Entry, Payment, State, Status, sum};
+use super::{Decision, record_reversal};
 use crate::checks;
 use crate::network::{Details, Merchant, Residue};
 
@@ -16,15 +16,17 @@ pub(super) fn post(state: &State, claim: &ForcePost, context: &CommandContext) -
     let asset = checks::sound(&claim.amount)?;
     checks::routed_to(claim.account, context)?;
     let billing = Billing::of_fact(&claim.amount, claim.presented.as_ref(), asset, state.network());
-    let reason = match &state.subject {
-        Subject::Nothing => ForcePostReason::NoAuthorization,
-        Subject::Payment(payment) => {
+    let reason = match state.payment() {
+        None => {
+            record_reversal::parties(state, context)?;
+            ForcePostReason::NoAuthorization
+        }
+        Some(payment) => {
             checks::routed_to(payment.parties.account, context)?;
             checks::same_asset(&payment.asset, &claim.amount.asset)?;
             checks::fits(payment.totals.captured().plus(claim.amount.minor))?;
             reason(payment)
         }
-        Subject::Refund { .. } => return Err(checks::identity_conflict(context)),
     };
     let posted = forced(claim, billing.residue, reason);
     if let Some(known) = state.clearings.get(&claim.clearing_id) {

@@ -109,7 +109,7 @@ type Decision = Result<Vec<Event>, Rejection>;
 
 impl Decider for Authorization {
     const AGGREGATE: &'static str = AGGREGATE;
-    const STATE_VERSION: u32 = 15;
+    const STATE_VERSION: u32 = 16;
 
     type State = State;
     type Command = Command;

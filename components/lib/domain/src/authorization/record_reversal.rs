@@ -26,7 +26,7 @@ use super::messages::{
     ClearingReversed, Event, KeptReason, Parties, RecordReversalEnded, RecordReversalKept, RefundOrigin,
     RefundReversed, ReverseClearing, ReverseRefund, ReversedRecord,
 };
-use super::refund::Resolution;
+use super::refund::{Resolution, UnlinkedRefund};
 use super::state::{State, Subject, sum};
 use crate::checks;
 use crate::network::{Details, MerchantId, Network};
@@ -156,13 +156,10 @@ impl State {
                 Some(clearing.claimed.excess_over(self.taken_back_of(id)))
             }
             ReversedRecord::Refund(id) => {
-                let origin = RefundOrigin::Network(id.clone());
-                let minor = match &self.subject {
-                    Subject::Refund(refund) if refund.origin == origin && refund.is_paid() => {
-                        refund.amount.minor
-                    }
-                    Subject::Refund(_) | Subject::Nothing => return None,
-                    Subject::Payment(_) => *self.refunds.get(&origin.identity())?,
+                let minor = match self.unlinked_of(id) {
+                    Some(refund) if refund.is_paid() => refund.amount.minor,
+                    Some(_) => return None,
+                    None => *self.refunds.get(&RefundOrigin::Network(id.clone()).identity())?,
                 };
                 Some(minor.excess_over(self.taken_back_of_refund(id)))
             }
@@ -176,12 +173,10 @@ impl State {
                 Suspended::Waiting { .. } => self.clearings.get(id).map(|clearing| clearing.claimed),
                 Suspended::Resolved(_) => None,
             },
-            ReversedRecord::Refund(id) => match &self.subject {
-                Subject::Refund(refund) if refund.resolution == Resolution::Open => {
-                    (refund.origin == RefundOrigin::Network(id.clone())).then_some(refund.amount.minor)
-                }
-                _ => None,
-            },
+            ReversedRecord::Refund(id) => {
+                let refund = self.unlinked_of(id).filter(|refund| refund.resolution == Resolution::Open);
+                refund.map(|refund| refund.amount.minor)
+            }
         }
     }
 
@@ -190,9 +185,8 @@ impl State {
         match of {
             ReversedRecord::Clearing(id) => self.clearings.contains_key(id),
             ReversedRecord::Refund(id) => {
-                let origin = RefundOrigin::Network(id.clone());
-                matches!(&self.subject, Subject::Refund(refund) if refund.origin == origin)
-                    || self.refunds.contains_key(&origin.identity())
+                let identity = RefundOrigin::Network(id.clone()).identity();
+                self.unlinked_of(id).is_some() || self.refunds.contains_key(&identity)
             }
         }
     }
@@ -204,16 +198,22 @@ impl State {
         self.record_reversals.known.values().any(|known| known.is_waiting() && known.of == of)
     }
 
-    pub(super) fn asset_of_records(&self) -> Option<&Asset> {
-        match &self.subject {
-            Subject::Nothing => None,
-            Subject::Payment(payment) => Some(&payment.asset),
-            Subject::Refund(refund) => Some(&refund.amount.asset),
-        }
+    /// Returns the unlinked refund of the stream, if the network told of it by that id.
+    fn unlinked_of(&self, id: &ExternalId) -> Option<&UnlinkedRefund> {
+        self.unlinked().filter(|refund| matches!(&refund.origin, RefundOrigin::Network(known) if known == id))
+    }
+
+    /// Returns the asset of a record; `None` if neither the record nor a payment is known.
+    pub(super) fn asset_of(&self, of: &ReversedRecord) -> Option<&Asset> {
+        let unlinked = match of {
+            ReversedRecord::Clearing(_) => None,
+            ReversedRecord::Refund(id) => self.unlinked_of(id).map(|refund| &refund.amount.asset),
+        };
+        unlinked.or_else(|| self.payment().map(|payment| &payment.asset))
     }
 }
 
-const fn has_posted(clearing: &Clearing) -> bool {
+pub(super) const fn has_posted(clearing: &Clearing) -> bool {
     matches!(clearing.fate, ClearingFate::Posted | ClearingFate::Forced)
 }
 
@@ -275,11 +275,13 @@ pub(super) fn reverse(
         return Ok(Vec::new());
     }
     let parties = parties(state, context)?;
-    // The stream of a refund is of that refund alone.
-    if matches!(state.subject, Subject::Refund(_)) && !state.knows_record(&reversal.of) {
+    // Another refund is recorded under an id of its own, and so is its reversal.
+    let is_of_refund =
+        matches!((&state.subject, &reversal.of), (Subject::Refund(_), ReversedRecord::Refund(_)));
+    if is_of_refund && !state.knows_record(&reversal.of) {
         return Err(checks::identity_conflict(context));
     }
-    if let (Some(asset), Some(amount)) = (state.asset_of_records(), &reversal.stated) {
+    if let (Some(asset), Some(amount)) = (state.asset_of(&reversal.of), &reversal.stated) {
         checks::same_asset(asset, &amount.asset)?;
     }
     let keep = |reason| kept(parties.clone(), id, reversal, reason);
@@ -329,7 +331,7 @@ pub(super) fn take_back(
     if minor == Minor::ZERO {
         return None;
     }
-    let amount = Amount { minor, asset: state.asset_of_records()?.clone() };
+    let amount = Amount { minor, asset: state.asset_of(&reversal.of)?.clone() };
     let RecordReversal { network, occurred_at, .. } = *reversal;
     let reversal_id = reversal_id.clone();
     Some(match &reversal.of {
@@ -350,12 +352,12 @@ pub(super) fn take_back(
             })
         }
         ReversedRecord::Refund(refund_id) => {
-            let parties = match &state.subject {
-                Subject::Payment(payment) => {
-                    with_names(&payment.parties, state.record_reversals.named_by_refunds.get(refund_id))
+            let parties = match state.unlinked_of(refund_id) {
+                Some(refund) => Parties::account(refund.account),
+                None => {
+                    let named = state.record_reversals.named_by_refunds.get(refund_id);
+                    with_names(&state.payment()?.parties, named)
                 }
-                Subject::Refund(refund) => Parties::account(refund.account),
-                Subject::Nothing => return None,
             };
             Event::RefundReversed(RefundReversed {
                 parties,
@@ -398,7 +400,9 @@ pub(super) fn clearing_reversed(state: &mut State, event: &ClearingReversed) {
 
 pub(super) fn refund_reversed(state: &mut State, event: &RefundReversed) {
     let (minor, asset) = (event.amount.minor, &event.amount.asset);
-    if let Some(payment) = state.payment_mut() {
+    // What was credited without a payment is no refund of the payment beside it.
+    let is_unlinked = state.unlinked_of(&event.refund_id).is_some();
+    if let Some(payment) = state.payment_mut().filter(|_| !is_unlinked) {
         payment.totals.refunded = payment.totals.refunded.excess_over(minor);
     }
     let of = ReversedRecord::Refund(event.refund_id.clone());

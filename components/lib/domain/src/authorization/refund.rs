@@ -60,6 +60,10 @@ pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandCont
     }
     checks::sound(&refund.amount)?;
     checks::routed_to(refund.account, context)?;
+    if let Some(known) = state.unlinked().filter(|known| is_same(known, refund)) {
+        let is_repeat = known.account == refund.account && known.amount == refund.amount;
+        return if is_repeat { Ok(Vec::new()) } else { Err(checks::identity_conflict(context)) };
+    }
     match &state.subject {
         Subject::Nothing if refund.known_only && !state.awaits_refund(&refund.origin) => {
             let detail =
@@ -74,21 +78,15 @@ pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandCont
             details: refund.details.clone(),
         })]),
         Subject::Payment(payment) => link(state, payment, refund, context),
-        Subject::Refund(known) => {
-            let same =
-                known.origin.identity() == refund.origin.identity() || mined_again(&known.origin, refund);
-            if known.account == refund.account && known.amount == refund.amount && same {
-                return Ok(Vec::new());
-            }
-            Err(checks::identity_conflict(context))
-        }
+        Subject::Refund(_) => Err(checks::identity_conflict(context)),
     }
 }
 
-/// Returns true if it is the same transaction, perhaps mined in another block: it paid back once.
-fn mined_again(known: &RefundOrigin, refund: &RecordRefund) -> bool {
-    let known = known.transaction_hash();
-    known.is_some() && known == refund.origin.transaction_hash()
+/// Returns true if it is the same record, or the same transaction, perhaps mined in another block: it paid back once.
+fn is_same(known: &UnlinkedRefund, refund: &RecordRefund) -> bool {
+    let transaction = known.origin.transaction_hash();
+    let is_mined_again = transaction.is_some() && transaction == refund.origin.transaction_hash();
+    known.origin.identity() == refund.origin.identity() || is_mined_again
 }
 
 fn link(state: &State, payment: &Payment, refund: &RecordRefund, context: &CommandContext) -> Decision {

@@ -16,8 +16,8 @@ use super::messages::{
     AuthorizationRequested, AuthorizationReversed, Event, Extent, Parties, ReversalCause, ReversalRefusal,
     ReversalRefused, ReverseAuthorization,
 };
-use super::state::{Payment, State, Status, Subject, sum};
-use super::{Decision, single_message};
+use super::state::{Payment, State, Status, sum};
+use super::{Decision, record_reversal, single_message};
 use crate::checks;
 
 /// Reversal that was received.
@@ -62,8 +62,8 @@ pub(super) fn apply(state: &State, reversal: &ReverseAuthorization, context: &Co
             return Ok(Vec::new());
         }
     }
-    match &state.subject {
-        Subject::Payment(payment) => {
+    match state.payment() {
+        Some(payment) => {
             checks::routed_to(payment.parties.account, context)?;
             if !reversal.candidates.is_empty() {
                 let parties = payment.parties.clone();
@@ -77,13 +77,12 @@ pub(super) fn apply(state: &State, reversal: &ReverseAuthorization, context: &Co
                 Err(reason) => refuse(payment.parties.clone(), reversal, reason, context),
             }])
         }
-        Subject::Nothing => {
-            let parties = Parties::account(checks::account(context)?);
+        None => {
+            let parties = record_reversal::parties(state, context)?;
             let is_named = reversal.candidates.is_empty();
             let reason = if is_named { ReversalRefusal::Unmatched } else { ReversalRefusal::Ambiguous };
             Ok(vec![refuse(parties, reversal, reason, context)])
         }
-        Subject::Refund { .. } => Err(checks::identity_conflict(context)),
     }
 }
 

@@ -67,6 +67,9 @@ pub struct State {
     pub dispute_money: BTreeMap<ExternalId, DisputeMoney>,
     /// Numbers of the network's request, by which the account knows its hold. None if the request does not state them all.
     pub asked_by: Option<ExternalId>,
+    /// Unlinked refund that opened the stream, if a payment has begun behind it. Earlier versions recorded such refunds under
+    /// the payment's id.
+    pub beside: Option<Box<UnlinkedRefund>>,
 }
 
 /// Subject of a stream.
@@ -364,9 +367,34 @@ impl State {
         }
     }
 
+    /// Returns the unlinked refund of the stream, also if a payment has begun behind it.
+    #[must_use]
+    pub fn unlinked(&self) -> Option<&UnlinkedRefund> {
+        match &self.subject {
+            Subject::Refund(refund) => Some(refund),
+            Subject::Nothing | Subject::Payment(_) => self.beside.as_deref(),
+        }
+    }
+
+    pub(super) fn unlinked_mut(&mut self) -> Option<&mut UnlinkedRefund> {
+        match &mut self.subject {
+            Subject::Refund(refund) => Some(refund),
+            Subject::Nothing | Subject::Payment(_) => self.beside.as_deref_mut(),
+        }
+    }
+
+    /// Begins a payment, unless there is one.
     pub(super) fn begin(&mut self, payment: Payment) {
-        if let Subject::Nothing = self.subject {
-            self.subject = Subject::Payment(Box::new(payment));
+        if self.payment().is_none() {
+            self.begin_anew(payment);
+        }
+    }
+
+    /// Makes the payment the stream's subject. An unlinked refund that opened the stream stays beside it.
+    pub(super) fn begin_anew(&mut self, payment: Payment) {
+        let before = std::mem::replace(&mut self.subject, Subject::Payment(Box::new(payment)));
+        if let Subject::Refund(refund) = before {
+            self.beside = Some(refund);
         }
     }
 

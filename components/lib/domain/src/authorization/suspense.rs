@@ -23,7 +23,7 @@ use super::messages::{
     ResolveRefund,
 };
 use super::refund::Resolution;
-use super::state::{Payment, State, Status, Subject};
+use super::state::{Payment, State, Status};
 use super::{Decision, clearing, existing, force_post};
 use crate::checks;
 use crate::network::{RefundOutcome, Residue, SuspenseOutcome};
@@ -93,7 +93,7 @@ fn charge(state: &State, payment: &Payment, claim: &PresentClearing, residue: Re
 }
 
 pub(super) fn resolve_refund(state: &State, command: &ResolveRefund, context: &CommandContext) -> Decision {
-    let Subject::Refund(refund) = &state.subject else {
+    let Some(refund) = state.unlinked() else {
         return Err(not_found(format!("{} is no unlinked refund", context.id)));
     };
     checks::routed_to(refund.account, context)?;
@@ -136,7 +136,7 @@ pub(super) fn clearing_resolved(state: &mut State, event: &ClearingResolved) {
 
 pub(super) fn refund_resolved(state: &mut State, event: &RefundResolved) {
     state.happened_at(event.at);
-    if let Subject::Refund(refund) = &mut state.subject {
+    if let Some(refund) = state.unlinked_mut() {
         refund.resolution =
             Resolution::Resolved { outcome: event.outcome, payment_id: event.payment_id.clone() };
     }

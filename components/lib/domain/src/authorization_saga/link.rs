@@ -4,7 +4,8 @@
 //! | flow | lane | begins | steps |
 //! |---|---|---|---|
 //! | `spend` | `books` | a `Spend` is recorded, behind its bookings | `link`, `read-match` asks the account for what it matched |
-//! | `match` | `funding` | a leg begins for which the account may know a `Spend`, before its pull | `await-spend`, `link-spend`, `find-spend` asks the account for a `Spend` that was seen first |
+//! | `match` | `books` | an increment is approved, and no leg begins with it | `link-spend`, `find-spend` for the addition |
+//! | … | `funding` | a leg begins for which the account may know a `Spend`, before its pull | `await-spend`, `link-spend`, `find-spend` asks the account for a `Spend` that was seen first |
 //! | `link` | `books` | the `Spend` is linked | `take` makes it a leg of the payment, `book` moves its money |
 //! | `observe` | `books` | something happened on chain to the linked `Spend` | `observe-spend` reports it to the payment |
 //! | `unlink` | `books` | the `Spend` is unlinked | `give-up` takes the leg back, `book` moves the money back, behind the loss of its block |
@@ -12,7 +13,7 @@
 //! The account answers by a refusal that names the other side. It is undone by the link: a refusal is all that a saga
 //! hears of another stream. If it was refused for another reason, the same question is asked again.
 
-use clearfold_kernel::{Action, Address, Amount, ExternalId, Flow, Minor, StepCall, Timestamp};
+use clearfold_kernel::{Action, Address, Amount, ExternalId, Flow, Minor, PlannedStep, StepCall, Timestamp};
 
 use super::authorize::{send, to_account};
 use super::memory::{id, read};
@@ -61,8 +62,17 @@ pub(super) fn flows(
     if fund::begun(before, after).is_some() && may_be_spent(after, event) {
         let steps = [AWAIT, LINK_SPEND, FIND].map(planned).into();
         flows.push(Flow { name: "match", lane: fund::LANE.into(), steps });
+    } else if let Event::HoldIncreased(event) = event {
+        flows.push(added(&event.amount)?);
     }
     Ok(flows)
+}
+
+/// Plans the search for a `Spend` of what was added while an earlier leg is undecided, so that no leg begins with it.
+fn added(amount: &Amount) -> Result<Flow, String> {
+    let argument = serde_json::to_vec(amount).map_err(|error| error.to_string())?;
+    let steps = [LINK_SPEND, FIND].map(|step| PlannedStep { step, argument: argument.clone() });
+    Ok(Flow { name: "match", lane: BOOKS.into(), steps: steps.into() })
 }
 
 /// Returns true if the account may know a `Spend` that pays the leg. Of a request that is approved as a whole it has said
@@ -155,13 +165,17 @@ pub(super) fn read_match(call: &StepCall) -> Result<Action, String> {
     to_account(call, &account::Command::ReadMatch(ReadMatch { spend_id }))
 }
 
-/// Asks for a `Spend` that was seen before the network asked, of the amount that is due.
+/// Asks for a `Spend` that was seen before the network asked, of the amount that was added or is due.
 pub(super) fn find(call: &StepCall) -> Result<Action, String> {
     let state = read(&call.subject)?;
     let Some(payment) = state.payment().filter(|_| state.due() > Minor::ZERO) else {
         return Ok(Action::Done);
     };
-    let amount = Amount { minor: state.due(), asset: payment.asset.clone() };
+    let amount = match call.argument.as_slice() {
+        [] => Amount { minor: state.due(), asset: payment.asset.clone() },
+        added => serde_json::from_slice(added)
+            .map_err(|error| format!("the argument of `{}`: {error}", call.step))?,
+    };
     to_account(call, &account::Command::FindSpend(FindSpend { payment_id: id(&call.subject)?, amount }))
 }
 

@@ -11,7 +11,7 @@ use clearfold_kernel::{self as kernel, Decider, ExternalId, Hash, Minor, decode_
 
 use crate::authorization::{
     Authorization, AuthorizationRequested, DisputeMoney, Funding, Legs, Links, Payment, RecordReversals,
-    SingleMessage, State, Subject,
+    SingleMessage, State, Subject, UnlinkedRefund,
 };
 
 /// First byte of the memory: the version of the state's format. An instance may outlive a change of the format, and
@@ -41,11 +41,15 @@ const WITHOUT_REVERSALS: u8 = 13;
 /// state without them.
 const WITHOUT_SINGLE_MESSAGE: u8 = 14;
 
+/// Version before a payment could begin behind an unlinked refund. Its bytes are the head of a state without one.
+const WITHOUT_BESIDE: u8 = 15;
+
 /// Reads the memory; empty before the first observation.
 pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
     match subject.memory.split_first() {
         None => Ok(State::default()),
         Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
+        Some((&WITHOUT_BESIDE, state)) => behind(state, &Beside::None),
         Some((&WITHOUT_SINGLE_MESSAGE, state)) => behind(state, &Newest::default()),
         Some((&WITHOUT_REVERSALS, state)) => behind(state, &unreversed()),
         Some((&WITHOUT_EXPECTED, state)) => behind(state, &(None::<ExternalId>, unreversed())),
@@ -59,7 +63,10 @@ pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
 }
 
 /// Members behind a state of version 14.
-type Newest = (SingleMessage, BTreeMap<ExternalId, DisputeMoney>, Option<ExternalId>);
+type Newest = (SingleMessage, BTreeMap<ExternalId, DisputeMoney>, Option<ExternalId>, Beside);
+
+/// Member behind a state of version 15.
+type Beside = Option<Box<UnlinkedRefund>>;
 
 /// Members behind a state that has no links.
 fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>, (RecordReversals, Newest)) {

@@ -1,7 +1,7 @@
 //! Flow `refund`: a refund that the network told of and one on chain are the same, if the account says so. Then the stream
 //! of the one on chain is resolved as matched.
 //!
-//! It follows the booking of either report. The account answers by a refusal that names both streams ([`link`]).
+//! It follows the booking of either report, and of a reversal: a payout of what is left may have been seen before. The account answers by a refusal that names both streams ([`link`]).
 
 use clearfold_kernel::{Action, ExternalId, Flow, StepCall};
 
@@ -9,7 +9,9 @@ use super::authorize::send;
 use super::observe::BOOKS;
 use super::{book, was_refused};
 use crate::account::{self, ReadRefund};
-use crate::authorization::{self, Command, Event, RefundLinked, RefundOrigin, RefundUnlinked, ResolveRefund};
+use crate::authorization::{
+    self, Command, Event, RefundLinked, RefundOrigin, RefundReversed, RefundUnlinked, ResolveRefund,
+};
 use crate::bookings;
 use crate::network::RefundOutcome;
 
@@ -18,14 +20,15 @@ pub(super) const READ: &str = "read-refund";
 
 /// Returns the flow behind the booking of a refund that may have another report.
 pub(super) fn flow(event: &Event) -> Result<Option<Flow>, String> {
-    let (account, origin) = match event {
+    let (parties, refund_id) = match event {
         Event::RefundLinked(RefundLinked { parties, origin: origin @ RefundOrigin::Network(_), .. })
         | Event::RefundUnlinked(RefundUnlinked {
             parties, origin: origin @ RefundOrigin::Chain(_), ..
-        }) => (parties.account.to_string(), origin),
+        }) => (parties, bookings::refund_id(origin).map_err(|error| error.to_string())?),
+        Event::RefundReversed(RefundReversed { parties, refund_id, .. }) => (parties, refund_id.clone()),
         _ => return Ok(None),
     };
-    let refund_id = bookings::refund_id(origin).map_err(|error| error.to_string())?;
+    let account = parties.account.to_string();
     let read = account::Command::ReadRefund(ReadRefund { refund_id });
     let planned = |step| book::step(step, account::AGGREGATE, &account, false, &read);
     Ok(Some(Flow { name: "refund", lane: BOOKS.into(), steps: vec![planned(RESOLVE)?, planned(READ)?] }))

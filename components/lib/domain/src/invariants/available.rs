@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clearfold_kernel::{Amount, Asset, Invariant, Minor};
+use clearfold_kernel::{Amount, Asset, ExternalId, Invariant, Minor};
 
 use super::sum::{Sum, plus};
 use super::tally::{Fact, Happened, Violations, Watch};
@@ -55,7 +55,10 @@ impl Watch for Available {
         let Happened::Account(event) = fact.event else { return };
         match event {
             Event::HoldPlaced(event) => self.placed(event, found),
-            Event::HoldRaised(event) => self.hold(&event.amount, event.forced, found),
+            Event::HoldRaised(event) => {
+                let is_spent = self.is_spent(event.spend_id.as_ref(), event.amount.minor);
+                self.hold(&event.amount, event.forced || is_spent, found);
+            }
             Event::HoldLowered(event) => self.held(&event.amount.asset).take(event.amount.minor),
             Event::HoldVoided(event) => {
                 if let Some(released) = &event.released {
@@ -131,9 +134,14 @@ impl Available {
         if event.spent_at.is_some() {
             self.spends.insert(event.hold_id.to_string(), event.amount.minor);
         }
-        let spent = event.spend_id.as_ref().and_then(|spend_id| self.spends.get(spend_id.as_str())).copied();
-        let is_spent = spent.is_some_and(|spent| spent >= event.amount.minor);
+        let is_spent = self.is_spent(event.spend_id.as_ref(), event.amount.minor);
         self.hold(&event.amount, event.forced || is_spent, found);
+    }
+
+    /// Returns true if the `Spend` holds that amount already.
+    fn is_spent(&self, spend_id: Option<&ExternalId>, minor: Minor) -> bool {
+        let spent = spend_id.and_then(|spend_id| self.spends.get(spend_id.as_str()));
+        spent.is_some_and(|spent| *spent >= minor)
     }
 
     /// Credits what was withheld if the network pays; otherwise takes back what was credited. What the network told of

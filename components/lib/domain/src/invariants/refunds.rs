@@ -2,7 +2,7 @@
 //!    claimed, but for the excess that a refund or a reversal states. No reversal takes back more than is left of its
 //!    clearing or refund.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clearfold_kernel::{ExternalId, Invariant, Minor};
 
@@ -23,6 +23,8 @@ pub(super) struct Refunds {
     clearings: BTreeMap<(String, String), Minor>,
     /// Amount that stands of each refund of the network, by stream and refund.
     refunds: BTreeMap<(String, String), Minor>,
+    /// Refunds without a payment, by stream and refund. A payment may have begun beside one.
+    unlinked: BTreeSet<(String, String)>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -62,10 +64,12 @@ impl Watch for Refunds {
                 payment.excess = plus(payment.excess, event.excess.unwrap_or_default());
             }
             Event::RefundUnlinked(event) => {
+                self.unlinked.insert(of_refund(fact.id, &event.origin));
                 self.refunds.insert(of_refund(fact.id, &event.origin), event.amount.minor);
             }
             Event::RefundReversed(event) => {
                 let key = of_refund(fact.id, &RefundOrigin::Network(event.refund_id.clone()));
+                let is_unlinked = self.unlinked.contains(&key);
                 let left = self.refunds.entry(key).or_default();
                 if event.amount.minor > *left {
                     let detail =
@@ -73,7 +77,9 @@ impl Watch for Refunds {
                     found.report(REFUNDS_WITHIN_CAPTURED, detail);
                 }
                 *left = left.excess_over(event.amount.minor);
-                payment.refunded = payment.refunded.excess_over(event.amount.minor);
+                if !is_unlinked {
+                    payment.refunded = payment.refunded.excess_over(event.amount.minor);
+                }
             }
             Event::RefundLinked(event) => {
                 self.refunds.insert(of_refund(fact.id, &event.origin), event.amount.minor);

@@ -26,7 +26,7 @@ pub struct Payments;
 impl Projector for Payments {
     fn describe() -> ProjectionDescriptor {
         let tables = vec![Payment::table(), PaymentEvent::table(), Refund::table(), AccountAsset::table()];
-        ProjectionDescriptor { name: "payments", version: 14, tables, reads: &[AGGREGATE] }
+        ProjectionDescriptor { name: "payments", version: 15, tables, reads: &[AGGREGATE] }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {
@@ -82,7 +82,7 @@ fn apply(rows: &mut Rows, seen: &Seen<'_, Event>) -> Result<(), Misfit> {
     rows.put(&timeline::entry(seen)?);
     refund::follow(rows, seen)?;
     let mut begins = false;
-    if concerns_payment(&seen.event) {
+    if concerns_payment(&seen.event) && !refund::is_of_unlinked(rows, seen)? {
         let known = rows.find(&Payment::key(&seen.id.to_owned()))?;
         begins = known.is_none() && !may_have_no_payment(&seen.event);
         // A reversal without a payment is shown in the timeline alone.

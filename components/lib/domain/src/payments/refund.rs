@@ -6,9 +6,17 @@ use super::tables::{Origin, Refund};
 use crate::authorization::{Event, RefundLinked, RefundOrigin, RefundUnlinked};
 use crate::projecting::{Misfit, Rows, Seen};
 
-/// Returns the key of the row that an event changes.
+/// Returns the key of the row that an event changes, or whose refund it may be of.
 pub(super) fn key(seen: &Seen<'_, Event>) -> Option<RowKey> {
-    matches!(seen.event, Event::RefundResolved(_)).then(|| Refund::key(&seen.id.to_owned()))
+    let is_of_refund = matches!(seen.event, Event::RefundResolved(_) | Event::RefundReversed(_));
+    is_of_refund.then(|| Refund::key(&seen.id.to_owned()))
+}
+
+/// Returns true if the event takes back the unlinked refund of its stream, which is none of the payment beside it.
+pub(super) fn is_of_unlinked(rows: &Rows, seen: &Seen<'_, Event>) -> Result<bool, Misfit> {
+    let Event::RefundReversed(event) = &seen.event else { return Ok(false) };
+    let unlinked: Option<Refund> = rows.find(&Refund::key(&seen.id.to_owned()))?;
+    Ok(unlinked.is_some_and(|known| known.network_refund_id.as_ref() == Some(&event.refund_id)))
 }
 
 /// Applies an event to the row of its refund.

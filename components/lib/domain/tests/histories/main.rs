@@ -15,6 +15,7 @@ mod cards;
 mod coverage;
 mod decisions;
 mod dice;
+mod facts;
 mod history;
 mod links;
 mod live;

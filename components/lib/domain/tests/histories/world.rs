@@ -13,6 +13,7 @@ use clearfold_domain::network::MatchBasis;
 use clearfold_kernel::{Asset, CommandContext, Encoded, Message, Minor, Timestamp, Violation};
 
 use crate::coverage::Coverage;
+use crate::facts;
 use crate::live::{Broken, Live};
 use crate::pending::Pending;
 
@@ -166,6 +167,9 @@ impl World {
         let payment = self.payments.entry(id.to_owned()).or_default();
         let mut before = payment.state.clone();
         let decided = payment.take(command, &context)?;
+        if let Err(refused) = &decided {
+            facts::is_kept(&before, command, &context, &refused.code)?;
+        }
         let answer = self.coverage.count("authorization", &decided)?;
         let (stream, hold_id) = (format!("authorization-{id}"), id.parse().expect("our own id"));
         for event in decided.iter().flatten() {

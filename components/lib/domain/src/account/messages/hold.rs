@@ -163,6 +163,10 @@ pub struct HoldRaised {
     pub forced: bool,
     /// Time at which the host accepted the command.
     pub at: Timestamp,
+    /// Id of the `Spend` whose money this is: it is held already, so what it holds counts as available. Absent if there
+    /// is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spend_id: Option<ExternalId>,
 }
 
 /// All or a part of a hold was released.

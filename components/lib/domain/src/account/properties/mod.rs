@@ -49,7 +49,9 @@ fn checked_for_funds(event: &Event) -> Option<Asset> {
     match event {
         // The hold of the payment's own Spend is counted twice until its money is moved.
         Event::HoldPlaced(hold) if !hold.forced && hold.spend_id.is_none() => Some(hold.amount.asset.clone()),
-        Event::HoldRaised(raise) if !raise.forced => Some(raise.amount.asset.clone()),
+        Event::HoldRaised(raise) if !raise.forced && raise.spend_id.is_none() => {
+            Some(raise.amount.asset.clone())
+        }
         _ => None,
     }
 }

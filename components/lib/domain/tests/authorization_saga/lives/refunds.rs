@@ -154,3 +154,61 @@ fn a_return_ends_a_match_that_is_not_resolved_yet() {
 fn network(minor: u128) -> Value {
     json!({"account": ACCOUNT, "amount": amount(minor), "origin": {"network": "rfd-1"}, "occurred_at": AT})
 }
+
+/// The payout of what is left may be seen before the network tells of the refund, or before it takes the rest back.
+#[test]
+fn a_refund_that_is_taken_back_in_part_is_credited_once_in_whatever_order_its_reports_come() {
+    let back = json!({
+        "reversal_id": "rvr-1", "refund_id": "rfd-1", "network": "visa", "amount": amount(90), "occurred_at": AT,
+    });
+    for order in [
+        ["told", "back", "paid"],
+        ["told", "paid", "back"],
+        ["paid", "told", "back"],
+        ["paid", "back", "told"],
+    ] {
+        let mut life = Life::claimed();
+        for what in order {
+            match what {
+                "told" => life.told("rfd-1", 150),
+                "paid" => life.paid_out("back-1", 60, 3),
+                _ => life.then("ReverseRefund", &back),
+            }
+        }
+        assert_eq!((life.available().as_str(), life.outcome("back-1")), ("860", matched()), "{order:?}");
+        assert_eq!(life.net(LedgerAccount::Suspense), "0", "{order:?}");
+        life.paid_out("back-2", 60, 4);
+        assert_eq!((life.available().as_str(), life.outcome("back-2")), ("920", None), "{order:?}");
+    }
+}
+
+/// A wrong refund is taken back whole, and the right one has the same amount: the next payout is that of the right one.
+#[test]
+fn a_refund_that_corrects_one_that_was_taken_back_whole_has_its_payout() {
+    let back = json!({"reversal_id": "rvr-1", "refund_id": "rfd-1", "network": "visa", "occurred_at": AT});
+    let mut life = Life::claimed();
+    life.told("rfd-1", 150);
+    life.then("ReverseRefund", &back);
+    life.told("rfd-2", 150);
+    life.paid_out("back-1", 150, 3);
+    assert_eq!((life.available().as_str(), life.outcome("back-1")), ("950", matched()));
+}
+
+/// Earlier versions recorded a refund of an unknown payment under the payment's id.
+#[test]
+fn a_payment_that_begins_behind_a_refund_without_one_is_booked_pulled_and_refunded_like_any_other() {
+    let mut life = Life::new();
+    life.told("rfd-1", 150);
+    assert_eq!(life.available(), "1150");
+    life.then("PresentClearing", &clearing("clr-1", 200, "final"));
+    assert_eq!((life.available().as_str(), life.net(LedgerAccount::Suspense).as_str()), ("950", "150"));
+    life.told("rfd-2", 50);
+    life.then("ResolveRefund", &json!({"outcome": "paid"}));
+    assert_eq!((life.available().as_str(), life.net(LedgerAccount::Suspense).as_str()), ("1000", "0"));
+    let back = json!({"reversal_id": "rvr-1", "refund_id": "rfd-1", "network": "visa", "occurred_at": AT});
+    life.then("ReverseRefund", &back);
+    assert_eq!(life.available(), "850");
+    assert_eq!(life.world.payment("auth-1").expect("a payment").totals.refunded, Minor::new(50));
+    life.then("RecordAdvice", &advice(20));
+    assert_eq!(life.status(), Status::ForcePosted);
+}

@@ -350,3 +350,70 @@ fn what_is_claimed_late_and_was_funded_before_waits_for_no_spend() {
     life.settle();
     assert_eq!((life.linked_to("spend-2"), life.available().as_str()), (None, "400"));
 }
+
+/// While the payment's first leg is undecided no leg begins for the increment, so its `Spend` is looked for by itself.
+#[test]
+fn an_increment_whose_spend_was_seen_first_is_approved_and_has_it() {
+    let increment = json!({
+        "message_id": "inc-1", "amount": amount(200), "basis": "addition", "occurred_at": AT,
+    });
+    let mut life = Life::new();
+    life.request(800);
+    life.spends("spend-2", 200, 2);
+    life.settle();
+    assert_eq!(life.available(), "0");
+    life.then("IncrementAuthorization", &increment);
+    assert_eq!(
+        (life.world.payment("auth-1").expect("a payment").held(), life.linked_to("spend-2")),
+        (Minor::new(1000), Some("auth-1".to_owned()))
+    );
+    life.spends(SPEND, 800, 1);
+    life.settle();
+    let linked = [SPEND, "spend-2"].map(|id| life.linked_to(id));
+    assert_eq!(linked, [Some("auth-1".to_owned()), Some("auth-1".to_owned())]);
+    assert_eq!(
+        (life.available().as_str(), life.owes_back(), life.held()),
+        ("0", Minor::ZERO, vec!["auth-1".to_owned()])
+    );
+}
+
+#[test]
+fn what_was_reversed_before_its_spend_came_does_not_take_that_of_a_later_purchase() {
+    let mut life = Life::new();
+    life.request(500);
+    life.then("ReverseAuthorization", &full_reversal());
+    let spent = json!({
+        "account": ACCOUNT, "amount": amount(500), "source": source(1), "occurred_at": "2026-11-22T11:30:00.000Z",
+    });
+    life.seen("authorization", SPEND, "RecordSwipe", &spent);
+    life.settle();
+    assert_eq!((life.linked_to(SPEND), life.owes_back()), (None, Minor::ZERO));
+    life.begin("auth-2", 500);
+    life.settle();
+    assert_eq!(life.linked_to(SPEND).as_deref(), Some("auth-2"));
+    assert_eq!(life.purchased(), once("500"));
+}
+
+/// An operator who exchanges one `Spend` for another links the right one first.
+#[test]
+fn a_payment_whose_spend_is_exchanged_is_not_pulled_and_one_whose_spend_is_unlinked_is() {
+    for is_exchanged in [true, false] {
+        let mut life = Life::new();
+        life.world.offers_pulls = true;
+        life.world.chain.weather = Weather::Fair;
+        life.spends(SPEND, 400, 201);
+        life.spends("spend-2", 390, 202);
+        life.settle();
+        life.request(400);
+        assert_eq!(life.linked_to(SPEND).as_deref(), Some("auth-1"));
+        if is_exchanged {
+            life.accepted("authorization", "spend-2", "LinkSpend", &json!({"payment_id": "auth-1"}));
+            life.settle();
+            life.then("PresentClearing", &clearing("clr-1", 390, "final"));
+        }
+        life.accepted("authorization", SPEND, "UnlinkSpend", &json!({"reason": "another purchase"}));
+        life.settle();
+        assert_eq!(life.world.chain.pulled("auth-1").is_empty(), is_exchanged);
+        assert_eq!(life.owes_back(), Minor::ZERO);
+    }
+}

@@ -70,8 +70,39 @@ pub(super) fn take_back(payment: &mut Payment, id: &str, amount: Option<i128>) {
     let back = amount.unwrap_or(left).min(left);
     claim.back += back;
     let beyond = back.min(payment.beyond);
+    let gone = (back > 0 && claim.back == claim.amount).then(|| claim.clone());
     payment.beyond -= beyond;
     payment.against_hold -= back - beyond;
+    if let Some(gone) = gone {
+        present_anew(payment, &gone);
+    }
+}
+
+/// What waits because it looked like a claim of which nothing is left was presented anew, unless it looks like another one.
+fn present_anew(payment: &mut Payment, gone: &Claim) {
+    let is_like = |one: &Claim, other: &Claim| {
+        let is_another_part =
+            matches!((one.part, other.part), (Part::Of(one, _), Part::Of(two, _)) if one != two);
+        one.reference.is_some()
+            && one.reference == other.reference
+            && one.amount == other.amount
+            && !is_another_part
+    };
+    let is_held_up = |waiting: &Claim, other: &Claim| {
+        let left = other.amount - other.back;
+        let is_claimed = other.is_at_once() && (other.amount == waiting.amount || left == waiting.amount);
+        let stands = !other.is_suspended && !other.is_returned && left > 0;
+        stands && (is_claimed || is_like(waiting, other))
+    };
+    let is_free = |waiting: &&Claim| {
+        let others = &payment.claims;
+        waiting.is_suspended
+            && is_like(waiting, gone)
+            && !others.iter().any(|other| is_held_up(waiting, other))
+    };
+    if let Some(id) = payment.claims.iter().find(is_free).map(|claim| claim.id.clone()) {
+        resolve(payment, &id, true);
+    }
 }
 
 pub(super) fn take_back_awaited(payment: &mut Payment, id: &str) {
