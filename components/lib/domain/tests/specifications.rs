@@ -49,6 +49,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_single.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_dispute_money.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_ambiguous.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_fees.yaml"));
 }
 
 #[test]
@@ -106,6 +107,7 @@ fn settlement() {
     projector::<Settlement>(include_str!("../specs/settlement.yaml"));
     projector::<Settlement>(include_str!("../specs/settlement_reversals.yaml"));
     projector::<Settlement>(include_str!("../specs/settlement_disputes.yaml"));
+    projector::<Settlement>(include_str!("../specs/settlement_fees.yaml"));
 }
 
 fn decider<D: Decider>(file: &str) {

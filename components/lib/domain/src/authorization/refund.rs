@@ -11,11 +11,11 @@
 use clearfold_kernel::{Address, Amount, CommandContext, ExternalId, Minor, Rejection};
 use serde::{Deserialize, Serialize};
 
-use super::Decision;
 use super::messages::{
     Event, Parties, RecordRefund, RefundExcess, RefundExcessCause, RefundLinked, RefundOrigin, RefundUnlinked,
 };
 use super::state::{Payment, State, Subject, sum};
+use super::{Decision, fees};
 use crate::checks;
 use crate::network::{RefundOutcome, Residue};
 use crate::policy::conversion;
@@ -58,6 +58,7 @@ pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandCont
     if let RefundOrigin::Chain(_) = refund.origin {
         checks::from_chain(context)?;
     }
+    fees::check(refund)?;
     checks::sound(&refund.amount)?;
     checks::routed_to(refund.account, context)?;
     match &state.subject {
@@ -72,6 +73,7 @@ pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandCont
             origin: refund.origin.clone(),
             occurred_at: refund.occurred_at,
             details: refund.details.clone(),
+            network_fees: refund.network_fees.clone(),
         })]),
         Subject::Payment(payment) => link(state, payment, refund, context),
         Subject::Refund(known) => {
@@ -119,6 +121,7 @@ fn link(state: &State, payment: &Payment, refund: &RecordRefund, context: &Comma
         excess,
         occurred_at: refund.occurred_at,
         details: refund.details.clone(),
+        network_fees: refund.network_fees.clone(),
     })])
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::claim::{Clearing, ClearingFate, Suspended};
 use super::dispute::Dispute;
 use super::dispute_money::DisputeMoney;
+use super::fees::Fees;
 use super::funding::{Funding, Gone};
 use super::increment::{Increment, IncrementFate};
 use super::legs::Legs;
@@ -67,6 +68,8 @@ pub struct State {
     pub dispute_money: BTreeMap<ExternalId, DisputeMoney>,
     /// Numbers of the network's request, by which the account knows its hold. None if the request does not state them all.
     pub asked_by: Option<ExternalId>,
+    /// Network fees of the records that were not taken back.
+    pub fees: Fees,
 }
 
 /// Subject of a stream.
@@ -425,6 +428,7 @@ impl State {
             Event::RecordReversalEnded(event) => record_reversal::wait_ended(&mut self, event),
             Event::DisputeMoneyMoved(event) => dispute_money::moved(&mut self, event),
         }
+        self.fees.apply(event);
         self.begin_leg();
         self
     }

@@ -10,8 +10,8 @@ use serde::Serialize;
 use clearfold_kernel::{self as kernel, Decider, ExternalId, Hash, Minor, decode_state, encode_state};
 
 use crate::authorization::{
-    Authorization, AuthorizationRequested, DisputeMoney, Funding, Legs, Links, Payment, RecordReversals,
-    SingleMessage, State, Subject,
+    Authorization, AuthorizationRequested, DisputeMoney, Fees, Funding, Legs, Links, Payment,
+    RecordReversals, SingleMessage, State, Subject,
 };
 
 /// First byte of the memory: the version of the state's format. An instance may outlive a change of the format, and
@@ -41,11 +41,15 @@ const WITHOUT_REVERSALS: u8 = 13;
 /// state without them.
 const WITHOUT_SINGLE_MESSAGE: u8 = 14;
 
+/// Version before network fees were kept. Its bytes are the head of a state without them.
+const WITHOUT_FEES: u8 = 15;
+
 /// Reads the memory; empty before the first observation.
 pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
     match subject.memory.split_first() {
         None => Ok(State::default()),
         Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
+        Some((&WITHOUT_FEES, state)) => behind(state, &Fees::default()),
         Some((&WITHOUT_SINGLE_MESSAGE, state)) => behind(state, &Newest::default()),
         Some((&WITHOUT_REVERSALS, state)) => behind(state, &unreversed()),
         Some((&WITHOUT_EXPECTED, state)) => behind(state, &(None::<ExternalId>, unreversed())),
@@ -59,7 +63,7 @@ pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
 }
 
 /// Members behind a state of version 14.
-type Newest = (SingleMessage, BTreeMap<ExternalId, DisputeMoney>, Option<ExternalId>);
+type Newest = (SingleMessage, BTreeMap<ExternalId, DisputeMoney>, Option<ExternalId>, Fees);
 
 /// Members behind a state that has no links.
 fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>, (RecordReversals, Newest)) {
