@@ -13,6 +13,7 @@ use crate::projecting::{Misfit, Rows, day_of};
 
 /// Fee that an event states, or states as taken back.
 pub(super) struct FeeChange {
+    account: String,
     network: Network,
     /// Beginning of the day, in UTC.
     day: Timestamp,
@@ -27,11 +28,12 @@ pub(super) struct FeeChange {
 
 /// Returns the fees that an event states, or states as taken back.
 pub(super) fn of(payment_id: &str, event: &Event) -> Result<Vec<FeeChange>, MoneyError> {
-    let Some(StatedFees { fees, is_back, occurred_at, .. }) = event.network_fees() else {
+    let Some(StatedFees { parties, fees, is_back, occurred_at, .. }) = event.network_fees() else {
         return Ok(Vec::new());
     };
     let changes = fees.fees.iter().map(|fee| {
         Ok(FeeChange {
+            account: parties.account.to_string(),
             network: fees.network,
             day: day_of(occurred_at),
             payment_id: payment_id.to_owned(),
@@ -51,19 +53,14 @@ const fn other(side: FeeDirection) -> FeeDirection {
     }
 }
 
-pub(super) fn keys(account: &String, change: &FeeChange) -> [RowKey; 2] {
-    let FeeChange { network, day, payment_id, kind, currency, .. } = change;
+pub(super) fn keys(change: &FeeChange) -> [RowKey; 2] {
+    let FeeChange { account, network, day, payment_id, kind, currency, .. } = change;
     [NetworkFee::key(network, day, kind, currency), PaymentFee::key(account, payment_id, kind, currency)]
 }
 
-pub(super) fn add(
-    rows: &mut Rows,
-    account: &String,
-    change: &FeeChange,
-    at: Timestamp,
-) -> Result<(), Misfit> {
-    let [of_day, of_payment] = keys(account, change);
-    let FeeChange { network, day, payment_id, kind, currency, .. } = change;
+pub(super) fn add(rows: &mut Rows, change: &FeeChange, at: Timestamp) -> Result<(), Misfit> {
+    let [of_day, of_payment] = keys(change);
+    let FeeChange { account, network, day, payment_id, kind, currency, .. } = change;
     let known: Option<NetworkFee> = rows.find(&of_day)?;
     let mut total = known.unwrap_or_else(|| NetworkFee {
         network: *network,

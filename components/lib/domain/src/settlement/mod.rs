@@ -111,7 +111,7 @@ fn keys_of(change: &ReportedChange) -> Vec<RowKey> {
         keys.push(Hold::key(account, asset, payment_id));
         subjects.push(Subject::of_payment(payment_id));
     }
-    keys.extend(change.fees.iter().flat_map(|fee| fees::keys(account, fee)));
+    keys.extend(change.fees.iter().flat_map(fees::keys));
     keys.extend(subjects.iter().map(|subject| Difference::key(account, asset, &subject.what, &subject.id)));
     keys
 }
@@ -123,6 +123,6 @@ fn apply(rows: &mut Rows, change: &ReportedChange, at: Timestamp) -> Result<(), 
     if let Some((payment_id, step)) = &change.hold {
         hold::update(rows, change, payment_id, *step, at)?;
     }
-    change.fees.iter().try_for_each(|fee| fees::add(rows, &change.account, fee, at))?;
+    change.fees.iter().try_for_each(|fee| fees::add(rows, fee, at))?;
     change.sides.iter().try_for_each(|side| comparison::update_side(rows, change, side, at))
 }

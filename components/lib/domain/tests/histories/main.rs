@@ -12,9 +12,11 @@
 
 mod accounts;
 mod cards;
+mod claims;
 mod coverage;
 mod decisions;
 mod dice;
+mod fees;
 mod history;
 mod links;
 mod live;

@@ -13,6 +13,7 @@ use clearfold_domain::network::MatchBasis;
 use clearfold_kernel::{Asset, CommandContext, Encoded, Message, Minor, Timestamp, Violation};
 
 use crate::coverage::Coverage;
+use crate::fees;
 use crate::live::{Broken, Live};
 use crate::pending::Pending;
 
@@ -220,6 +221,7 @@ impl World {
             }
         }
         self.owes_as_stated()?;
+        fees::agree(&self.payments)?;
         if self.is_open() { holds(&self.tally.settle(&format!("account-{ACCOUNT}"))) } else { Ok(()) }
     }
 
