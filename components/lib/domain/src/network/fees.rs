@@ -70,7 +70,8 @@ pub struct NetworkFee {
 impl Serialize for NetworkFee {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let is_stated = self.code.is_some() || !serializer.is_human_readable();
-        let mut fields = serializer.serialize_struct("NetworkFee", 3 + usize::from(is_stated))?;
+        let count = if is_stated { 4 } else { 3 };
+        let mut fields = serializer.serialize_struct("NetworkFee", count)?;
         fields.serialize_field("kind", &self.kind)?;
         match is_stated {
             true => fields.serialize_field("code", &self.code)?,
