@@ -4,7 +4,7 @@
 //! because ids become part of URLs and stream names.
 
 use clearfold_domain::authorization::IncrementBasis;
-use clearfold_domain::network::{FieldText, Merchant, Network, Original, TransactionType};
+use clearfold_domain::network::{FeeKind, FieldText, Merchant, Network, Original, TransactionType};
 use clearfold_domain::policy::transaction_type;
 use clearfold_domain::verification::{AddressOutcome, Outcome, PosEntry, ThreeDs, TokenState};
 use clearfold_kernel::{Address, ExternalId, Minor, Timestamp};
@@ -117,6 +117,9 @@ pub struct Message {
     pub additional_amounts: Vec<Stated>,
     #[serde(default)]
     pub fees: Vec<Stated>,
+    /// Interchange and scheme fees of a record.
+    #[serde(default)]
+    pub network_fees: Vec<StatedFee>,
     pub acquirer: Option<FieldText>,
     pub forwarder: Option<FieldText>,
     pub stan: Option<FieldText>,
@@ -141,6 +144,21 @@ pub struct Stated {
     pub exponent: u8,
     /// True for a credit to the cardholder.
     #[serde(default)]
+    pub credit: bool,
+}
+
+/// Fee between the network and us, of which the customer pays nothing. Its direction is always stated: an absent one would
+/// decide who owes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatedFee {
+    pub kind: FeeKind,
+    /// Code of the network's programme or rate.
+    pub code: Option<FieldText>,
+    pub minor: Minor,
+    pub currency: String,
+    pub exponent: u8,
+    /// True if the network owes it to us.
     pub credit: bool,
 }
 
