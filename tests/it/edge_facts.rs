@@ -101,6 +101,42 @@ async fn records_that_the_network_takes_back_count_no_more() -> Result<()> {
     Ok(())
 }
 
+/// Interchange that the network states with a clearing is exact, counts for its day, and goes back with the clearing.
+#[tokio::test]
+async fn fees_of_a_record_are_summed_and_taken_back_with_it() -> Result<()> {
+    let world = World::new().await?;
+    let (host, edge) = host_of(&world).await?;
+    let fee = json!({
+        "kind": "interchange", "code": "75", "minor": "123456", "currency": "EUR", "exponent": 6, "credit": true,
+    });
+    let mut clearing = about("t1", "c-1");
+    (clearing["amount"], clearing["network_fees"]) = (euros("1000"), json!([fee]));
+    twice(&edge, "clearings", &clearing).await?;
+    let sides = |fee: &Value| ["credit", "debit", "net"].map(|side| fee[side]["minor"].clone());
+    let expected = ["12345600", "0", "12345600"].map(Value::from);
+    eventually("the payment shows its fees", async || {
+        let payment = host.get("/v1/payments/visa-t1").await?.body;
+        Ok((sides(&payment["network_fees"][0]) == expected).then_some(()))
+    })
+    .await?;
+    let mut reversal = about("t1", "x-1");
+    reversal["record"] = json!("c-1");
+    twice(&edge, "clearings/reversals", &reversal).await?;
+    let expected = ["12345600", "12345600", "0"].map(Value::from);
+    eventually("nothing is owed any more", async || {
+        let path = "/v1/network-fees?from=2026-11-22&to=2026-11-22&network=visa";
+        let fees = host.get(path).await?.body;
+        Ok((sides(&fees["data"][0]) == expected).then_some(()))
+    })
+    .await?;
+    let mut misspelt = about("t2", "c-2");
+    (misspelt["amount"], misspelt["network_fee"]) = (euros("1000"), json!([]));
+    let refused = edge.network("clearings", &misspelt).await?;
+    let detail = refused.body["detail"].as_str().unwrap_or_default();
+    assert!(refused.status == 400 && detail.contains("network_fees"), "{refused:?}");
+    Ok(())
+}
+
 /// A reversal after a time-out does not know the network's id; the account knows which hold its numbers are of.
 #[tokio::test]
 async fn a_reversal_without_the_id_releases_the_hold_of_its_numbers() -> Result<()> {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 50] = [
+const SPECIFICATIONS: [(&str, &str); 52] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -33,6 +33,7 @@ const SPECIFICATIONS: [(&str, &str); 50] = [
     ("decider-authorization", "authorization_details.yaml"),
     ("decider-authorization", "authorization_single.yaml"),
     ("decider-authorization", "authorization_dispute_money.yaml"),
+    ("decider-authorization", "authorization_fees.yaml"),
     ("decider-account", "account.yaml"),
     ("decider-account", "account_reversals.yaml"),
     ("decider-account", "account_ledger.yaml"),
@@ -57,6 +58,7 @@ const SPECIFICATIONS: [(&str, &str); 50] = [
     ("projector-settlement", "settlement.yaml"),
     ("projector-settlement", "settlement_reversals.yaml"),
     ("projector-settlement", "settlement_disputes.yaml"),
+    ("projector-settlement", "settlement_fees.yaml"),
     ("translator-gnosis-pay", "gnosis_pay_movements.yaml"),
     ("projector-sagas", "sagas.yaml"),
 ];

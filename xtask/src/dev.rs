@@ -407,7 +407,7 @@ mod tests {
         };
         assert_eq!(
             (specs("decider-card"), specs("decider-authorization"), specs("auditor-payments")),
-            (6, 19, 0)
+            (6, 20, 0)
         );
     }
 }

@@ -1,9 +1,11 @@
 //! Facts of a message that decide nothing: they go into the command as they came.
 
-use clearfold_domain::network::{Details, FieldText, StatedAmount};
+use clearfold_domain::network::{
+    Details, FeeAmount, FeeDirection, FeeList, FieldText, InvalidFees, NetworkFee, NetworkFees, StatedAmount,
+};
 use clearfold_kernel::{Amount, Asset};
 
-use crate::message::{Kind, Message, Money, Stated};
+use crate::message::{Kind, Message, Money, Stated, StatedFee};
 
 /// Most amounts of a list that are kept: field 54 has six, and fees are fewer.
 const MOST: usize = 12;
@@ -50,6 +52,23 @@ fn amounts(field: &str, stated: &[Stated]) -> Result<Vec<StatedAmount>, String> 
         return Err(format!("{field} has {} amounts, and at most {MOST} are kept", stated.len()));
     }
     Ok(stated.iter().map(amount).collect())
+}
+
+/// Returns the network fees of a record; None if it states none.
+pub fn network_fees(message: &Message) -> Result<Option<Box<NetworkFees>>, String> {
+    if message.network_fees.is_empty() {
+        return Ok(None);
+    }
+    let fees: Result<Vec<_>, InvalidFees> = message.network_fees.iter().map(network_fee).collect();
+    let fees = fees.and_then(FeeList::try_from).map_err(|error| format!("network_fees: {error}"))?;
+    Ok(Some(Box::new(NetworkFees { network: message.network, fees })))
+}
+
+fn network_fee(stated: &StatedFee) -> Result<NetworkFee, InvalidFees> {
+    let asset = Asset { code: stated.currency.clone(), decimals: stated.exponent };
+    let amount = FeeAmount::try_from(Amount { minor: stated.minor, asset })?;
+    let direction = if stated.credit { FeeDirection::Credit } else { FeeDirection::Debit };
+    Ok(NetworkFee { kind: stated.kind, code: stated.code.clone(), amount, direction })
 }
 
 fn amount(stated: &Stated) -> StatedAmount {

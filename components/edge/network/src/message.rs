@@ -5,7 +5,7 @@
 
 use clearfold_domain::authorization::IncrementBasis;
 use clearfold_domain::network::{
-    Additional, FieldText, Merchant, Network, Original, TransactionType, is_card_number,
+    Additional, FeeKind, FieldText, Merchant, Network, Original, TransactionType, is_card_number,
 };
 use clearfold_domain::policy::transaction_type;
 use clearfold_domain::verification::{AddressOutcome, Outcome, PosEntry, ThreeDs, TokenState};
@@ -119,6 +119,9 @@ pub struct Message {
     pub additional_amounts: Vec<Stated>,
     #[serde(default)]
     pub fees: Vec<Stated>,
+    /// Interchange and scheme fees of a record.
+    #[serde(default)]
+    pub network_fees: Vec<StatedFee>,
     pub acquirer: Option<FieldText>,
     pub forwarder: Option<FieldText>,
     pub stan: Option<FieldText>,
@@ -143,6 +146,21 @@ pub struct Stated {
     pub exponent: u8,
     /// True for a credit to the cardholder.
     #[serde(default)]
+    pub credit: bool,
+}
+
+/// Fee between the network and us, of which the customer pays nothing. Its direction is always stated: an absent one would
+/// decide who owes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatedFee {
+    pub kind: FeeKind,
+    /// Code of the network's programme or rate.
+    pub code: Option<FieldText>,
+    pub minor: Minor,
+    pub currency: String,
+    pub exponent: u8,
+    /// True if the network owes it to us.
     pub credit: bool,
 }
 

@@ -182,6 +182,7 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
             },
             occurred_at,
             details,
+            network_fees: details::network_fees(message)?,
         }),
         Kind::Refund => Command::RecordRefund(RecordRefund {
             account,
@@ -190,6 +191,7 @@ pub fn command(kind: Kind, message: &Message) -> Result<Translated<'_>, String> 
             occurred_at,
             details,
             known_only: false,
+            network_fees: details::network_fees(message)?,
         }),
         Kind::ClearingReversal => Command::ReverseClearing(ReverseClearing {
             reversal_id: message_id,

@@ -48,7 +48,7 @@ const fn object(name: &'static str, decides: &'static [Kind], members: &'static 
 }
 
 /// All fields of a [`Message`](crate::message::Message).
-const FIELDS: [Field; 30] = [
+const FIELDS: [Field; 31] = [
     deciding("message_id", ALL),
     deciding("transaction_id", ALL),
     deciding("processing_day", ALL),
@@ -72,6 +72,7 @@ const FIELDS: [Field; 30] = [
     deciding("processing_code", ALL),
     fact("additional_amounts"),
     fact("fees"),
+    deciding("network_fees", &[Kind::Clearing, Kind::Refund]),
     fact("acquirer"),
     fact("forwarder"),
     fact("stan"),
@@ -353,6 +354,8 @@ mod tests {
             (Kind::Authorization, json!({"transaction_typ": "cash"}), "transaction_type"),
             (Kind::Clearing, json!({"sequense": {}}), "sequence"),
             (Kind::Clearing, json!({"refernce": "arn"}), "reference"),
+            (Kind::Clearing, json!({"network_fee": []}), "network_fees"),
+            (Kind::Refund, json!({"networkFees": []}), "network_fees"),
             (Kind::Clearing, json!({"cadr": "c"}), "card"),
             (Kind::Authorization, json!({"checks": {"Pin": "not_matched"}}), "pin"),
         ] {

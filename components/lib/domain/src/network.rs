@@ -3,6 +3,7 @@
 
 mod additional;
 mod details;
+mod fees;
 mod forbidden;
 mod numbers;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use additional::{Additional, NotKept};
 pub use details::{Details, FieldText, InvalidFieldText, Original, StatedAmount, TransactionType};
+pub use fees::{FeeAmount, FeeDirection, FeeKind, FeeList, InvalidFees, NetworkFee, NetworkFees};
 pub use numbers::Numbers;
 
 use crate::policy::assets::KnownAsset;

@@ -15,13 +15,17 @@ mod table;
 
 use std::collections::BTreeMap;
 
-use clearfold_kernel::{Change, Message, MoneyError, RecordedEvent, Row, RowKey, Table, Undecodable, Value};
+use clearfold_kernel::{
+    Change, Message, MoneyError, RecordedEvent, Row, RowKey, Table, Timestamp, Undecodable, Value,
+};
 
 pub(crate) use cell::words;
 pub use cell::{Cell, Document, Number, Word};
 pub use net::{legs, lowered, posted, raised};
 pub use table::Record;
 pub(crate) use table::{Cells, column, name, table};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Error: an event or a row that does not fit the tables.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +87,13 @@ pub fn each<E: Message>(
             })?;
     }
     Ok(())
+}
+
+/// Returns the start of the time's day in UTC.
+pub(crate) fn day_of(at: Timestamp) -> Timestamp {
+    // A time contains the part of its day that has passed, and midnight is not later, so neither step fails.
+    let since_midnight_ms = at.as_ms().rem_euclid(DAY_MS);
+    at.as_ms().checked_sub(since_midnight_ms).and_then(Timestamp::from_ms).unwrap_or(at)
 }
 
 /// Rows that one batch of events reads and changes.

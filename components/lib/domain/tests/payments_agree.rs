@@ -59,6 +59,7 @@ fn command(step: Step, at: Timestamp) -> Command {
             part,
             occurred_at: at,
             details: None,
+            network_fees: None,
         };
         Command::PresentClearing(claim)
     };
@@ -112,6 +113,7 @@ fn command(step: Step, at: Timestamp) -> Command {
                 occurred_at: at,
                 details: None,
                 known_only: false,
+                network_fees: None,
             })
         }
         16 => observed(Observation::Submitted { transaction_hash: TRANSACTION }),
@@ -244,6 +246,7 @@ fn suspicious(id: &ExternalId, amount: Amount, at: Timestamp) -> Command {
         part: Part::Partial,
         occurred_at: at,
         details: None,
+        network_fees: None,
     })
 }
 

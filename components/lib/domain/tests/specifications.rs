@@ -52,6 +52,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_ambiguous.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_beside.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_overtaken.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_fees.yaml"));
 }
 
 #[test]
@@ -109,6 +110,7 @@ fn settlement() {
     projector::<Settlement>(include_str!("../specs/settlement.yaml"));
     projector::<Settlement>(include_str!("../specs/settlement_reversals.yaml"));
     projector::<Settlement>(include_str!("../specs/settlement_disputes.yaml"));
+    projector::<Settlement>(include_str!("../specs/settlement_fees.yaml"));
 }
 
 fn decider<D: Decider>(file: &str) {

@@ -13,7 +13,7 @@ use std::fs;
 
 use clearfold_domain::account::Account;
 use clearfold_domain::authorization::{
-    Authorization, DisputeMoney, Links, RecordReversals, SingleMessage, UnlinkedRefund,
+    Authorization, DisputeMoney, Fees, Links, RecordReversals, SingleMessage, UnlinkedRefund,
 };
 use clearfold_domain::card::Card;
 use clearfold_kernel::{Decider, ExternalId, Hash, Minor, decode_state, encode_state};
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 /// Variants that the recorded states must hold, with the key of the enum and the form that each variant has there. A
 /// variant whose number changes unseen would be read as another one.
-const VARIANTS: [(&str, &str, &[&str]); 22] = [
+const VARIANTS: [(&str, &str, &[&str]); 23] = [
     (
         "authorization",
         "fate",
@@ -80,7 +80,8 @@ const VARIANTS: [(&str, &str, &[&str]); 22] = [
         "cycle",
         &["chargeback", "representment", "pre_arbitration", "arbitration", "withdrawal"],
     ),
-    ("authorization", "direction", &["received", "paid"]),
+    ("authorization", "direction", &["received", "paid", "credit", "debit"]),
+    ("authorization", "kind", &["interchange", "scheme", "other"]),
     ("account", "assets_by", &["operator", "fact"]),
     ("account", "delay_queue", &["empty", "waiting"]),
     ("card", "status", &["open", "closed"]),
@@ -152,9 +153,9 @@ fn fields_of_one_type_are_recorded_with_different_values() {
 /// The saga reads memories of versions 10 to 15 as the head of the state: these bytes were written by them.
 #[test]
 fn a_state_of_an_older_version_is_the_head_of_one_of_now() {
-    let beside = None::<Box<UnlinkedRefund>>;
-    let dispute_money = BTreeMap::<ExternalId, DisputeMoney>::new();
-    let newest = (SingleMessage::default(), dispute_money, None::<ExternalId>, beside.clone());
+    let newest_of_all = (None::<Box<UnlinkedRefund>>, Fees::default());
+    let no_money = BTreeMap::<ExternalId, DisputeMoney>::new();
+    let newest = (SingleMessage::default(), no_money, None::<ExternalId>, newest_of_all.clone());
     let no_reversals = (RecordReversals::default(), newest.clone());
     let links = (Links::default(), BTreeMap::<String, Hash>::new(), None::<ExternalId>, no_reversals.clone());
     let no_links = encode_state(&links).unwrap();
@@ -163,7 +164,7 @@ fn a_state_of_an_older_version_is_the_head_of_one_of_now() {
     is_head(12, &encode_state(&(None::<ExternalId>, no_reversals.clone())).unwrap());
     is_head(13, &encode_state(&no_reversals).unwrap());
     is_head(14, &encode_state(&newest).unwrap());
-    is_head(15, &encode_state(&beside).unwrap());
+    is_head(15, &encode_state(&newest_of_all).unwrap());
 }
 
 fn is_head(version: u32, rest: &[u8]) {
@@ -191,6 +192,7 @@ fn is_head(version: u32, rest: &[u8]) {
             shape["asked_by"] = Value::Null;
         }
         shape["beside"] = Value::Null;
+        shape["fees"] = json!({"of_clearings": {}, "of_refunds": {}});
         let expected = <Authorization as Decider>::State::deserialize(&shape).unwrap();
         assert_eq!(decode_state::<<Authorization as Decider>::State>(&bytes), Ok(expected));
     }

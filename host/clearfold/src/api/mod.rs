@@ -8,6 +8,7 @@ pub mod admin;
 mod canonical;
 mod commands;
 mod edge;
+mod fees;
 mod invariants;
 mod parameters;
 mod payments;
@@ -43,6 +44,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/payments/{id}", get(payments::show))
         .route("/v1/accounts/{id}", get(accounts::show))
         .route("/v1/accounts/{id}/balances", get(accounts::balances))
+        .route("/v1/network-fees", get(fees::by_day))
         .route("/v1/commands", post(commands::submit))
         .route("/v1/invariants", get(invariants::check))
         .method_not_allowed_fallback(method_not_allowed)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parameters::{address, check_id, invalid};
 use super::{ApiState, Problem};
-use clearfold_views::query::{Payment, PaymentFilter, TimelineEvent};
+use clearfold_views::query::{NetworkFee, Payment, PaymentFilter, TimelineEvent};
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
@@ -32,6 +32,8 @@ pub(super) struct Page {
 pub(super) struct PaymentWithTimeline {
     #[serde(flatten)]
     payment: Payment,
+    /// `None` if no projector keeps them.
+    network_fees: Option<Vec<NetworkFee>>,
     timeline: Vec<TimelineEvent>,
 }
 
@@ -64,7 +66,10 @@ pub(super) async fn show(
     let Path(id) = id?;
     check_id(&id)?;
     match state.read_store.payment(&id).await? {
-        Some((payment, timeline)) => Ok(Json(PaymentWithTimeline { payment, timeline })),
+        Some((payment, timeline)) => {
+            let network_fees = state.read_store.fees_of_payment(&payment.account, &id).await?;
+            Ok(Json(PaymentWithTimeline { payment, network_fees, timeline }))
+        }
         None => {
             let detail = format!("there is no payment {id}; a swipe appears when its block is confirmed");
             Err(Problem::new(StatusCode::NOT_FOUND, "payment_not_found", detail))

@@ -4,8 +4,8 @@ use serde::Serialize;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
-use super::payments::{amount, time};
-use super::{MoneyView, QueryError, ReadStore};
+use super::payments::time;
+use super::{MoneyView, QueryError, ReadStore, if_kept, net};
 
 /// Balance of an account in one asset: available = posted − pending. Posted and available may be below zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,12 +26,7 @@ impl ReadStore {
     /// Reads an account's balances; the list is empty for an account without bookings. `None` if no projector keeps
     /// balances: the host runs without them.
     pub async fn balances(&self, account: &str) -> Result<Option<Vec<Balance>>, QueryError> {
-        const UNDEFINED_TABLE: &str = "42P01";
-        match sqlx::query_as::<_, Balance>(BALANCES).bind(account).fetch_all(&self.pool).await {
-            Ok(balances) => Ok(Some(balances)),
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        if_kept(sqlx::query_as::<_, Balance>(BALANCES).bind(account).fetch_all(&self.pool).await)
     }
 }
 
@@ -44,17 +39,5 @@ impl FromRow<'_, PgRow> for Balance {
             available: net(row, "available_minor")?,
             updated_at: time(row, "updated_at")?.to_string(),
         })
-    }
-}
-
-/// Reads an amount that may be below zero.
-fn net(row: &PgRow, column: &str) -> Result<MoneyView, sqlx::Error> {
-    let text: String = row.try_get(column)?;
-    match text.strip_prefix('-') {
-        None => amount(row, column, &text),
-        Some(magnitude) => {
-            let view = amount(row, column, magnitude)?;
-            Ok(MoneyView { minor: text, display: format!("-{}", view.display), ..view })
-        }
     }
 }

@@ -1,21 +1,26 @@
-//! Queries of the read store: payments, their timelines, accounts, balances, sagas.
+//! Queries of the read store: payments, their timelines, accounts, balances, network fees, sagas.
 //!
 //! The tables belong to the projector component that declares them; the statements are checked against them once at
 //! start ([`ReadStore::check`]). Nothing here writes.
 
 mod accounts;
 mod balances;
+mod fees;
 mod page;
 mod payments;
 mod sagas;
 
 pub use accounts::{Account, AccountAsset};
 pub use balances::Balance;
+pub use fees::{DaysNetworkFee, NetworkFee};
 pub use page::{InvalidCursor, PageCursor};
 pub use payments::{MoneyView, Payment, PaymentFilter, PaymentSource, TimelineEvent};
 pub use sagas::{SagaCounts, SagaFilter, SagaInstance, SagaPage, VersionCounts};
 
-use sqlx::PgPool;
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Row};
+
+use payments::amount;
 
 /// The read store. Cheap to clone.
 #[derive(Clone)]
@@ -57,5 +62,27 @@ impl ReadStore {
             sqlx::Executor::describe(&self.pool, sqlx::SqlSafeStr::into_sql_str(*statement)).await?;
         }
         Ok(())
+    }
+}
+
+/// Returns the rows of a projection that a host may run without; `None` if its tables are not there.
+fn if_kept<T>(found: Result<Vec<T>, sqlx::Error>) -> Result<Option<Vec<T>>, QueryError> {
+    const UNDEFINED_TABLE: &str = "42P01";
+    match found {
+        Ok(rows) => Ok(Some(rows)),
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads an amount that may be below zero.
+fn net(row: &PgRow, column: &str) -> Result<MoneyView, sqlx::Error> {
+    let text: String = row.try_get(column)?;
+    match text.strip_prefix('-') {
+        None => amount(row, column, &text),
+        Some(magnitude) => {
+            let view = amount(row, column, magnitude)?;
+            Ok(MoneyView { minor: text, display: format!("-{}", view.display), ..view })
+        }
     }
 }

@@ -218,6 +218,54 @@ fn what_a_message_states_besides_goes_with_its_command() {
 }
 
 #[test]
+fn the_networks_fees_go_with_their_record() {
+    let fee = serde_json::json!(
+        {"kind": "interchange", "code": "75", "minor": "123456", "currency": "EUR", "exponent": 6, "credit": true}
+    );
+    let mut scheme = serde_json::json!({"kind": "scheme", "minor": "21", "currency": "EUR", "exponent": 4});
+    scheme["credit"] = false.into();
+    let fees = serde_json::json!({
+        "network": "visa",
+        "fees": [
+            {
+                "kind": "interchange", "code": "75", "direction": "credit",
+                "amount": {"minor": "123456", "asset": "EUR", "decimals": 6},
+            },
+            {"kind": "scheme", "direction": "debit", "amount": {"minor": "21", "asset": "EUR", "decimals": 4}},
+        ],
+    });
+    for kind in [Kind::Clearing, Kind::Refund] {
+        let sent_with = |fees: serde_json::Value| sent(kind, &serde_json::json!({"network_fees": fees}));
+        let payload = &sent_with(serde_json::json!([fee, scheme])).unwrap()["payload"];
+        assert_eq!(payload["network_fees"], fees);
+        assert!(payload["details"].get("fees").is_none(), "they are no part of the amount");
+        assert_eq!(sent_with(serde_json::json!([])).unwrap()["payload"].get("network_fees"), None);
+        for (member, value, why) in [
+            ("minor", Some(serde_json::json!("0")), "is zero"),
+            ("exponent", Some(serde_json::json!(9)), "has 9 decimals"),
+            ("currency", Some(serde_json::json!("euro")), "three capital letters"),
+            ("kind", Some(serde_json::json!("assessment")), "assessment"),
+            ("credti", Some(serde_json::json!(true)), "credti"),
+            ("credit", None, "credit"),
+        ] {
+            let mut wrong = fee.clone();
+            let members = wrong.as_object_mut().unwrap();
+            match value {
+                Some(value) => members.insert(member.to_owned(), value),
+                None => members.remove(member),
+            };
+            let refused = sent_with(serde_json::json!([wrong])).unwrap_err();
+            assert!(refused.contains(why), "{member}: {refused}");
+        }
+        let refused = sent_with(serde_json::json!(vec![fee.clone(); 33])).unwrap_err();
+        assert!(refused.contains("33 network fees"), "{refused}");
+    }
+    let reversal = serde_json::json!({"record": "c-1", "network_fees": [fee]});
+    let reversed = sent(Kind::ClearingReversal, &reversal).unwrap();
+    assert_eq!(reversed["payload"].get("network_fees"), None, "the record has stated them");
+}
+
+#[test]
 fn what_is_stated_of_card_and_holder_is_passed_on() {
     let read = |fields: serde_json::Value| {
         let mut message = serde_json::json!({

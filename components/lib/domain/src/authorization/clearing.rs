@@ -156,6 +156,7 @@ fn suspend(payment: &Payment, claim: &PresentClearing, residue: Residue, duplica
         reference: claim.reference.clone(),
         occurred_at: claim.occurred_at,
         details: claim.details.clone(),
+        network_fees: claim.network_fees.clone(),
     })
 }
 
@@ -180,6 +181,7 @@ pub(super) fn post(
         reference: claim.reference.clone(),
         occurred_at: claim.occurred_at,
         details: claim.details.clone(),
+        network_fees: claim.network_fees.clone(),
     })];
     events.extend(over_captured(state, payment, claim, beyond_hold));
     if matches!(payment.status, Status::Expired | Status::ClearedLate) {

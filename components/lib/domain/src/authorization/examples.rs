@@ -56,6 +56,15 @@ fn seen_on_chain(minor: &str, log_index: u64) -> Value {
     json!({"account": ACCOUNT, "amount": euro(minor), "source": source, "occurred_at": REQUESTED_AT})
 }
 
+/// Interchange of 0.123456 euros, which the network owes us, and a fee of the scheme.
+fn network_fees() -> Value {
+    let euros = |minor: &str, decimals: u8| json!({"minor": minor, "asset": "EUR", "decimals": decimals});
+    let interchange =
+        json!({"kind": "interchange", "code": "75", "amount": euros("123456", 6), "direction": "credit"});
+    let scheme = json!({"kind": "scheme", "amount": euros("21", 4), "direction": "debit"});
+    json!({"network": "visa", "fees": [interchange, scheme]})
+}
+
 fn refund() -> Value {
     let origin = json!({"chain": source(7)});
     json!({"account": ACCOUNT, "amount": euro(REFUNDED), "origin": origin, "occurred_at": REQUESTED_AT})
@@ -197,6 +206,7 @@ examples! {
             "card_id": "card-1",
             "merchant": merchant(),
         },
+        "network_fees": network_fees(),
     }),
     PresentClearingV1: json!({
         "clearing_id": "clr-1",
@@ -217,6 +227,7 @@ examples! {
         "final": true,
         "reference": "74537604221431003881865",
         "occurred_at": PRESENTED_AT,
+        "network_fees": network_fees(),
     })),
     ClearingPostedV2: json!({
         "account": ACCOUNT,
@@ -432,6 +443,7 @@ examples! {
         "network": "visa",
         "amount": euro(REFUNDED),
         "occurred_at": PRESENTED_AT,
+        "network_fees_back": network_fees(),
     })),
     DismissRecordReversal: json!({"reversal_id": "rvl-1"}),
     RecordReversalKept: of_payment(json!({

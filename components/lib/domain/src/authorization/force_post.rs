@@ -57,6 +57,7 @@ fn forced(claim: &ForcePost, residue: Residue, reason: ForcePostReason) -> Force
         reference: None,
         occurred_at: claim.occurred_at,
         details: None,
+        network_fees: None,
     }
 }
 
@@ -90,6 +91,7 @@ fn presented(
         reference: claim.reference.clone(),
         occurred_at: claim.occurred_at,
         details: claim.details.clone(),
+        network_fees: claim.network_fees.clone(),
     })
 }
 

@@ -28,6 +28,7 @@
 //! | `invalid_sequence` | the part's number is not between 1 and the number of parts |
 //! | `suspense_not_found` | the clearing was neither suspended nor refused, there is no unlinked refund, or no such reversal waits |
 //! | `refund_not_found` | only a known refund is to be taken back, and there is no such refund |
+//! | `fees_of_chain` | a refund on chain states fees of the network |
 //! | `refund_on_chain` | the refund is in the customer's Safe and cannot be taken back |
 //! | `return_not_on_chain` | a refund that the network reports is no return of what was pulled |
 //! | `return_not_resolved` | somebody else than a saga reverses a payment because its money came back; a refund is resolved instead |
@@ -59,6 +60,7 @@ mod dispute_money;
 #[cfg(feature = "schema")]
 mod examples;
 mod expiry;
+mod fees;
 mod flag;
 mod force_post;
 mod funding;
@@ -83,6 +85,7 @@ pub(crate) use claim::Split;
 pub use claim::{Clearing, ClearingFate, Suspended};
 pub use dispute::{Dispute, DisputeStatus};
 pub use dispute_money::DisputeMoney;
+pub use fees::{Fees, StatedFees};
 pub use funding::{Funding, Gone};
 pub use increment::{Increment, IncrementFate};
 pub use legs::Legs;

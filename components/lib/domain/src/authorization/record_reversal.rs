@@ -318,7 +318,8 @@ fn kept(parties: Parties, reversal_id: &ExternalId, reversal: &RecordReversal, r
     })
 }
 
-/// Takes back what is left of the record, up to the stated amount. `None` if that is nothing.
+/// Takes back what is left of the record, up to the stated amount, and its network fees with the last of it. `None` if that
+/// is nothing.
 pub(super) fn take_back(
     state: &State,
     reversal_id: &ExternalId,
@@ -332,6 +333,7 @@ pub(super) fn take_back(
         return None;
     }
     let amount = Amount { minor, asset: state.asset_of(&reversal.of)?.clone() };
+    let network_fees_back = if minor == left { state.fees.of(&reversal.of) } else { None };
     let RecordReversal { network, occurred_at, .. } = *reversal;
     let reversal_id = reversal_id.clone();
     Some(match &reversal.of {
@@ -349,6 +351,7 @@ pub(super) fn take_back(
                 waited,
                 occurred_at,
                 details: None,
+                network_fees_back,
             })
         }
         ReversedRecord::Refund(refund_id) => {
@@ -369,6 +372,7 @@ pub(super) fn take_back(
                 waited,
                 occurred_at,
                 details: None,
+                network_fees_back,
             })
         }
     })

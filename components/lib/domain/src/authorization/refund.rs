@@ -11,11 +11,11 @@
 use clearfold_kernel::{Address, Amount, CommandContext, ExternalId, Minor, Rejection};
 use serde::{Deserialize, Serialize};
 
-use super::Decision;
 use super::messages::{
     Event, Parties, RecordRefund, RefundExcess, RefundExcessCause, RefundLinked, RefundOrigin, RefundUnlinked,
 };
 use super::state::{Payment, State, Subject, sum};
+use super::{Decision, fees};
 use crate::checks;
 use crate::network::{RefundOutcome, Residue};
 use crate::policy::conversion;
@@ -58,6 +58,7 @@ pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandCont
     if let RefundOrigin::Chain(_) = refund.origin {
         checks::from_chain(context)?;
     }
+    fees::check(refund)?;
     checks::sound(&refund.amount)?;
     checks::routed_to(refund.account, context)?;
     if let Some(known) = state.unlinked().filter(|known| is_same(known, refund)) {
@@ -76,6 +77,7 @@ pub(super) fn record(state: &State, refund: &RecordRefund, context: &CommandCont
             origin: refund.origin.clone(),
             occurred_at: refund.occurred_at,
             details: refund.details.clone(),
+            network_fees: refund.network_fees.clone(),
         })]),
         Subject::Payment(payment) => link(state, payment, refund, context),
         Subject::Refund(_) => Err(checks::identity_conflict(context)),
@@ -117,6 +119,7 @@ fn link(state: &State, payment: &Payment, refund: &RecordRefund, context: &Comma
         excess,
         occurred_at: refund.occurred_at,
         details: refund.details.clone(),
+        network_fees: refund.network_fees.clone(),
     })])
 }
 

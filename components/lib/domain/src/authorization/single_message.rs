@@ -164,6 +164,7 @@ fn present(
         part: Part::Final,
         occurred_at: asking.occurred_at,
         details: None,
+        network_fees: None,
     };
     // The request was flagged if its amount deviates.
     let residue =

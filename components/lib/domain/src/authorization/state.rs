@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::claim::{Clearing, ClearingFate, Suspended};
 use super::dispute::Dispute;
 use super::dispute_money::DisputeMoney;
+use super::fees::Fees;
 use super::funding::{Funding, Gone};
 use super::increment::{Increment, IncrementFate};
 use super::legs::Legs;
@@ -70,6 +71,8 @@ pub struct State {
     /// Unlinked refund that opened the stream, if a payment has begun behind it. Earlier versions recorded such refunds under
     /// the payment's id.
     pub beside: Option<Box<UnlinkedRefund>>,
+    /// Network fees of the records that were not taken back.
+    pub fees: Fees,
 }
 
 /// Subject of a stream.
@@ -453,6 +456,7 @@ impl State {
             Event::RecordReversalEnded(event) => record_reversal::wait_ended(&mut self, event),
             Event::DisputeMoneyMoved(event) => dispute_money::moved(&mut self, event),
         }
+        self.fees.apply(event);
         self.begin_leg();
         self
     }

@@ -87,6 +87,7 @@ impl Superseded for ClearingPostedV2 {
             reference: None,
             occurred_at: self.occurred_at,
             details: None,
+            network_fees: None,
         }
     }
 }
@@ -119,6 +120,7 @@ impl Superseded for PresentClearingV1 {
             part: part(self.is_final),
             occurred_at: self.occurred_at,
             details: None,
+            network_fees: None,
         }
     }
 }
@@ -149,6 +151,7 @@ impl Superseded for RecordRefundV1 {
             occurred_at: self.occurred_at,
             details: None,
             known_only: false,
+            network_fees: None,
         }
     }
 }
@@ -177,6 +180,7 @@ impl Superseded for RefundUnlinkedV1 {
             origin: RefundOrigin::Chain(self.source),
             occurred_at: self.occurred_at,
             details: None,
+            network_fees: None,
         }
     }
 }

@@ -20,7 +20,7 @@ use clearfold_kernel::{CommandContext, ExternalId, Rejection, Timestamp};
 use super::claim::{ClearingFate, Suspended};
 use super::messages::{
     ClearingResolved, Event, Parties, PresentClearing, RefundOrigin, RefundResolved, ResolveClearing,
-    ResolveRefund,
+    ResolveRefund, ReversedRecord,
 };
 use super::refund::Resolution;
 use super::state::{Payment, State, Status};
@@ -46,6 +46,10 @@ pub(super) fn resolve_clearing(
     let Some((claim, residue, was_refused)) = claim else {
         return Err(not_found(format!("the clearing {clearing_id} was neither suspended nor refused")));
     };
+    let network_fees_back = match outcome {
+        SuspenseOutcome::Charged => None,
+        SuspenseOutcome::Returned => state.fees.of(&ReversedRecord::Clearing(clearing_id.clone())),
+    };
     let resolved = Event::ClearingResolved(ClearingResolved {
         parties: payment.parties.clone(),
         clearing_id: clearing_id.clone(),
@@ -53,6 +57,7 @@ pub(super) fn resolve_clearing(
         amount: claim.amount.clone(),
         was_refused,
         at: context.accepted_at,
+        network_fees_back,
     });
     let charged = match outcome {
         SuspenseOutcome::Charged => charge(state, payment, &claim, residue)?,
@@ -76,8 +81,9 @@ fn claim(
         reference: known.reference.clone(),
         part: known.part,
         occurred_at,
-        // The suspended clearing's own event has them.
+        // The suspended clearing's own event has them, and its fees count since then.
         details: None,
+        network_fees: None,
     };
     Some((claim, known.residue, known.fate == ClearingFate::Refused))
 }
@@ -112,6 +118,12 @@ pub(super) fn resolve_refund(state: &State, command: &ResolveRefund, context: &C
         let detail = "only what is on chain can be money that was pulled, or what the network told of besides; the network pays refunds, or takes them back";
         return Err(Rejection::new("return_not_on_chain", detail));
     }
+    let network_fees_back = match (outcome, &refund.origin) {
+        (RefundOutcome::TakenBack, RefundOrigin::Network(id)) => {
+            state.fees.of(&ReversedRecord::Refund(id.clone()))
+        }
+        _ => None,
+    };
     Ok(vec![Event::RefundResolved(RefundResolved {
         parties: Parties::account(refund.account),
         outcome: *outcome,
@@ -119,6 +131,7 @@ pub(super) fn resolve_refund(state: &State, command: &ResolveRefund, context: &C
         origin: refund.origin.clone(),
         payment_id: payment_id.clone(),
         at: context.accepted_at,
+        network_fees_back,
     })])
 }
 

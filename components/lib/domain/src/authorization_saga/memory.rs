@@ -10,8 +10,8 @@ use serde::Serialize;
 use clearfold_kernel::{self as kernel, Decider, ExternalId, Hash, Minor, decode_state, encode_state};
 
 use crate::authorization::{
-    Authorization, AuthorizationRequested, DisputeMoney, Funding, Legs, Links, Payment, RecordReversals,
-    SingleMessage, State, Subject, UnlinkedRefund,
+    Authorization, AuthorizationRequested, DisputeMoney, Fees, Funding, Legs, Links, Payment,
+    RecordReversals, SingleMessage, State, Subject, UnlinkedRefund,
 };
 
 /// First byte of the memory: the version of the state's format. An instance may outlive a change of the format, and
@@ -41,15 +41,16 @@ const WITHOUT_REVERSALS: u8 = 13;
 /// state without them.
 const WITHOUT_SINGLE_MESSAGE: u8 = 14;
 
-/// Version before a payment could begin behind an unlinked refund. Its bytes are the head of a state without one.
-const WITHOUT_BESIDE: u8 = 15;
+/// Version before a payment could begin behind an unlinked refund, and before network fees were kept. Its bytes are the
+/// head of a state with neither.
+const WITHOUT_FEES: u8 = 15;
 
 /// Reads the memory; empty before the first observation.
 pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
     match subject.memory.split_first() {
         None => Ok(State::default()),
         Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
-        Some((&WITHOUT_BESIDE, state)) => behind(state, &Beside::None),
+        Some((&WITHOUT_FEES, state)) => behind(state, &NewestOfAll::default()),
         Some((&WITHOUT_SINGLE_MESSAGE, state)) => behind(state, &Newest::default()),
         Some((&WITHOUT_REVERSALS, state)) => behind(state, &unreversed()),
         Some((&WITHOUT_EXPECTED, state)) => behind(state, &(None::<ExternalId>, unreversed())),
@@ -63,10 +64,10 @@ pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
 }
 
 /// Members behind a state of version 14.
-type Newest = (SingleMessage, BTreeMap<ExternalId, DisputeMoney>, Option<ExternalId>, Beside);
+type Newest = (SingleMessage, BTreeMap<ExternalId, DisputeMoney>, Option<ExternalId>, NewestOfAll);
 
-/// Member behind a state of version 15.
-type Beside = Option<Box<UnlinkedRefund>>;
+/// Members behind a state of version 15.
+type NewestOfAll = (Option<Box<UnlinkedRefund>>, Fees);
 
 /// Members behind a state that has no links.
 fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>, (RecordReversals, Newest)) {

@@ -10,9 +10,9 @@ use clearfold_kernel::{
     Undecodable,
 };
 
-use self::tables::{Card, CardDay, Status, day_of};
+use self::tables::{Card, CardDay, Status};
 use crate::card::{self, CardIssued, Event, Rules, SpendReleased};
-use crate::projecting::{self, Document, Misfit, Number, Rows};
+use crate::projecting::{self, Document, Misfit, Number, Rows, day_of};
 use crate::verification::CardChecks;
 
 type Seen<'a> = projecting::Seen<'a, Event>;

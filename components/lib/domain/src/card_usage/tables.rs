@@ -5,8 +5,6 @@ use clearfold_kernel::{Address, Minor, Table, Timestamp};
 use crate::card::{CloseCause, FreezeReason};
 use crate::projecting::{Document, Number, Record, table, words};
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-
 pub(super) fn all() -> Vec<Table> {
     vec![Card::table(), CardDay::table()]
 }
@@ -73,11 +71,4 @@ table! {
         released_minor: Minor,
         last_used_at: Timestamp,
     }
-}
-
-/// Returns the start of the time's day in UTC.
-pub(super) fn day_of(at: Timestamp) -> Timestamp {
-    // A time contains the part of its day that has passed, and midnight is not later, so neither step fails.
-    let since_midnight_ms = at.as_ms().rem_euclid(DAY_MS);
-    at.as_ms().checked_sub(since_midnight_ms).and_then(Timestamp::from_ms).unwrap_or(at)
 }

@@ -42,6 +42,7 @@ impl Refunds {
             occurred_at: transaction.block_timestamp,
             details: None,
             known_only: false,
+            network_fees: None,
         };
         let command = Command::RecordRefund(refund);
         let meaning = Meaning::Payment { kind: "refund", ordinal, command };

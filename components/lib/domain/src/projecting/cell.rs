@@ -3,7 +3,7 @@
 use clearfold_kernel::{Address, ColumnRule, ColumnType, ExternalId, Hash, Minor, Timestamp, Value};
 
 use super::Misfit;
-use crate::network::{Country, MerchantCategory, MerchantId, Network};
+use crate::network::{Country, FeeKind, MerchantCategory, MerchantId, Network};
 use crate::policy::DeclineReason;
 
 /// Type that a column can hold.
@@ -87,6 +87,8 @@ impl<W: Word> Cell for W {
 }
 
 words!(Network { Visa = "visa", Mastercard = "mastercard" });
+
+words!(FeeKind { Interchange = "interchange", Scheme = "scheme", Other = "other" });
 
 impl Word for DeclineReason {
     const ALL: &'static [Self] = &Self::ALL;
@@ -267,6 +269,7 @@ mod tests {
     #[test]
     fn a_word_of_a_message_is_the_same_in_a_table() {
         as_in_json::<Network>();
+        as_in_json::<FeeKind>();
         as_in_json::<DeclineReason>();
         as_in_json::<DisputeReason>();
         as_in_json::<DisputeStage>();

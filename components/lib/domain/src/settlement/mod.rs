@@ -29,8 +29,11 @@
 //! The kind of disagreement completes the name: a payment's figures, such as `clearing`, are `not_booked`,
 //! `not_authorized` or `differs`; chain against ledger is always `differs`; suspense, receivables, what is withheld,
 //! what is owed back and unmatched reversals are `open`, settlements are `outstanding`.
+//!
+//! Beside them stand the [network fees](fees), which only the network's records state.
 
 mod comparison;
+mod fees;
 mod figures;
 mod hold;
 mod of_account;
@@ -55,7 +58,7 @@ impl Projector for Settlement {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "settlement",
-            version: 7,
+            version: 8,
             tables: tables::all(),
             reads: &[authorization::AGGREGATE, account::AGGREGATE],
         }
@@ -108,6 +111,7 @@ fn keys_of(change: &ReportedChange) -> Vec<RowKey> {
         keys.push(Hold::key(account, asset, payment_id));
         subjects.push(Subject::of_payment(payment_id));
     }
+    keys.extend(change.fees.iter().flat_map(fees::keys));
     keys.extend(subjects.iter().map(|subject| Difference::key(account, asset, &subject.what, &subject.id)));
     keys
 }
@@ -119,5 +123,6 @@ fn apply(rows: &mut Rows, change: &ReportedChange, at: Timestamp) -> Result<(), 
     if let Some((payment_id, step)) = &change.hold {
         hold::update(rows, change, payment_id, *step, at)?;
     }
+    change.fees.iter().try_for_each(|fee| fees::add(rows, fee, at))?;
     change.sides.iter().try_for_each(|side| comparison::update_side(rows, change, side, at))
 }

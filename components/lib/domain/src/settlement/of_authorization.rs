@@ -3,6 +3,7 @@
 use clearfold_kernel::{Address, Amount, ChainSource, ExternalId, Minor, MoneyError};
 
 use super::comparison::What;
+use super::fees;
 use super::figures::Reported;
 use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg, moved, reversal};
 use crate::account::dispute_key;
@@ -11,8 +12,14 @@ use crate::authorization::{
     SwipeRecorded,
 };
 
-/// Returns the effect of an event; `None` if nothing is to be booked for it.
+/// Returns the effect of an event; `None` if it has none here. An event with network fees is to be booked as well.
 pub(super) fn reported_change(payment_id: &str, event: &Event) -> Result<Option<ReportedChange>, MoneyError> {
+    let Some(change) = booked(payment_id, event)? else { return Ok(None) };
+    Ok(Some(ReportedChange { fees: fees::of(payment_id, event)?, ..change }))
+}
+
+/// Returns what is to be booked for an event; `None` if that is nothing.
+fn booked(payment_id: &str, event: &Event) -> Result<Option<ReportedChange>, MoneyError> {
     let payment = Payment(payment_id);
     Ok(Some(match event {
         Event::SwipeRecorded(event) => payment.swiped(event),

@@ -3,6 +3,7 @@
 use clearfold_kernel::{Asset, ChainSource, ExternalId, Minor};
 
 use super::comparison::{Subject, What};
+use super::fees::FeeChange;
 use super::figures::Reported;
 use crate::account::Transfer;
 use crate::network::DisputeDirection;
@@ -29,6 +30,8 @@ pub(super) struct ReportedChange {
     pub hold: Option<(String, HoldStep)>,
     /// Sides of comparisons that the event changes.
     pub sides: Vec<Side>,
+    /// Network fees, in currencies of their own.
+    pub fees: Vec<FeeChange>,
 }
 
 /// Change of a figure.
@@ -66,6 +69,7 @@ impl ReportedChange {
             transfers: Vec::new(),
             hold: None,
             sides: Vec::new(),
+            fees: Vec::new(),
         }
     }
 

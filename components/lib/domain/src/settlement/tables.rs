@@ -5,10 +5,18 @@ use clearfold_kernel::{Minor, Table, Timestamp};
 use super::comparison::{How, What};
 use super::figures::{Figures, Reported};
 use crate::account::{LedgerAccount, Net};
+use crate::network::{FeeKind, Network};
 use crate::projecting::{Record, table};
 
 pub(super) fn all() -> Vec<Table> {
-    vec![AccountAsset::table(), AssetTotal::table(), Hold::table(), Difference::table()]
+    vec![
+        AccountAsset::table(),
+        AssetTotal::table(),
+        Hold::table(),
+        Difference::table(),
+        NetworkFee::table(),
+        PaymentFee::table(),
+    ]
 }
 
 table! {
@@ -45,6 +53,43 @@ table! {
         /// Figure by the account's books.
         booked_minor: Net,
         since: Timestamp,
+        updated_at: Timestamp,
+    }
+}
+
+table! {
+    /// One row per network, day, kind of fee and currency: network fees of all records.
+    pub(super) struct NetworkFee in "network_fee", indexes [] {
+        key {
+            network: Network,
+            /// Beginning of the day in UTC that the records state.
+            day: Timestamp,
+            kind: FeeKind,
+            currency: String,
+        }
+        decimals: u8,
+        /// Owed to us, in 10⁻⁸ of the currency.
+        credit_minor: Minor,
+        /// Owed by us, in 10⁻⁸ of the currency.
+        debit_minor: Minor,
+        updated_at: Timestamp,
+    }
+}
+
+table! {
+    /// One row per payment, kind of fee and currency: network fees of the payment's records.
+    pub(super) struct PaymentFee in "payment_fee", indexes [] {
+        key {
+            account: String,
+            payment_id: String,
+            kind: FeeKind,
+            currency: String,
+        }
+        decimals: u8,
+        /// Owed to us, in 10⁻⁸ of the currency.
+        credit_minor: Minor,
+        /// Owed by us, in 10⁻⁸ of the currency.
+        debit_minor: Minor,
         updated_at: Timestamp,
     }
 }

@@ -21,6 +21,8 @@ mod accounts;
 #[allow(dead_code, reason = "shared with the histories, which use the rest")]
 #[path = "../histories/cards.rs"]
 mod cards;
+#[path = "../histories/claims.rs"]
+mod claims;
 #[path = "../histories/decisions.rs"]
 mod decisions;
 #[allow(dead_code, reason = "shared with the histories, which use the rest")]

@@ -73,6 +73,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "dispute_open",
             "duplicate_mismatch",
             "exposure_open",
+            "fees_of_chain",
             "leg_before_undecided",
             "pull_in_lost_block",
             "funding_final",
@@ -156,14 +157,18 @@ const CODES: [(&str, &[&str]); 3] = [
 ];
 
 /// Events that must also occur with something in them: the aggregate, the event, and what its payload contains.
-const VARIANTS: [(&str, &str, &str); 9] = [
+const VARIANTS: [(&str, &str, &str); 13] = [
     ("account", "RefundBooked", "withheld"),
     ("account", "RefundResolved", "withheld"),
     ("authorization", "AuthorizationReversed", "advised/"),
     ("authorization", "ClearingPosted", "single-message/"),
+    ("authorization", "ClearingResolved", "network_fees_back"),
+    ("authorization", "ClearingReversed", "network_fees_back"),
     ("authorization", "ClearingReversed", "reversed/"),
     ("authorization", "RefundLinked", "exchange_difference"),
     ("authorization", "RefundLinked", "unexplained"),
+    ("authorization", "RefundResolved", "network_fees_back"),
+    ("authorization", "RefundReversed", "network_fees_back"),
     ("authorization", "ReversalRefused", "ambiguous"),
     ("authorization", "OverCaptured", "\"flagged\":false"),
 ];

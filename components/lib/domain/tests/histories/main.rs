@@ -12,10 +12,12 @@
 
 mod accounts;
 mod cards;
+mod claims;
 mod coverage;
 mod decisions;
 mod dice;
 mod facts;
+mod fees;
 mod history;
 mod links;
 mod live;

@@ -2,25 +2,25 @@
 
 use clearfold_domain::authorization::{
     AbandonCause, AbandonFunding, ApproveIncrement, CloseExposure, Command as Payments, DeclineAuthorization,
-    DeclineIncrement, Entry, ExpireAuthorization, Extent, FlagPayment, ForcePost, Funding,
-    IncrementAuthorization, IncrementBasis, IncrementFate, LinkSpend, Observation, ObserveFunding, Part,
-    Payment, PresentClearing, ProposePartialApproval, RecordAdvice, RecordRefund, RecordSwipe, RefundOrigin,
-    RequestAuthorization, ReversalCause, ReverseAuthorization, Status, UnlinkSpend,
+    DeclineIncrement, Entry, ExpireAuthorization, Extent, FlagPayment, Funding, IncrementAuthorization,
+    IncrementBasis, IncrementFate, LinkSpend, Observation, ObserveFunding, Payment, ProposePartialApproval,
+    RecordAdvice, RecordSwipe, RequestAuthorization, ReversalCause, ReverseAuthorization, Status,
+    UnlinkSpend,
 };
 use clearfold_domain::network::{Network, Presented};
 use clearfold_domain::policy::DeclineReason;
-use clearfold_kernel::{Address, Amount, ExternalId, Minor};
+use clearfold_kernel::{Address, Amount, Minor};
 
 use crate::dice::Dice;
 use crate::live::Broken;
 use crate::values::{around, checks, converted, details, euro, merchant, price};
 use crate::world::{ACCOUNT, CARDS, Command, Sent, World};
 
-fn account() -> Address {
+pub fn account() -> Address {
     ACCOUNT.parse().expect("an address")
 }
 
-fn with_presented((amount, presented): (Amount, Presented)) -> (Amount, Option<Presented>) {
+pub fn with_presented((amount, presented): (Amount, Presented)) -> (Amount, Option<Presented>) {
     (amount, Some(presented))
 }
 
@@ -330,60 +330,6 @@ impl World {
         (Payments::RecordAdvice(RecordAdvice { amount, ..advice }), by_chain)
     }
 
-    fn force_post(&mut self, dice: &mut Dice) -> (Payments, bool) {
-        let (amount, presented) =
-            if dice.one_in(4) { with_presented(converted(dice)) } else { (price(dice), None) };
-        let claim = ForcePost {
-            clearing_id: self.id("clr"),
-            account: account(),
-            card_id: dice.pick(&CARDS).parse().expect("our own id"),
-            amount,
-            presented,
-            merchant: merchant(dice),
-            occurred_at: self.now(),
-        };
-        (Payments::ForcePost(claim), false)
-    }
-
-    /// Returns references and amounts of earlier claims: a new record with the same ones is suspected to be a
-    /// duplicate.
-    fn references(&self, id: &str) -> Vec<(ExternalId, Minor)> {
-        let known = self.payments.get(id).into_iter().flat_map(|live| live.state.clearings.values());
-        known.filter_map(|clearing| Some((clearing.reference.clone()?, clearing.claimed))).collect()
-    }
-
-    pub fn clearing(
-        &mut self,
-        dice: &mut Dice,
-        of: &Amount,
-        known: &[(ExternalId, Minor)],
-    ) -> (Payments, bool) {
-        let mut amount = around(dice, of);
-        let mut reference = dice.one_in(2).then(|| self.id("ref"));
-        if !known.is_empty() && dice.one_in(4) {
-            let (again, minor) = dice.pick(known);
-            (reference, amount.minor) = (Some(again), minor);
-        }
-        let mut presented = None;
-        if amount.asset.code == "EURe" && dice.one_in(8) {
-            let (charged, of) = converted(dice);
-            (amount, presented) = (charged, Some(of));
-        }
-        let count = 2 + u8::from(dice.one_in(2));
-        let number = u8::try_from(dice.below(8)).unwrap_or(0) % (count + 1) + u8::from(!dice.one_in(8));
-        let part =
-            dice.weighted(&[(4, Part::Partial), (4, Part::Final), (4, Part::Sequence { number, count })]);
-        let (clearing_id, occurred_at) = (self.id("clr"), self.now());
-        let details = details(dice);
-        let claim = PresentClearing { clearing_id, amount, presented, reference, part, occurred_at, details };
-        (Payments::PresentClearing(claim), false)
-    }
-
-    fn unmatched_clearing(&mut self, dice: &mut Dice) -> (Payments, bool) {
-        let amount = price(dice);
-        self.clearing(dice, &amount, &[])
-    }
-
     fn reversal(&mut self, dice: &mut Dice, held: Minor) -> (Payments, bool) {
         let held = euro(held.get());
         let extent = if dice.one_in(2) { Extent::Full } else { Extent::Part(around(dice, &held).minor) };
@@ -416,26 +362,6 @@ impl World {
             reversal.message_id = message_id;
         }
         (command, by_chain)
-    }
-
-    fn captured(&self, id: &str) -> Amount {
-        let captured = |payment: &Payment| {
-            let rest = payment.totals.captured().minus(payment.totals.refunded).unwrap_or_default();
-            Amount { minor: rest, asset: payment.asset.clone() }
-        };
-        self.payment(id).map_or_else(|| euro(0), captured)
-    }
-
-    fn refund(&mut self, dice: &mut Dice, of: &Amount) -> (Payments, bool) {
-        let by_chain = dice.one_in(2);
-        let origin = match by_chain {
-            true => RefundOrigin::Chain(self.source()),
-            false => RefundOrigin::Network(self.id("rfd")),
-        };
-        let (amount, occurred_at) = (around(dice, of), self.now());
-        let (account, details, known_only) = (account(), None, dice.one_in(12));
-        let refund = RecordRefund { account, amount, origin, occurred_at, details, known_only };
-        (Payments::RecordRefund(refund), by_chain)
     }
 
     /// Makes the next observation of a leg's money, and sometimes one that cannot be next.

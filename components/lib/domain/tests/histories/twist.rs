@@ -169,6 +169,12 @@ fn places_in(value: &Value, at: &str, places: &mut Vec<String>) {
         "beyond_hold",
         "released",
     ];
+    if let Value::Array(elements) = value {
+        elements
+            .iter()
+            .enumerate()
+            .for_each(|(index, element)| places_in(element, &format!("{at}/{index}"), places));
+    }
     let Value::Object(members) = value else { return };
     for (name, member) in members {
         let place = format!("{at}/{name}");

@@ -14,6 +14,7 @@ use clearfold_kernel::{Asset, CommandContext, Encoded, Message, Minor, Timestamp
 
 use crate::coverage::Coverage;
 use crate::facts;
+use crate::fees;
 use crate::live::{Broken, Live};
 use crate::pending::Pending;
 
@@ -224,6 +225,7 @@ impl World {
             }
         }
         self.owes_as_stated()?;
+        fees::agree(&self.payments)?;
         if self.is_open() { holds(&self.tally.settle(&format!("account-{ACCOUNT}"))) } else { Ok(()) }
     }
 

@@ -8,7 +8,9 @@ use super::{
     AbandonCause, DisputeOutcome, DisputeReason, DisputeStage, Extent, IncrementBasis, Part, RefundOrigin,
     ReversalCause,
 };
-use crate::network::{Details, MatchBasis, Merchant, Network, Presented, RefundOutcome, SuspenseOutcome};
+use crate::network::{
+    Details, MatchBasis, Merchant, Network, NetworkFees, Presented, RefundOutcome, SuspenseOutcome,
+};
 use crate::policy::DeclineReason;
 use crate::verification::CardChecks;
 
@@ -205,6 +207,9 @@ command! {
         /// Further facts that the message states. Absent if it states none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         details: Option<Box<Details>>,
+        /// Interchange and scheme fees of the record. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network_fees: Option<Box<NetworkFees>>,
     }
 }
 
@@ -247,6 +252,9 @@ command! {
         /// Absent if not.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         known_only: bool,
+        /// Interchange and scheme fees of the record; only the network's records have them. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network_fees: Option<Box<NetworkFees>>,
     }
 }
 

@@ -5,7 +5,7 @@ use clearfold_kernel::{Address, Amount, Asset, ChainSource, ExternalId, Minor, M
 use serde::{Deserialize, Serialize};
 
 use super::{Extent, IncrementBasis, Part, Parties, ReversalCause};
-use crate::network::{Details, Merchant, Network, Presented, Residue};
+use crate::network::{Details, Merchant, Network, NetworkFees, Presented, Residue};
 use crate::policy::DeclineReason;
 use crate::verification::CardChecks;
 
@@ -336,6 +336,9 @@ event! {
         /// Further facts that the message states. Absent if it states none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         details: Option<Box<Details>>,
+        /// Interchange and scheme fees of the record. Absent if it states none, or stated them when it was suspended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network_fees: Option<Box<NetworkFees>>,
     }
 }
 
@@ -386,66 +389,6 @@ event! {
 }
 
 event! {
-    /// Clearing suspended as a suspected duplicate: another id, but the same reference and amount. The claim stays on
-    /// the suspense account until the operator decides.
-    ClearingSuspended {
-        /// Id of the clearing record, assigned by the network.
-        clearing_id: ExternalId,
-        /// Id of the earlier clearing that it seems to duplicate.
-        duplicate_of: ExternalId,
-        /// Claimed amount.
-        amount: Amount,
-        /// Difference of the claimed amount from our own conversion; both fields are zero if there was none. Absent in old
-        /// events, where it counts as zero.
-        #[serde(default)]
-        residue: Residue,
-        /// Part of the payment that was presented: partial, final, or one of a sequence.
-        part: Part,
-        /// Transaction reference, assigned by the acquirer; absent if there is none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reference: Option<ExternalId>,
-        /// Time of presentment, as stated by the network.
-        occurred_at: Timestamp,
-        /// Further facts that the message states. Absent if it states none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        details: Option<Box<Details>>,
-    }
-}
-
-event! {
-    /// Clearing refused because the authorization was reversed in full. It changes no amount until the operator resolves
-    /// it. No longer written: such a claim is force posted.
-    ClearingRefused {
-        /// Id of the clearing record, assigned by the network.
-        clearing_id: ExternalId,
-        /// Claimed amount.
-        amount: Amount,
-        /// Difference of the claimed amount from our own conversion; both fields are zero if there was none. Absent in old
-        /// events, where it counts as zero.
-        #[serde(default)]
-        residue: Residue,
-        /// Reason for the refusal.
-        reason: ClearingRefusal,
-        /// Part of the payment that was presented: partial, final, or one of a sequence.
-        part: Part,
-        /// Transaction reference, assigned by the acquirer; absent if there is none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reference: Option<ExternalId>,
-        /// Time of presentment, as stated by the network.
-        occurred_at: Timestamp,
-    }
-}
-
-/// Reason for which a clearing was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ClearingRefusal {
-    /// The authorization was reversed in full, so the merchant gave up the claim.
-    Reversed,
-}
-
-event! {
     /// Force post: the network claimed money that nobody authorized. It posts all the same, wholly beyond the hold.
     ForcePosted {
         /// Id of the clearing record, assigned by the network.
@@ -469,6 +412,9 @@ event! {
         /// Further facts that the message states. Absent if it states none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         details: Option<Box<Details>>,
+        /// Interchange and scheme fees of the record. Absent if it states none, or stated them when it was suspended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network_fees: Option<Box<NetworkFees>>,
     }
 }
 

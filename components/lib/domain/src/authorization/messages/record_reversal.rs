@@ -5,7 +5,7 @@ use clearfold_kernel::{Amount, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Parties;
-use crate::network::{Details, Network};
+use crate::network::{Details, Network, NetworkFees};
 
 command! {
     /// Takes a clearing back, or a part of it: the network reverses the record by which it claimed the money.
@@ -86,6 +86,9 @@ event! {
         /// Further facts that the message states. Absent if it states none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         details: Option<Box<Details>>,
+        /// Network fees of the clearing, which are taken back with it. Absent if it had none, or a part of it is left.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network_fees_back: Option<Box<NetworkFees>>,
     }
 }
 
@@ -113,6 +116,9 @@ event! {
         /// Further facts that the message states. Absent if it states none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         details: Option<Box<Details>>,
+        /// Network fees of the refund, which are taken back with it. Absent if it had none, or a part of it is left.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network_fees_back: Option<Box<NetworkFees>>,
     }
 }
 

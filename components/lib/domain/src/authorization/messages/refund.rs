@@ -4,7 +4,7 @@ use clearfold_kernel::{Amount, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Parties, RefundOrigin};
-use crate::network::Details;
+use crate::network::{Details, NetworkFees};
 
 event! {
     /// Refund linked: money of this payment came back from the merchant.
@@ -22,6 +22,9 @@ event! {
         /// Further facts that the message states. Absent if it states none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         details: Option<Box<Details>>,
+        /// Interchange and scheme fees of the record. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network_fees: Option<Box<NetworkFees>>,
     }
 }
 
@@ -61,6 +64,9 @@ event! {
         /// Further facts that the message states. Absent if it states none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         details: Option<Box<Details>>,
+        /// Interchange and scheme fees of the record. Absent if it states none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        network_fees: Option<Box<NetworkFees>>,
     }
 }
 
