@@ -4,6 +4,7 @@
 mod additional;
 mod details;
 mod forbidden;
+mod matching;
 mod numbers;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use additional::{Additional, NotKept};
 pub use details::{Details, FieldText, InvalidFieldText, Original, StatedAmount, TransactionType};
+pub use matching::{ClearingMatch, Confidence, MatchKey};
 pub use numbers::Numbers;
 
 use crate::policy::assets::KnownAsset;

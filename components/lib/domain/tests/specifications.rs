@@ -28,6 +28,7 @@ fn account() {
     decider::<Account>(include_str!("../specs/account_spends.yaml"));
     decider::<Account>(include_str!("../specs/account_disputes.yaml"));
     decider::<Account>(include_str!("../specs/account_numbers.yaml"));
+    decider::<Account>(include_str!("../specs/account_clearing_links.yaml"));
 }
 
 #[test]
@@ -49,6 +50,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_single.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_dispute_money.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_ambiguous.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_clearing_links.yaml"));
 }
 
 #[test]
@@ -88,6 +90,7 @@ fn payments() {
     projector::<Payments>(include_str!("../specs/payments_flags.yaml"));
     projector::<Payments>(include_str!("../specs/payments_links.yaml"));
     projector::<Payments>(include_str!("../specs/payments_reversals.yaml"));
+    projector::<Payments>(include_str!("../specs/payments_clearing_links.yaml"));
 }
 
 #[test]
@@ -106,6 +109,7 @@ fn settlement() {
     projector::<Settlement>(include_str!("../specs/settlement.yaml"));
     projector::<Settlement>(include_str!("../specs/settlement_reversals.yaml"));
     projector::<Settlement>(include_str!("../specs/settlement_disputes.yaml"));
+    projector::<Settlement>(include_str!("../specs/settlement_clearing_links.yaml"));
 }
 
 fn decider<D: Decider>(file: &str) {

@@ -12,8 +12,11 @@ use std::fmt::Debug;
 use std::fs;
 
 use clearfold_domain::account::Account;
-use clearfold_domain::authorization::{Authorization, DisputeMoney, Links, RecordReversals, SingleMessage};
+use clearfold_domain::authorization::{
+    Authorization, ClearingLinks, DisputeMoney, Links, RecordReversals, SingleMessage,
+};
 use clearfold_domain::card::Card;
+use clearfold_domain::network::FieldText;
 use clearfold_kernel::{Decider, ExternalId, Hash, Minor, decode_state, encode_state};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -35,6 +38,8 @@ const VARIANTS: [(&str, &str, &[&str]); 22] = [
             "Declined",
             "Waiting",
             "Ended",
+            "Moved",
+            "Linked",
         ],
     ),
     ("authorization", "of", &["clearing", "refund"]),
@@ -147,18 +152,21 @@ fn fields_of_one_type_are_recorded_with_different_values() {
     }
 }
 
-/// The saga reads memories of versions 10 to 14 as the head of the state: these bytes were written by them.
+/// The saga reads memories of versions 10 to 15 as the head of the state: these bytes were written by them.
 #[test]
 fn a_state_of_an_older_version_is_the_head_of_one_of_now() {
-    let newest = (SingleMessage::default(), BTreeMap::<ExternalId, DisputeMoney>::new(), None::<ExternalId>);
-    let no_reversals = (RecordReversals::default(), newest.clone());
+    let newest = (ClearingLinks::default(), None::<FieldText>);
+    let money = BTreeMap::<ExternalId, DisputeMoney>::new();
+    let newer = (SingleMessage::default(), money, None::<ExternalId>, newest.clone());
+    let no_reversals = (RecordReversals::default(), newer.clone());
     let links = (Links::default(), BTreeMap::<String, Hash>::new(), None::<ExternalId>, no_reversals.clone());
     let no_links = encode_state(&links).unwrap();
     is_head(10, &[encode_state(&Minor::ZERO).unwrap(), no_links.clone()].concat());
     is_head(11, &no_links);
     is_head(12, &encode_state(&(None::<ExternalId>, no_reversals.clone())).unwrap());
     is_head(13, &encode_state(&no_reversals).unwrap());
-    is_head(14, &encode_state(&newest).unwrap());
+    is_head(14, &encode_state(&newer).unwrap());
+    is_head(15, &encode_state(&newest).unwrap());
 }
 
 fn is_head(version: u32, rest: &[u8]) {
@@ -180,9 +188,14 @@ fn is_head(version: u32, rest: &[u8]) {
         if version < 14 {
             shape["record_reversals"] = json!({"known": {}, "named": {}, "named_by_refunds": {}});
         }
-        shape["single_message"] = json!({"is_requested": false, "advice": null, "early": {}});
-        shape["dispute_money"] = json!({});
-        shape["asked_by"] = Value::Null;
+        if version < 15 {
+            shape["single_message"] = json!({"is_requested": false, "advice": null, "early": {}});
+            shape["dispute_money"] = json!({});
+            shape["asked_by"] = Value::Null;
+        }
+        shape["clearing_links"] =
+            json!({"presented_at": null, "linked": null, "made": 0, "candidates": null, "taken": {}});
+        shape["terminal"] = Value::Null;
         let expected = <Authorization as Decider>::State::deserialize(&shape).unwrap();
         assert_eq!(decode_state::<<Authorization as Decider>::State>(&bytes), Ok(expected));
     }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::{Fact, Identity, Kind};
 use super::messages::{
-    ClearingBooked, Event, FindSpend, FundedBy, FundingMoved, HoldPlaced, MatchSpend, MoveFunding, ReadMatch,
-    SpendMatched,
+    ClaimedOn, ClearingBooked, ClearingMoved, Event, FindSpend, FundedBy, FundingMoved, HoldPlaced,
+    MatchSpend, MoveFunding, ReadMatch, SpendMatched,
 };
 use super::rule::Rule;
 use super::state::Books;
@@ -227,6 +227,7 @@ impl Rule for MatchSpend {
             spend_id: None,
             at,
             asked_by: None,
+            purchase: None,
         }))
     }
 
@@ -387,6 +388,25 @@ impl Books {
             self.unmatched.asks.remove(index);
         }
         self.asked_unmatched(&event.hold_id, &beyond, event.at);
+    }
+
+    /// A claim that moves is due for the payment that has it, and for no other.
+    pub(super) fn claim_moved_unmatched(&mut self, event: &ClearingMoved, is_over: bool) {
+        let Amount { minor, asset } = event.amount.clone();
+        match event.to {
+            ClaimedOn::Payment => {
+                self.voided_unmatched(&event.posted_on);
+                self.unmatched.forget(&event.payment_id);
+                let beyond = Amount { minor: minor.excess_over(event.against_hold), asset };
+                self.asked_unmatched(&event.payment_id, &beyond, event.at);
+            }
+            ClaimedOn::Origin => {
+                if is_over {
+                    self.lowered_unmatched(&event.payment_id, true);
+                }
+                self.asked_unmatched(&event.posted_on, &event.amount, event.at);
+            }
+        }
     }
 
     pub(super) fn voided_unmatched(&mut self, hold_id: &ExternalId) {

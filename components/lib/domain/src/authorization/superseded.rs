@@ -87,6 +87,7 @@ impl Superseded for ClearingPostedV2 {
             reference: None,
             occurred_at: self.occurred_at,
             details: None,
+            origin: None,
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct Payments;
 impl Projector for Payments {
     fn describe() -> ProjectionDescriptor {
         let tables = vec![Payment::table(), PaymentEvent::table(), Refund::table(), AccountAsset::table()];
-        ProjectionDescriptor { name: "payments", version: 14, tables, reads: &[AGGREGATE] }
+        ProjectionDescriptor { name: "payments", version: 15, tables, reads: &[AGGREGATE] }
     }
 
     fn keys(events: &[RecordedEvent]) -> Result<Vec<RowKey>, String> {

@@ -55,7 +55,7 @@ impl Projector for Settlement {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "settlement",
-            version: 7,
+            version: 8,
             tables: tables::all(),
             reads: &[authorization::AGGREGATE, account::AGGREGATE],
         }

@@ -12,6 +12,7 @@
 
 mod accounts;
 mod cards;
+mod clearings;
 mod coverage;
 mod decisions;
 mod dice;
