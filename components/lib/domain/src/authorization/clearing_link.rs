@@ -224,6 +224,9 @@ pub(super) fn take(state: &State, command: &TakeClearing, context: &CommandConte
         // The event of the payment that it was posted for has them.
         details: None,
     };
+    if command.matched.is_some() {
+        is_unclaimed(state, payment)?;
+    }
     can_take(state, payment, clearing_id, &claim)?;
     let mut events = clearing::post(state, payment, &claim, command.residue);
     if let Some(Event::ClearingPosted(posted)) = events.first_mut() {
@@ -232,6 +235,15 @@ pub(super) fn take(state: &State, command: &TakeClearing, context: &CommandConte
         posted.origin = Some(Box::new(ClaimOrigin { posted_on, clearing_id, link: *link, matched }));
     }
     Ok(events)
+}
+
+/// Refuses a match if the hold was claimed or ended since the account was asked: another clearing may have matched it, too.
+fn is_unclaimed(state: &State, payment: &Payment) -> Result<(), Rejection> {
+    let is_claimed = state.clearings.values().any(|known| known.fate == ClearingFate::Posted);
+    if payment.status.is_open() && !is_claimed {
+        return Ok(());
+    }
+    Err(not_linkable(format!("the payment is {:?}, and was claimed or ended meanwhile", payment.status)))
 }
 
 /// Refuses what a claim of this payment would not be posted for, or would be suspended for.

@@ -110,6 +110,8 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
             payment.status = Status::ForcePosted;
             payment.beyond_hold_minor = payment.beyond_hold_minor.plus(event.amount.minor)?;
             payment.linked_to = None;
+            // Nobody knows its payment, again.
+            payment.flagged = true;
         }
         Event::ClearingGivenUp(event) => clearing::given_up(payment, event)?,
         Event::CandidatesNamed(_) => payment.flagged = true,

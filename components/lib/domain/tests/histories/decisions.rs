@@ -11,7 +11,7 @@ use clearfold_domain::network::{DisputeCycle, DisputeDirection, Network, RefundO
 use clearfold_kernel::{Amount, ExternalId, Minor};
 
 use crate::dice::Dice;
-use crate::values::{around, euro, merchant};
+use crate::values::{around, euro, merchant, price};
 use crate::world::{CARDS, World};
 
 impl World {
@@ -125,8 +125,17 @@ impl World {
         }
     }
 
+    /// Makes a clearing that begins a payment.
+    pub fn unmatched_clearing(&mut self, dice: &mut Dice) -> (Payments, bool) {
+        if !dice.one_in(4) {
+            return self.odd_clearing(dice);
+        }
+        let amount = price(dice);
+        self.clearing(dice, &amount, &[])
+    }
+
     /// Makes a clearing that names no known payment, and mostly card, merchant and amount of one that is open.
-    pub fn odd_clearing(&mut self, dice: &mut Dice) -> (Payments, bool) {
+    fn odd_clearing(&mut self, dice: &mut Dice) -> (Payments, bool) {
         let open = |id: &&String| self.payment(id).is_some_and(|payment| payment.held() > Minor::ZERO);
         let held = self.order.iter().rev().filter(open).nth(dice.below(2)).and_then(|id| self.payment(id));
         let purchase = held.and_then(|payment| {
@@ -166,7 +175,7 @@ impl World {
         let taken = &self.payments.get(id)?.state.clearing_links.taken;
         let posted_on = taken.values().next_back().map(|taken| taken.posted_on.clone());
         let nobody = || "nobody".parse().expect("our own id");
-        let is_now = dice.one_in(if posted_on.is_some() { 8 } else { 200 });
+        let is_now = dice.one_in(if posted_on.is_some() { 4 } else { 200 });
         let give_up = GiveUpClearing { posted_on: posted_on.unwrap_or_else(nobody), reason: None };
         is_now.then_some((Payments::GiveUpClearing(give_up), false))
     }

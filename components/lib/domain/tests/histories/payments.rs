@@ -32,13 +32,12 @@ impl World {
         }
         let id = self.name("auth");
         let sent = match dice.below(20) {
-            0..12 => self.request(dice),
+            0..11 => self.request(dice),
             12..15 => self.swipe(dice),
             15 => self.advice(dice),
             16 => self.force_post(dice),
             17 => self.refund(dice, &euro(500)),
-            18 if dice.one_in(4) => self.unmatched_clearing(dice),
-            18 => self.odd_clearing(dice),
+            11 | 18 => self.unmatched_clearing(dice),
             _ => self.reversal(dice, Minor::new(5)),
         };
         self.play(&id, sent)
@@ -382,11 +381,6 @@ impl World {
         let details = details(dice);
         let claim = PresentClearing { clearing_id, amount, presented, reference, part, occurred_at, details };
         (Payments::PresentClearing(claim), false)
-    }
-
-    fn unmatched_clearing(&mut self, dice: &mut Dice) -> (Payments, bool) {
-        let amount = price(dice);
-        self.clearing(dice, &amount, &[])
     }
 
     fn reversal(&mut self, dice: &mut Dice, held: Minor) -> (Payments, bool) {

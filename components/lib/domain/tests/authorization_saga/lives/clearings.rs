@@ -6,7 +6,7 @@ use crate::chain::Weather;
 const ODD: &str = "odd-1";
 
 /// Clearing that names its card and its merchant, and no payment.
-fn odd(minor: u128, changes: &Value) -> Value {
+pub fn odd(minor: u128, changes: &Value) -> Value {
     let mut odd = clearing("clr-1", minor, "final");
     odd["details"] = json!({"card_id": "card-1", "merchant": merchant()});
     for (name, value) in changes.as_object().into_iter().flatten() {
@@ -41,7 +41,7 @@ impl Life {
     }
 
     /// Claims of the payment and of the unknown one, what is held, and what is available.
-    fn stands(&self) -> (u128, u128, u128, String) {
+    fn claims(&self) -> (u128, u128, u128, String) {
         let pending = self.world.account.state.pending(&asset()).get();
         (self.claim_of("auth-1"), self.claim_of(ODD), pending, self.available())
     }
@@ -73,7 +73,7 @@ fn a_clearing_is_the_claim_to_the_hold_of_its_card_and_merchant() {
     let mut life = Life::authorized(100);
     life.presents(100);
     assert_eq!(life.linked().as_deref(), Some("auth-1"));
-    assert_eq!((life.stands(), life.status()), (stands(100, 0, 0, "900"), Status::Cleared));
+    assert_eq!((life.claims(), life.status()), (stands(100, 0, 0, "900"), Status::Cleared));
     assert_eq!((life.counted_of("auth-1"), life.counted_of(ODD)), (100, 0));
     assert_eq!(life.net(LedgerAccount::Settlement), "100");
     assert_eq!(life.booked(), ["HoldPlaced", "ClearingBooked", "ClearingMoved"]);
@@ -81,7 +81,7 @@ fn a_clearing_is_the_claim_to_the_hold_of_its_card_and_merchant() {
     life.presents(100);
     let again = json!({"clearing_id": "clr-1", "amount": amount(100), "part": "final", "reference": "ref-1", "occurred_at": AT});
     life.then("PresentClearing", &again);
-    assert_eq!(life.stands(), stands(100, 0, 0, "900"));
+    assert_eq!(life.claims(), stands(100, 0, 0, "900"));
 }
 
 #[test]
@@ -91,9 +91,9 @@ fn of_two_holds_none_is_taken_and_an_operator_links_the_right_one() {
     life.settle();
     life.presents(100);
     assert_eq!((life.linked(), life.candidates()), (None, vec!["auth-1".to_owned(), "auth-2".to_owned()]));
-    assert_eq!(life.stands(), stands(0, 100, 200, "700"));
+    assert_eq!(life.claims(), stands(0, 100, 200, "700"));
     life.of_odd("LinkClearing", &json!({"payment_id": "auth-1", "reason": "the receipt says so"}));
-    assert_eq!(life.stands(), stands(100, 0, 100, "800"));
+    assert_eq!(life.claims(), stands(100, 0, 100, "800"));
     let answer = life.tell("authorization", ODD, "LinkClearing", &json!({"payment_id": "auth-2"}));
     assert_eq!(answer, Err("clearing_linked".to_owned()));
 }
@@ -114,12 +114,24 @@ fn what_fits_nothing_stays_a_payment_of_its_own() {
 }
 
 #[test]
+fn two_clearings_share_no_hold() {
+    let mut life = Life::authorized(100);
+    for id in [ODD, "odd-2"] {
+        life.accepted("authorization", id, "PresentClearing", &odd(100, &Value::Null));
+    }
+    life.settle();
+    let links = [ODD, "odd-2"].map(|id| life.state(id).clearing_linked_to().is_some());
+    assert_eq!(links.iter().filter(|is_linked| **is_linked).count(), 1);
+    assert_eq!((life.claim_of("auth-1"), life.available().as_str()), (100, "800"));
+}
+
+#[test]
 fn a_clearing_below_the_hold_is_linked_by_hand_and_releases_the_rest() {
     let mut life = Life::authorized(100);
     life.presents(60);
     assert_eq!(life.candidates(), ["auth-1"]);
     life.of_odd("LinkClearing", &json!({"payment_id": "auth-1"}));
-    assert_eq!(life.stands(), stands(60, 0, 0, "940"));
+    assert_eq!(life.claims(), stands(60, 0, 0, "940"));
     assert_eq!((life.counted_of("auth-1"), life.counted_of(ODD)), (60, 0));
 }
 
@@ -127,19 +139,19 @@ fn a_clearing_below_the_hold_is_linked_by_hand_and_releases_the_rest() {
 fn a_clearing_that_is_given_up_leaves_both_as_they_were() {
     let mut life = Life::authorized(100);
     life.presents(60);
-    let before = (life.stands(), life.status(), life.counted_of("auth-1"), life.counted_of(ODD));
+    let before = (life.claims(), life.status(), life.counted_of("auth-1"), life.counted_of(ODD));
     life.of_odd("LinkClearing", &json!({"payment_id": "auth-1"}));
     for _ in 0..2 {
         life.then("GiveUpClearing", &json!({"posted_on": ODD, "reason": "another purchase"}));
-        let after = (life.stands(), life.status(), life.counted_of("auth-1"), life.counted_of(ODD));
+        let after = (life.claims(), life.status(), life.counted_of("auth-1"), life.counted_of(ODD));
         assert_eq!(after, before);
     }
     // The link can be made again, and undone again; what is held then expires.
     life.of_odd("LinkClearing", &json!({"payment_id": "auth-1"}));
-    assert_eq!((life.stands(), life.counted_of(ODD)), (stands(60, 0, 0, "940"), 0));
+    assert_eq!((life.claims(), life.counted_of(ODD)), (stands(60, 0, 0, "940"), 0));
     life.then("GiveUpClearing", &json!({"posted_on": ODD}));
     life.world.expire_all(&mut life.dice).expect("nothing is parked");
-    assert_eq!((life.stands(), life.status()), (stands(0, 60, 0, "940"), Status::Expired));
+    assert_eq!((life.claims(), life.status()), (stands(0, 60, 0, "940"), Status::Expired));
     assert_eq!((life.counted_of("auth-1"), life.counted_of(ODD)), (0, 60));
 }
 
@@ -150,9 +162,9 @@ fn the_right_claim_after_a_wrong_link_is_claimed_once() {
     let mut right = clearing("clr-2", 100, "final");
     right["reference"] = json!("ref-2");
     life.then("PresentClearing", &right);
-    assert_eq!(life.stands(), stands(200, 0, 0, "800"));
+    assert_eq!(life.claims(), stands(200, 0, 0, "800"));
     life.then("GiveUpClearing", &json!({"posted_on": ODD}));
-    assert_eq!(life.stands(), stands(100, 100, 0, "800"));
+    assert_eq!(life.claims(), stands(100, 100, 0, "800"));
     assert_eq!((life.counted_of("auth-1"), life.counted_of(ODD)), (100, 100));
 }
 
@@ -163,10 +175,10 @@ fn a_reversal_takes_the_clearing_back_whichever_payment_it_names() {
         life.presents(100);
         life.accepted("authorization", id, "ReverseClearing", &taken_back("rvl-1", clearing_id, Some(30)));
         life.settle();
-        assert_eq!(life.stands(), stands(70, 0, 0, "930"), "{id} {clearing_id}");
+        assert_eq!(life.claims(), stands(70, 0, 0, "930"), "{id} {clearing_id}");
         // The same reversal by the other name takes nothing more.
         life.of_odd("ReverseClearing", &taken_back("rvl-1", "clr-1", Some(30)));
-        assert_eq!(life.stands(), stands(70, 0, 0, "930"), "{id} {clearing_id}");
+        assert_eq!(life.claims(), stands(70, 0, 0, "930"), "{id} {clearing_id}");
         let answer = life.tell("authorization", "auth-1", "GiveUpClearing", &json!({"posted_on": ODD}));
         assert_eq!(answer, Err("clearing_not_linkable".to_owned()));
     }
@@ -250,7 +262,7 @@ fn an_expired_payment_has_what_was_pulled_for_it_claimed() {
     assert_eq!(life.candidates(), Vec::<String>::new());
     life.of_odd("LinkClearing", &json!({"payment_id": "auth-1"}));
     // The pull for the clearing itself was mined before the operator knew.
-    assert_eq!((life.status(), life.stands()), (Status::ClearedLate, stands(100, 0, 0, "900")));
+    assert_eq!((life.status(), life.claims()), (Status::ClearedLate, stands(100, 0, 0, "900")));
     assert_eq!(owed_back(&life), 100);
 }
 
@@ -261,7 +273,7 @@ fn a_clearing_that_is_linked_at_once_is_pulled_for_once() {
     life.world.chain.weather = Weather::Fair;
     life.request(100);
     life.presents(100);
-    assert_eq!(life.stands(), stands(100, 0, 0, "900"));
+    assert_eq!(life.claims(), stands(100, 0, 0, "900"));
     assert_eq!(life.world.account.state.owed_back(&asset()), Minor::ZERO);
     assert_eq!(life.net(LedgerAccount::Safe), "900");
 }
@@ -275,5 +287,5 @@ fn a_question_that_fails_is_asked_again() {
     }
     life.world.fail(ODD);
     life.settle();
-    assert_eq!((life.linked().as_deref(), life.stands()), (Some("auth-1"), stands(100, 0, 0, "900")));
+    assert_eq!((life.linked().as_deref(), life.claims()), (Some("auth-1"), stands(100, 0, 0, "900")));
 }
