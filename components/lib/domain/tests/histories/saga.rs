@@ -417,7 +417,10 @@ fn is_needless(command: &Command, code: &str) -> bool {
         ) => ["authorization_not_found", "spend_linked", "asset_mismatch"].contains(&code),
         // A payment that cannot have a clearing has the link ended.
         Command::Payment(_, authorization::Command::TakeClearing(_)) => NO_CLAIM.contains(&code),
-        Command::Payment(_, authorization::Command::ReverseClearing(_)) => code == "asset_mismatch",
+        // What it passes on has its own stream take the clearing back then.
+        Command::Payment(_, authorization::Command::ReverseClearing(_)) => {
+            ["asset_mismatch", "identity_conflict"].contains(&code)
+        }
         // An operator names a payment that is none, or a linked Spend; then its payment is told instead.
         Command::Payment(_, authorization::Command::TakeReturn(_)) => {
             ["authorization_not_found", "asset_mismatch", "return_of_linked_spend"].contains(&code)
