@@ -33,7 +33,10 @@ pub fn present(life: &mut Life, id: &str, dice: &mut Dice) -> Result<(), Broken>
 
 /// An operator links the payment's clearing to another one.
 pub fn link(life: &mut Life, id: &str, dice: &mut Dice) -> Result<(), Broken> {
-    let Some(payment) = dice.pick_recent(&life.world.order).cloned() else { return Ok(()) };
+    let held = |id: &&String| books::payment(&life.facts, id).held > 0;
+    let open: Vec<String> = life.world.order.iter().filter(held).cloned().collect();
+    let all = if open.is_empty() || dice.one_in(4) { &life.world.order } else { &open };
+    let Some(payment) = dice.pick_recent(all).cloned() else { return Ok(()) };
     say(life, id, Word::Asks, "LinkClearing", json!({"payment_id": payment}), What::ClaimLinked)
 }
 

@@ -125,13 +125,13 @@ fn start(life: &mut Life, dice: &mut Dice) -> Result<(), Broken> {
     let cents = if dice.one_in(4) { amount_again(life) } else { 1 + dice.below(120) as i128 };
     match dice.below(20) {
         0..9 => request(life, &id, dice, cents),
-        9..12 => ask_quietly(life, &id, dice, cents),
+        9..11 => ask_quietly(life, &id, dice, cents),
         12 => request(life, &id, dice, 0),
         13 | 14 => spend(life, &id, cents),
         15 => advise(life, &id, dice, cents),
         16 => force_post(life, &id, dice, cents),
         17 if dice.one_in(3) => clear(life, &id, dice, cents),
-        17 => links::present(life, &id, dice),
+        11 | 17 => links::present(life, &id, dice),
         18 if dice.one_in(4) => dispute_money(life, &id, dice, &books::Payment::default()),
         18 => refund(life, &id, dice, cents),
         19 if dice.one_in(3) => take_back(life, &id, dice, &books::Payment::default()),
