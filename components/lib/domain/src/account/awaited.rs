@@ -47,7 +47,6 @@ pub(super) struct Awaited(Vec<AwaitedHold>);
 struct AwaitedHold {
     hold_id: ExternalId,
     asset: String,
-    decimals: u8,
     /// Amount that is still held.
     minor: Minor,
     card_id: ExternalId,
@@ -66,7 +65,6 @@ impl AwaitedHold {
         Self {
             hold_id: event.hold_id.clone(),
             asset: event.amount.asset.code.clone(),
-            decimals: event.amount.asset.decimals,
             minor: event.amount.minor,
             card_id,
             merchant_id,
