@@ -96,8 +96,9 @@ async fn records_that_the_network_takes_back_count_no_more() -> Result<()> {
     .await?;
     let events = timeline(&host).await?;
     let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
-    assert_eq!(kinds, ["ForcePosted", "RefundLinked", "RefundReversed", "ClearingReversed"]);
-    assert_eq!(events[3]["data"]["details"]["stan"], "004711");
+    let expected = ["ForcePosted", "CandidatesNamed", "RefundLinked", "RefundReversed", "ClearingReversed"];
+    assert_eq!(kinds, expected);
+    assert_eq!(events[4]["data"]["details"]["stan"], "004711");
     Ok(())
 }
 

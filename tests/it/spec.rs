@@ -7,7 +7,7 @@ use anyhow::Result;
 use clearfold_tests::{Environment, Output};
 use serde_json::Value;
 
-const SPECIFICATIONS: [(&str, &str); 52] = [
+const SPECIFICATIONS: [(&str, &str); 56] = [
     // One of each world first: the test of differences takes these.
     ("decider-authorization", "authorization.yaml"),
     ("translator-gnosis-pay", "gnosis_pay.yaml"),
@@ -15,10 +15,12 @@ const SPECIFICATIONS: [(&str, &str); 52] = [
     ("projector-payments", "payments_flags.yaml"),
     ("projector-payments", "payments_links.yaml"),
     ("projector-payments", "payments_reversals.yaml"),
+    ("projector-payments", "payments_clearing_links.yaml"),
     ("decider-authorization", "authorization_clearings.yaml"),
     ("decider-authorization", "authorization_funding.yaml"),
     ("decider-authorization", "authorization_legs.yaml"),
     ("decider-authorization", "authorization_links.yaml"),
+    ("decider-authorization", "authorization_clearing_links.yaml"),
     ("decider-authorization", "authorization_disputes.yaml"),
     ("decider-authorization", "authorization_increments.yaml"),
     ("decider-authorization", "authorization_partial.yaml"),
@@ -44,6 +46,7 @@ const SPECIFICATIONS: [(&str, &str); 52] = [
     ("decider-account", "account_disputes.yaml"),
     ("decider-account", "account_numbers.yaml"),
     ("decider-account", "account_matches.yaml"),
+    ("decider-account", "account_clearing_links.yaml"),
     ("decider-card", "card.yaml"),
     ("decider-card", "card_spend.yaml"),
     ("decider-card", "card_limits.yaml"),
@@ -59,6 +62,7 @@ const SPECIFICATIONS: [(&str, &str); 52] = [
     ("projector-settlement", "settlement_reversals.yaml"),
     ("projector-settlement", "settlement_disputes.yaml"),
     ("projector-settlement", "settlement_fees.yaml"),
+    ("projector-settlement", "settlement_clearing_links.yaml"),
     ("translator-gnosis-pay", "gnosis_pay_movements.yaml"),
     ("projector-sagas", "sagas.yaml"),
 ];

@@ -407,7 +407,7 @@ mod tests {
         };
         assert_eq!(
             (specs("decider-card"), specs("decider-authorization"), specs("auditor-payments")),
-            (6, 20, 0)
+            (6, 21, 0)
         );
     }
 }

@@ -5,6 +5,7 @@ mod additional;
 mod details;
 mod fees;
 mod forbidden;
+mod matching;
 mod numbers;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use additional::{Additional, NotKept};
 pub use details::{Details, FieldText, InvalidFieldText, Original, StatedAmount, TransactionType};
 pub use fees::{FeeAmount, FeeDirection, FeeKind, FeeList, InvalidFees, NetworkFee, NetworkFees};
+pub use matching::{ClearingMatch, Confidence, MatchKey};
 pub use numbers::Numbers;
 
 use crate::policy::assets::KnownAsset;

@@ -29,6 +29,7 @@ fn account() {
     decider::<Account>(include_str!("../specs/account_disputes.yaml"));
     decider::<Account>(include_str!("../specs/account_numbers.yaml"));
     decider::<Account>(include_str!("../specs/account_matches.yaml"));
+    decider::<Account>(include_str!("../specs/account_clearing_links.yaml"));
 }
 
 #[test]
@@ -53,6 +54,7 @@ fn authorization() {
     decider::<Authorization>(include_str!("../specs/authorization_beside.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_overtaken.yaml"));
     decider::<Authorization>(include_str!("../specs/authorization_fees.yaml"));
+    decider::<Authorization>(include_str!("../specs/authorization_clearing_links.yaml"));
 }
 
 #[test]
@@ -92,6 +94,7 @@ fn payments() {
     projector::<Payments>(include_str!("../specs/payments_flags.yaml"));
     projector::<Payments>(include_str!("../specs/payments_links.yaml"));
     projector::<Payments>(include_str!("../specs/payments_reversals.yaml"));
+    projector::<Payments>(include_str!("../specs/payments_clearing_links.yaml"));
 }
 
 #[test]
@@ -111,6 +114,7 @@ fn settlement() {
     projector::<Settlement>(include_str!("../specs/settlement_reversals.yaml"));
     projector::<Settlement>(include_str!("../specs/settlement_disputes.yaml"));
     projector::<Settlement>(include_str!("../specs/settlement_fees.yaml"));
+    projector::<Settlement>(include_str!("../specs/settlement_clearing_links.yaml"));
 }
 
 fn decider<D: Decider>(file: &str) {

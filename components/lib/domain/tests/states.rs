@@ -13,9 +13,10 @@ use std::fs;
 
 use clearfold_domain::account::Account;
 use clearfold_domain::authorization::{
-    Authorization, DisputeMoney, Fees, Links, RecordReversals, SingleMessage, UnlinkedRefund,
+    Authorization, ClearingLinks, DisputeMoney, Fees, Links, RecordReversals, SingleMessage, UnlinkedRefund,
 };
 use clearfold_domain::card::Card;
+use clearfold_domain::network::FieldText;
 use clearfold_kernel::{Decider, ExternalId, Hash, Minor, decode_state, encode_state};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -37,6 +38,8 @@ const VARIANTS: [(&str, &str, &[&str]); 23] = [
             "Declined",
             "Waiting",
             "Ended",
+            "Moved",
+            "Linked",
         ],
     ),
     ("authorization", "of", &["clearing", "refund"]),
@@ -153,18 +156,18 @@ fn fields_of_one_type_are_recorded_with_different_values() {
 /// The saga reads memories of versions 10 to 15 as the head of the state: these bytes were written by them.
 #[test]
 fn a_state_of_an_older_version_is_the_head_of_one_of_now() {
-    let newest_of_all = (None::<Box<UnlinkedRefund>>, Fees::default());
-    let no_money = BTreeMap::<ExternalId, DisputeMoney>::new();
-    let newest = (SingleMessage::default(), no_money, None::<ExternalId>, newest_of_all.clone());
-    let no_reversals = (RecordReversals::default(), newest.clone());
+    let newest = (None::<Box<UnlinkedRefund>>, Fees::default(), ClearingLinks::default(), None::<FieldText>);
+    let money = BTreeMap::<ExternalId, DisputeMoney>::new();
+    let newer = (SingleMessage::default(), money, None::<ExternalId>, newest.clone());
+    let no_reversals = (RecordReversals::default(), newer.clone());
     let links = (Links::default(), BTreeMap::<String, Hash>::new(), None::<ExternalId>, no_reversals.clone());
     let no_links = encode_state(&links).unwrap();
     is_head(10, &[encode_state(&Minor::ZERO).unwrap(), no_links.clone()].concat());
     is_head(11, &no_links);
     is_head(12, &encode_state(&(None::<ExternalId>, no_reversals.clone())).unwrap());
     is_head(13, &encode_state(&no_reversals).unwrap());
-    is_head(14, &encode_state(&newest).unwrap());
-    is_head(15, &encode_state(&newest_of_all).unwrap());
+    is_head(14, &encode_state(&newer).unwrap());
+    is_head(15, &encode_state(&newest).unwrap());
 }
 
 fn is_head(version: u32, rest: &[u8]) {
@@ -193,6 +196,9 @@ fn is_head(version: u32, rest: &[u8]) {
         }
         shape["beside"] = Value::Null;
         shape["fees"] = json!({"of_clearings": {}, "of_refunds": {}});
+        shape["clearing_links"] =
+            json!({"presented_at": null, "linked": null, "made": 0, "candidates": null, "taken": {}});
+        shape["terminal"] = Value::Null;
         let expected = <Authorization as Decider>::State::deserialize(&shape).unwrap();
         assert_eq!(decode_state::<<Authorization as Decider>::State>(&bytes), Ok(expected));
     }

@@ -5,7 +5,7 @@
 //! customer pays and the network gets exactly what it claims, so nothing is left in settlement once it is paid. What our
 //! own conversion would have made of it is information. Earlier versions booked the difference to the rounding account.
 
-use clearfold_kernel::{Amount, Minor, Rejection, Timestamp};
+use clearfold_kernel::{Amount, ExternalId, Minor, Rejection, Timestamp};
 
 use super::ledger::LedgerAccount::{Customer, Settlement};
 use super::ledger::transfers;
@@ -36,16 +36,7 @@ impl Rule for BookClearing {
 
     fn check(&self, books: &Books) -> Result<(), Rejection> {
         let taken = checks::fits(self.against_hold.plus(self.released))?;
-        if taken == Minor::ZERO {
-            return Ok(());
-        }
-        let held = books.placed(&self.hold_id)?;
-        checks::same_asset(&held.asset, &self.asset)?;
-        if taken <= held.minor {
-            return Ok(());
-        }
-        let detail = format!("{} holds {held}; {taken} minor units are more", self.hold_id);
-        Err(Rejection::new("hold_too_small", detail))
+        books.can_use_up(&self.hold_id, &Amount { minor: taken, asset: self.asset.clone() })
     }
 }
 
@@ -62,6 +53,20 @@ impl BookClearing {
 }
 
 impl Books {
+    /// Refuses a claim that uses up, and releases, more of a hold than is there.
+    pub(super) fn can_use_up(&self, hold_id: &ExternalId, taken: &Amount) -> Result<(), Rejection> {
+        if taken.minor == Minor::ZERO {
+            return Ok(());
+        }
+        let held = self.placed(hold_id)?;
+        checks::same_asset(&held.asset, &taken.asset)?;
+        if taken.minor <= held.minor {
+            return Ok(());
+        }
+        let detail = format!("{hold_id} holds {held}; {} minor units are more", taken.minor);
+        Err(Rejection::new("hold_too_small", detail))
+    }
+
     pub(super) fn clearing_booked(&mut self, event: &ClearingBooked) -> Option<()> {
         let taken = event.against_hold.plus(event.released).ok()?;
         let captured = event.against_hold.plus(event.beyond_hold).ok()?;
@@ -71,6 +76,7 @@ impl Books {
         }
         held.captured(&event.asset, captured)?;
         self.become_held(&event.hold_id, &held)?;
+        self.ended_awaited(&event.hold_id);
         self.claimed_unmatched(event);
         Some(())
     }

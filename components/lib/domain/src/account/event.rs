@@ -41,6 +41,7 @@ macro_rules! each {
             Event::ClearingReversalBooked($it) => $what,
             Event::RefundReversalBooked($it) => $what,
             Event::HoldPrevented($it) => $what,
+            Event::ClearingMoved($it) => $what,
         }
     };
 }
@@ -66,7 +67,8 @@ impl Event {
             | Self::SpendMatched(_)
             | Self::FundingMoved(_)
             | Self::ReturnAssigned(_)
-            | Self::HoldPrevented(_) => None,
+            | Self::HoldPrevented(_)
+            | Self::ClearingMoved(_) => None,
             Self::Deposited(event) => Some((&event.amount.asset, &event.transfers)),
             Self::DepositReorged(event) => Some((&event.amount.asset, &event.transfers)),
             Self::Withdrawn(event) => Some((&event.amount.asset, &event.transfers)),
@@ -147,6 +149,7 @@ impl Event {
             Self::ClearingReversalBooked(event) => {
                 Identity::of_hold(Kind::ClearingReversal, &event.hold_id, &event.reversal_id)
             }
+            Self::ClearingMoved(event) => Identity::claim_moved(&event.posted_on, event.link, event.to),
         };
         vec![only]
     }
@@ -193,7 +196,7 @@ impl Event {
         }
         // A repeat of an earlier saga does not name the request, or the stream.
         if let Self::HoldPlaced(event) = &mut event {
-            event.asked_by = None;
+            (event.asked_by, event.purchase) = (None, None);
         }
         if let Self::RefundBooked(event) = &mut event {
             (event.withheld, event.matched, event.reported_on) = (Minor::ZERO, None, None);

@@ -107,7 +107,18 @@ examples! {
 // Holds.
 examples! {
     PlaceHold => json!({"hold_id": "auth-1", "amount": euro("8500000000000000000"), "forced": false});
-    HoldPlaced => event_of(with(PlaceHold::example(), "asked_by", json!(NUMBERS)));
+    HoldPlaced => event_of(with(
+        with(PlaceHold::example(), "asked_by", json!(NUMBERS)),
+        "purchase",
+        json!({
+            "card_id": "card-1",
+            "merchant_id": "526567002107",
+            "category": "5812",
+            "country": "IT",
+            "network": "visa",
+            "requested_at": "2026-11-22T10:15:30.000Z",
+        }),
+    ));
     FindHold => json!({"asked_by": NUMBERS, "message_id": "msg-4"});
     HoldPrevented => event_of(FindHold::example());
     RaiseHold => json!({
@@ -301,4 +312,29 @@ examples! {
         "amount": euro("8500000000000000000"),
     });
     ReturnAssigned => event_of(AssignReturn::example());
+}
+
+// Clearings that name no known payment.
+examples! {
+    MatchClearing => json!({
+        "payment_id": "odd-1",
+        "card_id": "card-1",
+        "merchant_id": "526567002107",
+        "category": "5812",
+        "country": "IT",
+        "amount": euro("8500000000000000000"),
+        "occurred_at": "2026-11-23T02:00:00.000Z",
+    });
+    MoveClearing => json!({
+        "posted_on": "odd-1",
+        "payment_id": "auth-1",
+        "clearing_id": "linked/odd-1",
+        "link": 1,
+        "to": "payment",
+        "amount": euro("8500000000000000000"),
+        "against_hold": "8500000000000000000",
+        "released": "0",
+        "held": "0",
+    });
+    ClearingMoved => event_of(MoveClearing::example());
 }

@@ -80,6 +80,7 @@ impl Rule for PlaceHold {
             spend_id: self.spend(books),
             at,
             asked_by: self.asked_by.clone(),
+            purchase: self.purchase.clone(),
         }))
     }
 
@@ -259,6 +260,7 @@ impl Books {
         held.hold = Some(Hold::Placed(event.amount.clone()));
         self.become_held(&event.hold_id, &held)?;
         self.placed_for_request(event);
+        self.placed_awaited(event);
         self.placed_unmatched(event, is_pulled);
         Some(())
     }
@@ -268,6 +270,7 @@ impl Books {
         let amount = held.placed_mut().filter(|held| held.asset == event.amount.asset)?;
         amount.minor = amount.minor.plus(event.amount.minor).ok()?;
         self.become_held(&event.hold_id, &held)?;
+        self.raised_awaited(&event.hold_id, event.amount.minor);
         self.raised_unmatched(event);
         Some(())
     }
@@ -276,6 +279,7 @@ impl Books {
         let mut held = self.held(&event.hold_id);
         held.lower(event.amount.minor)?;
         self.become_held(&event.hold_id, &held)?;
+        self.lowered_awaited(&event.hold_id, event.amount.minor);
         let is_all = held.hold.as_ref().and_then(Hold::remaining).is_none();
         self.lowered_unmatched(&event.hold_id, &event.amount, is_all.then_some(event.at));
         Some(())
@@ -289,6 +293,7 @@ impl Books {
             Some(Hold::Voided(_) | Hold::Tombstone) => return None,
         });
         self.become_held(&event.hold_id, &held)?;
+        self.ended_awaited(&event.hold_id);
         self.voided_unmatched(&event.hold_id);
         Some(())
     }

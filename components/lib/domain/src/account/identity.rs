@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::funding::Leg;
-use super::messages::FundedBy;
+use super::messages::{ClaimedOn, FundedBy};
 use super::refund::Unlinked;
 use super::state::Books;
 use crate::checks;
@@ -53,6 +53,9 @@ pub(super) enum Kind {
     /// Move of a `Spend`'s money to the payment that it is linked to, by the number of the link.
     Move,
     MoveBack,
+    /// Move of a clearing to the payment that it is linked to, by the number of the link.
+    ClaimMove,
+    ClaimMoveBack,
 }
 
 impl Kind {
@@ -83,6 +86,8 @@ impl Kind {
             Self::Match => "match",
             Self::Move => "move",
             Self::MoveBack => "move_back",
+            Self::ClaimMove => "claim_move",
+            Self::ClaimMoveBack => "claim_move_back",
         }
     }
 }
@@ -114,6 +119,12 @@ impl Identity {
     pub(super) fn moved(spend_id: &ExternalId, link: u32, to: FundedBy) -> Self {
         let kind = if to == FundedBy::Payment { Kind::Move } else { Kind::MoveBack };
         Self { kind, id: format!("{spend_id} {link}") }
+    }
+
+    /// Identity of a move of a clearing, or of its way back.
+    pub(super) fn claim_moved(posted_on: &ExternalId, link: u32, to: ClaimedOn) -> Self {
+        let kind = if to == ClaimedOn::Payment { Kind::ClaimMove } else { Kind::ClaimMoveBack };
+        Self { kind, id: format!("{posted_on} {link}") }
     }
 
     pub(super) fn log(source: &ChainSource) -> Self {

@@ -95,6 +95,12 @@ pub(super) fn of_command(command: &Command) -> Vec<String> {
             keys.push(Identity::moved(&command.spend_id, command.link, command.to).key());
             keys
         }
+        Command::MatchClearing(_) => Vec::new(),
+        Command::MoveClearing(command) => vec![
+            Identity::claim_moved(&command.posted_on, command.link, command.to).key(),
+            held_key(&command.posted_on),
+            held_key(&command.payment_id),
+        ],
     }
 }
 
@@ -110,6 +116,7 @@ pub(super) fn of_event(event: &Event) -> Vec<String> {
         Event::HoldVoided(event) => vec![held_key(&event.hold_id)],
         Event::ClearingBooked(event) => vec![held_key(&event.hold_id)],
         Event::ClearingReversalBooked(event) => vec![held_key(&event.hold_id)],
+        Event::ClearingMoved(event) => vec![held_key(&event.posted_on), held_key(&event.payment_id)],
         Event::FundingBooked(event) => of_leg(&event.hold_id, &event.source),
         Event::FundingMoved(event) => of_move(&event.spend_id, &event.payment_id, &event.source),
         Event::RefundResolved(event) => event.payment_id.iter().map(held_key).collect(),

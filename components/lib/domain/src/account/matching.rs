@@ -49,7 +49,7 @@ pub(super) struct Unmatched {
 
 /// One amount that was asked for, or spent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Side {
+pub(super) struct Side {
     id: ExternalId,
     asset: String,
     minor: Minor,
@@ -61,7 +61,7 @@ struct Side {
 }
 
 impl Side {
-    fn of(id: &ExternalId, amount: &Amount, at: Timestamp) -> Self {
+    pub(super) fn of(id: &ExternalId, amount: &Amount, at: Timestamp) -> Self {
         let (asset, minor) = (amount.asset.code.clone(), amount.minor);
         Self { id: id.clone(), asset, minor, at, kept_for: None, given_back_at: None }
     }
@@ -124,7 +124,7 @@ impl Unmatched {
     }
 
     /// Forgets a `Spend`, and frees what was kept for it.
-    fn forget(&mut self, spend_id: &ExternalId) {
+    pub(super) fn forget(&mut self, spend_id: &ExternalId) {
         self.spends.retain(|side| side.id != *spend_id);
         free(&mut self.asks, spend_id);
     }
@@ -241,6 +241,7 @@ impl Rule for MatchSpend {
             spend_id: None,
             at,
             asked_by: None,
+            purchase: None,
         }))
     }
 
@@ -392,7 +393,7 @@ impl Books {
         self.asked_unmatched(Side { kept_for: spend_id.clone(), ..Side::of(hold_id, amount, *at) }, amount);
     }
 
-    fn asked_unmatched(&mut self, side: Side, amount: &Amount) {
+    pub(super) fn asked_unmatched(&mut self, side: Side, amount: &Amount) {
         if amount.minor > Minor::ZERO {
             let hold_id = side.id.clone();
             self.unmatched.ask(side);

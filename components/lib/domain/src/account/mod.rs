@@ -18,7 +18,9 @@
 //! | `only_part_available` | the same, if a part would do and there is one: the detail is the available amount in minor units, and nothing else |
 //! | `delay_queue_not_empty` | an unforced hold while transactions wait in the delay module |
 //! | `reversed` | an unforced hold for a request whose reversal came before |
-//! | `hold_found`, `hold_ambiguous` | the answer to `FindHold`: the detail is the hold's id, or several ids with blanks between them |
+//! | `hold_found`, `hold_ambiguous` | the answer to `FindHold`: the detail is the hold's id, or several ids with blanks between them. The second is also an answer to `MatchClearing` |
+//! | `hold_matched`, `hold_not_matched` | the answer to `MatchClearing`: the detail is the confidence, the keys and the hold's id; or there is none |
+//! | `clearing_not_booked` | a clearing is moved that is not booked of the payment from which it is moved |
 //! | `hold_not_found` | a hold that was never placed, was refused or was voided |
 //! | `hold_too_small` | a clearing that uses and releases more than is held |
 //! | `release_above_hold` | a reversal or an expiry of more than is held |
@@ -38,7 +40,9 @@
 //! | `spend_matched` | the answer to `ReadMatch` and `FindSpend`: the detail is the reason and the id of the other side |
 
 mod asked;
+mod awaited;
 mod clearing;
+mod clearing_move;
 mod clearing_reversal;
 mod delay_queue;
 mod deposit;
@@ -71,6 +75,7 @@ mod superseded;
 mod suspense;
 
 pub use asked::holds_of;
+pub(crate) use awaited::{hold_matched, not_matched};
 pub(crate) use dispute::dispute_key;
 pub(crate) use hold::available_part;
 pub use ledger::{Balance, Book, Ledger, LedgerAccount, Net, Side, Transfer};

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use clearfold_kernel::{Address, Asset, CommandContext, Entries, Rejection};
 
+use super::awaited::Awaited;
 use super::ledger::Ledger;
 use super::matching::Unmatched;
 use super::messages::{AccountOpened, AssetsNamed, DelayQueue, Event, OpenAccount, Opener};
@@ -96,6 +97,7 @@ impl Books {
             unassigned: BTreeMap::new(),
             unmatched: Unmatched::default(),
             reports: Reports::default(),
+            awaited: Awaited::default(),
             entries,
         }
     }

@@ -80,6 +80,8 @@ pub(super) fn decide(
         Command::BookRefundReversal(rule) => rule,
         Command::BookDisputeMoney(rule) => rule,
         Command::FindHold(rule) => rule,
+        Command::MatchClearing(rule) => rule,
+        Command::MoveClearing(rule) => rule,
     };
     match state {
         State::New(entries) => {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clearfold_kernel::{Address, Amount, Asset, Entries, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::awaited::Awaited;
 use super::held::{HELD, Held};
 use super::hold::Hold;
 use super::ledger::{Ledger, LedgerAccount, Net};
@@ -43,6 +44,8 @@ pub struct Books {
     pub(super) unmatched: Unmatched,
     /// Refunds that were reported once, by the network or on chain.
     pub(super) reports: Reports,
+    /// Holds that no clearing has claimed, by what they are for.
+    pub(super) awaited: Awaited,
     #[serde(skip)]
     pub(super) entries: Entries,
 }
@@ -206,6 +209,7 @@ impl Books {
             Event::ClearingReversalBooked(event) => self.clearing_reversed(event)?,
             Event::RefundReversalBooked(event) => self.refund_reversed(event),
             Event::HoldPrevented(event) => self.hold_prevented(event)?,
+            Event::ClearingMoved(event) => self.clearing_moved(event)?,
             Event::Deposited(_)
             | Event::DepositReorged(_)
             | Event::Withdrawn(_)

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use clearfold_kernel::{CommandContext, ExternalId, Rejection};
 
 use super::messages::{
-    DismissRecordReversal, Event, KeptReason, RecordReversalEnded, RefundOrigin, ResolveClearing,
-    ResolveRefund, ReversedRecord, WaitEnd,
+    ClearingUnlinked, DismissRecordReversal, Event, KeptReason, RecordReversalEnded, RefundOrigin,
+    ResolveClearing, ResolveRefund, ReversedRecord, WaitEnd,
 };
 use super::record_reversal::{RecordReversal, RecordReversalFate, parties, take_back};
 use super::state::State;
@@ -22,6 +22,10 @@ use crate::network::{RefundOutcome, SuspenseOutcome};
 pub(super) fn applied(state: &State, mut events: Vec<Event>, context: &CommandContext) -> Vec<Event> {
     let concerns = |event: &Event| matches!(event, Event::RecordReversalKept(_) | Event::ClearingReversed(_));
     let waits = state.record_reversals.known.values().any(RecordReversal::is_waiting);
+    if let [Event::ClearingUnlinked(event)] = events.as_slice() {
+        let own = took_back(state, event);
+        return [events, own].concat();
+    }
     if events.is_empty() || !(waits || events.iter().any(concerns)) {
         return events;
     }
@@ -37,6 +41,22 @@ pub(super) fn applied(state: &State, mut events: Vec<Event>, context: &CommandCo
         after = more.iter().fold(after, State::after);
         queue.extend(more.iter().cloned());
         events.extend(more);
+    }
+    events
+}
+
+/// Takes back a clearing that is its payment's own again, for each reversal that came while it was linked. The payment that
+/// it was linked to had it no more, or never.
+fn took_back(state: &State, event: &ClearingUnlinked) -> Vec<Event> {
+    let of = ReversedRecord::Clearing(event.clearing_id.clone());
+    let mut after = state.clone().after(&Event::ClearingUnlinked(event.clone()));
+    let is_kept = |known: &RecordReversal| known.fate == RecordReversalFate::Linked && known.of == of;
+    let kept = state.record_reversals.known.iter().filter(|(_, known)| is_kept(known));
+    let mut events = Vec::new();
+    for (id, reversal) in kept {
+        let Some(event) = take_back(&after, id, reversal, false) else { continue };
+        after = after.after(&event);
+        events.push(event);
     }
     events
 }
@@ -127,10 +147,18 @@ fn waiting_for(state: &State, of: &ReversedRecord) -> Vec<(ExternalId, RecordRev
     let Some(asset) = state.asset_of(of) else { return Vec::new() };
     let is_of = |known: &RecordReversal| {
         let is_in_asset = known.stated.as_ref().is_none_or(|stated| stated.asset == *asset);
-        known.is_waiting() && is_in_asset && known.of == *of
+        known.is_waiting() && is_in_asset && named(state, &known.of) == *of
     };
     let known = state.record_reversals.known.iter().filter(|(_, known)| is_of(known));
-    known.map(|(id, known)| (id.clone(), known.clone())).collect()
+    known.map(|(id, known)| (id.clone(), RecordReversal { of: of.clone(), ..known.clone() })).collect()
+}
+
+/// Returns the record by the id that it has here.
+fn named(state: &State, of: &ReversedRecord) -> ReversedRecord {
+    match of {
+        ReversedRecord::Clearing(id) => ReversedRecord::Clearing(state.claim_named(id)),
+        ReversedRecord::Refund(_) => of.clone(),
+    }
 }
 
 fn ended(

@@ -38,6 +38,8 @@ pub enum ClearingFate {
     Suspended,
     /// It was refused and did not post, by an earlier version; if it is charged, it posts.
     Refused,
+    /// It posted, and is a claim to another payment: it is linked to that, or was given up.
+    Moved,
 }
 
 /// Claim that waits, or waited, for a decision of the operator.

@@ -27,7 +27,7 @@ use super::messages::{
     PresentClearing,
 };
 use super::state::{Payment, State, Status, sum};
-use super::{Decision, force_post, record_reversal, single_message};
+use super::{Decision, clearing_link, force_post, record_reversal, single_message};
 use crate::checks;
 use crate::network::{Residue, SuspenseOutcome};
 use crate::policy::over_capture;
@@ -50,6 +50,11 @@ pub(super) fn present(state: &State, claim: &PresentClearing, context: &CommandC
     checks::same_asset(&payment.asset, &claim.amount.asset)?;
     if let Some(known) = state.clearings.get(&claim.clearing_id) {
         checks::repeated(claim.clearing_id.as_str(), known, &as_known(claim, residue, known))?;
+        return Ok(Vec::new());
+    }
+    // The network may name by this payment's id what was posted for another one, and is linked to this by now.
+    let here = state.claim_named(&claim.clearing_id);
+    if state.clearings.get(&here).is_some_and(|known| as_known(claim, residue, known) == *known) {
         return Ok(Vec::new());
     }
     checks::fits(payment.totals.captured().plus(claim.amount.minor))?;
@@ -91,12 +96,12 @@ fn in_sequence(part: Part) -> Result<(), Rejection> {
 
 /// Finds a claim under another id with the same reference and amount that stands and is not another part. What the
 /// network took back may be presented again.
-fn looks_like(state: &State, claim: &PresentClearing) -> Option<ExternalId> {
+pub(super) fn looks_like(state: &State, claim: &PresentClearing) -> Option<ExternalId> {
     if let Some(claimed) = single_message::looks_like(state, claim.amount.minor) {
         return Some(claimed);
     }
     let stands = |id: &ExternalId, known: &Clearing| {
-        known.fate != ClearingFate::Refused && !state.is_taken_back(id, known)
+        !matches!(known.fate, ClearingFate::Refused | ClearingFate::Moved) && !state.is_taken_back(id, known)
     };
     let (reference, minor, part) = (claim.reference.as_ref(), claim.amount.minor, claim.part);
     let alike =
@@ -182,6 +187,7 @@ pub(super) fn post(
         occurred_at: claim.occurred_at,
         details: claim.details.clone(),
         network_fees: claim.network_fees.clone(),
+        origin: None,
     })];
     events.extend(over_captured(state, payment, claim, beyond_hold));
     if matches!(payment.status, Status::Expired | Status::ClearedLate) {
@@ -197,11 +203,12 @@ pub(super) fn post(
 /// suspended and returned is none.
 fn is_last(state: &State, part: Part) -> bool {
     let Part::Sequence { .. } = part else { return part == Part::Final };
-    let is_claim = |clearing_id| {
+    let is_claim = |clearing_id: &ExternalId, known: &Clearing| {
         let resolved = state.suspended.get(clearing_id);
-        resolved != Some(&Suspended::Resolved(SuspenseOutcome::Returned))
+        let is_returned = resolved == Some(&Suspended::Resolved(SuspenseOutcome::Returned));
+        !is_returned && known.fate != ClearingFate::Moved
     };
-    let known = || state.clearings.iter().filter(|(clearing_id, _)| is_claim(*clearing_id));
+    let known = || state.clearings.iter().filter(|(clearing_id, known)| is_claim(clearing_id, known));
     let parts = || known().map(|(_, known)| known.part).chain([part]);
     let is_end = |part| matches!(part, Part::Sequence { number, count } if number == count);
     let Some(length) = parts().filter(|part| is_end(*part)).filter_map(number).max() else { return false };
@@ -248,7 +255,7 @@ fn over_captured(
 /// computed from the earlier events, because events of old versions do not state them.
 pub(super) fn posted(state: &mut State, event: &ClearingPosted) {
     let claimed = sum(event.against_hold, event.beyond_hold);
-    let released = state.released;
+    let (released, before) = (state.released, clearing_link::figures(state));
     let Some(payment) = state.payment_mut() else { return };
     let Split { against_hold, beyond_hold, rest } = Split::of(claimed, payment.held());
     payment.totals.against_hold = sum(payment.totals.against_hold, against_hold);
@@ -272,6 +279,7 @@ pub(super) fn posted(state: &mut State, event: &ClearingPosted) {
     };
     state.clearings.insert(event.clearing_id.clone(), clearing);
     state.names(&event.clearing_id, &event.parties);
+    clearing_link::taken(state, before, event);
 }
 
 pub(super) fn suspended(state: &mut State, event: &ClearingSuspended) {

@@ -79,6 +79,10 @@ pub(super) fn open(state: &State, command: &OpenDispute, context: &CommandContex
         return Err(Rejection::new("dispute_open", detail));
     }
     let disputable = checks::fits(payment.refundable().plus(state.refused()))?;
+    if let Some(payment_id) = state.clearing_linked_to().filter(|_| command.amount.minor > disputable) {
+        let detail = format!("the clearing is linked to {payment_id}; open the dispute there");
+        return Err(Rejection::new("clearing_linked", detail));
+    }
     if command.amount.minor > disputable {
         let detail = format!("the merchant has {} of this payment", payment.amount(disputable));
         return Err(Rejection::new("dispute_exceeds_captured", detail));

@@ -81,6 +81,8 @@ macro_rules! examples {
     };
 }
 
+mod clearing_links;
+
 examples! {
     RecordSwipe: seen_on_chain(SWIPED, 33),
     SwipeRecorded: with(seen_on_chain(SWIPED, 33), json!({"expires_at": "2026-12-23T10:15:30.000Z"})),

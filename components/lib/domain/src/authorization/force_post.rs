@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::claim::{Billing, Clearing, ClearingFate};
 use super::messages::{Event, ForcePost, ForcePostReason, ForcePosted, Part, Parties, PresentClearing};
-use super::state::{Entry, Payment, State, Status, sum};
+use super::state::{Entry, Payment, State, Status, Subject, sum};
 use super::{Decision, record_reversal};
 use crate::checks;
 use crate::network::{Details, Merchant, Residue};
@@ -32,7 +32,9 @@ pub(super) fn post(state: &State, claim: &ForcePost, context: &CommandContext) -
     if let Some(known) = state.clearings.get(&claim.clearing_id) {
         // Claims that were recorded before events named the merchant are compared without card and merchant.
         let named = named(&posted).filter(|_| known.named.is_some());
-        let given = Clearing { named, ..Clearing::from(&posted) };
+        // One that is linked by now is still the same.
+        let fate = if known.fate == ClearingFate::Moved { known.fate } else { ClearingFate::Forced };
+        let given = Clearing { named, fate, ..Clearing::from(&posted) };
         checks::repeated(claim.clearing_id.as_str(), known, &given)?;
         return Ok(Vec::new());
     }
@@ -108,6 +110,9 @@ fn reason(payment: &Payment) -> ForcePostReason {
 pub(super) fn posted(state: &mut State, event: &ForcePosted) {
     let entry = Entry::Forced { merchant: event.merchant.clone().map(Box::new) };
     let (parties, asset) = (event.parties.clone(), event.amount.asset.clone());
+    if let Subject::Nothing = state.subject {
+        state.clearing_links.presented_at = Some(event.occurred_at);
+    }
     state.begin(Payment::new(parties, asset, entry, Status::ForcePosted));
     let Some(payment) = state.payment_mut() else { return };
     payment.totals.beyond = sum(payment.totals.beyond, event.amount.minor);

@@ -252,7 +252,7 @@ fn swiped<'a>(state: &'a State, context: &CommandContext) -> Result<&'a Payment,
     Err(Rejection::new("spend_not_linkable", detail))
 }
 
-fn is_short(reason: Option<&String>) -> Result<(), Rejection> {
+pub(super) fn is_short(reason: Option<&String>) -> Result<(), Rejection> {
     if reason.is_none_or(|reason| reason.len() <= LONGEST_REASON) {
         return Ok(());
     }
@@ -260,7 +260,7 @@ fn is_short(reason: Option<&String>) -> Result<(), Rejection> {
     Err(Rejection::new("reason_too_long", detail))
 }
 
-fn at(state: &State, context: &CommandContext) -> clearfold_kernel::Timestamp {
+pub(super) fn at(state: &State, context: &CommandContext) -> clearfold_kernel::Timestamp {
     state.latest.map_or(context.accepted_at, |latest| latest.max(context.accepted_at))
 }
 

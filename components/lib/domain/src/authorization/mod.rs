@@ -40,6 +40,8 @@
 //! | `leg_before_undecided` | a leg is abandoned while one before it may still be pulled |
 //! | `spend_linked` | the `Spend` is linked to another payment |
 //! | `spend_not_linkable` | the payment did not begin with a `Spend`, or a part of that was claimed, given back or added |
+//! | `clearing_linked` | the clearing is linked to another payment, which has it |
+//! | `clearing_not_linkable` | the clearing did not begin its payment, something else happened to it, or the payment cannot have it |
 //! | `reason_too_long` | the reason for a link is longer than 500 bytes |
 //! | `exposure_open` | a part of a leg could not be pulled and is a receivable |
 //! | `not_flaggable` | the rules were checked before the payment was decided, so there is nothing to flag |
@@ -55,6 +57,7 @@ mod advice;
 mod awaited_record;
 mod claim;
 mod clearing;
+mod clearing_link;
 mod dispute;
 mod dispute_money;
 #[cfg(feature = "schema")]
@@ -83,6 +86,7 @@ mod swipe;
 
 pub(crate) use claim::Split;
 pub use claim::{Clearing, ClearingFate, Suspended};
+pub use clearing_link::{ClearingLinks, Figures, LinkedClearing, TakenClearing};
 pub use dispute::{Dispute, DisputeStatus};
 pub use dispute_money::DisputeMoney;
 pub use fees::{Fees, StatedFees};
@@ -167,6 +171,11 @@ fn decide(state: &State, command: &Command, context: &CommandContext) -> Decisio
         Command::RecordDisputeMoney(command) => dispute_money::record(state, command, context),
         Command::GiveUpSpend(command) => link::give_up(state, command, context),
         Command::ObserveSpend(command) => funding::observe_spend(state, command, context),
+        Command::LinkClearing(command) => clearing_link::link(state, command, context),
+        Command::UnlinkClearing(command) => clearing_link::unlink(state, command, context),
+        Command::TakeClearing(command) => clearing_link::take(state, command, context),
+        Command::GiveUpClearing(command) => clearing_link::give_up(state, command, context),
+        Command::NameCandidates(command) => clearing_link::name(state, command, context),
     }
 }
 

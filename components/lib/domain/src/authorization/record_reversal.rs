@@ -9,6 +9,7 @@
 //! | of a clearing in suspense | waits for its resolution; one of the whole returns it |
 //! | before its clearing, or of no known payment | waits: the clearing posts when it comes, and is taken back at once |
 //! | of a refund | the customer has as much less, though it was paid out on chain; otherwise as for a clearing |
+//! | of a clearing that is linked to another payment | is kept, and that payment is told of it |
 //! | known id | no effect; rejected if its content differs |
 //!
 //! The hold is not held again: it ended with the clearing. What is taken back comes off X first, then off K; what comes
@@ -69,6 +70,8 @@ pub enum RecordReversalFate {
     Waiting,
     /// It took nothing back, and does not wait any more.
     Ended,
+    /// Its clearing is linked to another payment, which is told of it.
+    Linked,
 }
 
 /// Card and merchant of a claim.
@@ -223,7 +226,7 @@ pub(super) fn reverse_clearing(
     context: &CommandContext,
 ) -> Decision {
     let ReverseClearing { reversal_id, clearing_id, network, amount, occurred_at, details } = command.clone();
-    let of = ReversedRecord::Clearing(clearing_id);
+    let of = ReversedRecord::Clearing(state.claim_named(&clearing_id));
     detailed(reverse(state, &reversal_id, &waiting(of, network, amount, occurred_at), context), details)
 }
 
@@ -285,7 +288,9 @@ pub(super) fn reverse(
         checks::same_asset(asset, &amount.asset)?;
     }
     let keep = |reason| kept(parties.clone(), id, reversal, reason);
-    Ok(vec![if !state.knows_record(&reversal.of) {
+    Ok(vec![if state.is_linked_record(&reversal.of) {
+        keep(KeptReason::Linked)
+    } else if !state.knows_record(&reversal.of) {
         keep(KeptReason::Unmatched)
     } else if state.suspended_of(&reversal.of).is_some() {
         keep(KeptReason::Unresolved)
@@ -423,6 +428,7 @@ pub(super) fn kept_back(state: &mut State, event: &RecordReversalKept) {
     let fate = match event.reason {
         KeptReason::Unmatched | KeptReason::Unresolved => RecordReversalFate::Waiting,
         KeptReason::NothingLeft => RecordReversalFate::Ended,
+        KeptReason::Linked => RecordReversalFate::Linked,
     };
     let reversal = waiting(event.of.clone(), event.network, event.amount.clone(), event.occurred_at);
     state.record_reversals.known.insert(event.reversal_id.clone(), RecordReversal { fate, ..reversal });

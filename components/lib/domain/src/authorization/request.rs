@@ -176,6 +176,7 @@ pub(super) fn requested(state: &mut State, event: &AuthorizationRequested) {
     // The account keeps the details of a hold by their numbers alone.
     let numbers = Numbers::of(event.network, event.details.as_deref(), event.occurred_at);
     state.asked_by = numbers.and_then(|numbers| numbers.written());
+    state.terminal = event.details.as_ref().and_then(|details| details.terminal.clone());
     state.happened_at(event.at);
     single_message::requested(state, event);
 }

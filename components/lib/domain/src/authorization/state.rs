@@ -6,6 +6,7 @@ use clearfold_kernel::{Amount, Asset, ExternalId, Hash, Minor, Rejection, Timest
 use serde::{Deserialize, Serialize};
 
 use super::claim::{Clearing, ClearingFate, Suspended};
+use super::clearing_link::ClearingLinks;
 use super::dispute::Dispute;
 use super::dispute_money::DisputeMoney;
 use super::fees::Fees;
@@ -20,11 +21,11 @@ use super::reversal::{Reversal, ReversalFate};
 use super::single_message::SingleMessage;
 use super::stored::{Advice, Requested, StoredParties};
 use super::{
-    advice, clearing, dispute, dispute_money, expiry, flag, force_post, funding, increment, legs, link,
-    partial, record_reversal, refund, request, reversal, suspense, swipe,
+    advice, clearing, clearing_link, dispute, dispute_money, expiry, flag, force_post, funding, increment,
+    legs, link, partial, record_reversal, refund, request, reversal, suspense, swipe,
 };
 use crate::checks;
-use crate::network::{Merchant, MerchantCategory, Network};
+use crate::network::{FieldText, Merchant, MerchantCategory, Network};
 use crate::policy::DeclineReason;
 use crate::policy::over_capture::Circumstances;
 
@@ -73,6 +74,10 @@ pub struct State {
     pub beside: Option<Box<UnlinkedRefund>>,
     /// Network fees of the records that were not taken back.
     pub fees: Fees,
+    /// Links of clearings that named no known payment.
+    pub clearing_links: ClearingLinks,
+    /// Terminal of the network's request, by which a clearing finds the hold.
+    pub terminal: Option<FieldText>,
 }
 
 /// Subject of a stream.
@@ -189,7 +194,7 @@ pub enum Status {
     ClearedLate,
     /// Closed: claimed without an authorization.
     ForcePosted,
-    /// Closed: a `Spend` that is the funding of another payment.
+    /// Closed: a `Spend` that is the funding of another payment, or a clearing that is a claim to another one.
     Linked,
 }
 
@@ -455,6 +460,10 @@ impl State {
             Event::RecordReversalKept(event) => record_reversal::kept_back(&mut self, event),
             Event::RecordReversalEnded(event) => record_reversal::wait_ended(&mut self, event),
             Event::DisputeMoneyMoved(event) => dispute_money::moved(&mut self, event),
+            Event::ClearingLinked(event) => clearing_link::linked(&mut self, event),
+            Event::ClearingUnlinked(event) => clearing_link::unlinked(&mut self, event),
+            Event::ClearingGivenUp(event) => clearing_link::given_up(&mut self, event),
+            Event::CandidatesNamed(event) => clearing_link::named(&mut self, event),
         }
         self.fees.apply(event);
         self.begin_leg();

@@ -88,6 +88,7 @@ impl Superseded for ClearingPostedV2 {
             occurred_at: self.occurred_at,
             details: None,
             network_fees: None,
+            origin: None,
         }
     }
 }

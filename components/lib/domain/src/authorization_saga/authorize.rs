@@ -31,10 +31,10 @@ use super::memory::{id, is_approved, read, request};
 use super::observe::{BOOKS, planned};
 use super::part::KEEP;
 use super::{assess, was_refused};
-use crate::account::{self, PlaceHold, VoidHold};
+use crate::account::{self, PlaceHold, Purchase, VoidHold};
 use crate::authorization::{
     self, ApproveAuthorization, AuthorizationRequested, DeclineAuthorization, ExpectSpend,
-    ProposePartialApproval,
+    ProposePartialApproval, State,
 };
 use crate::bookings;
 use crate::card::{self, Portion, RecordPinFailure, ReleaseSpend, ReserveSpend};
@@ -128,9 +128,24 @@ pub(super) fn hold(call: &StepCall) -> Result<Action, String> {
         return Ok(Action::Done);
     }
     let (partial, unless_spent) = (request(&state)?.partial_allowed, state.expected.is_none());
+    let purchase = Some(Box::new(purchase(&state)?));
     let asked_by = state.asked_by;
-    let hold = PlaceHold { hold_id, amount, forced: false, partial, unless_spent, asked_by };
+    let hold = PlaceHold { hold_id, amount, forced: false, partial, unless_spent, asked_by, purchase };
     to_account(call, &account::Command::PlaceHold(hold))
+}
+
+/// Returns what the request's hold is for.
+pub(super) fn purchase(state: &State) -> Result<Purchase, String> {
+    let request = request(state)?;
+    Ok(Purchase {
+        card_id: request.card_id.clone(),
+        merchant_id: request.merchant.id.clone(),
+        category: request.merchant.category,
+        country: request.merchant.country,
+        network: request.network,
+        terminal: state.terminal.clone(),
+        requested_at: request.occurred_at,
+    })
 }
 
 pub(super) fn approve(call: &StepCall) -> Result<Action, String> {

@@ -66,7 +66,9 @@ pub(super) fn steps(
     for (card_id, command) in &of_card {
         steps.push(step(BOOK, card::AGGREGATE, card_id.as_str(), false, command)?);
     }
-    if let Some((payment_id, command)) = bookings::of_payment(event).map_err(|error| error.to_string())? {
+    if let Some((payment_id, command)) =
+        bookings::of_payment(id, before, event).map_err(|error| error.to_string())?
+    {
         steps.push(step(BOOK, authorization::AGGREGATE, payment_id.as_str(), false, &command)?);
     }
     Ok(steps)
@@ -153,6 +155,10 @@ fn is_settled(call: &StepCall, aggregate: &str, kind: &str) -> bool {
         (card::AGGREGATE, "FreezeCard") if was_refused(call, &["card_closed"]) => true,
         (card::AGGREGATE, "RecordSpend") if was_refused(call, &["duplicate_mismatch"]) => true,
         (card::AGGREGATE, _) => was_refused(call, &["card_not_issued", "account_mismatch"]),
+        // The link of the clearing has ended, and its own stream has taken it back.
+        (authorization::AGGREGATE, "ReverseClearing") => {
+            super::memory::read(&call.subject).is_ok_and(|state| state.clearing_linked_to().is_none())
+        }
         (authorization::AGGREGATE, _) => was_refused(
             call,
             &["authorization_not_found", "identity_conflict", "account_mismatch", "asset_mismatch"],

@@ -210,6 +210,7 @@ fn stand(call: &StepCall) -> Result<Action, String> {
         partial: false,
         unless_spent: false,
         asked_by: None,
+        purchase: None,
     };
     to_account(call, &account::Command::PlaceHold(hold))
 }

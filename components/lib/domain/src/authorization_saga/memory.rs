@@ -10,9 +10,10 @@ use serde::Serialize;
 use clearfold_kernel::{self as kernel, Decider, ExternalId, Hash, Minor, decode_state, encode_state};
 
 use crate::authorization::{
-    Authorization, AuthorizationRequested, DisputeMoney, Fees, Funding, Legs, Links, Payment,
+    Authorization, AuthorizationRequested, ClearingLinks, DisputeMoney, Fees, Funding, Legs, Links, Payment,
     RecordReversals, SingleMessage, State, Subject, UnlinkedRefund,
 };
+use crate::network::FieldText;
 
 /// First byte of the memory: the version of the state's format. An instance may outlive a change of the format, and
 /// bytes of another one must not be read as something else.
@@ -41,8 +42,8 @@ const WITHOUT_REVERSALS: u8 = 13;
 /// state without them.
 const WITHOUT_SINGLE_MESSAGE: u8 = 14;
 
-/// Version before a payment could begin behind an unlinked refund, and before network fees were kept. Its bytes are the
-/// head of a state with neither.
+/// Version before a payment could begin behind an unlinked refund, network fees were kept, clearings were linked, and the
+/// request's terminal was kept. Its bytes are the head of a state without them.
 const WITHOUT_FEES: u8 = 15;
 
 /// Reads the memory; empty before the first observation.
@@ -50,8 +51,8 @@ pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
     match subject.memory.split_first() {
         None => Ok(State::default()),
         Some((&VERSION, state)) => decode_state(state).map_err(|fault| fault.to_string()),
-        Some((&WITHOUT_FEES, state)) => behind(state, &NewestOfAll::default()),
-        Some((&WITHOUT_SINGLE_MESSAGE, state)) => behind(state, &Newest::default()),
+        Some((&WITHOUT_FEES, state)) => behind(state, &Newest::default()),
+        Some((&WITHOUT_SINGLE_MESSAGE, state)) => behind(state, &Newer::default()),
         Some((&WITHOUT_REVERSALS, state)) => behind(state, &unreversed()),
         Some((&WITHOUT_EXPECTED, state)) => behind(state, &(None::<ExternalId>, unreversed())),
         Some((&WITHOUT_LINKS, state)) => behind(state, &none()),
@@ -63,20 +64,20 @@ pub(super) fn read(subject: &kernel::Subject) -> Result<State, String> {
     }
 }
 
-/// Members behind a state of version 14.
-type Newest = (SingleMessage, BTreeMap<ExternalId, DisputeMoney>, Option<ExternalId>, NewestOfAll);
-
 /// Members behind a state of version 15.
-type NewestOfAll = (Option<Box<UnlinkedRefund>>, Fees);
+type Newest = (Option<Box<UnlinkedRefund>>, Fees, ClearingLinks, Option<FieldText>);
+
+/// Members behind a state of version 14.
+type Newer = (SingleMessage, BTreeMap<ExternalId, DisputeMoney>, Option<ExternalId>, Newest);
 
 /// Members behind a state that has no links.
-fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>, (RecordReversals, Newest)) {
+fn none() -> (Links, BTreeMap<String, Hash>, Option<ExternalId>, (RecordReversals, Newer)) {
     (Links::default(), BTreeMap::new(), None, unreversed())
 }
 
 /// Members behind a state without reversals of records.
-fn unreversed() -> (RecordReversals, Newest) {
-    <(RecordReversals, Newest)>::default()
+fn unreversed() -> (RecordReversals, Newer) {
+    <(RecordReversals, Newer)>::default()
 }
 
 /// Reads a state of before, with what stands behind it now.

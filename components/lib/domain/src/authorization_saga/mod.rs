@@ -9,6 +9,8 @@
 //! | an increment requested | `increment` | `answer-increment`, `reserve-increment`, `raise`, `assess` likewise, `approve-increment` (the pivot) |
 //! | every other event with [bookings](crate::bookings) | `book` | `open` if the account may not be open, then `book` for each command |
 //! | a refund that may have another report | `refund`, behind its bookings | `resolve-refund`, `read-refund` (the pivot) |
+//! | a clearing that nobody authorized begins a payment | `match-clearing`, in the lane `funding` | `link-clearing`, `find-hold` (the pivot) |
+//! | that clearing is linked to another payment | `take-clearing`, behind its bookings | `take-clearing` |
 //! | the hold begins to have an expiry time | `expire`, in a lane of its own | `expire` |
 //! | a leg of the funding begins, and the host offers pulls | `fund`, in the lane `funding` | `pull` |
 //! | nothing is due any more of an undecided leg | `withdraw`, in a lane of its own | `withdraw` |
@@ -26,6 +28,7 @@
 mod assess;
 mod authorize;
 mod book;
+mod clearing;
 mod expire;
 mod fund;
 mod increment;
@@ -109,6 +112,9 @@ impl Saga for AuthorizationSaga {
         step(link::OBSERVE, Phase::Retriable, BOOKING),
         step(refund::RESOLVE, Phase::Compensatable, BOOKING),
         step(refund::READ, Phase::Pivot, BOOKING),
+        step(clearing::LINK, Phase::Compensatable, BOOKING),
+        step(clearing::FIND, Phase::Pivot, BOOKING),
+        step(clearing::TAKE, Phase::Retriable, BOOKING),
     ];
 
     const EFFECTS: &'static [&'static str] = &[assess::RISK, fund::PULL, fund::PULL_LEG];
@@ -127,7 +133,8 @@ impl Saga for AuthorizationSaga {
             | link::LINK
             | link::AWAIT
             | link::LINK_SPEND
-            | refund::RESOLVE => Ok(Action::Done),
+            | refund::RESOLVE
+            | clearing::LINK => Ok(Action::Done),
             authorize::COUNT_PIN => authorize::count_pin(call),
             authorize::RESERVE => authorize::reserve(call),
             authorize::HOLD => authorize::hold(call),
@@ -148,6 +155,8 @@ impl Saga for AuthorizationSaga {
             link::FIND => link::find(call),
             link::TAKE => link::take(call),
             refund::READ => book::command(call),
+            clearing::FIND => clearing::find(call),
+            clearing::TAKE => clearing::take(call),
             link::GIVE_UP | link::OBSERVE => link::tell(call),
             _ => Err(unknown(call)),
         }
@@ -167,6 +176,7 @@ impl Saga for AuthorizationSaga {
             link::LINK_SPEND => link::link_spend(call),
             link::AWAIT => link::await_spend(call),
             refund::RESOLVE => refund::resolve(call),
+            clearing::LINK => clearing::link(call),
             _ => Err(unknown(call)),
         }
     }

@@ -2,7 +2,7 @@
 
 use clearfold_kernel::{Decider, ExternalId, Flow, Observed, PlannedStep, Subject};
 
-use super::{authorize, book, expire, fund, increment, link, memory, part, refund};
+use super::{authorize, book, clearing, expire, fund, increment, link, memory, part, refund};
 use crate::authorization::{Authorization, Event, Payment, State};
 
 /// Lane of everything that moves money or counts it, in the order of the payment's events.
@@ -17,6 +17,7 @@ pub(super) fn observe(subject: &Subject, event: &Event) -> Result<Observed, Stri
     let flows = books(subject, &id, &before, event)?;
     let links = link::flows(&id, &before, &after, event)?;
     let refund = refund::flow(event)?;
+    let clearing = clearing::flow(subject, &before, event)?;
     let funding = fund::flows(subject, &before, &after, event)?;
     Ok(Observed {
         memory: (memory != subject.memory).then_some(memory),
@@ -24,6 +25,7 @@ pub(super) fn observe(subject: &Subject, event: &Event) -> Result<Observed, Stri
         flows: flows
             .into_iter()
             .chain(begins.then(expire::flow))
+            .chain(clearing)
             .chain(links)
             .chain(refund)
             .chain(funding)

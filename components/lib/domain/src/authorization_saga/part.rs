@@ -33,8 +33,17 @@ pub(super) fn flow(subject: &Subject) -> Flow {
 
 pub(super) fn hold(call: &StepCall) -> Result<Action, String> {
     let (hold_id, Some(amount)) = (id(&call.subject)?, part(call)?) else { return Ok(decided()) };
-    let asked_by = read(&call.subject)?.asked_by;
-    let hold = PlaceHold { hold_id, amount, forced: false, partial: false, unless_spent: false, asked_by };
+    let state = read(&call.subject)?;
+    let purchase = Some(Box::new(authorize::purchase(&state)?));
+    let hold = PlaceHold {
+        hold_id,
+        amount,
+        forced: false,
+        partial: false,
+        unless_spent: false,
+        asked_by: state.asked_by,
+        purchase,
+    };
     to_account(call, &account::Command::PlaceHold(hold))
 }
 

@@ -4,7 +4,7 @@ use clearfold_kernel::{Amount, Asset, ExternalId, Minor, MoneyError, Timestamp};
 
 use super::tables::Hold;
 use super::{Seen, balance};
-use crate::account::{Event, FundedBy, LowerCause};
+use crate::account::{ClaimedOn, Event, FundedBy, LowerCause};
 use crate::projecting::{Misfit, Rows, lowered, raised, words};
 
 /// Status of a hold. A hold of which nothing is left can be raised again.
@@ -69,6 +69,17 @@ impl<'a> HoldChange<'a> {
                 let (hold_id, asset) = (&event.hold_id, &event.asset);
                 let minor = event.against_hold.plus(event.released)?;
                 let step = Step::Lowered(HoldStatus::Cleared);
+                (minor > Minor::ZERO).then_some(Self { hold_id, asset, minor, step })
+            }
+            // The part of the hold that a claim uses up, or that is held again when it is given up.
+            Event::ClearingMoved(event) => {
+                let (hold_id, asset) = (&event.payment_id, &event.amount.asset);
+                let (minor, step) = match event.to {
+                    ClaimedOn::Payment => {
+                        (event.against_hold.plus(event.released)?, Step::Lowered(HoldStatus::Cleared))
+                    }
+                    ClaimedOn::Origin => (event.held, Step::Raised),
+                };
                 (minor > Minor::ZERO).then_some(Self { hold_id, asset, minor, step })
             }
             Event::FundingMoved(event) if event.held > Minor::ZERO => {

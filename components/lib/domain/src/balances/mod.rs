@@ -28,7 +28,7 @@ impl Projector for Balances {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "balances",
-            version: 5,
+            version: 6,
             tables: tables::all(),
             reads: &[account::AGGREGATE],
         }

@@ -59,6 +59,7 @@ fn commands() -> impl Strategy<Value = Command> {
                 partial: false,
                 unless_spent: false,
                 asked_by: None,
+                purchase: None,
             }),
             2 => Command::RaiseHold(RaiseHold { hold_id, change_id, amount, forced: one % 2 == 0 }),
             3 => Command::LowerHold(LowerHold {

@@ -61,6 +61,21 @@ pub(crate) fn returned(refund_id: &ExternalId) -> Result<ExternalId, InvalidId> 
     derived("returned", refund_id)
 }
 
+/// Id of a clearing on the payment that it is linked to, made of the id of the payment that it was posted for. That of its
+/// first link names no number.
+pub(crate) fn linked(posted_on: &ExternalId, link: u32) -> Result<ExternalId, InvalidId> {
+    derived(&numbered("linked", link), posted_on)
+}
+
+/// Id of what the end of that link reserves on the card again.
+pub(crate) fn unlinked(posted_on: &ExternalId, link: u32) -> Result<ExternalId, InvalidId> {
+    derived(&numbered("unlinked", link), posted_on)
+}
+
+fn numbered(what: &str, link: u32) -> String {
+    if link == 1 { what.to_owned() } else { format!("{what}-{link}") }
+}
+
 /// Id of the receivable for an abandoned leg of a payment. That for the first names no leg.
 pub(crate) fn exposed(authorization_id: &ExternalId, leg: u32) -> Result<ExternalId, InvalidId> {
     derived(&of_leg("exposed", leg), authorization_id)

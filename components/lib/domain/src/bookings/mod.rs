@@ -1,5 +1,5 @@
 //! Bookings: the commands to the account and to the card that follow from one event of an authorization, and the one
-//! to a payment whose money came back.
+//! to another payment: to one whose money came back, and between the two of a linked clearing.
 //!
 //! The authorization states what a payment holds and owes; the account's books and the card's counters follow it.
 //! This is the only place that defines how. Pure: it sees one event and the state before it, sends nothing and
@@ -21,7 +21,8 @@ mod of_card;
 mod of_payment;
 
 pub(crate) use ids::{
-    advised, declined, expired, exposed, presented, returned, reversed, reversed_beside, undone,
+    advised, declined, expired, exposed, linked, presented, returned, reversed, reversed_beside, undone,
+    unlinked,
 };
 pub use ids::{is_presented, reservation};
 pub(crate) use of_account::refund_id;

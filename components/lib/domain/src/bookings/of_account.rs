@@ -9,7 +9,9 @@
 //! | an increment requested, or declined | nothing: the saga asks the account, and undoes what it did |
 //! | declined, reversed or claimed before the decision | the hold is voided, because it may have been placed |
 //! | reversed, expired | the hold is lowered |
-//! | cleared, force posted | the clearing |
+//! | cleared, force posted | the clearing; of one that was posted for another payment, its move to this one |
+//! | a clearing given up | its move back |
+//! | a clearing linked, or unlinked; candidates named | nothing: the payment that has it says what moves |
 //! | a clearing or a refund reversed by the network | the reversal |
 //! | suspended; charged or returned | the suspended clearing; its resolution, in addition to what a charge posts |
 //! | refunded, funded, disputed; money of a dispute moved | the same, in the account's terms |
@@ -21,13 +23,13 @@ use clearfold_kernel::{Amount, ChainSource, ExternalId, InvalidId, Minor};
 use super::ids;
 use crate::account::{
     AssignReturn, BookClearing, BookClearingReversal, BookDispute, BookDisputeMoney, BookFunding,
-    BookReceivable, BookRefund, BookRefundReversal, Command, DisputeStep, FundingStep, LowerCause, LowerHold,
-    MatchSpend, PlaceHold, RaiseHold, RecoverReceivable, RefundLink, RefundOutcome, ResolveRefund,
-    ResolveSuspense, SuspendClearing, VoidHold,
+    BookReceivable, BookRefund, BookRefundReversal, ClaimedOn, Command, DisputeStep, FundingStep, LowerCause,
+    LowerHold, MatchSpend, MoveClearing, PlaceHold, Purchase, RaiseHold, RecoverReceivable, RefundLink,
+    RefundOutcome, ResolveRefund, ResolveSuspense, SuspendClearing, VoidHold,
 };
 use crate::authorization::{
-    AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingPosted, DisputeOutcome, DisputeResolved,
-    Event, ForcePostReason, ForcePosted, RefundOrigin, State,
+    AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingGivenUp, ClearingPosted, DisputeOutcome,
+    DisputeResolved, Event, ForcePostReason, ForcePosted, RefundOrigin, State,
 };
 use crate::network::Numbers;
 
@@ -55,6 +57,7 @@ pub fn of_account(
             lower(&hold_id, ids::expired(&hold_id)?, event.released.minor, LowerCause::Expired)
         }
         Event::ClearingPosted(event) => vec![clearing(hold_id, event)],
+        Event::ClearingGivenUp(event) => vec![given_up(hold_id, event)],
         Event::ForcePosted(event) => forced(hold_id, event),
         Event::ClearingReversed(event) => vec![Command::BookClearingReversal(BookClearingReversal {
             reversal_id: event.reversal_id.clone(),
@@ -154,7 +157,10 @@ pub fn of_account(
         | Event::SpendUnlinked(_)
         | Event::SpendTaken(_)
         | Event::SpendGivenUp(_)
-        | Event::SpendObserved(_) => Vec::new(),
+        | Event::SpendObserved(_)
+        | Event::ClearingLinked(_)
+        | Event::ClearingUnlinked(_)
+        | Event::CandidatesNamed(_) => Vec::new(),
     })
 }
 
@@ -225,6 +231,15 @@ fn place(hold_id: ExternalId, before: &State, event: &AdviceRecorded) -> Command
         partial: false,
         unless_spent: false,
         asked_by: before.asked_by.clone().or_else(stated),
+        purchase: Some(Box::new(Purchase {
+            card_id: event.card_id.clone(),
+            merchant_id: event.merchant.id.clone(),
+            category: event.merchant.category,
+            country: event.merchant.country,
+            network: event.network,
+            terminal: event.details.as_ref().and_then(|details| details.terminal.clone()),
+            requested_at: event.occurred_at,
+        })),
     })
 }
 
@@ -249,7 +264,23 @@ fn reversed(hold_id: ExternalId, event: &AuthorizationReversed) -> Vec<Command> 
     lower(&hold_id, event.message_id.clone(), released, LowerCause::Reversed)
 }
 
+/// Command for a claim. One that was posted for another payment is booked already, and moves.
 fn clearing(hold_id: ExternalId, event: &ClearingPosted) -> Command {
+    if let Some(origin) = &event.origin {
+        // The decider has checked that the sum fits.
+        let minor = event.claimed().unwrap_or(event.beyond_hold);
+        return Command::MoveClearing(MoveClearing {
+            posted_on: origin.posted_on.clone(),
+            payment_id: hold_id,
+            clearing_id: event.clearing_id.clone(),
+            link: origin.link,
+            to: ClaimedOn::Payment,
+            amount: Amount { minor, asset: event.asset.clone() },
+            against_hold: event.against_hold,
+            released: event.released,
+            held: Minor::ZERO,
+        });
+    }
     Command::BookClearing(BookClearing {
         clearing_id: event.clearing_id.clone(),
         hold_id,
@@ -258,6 +289,20 @@ fn clearing(hold_id: ExternalId, event: &ClearingPosted) -> Command {
         released: event.released,
         asset: event.asset.clone(),
         residue: event.residue,
+    })
+}
+
+fn given_up(payment_id: ExternalId, event: &ClearingGivenUp) -> Command {
+    Command::MoveClearing(MoveClearing {
+        posted_on: event.posted_on.clone(),
+        payment_id,
+        clearing_id: event.clearing_id.clone(),
+        link: event.link,
+        to: ClaimedOn::Origin,
+        amount: event.amount.clone(),
+        against_hold: Minor::ZERO,
+        released: Minor::ZERO,
+        held: event.held,
     })
 }
 

@@ -13,8 +13,8 @@ use clearfold_kernel::{Amount, ExternalId, InvalidId, Minor};
 
 use super::ids;
 use crate::authorization::{
-    AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingReversed, Entry, Event, ForcePostReason,
-    Parties, Payment, State,
+    AdviceHold, AdviceRecorded, AuthorizationReversed, ClearingGivenUp, ClearingReversed, Entry, Event,
+    ForcePostReason, Parties, Payment, State,
 };
 use crate::card::{Command, FreezeCard, FreezeReason, Portion, RecordSpend, ReleasePayment, ReleaseSpend};
 use crate::network::{Details, Merchant, TransactionType};
@@ -92,6 +92,21 @@ pub fn of_card(
         (Event::ClearingReversed(event), Some(payment)) => {
             taken_back(authorization_id, before, payment, event)?
         }
+        (Event::ClearingLinked(event), Some(_)) => {
+            let release_id = ids::linked(authorization_id, event.link)?;
+            let again = before.reserved_again(authorization_id)?;
+            let messages = [&event.clearing_id].into_iter().chain(&again);
+            let amount = event.amount.minor;
+            let card_id = event.parties.card_id.as_ref();
+            release(authorization_id, card_id, messages, release_id, amount)?
+        }
+        (Event::ClearingUnlinked(event), Some(payment)) => {
+            let id = ids::unlinked(authorization_id, event.link)?;
+            let named = (payment.entry.merchant().cloned(), None);
+            let recorded = posted(authorization_id, &event.parties, &id, event.amount.clone(), named)?;
+            recorded.into_iter().collect()
+        }
+        (Event::ClearingGivenUp(event), Some(payment)) => given_up(authorization_id, before, payment, event)?,
         (Event::FundingAbandoned(event), _) if event.exposed.minor > Minor::ZERO => {
             let freeze =
                 |card_id| (card_id, Command::FreezeCard(FreezeCard { reason: FreezeReason::Exposure }));
@@ -108,15 +123,55 @@ fn taken_back(
     payment: &Payment,
     event: &ClearingReversed,
 ) -> Result<Vec<(ExternalId, Command)>, InvalidId> {
-    let Some(card_id) = event.parties.card_id.clone() else { return Ok(Vec::new()) };
-    let added = before.added().map(|(message_id, _)| message_id);
-    let of_hold = added.chain(first(payment)).filter(|_| payment.parties.card_id.as_ref() == Some(&card_id));
+    let card_id = event.parties.card_id.as_ref();
+    let again = before.reserved_again(authorization_id)?;
+    let added = before.added().map(|(message_id, _)| message_id).chain(&again);
+    let of_hold = added.chain(first(payment)).filter(|_| payment.parties.card_id.as_ref() == card_id);
+    // Another card than the payment's reserved only the claim itself.
     let messages = [&event.clearing_id].into_iter().chain(of_hold);
+    let release_id = ids::taken_back(&event.reversal_id)?;
+    release(authorization_id, card_id, messages, release_id, event.amount.minor)
+}
+
+/// Commands for a clearing that is given up. What it recorded beyond the hold is released, and what its hold had released
+/// is reserved again if it is held again; if it is not, nothing of the clearing is.
+fn given_up(
+    authorization_id: &ExternalId,
+    before: &State,
+    payment: &Payment,
+    event: &ClearingGivenUp,
+) -> Result<Vec<(ExternalId, Command)>, InvalidId> {
+    let card_id = payment.parties.card_id.as_ref();
+    let release_id = ids::unlinked(&event.posted_on, event.link)?;
+    let is_held = event.held > Minor::ZERO;
+    let beyond = event.amount.minor.excess_over(event.against_hold);
+    let again = before.reserved_again(authorization_id)?;
+    let of_hold = before.added().map(|(message_id, _)| message_id).chain(&again).chain(first(payment));
+    let messages = [&event.clearing_id].into_iter().chain(of_hold.filter(|_| !is_held));
+    let released = if is_held { beyond } else { event.amount.minor };
+    let given = release(authorization_id, card_id, messages, release_id.clone(), released)?;
+    let rest =
+        Amount { minor: event.held.excess_over(event.against_hold), asset: event.amount.asset.clone() };
+    let named = (payment.entry.merchant().cloned(), None);
+    let is_reserved = rest.minor > Minor::ZERO;
+    let reserved =
+        posted(authorization_id, &payment.parties, &release_id, rest, named)?.filter(|_| is_reserved);
+    Ok(given.into_iter().chain(reserved).collect())
+}
+
+/// Returns the command that releases a part of what the payment reserved under these messages, if its card is known.
+fn release<'a>(
+    authorization_id: &ExternalId,
+    card_id: Option<&ExternalId>,
+    messages: impl Iterator<Item = &'a ExternalId>,
+    release_id: ExternalId,
+    minor: Minor,
+) -> Result<Vec<(ExternalId, Command)>, InvalidId> {
     let reservations = reservations(authorization_id, messages)?;
-    let (release_id, amount) = (ids::taken_back(&event.reversal_id)?, Portion::Part(event.amount.minor));
-    let authorization_id = authorization_id.clone();
+    let Some(card_id) = card_id.filter(|_| minor > Minor::ZERO) else { return Ok(Vec::new()) };
+    let (authorization_id, amount) = (authorization_id.clone(), Portion::Part(minor));
     let release = ReleasePayment { authorization_id, reservations, release_id, amount };
-    Ok(vec![(card_id, Command::ReleasePayment(release))])
+    Ok(vec![(card_id.clone(), Command::ReleasePayment(release))])
 }
 
 /// Commands for a stand-in's approval. If it places the hold anew, the request's reservation is released and
@@ -217,7 +272,8 @@ fn given_back(
     let Given { release_id, by, ends } = given;
     let is_everything = ends && payment.totals.captured() == Minor::ZERO;
     let amount = if is_everything { Portion::Everything } else { Portion::Part(by) };
-    let added = before.added().map(|(message_id, _)| message_id);
+    let again = before.reserved_again(authorization_id)?;
+    let added = before.added().map(|(message_id, _)| message_id).chain(&again);
     let reservations = reservations(authorization_id, added.chain(first(payment)))?;
     let Some(card_id) = &payment.parties.card_id else { return Ok(Vec::new()) };
     if reservations.is_empty() || amount == Portion::Part(Minor::ZERO) {

@@ -11,7 +11,7 @@ use clearfold_kernel::{Amount, Asset, ExternalId, Invariant, Minor, Timestamp};
 
 use super::sum::{Sum, plus};
 use super::tally::{Fact, Happened, IsDue, Violations, Watch};
-use crate::account::{self, FundedBy};
+use crate::account::{self, ClaimedOn, FundedBy};
 use crate::authorization::{AdviceHold, Event, ForcePostReason, HoldIncreased};
 use crate::bookings;
 
@@ -129,6 +129,7 @@ impl AccountHolds {
             Event::HoldLowered(event) => &event.hold_id,
             Event::HoldVoided(event) => &event.hold_id,
             Event::ClearingBooked(event) => &event.hold_id,
+            Event::ClearingMoved(event) => &event.payment_id,
             Event::FundingMoved(event) if event.held > Minor::ZERO => &event.spend_id,
             _ => return,
         };
@@ -403,6 +404,7 @@ fn asked(id: &str, event: &Event) -> Option<(Change, Amount)> {
             clearing(&event.clearing_id, taken, &event.asset)
         }
         Event::ForcePosted(event) => clearing(&event.clearing_id, Minor::ZERO, &event.amount.asset),
+        Event::ClearingGivenUp(event) => given_up(&event.clearing_id, event.held, &event.amount.asset),
         _ => return None,
     })
 }
@@ -417,8 +419,23 @@ fn booked(event: &account::Event) -> Option<(Change, Amount)> {
             let taken = plus(event.against_hold, event.released);
             clearing(&event.clearing_id, taken, &event.asset)
         }
+        Event::ClearingMoved(event) => {
+            let asset = &event.amount.asset;
+            match event.to {
+                ClaimedOn::Payment => {
+                    clearing(&event.clearing_id, plus(event.against_hold, event.released), asset)
+                }
+                ClaimedOn::Origin => given_up(&event.clearing_id, event.held, asset),
+            }
+        }
         _ => return None,
     })
+}
+
+/// What is held again of a hold when a clearing is given up. No message that raises a hold has the id of a clearing that is
+/// linked.
+fn given_up(id: &ExternalId, held: Minor, asset: &Asset) -> (Change, Amount) {
+    (Change::Raise(id.to_string()), Amount { minor: held, asset: asset.clone() })
 }
 
 fn clearing(id: &ExternalId, taken: Minor, asset: &Asset) -> (Change, Amount) {

@@ -65,6 +65,7 @@ fn of_account(event: &account::Event) -> Option<Minor> {
         Event::ReturnAssigned(event) => event.amount.minor,
         Event::ClearingReversalBooked(event) => event.amount.minor,
         Event::RefundReversalBooked(event) => event.amount.minor,
+        Event::ClearingMoved(event) => event.amount.minor,
     })
 }
 
@@ -106,6 +107,9 @@ fn of_authorization(event: &authorization::Event) -> Option<Minor> {
         Event::ReturnTaken(event) => event.amount.minor,
         Event::ClearingReversed(event) => event.amount.minor,
         Event::RefundReversed(event) => event.amount.minor,
+        Event::ClearingLinked(event) => event.amount.minor,
+        Event::ClearingUnlinked(event) => event.amount.minor,
+        Event::ClearingGivenUp(event) => event.amount.minor,
         _ => return None,
     })
 }

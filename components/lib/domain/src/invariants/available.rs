@@ -73,6 +73,12 @@ impl Watch for Available {
                 }
                 self.spends.remove(event.spend_id.as_str());
             }
+            // The customer was debited when it posted.
+            Event::ClearingMoved(event) => {
+                let held = self.held(&event.amount.asset);
+                held.take(plus(event.against_hold, event.released));
+                held.add(event.held);
+            }
             event => self.post(event),
         }
         if let Some((asset, figures)) =

@@ -7,7 +7,7 @@ use std::fmt;
 use clearfold_kernel::{Amount, Asset, ChainSource, ExternalId, Invariant, Minor, Timestamp};
 
 use super::tally::{Fact, Happened, IsDue, Violations, Watch};
-use crate::account::{self, DisputeStep, FundingStep};
+use crate::account::{self, ClaimedOn, DisputeStep, FundingStep};
 use crate::authorization::{self, DisputeOutcome};
 use crate::bookings;
 use crate::network::{DisputeDirection, RefundOutcome, SuspenseOutcome};
@@ -207,10 +207,12 @@ fn hold_of(event: &account::Event) -> Option<&ExternalId> {
         account::Event::ClearingBooked(event) => Some(&event.hold_id),
         account::Event::ClearingReversalBooked(event) => Some(&event.hold_id),
         account::Event::ReturnAssigned(event) => Some(&event.hold_id),
+        account::Event::ClearingMoved(event) => Some(&event.payment_id),
         _ => None,
     }
 }
 
+const GIVEN_UP: &str = "end of a linked clearing";
 const SUSPENDED: &str = "suspended clearing";
 
 fn is_suspense(what: &str) -> bool {
@@ -259,6 +261,10 @@ fn asked(payment_id: &str, event: &authorization::Event) -> Option<(Booking, Sai
         Event::ForcePosted(event) => {
             let claimed = [Minor::ZERO, event.amount.minor, Minor::ZERO];
             figures("clearing", &within(payment_id, &event.clearing_id), &event.amount.asset, claimed)
+        }
+        Event::ClearingGivenUp(event) => {
+            let id = within(payment_id, &event.clearing_id);
+            figures(GIVEN_UP, &id, &event.amount.asset, [event.amount.minor, Minor::ZERO, event.held])
         }
         Event::ClearingReversed(event) => {
             one("reversal of a clearing", &within(payment_id, &event.reversal_id), &event.amount)
@@ -314,6 +320,17 @@ fn booked(event: &account::Event) -> Option<(Booking, Said)> {
         Event::ClearingBooked(event) => {
             let claimed = [event.against_hold, event.beyond_hold, event.released];
             figures("clearing", &within(event.hold_id.as_str(), &event.clearing_id), &event.asset, claimed)
+        }
+        Event::ClearingMoved(event) => {
+            let id = within(event.payment_id.as_str(), &event.clearing_id);
+            let beyond = event.amount.minor.excess_over(event.against_hold);
+            let asset = &event.amount.asset;
+            match event.to {
+                ClaimedOn::Payment => {
+                    figures("clearing", &id, asset, [event.against_hold, beyond, event.released])
+                }
+                ClaimedOn::Origin => figures(GIVEN_UP, &id, asset, [beyond, Minor::ZERO, event.held]),
+            }
         }
         Event::ClearingSuspended(event) => {
             one(SUSPENDED, &in_scope(event.hold_id.as_ref(), &event.clearing_id), &event.amount)

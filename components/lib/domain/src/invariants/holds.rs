@@ -7,7 +7,7 @@ use clearfold_kernel::{Invariant, Minor};
 
 use super::sum::Sum;
 use super::tally::{Fact, Happened, Violations, Watch};
-use crate::authorization::{AdviceHold, Event, State};
+use crate::authorization::{AdviceHold, Event, RestoredStatus, State};
 
 const HOLD_NEVER_NEGATIVE: Invariant = Invariant {
     code: "hold_never_negative",
@@ -87,6 +87,10 @@ impl Held {
                 self.is_open = false;
             }
             Event::SpendUnlinked(event) if event.held > Minor::ZERO => self.open(event.held),
+            Event::ClearingGivenUp(event) => {
+                self.sum.add(event.held);
+                self.is_open = event.restored.map_or(self.is_open, RestoredStatus::is_open);
+            }
             _ => {}
         }
     }

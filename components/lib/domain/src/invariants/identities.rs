@@ -115,6 +115,11 @@ fn of_authorization(payment_id: &str, event: &authorization::Event) -> Vec<Ident
         Event::RefundResolved(event) => ("refund resolution", within(payment_id, &event.origin.identity())),
         Event::ReturnTaken(event) => ("return", event.refund_id.to_string()),
         Event::DisputeMoneyMoved(event) => ("dispute money", within(payment_id, &event.record_id)),
+        Event::ClearingLinked(event) => ("link of clearing", format!("{payment_id} {}", event.link)),
+        Event::ClearingUnlinked(event) => {
+            ("end of the link of clearing", format!("{payment_id} {}", event.link))
+        }
+        Event::ClearingGivenUp(event) => ("given up clearing", within(payment_id, &event.clearing_id)),
         Event::DisputeOpened(event) => ("dispute", account::dispute_key(payment_id, &event.dispute_id)),
         _ => return Vec::new(),
     }]
@@ -184,6 +189,9 @@ fn of_account(event: &account::Event) -> Vec<Identity> {
         Event::SettlementBooked(event) => ("booked settlement", event.settlement_id.to_string()),
         Event::FeeCharged(event) => ("booked fee", event.fee_id.to_string()),
         Event::SpendMatched(event) => ("booked match", event.spend_id.to_string()),
+        Event::ClearingMoved(event) => {
+            ("moved clearing", format!("{} {} {:?}", event.posted_on, event.link, event.to))
+        }
         Event::FundingMoved(event) => {
             ("moved funding", format!("{} {} {:?}", event.spend_id, event.link, event.to))
         }

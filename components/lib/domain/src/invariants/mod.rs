@@ -11,6 +11,7 @@ mod account_holds;
 mod amounts;
 mod audit;
 mod available;
+mod clearing_links;
 mod dispute_money;
 mod double_entry;
 mod durable;

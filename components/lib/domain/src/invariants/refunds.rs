@@ -63,6 +63,18 @@ impl Watch for Refunds {
                 payment.captured = payment.captured.excess_over(event.amount.minor);
                 payment.excess = plus(payment.excess, event.excess.unwrap_or_default());
             }
+            Event::ClearingLinked(event) => {
+                self.clearings.insert(of(&event.clearing_id), Minor::ZERO);
+                payment.captured = payment.captured.excess_over(event.amount.minor);
+            }
+            Event::ClearingUnlinked(event) => {
+                self.clearings.insert(of(&event.clearing_id), event.amount.minor);
+                payment.captured = plus(payment.captured, event.amount.minor);
+            }
+            Event::ClearingGivenUp(event) => {
+                self.clearings.insert(of(&event.clearing_id), Minor::ZERO);
+                payment.captured = payment.captured.excess_over(event.amount.minor);
+            }
             Event::RefundUnlinked(event) => {
                 self.unlinked.insert(of_refund(fact.id, &event.origin));
                 self.refunds.insert(of_refund(fact.id, &event.origin), event.amount.minor);

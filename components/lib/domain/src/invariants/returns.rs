@@ -10,8 +10,8 @@ use clearfold_kernel::{Amount, Asset, ExternalId, Invariant, Minor};
 use super::sum::{Sum, plus};
 use super::tally::{Fact, Happened, Violations, Watch};
 use crate::account::{
-    Event, FundedBy, FundingMoved, FundingStep, Net, RefundBooked, RefundLink, RefundOutcome, RefundResolved,
-    State,
+    ClaimedOn, ClearingMoved, Event, FundedBy, FundingMoved, FundingStep, Net, RefundBooked, RefundLink,
+    RefundOutcome, RefundResolved, State,
 };
 
 const WITHHELD_IS_OWED_BACK: Invariant = Invariant {
@@ -98,6 +98,7 @@ impl Watch for Returns {
                     self.moves(&event.hold_id, &event.amount, |of, by| of.pulled.take(by));
                 }
             },
+            Event::ClearingMoved(event) => self.claim_moved(event),
             Event::FundingMoved(event) => self.moved(event),
             Event::Returned(event) => self.came_back(&event.amount),
             Event::RefundBooked(event) => self.refunded(event, found),
@@ -158,6 +159,20 @@ impl Returns {
         self.moves(&event.spend_id, &held, |of, by| match event.to {
             FundedBy::Payment => of.held.take(by),
             FundedBy::Spend => of.held.add(by),
+        });
+    }
+
+    /// Moves a claim between the payment that it was posted for and the one that it is linked to.
+    fn claim_moved(&mut self, event: &ClearingMoved) {
+        let (from, to) = match event.to {
+            ClaimedOn::Payment => (&event.posted_on, &event.payment_id),
+            ClaimedOn::Origin => (&event.payment_id, &event.posted_on),
+        };
+        self.moves(from, &event.amount, |of, by| of.captured = of.captured.excess_over(by));
+        self.moves(to, &event.amount, |of, by| of.captured = plus(of.captured, by));
+        self.moves(&event.payment_id, &event.amount, |of, _| {
+            of.held.take(plus(event.against_hold, event.released));
+            of.held.add(event.held);
         });
     }
 

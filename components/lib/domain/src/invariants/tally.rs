@@ -3,10 +3,10 @@
 use clearfold_kernel::{Invariant, Timestamp, Violation};
 
 use super::{
-    account_holds::AccountHolds, amounts::Amounts, available::Available, dispute_money::DisputeMoney,
-    double_entry::DoubleEntry, durable::Durable, holds::Holds, identities::Identities, on_chain::OnChain,
-    prevented::Prevented, pulls::Pulls, refunds::Refunds, reports::Reports, returns::Returns,
-    single_messages::SingleMessages, suspense::Suspense,
+    account_holds::AccountHolds, amounts::Amounts, available::Available, clearing_links::ClearingLinks,
+    dispute_money::DisputeMoney, double_entry::DoubleEntry, durable::Durable, holds::Holds,
+    identities::Identities, on_chain::OnChain, prevented::Prevented, pulls::Pulls, refunds::Refunds,
+    reports::Reports, returns::Returns, single_messages::SingleMessages, suspense::Suspense,
 };
 use crate::{account, authorization, card};
 
@@ -173,4 +173,5 @@ tally! {
     dispute_money: DisputeMoney,
     durable: Durable,
     prevented: Prevented,
+    clearing_links: ClearingLinks,
 }

@@ -20,7 +20,7 @@ impl Projector for Merchants {
     fn describe() -> ProjectionDescriptor {
         ProjectionDescriptor {
             name: "merchants",
-            version: 2,
+            version: 3,
             tables: vec![Merchant::table()],
             reads: &[AGGREGATE],
         }

@@ -3,7 +3,7 @@
 use clearfold_kernel::{Asset, Minor, RowKey, Timestamp};
 
 use super::tables::Merchant;
-use crate::authorization::Event;
+use crate::authorization::{ClearingGivenUp, ClearingLinked, ClearingReversed, Event};
 use crate::network;
 use crate::network::MerchantId;
 use crate::projecting::{Misfit, Number, Rows, Seen};
@@ -25,6 +25,9 @@ fn concerned(event: &Event) -> Option<(&MerchantId, &Asset)> {
         Event::ClearingPosted(event) => (&event.parties, &event.asset),
         Event::ForcePosted(event) => (&event.parties, &event.amount.asset),
         Event::ClearingReversed(event) => (&event.parties, &event.amount.asset),
+        Event::ClearingLinked(event) => (&event.parties, &event.amount.asset),
+        Event::ClearingUnlinked(event) => (&event.parties, &event.amount.asset),
+        Event::ClearingGivenUp(event) => (&event.parties, &event.amount.asset),
         Event::RefundReversed(event) => (&event.parties, &event.amount.asset),
         Event::RefundLinked(event) => (&event.parties, &event.amount.asset),
         Event::DisputeOpened(event) => (&event.parties, &event.amount.asset),
@@ -96,8 +99,13 @@ fn change(merchant: &mut Merchant, event: &Event, at: Timestamp) -> Result<(), M
             }
             merchant.cleared_minor = merchant.cleared_minor.plus(event.amount.minor)?;
         }
-        Event::ClearingReversed(event) => {
-            merchant.cleared_minor = merchant.cleared_minor.minus(event.amount.minor)?;
+        Event::ClearingReversed(ClearingReversed { amount, .. })
+        | Event::ClearingLinked(ClearingLinked { amount, .. })
+        | Event::ClearingGivenUp(ClearingGivenUp { amount, .. }) => {
+            merchant.cleared_minor = merchant.cleared_minor.minus(amount.minor)?;
+        }
+        Event::ClearingUnlinked(event) => {
+            merchant.cleared_minor = merchant.cleared_minor.plus(event.amount.minor)?;
         }
         Event::RefundReversed(event) => {
             merchant.refunded_minor = merchant.refunded_minor.minus(event.amount.minor)?;

@@ -33,6 +33,9 @@ fn concerned(event: &Event) -> Option<(&Address, &Asset)> {
         Event::FundingReorged(event) => Some((&event.parties.account, &event.amount.asset)),
         Event::SpendLinked(event) => Some((&event.parties.account, &event.amount.asset)),
         Event::SpendUnlinked(event) => Some((&event.parties.account, &event.amount.asset)),
+        Event::ClearingLinked(event) => Some((&event.parties.account, &event.amount.asset)),
+        Event::ClearingUnlinked(event) => Some((&event.parties.account, &event.amount.asset)),
+        Event::ClearingGivenUp(event) => Some((&event.parties.account, &event.amount.asset)),
         _ => None,
     }
 }
@@ -79,6 +82,17 @@ fn change(total: &mut AccountAsset, event: &Event) -> Result<(), Misfit> {
         // It is the money of a payment that is counted already.
         Event::SpendLinked(_) => total.payment_count = total.payment_count.previous()?,
         Event::SpendUnlinked(_) => total.payment_count = total.payment_count.next()?,
+        Event::ClearingLinked(event) => {
+            total.payment_count = total.payment_count.previous()?;
+            total.cleared_minor = total.cleared_minor.minus(event.amount.minor)?;
+        }
+        Event::ClearingUnlinked(event) => {
+            total.payment_count = total.payment_count.next()?;
+            total.cleared_minor = total.cleared_minor.plus(event.amount.minor)?;
+        }
+        Event::ClearingGivenUp(event) => {
+            total.cleared_minor = total.cleared_minor.minus(event.amount.minor)?;
+        }
         Event::RefundLinked(event) => refund(total, event.amount.minor)?,
         Event::RefundUnlinked(event) => refund(total, event.amount.minor)?,
         Event::RefundResolved(event) if event.outcome != RefundOutcome::Paid => {

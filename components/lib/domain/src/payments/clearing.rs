@@ -5,7 +5,7 @@ use clearfold_kernel::Minor;
 use super::hold;
 use super::status::{Dispute, Status};
 use super::tables::Payment;
-use crate::authorization::{ClearingPosted, ClearingReversed, ForcePosted};
+use crate::authorization::{ClearingGivenUp, ClearingPosted, ClearingReversed, ForcePosted, RestoredStatus};
 use crate::projecting::Misfit;
 
 /// Returns true if the network has claimed anything, also if it took that back.
@@ -58,5 +58,28 @@ pub(super) fn reversed(payment: &mut Payment, event: &ClearingReversed) -> Resul
     let is_disputed = !matches!(payment.dispute, None | Some(Dispute::Won | Dispute::Lost));
     let is_above = event.stated.is_some_and(|stated| stated > minor);
     payment.flagged |= is_above || event.excess.is_some() || is_disputed;
+    Ok(())
+}
+
+/// Gives up a clearing of another payment. The payment is as it was before, or what the clearing used of the hold is given
+/// back.
+pub(super) fn given_up(payment: &mut Payment, event: &ClearingGivenUp) -> Result<(), Misfit> {
+    let beyond_hold = event.amount.minor.minus(event.against_hold)?;
+    payment.beyond_hold_minor = payment.beyond_hold_minor.minus(beyond_hold)?;
+    payment.against_hold_minor = payment.against_hold_minor.minus(event.against_hold)?;
+    let Some(restored) = event.restored else {
+        payment.reversed_minor = payment.reversed_minor.plus(event.against_hold)?;
+        return Ok(());
+    };
+    payment.reversed_minor = payment.reversed_minor.minus(event.held.minus(event.against_hold)?)?;
+    payment.status = match restored {
+        RestoredStatus::Recorded => Status::Recorded,
+        RestoredStatus::Authorized => Status::Authorized,
+        RestoredStatus::PartiallyAuthorized => Status::PartiallyAuthorized,
+        RestoredStatus::Advised => Status::Advised,
+        RestoredStatus::Cleared => Status::Cleared,
+        RestoredStatus::Expired => Status::Expired,
+        RestoredStatus::ClearedLate => Status::ClearedLate,
+    };
     Ok(())
 }

@@ -5,7 +5,7 @@ use clearfold_kernel::{Hash, Minor};
 use super::status::{Dispute, Funding, Status};
 use super::tables::Payment;
 use super::{beginning, clearing, hold};
-use crate::authorization::{Event, FIRST_LEG, Observation};
+use crate::authorization::{Event, FIRST_LEG, KeptReason, Observation};
 use crate::projecting::{Misfit, Number, Seen};
 
 /// Returns the payment after an event that concerns it.
@@ -38,6 +38,8 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
             payment.refunded_minor = payment.refunded_minor.minus(event.amount.minor)?;
             payment.flagged |= event.stated.is_some_and(|stated| stated > event.amount.minor);
         }
+        // It is told to the payment that has the clearing.
+        Event::RecordReversalKept(event) if event.reason == KeptReason::Linked => {}
         // A reversal that fits nothing comes here only if it may be of this payment.
         Event::RecordReversalKept(_) | Event::ReversalRefused(_) => payment.flagged = true,
         Event::OverCaptured(event) => {
@@ -99,6 +101,20 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), Misfit> {
             payment.reversed_minor = payment.reversed_minor.minus(event.held)?;
             payment.linked_to = None;
         }
+        Event::ClearingLinked(event) => {
+            payment.status = Status::Linked;
+            payment.beyond_hold_minor = payment.beyond_hold_minor.minus(event.amount.minor)?;
+            payment.linked_to = Some(event.payment_id.clone());
+        }
+        Event::ClearingUnlinked(event) => {
+            payment.status = Status::ForcePosted;
+            payment.beyond_hold_minor = payment.beyond_hold_minor.plus(event.amount.minor)?;
+            payment.linked_to = None;
+            // Nobody knows its payment, again.
+            payment.flagged = true;
+        }
+        Event::ClearingGivenUp(event) => clearing::given_up(payment, event)?,
+        Event::CandidatesNamed(_) => payment.flagged = true,
         Event::SpendTaken(event) => {
             let funding = if event.is_final { Funding::Finalized } else { Funding::Included };
             moved(payment, event.leg, funding, Some(event.source.transaction_hash));

@@ -30,7 +30,7 @@ pub(super) enum Status {
     ClearedLate,
     /// Closed: claimed without an authorization.
     ForcePosted,
-    /// Closed: a `Spend` that is the funding of another payment.
+    /// Closed: a `Spend` that is the funding of another payment, or a clearing that is a claim to another one.
     Linked,
 }
 

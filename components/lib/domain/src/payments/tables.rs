@@ -72,7 +72,7 @@ table! {
         flags: Vec<DeclineReason>,
         /// True if an operator should look at it: a rule would have declined it, its clearings or refunds exceed the
         /// tolerance, an amount is far from our own conversion, a clearing looks like a duplicate of another or was
-        /// refused, pulled money was owed back, a part could not be pulled, or a reversal of a record fits nothing or
+        /// refused, or no payment fits it, pulled money was owed back, a part could not be pulled, or a reversal of a record fits nothing or
         /// what came back before.
         flagged: bool,
         /// True if clearings exceed the authorized amount.
@@ -81,7 +81,8 @@ table! {
         late: bool,
         /// Status of the newest dispute; empty if there is none.
         dispute: Option<Dispute>,
-        /// Payment that the network asked for and that this `Spend` funds; empty if it is a payment of its own.
+        /// Payment that the network asked for and that this `Spend` funds, or that this clearing is a claim to; empty if it
+        /// is a payment of its own.
         linked_to: Option<ExternalId>,
         occurred_at: Timestamp,
         updated_at: Timestamp,

@@ -5,7 +5,9 @@ use clearfold_kernel::{Asset, ExternalId, Minor, MoneyError};
 use super::comparison::What;
 use super::figures::Reported;
 use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg, moved, reversal};
-use crate::account::{DisputeStep, Event, FundedBy, FundingStep, LedgerAccount, SettlementDirection};
+use crate::account::{
+    ClaimedOn, ClearingMoved, DisputeStep, Event, FundedBy, FundingStep, LedgerAccount, SettlementDirection,
+};
 use crate::projecting::legs;
 
 /// Returns the effect of an event; `None` if it moves nothing.
@@ -34,7 +36,24 @@ pub(super) fn reported_change(account: &str, event: &Event) -> Result<Option<Rep
             };
             holds(&event.spend_id, &event.amount.asset, step)
         }
+        Event::ClearingMoved(event) => return clearing_moved(by(&event.amount.asset), event).map(Some),
         _ => None,
+    })
+}
+
+/// A claim that is moved from another payment, or back to it, with the part of the hold that it uses up or leaves.
+fn clearing_moved(change: ReportedChange, event: &ClearingMoved) -> Result<ReportedChange, MoneyError> {
+    let (claimed, held) = match event.to {
+        ClaimedOn::Payment => {
+            (Step::Up(event.amount.minor), Step::Down(event.against_hold.plus(event.released)?))
+        }
+        ClaimedOn::Origin => (Step::Down(event.amount.minor), Step::Up(event.held)),
+    };
+    let payment_id = event.payment_id.as_str();
+    let change = change.says(What::Clearing, event.clearing_id.as_str(), Some(payment_id), claimed);
+    Ok(match held {
+        Step::Up(Minor::ZERO) | Step::Down(Minor::ZERO) => change,
+        step => change.holds(payment_id, HoldStep::By(step)),
     })
 }
 

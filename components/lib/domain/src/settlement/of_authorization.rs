@@ -8,8 +8,8 @@ use super::figures::Reported;
 use super::reported_change::{HoldStep, ReportedChange, ReportingSide, Step, leg, moved, reversal};
 use crate::account::dispute_key;
 use crate::authorization::{
-    ClearingPosted, DisputeOutcome, DisputeResolved, Event, KeptReason, Parties, RefundOrigin, ReturnOwed,
-    SwipeRecorded,
+    ClearingGivenUp, ClearingPosted, DisputeOutcome, DisputeResolved, Event, KeptReason, Parties,
+    RefundOrigin, ReturnOwed, SwipeRecorded,
 };
 
 /// Returns the effect of an event; `None` if it has none here. An event with network fees is to be booked as well.
@@ -49,7 +49,9 @@ fn booked(payment_id: &str, event: &Event) -> Result<Option<ReportedChange>, Mon
                 payment.taken_back(What::RefundReversal, &event.reversal_id, &event.parties, &event.amount);
             payment.waits_no_more(change, &event.reversal_id, waited)
         }
-        Event::RecordReversalKept(event) if event.reason != KeptReason::NothingLeft => {
+        Event::RecordReversalKept(event)
+            if !matches!(event.reason, KeptReason::NothingLeft | KeptReason::Linked) =>
+        {
             return Ok(payment.waits(&event.parties, &event.reversal_id, event.amount.as_ref(), Step::Up));
         }
         Event::RecordReversalEnded(event) => {
@@ -106,7 +108,11 @@ fn booked(payment_id: &str, event: &Event) -> Result<Option<ReportedChange>, Mon
             let held = Amount { minor: event.held, asset: event.amount.asset.clone() };
             payment.holds(event.parties.account, &held)
         }
+        Event::ClearingGivenUp(event) => payment.gives_up(event),
         Event::AuthorizationRequested(_)
+        | Event::ClearingLinked(_)
+        | Event::ClearingUnlinked(_)
+        | Event::CandidatesNamed(_)
         | Event::SpendLinked(_)
         | Event::SpendUnlinked(_)
         | Event::SpendTaken(_)
@@ -176,6 +182,19 @@ impl<'a> Payment<'a> {
         let step = HoldStep::Claimed { minor: claimed.minor, is_final: event.is_final };
         let id = event.clearing_id.as_str();
         Ok(self.says(event.parties.account, What::Clearing, id, &claimed).holds(self.0, step))
+    }
+
+    /// A claim that is given up, and what is held again.
+    fn gives_up(self, event: &ClearingGivenUp) -> ReportedChange {
+        let change = match event.held {
+            Minor::ZERO => Self::of(event.parties.account, &event.amount),
+            minor => {
+                let held = Amount { minor, asset: event.amount.asset.clone() };
+                self.holds(event.parties.account, &held)
+            }
+        };
+        let step = Step::Down(event.amount.minor);
+        change.says(What::Clearing, event.clearing_id.as_str(), self.id(), step)
     }
 
     /// Amount that a reversal states which waits for its record, and which it does not wait for any more. Of one that

@@ -169,7 +169,8 @@ fn a_funding_that_was_seen_is_reported_as_final_behind_the_pull() {
 fn without_legs(subject: &Subject) -> Subject {
     let no_links = (Links::default(), BTreeMap::<String, Hash>::new(), None::<ExternalId>);
     let state: State = decode_state(&subject.memory[1..]).expect("a state");
-    let newest = (state.single_message, state.dispute_money, state.asked_by, state.beside, state.fees);
+    let newest = (state.beside, state.fees, state.clearing_links, state.terminal);
+    let newest = (state.single_message, state.dispute_money, state.asked_by, newest);
     let rest = (Legs::default(), Minor::ZERO, no_links, state.record_reversals, newest);
     let none = encode_state(&rest).expect("bytes");
     let state = subject.memory[1..].strip_suffix(&none[..]).expect("no legs, no links, and nothing released");

@@ -48,6 +48,8 @@ fn whatever_comes_in_between_the_invariants_hold_and_nothing_is_left() {
         ("withdraw", Outcome::Done),
         ("recover", Outcome::Done),
         ("finalize", Outcome::Done),
+        ("match-clearing", Outcome::Compensated),
+        ("take-clearing", Outcome::Done),
     ] {
         assert!(ended.borrow().contains(&reached), "no history reached {reached:?}");
     }

@@ -70,11 +70,6 @@ impl World {
         (Payments::PresentClearing(claim), false)
     }
 
-    pub fn unmatched_clearing(&mut self, dice: &mut Dice) -> (Payments, bool) {
-        let amount = price(dice);
-        self.clearing(dice, &amount, &[])
-    }
-
     pub fn captured(&self, id: &str) -> Amount {
         let captured = |payment: &Payment| {
             let rest = payment.totals.captured().minus(payment.totals.refunded).unwrap_or_default();

@@ -22,6 +22,7 @@ const CODES: [(&str, &[&str]); 3] = [
             "asset_not_held",
             "asset_scale_mismatch",
             "award_exceeds_dispute",
+            "clearing_not_booked",
             "clock_backwards",
             "delay_queue_not_empty",
             "dispute_closed",
@@ -31,7 +32,9 @@ const CODES: [(&str, &[&str]); 3] = [
             "funding_reorged",
             "hold_ambiguous",
             "hold_found",
+            "hold_matched",
             "hold_not_found",
+            "hold_not_matched",
             "hold_too_small",
             "insufficient_funds",
             "invalid_assets",
@@ -64,6 +67,8 @@ const CODES: [(&str, &[&str]); 3] = [
             "asset_scale_mismatch",
             "authorization_not_found",
             "award_exceeds_dispute",
+            "clearing_linked",
+            "clearing_not_linkable",
             "clock_backwards",
             "conversion_impossible",
             "direction_missing",
@@ -157,14 +162,18 @@ const CODES: [(&str, &[&str]); 3] = [
 ];
 
 /// Events that must also occur with something in them: the aggregate, the event, and what its payload contains.
-const VARIANTS: [(&str, &str, &str); 13] = [
+const VARIANTS: [(&str, &str, &str); 17] = [
     ("account", "RefundBooked", "withheld"),
     ("account", "RefundResolved", "withheld"),
     ("authorization", "AuthorizationReversed", "advised/"),
+    ("account", "ClearingMoved", "\"to\":\"origin\""),
+    ("authorization", "ClearingGivenUp", "\"restored\""),
+    ("authorization", "ClearingPosted", "\"origin\""),
     ("authorization", "ClearingPosted", "single-message/"),
     ("authorization", "ClearingResolved", "network_fees_back"),
     ("authorization", "ClearingReversed", "network_fees_back"),
     ("authorization", "ClearingReversed", "reversed/"),
+    ("authorization", "RecordReversalKept", "\"linked\""),
     ("authorization", "RefundLinked", "exchange_difference"),
     ("authorization", "RefundLinked", "unexplained"),
     ("authorization", "RefundResolved", "network_fees_back"),

@@ -2,16 +2,17 @@
 
 use clearfold_domain::authorization::{
     AdvanceDispute, ApproveAuthorization, Command as Payments, DismissRecordReversal, DisputeOutcome,
-    DisputeReason, DisputeStage, DisputeStatus, Entry, GrantProvisionalCredit, OpenDispute, Payment,
-    PresentClearing, RecordDisputeMoney, RecordReversalFate, RefundOrigin, ResolveClearing, ResolveDispute,
-    ResolveRefund, ReverseClearing, ReverseRefund, ReversedRecord, State, Subject, Suspended,
+    DisputeReason, DisputeStage, DisputeStatus, Entry, GiveUpClearing, GrantProvisionalCredit, LinkClearing,
+    NameCandidates, OpenDispute, Payment, PresentClearing, RecordDisputeMoney, RecordReversalFate,
+    RefundOrigin, ResolveClearing, ResolveDispute, ResolveRefund, ReverseClearing, ReverseRefund,
+    ReversedRecord, State, Subject, Suspended, UnlinkClearing,
 };
 use clearfold_domain::network::{DisputeCycle, DisputeDirection, Network, RefundOutcome, SuspenseOutcome};
 use clearfold_kernel::{Amount, ExternalId, Minor};
 
 use crate::dice::Dice;
-use crate::values::{around, euro};
-use crate::world::World;
+use crate::values::{around, euro, merchant, price};
+use crate::world::{CARDS, World};
 
 impl World {
     /// Makes an approval that must be rejected: above the request, or of a part where only the whole is accepted.
@@ -122,6 +123,61 @@ impl World {
             }
             other => Some(other),
         }
+    }
+
+    /// Makes a clearing that begins a payment.
+    pub fn unmatched_clearing(&mut self, dice: &mut Dice) -> (Payments, bool) {
+        if !dice.one_in(4) {
+            return self.odd_clearing(dice);
+        }
+        let amount = price(dice);
+        self.clearing(dice, &amount, &[])
+    }
+
+    /// Makes a clearing that names no known payment, and mostly card, merchant and amount of one that is open.
+    fn odd_clearing(&mut self, dice: &mut Dice) -> (Payments, bool) {
+        let open = |id: &&String| self.payment(id).is_some_and(|payment| payment.held() > Minor::ZERO);
+        let held = self.order.iter().rev().filter(open).nth(dice.below(2)).and_then(|id| self.payment(id));
+        let purchase = held.and_then(|payment| {
+            let (card_id, merchant) = (payment.parties.card_id.clone()?, payment.entry.merchant()?.clone());
+            Some((card_id, merchant, Amount { minor: payment.held(), asset: payment.asset.clone() }))
+        });
+        let (card_id, merchant, held) =
+            purchase.unwrap_or_else(|| (CARDS[0].parse().expect("our own id"), merchant(dice), euro(500)));
+        let held = if dice.one_in(3) { around(dice, &held) } else { held };
+        match self.clearing(dice, &held, &[]) {
+            (Payments::PresentClearing(claim), by_chain) => {
+                let amount = if dice.one_in(4) { claim.amount.clone() } else { held };
+                let mut details = claim.details.clone().unwrap_or_default();
+                (details.card_id, details.merchant) = (Some(card_id), Some(merchant));
+                let details = Some(details);
+                let claim = PresentClearing { amount, presented: None, details, ..claim };
+                (Payments::PresentClearing(claim), by_chain)
+            }
+            other => other,
+        }
+    }
+
+    /// Makes an operator's link of a clearing to another payment, or the saga's word that no payment fits.
+    pub fn link_clearing(&mut self, dice: &mut Dice) -> (Payments, bool) {
+        let payment_id = dice.pick_recent(&self.order).cloned().unwrap_or_else(|| "nobody".to_owned());
+        let payment_id: ExternalId = payment_id.parse().expect("our own id");
+        let command = match dice.below(8) {
+            0 => Payments::NameCandidates(NameCandidates { candidates: vec![payment_id] }),
+            1 => Payments::UnlinkClearing(UnlinkClearing { payment_id, link: 1 }),
+            _ => Payments::LinkClearing(LinkClearing { payment_id, matched: None, reason: None }),
+        };
+        (command, false)
+    }
+
+    /// Makes an operator's order to give up a clearing of another payment, at times of one that there is none of.
+    pub fn give_up_clearing(&mut self, id: &str, dice: &mut Dice) -> Option<(Payments, bool)> {
+        let taken = &self.payments.get(id)?.state.clearing_links.taken;
+        let posted_on = taken.values().next_back().map(|taken| taken.posted_on.clone());
+        let nobody = || "nobody".parse().expect("our own id");
+        let is_now = dice.one_in(if posted_on.is_some() { 4 } else { 200 });
+        let give_up = GiveUpClearing { posted_on: posted_on.unwrap_or_else(nobody), reason: None };
+        is_now.then_some((Payments::GiveUpClearing(give_up), false))
     }
 
     pub fn resolve_refund(&mut self, dice: &mut Dice) -> (Payments, bool) {

@@ -24,8 +24,15 @@ impl World {
         let minor = added.fold(payment.totals.authorized, Minor::excess_over);
         let (hold_id, amount) =
             (spend.parse().expect("our own id"), Amount { minor, asset: payment.asset.clone() });
-        let hold =
-            PlaceHold { hold_id, amount, forced: true, partial: false, unless_spent: false, asked_by: None };
+        let hold = PlaceHold {
+            hold_id,
+            amount,
+            forced: true,
+            partial: false,
+            unless_spent: false,
+            asked_by: None,
+            purchase: None,
+        };
         self.queue.push(Pending::account_booking(spend, account::Command::PlaceHold(hold)));
     }
 

@@ -13,6 +13,7 @@
 mod accounts;
 mod cards;
 mod claims;
+mod clearings;
 mod coverage;
 mod decisions;
 mod dice;

@@ -32,12 +32,12 @@ impl World {
         }
         let id = self.name("auth");
         let sent = match dice.below(20) {
-            0..12 => self.request(dice),
+            0..11 => self.request(dice),
             12..15 => self.swipe(dice),
             15 => self.advice(dice),
             16 => self.force_post(dice),
             17 => self.refund(dice, &euro(500)),
-            18 => self.unmatched_clearing(dice),
+            11 | 18 => self.unmatched_clearing(dice),
             _ => self.reversal(dice, Minor::new(5)),
         };
         self.play(&id, sent)
@@ -65,6 +65,9 @@ impl World {
         }
         if self.has_suspended(&id) && dice.one_in(6) {
             let sent = self.resolve_clearing(&id, dice);
+            return self.play(&id, sent);
+        }
+        if let Some(sent) = self.give_up_clearing(&id, dice) {
             return self.play(&id, sent);
         }
         if dice.one_in(14) {
@@ -233,8 +236,9 @@ impl World {
                 self.clearing(dice, &Amount { minor: authorized, asset: payment.asset.clone() }, &references)
             }
             16 => self.advice(dice),
-            17 => self.increment_of_nothing(dice),
+            17 if !matches!(payment.entry, Entry::Forced { .. }) => self.increment_of_nothing(dice),
             18 if matches!(payment.entry, Entry::Swiped { .. }) => self.link(dice),
+            17 | 18 if matches!(payment.entry, Entry::Forced { .. }) => self.link_clearing(dice),
             18 => self.flag(dice),
             _ => match dice.below(6) {
                 4 => self.resolve_clearing(id, dice),

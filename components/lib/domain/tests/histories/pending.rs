@@ -41,6 +41,10 @@ pub enum Then {
     Linked {
         spend: String,
     },
+    /// A clearing that its payment cannot have is unlinked.
+    ClearingTaken {
+        clearing: String,
+    },
     MoreReserved(More),
     Raised(More),
     Increased(More),
@@ -69,6 +73,7 @@ impl Pending {
             | account::Command::VoidHold(_)
             | account::Command::MatchSpend(_)
             | account::Command::MoveFunding(_)
+            | account::Command::MoveClearing(_)
             | account::Command::BookFunding(_)
             | account::Command::BookDispute(_) => Overtakes::Never,
             _ => Overtakes::Freely,
@@ -89,7 +94,11 @@ impl Pending {
     pub fn to_payment(payment: &str, other: &str, command: authorization::Command) -> Self {
         let then = Then::Booked { payment: payment.to_owned(), overtakes: Overtakes::Never };
         let by_chain = matches!(command, authorization::Command::ObserveSpend(_));
+        let by_saga = matches!(command, authorization::Command::UnlinkClearing(_));
         let command = Command::Payment(other.to_owned(), command);
+        if by_saga {
+            return Self { sent: Sent::by_saga(command), then };
+        }
         Self { sent: if by_chain { Sent::by_chain(command) } else { Sent::new(command) }, then }
     }
 

@@ -14,6 +14,7 @@ use clearfold_domain::policy::DeclineReason;
 use clearfold_domain::verification::CardChecks;
 use clearfold_kernel::{Amount, ExternalId, Minor};
 
+use crate::clearings::NO_CLAIM;
 use crate::dice::Dice;
 use crate::live::Broken;
 use crate::pending::{More, Overtakes, Pending, Then};
@@ -210,6 +211,7 @@ impl World {
         match pending.then {
             Then::Booked { .. } | Then::Forgotten | Then::Answered => {}
             Then::Linked { spend } => self.stands(&spend, &answer),
+            Then::ClearingTaken { clearing } => self.clearing_taken(&clearing, &answer),
             Then::Reserved { payment } => self.reserved(&payment, &answer, dice),
             Then::Expected { payment, amount } if answer.is_ok() => {
                 let hold = self.hold(&payment, amount.clone());
@@ -274,8 +276,8 @@ impl World {
             self.asked(payment).is_some_and(|(asked, partial_allowed)| partial_allowed && asked == amount);
         let expects = self.payments.get(payment).is_some_and(|payment| payment.state.expected.is_some());
         let asked_by = self.payments.get(payment).and_then(|payment| payment.state.asked_by.clone());
-        let unless_spent = !expects;
-        let hold = PlaceHold { hold_id, amount, forced: false, partial, unless_spent, asked_by };
+        let (unless_spent, purchase) = (!expects, self.purchase(payment));
+        let hold = PlaceHold { hold_id, amount, forced: false, partial, unless_spent, asked_by, purchase };
         Command::Account(account::Command::PlaceHold(hold))
     }
 
@@ -413,6 +415,12 @@ fn is_needless(command: &Command, code: &str) -> bool {
             | authorization::Command::GiveUpSpend(_)
             | authorization::Command::ObserveSpend(_),
         ) => ["authorization_not_found", "spend_linked", "asset_mismatch"].contains(&code),
+        // A payment that cannot have a clearing has the link ended.
+        Command::Payment(_, authorization::Command::TakeClearing(_)) => NO_CLAIM.contains(&code),
+        // What it passes on has its own stream take the clearing back then.
+        Command::Payment(_, authorization::Command::ReverseClearing(_)) => {
+            ["asset_mismatch", "identity_conflict"].contains(&code)
+        }
         // An operator names a payment that is none, or a linked Spend; then its payment is told instead.
         Command::Payment(_, authorization::Command::TakeReturn(_)) => {
             ["authorization_not_found", "asset_mismatch", "return_of_linked_spend"].contains(&code)

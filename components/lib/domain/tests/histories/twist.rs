@@ -54,6 +54,17 @@ impl World {
 
     /// Returns true if the command links a `Spend` that was unlinked since: it would be linked again.
     fn is_unlinked(&self, command: &Command) -> bool {
+        let Command::Payment(_, of_clearing) = command else { return false };
+        if let Payments::LinkClearing(_) | Payments::GiveUpClearing(_) | Payments::NameCandidates(_) =
+            of_clearing
+        {
+            // It is linked again, or named again, since another payment gave it up.
+            let ends = |sent: &Sent| {
+                let Command::Payment(_, other) = &sent.command else { return false };
+                matches!(other, Payments::UnlinkClearing(_) | Payments::NameCandidates(_))
+            };
+            return self.accepted.iter().any(ends);
+        }
         let Command::Payment(id, Payments::LinkSpend(_) | Payments::UnlinkSpend(_)) = command else {
             return false;
         };

@@ -181,11 +181,14 @@ impl World {
             self.queue.extend(of_account.into_iter().map(|command| Pending::account_booking(id, command)));
             self.queue
                 .extend(of_card.into_iter().map(|(card, command)| Pending::card_booking(id, card, command)));
-            if let Some((other, command)) = bookings::of_payment(event).map_err(|error| error.to_string())? {
+            if let Some((other, command)) =
+                bookings::of_payment(&hold_id, &before, event).map_err(|error| error.to_string())?
+            {
                 self.queue.push(Pending::to_payment(id, other.as_str(), command));
             }
             self.begin_saga(id, event);
             self.follow_link(id, &before, event);
+            self.follow_clearing(id, &before, event)?;
             let after = <Authorization as clearfold_kernel::Decider>::evolve(before.clone(), event);
             self.find_spend(id, &before, &after);
             before = after;
@@ -315,6 +318,10 @@ impl Sent {
 
     pub fn by_chain(command: Command) -> Self {
         Self { actor: CommandContext::CHAIN, ..Self::new(command) }
+    }
+
+    pub fn by_saga(command: Command) -> Self {
+        Self { actor: CommandContext::SAGA, ..Self::new(command) }
     }
 
     fn shown(&self) -> String {

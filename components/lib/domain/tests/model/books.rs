@@ -5,6 +5,7 @@
 
 mod claims;
 mod disputes;
+mod links;
 mod single;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use std::collections::BTreeSet;
 use claims::{claim, post_without_hold, resolve, take_back, take_back_awaited};
 use disputes::dispute;
 use disputes::{Dispute, Money};
+use links::{Taken, give_up, link, take, unlink};
 use single::{Single, present, present_rest, reverse_claims};
 
 use crate::facts::{Fact, Part, Resolution, What};
@@ -89,6 +91,12 @@ pub struct Payment {
     /// Open receivables, by leg.
     exposures: Vec<(u32, i128)>,
     pulls: Vec<(u32, i128)>,
+    /// Clearings of other payments that are this one's claims, or were.
+    pub taken_claims: Vec<Taken>,
+    /// Reversals of the own clearing that came while it was another payment's claim.
+    passed_on: Vec<Option<i128>>,
+    /// Number of facts that changed a figure.
+    changes: u32,
     /// Spends of other payments that are this one's money and not final.
     taken: Vec<(String, i128)>,
 }
@@ -101,6 +109,8 @@ pub struct Claim {
     /// Part of it that the network took back.
     pub back: i128,
     is_returned: bool,
+    /// True if it is, or was, the claim of another payment: linked to that, or given up for it.
+    pub is_moved: bool,
     reference: Option<String>,
     part: Part,
 }
@@ -146,7 +156,11 @@ impl Payment {
 
     /// Returns true if a claim posted, also if it was taken back.
     fn has_posted(&self) -> bool {
-        self.claims.iter().any(|claim| !claim.is_suspended && !claim.is_returned)
+        self.claims.iter().any(|claim| !claim.is_suspended && !claim.is_returned && !claim.is_moved)
+    }
+
+    fn figures(&self) -> (Stage, [i128; 4]) {
+        (self.stage, [self.held, self.against_hold, self.beyond, self.refunded])
     }
 
     /// Returns the stage after the hold was lowered: closed once nothing of it is left.
@@ -176,7 +190,9 @@ pub fn payment(facts: &[Fact], id: &str) -> Payment {
             come_back(&mut payment, amount);
         }
         if fact.payment == id && identity(&fact.what).is_none_or(|identity| seen.insert(identity)) {
+            let before = payment.figures();
             happen(&mut payment, &fact.what);
+            payment.changes += u32::from(payment.figures() != before);
         }
         // A receivable is never more than what is missing.
         let mut surplus = payment.exposed() - (payment.owed() - payment.kept()).max(0);
@@ -276,6 +292,7 @@ fn happen(payment: &mut Payment, what: &What) {
                 is_suspended: false,
                 back: 0,
                 is_returned: false,
+                is_moved: false,
                 reference: None,
                 part: Part::Final,
             });
@@ -316,6 +333,10 @@ fn happen(payment: &mut Payment, what: &What) {
             (payment.in_transit, payment.pulled, payment.pulls) =
                 (before.in_transit, before.pulled, before.pulls);
         }
+        What::ClaimLinked => link(payment),
+        What::ClaimUnlinked => unlink(payment),
+        What::ClaimTaken { .. } => take(payment, what),
+        What::ClaimGivenUp { origin } => give_up(payment, origin),
         What::Taken { spend, amount, is_final: false } => {
             payment.taken.push((spend.clone(), *amount));
             payment.in_transit += amount;

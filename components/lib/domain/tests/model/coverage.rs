@@ -41,12 +41,16 @@ const STAGES: [Stage; 9] = [
 const SINGLE: &str = "SingleMessage";
 
 /// Facts that must have been at all.
-const AT_ALL: [&str; 27] = [
+const AT_ALL: [&str; 31] = [
     SINGLE,
     "RefundTakenBack",
     "TakenBack",
     "Linked",
     "Taken",
+    "ClaimLinked",
+    "ClaimUnlinked",
+    "ClaimTaken",
+    "ClaimGivenUp",
     "Declined",
     "IncrementApproved",
     "IncrementDeclined",

@@ -102,6 +102,23 @@ pub enum What {
     TakenFinal {
         spend: String,
     },
+    /// The clearing of this payment is the claim to another one.
+    ClaimLinked,
+    /// The link of the clearing ended, and it is this payment's own claim again.
+    ClaimUnlinked,
+    /// The clearing of another payment, known there by `record`, is this one's claim.
+    ClaimTaken {
+        origin: String,
+        record: String,
+        id: String,
+        amount: i128,
+        reference: Option<String>,
+        part: Part,
+    },
+    /// The clearing of that payment is not this one's claim any more.
+    ClaimGivenUp {
+        origin: String,
+    },
     PullIncluded {
         leg: u32,
         amount: i128,

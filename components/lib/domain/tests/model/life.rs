@@ -13,7 +13,7 @@ use crate::facts::{Fact, Resolution, What};
 use crate::live::Broken;
 use crate::values::CENT;
 use crate::world::{ACCOUNT, Answer, Command, Sent, World};
-use crate::{books, compare};
+use crate::{books, compare, links};
 
 /// Right of a sender to be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +148,15 @@ fn read(command: &Payments) -> Result<Option<What>, Broken> {
         },
         Payments::LinkSpend(_) => What::Linked,
         Payments::UnlinkSpend(_) => What::Unlinked,
+        Payments::LinkClearing(_) => What::ClaimLinked,
+        Payments::UnlinkClearing(_) => What::ClaimUnlinked,
+        Payments::TakeClearing(take) => links::taken(take)?,
+        // One that names the payment of a linked clearing is passed on.
+        Payments::ReverseClearing(reverse) => What::TakenBack {
+            id: reverse.reversal_id.to_string(),
+            claim: reverse.clearing_id.to_string(),
+            amount: reverse.amount.as_ref().map(cents).transpose()?,
+        },
         Payments::ResolveRefund(resolve) if resolve.outcome == RefundOutcome::Matched => {
             What::RefundResolved { as_what: Resolution::Matched }
         }
@@ -167,7 +176,7 @@ fn read(command: &Payments) -> Result<Option<What>, Broken> {
     }))
 }
 
-fn cents(amount: &Amount) -> Result<i128, Broken> {
+pub fn cents(amount: &Amount) -> Result<i128, Broken> {
     let minor = amount.minor.get();
     if !minor.is_multiple_of(CENT) {
         return Err(format!("{minor} is no whole cent"));

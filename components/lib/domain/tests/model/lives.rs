@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::alone::{alone, deposit};
-use crate::books;
 use crate::dice::Dice;
 use crate::facts::What;
 use crate::life::{Life, Message, Word, amount};
@@ -15,6 +14,7 @@ use crate::network::{
 use crate::operator::{decline, dispute, dispute_money, resolve, resolve_refund};
 use crate::totals;
 use crate::world::{ACCOUNT, CARDS, Command};
+use crate::{books, links};
 
 const SECOND_MS: u64 = 1000;
 const DAY_MS: u64 = 24 * 60 * 60 * SECOND_MS;
@@ -125,12 +125,13 @@ fn start(life: &mut Life, dice: &mut Dice) -> Result<(), Broken> {
     let cents = if dice.one_in(4) { amount_again(life) } else { 1 + dice.below(120) as i128 };
     match dice.below(20) {
         0..9 => request(life, &id, dice, cents),
-        9..12 => ask_quietly(life, &id, dice, cents),
+        9..11 => ask_quietly(life, &id, dice, cents),
         12 => request(life, &id, dice, 0),
         13 | 14 => spend(life, &id, cents),
         15 => advise(life, &id, dice, cents),
         16 => force_post(life, &id, dice, cents),
-        17 => clear(life, &id, dice, cents),
+        17 if dice.one_in(3) => clear(life, &id, dice, cents),
+        11 | 17 => links::present(life, &id, dice),
         18 if dice.one_in(4) => dispute_money(life, &id, dice, &books::Payment::default()),
         18 => refund(life, &id, dice, cents),
         19 if dice.one_in(3) => take_back(life, &id, dice, &books::Payment::default()),
@@ -168,6 +169,13 @@ fn go_on(life: &mut Life, id: &str, dice: &mut Dice) -> Result<(), Broken> {
     let held = payment.held;
     if payment.suspended > 0 && dice.one_in(4) {
         return resolve(life, id, dice, &payment);
+    }
+    if links::is_odd(&payment) && dice.one_in(4) {
+        return if payment.stage == books::Stage::Forced {
+            links::link(life, id, dice)
+        } else {
+            links::give_up(life, id)
+        };
     }
     match dice.below(32) {
         30 | 31 => dispute_money(life, id, dice, &payment),

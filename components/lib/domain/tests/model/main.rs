@@ -12,6 +12,7 @@ mod compare;
 mod coverage;
 mod facts;
 mod life;
+mod links;
 mod lives;
 mod network;
 mod operator;

@@ -27,7 +27,7 @@ pub fn say(
     life.tell(Message { payment: id.to_owned(), kind, payload, what, word })
 }
 
-fn merchant() -> Value {
+pub fn merchant() -> Value {
     json!({"id": "m", "name": "M", "category": "5812", "country": "DE"})
 }
 

@@ -3,6 +3,8 @@
 use clearfold_kernel::{Address, Amount, ExternalId, Minor, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::network::{Country, FieldText, MerchantCategory, MerchantId, Network};
+
 /// Places a hold: sets money aside for an authorization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -28,6 +30,32 @@ pub struct PlaceHold {
     /// Absent if the request does not state them all. No part of what tells two holds apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_by: Option<ExternalId>,
+    /// Purchase that the hold is for, by which a clearing finds it that names no known payment. Absent if it is not known.
+    /// No part of what tells two holds apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<Box<Purchase>>,
+}
+
+/// Purchase that a hold is for, as the network's request states it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Purchase {
+    /// Id of the card.
+    pub card_id: ExternalId,
+    /// Merchant's id.
+    pub merchant_id: MerchantId,
+    /// Category of the merchant.
+    pub category: MerchantCategory,
+    /// Country of the merchant.
+    pub country: Country,
+    /// Network that carried the request.
+    pub network: Network,
+    /// Terminal. Absent if the request states none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<FieldText>,
+    /// Time of the request, as stated by the network.
+    pub requested_at: Timestamp,
 }
 
 /// Asks for the hold that was placed for a request, for a reversal that lacks the network's id. It is refused as
@@ -126,6 +154,9 @@ pub struct HoldPlaced {
     /// they are not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked_by: Option<ExternalId>,
+    /// Purchase that the hold is for, by which a clearing finds it that names no known payment. Absent if it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<Box<Purchase>>,
 }
 
 /// A reversal came before the hold that it is of: a hold for the same request that comes later is refused, unless it is

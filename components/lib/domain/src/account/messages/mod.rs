@@ -11,12 +11,12 @@ mod spend;
 use clearfold_kernel::messages;
 
 pub use clearing::{
-    BookClearing, BookClearingReversal, ClearingBooked, ClearingReversalBooked, ClearingSuspended,
-    ResolveSuspense, SuspendClearing, SuspenseResolved,
+    BookClearing, BookClearingReversal, ClaimedOn, ClearingBooked, ClearingMoved, ClearingReversalBooked,
+    ClearingSuspended, MatchClearing, MoveClearing, ResolveSuspense, SuspendClearing, SuspenseResolved,
 };
 pub use hold::{
     FindHold, HoldLowered, HoldPlaced, HoldPrevented, HoldRaised, HoldVoided, LowerCause, LowerHold,
-    PlaceHold, RaiseHold, VoidHold,
+    PlaceHold, Purchase, RaiseHold, VoidHold,
 };
 pub use movement::{
     BookFunding, DepositReorged, Deposited, FundingBooked, FundingStep, RecordDeposit, RecordReturn,
@@ -108,6 +108,10 @@ messages! {
         BookDisputeMoney = 1,
         /// Asks for the hold that was placed for a request, or prevents it.
         FindHold = 1,
+        /// Asks for the hold that a clearing belongs to which names no known payment.
+        MatchClearing = 1,
+        /// Moves a clearing to the payment that it is linked to, or back.
+        MoveClearing = 1,
     }
 }
 
@@ -174,5 +178,7 @@ messages! {
         DisputeMoneyBooked = 1,
         /// A reversal came before the hold that it is of.
         HoldPrevented = 1,
+        /// A clearing was moved to the payment that it is linked to, or back.
+        ClearingMoved = 1,
     }
 }

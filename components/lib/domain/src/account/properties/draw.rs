@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::super::messages::*;
 use super::{asset, time};
-use crate::network::{DisputeCycle, DisputeDirection, Residue};
+use crate::network::{DisputeCycle, DisputeDirection, Network, Residue};
 
 /// Index of `OpenAccount` among the commands.
 const OPEN_ACCOUNT: usize = 0;
@@ -130,6 +130,7 @@ impl Draw {
                 partial: false,
                 unless_spent: false,
                 asked_by: self.asked_by(),
+                purchase: self.purchase(),
             }),
             "RaiseHold" => Command::RaiseHold(RaiseHold {
                 hold_id: id,
@@ -216,9 +217,52 @@ impl Draw {
                 message_id: other,
                 amount: self.pick([None, None, Some(self.minor(1))]),
             }),
+            "MatchClearing" => Command::MatchClearing(self.question()),
+            "MoveClearing" => Command::MoveClearing(self.claim_moved()),
             new => panic!("{new} is drawn nowhere"),
         }
     }
+
+    /// Purchase that a hold is for, if it is stated: of one of few cards.
+    fn purchase(&self) -> Option<Box<Purchase>> {
+        let MatchClearing { card_id, merchant_id, category, country, .. } = self.question();
+        let (network, requested_at, terminal) = (Network::Visa, time(0), None);
+        let purchase = Purchase { card_id, merchant_id, category, country, network, terminal, requested_at };
+        (self.choice > 0).then(|| Box::new(purchase))
+    }
+
+    /// Question for the hold of a clearing.
+    fn question(&self) -> MatchClearing {
+        MatchClearing {
+            payment_id: self.id(0),
+            card_id: self.id(1),
+            merchant_id: "m".parse().unwrap(),
+            category: "5812".to_owned().try_into().unwrap(),
+            country: self.pick(["DE", "DE", "US"]).to_owned().try_into().unwrap(),
+            terminal: None,
+            amount: self.amount(),
+            occurred_at: time(0),
+        }
+    }
+
+    /// Move of a claim between two of the payments, there and back.
+    fn claim_moved(&self) -> MoveClearing {
+        let to = self.pick([ClaimedOn::Payment, ClaimedOn::Payment, ClaimedOn::Origin]);
+        let back = to == ClaimedOn::Origin;
+        let zero = Minor::ZERO;
+        MoveClearing {
+            posted_on: self.id(0),
+            payment_id: self.id(1),
+            clearing_id: "linked".parse().unwrap(),
+            link: self.log.into(),
+            to,
+            amount: self.amount(),
+            against_hold: if back { zero } else { self.minor(1).min(self.minor(0)) },
+            released: if back { zero } else { self.minor(2) },
+            held: if back { self.minor(1) } else { zero },
+        }
+    }
+
     /// Numbers of a hold's request, if it states them.
     fn asked_by(&self) -> Option<ExternalId> {
         (self.choice > 0).then(|| self.id(1))

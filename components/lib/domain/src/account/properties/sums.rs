@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
 use crate::account::LedgerAccount::{self, Customer, Hold};
-use crate::account::{Event, FundedBy, FundingStep, RefundOutcome, SettlementDirection, State, Transfer};
+use crate::account::{
+    ClaimedOn, Event, FundedBy, FundingStep, RefundOutcome, SettlementDirection, State, Transfer,
+};
 
 /// Totals that the state is compared with.
 #[derive(Default)]
@@ -39,6 +41,10 @@ impl Sums {
             Event::HoldLowered(event) => self.hold(&event.hold_id).1 -= event.amount.minor.get(),
             Event::ClearingBooked(event) => {
                 self.hold(&event.hold_id).1 -= event.against_hold.get() + event.released.get();
+            }
+            Event::ClearingMoved(event) => {
+                let hold = self.hold(&event.payment_id);
+                hold.1 = hold.1 + event.held.get() - event.against_hold.get() - event.released.get();
             }
             Event::HoldVoided(event) => {
                 let released = event.released.as_ref().map_or(0, |amount| amount.minor.get());
@@ -97,6 +103,14 @@ impl Sums {
             Event::ClearingBooked(event) => {
                 let captured = signed(event.against_hold) + signed(event.beyond_hold);
                 self.moved(&event.hold_id, &event.asset)[2] += captured;
+            }
+            Event::ClearingMoved(event) => {
+                let (from, to) = match event.to {
+                    ClaimedOn::Payment => (&event.posted_on, &event.payment_id),
+                    ClaimedOn::Origin => (&event.payment_id, &event.posted_on),
+                };
+                self.moved(from, &event.amount.asset)[2] -= signed(event.amount.minor);
+                self.moved(to, &event.amount.asset)[2] += signed(event.amount.minor);
             }
             Event::ClearingReversalBooked(event) => {
                 self.moved(&event.hold_id, &event.amount.asset)[2] -= signed(event.amount.minor);

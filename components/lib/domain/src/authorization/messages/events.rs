@@ -4,7 +4,7 @@
 use clearfold_kernel::{Address, Amount, Asset, ChainSource, ExternalId, Minor, MoneyError, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Extent, IncrementBasis, Part, Parties, ReversalCause};
+use super::{ClaimOrigin, Extent, IncrementBasis, Part, Parties, ReversalCause};
 use crate::network::{Details, Merchant, Network, NetworkFees, Presented, Residue};
 use crate::policy::DeclineReason;
 use crate::verification::CardChecks;
@@ -309,8 +309,7 @@ pub enum AdviceHold {
 event! {
     /// Clearing posted: the network claimed the payment or a part of it.
     ClearingPosted {
-        /// Id of the clearing record, assigned by the network; `single-message/…` with the id of a request that is the
-        /// presentment too.
+        /// Id of the network's record; `single-message/…` with a request's id, `linked/…` with another payment's.
         clearing_id: ExternalId,
         /// Amount of the claim that the hold covers and that is used up, in minor units.
         against_hold: Minor,
@@ -339,6 +338,9 @@ event! {
         /// Interchange and scheme fees of the record. Absent if it states none, or stated them when it was suspended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         network_fees: Option<Box<NetworkFees>>,
+        /// Payment that it was posted for before it was linked. Absent if it named this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<Box<ClaimOrigin>>,
     }
 }
 

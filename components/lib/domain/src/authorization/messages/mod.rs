@@ -26,6 +26,7 @@ macro_rules! command {
     };
 }
 
+mod clearing_link;
 mod commands;
 mod dispute;
 mod events;
@@ -38,6 +39,7 @@ mod suspense;
 use clearfold_kernel::{Address, ChainSource, ExternalId, Hash, messages};
 use serde::{Deserialize, Serialize};
 
+pub use clearing_link::*;
 pub use commands::*;
 pub use dispute::*;
 pub use events::*;
@@ -125,6 +127,16 @@ messages! {
         DismissRecordReversal = 1,
         /// Records money that moved in a cycle of a dispute, as the network does.
         RecordDisputeMoney = 1,
+        /// Links a clearing that named no known payment to the payment that it belongs to.
+        LinkClearing = 1,
+        /// Ends the link of a clearing.
+        UnlinkClearing = 1,
+        /// Takes a linked clearing as a claim to this payment.
+        TakeClearing = 1,
+        /// Gives up a clearing that is not this payment's.
+        GiveUpClearing = 1,
+        /// Names the payments that a clearing may belong to.
+        NameCandidates = 1,
     }
 }
 
@@ -232,6 +244,14 @@ messages! {
         RecordReversalEnded = 1,
         /// Money of a dispute moved in one of its cycles.
         DisputeMoneyMoved = 1,
+        /// Clearing linked: it is a claim to another payment.
+        ClearingLinked = 1,
+        /// Clearing unlinked: a payment of its own again.
+        ClearingUnlinked = 1,
+        /// Clearing given up: it is no claim to this payment any more.
+        ClearingGivenUp = 1,
+        /// Candidates named: payments that the clearing may belong to, if there are any.
+        CandidatesNamed = 1,
     }
 }
 

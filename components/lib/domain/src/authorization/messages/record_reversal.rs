@@ -183,6 +183,8 @@ pub enum KeptReason {
     Unresolved,
     /// The record has nothing left: it was taken back before, or an operator undid it.
     NothingLeft,
+    /// The clearing is linked to another payment, which is told of the reversal.
+    Linked,
 }
 
 /// Cause for which a reversal of a record does not wait any more.

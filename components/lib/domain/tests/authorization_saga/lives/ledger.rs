@@ -440,6 +440,19 @@ fn on_chain() -> Vec<Example> {
         .tell("claimed", "PresentClearing", &clearing("clr-1", 100, "final"))
         .settled("paid", 100),
         Example::seen(
+            "A clearing that names no known payment",
+            "The clearing has its card, its merchant and its amount, and another id than the request. It posts at once, and \
+             is linked to the payment whose hold it fits. Here that was wrong, an operator says so, and the right claim \
+             comes ([unlinked clearings](PAYMENT_MODEL.md#unlinked-clearings)).",
+        )
+        .step("asked for 100", |life| life.request(100))
+        .step("an unknown clearing of 100, and linked", |life| {
+            life.accepted("authorization", "odd-1", "PresentClearing", &super::clearings::odd(100, &Value::Null));
+        })
+        .tell("given up by an operator", "GiveUpClearing", &json!({"posted_on": "odd-1"}))
+        .tell("claimed", "PresentClearing", &clearing("clr-2", 100, "final"))
+        .settled("paid", 200),
+        Example::seen(
             "A stand-in approves more than there is",
             "The network approved while the processor did not answer. The claim is a fact: it posts, and what is \
              available goes below zero until the customer pays in.",

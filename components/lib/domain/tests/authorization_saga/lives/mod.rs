@@ -3,6 +3,7 @@
 mod amounts;
 mod answers;
 mod checks;
+mod clearings;
 mod course;
 mod increments;
 mod ledger;
@@ -173,10 +174,10 @@ impl Life {
         kinds(&self.world.cards["card-1"]).into_iter().filter(|kind| kind != "CardIssued").collect()
     }
 
-    /// Flows that ended, without the searches for a `Spend`, which are before each leg.
+    /// Flows that ended, without the searches for a `Spend`, which are before each leg, and for a clearing's hold.
     fn ended(&self) -> Vec<(&'static str, Outcome)> {
         let ended = self.world.instances["auth-1"].ended.iter();
-        ended.filter(|(name, _)| *name != "match").copied().collect()
+        ended.filter(|(name, _)| !["match", "match-clearing"].contains(name)).copied().collect()
     }
 
     /// Does one thing of the payment's instance after the other until it asks for a command of this kind.

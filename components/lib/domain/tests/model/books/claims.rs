@@ -10,6 +10,9 @@ pub(super) fn claim(payment: &mut Payment, id: &str, amount: i128, reference: &O
         let is_another_part =
             matches!((part, other.part), (Part::Of(one, _), Part::Of(two, _)) if one != two);
         let is_gone = other.back == other.amount;
+        if other.is_moved {
+            return false;
+        }
         // No other record claims what the request claimed.
         if other.is_at_once() {
             return !is_gone && (other.amount == amount || other.amount - other.back == amount);
@@ -32,6 +35,7 @@ pub(super) fn claim(payment: &mut Payment, id: &str, amount: i128, reference: &O
         is_suspended,
         back: 0,
         is_returned: false,
+        is_moved: false,
         reference,
         part,
     });
@@ -50,11 +54,17 @@ pub(super) fn claim(payment: &mut Payment, id: &str, amount: i128, reference: &O
 
 /// An amount that the network takes back comes off what exceeded the hold first. Nothing is held for it again.
 pub(super) fn take_back(payment: &mut Payment, id: &str, amount: Option<i128>) {
-    let Some(claim) = payment.claims.iter_mut().find(|claim| claim.id == id) else {
+    let id = &payment.known_as(id);
+    let Some(claim) = payment.claims.iter_mut().find(|claim| claim.id == *id) else {
         payment.awaited.push((id.to_owned(), amount));
         return;
     };
-    if claim.is_returned {
+    // The payment whose claim it is takes it back.
+    if claim.is_moved && payment.stage == Stage::Linked {
+        payment.passed_on.push(amount);
+        return;
+    }
+    if claim.is_returned || claim.is_moved {
         return;
     }
     if claim.is_suspended {
@@ -106,13 +116,14 @@ fn present_anew(payment: &mut Payment, gone: &Claim) {
 }
 
 pub(super) fn take_back_awaited(payment: &mut Payment, id: &str) {
-    let awaited: Vec<_> = payment.awaited.iter().filter(|(claim, _)| claim == id).cloned().collect();
-    payment.awaited.retain(|(claim, _)| claim != id);
+    let is_it = |claim: &str| payment.known_as(claim) == id;
+    let awaited: Vec<_> = payment.awaited.iter().filter(|(claim, _)| is_it(claim)).cloned().collect();
+    payment.awaited.retain(|other| !awaited.contains(other));
     awaited.into_iter().for_each(|(claim, amount)| take_back(payment, &claim, amount));
 }
 
 /// Every claim posts: what the hold covers against it, the rest beyond it. The last one releases what is left.
-fn post(payment: &mut Payment, amount: i128, part: Part) {
+pub(super) fn post(payment: &mut Payment, amount: i128, part: Part) {
     if payment.stage != Stage::Open {
         return post_without_hold(payment, amount);
     }
@@ -128,7 +139,8 @@ fn post(payment: &mut Payment, amount: i128, part: Part) {
 /// A sequence is as long as its part n of n says, and complete when as many parts were posted. A part without a number
 /// takes the place of one that is missing.
 fn is_complete(payment: &Payment) -> bool {
-    let parts = payment.claims.iter().filter(|claim| !claim.is_suspended).map(|claim| claim.part);
+    let is_claim = |claim: &&Claim| !claim.is_suspended && !claim.is_moved;
+    let parts = payment.claims.iter().filter(is_claim).map(|claim| claim.part);
     let ends = parts.clone().filter_map(|part| match part {
         Part::Of(number, count) if number == count => Some(number),
         _ => None,
