@@ -183,7 +183,8 @@ const VARIANTS: [(&str, &str, &str); 17] = [
 ];
 
 /// Codes and events that no history reaches, each with the reason.
-const NEVER: [(&str, &str); 6] = [
+const NEVER: [(&str, &str); 7] = [
+    ("card card_number_as_id", "the histories make the ids of cards"),
     ("authorization single_message_credit", "the histories ask for no credits"),
     ("account refund_matched", "the histories read a match off its event"),
     ("authorization reason_too_long", "the length of a reason is a matter of specifications"),

@@ -98,12 +98,14 @@ fn refund<'a>(
     minor: Minor,
     fees: Option<&'a NetworkFees>,
 ) -> Record<'a> {
-    let is_undone = match &state.subject {
-        Subject::Refund(refund) => {
-            matches!(refund.resolution, Resolution::Resolved { outcome: RefundOutcome::TakenBack, .. })
-        }
-        Subject::Payment(_) | Subject::Nothing => false,
+    let unlinked = match &state.subject {
+        Subject::Refund(refund) => Some(refund.as_ref()),
+        Subject::Payment(_) | Subject::Nothing => state.beside.as_deref(),
     };
+    let is_undone = unlinked.is_some_and(|refund| {
+        refund.origin == *origin
+            && matches!(refund.resolution, Resolution::Resolved { outcome: RefundOutcome::TakenBack, .. })
+    });
     let stands = match origin {
         RefundOrigin::Network(id) => !is_undone && state.taken_back_of_refund(id) < minor,
         RefundOrigin::Chain(_) => false,

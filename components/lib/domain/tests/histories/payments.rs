@@ -220,7 +220,7 @@ impl World {
             28 => self.flag(dice),
             29 => self.force_post(dice),
             30 => self.completion(&held, dice),
-            31 if matches!(payment.entry, Entry::Swiped { .. }) => self.link(dice),
+            31 if matches!(payment.entry, Entry::Swiped { .. }) => self.link(payment, dice),
             _ => self.bad_approval(payment),
         };
         self.play(id, sent)
@@ -237,7 +237,7 @@ impl World {
             }
             16 => self.advice(dice),
             17 if !matches!(payment.entry, Entry::Forced { .. }) => self.increment_of_nothing(dice),
-            18 if matches!(payment.entry, Entry::Swiped { .. }) => self.link(dice),
+            18 if matches!(payment.entry, Entry::Swiped { .. }) => self.link(payment, dice),
             17 | 18 if matches!(payment.entry, Entry::Forced { .. }) => self.link_clearing(dice),
             18 => self.flag(dice),
             _ => match dice.below(6) {
@@ -292,13 +292,17 @@ impl World {
         }
     }
 
-    /// Makes an operator's link of a `Spend` to another payment, or undoes one.
-    fn link(&mut self, dice: &mut Dice) -> (Payments, bool) {
+    /// Makes an operator's link of a `Spend` to another payment, or undoes one. A payment in another asset never takes it;
+    /// if its block is replaced by one with another log meanwhile, the account does not hear of that log (ADR 0031).
+    fn link(&mut self, spend: &Payment, dice: &mut Dice) -> (Payments, bool) {
         if dice.one_in(3) {
             let reason = Some("another purchase".to_owned());
             return (Payments::UnlinkSpend(UnlinkSpend { payment_id: None, reason }), false);
         }
-        let payment_id = dice.pick_recent(&self.order).cloned().unwrap_or_else(|| "nobody".to_owned());
+        let other = dice
+            .pick_recent(&self.order)
+            .filter(|id| self.payment(id).is_none_or(|payment| payment.asset == spend.asset));
+        let payment_id = other.cloned().unwrap_or_else(|| "nobody".to_owned());
         let payment_id = payment_id.parse().expect("our own id");
         (Payments::LinkSpend(LinkSpend { payment_id, basis: None, reason: None }), false)
     }
