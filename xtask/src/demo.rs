@@ -163,9 +163,13 @@ impl Demo {
         let before: Vec<Option<Heard>> = before.collect::<Result<_>>()?;
         let answered = before.iter().flatten().count();
         ensure!(answered > 0, "none of the questions was answered before the host was killed; play it again");
-        println!(
-            "{answered} of {ASKED} were answered. The host starts again, and the network repeats them all."
-        );
+        let unanswered = ids.iter().zip(&before).filter(|(_, before)| before.is_none()).map(|(id, _)| id);
+        let (in_log, not_in_log) = self.by_log(unanswered)?;
+        println!("{answered} of {ASKED} were answered. In the log, while no host runs, are besides:");
+        println!("  {:>2} that were decided whole, and whose answers were lost with the host", in_log.len());
+        println!("  {:>2} of which nothing is there", not_in_log.len());
+        println!("None is half done: all steps of an authorization are one commit.");
+        println!("\nThe host starts again, and the network repeats them all.");
         self.begun.start_host()?;
         for (id, before) in ids.iter().zip(&before) {
             let again = self.told(id, 100)?;
@@ -174,11 +178,28 @@ impl Demo {
                 ensure!(before.action == again.action, "{id} was {} and is {}", before.action, again.action);
             }
         }
-        println!("Every question has the answer that it had, or has it now. The life of one of them:\n");
-        let events = self.timeline("visa-demo-crash-0", &self.account)?;
+        let shown = in_log.first().or(not_in_log.first()).or(ids.first()).context("nobody was asked")?;
+        println!("Every question has the answer that it had, or has it now. The life of {shown}:\n");
+        let events = self.timeline(&format!("visa-{shown}"), &self.account)?;
         let held = events.iter().filter(|event| event["type"] == "HoldPlaced").count();
         ensure!(held == 1, "it should be held once, not {held} times");
         Ok(())
+    }
+
+    /// Divides payments into those that the log has, and those that it does not have. One that it has is decided.
+    fn by_log<'a>(&self, ids: impl Iterator<Item = &'a String>) -> Result<(Vec<String>, Vec<String>)> {
+        let (mut in_log, mut not_in_log) = (Vec::new(), Vec::new());
+        for id in ids {
+            match self.show(&format!("authorization-visa-{id}"))? {
+                None => not_in_log.push(id.clone()),
+                Some(events) => {
+                    let is_decided = events.iter().any(|event| event["type"] == "AuthorizationApproved");
+                    ensure!(is_decided, "{id} is half done");
+                    in_log.push(id.clone());
+                }
+            }
+        }
+        Ok((in_log, not_in_log))
     }
 
     fn reorg(&mut self) -> Result<()> {
@@ -264,14 +285,22 @@ impl Demo {
     }
 
     fn events(&self, stream: &str) -> Result<Vec<Value>> {
+        self.show(stream)?.with_context(|| format!("there is no stream {stream}"))
+    }
+
+    /// Returns the events of a stream, also while no host runs; None if there is no such stream.
+    fn show(&self, stream: &str) -> Result<Option<Vec<Value>>> {
         let running = self.begun.running();
         let mut command = Command::new(running.host);
         command.args(["stream", "show", stream, "--json"]).envs(running.environment.iter().cloned());
         let output = command.output()?;
         let failure = String::from_utf8_lossy(&output.stderr);
+        if failure.contains("there is no stream") {
+            return Ok(None);
+        }
         ensure!(output.status.success(), "{stream} cannot be shown: {failure}");
         let text = String::from_utf8(output.stdout)?;
-        text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+        Ok(Some(text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect::<Result<_>>()?))
     }
 }
 
