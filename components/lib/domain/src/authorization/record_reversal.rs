@@ -409,7 +409,7 @@ pub(super) fn clearing_reversed(state: &mut State, event: &ClearingReversed) {
 
 pub(super) fn refund_reversed(state: &mut State, event: &RefundReversed) {
     let (minor, asset) = (event.amount.minor, &event.amount.asset);
-    // What was credited without a payment is no refund of the payment beside it.
+    // A credit without a payment is no refund of the payment beside it.
     let is_unlinked = state.unlinked_of(&event.refund_id).is_some();
     if let Some(payment) = state.payment_mut().filter(|_| !is_unlinked) {
         payment.totals.refunded = payment.totals.refunded.excess_over(minor);

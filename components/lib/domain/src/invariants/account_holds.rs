@@ -432,8 +432,8 @@ fn booked(event: &account::Event) -> Option<(Change, Amount)> {
     })
 }
 
-/// What is held again of a hold when a clearing is given up. No message that raises a hold has the id of a clearing that is
-/// linked.
+/// Raise of a hold by the part that is held again when a clearing is given up. No message that raises a hold has the id of a
+/// clearing that is linked.
 fn given_up(id: &ExternalId, held: Minor, asset: &Asset) -> (Change, Amount) {
     (Change::Raise(id.to_string()), Amount { minor: held, asset: asset.clone() })
 }

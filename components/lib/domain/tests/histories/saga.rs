@@ -417,7 +417,7 @@ fn is_needless(command: &Command, code: &str) -> bool {
         ) => ["authorization_not_found", "spend_linked", "asset_mismatch"].contains(&code),
         // A payment that cannot have a clearing has the link ended.
         Command::Payment(_, authorization::Command::TakeClearing(_)) => NO_CLAIM.contains(&code),
-        // What it passes on has its own stream take the clearing back then.
+        // Its own stream takes the clearing back then.
         Command::Payment(_, authorization::Command::ReverseClearing(_)) => {
             ["asset_mismatch", "identity_conflict"].contains(&code)
         }

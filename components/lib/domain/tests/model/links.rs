@@ -53,7 +53,7 @@ pub fn is_odd(payment: &books::Payment) -> bool {
     payment.stage == Stage::Forced || payment.taken_claims.iter().any(|taken| !taken.is_given_up)
 }
 
-/// What the saga tells the payment that takes a clearing.
+/// Message of the saga to the payment that takes a clearing.
 pub fn taken(take: &TakeClearing) -> Result<What, Broken> {
     let origin = take.posted_on.to_string();
     let id = match take.link {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What is told of the clearing to the payment that takes it.
+/// Facts of the clearing that the payment which takes it is told.
 fn claim() -> Value {
     json!({
         "clearing_id": "clr-1",

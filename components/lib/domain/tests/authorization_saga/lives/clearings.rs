@@ -212,7 +212,7 @@ fn a_dispute_and_a_refund_of_a_linked_clearing_are_its_payments() {
     life.then("OpenDispute", &dispute);
     let answer = life.tell("authorization", "auth-1", "GiveUpClearing", &json!({"posted_on": ODD}));
     assert_eq!(answer, Err("clearing_not_linkable".to_owned()));
-    // What the network credits under the clearing's own payment is the customer's.
+    // The network's credit under the clearing's own payment is the customer's.
     let refund =
         json!({"account": ACCOUNT, "amount": amount(10), "origin": {"network": "rfd-1"}, "occurred_at": AT});
     life.of_odd("RecordRefund", &refund);

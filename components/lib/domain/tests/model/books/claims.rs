@@ -88,7 +88,7 @@ pub(super) fn take_back(payment: &mut Payment, id: &str, amount: Option<i128>) {
     }
 }
 
-/// What waits because it looked like a claim of which nothing is left was presented anew, unless it looks like another one.
+/// A claim that waits because it looked like one of which nothing is left was presented anew, unless it looks like another.
 fn present_anew(payment: &mut Payment, gone: &Claim) {
     let is_like = |one: &Claim, other: &Claim| {
         let is_another_part =
