@@ -142,8 +142,8 @@ impl Machine {
         let number = flow.number;
         if !flow.is_under_way() && !matches!(flow.doing, Doing::Parked(_) | Doing::Deferred(..)) {
             let detail = format!(
-                "flow {number} waits for no outcome: it has not begun, or waits until a time; cancel it if it is not \
-                 wanted"
+                "flow {number} waits for no outcome: it has not begun, or waits until a time, and it goes on by \
+                 itself; cancel it if it is to be undone"
             );
             return Err(refusal("not_resolvable", detail));
         }
